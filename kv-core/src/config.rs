@@ -1,0 +1,222 @@
+//! Every knob of a node, in one value: the same keys stand under `[node]` of a scenario and in the
+//! node's own file. Each number has a range; the simulator's swarm draws from those ranges, so a
+//! value that is allowed here is a value that has been tried.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::quorum::Mode;
+use crate::time::Span;
+
+/// A number that is not in its range, and what the range is.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{knob} = {value} is out of range: it must lie in {min}..={max}")]
+pub struct OutOfRange {
+    /// The key as it stands in the file.
+    pub knob: &'static str,
+    /// The value that was given.
+    pub value: u64,
+    /// The smallest value allowed.
+    pub min: u64,
+    /// The largest value allowed.
+    pub max: u64,
+}
+
+/// A knob's name and range, for documentation and for the swarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Knob {
+    /// The key as it stands in the file.
+    pub name: &'static str,
+    /// The value when nothing is said.
+    pub default: u64,
+    /// The smallest value allowed.
+    pub min: u64,
+    /// The largest value allowed.
+    pub max: u64,
+}
+
+macro_rules! config {
+    ($($(#[$doc:meta])* $knob:ident = $default:literal in $min:literal..=$max:literal,)*) => {
+        /// What a node is told when it starts. All nodes of a cluster should be told the same.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Config {
+            $($(#[$doc])* pub $knob: u64,)*
+            /// Who counts when a request does not say (SEMANTICS §3). Default `sloppy`.
+            pub mode: Mode,
+            /// Whether a read makes its answer stand on enough owners before it replies, so that
+            /// the next read cannot go backwards (CASSANDRA-14740). Costs a round trip where
+            /// replicas differ. Default `false`.
+            pub monotonic_reads: bool,
+            /// How siblings are resolved, by key prefix; the longest prefix wins. Keys that match
+            /// none keep their siblings.
+            pub buckets: Vec<Bucket>,
+        }
+
+        impl Default for Config {
+            fn default() -> Self {
+                Self {
+                    $($knob: $default,)*
+                    mode: Mode::Sloppy,
+                    monotonic_reads: false,
+                    buckets: Vec::new(),
+                }
+            }
+        }
+
+        impl Config {
+            /// Every number, in the order in which they are documented.
+            pub const KNOBS: &'static [Knob] = &[
+                $(Knob { name: stringify!($knob), default: $default, min: $min, max: $max },)*
+            ];
+
+            /// Every number's value, in the order of [`Config::KNOBS`].
+            fn values(&self) -> [u64; Self::KNOBS.len()] {
+                [$(self.$knob,)*]
+            }
+        }
+    };
+}
+
+config! {
+    /// Answers that a read waits for when a request does not say; at most the layout's N.
+    read_quorum = 2 in 1..=16,
+    /// Durable copies that a write waits for when a request does not say; at most N.
+    write_quorum = 2 in 1..=16,
+    /// How long a coordinator works on a request before it answers "unknown", in milliseconds.
+    timeout_ms = 1_000 in 10..=60_000,
+    /// How long a coordinator waits for an answer before it sends a spare request to the next
+    /// replica, in milliseconds. Well above the usual round trip, well below `timeout_ms`.
+    hedge_ms = 100 in 1..=10_000,
+    /// The most siblings that a key may have; a write that would add one more is refused, so that
+    /// no value is dropped to make room.
+    siblings_max = 64 in 1..=1_024,
+    /// The largest value, in bytes.
+    value_bytes_max = 1_048_576 in 1..=67_108_864,
+    /// Client requests that one coordinator works on at once; one more is refused.
+    requests_max = 65_536 in 1..=1_048_576,
+    /// Request ids that a replica remembers per partition, so that a retry is not a second write.
+    recent_requests = 128 in 0..=65_536,
+    /// How far ahead of the own wall clock a hybrid time may be and still be adopted into the
+    /// clock, in milliseconds. A container is never refused for its time.
+    clock_ahead_ms = 10_000 in 0..=3_600_000,
+    /// One gossip round in this many milliseconds.
+    gossip_interval_ms = 1_000 in 50..=60_000,
+    /// Peers that one gossip round talks to.
+    gossip_fanout = 3 in 1..=16,
+    /// How long a hint is kept for a target that does not return, in milliseconds. After that the
+    /// target must be repaired. Default 7 days.
+    hint_expiry_ms = 604_800_000 in 1_000..=31_536_000_000,
+    /// Hints kept for one target, in bytes.
+    hint_bytes_per_target = 268_435_456 in 1_024..=1_099_511_627_776,
+    /// Hints kept for all targets together, in bytes.
+    hint_bytes_total = 1_073_741_824 in 1_024..=1_099_511_627_776,
+    /// Hints are replayed in batches of about this many bytes.
+    hint_batch_bytes = 65_536 in 256..=16_777_216,
+    /// A pause between two batches of hints, in milliseconds: with the batch size it is the budget.
+    hint_pause_ms = 10 in 0..=60_000,
+    /// How long a batch of hints may go unanswered before it is tried again, in milliseconds; it
+    /// doubles with each failure in a row, up to 64 times.
+    hint_retry_ms = 1_000 in 10..=60_000,
+    /// A node compares itself with one other replica in this many milliseconds. All pairs take as
+    /// many rounds as a node has partners.
+    repair_interval_ms = 1_000 in 10..=3_600_000,
+    /// The pause between the two looks at a difference: writes in flight are not repaired.
+    repair_settle_ms = 500 in 0..=60_000,
+    /// How long a repair waits for an answer before it gives up the session, in milliseconds.
+    repair_timeout_ms = 2_000 in 10..=60_000,
+    /// Containers and summaries go in messages of about this many bytes.
+    repair_batch_bytes = 65_536 in 256..=16_777_216,
+}
+
+/// What to do with siblings of the keys that begin with a prefix.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bucket {
+    /// Keys that begin with this belong to the bucket.
+    pub prefix: String,
+    /// How a reader sees siblings.
+    pub resolve: Resolve,
+}
+
+/// How siblings are resolved on read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resolve {
+    /// The client sees all siblings and resolves them.
+    #[default]
+    Siblings,
+    /// The greatest (hybrid time, dot) wins on read; a loser goes only when it is overwritten.
+    Lww,
+}
+
+impl Config {
+    /// Refuses the first number that is out of its range.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] names the knob, its value and its range.
+    pub fn validate(&self) -> Result<(), OutOfRange> {
+        let broken = |(knob, value): (&Knob, u64)| {
+            let in_range = (knob.min..=knob.max).contains(&value);
+            (!in_range).then_some(OutOfRange {
+                knob: knob.name,
+                value,
+                min: knob.min,
+                max: knob.max,
+            })
+        };
+        match Self::KNOBS.iter().zip(self.values()).find_map(broken) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// How the siblings of this key are resolved.
+    pub fn resolve(&self, key: &[u8]) -> Resolve {
+        self.buckets
+            .iter()
+            .filter(|bucket| key.starts_with(bucket.prefix.as_bytes()))
+            .max_by_key(|bucket| bucket.prefix.len())
+            .map_or(Resolve::Siblings, |bucket| bucket.resolve)
+    }
+
+    /// [`Config::hedge_ms`] as a span.
+    pub fn hedge(&self) -> Span {
+        Span::from_ms(self.hedge_ms)
+    }
+
+    /// [`Config::gossip_interval_ms`] as a span.
+    pub fn gossip_interval(&self) -> Span {
+        Span::from_ms(self.gossip_interval_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_lie_in_their_own_ranges() {
+        assert_eq!(Config::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_named_with_its_range() {
+        let config = Config { hedge_ms: 0, ..Config::default() };
+        let error = config.validate().expect_err("zero is below the range");
+        assert_eq!((error.knob, error.min, error.max), ("hedge_ms", 1, 10_000));
+    }
+
+    #[test]
+    fn the_longest_prefix_decides_how_siblings_are_resolved() {
+        let bucket = |prefix: &str, resolve| Bucket { prefix: prefix.into(), resolve };
+        let buckets = alloc::vec![bucket("a", Resolve::Lww), bucket("a/b", Resolve::Siblings)];
+        let config = Config { buckets, ..Config::default() };
+        assert_eq!(config.resolve(b"a/x"), Resolve::Lww);
+        assert_eq!(config.resolve(b"a/bx"), Resolve::Siblings);
+        assert_eq!(config.resolve(b"c"), Resolve::Siblings);
+    }
+}

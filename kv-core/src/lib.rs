@@ -1,0 +1,12 @@
+//! Every protocol decision of the store, and nothing else.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod config;
+pub mod quorum;
+pub mod time;
+pub mod types;

@@ -1,0 +1,170 @@
+//! The names that everything else speaks in: who, which key, where on the ring, which request.
+//!
+//! Three identities must not be mixed up (SEMANTICS): the *node id* never changes and is never
+//! reused; the *generation* orders the gossip of one node over its restarts; the *epoch* is part of
+//! an actor, and a new one is drawn whenever a node may have lost what it minted.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// The largest key, in bytes.
+pub const KEY_BYTES_MAX: usize = 64 * 1024;
+
+/// A node's name for life: random, given when it first joins, never reused.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct NodeId(pub u64);
+
+/// `max(stored + 1, wall seconds)` at each start of a node. Orders its gossip and nothing else.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Generation(pub u64);
+
+/// One stretch of a node's life in which it has lost nothing that it minted. Random.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Epoch(pub u64);
+
+/// A request as the cluster knows it. Retries and forwards keep it (Riak #1754, #1188).
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RequestId(pub u128);
+
+/// The cluster that a message, a token or a data directory belongs to: a digest of its name.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ClusterId(pub u64);
+
+/// A position on the ring: the first 128 bits of SHA-256.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Token(pub u128);
+
+/// One of the equal slices of the ring: the unit of ownership, comparison and transfer.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct PartitionId(pub u32);
+
+/// 128 bits that stand for something larger (SHA-256, truncated).
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Digest(pub u128);
+
+/// A key: at most [`KEY_BYTES_MAX`] arbitrary bytes. Cheap to clone.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Key(pub Bytes);
+
+/// A driver's own name for a client request in flight; it comes back with the reply.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct ClientRequest(pub u64);
+
+/// The core's name for a storage command in flight; it comes back with the outcome.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Ticket(pub u64);
+
+/// A position in the order in which one store committed its batches, counted from 1.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Seq(pub u64);
+
+impl Digest {
+    /// The digest of the given parts, one after the other. Parts are not delimited: callers whose
+    /// parts vary in length put the lengths in.
+    pub fn of(parts: &[&[u8]]) -> Self {
+        let mut hasher = Sha256::new();
+        for part in parts {
+            hasher.update(part);
+        }
+        Self(first_128_bits(hasher))
+    }
+
+    /// The first 64 bits, for headers in which 64 are enough to tell mistakes apart.
+    pub const fn high(self) -> u64 {
+        (self.0 >> 64) as u64
+    }
+}
+
+impl Token {
+    /// The position of some bytes on the ring.
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut hasher = Sha256::new();
+        hasher.update(bytes);
+        Self(first_128_bits(hasher))
+    }
+}
+
+fn first_128_bits(hasher: Sha256) -> u128 {
+    let hash = hasher.finalize();
+    let mut first = [0; 16];
+    first.copy_from_slice(&hash[..16]);
+    u128::from_be_bytes(first)
+}
+
+impl Key {
+    /// Where the key lies on the ring.
+    pub fn token(&self) -> Token {
+        Token::of(&self.0)
+    }
+}
+
+impl From<&str> for Key {
+    fn from(key: &str) -> Self {
+        Self(Bytes::copy_from_slice(key.as_bytes()))
+    }
+}
+
+impl From<Vec<u8>> for Key {
+    fn from(key: Vec<u8>) -> Self {
+        Self(Bytes::from(key))
+    }
+}
+
+impl ClusterId {
+    /// The id of the cluster with this name.
+    pub fn of(name: &str) -> Self {
+        Self(Digest::of(&[name.as_bytes()]).high())
+    }
+}
+
+impl Seq {
+    /// The one after this.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+macro_rules! hexadecimal {
+    ($($type:ident: $digits:literal),*) => {$(
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!("{:0", $digits, "x}"), self.0)
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(self, f)
+            }
+        }
+    )*};
+}
+
+hexadecimal!(NodeId: "16", Epoch: "16", RequestId: "32", ClusterId: "16", Token: "32", Digest: "32");
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.escape_ascii())
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.escape_ascii())
+    }
+}

@@ -1,0 +1,1 @@
+//! A seeded deterministic simulator for whole clusters of `kv-core`.
