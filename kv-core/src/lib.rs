@@ -10,3 +10,4 @@ pub mod config;
 pub mod quorum;
 pub mod time;
 pub mod types;
+pub mod version;

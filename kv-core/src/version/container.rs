@@ -1,0 +1,225 @@
+//! The causal container `(D, V)` of one key, and its merge laws.
+
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::{Content, Dot, NotCanonical, Version, VersionVector};
+use crate::time::HybridTime;
+use crate::types::{Digest, Key, RequestId};
+
+/// Everything that one replica knows of one key: the siblings that stand (`D`) and all events that
+/// are accounted for (`V`).
+///
+/// Whole containers travel between replicas, never single versions: `V[i] = n` says that all of
+/// `i`'s events on this key up to `n` are accounted for, which is true only of a container that
+/// came from one that had them.
+///
+/// Invariants: siblings are strictly sorted by dot; `V` covers each of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Parts", into = "Parts")]
+pub struct Container {
+    siblings: Vec<(Dot, Version)>,
+    seen: VersionVector,
+}
+
+/// How much two containers know, compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// Both have seen the same events.
+    Equal,
+    /// The left has seen less.
+    Older,
+    /// The left has seen more.
+    Newer,
+    /// Each has seen what the other has not.
+    Concurrent,
+}
+
+impl Container {
+    /// The siblings that stand, in the order of their dots.
+    pub fn siblings(&self) -> &[(Dot, Version)] {
+        &self.siblings
+    }
+
+    /// The dots that stand.
+    pub fn dots(&self) -> impl Iterator<Item = Dot> + '_ {
+        self.siblings.iter().map(|&(dot, _)| dot)
+    }
+
+    /// Every event that is accounted for. This is the context of a reply which returns the whole
+    /// container: it covers every value in it and nothing more.
+    pub const fn seen(&self) -> &VersionVector {
+        &self.seen
+    }
+
+    /// Whether nothing at all is known of the key.
+    pub fn is_empty(&self) -> bool {
+        self.seen.is_empty()
+    }
+
+    /// The standing version of this dot.
+    pub fn get(&self, dot: Dot) -> Option<&Version> {
+        let at = self.siblings.binary_search_by_key(&dot, |&(candidate, _)| candidate).ok()?;
+        Some(&self.siblings[at].1)
+    }
+
+    /// The greatest standing dot that this request made. Twins of one request (it was minted twice,
+    /// because the first answer was lost) are one write.
+    pub fn made_by(&self, request: RequestId) -> Option<Dot> {
+        let mut made = self.siblings.iter().filter(|(_, version)| version.request == request);
+        made.next_back().map(|&(dot, _)| dot)
+    }
+
+    /// The newest time of a standing version.
+    pub fn newest(&self) -> Option<HybridTime> {
+        self.siblings.iter().map(|(_, version)| version.time).max()
+    }
+
+    /// Joins what two replicas know: commutative, associative, idempotent.
+    ///
+    /// A sibling stands if both have it, or if one has it and the other has never seen its event.
+    pub fn join(&mut self, other: &Self) {
+        if self == other {
+            return;
+        }
+        let mut joined = Vec::with_capacity(self.siblings.len() + other.siblings.len());
+        let mut mine = core::mem::take(&mut self.siblings).into_iter().peekable();
+        let mut theirs = other.siblings.iter().peekable();
+        loop {
+            let order = match (mine.peek(), theirs.peek()) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some((a, _)), Some((b, _))) => a.cmp(b),
+            };
+            match order {
+                Ordering::Less => {
+                    joined.extend(mine.next().filter(|&(dot, _)| !other.seen.covers(dot)));
+                }
+                Ordering::Greater => {
+                    let unseen = theirs.next().filter(|&&(dot, _)| !self.seen.covers(dot));
+                    joined.extend(unseen.cloned());
+                }
+                Ordering::Equal => {
+                    joined.extend(mine.next());
+                    theirs.next();
+                }
+            }
+        }
+        self.siblings = joined;
+        self.seen.merge(&other.seen);
+    }
+
+    /// Overwrites every event that the context covers, and learns of all of them. Returns the dots
+    /// that stood and no longer do.
+    pub fn discard(&mut self, context: &VersionVector) -> Vec<Dot> {
+        let covered = self.dots().filter(|&dot| context.covers(dot)).collect();
+        self.siblings.retain(|&(dot, _)| !context.covers(dot));
+        self.seen.merge(context);
+        covered
+    }
+
+    /// Adds the event of this dot. The dot must be new: one dot names one write.
+    pub fn add(&mut self, dot: Dot, version: Version) {
+        assert!(!self.seen.covers(dot), "dot {dot:?} was minted before");
+        let at = self.siblings.partition_point(|&(candidate, _)| candidate < dot);
+        self.siblings.insert(at, (dot, version));
+        self.seen.raise(dot);
+    }
+
+    /// How much this container has seen, compared with another.
+    pub fn compare(&self, other: &Self) -> Relation {
+        match (self.seen.includes(&other.seen), other.seen.includes(&self.seen)) {
+            (true, true) => Relation::Equal,
+            (true, false) => Relation::Newer,
+            (false, true) => Relation::Older,
+            (false, false) => Relation::Concurrent,
+        }
+    }
+
+    /// The siblings as a reader is shown them: of twins (one request, several dots) the greatest.
+    pub fn distinct(&self) -> Vec<&(Dot, Version)> {
+        let is_last_twin = |at: usize| {
+            let request = self.siblings[at].1.request;
+            !self.siblings[at + 1..].iter().any(|(_, version)| version.request == request)
+        };
+        (0..self.siblings.len())
+            .filter(|&at| is_last_twin(at))
+            .map(|at| &self.siblings[at])
+            .collect()
+    }
+
+    /// The sibling of the greatest (hybrid time, dot): what a reader sees under last-write-wins.
+    pub fn latest(&self) -> Option<&(Dot, Version)> {
+        self.siblings.iter().max_by_key(|(dot, version)| (version.time, *dot))
+    }
+
+    /// What stands for this container in a Merkle tree. Of a value it takes the hash, so that a
+    /// version whose bytes were dropped at expiry keeps its digest.
+    pub fn digest(&self, key: &Key) -> Digest {
+        let mut hasher = Sha256::new();
+        hasher.update((key.0.len() as u64).to_be_bytes());
+        hasher.update(&key.0);
+        for (dot, version) in &self.siblings {
+            hasher.update(b"d");
+            hash_dot(&mut hasher, *dot);
+            hasher.update(version.time.0.to_be_bytes());
+            hasher.update(version.expiry.map_or(u64::MAX, |expiry| expiry.0).to_be_bytes());
+            match &version.content {
+                Content::Value(value) => hasher.update(Digest::of(&[value]).0.to_be_bytes()),
+                Content::Tombstone => hasher.update(b"t"),
+            }
+        }
+        for (actor, n) in self.seen.iter() {
+            hasher.update(b"v");
+            hash_dot(&mut hasher, Dot { actor, n });
+        }
+        let hash = hasher.finalize();
+        let mut first = [0; 16];
+        first.copy_from_slice(&hash[..16]);
+        Digest(u128::from_be_bytes(first))
+    }
+
+    /// About how many bytes the container takes in a message or a record.
+    pub fn weight(&self) -> usize {
+        let version =
+            |version: &Version| 64 + version.content.value().map_or(0, |value| value.len());
+        let siblings: usize = self.siblings.iter().map(|(_, sibling)| version(sibling)).sum();
+        siblings + 24 * self.seen.len()
+    }
+}
+
+fn hash_dot(hasher: &mut Sha256, dot: Dot) {
+    hasher.update(dot.actor.node.0.to_be_bytes());
+    hasher.update(dot.actor.epoch.0.to_be_bytes());
+    hasher.update(dot.n.to_be_bytes());
+}
+
+/// A container as it is written; becomes one only if it keeps the invariants.
+#[derive(Serialize, Deserialize)]
+struct Parts {
+    siblings: Vec<(Dot, Version)>,
+    seen: VersionVector,
+}
+
+impl TryFrom<Parts> for Container {
+    type Error = NotCanonical;
+
+    fn try_from(Parts { siblings, seen }: Parts) -> Result<Self, NotCanonical> {
+        let sorted = siblings.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        let covered = siblings.iter().all(|&(dot, _)| dot.n > 0 && seen.covers(dot));
+        if sorted && covered { Ok(Self { siblings, seen }) } else { Err(NotCanonical) }
+    }
+}
+
+impl From<Container> for Parts {
+    fn from(Container { siblings, seen }: Container) -> Self {
+        Self { siblings, seen }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! Contexts as clients hold them: opaque tokens that say what a reply covered.
+//!
+//! A token is bound to its key and cluster. One that was cut, altered, or belongs to another key,
+//! cluster or backup is refused: taken at its word, it would swallow writes that nobody has seen.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::VersionVector;
+use crate::types::{ClusterId, Digest, Key};
+
+/// What a client has seen of one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// Every event that the reply accounted for.
+    pub seen: VersionVector,
+}
+
+/// Why a token was refused. Nothing was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+pub enum ContextError {
+    /// Cut short, altered, or never a token.
+    #[error("the context token is damaged: pass it back exactly as it was received")]
+    Damaged,
+    /// Made by a version of this software that writes another format.
+    #[error(
+        "the context token has format {0}, which this version does not read: read the key again"
+    )]
+    Format(u8),
+    /// Made by another cluster, or by this one before it was restored under another name.
+    #[error("the context token belongs to another cluster: read the key again")]
+    OtherCluster,
+    /// Made for another key.
+    #[error("the context token belongs to another key: read this key and use what comes back")]
+    OtherKey,
+}
+
+const FORMAT: u8 = 1;
+const CHECKSUM_BYTES: usize = 8;
+
+#[derive(Serialize, Deserialize)]
+struct Body {
+    cluster: ClusterId,
+    key: u64,
+    seen: VersionVector,
+}
+
+impl Context {
+    /// The token of this context for this key.
+    pub fn to_token(&self, cluster: ClusterId, key: &Key) -> Bytes {
+        let body = Body { cluster, key: key_digest(key), seen: self.seen.clone() };
+        let mut token = Vec::from([FORMAT]);
+        token = postcard::to_extend(&body, token).expect("a vector takes every value");
+        let checksum = checksum(&token);
+        token.extend_from_slice(&checksum);
+        Bytes::from(token)
+    }
+
+    /// The context that this token stands for.
+    ///
+    /// # Errors
+    /// [`ContextError`], if the token is not one that this cluster made for this key.
+    pub fn from_token(token: &[u8], cluster: ClusterId, key: &Key) -> Result<Self, ContextError> {
+        let (signed, sum) =
+            token.split_last_chunk::<CHECKSUM_BYTES>().ok_or(ContextError::Damaged)?;
+        let (&format, encoded) = signed.split_first().ok_or(ContextError::Damaged)?;
+        if *sum != checksum(signed) {
+            return Err(ContextError::Damaged);
+        }
+        if format != FORMAT {
+            return Err(ContextError::Format(format));
+        }
+        let (body, rest) =
+            postcard::take_from_bytes::<Body>(encoded).map_err(|_| ContextError::Damaged)?;
+        if !rest.is_empty() {
+            return Err(ContextError::Damaged);
+        }
+        if body.cluster != cluster {
+            return Err(ContextError::OtherCluster);
+        }
+        if body.key != key_digest(key) {
+            return Err(ContextError::OtherKey);
+        }
+        Ok(Self { seen: body.seen })
+    }
+}
+
+fn key_digest(key: &Key) -> u64 {
+    Digest::of(&[&key.0]).high()
+}
+
+fn checksum(signed: &[u8]) -> [u8; CHECKSUM_BYTES] {
+    Digest::of(&[b"context", signed]).high().to_be_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::types::{Epoch, NodeId};
+    use crate::version::{Actor, Dot};
+
+    const CLUSTER: ClusterId = ClusterId(7);
+
+    fn context() -> Context {
+        let actor = Actor { node: NodeId(1), epoch: Epoch(2) };
+        Context { seen: [Dot { actor, n: 3 }].into_iter().collect() }
+    }
+
+    #[test]
+    fn a_token_returns_the_context_that_it_was_made_from() {
+        let token = context().to_token(CLUSTER, &Key::from("k"));
+        assert_eq!(Context::from_token(&token, CLUSTER, &Key::from("k")), Ok(context()));
+    }
+
+    #[test]
+    fn a_token_of_another_key_or_cluster_is_refused() {
+        let token = context().to_token(CLUSTER, &Key::from("k"));
+        let other_key = Context::from_token(&token, CLUSTER, &Key::from("l"));
+        let other_cluster = Context::from_token(&token, ClusterId(8), &Key::from("k"));
+        assert_eq!(other_key, Err(ContextError::OtherKey));
+        assert_eq!(other_cluster, Err(ContextError::OtherCluster));
+    }
+
+    proptest! {
+        #[test]
+        fn a_token_with_any_byte_changed_is_refused(at in 0_usize..1_000, to in 1_u8..=255) {
+            let mut token = Vec::from(context().to_token(CLUSTER, &Key::from("k")));
+            let at = at % token.len();
+            token[at] ^= to;
+            prop_assert!(Context::from_token(&token, CLUSTER, &Key::from("k")).is_err());
+        }
+
+        #[test]
+        fn garbage_is_refused_and_never_panics(garbage in proptest::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(Context::from_token(&garbage, CLUSTER, &Key::from("k")).is_err());
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What a key holds, and how two replicas' opinions of it become one.
+//!
+//! A key's state is a [`Container`]: the siblings that stand, each under the [`Dot`] of the write
+//! that made it, and a [`VersionVector`] of everything that is known of the key, standing or
+//! overwritten (dotted version vectors, Preguiça et al. 2012; dotted version vector sets, Almeida
+//! et al. 2014). Nothing here knows of nodes, clocks or disks.
+
+mod container;
+mod context;
+mod vector;
+
+pub use container::{Container, Relation};
+pub use context::{Context, ContextError};
+pub use vector::{NotCanonical, VersionVector};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::time::{HybridTime, WallTime};
+use crate::types::{Epoch, NodeId, RequestId};
+
+/// Who mints dots: a node, in one stretch of its life in which it lost nothing that it minted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Actor {
+    /// The replica.
+    pub node: NodeId,
+    /// Drawn afresh whenever the replica may have lost what it minted.
+    pub epoch: Epoch,
+}
+
+/// The name of one write event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Dot {
+    /// Who minted it.
+    pub actor: Actor,
+    /// The actor's counter, from 1.
+    pub n: u64,
+}
+
+/// One write: what it said, when, and by which request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Version {
+    /// The value, or the statement that there is none.
+    pub content: Content,
+    /// When it was written; orders siblings where a bucket says so, and nothing else.
+    pub time: HybridTime,
+    /// When it ceases to be visible.
+    pub expiry: Option<WallTime>,
+    /// The request that made it; retries carry the same.
+    pub request: RequestId,
+    /// The order of linearizable writes.
+    pub tag: Option<Tag>,
+}
+
+/// What a write said.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Content {
+    /// The key holds this.
+    Value(Bytes),
+    /// The key was deleted: an event with a dot and a context, never mere absence.
+    Tombstone,
+}
+
+/// The place of a linearizable write in the order of its key (multi-writer ABD).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Tag {
+    /// One more than the greatest that the writer saw.
+    pub round: u64,
+    /// Who wrote: breaks ties.
+    pub coordinator: NodeId,
+    /// What it wrote for: breaks ties within one coordinator.
+    pub request: RequestId,
+}
+
+impl Content {
+    /// The value, if there is one.
+    pub const fn value(&self) -> Option<&Bytes> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Tombstone => None,
+        }
+    }
+}
