@@ -1,0 +1,230 @@
+//! What clients ask and what they are told; and the session that keeps one client's writes in
+//! order.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::quorum::{Level, Mode};
+use crate::store::Refusal;
+use crate::tally::QuorumError;
+use crate::time::WallTime;
+use crate::types::{Key, NodeId, RequestId};
+use crate::version::{Container, Content, ContextError, VersionVector};
+
+/// One request of a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientOperation {
+    /// The key.
+    pub key: Key,
+    /// What to do with it.
+    pub verb: Verb,
+    /// How.
+    pub options: Options,
+}
+
+/// What to do with a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Read it.
+    Get,
+    /// Write it: a delete is a put of a tombstone.
+    Put {
+        /// The value, or the statement that there is none.
+        content: Content,
+        /// When it ceases to be visible.
+        expiry: Option<WallTime>,
+        /// What the client has seen of the key.
+        context: PutContext,
+    },
+}
+
+/// What a write overwrites.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PutContext {
+    /// What this token, which came with an earlier reply, covers. Everything else becomes a
+    /// sibling.
+    Token(Bytes),
+    /// Nothing: the client says that it knows of no value.
+    Nothing,
+    /// Whatever the replica that takes the write holds, and what this session has seen (a plain
+    /// Redis `SET`).
+    Latest(VersionVector),
+}
+
+/// How a request is to be done. `None` means as the node's configuration says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The answers that a read waits for.
+    pub read: Option<Level>,
+    /// The durable copies that a write waits for.
+    pub write: Option<Level>,
+    /// Who counts.
+    pub mode: Option<Mode>,
+    /// After how many milliseconds the answer is "unknown".
+    pub timeout_ms: Option<u64>,
+    /// Whether a read may not be followed by an older one.
+    pub monotonic: Option<bool>,
+    /// The client's own id for this request; a retry sends the same.
+    pub request: Option<RequestId>,
+}
+
+/// The answer to a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// What the replicas that answered hold, joined.
+    Value {
+        /// All of it; how siblings are shown is for [`crate::config::Config::resolve`] to say.
+        container: Container,
+        /// The token which covers exactly this.
+        context: Bytes,
+        /// Whose answers these are.
+        achieved: Achieved,
+    },
+    /// The write stands.
+    Stored {
+        /// What the minting replica holds with it.
+        container: Container,
+        /// The token which covers exactly this.
+        context: Bytes,
+        /// Where it is durable.
+        achieved: Achieved,
+    },
+    /// Nothing was done.
+    Refused(RequestRefusal),
+    /// The time is up. The write may stand or not, now or later; it was not undone.
+    Unknown {
+        /// What had been achieved when the time was up.
+        achieved: Achieved,
+    },
+}
+
+/// What stood behind an answer when it was given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Achieved {
+    /// The owners that answered a read, or hold a write durably.
+    pub owners: Vec<NodeId>,
+    /// The fallbacks that did, each in the place of an owner.
+    pub fallbacks: Vec<NodeId>,
+    /// Distinct machines among them.
+    pub machines: usize,
+}
+
+/// Why nothing was done.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RequestRefusal {
+    /// The context cannot be used.
+    #[error(transparent)]
+    Context(#[from] ContextError),
+    /// The quorum cannot be had in this layout.
+    #[error(transparent)]
+    Quorum(#[from] QuorumError),
+    /// The key is too long or empty.
+    #[error("a key has 1 to {max} bytes; this one has {bytes}")]
+    Key {
+        /// The length of the key.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// The value is too long.
+    #[error("a value has at most {max} bytes (value_bytes_max); this one has {bytes}")]
+    Value {
+        /// The length of the value.
+        bytes: usize,
+        /// The limit.
+        max: u64,
+    },
+    /// Too many requests are in flight at this node.
+    #[error("{max} requests are in flight at this node (requests_max): try again later")]
+    Busy {
+        /// The limit.
+        max: u64,
+    },
+    /// The node is stopping.
+    #[error("this node is stopping: try another")]
+    Stopping,
+    /// The node's disk failed.
+    #[error("this node's disk failed: try another")]
+    StoreFailed,
+    /// The replica that was to name the write refused it, and no other was asked.
+    #[error(transparent)]
+    Replica(Refusal),
+}
+
+/// What one connection has seen last of each key, so that its own writes overwrite each other in
+/// order whichever replicas take them. Bounded: the key that was used longest ago is forgotten,
+/// and with it the order of its writes.
+#[derive(Clone, Debug)]
+pub struct Session {
+    keys_max: usize,
+    seen: BTreeMap<Key, VersionVector>,
+    order: VecDeque<Key>,
+}
+
+impl Session {
+    /// A session that remembers at most so many keys.
+    pub const fn new(keys_max: usize) -> Self {
+        Self { keys_max, seen: BTreeMap::new(), order: VecDeque::new() }
+    }
+
+    /// The context for a write that is to overwrite whatever stands.
+    pub fn latest(&self, key: &Key) -> PutContext {
+        PutContext::Latest(self.seen.get(key).cloned().unwrap_or_default())
+    }
+
+    /// Learns from a reply.
+    pub fn on_reply(&mut self, key: &Key, reply: &Reply) {
+        let (Reply::Value { container, .. } | Reply::Stored { container, .. }) = reply else {
+            return;
+        };
+        if self.keys_max == 0 {
+            return;
+        }
+        if let Some(seen) = self.seen.get_mut(key) {
+            seen.merge(container.seen());
+            return;
+        }
+        if self.seen.len() == self.keys_max {
+            let oldest = self.order.pop_front().expect("a full session has a first key");
+            self.seen.remove(&oldest);
+        }
+        self.order.push_back(key.clone());
+        self.seen.insert(key.clone(), container.seen().clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Epoch;
+    use crate::version::{Actor, Dot};
+
+    fn stored(n: u64) -> Reply {
+        let actor = Actor { node: NodeId(1), epoch: Epoch(1) };
+        let mut container = Container::default();
+        container.discard(&[Dot { actor, n }].into_iter().collect());
+        Reply::Stored { container, context: Bytes::new(), achieved: Achieved::default() }
+    }
+
+    #[test]
+    fn a_session_overwrites_what_it_has_seen_itself() {
+        let mut session = Session::new(1);
+        session.on_reply(&Key::from("a"), &stored(3));
+        let PutContext::Latest(seen) = session.latest(&Key::from("a")) else {
+            panic!("a session overwrites the latest");
+        };
+        assert_eq!(seen.iter().map(|(_, n)| n).collect::<Vec<_>>(), [3]);
+    }
+
+    #[test]
+    fn a_full_session_forgets_the_key_that_it_met_first() {
+        let mut session = Session::new(1);
+        session.on_reply(&Key::from("a"), &stored(3));
+        session.on_reply(&Key::from("b"), &stored(4));
+        assert_eq!(session.latest(&Key::from("a")), PutContext::Latest(VersionVector::default()));
+        assert_ne!(session.latest(&Key::from("b")), PutContext::Latest(VersionVector::default()));
+    }
+}

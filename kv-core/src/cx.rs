@@ -1,0 +1,270 @@
+//! The boundary of the core: what goes in, what comes out, and what every machine of a node reads.
+//!
+//! One way in, [`Input`], and one way out, [`Effect`], into a buffer that the caller owns. Time and
+//! chance are inputs too: [`Cx::now`] and [`Cx::draw`].
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::client::{ClientOperation, Reply};
+use crate::config::Config;
+use crate::event::Event;
+use crate::message::{Body, Header, Message, layout_hash};
+use crate::ring::Ring;
+use crate::store::{Outcome, StoreCommand};
+use crate::time::Now;
+use crate::types::{
+    ClientRequest, ClusterId, Digest, Epoch, Generation, NodeId, PartitionId, RequestId, Seq,
+    Ticket,
+};
+
+/// Everything that a call into the core may use beside the node itself.
+pub struct Cx<'a> {
+    /// The node's own clocks.
+    pub now: Now,
+    /// The only source of chance.
+    pub draw: &'a mut dyn Draw,
+    /// Where effects go.
+    pub out: &'a mut Vec<Effect>,
+}
+
+/// Chance, by address: a draw is a function of (seed, node, purpose, subject, n), where `n` counts
+/// the draws at that address. So a draw that is added in one place moves no other.
+pub trait Draw {
+    /// 64 random bits for this purpose and subject.
+    fn u64(&mut self, purpose: Purpose, subject: u64) -> u64;
+}
+
+/// What a draw is for. Numbers are stable: saved runs refer to them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Purpose {
+    /// The epoch that a replica may need; the subject is the partition.
+    Epoch = 1,
+    /// The half of all request ids that one run of a node makes.
+    Requests = 2,
+    /// Which peers a gossip round talks to.
+    GossipPeers = 3,
+    /// When the first round of something periodic happens, so that nodes do not march in step; the
+    /// subject says of what.
+    Phase = 4,
+    /// Which replica is compared next.
+    RepairPartner = 5,
+}
+
+/// What a driver tells a node.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A client asks something.
+    Client {
+        /// Comes back with the reply.
+        request: ClientRequest,
+        /// What it asks.
+        operation: ClientOperation,
+    },
+    /// An operator asks something.
+    Admin(AdminCommand),
+    /// A peer says something.
+    Peer(Message),
+    /// The connection to a peer changed.
+    Link {
+        /// The peer.
+        peer: NodeId,
+        /// What it is now.
+        state: LinkState,
+    },
+    /// A storage command was executed. Each is answered exactly once, unless the node crashes.
+    StoreDone {
+        /// Which.
+        ticket: Ticket,
+        /// The store's newest position after it.
+        seq: Seq,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// Everything up to this position is as durable as was promised.
+    Durable {
+        /// The position.
+        seq: Seq,
+    },
+    /// The time that [`crate::node::Node::next_deadline`] named has come.
+    Deadline,
+    /// The node is to stop: it answers what it holds, and nothing new.
+    Stop,
+}
+
+/// What an operator asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminCommand {
+    /// Serve this partition although too few synced owners are left to copy it from: what they
+    /// would have held is given up.
+    AcceptLoss {
+        /// The partition.
+        partition: PartitionId,
+    },
+}
+
+/// What is known of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkState {
+    /// It stands.
+    Up,
+    /// It broke: what was sent and not answered may be lost.
+    Down,
+}
+
+/// What a node tells its driver to do.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Answer a client.
+    Reply {
+        /// Which request.
+        request: ClientRequest,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Send a message to a peer. It may be lost, doubled or overtaken.
+    Send(Message),
+    /// Execute a storage command, after all that were asked for before.
+    Store {
+        /// Comes back with the outcome.
+        ticket: Ticket,
+        /// What to do.
+        command: StoreCommand,
+    },
+    /// Tell people.
+    Observe(Event),
+}
+
+/// Who a node is. Lies apart from the data: a wiped disk does not change it.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Its name for life.
+    pub node: NodeId,
+    /// Which run this is.
+    pub generation: Generation,
+    /// The cluster that it belongs to.
+    pub cluster: ClusterId,
+    /// Its place, and everybody's.
+    pub ring: Arc<Ring>,
+}
+
+/// What all machines of one node read and none but `node.rs` writes.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Who this node is.
+    pub identity: Identity,
+    /// What it was told.
+    pub config: Config,
+    /// What it thinks of its peers.
+    pub peers: Peers,
+    /// The partitions that it owns and has not lost.
+    pub synced: BTreeSet<PartitionId>,
+    /// The live Merkle roots of its partitions; one that is not here is that of an empty tree.
+    pub roots: BTreeMap<PartitionId, Digest>,
+}
+
+/// Which machine of a node asked for a storage command. It is part of the ticket, so that
+/// `node.rs` finds the way back without a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Desk {
+    /// Requests of coordinators.
+    Replica,
+    /// Hints.
+    Handoff,
+    /// Merkle repair.
+    Repair,
+}
+
+impl Ticket {
+    const DESK_SHIFT: u32 = 62;
+
+    /// The ticket of a machine's own number for an errand.
+    pub const fn new(desk: Desk, errand: u64) -> Self {
+        Self(((desk as u64) << Self::DESK_SHIFT) | errand)
+    }
+
+    /// Whose it is.
+    pub const fn desk(self) -> Desk {
+        match self.0 >> Self::DESK_SHIFT {
+            0 => Desk::Replica,
+            1 => Desk::Handoff,
+            _ => Desk::Repair,
+        }
+    }
+
+    /// That machine's number for it.
+    pub const fn errand(self) -> u64 {
+        self.0 & ((1 << Self::DESK_SHIFT) - 1)
+    }
+}
+
+/// A node's opinion of its peers. Opinions change routing, never ownership.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Peers {
+    /// Those that seem to be down. A node of which nothing was heard yet is given the benefit.
+    pub down: BTreeSet<NodeId>,
+    /// Those for which somebody keeps hints: they may lack acknowledged writes.
+    pub behind: BTreeSet<NodeId>,
+}
+
+impl Site {
+    /// This node's id.
+    pub const fn me(&self) -> NodeId {
+        self.identity.node
+    }
+
+    /// The ring.
+    pub fn ring(&self) -> &Ring {
+        &self.identity.ring
+    }
+
+    /// Whether a node seems to be up. A node always seems up to itself.
+    pub fn is_up(&self, node: NodeId) -> bool {
+        node == self.me() || !self.peers.down.contains(&node)
+    }
+
+    /// A message from this node.
+    pub fn message(
+        &self,
+        to: NodeId,
+        request: RequestId,
+        time_left_ms: u32,
+        body: Body,
+    ) -> Message {
+        let header = Header {
+            cluster: self.identity.cluster,
+            from: self.me(),
+            generation: self.identity.generation,
+            to,
+            request,
+            layout: (self.ring().version(), layout_hash(self.ring().digest())),
+            fence: 0,
+            time_left_ms,
+        };
+        Message { header, body }
+    }
+}
+
+impl Cx<'_> {
+    /// Tells people.
+    pub fn observe(&mut self, event: Event) {
+        self.out.push(Effect::Observe(event));
+    }
+
+    /// Sends a message.
+    pub fn send(&mut self, message: Message) {
+        self.out.push(Effect::Send(message));
+    }
+
+    /// Asks the storage for something.
+    pub fn store(&mut self, ticket: Ticket, partition: PartitionId, action: crate::store::Action) {
+        self.out.push(Effect::Store { ticket, command: StoreCommand { partition, action } });
+    }
+
+    /// An epoch, in case a replica needs a new one.
+    pub fn spare_epoch(&mut self, partition: PartitionId) -> Epoch {
+        Epoch(self.draw.u64(Purpose::Epoch, u64::from(partition.0)))
+    }
+}

@@ -1,0 +1,80 @@
+//! What waits for the disk: things that may be said only when everything up to a position of the
+//! store is durable.
+
+use alloc::collections::VecDeque;
+
+use crate::types::Seq;
+
+/// A queue of things, each waiting for a position to become durable.
+#[derive(Clone, Debug)]
+pub struct DurableQueue<T> {
+    durable: Seq,
+    waiting: VecDeque<(Seq, T)>,
+}
+
+impl<T> DurableQueue<T> {
+    /// A queue at a store of which nothing new is durable yet.
+    pub const fn new() -> Self {
+        Self { durable: Seq(0), waiting: VecDeque::new() }
+    }
+
+    /// Adds a thing that waits for this position. It keeps the order of positions, and of arrival
+    /// within one.
+    pub fn push(&mut self, seq: Seq, thing: T) {
+        let at = self.waiting.iter().rposition(|&(before, _)| before <= seq).map_or(0, |at| at + 1);
+        self.waiting.insert(at, (seq, thing));
+    }
+
+    /// Learns that everything up to this position is durable.
+    pub fn on_durable(&mut self, seq: Seq) {
+        self.durable = self.durable.max(seq);
+    }
+
+    /// The next thing that need not wait any longer.
+    pub fn pop(&mut self) -> Option<T> {
+        let ready = self.waiting.front().is_some_and(|&(seq, _)| seq <= self.durable);
+        if ready { self.waiting.pop_front().map(|(_, thing)| thing) } else { None }
+    }
+
+    /// How many things wait.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}
+
+impl<T> Default for DurableQueue<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn things_come_out_in_order_and_only_when_their_position_is_durable() {
+        let mut queue = DurableQueue::new();
+        queue.push(Seq(2), "second");
+        queue.push(Seq(1), "first");
+        queue.push(Seq(2), "third");
+        assert_eq!(queue.pop(), None);
+        queue.on_durable(Seq(1));
+        assert_eq!((queue.pop(), queue.pop()), (Some("first"), None));
+        queue.on_durable(Seq(2));
+        assert_eq!((queue.pop(), queue.pop(), queue.pop()), (Some("second"), Some("third"), None));
+    }
+
+    #[test]
+    fn a_thing_whose_position_is_durable_already_waits_for_nothing() {
+        let mut queue = DurableQueue::new();
+        queue.on_durable(Seq(5));
+        queue.push(Seq(4), "at once");
+        assert_eq!(queue.pop(), Some("at once"));
+    }
+}

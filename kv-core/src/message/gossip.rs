@@ -1,0 +1,71 @@
+//! Gossip messages: SYN, ACK, ACK2, as in Cassandra. State per node is a join: the greater
+//! generation wins, then the greater version of each single state.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::types::{Generation, NodeId};
+
+/// How much the sender knows of one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// The node.
+    pub node: NodeId,
+    /// Which run of it.
+    pub generation: Generation,
+    /// The greatest version among its heartbeat and states.
+    pub version: u64,
+}
+
+/// What has changed about one node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delta {
+    /// The node.
+    pub node: NodeId,
+    /// Which run of it.
+    pub generation: Generation,
+    /// Its heartbeat: a counter that it raises once per interval while it lives.
+    pub heartbeat: u64,
+    /// The states that are newer than what was known.
+    pub states: Vec<State>,
+}
+
+/// Something that a node says about itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// What it is about.
+    pub key: StateKey,
+    /// Taken from the heartbeat counter when it was set.
+    pub version: u64,
+    /// What it says.
+    pub value: Bytes,
+}
+
+/// What a state is about. Numbers are stable; an unknown one is passed on untouched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct StateKey(pub u8);
+
+/// See [`super::Body::GossipSyn`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Syn {
+    /// All nodes that the sender knows.
+    pub known: Vec<Known>,
+}
+
+/// See [`super::Body::GossipAck`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ack {
+    /// What the other lacks.
+    pub deltas: Vec<Delta>,
+    /// What the sender lacks, and how much of it it knows.
+    pub wanted: Vec<Known>,
+}
+
+/// See [`super::Body::GossipAck2`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ack2 {
+    /// What the other said that it lacks.
+    pub deltas: Vec<Delta>,
+}

@@ -1,0 +1,281 @@
+//! What nodes say to each other. One header for all messages; the kinds are a closed list with
+//! stable numbers.
+
+pub mod gossip;
+pub mod repair;
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::store::{Basis, CopyKind, Refusal, Role, StandIn};
+use crate::time::WallTime;
+use crate::types::{ClusterId, Digest, Generation, Key, NodeId, PartitionId, RequestId};
+use crate::version::{Container, Content};
+
+/// A message between two nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Who, to whom, for what, under which layout.
+    pub header: Header,
+    /// What.
+    pub body: Body,
+}
+
+/// What every message says first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// The cluster: a message of another one is dropped.
+    pub cluster: ClusterId,
+    /// The sender.
+    pub from: NodeId,
+    /// Which run of the sender.
+    pub generation: Generation,
+    /// The addressee.
+    pub to: NodeId,
+    /// The request that it belongs to; background work has requests of its own.
+    pub request: RequestId,
+    /// The version and the content hash of the layout that it was planned under.
+    pub layout: (u64, u64),
+    /// The fence that its containers are stamped with (SEMANTICS §2).
+    pub fence: u64,
+    /// How long the sender still wants an answer, in milliseconds; 0 where none is awaited.
+    pub time_left_ms: u32,
+}
+
+/// The coordinator's own number for an operation in flight; answers carry it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct OperationId(pub u64);
+
+macro_rules! bodies {
+    ($($(#[$doc:meta])* $kind:ident($payload:ty) = $number:literal $name:literal,)*) => {
+        /// What a message says.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Body {
+            $($(#[$doc])* $kind($payload),)*
+        }
+
+        /// Which kind of message it is, by its stable number on the wire.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum Kind {
+            $($(#[$doc])* $kind = $number,)*
+        }
+
+        impl Kind {
+            /// Every kind, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$kind,)*];
+
+            /// The name that scenarios, traces and metrics use.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)*
+                }
+            }
+
+            /// The kind of this number, if there is one.
+            pub const fn from_number(number: u8) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$kind),)*
+                    _ => None,
+                }
+            }
+        }
+
+        impl Body {
+            /// Which kind it is.
+            pub const fn kind(&self) -> Kind {
+                match self {
+                    $(Self::$kind(_) => Kind::$kind,)*
+                }
+            }
+
+            /// Appends the payload to the bytes. The kind is not among them.
+            pub(crate) fn encode_into(&self, bytes: Vec<u8>) -> Vec<u8> {
+                let extended = match self {
+                    $(Self::$kind(payload) => postcard::to_extend(payload, bytes),)*
+                };
+                extended.expect("a vector takes every value")
+            }
+
+            /// Reads a payload of this kind, and returns what lies behind it.
+            pub(crate) fn decode(kind: Kind, bytes: &[u8]) -> Result<(Self, &[u8]), postcard::Error> {
+                match kind {
+                    $(Kind::$kind => {
+                        let (payload, rest) = postcard::take_from_bytes(bytes)?;
+                        Ok((Self::$kind(payload), rest))
+                    })*
+                }
+            }
+        }
+    };
+}
+
+bodies! {
+    /// Gossip: what I know of everybody, by version.
+    GossipSyn(gossip::Syn) = 1 "gossip-syn",
+    /// Gossip: what you lack, and what I lack.
+    GossipAck(gossip::Ack) = 2 "gossip-ack",
+    /// Gossip: what you said that you lack.
+    GossipAck2(gossip::Ack2) = 3 "gossip-ack2",
+
+    /// Name this write, and store it.
+    Mint(Box<MintRequest>) = 10 "mint",
+    /// It is stored, but not durable yet; this is the container to send on.
+    Minted(Minted) = 11 "minted",
+    /// Join this container into yours.
+    Merge(MergeRequest) = 12 "merge",
+    /// Keep this container for another node.
+    Hint(HintRequest) = 13 "hint",
+    /// What you asked me to store is durable here.
+    Acked(Acked) = 14 "acked",
+    /// I did not do what you asked.
+    Refused(Refused) = 15 "refused",
+
+    /// What do you hold of this key, durably?
+    Read(ReadRequest) = 20 "read",
+    /// This.
+    ReadReply(ReadReply) = 21 "read-reply",
+
+    /// These hints were kept for you.
+    HintDelivery(HintDelivery) = 30 "hint-delivery",
+    /// They are durable here.
+    HintDelivered(HintDelivered) = 31 "hint-delivered",
+
+    /// Are all our common partitions equal?
+    RepairCompare(repair::Compare) = 40 "repair-compare",
+    /// Whether they are.
+    RepairCompared(repair::Compared) = 41 "repair-compared",
+    /// Which of these partitions differ?
+    RepairRoots(repair::Roots) = 42 "repair-roots",
+    /// These.
+    RepairRootsDiffer(repair::RootsDiffer) = 43 "repair-roots-differ",
+    /// Which of these inner nodes differ?
+    RepairBranches(repair::Branches) = 44 "repair-branches",
+    /// These.
+    RepairBranchesDiffer(repair::BranchesDiffer) = 45 "repair-branches-differ",
+    /// Which of these leaves differ?
+    RepairLeaves(repair::Leaves) = 46 "repair-leaves",
+    /// These.
+    RepairLeavesDiffer(repair::LeavesDiffer) = 47 "repair-leaves-differ",
+    /// What do you know of the keys of this leaf?
+    RepairSummaries(repair::SummariesRequest) = 48 "repair-summaries",
+    /// This.
+    RepairSummarized(repair::Summarized) = 49 "repair-summarized",
+    /// Join these, and send me those.
+    RepairExchange(repair::Exchange) = 50 "repair-exchange",
+    /// Joined, durably; and here they are.
+    RepairExchanged(repair::Exchanged) = 51 "repair-exchanged",
+}
+
+/// See [`Body::Mint`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MintRequest {
+    /// Comes back with the answer.
+    pub operation: OperationId,
+    /// The key.
+    pub key: Key,
+    /// What the client said.
+    pub content: Content,
+    /// When it ceases to be visible.
+    pub expiry: Option<WallTime>,
+    /// What it overwrites.
+    pub basis: Basis,
+    /// As what the receiver is asked.
+    pub role: Role,
+}
+
+/// See [`Body::Minted`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Minted {
+    /// Whose answer this is.
+    pub operation: OperationId,
+    /// What the minter holds now.
+    pub container: Container,
+}
+
+/// See [`Body::Merge`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergeRequest {
+    /// Comes back with the answer.
+    pub operation: OperationId,
+    /// The key.
+    pub key: Key,
+    /// What to join.
+    pub container: Container,
+}
+
+/// See [`Body::Hint`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HintRequest {
+    /// Comes back with the answer.
+    pub operation: OperationId,
+    /// The key.
+    pub key: Key,
+    /// What to keep.
+    pub container: Container,
+    /// For whom, and for how long.
+    pub stand_in: StandIn,
+}
+
+/// See [`Body::Acked`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acked {
+    /// Whose answer this is.
+    pub operation: OperationId,
+    /// For whom the sender keeps it, if not for itself.
+    pub stands_for: Option<NodeId>,
+}
+
+/// See [`Body::Refused`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Whose answer this is.
+    pub operation: OperationId,
+    /// Why.
+    pub refusal: Refusal,
+}
+
+/// See [`Body::Read`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadRequest {
+    /// Comes back with the answer.
+    pub operation: OperationId,
+    /// The key.
+    pub key: Key,
+    /// Its own copy, or what it keeps for others.
+    pub copy: CopyKind,
+}
+
+/// See [`Body::ReadReply`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadReply {
+    /// Whose answer this is.
+    pub operation: OperationId,
+    /// What the sender holds, durably. Empty if it knows nothing of the key.
+    pub container: Container,
+}
+
+/// See [`Body::HintDelivery`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HintDelivery {
+    /// Comes back with the answer.
+    pub delivery: u64,
+    /// The partition that they belong to.
+    pub partition: PartitionId,
+    /// The containers.
+    pub items: Vec<(Key, Container)>,
+}
+
+/// See [`Body::HintDelivered`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HintDelivered {
+    /// Whose answer this is.
+    pub delivery: u64,
+}
+
+/// A digest over the content of a layout, as the header carries it.
+pub const fn layout_hash(digest: Digest) -> u64 {
+    digest.high()
+}

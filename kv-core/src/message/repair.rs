@@ -1,0 +1,141 @@
+//! Repair messages (SEMANTICS §8). The side that asks keeps the session; the side that answers
+//! keeps nothing, so an abandoned session leaves nothing behind.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::merkle::{FAN_OUT, LeafId};
+use crate::store::Summary;
+use crate::types::{Digest, Key, PartitionId};
+use crate::version::Container;
+
+/// The asker's number for a step of its session; an answer to an earlier step is ignored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Step(pub u64);
+
+/// See [`super::Body::RepairCompare`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compare {
+    /// Comes back with the answer.
+    pub step: Step,
+    /// One digest over the roots of all partitions that both own.
+    pub digest: Digest,
+}
+
+/// See [`super::Body::RepairCompared`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compared {
+    /// Whose answer this is.
+    pub step: Step,
+    /// Whether the digests are equal.
+    pub equal: bool,
+}
+
+/// See [`super::Body::RepairRoots`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Roots {
+    /// Comes back with the answer.
+    pub step: Step,
+    /// Partitions with the asker's roots.
+    pub roots: Vec<(PartitionId, Digest)>,
+}
+
+/// See [`super::Body::RepairRootsDiffer`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootsDiffer {
+    /// Whose answer this is.
+    pub step: Step,
+    /// Those partitions whose roots differ here.
+    pub partitions: Vec<PartitionId>,
+    /// Those of the asked partitions that the answering node has lost and not copied back yet: it
+    /// is no source for them.
+    pub not_synced: Vec<PartitionId>,
+}
+
+/// See [`super::Body::RepairBranches`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Branches {
+    /// Comes back with the answer.
+    pub step: Step,
+    /// The partition.
+    pub partition: PartitionId,
+    /// The asker's inner nodes.
+    pub branches: Box<[Digest; FAN_OUT]>,
+}
+
+/// See [`super::Body::RepairBranchesDiffer`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BranchesDiffer {
+    /// Whose answer this is.
+    pub step: Step,
+    /// Bit `i`: inner node `i` differs.
+    pub branches: u16,
+}
+
+/// See [`super::Body::RepairLeaves`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leaves {
+    /// Comes back with the answer.
+    pub step: Step,
+    /// The partition.
+    pub partition: PartitionId,
+    /// The asker's leaves.
+    pub leaves: Vec<(LeafId, Digest)>,
+}
+
+/// See [`super::Body::RepairLeavesDiffer`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeavesDiffer {
+    /// Whose answer this is.
+    pub step: Step,
+    /// Those that differ.
+    pub leaves: Vec<LeafId>,
+}
+
+/// See [`super::Body::RepairSummaries`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SummariesRequest {
+    /// Comes back with the answer.
+    pub step: Step,
+    /// The partition.
+    pub partition: PartitionId,
+    /// The leaf.
+    pub leaf: LeafId,
+    /// Start behind this key.
+    pub after: Option<Key>,
+}
+
+/// See [`super::Body::RepairSummarized`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summarized {
+    /// Whose answer this is.
+    pub step: Step,
+    /// In the order of the keys.
+    pub entries: Vec<Summary>,
+    /// Whether there are more behind the last.
+    pub more: bool,
+}
+
+/// See [`super::Body::RepairExchange`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// Comes back with the answer.
+    pub step: Step,
+    /// The partition.
+    pub partition: PartitionId,
+    /// Containers that the other lacks in part.
+    pub pushed: Vec<(Key, Container)>,
+    /// Keys of which the asker lacks something.
+    pub wanted: Vec<Key>,
+}
+
+/// See [`super::Body::RepairExchanged`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchanged {
+    /// Whose answer this is.
+    pub step: Step,
+    /// The containers that were wanted, after what was pushed was joined.
+    pub items: Vec<(Key, Container)>,
+}

@@ -1,0 +1,388 @@
+//! Storage as the core sees it: a small trait, the commands that run where the disk is, and what
+//! comes of them.
+//!
+//! A command belongs to one partition. It reads, joins, mints, updates the Merkle leaf and the hint
+//! index, and commits all of that in one atomic batch, so that nothing can be torn and commands of
+//! different partitions are independent. *Executed* and *durable* are two moments: joins read what
+//! is live, client reads read what is durable, and nothing is acknowledged before it is durable.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::event::Event;
+use crate::merkle::{FAN_OUT, LeafId};
+use crate::time::{HybridTime, WallTime};
+use crate::types::{Digest, Epoch, Key, NodeId, PartitionId, RequestId, Seq};
+use crate::version::{Container, Content, Dot, VersionVector};
+
+/// Which image of the store is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// Everything that was committed.
+    Live,
+    /// What would survive a crash now, as far as the disk tells the truth.
+    Durable,
+}
+
+/// A record that is there and cannot be read. It is never "not found".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the record is damaged")]
+pub struct Damage;
+
+/// Why a batch was not committed. Nothing of it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+pub enum Fault {
+    /// No room. Reads go on.
+    #[error("the disk is full")]
+    Full,
+    /// The log failed. The node stops serving.
+    #[error("the disk failed")]
+    Failed,
+}
+
+/// An ordered map of bytes, written in atomic batches.
+pub trait Store {
+    /// The record under this key.
+    ///
+    /// # Errors
+    /// [`Damage`], if there is one that cannot be read.
+    fn get(&self, view: View, key: &[u8]) -> Result<Option<Bytes>, Damage>;
+
+    /// Visits the records whose keys begin with `prefix` and are greater than `after` (if it is not
+    /// empty), in order, until told to break.
+    fn scan(&self, view: View, prefix: &[u8], after: &[u8], visit: &mut Visitor<'_>);
+
+    /// Commits a batch: all of it or nothing. It is live at once, and durable when the driver says
+    /// so for its position.
+    ///
+    /// # Errors
+    /// [`Fault`]; then nothing of the batch was committed.
+    fn commit(&mut self, batch: Batch) -> Result<Seq, Fault>;
+
+    /// The position of the newest batch committed; 0 before the first since the start.
+    fn newest(&self) -> Seq;
+}
+
+/// Is shown a key and its record, and says whether to go on.
+pub type Visitor<'a> = dyn FnMut(&[u8], Result<&Bytes, Damage>) -> ControlFlow<()> + 'a;
+
+/// Writes that happen together or not at all. `None` deletes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// In order; a later write to the same key wins.
+    pub writes: Vec<(Bytes, Option<Bytes>)>,
+}
+
+impl Batch {
+    /// Puts a record.
+    pub fn put(&mut self, key: Bytes, record: Bytes) {
+        self.writes.push((key, Some(record)));
+    }
+
+    /// Deletes a record.
+    pub fn delete(&mut self, key: Bytes) {
+        self.writes.push((key, None));
+    }
+}
+
+/// What a node asks of its storage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreCommand {
+    /// The partition that it belongs to.
+    pub partition: PartitionId,
+    /// What to do there.
+    pub action: Action,
+}
+
+/// What to do in one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Name and store a client's write.
+    Mint(Box<Mint>),
+    /// Join containers into this owner's own.
+    Merge {
+        /// What came.
+        items: Vec<(Key, Container)>,
+        /// For a new epoch, should one of them show that the old one is lost.
+        spare: Epoch,
+    },
+    /// Keep a container for an owner that cannot be reached.
+    Hint(Box<Hint>),
+    /// Read the durable container of a key.
+    Read {
+        /// The key.
+        key: Key,
+        /// Which of the two kinds of copies.
+        copy: CopyKind,
+    },
+    /// The hints for one target, the most urgent first.
+    HintBatch {
+        /// Whom they are for.
+        target: NodeId,
+        /// About how many bytes of them; at least one hint is returned if there is one.
+        bytes: u64,
+    },
+    /// Delete hints that their target has applied durably, unless they have grown since.
+    HintDrop {
+        /// Whom they were for.
+        target: NodeId,
+        /// Each key with the digest of the container that was delivered.
+        items: Vec<(Key, Digest)>,
+    },
+    /// The inner nodes of the partition's Merkle tree.
+    Branches,
+    /// The leaves below some inner nodes.
+    Leaves {
+        /// Which inner nodes: bit `i` for node `i`.
+        branches: u16,
+    },
+    /// What is known of the keys of one leaf, without the values.
+    Summaries {
+        /// The leaf.
+        leaf: LeafId,
+        /// Start behind this key.
+        after: Option<Key>,
+        /// About how many bytes of them.
+        bytes: u64,
+    },
+    /// The live containers of some keys.
+    Fetch {
+        /// The keys.
+        keys: Vec<Key>,
+    },
+    /// Write the marker which says that this owner holds all that it must hold.
+    MarkSynced,
+}
+
+/// A client's write, to be named by this replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mint {
+    /// The key.
+    pub key: Key,
+    /// What the client said.
+    pub content: Content,
+    /// When it ceases to be visible.
+    pub expiry: Option<WallTime>,
+    /// What it overwrites.
+    pub basis: Basis,
+    /// Whether this replica owns the key or stands in for an owner.
+    pub role: Role,
+    /// The client's request; a replica that knows it answers with the dot that it minted then.
+    pub request: RequestId,
+    /// For a new epoch, should one be needed.
+    pub spare: Epoch,
+    /// This node's clock.
+    pub time: HybridTime,
+    /// The most siblings that may stand.
+    pub siblings_max: u64,
+}
+
+/// What a write overwrites.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Basis {
+    /// Exactly what this context covers.
+    Given(VersionVector),
+    /// What the minting replica holds, and this as well.
+    Held(VersionVector),
+}
+
+/// As what a replica takes a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Role {
+    /// As an owner of the key.
+    Owner,
+    /// In the place of an owner that cannot be reached.
+    StandIn(StandIn),
+}
+
+/// For whom a replica stands in, and how its hint is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandIn {
+    /// The owner that the hint is for.
+    pub target: NodeId,
+    /// When the hint was made, by the coordinator's clock.
+    pub created: WallTime,
+    /// When it may be dropped; its target is stale from then on.
+    pub expires: WallTime,
+    /// How many other copies were believed to stand: hints with few go first.
+    pub copies: u8,
+}
+
+/// A container to be kept for somebody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hint {
+    /// The key.
+    pub key: Key,
+    /// The whole container.
+    pub container: Container,
+    /// For whom, and for how long.
+    pub stand_in: StandIn,
+    /// For a new epoch, should the container show that the old one is lost.
+    pub spare: Epoch,
+}
+
+/// The two kinds of copies that a node can hold of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CopyKind {
+    /// Its own, as an owner.
+    Owned,
+    /// What it keeps for owners, all its hints for the key joined.
+    Hinted,
+}
+
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What it found or did.
+    pub result: Result<Done, Refusal>,
+    /// The partition's Merkle root after it, live.
+    pub root: Digest,
+    /// What happened on the way. The node observes them when it learns of the outcome.
+    pub events: Vec<Event>,
+}
+
+/// What a command found or did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// The write has this name, and the replica now holds this.
+    Minted {
+        /// The name.
+        dot: Dot,
+        /// The whole container.
+        container: Container,
+        /// By how much the hints of a target grew, if this was a stand-in.
+        hinted: Option<HintGrowth>,
+    },
+    /// The containers are part of the own ones.
+    Merged,
+    /// The hint is kept.
+    Hinted(HintGrowth),
+    /// What the replica holds, durably.
+    Read(Container),
+    /// Hints, most urgent first.
+    HintBatch(Vec<StoredHint>),
+    /// Hints were deleted.
+    HintDropped {
+        /// How many.
+        count: u64,
+        /// How many bytes of hints that frees.
+        bytes: u64,
+    },
+    /// The digests of the inner nodes.
+    Branches(Box<[Digest; FAN_OUT]>),
+    /// The digests of leaves.
+    Leaves(Vec<(LeafId, Digest)>),
+    /// What is known of some keys.
+    Summaries {
+        /// In the order of the keys.
+        entries: Vec<Summary>,
+        /// Whether there are more behind the last.
+        more: bool,
+    },
+    /// Containers; a key of which nothing is known is left out.
+    Fetched(Vec<(Key, Container)>),
+    /// The marker is written.
+    MarkedSynced,
+}
+
+/// How the hints for one target grew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HintGrowth {
+    /// Whether there was none for this key and target before.
+    pub added: bool,
+    /// How many bytes were added.
+    pub bytes: u64,
+}
+
+/// A hint as it lies in the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredHint {
+    /// The key.
+    pub key: Key,
+    /// The whole container.
+    pub container: Container,
+    /// For whom, and for how long.
+    pub stand_in: StandIn,
+    /// Whether this node minted into it, in the epoch that it then had.
+    pub minted: bool,
+}
+
+/// What is known of a key, without the values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The key.
+    pub key: Key,
+    /// Every event that is accounted for.
+    pub seen: VersionVector,
+    /// The digest of the container.
+    pub digest: Digest,
+}
+
+/// Why a replica did not do what it was asked. It changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error, Serialize, Deserialize)]
+pub enum Refusal {
+    /// One more sibling would pass the limit.
+    #[error(
+        "the key has as many siblings as are allowed ({max}): read it and write with the context"
+    )]
+    TooManySiblings {
+        /// The limit.
+        max: u64,
+    },
+    /// The record is there and cannot be read.
+    #[error("the record is damaged here")]
+    Damaged,
+    /// This owner has lost data and has not yet copied it back.
+    #[error("this replica has lost data and is not synced yet")]
+    NotSynced,
+    /// The disk has no room.
+    #[error("the disk is full")]
+    DiskFull,
+    /// The disk failed; the node stops serving.
+    #[error("the disk failed")]
+    DiskFailed,
+    /// Too many bytes of hints are kept already.
+    #[error("too many hints are kept already")]
+    HintsFull,
+    /// The request was planned under a layout that this node does not serve.
+    #[error("the request was planned under another layout")]
+    Layout,
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Full => Self::DiskFull,
+            Fault::Failed => Self::DiskFailed,
+        }
+    }
+}
+
+/// What a store says when a node starts on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Partitions whose data marker stands: this owner holds all that it must hold.
+    pub synced: Vec<PartitionId>,
+    /// Merkle roots that are not those of an empty tree.
+    pub roots: Vec<(PartitionId, Digest)>,
+    /// The hints that are kept.
+    pub hints: Vec<KeptHints>,
+}
+
+/// The hints for one target in one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptHints {
+    /// The partition.
+    pub partition: PartitionId,
+    /// Whom they are for.
+    pub target: NodeId,
+    /// How many.
+    pub count: u64,
+    /// How many bytes.
+    pub bytes: u64,
+}

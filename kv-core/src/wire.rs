@@ -1,0 +1,67 @@
+//! Messages as bytes: format, kind, header, payload. The encoding is postcard of structs that are
+//! frozen per format version; the kind stands outside, so that an unknown one is a clear error.
+//!
+//! Decoding never panics, never recurses with the input, and never allocates more than
+//! [`DECODE_BYTES_PER_BYTE`] times the input: every count in the input is of things that take at
+//! least one byte of it.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::message::{Body, Header, Kind, Message};
+
+/// The format version that this software writes and reads.
+pub const FORMAT: u8 = 1;
+
+/// A bound on what decoding allocates, in bytes per byte of input.
+pub const DECODE_BYTES_PER_BYTE: usize = 256;
+
+/// Why bytes are not a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum WireError {
+    /// Shorter than the shortest message.
+    #[error("the message is cut short")]
+    Short,
+    /// Written by a version of this software that uses another format.
+    #[error("the message has format {0}; this version reads format {FORMAT}")]
+    Format(u8),
+    /// A kind that this version does not know.
+    #[error("the message is of kind {0}, which this version does not know")]
+    Kind(u8),
+    /// The header or the payload does not decode, or not to its canonical form.
+    #[error("the message is malformed")]
+    Malformed,
+    /// Bytes lie behind the payload.
+    #[error("the message has {0} bytes too many")]
+    Trailing(usize),
+}
+
+/// The bytes of a message.
+pub fn encode(message: &Message) -> Bytes {
+    let mut bytes = Vec::with_capacity(256);
+    bytes.extend_from_slice(&[FORMAT, message.body.kind() as u8]);
+    let bytes = postcard::to_extend(&message.header, bytes).expect("a vector takes every value");
+    Bytes::from(message.body.encode_into(bytes))
+}
+
+/// The message that these bytes are.
+///
+/// # Errors
+/// [`WireError`], if they are none.
+pub fn decode(bytes: &[u8]) -> Result<Message, WireError> {
+    let (&[format, kind], rest) = bytes.split_first_chunk::<2>().ok_or(WireError::Short)?;
+    if format != FORMAT {
+        return Err(WireError::Format(format));
+    }
+    let kind = Kind::from_number(kind).ok_or(WireError::Kind(kind))?;
+    let (header, rest) =
+        postcard::take_from_bytes::<Header>(rest).map_err(|_| WireError::Malformed)?;
+    let (body, rest) = Body::decode(kind, rest).map_err(|_| WireError::Malformed)?;
+    if rest.is_empty() {
+        Ok(Message { header, body })
+    } else {
+        Err(WireError::Trailing(rest.len()))
+    }
+}
