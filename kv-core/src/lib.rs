@@ -8,5 +8,6 @@ extern crate std;
 
 pub mod config;
 pub mod quorum;
+pub mod sampling;
 pub mod time;
 pub mod types;
