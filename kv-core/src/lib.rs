@@ -7,6 +7,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod config;
+pub mod hybrid;
 pub mod in_flight;
 pub mod quorum;
 pub mod sampling;
