@@ -9,6 +9,7 @@ extern crate std;
 pub mod config;
 pub mod hybrid;
 pub mod in_flight;
+pub mod layout;
 pub mod quorum;
 pub mod sampling;
 pub mod time;
