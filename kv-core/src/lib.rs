@@ -11,6 +11,7 @@ pub mod hybrid;
 pub mod in_flight;
 pub mod layout;
 pub mod quorum;
+pub mod ring;
 pub mod sampling;
 pub mod time;
 pub mod types;
