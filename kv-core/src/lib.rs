@@ -13,5 +13,6 @@ pub mod layout;
 pub mod quorum;
 pub mod ring;
 pub mod sampling;
+pub mod tally;
 pub mod time;
 pub mod types;
