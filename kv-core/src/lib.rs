@@ -10,6 +10,7 @@ pub mod config;
 pub mod hybrid;
 pub mod in_flight;
 pub mod layout;
+pub mod merkle;
 pub mod quorum;
 pub mod ring;
 pub mod sampling;
