@@ -8,17 +8,13 @@ extern crate std;
 
 pub mod client;
 pub mod config;
-pub mod cx;
-pub mod durable;
-pub mod event;
 pub mod hybrid;
 pub mod in_flight;
+pub mod layout;
 pub mod merkle;
-pub mod message;
 pub mod quorum;
 pub mod ring;
 pub mod sampling;
-pub mod store;
 pub mod tally;
 pub mod time;
 pub mod types;

@@ -1,6 +1,447 @@
-//! Placeholder until the tally lands.
+//! Counting answers towards quorums.
+//!
+//! In go the sets of owners whose answers are needed, and the answers as they come; out comes
+//! whether there are enough. The sets are a list: of length one as a rule, longer while layouts
+//! overlap (a write needs a quorum in each, SEMANTICS §7) or where every data center needs its own.
+//!
+//! Invariants: a node counts once, however often it answers. Only nodes that answered count, never
+//! nodes that seem up (Riak before 1.3.1). Answers from one machine count as one, whoever gave them
+//! (Riak's node diversity: two fallbacks on one machine, which then dies). A fallback counts only
+//! in [`Mode::Sloppy`], and only towards the sets of the owner that it stands for.
+
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
 use thiserror::Error;
-/// Placeholder.
+
+use crate::quorum::{Level, Mode};
+use crate::ring::{MachineIndex, Ring};
+use crate::types::{NodeId, PartitionId};
+
+/// Owners of one key under one layout, and how many of them must have answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnerSet {
+    /// The owners, in the order of preference.
+    pub owners: Vec<NodeId>,
+    /// Answers needed, on distinct machines: from 1 to the number of owners.
+    pub needed: usize,
+}
+
+/// That a node has done what was asked of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The node that answered.
+    pub by: NodeId,
+    /// The machine on which it stands. All answers of one tally take theirs from one ring.
+    pub machine: MachineIndex,
+    /// The owner in whose place it answered: itself, if it is one.
+    pub stands_for: NodeId,
+}
+
+/// The answers to one request so far.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    mode: Mode,
+    sets: Vec<OwnerSet>,
+    answers: Vec<Answer>,
+}
+
+/// Why no quorum can be made of a level. The request was not started.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("quorum")]
-pub struct QuorumError;
+pub enum QuorumError {
+    /// No answers at all were asked for.
+    #[error("a quorum of 0 promises nothing: ask for 1 at least")]
+    NoAnswers,
+    /// More answers were asked for than there are owners.
+    #[error("a quorum of {asked} is out of reach: the key has {owners} owners, ask for fewer")]
+    MoreThanOwners {
+        /// The answers asked for.
+        asked: u8,
+        /// The owners there are.
+        owners: usize,
+    },
+    /// The coordinator's data center has no owner.
+    #[error(
+        "data center `{datacenter}` keeps no copies, so it has no local quorum: \
+         ask a node of another one, or use level `quorum`"
+    )]
+    NoLocalOwners {
+        /// The coordinator's data center.
+        datacenter: String,
+    },
+}
+
+impl Answer {
+    /// The answer of an owner, which stands for itself.
+    pub const fn of_owner(owner: NodeId, machine: MachineIndex) -> Self {
+        Self { by: owner, machine, stands_for: owner }
+    }
+
+    /// Whether the node stands in for an owner, rather than being one.
+    pub fn is_fallback(&self) -> bool {
+        self.by != self.stands_for
+    }
+}
+
+impl OwnerSet {
+    /// A set of which more than half is needed.
+    pub fn majority(owners: &[NodeId]) -> Self {
+        Self { owners: owners.to_vec(), needed: owners.len() / 2 + 1 }
+    }
+
+    /// A set of which `needed` are needed.
+    fn counted(owners: &[NodeId], needed: usize) -> Self {
+        Self { owners: owners.to_vec(), needed }
+    }
+
+    fn counts(&self, answer: &Answer, mode: Mode) -> bool {
+        let eligible = match mode {
+            Mode::Sloppy => true,
+            Mode::Strict => !answer.is_fallback(),
+        };
+        eligible && self.owners.contains(&answer.stands_for)
+    }
+
+    fn is_reached(&self, answers: &[Answer], mode: Mode) -> bool {
+        let counts = |answer: &&Answer| self.counts(answer, mode);
+        let first_on_its_machine = |&(index, answer): &(usize, &Answer)| {
+            let earlier = answers[..index].iter().filter(counts);
+            earlier.filter(|other| other.machine == answer.machine).count() == 0
+        };
+        let counting = answers.iter().enumerate().filter(|(_, answer)| counts(answer));
+        counting.filter(first_on_its_machine).count() >= self.needed
+    }
+}
+
+impl Tally {
+    /// A tally of no answers yet.
+    ///
+    /// # Panics
+    /// If there is no set, or a set needs no answer: then nothing would be "enough". What comes
+    /// from clients goes through [`Level::owner_sets`], which makes no such sets.
+    pub fn new(mode: Mode, sets: Vec<OwnerSet>) -> Self {
+        assert!(!sets.is_empty(), "a quorum is of some set of owners");
+        assert!(sets.iter().all(|set| set.needed > 0), "a quorum needs an answer");
+        Self { mode, sets, answers: Vec::new() }
+    }
+
+    /// All answers, in the order in which they came, whether they count or not.
+    pub fn answers(&self) -> &[Answer] {
+        &self.answers
+    }
+
+    /// The sets that have to be reached.
+    pub fn sets(&self) -> &[OwnerSet] {
+        &self.sets
+    }
+
+    /// Whether this node has answered.
+    pub fn has_answered(&self, node: NodeId) -> bool {
+        self.answers.iter().any(|answer| answer.by == node)
+    }
+
+    /// How many owners have answered, of whichever set.
+    pub fn owners_answered(&self) -> usize {
+        self.answers_for_owners().filter(|answer| !answer.is_fallback()).count()
+    }
+
+    /// How many nodes have answered in the place of an owner, of whichever set.
+    pub fn fallbacks_answered(&self) -> usize {
+        self.answers_for_owners().filter(|answer| answer.is_fallback()).count()
+    }
+
+    /// Whether every set has as many counting answers, on distinct machines, as it needs.
+    pub fn reached(&self) -> bool {
+        self.sets.iter().all(|set| set.is_reached(&self.answers, self.mode))
+    }
+
+    /// Whether every set would be reached if all these answered too. If not, there is nothing left
+    /// to wait for.
+    pub fn can_reach(&self, possible: &[Answer]) -> bool {
+        let mut hoped_for = self.clone();
+        for &answer in possible {
+            hoped_for.record(answer);
+        }
+        hoped_for.reached()
+    }
+
+    /// Takes an answer in. False if that node has answered already: then nothing changed.
+    pub fn record(&mut self, answer: Answer) -> bool {
+        let is_new = !self.has_answered(answer.by);
+        if is_new {
+            self.answers.push(answer);
+        }
+        is_new
+    }
+
+    fn answers_for_owners(&self) -> impl Iterator<Item = &Answer> {
+        let for_an_owner =
+            |answer: &&Answer| self.sets.iter().any(|set| set.owners.contains(&answer.stands_for));
+        self.answers.iter().filter(for_an_owner)
+    }
+}
+
+impl Level {
+    /// The sets of owners that this level needs answers of, under one layout, for a coordinator in
+    /// the given data center. While layouts overlap, the sets of each are put together.
+    ///
+    /// # Errors
+    /// [`QuorumError`] if no quorum can be made of the level; the request was not started.
+    ///
+    /// # Panics
+    /// As [`Ring::owners`].
+    pub fn owner_sets(
+        self,
+        ring: &Ring,
+        partition: PartitionId,
+        own_datacenter: &str,
+    ) -> Result<Vec<OwnerSet>, QuorumError> {
+        let all = ring.owners(partition);
+        match self {
+            Self::Count(0) => Err(QuorumError::NoAnswers),
+            Self::Count(asked) if usize::from(asked) > all.len() => {
+                Err(QuorumError::MoreThanOwners { asked, owners: all.len() })
+            }
+            Self::Count(asked) => Ok(vec![OwnerSet::counted(all, usize::from(asked))]),
+            Self::One => Ok(vec![OwnerSet::counted(all, 1)]),
+            Self::Quorum => Ok(vec![OwnerSet::majority(all)]),
+            Self::All => Ok(vec![OwnerSet::counted(all, all.len())]),
+            Self::LocalQuorum => match ring.owners_in(partition, own_datacenter) {
+                [] => Err(QuorumError::NoLocalOwners { datacenter: own_datacenter.into() }),
+                local => Ok(vec![OwnerSet::majority(local)]),
+            },
+            Self::EachQuorum => {
+                let datacenters = ring.layout().replication.iter();
+                let owners = datacenters.map(|one| ring.owners_in(partition, &one.datacenter));
+                Ok(owners.map(OwnerSet::majority).collect())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeSet;
+    use alloc::format;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::layout::{Layout, Replication};
+
+    fn set(owners: impl IntoIterator<Item = u64>, needed: usize) -> OwnerSet {
+        OwnerSet { owners: owners.into_iter().map(NodeId).collect(), needed }
+    }
+
+    fn owner(node: u64) -> Answer {
+        Answer::of_owner(NodeId(node), MachineIndex(node as u32))
+    }
+
+    fn fallback(node: u64, stands_for: u64) -> Answer {
+        Answer { stands_for: NodeId(stands_for), ..owner(node) }
+    }
+
+    fn tally(mode: Mode, sets: &[OwnerSet], answers: &[Answer]) -> Tally {
+        let mut tally = Tally::new(mode, sets.to_vec());
+        for &answer in answers {
+            tally.record(answer);
+        }
+        tally
+    }
+
+    #[test]
+    fn a_quorum_is_reached_by_the_last_answer_needed_and_not_before() {
+        let mut tally = tally(Mode::Strict, &[set(1..=3, 2)], &[]);
+        assert!(!tally.reached());
+        assert!(tally.record(owner(1)));
+        assert!(!tally.reached());
+        assert!(tally.record(owner(3)));
+        assert!(tally.reached());
+    }
+
+    #[test]
+    fn a_node_that_answers_twice_counts_once() {
+        let mut tally = tally(Mode::Sloppy, &[set(1..=3, 2)], &[owner(1)]);
+        assert!(!tally.record(owner(1)));
+        assert!(!tally.record(Answer { machine: MachineIndex(9), ..fallback(1, 2) }));
+        assert_eq!(tally.answers(), [owner(1)]);
+        assert!(!tally.reached());
+    }
+
+    #[test]
+    fn fallbacks_count_in_a_sloppy_quorum_and_not_in_a_strict_one() {
+        let answers = [owner(1), fallback(7, 2)];
+        assert!(tally(Mode::Sloppy, &[set(1..=3, 2)], &answers).reached());
+        let strict = tally(Mode::Strict, &[set(1..=3, 2)], &answers);
+        assert!(!strict.reached());
+        assert_eq!((strict.owners_answered(), strict.fallbacks_answered()), (1, 1));
+    }
+
+    #[test]
+    fn two_fallbacks_on_one_machine_count_once() {
+        let same_machine = Answer { machine: MachineIndex(7), ..fallback(8, 3) };
+        let answers = [fallback(7, 2), same_machine];
+        let sloppy = tally(Mode::Sloppy, &[set(1..=3, 2)], &answers);
+        assert!(!sloppy.reached());
+        assert_eq!(sloppy.fallbacks_answered(), 2);
+        assert!(
+            tally(Mode::Sloppy, &[set(1..=3, 2)], &[answers[0], answers[1], owner(1)]).reached()
+        );
+    }
+
+    #[test]
+    fn a_stranger_counts_for_nothing() {
+        let stranger = tally(Mode::Sloppy, &[set(1..=3, 1)], &[owner(9), fallback(8, 7)]);
+        assert!(!stranger.reached());
+        assert_eq!((stranger.owners_answered(), stranger.fallbacks_answered()), (0, 0));
+    }
+
+    #[test]
+    fn every_set_has_to_be_reached() {
+        let sets = [set(1..=3, 2), set(2..=4, 2)];
+        assert!(!tally(Mode::Strict, &sets, &[owner(1), owner(2)]).reached());
+        assert!(tally(Mode::Strict, &sets, &[owner(1), owner(2), owner(4)]).reached());
+        assert!(tally(Mode::Strict, &sets, &[owner(2), owner(3)]).reached());
+        assert!(!tally(Mode::Sloppy, &sets, &[owner(2), fallback(9, 1)]).reached());
+        assert!(tally(Mode::Sloppy, &sets, &[owner(2), fallback(9, 3)]).reached());
+    }
+
+    #[test]
+    fn a_quorum_out_of_reach_is_known_before_the_time_out() {
+        let waiting = tally(Mode::Strict, &[set(1..=3, 2)], &[owner(1)]);
+        assert!(waiting.can_reach(&[owner(2)]));
+        assert!(!waiting.can_reach(&[owner(1)]));
+        assert!(!waiting.can_reach(&[fallback(7, 2)]));
+        assert_eq!(waiting.answers(), [owner(1)]);
+    }
+
+    /// Three copies in `east`, two in `west`.
+    fn two_data_centers() -> Ring {
+        let nodes = (1..=8).map(|id| (NodeId(id), format!("n{id}")));
+        let mut layout = Layout::single_datacenter(8, 3, nodes);
+        for member in &mut layout.members {
+            member.datacenter = if member.id.0 % 2 == 0 { "east" } else { "west" }.into();
+        }
+        let replication = |datacenter: &str, n| Replication { datacenter: datacenter.into(), n };
+        layout.replication = vec![replication("east", 3), replication("west", 2)];
+        Ring::new(layout).expect("the layout is sound")
+    }
+
+    fn needed(level: Level) -> Vec<(usize, usize)> {
+        let sets = level.owner_sets(&two_data_centers(), PartitionId(3), "east").expect("sound");
+        sets.iter().map(|set| (set.needed, set.owners.len())).collect()
+    }
+
+    #[test]
+    fn levels_say_how_many_of_whom() {
+        assert_eq!(needed(Level::Count(4)), [(4, 5)]);
+        assert_eq!(needed(Level::One), [(1, 5)]);
+        assert_eq!(needed(Level::Quorum), [(3, 5)]);
+        assert_eq!(needed(Level::All), [(5, 5)]);
+        assert_eq!(needed(Level::LocalQuorum), [(2, 3)]);
+        assert_eq!(needed(Level::EachQuorum), [(2, 3), (2, 2)]);
+    }
+
+    #[test]
+    fn a_local_quorum_is_of_the_coordinators_data_center() {
+        let ring = two_data_centers();
+        let sets = Level::LocalQuorum.owner_sets(&ring, PartitionId(3), "west").expect("sound");
+        assert_eq!(sets[0].owners, ring.owners_in(PartitionId(3), "west"));
+    }
+
+    #[test]
+    fn levels_out_of_reach_are_refused() {
+        let refused = |level: Level, datacenter| {
+            let sets = level.owner_sets(&two_data_centers(), PartitionId(0), datacenter);
+            sets.expect_err("the level is out of reach")
+        };
+        assert_eq!(refused(Level::Count(0), "east"), QuorumError::NoAnswers);
+        let error = QuorumError::MoreThanOwners { asked: 6, owners: 5 };
+        assert_eq!(refused(Level::Count(6), "east"), error);
+        let error = QuorumError::NoLocalOwners { datacenter: "south".into() };
+        assert_eq!(refused(Level::LocalQuorum, "south"), error);
+    }
+
+    /// The definition, word by word.
+    fn dumb_reached(mode: Mode, sets: &[OwnerSet], given: &[Answer]) -> bool {
+        let mut answers: Vec<Answer> = Vec::new();
+        for answer in given {
+            if answers.iter().all(|other| other.by != answer.by) {
+                answers.push(*answer);
+            }
+        }
+        for set in sets {
+            let mut machines = BTreeSet::new();
+            for answer in &answers {
+                let counts = match mode {
+                    Mode::Strict => {
+                        set.owners.contains(&answer.by) && answer.stands_for == answer.by
+                    }
+                    Mode::Sloppy => set.owners.contains(&answer.stands_for),
+                };
+                if counts {
+                    machines.insert(answer.machine);
+                }
+            }
+            if machines.len() < set.needed {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn modes() -> impl Strategy<Value = Mode> {
+        prop_oneof![Just(Mode::Sloppy), Just(Mode::Strict)]
+    }
+
+    fn owner_sets() -> impl Strategy<Value = Vec<OwnerSet>> {
+        let one = (prop::collection::btree_set(0_u64..8, 1..5), 1_usize..4);
+        prop::collection::vec(one.prop_map(|(owners, needed)| set(owners, needed)), 1..4)
+    }
+
+    fn answers() -> impl Strategy<Value = Vec<Answer>> {
+        let one = (0_u64..10, 0_u32..8, prop::option::of(0_u64..8));
+        let one = one.prop_map(|(by, machine, stands_for)| Answer {
+            by: NodeId(by),
+            machine: MachineIndex(machine),
+            stands_for: NodeId(stands_for.unwrap_or(by)),
+        });
+        prop::collection::vec(one, 0..10)
+    }
+
+    proptest! {
+        #[test]
+        fn a_tally_counts_as_the_definition_does(mode in modes(), sets in owner_sets(), answers in answers()) {
+            let reached = dumb_reached(mode, &sets, &answers);
+            prop_assert_eq!(tally(mode, &sets, &answers).reached(), reached);
+        }
+
+        #[test]
+        fn what_can_be_reached_is_what_would_be(
+            mode in modes(), sets in owner_sets(), given in answers(), possible in answers(),
+        ) {
+            let both: Vec<_> = given.iter().chain(&possible).copied().collect();
+            let would_be = dumb_reached(mode, &sets, &both);
+            prop_assert_eq!(tally(mode, &sets, &given).can_reach(&possible), would_be);
+        }
+
+        #[test]
+        fn a_quorum_once_reached_stays_reached(
+            mode in modes(), sets in owner_sets(), answers in answers(), more in answers(),
+        ) {
+            let mut tally = tally(mode, &sets, &answers);
+            let before = tally.reached();
+            for answer in more {
+                tally.record(answer);
+            }
+            prop_assert!(!before || tally.reached());
+        }
+
+        #[test]
+        fn what_a_strict_quorum_accepts_a_sloppy_one_does_too(sets in owner_sets(), answers in answers()) {
+            let strict = tally(Mode::Strict, &sets, &answers).reached();
+            prop_assert!(!strict || tally(Mode::Sloppy, &sets, &answers).reached());
+        }
+    }
+}
