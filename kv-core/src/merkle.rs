@@ -21,6 +21,8 @@ use alloc::vec::Vec;
 use core::array;
 use core::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::types::{Digest, Token};
 
 /// Branches of a tree, and leaves of a branch.
@@ -30,7 +32,19 @@ pub const FAN_OUT: usize = 16;
 pub const LEAVES: usize = FAN_OUT * FAN_OUT;
 
 /// One of the [`LEAVES`] equal parts of a partition.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+)]
 pub struct LeafId(pub u8);
 
 /// The digests of one partition.

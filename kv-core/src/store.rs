@@ -108,8 +108,6 @@ pub enum Action {
     Merge {
         /// What came.
         items: Vec<(Key, Container)>,
-        /// For a new epoch, should one of them show that the old one is lost.
-        spare: Epoch,
     },
     /// Keep a container for an owner that cannot be reached.
     Hint(Box<Hint>),
@@ -222,8 +220,6 @@ pub struct Hint {
     pub container: Container,
     /// For whom, and for how long.
     pub stand_in: StandIn,
-    /// For a new epoch, should the container show that the old one is lost.
-    pub spare: Epoch,
 }
 
 /// The two kinds of copies that a node can hold of a key.
@@ -238,6 +234,8 @@ pub enum CopyKind {
 /// What came of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
+    /// Where.
+    pub partition: PartitionId,
     /// What it found or did.
     pub result: Result<Done, Refusal>,
     /// The partition's Merkle root after it, live.
@@ -323,7 +321,8 @@ pub struct Summary {
     pub digest: Digest,
 }
 
-/// Why a replica did not do what it was asked. It changed nothing.
+/// Why a replica did not do what it was asked. It changed nothing; only of a merge of several
+/// containers may some have been joined, which harms nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error, Serialize, Deserialize)]
 pub enum Refusal {
     /// One more sibling would pass the limit.

@@ -1,0 +1,251 @@
+//! The storage commands. Everything here runs where the disk is, and is the same in every driver.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
+
+use bytes::Bytes;
+
+use super::partitions::PartitionState;
+use super::{hints, keyspace, owned};
+use crate::event::Event;
+use crate::merkle::{FAN_OUT, LeafId};
+use crate::store::{
+    Action, Basis, Batch, CopyKind, Damage, Done, Hint, Mint, Outcome, Refusal, Role, Store,
+    StoreCommand, Summary, View,
+};
+use crate::types::{Digest, Key, NodeId};
+use crate::version::{Container, Version, VersionVector};
+
+/// Executes a command in the partition that it belongs to: reads, joins, and commits what changed.
+pub fn execute<S: Store>(
+    state: &mut PartitionState,
+    store: &mut S,
+    command: &StoreCommand,
+) -> Outcome {
+    assert_eq!(state.partition, command.partition, "the driver brings the right partition");
+    let mut events = Vec::new();
+    let result = match &command.action {
+        Action::Mint(request) => mint(state, store, request, &mut events),
+        Action::Merge { items } => merge(state, store, items, &mut events),
+        Action::Hint(hint) => keep_hint(state, store, hint),
+        Action::Read { key, copy } => read(state, store, key, *copy, &mut events),
+        Action::HintBatch { target, bytes } => {
+            hints::batch(state, store, *target, *bytes, &mut events)
+        }
+        Action::HintDrop { target, items } => drop_hints(state, store, *target, items),
+        Action::Branches => Ok(Done::Branches(Box::new(state.tree.branches()))),
+        Action::Leaves { branches } => Ok(leaves(state, *branches)),
+        Action::Summaries { leaf, after, bytes } => {
+            Ok(summaries(state, store, *leaf, after.as_ref(), *bytes, &mut events))
+        }
+        Action::Fetch { keys } => Ok(fetch(state, store, keys, &mut events)),
+        Action::MarkSynced => mark_synced(state, store),
+    };
+    Outcome { partition: state.partition, result, root: state.tree.root(), events }
+}
+
+/// Names a write and stores it, upon whatever this replica holds of the key in the role that it
+/// was asked in. The dot is taken here, in the order of execution: a number given earlier and used
+/// later would let a vector claim an event that is not there.
+fn mint<S: Store>(
+    state: &mut PartitionState,
+    store: &mut S,
+    mint: &Mint,
+    events: &mut Vec<Event>,
+) -> Result<Done, Refusal> {
+    let held = match mint.role {
+        Role::Owner => owned::load(state, store, View::Live, &mint.key),
+        Role::StandIn(_) => hints::load_all(state, store, View::Live, &mint.key)
+            .map(|container| owned::Owned { container, digest: None }),
+    };
+    let owned::Owned { mut container, digest } = held.map_err(|Damage| {
+        owned::on_damage(state, events);
+        Refusal::Damaged
+    })?;
+    let known = container
+        .made_by(mint.request)
+        .or_else(|| state.recent.get(mint.request).filter(|&dot| container.seen().covers(dot)));
+    if let Some(dot) = known {
+        let hinted = match mint.role {
+            Role::Owner => None,
+            Role::StandIn(stand_in) => {
+                Some(hints::add(state, store, &mint.key, &container, stand_in, true)?)
+            }
+        };
+        return Ok(Done::Minted { dot, container, hinted });
+    }
+
+    let newest = container.newest();
+    let (context, replaces_held) = context_of(&mint.basis, &container);
+    let minter = match mint.role {
+        Role::Owner => &mut state.owner,
+        Role::StandIn(_) => &mut state.stand_in,
+    };
+    minter.look_at(&context);
+    minter.look_at(container.seen());
+    let overwritten = container.discard(&context);
+    if container.siblings().len() as u64 >= mint.siblings_max {
+        return Err(Refusal::TooManySiblings { max: mint.siblings_max });
+    }
+    let (dot, drawn) = minter.mint(mint.spare);
+    if let Some(reason) = drawn {
+        let (partition, epoch) = (state.partition, dot.actor.epoch);
+        events.push(Event::EpochDrawn { partition, epoch, reason });
+    }
+    let version = Version {
+        content: mint.content.clone(),
+        time: newest.map_or(mint.time, |newest| mint.time.max(newest.next())),
+        expiry: mint.expiry,
+        request: mint.request,
+        tag: None,
+    };
+    container.add(dot, version);
+    let hinted = match mint.role {
+        Role::Owner => {
+            owned::save(state, store, &mint.key, digest, &container)?;
+            None
+        }
+        Role::StandIn(stand_in) => {
+            Some(hints::add(state, store, &mint.key, &container, stand_in, true)?)
+        }
+    };
+    state.recent.insert(mint.request, dot);
+    events.push(Event::Minted {
+        key: mint.key.clone(),
+        dot,
+        request: mint.request,
+        replaced: if replaces_held { overwritten } else { Vec::new() },
+    });
+    Ok(Done::Minted { dot, container, hinted })
+}
+
+/// What a write overwrites here, and whether that includes all that is held.
+fn context_of(basis: &Basis, held: &Container) -> (VersionVector, bool) {
+    match basis {
+        Basis::Given(seen) => (seen.clone(), false),
+        Basis::Held(seen) => {
+            let mut context = held.seen().clone();
+            context.merge(seen);
+            (context, true)
+        }
+    }
+}
+
+fn merge<S: Store>(
+    state: &mut PartitionState,
+    store: &mut S,
+    items: &[(Key, Container)],
+    events: &mut Vec<Event>,
+) -> Result<Done, Refusal> {
+    for (key, incoming) in items {
+        state.owner.look_at(incoming.seen());
+        let held = owned::load_or_replace(state, store, key, events);
+        let mut joined = held.container.clone();
+        joined.join(incoming);
+        if joined != held.container {
+            owned::save(state, store, key, held.digest, &joined)?;
+        }
+    }
+    Ok(Done::Merged)
+}
+
+fn keep_hint<S: Store>(
+    state: &mut PartitionState,
+    store: &mut S,
+    hint: &Hint,
+) -> Result<Done, Refusal> {
+    hints::add(state, store, &hint.key, &hint.container, hint.stand_in, false).map(Done::Hinted)
+}
+
+fn drop_hints<S: Store>(
+    state: &mut PartitionState,
+    store: &mut S,
+    target: NodeId,
+    items: &[(Key, Digest)],
+) -> Result<Done, Refusal> {
+    hints::drop(state, store, target, items)
+}
+
+fn read<S: Store>(
+    state: &mut PartitionState,
+    store: &S,
+    key: &Key,
+    copy: CopyKind,
+    events: &mut Vec<Event>,
+) -> Result<Done, Refusal> {
+    let read = match copy {
+        CopyKind::Owned if !state.synced => return Err(Refusal::NotSynced),
+        CopyKind::Owned => {
+            owned::load(state, store, View::Durable, key).map(|owned| owned.container)
+        }
+        CopyKind::Hinted => hints::load_all(state, store, View::Durable, key),
+    };
+    read.map(Done::Read).map_err(|Damage| {
+        owned::on_damage(state, events);
+        Refusal::Damaged
+    })
+}
+
+fn leaves(state: &PartitionState, branches: u16) -> Done {
+    let chosen = (0..FAN_OUT).filter(|branch| branches & (1 << branch) != 0);
+    let below = chosen.flat_map(|branch| branch * FAN_OUT..(branch + 1) * FAN_OUT);
+    let leaves = below.map(|leaf| LeafId(u8::try_from(leaf).expect("256 leaves")));
+    Done::Leaves(leaves.map(|leaf| (leaf, state.tree.leaf(leaf))).collect())
+}
+
+fn summaries<S: Store>(
+    state: &mut PartitionState,
+    store: &S,
+    leaf: LeafId,
+    after: Option<&Key>,
+    bytes_max: u64,
+    events: &mut Vec<Event>,
+) -> Done {
+    let mut entries = Vec::new();
+    let (mut bytes, mut more, mut damaged) = (0, false, false);
+    owned::for_each_in_leaf(state, store, leaf, after, |key, record| {
+        if bytes >= bytes_max {
+            more = true;
+            return ControlFlow::Break(());
+        }
+        match record {
+            Ok((digest, container)) => {
+                bytes += 32 + key.0.len() as u64 + 24 * container.seen().len() as u64;
+                entries.push(Summary { key, seen: container.seen().clone(), digest });
+            }
+            // A key that cannot be read is shown as unknown, so that the peer sends it.
+            Err(Damage) => damaged = true,
+        }
+        ControlFlow::Continue(())
+    });
+    if damaged {
+        owned::on_damage(state, events);
+    }
+    Done::Summaries { entries, more }
+}
+
+fn fetch<S: Store>(
+    state: &mut PartitionState,
+    store: &S,
+    keys: &[Key],
+    events: &mut Vec<Event>,
+) -> Done {
+    let mut items = Vec::new();
+    for key in keys {
+        match owned::load(state, store, View::Live, key) {
+            Ok(owned) if owned.container.is_empty() => {}
+            Ok(owned) => items.push((key.clone(), owned.container)),
+            Err(Damage) => owned::on_damage(state, events),
+        }
+    }
+    Done::Fetched(items)
+}
+
+fn mark_synced<S: Store>(state: &mut PartitionState, store: &mut S) -> Result<Done, Refusal> {
+    let mut batch = Batch::default();
+    batch.put(keyspace::marker(state.partition), Bytes::new());
+    store.commit(batch)?;
+    state.synced = true;
+    Ok(Done::MarkedSynced)
+}

@@ -1,0 +1,155 @@
+//! Hints: containers that are kept for owners which could not be reached.
+//!
+//! A stand-in mints in one epoch per partition, whoever it stands in for. So what it mints upon is
+//! the join of *all* its hints for the key: else a vector in one hint would claim an event that
+//! stands only in another. And once a hint that it minted into is deleted, the epoch is over
+//! (SEMANTICS §9.23).
+
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
+
+use bytes::Bytes;
+
+use super::keyspace::{self, Record};
+use super::owned::on_damage;
+use super::partitions::PartitionState;
+use crate::event::{EpochReason, Event};
+use crate::store::{Batch, Damage, Done, HintGrowth, Refusal, StandIn, Store, StoredHint, View};
+use crate::types::{Digest, Key, NodeId};
+use crate::version::Container;
+
+/// Everything that is kept for a key, whoever it is kept for.
+pub(super) fn load_all(
+    state: &PartitionState,
+    store: &impl Store,
+    view: View,
+    key: &Key,
+) -> Result<Container, Damage> {
+    let mut joined = Container::default();
+    let mut damage = None;
+    let prefix = keyspace::hints_of(state.partition, key);
+    store.scan(view, &prefix, &[], &mut |_, record| match record.and_then(|bytes| decode(bytes)) {
+        Ok(hint) => {
+            joined.join(&hint.container);
+            ControlFlow::Continue(())
+        }
+        Err(broken) => {
+            damage = Some(broken);
+            ControlFlow::Break(())
+        }
+    });
+    damage.map_or(Ok(joined), Err)
+}
+
+/// Adds a container to the hint for a key and target.
+pub(super) fn add(
+    state: &mut PartitionState,
+    store: &mut impl Store,
+    key: &Key,
+    container: &Container,
+    stand_in: StandIn,
+    minted: bool,
+) -> Result<HintGrowth, Refusal> {
+    state.stand_in.look_at(container.seen());
+    let record_key = keyspace::hint(state.partition, key, stand_in.target);
+    let before = store.get(View::Live, &record_key).map_err(|Damage| Refusal::Damaged)?;
+    let mut hint = StoredHint { key: key.clone(), container: container.clone(), stand_in, minted };
+    let mut batch = Batch::default();
+    if let Some(record) = &before {
+        let kept = decode(record).map_err(|Damage| Refusal::Damaged)?;
+        hint.container.join(&kept.container);
+        hint.stand_in.created = hint.stand_in.created.min(kept.stand_in.created);
+        hint.stand_in.expires = hint.stand_in.expires.max(kept.stand_in.expires);
+        hint.stand_in.copies = hint.stand_in.copies.min(kept.stand_in.copies);
+        hint.minted |= kept.minted;
+        if hint == kept {
+            return Ok(HintGrowth { added: false, bytes: 0 });
+        }
+        batch.delete(keyspace::hint_order(state.partition, &kept.stand_in, key));
+    }
+    let record = Bytes::from(postcard::to_allocvec(&hint).expect("a vector takes every value"));
+    let length_before = before.as_ref().map_or(0, Bytes::len);
+    let bytes = record.len().saturating_sub(length_before) as u64;
+    batch.put(record_key, record);
+    batch.put(keyspace::hint_order(state.partition, &hint.stand_in, key), Bytes::new());
+    store.commit(batch)?;
+    Ok(HintGrowth { added: before.is_none(), bytes })
+}
+
+/// The hints for a target, the most urgent first, up to about so many bytes. A hint that cannot be
+/// read is dropped: nothing else will ever come of it, and its target is told to be stale.
+pub(super) fn batch(
+    state: &mut PartitionState,
+    store: &mut impl Store,
+    target: NodeId,
+    bytes_max: u64,
+    events: &mut Vec<Event>,
+) -> Result<Done, Refusal> {
+    let prefix = keyspace::hint_order_of(state.partition, target);
+    let mut hints = Vec::new();
+    let mut bytes = 0;
+    let mut broken = Batch::default();
+    store.scan(View::Live, &prefix, &[], &mut |place, _| {
+        let Some(Record::HintOrder { key, .. }) = keyspace::parse(place) else {
+            return ControlFlow::Continue(());
+        };
+        let record_key = keyspace::hint(state.partition, &key, target);
+        let read = store.get(View::Live, &record_key).and_then(|record| {
+            let record = record.ok_or(Damage)?;
+            Ok((record.len() as u64, decode(&record)?))
+        });
+        match read {
+            Ok((length, hint)) => {
+                bytes += length;
+                hints.push(hint);
+            }
+            Err(Damage) => {
+                broken.delete(record_key);
+                broken.delete(Bytes::copy_from_slice(place));
+            }
+        }
+        if bytes < bytes_max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    if !broken.writes.is_empty() {
+        on_damage(state, events);
+        events.push(Event::HintDropped { target, partition: state.partition });
+        store.commit(broken)?;
+    }
+    Ok(Done::HintBatch(hints))
+}
+
+/// Deletes hints, unless they have grown since the container of this digest was taken from them.
+pub(super) fn drop(
+    state: &mut PartitionState,
+    store: &mut impl Store,
+    target: NodeId,
+    items: &[(Key, Digest)],
+) -> Result<Done, Refusal> {
+    let mut batch = Batch::default();
+    let (mut count, mut bytes, mut minted) = (0, 0, false);
+    for (key, digest) in items {
+        let record_key = keyspace::hint(state.partition, key, target);
+        let Ok(Some(record)) = store.get(View::Live, &record_key) else { continue };
+        let Ok(hint) = decode(&record) else { continue };
+        if hint.container.digest(key) != *digest {
+            continue;
+        }
+        batch.delete(record_key);
+        batch.delete(keyspace::hint_order(state.partition, &hint.stand_in, key));
+        count += 1;
+        bytes += record.len() as u64;
+        minted |= hint.minted;
+    }
+    if count > 0 {
+        store.commit(batch)?;
+    }
+    if minted {
+        state.stand_in.forget(EpochReason::HintDeleted);
+    }
+    Ok(Done::HintDropped { count, bytes })
+}
+
+fn decode(record: &[u8]) -> Result<StoredHint, Damage> {
+    let (hint, rest) = postcard::take_from_bytes(record).map_err(|_| Damage)?;
+    if rest.is_empty() { Ok(hint) } else { Err(Damage) }
+}

@@ -1,0 +1,209 @@
+//! Where records lie in the store. Keys sort so that every scan that is needed is one prefix.
+//!
+//! | first byte | then | record |
+//! |---|---|---|
+//! | `d` | partition, leaf, key | an owner's container, behind its digest |
+//! | `h` | partition, length of key, key, target | a hint |
+//! | `x` | partition, target, copies, created, key | nothing: the order in which hints are replayed |
+//! | `t` | partition, leaf | the digest of a Merkle leaf |
+//! | `m` | partition | nothing: the data marker, "this owner holds all that it must hold" |
+//!
+//! Numbers are big-endian.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::merkle::LeafId;
+use crate::store::StandIn;
+use crate::types::{Key, NodeId, PartitionId};
+
+const OWNED: u8 = b'd';
+const HINT: u8 = b'h';
+const HINT_ORDER: u8 = b'x';
+const LEAF: u8 = b't';
+const MARKER: u8 = b'm';
+
+/// What a key of the store says about its record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// An owner's container.
+    Owned {
+        /// The partition.
+        partition: PartitionId,
+        /// The Merkle leaf of the key.
+        leaf: LeafId,
+        /// The key.
+        key: Key,
+    },
+    /// A hint.
+    Hint {
+        /// The partition.
+        partition: PartitionId,
+        /// The key.
+        key: Key,
+        /// Whom it is for.
+        target: NodeId,
+    },
+    /// A hint's place in the order of replay.
+    HintOrder {
+        /// The partition.
+        partition: PartitionId,
+        /// The key of the hint.
+        key: Key,
+    },
+    /// A Merkle leaf.
+    Leaf {
+        /// The partition.
+        partition: PartitionId,
+        /// The leaf.
+        leaf: LeafId,
+    },
+    /// A data marker.
+    Marker {
+        /// The partition.
+        partition: PartitionId,
+    },
+}
+
+/// What this key of the store says; `None` if it is none of ours.
+pub fn parse(bytes: &[u8]) -> Option<Record> {
+    let (&kind, rest) = bytes.split_first()?;
+    let (partition, rest) = rest.split_first_chunk::<4>()?;
+    let partition = PartitionId(u32::from_be_bytes(*partition));
+    match kind {
+        OWNED => {
+            let (&leaf, key) = rest.split_first()?;
+            Some(Record::Owned { partition, leaf: LeafId(leaf), key: Key(copied(key)) })
+        }
+        HINT => {
+            let (length, rest) = rest.split_first_chunk::<4>()?;
+            let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+            let (key, target) = rest.split_at_checked(length)?;
+            let target = NodeId(u64::from_be_bytes(target.try_into().ok()?));
+            Some(Record::Hint { partition, key: Key(copied(key)), target })
+        }
+        HINT_ORDER => {
+            let key = rest.get(8 + 1 + 8..)?;
+            Some(Record::HintOrder { partition, key: Key(copied(key)) })
+        }
+        LEAF => {
+            let &[leaf] = rest else { return None };
+            Some(Record::Leaf { partition, leaf: LeafId(leaf) })
+        }
+        MARKER => rest.is_empty().then_some(Record::Marker { partition }),
+        _ => None,
+    }
+}
+
+/// The key of an owner's container.
+pub(super) fn owned(partition: PartitionId, leaf: LeafId, key: &Key) -> Bytes {
+    join(OWNED, partition, &[&[leaf.0], &key.0])
+}
+
+/// What the keys of all containers of a leaf begin with.
+pub(super) fn owned_in(partition: PartitionId, leaf: LeafId) -> Bytes {
+    join(OWNED, partition, &[&[leaf.0]])
+}
+
+/// The key of a hint.
+pub(super) fn hint(partition: PartitionId, key: &Key, target: NodeId) -> Bytes {
+    join(HINT, partition, &[&length(key), &key.0, &target.0.to_be_bytes()])
+}
+
+/// What the keys of all hints for a key begin with, whoever they are for.
+pub(super) fn hints_of(partition: PartitionId, key: &Key) -> Bytes {
+    join(HINT, partition, &[&length(key), &key.0])
+}
+
+/// A hint's place in the order of replay: those of which the fewest copies stand come first, then
+/// the oldest.
+pub(super) fn hint_order(partition: PartitionId, stand_in: &StandIn, key: &Key) -> Bytes {
+    let target = stand_in.target.0.to_be_bytes();
+    let created = stand_in.created.0.to_be_bytes();
+    join(HINT_ORDER, partition, &[&target, &[stand_in.copies], &created, &key.0])
+}
+
+/// What the places of all hints for a target begin with.
+pub(super) fn hint_order_of(partition: PartitionId, target: NodeId) -> Bytes {
+    join(HINT_ORDER, partition, &[&target.0.to_be_bytes()])
+}
+
+/// The key of a Merkle leaf.
+pub(super) fn leaf(partition: PartitionId, leaf: LeafId) -> Bytes {
+    join(LEAF, partition, &[&[leaf.0]])
+}
+
+/// The key of a data marker.
+pub(super) fn marker(partition: PartitionId) -> Bytes {
+    join(MARKER, partition, &[])
+}
+
+/// What all keys of hints, of leaves and of markers begin with, for the scan at start.
+pub(super) const AT_START: [&[u8]; 3] = [&[HINT], &[LEAF], &[MARKER]];
+
+fn join(kind: u8, partition: PartitionId, parts: &[&[u8]]) -> Bytes {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let mut bytes = Vec::with_capacity(1 + 4 + length);
+    bytes.push(kind);
+    bytes.extend_from_slice(&partition.0.to_be_bytes());
+    for part in parts {
+        bytes.extend_from_slice(part);
+    }
+    Bytes::from(bytes)
+}
+
+fn length(key: &Key) -> [u8; 4] {
+    u32::try_from(key.0.len()).expect("keys have at most KEY_BYTES_MAX bytes").to_be_bytes()
+}
+
+fn copied(bytes: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::WallTime;
+
+    #[test]
+    fn every_key_parses_back_to_what_it_was_made_of() {
+        let (partition, key, target) = (PartitionId(7), Key::from("a key"), NodeId(9));
+        let stand_in = StandIn { target, created: WallTime(5), expires: WallTime(6), copies: 1 };
+        assert_eq!(
+            parse(&owned(partition, LeafId(3), &key)),
+            Some(Record::Owned { partition, leaf: LeafId(3), key: key.clone() })
+        );
+        assert_eq!(
+            parse(&hint(partition, &key, target)),
+            Some(Record::Hint { partition, key: key.clone(), target })
+        );
+        assert_eq!(
+            parse(&hint_order(partition, &stand_in, &key)),
+            Some(Record::HintOrder { partition, key })
+        );
+        let leaf_key = leaf(partition, LeafId(3));
+        assert_eq!(parse(&leaf_key), Some(Record::Leaf { partition, leaf: LeafId(3) }));
+        assert_eq!(parse(&marker(partition)), Some(Record::Marker { partition }));
+        assert_eq!(parse(b"q"), None);
+    }
+
+    #[test]
+    fn the_hints_of_one_key_are_not_a_prefix_of_those_of_a_longer_key() {
+        let short = hints_of(PartitionId(0), &Key::from("a"));
+        let long = hint(PartitionId(0), &Key::from("ab"), NodeId(1));
+        assert!(!long.starts_with(&short));
+    }
+
+    #[test]
+    fn hints_with_fewer_copies_come_first_and_then_older_ones() {
+        let place = |copies, created| {
+            let target = NodeId(1);
+            let stand_in =
+                StandIn { target, created: WallTime(created), expires: WallTime(9), copies };
+            hint_order(PartitionId(0), &stand_in, &Key::from("k"))
+        };
+        assert!(place(1, 300) < place(2, 100));
+        assert!(place(1, 100) < place(1, 300));
+    }
+}
