@@ -8,6 +8,7 @@ extern crate std;
 
 pub mod client;
 pub mod config;
+pub mod coordinator;
 pub mod cx;
 pub mod durable;
 pub mod event;
@@ -16,6 +17,7 @@ pub mod in_flight;
 pub mod layout;
 pub mod merkle;
 pub mod message;
+pub mod node;
 pub mod quorum;
 pub mod replica;
 pub mod ring;
