@@ -24,6 +24,8 @@ pub mod ring;
 pub mod sampling;
 pub mod store;
 pub mod tally;
+#[cfg(test)]
+mod testing;
 pub mod time;
 pub mod types;
 pub mod version;
