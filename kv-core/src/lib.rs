@@ -38,6 +38,7 @@ pub mod coordinator;
 pub mod cx;
 pub mod durable;
 pub mod event;
+pub mod handoff;
 pub mod hybrid;
 pub mod in_flight;
 pub mod layout;
