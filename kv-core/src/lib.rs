@@ -46,6 +46,7 @@ pub mod merkle;
 pub mod message;
 pub mod node;
 pub mod quorum;
+pub mod repair;
 pub mod replica;
 pub mod ring;
 pub mod sampling;
