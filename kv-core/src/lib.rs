@@ -42,6 +42,7 @@ pub mod handoff;
 pub mod hybrid;
 pub mod in_flight;
 pub mod layout;
+pub mod membership;
 pub mod merkle;
 pub mod message;
 pub mod node;
