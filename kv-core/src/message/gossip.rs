@@ -15,7 +15,7 @@ pub struct Known {
     pub node: NodeId,
     /// Which run of it.
     pub generation: Generation,
-    /// The greatest version among its heartbeat and states.
+    /// The greatest version among its heartbeat and states: its heartbeat.
     pub version: u64,
 }
 
@@ -26,8 +26,14 @@ pub struct Delta {
     pub node: NodeId,
     /// Which run of it.
     pub generation: Generation,
+    /// What the receiver said that it knows of that run: the states up to here are left out, so a
+    /// receiver that knows less than this (it has restarted since) must not take the delta.
+    pub since: u64,
     /// Its heartbeat: a counter that it raises once per interval while it lives.
     pub heartbeat: u64,
+    /// How long ago the heartbeat was raised, in milliseconds. Each who passes it on adds how long
+    /// it kept it, by its own monotonic clock; the time on the links is not in it.
+    pub age_ms: u32,
     /// The states that are newer than what was known.
     pub states: Vec<State>,
 }
@@ -37,7 +43,7 @@ pub struct Delta {
 pub struct State {
     /// What it is about.
     pub key: StateKey,
-    /// Taken from the heartbeat counter when it was set.
+    /// The heartbeat that first carried it.
     pub version: u64,
     /// What it says.
     pub value: Bytes,
