@@ -41,6 +41,7 @@ pub mod event;
 pub mod hybrid;
 pub mod in_flight;
 pub mod layout;
+pub mod membership;
 pub mod merkle;
 pub mod message;
 pub mod node;
