@@ -67,7 +67,7 @@ fn bodies() -> Vec<Body> {
         generation: Generation(2),
         since: 1,
         heartbeat: 3,
-        age_ms: 40,
+        age_ms: 4,
         states: vec![state],
     }];
     vec![
