@@ -8,6 +8,7 @@ extern crate std;
 
 pub mod client;
 pub mod config;
+pub mod coordinator;
 pub mod cx;
 pub mod durable;
 pub mod event;
@@ -16,12 +17,15 @@ pub mod in_flight;
 pub mod layout;
 pub mod merkle;
 pub mod message;
+pub mod node;
 pub mod quorum;
 pub mod replica;
 pub mod ring;
 pub mod sampling;
 pub mod store;
 pub mod tally;
+#[cfg(test)]
+mod testing;
 pub mod time;
 pub mod types;
 pub mod version;

@@ -33,17 +33,7 @@ pub const LEAVES: usize = FAN_OUT * FAN_OUT;
 
 /// One of the [`LEAVES`] equal parts of a partition.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    serde::Serialize,
-    serde::Deserialize,
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub struct LeafId(pub u8);
 

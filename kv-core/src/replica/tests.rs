@@ -1,1 +1,382 @@
-//! Replica tests.
+//! Storage commands against a store in memory: what they hold, what they refuse, and when an actor
+//! takes a new name.
+
+use alloc::collections::BTreeMap;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::Config;
+use crate::event::{EpochReason, Event};
+use crate::merkle::{Tree, leaf_of};
+use crate::store::{
+    Action, Basis, CopyKind, Done, Fault, Hint, Mint, Outcome, Recovered, Refusal, Role, StandIn,
+    Store, StoreCommand, View,
+};
+use crate::testing::MemoryStore;
+use crate::time::{HybridTime, WallTime};
+use crate::types::{Digest, Epoch, Key, NodeId, PartitionId, RequestId};
+use crate::version::{Actor, Container, Content, Dot, VersionVector};
+
+const PARTITION: PartitionId = PartitionId(0);
+const ME: NodeId = NodeId(1);
+
+/// One node's storage, with one partition that covers the ring.
+struct Disk {
+    store: MemoryStore,
+    partitions: Partitions,
+    requests: u128,
+}
+
+impl Disk {
+    fn new() -> Self {
+        let mut store = MemoryStore::default();
+        format(&mut store, &[PARTITION]).expect("the store is empty and well");
+        store.sync();
+        Self::on(store)
+    }
+
+    fn on(store: MemoryStore) -> Self {
+        let (partitions, _) = open(ME, &Config::default(), 1, &store);
+        Self { store, partitions, requests: 0 }
+    }
+
+    /// The process ends, and starts again on what was durable.
+    fn restart(&mut self) -> Recovered {
+        self.store.crash();
+        let (partitions, recovered) = open(ME, &Config::default(), 1, &self.store);
+        self.partitions = partitions;
+        recovered
+    }
+
+    fn run(&mut self, action: Action) -> Outcome {
+        let command = StoreCommand { partition: PARTITION, action };
+        execute(self.partitions.get_mut(PARTITION), &mut self.store, &command)
+    }
+
+    fn mint(&mut self, basis: Basis, role: Role) -> Outcome {
+        self.requests += 1;
+        self.mint_as(RequestId(self.requests), basis, role)
+    }
+
+    fn mint_as(&mut self, request: RequestId, basis: Basis, role: Role) -> Outcome {
+        let mint = Mint {
+            key: key(),
+            content: Content::Value(Bytes::copy_from_slice(&request.0.to_be_bytes())),
+            expiry: None,
+            basis,
+            role,
+            request,
+            spare: Epoch(1_000 + u64::try_from(self.requests).expect("few requests")),
+            time: HybridTime(7),
+            siblings_max: 3,
+        };
+        self.run(Action::Mint(mint.into()))
+    }
+
+    fn merge(&mut self, container: Container) -> Outcome {
+        self.run(Action::Merge { items: vec![(key(), container)] })
+    }
+
+    fn held(&mut self) -> Container {
+        match self.run(Action::Fetch { keys: vec![key()] }).result {
+            Ok(Done::Fetched(items)) => items.into_iter().map(|(_, held)| held).next(),
+            other => panic!("a fetch fetches: {other:?}"),
+        }
+        .unwrap_or_default()
+    }
+
+    /// The root that the tree should have, computed from the containers alone.
+    fn root_recomputed(&self) -> Digest {
+        let mut tree = Tree::default();
+        for record_key in self.store.keys() {
+            let Some(Record::Owned { key, .. }) = parse_record_key(record_key) else { continue };
+            let record = self.store.get(View::Live, record_key).expect("it is well");
+            let (_, container) = decode_owned(&record.expect("it is there")).expect("it is well");
+            tree.replace(leaf_of(key.token(), 1), None, Some(container.digest(&key)));
+        }
+        tree.root()
+    }
+}
+
+fn key() -> Key {
+    Key::from("k")
+}
+
+fn nothing() -> Basis {
+    Basis::Given(VersionVector::default())
+}
+
+fn latest() -> Basis {
+    Basis::Held(VersionVector::default())
+}
+
+fn for_target(target: u64) -> StandIn {
+    StandIn { target: NodeId(target), created: WallTime(1), expires: WallTime(9), copies: 1 }
+}
+
+fn minted(outcome: &Outcome) -> (Dot, &Container) {
+    match &outcome.result {
+        Ok(Done::Minted { dot, container, .. }) => (*dot, container),
+        other => panic!("it was to be minted: {other:?}"),
+    }
+}
+
+#[test]
+fn a_put_overwrites_what_its_context_covers_and_nothing_else() {
+    let mut disk = Disk::new();
+    let first = minted(&disk.mint(nothing(), Role::Owner)).1.clone();
+    disk.mint(nothing(), Role::Owner);
+    let last = disk.mint(Basis::Given(first.seen().clone()), Role::Owner);
+    let (dot, container) = minted(&last);
+    assert_eq!(container.siblings().len(), 2);
+    assert!(container.get(dot).is_some());
+    assert!(first.dots().all(|dot| container.get(dot).is_none()));
+}
+
+#[test]
+fn a_put_without_context_overwrites_what_the_replica_holds_and_says_what_that_was() {
+    let mut disk = Disk::new();
+    let (first, _) = minted(&disk.mint(nothing(), Role::Owner));
+    let last = disk.mint(latest(), Role::Owner);
+    assert_eq!(minted(&last).1.siblings().len(), 1);
+    let replaced = last.events.iter().find_map(|event| match event {
+        Event::Minted { replaced, .. } => Some(replaced.clone()),
+        _ => None,
+    });
+    assert_eq!(replaced, Some(vec![first]));
+}
+
+#[test]
+fn a_later_put_is_stamped_later_than_what_the_replica_holds() {
+    let mut disk = Disk::new();
+    disk.mint(nothing(), Role::Owner);
+    let last = disk.mint(latest(), Role::Owner);
+    assert_eq!(minted(&last).1.newest(), Some(HybridTime(8)));
+}
+
+#[test]
+fn a_retry_is_answered_with_the_dot_of_the_first_try_even_when_that_was_overwritten() {
+    let mut disk = Disk::new();
+    let (first, _) = minted(&disk.mint_as(RequestId(77), nothing(), Role::Owner));
+    let standing = disk.mint_as(RequestId(77), nothing(), Role::Owner);
+    assert_eq!(minted(&standing).0, first);
+    disk.mint(latest(), Role::Owner);
+    let overwritten = disk.mint_as(RequestId(77), nothing(), Role::Owner);
+    assert_eq!(minted(&overwritten).0, first);
+    assert_eq!(minted(&overwritten).1.siblings().len(), 1);
+}
+
+#[test]
+fn one_sibling_too_many_is_refused_and_nothing_is_dropped_for_it() {
+    let mut disk = Disk::new();
+    for _ in 0..3 {
+        disk.mint(nothing(), Role::Owner);
+    }
+    let refused = disk.mint(nothing(), Role::Owner);
+    assert_eq!(refused.result, Err(Refusal::TooManySiblings { max: 3 }));
+    assert_eq!(disk.held().siblings().len(), 3);
+}
+
+#[test]
+fn a_restarted_process_mints_in_a_new_epoch_although_its_data_is_whole() {
+    let mut disk = Disk::new();
+    let (before, _) = minted(&disk.mint(latest(), Role::Owner));
+    disk.store.sync();
+    disk.restart();
+    let after = disk.mint(latest(), Role::Owner);
+    assert_ne!(minted(&after).0.actor, before.actor);
+    let drawn = |reason| Event::EpochDrawn {
+        partition: PARTITION,
+        epoch: minted(&after).0.actor.epoch,
+        reason,
+    };
+    assert!(after.events.contains(&drawn(EpochReason::Start)));
+}
+
+#[test]
+fn an_actor_of_which_a_peer_knows_more_than_itself_is_given_up() {
+    let mut disk = Disk::new();
+    let (dot, container) = {
+        let outcome = disk.mint(latest(), Role::Owner);
+        let (dot, container) = minted(&outcome);
+        (dot, container.clone())
+    };
+    let mut ahead = container;
+    ahead.discard(&[Dot { actor: dot.actor, n: dot.n + 5 }].into_iter().collect());
+    disk.merge(ahead);
+    let next = disk.mint(latest(), Role::Owner);
+    assert_ne!(minted(&next).0.actor, dot.actor);
+}
+
+#[test]
+fn a_stand_in_mints_in_a_new_epoch_once_a_hint_that_it_minted_into_is_deleted() {
+    let mut disk = Disk::new();
+    let stand_in = for_target(9);
+    let (first, container) = {
+        let outcome = disk.mint(latest(), Role::StandIn(stand_in));
+        let (dot, container) = minted(&outcome);
+        (dot, container.clone())
+    };
+    let items = vec![(key(), container.digest(&key()))];
+    let dropped = disk.run(Action::HintDrop { target: stand_in.target, items });
+    assert!(matches!(dropped.result, Ok(Done::HintDropped { count: 1, .. })));
+    let again = disk.mint(latest(), Role::StandIn(stand_in));
+    assert_ne!(minted(&again).0.actor, first.actor);
+}
+
+#[test]
+fn a_stand_in_mints_upon_all_its_hints_for_the_key_whoever_they_are_for() {
+    let mut disk = Disk::new();
+    let (first, _) = minted(&disk.mint(nothing(), Role::StandIn(for_target(8))));
+    let second = disk.mint(nothing(), Role::StandIn(for_target(9)));
+    let (second, container) = minted(&second);
+    assert!(container.get(first).is_some() && container.get(second).is_some());
+}
+
+#[test]
+fn a_hint_that_has_grown_since_it_was_delivered_is_kept() {
+    let mut disk = Disk::new();
+    let stand_in = for_target(9);
+    let delivered = minted(&disk.mint(latest(), Role::StandIn(stand_in))).1.digest(&key());
+    disk.mint(nothing(), Role::StandIn(stand_in));
+    let items = vec![(key(), delivered)];
+    let dropped = disk.run(Action::HintDrop { target: stand_in.target, items });
+    assert_eq!(dropped.result, Ok(Done::HintDropped { count: 0, bytes: 0 }));
+    let batch = disk.run(Action::HintBatch { target: stand_in.target, bytes: 1 });
+    assert!(matches!(batch.result, Ok(Done::HintBatch(hints)) if hints.len() == 1));
+}
+
+#[test]
+fn hints_survive_a_restart_and_are_counted() {
+    let mut disk = Disk::new();
+    let container = minted(&disk.mint(latest(), Role::Owner)).1.clone();
+    let hint = Hint { key: key(), container, stand_in: for_target(9) };
+    disk.run(Action::Hint(hint.into()));
+    disk.store.sync();
+    let recovered = disk.restart();
+    let kept: Vec<_> = recovered.hints.iter().map(|hints| (hints.target, hints.count)).collect();
+    assert_eq!(kept, [(NodeId(9), 1)]);
+}
+
+#[test]
+fn an_owner_that_lost_its_data_takes_writes_and_answers_no_reads_until_it_is_synced() {
+    let mut disk = Disk::on(MemoryStore::default());
+    let read = || Action::Read { key: key(), copy: CopyKind::Owned };
+    minted(&disk.mint(latest(), Role::Owner));
+    assert_eq!(disk.run(read()).result, Err(Refusal::NotSynced));
+    disk.run(Action::MarkSynced);
+    assert!(matches!(disk.run(read()).result, Ok(Done::Read(_))));
+}
+
+#[test]
+fn a_client_reads_what_is_durable_and_not_what_is_merely_live() {
+    let mut disk = Disk::new();
+    let read = || Action::Read { key: key(), copy: CopyKind::Owned };
+    minted(&disk.mint(latest(), Role::Owner));
+    assert_eq!(disk.run(read()).result, Ok(Done::Read(Container::default())));
+    disk.store.sync();
+    let held = disk.held();
+    assert_eq!(disk.run(read()).result, Ok(Done::Read(held)));
+}
+
+#[test]
+fn a_damaged_record_is_never_not_found_and_is_mended_by_what_a_peer_sends() {
+    let mut disk = Disk::new();
+    let (dot, container) = {
+        let outcome = disk.mint(latest(), Role::Owner);
+        let (dot, container) = minted(&outcome);
+        (dot, container.clone())
+    };
+    let is_owned = |key: &&Bytes| matches!(parse_record_key(key), Some(Record::Owned { .. }));
+    let record = disk.store.keys().find(is_owned).cloned().expect("it was written");
+    disk.store.sync();
+    disk.store.damaged.insert(record);
+    let read = Action::Read { key: key(), copy: CopyKind::Owned };
+    assert_eq!(disk.run(read).result, Err(Refusal::Damaged));
+    assert_eq!(disk.mint(latest(), Role::Owner).result, Err(Refusal::Damaged));
+    disk.merge(container.clone());
+    assert_eq!(disk.held(), container);
+    assert_eq!(disk.partitions.root(PARTITION), disk.root_recomputed());
+    let next = disk.mint(latest(), Role::Owner);
+    assert_ne!(minted(&next).0.actor, dot.actor);
+}
+
+#[test]
+fn a_full_disk_refuses_a_write_and_leaves_the_tree_as_it_was() {
+    let mut disk = Disk::new();
+    disk.mint(latest(), Role::Owner);
+    let root = disk.partitions.root(PARTITION);
+    disk.store.fault = Some(Fault::Full);
+    assert_eq!(disk.mint(latest(), Role::Owner).result, Err(Refusal::DiskFull));
+    assert_eq!(disk.partitions.root(PARTITION), root);
+}
+
+/// A step of a random history of one disk and a peer's containers.
+#[derive(Clone, Debug)]
+enum Step {
+    Put { key: u8, covers: bool },
+    Merge { key: u8, from: u64, n: u64 },
+    Sync,
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0_u8..6, any::<bool>()).prop_map(|(key, covers)| Step::Put { key, covers }),
+        (0_u8..6, 2_u64..4, 1_u64..5).prop_map(|(key, from, n)| Step::Merge { key, from, n }),
+        Just(Step::Sync),
+        Just(Step::Restart),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn the_tree_is_what_the_containers_say_after_every_history(
+        steps in proptest::collection::vec(step(), 0..40),
+    ) {
+        let mut disk = Disk::new();
+        let mut times = BTreeMap::<(u8, u64, u64), HybridTime>::new();
+        for step in steps {
+            match step {
+                Step::Put { key, covers } => {
+                    disk.requests += 1;
+                    let mint = Mint {
+                        key: Key::from(vec![key]),
+                        content: Content::Tombstone,
+                        expiry: None,
+                        basis: if covers { latest() } else { nothing() },
+                        role: Role::Owner,
+                        request: RequestId(disk.requests),
+                        spare: Epoch(u64::try_from(disk.requests).expect("few")),
+                        time: HybridTime(1),
+                        siblings_max: 100,
+                    };
+                    minted(&disk.run(Action::Mint(mint.into())));
+                }
+                Step::Merge { key, from, n } => {
+                    let actor = Actor { node: NodeId(from), epoch: Epoch(0) };
+                    let next = HybridTime(times.len() as u64);
+                    let version = crate::version::Version {
+                        content: Content::Tombstone,
+                        time: *times.entry((key, from, n)).or_insert(next),
+                        expiry: None,
+                        request: RequestId(0),
+                        tag: None,
+                    };
+                    let mut container = Container::default();
+                    container.add(Dot { actor, n }, version);
+                    disk.run(Action::Merge { items: vec![(Key::from(vec![key]), container)] });
+                }
+                Step::Sync => disk.store.sync(),
+                Step::Restart => {
+                    disk.restart();
+                }
+            }
+            prop_assert_eq!(disk.partitions.root(PARTITION), disk.root_recomputed());
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Who stands in for whom in one operation.
+
+use alloc::vec::Vec;
+
+use crate::cx::Site;
+use crate::types::{NodeId, PartitionId};
+
+/// The fallbacks of one operation: nodes further along the ring that seem up, each used once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fallbacks {
+    /// Not looked up before the first is needed: most operations need none.
+    unused: Option<Vec<NodeId>>,
+    assigned: Vec<Assignment>,
+}
+
+/// A fallback that was asked in the place of an owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Assignment {
+    pub(super) owner: NodeId,
+    pub(super) fallback: NodeId,
+}
+
+impl Fallbacks {
+    /// The next fallback for this owner. Clockwise, as every coordinator looks for them, so that a
+    /// reader asks those that a writer has used.
+    pub(super) fn assign(
+        &mut self,
+        site: &Site,
+        partition: PartitionId,
+        owner: NodeId,
+    ) -> Option<NodeId> {
+        let unused = self.unused.get_or_insert_with(|| {
+            let mut up: Vec<NodeId> =
+                site.ring().fallbacks(partition).filter(|&node| site.is_up(node)).collect();
+            up.reverse();
+            up
+        });
+        let fallback = unused.pop()?;
+        self.assigned.push(Assignment { owner, fallback });
+        Some(fallback)
+    }
+
+    /// Says that this node stands in for this owner, without taking it off the list: for a
+    /// coordinator that is an owner itself and keeps what nobody else is left to keep.
+    pub(super) fn assign_last(&mut self, owner: NodeId, fallback: NodeId) {
+        self.assigned.push(Assignment { owner, fallback });
+    }
+
+    /// For whom this node was asked.
+    pub(super) fn owner_of(&self, fallback: NodeId) -> Option<NodeId> {
+        self.assigned.iter().find(|one| one.fallback == fallback).map(|one| one.owner)
+    }
+
+    /// Those that were asked in the place of this owner.
+    pub(super) fn of(&self, owner: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        self.assigned.iter().filter(move |one| one.owner == owner).map(|one| one.fallback)
+    }
+}

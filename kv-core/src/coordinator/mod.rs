@@ -1,0 +1,223 @@
+//! Client operations, from the request to the reply and to the last straggler.
+//!
+//! In go requests, the answers of replicas, and deadlines; out come messages to replicas (this node
+//! among them, as any other) and one reply for each request. One machine of two phases, *read* then
+//! *write*, serves all operations:
+//!
+//! | operation | read phase | write phase |
+//! |---|---|---|
+//! | get | yes | only to make a monotonic answer stand |
+//! | put, delete | only in `strict`, when whatever stands is to be overwritten | yes |
+//!
+//! Invariants: a reply is given once. A success is counted from answers, never from nodes that seem
+//! up (Riak before 1.3.1). A time-out is "unknown", never "failed". A request keeps its id through
+//! every retry, so that asking twice is not writing twice (Riak #1754, #1188).
+
+mod fallbacks;
+mod operation;
+mod reading;
+mod writing;
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use self::operation::{Operation, Progress};
+use crate::client::{ClientOperation, Reply, RequestRefusal};
+use crate::cx::{Cx, Effect, Purpose, Site};
+use crate::in_flight::InFlight;
+use crate::message::{Acked, Minted, OperationId, ReadReply, Refused};
+use crate::time::Time;
+use crate::types::{ClientRequest, NodeId, RequestId};
+
+/// Operations whose time has come are handled so many at a call; the rest at the next.
+const WAKES_PER_CALL: usize = 256;
+
+/// This node as a coordinator.
+#[derive(Clone, Debug, Default)]
+pub struct Coordinator {
+    operations: InFlight<Operation>,
+    /// When each operation wants to be called: its next hedge, or its end.
+    wakes: BTreeSet<(Time, u64)>,
+    requests: RequestIds,
+}
+
+/// The ids of the requests that clients gave none: a half that was drawn for this run of the node,
+/// and a counter.
+#[derive(Clone, Copy, Debug, Default)]
+struct RequestIds {
+    half: Option<u64>,
+    made: u64,
+}
+
+impl Coordinator {
+    /// How many operations are in flight.
+    pub fn len(&self) -> usize {
+        self.operations.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.operations.is_empty()
+    }
+
+    /// When [`Coordinator::on_deadline`] is to be called.
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.wakes.first().map(|&(at, _)| at)
+    }
+
+    /// A client asks something.
+    pub fn on_client(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        client: ClientRequest,
+        asked: ClientOperation,
+    ) {
+        if self.operations.len() as u64 >= site.config.requests_max {
+            let refusal = RequestRefusal::Busy { max: site.config.requests_max };
+            return reply(cx, client, Reply::Refused(refusal));
+        }
+        let request = asked.options.request.unwrap_or_else(|| self.requests.next(cx));
+        match Operation::plan(cx, site, client, request, asked) {
+            Err(refusal) => reply(cx, client, Reply::Refused(refusal)),
+            Ok(operation) => {
+                let id = self.operations.insert(operation);
+                self.advance(cx, site, id, |operation, cx, site, id| operation.start(cx, site, id));
+            }
+        }
+    }
+
+    /// A minter holds the write.
+    pub fn on_minted(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        (from, request): (NodeId, RequestId),
+        Minted { operation, container }: Minted,
+    ) {
+        self.advance_for(cx, site, operation, request, |operation, cx, site, id| {
+            operation.on_minted(cx, site, id, from, container)
+        });
+    }
+
+    /// A node holds the write durably.
+    pub fn on_acked(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        (from, request): (NodeId, RequestId),
+        Acked { operation, stands_for }: Acked,
+    ) {
+        self.advance_for(cx, site, operation, request, |operation, cx, site, _| {
+            operation.on_acked(cx, site, from, stands_for.unwrap_or(from))
+        });
+    }
+
+    /// A node says what it holds.
+    pub fn on_read_reply(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        (from, request): (NodeId, RequestId),
+        ReadReply { operation, container }: ReadReply,
+    ) {
+        self.advance_for(cx, site, operation, request, |operation, cx, site, id| {
+            operation.on_read_reply(cx, site, id, from, container)
+        });
+    }
+
+    /// A node did not do what it was asked.
+    pub fn on_refused(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        (from, request): (NodeId, RequestId),
+        Refused { operation, refusal }: Refused,
+    ) {
+        self.advance_for(cx, site, operation, request, |operation, cx, site, id| {
+            operation.on_refused(cx, site, id, from, refusal)
+        });
+    }
+
+    /// The time that [`Coordinator::next_deadline`] named has come.
+    pub fn on_deadline(&mut self, cx: &mut Cx<'_>, site: &Site) {
+        let now = cx.now.monotonic;
+        let due: Vec<u64> = self
+            .wakes
+            .iter()
+            .take_while(|&&(at, _)| at <= now)
+            .take(WAKES_PER_CALL)
+            .map(|&(_, id)| id)
+            .collect();
+        for id in due {
+            self.advance(cx, site, id, |operation, cx, site, id| operation.on_wake(cx, site, id));
+        }
+    }
+
+    /// The connection to a peer broke: what waits for it asks somebody else now, not later.
+    pub fn on_link_down(&mut self, cx: &Cx<'_>, peer: NodeId) {
+        let now = cx.now.monotonic;
+        for (id, operation) in self.operations.iter_mut() {
+            if operation.waits_for(peer) {
+                self.wakes.remove(&(operation.wake_at, id));
+                operation.wake_at = now;
+                self.wakes.insert((now, id));
+            }
+        }
+    }
+
+    /// As [`Coordinator::advance`], for an answer: one to an operation that has ended, or that was
+    /// another's before this process started, is dropped.
+    fn advance_for(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        OperationId(id): OperationId,
+        request: RequestId,
+        step: impl FnOnce(&mut Operation, &mut Cx<'_>, &Site, OperationId) -> Progress,
+    ) {
+        if self.operations.get(id).is_some_and(|operation| operation.request == request) {
+            self.advance(cx, site, id, step);
+        }
+    }
+
+    fn advance(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        id: u64,
+        step: impl FnOnce(&mut Operation, &mut Cx<'_>, &Site, OperationId) -> Progress,
+    ) {
+        let operation = self.operations.get_mut(id).expect("it is in flight");
+        let before = operation.wake_at;
+        let progress = step(operation, cx, site, OperationId(id));
+        let after = operation.wake_at;
+        match progress {
+            Progress::Going => {
+                if before != after {
+                    self.wakes.remove(&(before, id));
+                }
+                self.wakes.insert((after, id));
+            }
+            Progress::Over => {
+                self.wakes.remove(&(before, id));
+                self.operations.remove(id);
+            }
+        }
+    }
+}
+
+impl RequestIds {
+    fn next(&mut self, cx: &mut Cx<'_>) -> RequestId {
+        let half = *self.half.get_or_insert_with(|| cx.draw.u64(Purpose::Requests, 0));
+        self.made += 1;
+        RequestId((u128::from(half) << 64) | u128::from(self.made))
+    }
+}
+
+fn reply(cx: &mut Cx<'_>, request: ClientRequest, reply: Reply) {
+    cx.out.push(Effect::Reply { request, reply });
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,334 @@
+//! One operation: what was asked, how far it has come, and how it ends.
+
+use alloc::vec::Vec;
+
+use super::reading::Reading;
+use super::reply;
+use super::writing::{Put, Writing};
+use crate::client::{Achieved, ClientOperation, Options, PutContext, Reply, RequestRefusal, Verb};
+use crate::config::Config;
+use crate::cx::{Cx, Site};
+use crate::event::Event;
+use crate::message::{Body, OperationId};
+use crate::quorum::{Level, Mode};
+use crate::ring::MachineIndex;
+use crate::store::{Basis, Refusal};
+use crate::tally::{Answer, OwnerSet, QuorumError, Tally};
+use crate::time::{Span, Time};
+use crate::types::{ClientRequest, KEY_BYTES_MAX, Key, NodeId, PartitionId, RequestId};
+use crate::version::{Container, Content, Context};
+
+/// Whether an operation goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Something is still awaited.
+    Going,
+    /// Nothing is.
+    Over,
+}
+
+/// A client's operation in flight. It outlives its reply: stragglers are waited for, so that owners
+/// which missed a write get hints and owners which are behind get repaired.
+#[derive(Clone, Debug)]
+pub(super) struct Operation {
+    pub(super) request: RequestId,
+    pub(super) key: Key,
+    pub(super) partition: PartitionId,
+    pub(super) mode: Mode,
+    /// The client that waits; nobody once it was answered.
+    pub(super) client: Option<ClientRequest>,
+    /// The next hedge, or the end.
+    pub(super) wake_at: Time,
+    pub(super) phase: Phase,
+    expires_at: Time,
+    /// The pause before the next spare request; it doubles.
+    hedge: Span,
+    kind: Kind,
+}
+
+/// How far it has come.
+#[derive(Clone, Debug)]
+pub(super) enum Phase {
+    /// Asking replicas what they hold.
+    Reading(Reading),
+    /// Asking replicas to hold something.
+    Writing(Writing),
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Get {
+        /// What must hold the answer before it is given, if the next read may not go backwards.
+        stand: Option<Vec<OwnerSet>>,
+    },
+    Put {
+        /// What is to be written, and where; taken when the write phase starts.
+        write: Option<(Put, Vec<OwnerSet>)>,
+    },
+}
+
+impl Operation {
+    /// Checks what a client asks, and plans it. Nothing is sent yet.
+    pub(super) fn plan(
+        cx: &Cx<'_>,
+        site: &Site,
+        client: ClientRequest,
+        request: RequestId,
+        asked: ClientOperation,
+    ) -> Result<Self, RequestRefusal> {
+        let ClientOperation { key, verb, options } = asked;
+        check_key(&key)?;
+        let partition = site.ring().partition_of(key.token());
+        let sets = |level| owner_sets(site, partition, level);
+        let Quorums { read, write, mode, timeout, monotonic } = Quorums::of(&options, &site.config);
+        let now = cx.now.monotonic;
+        let (kind, phase) = match verb {
+            Verb::Get => {
+                let sets = sets(read)?;
+                let stand = monotonic.then(|| standing(&sets));
+                (Kind::Get { stand }, Phase::Reading(Reading::new(mode, sets)))
+            }
+            Verb::Put { content, expiry, context } => {
+                check_value(&content, &site.config)?;
+                let reads_first = mode == Mode::Strict && matches!(context, PutContext::Latest(_));
+                let basis = basis_of(context, site, &key)?;
+                let put = Put { content, expiry, basis };
+                let write_sets = sets(write)?;
+                if reads_first {
+                    let reading = Reading::new(mode, sets(read)?);
+                    (Kind::Put { write: Some((put, write_sets)) }, Phase::Reading(reading))
+                } else {
+                    let writing = Writing::mint(site, partition, mode, put, write_sets);
+                    (Kind::Put { write: None }, Phase::Writing(writing))
+                }
+            }
+        };
+        Ok(Self {
+            request,
+            key,
+            partition,
+            mode,
+            client: Some(client),
+            wake_at: now + site.config.hedge().min(timeout),
+            phase,
+            expires_at: now + timeout,
+            hedge: site.config.hedge(),
+            kind,
+        })
+    }
+
+    pub(super) fn start(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId) -> Progress {
+        match &self.phase {
+            Phase::Reading(_) => self.ask_readers(cx, site, id),
+            Phase::Writing(_) => self.ask_minter(cx, site, id),
+        }
+    }
+
+    pub(super) fn on_refused(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        id: OperationId,
+        from: NodeId,
+        refusal: Refusal,
+    ) -> Progress {
+        match &self.phase {
+            Phase::Reading(_) => self.on_read_refused(cx, site, id, from),
+            Phase::Writing(_) => self.on_write_refused(cx, site, id, from, refusal),
+        }
+    }
+
+    /// A hedge or the end has come.
+    pub(super) fn on_wake(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId) -> Progress {
+        let now = cx.now.monotonic;
+        if now >= self.expires_at {
+            return self.expire(cx, site, id);
+        }
+        self.hedge = self.hedge.times(2);
+        self.wake_at = (now + self.hedge).min(self.expires_at);
+        match &self.phase {
+            Phase::Reading(_) => self.hedge_read(cx, site, id),
+            Phase::Writing(_) => self.hedge_write(cx, site, id),
+        }
+    }
+
+    fn expire(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId) -> Progress {
+        let achieved = match &self.phase {
+            Phase::Reading(reading) => achieved(&reading.tally),
+            Phase::Writing(writing) => achieved(&writing.tally),
+        };
+        self.reply(cx, Reply::Unknown { achieved });
+        if matches!(self.phase, Phase::Reading(_)) {
+            self.repair_readers(cx, site, id);
+        }
+        Progress::Over
+    }
+
+    /// The read phase has its quorum: what the answers say together decides what comes next.
+    pub(super) fn on_read_quorum(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        id: OperationId,
+        joined: Container,
+    ) -> Progress {
+        let Phase::Reading(reading) = &self.phase else { panic!("only a read phase has readers") };
+        match &mut self.kind {
+            Kind::Get { stand: None } => {
+                let achieved = achieved(&reading.tally);
+                self.reply_value(cx, site, joined, achieved);
+                self.end_read_if_complete(cx, site, id)
+            }
+            Kind::Get { stand } => {
+                let sets = stand.take().expect("it was just seen");
+                let holders = reading.holders_of(&joined);
+                let writing = Writing::write_back(site, self.mode, sets, joined, &holders);
+                self.phase = Phase::Writing(writing);
+                self.spread(cx, site, id)
+            }
+            Kind::Put { write } => {
+                let (mut put, sets) = write.take().expect("the write phase starts once");
+                let dots = joined.dots().collect();
+                cx.observe(Event::ReadBeforeWrite { request: self.request, dots });
+                let (Basis::Held(seen) | Basis::Given(seen)) = &mut put.basis;
+                seen.merge(joined.seen());
+                let writing = Writing::mint(site, self.partition, self.mode, put, sets);
+                self.phase = Phase::Writing(writing);
+                self.ask_minter(cx, site, id)
+            }
+        }
+    }
+
+    /// The write phase has its quorum.
+    pub(super) fn on_write_quorum(&mut self, cx: &mut Cx<'_>, site: &Site) {
+        let Phase::Writing(writing) = &self.phase else { panic!("only a write phase has acks") };
+        let container = writing.container.clone().expect("it is known before it is acked");
+        let achieved = achieved(&writing.tally);
+        match self.kind {
+            Kind::Get { .. } => self.reply_value(cx, site, container, achieved),
+            Kind::Put { .. } => {
+                let context = self.token(site, &container);
+                self.reply(cx, Reply::Stored { container, context, achieved });
+            }
+        }
+    }
+
+    fn reply_value(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        container: Container,
+        achieved: Achieved,
+    ) {
+        let context = self.token(site, &container);
+        self.reply(cx, Reply::Value { container, context, achieved });
+    }
+
+    fn token(&self, site: &Site, container: &Container) -> bytes::Bytes {
+        let context = Context { seen: container.seen().clone() };
+        context.to_token(site.identity.cluster, &self.key)
+    }
+
+    /// Answers the client, if it still waits.
+    pub(super) fn reply(&mut self, cx: &mut Cx<'_>, answer: Reply) {
+        if let Some(client) = self.client.take() {
+            reply(cx, client, answer);
+        }
+    }
+
+    pub(super) fn send(&self, cx: &mut Cx<'_>, site: &Site, to: NodeId, body: Body) {
+        let left = self.expires_at.since(cx.now.monotonic).as_ms();
+        let left = u32::try_from(left).unwrap_or(u32::MAX);
+        cx.send(site.message(to, self.request, left, body));
+    }
+
+    /// Whether an answer of this node is awaited.
+    pub(super) fn waits_for(&self, node: NodeId) -> bool {
+        match &self.phase {
+            Phase::Reading(reading) => reading.waits_for(node),
+            Phase::Writing(writing) => writing.waits_for(node),
+        }
+    }
+}
+
+/// What a request asks for, with the node's configuration where it says nothing.
+struct Quorums {
+    read: Level,
+    write: Level,
+    mode: Mode,
+    timeout: Span,
+    monotonic: bool,
+}
+
+impl Quorums {
+    fn of(options: &Options, config: &Config) -> Self {
+        let count = |n: u64| Level::Count(u8::try_from(n).unwrap_or(u8::MAX));
+        Self {
+            read: options.read.unwrap_or_else(|| count(config.read_quorum)),
+            write: options.write.unwrap_or_else(|| count(config.write_quorum)),
+            mode: options.mode.unwrap_or(config.mode),
+            timeout: Span::from_ms(options.timeout_ms.unwrap_or(config.timeout_ms)),
+            monotonic: options.monotonic.unwrap_or(config.monotonic_reads),
+        }
+    }
+}
+
+fn owner_sets(
+    site: &Site,
+    partition: PartitionId,
+    level: Level,
+) -> Result<Vec<OwnerSet>, QuorumError> {
+    let own = site.ring().member(site.me()).map_or("", |member| &member.datacenter);
+    level.owner_sets(site.ring(), partition, own)
+}
+
+/// What must hold the answer of a read with these sets, so that every later read with the same ones
+/// meets it: in each, all but one less than are asked.
+fn standing(read: &[OwnerSet]) -> Vec<OwnerSet> {
+    let stand = |set: &OwnerSet| OwnerSet {
+        owners: set.owners.clone(),
+        needed: set.owners.len() - set.needed + 1,
+    };
+    read.iter().map(stand).collect()
+}
+
+fn basis_of(context: PutContext, site: &Site, key: &Key) -> Result<Basis, RequestRefusal> {
+    Ok(match context {
+        PutContext::Token(token) => {
+            Basis::Given(Context::from_token(&token, site.identity.cluster, key)?.seen)
+        }
+        PutContext::Nothing => Basis::Given(crate::version::VersionVector::default()),
+        PutContext::Latest(seen) => Basis::Held(seen),
+    })
+}
+
+fn check_key(key: &Key) -> Result<(), RequestRefusal> {
+    match key.0.len() {
+        1..=KEY_BYTES_MAX => Ok(()),
+        bytes => Err(RequestRefusal::Key { bytes, max: KEY_BYTES_MAX }),
+    }
+}
+
+fn check_value(content: &Content, config: &Config) -> Result<(), RequestRefusal> {
+    let bytes = content.value().map_or(0, |value| value.len());
+    let max = config.value_bytes_max;
+    if bytes as u64 > max { Err(RequestRefusal::Value { bytes, max }) } else { Ok(()) }
+}
+
+/// The answer of a node, as a tally counts it. A node that is not in the ring counts for nothing.
+pub(super) fn answer(site: &Site, by: NodeId, stands_for: NodeId) -> Option<Answer> {
+    let machine = site.ring().machine(by)?;
+    Some(Answer { by, machine, stands_for })
+}
+
+fn achieved(tally: &Tally) -> Achieved {
+    let mut machines: Vec<MachineIndex> =
+        tally.answers().iter().map(|answer| answer.machine).collect();
+    machines.sort_unstable();
+    machines.dedup();
+    let by = |fallback: bool| {
+        let of_kind = tally.answers().iter().filter(move |answer| answer.is_fallback() == fallback);
+        of_kind.map(|answer| answer.by).collect()
+    };
+    Achieved { owners: by(false), fallbacks: by(true), machines: machines.len() }
+}

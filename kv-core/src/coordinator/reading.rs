@@ -1,0 +1,221 @@
+//! The read phase: ask all owners, wait for as many as are needed, join exactly what they said.
+
+use alloc::vec::Vec;
+
+use super::fallbacks::Fallbacks;
+use super::operation::{Operation, Phase, Progress, answer};
+use crate::cx::{Cx, Site};
+use crate::event::Event;
+use crate::message::{Body, MergeRequest, OperationId, ReadRequest};
+use crate::quorum::Mode;
+use crate::store::CopyKind;
+use crate::tally::{Answer, OwnerSet, Tally};
+use crate::types::NodeId;
+use crate::version::Container;
+
+/// A read phase in flight.
+#[derive(Clone, Debug)]
+pub(super) struct Reading {
+    pub(super) tally: Tally,
+    answers: Vec<(NodeId, Container)>,
+    /// Owners that cannot say: damaged, or not synced. They are not counted in R.
+    refused: Vec<NodeId>,
+    /// Answers of owners for which hints are kept somewhere: where one answer is enough, theirs
+    /// counts only if no other comes before the first hedge.
+    behind: Vec<Answer>,
+    fallbacks: Fallbacks,
+    reached: bool,
+}
+
+impl Reading {
+    pub(super) fn new(mode: Mode, sets: Vec<OwnerSet>) -> Self {
+        Self {
+            tally: Tally::new(mode, sets),
+            answers: Vec::new(),
+            refused: Vec::new(),
+            behind: Vec::new(),
+            fallbacks: Fallbacks::default(),
+            reached: false,
+        }
+    }
+
+    pub(super) fn waits_for(&self, node: NodeId) -> bool {
+        let asked = self.tally.sets().iter().any(|set| set.owners.contains(&node))
+            || self.fallbacks.owner_of(node).is_some();
+        asked && !self.has_answered(node)
+    }
+
+    /// The nodes whose answer was exactly this.
+    pub(super) fn holders_of(&self, container: &Container) -> Vec<NodeId> {
+        let exact = self.answers.iter().filter(|(_, held)| held == container);
+        exact.map(|&(node, _)| node).collect()
+    }
+
+    fn joined(&self) -> Container {
+        let mut joined = Container::default();
+        for (_, container) in &self.answers {
+            joined.join(container);
+        }
+        joined
+    }
+
+    fn has_answered(&self, node: NodeId) -> bool {
+        self.refused.contains(&node) || self.answers.iter().any(|&(from, _)| from == node)
+    }
+
+    fn asks_for_one(&self) -> bool {
+        self.tally.sets().iter().all(|set| set.needed == 1)
+    }
+}
+
+impl Operation {
+    pub(super) fn ask_readers(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        id: OperationId,
+    ) -> Progress {
+        for &owner in site.ring().owners(self.partition) {
+            self.ask_reader(cx, site, id, owner, CopyKind::Owned);
+            if !site.is_up(owner) {
+                self.ask_fallback_reader(cx, site, id, owner);
+            }
+        }
+        Progress::Going
+    }
+
+    pub(super) fn on_read_reply(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        id: OperationId,
+        from: NodeId,
+        container: Container,
+    ) -> Progress {
+        let Phase::Reading(reading) = &mut self.phase else { return Progress::Going };
+        if reading.has_answered(from) {
+            return Progress::Going;
+        }
+        let stands_for = reading.fallbacks.owner_of(from).unwrap_or(from);
+        let Some(counted) = answer(site, from, stands_for) else { return Progress::Going };
+        reading.answers.push((from, container));
+        if reading.asks_for_one() && site.peers.behind.contains(&from) {
+            reading.behind.push(counted);
+        } else {
+            reading.tally.record(counted);
+        }
+        self.look_at_readers(cx, site, id)
+    }
+
+    pub(super) fn on_read_refused(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        id: OperationId,
+        from: NodeId,
+    ) -> Progress {
+        let Phase::Reading(reading) = &mut self.phase else { return Progress::Going };
+        if !reading.has_answered(from) {
+            reading.refused.push(from);
+            self.ask_fallback_reader(cx, site, id, from);
+        }
+        self.end_read_if_complete(cx, site, id)
+    }
+
+    /// Some have not answered: ask them again, and somebody else too.
+    pub(super) fn hedge_read(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId) -> Progress {
+        let Phase::Reading(reading) = &mut self.phase else { return Progress::Going };
+        for counted in core::mem::take(&mut reading.behind) {
+            reading.tally.record(counted);
+        }
+        let silent: Vec<NodeId> = site
+            .ring()
+            .owners(self.partition)
+            .iter()
+            .copied()
+            .filter(|&owner| !reading.has_answered(owner))
+            .collect();
+        for owner in silent {
+            self.ask_reader(cx, site, id, owner, CopyKind::Owned);
+            self.ask_fallback_reader(cx, site, id, owner);
+        }
+        self.look_at_readers(cx, site, id)
+    }
+
+    fn look_at_readers(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId) -> Progress {
+        let Phase::Reading(reading) = &mut self.phase else { return Progress::Going };
+        if !reading.reached && reading.tally.reached() {
+            reading.reached = true;
+            let joined = reading.joined();
+            return self.on_read_quorum(cx, site, id, joined);
+        }
+        self.end_read_if_complete(cx, site, id)
+    }
+
+    /// Ends an answered read once every owner has spoken.
+    pub(super) fn end_read_if_complete(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        id: OperationId,
+    ) -> Progress {
+        let Phase::Reading(reading) = &self.phase else { return Progress::Going };
+        let mut owners = site.ring().owners(self.partition).iter();
+        if self.client.is_some() || !owners.all(|&owner| reading.has_answered(owner)) {
+            return Progress::Going;
+        }
+        self.repair_readers(cx, site, id);
+        Progress::Over
+    }
+
+    /// Brings owners that were found behind up to what all answers say together. Whole containers,
+    /// and never to fallbacks.
+    pub(super) fn repair_readers(&self, cx: &mut Cx<'_>, site: &Site, id: OperationId) {
+        let Phase::Reading(reading) = &self.phase else { return };
+        let joined = reading.joined();
+        for (node, held) in &reading.answers {
+            if *held != joined && site.ring().owns(*node, self.partition) {
+                cx.observe(Event::ReadRepair { peer: *node, key: self.key.clone() });
+                let merge = MergeRequest {
+                    operation: id,
+                    key: self.key.clone(),
+                    container: joined.clone(),
+                };
+                self.send(cx, site, *node, Body::Merge(merge));
+            }
+        }
+    }
+
+    fn ask_reader(
+        &self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        id: OperationId,
+        node: NodeId,
+        copy: CopyKind,
+    ) {
+        let read = ReadRequest { operation: id, key: self.key.clone(), copy };
+        self.send(cx, site, node, Body::Read(read));
+    }
+
+    /// Asks the next fallback what it keeps for others, if fallbacks count.
+    fn ask_fallback_reader(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        id: OperationId,
+        owner: NodeId,
+    ) {
+        let Phase::Reading(reading) = &mut self.phase else { return };
+        let counts = match self.mode {
+            Mode::Sloppy => true,
+            Mode::Strict => false,
+        };
+        if !counts {
+            return;
+        }
+        if let Some(fallback) = reading.fallbacks.assign(site, self.partition, owner) {
+            self.ask_reader(cx, site, id, fallback, CopyKind::Hinted);
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! The write phase: have one replica name the write, send what it holds then to all others, wait
+//! for as many durable copies as are needed, and see that whoever missed it gets it later.
+
+use alloc::vec::Vec;
+
+use super::fallbacks::Fallbacks;
+use super::operation::{Operation, Phase, Progress, answer};
+use crate::client::{Reply, RequestRefusal};
+use crate::cx::{Cx, Site};
+use crate::message::{Body, HintRequest, MergeRequest, MintRequest, OperationId};
+use crate::quorum::Mode;
+use crate::store::{Basis, Refusal, Role, StandIn};
+use crate::tally::{OwnerSet, Tally};
+use crate::time::{Span, WallTime};
+use crate::types::{NodeId, PartitionId};
+use crate::version::{Container, Content};
+
+/// A write phase in flight.
+#[derive(Clone, Debug)]
+pub(super) struct Writing {
+    pub(super) tally: Tally,
+    /// What is to be held; unknown until a replica has named the write.
+    pub(super) container: Option<Container>,
+    minting: Option<Minting>,
+    fallbacks: Fallbacks,
+}
+
+/// What a client wants written.
+#[derive(Clone, Debug)]
+pub(super) struct Put {
+    pub(super) content: Content,
+    pub(super) expiry: Option<WallTime>,
+    pub(super) basis: Basis,
+}
+
+/// The search for a replica that names the write.
+#[derive(Clone, Debug)]
+struct Minting {
+    put: Put,
+    /// Who is asked, in this order, and from the start again while the time lasts: the id of the
+    /// request makes asking twice harmless.
+    candidates: Vec<NodeId>,
+    next: usize,
+    asked: Vec<NodeId>,
+    refused: Vec<NodeId>,
+}
+
+impl Writing {
+    /// A write that a replica is to name.
+    pub(super) fn mint(
+        site: &Site,
+        partition: PartitionId,
+        mode: Mode,
+        put: Put,
+        sets: Vec<OwnerSet>,
+    ) -> Self {
+        let candidates = candidates(site, partition, mode);
+        let (next, asked, refused) = (0, Vec::new(), Vec::new());
+        Self {
+            tally: Tally::new(mode, sets),
+            container: None,
+            minting: Some(Minting { put, candidates, next, asked, refused }),
+            fallbacks: Fallbacks::default(),
+        }
+    }
+
+    /// What a read found, to be made to stand. Some hold it already.
+    pub(super) fn write_back(
+        site: &Site,
+        mode: Mode,
+        sets: Vec<OwnerSet>,
+        container: Container,
+        holders: &[NodeId],
+    ) -> Self {
+        let mut tally = Tally::new(mode, sets);
+        for &holder in holders {
+            if let Some(held) = answer(site, holder, holder) {
+                tally.record(held);
+            }
+        }
+        let fallbacks = Fallbacks::default();
+        Self { tally, container: Some(container), minting: None, fallbacks }
+    }
+
+    pub(super) fn waits_for(&self, node: NodeId) -> bool {
+        let asked_to_mint = self.minting.as_ref().is_some_and(|m| m.asked.contains(&node));
+        let asked = match &self.container {
+            Some(_) => self.tally.sets().iter().any(|set| set.owners.contains(&node)),
+            None => asked_to_mint,
+        };
+        (asked || self.fallbacks.owner_of(node).is_some()) && !self.tally.has_answered(node)
+    }
+
+    /// Whether this owner, or somebody in its place, holds the write durably.
+    fn is_cared_for(&self, owner: NodeId) -> bool {
+        self.tally.has_answered(owner)
+            || self.fallbacks.of(owner).any(|fallback| self.tally.has_answered(fallback))
+    }
+}
+
+/// Who may name a write, the best first: this node if it is an owner, owners that seem up, and, if
+/// fallbacks count, those. Owners that seem down come last: they may be up all the same.
+fn candidates(site: &Site, partition: PartitionId, mode: Mode) -> Vec<NodeId> {
+    let owners = site.ring().owners(partition);
+    let owner_is = |up: bool| {
+        owners.iter().copied().filter(move |&owner| owner != site.me() && site.is_up(owner) == up)
+    };
+    let mut candidates = Vec::with_capacity(owners.len());
+    candidates.extend(owners.contains(&site.me()).then_some(site.me()));
+    candidates.extend(owner_is(true));
+    match mode {
+        Mode::Sloppy => {
+            candidates.extend(site.ring().fallbacks(partition).filter(|&node| site.is_up(node)));
+        }
+        Mode::Strict => {}
+    }
+    candidates.extend(owner_is(false));
+    candidates
+}
+
+impl Operation {
+    /// Asks the next candidate to name the write.
+    pub(super) fn ask_minter(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId) -> Progress {
+        let Phase::Writing(writing) = &mut self.phase else { return Progress::Going };
+        let Some(minting) = &mut writing.minting else { return Progress::Going };
+        let count = minting.candidates.len();
+        let in_turn = (minting.next..minting.next + count).map(|at| at % count);
+        let willing = |&at: &usize| !minting.refused.contains(&minting.candidates[at]);
+        let Some(at) = in_turn.clone().find(willing) else { return Progress::Going };
+        let minter = minting.candidates[at];
+        minting.next = at + 1;
+        if !minting.asked.contains(&minter) {
+            minting.asked.push(minter);
+        }
+        let Put { content, expiry, basis } = minting.put.clone();
+        let role = if site.ring().owns(minter, self.partition) {
+            Role::Owner
+        } else {
+            let target = stood_in_for(site, self.partition, writing, minter);
+            Role::StandIn(stand_in(cx, site, target, &writing.tally))
+        };
+        let key = self.key.clone();
+        let mint = MintRequest { operation: id, key, content, expiry, basis, role };
+        self.send(cx, site, minter, Body::Mint(mint.into()));
+        Progress::Going
+    }
+
+    pub(super) fn on_minted(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        id: OperationId,
+        from: NodeId,
+        container: Container,
+    ) -> Progress {
+        let Phase::Writing(writing) = &mut self.phase else { return Progress::Going };
+        match &mut writing.container {
+            None => writing.container = Some(container),
+            Some(known) if *known == container => return Progress::Going,
+            // Two replicas named the write, because the first one's answer was late. What both hold
+            // together goes to everybody.
+            Some(known) => known.join(&container),
+        }
+        self.spread_except(cx, site, id, Some(from))
+    }
+
+    pub(super) fn on_acked(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        from: NodeId,
+        stands_for: NodeId,
+    ) -> Progress {
+        let Phase::Writing(writing) = &mut self.phase else { return Progress::Going };
+        if let Some(counted) = answer(site, from, stands_for) {
+            writing.tally.record(counted);
+        }
+        self.look_at_acks(cx, site)
+    }
+
+    pub(super) fn on_write_refused(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        id: OperationId,
+        from: NodeId,
+        refusal: Refusal,
+    ) -> Progress {
+        let Phase::Writing(writing) = &mut self.phase else { return Progress::Going };
+        if writing.container.is_some() {
+            let owner = writing.fallbacks.owner_of(from).unwrap_or(from);
+            self.hint(cx, site, id, owner);
+            return Progress::Going;
+        }
+        let Some(minting) = &mut writing.minting else { return Progress::Going };
+        if !minting.refused.contains(&from) {
+            minting.refused.push(from);
+        }
+        // A limit that the key has reached is no better elsewhere; anything else may be.
+        let final_word = matches!(refusal, Refusal::TooManySiblings { .. });
+        let nobody_left = minting.refused.len() == minting.candidates.len();
+        let all_refused = minting.asked.iter().all(|node| minting.refused.contains(node));
+        if all_refused && (final_word || nobody_left) {
+            self.reply(cx, Reply::Refused(RequestRefusal::Replica(refusal)));
+            return Progress::Over;
+        }
+        self.ask_minter(cx, site, id)
+    }
+
+    /// Some have not answered: ask them again, and somebody else too.
+    pub(super) fn hedge_write(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        id: OperationId,
+    ) -> Progress {
+        let Phase::Writing(writing) = &self.phase else { return Progress::Going };
+        if writing.container.is_none() {
+            return self.ask_minter(cx, site, id);
+        }
+        let owners = site.ring().owners(self.partition).iter().copied();
+        let missing: Vec<NodeId> =
+            owners.filter(|&owner| !writing.tally.has_answered(owner)).collect();
+        for owner in missing {
+            self.send_container(cx, site, id, owner);
+            self.hint(cx, site, id, owner);
+        }
+        self.look_at_acks(cx, site)
+    }
+
+    /// Sends what is to be held to every owner that does not hold it yet.
+    pub(super) fn spread(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId) -> Progress {
+        self.spread_except(cx, site, id, None)
+    }
+
+    fn spread_except(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        id: OperationId,
+        holder: Option<NodeId>,
+    ) -> Progress {
+        for &owner in site.ring().owners(self.partition) {
+            if Some(owner) == holder {
+                continue;
+            }
+            self.send_container(cx, site, id, owner);
+            let Phase::Writing(writing) = &self.phase else { return Progress::Going };
+            let has_stand_in = writing.fallbacks.of(owner).any(|fallback| Some(fallback) == holder);
+            if !site.is_up(owner) && !has_stand_in {
+                self.hint(cx, site, id, owner);
+            }
+        }
+        self.look_at_acks(cx, site)
+    }
+
+    fn look_at_acks(&mut self, cx: &mut Cx<'_>, site: &Site) -> Progress {
+        let Phase::Writing(writing) = &self.phase else { return Progress::Going };
+        if writing.container.is_none() {
+            return Progress::Going;
+        }
+        if self.client.is_some() && writing.tally.reached() {
+            self.on_write_quorum(cx, site);
+        }
+        let Phase::Writing(writing) = &self.phase else { return Progress::Going };
+        let mut owners = site.ring().owners(self.partition).iter();
+        if self.client.is_none() && owners.all(|&owner| writing.is_cared_for(owner)) {
+            Progress::Over
+        } else {
+            Progress::Going
+        }
+    }
+
+    fn send_container(&self, cx: &mut Cx<'_>, site: &Site, id: OperationId, owner: NodeId) {
+        let Phase::Writing(Writing { container: Some(container), .. }) = &self.phase else {
+            return;
+        };
+        let (key, container) = (self.key.clone(), container.clone());
+        self.send(cx, site, owner, Body::Merge(MergeRequest { operation: id, key, container }));
+    }
+
+    /// Has the next fallback keep the write for an owner, unless somebody does. If nobody is left,
+    /// this node keeps it, and counts for nothing: the owner gets it sooner than by repair.
+    fn hint(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId, owner: NodeId) {
+        let Phase::Writing(writing) = &mut self.phase else { return };
+        let Some(container) = writing.container.clone() else { return };
+        if writing.is_cared_for(owner) {
+            return;
+        }
+        let fallback = match writing.fallbacks.assign(site, self.partition, owner) {
+            Some(fallback) => fallback,
+            None if owner == site.me() => return,
+            None if writing.fallbacks.of(owner).any(|kept_by| kept_by == site.me()) => return,
+            None => {
+                writing.fallbacks.assign_last(owner, site.me());
+                site.me()
+            }
+        };
+        let stand_in = stand_in(cx, site, owner, &writing.tally);
+        let hint = HintRequest { operation: id, key: self.key.clone(), container, stand_in };
+        self.send(cx, site, fallback, Body::Hint(hint));
+    }
+}
+
+/// For which owner a stand-in takes the write that it is asked to name: one that nobody stands in
+/// for yet, rather one that seems down.
+fn stood_in_for(
+    site: &Site,
+    partition: PartitionId,
+    writing: &mut Writing,
+    minter: NodeId,
+) -> NodeId {
+    if let Some(owner) = writing.fallbacks.owner_of(minter) {
+        return owner;
+    }
+    let owners = site.ring().owners(partition);
+    let free = |&&owner: &&NodeId| writing.fallbacks.of(owner).next().is_none();
+    let target = owners
+        .iter()
+        .filter(free)
+        .min_by_key(|&&owner| site.is_up(owner))
+        .or(owners.first())
+        .copied()
+        .expect("a partition has owners");
+    writing.fallbacks.assign_last(target, minter);
+    target
+}
+
+fn stand_in(cx: &Cx<'_>, site: &Site, target: NodeId, tally: &Tally) -> StandIn {
+    let expiry = Span::from_ms(site.config.hint_expiry_ms);
+    let copies = u8::try_from(tally.owners_answered()).unwrap_or(u8::MAX);
+    StandIn { target, created: cx.now.wall, expires: cx.now.wall + expiry, copies }
+}
