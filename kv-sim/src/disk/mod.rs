@@ -15,7 +15,7 @@ use kv_core::types::{Seq, Ticket};
 
 pub use image::Image;
 
-use crate::moment::Moment;
+use crate::world_time::WorldTime;
 
 /// The disk of one node.
 ///
@@ -25,7 +25,7 @@ pub struct Disk {
     image: Image,
     queue: VecDeque<(Ticket, StoreCommand)>,
     answers: VecDeque<Answer>,
-    answered_at: Moment,
+    answered_at: WorldTime,
     syncing: Option<Seq>,
     syncs: u64,
     /// How many faults want the disk to lie about syncs.
@@ -99,7 +99,7 @@ impl Disk {
 
     /// Puts an answer on its way, to be delivered at `at` or, if that would overtake, just after
     /// the one before. Returns when.
-    pub fn answer(&mut self, answer: Answer, at: Moment) -> Moment {
+    pub fn answer(&mut self, answer: Answer, at: WorldTime) -> WorldTime {
         self.answers.push_back(answer);
         self.answered_at = self.answered_at.max(at);
         self.answered_at

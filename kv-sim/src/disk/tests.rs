@@ -40,7 +40,7 @@ fn killed_at(point: Point, lying: bool) -> (Vec<&'static str>, bool) {
     disk.push(Ticket(1), StoreCommand { partition: PARTITION, action: Action::MarkSynced });
     if point >= Point::Executed {
         let Executed { ticket, seq, outcome, .. } = disk.execute(&mut partitions);
-        disk.answer(Answer::Done { ticket, seq, outcome }, Moment(1));
+        disk.answer(Answer::Done { ticket, seq, outcome }, WorldTime(1));
     }
     if point >= Point::Answered {
         hear(disk.deliver());
@@ -50,7 +50,7 @@ fn killed_at(point: Point, lying: bool) -> (Vec<&'static str>, bool) {
     }
     if point >= Point::SyncEnded {
         let seq = disk.end_sync();
-        disk.answer(Answer::Durable { seq }, Moment(2));
+        disk.answer(Answer::Durable { seq }, WorldTime(2));
     }
     if point >= Point::Reported {
         hear(disk.deliver());
@@ -99,7 +99,7 @@ fn a_sync_covers_what_was_committed_when_it_began() {
 #[test]
 fn answers_are_delivered_in_the_order_in_which_they_were_given() {
     let mut disk = Disk::default();
-    assert_eq!(disk.answer(Answer::Durable { seq: Seq(1) }, Moment(9)), Moment(9));
-    assert_eq!(disk.answer(Answer::Durable { seq: Seq(2) }, Moment(5)), Moment(9));
+    assert_eq!(disk.answer(Answer::Durable { seq: Seq(1) }, WorldTime(9)), WorldTime(9));
+    assert_eq!(disk.answer(Answer::Durable { seq: Seq(2) }, WorldTime(5)), WorldTime(9));
     assert!(matches!(disk.deliver(), Answer::Durable { seq: Seq(1) }));
 }

@@ -7,16 +7,16 @@ use kv_core::time::Span;
 
 /// A point in the world's time, in microseconds since the world began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Moment(pub u64);
+pub struct WorldTime(pub u64);
 
-impl Moment {
+impl WorldTime {
     /// The span from `earlier` to this moment; zero if `earlier` is in fact later.
     pub const fn since(self, earlier: Self) -> Span {
         Span(self.0.saturating_sub(earlier.0))
     }
 }
 
-impl Add<Span> for Moment {
+impl Add<Span> for WorldTime {
     type Output = Self;
 
     fn add(self, span: Span) -> Self {
@@ -25,7 +25,7 @@ impl Add<Span> for Moment {
 }
 
 /// In seconds: `12.345678`.
-impl fmt::Display for Moment {
+impl fmt::Display for WorldTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:06}", self.0 / 1_000_000, self.0 % 1_000_000)
     }
