@@ -65,3 +65,6 @@ pub fn decode(bytes: &[u8]) -> Result<Message, WireError> {
         Err(WireError::Trailing(rest.len()))
     }
 }
+
+#[cfg(test)]
+mod tests;

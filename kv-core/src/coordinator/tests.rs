@@ -1,1 +1,482 @@
-//! Coordinator tests.
+//! One coordinator, hand-fed: what it sends and what it says after each input.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::client::{Options, PutContext, Verb};
+use crate::config::Config;
+use crate::cx::{Identity, Peers};
+use crate::event::Event;
+use crate::layout::Layout;
+use crate::message::{Body, Kind, Message};
+use crate::quorum::{Level, Mode};
+use crate::ring::Ring;
+use crate::store::{Basis, Refusal, Role};
+use crate::testing::Counting;
+use crate::time::{HybridTime, Now, WallTime};
+use crate::types::{ClusterId, Epoch, Generation, Key};
+use crate::version::{Actor, Container, Content, Dot, Version, VersionVector};
+
+/// A coordinator on one of five nodes, N = 3; `owners` own the key, `others` do not.
+struct Bench {
+    coordinator: Coordinator,
+    site: Site,
+    draw: Counting,
+    now: Time,
+    owners: Vec<NodeId>,
+    others: Vec<NodeId>,
+    /// The id of the request in flight, from the first message that named it.
+    request: RequestId,
+}
+
+const CLIENT: ClientRequest = ClientRequest(5);
+
+impl Bench {
+    /// The coordinator is the key's first owner, or the first node that does not own it.
+    fn new(is_owner: bool) -> Self {
+        let nodes = (1..=5_u64).map(|id| (NodeId(id), id.to_string()));
+        let ring = Ring::new(Layout::single_datacenter(64, 3, nodes)).expect("five nodes, N = 3");
+        let partition = ring.partition_of(key().token());
+        let owners = ring.owners(partition).to_vec();
+        let others: Vec<NodeId> = ring.fallbacks(partition).collect();
+        let identity = Identity {
+            node: if is_owner { owners[0] } else { others[0] },
+            generation: Generation(1),
+            cluster: ClusterId(1),
+            ring: Arc::new(ring),
+        };
+        let site = Site {
+            identity,
+            config: Config::default(),
+            peers: Peers::default(),
+            synced: BTreeSet::new(),
+            roots: BTreeMap::new(),
+        };
+        let (coordinator, draw, now) = (Coordinator::default(), Counting::default(), Time(0));
+        Self { coordinator, site, draw, now, owners, others, request: RequestId(0) }
+    }
+
+    fn down(mut self, nodes: &[NodeId]) -> Self {
+        self.site.peers.down.extend(nodes);
+        self
+    }
+
+    fn feed(&mut self, step: impl FnOnce(&mut Coordinator, &mut Cx<'_>, &Site)) -> Vec<Effect> {
+        let mut out = Vec::new();
+        let now = Now { monotonic: self.now, wall: WallTime(1_000_000) };
+        let mut cx = Cx { now, draw: &mut self.draw, out: &mut out };
+        step(&mut self.coordinator, &mut cx, &self.site);
+        if let Some(message) = sent(&out).first() {
+            self.request = message.header.request;
+        }
+        out
+    }
+
+    fn ask(&mut self, verb: Verb, options: Options) -> Vec<Effect> {
+        let operation = ClientOperation { key: key(), verb, options };
+        self.feed(|coordinator, cx, site| coordinator.on_client(cx, site, CLIENT, operation))
+    }
+
+    fn put(&mut self, options: Options) -> Vec<Effect> {
+        self.ask(put(PutContext::Nothing), options)
+    }
+
+    fn minted(&mut self, from: NodeId, container: Container) -> Vec<Effect> {
+        let asker = (from, self.request);
+        let minted = Minted { operation: OperationId(0), container };
+        self.feed(|coordinator, cx, site| coordinator.on_minted(cx, site, asker, minted))
+    }
+
+    fn acked(&mut self, from: NodeId, stands_for: Option<NodeId>) -> Vec<Effect> {
+        let asker = (from, self.request);
+        let acked = Acked { operation: OperationId(0), stands_for };
+        self.feed(|coordinator, cx, site| coordinator.on_acked(cx, site, asker, acked))
+    }
+
+    fn holds(&mut self, from: NodeId, container: Container) -> Vec<Effect> {
+        let asker = (from, self.request);
+        let reply = ReadReply { operation: OperationId(0), container };
+        self.feed(|coordinator, cx, site| coordinator.on_read_reply(cx, site, asker, reply))
+    }
+
+    fn refused(&mut self, from: NodeId, refusal: Refusal) -> Vec<Effect> {
+        let asker = (from, self.request);
+        let refused = Refused { operation: OperationId(0), refusal };
+        self.feed(|coordinator, cx, site| coordinator.on_refused(cx, site, asker, refused))
+    }
+
+    /// Lets time pass up to the next deadline.
+    fn wait(&mut self) -> Vec<Effect> {
+        self.now = self.coordinator.next_deadline().expect("something is in flight");
+        self.feed(Coordinator::on_deadline)
+    }
+}
+
+fn key() -> Key {
+    Key::from("k")
+}
+
+fn put(context: PutContext) -> Verb {
+    Verb::Put { content: Content::Value(Bytes::from_static(b"v")), expiry: None, context }
+}
+
+fn strict() -> Options {
+    Options { mode: Some(Mode::Strict), ..Options::default() }
+}
+
+fn container(node: NodeId, n: u64) -> Container {
+    let version = Version {
+        content: Content::Value(Bytes::from_static(b"v")),
+        time: HybridTime(n),
+        expiry: None,
+        request: RequestId(u128::from(node.0) << 64 | u128::from(n)),
+        tag: None,
+    };
+    let mut container = Container::default();
+    container.add(Dot { actor: Actor { node, epoch: Epoch(1) }, n }, version);
+    container
+}
+
+fn joined(a: &Container, b: &Container) -> Container {
+    let mut joined = a.clone();
+    joined.join(b);
+    joined
+}
+
+fn sent(effects: &[Effect]) -> Vec<&Message> {
+    effects.iter().filter_map(message_of).collect()
+}
+
+fn message_of(effect: &Effect) -> Option<&Message> {
+    match effect {
+        Effect::Send(message) => Some(message),
+        Effect::Reply { .. } | Effect::Store { .. } | Effect::Observe(_) => None,
+    }
+}
+
+fn receivers(effects: &[Effect], kind: Kind) -> BTreeSet<NodeId> {
+    let of_kind = |message: &&&Message| message.body.kind() == kind;
+    sent(effects).iter().filter(of_kind).map(|message| message.header.to).collect()
+}
+
+fn replied(effects: &[Effect]) -> Option<&Reply> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Reply { request: CLIENT, reply } => Some(reply),
+        Effect::Reply { .. } | Effect::Send(_) | Effect::Store { .. } | Effect::Observe(_) => None,
+    })
+}
+
+fn set(nodes: &[NodeId]) -> BTreeSet<NodeId> {
+    nodes.iter().copied().collect()
+}
+
+#[test]
+fn a_put_is_acknowledged_after_w_durable_copies_and_not_before() {
+    let mut bench = Bench::new(true);
+    let [a, b, c] = [bench.owners[0], bench.owners[1], bench.owners[2]];
+    assert_eq!(receivers(&bench.put(Options::default()), Kind::Mint), set(&[a]));
+    let spread = bench.minted(a, container(a, 1));
+    assert_eq!(receivers(&spread, Kind::Merge), set(&[b, c]));
+    assert_eq!(replied(&spread), None);
+    assert_eq!(replied(&bench.acked(b, None)), None);
+    assert_eq!(replied(&bench.acked(b, None)), None, "one node counts once");
+    let Some(Reply::Stored { achieved, .. }) = replied(&bench.acked(a, None)).cloned() else {
+        panic!("two owners hold it durably");
+    };
+    assert_eq!((achieved.owners, achieved.machines), (vec![b, a], 2));
+    assert_eq!(bench.coordinator.len(), 1, "the third owner is still waited for");
+    bench.acked(c, None);
+    assert!(bench.coordinator.is_empty());
+    assert_eq!(bench.coordinator.next_deadline(), None);
+}
+
+#[test]
+fn acks_that_overtake_the_container_are_counted_and_answered_when_it_comes() {
+    let mut bench = Bench::new(true);
+    let a = bench.owners[0];
+    bench.put(Options { write: Some(Level::One), ..Options::default() });
+    assert_eq!(replied(&bench.acked(a, None)), None);
+    assert!(matches!(replied(&bench.minted(a, container(a, 1))), Some(Reply::Stored { .. })));
+}
+
+#[test]
+fn a_coordinator_that_owns_nothing_of_the_key_asks_the_first_owner_that_seems_up() {
+    let bench = Bench::new(false);
+    let [a, b] = [bench.owners[0], bench.owners[1]];
+    let mut bench = bench.down(&[a]);
+    assert_eq!(receivers(&bench.put(Options::default()), Kind::Mint), set(&[b]));
+}
+
+#[test]
+fn an_owner_that_seems_down_is_sent_the_write_all_the_same_and_a_fallback_keeps_it() {
+    let bench = Bench::new(true);
+    let [a, b, c] = [bench.owners[0], bench.owners[1], bench.owners[2]];
+    let fallback = bench.others[0];
+    let mut bench = bench.down(&[c]);
+    bench.put(Options::default());
+    let spread = bench.minted(a, container(a, 1));
+    assert_eq!(receivers(&spread, Kind::Merge), set(&[b, c]));
+    assert_eq!(receivers(&spread, Kind::Hint), set(&[fallback]));
+}
+
+#[test]
+fn a_fallback_counts_in_sloppy_and_not_in_strict() {
+    for (options, counts) in [(Options::default(), true), (strict(), false)] {
+        let bench = Bench::new(true);
+        let [a, b, c] = [bench.owners[0], bench.owners[1], bench.owners[2]];
+        let fallback = bench.others[0];
+        let mut bench = bench.down(&[b, c]);
+        bench.put(options);
+        bench.minted(a, container(a, 1));
+        bench.acked(a, None);
+        let stored = replied(&bench.acked(fallback, Some(b))).is_some();
+        assert_eq!(stored, counts);
+    }
+}
+
+#[test]
+fn when_no_owner_seems_up_a_stand_in_names_the_write_in_sloppy() {
+    let bench = Bench::new(false);
+    let (owners, other) = (bench.owners.clone(), bench.others[0]);
+    let mut bench = bench.down(&owners);
+    let effects = bench.put(Options::default());
+    assert_eq!(receivers(&effects, Kind::Mint), set(&[other]));
+    let roles: Vec<bool> = sent(&effects)
+        .iter()
+        .map(|message| {
+            matches!(&message.body, Body::Mint(mint) if matches!(mint.role, Role::StandIn(_)))
+        })
+        .collect();
+    assert_eq!(roles, [true]);
+}
+
+#[test]
+fn a_minter_that_does_not_answer_is_followed_by_the_next_under_the_same_request_id() {
+    let mut bench = Bench::new(true);
+    let b = bench.owners[1];
+    bench.put(Options::default());
+    let first = bench.request;
+    let hedged = bench.wait();
+    assert_eq!(receivers(&hedged, Kind::Mint), set(&[b]));
+    assert_eq!(bench.request, first);
+}
+
+#[test]
+fn two_replicas_that_named_one_write_are_joined_and_both_count() {
+    let mut bench = Bench::new(true);
+    let [a, b, c] = [bench.owners[0], bench.owners[1], bench.owners[2]];
+    bench.put(Options::default());
+    bench.wait();
+    bench.minted(b, container(b, 1));
+    let again = bench.minted(a, container(a, 1));
+    assert_eq!(receivers(&again, Kind::Merge), set(&[b, c]));
+    bench.acked(a, None);
+    let both = joined(&container(a, 1), &container(b, 1));
+    let Some(Reply::Stored { container, .. }) = replied(&bench.acked(b, None)).cloned() else {
+        panic!("two owners hold it durably");
+    };
+    assert_eq!(container, both);
+}
+
+#[test]
+fn a_minter_that_refuses_is_followed_at_once_but_a_full_key_is_full_everywhere() {
+    let mut bench = Bench::new(true);
+    let [a, b] = [bench.owners[0], bench.owners[1]];
+    bench.put(Options::default());
+    let next = bench.refused(a, Refusal::DiskFull);
+    assert_eq!(receivers(&next, Kind::Mint), set(&[b]));
+    let full = bench.refused(b, Refusal::TooManySiblings { max: 1 });
+    assert!(matches!(replied(&full), Some(Reply::Refused(RequestRefusal::Replica(_)))));
+    assert!(bench.coordinator.is_empty());
+}
+
+#[test]
+fn a_write_that_may_have_been_named_is_never_refused_only_unknown() {
+    let mut bench = Bench::new(true);
+    let b = bench.owners[1];
+    bench.put(Options::default());
+    bench.wait();
+    assert_eq!(replied(&bench.refused(b, Refusal::TooManySiblings { max: 1 })), None);
+    let last = loop {
+        let effects = bench.wait();
+        if replied(&effects).is_some() {
+            break effects;
+        }
+    };
+    assert!(matches!(replied(&last), Some(Reply::Unknown { .. })));
+    assert!(bench.coordinator.is_empty());
+}
+
+#[test]
+fn an_owner_that_misses_the_write_is_asked_again_and_a_fallback_keeps_it_meanwhile() {
+    let mut bench = Bench::new(true);
+    let [a, b, c] = [bench.owners[0], bench.owners[1], bench.owners[2]];
+    bench.put(Options::default());
+    bench.minted(a, container(a, 1));
+    bench.acked(a, None);
+    bench.acked(b, None);
+    let hedged = bench.wait();
+    assert_eq!(receivers(&hedged, Kind::Merge), set(&[c]));
+    assert_eq!(receivers(&hedged, Kind::Hint), set(&[bench.others[0]]));
+    bench.acked(bench.others[0], Some(c));
+    assert!(bench.coordinator.is_empty());
+}
+
+#[test]
+fn where_no_fallback_is_left_the_coordinator_keeps_the_hint_and_counts_for_nothing() {
+    let bench = Bench::new(true);
+    let [a, b, c] = [bench.owners[0], bench.owners[1], bench.owners[2]];
+    let others = bench.others.clone();
+    let mut bench = bench.down(&[others, vec![b, c]].concat());
+    bench.put(Options::default());
+    let spread = bench.minted(a, container(a, 1));
+    assert_eq!(receivers(&spread, Kind::Hint), set(&[a]));
+    bench.acked(a, None);
+    assert_eq!(replied(&bench.acked(a, Some(b))), None);
+}
+
+#[test]
+fn a_read_waits_for_r_answers_returns_their_join_and_mends_who_is_behind() {
+    let mut bench = Bench::new(true);
+    let [a, b, c] = [bench.owners[0], bench.owners[1], bench.owners[2]];
+    assert_eq!(receivers(&bench.ask(Verb::Get, Options::default()), Kind::Read), set(&[a, b, c]));
+    assert_eq!(replied(&bench.holds(a, container(a, 1))), None);
+    let Some(Reply::Value { container: value, .. }) =
+        replied(&bench.holds(b, Container::default())).cloned()
+    else {
+        panic!("two owners answered");
+    };
+    assert_eq!(value, container(a, 1));
+    let late = bench.holds(c, container(c, 1));
+    assert_eq!(receivers(&late, Kind::Merge), set(&[a, b, c]));
+    assert!(bench.coordinator.is_empty());
+}
+
+#[test]
+fn an_owner_that_lost_its_data_is_not_counted_in_r() {
+    let mut bench = Bench::new(true);
+    let [a, b, c] = [bench.owners[0], bench.owners[1], bench.owners[2]];
+    bench.ask(Verb::Get, strict());
+    bench.holds(a, Container::default());
+    assert_eq!(replied(&bench.refused(b, Refusal::NotSynced)), None);
+    assert!(matches!(replied(&bench.holds(c, container(a, 1))), Some(Reply::Value { .. })));
+}
+
+#[test]
+fn a_read_of_one_prefers_an_owner_for_whom_nobody_keeps_hints() {
+    let mut bench = Bench::new(true);
+    let [a, b] = [bench.owners[0], bench.owners[1]];
+    bench.site.peers.behind.insert(a);
+    let one = Options { read: Some(Level::One), ..Options::default() };
+    bench.ask(Verb::Get, one.clone());
+    assert_eq!(replied(&bench.holds(a, Container::default())), None);
+    assert!(replied(&bench.holds(b, container(b, 1))).is_some());
+
+    let mut alone = Bench::new(true);
+    alone.site.peers.behind.insert(a);
+    alone.ask(Verb::Get, one);
+    alone.holds(a, Container::default());
+    assert!(replied(&alone.wait()).is_some(), "better behind than silent");
+}
+
+#[test]
+fn a_monotonic_read_makes_its_answer_stand_before_it_is_given() {
+    let mut bench = Bench::new(true);
+    let [a, b, c] = [bench.owners[0], bench.owners[1], bench.owners[2]];
+    bench.ask(Verb::Get, Options { monotonic: Some(true), ..strict() });
+    bench.holds(a, container(a, 1));
+    let read = bench.holds(b, Container::default());
+    assert_eq!(replied(&read), None);
+    assert!(receivers(&read, Kind::Merge).is_superset(&set(&[b, c])));
+    assert!(matches!(replied(&bench.acked(b, None)), Some(Reply::Value { .. })));
+}
+
+#[test]
+fn a_monotonic_read_of_replicas_that_agree_costs_no_second_round() {
+    let mut bench = Bench::new(true);
+    let [a, b] = [bench.owners[0], bench.owners[1]];
+    bench.ask(Verb::Get, Options { monotonic: Some(true), ..strict() });
+    bench.holds(a, container(a, 1));
+    assert!(matches!(replied(&bench.holds(b, container(a, 1))), Some(Reply::Value { .. })));
+}
+
+#[test]
+fn a_strict_put_over_whatever_stands_reads_vectors_first() {
+    let mut bench = Bench::new(true);
+    let [a, b, c] = [bench.owners[0], bench.owners[1], bench.owners[2]];
+    let asked = bench.ask(put(PutContext::Latest(VersionVector::default())), strict());
+    assert_eq!(receivers(&asked, Kind::Read), set(&[a, b, c]));
+    bench.holds(b, container(b, 4));
+    let minting = bench.holds(c, Container::default());
+    let basis = sent(&minting).iter().find_map(|message| match &message.body {
+        Body::Mint(mint) => Some(mint.basis.clone()),
+        _ => None,
+    });
+    assert_eq!(basis, Some(Basis::Held(container(b, 4).seen().clone())));
+    let seen_first =
+        Event::ReadBeforeWrite { request: bench.request, dots: container(b, 4).dots().collect() };
+    let observed = minting.iter().any(|effect| match effect {
+        Effect::Observe(event) => *event == seen_first,
+        Effect::Reply { .. } | Effect::Send(_) | Effect::Store { .. } => false,
+    });
+    assert!(observed);
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_and_nothing_is_sent() {
+    let four = Some(Level::Count(4));
+    let too_long = Content::Value(Bytes::from(vec![0; 2_000_000]));
+    let latest = PutContext::Latest(VersionVector::default());
+    let token = PutContext::Token(Bytes::from_static(b"not a token"));
+    let cases = [
+        (put(PutContext::Nothing), Options { write: four, ..Options::default() }),
+        (Verb::Get, Options { read: four, ..Options::default() }),
+        (put(token), Options::default()),
+        (Verb::Put { content: too_long, expiry: None, context: latest }, Options::default()),
+    ];
+    for (verb, options) in cases {
+        let mut bench = Bench::new(true);
+        let effects = bench.ask(verb, options);
+        assert!(matches!(replied(&effects), Some(Reply::Refused(_))));
+        assert!(sent(&effects).is_empty() && bench.coordinator.is_empty());
+    }
+}
+
+#[test]
+fn an_answer_to_a_request_of_an_earlier_life_is_dropped() {
+    let mut bench = Bench::new(true);
+    let a = bench.owners[0];
+    bench.put(Options { write: Some(Level::One), ..Options::default() });
+    let own = bench.request;
+    bench.request = RequestId(1);
+    bench.minted(a, container(a, 1));
+    assert_eq!(replied(&bench.acked(a, None)), None);
+    bench.request = own;
+    bench.minted(a, container(a, 1));
+    assert!(replied(&bench.acked(a, None)).is_some());
+}
+
+#[test]
+fn a_broken_connection_is_not_waited_for() {
+    let mut bench = Bench::new(true);
+    let [a, b] = [bench.owners[0], bench.owners[1]];
+    bench.put(Options::default());
+    bench.feed(|coordinator, cx, _| coordinator.on_link_down(cx, a));
+    assert_eq!(bench.coordinator.next_deadline(), Some(Time(0)));
+    assert_eq!(receivers(&bench.wait(), Kind::Mint), set(&[b]));
+}
+
+#[test]
+fn a_coordinator_with_its_hands_full_refuses_one_more() {
+    let mut bench = Bench::new(true);
+    bench.site.config.requests_max = 1;
+    bench.put(Options::default());
+    let second = bench.put(Options::default());
+    assert!(matches!(replied(&second), Some(Reply::Refused(RequestRefusal::Busy { max: 1 }))));
+}
