@@ -1,0 +1,150 @@
+//! What the nodes stand on when nothing is broken: links, disks and clocks, with their ordinary
+//! delays and their ordinary rates of misfortune. Faults come on top of it.
+
+use kv_core::time::Span;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::error::Problem;
+use super::quantity::{count, decimal_milliseconds, microseconds, milliseconds, parts_per_million};
+
+/// The fastest that a clock may run wrong, in parts per million: half the speed, or one and a half.
+pub(super) const DRIFT_PPM_MAX: u64 = 500_000;
+
+/// Every link between two nodes, one way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// No message takes less. Default 1 ms.
+    pub delay_min: Span,
+    /// A message takes this long on average; at least `delay_min`. Default 5 ms.
+    pub delay_mean: Span,
+    /// Probability that a message is lost, in parts per million. Default 0.
+    pub loss_ppm: u32,
+    /// Probability that a message arrives twice, in parts per million. Default 0.
+    pub duplicate_ppm: u32,
+    /// Probability that a message is held back by an extra delay, so that later ones may overtake
+    /// it, in parts per million. Default 0.
+    pub reorder_ppm: u32,
+    /// The longest such extra delay. Default 50 ms.
+    pub reorder_max: Span,
+}
+
+/// Every node's disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disk {
+    /// No command takes less. Default 20 µs.
+    pub execute_min: Span,
+    /// A command takes this long on average; at least `execute_min`. Default 50 µs.
+    pub execute_mean: Span,
+    /// No sync takes less. Default 200 µs.
+    pub sync_min: Span,
+    /// A sync takes this long on average; at least `sync_min`. Default 1 ms.
+    pub sync_mean: Span,
+}
+
+/// How wrong the clocks of the nodes are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clocks {
+    /// A wall clock starts off by up to this much, either way. Default 50 ms.
+    pub offset_max: Span,
+    /// A node's clocks run fast or slow by up to this much, in parts per million. Default 50.
+    pub drift_ppm_max: u32,
+}
+
+/// `network` as it stands in the file.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table such as { delay_ms_mean = 5 }")]
+pub(super) struct NetworkKeys {
+    delay_ms_min: Option<Spanned<f64>>,
+    delay_ms_mean: Option<Spanned<f64>>,
+    loss: Option<Spanned<f64>>,
+    duplicate: Option<Spanned<f64>>,
+    reorder: Option<Spanned<f64>>,
+    reorder_ms: Option<Spanned<f64>>,
+}
+
+/// `disk` as it stands in the file.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table such as { sync_us_mean = 1000 }")]
+pub(super) struct DiskKeys {
+    execute_us_min: Option<Spanned<u64>>,
+    execute_us_mean: Option<Spanned<u64>>,
+    sync_us_min: Option<Spanned<u64>>,
+    sync_us_mean: Option<Spanned<u64>>,
+}
+
+/// `clocks` as it stands in the file.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table such as { offset_ms_max = 50 }")]
+pub(super) struct ClocksKeys {
+    offset_ms_max: Option<Spanned<u64>>,
+    drift_ppm_max: Option<Spanned<u64>>,
+}
+
+pub(super) fn network(keys: &NetworkKeys) -> Result<Network, Problem> {
+    let (delay_min, delay_mean) = min_and_mean(
+        (keys.delay_ms_min.as_ref(), Span::from_ms(1)),
+        (keys.delay_ms_mean.as_ref(), Span::from_ms(5)),
+        decimal_milliseconds,
+    )?;
+    let probability = |key: &Option<Spanned<f64>>| key.as_ref().map_or(Ok(0), parts_per_million);
+    Ok(Network {
+        delay_min,
+        delay_mean,
+        loss_ppm: probability(&keys.loss)?,
+        duplicate_ppm: probability(&keys.duplicate)?,
+        reorder_ppm: probability(&keys.reorder)?,
+        reorder_max: given(keys.reorder_ms.as_ref(), Span::from_ms(50), decimal_milliseconds)?,
+    })
+}
+
+pub(super) fn disk(keys: &DiskKeys) -> Result<Disk, Problem> {
+    let (execute_min, execute_mean) = min_and_mean(
+        (keys.execute_us_min.as_ref(), Span(20)),
+        (keys.execute_us_mean.as_ref(), Span(50)),
+        microseconds,
+    )?;
+    let (sync_min, sync_mean) = min_and_mean(
+        (keys.sync_us_min.as_ref(), Span(200)),
+        (keys.sync_us_mean.as_ref(), Span(1_000)),
+        microseconds,
+    )?;
+    Ok(Disk { execute_min, execute_mean, sync_min, sync_mean })
+}
+
+pub(super) fn clocks(keys: &ClocksKeys) -> Result<Clocks, Problem> {
+    let drift_ppm_max = match &keys.drift_ppm_max {
+        Some(drift) => count(drift, "drift_ppm_max", 0..=DRIFT_PPM_MAX)? as u32,
+        None => 50,
+    };
+    let offset_max = given(keys.offset_ms_max.as_ref(), Span::from_ms(50), milliseconds)?;
+    Ok(Clocks { offset_max, drift_ppm_max })
+}
+
+fn given<T>(
+    key: Option<&Spanned<T>>,
+    default: Span,
+    convert: impl Fn(&Spanned<T>) -> Result<Span, Problem>,
+) -> Result<Span, Problem> {
+    key.map_or(Ok(default), convert)
+}
+
+/// A smallest and a mean value. If just one of them is given, the other one's default makes room.
+fn min_and_mean<T>(
+    (min_key, min_default): (Option<&Spanned<T>>, Span),
+    (mean_key, mean_default): (Option<&Spanned<T>>, Span),
+    convert: impl Fn(&Spanned<T>) -> Result<Span, Problem>,
+) -> Result<(Span, Span), Problem> {
+    let min = min_key.map(&convert).transpose()?;
+    let mean = mean_key.map(&convert).transpose()?;
+    match (min, mean, mean_key) {
+        (Some(min), Some(mean), Some(key)) if mean < min => {
+            Err(Problem::at(key.span(), "the mean is below the smallest value")
+                .label("raise this, or lower the smallest value"))
+        }
+        (Some(min), Some(mean), _) => Ok((min, mean)),
+        (Some(min), None, _) => Ok((min, mean_default.max(min))),
+        (None, Some(mean), _) => Ok((min_default.min(mean), mean)),
+        (None, None, _) => Ok((min_default, mean_default)),
+    }
+}

@@ -1,0 +1,200 @@
+//! What must hold: which checks run, how soon replicas agree, and what clients may see.
+
+use std::collections::BTreeSet;
+
+use kv_core::time::Span;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::error::Problem;
+use super::quantity::milliseconds;
+
+/// A property that runs are judged by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Check {
+    /// An acknowledged write is present or causally overwritten.
+    Durability,
+    /// No sibling is lost and none appears from nowhere; a dot has one value.
+    Causality,
+    /// After the last fault, replicas become equal byte for byte and no hint is left.
+    Convergence,
+    /// An idle cluster sends gossip and comparisons of roots, at a constant rate, and nothing else.
+    Quiescence,
+    /// A strict quorum read sees every write acknowledged before it began.
+    Freshness,
+    /// An operation succeeds while as many machines as it needs can be reached.
+    Availability,
+    /// Nothing panics. Always checked, whether listed or not.
+    Crash,
+}
+
+/// Names that are reserved for checks which this version does not have yet.
+const LATER: &[&str] =
+    &["deletion", "session", "linearizability", "membership", "ownership", "bounds"];
+
+/// What must hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expect {
+    /// The checks that run. [`Check::Crash`] is always among them.
+    pub checks: BTreeSet<Check>,
+    /// How long after the last fault replicas may take to become equal. Default 30 s.
+    pub converged_within: Span,
+    /// What clients may see.
+    pub outcomes: OutcomeBounds,
+}
+
+/// Bounds on what clients saw, over the whole run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutcomeBounds {
+    /// Operations that were acknowledged.
+    pub acknowledged: Bound,
+    /// Operations of which nobody knows whether they happened: a time-out.
+    pub unknown: Bound,
+    /// Operations that were refused.
+    pub refused: Bound,
+    /// Reads that returned more than one sibling.
+    pub siblings: Bound,
+}
+
+/// A smallest and a largest number, both allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// The smallest number allowed. Default 0.
+    pub min: u64,
+    /// The largest number allowed; `u64::MAX` if nothing was said.
+    pub max: u64,
+}
+
+impl Check {
+    /// Every check, in the order of the enum.
+    pub const ALL: &'static [Self] = &[
+        Self::Durability,
+        Self::Causality,
+        Self::Convergence,
+        Self::Quiescence,
+        Self::Freshness,
+        Self::Availability,
+        Self::Crash,
+    ];
+
+    /// The name in scenarios and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Durability => "durability",
+            Self::Causality => "causality",
+            Self::Convergence => "convergence",
+            Self::Quiescence => "quiescence",
+            Self::Freshness => "freshness",
+            Self::Availability => "availability",
+            Self::Crash => "crash",
+        }
+    }
+
+    /// What is promised, in one line.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Durability => "an acknowledged write is present or causally overwritten",
+            Self::Causality => "no sibling is lost, none is invented, a dot has one value",
+            Self::Convergence => "after the last fault, replicas become equal and hints drain",
+            Self::Quiescence => {
+                "an idle cluster sends only gossip and comparisons, at a constant rate"
+            }
+            Self::Freshness => "a strict read sees every write acknowledged before it began",
+            Self::Availability => "an operation succeeds while enough machines can be reached",
+            Self::Crash => "nothing panics (always checked)",
+        }
+    }
+}
+
+impl Default for Bound {
+    fn default() -> Self {
+        Self { min: 0, max: u64::MAX }
+    }
+}
+
+impl Bound {
+    /// Whether the number is allowed.
+    pub fn allows(self, number: u64) -> bool {
+        (self.min..=self.max).contains(&number)
+    }
+}
+
+/// `[expect]` as it stands in the file.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ExpectKeys {
+    checks: Option<Spanned<Vec<Spanned<String>>>>,
+    converged_within_ms: Option<Spanned<u64>>,
+    outcomes: OutcomesKeys,
+}
+
+/// `[expect.outcomes]` as it stands in the file.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct OutcomesKeys {
+    acknowledged_min: Option<u64>,
+    acknowledged_max: Option<Spanned<u64>>,
+    unknown_min: Option<u64>,
+    unknown_max: Option<Spanned<u64>>,
+    refused_min: Option<u64>,
+    refused_max: Option<Spanned<u64>>,
+    siblings_min: Option<u64>,
+    siblings_max: Option<Spanned<u64>>,
+}
+
+/// What the keys demand.
+pub(super) fn parse(keys: &ExpectKeys) -> Result<Expect, Problem> {
+    let mut checks: BTreeSet<Check> = match &keys.checks {
+        Some(names) => names.get_ref().iter().map(check).collect::<Result<_, _>>()?,
+        None => Check::ALL.iter().copied().collect(),
+    };
+    checks.insert(Check::Crash);
+    let converged_within = match &keys.converged_within_ms {
+        Some(within) => milliseconds(within)?,
+        None => Span::from_ms(30_000),
+    };
+    let OutcomesKeys {
+        acknowledged_min,
+        acknowledged_max,
+        unknown_min,
+        unknown_max,
+        refused_min,
+        refused_max,
+        siblings_min,
+        siblings_max,
+    } = &keys.outcomes;
+    let outcomes = OutcomeBounds {
+        acknowledged: bound(*acknowledged_min, acknowledged_max.as_ref())?,
+        unknown: bound(*unknown_min, unknown_max.as_ref())?,
+        refused: bound(*refused_min, refused_max.as_ref())?,
+        siblings: bound(*siblings_min, siblings_max.as_ref())?,
+    };
+    Ok(Expect { checks, converged_within, outcomes })
+}
+
+fn check(name: &Spanned<String>) -> Result<Check, Problem> {
+    let word = name.get_ref().as_str();
+    if let Some(check) = Check::ALL.iter().find(|check| check.name() == word) {
+        return Ok(*check);
+    }
+    let known: Vec<_> = Check::ALL.iter().map(|check| check.name()).collect();
+    if LATER.contains(&word) {
+        let message = format!("`{word}` is a known check that this version does not have yet");
+        return Err(Problem::at(name.span(), message)
+            .label("not yet")
+            .help(format!("this version has: {}", known.join(", "))));
+    }
+    Err(Problem::unknown_word(name.span(), "check", word, &known))
+}
+
+fn bound(min: Option<u64>, max: Option<&Spanned<u64>>) -> Result<Bound, Problem> {
+    let min = min.unwrap_or(0);
+    match max {
+        Some(max) if *max.get_ref() < min => {
+            Err(Problem::at(max.span(), format!("no number is at least {min} and at most {max}"))
+                .label("below its own _min"))
+        }
+        Some(max) => Ok(Bound { min, max: *max.get_ref() }),
+        None => Ok(Bound { min, max: u64::MAX }),
+    }
+}

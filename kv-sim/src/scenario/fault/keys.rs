@@ -1,0 +1,348 @@
+//! The table `[[fault]]` as it stands in the file, and the way from it to a [`Fault`].
+//!
+//! The keys that a kind takes are one struct per kind, so that a key of another kind is refused by
+//! name, and so are nodes, groups and times that make no sense.
+
+use kv_core::time::Span;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IntoDeserializer};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::super::cluster::{Cluster, NodeIndex};
+use super::super::environment::DRIFT_PPM_MAX;
+use super::super::error::Problem;
+use super::super::quantity::{count, decimal_milliseconds, milliseconds, parts_per_million};
+use super::{FAULTS, Fault, FaultKind, LATER, Links, Misfortune, Partition, Victims};
+
+/// Keys that every kind of fault takes.
+const COMMON: &[&str] = &["kind", "from_ms", "until_ms", "every_ms", "times"];
+
+type Names = Spanned<Vec<Spanned<String>>>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TimesKeys {
+    from_ms: Spanned<u64>,
+    until_ms: Option<Spanned<u64>>,
+    every_ms: Option<Spanned<u64>>,
+    times: Option<Spanned<u64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PartitionKeys {
+    groups: Option<Spanned<Vec<Names>>>,
+    from: Option<Names>,
+    to: Option<Names>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VictimsKeys {
+    nodes: Option<Names>,
+    random: Option<Spanned<u64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MisfortuneKeys {
+    probability: Spanned<f64>,
+    from: Option<Names>,
+    to: Option<Names>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SlowLinkKeys {
+    delay_ms_mean: Option<Spanned<f64>>,
+    factor: Option<Spanned<u64>>,
+    from: Option<Names>,
+    to: Option<Names>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClockStepKeys {
+    step_ms: Spanned<i64>,
+    nodes: Option<Names>,
+    random: Option<Spanned<u64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClockDriftKeys {
+    drift_ppm: Spanned<i64>,
+    nodes: Option<Names>,
+    random: Option<Spanned<u64>>,
+}
+
+/// The fault that a table `[[fault]]` describes.
+pub(in super::super) fn parse(
+    table: Spanned<DeValue<'_>>,
+    cluster: &Cluster,
+) -> Result<Fault, Problem> {
+    let table = Table::from_value(table)?;
+    let times = &table.times;
+    let (word, span) = (table.word.as_str(), table.span.clone());
+    let kind = match word {
+        "partition" => FaultKind::Partition(partition(&table.keys()?, span, cluster)?),
+        "kill" => FaultKind::Kill(table.victims(cluster)?),
+        "pause" => FaultKind::Pause(table.victims(cluster)?),
+        "lost-sync" => FaultKind::LostSync(table.victims(cluster)?),
+        "wipe" => FaultKind::Wipe(table.victims(cluster)?),
+        "loss" => FaultKind::Loss(misfortune(&table.keys()?, cluster)?),
+        "duplicate" => FaultKind::Duplicate(misfortune(&table.keys()?, cluster)?),
+        "reorder" => FaultKind::Reorder(misfortune(&table.keys()?, cluster)?),
+        "slow-link" => slow_link(&table.keys()?, span, cluster)?,
+        "clock-step" => clock_step(&table.keys()?, span, cluster)?,
+        "clock-drift" => clock_drift(&table.keys()?, span, cluster)?,
+        _ => return Err(unknown_kind(&table)),
+    };
+    scheduled(kind, times, &table)
+}
+
+/// A table `[[fault]]`, taken apart: its kind, the keys that all kinds share, and the others.
+struct Table<'i> {
+    word: String,
+    word_span: std::ops::Range<usize>,
+    span: std::ops::Range<usize>,
+    times: TimesKeys,
+    others: DeTable<'i>,
+}
+
+impl<'i> Table<'i> {
+    fn from_value(table: Spanned<DeValue<'i>>) -> Result<Self, Problem> {
+        let span = table.span();
+        let DeValue::Table(mut others) = table.into_inner() else {
+            return Err(Problem::at(span, "a fault is a table").label("write [[fault]]"));
+        };
+        let Some(word) = others.remove("kind") else {
+            let words: Vec<_> = FAULTS.iter().map(|fault| fault.name).collect();
+            return Err(Problem::at(span, "this fault has no `kind`")
+                .label("what is broken?")
+                .help(format!("kind is one of: {}", words.join(", "))));
+        };
+        let word_span = word.span();
+        let DeValue::String(word) = word.into_inner() else {
+            return Err(Problem::at(word_span, "the kind of a fault is a word in quotes"));
+        };
+        let mut shared = DeTable::new();
+        for key in COMMON {
+            if let Some((key, value)) = others.remove_entry(*key) {
+                shared.insert(key, value);
+            }
+        }
+        let times = deserialize(shared, &span, &[])?;
+        Ok(Self { word: word.into_owned(), word_span, span, times, others })
+    }
+
+    fn keys<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        deserialize(self.others.clone(), &self.span, COMMON)
+    }
+
+    fn victims(&self, cluster: &Cluster) -> Result<Victims, Problem> {
+        let keys: VictimsKeys = self.keys()?;
+        victims(keys.nodes.as_ref(), keys.random.as_ref(), self.span.clone(), cluster)
+    }
+}
+
+fn deserialize<T: DeserializeOwned>(
+    table: DeTable<'_>,
+    span: &std::ops::Range<usize>,
+    also_known: &[&str],
+) -> Result<T, Problem> {
+    T::deserialize(Spanned::new(span.clone(), DeValue::Table(table)).into_deserializer())
+        .map_err(|error| Problem::from_toml(&error, span.clone(), also_known))
+}
+
+fn unknown_kind(table: &Table<'_>) -> Problem {
+    let words: Vec<_> = FAULTS.iter().map(|fault| fault.name).collect();
+    if LATER.contains(&table.word.as_str()) {
+        let message =
+            format!("`{}` is a known fault that this version does not have yet", table.word);
+        return Problem::at(table.word_span.clone(), message)
+            .label("not yet")
+            .help(format!("this version has: {}", words.join(", ")));
+    }
+    Problem::unknown_word(table.word_span.clone(), "fault", &table.word, &words)
+}
+
+fn scheduled(kind: FaultKind, times: &TimesKeys, table: &Table<'_>) -> Result<Fault, Problem> {
+    let from = milliseconds(&times.from_ms)?;
+    let until = match (&times.until_ms, &kind) {
+        (Some(until_ms), _) => {
+            let until = milliseconds(until_ms)?;
+            if until <= from {
+                return Err(Problem::at(until_ms.span(), "this fault ends before it begins")
+                    .label(format!("must be later than from_ms = {}", from.as_ms())));
+            }
+            Some(until)
+        }
+        (None, FaultKind::ClockStep { .. }) => None,
+        (None, _) => {
+            return Err(Problem::at(table.span.clone(), "the key `until_ms` is missing")
+                .label("when does it end?")
+                .help("every fault but a clock-step must end: after the last, convergence is demanded"));
+        }
+    };
+    let often = match &times.times {
+        Some(often) => count(often, "times", 1..=10_000)? as u32,
+        None => 1,
+    };
+    let every = match (&times.every_ms, often) {
+        (None, 1) => Span::ZERO,
+        (None, _) => {
+            return Err(Problem::at(table.span.clone(), format!("{often} times, but how often?"))
+                .label("give every_ms"));
+        }
+        (Some(every_ms), 1) => {
+            return Err(Problem::at(every_ms.span(), "this fault happens once")
+                .label("give times as well")
+                .help("times = 5 repeats it until it has happened five times"));
+        }
+        (Some(every_ms), _) => {
+            let every = milliseconds(every_ms)?;
+            if every <= until.unwrap_or(from) - from {
+                return Err(Problem::at(every_ms.span(), "this fault begins again before it ends")
+                    .label("must be longer than from_ms to until_ms"));
+            }
+            every
+        }
+    };
+    Ok(Fault { kind, from, until, times: often, every })
+}
+
+fn partition(
+    keys: &PartitionKeys,
+    span: std::ops::Range<usize>,
+    cluster: &Cluster,
+) -> Result<Partition, Problem> {
+    match (&keys.groups, &keys.from, &keys.to) {
+        (Some(groups), None, None) => Ok(Partition::Groups(disjoint(groups, cluster)?)),
+        (None, Some(from), Some(to)) => {
+            let partition =
+                Partition::OneWay { from: cluster.all_named(from)?, to: cluster.all_named(to)? };
+            Ok(partition)
+        }
+        (None, None, None) => Err(Problem::at(span, "this partition parts nobody")
+            .label("give groups, or from and to")
+            .help("groups = [[\"n1\", \"n2\"], [\"n3\"]], or from = [\"n1\"] and to = [\"n2\"] for one way")),
+        (Some(_), _, _) => Err(Problem::at(span, "a partition has either groups, or from and to")
+            .label("both are given")),
+        (None, _, _) => Err(Problem::at(span, "a one-way partition needs from and to")
+            .label("just one of them is given")),
+    }
+}
+
+fn disjoint(
+    groups: &Spanned<Vec<Names>>,
+    cluster: &Cluster,
+) -> Result<Vec<Vec<NodeIndex>>, Problem> {
+    if groups.get_ref().len() < 2 {
+        return Err(Problem::at(groups.span(), "a partition has at least two groups")
+            .label(format!("{} given", groups.get_ref().len()))
+            .help("nodes that stand in no group talk to everybody"));
+    }
+    let mut resolved: Vec<Vec<NodeIndex>> = Vec::new();
+    for group in groups.get_ref() {
+        let nodes = cluster.all_named(group)?;
+        for name in group.get_ref() {
+            let node = cluster.named(name)?;
+            if resolved.iter().any(|earlier| earlier.contains(&node)) {
+                let message = format!("`{}` stands in two groups", name.get_ref());
+                return Err(Problem::at(name.span(), message).label("also in an earlier group"));
+            }
+        }
+        resolved.push(nodes);
+    }
+    Ok(resolved)
+}
+
+fn victims(
+    nodes: Option<&Names>,
+    random: Option<&Spanned<u64>>,
+    span: std::ops::Range<usize>,
+    cluster: &Cluster,
+) -> Result<Victims, Problem> {
+    match (nodes, random) {
+        (Some(nodes), None) => Ok(Victims::These(cluster.all_named(nodes)?)),
+        (None, Some(random)) => {
+            let number = count(random, "random", 1..=cluster.nodes.len() as u64)?;
+            Ok(Victims::Random(number as usize))
+        }
+        (Some(_), Some(random)) => {
+            Err(Problem::at(random.span(), "either nodes are named or they are drawn")
+                .label("nodes is given as well"))
+        }
+        (None, None) => Err(Problem::at(span, "this fault hits nobody")
+            .label("give nodes or random")
+            .help("nodes = [\"n1\"], or random = 1 for one drawn from the seed")),
+    }
+}
+
+fn links(from: Option<&Names>, to: Option<&Names>, cluster: &Cluster) -> Result<Links, Problem> {
+    let end = |names: Option<&Names>| names.map(|names| cluster.all_named(names)).transpose();
+    Ok(Links { from: end(from)?, to: end(to)? })
+}
+
+fn misfortune(keys: &MisfortuneKeys, cluster: &Cluster) -> Result<Misfortune, Problem> {
+    let probability_ppm = parts_per_million(&keys.probability)?;
+    if probability_ppm == 0 {
+        return Err(
+            Problem::at(keys.probability.span(), "this fault never happens").label("above zero")
+        );
+    }
+    let links = links(keys.from.as_ref(), keys.to.as_ref(), cluster)?;
+    Ok(Misfortune { links, probability_ppm })
+}
+
+fn slow_link(
+    keys: &SlowLinkKeys,
+    span: std::ops::Range<usize>,
+    cluster: &Cluster,
+) -> Result<FaultKind, Problem> {
+    if keys.delay_ms_mean.is_none() && keys.factor.is_none() {
+        return Err(Problem::at(span, "how slow?").label("give delay_ms_mean or factor"));
+    }
+    let factor = match &keys.factor {
+        Some(factor) => count(factor, "factor", 1..=10_000)? as u32,
+        None => 1,
+    };
+    let delay_mean = keys.delay_ms_mean.as_ref().map(decimal_milliseconds).transpose()?;
+    let links = links(keys.from.as_ref(), keys.to.as_ref(), cluster)?;
+    Ok(FaultKind::SlowLink { links, delay_mean, factor })
+}
+
+fn clock_step(
+    keys: &ClockStepKeys,
+    span: std::ops::Range<usize>,
+    cluster: &Cluster,
+) -> Result<FaultKind, Problem> {
+    /// A hundred years.
+    const STEP_MS_MAX: i64 = 100 * 365 * 24 * 60 * 60 * 1_000;
+    let step_ms = *keys.step_ms.get_ref();
+    if step_ms == 0 || !(-STEP_MS_MAX..=STEP_MS_MAX).contains(&step_ms) {
+        return Err(Problem::at(
+            keys.step_ms.span(),
+            format!("a clock cannot step by {step_ms} ms"),
+        )
+        .label("not zero, and at most a hundred years either way"));
+    }
+    let victims = victims(keys.nodes.as_ref(), keys.random.as_ref(), span, cluster)?;
+    Ok(FaultKind::ClockStep { victims, step_us: step_ms * 1_000 })
+}
+
+fn clock_drift(
+    keys: &ClockDriftKeys,
+    span: std::ops::Range<usize>,
+    cluster: &Cluster,
+) -> Result<FaultKind, Problem> {
+    let drift_ppm = *keys.drift_ppm.get_ref();
+    if drift_ppm == 0 || drift_ppm.unsigned_abs() > DRIFT_PPM_MAX {
+        return Err(Problem::at(keys.drift_ppm.span(), format!("no drift of {drift_ppm} ppm"))
+            .label(format!("not zero, and at most {DRIFT_PPM_MAX} either way")));
+    }
+    let victims = victims(keys.nodes.as_ref(), keys.random.as_ref(), span, cluster)?;
+    Ok(FaultKind::ClockDrift { victims, drift_ppm: drift_ppm as i32 })
+}

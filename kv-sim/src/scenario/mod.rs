@@ -1,0 +1,261 @@
+//! Scenarios: a cluster, a workload, faults, and what must hold, in one TOML file.
+//!
+//! In: a text. Out: a [`Scenario`], which exists only if everything in it makes sense (parse, don't
+//! validate), or a [`ScenarioError`] with every problem that was found, each at its line.
+//!
+//! One concept is one file here: its value, its keys as they stand in the text (`…Keys`), and the
+//! way from the keys to the value. Units are in the names of keys; values carry them in types.
+
+mod cluster;
+mod environment;
+mod error;
+mod expect;
+mod fault;
+mod lookup;
+mod node;
+mod quantity;
+mod quorum;
+#[cfg(test)]
+mod tests;
+mod workload;
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use kv_core::config::Config;
+use serde::Deserialize;
+use serde::de::{IgnoredAny, IntoDeserializer};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+pub use cluster::{Cluster, NODES_MAX, NodeIndex, Place};
+pub use environment::{Clocks, Disk, Network};
+pub use error::{Colour, Problem, ScenarioError};
+pub use expect::{Bound, Check, Expect, OutcomeBounds};
+pub use fault::{
+    FAULTS, Fault, FaultKind, FaultWord, Links, Misfortune, Occurrence, Partition, Victims,
+};
+pub use lookup::{all, find, load};
+pub use quantity::PPM;
+pub use quorum::{Quorum, REPLICAS_MAX, level_words};
+pub use workload::{Workload, WorkloadKind};
+
+use error::Problems;
+
+/// A cluster, what is done to it, and what must hold. Made by [`Scenario::parse`] only.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// What the scenario shows, in one line; never empty.
+    pub title: String,
+    /// Why it matters, in prose.
+    pub about: Option<String>,
+    /// The seed that is taken when the command line gives none. Default 1.
+    pub seed: u64,
+    /// Whether a sweep over many seeds includes it. Default true; large ones say false.
+    pub sweep: bool,
+    /// The nodes and the ring.
+    pub cluster: Cluster,
+    /// Copies of a key, and what requests wait for.
+    pub quorum: Quorum,
+    /// Links between nodes.
+    pub network: Network,
+    /// Disks of nodes.
+    pub disk: Disk,
+    /// Clocks of nodes.
+    pub clocks: Clocks,
+    /// What every node is told. R, W and the mode agree with `quorum`.
+    pub node: Config,
+    /// What clients do. Empty for an idle cluster.
+    pub workloads: Vec<Workload>,
+    /// What is broken on purpose.
+    pub faults: Vec<Fault>,
+    /// What must hold.
+    pub expect: Expect,
+    /// Choices that are forced, where the seed would have chosen otherwise.
+    pub decisions: Vec<Decision>,
+    /// The name: the file without folder and extension.
+    name: String,
+    /// The file as it was given.
+    path: String,
+    text: Arc<str>,
+}
+
+/// One choice of a run that is forced to a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Which choice: its address, as a saved failure spells it.
+    pub at: String,
+    /// What is chosen.
+    pub value: u64,
+}
+
+impl Scenario {
+    /// The scenario that a text describes. `path` is only a name: nothing is read.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Invalid`], with every problem that could be found.
+    pub fn parse(path: &str, text: &str) -> Result<Self, ScenarioError> {
+        parse(path, text).map_err(|problems| ScenarioError::Invalid {
+            path: path.to_owned(),
+            text: text.into(),
+            problems,
+        })
+    }
+
+    /// The name: the file without folder and extension.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The file as it was given.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The text that the scenario was made from.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// When the last fault has ended, since the chaos phase began; zero if there is none.
+    pub fn faults_end(&self) -> kv_core::time::Span {
+        self.faults.iter().map(Fault::end).max().unwrap_or_default()
+    }
+}
+
+/// The top of the file. `[node]` and `[[fault]]` are taken out before, as they need their tables as
+/// they stand; they are fields here so that serde knows them when it lists the keys.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    title: Spanned<String>,
+    about: Option<String>,
+    seed: Option<u64>,
+    sweep: Option<bool>,
+    nodes: Spanned<cluster::NodesKey>,
+    partitions: Option<Spanned<u64>>,
+    #[serde(default)]
+    quorum: quorum::QuorumKeys,
+    #[serde(default)]
+    network: environment::NetworkKeys,
+    #[serde(default)]
+    disk: environment::DiskKeys,
+    #[serde(default)]
+    clocks: environment::ClocksKeys,
+    #[serde(rename = "node")]
+    _node: Option<IgnoredAny>,
+    #[serde(default)]
+    workload: Vec<workload::WorkloadKeys>,
+    #[serde(rename = "fault")]
+    _fault: Option<IgnoredAny>,
+    #[serde(default)]
+    expect: expect::ExpectKeys,
+    #[serde(default)]
+    decision: Vec<DecisionKeys>,
+}
+
+/// A table `[[decision]]` as it stands in the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DecisionKeys {
+    at: String,
+    value: u64,
+}
+
+fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
+    let whole = 0..text.len();
+    let mut document = DeTable::parse(text)
+        .map_err(|error| vec![Problem::from_toml(&error, whole.clone(), &[])])?
+        .into_inner();
+    let node = document.remove("node");
+    let faults = document.remove("fault");
+
+    let mut problems = Problems::default();
+    let node = problems.keep(node::shape(node));
+    let faults = problems.keep(tables(faults));
+    let keys = problems.keep(top(document, whole));
+    let (Some(keys), Some(faults)) = (keys, faults) else {
+        problems.into_result()?;
+        unreachable!("what is missing has a problem");
+    };
+    if keys.title.get_ref().trim().is_empty() {
+        let empty = Problem::at(keys.title.span(), "the title is empty")
+            .label("say in one line what the scenario shows");
+        problems.keep(Err::<(), _>(empty));
+    }
+    let network = problems.keep(environment::network(&keys.network));
+    let disk = problems.keep(environment::disk(&keys.disk));
+    let clocks = problems.keep(environment::clocks(&keys.clocks));
+    let expect = problems.keep(expect::parse(&keys.expect));
+    let cluster = problems.keep(cluster::parse(&keys.nodes, keys.partitions.as_ref()));
+    let Some(cluster) = cluster else {
+        problems.into_result()?;
+        unreachable!("what is missing has a problem");
+    };
+    let faults: Vec<_> = faults
+        .into_iter()
+        .filter_map(|table| problems.keep(fault::parse(table, &cluster)))
+        .collect();
+    let plan = node.and_then(|node| {
+        problems.keep(node::parse(node, &keys.quorum, &cluster, keys.nodes.span()))
+    });
+    let workloads: Vec<_> = plan
+        .iter()
+        .flat_map(|(config, quorum)| {
+            keys.workload.iter().map(|table| workload::parse(table, &cluster, quorum, config))
+        })
+        .collect();
+    let workloads = workloads.into_iter().filter_map(|made| problems.keep(made)).collect();
+
+    problems.into_result()?;
+    let (Some((node, quorum)), Some(network), Some(disk), Some(clocks), Some(expect)) =
+        (plan, network, disk, clocks, expect)
+    else {
+        unreachable!("what is missing has a problem");
+    };
+    let name = Path::new(path).file_stem().map_or(path.into(), |stem| stem.to_string_lossy());
+    Ok(Scenario {
+        title: keys.title.into_inner(),
+        about: keys.about,
+        seed: keys.seed.unwrap_or(1),
+        sweep: keys.sweep.unwrap_or(true),
+        cluster,
+        quorum,
+        network,
+        disk,
+        clocks,
+        node,
+        workloads,
+        faults,
+        expect,
+        decisions: keys.decision.into_iter().map(DecisionKeys::into_decision).collect(),
+        name: name.into_owned(),
+        path: path.to_owned(),
+        text: text.into(),
+    })
+}
+
+/// The tables of `[[fault]]`.
+fn tables(faults: Option<Spanned<DeValue<'_>>>) -> Result<Vec<Spanned<DeValue<'_>>>, Problem> {
+    let Some(faults) = faults else {
+        return Ok(Vec::new());
+    };
+    let span = faults.span();
+    match faults.into_inner() {
+        DeValue::Array(tables) => Ok(tables.into_iter().collect()),
+        _ => Err(Problem::at(span, "`fault` is a list of tables")
+            .label("write [[fault]], with two brackets")),
+    }
+}
+
+fn top(document: DeTable<'_>, whole: Range<usize>) -> Result<Keys, Problem> {
+    Keys::deserialize(Spanned::new(whole.clone(), DeValue::Table(document)).into_deserializer())
+        .map_err(|error| Problem::from_toml(&error, whole, &[]))
+}
+
+impl DecisionKeys {
+    fn into_decision(self) -> Decision {
+        Decision { at: self.at, value: self.value }
+    }
+}

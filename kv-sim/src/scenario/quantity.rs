@@ -1,0 +1,73 @@
+//! Numbers of a scenario as they stand in the file, and how they become the simulator's units:
+//! times become microseconds, probabilities become whole parts per million. From there on nothing
+//! is a floating-point number, so nothing differs between platforms.
+
+use kv_core::time::Span;
+use toml::Spanned;
+
+use super::error::Problem;
+
+/// One, as a probability in parts per million.
+pub const PPM: u32 = 1_000_000;
+
+/// The longest time that a scenario may name, in milliseconds: thirty days.
+const MS_MAX: u64 = 30 * 24 * 60 * 60 * 1_000;
+
+/// A time in whole milliseconds.
+pub(super) fn milliseconds(value: &Spanned<u64>) -> Result<Span, Problem> {
+    if *value.get_ref() <= MS_MAX {
+        return Ok(Span::from_ms(*value.get_ref()));
+    }
+    Err(Problem::at(value.span(), format!("{} ms are more than thirty days", value.get_ref()))
+        .label("too long")
+        .help(format!("times are in milliseconds, of at most {MS_MAX}")))
+}
+
+/// A time in milliseconds, with a decimal point where wanted.
+pub(super) fn decimal_milliseconds(value: &Spanned<f64>) -> Result<Span, Problem> {
+    let ms = *value.get_ref();
+    if (0.0..=MS_MAX as f64).contains(&ms) {
+        return Ok(Span((ms * 1_000.0).round() as u64));
+    }
+    Err(Problem::at(value.span(), format!("{ms} is no time in milliseconds"))
+        .label(format!("must lie in 0..={MS_MAX}")))
+}
+
+/// A time in whole microseconds.
+pub(super) fn microseconds(value: &Spanned<u64>) -> Result<Span, Problem> {
+    if *value.get_ref() <= MS_MAX {
+        return Ok(Span(*value.get_ref()));
+    }
+    Err(Problem::at(value.span(), format!("{} us is too long", value.get_ref()))
+        .label(format!("must lie in 0..={MS_MAX}")))
+}
+
+/// A probability in 0..=1, in parts per million.
+pub(super) fn parts_per_million(value: &Spanned<f64>) -> Result<u32, Problem> {
+    let probability = *value.get_ref();
+    if !(0.0..=1.0).contains(&probability) {
+        return Err(Problem::at(value.span(), format!("{probability} is no probability"))
+            .label("must lie in 0..=1")
+            .help("5 % is written 0.05"));
+    }
+    let parts = (probability * f64::from(PPM)).round() as u32;
+    if parts == 0 && probability > 0.0 {
+        return Err(Problem::at(value.span(), format!("{probability} would be rounded to zero"))
+            .label("the smallest probability is 0.000001"));
+    }
+    Ok(parts)
+}
+
+/// A count in the given range.
+pub(super) fn count(
+    value: &Spanned<u64>,
+    key: &str,
+    range: std::ops::RangeInclusive<u64>,
+) -> Result<u64, Problem> {
+    if range.contains(value.get_ref()) {
+        return Ok(*value.get_ref());
+    }
+    let (min, max) = range.into_inner();
+    Err(Problem::at(value.span(), format!("{key} = {} is out of range", value.get_ref()))
+        .label(format!("must lie in {min}..={max}")))
+}
