@@ -12,10 +12,14 @@ use kv_core::time::Span;
 use crate::result::{CheckVerdict, RunDigest, RunResult, Verdict};
 use crate::scenario::{Scenario, Workload, level_words};
 
-const HEADING: Style = Style::new().bold();
-const FAINT: Style = Style::new().dimmed();
-const GOOD: Style = AnsiColor::Green.on_default().bold();
-const BAD: Style = AnsiColor::Red.on_default().bold();
+/// The style of headings.
+pub const HEADING: Style = Style::new().bold();
+/// The style of what is there to be looked up, not read.
+pub const FAINT: Style = Style::new().dimmed();
+/// The style of what held.
+pub const GOOD: Style = AnsiColor::Green.on_default().bold();
+/// The style of what did not.
+pub const BAD: Style = AnsiColor::Red.on_default().bold();
 const DOUBT: Style = AnsiColor::Yellow.on_default();
 
 /// The most lines of what was injected that are shown.
