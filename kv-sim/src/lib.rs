@@ -2,12 +2,18 @@
 
 pub mod address;
 pub mod agenda;
+pub mod artefact;
+pub mod bench;
 pub mod clock;
 pub mod digest;
 pub mod disk;
 pub mod draws;
 pub mod network;
+pub mod report;
+pub mod result;
+pub mod run;
 pub mod scenario;
+pub mod sweep;
 #[cfg(test)]
 mod testing;
 pub mod world_time;

@@ -10,28 +10,27 @@ use super::error::{ScenarioError, nearest};
 /// The folder that bare names are looked for in.
 const FOLDER: &str = "scenarios";
 
-/// Reads the scenario that is meant by `wanted`, seen from the folder `here`.
+/// Reads the scenario that is meant by `wanted`, seen from the folder `here`, which is absolute.
 ///
 /// # Errors
 /// It is not found, cannot be read, or is no scenario.
 pub fn load(wanted: &str, here: &Path) -> Result<Scenario, ScenarioError> {
     let path = find(wanted, here)?;
-    let text = fs::read_to_string(&path).map_err(|error| ScenarioError::Unreadable {
+    let text = fs::read_to_string(here.join(&path)).map_err(|error| ScenarioError::Unreadable {
         path: path.clone(),
         reason: error.to_string(),
     })?;
     Scenario::parse(&path.to_string_lossy(), &text)
 }
 
-/// The file that is meant by `wanted`, seen from the folder `here`.
+/// The file that is meant by `wanted`, as it is called in the folder `here`, which is absolute.
 ///
 /// # Errors
 /// [`ScenarioError::NotFound`], with the most similar name that exists.
 pub fn find(wanted: &str, here: &Path) -> Result<PathBuf, ScenarioError> {
     let given = here.join(wanted);
-    if given.is_file() {
-        // As it was written, so that reports repeat the author's own words.
-        return Ok(if here.as_os_str().is_empty() { given } else { shortened(&given, here) });
+    if given.exists() {
+        return Ok(shortened(&given, here));
     }
     let is_bare = Path::new(wanted).components().count() == 1;
     let folder = folder(here);

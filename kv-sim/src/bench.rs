@@ -1,0 +1,200 @@
+//! How fast the simulator is: the same scenario again and again, whole and with parts left out.
+//!
+//! Out: a [`Bench`] of medians over several rounds. The variants take turns within a round, so that
+//! a machine that grows slower meanwhile slows all of them. One run uses one core.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::artefact;
+use crate::result::{RunResult, Verdict};
+use crate::run::{RunOptions, run};
+use crate::scenario::{Scenario, ScenarioError};
+
+/// Rounds of which the medians are taken; odd.
+pub const ROUNDS: usize = 5;
+
+/// The workload: small enough to finish soon, large enough that a round takes longer than the
+/// noise.
+const SCENARIO: &str = r#"
+title = "fifty closed-loop clients on five nodes"
+nodes = 5
+quorum = { n = 3, r = 2, w = 2 }
+network = { delay_ms_min = 1, delay_ms_mean = 4 }
+
+[[workload]]
+kind = "put-get"
+clients = 50
+operations = 20000
+keys = 1000
+value_bytes = 100
+think_ms_mean = 0
+"#;
+
+/// What was measured. As JSON it is a contract.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Bench {
+    /// Cores that one run uses: one.
+    pub cores: u32,
+    /// With checks and with encoding, as runs are.
+    #[serde(flatten)]
+    pub rates: Rates,
+    /// Whether the rates above include checks: `on`.
+    pub checks: &'static str,
+    /// What the rates would be without one part.
+    pub variants: Variants,
+    /// Rounds of which these are the medians.
+    pub rounds: usize,
+    /// Operations of one run.
+    pub operations: u64,
+    /// Events of one run.
+    pub events: u64,
+    /// Messages of one run.
+    pub messages: u64,
+    /// Real time of one run, in milliseconds; the median.
+    pub wall_ms: f64,
+    /// Messages of one run by kind; only if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages_by_kind: Option<BTreeMap<String, u64>>,
+}
+
+/// How much is done in a second of real time; medians.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Rates {
+    /// Inputs handled by cores and clients.
+    pub events_per_s: f64,
+    /// Messages between nodes.
+    pub messages_per_s: f64,
+    /// Operations acknowledged by a quorum.
+    pub quorum_operations_per_s: f64,
+}
+
+/// The same without one part.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Variants {
+    /// Without checks.
+    pub checks_off: Rates,
+    /// Messages handed over as values.
+    pub encoding_off: Rates,
+}
+
+/// Whether the messages of a run are broken down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// Yes.
+    Messages,
+    /// No.
+    None,
+}
+
+/// Why there is nothing to report.
+#[derive(Clone, Debug)]
+pub enum BenchError {
+    /// The built-in scenario is not valid: a mistake of ours.
+    Scenario(ScenarioError),
+    /// A run failed a check, so its speed means nothing: the check and what it found.
+    Failed(String, String),
+}
+
+/// Measures. Calls `finished` after each of the `3 × (rounds + 1)` runs; the first round is only
+/// there to warm up.
+///
+/// # Errors
+/// A run failed, or the built-in scenario is not valid.
+pub fn bench(rounds: usize, profile: Profile, finished: impl Fn()) -> Result<Bench, BenchError> {
+    let scenario = Scenario::parse("bench.toml", SCENARIO).map_err(BenchError::Scenario)?;
+    let whole = RunOptions::seeded(scenario.seed);
+    let without_checks = RunOptions { checks: false, ..whole.clone() };
+    let without_encoding = RunOptions { encoding: false, ..whole.clone() };
+    let mut results: [Vec<RunResult>; 3] = Default::default();
+    for round in 0..=rounds {
+        for (results, options) in
+            results.iter_mut().zip([&whole, &without_checks, &without_encoding])
+        {
+            let result = run(&scenario, options);
+            finished();
+            if result.verdict == Verdict::Fail
+                && let Some((check, violation)) = artefact::failure(&result)
+            {
+                return Err(BenchError::Failed(check.to_owned(), violation.to_owned()));
+            }
+            if round > 0 {
+                results.push(result);
+            }
+        }
+    }
+    let [whole, checks_off, encoding_off] = results;
+    let one = whole.first();
+    let of_one = |number: fn(&RunResult) -> u64| one.map_or(0, number);
+    Ok(Bench {
+        cores: 1,
+        rates: Rates::medians(&whole),
+        checks: "on",
+        variants: Variants {
+            checks_off: Rates::medians(&checks_off),
+            encoding_off: Rates::medians(&encoding_off),
+        },
+        rounds,
+        operations: of_one(|result| result.operations),
+        events: of_one(|result| result.events),
+        messages: of_one(|result| result.messages),
+        wall_ms: median(whole.iter().map(|result| result.wall_ms)),
+        messages_by_kind: match profile {
+            Profile::Messages => one.map(|result| result.messages_by_kind.clone()),
+            Profile::None => None,
+        },
+    })
+}
+
+impl Rates {
+    fn medians(results: &[RunResult]) -> Self {
+        let per_second = |number: fn(&RunResult) -> u64| {
+            let rates = results.iter().filter(|result| result.wall_ms > 0.0);
+            median(rates.map(|result| number(result) as f64 / (result.wall_ms / 1_000.0)))
+        };
+        Self {
+            events_per_s: per_second(|result| result.events),
+            messages_per_s: per_second(|result| result.messages),
+            quorum_operations_per_s: per_second(|result| result.acknowledged),
+        }
+    }
+}
+
+/// The middle number, or the higher of the two in the middle; zero of none.
+fn median(numbers: impl Iterator<Item = f64>) -> f64 {
+    let mut numbers: Vec<_> = numbers.collect();
+    numbers.sort_by(f64::total_cmp);
+    numbers.get(numbers.len() / 2).copied().unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_scenario_is_what_the_contract_says() {
+        let scenario = Scenario::parse("bench.toml", SCENARIO).expect("it is valid");
+        assert_eq!((scenario.cluster.nodes.len(), scenario.quorum.owners()), (5, 3));
+        let workload = &scenario.workloads[0];
+        assert_eq!((workload.clients, workload.value_bytes), (50, 100));
+        assert_eq!(workload.think_mean, kv_core::time::Span::ZERO);
+    }
+
+    #[test]
+    fn the_median_is_in_the_middle_whatever_the_order() {
+        assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
+        assert_eq!(median([].into_iter()), 0.0);
+    }
+
+    #[test]
+    fn a_rate_is_a_count_by_the_time_of_its_own_run() {
+        let scenario = Scenario::parse("bench.toml", SCENARIO).expect("it is valid");
+        let mut result = RunResult::new(&scenario, 1);
+        (result.events, result.messages, result.acknowledged) = (100, 50, 10);
+        result.wall_ms = 500.0;
+        let rates = Rates::medians(&[result]);
+        assert_eq!((rates.events_per_s, rates.messages_per_s), (200.0, 100.0));
+        assert_eq!(rates.quorum_operations_per_s, 20.0);
+    }
+}

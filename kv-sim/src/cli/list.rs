@@ -1,0 +1,72 @@
+//! `kv-sim list`: what scenarios can name, and the scenarios that there are.
+
+use std::path::Path;
+
+use clap::{Args, ValueEnum};
+use comfy_table::{ContentArrangement, Table, presets};
+use kv_sim::scenario::{self, Check, Colour, FAULTS};
+
+use super::output::{self, Exit};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// What to list.
+    what: What,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum What {
+    /// Words that may stand as the kind of a fault.
+    Faults,
+    /// Names that may stand under `checks`.
+    Checks,
+    /// The scenarios in the folder `scenarios` here or above.
+    Scenarios,
+}
+
+pub(crate) fn execute(arguments: &Arguments) -> Exit {
+    try_execute(arguments).unwrap_or_else(|exit| exit)
+}
+
+fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
+    let (rows, exit) = match arguments.what {
+        What::Faults => (faults(), Exit::Passed),
+        What::Checks => (checks(), Exit::Passed),
+        What::Scenarios => scenarios(&super::here()?),
+    };
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    for [name, about] in rows {
+        table.add_row([name, about]);
+    }
+    let text: String = table.lines().map(|line| format!("{}\n", line.trim())).collect();
+    output::say(&text)?;
+    Ok(exit)
+}
+
+fn faults() -> Vec<[String; 2]> {
+    FAULTS.iter().map(|fault| [fault.name.to_owned(), fault.about.to_owned()]).collect()
+}
+
+fn checks() -> Vec<[String; 2]> {
+    Check::ALL.iter().map(|check| [check.name().to_owned(), check.about().to_owned()]).collect()
+}
+
+fn scenarios(here: &Path) -> (Vec<[String; 2]>, Exit) {
+    let (mut rows, mut exit) = (Vec::new(), Exit::Passed);
+    for path in scenario::all(here) {
+        let name = path.to_string_lossy();
+        match scenario::load(&name, here) {
+            Ok(scenario) => rows.push([name.into_owned(), scenario.title]),
+            Err(error) => {
+                output::complain(&error.render(Colour::Ansi));
+                exit = Exit::Usage;
+            }
+        }
+    }
+    if rows.is_empty() {
+        output::complain("there is no scenario in a folder `scenarios` here or above\n");
+        exit = Exit::Usage;
+    }
+    (rows, exit)
+}

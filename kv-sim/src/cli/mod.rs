@@ -1,0 +1,101 @@
+//! The commands, one file each. Their options, exit codes and JSON are a contract.
+
+mod argument;
+mod bench;
+mod list;
+mod output;
+mod single;
+mod sweep;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use kv_sim::scenario::{self, Scenario};
+
+use output::Exit;
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 everything held; 1 a check was violated; 2 the arguments or the scenario make no sense; \
+3 the same seed gave two digests.
+
+A bare name of a scenario, such as partition.toml, is looked for in the folder `scenarios` here and above.";
+
+/// Runs whole clusters in a simulated world in which all chance comes from a seed.
+#[derive(Parser)]
+#[command(
+    name = "kv-sim",
+    version,
+    after_help = AFTER_HELP,
+    arg_required_else_help = true,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    single: Option<single::Arguments>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run many seeds of one or more scenarios, on all cores.
+    Sweep(sweep::Arguments),
+    /// Measure how fast the simulator is on this machine.
+    Bench(bench::Arguments),
+    /// List what scenarios can name, or the scenarios that there are.
+    List(list::Arguments),
+}
+
+pub(crate) fn main() -> ExitCode {
+    let Cli { command, single } = Cli::parse();
+    let exit = match (command, single) {
+        (Some(Command::Sweep(arguments)), _) => sweep::execute(arguments),
+        (Some(Command::Bench(arguments)), _) => bench::execute(&arguments),
+        (Some(Command::List(arguments)), _) => list::execute(&arguments),
+        (None, Some(arguments)) => single::execute(arguments),
+        (None, None) => unreachable!("without arguments, the help is printed"),
+    };
+    exit.into()
+}
+
+/// Reads all scenarios, or shows everything that is wrong with any of them.
+fn load(names: &[String]) -> Result<Vec<Scenario>, Exit> {
+    let here = here()?;
+    let (mut scenarios, mut exit) = (Vec::new(), None);
+    for name in names {
+        match scenario::load(name, &here) {
+            Ok(scenario) => scenarios.push(scenario),
+            Err(error) => {
+                output::complain(&error.render(scenario::Colour::Ansi));
+                exit = Some(Exit::Usage);
+            }
+        }
+    }
+    exit.map_or(Ok(scenarios), Err)
+}
+
+/// The folder that the program was started in.
+fn here() -> Result<PathBuf, Exit> {
+    std::env::current_dir().map_err(|error| {
+        output::complain(&format!("error: the current folder cannot be seen: {error}\n"));
+        Exit::Usage
+    })
+}
+
+/// The command that runs a scenario with a seed again, as its reader can type it.
+fn replay(scenario: &Scenario, seed: u64) -> String {
+    // Cargo says so when it is the one that runs us; then this program is hardly on the path.
+    let program = if std::env::var_os("CARGO").is_some() { "cargo sim" } else { "kv-sim" };
+    format!("{program} --scenario {} --seed {seed}", quoted(scenario.path()))
+}
+
+/// The path as a shell takes it.
+fn quoted(path: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+:@%".contains(letter);
+    if !path.is_empty() && path.chars().all(is_plain) {
+        return path.to_owned();
+    }
+    format!("'{}'", path.replace('\'', r"'\''"))
+}

@@ -1,0 +1,83 @@
+//! Where text goes, and how the program ends.
+//!
+//! Results go to standard output, everything else to standard error. A reader that goes away
+//! (`kv-sim … | head`) ends the output, not the program: the exit code still tells what held.
+
+use std::fs;
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+/// How the program ends; a contract. The greater one wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Exit {
+    /// Everything held.
+    Passed,
+    /// A check was violated.
+    Failed,
+    /// The arguments or a scenario make no sense, or a file cannot be read or written.
+    Usage,
+    /// The same seed gave two digests.
+    Nondeterministic,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Passed => 0.into(),
+            Exit::Failed => 1.into(),
+            Exit::Usage => 2.into(),
+            Exit::Nondeterministic => 3.into(),
+        }
+    }
+}
+
+/// Writes a result to standard output, in colour if that is a terminal.
+pub(crate) fn say(text: &str) -> Result<(), Exit> {
+    let mut out = anstream::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            complain(&format!("standard output cannot be written: {error}\n"));
+            Err(Exit::Usage)
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Writes to standard error, in colour if that is a terminal.
+pub(crate) fn complain(text: &str) {
+    // There is nowhere left to say that this failed.
+    let _ = anstream::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Writes a value as JSON to standard output.
+pub(crate) fn say_json(value: &impl Serialize) -> Result<(), Exit> {
+    say(&json(value)?)
+}
+
+/// Writes a text to a file, or to standard output if the path is `-`.
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), Exit> {
+    if path == Path::new("-") {
+        return say(text);
+    }
+    fs::write(path, text).map_err(|error| unwritable(path, &error))
+}
+
+/// Says that a file cannot be written.
+pub(crate) fn unwritable(path: &Path, error: &io::Error) -> Exit {
+    complain(&format!("error: {} cannot be written: {error}\n", path.display()));
+    Exit::Usage
+}
+
+/// The value as JSON, with a newline at the end.
+pub(crate) fn json(value: &impl Serialize) -> Result<String, Exit> {
+    match serde_json::to_string_pretty(value) {
+        Ok(json) => Ok(json + "\n"),
+        Err(error) => {
+            complain(&format!("error: the result cannot be written as JSON: {error}\n"));
+            Err(Exit::Usage)
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! `kv-sim --scenario FILE`: one seed, twice, and a report of what happened.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use clap::Args;
+use kv_sim::artefact;
+use kv_sim::report::Report;
+use kv_sim::result::{RunDigest, RunResult, Verdict};
+use kv_sim::run::{RunOptions, Trace, run_twice};
+use kv_sim::scenario::Scenario;
+
+use super::output::{self, Exit};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The scenario to run: a path, or a bare name in the folder `scenarios`.
+    #[arg(long, value_name = "FILE")]
+    scenario: String,
+    /// The seed. By default the one in the scenario.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Save the run in this folder if it fails.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// Write each event of the run to this file, one a line.
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+}
+
+pub(crate) fn execute(arguments: Arguments) -> Exit {
+    try_execute(arguments).unwrap_or_else(|exit| exit)
+}
+
+fn try_execute(arguments: Arguments) -> Result<Exit, Exit> {
+    let Arguments { scenario, seed, json, keep, trace } = arguments;
+    let scenario = super::load(&[scenario])?.remove(0);
+    let seed = seed.unwrap_or(scenario.seed);
+    let (result, other_digest) = traced(&scenario, seed, trace.as_deref())?;
+    let saved = match &keep {
+        Some(folder) => artefact::save(folder, &scenario, &result)
+            .map_err(|error| output::unwritable(folder, &error))?,
+        None => None,
+    };
+    if json {
+        output::say_json(&result)?;
+    } else {
+        let replay = super::replay(&scenario, seed);
+        let report = Report { scenario: &scenario, result: &result, other_digest, replay: &replay };
+        output::say(&report.to_string())?;
+    }
+    if let Some(path) = saved {
+        output::complain(&format!("saved: {}\n", path.display()));
+    }
+    Ok(match result.verdict {
+        Verdict::Pass => Exit::Passed,
+        Verdict::Fail => Exit::Failed,
+        Verdict::Nondeterministic => Exit::Nondeterministic,
+    })
+}
+
+/// Runs the seed twice, with the trace of the first run in a file, if one was asked for.
+fn traced(
+    scenario: &Scenario,
+    seed: u64,
+    path: Option<&Path>,
+) -> Result<(RunResult, Option<RunDigest>), Exit> {
+    let mut options = RunOptions::seeded(seed);
+    let Some(path) = path else {
+        return Ok(run_twice(scenario, &options));
+    };
+    let file = create(path)?;
+    options.trace = Some(Trace(file.clone()));
+    let results = run_twice(scenario, &options);
+    // A run that panicked while it wrote a line has poisoned the lock, not the file.
+    let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+    file.flush().map_err(|error| output::unwritable(path, &error))?;
+    Ok(results)
+}
+
+fn create(path: &Path) -> Result<Arc<Mutex<BufWriter<File>>>, Exit> {
+    let file = File::create(path).map_err(|error| output::unwritable(path, &error))?;
+    Ok(Arc::new(Mutex::new(BufWriter::new(file))))
+}

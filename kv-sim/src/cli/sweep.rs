@@ -1,0 +1,201 @@
+//! `kv-sim sweep`: many seeds, on all cores, and a summary of what failed.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use kv_sim::artefact;
+use kv_sim::report::{BAD, FAINT, GOOD, HEADING, thousands};
+use kv_sim::result::Verdict;
+use kv_sim::scenario::Scenario;
+use kv_sim::sweep::{Failure, Plan, Shard, Summary, junit, sweep};
+
+use super::argument;
+use super::output::{self, Exit};
+
+/// The most commands that are shown for one check.
+const REPLAYS_MAX: usize = 10;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The scenarios to run: paths, or bare names in the folder `scenarios`.
+    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    scenario: Vec<String>,
+    /// The seeds, from A up to but not including B.
+    #[arg(long, value_name = "A..B", value_parser = argument::seeds)]
+    seeds: Range<u64>,
+    /// How many runs are at work at once. By default one for each core.
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    /// Run only part I, counted from 0, of N equal parts of the seeds.
+    #[arg(long, value_name = "I/N", value_parser = argument::shard)]
+    shard: Option<Shard>,
+    /// Write the summary to this file as JSON; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the summary to this file as JUnit XML; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Save each failing run in this folder.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// Begin no further run after K have failed.
+    #[arg(long, value_name = "K")]
+    until_failures: Option<NonZeroU64>,
+    /// Begin no further run after this time: 90s, 10m or 8h.
+    #[arg(long, value_name = "TIME", value_parser = argument::duration)]
+    r#for: Option<Duration>,
+}
+
+pub(crate) fn execute(arguments: Arguments) -> Exit {
+    try_execute(&arguments).unwrap_or_else(|exit| exit)
+}
+
+fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
+    let to_stdout = |path: &Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
+    if to_stdout(&arguments.json) && to_stdout(&arguments.junit) {
+        output::complain("error: --json and --junit cannot both go to standard output\n");
+        return Err(Exit::Usage);
+    }
+    let (scenarios, passed_over): (Vec<_>, Vec<_>) =
+        super::load(&arguments.scenario)?.into_iter().partition(|scenario| scenario.sweep);
+    for scenario in &passed_over {
+        output::complain(&format!("passed over, as it says sweep = false: {}\n", scenario.path()));
+    }
+    if scenarios.is_empty() {
+        output::complain("error: no scenario is left to run\n");
+        return Err(Exit::Usage);
+    }
+    let plan = Plan {
+        scenarios: &scenarios,
+        seeds: arguments.seeds.clone(),
+        shard: arguments.shard.unwrap_or(Shard::WHOLE),
+        jobs: arguments
+            .jobs
+            .or_else(|| thread::available_parallelism().ok())
+            .map_or(1, NonZeroUsize::get),
+        failures_max: arguments.until_failures,
+        time_max: arguments.r#for,
+    };
+    let summary = run(&plan, arguments.keep.as_deref())?;
+
+    let replay = |failure: &Failure| super::replay(&scenarios[failure.position], failure.seed);
+    if let Some(path) = &arguments.json {
+        output::write(path, &output::json(&summary)?)?;
+    }
+    if let Some(path) = &arguments.junit {
+        let xml = junit(&scenarios, &summary, replay).map_err(|error| {
+            output::complain(&format!("error: the summary cannot be written as XML: {error}\n"));
+            Exit::Usage
+        })?;
+        output::write(path, &xml)?;
+    }
+    let words = words(&plan, &summary, replay);
+    if to_stdout(&arguments.json) || to_stdout(&arguments.junit) {
+        output::complain(&words);
+    } else {
+        output::say(&words)?;
+    }
+    Ok(match summary.failed {
+        _ if summary.is_nondeterministic() => Exit::Nondeterministic,
+        0 => Exit::Passed,
+        _ => Exit::Failed,
+    })
+}
+
+/// Runs the plan behind a progress bar, which shows itself only on a terminal.
+fn run(plan: &Plan<'_>, keep: Option<&Path>) -> Result<Summary, Exit> {
+    let progress = ProgressBar::new(plan.runs()).with_style(
+        ProgressStyle::with_template(
+            "{bar:30} {human_pos}/{human_len} runs  {per_sec}  {eta} left  {msg}",
+        )
+        .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    progress.enable_steady_tick(Duration::from_millis(200));
+    let finished = |position: usize, result: &kv_sim::result::RunResult| {
+        progress.inc(1);
+        if result.verdict == Verdict::Pass {
+            return None;
+        }
+        progress.set_message(format!("last failure: {}, seed {}", result.scenario, result.seed));
+        let folder = keep?;
+        match artefact::save(folder, &plan.scenarios[position], result) {
+            Ok(path) => path.map(|path| path.display().to_string()),
+            Err(error) => {
+                progress.suspend(|| output::unwritable(folder, &error));
+                None
+            }
+        }
+    };
+    let summary = sweep(plan, finished);
+    progress.finish_and_clear();
+    summary.map_err(|error| {
+        output::complain(&format!("error: no threads to run on: {error}\n"));
+        Exit::Usage
+    })
+}
+
+/// The summary for people: failures by check, each with the command that shows it again.
+fn words(plan: &Plan<'_>, summary: &Summary, replay: impl Fn(&Failure) -> String) -> String {
+    let mut text = String::new();
+    let names: Vec<_> = plan.scenarios.iter().map(Scenario::name).collect();
+    let seconds = summary.wall_ms / 1_000.0;
+    let rate = if seconds > 0.0 { summary.runs as f64 / seconds } else { 0.0 };
+    let mut line = |line: String| {
+        text.push_str(&line);
+        text.push('\n');
+    };
+    line(format!(
+        "{HEADING}{} runs of {}{HEADING:#}, in {seconds:.1} s with {} at work at once: {rate:.0} a second",
+        thousands(summary.runs),
+        names.join(", "),
+        summary.jobs
+    ));
+    line(format!(
+        "{FAINT}{} operations, {} messages, {} events{FAINT:#}",
+        thousands(summary.operations),
+        thousands(summary.messages),
+        thousands(summary.events)
+    ));
+    if summary.runs < plan.runs() {
+        let left = plan.runs() - summary.runs;
+        line(format!("stopped before the end: {} runs were not made", thousands(left)));
+    }
+    let mut by_check: BTreeMap<&str, Vec<&Failure>> = BTreeMap::new();
+    for failure in &summary.failures {
+        by_check.entry(&failure.check).or_default().push(failure);
+    }
+    for (check, failures) in by_check {
+        line(format!(
+            "\n{BAD}{check}{BAD:#} was violated in {} runs",
+            thousands(failures.len() as u64)
+        ));
+        for failure in failures.iter().take(REPLAYS_MAX) {
+            let first = failure.violation.lines().next().unwrap_or_default();
+            line(format!("  {}\n    {FAINT}{first}{FAINT:#}", replay(failure)));
+            if let Some(artefact) = &failure.artefact {
+                line(format!("    {FAINT}saved: {artefact}{FAINT:#}"));
+            }
+        }
+        if let Some(more @ 1..) = failures.len().checked_sub(REPLAYS_MAX) {
+            line(format!("  and {more} more"));
+        }
+    }
+    let failed = summary.failed;
+    let _ = match failed {
+        0 => writeln!(text, "\n{GOOD}PASSED{GOOD:#}"),
+        _ => writeln!(
+            text,
+            "\n{} passed, {} failed\n{BAD}FAILED{BAD:#}",
+            thousands(summary.passed),
+            thousands(failed)
+        ),
+    };
+    text
+}

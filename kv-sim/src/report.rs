@@ -1,0 +1,314 @@
+//! A run as people read it: what was built, what was done to it, what clients saw, what held.
+//!
+//! In: a scenario and the result of a run. Out: text with escape sequences for colour; whoever
+//! prints it strips them where they are not wanted.
+
+use std::fmt::{self, Write as _};
+
+use anstyle::{AnsiColor, Style};
+use kv_core::quorum::Mode;
+use kv_core::time::Span;
+
+use crate::result::{CheckVerdict, RunDigest, RunResult, Verdict};
+use crate::scenario::{Scenario, Workload, level_words};
+
+/// The style of headings.
+pub const HEADING: Style = Style::new().bold();
+/// The style of what is there to be looked up, not read.
+pub const FAINT: Style = Style::new().dimmed();
+/// The style of what held.
+pub const GOOD: Style = AnsiColor::Green.on_default().bold();
+/// The style of what did not.
+pub const BAD: Style = AnsiColor::Red.on_default().bold();
+const DOUBT: Style = AnsiColor::Yellow.on_default();
+
+/// The most lines of what was injected that are shown.
+const TIMELINE_LINES_MAX: usize = 20;
+
+/// A run, and what its reader needs to go on from it. Its `Display` is the text.
+#[derive(Clone, Copy, Debug)]
+pub struct Report<'a> {
+    /// What was run.
+    pub scenario: &'a Scenario,
+    /// What came out.
+    pub result: &'a RunResult,
+    /// The digest of the second run with the same seed, if that differed.
+    pub other_digest: Option<RunDigest>,
+    /// The command that does it again.
+    pub replay: &'a str,
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scenario, result, .. } = self;
+        writeln!(f, "{HEADING}{}{HEADING:#}", scenario.title)?;
+        let (path, seed, digest) = (scenario.path(), result.seed, result.digest);
+        writeln!(f, "{FAINT}{path}, seed {seed}, digest {digest}{FAINT:#}\n")?;
+        self.cluster(f)?;
+        self.injected(f)?;
+        self.seen(f)?;
+        self.checks(f)?;
+        self.verdict(f)
+    }
+}
+
+impl Report<'_> {
+    fn cluster(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scenario, .. } = self;
+        let machines = scenario.cluster.machines();
+        let places = match machines.len() {
+            1 => format!("{} machines", machines.values().sum::<u64>()),
+            _ => {
+                let each = machines.iter().map(|(name, count)| format!("{count} in {name}"));
+                format!("machines: {}", each.collect::<Vec<_>>().join(", "))
+            }
+        };
+        heading(f, "The cluster")?;
+        let (nodes, partitions) = (scenario.cluster.nodes.len(), scenario.cluster.partitions);
+        writeln!(f, "  {nodes} nodes on {places}; the ring is cut into {partitions} partitions")?;
+        writeln!(f, "  {}", quorum_words(scenario))?;
+        writeln!(f, "  {}", network_words(scenario))?;
+        for workload in &scenario.workloads {
+            writeln!(f, "  {}", workload_words(workload, scenario))?;
+        }
+        writeln!(f)
+    }
+
+    fn injected(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        heading(f, "What was injected")?;
+        let lines = if self.result.timeline.is_empty() { self.planned() } else { self.happened() };
+        if lines.is_empty() {
+            writeln!(f, "  nothing but the ordinary delays")?;
+        }
+        for (_, line) in lines.iter().take(TIMELINE_LINES_MAX) {
+            writeln!(f, "  {line}")?;
+        }
+        if let Some(more @ 1..) = lines.len().checked_sub(TIMELINE_LINES_MAX) {
+            writeln!(f, "  {FAINT}and {more} more{FAINT:#}")?;
+        }
+        if !self.result.faults.is_empty() {
+            let counts = self.result.faults.iter().map(|(name, count)| format!("{count} {name}"));
+            writeln!(f, "  {FAINT}together: {}{FAINT:#}", counts.collect::<Vec<_>>().join(", "))?;
+        }
+        writeln!(f)
+    }
+
+    /// What the scenario says, for a run that kept no record of its own.
+    fn planned(&self) -> Vec<(Span, String)> {
+        let mut lines: Vec<_> = self
+            .scenario
+            .faults
+            .iter()
+            .flat_map(|fault| fault.occurrences().map(move |occurrence| (fault, occurrence)))
+            .map(|(fault, occurrence)| {
+                let from = seconds(occurrence.from);
+                let until = occurrence.until.map_or_else(|| "the end".to_owned(), seconds);
+                let (name, who) = (fault.kind.name(), fault.kind.describe(&self.scenario.cluster));
+                (occurrence.from, format!("{from:>9} to {until:>9}  {name}: {who}"))
+            })
+            .collect();
+        lines.sort_by_key(|(at, _)| *at);
+        lines
+    }
+
+    fn happened(&self) -> Vec<(Span, String)> {
+        let moments = self.result.timeline.iter();
+        moments
+            .map(|moment| (moment.at, format!("{:>9}  {}", seconds(moment.at), moment.what)))
+            .collect()
+    }
+
+    fn seen(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { result, .. } = self;
+        let outcomes = result.outcomes;
+        heading(f, "What clients did and saw")?;
+        let line = |f: &mut fmt::Formatter<'_>, count: u64, what: &str| {
+            writeln!(f, "  {:>9} {what}", thousands(count))
+        };
+        line(f, result.operations, "operations, of which")?;
+        line(f, outcomes.acknowledged, "were acknowledged")?;
+        line(f, outcomes.unknown, "timed out: they may have happened or not")?;
+        line(f, outcomes.refused, "were refused: they did not happen")?;
+        line(
+            f,
+            outcomes.siblings,
+            "reads returned siblings: writes that did not know of each other",
+        )?;
+        let simulated = seconds(Span::from_ms(result.simulated_ms));
+        let (events, messages) = (thousands(result.events), thousands(result.messages));
+        let wall = result.wall_ms / 1_000.0;
+        writeln!(
+            f,
+            "  {FAINT}{simulated} simulated in {wall:.3} s: {events} events, {messages} messages{FAINT:#}\n"
+        )
+    }
+
+    fn checks(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        heading(f, "What was checked")?;
+        for (name, check) in &self.result.checks {
+            let (style, word) = match (check.verdict, check.examined) {
+                (CheckVerdict::Fail, _) => (BAD, "violated"),
+                (CheckVerdict::Pass, 0) => (DOUBT, "nothing to examine"),
+                (CheckVerdict::Pass, _) => (GOOD, "held"),
+            };
+            let mut counts = String::new();
+            if check.examined > 0 {
+                write!(counts, "{} examined", thousands(check.examined))?;
+            }
+            if check.weakened > 0 {
+                let weakened = thousands(check.weakened);
+                write!(counts, ", {weakened} with a weaker promise, as faults exceeded it")?;
+            }
+            writeln!(f, "  {name:<14} {style}{word:<9}{style:#} {counts}")?;
+            for line in check.violation.iter().flat_map(|violation| violation.lines()) {
+                writeln!(f, "    {line}")?;
+            }
+        }
+        writeln!(f)
+    }
+
+    fn verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { result, other_digest, replay, .. } = self;
+        match result.verdict {
+            Verdict::Pass => return writeln!(f, "{GOOD}PASSED{GOOD:#}"),
+            Verdict::Fail => {}
+            Verdict::Nondeterministic => {
+                writeln!(
+                    f,
+                    "The same seed gave two digests: something decides that is not in it."
+                )?;
+                writeln!(f, "  first   {}", result.digest)?;
+                if let Some(other) = other_digest {
+                    writeln!(f, "  second  {other}")?;
+                }
+            }
+        }
+        writeln!(f, "To see it again:\n  {replay}\n\n{BAD}FAILED{BAD:#}")
+    }
+}
+
+fn heading(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    writeln!(f, "{HEADING}{text}{HEADING:#}")
+}
+
+fn quorum_words(scenario: &Scenario) -> String {
+    let quorum = &scenario.quorum;
+    let copies = match quorum.replicas.len() {
+        1 => format!("N={}", quorum.owners()),
+        _ => {
+            let each = quorum.replicas.iter().map(|(name, copies)| format!("{name} {copies}"));
+            format!("N={} ({})", quorum.owners(), each.collect::<Vec<_>>().join(", "))
+        }
+    };
+    let (read, write) = (level_words(quorum.read), level_words(quorum.write));
+    let mode = match quorum.mode {
+        Mode::Sloppy => "sloppy: other nodes stand in for owners that do not answer",
+        Mode::Strict => "strict: only answers of owners count",
+    };
+    format!(
+        "{copies} copies of a key; a read waits for R={read}, a write for W={write} durable copies\n  {mode}"
+    )
+}
+
+fn network_words(scenario: &Scenario) -> String {
+    let network = &scenario.network;
+    let ms = |span: Span| span.0 as f64 / 1_000.0;
+    let mut words = format!(
+        "messages take {} ms on average, at least {}",
+        ms(network.delay_mean),
+        ms(network.delay_min)
+    );
+    let misfortunes = [
+        (network.loss_ppm, "are lost"),
+        (network.duplicate_ppm, "arrive twice"),
+        (network.reorder_ppm, "are held back"),
+    ];
+    for (ppm, what) in misfortunes.iter().filter(|(ppm, _)| *ppm > 0) {
+        words += &format!(", {} % {what}", f64::from(*ppm) / 10_000.0);
+    }
+    words
+}
+
+fn workload_words(workload: &Workload, scenario: &Scenario) -> String {
+    let Workload { clients, keys, nodes, .. } = workload;
+    let at = if nodes.len() == scenario.cluster.nodes.len() {
+        String::new()
+    } else {
+        format!(" at {}", scenario.cluster.names(nodes))
+    };
+    let (kind, operations) = (workload.kind.name(), thousands(workload.operations));
+    format!("{clients} clients{at} do {operations} operations ({kind}) on {keys} keys")
+}
+
+/// `2.000 s`.
+fn seconds(span: Span) -> String {
+    format!("{}.{:03} s", span.as_ms() / 1_000, span.as_ms() % 1_000)
+}
+
+/// `1,234,567`.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::result::{CheckResult, Outcomes};
+
+    fn report(change: impl FnOnce(&mut RunResult)) -> String {
+        let text = include_str!("../../scenarios/partition.toml");
+        let scenario = Scenario::parse("scenarios/partition.toml", text).expect("it is valid");
+        let mut result = RunResult::new(&scenario, 7);
+        result.operations = 2_000;
+        result.outcomes = Outcomes { acknowledged: 1_990, unknown: 6, refused: 4, siblings: 31 };
+        result.simulated_ms = 12_345;
+        result.events = 1_234_567;
+        result.messages = 45_000;
+        result.wall_ms = 789.4;
+        for check in result.checks.values_mut() {
+            check.examined = 1_000;
+        }
+        change(&mut result);
+        let result = result.concluded(&scenario.expect.outcomes);
+        let replay = "kv-sim --scenario scenarios/partition.toml --seed 7";
+        let report = Report { scenario: &scenario, result: &result, other_digest: None, replay };
+        anstream::adapter::strip_str(&report.to_string()).to_string()
+    }
+
+    #[test]
+    fn a_run_that_passed_says_what_happened_and_ends_with_passed() {
+        insta::assert_snapshot!(report(|_| ()));
+    }
+
+    #[test]
+    fn a_run_that_failed_says_what_was_violated_and_how_to_see_it_again() {
+        insta::assert_snapshot!(report(|result| {
+            let mut check =
+                CheckResult::violated(88, "put 17 of client 3 was acknowledged\nn1 has lost it");
+            check.weakened = 3;
+            result.checks.insert("durability".to_owned(), check);
+        }));
+    }
+
+    #[test]
+    fn a_check_that_examined_nothing_does_not_say_that_it_held() {
+        let text = report(|result| {
+            result.checks.insert("durability".to_owned(), CheckResult::held(0));
+        });
+        assert!(text.contains("durability     nothing to examine"), "{text}");
+    }
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        let numbers = [0, 999, 1_000, 123_456, 1_234_567].map(thousands);
+        assert_eq!(numbers, ["0", "999", "1,000", "123,456", "1,234,567"]);
+    }
+}

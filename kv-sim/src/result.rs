@@ -1,0 +1,278 @@
+//! What came out of one run. As JSON it is a contract that people script: keys are added, never
+//! renamed and never taken away.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use kv_core::time::Span;
+use serde::{Serialize, Serializer};
+
+use crate::scenario::{Bound, Check, OutcomeBounds, Scenario};
+
+/// The name under which broken [`OutcomeBounds`] are reported, beside the names of [`Check`].
+pub const OUTCOMES: &str = "outcomes";
+
+/// One run of one scenario with one seed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunResult {
+    /// The scenario's name: its file without folder and extension.
+    pub scenario: String,
+    /// The seed.
+    pub seed: u64,
+    /// Whether everything held.
+    pub verdict: Verdict,
+    /// The identity of the run: equal for the same code, scenario and seed, on any machine.
+    pub digest: RunDigest,
+    /// Inputs that cores and clients handled.
+    pub events: u64,
+    /// Messages that nodes sent to each other.
+    pub messages: u64,
+    /// Operations that clients began.
+    pub operations: u64,
+    /// Operations that were acknowledged to clients.
+    pub acknowledged: u64,
+    /// Simulated time, from the start of the first node to the last check, in milliseconds.
+    pub simulated_ms: u64,
+    /// Real time, of the run alone, in milliseconds. Not part of the digest.
+    pub wall_ms: f64,
+    /// How often each fault was injected, by its word.
+    pub faults: BTreeMap<String, u64>,
+    /// What each check found, by its name.
+    pub checks: BTreeMap<String, CheckResult>,
+    /// How often each rare branch was reached, by its name.
+    pub marks: BTreeMap<String, u64>,
+    /// What clients saw.
+    pub outcomes: Outcomes,
+    /// Messages that nodes sent to each other, by kind; they add up to `messages`.
+    pub messages_by_kind: BTreeMap<String, u64>,
+    /// What was injected and when, in the order of time. For people; not part of the contract.
+    #[serde(skip)]
+    pub timeline: Vec<Moment>,
+}
+
+/// Whether everything held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Every check held.
+    Pass,
+    /// A check was violated. A panic is a violation too.
+    Fail,
+    /// The same seed gave two digests: something decides that is not in the seed.
+    Nondeterministic,
+}
+
+/// What one check found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CheckResult {
+    /// Whether it held.
+    pub verdict: CheckVerdict,
+    /// How many things it looked at. Zero means that it proved nothing.
+    pub examined: u64,
+    /// Of how many things it demanded less, as faults exceeded what N, R and W promise.
+    pub weakened: u64,
+    /// What was violated first, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub violation: Option<String>,
+}
+
+/// Whether a check held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckVerdict {
+    /// It held.
+    Pass,
+    /// It was violated.
+    Fail,
+}
+
+/// What clients saw, over the whole run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Outcomes {
+    /// Operations that succeeded.
+    pub acknowledged: u64,
+    /// Operations of which nobody knows whether they happened: a time-out.
+    pub unknown: u64,
+    /// Operations that were refused: they did not happen.
+    pub refused: u64,
+    /// Reads that returned more than one sibling; counted among the acknowledged as well.
+    pub siblings: u64,
+}
+
+/// The identity of a run. In JSON and for people: 32 hexadecimal digits.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunDigest(pub u128);
+
+/// Something that was injected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// When, since the chaos phase began.
+    pub at: Span,
+    /// What, for people: `partition begins: n1, n2 | n3`.
+    pub what: String,
+}
+
+impl RunResult {
+    /// A run in which nothing has happened yet, with each check of the scenario held.
+    pub fn new(scenario: &Scenario, seed: u64) -> Self {
+        let checks = scenario.expect.checks.iter();
+        Self {
+            scenario: scenario.name().to_owned(),
+            seed,
+            verdict: Verdict::Pass,
+            digest: RunDigest::default(),
+            events: 0,
+            messages: 0,
+            operations: 0,
+            acknowledged: 0,
+            simulated_ms: 0,
+            wall_ms: 0.0,
+            faults: BTreeMap::new(),
+            checks: checks.map(|check| (check.name().to_owned(), CheckResult::held(0))).collect(),
+            marks: BTreeMap::new(),
+            outcomes: Outcomes::default(),
+            messages_by_kind: BTreeMap::new(),
+            timeline: Vec::new(),
+        }
+    }
+
+    /// Draws the conclusions, once all numbers are in: judges what clients saw, if the scenario
+    /// bounds it, and sets the verdict.
+    #[must_use]
+    pub fn concluded(mut self, bounds: &OutcomeBounds) -> Self {
+        self.acknowledged = self.outcomes.acknowledged;
+        if *bounds != OutcomeBounds::default() {
+            self.checks.insert(OUTCOMES.to_owned(), self.outcomes.judged(bounds));
+        }
+        let held = self.checks.values().all(|check| check.verdict == CheckVerdict::Pass);
+        self.verdict = if held { Verdict::Pass } else { Verdict::Fail };
+        self
+    }
+
+    /// Records a panic, which is a violation of [`Check::Crash`].
+    #[must_use]
+    pub fn crashed(mut self, message: &str) -> Self {
+        let crash = CheckResult::violated(1, message);
+        self.checks.insert(Check::Crash.name().to_owned(), crash);
+        self.verdict = Verdict::Fail;
+        self
+    }
+
+    /// The first violated check in the order of the names, and what it found.
+    pub fn violation(&self) -> Option<(&str, &str)> {
+        let failed = self.checks.iter().find(|(_, check)| check.verdict == CheckVerdict::Fail)?;
+        Some((failed.0, failed.1.violation.as_deref().unwrap_or("violated")))
+    }
+}
+
+impl CheckResult {
+    /// A check that held for so many things.
+    pub fn held(examined: u64) -> Self {
+        Self { verdict: CheckVerdict::Pass, examined, weakened: 0, violation: None }
+    }
+
+    /// A check that was violated, and how.
+    pub fn violated(examined: u64, violation: impl Into<String>) -> Self {
+        let violation = Some(violation.into());
+        Self { verdict: CheckVerdict::Fail, examined, weakened: 0, violation }
+    }
+}
+
+impl Outcomes {
+    /// Whether the numbers lie in their bounds.
+    pub fn judged(&self, bounds: &OutcomeBounds) -> CheckResult {
+        let Self { acknowledged, unknown, refused, siblings } = *self;
+        let numbers = [
+            ("acknowledged", acknowledged, bounds.acknowledged),
+            ("unknown", unknown, bounds.unknown),
+            ("refused", refused, bounds.refused),
+            ("siblings", siblings, bounds.siblings),
+        ];
+        let broken: Vec<_> = numbers
+            .iter()
+            .filter(|(_, number, bound)| !bound.allows(*number))
+            .map(|(name, number, bound)| format!("{name} = {number}, {}", expected(*bound)))
+            .collect();
+        let bounded = numbers.iter().filter(|(_, _, bound)| *bound != Bound::default()).count();
+        if broken.is_empty() {
+            CheckResult::held(bounded as u64)
+        } else {
+            CheckResult::violated(bounded as u64, broken.join("; "))
+        }
+    }
+}
+
+fn expected(Bound { min, max }: Bound) -> String {
+    match (min, max) {
+        (0, max) => format!("expected at most {max}"),
+        (min, u64::MAX) => format!("expected at least {min}"),
+        (min, max) => format!("expected {min}..={max}"),
+    }
+}
+
+impl fmt::Display for RunDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for RunDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for RunDigest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "title = \"t\"\nnodes = 3\n[expect]\nchecks = [\"durability\"]\n\
+                        [expect.outcomes]\nunknown_max = 2\nsiblings_min = 1\n";
+
+    fn scenario() -> Scenario {
+        Scenario::parse("scenarios/example.toml", TEXT).expect("it is valid")
+    }
+
+    #[test]
+    fn the_keys_of_the_json_are_the_contract() {
+        let scenario = scenario();
+        let mut result = RunResult::new(&scenario, 7);
+        result.digest = RunDigest(0xabc);
+        result.faults.insert("kill".to_owned(), 2);
+        let result = result.concluded(&OutcomeBounds::default());
+        let json = serde_json::to_string_pretty(&result).expect("it is plain data");
+        insta::assert_snapshot!(json);
+    }
+
+    #[test]
+    fn what_clients_saw_is_judged_by_the_bounds_of_the_scenario() {
+        let scenario = scenario();
+        let mut result = RunResult::new(&scenario, 1);
+        result.outcomes = Outcomes { acknowledged: 5, unknown: 3, refused: 9, siblings: 0 };
+        let result = result.concluded(&scenario.expect.outcomes);
+        assert_eq!((result.verdict, result.acknowledged), (Verdict::Fail, 5));
+        let expected = "unknown = 3, expected at most 2; siblings = 0, expected at least 1";
+        assert_eq!(result.violation(), Some((OUTCOMES, expected)));
+    }
+
+    #[test]
+    fn without_bounds_what_clients_saw_is_no_check() {
+        let scenario = scenario();
+        let result = RunResult::new(&scenario, 1).concluded(&OutcomeBounds::default());
+        assert!(!result.checks.contains_key(OUTCOMES));
+        assert_eq!((result.verdict, result.violation()), (Verdict::Pass, None));
+    }
+
+    #[test]
+    fn a_panic_fails_the_run_with_its_message() {
+        let result = RunResult::new(&scenario(), 1).crashed("index out of bounds");
+        assert_eq!(result.verdict, Verdict::Fail);
+        assert_eq!(result.violation(), Some(("crash", "index out of bounds")));
+    }
+}

@@ -1,0 +1,114 @@
+//! One run: a scenario and a seed in, a result out. Nothing else goes in, so the same two give the
+//! same result, but for the real time that it took.
+
+use std::fmt;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use crate::result::{RunDigest, RunResult, Verdict};
+use crate::scenario::Scenario;
+
+/// What a run is told beside its scenario.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// Where all chance comes from.
+    pub seed: u64,
+    /// Whether checks run. Without them nothing is proved; it is for measuring what they cost.
+    pub checks: bool,
+    /// Whether messages are encoded and decoded. Without, they are handed over as values; it is for
+    /// measuring what that costs.
+    pub encoding: bool,
+    /// Where each event is written as a line of text.
+    pub trace: Option<Trace>,
+}
+
+/// Where the trace of a run goes.
+#[derive(Clone)]
+pub struct Trace(pub Arc<Mutex<dyn Write + Send>>);
+
+impl RunOptions {
+    /// An ordinary run with this seed.
+    pub const fn seeded(seed: u64) -> Self {
+        Self { seed, checks: true, encoding: true, trace: None }
+    }
+}
+
+/// Runs the scenario once and judges it, bounds on what clients saw included. A panic inside is a
+/// result: a failed check `crash`.
+pub fn run(scenario: &Scenario, options: &RunOptions) -> RunResult {
+    let started = Instant::now();
+    let outcome = catch_unwind(AssertUnwindSafe(|| simulate(scenario, options)));
+    let mut result = outcome.unwrap_or_else(|panic| {
+        RunResult::new(scenario, options.seed).crashed(message_of(panic.as_ref()))
+    });
+    result.wall_ms = started.elapsed().as_secs_f64() * 1_000.0;
+    if options.checks { result.concluded(&scenario.expect.outcomes) } else { result }
+}
+
+/// Runs the scenario twice with the same seed. The figures and the trace are the first run's; if the
+/// digests differ, the verdict says so, and the second one is returned beside it.
+pub fn run_twice(scenario: &Scenario, options: &RunOptions) -> (RunResult, Option<RunDigest>) {
+    let first = run(scenario, options);
+    let again = RunOptions { trace: None, ..options.clone() };
+    let second = run(scenario, &again).digest;
+    compared(first, second)
+}
+
+fn compared(mut first: RunResult, second: RunDigest) -> (RunResult, Option<RunDigest>) {
+    if first.digest == second {
+        return (first, None);
+    }
+    first.verdict = Verdict::Nondeterministic;
+    (first, Some(second))
+}
+
+fn simulate(scenario: &Scenario, options: &RunOptions) -> RunResult {
+    RunResult::new(scenario, options.seed)
+}
+
+fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message")
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Trace")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scenario(rest: &str) -> Scenario {
+        let text = format!("title = \"nobody does anything\"\nnodes = 3\n{rest}");
+        Scenario::parse("idle.toml", &text).expect("it is valid")
+    }
+
+    #[test]
+    fn a_second_digest_that_differs_is_a_verdict_of_its_own() {
+        let first = RunResult::new(&scenario(""), 1);
+        let (result, other) = compared(first.clone(), RunDigest(first.digest.0 + 1));
+        assert_eq!(result.verdict, Verdict::Nondeterministic);
+        assert_eq!(other, Some(RunDigest(first.digest.0 + 1)));
+        let (result, other) = compared(first.clone(), first.digest);
+        assert_eq!((result.verdict, other), (Verdict::Pass, None));
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_digest_twice() {
+        let (result, other) = run_twice(&scenario(""), &RunOptions::seeded(7));
+        assert_eq!((result.seed, other), (7, None));
+    }
+
+    #[test]
+    fn a_run_is_judged_by_what_its_scenario_expects_of_clients() {
+        let demanding = scenario("[expect.outcomes]\nacknowledged_min = 1\n");
+        let result = run(&demanding, &RunOptions::seeded(1));
+        assert_eq!(result.verdict, Verdict::Fail);
+        assert_eq!(result.violation(), Some(("outcomes", "acknowledged = 0, expected at least 1")));
+    }
+}

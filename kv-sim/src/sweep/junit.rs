@@ -1,0 +1,47 @@
+//! A sweep as JUnit: a suite per scenario, a case per seed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
+
+use super::{Failure, Summary};
+use crate::scenario::Scenario;
+
+/// The XML of a sweep over these scenarios. `replay` gives the command for a failure.
+///
+/// # Errors
+/// The XML cannot be written, which none of our texts causes.
+pub fn junit(
+    scenarios: &[Scenario],
+    summary: &Summary,
+    replay: impl Fn(&Failure) -> String,
+) -> Result<String, SerializeError> {
+    let failures: BTreeMap<_, _> = summary
+        .failures
+        .iter()
+        .map(|failure| ((failure.position, failure.seed), failure))
+        .collect();
+    let mut report = Report::new("kv-sim");
+    for (position, scenario) in scenarios.iter().enumerate() {
+        let mut suite = TestSuite::new(scenario.name());
+        for record in summary.records.iter().filter(|record| record.position == position) {
+            let status = failures.get(&(position, record.seed)).map_or_else(
+                TestCaseStatus::success,
+                |failure| {
+                    let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+                    status.set_type(failure.check.as_str());
+                    status.set_message(failure.violation.lines().next().unwrap_or_default());
+                    status.set_description(format!("{}\n\n{}", failure.violation, replay(failure)));
+                    status
+                },
+            );
+            let mut case = TestCase::new(format!("seed {}", record.seed), status);
+            case.set_classname(scenario.name());
+            case.set_time(Duration::from_secs_f64(record.wall_ms / 1_000.0));
+            suite.add_test_case(case);
+        }
+        report.add_test_suite(suite);
+    }
+    report.to_string()
+}

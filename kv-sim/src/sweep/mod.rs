@@ -1,0 +1,330 @@
+//! Many seeds of many scenarios, on all cores.
+//!
+//! In: valid scenarios and a range of seeds. Out: a [`Summary`] that is the same whatever the number
+//! of workers, unless the sweep was told to stop early. A worker takes one seed of one scenario at a
+//! time, in the order of the seeds, so a sweep that is stopped has tried every scenario equally.
+
+mod junit;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
+use serde::Serialize;
+
+use crate::artefact;
+use crate::result::{RunResult, Verdict};
+use crate::run::{RunOptions, run, run_twice};
+use crate::scenario::Scenario;
+
+pub use junit::junit;
+
+/// One seed in so many is run twice, and its digests are compared.
+pub const TWICE_EVERY: u64 = 64;
+
+/// What a sweep is told.
+#[derive(Clone, Debug)]
+pub struct Plan<'a> {
+    /// What is run.
+    pub scenarios: &'a [Scenario],
+    /// With which seeds.
+    pub seeds: Range<u64>,
+    /// Which part of the seeds.
+    pub shard: Shard,
+    /// How many runs are at work at once; at least 1.
+    pub jobs: usize,
+    /// No run begins after so many have failed.
+    pub failures_max: Option<NonZeroU64>,
+    /// No run begins after this time.
+    pub time_max: Option<Duration>,
+}
+
+/// One of several equal parts of a range of seeds, for several machines that share a sweep: each
+/// takes every `count`-th seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// Which part, counted from 0; below `count`.
+    pub index: u64,
+    /// How many parts.
+    pub count: NonZeroU64,
+}
+
+/// What came out of a sweep. As JSON it is a contract.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Summary {
+    /// Runs that were made.
+    pub runs: u64,
+    /// Runs in which everything held.
+    pub passed: u64,
+    /// The others.
+    pub failed: u64,
+    /// How many runs were at work at once.
+    pub jobs: usize,
+    /// Events of all runs.
+    pub events: u64,
+    /// Messages of all runs.
+    pub messages: u64,
+    /// Operations of all runs.
+    pub operations: u64,
+    /// Real time of the whole sweep, in milliseconds.
+    pub wall_ms: f64,
+    /// What failed, in the order of scenarios, then seeds.
+    pub failures: Vec<Failure>,
+    /// How often each rare branch was reached, by its name.
+    pub marks: BTreeMap<String, u64>,
+    /// Every run, in the same order. For JUnit; not part of the contract.
+    #[serde(skip)]
+    pub records: Vec<Record>,
+}
+
+/// A run that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The seed.
+    pub seed: u64,
+    /// The check that was violated, or [`artefact::DETERMINISM`].
+    pub check: String,
+    /// Where the run was saved, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artefact: Option<String>,
+    /// What was violated, in words.
+    #[serde(skip)]
+    pub violation: String,
+    /// The position of the scenario in the plan.
+    #[serde(skip)]
+    pub position: usize,
+}
+
+/// That a run was made, and how long it took.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Record {
+    /// The position of the scenario in the plan.
+    pub position: usize,
+    /// The seed.
+    pub seed: u64,
+    /// Real time, in milliseconds.
+    pub wall_ms: f64,
+}
+
+impl Shard {
+    /// All seeds.
+    pub const WHOLE: Self = Self { index: 0, count: NonZeroU64::MIN };
+}
+
+impl Plan<'_> {
+    /// How many runs there are if none is left out; saturates.
+    pub fn runs(&self) -> u64 {
+        let seeds = self.seeds.end.saturating_sub(self.seeds.start);
+        let here = seeds.saturating_sub(self.shard.index).div_ceil(self.shard.count.get());
+        here.saturating_mul(self.scenarios.len() as u64)
+    }
+
+    /// The scenario's position and the seed of the run with this number.
+    fn task(&self, number: u64) -> (usize, u64) {
+        let scenarios = self.scenarios.len() as u64;
+        let seed =
+            self.seeds.start + self.shard.index + number / scenarios * self.shard.count.get();
+        ((number % scenarios) as usize, seed)
+    }
+}
+
+impl Summary {
+    /// Whether the same seed has given two digests anywhere.
+    pub fn is_nondeterministic(&self) -> bool {
+        self.failures.iter().any(|failure| failure.check == artefact::DETERMINISM)
+    }
+
+    fn add(&mut self, position: usize, result: &RunResult, saved: Option<String>) {
+        self.runs += 1;
+        self.events += result.events;
+        self.messages += result.messages;
+        self.operations += result.operations;
+        for (mark, count) in &result.marks {
+            *self.marks.entry(mark.clone()).or_default() += count;
+        }
+        self.records.push(Record { position, seed: result.seed, wall_ms: result.wall_ms });
+        match artefact::failure(result) {
+            None => self.passed += 1,
+            Some((check, violation)) => {
+                self.failed += 1;
+                self.failures.push(Failure {
+                    scenario: result.scenario.clone(),
+                    seed: result.seed,
+                    check: check.to_owned(),
+                    artefact: saved,
+                    violation: violation.to_owned(),
+                    position,
+                });
+            }
+        }
+    }
+
+    fn merged(mut self, other: Self) -> Self {
+        self.runs += other.runs;
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.events += other.events;
+        self.messages += other.messages;
+        self.operations += other.operations;
+        self.failures.extend(other.failures);
+        self.records.extend(other.records);
+        for (mark, count) in other.marks {
+            *self.marks.entry(mark).or_default() += count;
+        }
+        self
+    }
+}
+
+/// Runs the plan. `finished` is called by the workers after each run, with the scenario's position;
+/// it returns where the run was saved, if it was.
+///
+/// # Errors
+/// The operating system gives no threads; nothing was run.
+pub fn sweep(
+    plan: &Plan<'_>,
+    finished: impl Fn(usize, &RunResult) -> Option<String> + Sync,
+) -> Result<Summary, ThreadPoolBuildError> {
+    let started = Instant::now();
+    let pool = ThreadPoolBuilder::new().num_threads(plan.jobs).build()?;
+    let runs = plan.runs();
+    let next = AtomicU64::new(0);
+    let failed = AtomicU64::new(0);
+    let goes_on = || {
+        let enough =
+            plan.failures_max.is_some_and(|max| failed.load(Ordering::Relaxed) >= max.get());
+        let late = plan.time_max.is_some_and(|max| started.elapsed() >= max);
+        !enough && !late
+    };
+    let parts = pool.broadcast(|_| {
+        let mut part = Summary::default();
+        while goes_on() {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= runs {
+                break;
+            }
+            let (position, seed) = plan.task(number);
+            let result = run_once_or_twice(&plan.scenarios[position], seed);
+            if result.verdict != Verdict::Pass {
+                failed.fetch_add(1, Ordering::Relaxed);
+            }
+            let saved = finished(position, &result);
+            part.add(position, &result, saved);
+        }
+        part
+    });
+    let mut summary = parts.into_iter().fold(Summary::default(), Summary::merged);
+    summary.jobs = plan.jobs;
+    summary.failures.sort_by_key(|failure| (failure.position, failure.seed));
+    summary.records.sort_by_key(|record| (record.position, record.seed));
+    summary.wall_ms = started.elapsed().as_secs_f64() * 1_000.0;
+    Ok(summary)
+}
+
+fn run_once_or_twice(scenario: &Scenario, seed: u64) -> RunResult {
+    let options = RunOptions::seeded(seed);
+    if seed.is_multiple_of(TWICE_EVERY) {
+        run_twice(scenario, &options).0
+    } else {
+        run(scenario, &options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::sync::Mutex;
+
+    fn scenarios() -> Vec<Scenario> {
+        let text = "title = \"t\"\nnodes = 3\n";
+        let names = ["a.toml", "b.toml"];
+        names.map(|name| Scenario::parse(name, text).expect("it is valid")).into()
+    }
+
+    fn shard(index: u64, count: u64) -> Shard {
+        Shard { index, count: NonZeroU64::new(count).expect("not zero") }
+    }
+
+    fn plan(scenarios: &[Scenario], seeds: Range<u64>, shard: Shard) -> Plan<'_> {
+        Plan { scenarios, seeds, shard, jobs: 2, failures_max: None, time_max: None }
+    }
+
+    #[test]
+    fn shards_share_the_seeds_among_them_without_gap_or_overlap() {
+        let scenarios = scenarios();
+        for count in 1..=7 {
+            let mut tasks = BTreeSet::new();
+            for index in 0..count {
+                let plan = plan(&scenarios, 10..23, shard(index, count));
+                for task in (0..plan.runs()).map(|number| plan.task(number)) {
+                    assert!(tasks.insert(task), "{task:?} is in two shards");
+                }
+            }
+            let all = (10..23).flat_map(|seed| [(0, seed), (1, seed)]).collect();
+            assert_eq!(tasks, all, "with {count} shards");
+        }
+    }
+
+    #[test]
+    fn a_sweep_runs_every_seed_of_every_scenario_once_and_reports_them_in_order() {
+        let scenarios = scenarios();
+        let plan = plan(&scenarios, 0..100, Shard::WHOLE);
+        let seen = Mutex::new(BTreeSet::new());
+        let summary = sweep(&plan, |position, result| {
+            seen.lock().expect("no worker panics").insert((position, result.seed));
+            None
+        })
+        .expect("there are threads");
+        assert_eq!((summary.runs, summary.passed, summary.failed), (200, 200, 0));
+        let recorded: Vec<_> =
+            summary.records.iter().map(|record| (record.position, record.seed)).collect();
+        let in_order: Vec<_> = seen.into_inner().expect("no worker panics").into_iter().collect();
+        assert_eq!(recorded, in_order);
+    }
+
+    #[test]
+    fn a_sweep_without_time_runs_nothing() {
+        let scenarios = scenarios();
+        let plan =
+            Plan { time_max: Some(Duration::ZERO), ..plan(&scenarios, 0..100, Shard::WHOLE) };
+        assert_eq!(sweep(&plan, |_, _| None).expect("there are threads").runs, 0);
+    }
+
+    #[test]
+    fn a_failing_run_is_counted_with_the_check_that_it_failed() {
+        let scenarios = scenarios();
+        let mut summary = Summary::default();
+        let failed = RunResult::new(&scenarios[1], 7).crashed("out of bounds");
+        summary.add(1, &failed, Some("failures/b-7.json".to_owned()));
+        assert_eq!((summary.runs, summary.passed, summary.failed), (1, 0, 1));
+        let json = serde_json::to_value(&summary).expect("it is plain data");
+        let expected = serde_json::json!([
+            { "scenario": "b", "seed": 7, "check": "crash", "artefact": "failures/b-7.json" }
+        ]);
+        assert_eq!(json["failures"], expected);
+    }
+
+    #[test]
+    fn the_keys_of_the_json_are_the_contract() {
+        let json = serde_json::to_value(Summary::default()).expect("it is plain data");
+        let keys: Vec<_> = json.as_object().expect("a table").keys().cloned().collect();
+        let contract = [
+            "events",
+            "failed",
+            "failures",
+            "jobs",
+            "marks",
+            "messages",
+            "operations",
+            "passed",
+            "runs",
+            "wall_ms",
+        ];
+        assert_eq!(keys, contract);
+    }
+}

@@ -1,0 +1,330 @@
+//! The command line of the simulator, from the outside: what people script must not change.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// A cluster that does nothing: valid, and over at once.
+const IDLE: &str = "title = \"nobody does anything\"\nnodes = 3\n[expect]\nchecks = [\"crash\"]\n";
+
+/// The same, with an expectation that nothing can meet.
+const DEMANDING: &str = "title = \"nobody does anything, and it should\"\nnodes = 3\n\
+                         [expect]\nchecks = [\"crash\"]\n\
+                         [expect.outcomes]\nacknowledged_min = 1\n";
+
+/// A folder of a test's own, with these scenarios in its folder `scenarios`.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn with(test: &str, scenarios: &[(&str, &str)]) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+        if folder.exists() {
+            fs::remove_dir_all(&folder).expect("an earlier run's folder goes");
+        }
+        fs::create_dir_all(folder.join("scenarios")).expect("a new folder");
+        for (name, text) in scenarios {
+            fs::write(folder.join("scenarios").join(name), text).expect("a new file");
+        }
+        Self(folder)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kv-sim"));
+        command.current_dir(&self.0).env_remove("CARGO").args(arguments);
+        command
+    }
+
+    fn kv_sim(&self, arguments: &[&str]) -> Ended {
+        Ended::from(self.command(arguments).output().expect("the program starts"))
+    }
+
+    fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.0.join(path)).expect("the file is there")
+    }
+}
+
+/// How the program ended and what it said.
+struct Ended {
+    code: Option<i32>,
+    out: String,
+    error: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
+        Self { code: output.status.code(), out: text(&output.stdout), error: text(&output.stderr) }
+    }
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("no JSON ({error}):\n{text}"))
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().expect("a table").keys().map(String::as_str).collect()
+}
+
+#[test]
+fn a_run_that_holds_ends_with_passed_and_zero() {
+    let folder = Folder::with("holds", &[("idle.toml", IDLE)]);
+    let ended = folder.kv_sim(&["--scenario", "idle.toml"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.error);
+    assert!(ended.out.starts_with("nobody does anything\n"), "{}", ended.out);
+    assert!(ended.out.ends_with("PASSED\n"), "{}", ended.out);
+    assert!(!ended.out.contains('\u{1b}'), "no colours where nobody sees them");
+}
+
+#[test]
+fn the_seed_of_the_command_line_wins() {
+    let text = format!("seed = 7\n{IDLE}");
+    let folder = Folder::with("seed", &[("idle.toml", &text)]);
+    let seed = |arguments: &[&str]| json(&folder.kv_sim(arguments).out)["seed"].as_u64();
+    assert_eq!(seed(&["--scenario", "idle", "--json"]), Some(7));
+    assert_eq!(seed(&["--scenario", "idle", "--json", "--seed", "8"]), Some(8));
+}
+
+#[test]
+fn the_json_of_a_run_has_the_keys_of_the_contract() {
+    let folder = Folder::with("json", &[("idle.toml", IDLE)]);
+    let ended = folder.kv_sim(&["--scenario", "scenarios/idle.toml", "--json"]);
+    let result = json(&ended.out);
+    let contract = [
+        "acknowledged",
+        "checks",
+        "digest",
+        "events",
+        "faults",
+        "marks",
+        "messages",
+        "operations",
+        "scenario",
+        "seed",
+        "simulated_ms",
+        "verdict",
+        "wall_ms",
+    ];
+    for key in contract {
+        assert!(keys(&result).contains(&key), "{key} is missing:\n{}", ended.out);
+    }
+    assert_eq!((&result["scenario"], &result["verdict"]), (&"idle".into(), &"pass".into()));
+    assert_eq!(result["digest"].as_str().map(str::len), Some(32));
+    assert!(result["wall_ms"].is_f64());
+    for check in result["checks"].as_object().expect("a table").values() {
+        assert_eq!(keys(check), ["examined", "verdict", "weakened"]);
+    }
+}
+
+#[test]
+fn a_run_that_fails_ends_with_one_and_the_command_that_replays_it() {
+    let folder = Folder::with("fails", &[("demanding.toml", DEMANDING)]);
+    let ended = folder.kv_sim(&["--scenario", "demanding", "--seed", "5", "--keep", "kept"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.error);
+    assert!(ended.out.contains("acknowledged = 0, expected at least 1"), "{}", ended.out);
+    let replay = "  kv-sim --scenario scenarios/demanding.toml --seed 5\n";
+    assert!(ended.out.contains(replay), "{}", ended.out);
+    assert!(ended.out.ends_with("FAILED\n"), "{}", ended.out);
+
+    assert!(ended.error.contains("kept/demanding-5.json"), "{}", ended.error);
+    let saved = json(&folder.read("kept/demanding-5.json"));
+    assert_eq!(saved["format"], 1);
+    assert_eq!((&saved["scenario"], &saved["seed"]), (&"demanding".into(), &5.into()));
+    assert_eq!((&saved["check"], &saved["text"]), (&"outcomes".into(), &DEMANDING.into()));
+    let files = fs::read_dir(folder.0.join("kept")).expect("the folder is there").count();
+    assert_eq!(files, 1, "nothing else is left behind");
+}
+
+#[test]
+fn a_run_that_holds_is_not_kept() {
+    let folder = Folder::with("not-kept", &[("idle.toml", IDLE)]);
+    assert_eq!(folder.kv_sim(&["--scenario", "idle", "--keep", "kept"]).code, Some(0));
+    assert!(!folder.0.join("kept").exists());
+}
+
+#[test]
+fn what_makes_no_sense_ends_with_two_and_says_why() {
+    let folder = Folder::with("usage", &[("idle.toml", IDLE)]);
+    fs::create_dir(folder.0.join("scenarios/folder.toml")).expect("a new folder");
+    let cases: &[(&[&str], &str)] = &[
+        (&[], "Usage:"),
+        (&["--scenario"], "--scenario"),
+        (&["--scenario", "idel"], "did you mean `idle`?"),
+        (&["--scenario", "elsewhere/idle.toml"], "there is no scenario `elsewhere/idle.toml`"),
+        (&["--scenario", "scenarios/folder.toml"], "cannot be read"),
+        (&["--scenario", "idle", "--seed", "seven"], "--seed"),
+        (&["--scenario", "idle", "--trace", "no/such/folder"], "cannot be written"),
+        (&["sweep", "--scenario", "idle"], "--seeds"),
+        (&["sweep", "--seeds", "0..5"], "--scenario"),
+        (&["sweep", "--scenario", "idle", "--seeds", "5..5"], "the range is empty"),
+        (&["sweep", "--scenario", "idle", "--seeds", "0..5", "--shard", "5/3"], "counted from 0"),
+        (&["sweep", "--scenario", "idle", "--seeds", "0..5", "--jobs", "0"], "--jobs"),
+        (&["sweep", "--scenario", "idle", "--seeds", "0..5", "--for", "10"], "90s, 10m or 8h"),
+        (&["sweep", "--scenario", "idle", "--seeds", "0..5", "--json", "no/file"], "no/file"),
+        (
+            &["sweep", "--scenario", "idle", "--seeds", "0..5", "--json", "-", "--junit", "-"],
+            "cannot both",
+        ),
+        (&["list", "nothing"], "nothing"),
+    ];
+    for (arguments, reason) in cases {
+        let ended = folder.kv_sim(arguments);
+        assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.error);
+        assert!(ended.error.contains(reason), "{arguments:?}: {}", ended.error);
+    }
+}
+
+#[test]
+fn every_scenario_that_is_wrong_is_shown_and_nothing_is_run() {
+    let wrong = [("one.toml", "title = \"one\"\nnodes = 0\n"), ("two.toml", "nodes = 3\n")];
+    let folder = Folder::with("wrong", &[wrong[0], wrong[1], ("idle.toml", IDLE)]);
+    let arguments =
+        ["sweep", "--scenario", "one", "idle", "two", "--seeds", "0..3", "--json", "out.json"];
+    let ended = folder.kv_sim(&arguments);
+    assert_eq!(ended.code, Some(2));
+    for place in ["scenarios/one.toml:2:9", "scenarios/two.toml:1:1"] {
+        assert!(ended.error.contains(place), "{}", ended.error);
+    }
+    assert!(!folder.0.join("out.json").exists());
+}
+
+#[test]
+fn a_sweep_says_the_same_whatever_the_number_of_jobs() {
+    let folder = Folder::with("jobs", &[("idle.toml", IDLE), ("demanding.toml", DEMANDING)]);
+    let summary = |jobs: &str| {
+        let arguments = ["sweep", "--scenario", "idle", "demanding", "--seeds", "10..30"];
+        let options = ["--jobs", jobs, "--json", "-"];
+        let ended = folder.kv_sim(&[&arguments[..], &options[..]].concat());
+        assert_eq!(ended.code, Some(1), "{}", ended.error);
+        let mut summary = json(&ended.out);
+        for key in ["jobs", "wall_ms"] {
+            summary.as_object_mut().expect("a table").remove(key);
+        }
+        summary
+    };
+    let one = summary("1");
+    assert_eq!(one, summary("3"));
+    assert_eq!(
+        (&one["runs"], &one["passed"], &one["failed"]),
+        (&40.into(), &20.into(), &20.into())
+    );
+    let failures = one["failures"].as_array().expect("a list");
+    let seeds: Vec<_> = failures.iter().filter_map(|failure| failure["seed"].as_u64()).collect();
+    assert_eq!(seeds, (10..30).collect::<Vec<_>>());
+    assert_eq!(keys(&failures[0]), ["check", "scenario", "seed"]);
+}
+
+#[test]
+fn a_sweep_groups_failures_by_check_and_saves_and_reports_each() {
+    let folder = Folder::with("reports", &[("demanding.toml", DEMANDING)]);
+    let ended = folder.kv_sim(&[
+        "sweep",
+        "--scenario",
+        "demanding.toml",
+        "--seeds",
+        "0..3",
+        "--json",
+        "summary.json",
+        "--junit",
+        "junit.xml",
+        "--keep",
+        "kept",
+    ]);
+    assert_eq!(ended.code, Some(1), "{}", ended.error);
+    assert!(ended.out.contains("outcomes was violated in 3 runs"), "{}", ended.out);
+    assert!(ended.out.contains("kv-sim --scenario scenarios/demanding.toml --seed 2\n"));
+    assert!(ended.out.ends_with("FAILED\n"), "{}", ended.out);
+    let failures = &json(&folder.read("summary.json"))["failures"];
+    assert_eq!(failures[1]["artefact"], "kept/demanding-1.json");
+    assert!(folder.0.join("kept/demanding-2.json").is_file());
+    let xml = folder.read("junit.xml");
+    assert!(xml.contains("tests=\"3\"") && xml.contains("failures=\"3\""), "{xml}");
+    assert!(xml.contains("type=\"outcomes\""), "{xml}");
+}
+
+#[test]
+fn a_sweep_stops_after_as_many_failures_as_it_was_told() {
+    let folder = Folder::with("until", &[("demanding.toml", DEMANDING)]);
+    let arguments = ["sweep", "--scenario", "demanding", "--seeds", "0..1000", "--jobs", "1"];
+    let ended = folder.kv_sim(&[&arguments[..], &["--until-failures", "2"]].concat());
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.out.contains("998 runs were not made"), "{}", ended.out);
+}
+
+#[test]
+fn a_sweep_passes_over_scenarios_that_say_so_and_says_it() {
+    let large = format!("sweep = false\n{IDLE}");
+    let folder = Folder::with("passed-over", &[("idle.toml", IDLE), ("large.toml", &large)]);
+    let ended = folder.kv_sim(&["sweep", "--scenario", "idle", "large", "--seeds", "0..3"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.error);
+    assert!(ended.error.contains("sweep = false: scenarios/large.toml"), "{}", ended.error);
+    assert!(ended.out.starts_with("3 runs of idle"), "{}", ended.out);
+
+    let ended = folder.kv_sim(&["sweep", "--scenario", "large", "--seeds", "0..3"]);
+    assert_eq!(ended.code, Some(2), "a sweep of nothing proves nothing");
+}
+
+#[test]
+fn shards_make_the_whole_sweep_together() {
+    let folder = Folder::with("shards", &[("demanding.toml", DEMANDING)]);
+    let seeds = |shard: &str| -> Vec<u64> {
+        let arguments = ["sweep", "--scenario", "demanding", "--seeds", "0..10", "--json", "-"];
+        let ended = folder.kv_sim(&[&arguments[..], &["--shard", shard]].concat());
+        let summary = json(&ended.out);
+        let failures = summary["failures"].as_array().expect("a list");
+        failures.iter().filter_map(|failure| failure["seed"].as_u64()).collect()
+    };
+    let mut all = [seeds("0/3"), seeds("1/3"), seeds("2/3")].concat();
+    all.sort_unstable();
+    assert_eq!(all, (0..10).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let folder = Folder::with("pipe", &[("idle.toml", IDLE)]);
+    let commands: [&[&str]; 3] = [
+        &["list", "faults"],
+        &["--scenario", "idle", "--json"],
+        &["sweep", "--scenario", "idle", "--seeds", "0..3"],
+    ];
+    for arguments in commands {
+        let mut child = folder
+            .command(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        drop(child.stdout.take());
+        let mut error = String::new();
+        let stderr = child.stderr.as_mut().expect("it is piped");
+        stderr.read_to_string(&mut error).expect("text");
+        let status = child.wait().expect("it ends");
+        assert_eq!((status.code(), error.as_str()), (Some(0), ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn what_can_be_named_is_listed_with_what_it_does() {
+    let folder = Folder::with("list", &[("idle.toml", IDLE), ("demanding.toml", DEMANDING)]);
+    let listed = |what: &str| folder.kv_sim(&["list", what]).out;
+    assert!(listed("faults").contains("\nkill  "), "{}", listed("faults"));
+    assert!(listed("checks").contains("durability  "), "{}", listed("checks"));
+    let scenarios = "scenarios/demanding.toml  nobody does anything, and it should\n\
+                     scenarios/idle.toml       nobody does anything\n";
+    assert_eq!(listed("scenarios"), scenarios);
+}
+
+#[test]
+fn the_shipped_scenarios_are_found_by_a_bare_name() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let output = Command::new(env!("CARGO_BIN_EXE_kv-sim"))
+        .current_dir(top)
+        .args(["list", "scenarios"])
+        .output()
+        .expect("the program starts");
+    let ended = Ended::from(output);
+    assert_eq!(ended.code, Some(0), "{}", ended.error);
+    assert!(ended.out.contains("scenarios/partition.toml"), "{}", ended.out);
+}
