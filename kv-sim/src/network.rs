@@ -133,6 +133,16 @@ impl Network {
         })
     }
 
+    /// Whether no fault slows or endangers what goes from one node to another.
+    pub fn is_calm(&self, from: NodeIndex, to: NodeIndex) -> bool {
+        !self.rules.iter().any(|(_, rule)| match rule {
+            Rule::Loss(ends, _) | Rule::Reorder(ends, _) | Rule::Slow { ends, .. } => {
+                ends.contain(from, to)
+            }
+            Rule::Groups(_) | Rule::OneWay(_) | Rule::Duplicate(..) => false,
+        })
+    }
+
     /// What becomes of a message.
     pub fn fate(
         &self,
