@@ -2,6 +2,7 @@
 
 pub mod artefact;
 pub mod bench;
+pub mod checks;
 pub mod report;
 pub mod result;
 pub mod run;
