@@ -6,6 +6,7 @@ mod causality;
 mod convergence;
 mod durability;
 mod freshness;
+mod history;
 mod soak;
 
 use std::collections::BTreeMap;
