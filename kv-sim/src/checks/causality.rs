@@ -138,7 +138,7 @@ impl Causality {
                 let dot = history.event(event).dot;
                 format!(
                     "a sibling of {:?} is lost: {} is accounted for and neither stands nor was \
-                     overwritten by what stands\n  write:  {}\n  shown:  {} stand, and the vector \
+                     overwritten by what stands\n  write:  {}\n  shown:  siblings {}, and a vector that \
                      claims {}, {}",
                     history.key,
                     names.dot(dot),

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::result::{CheckResult, CheckVerdict};
+
 /// The count of a check, with the story of its first violation. Later ones are only counted: they
 /// mostly follow from the first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,9 +25,12 @@ impl Findings {
         }
     }
 
-    /// Whether nothing was violated.
-    pub const fn held(&self) -> bool {
-        self.violations == 0
+    /// As it is reported.
+    pub fn result(&self) -> CheckResult {
+        let violation = self.violation();
+        let verdict = if violation.is_none() { CheckVerdict::Pass } else { CheckVerdict::Fail };
+        let Self { examined, weakened, .. } = *self;
+        CheckResult { verdict, examined, weakened, violation }
     }
 
     /// What was violated first, and how many violations followed.

@@ -51,6 +51,9 @@ use history::{Asked, History, Minting, WriteIndex};
 use operation::{Operation, Terms};
 use quiescence::Quiescence;
 
+use crate::result::CheckResult;
+use crate::scenario::Check;
+
 /// The number of a client's operation, over the whole run. A retry is an operation of its own,
 /// with the same request id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -163,17 +166,22 @@ impl Checks {
         }
     }
 
-    /// What each check has found so far, by its name.
-    pub fn findings(&self) -> BTreeMap<&'static str, &Findings> {
-        BTreeMap::from([
-            ("availability", &self.availability.findings),
-            ("causality", &self.causality.findings),
-            ("convergence", &self.convergence.findings),
-            ("crash", &self.crash.findings),
-            ("durability", &self.durability.findings),
-            ("freshness", &self.freshness.findings),
-            ("quiescence", &self.quiescence.findings),
-        ])
+    /// What each check has found so far.
+    pub fn results(&self) -> BTreeMap<Check, CheckResult> {
+        Check::ALL.iter().map(|&check| (check, self.findings(check).result())).collect()
+    }
+
+    /// What a check has found so far.
+    pub const fn findings(&self, check: Check) -> &Findings {
+        match check {
+            Check::Availability => &self.availability.findings,
+            Check::Causality => &self.causality.findings,
+            Check::Convergence => &self.convergence.findings,
+            Check::Crash => &self.crash.findings,
+            Check::Durability => &self.durability.findings,
+            Check::Freshness => &self.freshness.findings,
+            Check::Quiescence => &self.quiescence.findings,
+        }
     }
 
     /// A client asks something. `seen` are the siblings that it was shown with the token that it

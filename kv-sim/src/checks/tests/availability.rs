@@ -15,7 +15,7 @@ fn an_operation_that_fails_on_a_healthy_cluster_is_caught() {
     later(&mut bench);
     let asked = bench.ask(Mode::Sloppy, &[]);
     bench.reply(asked.number, &Reply::Unknown { achieved: Achieved::default() });
-    bench.assert_violated("availability", "W = 2 of any machines");
+    bench.assert_violated(Check::Availability, "W = 2 of any machines");
 }
 
 #[test]
@@ -25,7 +25,7 @@ fn an_operation_that_is_reset_on_a_healthy_cluster_is_caught() {
     bench.cluster.down = vec![B, C, E];
     let asked = bench.ask(Mode::Sloppy, &[]);
     give_up(&mut bench, asked.number);
-    bench.assert_violated("availability", "reachable: n1, n4, unchanged since 0.000000 s");
+    bench.assert_violated(Check::Availability, "reachable: n1, n4, unchanged since 0.000000 s");
 }
 
 #[test]
@@ -36,10 +36,10 @@ fn a_strict_operation_needs_owners() {
     let strict = bench.ask(Mode::Strict, &[]);
     give_up(&mut bench, strict.number);
     bench.assert_held();
-    assert_eq!(bench.weakened("availability"), 1);
+    assert_eq!(bench.weakened(Check::Availability), 1);
     let sloppy = bench.ask(Mode::Sloppy, &[]);
     give_up(&mut bench, sloppy.number);
-    bench.assert_violated("availability", "operation");
+    bench.assert_violated(Check::Availability, "operation");
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn an_operation_may_fail_soon_after_a_change() {
     let asked = bench.ask(Mode::Sloppy, &[]);
     give_up(&mut bench, asked.number);
     bench.assert_held();
-    assert_eq!(bench.weakened("availability"), 1);
+    assert_eq!(bench.weakened(Check::Availability), 1);
 }
 
 #[test]
@@ -71,5 +71,5 @@ fn an_operation_may_fail_if_its_coordinator_is_not_well() {
     let number = bench.ask_to_read(Mode::Sloppy);
     give_up(&mut bench, number);
     bench.assert_held();
-    assert_eq!(bench.checks.findings()["availability"].examined, 1);
+    assert_eq!(bench.checks.findings(Check::Availability).examined, 1);
 }

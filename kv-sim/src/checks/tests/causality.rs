@@ -11,7 +11,7 @@ fn siblings_that_are_overwritten_with_what_was_seen_are_neither_lost_nor_false()
     assert_eq!(bench.cluster.live[&A].dots().collect::<Vec<_>>(), [merged]);
     bench.end();
     bench.assert_held();
-    assert_eq!(bench.checks.findings()["causality"].examined, 8);
+    assert_eq!(bench.checks.findings(Check::Causality).examined, 8);
 }
 
 #[test]
@@ -21,8 +21,8 @@ fn a_dot_that_names_two_writes_is_caught_when_it_is_minted() {
     bench.lose(A, Loss::Wipe);
     let asked = bench.ask(Mode::Sloppy, &[]);
     bench.mint_as(dot, &asked, held());
-    bench.assert_violated("causality", "names two writes");
-    bench.assert_violated("causality", "operation #2 of client 7");
+    bench.assert_violated(Check::Causality, "names two writes");
+    bench.assert_violated(Check::Causality, "operation #2 of client 7");
 }
 
 /// SEMANTICS §9.1: a wiped replica goes on in its old epoch, and what it writes is discarded by all
@@ -46,9 +46,9 @@ fn a_write_that_is_swallowed_by_a_reused_epoch_is_caught_at_the_next_read() {
     bench.stored(&asked, &[A, B], &[]);
     bench.assert_held();
     bench.read(Mode::Sloppy, &[B]);
-    bench.assert_violated("causality", "is lost");
+    bench.assert_violated(Check::Causality, "is lost");
     bench.end();
-    bench.assert_violated("durability", "is lost");
+    bench.assert_violated(Check::Durability, "is lost");
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_join_that_drops_siblings_is_caught_at_the_next_read() {
     careless.discard(&careless.seen().clone());
     let number = bench.ask_to_read(Mode::Sloppy);
     bench.answer(number, careless);
-    bench.assert_violated("causality", "(and 1 more)");
+    bench.assert_violated(Check::Causality, "(and 1 more)");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_sibling_beside_the_write_that_had_seen_it_is_false() {
     let asked = bench.ask(Mode::Sloppy, &[first]);
     bench.mint(A, 1, &asked, context(&[]));
     bench.read(Mode::Sloppy, &[A]);
-    bench.assert_violated("causality", "false sibling");
+    bench.assert_violated(Check::Causality, "false sibling");
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_sibling_that_the_coordinator_read_before_it_wrote_must_not_stand() {
     bench.mint(C, 1, &asked, held());
     bench.send(C, &[A]);
     bench.read(Mode::Strict, &[A]);
-    bench.assert_violated("causality", "false sibling");
+    bench.assert_violated(Check::Causality, "false sibling");
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a_twin_may_stand_beside_what_overwrote_the_other() {
     bench.send(B, &[A]);
     bench.read(Mode::Sloppy, &[A]);
     bench.assert_held();
-    assert_eq!(bench.weakened("causality"), 1);
+    assert_eq!(bench.weakened(Check::Causality), 1);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_write_is_present_if_one_of_its_twins_is() {
     container.discard(&seen);
     bench.read(Mode::Sloppy, &[B]);
     bench.assert_held();
-    assert_eq!(bench.weakened("causality"), 1);
+    assert_eq!(bench.weakened(Check::Causality), 1);
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_value_under_the_dot_of_another_write_is_caught() {
     forged.add(dot, Version { content: Content::Value(Bytes::from_static(b"flipped")), ..version });
     let number = bench.ask_to_read(Mode::Sloppy);
     bench.answer(number, forged);
-    bench.assert_violated("causality", "was not written under it");
+    bench.assert_violated(Check::Causality, "was not written under it");
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn a_sibling_that_nobody_wrote_is_caught() {
     forged.add(Dot { n: 9, ..dot }, version);
     let number = bench.ask_to_read(Mode::Sloppy);
     bench.answer(number, forged);
-    bench.assert_violated("causality", "nobody wrote");
+    bench.assert_violated(Check::Causality, "nobody wrote");
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn owners_that_differ_have_not_converged() {
     let mut bench = converged();
     bench.put(Mode::Sloppy, &[], &[B, C]);
     bench.end_as_it_is();
-    bench.assert_violated("convergence", "owners of \"k\" differ");
+    bench.assert_violated(Check::Convergence, "owners of \"k\" differ");
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn a_blind_tree_is_caught_though_all_agree() {
     let mut bench = converged();
     bench.cluster.roots.extend([(A, Digest(0)), (B, Digest(0)), (C, Digest(0))]);
     bench.end();
-    bench.assert_violated("convergence", "does not show what it holds");
+    bench.assert_violated(Check::Convergence, "does not show what it holds");
 }
 
 #[test]
@@ -42,6 +42,9 @@ fn a_cluster_that_does_not_come_to_rest_is_told_of_with_what_is_missing() {
     };
     let at = bench.now;
     bench.checks.on_rest(at, &Rest::Restless(restless));
-    bench.assert_violated("convergence", "partition 4 differs between n1, n2\n  n4 keeps 3 hints");
-    bench.assert_violated("convergence", "and 3 more of the kind");
+    bench.assert_violated(
+        Check::Convergence,
+        "partition 4 differs between n1, n2\n  n4 keeps 3 hints",
+    );
+    bench.assert_violated(Check::Convergence, "and 3 more of the kind");
 }

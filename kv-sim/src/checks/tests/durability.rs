@@ -7,7 +7,7 @@ fn a_write_that_is_durable_where_it_was_acknowledged_is_kept() {
     bench.put(Mode::Sloppy, &[first], &[B, C]);
     bench.end();
     bench.assert_held();
-    assert_eq!(bench.checks.findings()["durability"].examined, 2);
+    assert_eq!(bench.checks.findings(Check::Durability).examined, 2);
 }
 
 #[test]
@@ -18,8 +18,8 @@ fn an_acknowledgement_before_the_write_is_durable_is_caught_at_once() {
     bench.send(A, &[B]);
     bench.sync(&[A]);
     bench.stored(&asked, &[A, B], &[]);
-    bench.assert_violated("durability", "before it was durable");
-    bench.assert_violated("durability", "not on n2");
+    bench.assert_violated(Check::Durability, "before it was durable");
+    bench.assert_violated(Check::Durability, "not on n2");
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn copies_on_one_machine_count_once() {
     bench.send(D, &[E]);
     bench.sync(&[D, E]);
     bench.stored(&asked, &[], &[D, E]);
-    bench.assert_violated("durability", "(1 distinct machines that count)");
+    bench.assert_violated(Check::Durability, "(1 distinct machines that count)");
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn a_fallback_does_not_count_towards_a_strict_quorum() {
     bench.send(A, &[D]);
     bench.sync(&[A, D]);
     bench.stored(&asked, &[A], &[D]);
-    bench.assert_violated("durability", "before it was durable");
+    bench.assert_violated(Check::Durability, "before it was durable");
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_fallback_may_have_delivered_its_hint_before_the_client_is_told() {
     bench.stored(&asked, &[A], &[D]);
     bench.end();
     bench.assert_held();
-    assert_eq!(bench.weakened("durability"), 1);
+    assert_eq!(bench.weakened(Check::Durability), 1);
 }
 
 #[test]
@@ -73,10 +73,10 @@ fn a_write_that_is_lost_although_a_copy_was_left_is_caught() {
     bench.cluster.live.insert(B, Container::default());
     bench.end();
     bench.assert_violated(
-        "durability",
+        Check::Durability,
         "promised: at 0.003000 s: sloppy W = 2, durable on owners n1, n2",
     );
-    bench.assert_violated("durability", "n2 holds nothing and never saw the write");
+    bench.assert_violated(Check::Durability, "n2 holds nothing and never saw the write");
 }
 
 #[test]
@@ -91,11 +91,11 @@ fn a_write_of_which_faults_destroyed_all_copies_is_excused_and_no_other() {
     let mut good = bench.clone();
     good.end();
     good.assert_held();
-    assert_eq!(good.weakened("durability"), 1);
+    assert_eq!(good.weakened(Check::Durability), 1);
 
     bench.cluster.live.clear();
     bench.end();
-    bench.assert_violated("durability", "operation #2");
+    bench.assert_violated(Check::Durability, "operation #2");
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_hint_is_a_copy_that_is_left() {
     assert_eq!(bench.lose(A, Loss::Wipe), Vec::<String>::new());
     bench.end();
     bench.assert_held();
-    assert_eq!(bench.weakened("durability"), 0);
+    assert_eq!(bench.weakened(Check::Durability), 0);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_copy_that_a_fault_took_before_the_client_was_told_is_not_held_against_the_w
     bench.stored(&asked, &[A, B], &[]);
     bench.end();
     bench.assert_held();
-    assert_eq!(bench.weakened("durability"), 2);
+    assert_eq!(bench.weakened(Check::Durability), 2);
 }
 
 #[test]
@@ -150,8 +150,8 @@ fn a_write_that_was_overwritten_by_a_lost_one_is_not_thereby_kept() {
         bench.cluster.live.get_mut(&node).expect("it holds it").discard(&swallowed);
     }
     bench.end();
-    bench.assert_violated("durability", "operation #1");
-    bench.assert_violated("durability", "accounts for the write");
+    bench.assert_violated(Check::Durability, "operation #1");
+    bench.assert_violated(Check::Durability, "accounts for the write");
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn a_refused_write_must_not_be_done_later() {
     bench.refused(&asked);
     bench.assert_held();
     bench.mint(A, 1, &asked, held());
-    bench.assert_violated("durability", "was refused");
+    bench.assert_violated(Check::Durability, "was refused");
 }
 
 #[test]

@@ -7,7 +7,7 @@ fn a_strict_read_that_overlaps_with_the_write_sees_it() {
     bench.put(Mode::Strict, &[first], &[B, C]);
     bench.read(Mode::Strict, &[A, C]);
     bench.assert_held();
-    assert_eq!(bench.checks.findings()["freshness"].examined, 1);
+    assert_eq!(bench.checks.findings(Check::Freshness).examined, 1);
 }
 
 #[test]
@@ -16,8 +16,8 @@ fn a_strict_read_that_missed_a_write_acknowledged_before_it_began_is_stale() {
     let first = bench.put(Mode::Strict, &[], &[A, B]);
     bench.put(Mode::Strict, &[first], &[B, C]);
     bench.read(Mode::Strict, &[A]);
-    bench.assert_violated("freshness", "missed a write");
-    bench.assert_violated("freshness", "operation #2");
+    bench.assert_violated(Check::Freshness, "missed a write");
+    bench.assert_violated(Check::Freshness, "operation #2");
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn sloppy_reads_and_sloppy_writes_owe_nothing() {
     bench.put(Mode::Strict, &[], &[A, B]);
     bench.read(Mode::Sloppy, &[C]);
     bench.assert_held();
-    assert_eq!(bench.checks.findings()["freshness"].examined, 1);
+    assert_eq!(bench.checks.findings(Check::Freshness).examined, 1);
 }
 
 #[test]
@@ -47,5 +47,5 @@ fn a_write_that_faults_left_on_too_few_owners_may_be_missed_and_is_counted() {
     bench.lose(A, Loss::Wipe);
     bench.read(Mode::Strict, &[A, C]);
     bench.assert_held();
-    assert_eq!(bench.weakened("freshness"), 1);
+    assert_eq!(bench.weakened(Check::Freshness), 1);
 }

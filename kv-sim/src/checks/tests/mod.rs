@@ -323,24 +323,24 @@ impl Bench {
         self.checks.at_end(at, &self.cluster);
     }
 
-    fn violation(&self, check: &str) -> Option<String> {
-        self.checks.findings()[check].violation()
+    fn violation(&self, check: Check) -> Option<String> {
+        self.checks.findings(check).violation()
     }
 
-    fn weakened(&self, check: &str) -> u64 {
-        self.checks.findings()[check].weakened
+    fn weakened(&self, check: Check) -> u64 {
+        self.checks.findings(check).weakened
     }
 
     #[track_caller]
     fn assert_held(&self) {
-        for (check, findings) in self.checks.findings() {
-            assert_eq!(findings.violation(), None, "{check}");
+        for (check, result) in self.checks.results() {
+            assert_eq!(result.violation, None, "{check:?}");
         }
     }
 
     #[track_caller]
-    fn assert_violated(&self, check: &str, words: &str) {
-        let story = self.violation(check).unwrap_or_else(|| panic!("{check} should be violated"));
+    fn assert_violated(&self, check: Check, words: &str) {
+        let story = self.violation(check).unwrap_or_else(|| panic!("{check:?} should be violated"));
         assert!(story.contains(words), "{story}");
     }
 }

@@ -207,7 +207,7 @@ fn violations(seeds: u64, left_out: LeftOut) -> Vec<(u64, String)> {
     let mut violations = Vec::new();
     for seed in 0..seeds {
         let bench = Soak::new(seed, left_out).run();
-        for check in ["causality", "durability"] {
+        for check in [Check::Causality, Check::Durability] {
             if let Some(story) = bench.violation(check) {
                 violations.push((seed, story));
             }
