@@ -247,3 +247,6 @@ fn refuse(cx: &mut Cx<'_>, site: &Site, asker: Asker, refusal: Refusal) {
 fn answer(cx: &mut Cx<'_>, site: &Site, asker: Asker, body: Body) {
     cx.send(site.message(asker.node, asker.request, 0, body));
 }
+
+#[cfg(test)]
+mod tests;
