@@ -159,7 +159,9 @@ impl Report<'_> {
                 let weakened = thousands(check.weakened);
                 write!(counts, ", {weakened} with a weaker promise, as faults exceeded it")?;
             }
-            writeln!(f, "  {name:<14} {style}{word:<9}{style:#} {counts}")?;
+            // Padded after the word, not within its style, and only if something follows.
+            let gap = if counts.is_empty() { 0 } else { 10_usize.saturating_sub(word.len()) };
+            writeln!(f, "  {name:<14} {style}{word}{style:#}{:gap$}{counts}", "")?;
             for line in check.violation.iter().flat_map(|violation| violation.lines()) {
                 writeln!(f, "    {line}")?;
             }
@@ -237,12 +239,20 @@ fn workload_words(workload: &Workload, scenario: &Scenario) -> String {
         format!(" at {}", scenario.cluster.names(nodes))
     };
     let (kind, operations) = (workload.kind.name(), thousands(workload.operations));
-    format!("{clients} clients{at} do {operations} operations ({kind}) on {keys} keys")
+    let clients = counted(u64::from(*clients), "client");
+    let keys = counted(u64::from(*keys), "key");
+    format!("{clients}{at}, {operations} operations together ({kind}), on {keys}")
 }
 
 /// `2.000 s`.
 fn seconds(span: Span) -> String {
     format!("{}.{:03} s", span.as_ms() / 1_000, span.as_ms() % 1_000)
+}
+
+/// `1 run`, `2,000 runs`.
+pub fn counted(number: u64, noun: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{ending}", thousands(number))
 }
 
 /// `1,234,567`.

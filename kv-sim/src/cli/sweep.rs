@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use kv_sim::artefact;
-use kv_sim::report::{BAD, FAINT, GOOD, HEADING, thousands};
+use kv_sim::report::{BAD, FAINT, GOOD, HEADING, counted, thousands};
 use kv_sim::result::Verdict;
 use kv_sim::scenario::Scenario;
 use kv_sim::sweep::{Failure, Plan, Shard, Summary, junit, sweep};
@@ -152,8 +152,8 @@ fn words(plan: &Plan<'_>, summary: &Summary, replay: impl Fn(&Failure) -> String
         text.push('\n');
     };
     line(format!(
-        "{HEADING}{} runs of {}{HEADING:#}, in {seconds:.1} s with {} at work at once: {rate:.0} a second",
-        thousands(summary.runs),
+        "{HEADING}{} of {}{HEADING:#}, in {seconds:.1} s with {} at work at once: {rate:.0} a second",
+        counted(summary.runs, "run"),
         names.join(", "),
         summary.jobs
     ));
@@ -165,7 +165,7 @@ fn words(plan: &Plan<'_>, summary: &Summary, replay: impl Fn(&Failure) -> String
     ));
     if summary.runs < plan.runs() {
         let left = plan.runs() - summary.runs;
-        line(format!("stopped before the end: {} runs were not made", thousands(left)));
+        line(format!("stopped before the end: {} not made", counted(left, "run")));
     }
     let mut by_check: BTreeMap<&str, Vec<&Failure>> = BTreeMap::new();
     for failure in &summary.failures {
@@ -173,8 +173,8 @@ fn words(plan: &Plan<'_>, summary: &Summary, replay: impl Fn(&Failure) -> String
     }
     for (check, failures) in by_check {
         line(format!(
-            "\n{BAD}{check}{BAD:#} was violated in {} runs",
-            thousands(failures.len() as u64)
+            "\n{BAD}{check}{BAD:#} was violated in {}",
+            counted(failures.len() as u64, "run")
         ));
         for failure in failures.iter().take(REPLAYS_MAX) {
             let first = failure.violation.lines().next().unwrap_or_default();
