@@ -7,10 +7,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use kv_core::client::{
-    ClientOperation, Options, PutContext, Reply, RequestRefusal, Session, Verb,
-};
-use kv_core::quorum::Level;
+use kv_core::client::{ClientOperation, Options, PutContext, Reply, RequestRefusal, Session, Verb};
 use kv_core::sampling::PPM;
 use kv_core::time::Span;
 use kv_core::types::{ClientRequest, Key, RequestId};
@@ -23,8 +20,8 @@ use crate::result::Outcomes;
 use crate::scenario::{NodeIndex, Workload, WorkloadKind};
 use crate::world_time::WorldTime;
 
-/// The keys of which a client remembers what it was shown.
-const KEYS_MAX: usize = 1_024;
+/// The keys whose order a session keeps.
+const SESSION_KEYS_MAX: usize = 1_024;
 
 /// How much longer than the cluster a client waits.
 const PATIENCE: Span = Span::from_ms(500);
@@ -65,7 +62,7 @@ struct Client {
     waiting: Option<Waiting>,
     reply: Option<Reply>,
     /// The one entry of the agenda that watches its patience.
-    pub(crate) watched: bool,
+    watched: bool,
 }
 
 /// What a client was shown of a key.
@@ -125,7 +122,7 @@ impl Clients {
                     workload: at,
                     node: workload.nodes[node],
                     begun: 0,
-                    session: workload.session.then(|| Session::new(KEYS_MAX)),
+                    session: workload.session.then(|| Session::new(SESSION_KEYS_MAX)),
                     shown: BTreeMap::new(),
                     to_write: None,
                     waiting: None,
@@ -146,9 +143,9 @@ impl Clients {
 
     /// Every client with the time at which it begins, since the chaos phase began.
     pub fn beginnings(&self) -> impl Iterator<Item = (u32, Span)> + '_ {
-        (0..).zip(&self.clients).map(|(number, client)| {
-            (number, self.workloads[client.workload].workload.from)
-        })
+        (0..)
+            .zip(&self.clients)
+            .map(|(number, client)| (number, self.workloads[client.workload].workload.from))
     }
 
     /// Whether all clients are done.
@@ -232,9 +229,10 @@ impl Clients {
 
     /// Clients that wait for this node, with their operations.
     pub fn waiting_for(&self, node: NodeIndex) -> impl Iterator<Item = (u32, u32)> + '_ {
-        (0..).zip(&self.clients).filter(move |(_, client)| client.node == node).filter_map(
-            |(number, client)| Some((number, client.waiting.as_ref()?.operation)),
-        )
+        (0..)
+            .zip(&self.clients)
+            .filter(move |(_, client)| client.node == node)
+            .filter_map(|(number, client)| Some((number, client.waiting.as_ref()?.operation)))
     }
 
     /// When the operation that a client waits for is given up; nothing, if it waits for none.
@@ -308,9 +306,7 @@ impl Client {
             (None, WorkloadKind::BlindPut, _) => {
                 (PutContext::Latest(Default::default()), Vec::new())
             }
-            (None, _, Some(shown)) => {
-                (PutContext::Token(shown.token.clone()), shown.dots.clone())
-            }
+            (None, _, Some(shown)) => (PutContext::Token(shown.token.clone()), shown.dots.clone()),
             (None, _, None) => (PutContext::Nothing, Vec::new()),
         };
         (Verb::Put { content, expiry: None, context }, key, seen)
@@ -341,9 +337,6 @@ impl Client {
     }
 
     fn remember(&mut self, key: &Key, container: &Container, token: &Bytes) {
-        if self.shown.len() == KEYS_MAX && !self.shown.contains_key(key) {
-            self.shown.pop_first();
-        }
         let shown = self.shown.entry(key.clone()).or_default();
         shown.token = token.clone();
         shown.dots.clear();

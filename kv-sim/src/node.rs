@@ -123,8 +123,7 @@ impl SimNode {
         self.generation = Generation(started.max(self.generation.0 + 1));
         self.life += 1;
         let count = ring.layout().partitions;
-        let (partitions, recovered) =
-            replica::open(self.id, config, count, self.disk.image());
+        let (partitions, recovered) = replica::open(self.id, config, count, self.disk.image());
         let ring = Arc::clone(ring);
         let identity = Identity { node: self.id, generation: self.generation, cluster, ring };
         self.process = Some(Process {

@@ -176,9 +176,7 @@ impl checks::Disks for Scene {
         let held = match image {
             checks::Image::Live => replica::held(disk, View::Live, &self.ring, key),
             checks::Image::Reported => replica::held(disk, View::Durable, &self.ring, key),
-            checks::Image::Durable => {
-                replica::held(&Safe(disk), View::Durable, &self.ring, key)
-            }
+            checks::Image::Durable => replica::held(&Safe(disk), View::Durable, &self.ring, key),
         };
         // No fault of this version damages records.
         held.expect("every record can be read")

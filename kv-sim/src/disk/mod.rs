@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 
 use kv_core::replica::{self, Partitions};
 use kv_core::store::{Outcome, Store as _, StoreCommand};
+use kv_core::time::Span;
 use kv_core::types::{Seq, Ticket};
 
 pub use image::Image;
@@ -26,6 +27,8 @@ pub struct Disk {
     queue: VecDeque<(Ticket, StoreCommand)>,
     answers: VecDeque<Answer>,
     answered_at: WorldTime,
+    /// How long the answer to the command at the head of the queue will take.
+    answer_delay: Span,
     syncing: Option<Seq>,
     syncs: u64,
     /// How many faults want the disk to lie about syncs.
@@ -113,6 +116,21 @@ impl Disk {
         self.answers.pop_front().expect("a delivery has an answer")
     }
 
+    /// How long the answer to the next command will take.
+    pub const fn answer_delay(&self) -> Span {
+        self.answer_delay
+    }
+
+    /// Says how long the answer to the next command will take.
+    pub const fn set_answer_delay(&mut self, delay: Span) {
+        self.answer_delay = delay;
+    }
+
+    /// The number of the last sync that was begun, over the life of the world.
+    pub const fn syncs(&self) -> u64 {
+        self.syncs
+    }
+
     /// Begins a sync, if one is needed and none is under way. Returns its number.
     pub fn begin_sync(&mut self) -> Option<u64> {
         if self.syncing.is_some() || self.image.newest() == self.image.reported() {
@@ -149,7 +167,7 @@ impl Disk {
 
     /// Loses what is not safe, the queue, and the answers on their way.
     pub fn kill(&mut self) {
-        let Self { image, queue, answers, answered_at: _, syncing, syncs: _, liars: _ } = self;
+        let Self { image, queue, answers, syncing, .. } = self;
         image.kill();
         queue.clear();
         answers.clear();
