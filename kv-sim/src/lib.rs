@@ -1,9 +1,24 @@
 //! A seeded deterministic simulator for whole clusters of `kv-core`.
 
+pub mod address;
+pub mod agenda;
 pub mod artefact;
 pub mod bench;
+pub mod checks;
+pub mod client;
+pub mod clock;
+pub mod digest;
+pub mod disk;
+pub mod draws;
+pub mod network;
+pub mod node;
 pub mod report;
 pub mod result;
 pub mod run;
 pub mod scenario;
+pub mod scene;
 pub mod sweep;
+#[cfg(test)]
+mod testing;
+pub mod world;
+pub mod world_time;

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use crate::result::{RunDigest, RunResult, Verdict};
 use crate::scenario::Scenario;
+use crate::world::World;
 
 /// What a run is told beside its scenario.
 #[derive(Clone, Debug)]
@@ -36,15 +37,28 @@ impl RunOptions {
 }
 
 /// Runs the scenario once and judges it, bounds on what clients saw included. A panic inside is a
-/// result: a failed check `crash`.
+/// result: a failed check `crash`, with the numbers up to there.
 pub fn run(scenario: &Scenario, options: &RunOptions) -> RunResult {
     let started = Instant::now();
-    let outcome = catch_unwind(AssertUnwindSafe(|| simulate(scenario, options)));
-    let mut result = outcome.unwrap_or_else(|panic| {
-        RunResult::new(scenario, options.seed).crashed(message_of(panic.as_ref()))
-    });
+    let mut result = RunResult::new(scenario, options.seed);
+    let crash = match World::new(scenario, options) {
+        Err(error) => Some(error.to_string()),
+        Ok(mut world) => {
+            let outcome = catch_unwind(AssertUnwindSafe(|| world.run()));
+            world.report(&mut result);
+            outcome
+                .err()
+                .map(|panic| format!("at {} s: {}", world.scene.now, message_of(panic.as_ref())))
+        }
+    };
     result.wall_ms = started.elapsed().as_secs_f64() * 1_000.0;
-    if options.checks { result.concluded(&scenario.expect.outcomes) } else { result }
+    if options.checks {
+        result = result.concluded(&scenario.expect.outcomes);
+    }
+    match crash {
+        Some(message) => result.crashed(&message),
+        None => result,
+    }
 }
 
 /// Runs the scenario twice with the same seed. The figures and the trace are the first run's; if the
@@ -62,10 +76,6 @@ fn compared(mut first: RunResult, second: RunDigest) -> (RunResult, Option<RunDi
     }
     first.verdict = Verdict::Nondeterministic;
     (first, Some(second))
-}
-
-fn simulate(scenario: &Scenario, options: &RunOptions) -> RunResult {
-    RunResult::new(scenario, options.seed)
 }
 
 fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {

@@ -56,7 +56,7 @@ fn mint<S: Store>(
 ) -> Result<Done, Refusal> {
     let held = match mint.role {
         Role::Owner => owned::load(state, store, View::Live, &mint.key),
-        Role::StandIn(_) => hints::load_all(state, store, View::Live, &mint.key)
+        Role::StandIn(_) => hints::load_all(state.partition, store, View::Live, &mint.key)
             .map(|container| owned::Owned { container, digest: None }),
     };
     let owned::Owned { mut container, digest } = held.map_err(|Damage| {
@@ -179,7 +179,7 @@ fn read<S: Store>(
         CopyKind::Owned => {
             owned::load(state, store, View::Durable, key).map(|owned| owned.container)
         }
-        CopyKind::Hinted => hints::load_all(state, store, View::Durable, key),
+        CopyKind::Hinted => hints::load_all(state.partition, store, View::Durable, key),
     };
     read.map(Done::Read).map_err(|Damage| {
         owned::on_damage(state, events);

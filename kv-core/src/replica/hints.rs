@@ -15,19 +15,19 @@ use super::owned::on_damage;
 use super::partitions::PartitionState;
 use crate::event::{EpochReason, Event};
 use crate::store::{Batch, Damage, Done, HintGrowth, Refusal, StandIn, Store, StoredHint, View};
-use crate::types::{Digest, Key, NodeId};
+use crate::types::{Digest, Key, NodeId, PartitionId};
 use crate::version::Container;
 
 /// Everything that is kept for a key, whoever it is kept for.
 pub(super) fn load_all(
-    state: &PartitionState,
+    partition: PartitionId,
     store: &impl Store,
     view: View,
     key: &Key,
 ) -> Result<Container, Damage> {
     let mut joined = Container::default();
     let mut damage = None;
-    let prefix = keyspace::hints_of(state.partition, key);
+    let prefix = keyspace::hints_of(partition, key);
     store.scan(view, &prefix, &[], &mut |_, record| match record.and_then(|bytes| decode(bytes)) {
         Ok(hint) => {
             joined.join(&hint.container);

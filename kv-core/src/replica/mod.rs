@@ -8,6 +8,7 @@
 
 mod execute;
 mod hints;
+mod inspect;
 mod keyspace;
 mod minter;
 mod owned;
@@ -16,6 +17,7 @@ mod recent;
 mod service;
 
 pub use execute::execute;
+pub use inspect::held;
 pub use keyspace::{Record, parse as parse_record_key};
 pub use owned::decode_owned;
 pub use partitions::{PartitionState, Partitions, format, open};

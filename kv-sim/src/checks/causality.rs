@@ -1,0 +1,201 @@
+//! Check `causality`: no sibling is lost, none is shown that was overwritten, and a dot has one
+//! value.
+//!
+//! In go the dots that replicas mint and the containers that readers are shown. A container is
+//! `(D, V)`: every event that V claims must stand in D or be a true ancestor of what stands there.
+//! If it is not, some join or some reused dot has swallowed it: `V` claims what it never had, and
+//! will swallow it wherever it goes.
+
+use kv_core::time::Time;
+use kv_core::types::NodeId;
+use kv_core::version::{Container, Dot};
+
+use super::findings::Findings;
+use super::history::{EventIndex, Fingerprint, History, Minting, Reach, Reused, WriteIndex};
+use super::story::{Names, when};
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Causality {
+    /// What was found so far; counted in containers.
+    pub(super) findings: Findings,
+}
+
+/// Where a container was seen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sighting<'a> {
+    /// When.
+    pub(super) at: Time,
+    /// What it was.
+    pub(super) what: &'a str,
+    /// Whose it was.
+    pub(super) node: NodeId,
+}
+
+impl Causality {
+    /// A replica minted a dot for this write.
+    pub(super) fn on_minted(
+        &mut self,
+        history: &mut History,
+        write: WriteIndex,
+        minting: Minting<'_>,
+        names: &Names,
+    ) {
+        let Err(Reused { first }) = history.on_minted(write, minting) else { return };
+        self.findings.violated(|| {
+            format!(
+                "dot {} of {:?} names two writes: whoever knows the first discards the second\n  \
+                 first:  {}\n  then:   {}, for which {} minted it again at {}",
+                names.dot(minting.dot),
+                history.key,
+                history.describe(history.event(first).write, names),
+                history.describe(write, names),
+                names.node(minting.by),
+                when(minting.at),
+            )
+        });
+    }
+
+    /// Somebody was shown a container.
+    pub(super) fn on_container(
+        &mut self,
+        history: &History,
+        reach: &Reach,
+        container: &Container,
+        sighting: Sighting<'_>,
+        names: &Names,
+    ) {
+        self.findings.examined += 1;
+        let place = || {
+            let Sighting { at, what, node } = sighting;
+            format!("{what} {} at {}", names.node(node), when(at))
+        };
+        self.refuse_strangers(history, reach, names, &place);
+        self.compare_values(history, container, names, &place);
+        self.look_for_lost_siblings(history, reach, container, names, &place);
+        self.look_for_false_siblings(history, reach, names, &place);
+    }
+
+    fn refuse_strangers(
+        &mut self,
+        history: &History,
+        reach: &Reach,
+        names: &Names,
+        place: &impl Fn() -> String,
+    ) {
+        for &dot in &reach.strangers {
+            self.findings.violated(|| {
+                let (dot, key) = (names.dot(dot), &history.key);
+                format!("a sibling of {key:?} that nobody wrote: {dot}\n  shown:  {}", place())
+            });
+        }
+    }
+
+    fn compare_values(
+        &mut self,
+        history: &History,
+        container: &Container,
+        names: &Names,
+        place: &impl Fn() -> String,
+    ) {
+        for (dot, version) in container.siblings() {
+            let Some(event) = history.named(*dot) else { continue };
+            let shown = Fingerprint::of(&version.content);
+            let written = history.write_of(event);
+            if shown == written.content && version.request == written.request {
+                continue;
+            }
+            self.findings.violated(|| {
+                format!(
+                    "dot {} of {:?} is shown with a value that was not written under it\n  \
+                     written: {}\n  shown:   {shown} for request {}, {}",
+                    names.dot(*dot),
+                    history.key,
+                    history.describe(history.event(event).write, names),
+                    version.request,
+                    place(),
+                )
+            });
+        }
+    }
+
+    fn look_for_lost_siblings(
+        &mut self,
+        history: &History,
+        reach: &Reach,
+        container: &Container,
+        names: &Names,
+        place: &impl Fn() -> String,
+    ) {
+        let seen = container.seen();
+        let claimed = |event: &EventIndex| seen.covers(history.event(*event).dot);
+        let lost: Vec<_> = reach.unreached.iter().filter(claimed).collect();
+        let suspects = lost.len();
+        let lost = history.without_twins(reach, lost);
+        self.findings.weakened += (suspects - lost.len()) as u64;
+        for event in lost {
+            self.findings.violated(|| {
+                let dot = history.event(event).dot;
+                format!(
+                    "a sibling of {:?} is lost: {} is accounted for and neither stands nor was \
+                     overwritten by what stands\n  write:  {}\n  shown:  siblings {}, and a vector that \
+                     claims {}, {}",
+                    history.key,
+                    names.dot(dot),
+                    history.describe(history.event(event).write, names),
+                    names.dots(container.dots()),
+                    names.dot(Dot { n: seen.get(dot.actor), ..dot }),
+                    place(),
+                )
+            });
+        }
+    }
+
+    fn look_for_false_siblings(
+        &mut self,
+        history: &History,
+        reach: &Reach,
+        names: &Names,
+        place: &impl Fn() -> String,
+    ) {
+        for (at, &newer) in reach.standing.iter().enumerate() {
+            for &older in &reach.standing[..at] {
+                if history.event(older).write == history.event(newer).write {
+                    continue;
+                }
+                if history.is_ancestor(older, newer) {
+                    self.findings.violated(|| false_sibling(history, older, newer, names, place));
+                } else if is_overwritten_twin(history, older, newer)
+                    || is_overwritten_twin(history, newer, older)
+                {
+                    self.findings.weakened += 1;
+                }
+            }
+        }
+    }
+}
+
+/// Whether a twin of `one` was overwritten by `other`, which is no descendant of `one` itself.
+fn is_overwritten_twin(history: &History, one: EventIndex, other: EventIndex) -> bool {
+    let twins = &history.write_of(one).events;
+    twins.len() > 1 && twins.iter().any(|&twin| history.is_ancestor(twin, other))
+}
+
+fn false_sibling(
+    history: &History,
+    older: EventIndex,
+    newer: EventIndex,
+    names: &Names,
+    place: &impl Fn() -> String,
+) -> String {
+    format!(
+        "a false sibling of {:?}: {} stands beside {}, whose writer had seen it\n  \
+         older:  {}\n  newer:  {}\n  shown:  {}",
+        history.key,
+        names.dot(history.event(older).dot),
+        names.dot(history.event(newer).dot),
+        history.describe(history.event(older).write, names),
+        history.describe(history.event(newer).write, names),
+        place(),
+    )
+}

@@ -1,0 +1,138 @@
+//! Check `convergence`: after the last fault, replicas become equal byte for byte, their trees say
+//! so truthfully, and no hint is left.
+//!
+//! In go the world's verdict on whether the cluster came to rest in time, and the disks. The roots
+//! that nodes claim are compared with sums that are computed here, from containers alone: two trees
+//! that are blind agree with each other about anything (Riak 1.4).
+
+use std::collections::BTreeMap;
+
+use kv_core::time::{Span, Time};
+use kv_core::types::{Digest, NodeId, PartitionId};
+use kv_core::version::Container;
+
+use super::findings::Findings;
+use super::history::History;
+use super::story::{Names, when};
+use super::{Disks, Image};
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Convergence {
+    /// What was found so far; counted in keys.
+    pub(super) findings: Findings,
+}
+
+/// What the world says of the cluster after the last fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// It came to rest in time.
+    Converged {
+        /// So long after the last fault.
+        after: Span,
+    },
+    /// It did not.
+    Restless(Restless),
+}
+
+/// What had not come to rest when the time was up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Restless {
+    /// How long it was given after the last fault.
+    pub within: Span,
+    /// Partitions whose owners differ, with those owners.
+    pub partitions: Vec<(PartitionId, Vec<NodeId>)>,
+    /// How many hints nodes still keep.
+    pub hints: Vec<(NodeId, u64)>,
+    /// Partitions of which owners have not yet copied back what they lost.
+    pub unsynced: Vec<(NodeId, PartitionId)>,
+}
+
+impl Convergence {
+    /// The time to converge is over.
+    pub(super) fn on_rest(&mut self, rest: &Rest, at: Time, names: &Names) {
+        match rest {
+            Rest::Converged { after: _ } => {}
+            Rest::Restless(restless) => self.findings.violated(|| restless.story(at, names)),
+        }
+    }
+
+    /// The run is over: compares the owners' containers with each other, and with their trees.
+    pub(super) fn at_end<'a>(
+        &mut self,
+        histories: impl Iterator<Item = &'a History>,
+        disks: &impl Disks,
+        names: &Names,
+    ) {
+        let mut sums: BTreeMap<(PartitionId, NodeId), Digest> = BTreeMap::new();
+        for history in histories {
+            self.findings.examined += 1;
+            let key = &history.key;
+            let partition = disks.partition_of(key);
+            let owners = disks.owners(key);
+            let copies: Vec<_> =
+                owners.iter().map(|&node| (node, disks.copy(node, key, Image::Live))).collect();
+            for pair in copies.windows(2) {
+                let [(a, first), (b, second)] = pair else { continue };
+                if first != second {
+                    self.findings.violated(|| {
+                        let show = |copy: &Container| {
+                            let stand = names.dots(copy.dots());
+                            format!("{stand}, digest {}", copy.digest(key))
+                        };
+                        let (first, second) = (show(first), show(second));
+                        let (a, b) = (names.node(*a), names.node(*b));
+                        format!("owners of {key:?} differ\n  {a}: {first}\n  {b}: {second}")
+                    });
+                }
+            }
+            for (node, copy) in copies.iter().filter(|(_, copy)| !copy.is_empty()) {
+                let sum = sums.entry((partition, *node)).or_default();
+                sum.0 = sum.0.wrapping_add(copy.digest(key).0);
+            }
+        }
+        for ((partition, node), sum) in sums {
+            let claimed = disks.root(node, partition);
+            if claimed != sum {
+                self.findings.violated(|| {
+                    let (node, PartitionId(partition)) = (names.node(node), partition);
+                    format!(
+                        "the tree of {node} over partition {partition} does not show what it \
+                         holds\n  claimed: {claimed}\n  holds:   {sum}"
+                    )
+                });
+            }
+        }
+    }
+}
+
+impl Restless {
+    const LISTED_MAX: usize = 5;
+
+    fn story(&self, at: Time, names: &Names) -> String {
+        let Self { within, partitions, hints, unsynced } = self;
+        let mut story = format!(
+            "the cluster had not converged by {}, {} ms after the last fault",
+            when(at),
+            within.as_ms()
+        );
+        let partitions = partitions.iter().map(|(PartitionId(partition), owners)| {
+            format!("partition {partition} differs between {}", names.nodes(owners))
+        });
+        let hints =
+            hints.iter().map(|&(node, count)| format!("{} keeps {count} hints", names.node(node)));
+        let unsynced = unsynced.iter().map(|&(node, PartitionId(partition))| {
+            format!("{} has not copied partition {partition} back", names.node(node))
+        });
+        let mut lines = partitions.chain(hints).chain(unsynced);
+        for line in lines.by_ref().take(Self::LISTED_MAX) {
+            story.push_str("\n  ");
+            story.push_str(&line);
+        }
+        match lines.count() {
+            0 => {}
+            more => story.push_str(&format!("\n  and {more} more of the kind")),
+        }
+        story
+    }
+}

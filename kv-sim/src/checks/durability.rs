@@ -1,0 +1,381 @@
+//! Check `durability`: an acknowledged write is present or truly overwritten.
+//!
+//! In go acknowledgements, what faults destroy, and the disks. An acknowledgement is checked when it
+//! is given (it must be durable where it says so) and at the end (it must be reachable from what
+//! the owners hold). In between, when faults destroy every durable copy of a write, and only then,
+//! exactly that write is excused.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kv_core::client::{Achieved, RequestRefusal};
+use kv_core::quorum::Mode;
+use kv_core::time::Time;
+use kv_core::types::NodeId;
+use kv_core::version::Container;
+
+use super::findings::Findings;
+use super::history::{Ack, EventIndex, History, Standing, WriteIndex};
+use super::operation::Operation;
+use super::story::{Names, when};
+use super::{Disks, Image, Loss};
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Durability {
+    /// What was found so far; counted in acknowledged writes.
+    pub(super) findings: Findings,
+    losses: BTreeMap<NodeId, Time>,
+}
+
+/// What a look at the nodes that an acknowledgement names has shown.
+#[derive(Default)]
+struct Holders {
+    /// They hold it.
+    holding: Vec<NodeId>,
+    /// Since the operation began, a fault has taken some of what they held.
+    robbed: Vec<NodeId>,
+    /// They kept it for an owner and, since the operation began, have delivered it.
+    delivered: Vec<NodeId>,
+    /// They should hold it and do not.
+    missing: Vec<NodeId>,
+}
+
+impl Durability {
+    /// A node lost, for a reason that is known and no fault of the protocol, some of what it had
+    /// acknowledged.
+    pub(super) fn on_loss(&mut self, node: NodeId, at: Time) {
+        self.losses.insert(node, at);
+    }
+
+    /// A put was acknowledged.
+    #[expect(clippy::too_many_arguments, reason = "an acknowledgement is judged by all of these")]
+    pub(super) fn on_stored(
+        &mut self,
+        history: &mut History,
+        write: WriteIndex,
+        operation: &Operation,
+        achieved: &Achieved,
+        at: Time,
+        step: u64,
+        disks: &impl Disks,
+        names: &Names,
+    ) {
+        self.findings.examined += 1;
+        let Achieved { owners, fallbacks, machines: _ } = achieved;
+        let (mode, quorum) = (operation.terms.mode, operation.terms.writes);
+        let holders = self.holders(history, write, operation, achieved, disks);
+        let Holders { holding, robbed, delivered, missing } = &holders;
+        let counts = |node: &&NodeId| match mode {
+            Mode::Sloppy => true,
+            Mode::Strict => owners.contains(node),
+        };
+        let held = holding.iter().chain(robbed).chain(delivered).filter(counts);
+        let machines: BTreeSet<_> = held.map(|&node| disks.machine(node)).collect();
+        let is_enough = quorum.is_none_or(|quorum| machines.len() >= quorum);
+        if !missing.is_empty() || !is_enough {
+            self.findings.violated(|| {
+                let Operation { number, client, coordinator, .. } = operation;
+                format!(
+                    "a write to {:?} was acknowledged before it was durable\n  write:    {}\n  \
+                     promised: at {} by {} to operation {number} of {client}: {}\n  \
+                     durable:  on {}{} ({} distinct machines that count); not on {}",
+                    history.key,
+                    history.describe(write, names),
+                    when(at),
+                    names.node(*coordinator),
+                    promise(mode, quorum, owners, fallbacks, names),
+                    names.nodes(holding),
+                    no_longer(robbed, delivered, names),
+                    machines.len(),
+                    names.nodes(missing),
+                )
+            });
+        }
+        self.findings.weakened += u64::from(!robbed.is_empty() || !delivered.is_empty());
+        let acked = history.write_mut(write);
+        if acked.ack.is_none() {
+            let (owners, fallbacks) = (owners.clone(), fallbacks.clone());
+            acked.ack = Some(Ack { at, step, owners, fallbacks, mode, quorum });
+        }
+        if !robbed.is_empty() {
+            self.weaken(history, &[write], None, disks);
+        }
+    }
+
+    fn holders(
+        &self,
+        history: &History,
+        write: WriteIndex,
+        operation: &Operation,
+        achieved: &Achieved,
+        disks: &impl Disks,
+    ) -> Holders {
+        let mut holders = Holders::default();
+        let since_start = |at: Option<&Time>| at.is_some_and(|&at| at >= operation.started);
+        for &node in achieved.owners.iter().chain(&achieved.fallbacks) {
+            let was_delivered =
+                achieved.fallbacks.contains(&node) && since_start(history.hints_dropped.get(&node));
+            let durable = disks.copy(node, &history.key, Image::Reported);
+            if history.is_claimed(write, &durable) {
+                holders.holding.push(node);
+            } else if since_start(self.losses.get(&node)) {
+                holders.robbed.push(node);
+            } else if was_delivered {
+                holders.delivered.push(node);
+            } else {
+                holders.missing.push(node);
+            }
+        }
+        holders
+    }
+
+    /// A client was told that nothing had been done.
+    pub(super) fn on_refused(
+        &mut self,
+        history: &mut History,
+        write: WriteIndex,
+        refusal: &RequestRefusal,
+        at: Time,
+        names: &Names,
+    ) {
+        if !is_definite(refusal) {
+            return;
+        }
+        history.write_mut(write).refusals += 1;
+        if !history.write(write).events.is_empty() {
+            self.refuse_write_of_refused(history, write, at, names);
+        }
+    }
+
+    /// A replica minted a dot for this write.
+    pub(super) fn on_minted(
+        &mut self,
+        history: &History,
+        write: WriteIndex,
+        at: Time,
+        names: &Names,
+    ) {
+        self.refuse_write_of_refused(history, write, at, names);
+    }
+
+    fn refuse_write_of_refused(
+        &mut self,
+        history: &History,
+        write: WriteIndex,
+        at: Time,
+        names: &Names,
+    ) {
+        if !history.write(write).is_refused() {
+            return;
+        }
+        self.findings.violated(|| {
+            format!(
+                "a write to {:?} was refused, so that nothing was done, and was done: noticed at \
+                 {}\n  write:  {}",
+                history.key,
+                when(at),
+                history.describe(write, names),
+            )
+        });
+    }
+
+    /// A fault is about to destroy data of a node. Excuses the writes of which no durable copy is
+    /// left, and tells of each.
+    pub(super) fn before_loss<'a>(
+        &mut self,
+        histories: impl Iterator<Item = &'a mut History>,
+        node: NodeId,
+        loss: Loss,
+        at: Time,
+        disks: &impl Disks,
+        names: &Names,
+    ) -> Vec<String> {
+        self.on_loss(node, at);
+        let mut excuses = Vec::new();
+        for history in histories {
+            if history.promised().next().is_none() {
+                continue;
+            }
+            let before = disks.copy(node, &history.key, Image::Reported);
+            if before.is_empty() {
+                continue;
+            }
+            let after = match loss {
+                Loss::Wipe => Container::default(),
+                Loss::Unsynced => disks.copy(node, &history.key, Image::Durable),
+            };
+            let is_lost =
+                |write| history.is_claimed(write, &before) && !history.is_claimed(write, &after);
+            let promised = history.promised().map(|(write, ..)| write);
+            let lost: Vec<_> = promised.filter(|&write| is_lost(write)).collect();
+            for write in self.weaken(history, &lost, Some(node), disks) {
+                excuses.push(format!(
+                    "durability of {:?} is excused at {}: {} held the last durable copy of what \
+                     {}",
+                    history.key,
+                    when(at),
+                    names.node(node),
+                    history.describe(write, names),
+                ));
+            }
+        }
+        excuses
+    }
+
+    /// Looks for durable copies of writes that one node (`but`, if it is about to lose them) no
+    /// longer has. Returns the writes that had to be excused.
+    fn weaken(
+        &mut self,
+        history: &mut History,
+        writes: &[WriteIndex],
+        but: Option<NodeId>,
+        disks: &impl Disks,
+    ) -> Vec<WriteIndex> {
+        if writes.is_empty() {
+            return Vec::new();
+        }
+        let owners = disks.owners(&history.key);
+        let copy = |&node: &NodeId| disks.copy(node, &history.key, Image::Durable);
+        let others = |node: &&NodeId| Some(**node) != but;
+        let owned: Vec<_> = owners.iter().filter(others).map(copy).collect();
+        let elsewhere = disks.nodes();
+        let elsewhere = elsewhere.iter().filter(|node| others(node) && !owners.contains(*node));
+        let mut kept: Option<Vec<Container>> = None;
+
+        let mut weakened = Vec::new();
+        for &write in writes {
+            let holding = |copies: &[Container]| {
+                copies.iter().filter(|copy| history.is_claimed(write, copy)).count()
+            };
+            let owners_holding = holding(&owned);
+            let quorum = history.write(write).ack.as_ref().and_then(|ack| ack.quorum);
+            let is_gone = owners_holding == 0 && {
+                let kept = kept.get_or_insert_with(|| elsewhere.clone().map(copy).collect());
+                holding(kept) == 0
+            };
+            if is_gone {
+                weakened.push((write, Standing::Excused));
+            } else if quorum.is_none_or(|quorum| owners_holding < quorum) {
+                weakened.push((write, Standing::Weak));
+            }
+        }
+        for &(write, standing) in &weakened {
+            self.findings.weakened += u64::from(standing == Standing::Excused);
+            history.write_mut(write).standing = standing;
+        }
+        weakened.retain(|&(_, standing)| standing == Standing::Excused);
+        weakened.into_iter().map(|(write, _)| write).collect()
+    }
+
+    /// The run is over, and all that could be repaired has been.
+    pub(super) fn at_end(
+        &mut self,
+        history: &History,
+        at: Time,
+        disks: &impl Disks,
+        names: &Names,
+    ) {
+        let owners = disks.owners(&history.key);
+        let mut held = joined(history, owners, disks);
+        let mut lost = unreached(history, &held);
+        if lost.is_empty() {
+            return;
+        }
+        held.join(&joined(history, &disks.nodes(), disks));
+        lost = unreached(history, &held);
+        for write in lost {
+            self.findings.violated(|| story(history, write, at, disks, names));
+        }
+    }
+}
+
+/// Whether nothing of the request was sent to a replica before it was refused. A replica's own
+/// refusal is not definite: the network may bring it the same request once more.
+const fn is_definite(refusal: &RequestRefusal) -> bool {
+    match refusal {
+        RequestRefusal::Context(_)
+        | RequestRefusal::Quorum(_)
+        | RequestRefusal::Key { .. }
+        | RequestRefusal::Value { .. }
+        | RequestRefusal::Busy { .. }
+        | RequestRefusal::Stopping
+        | RequestRefusal::StoreFailed => true,
+        RequestRefusal::Replica(_) => false,
+    }
+}
+
+fn joined(history: &History, nodes: &[NodeId], disks: &impl Disks) -> Container {
+    let mut joined = Container::default();
+    for &node in nodes {
+        joined.join(&disks.copy(node, &history.key, Image::Live));
+    }
+    joined
+}
+
+/// The promised writes that are neither present nor truly overwritten.
+fn unreached(history: &History, held: &Container) -> Vec<WriteIndex> {
+    let reach = history.reach(held);
+    let is_reached = |event: &EventIndex| !reach.unreached.contains(*event);
+    let lost = history.promised().filter(|(_, write, _)| !write.events.iter().any(is_reached));
+    let (lost, never_named): (Vec<_>, Vec<_>) =
+        lost.partition(|(_, write, _)| !write.events.is_empty());
+    let events = lost.iter().flat_map(|(_, write, _)| write.events.iter().copied()).collect();
+    let events = history.without_twins(&reach, events);
+    let lost: BTreeSet<_> = events.into_iter().map(|event| history.event(event).write).collect();
+    lost.into_iter().chain(never_named.into_iter().map(|(write, ..)| write)).collect()
+}
+
+fn story(
+    history: &History,
+    write: WriteIndex,
+    at: Time,
+    disks: &impl Disks,
+    names: &Names,
+) -> String {
+    let ack = history.write(write).ack.as_ref().expect("only promised writes are looked for");
+    let mut nodes = disks.owners(&history.key).to_vec();
+    nodes.extend(ack.fallbacks.iter().filter(|&node| !nodes.contains(node)).collect::<Vec<_>>());
+    let copies = nodes.iter().map(|&node| {
+        let copy = disks.copy(node, &history.key, Image::Live);
+        let claimed = if history.is_claimed(write, &copy) { "accounts for" } else { "never saw" };
+        let stand = names.dots(copy.dots());
+        format!("\n            {} holds {stand} and {claimed} the write", names.node(node))
+    });
+    let copies: String = copies.collect();
+    format!(
+        "an acknowledged write to {:?} is lost: it neither stands nor was overwritten by what does\n  \
+         write:    {}\n  promised: at {}: {}\n  now:      at {}{copies}",
+        history.key,
+        history.describe(write, names),
+        when(ack.at),
+        promise(ack.mode, ack.quorum, &ack.owners, &ack.fallbacks, names),
+        when(at),
+    )
+}
+
+fn promise(
+    mode: Mode,
+    quorum: Option<usize>,
+    owners: &[NodeId],
+    fallbacks: &[NodeId],
+    names: &Names,
+) -> String {
+    let mode = match mode {
+        Mode::Sloppy => "sloppy",
+        Mode::Strict => "strict",
+    };
+    let quorum = quorum.map_or(String::new(), |quorum| format!(" W = {quorum}"));
+    let (owners, fallbacks) = (names.nodes(owners), names.nodes(fallbacks));
+    format!("{mode}{quorum}, durable on owners {owners} and fallbacks {fallbacks}")
+}
+
+fn no_longer(robbed: &[NodeId], delivered: &[NodeId], names: &Names) -> String {
+    let mut story = String::new();
+    if !robbed.is_empty() {
+        story.push_str(&format!(", on {} until a fault took it", names.nodes(robbed)));
+    }
+    if !delivered.is_empty() {
+        story.push_str(&format!(", on {} until it was delivered", names.nodes(delivered)));
+    }
+    story
+}

@@ -1,0 +1,44 @@
+//! What one check has found so far.
+
+use std::fmt::Write as _;
+
+use crate::result::{CheckResult, CheckVerdict};
+
+/// The count of a check, with the story of its first violation. Later ones are only counted: they
+/// mostly follow from the first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// How many things it looked at. Zero means that it proved nothing.
+    pub examined: u64,
+    /// Of how many things it demanded less, because faults exceeded what was promised.
+    pub weakened: u64,
+    violations: u64,
+    first: Option<String>,
+}
+
+impl Findings {
+    /// Takes a violation. Its story is told only if it is the first.
+    pub fn violated(&mut self, story: impl FnOnce() -> String) {
+        self.violations += 1;
+        if self.first.is_none() {
+            self.first = Some(story());
+        }
+    }
+
+    /// As it is reported.
+    pub fn result(&self) -> CheckResult {
+        let violation = self.violation();
+        let verdict = if violation.is_none() { CheckVerdict::Pass } else { CheckVerdict::Fail };
+        let Self { examined, weakened, .. } = *self;
+        CheckResult { verdict, examined, weakened, violation }
+    }
+
+    /// What was violated first, and how many violations followed.
+    pub fn violation(&self) -> Option<String> {
+        let mut story = self.first.clone()?;
+        if self.violations > 1 {
+            let _ = write!(story, "\n(and {} more)", self.violations - 1);
+        }
+        Some(story)
+    }
+}

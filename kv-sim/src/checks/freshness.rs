@@ -1,0 +1,78 @@
+//! Check `freshness`: a strict read sees every strict write that was acknowledged before it began,
+//! if `R + W > N`.
+
+use kv_core::quorum::Mode;
+use kv_core::time::Time;
+
+use super::findings::Findings;
+use super::history::{Ack, EventIndex, History, Reach, Standing};
+use super::operation::{Operation, Terms};
+use super::story::{Names, when};
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Freshness {
+    /// What was found so far; counted in strict reads.
+    pub(super) findings: Findings,
+}
+
+impl Freshness {
+    /// A read was answered with a container that reaches this far.
+    pub(super) fn on_read(
+        &mut self,
+        history: &History,
+        reach: &Reach,
+        read: &Operation,
+        n: usize,
+        at: Time,
+        names: &Names,
+    ) {
+        let Terms { mode: Mode::Strict, reads: Some(reads), .. } = read.terms else { return };
+        self.findings.examined += 1;
+        let promised = |event: &EventIndex| {
+            let ack = history.write_of(*event).ack.as_ref();
+            ack.is_some_and(|ack| is_promised(ack, read, reads, n))
+        };
+        let missed: Vec<_> = reach.unreached.iter().filter(promised).collect();
+        for event in history.without_twins(reach, missed) {
+            match history.write_of(event).standing {
+                Standing::Whole => {
+                    self.findings.violated(|| story(history, event, read, reads, n, at, names));
+                }
+                Standing::Weak | Standing::Excused => self.findings.weakened += 1,
+            }
+        }
+    }
+}
+
+fn is_promised(ack: &Ack, read: &Operation, reads: usize, n: usize) -> bool {
+    let overlaps = ack.quorum.is_some_and(|writes| reads + writes > n);
+    ack.mode == Mode::Strict && ack.step < read.step && overlaps
+}
+
+fn story(
+    history: &History,
+    event: EventIndex,
+    read: &Operation,
+    reads: usize,
+    n: usize,
+    at: Time,
+    names: &Names,
+) -> String {
+    let write = history.event(event).write;
+    let ack = history.write(write).ack.as_ref().expect("only promised writes are missed");
+    let Operation { number, client, coordinator, started, .. } = read;
+    format!(
+        "a strict read of {:?} missed a write that was acknowledged before it began\n  \
+         write:  {}\n  acked:  at {} by {} (W = {} of {n})\n  \
+         read:   operation {number} of {client} through {} from {} to {} (R = {reads})",
+        history.key,
+        history.describe(write, names),
+        when(ack.at),
+        names.nodes(&ack.owners),
+        ack.quorum.unwrap_or_default(),
+        names.node(*coordinator),
+        when(*started),
+        when(at),
+    )
+}

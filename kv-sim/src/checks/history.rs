@@ -1,0 +1,397 @@
+//! The causal history of one key, as it really was.
+//!
+//! In go clients' requests with what each client had seen, and every dot that a replica minted; out
+//! comes, for a container, which writes it lets a reader know of. No vector is ever believed here:
+//! the parents of an event are the siblings that the writer was really shown, or that really stood
+//! at the minter when it was asked to overwrite what it held.
+//!
+//! Each event keeps its *gaps*: the earlier events that are not among its ancestors. Histories are
+//! nearly sequential, so the gaps are few and short, and what a container reaches is computed from
+//! the gaps of its siblings alone, whatever the length of the history. Nothing is forgotten: a late
+//! message or an old disk may show any event again. That costs about 300 bytes per write.
+//!
+//! Invariants: parents were minted earlier than their children; a dot names one event.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use kv_core::quorum::Mode;
+use kv_core::store::Basis;
+use kv_core::time::Time;
+use kv_core::types::{Key, NodeId, RequestId};
+use kv_core::version::{Container, Content, Dot, VersionVector};
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::ranges::Ranges;
+use super::story::{Names, when};
+use super::{ClientNumber, OperationNumber};
+
+/// The place of an event in its history: in the order of minting.
+pub(super) type EventIndex = u32;
+
+/// The place of a write in its history: in the order in which clients first asked.
+pub(super) type WriteIndex = usize;
+
+/// Everything that was written to one key.
+#[derive(Clone, Debug)]
+pub(super) struct History {
+    /// The key.
+    pub(super) key: Key,
+    /// When each node last deleted hints for the key because they had been delivered.
+    pub(super) hints_dropped: BTreeMap<NodeId, Time>,
+    events: Vec<Event>,
+    dots: BTreeMap<Dot, EventIndex>,
+    writes: Vec<Write>,
+    has_twins: bool,
+}
+
+/// A dot that a replica minted.
+#[derive(Clone, Debug)]
+pub(super) struct Event {
+    /// Its name.
+    pub(super) dot: Dot,
+    /// The write that it stands for.
+    pub(super) write: WriteIndex,
+    /// When it was minted.
+    pub(super) at: Time,
+    /// By whom.
+    pub(super) by: NodeId,
+    /// What its writer knew.
+    pub(super) parents: Box<[EventIndex]>,
+    /// The earlier events that are not among its ancestors.
+    gaps: Ranges,
+}
+
+/// What one request wrote. It has several events if several replicas minted for it (twins).
+#[derive(Clone, Debug)]
+pub(super) struct Write {
+    /// The request.
+    pub(super) request: RequestId,
+    /// The client's operation that asked first; none if no client of the simulator did.
+    pub(super) asked: Option<Asked>,
+    /// What it said.
+    pub(super) content: Fingerprint,
+    /// Its dots.
+    pub(super) events: Vec<EventIndex>,
+    /// The promise that its client was given first.
+    pub(super) ack: Option<Ack>,
+    /// What is left of that promise.
+    pub(super) standing: Standing,
+    /// How many times its client was told that nothing had been done.
+    pub(super) refusals: usize,
+    /// What its client had seen, for each time that it asked.
+    attempts: Vec<Vec<Dot>>,
+    /// What coordinators read before they wrote.
+    reads: Vec<Vec<Dot>>,
+}
+
+/// Who asked for a write.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    /// The client.
+    pub(super) client: ClientNumber,
+    /// Its operation.
+    pub(super) operation: OperationNumber,
+}
+
+/// The promise that a write was given.
+#[derive(Clone, Debug)]
+pub(super) struct Ack {
+    /// When.
+    pub(super) at: Time,
+    /// Its place among all that the checks were told.
+    pub(super) step: u64,
+    /// The owners that were said to hold it durably.
+    pub(super) owners: Vec<NodeId>,
+    /// The fallbacks that were.
+    pub(super) fallbacks: Vec<NodeId>,
+    /// Who counted.
+    pub(super) mode: Mode,
+    /// How many durable copies were asked for, if that could be told.
+    pub(super) quorum: Option<usize>,
+}
+
+/// What is left of a promise after faults.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// All of it.
+    #[default]
+    Whole,
+    /// The write must not be lost, but a quorum may miss it.
+    Weak,
+    /// Every durable copy was destroyed.
+    Excused,
+}
+
+/// What stands for a content: enough to compare and to tell it apart by eye.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Fingerprint {
+    value: Option<(usize, u128)>,
+    head: Box<[u8]>,
+}
+
+/// What a reader of one container knows.
+#[derive(Clone, Debug)]
+pub(super) struct Reach {
+    /// The siblings, rising.
+    pub(super) standing: Vec<EventIndex>,
+    /// Siblings that nobody minted.
+    pub(super) strangers: Vec<Dot>,
+    /// The events that are neither siblings nor ancestors of one.
+    pub(super) unreached: Ranges,
+}
+
+/// That a dot was minted which names another event already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reused {
+    /// The event that it named first.
+    pub(super) first: EventIndex,
+}
+
+/// A dot that was minted, as its replica tells it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Minting<'a> {
+    /// When.
+    pub(super) at: Time,
+    /// By whom.
+    pub(super) by: NodeId,
+    /// The name.
+    pub(super) dot: Dot,
+    /// What the replica was told to overwrite.
+    pub(super) basis: &'a Basis,
+    /// The siblings that stood there and were overwritten because the basis says "what is held".
+    pub(super) replaced: &'a [Dot],
+}
+
+impl History {
+    /// The history of a key to which nothing was written.
+    pub(super) const fn new(key: Key) -> Self {
+        Self {
+            key,
+            hints_dropped: BTreeMap::new(),
+            events: Vec::new(),
+            dots: BTreeMap::new(),
+            writes: Vec::new(),
+            has_twins: false,
+        }
+    }
+
+    /// An event.
+    pub(super) fn event(&self, event: EventIndex) -> &Event {
+        &self.events[event as usize]
+    }
+
+    /// The event that a dot names.
+    pub(super) fn named(&self, dot: Dot) -> Option<EventIndex> {
+        self.dots.get(&dot).copied()
+    }
+
+    /// A write.
+    pub(super) fn write(&self, write: WriteIndex) -> &Write {
+        &self.writes[write]
+    }
+
+    /// A write, to be changed.
+    pub(super) fn write_mut(&mut self, write: WriteIndex) -> &mut Write {
+        &mut self.writes[write]
+    }
+
+    /// The write that an event stands for.
+    pub(super) fn write_of(&self, event: EventIndex) -> &Write {
+        self.write(self.event(event).write)
+    }
+
+    /// The writes that were acknowledged and must not be lost.
+    pub(super) fn promised(&self) -> impl Iterator<Item = (WriteIndex, &Write, &Ack)> {
+        let promised = |write: &&Write| write.standing != Standing::Excused;
+        let writes = self.writes.iter().enumerate().filter(move |(_, write)| promised(write));
+        writes.filter_map(|(at, write)| write.ack.as_ref().map(|ack| (at, write, ack)))
+    }
+
+    /// Learns of a request of which nothing was heard before.
+    pub(super) fn on_request(
+        &mut self,
+        request: RequestId,
+        asked: Option<Asked>,
+        content: &Content,
+    ) -> WriteIndex {
+        self.writes.push(Write {
+            request,
+            asked,
+            content: Fingerprint::of(content),
+            events: Vec::new(),
+            ack: None,
+            standing: Standing::Whole,
+            refusals: 0,
+            attempts: Vec::new(),
+            reads: Vec::new(),
+        });
+        self.writes.len() - 1
+    }
+
+    /// Learns of a dot, with its parents: all that its writer had seen, that was read before it was
+    /// written, and that was overwritten with it.
+    ///
+    /// # Errors
+    /// [`Reused`], if the dot names another event. Nothing changed.
+    pub(super) fn on_minted(
+        &mut self,
+        write: WriteIndex,
+        minting: Minting<'_>,
+    ) -> Result<EventIndex, Reused> {
+        let Minting { at, by, dot, basis, replaced } = minting;
+        if let Some(first) = self.named(dot) {
+            return Err(Reused { first });
+        }
+        let vector = match basis {
+            Basis::Given(vector) | Basis::Held(vector) => vector,
+        };
+        let Write { attempts, reads, .. } = &self.writes[write];
+        let known = told(attempts, vector).chain(told(reads, vector)).chain(replaced);
+        let mut parents: Vec<_> = known.filter_map(|&dot| self.named(dot)).collect();
+        parents.sort_unstable();
+        parents.dedup();
+
+        let event = self.events.len() as EventIndex;
+        let gaps = self.missed_by(&parents);
+        let parents = parents.into_boxed_slice();
+        self.events.push(Event { dot, write, at, by, parents, gaps });
+        self.dots.insert(dot, event);
+        let twins = &mut self.writes[write].events;
+        twins.push(event);
+        self.has_twins |= twins.len() > 1;
+        Ok(event)
+    }
+
+    /// What a reader of this container knows.
+    pub(super) fn reach(&self, container: &Container) -> Reach {
+        let mut standing = Vec::with_capacity(container.siblings().len());
+        let mut strangers = Vec::new();
+        for dot in container.dots() {
+            match self.named(dot) {
+                Some(event) => standing.push(event),
+                None => strangers.push(dot),
+            }
+        }
+        standing.sort_unstable();
+        let unreached = self.missed_by(&standing);
+        Reach { standing, strangers, unreached }
+    }
+
+    /// Whether `ancestor` is a true ancestor of `event`.
+    pub(super) fn is_ancestor(&self, ancestor: EventIndex, event: EventIndex) -> bool {
+        ancestor < event && !self.event(event).gaps.contains(ancestor)
+    }
+
+    /// Of these unreached events, those that are unreached even if twins count as one event: a
+    /// write is known if any of its events is.
+    pub(super) fn without_twins(
+        &self,
+        reach: &Reach,
+        unreached: Vec<EventIndex>,
+    ) -> Vec<EventIndex> {
+        if !self.has_twins || unreached.is_empty() {
+            return unreached;
+        }
+        let mut known = vec![false; self.events.len()];
+        let mut to_visit = reach.standing.clone();
+        while let Some(event) = to_visit.pop() {
+            if std::mem::replace(&mut known[event as usize], true) {
+                continue;
+            }
+            to_visit.extend(self.event(event).parents.iter());
+            to_visit.extend(&self.write_of(event).events);
+        }
+        unreached.into_iter().filter(|&event| !known[event as usize]).collect()
+    }
+
+    /// Whether a container accounts for this write, standing or overwritten. That is what a replica
+    /// claims; whether the claim is true is for [`History::reach`] to say.
+    pub(super) fn is_claimed(&self, write: WriteIndex, container: &Container) -> bool {
+        let events = &self.write(write).events;
+        events.iter().any(|&event| container.seen().covers(self.event(event).dot))
+    }
+
+    /// The events so far that are neither among these (which rise) nor ancestors of one.
+    fn missed_by(&self, events: &[EventIndex]) -> Ranges {
+        let end = self.events.len() as EventIndex;
+        let mut missed = Ranges::below(end);
+        for &event in events.iter().rev() {
+            if missed.is_empty() {
+                break;
+            }
+            missed.keep(&self.event(event).gaps, event + 1..end);
+        }
+        missed
+    }
+
+    /// A write in words: whose it was, and what it said.
+    pub(super) fn describe(&self, write: WriteIndex, names: &Names) -> String {
+        let Write { asked, content, events, request, .. } = self.write(write);
+        let asked = match asked {
+            Some(Asked { client, operation }) => format!("operation {operation} of {client}"),
+            None => format!("request {request}"),
+        };
+        let dots = events.iter().map(|&event| {
+            let Event { dot, at, by, .. } = self.event(event);
+            format!("{} by {} at {}", names.dot(*dot), names.node(*by), when(*at))
+        });
+        let dots: Vec<_> = dots.collect();
+        let named = if dots.is_empty() { "never named".to_owned() } else { dots.join(" and ") };
+        format!("{asked} wrote {content}, named {named}")
+    }
+}
+
+/// The dots in those sets that were told to the minter. One set was told. Of several, each belongs
+/// to one of several attempts, and the vector shows which of them led here.
+fn told<'a>(sets: &'a [Vec<Dot>], vector: &'a VersionVector) -> impl Iterator<Item = &'a Dot> {
+    let is_only = sets.len() == 1;
+    let told = move |set: &&Vec<Dot>| is_only || set.iter().all(|&dot| vector.covers(dot));
+    sets.iter().filter(told).flatten()
+}
+
+impl Write {
+    /// The client asks, with what it has seen.
+    pub(super) fn on_attempt(&mut self, seen: &[Dot]) {
+        self.attempts.push(seen.to_vec());
+    }
+
+    /// A coordinator has read these siblings and will overwrite them.
+    pub(super) fn on_read(&mut self, dots: &[Dot]) {
+        self.reads.push(dots.to_vec());
+    }
+
+    /// Whether its client was told each time that nothing had been done.
+    pub(super) const fn is_refused(&self) -> bool {
+        self.refusals > 0 && self.refusals == self.attempts.len()
+    }
+}
+
+impl Fingerprint {
+    const HEAD_BYTES: usize = 24;
+
+    /// That of a content.
+    pub(super) fn of(content: &Content) -> Self {
+        let value = content.value().map(|bytes| (bytes.len(), xxh3_128(bytes)));
+        let bytes = content.value().map_or(&[][..], |bytes| bytes);
+        Self { value, head: bytes[..bytes.len().min(Self::HEAD_BYTES)].into() }
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.value {
+            None => f.write_str("a tombstone"),
+            Some((bytes, _)) if bytes > self.head.len() => {
+                write!(f, "\"{}...\" ({bytes} bytes)", self.head.escape_ascii())
+            }
+            Some(_) => write!(f, "\"{}\"", self.head.escape_ascii()),
+        }
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,440 @@
+//! What must hold, checked while it happens.
+//!
+//! In go the things that the world does and sees, in the order in which they happen: what clients
+//! ask and are told, what storage commands come to, what faults destroy, and in the end the disks.
+//! Out comes, for each check, whether it held, how much it looked at, and the story of the first
+//! violation. The truth that all of it is measured by is the [`history`] of each key.
+//!
+//! Nothing here acts on the world or draws from chance, so a run with checks and one without are
+//! the same run. [`Checks`] is a plain value: a world that is cloned takes its checks along.
+
+mod availability;
+mod causality;
+mod convergence;
+mod crash;
+mod durability;
+mod findings;
+mod freshness;
+mod history;
+mod operation;
+mod quiescence;
+mod ranges;
+mod story;
+
+#[cfg(test)]
+mod tests;
+
+pub use convergence::{Rest, Restless};
+pub use findings::Findings;
+pub use quiescence::IdleWindow;
+pub use story::Names;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use kv_core::client::{ClientOperation, Reply, Verb};
+use kv_core::config::Config;
+use kv_core::event::Event;
+use kv_core::ring::MachineIndex;
+use kv_core::store::{Action, Done, Outcome, StoreCommand};
+use kv_core::time::{Span, Time};
+use kv_core::types::{Digest, Key, NodeId, PartitionId, RequestId};
+use kv_core::version::{Container, Content, Dot};
+
+use availability::Availability;
+use causality::{Causality, Sighting};
+use convergence::Convergence;
+use crash::Crash;
+use durability::Durability;
+use freshness::Freshness;
+use history::{Asked, History, Minting, WriteIndex};
+use operation::{Operation, Terms};
+use quiescence::Quiescence;
+
+use crate::result::CheckResult;
+use crate::scenario::Check;
+
+/// The number of a client's operation, over the whole run. A retry is an operation of its own,
+/// with the same request id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OperationNumber(pub u64);
+
+/// The number of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientNumber(pub u32);
+
+/// Which image of a node's store is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Image {
+    /// All that was committed.
+    Live,
+    /// What the disk has reported as durable.
+    Reported,
+    /// What would really survive: less than was reported, if a sync was a lie.
+    Durable,
+}
+
+/// What a fault destroys of a node's data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// All of it.
+    Wipe,
+    /// What was reported durable and is not.
+    Unsynced,
+}
+
+/// The disks of the world, to be looked at.
+pub trait Disks {
+    /// All nodes.
+    fn nodes(&self) -> Vec<NodeId>;
+    /// The owners of a key.
+    fn owners(&self, key: &Key) -> &[NodeId];
+    /// The partition of a key.
+    fn partition_of(&self, key: &Key) -> PartitionId;
+    /// The machine of a node.
+    fn machine(&self, node: NodeId) -> MachineIndex;
+    /// What a node holds of a key: its own copy joined with the hints that it keeps for others.
+    fn copy(&self, node: NodeId, key: &Key, image: Image) -> Container;
+    /// The live root that a node claims for a partition.
+    fn root(&self, node: NodeId, partition: PartitionId) -> Digest;
+}
+
+/// How well the cluster is, to be looked at.
+pub trait Topology {
+    /// When anything last changed: a node started, stopped, paused, lost its data or had copied it
+    /// back; a link or a disk broke, slowed down, or was mended.
+    fn last_change(&self) -> Time;
+    /// Whether a node runs at full speed on a disk that works and has lost nothing.
+    fn is_well(&self, node: NodeId) -> bool;
+    /// Whether messages from one node reach another, promptly and unharmed.
+    fn reaches(&self, from: NodeId, to: NodeId) -> bool;
+}
+
+/// What the checks are told before a run.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// What all nodes are told.
+    pub config: Config,
+    /// How many owners a key has.
+    pub n: usize,
+    /// How long after a change of the topology an operation may still fail.
+    pub settle: Span,
+    /// Operations that may take less time than this may fail.
+    pub patience: Span,
+    /// What people call the nodes.
+    pub names: Names,
+}
+
+/// All checks of one run.
+#[derive(Clone, Debug)]
+pub struct Checks {
+    setting: Setting,
+    steps: u64,
+    keys: BTreeMap<Key, usize>,
+    histories: Vec<History>,
+    writes: BTreeMap<RequestId, (usize, WriteIndex)>,
+    operations: BTreeMap<OperationNumber, Operation>,
+    waiting: BTreeMap<RequestId, OperationNumber>,
+    availability: Availability,
+    causality: Causality,
+    convergence: Convergence,
+    crash: Crash,
+    durability: Durability,
+    freshness: Freshness,
+    quiescence: Quiescence,
+}
+
+impl Checks {
+    /// The checks of a run in which nothing has happened yet.
+    pub fn new(setting: Setting) -> Self {
+        let availability = Availability::new(setting.settle, setting.patience);
+        Self {
+            setting,
+            steps: 0,
+            keys: BTreeMap::new(),
+            histories: Vec::new(),
+            writes: BTreeMap::new(),
+            operations: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            availability,
+            causality: Causality::default(),
+            convergence: Convergence::default(),
+            crash: Crash::default(),
+            durability: Durability::default(),
+            freshness: Freshness::default(),
+            quiescence: Quiescence::default(),
+        }
+    }
+
+    /// What each check has found so far.
+    pub fn results(&self) -> BTreeMap<Check, CheckResult> {
+        Check::ALL.iter().map(|&check| (check, self.findings(check).result())).collect()
+    }
+
+    /// What a check has found so far.
+    pub const fn findings(&self, check: Check) -> &Findings {
+        match check {
+            Check::Availability => &self.availability.findings,
+            Check::Causality => &self.causality.findings,
+            Check::Convergence => &self.convergence.findings,
+            Check::Crash => &self.crash.findings,
+            Check::Durability => &self.durability.findings,
+            Check::Freshness => &self.freshness.findings,
+            Check::Quiescence => &self.quiescence.findings,
+        }
+    }
+
+    /// A client asks something. `seen` are the siblings that it was shown with the token that it
+    /// passes on; for a session, all that [`learn`] has gathered from its replies.
+    ///
+    /// # Panics
+    /// If a put has no request id: nothing could tell which dots it was given.
+    pub fn on_invoke(
+        &mut self,
+        at: Time,
+        number: OperationNumber,
+        client: ClientNumber,
+        coordinator: NodeId,
+        operation: &ClientOperation,
+        seen: &[Dot],
+    ) {
+        let step = self.next_step();
+        let history = self.history(&operation.key);
+        let request = operation.options.request;
+        let write = match &operation.verb {
+            Verb::Get => None,
+            Verb::Put { content, .. } => {
+                let request = request.expect("simulated clients name their requests");
+                let (_, write) = *self.writes.entry(request).or_insert_with(|| {
+                    let asked = Some(Asked { client, operation: number });
+                    let write = self.histories[history].on_request(request, asked, content);
+                    (history, write)
+                });
+                self.histories[history].write_mut(write).on_attempt(seen);
+                Some(write)
+            }
+        };
+        if let Some(request) = request {
+            self.waiting.insert(request, number);
+        }
+        let terms = Terms::of(operation, &self.setting.config, self.setting.n);
+        let operation = Operation {
+            number,
+            client,
+            coordinator,
+            history,
+            write,
+            request,
+            started: at,
+            step,
+            terms,
+            is_disturbed: false,
+        };
+        self.operations.insert(number, operation);
+    }
+
+    /// A client is answered.
+    pub fn on_reply(
+        &mut self,
+        at: Time,
+        number: OperationNumber,
+        reply: &Reply,
+        world: &(impl Disks + Topology),
+    ) {
+        let Some(operation) = self.close(number) else { return };
+        let step = self.next_step();
+        let names = &self.setting.names;
+        let history = &mut self.histories[operation.history];
+        let node = operation.coordinator;
+        match reply {
+            Reply::Value { container, .. } => {
+                self.availability.on_answered();
+                let reach = history.reach(container);
+                let sighting = Sighting { at, what: "in a read through", node };
+                self.causality.on_container(history, &reach, container, sighting, names);
+                let n = world.owners(&history.key).len();
+                self.freshness.on_read(history, &reach, &operation, n, at, names);
+            }
+            Reply::Stored { container, achieved, .. } => {
+                self.availability.on_answered();
+                let reach = history.reach(container);
+                let sighting = Sighting { at, what: "with a write through", node };
+                self.causality.on_container(history, &reach, container, sighting, names);
+                let write = operation.write.expect("only writes are stored");
+                self.durability
+                    .on_stored(history, write, &operation, achieved, at, step, world, names);
+            }
+            Reply::Refused(refusal) => {
+                self.availability.on_answered();
+                if let Some(write) = operation.write {
+                    self.durability.on_refused(history, write, refusal, at, names);
+                }
+            }
+            Reply::Unknown { .. } => {
+                self.availability.on_unknown(history, &operation, at, world, names);
+            }
+        }
+    }
+
+    /// A client gives up waiting, or its connection broke.
+    pub fn on_unknown(
+        &mut self,
+        at: Time,
+        number: OperationNumber,
+        world: &(impl Disks + Topology),
+    ) {
+        let Some(operation) = self.close(number) else { return };
+        let history = &self.histories[operation.history];
+        self.availability.on_unknown(history, &operation, at, world, &self.setting.names);
+    }
+
+    /// A message of this request was lost, so that nobody can be blamed if it fails.
+    pub fn on_message_lost(&mut self, request: RequestId) {
+        let operation = self.waiting.get(&request);
+        if let Some(operation) = operation.and_then(|number| self.operations.get_mut(number)) {
+            operation.is_disturbed = true;
+        }
+    }
+
+    /// A storage command was executed at a node. To be told when it is, not when the node learns
+    /// of it: a crash in between does not undo what a disk has done.
+    pub fn on_outcome(
+        &mut self,
+        at: Time,
+        node: NodeId,
+        command: &StoreCommand,
+        outcome: &Outcome,
+    ) {
+        if let (Action::HintDrop { items, .. }, Ok(Done::HintDropped { .. })) =
+            (&command.action, &outcome.result)
+        {
+            for (key, _) in items {
+                if let Some(&history) = self.keys.get(key) {
+                    self.histories[history].hints_dropped.insert(node, at);
+                }
+            }
+        }
+        for event in &outcome.events {
+            // Hints that were too old are gone, whatever was acknowledged upon them.
+            if let Event::HintDropped { .. } = event {
+                self.durability.on_loss(node, at);
+            }
+            if let (Event::Minted { key, dot, request, replaced }, Action::Mint(mint)) =
+                (event, &command.action)
+            {
+                let (history, write) = self.write(*request, key, &mint.content);
+                let minting = Minting { at, by: node, dot: *dot, basis: &mint.basis, replaced };
+                let history = &mut self.histories[history];
+                self.causality.on_minted(history, write, minting, &self.setting.names);
+                self.durability.on_minted(history, write, at, &self.setting.names);
+            }
+        }
+    }
+
+    /// A node tells people something.
+    pub fn on_event(&mut self, event: &Event) {
+        if let Event::ReadBeforeWrite { request, dots } = event
+            && let Some(&(history, write)) = self.writes.get(request)
+        {
+            self.histories[history].write_mut(write).on_read(dots);
+        }
+    }
+
+    /// A fault is about to destroy data of a node that it had reported durable. Returns a line for
+    /// each write that is excused because of it.
+    pub fn before_loss(
+        &mut self,
+        at: Time,
+        node: NodeId,
+        disks: &impl Disks,
+        loss: Loss,
+    ) -> Vec<String> {
+        let Self { durability, histories, setting, .. } = self;
+        durability.before_loss(histories.iter_mut(), node, loss, at, disks, &setting.names)
+    }
+
+    /// The time to converge is over.
+    pub fn on_rest(&mut self, at: Time, rest: &Rest) {
+        self.convergence.on_rest(rest, at, &self.setting.names);
+    }
+
+    /// The idle cluster was watched for two windows, one after the other.
+    pub fn on_idle(&mut self, first: &IdleWindow, second: &IdleWindow) {
+        self.quiescence.on_idle([first, second]);
+    }
+
+    /// The run panicked.
+    pub fn on_panic(&mut self, message: &str) {
+        self.crash.on_panic(message);
+    }
+
+    /// The run is over. Compares what was promised with what the disks hold.
+    pub fn at_end(&mut self, at: Time, disks: &impl Disks) {
+        let names = &self.setting.names;
+        for history in &self.histories {
+            for &node in disks.owners(&history.key) {
+                let container = disks.copy(node, &history.key, Image::Live);
+                let reach = history.reach(&container);
+                let sighting = Sighting { at, what: "in the end on", node };
+                self.causality.on_container(history, &reach, &container, sighting, names);
+            }
+            self.durability.at_end(history, at, disks, names);
+        }
+        self.convergence.at_end(self.histories.iter(), disks, names);
+        self.crash.on_end();
+    }
+
+    fn next_step(&mut self) -> u64 {
+        self.steps += 1;
+        self.steps
+    }
+
+    fn close(&mut self, number: OperationNumber) -> Option<Operation> {
+        let operation = self.operations.remove(&number)?;
+        if let Some(request) = operation.request
+            && self.waiting.get(&request) == Some(&number)
+        {
+            self.waiting.remove(&request);
+        }
+        Some(operation)
+    }
+
+    fn history(&mut self, key: &Key) -> usize {
+        if let Some(&history) = self.keys.get(key) {
+            return history;
+        }
+        self.histories.push(History::new(key.clone()));
+        self.keys.insert(key.clone(), self.histories.len() - 1);
+        self.histories.len() - 1
+    }
+
+    /// The write of a request, which may be none that a client of the simulator made.
+    fn write(&mut self, request: RequestId, key: &Key, content: &Content) -> (usize, WriteIndex) {
+        if let Some(&write) = self.writes.get(&request) {
+            return write;
+        }
+        let history = self.history(key);
+        let write = self.histories[history].on_request(request, None, content);
+        self.writes.insert(request, (history, write));
+        (history, write)
+    }
+}
+
+/// What a session has seen of a key once it has learnt of this container too: what stands in it,
+/// and of the rest what the container does not account for.
+pub fn learn(seen: &mut Vec<Dot>, container: &Container) {
+    seen.retain(|&dot| !container.seen().covers(dot));
+    seen.extend(container.dots());
+}
+
+impl fmt::Display for OperationNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+impl fmt::Display for ClientNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "client {}", self.0)
+    }
+}

@@ -1,0 +1,117 @@
+//! What a client asked and was not answered yet.
+
+use kv_core::client::{ClientOperation, Options, PutContext, Verb};
+use kv_core::config::Config;
+use kv_core::quorum::{Level, Mode};
+use kv_core::time::{Span, Time};
+use kv_core::types::{NodeId, RequestId};
+
+use super::history::WriteIndex;
+use super::{ClientNumber, OperationNumber};
+
+/// An operation that is under way.
+#[derive(Clone, Debug)]
+pub(super) struct Operation {
+    /// Its number.
+    pub(super) number: OperationNumber,
+    /// The client.
+    pub(super) client: ClientNumber,
+    /// The node that the client asked.
+    pub(super) coordinator: NodeId,
+    /// The key's history.
+    pub(super) history: usize,
+    /// The write, if it is one.
+    pub(super) write: Option<WriteIndex>,
+    /// The request, as the cluster knows it.
+    pub(super) request: Option<RequestId>,
+    /// When the client asked.
+    pub(super) started: Time,
+    /// Its place among all that the checks were told.
+    pub(super) step: u64,
+    /// What it takes.
+    pub(super) terms: Terms,
+    /// Whether a message of it was lost.
+    pub(super) is_disturbed: bool,
+}
+
+/// What an operation takes, with the configuration's defaults filled in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Terms {
+    /// Who counts.
+    pub(super) mode: Mode,
+    /// Answers that are read, if any are. `None` as well where a level does not say by itself how
+    /// many it takes.
+    pub(super) reads: Option<usize>,
+    /// Durable copies that are written, likewise.
+    pub(super) writes: Option<usize>,
+    /// How long the coordinator tries.
+    pub(super) timeout: Span,
+}
+
+impl Terms {
+    /// The terms of an operation on a key that has `n` owners.
+    pub(super) fn of(operation: &ClientOperation, config: &Config, n: usize) -> Self {
+        let Options { read, write, mode, timeout_ms, monotonic: _, request: _ } = operation.options;
+        let mode = mode.unwrap_or(config.mode);
+        let read = needed(read, config.read_quorum, n);
+        let write = needed(write, config.write_quorum, n);
+        let reads_first = |context: &PutContext| match (mode, context) {
+            (Mode::Strict, PutContext::Latest(_)) => true,
+            (Mode::Strict, PutContext::Token(_) | PutContext::Nothing) | (Mode::Sloppy, _) => false,
+        };
+        let (reads, writes) = match &operation.verb {
+            Verb::Get => (read, None),
+            Verb::Put { context, .. } => (read.filter(|_| reads_first(context)), write),
+        };
+        let timeout = Span::from_ms(timeout_ms.unwrap_or(config.timeout_ms));
+        Self { mode, reads, writes, timeout }
+    }
+}
+
+/// How many answers a level takes in a single data center; `None` if that hangs on more than N.
+fn needed(level: Option<Level>, default: u64, n: usize) -> Option<usize> {
+    match level {
+        None => Some(usize::try_from(default).map_or(n, |default| default.min(n))),
+        Some(Level::Count(count)) => Some(usize::from(count)),
+        Some(Level::One) => Some(1),
+        Some(Level::Quorum) => Some(n / 2 + 1),
+        Some(Level::All) => Some(n),
+        Some(Level::LocalQuorum | Level::EachQuorum) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kv_core::types::Key;
+    use kv_core::version::{Content, VersionVector};
+
+    use super::*;
+
+    fn put(context: PutContext, options: Options) -> ClientOperation {
+        let verb = Verb::Put { content: Content::Tombstone, expiry: None, context };
+        ClientOperation { key: Key::from("k"), verb, options }
+    }
+
+    #[test]
+    fn only_a_strict_put_that_overwrites_the_latest_reads_first() {
+        let strict = || Options { mode: Some(Mode::Strict), ..Options::default() };
+        let latest = || PutContext::Latest(VersionVector::default());
+        let reads = |operation| Terms::of(&operation, &Config::default(), 3).reads;
+        assert_eq!(reads(put(latest(), strict())), Some(2));
+        assert_eq!(reads(put(latest(), Options::default())), None);
+        assert_eq!(reads(put(PutContext::Nothing, strict())), None);
+    }
+
+    #[test]
+    fn quorums_come_from_the_options_then_from_the_configuration_and_never_exceed_n() {
+        let writes = |write, n| {
+            let options = Options { write, ..Options::default() };
+            Terms::of(&put(PutContext::Nothing, options), &Config::default(), n).writes
+        };
+        assert_eq!(writes(None, 3), Some(2));
+        assert_eq!(writes(None, 1), Some(1));
+        assert_eq!(writes(Some(Level::Quorum), 5), Some(3));
+        assert_eq!(writes(Some(Level::All), 5), Some(5));
+        assert_eq!(writes(Some(Level::LocalQuorum), 5), None);
+    }
+}

@@ -1,0 +1,172 @@
+//! Check `quiescence`: an idle cluster that has converged sends only gossip and comparisons of
+//! roots, at a constant rate, and writes nothing.
+
+use std::collections::BTreeMap;
+
+use kv_core::message::Kind;
+use kv_core::time::Span;
+
+use super::findings::Findings;
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Quiescence {
+    /// What was found so far; counted in messages.
+    pub(super) findings: Findings,
+}
+
+/// What a cluster did while no client asked anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IdleWindow {
+    /// How long it was watched.
+    pub length: Span,
+    /// The messages that were sent, by kind.
+    pub messages: BTreeMap<Kind, u64>,
+    /// Batches that were committed to stores.
+    pub commits: u64,
+}
+
+/// Rates may differ by one in this many,
+const RATE_TOLERANCE: u64 = 10;
+
+/// and by so many messages: what happens to fall on either side of the border between the windows.
+const MESSAGES_TOLERANCE: u64 = 16;
+
+impl Quiescence {
+    /// Two windows, one after the other, were watched.
+    pub(super) fn on_idle(&mut self, windows: [&IdleWindow; 2]) {
+        for window in windows {
+            self.findings.examined += window.messages.values().sum::<u64>();
+            self.look_for_work(window);
+        }
+        self.compare_rates(windows);
+    }
+
+    fn look_for_work(&mut self, window: &IdleWindow) {
+        let busy = window.messages.iter().filter(|&(&kind, &count)| count > 0 && !is_idle(kind));
+        let busy: Vec<_> = busy.map(|(kind, count)| format!("{count} x {}", kind.name())).collect();
+        if !busy.is_empty() {
+            self.findings.violated(|| {
+                let (busy, length) = (busy.join(", "), window.length.as_ms());
+                format!(
+                    "an idle, converged cluster still works\n  sent:   {busy}, within {length} ms"
+                )
+            });
+        }
+        if window.commits > 0 {
+            self.findings.violated(|| {
+                let IdleWindow { commits, length, .. } = window;
+                format!(
+                    "an idle, converged cluster still writes\n  stores: {commits} batches were \
+                     committed within {} ms",
+                    length.as_ms()
+                )
+            });
+        }
+    }
+
+    fn compare_rates(&mut self, [first, second]: [&IdleWindow; 2]) {
+        for &kind in Kind::ALL {
+            let sent = |window: &IdleWindow| window.messages.get(&kind).copied().unwrap_or(0);
+            // Each count is taken times the length of the other window, so that rates are compared
+            // without dividing.
+            let scaled = |window: &IdleWindow, by: &IdleWindow| {
+                u128::from(sent(window)) * u128::from(by.length.0)
+            };
+            let (a, b) = (scaled(first, second), scaled(second, first));
+            let longer = u128::from(first.length.max(second.length).0);
+            let slack =
+                a.max(b) / u128::from(RATE_TOLERANCE) + u128::from(MESSAGES_TOLERANCE) * longer;
+            if a.abs_diff(b) > slack {
+                self.findings.violated(|| {
+                    format!(
+                        "an idle, converged cluster sends at a changing rate\n  {}: {} within {} \
+                         ms, then {} within {} ms",
+                        kind.name(),
+                        sent(first),
+                        first.length.as_ms(),
+                        sent(second),
+                        second.length.as_ms(),
+                    )
+                });
+            }
+        }
+    }
+}
+
+/// Whether a cluster in which nothing happens may send messages of this kind.
+const fn is_idle(kind: Kind) -> bool {
+    match kind {
+        Kind::GossipSyn
+        | Kind::GossipAck
+        | Kind::GossipAck2
+        | Kind::RepairCompare
+        | Kind::RepairCompared => true,
+        Kind::Mint
+        | Kind::Minted
+        | Kind::Merge
+        | Kind::Hint
+        | Kind::Acked
+        | Kind::Refused
+        | Kind::Read
+        | Kind::ReadReply
+        | Kind::HintDelivery
+        | Kind::HintDelivered
+        | Kind::RepairRoots
+        | Kind::RepairRootsDiffer
+        | Kind::RepairBranches
+        | Kind::RepairBranchesDiffer
+        | Kind::RepairLeaves
+        | Kind::RepairLeavesDiffer
+        | Kind::RepairSummaries
+        | Kind::RepairSummarized
+        | Kind::RepairExchange
+        | Kind::RepairExchanged => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(messages: &[(Kind, u64)]) -> IdleWindow {
+        let messages = messages.iter().copied().collect();
+        IdleWindow { length: Span::from_ms(10_000), messages, commits: 0 }
+    }
+
+    fn violation(first: &IdleWindow, second: &IdleWindow) -> Option<String> {
+        let mut quiescence = Quiescence::default();
+        quiescence.on_idle([first, second]);
+        quiescence.findings.violation()
+    }
+
+    #[test]
+    fn gossip_and_comparisons_at_a_constant_rate_are_quiet() {
+        let first = window(&[(Kind::GossipSyn, 300), (Kind::RepairCompare, 50)]);
+        let second = window(&[(Kind::GossipSyn, 320), (Kind::RepairCompare, 55)]);
+        assert_eq!(violation(&first, &second), None);
+    }
+
+    #[test]
+    fn a_message_that_does_work_is_not_quiet() {
+        let busy = window(&[(Kind::GossipSyn, 300), (Kind::RepairLeaves, 1)]);
+        let story = violation(&busy, &window(&[(Kind::GossipSyn, 300)])).expect("it works");
+        assert!(story.contains("1 x repair-leaves"), "{story}");
+    }
+
+    #[test]
+    fn a_commit_is_not_quiet() {
+        let writes = IdleWindow { commits: 1, ..window(&[]) };
+        assert!(violation(&window(&[]), &writes).expect("it writes").contains("1 batches"));
+    }
+
+    #[test]
+    fn a_rate_that_grows_is_not_quiet_and_a_longer_window_is_no_growth() {
+        let first = window(&[(Kind::GossipAck, 300)]);
+        let grown = window(&[(Kind::GossipAck, 360)]);
+        assert!(violation(&first, &grown).expect("it grows").contains("gossip-ack"));
+        let longer =
+            IdleWindow { length: Span::from_ms(20_000), ..window(&[(Kind::GossipAck, 600)]) };
+        assert_eq!(violation(&first, &longer), None);
+    }
+}

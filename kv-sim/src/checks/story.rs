@@ -1,0 +1,47 @@
+//! How things are called in the stories of violations.
+
+use std::collections::BTreeMap;
+
+use kv_core::time::Time;
+use kv_core::types::NodeId;
+use kv_core::version::Dot;
+
+/// The names by which people know the nodes. A node without one is shown by its id.
+#[derive(Clone, Debug, Default)]
+pub struct Names(BTreeMap<NodeId, String>);
+
+impl Names {
+    /// What a node is called.
+    pub fn node(&self, node: NodeId) -> String {
+        self.0.get(&node).cloned().unwrap_or_else(|| node.to_string())
+    }
+
+    /// Some nodes, in their order.
+    pub fn nodes(&self, nodes: &[NodeId]) -> String {
+        let names: Vec<_> = nodes.iter().map(|&node| self.node(node)).collect();
+        if names.is_empty() { "nobody".to_owned() } else { names.join(", ") }
+    }
+
+    /// A dot, as `node.epoch:n`, with as much of the epoch as tells it from others.
+    pub fn dot(&self, dot: Dot) -> String {
+        let epoch = dot.actor.epoch.to_string();
+        format!("{}.{}:{}", self.node(dot.actor.node), &epoch[..6], dot.n)
+    }
+
+    /// Some dots, in their order.
+    pub fn dots(&self, dots: impl IntoIterator<Item = Dot>) -> String {
+        let names: Vec<_> = dots.into_iter().map(|dot| self.dot(dot)).collect();
+        if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+    }
+}
+
+impl FromIterator<(NodeId, String)> for Names {
+    fn from_iter<I: IntoIterator<Item = (NodeId, String)>>(names: I) -> Self {
+        Self(names.into_iter().collect())
+    }
+}
+
+/// A moment of the run, in seconds.
+pub(super) fn when(time: Time) -> String {
+    format!("{}.{:06} s", time.0 / 1_000_000, time.0 % 1_000_000)
+}

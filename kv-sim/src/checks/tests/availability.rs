@@ -1,0 +1,75 @@
+use super::*;
+
+fn later(bench: &mut Bench) {
+    bench.now = bench.now + Span::from_ms(60_000);
+}
+
+fn give_up(bench: &mut Bench, number: OperationNumber) {
+    let at = bench.tick();
+    bench.checks.on_unknown(at, number, &bench.cluster);
+}
+
+#[test]
+fn an_operation_that_fails_on_a_healthy_cluster_is_caught() {
+    let mut bench = Bench::new();
+    later(&mut bench);
+    let asked = bench.ask(Mode::Sloppy, &[]);
+    bench.reply(asked.number, &Reply::Unknown { achieved: Achieved::default() });
+    bench.assert_violated(Check::Availability, "W = 2 of any machines");
+}
+
+#[test]
+fn an_operation_that_is_reset_on_a_healthy_cluster_is_caught() {
+    let mut bench = Bench::new();
+    later(&mut bench);
+    bench.cluster.down = vec![B, C, E];
+    let asked = bench.ask(Mode::Sloppy, &[]);
+    give_up(&mut bench, asked.number);
+    bench.assert_violated(Check::Availability, "reachable: n1, n4, unchanged since 0.000000 s");
+}
+
+#[test]
+fn a_strict_operation_needs_owners() {
+    let mut bench = Bench::new();
+    later(&mut bench);
+    bench.cluster.down = vec![B, C];
+    let strict = bench.ask(Mode::Strict, &[]);
+    give_up(&mut bench, strict.number);
+    bench.assert_held();
+    assert_eq!(bench.weakened(Check::Availability), 1);
+    let sloppy = bench.ask(Mode::Sloppy, &[]);
+    give_up(&mut bench, sloppy.number);
+    bench.assert_violated(Check::Availability, "operation");
+}
+
+#[test]
+fn an_operation_may_fail_soon_after_a_change() {
+    let mut bench = Bench::new();
+    later(&mut bench);
+    bench.cluster.last_change = bench.now;
+    let asked = bench.ask(Mode::Sloppy, &[]);
+    give_up(&mut bench, asked.number);
+    bench.assert_held();
+    assert_eq!(bench.weakened(Check::Availability), 1);
+}
+
+#[test]
+fn an_operation_may_fail_if_its_message_was_lost() {
+    let mut bench = Bench::new();
+    later(&mut bench);
+    let asked = bench.ask(Mode::Sloppy, &[]);
+    bench.checks.on_message_lost(asked.request);
+    give_up(&mut bench, asked.number);
+    bench.assert_held();
+}
+
+#[test]
+fn an_operation_may_fail_if_its_coordinator_is_not_well() {
+    let mut bench = Bench::new();
+    later(&mut bench);
+    bench.cluster.down = vec![A];
+    let number = bench.ask_to_read(Mode::Sloppy);
+    give_up(&mut bench, number);
+    bench.assert_held();
+    assert_eq!(bench.checks.findings(Check::Availability).examined, 1);
+}

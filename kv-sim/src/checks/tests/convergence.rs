@@ -1,0 +1,50 @@
+use super::*;
+
+fn converged() -> Bench {
+    let mut bench = Bench::new();
+    bench.put(Mode::Sloppy, &[], &[A, B, C]);
+    bench
+}
+
+#[test]
+fn owners_that_are_equal_and_trees_that_say_so_have_converged() {
+    let mut bench = converged();
+    let at = bench.now;
+    bench.checks.on_rest(at, &Rest::Converged { after: Span::from_ms(10) });
+    bench.end();
+    bench.assert_held();
+}
+
+#[test]
+fn owners_that_differ_have_not_converged() {
+    let mut bench = converged();
+    bench.put(Mode::Sloppy, &[], &[B, C]);
+    bench.end_as_it_is();
+    bench.assert_violated(Check::Convergence, "owners of \"k\" differ");
+}
+
+#[test]
+fn a_blind_tree_is_caught_though_all_agree() {
+    let mut bench = converged();
+    bench.cluster.roots.extend([(A, Digest(0)), (B, Digest(0)), (C, Digest(0))]);
+    bench.end();
+    bench.assert_violated(Check::Convergence, "does not show what it holds");
+}
+
+#[test]
+fn a_cluster_that_does_not_come_to_rest_is_told_of_with_what_is_missing() {
+    let mut bench = converged();
+    let restless = Restless {
+        within: Span::from_ms(30_000),
+        partitions: vec![(PartitionId(4), vec![A, B])],
+        hints: (0..6).map(|_| (D, 3)).collect(),
+        unsynced: vec![(C, PartitionId(5))],
+    };
+    let at = bench.now;
+    bench.checks.on_rest(at, &Rest::Restless(restless));
+    bench.assert_violated(
+        Check::Convergence,
+        "partition 4 differs between n1, n2\n  n4 keeps 3 hints",
+    );
+    bench.assert_violated(Check::Convergence, "and 3 more of the kind");
+}

@@ -1,0 +1,354 @@
+//! Histories made by hand, good and bad: five nodes, of which the first three own every key, and
+//! containers that are joined by the real rules unless a test breaks one.
+
+mod availability;
+mod causality;
+mod convergence;
+mod durability;
+mod freshness;
+mod history;
+mod soak;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use kv_core::client::{
+    Achieved, ClientOperation, Options, PutContext, Reply, RequestRefusal, Verb,
+};
+use kv_core::quorum::{Level, Mode};
+use kv_core::store::{Basis, Mint, Role};
+use kv_core::time::HybridTime;
+use kv_core::types::Epoch;
+use kv_core::version::{Actor, Version, VersionVector};
+
+use super::*;
+
+const KEY: &str = "k";
+const A: NodeId = NodeId(1);
+const B: NodeId = NodeId(2);
+const C: NodeId = NodeId(3);
+const D: NodeId = NodeId(4);
+const E: NodeId = NodeId(5);
+const CLUSTER: [NodeId; 5] = [A, B, C, D, E];
+
+/// Disks and links. The key of every map is a node: there is one key in the store.
+#[derive(Clone, Debug, Default)]
+struct Cluster {
+    live: BTreeMap<NodeId, Container>,
+    reported: BTreeMap<NodeId, Container>,
+    durable: BTreeMap<NodeId, Container>,
+    roots: BTreeMap<NodeId, Digest>,
+    machines: BTreeMap<NodeId, u32>,
+    down: Vec<NodeId>,
+    last_change: Time,
+}
+
+impl Disks for Cluster {
+    fn nodes(&self) -> Vec<NodeId> {
+        CLUSTER.to_vec()
+    }
+
+    fn owners(&self, _: &Key) -> &[NodeId] {
+        &CLUSTER[..3]
+    }
+
+    fn partition_of(&self, _: &Key) -> PartitionId {
+        PartitionId(0)
+    }
+
+    fn machine(&self, node: NodeId) -> MachineIndex {
+        MachineIndex(self.machines.get(&node).copied().unwrap_or(node.0 as u32))
+    }
+
+    fn copy(&self, node: NodeId, key: &Key, image: Image) -> Container {
+        assert_eq!(key, &Key::from(KEY), "there is one key in the store");
+        let images = match image {
+            Image::Live => &self.live,
+            Image::Reported => &self.reported,
+            Image::Durable => &self.durable,
+        };
+        images.get(&node).cloned().unwrap_or_default()
+    }
+
+    fn root(&self, node: NodeId, _: PartitionId) -> Digest {
+        let honest = || self.live.get(&node).map(|container| container.digest(&Key::from(KEY)));
+        self.roots.get(&node).copied().or_else(honest).unwrap_or_default()
+    }
+}
+
+impl Topology for Cluster {
+    fn last_change(&self) -> Time {
+        self.last_change
+    }
+
+    fn is_well(&self, node: NodeId) -> bool {
+        !self.down.contains(&node)
+    }
+
+    fn reaches(&self, from: NodeId, to: NodeId) -> bool {
+        !self.down.contains(&from) && !self.down.contains(&to)
+    }
+}
+
+/// A cluster, and the checks that watch it.
+#[derive(Clone, Debug)]
+struct Bench {
+    checks: Checks,
+    cluster: Cluster,
+    now: Time,
+    /// The durable copies that puts ask for.
+    quorum: u8,
+    operations: u64,
+    minted: BTreeMap<Actor, u64>,
+}
+
+/// A put that was asked for.
+#[derive(Clone, Debug)]
+struct Asked {
+    number: OperationNumber,
+    request: RequestId,
+    content: Content,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let names = CLUSTER.iter().map(|&node| (node, format!("n{}", node.0))).collect();
+        let setting = Setting {
+            config: Config::default(),
+            n: 3,
+            settle: Span::from_ms(5_000),
+            patience: Span::from_ms(500),
+            names,
+        };
+        Self {
+            checks: Checks::new(setting),
+            cluster: Cluster::default(),
+            now: Time(0),
+            quorum: 2,
+            operations: 0,
+            minted: BTreeMap::new(),
+        }
+    }
+
+    fn tick(&mut self) -> Time {
+        self.now = self.now + Span::from_ms(1);
+        self.now
+    }
+
+    /// A client asks a node to write a new value, having seen these dots.
+    fn ask(&mut self, mode: Mode, seen: &[Dot]) -> Asked {
+        let request = RequestId(u128::from(self.operations) + 1);
+        self.ask_as(request, mode, seen)
+    }
+
+    fn ask_as(&mut self, request: RequestId, mode: Mode, seen: &[Dot]) -> Asked {
+        self.operations += 1;
+        let content = Content::Value(Bytes::from(format!("value of {request}").into_bytes()));
+        let context = PutContext::Nothing;
+        let verb = Verb::Put { content: content.clone(), expiry: None, context };
+        let write = Some(Level::Count(self.quorum));
+        let options =
+            Options { mode: Some(mode), write, request: Some(request), ..Options::default() };
+        let operation = ClientOperation { key: Key::from(KEY), verb, options };
+        let (at, number) = (self.tick(), OperationNumber(self.operations));
+        self.checks.on_invoke(at, number, ClientNumber(7), A, &operation, seen);
+        Asked { number, request, content }
+    }
+
+    /// A replica executes a put, by the rules.
+    fn mint(&mut self, node: NodeId, epoch: u64, asked: &Asked, basis: Basis) -> Dot {
+        let actor = Actor { node, epoch: Epoch(epoch) };
+        let n = self.minted.entry(actor).or_default();
+        *n += 1;
+        let dot = Dot { actor, n: *n };
+        self.mint_as(dot, asked, basis);
+        dot
+    }
+
+    /// A replica executes a put under this dot.
+    fn mint_as(&mut self, dot: Dot, asked: &Asked, basis: Basis) {
+        let node = dot.actor.node;
+        let held = self.cluster.live.entry(node).or_default();
+        let version = Version {
+            content: asked.content.clone(),
+            time: HybridTime(dot.n),
+            expiry: None,
+            request: asked.request,
+            tag: None,
+        };
+        let replaced = match &basis {
+            Basis::Given(seen) => {
+                held.discard(seen);
+                Vec::new()
+            }
+            Basis::Held(seen) => {
+                let mut context = held.seen().clone();
+                context.merge(seen);
+                held.discard(&context)
+            }
+        };
+        held.add(dot, version);
+        let (container, request) = (held.clone(), asked.request);
+        let key = Key::from(KEY);
+        let mint = Mint {
+            key: key.clone(),
+            content: asked.content.clone(),
+            expiry: None,
+            basis,
+            role: Role::Owner,
+            request,
+            spare: Epoch(0),
+            time: HybridTime(0),
+            siblings_max: 64,
+        };
+        let partition = PartitionId(0);
+        let command = StoreCommand { partition, action: Action::Mint(Box::new(mint)) };
+        let outcome = Outcome {
+            partition,
+            result: Ok(Done::Minted { dot, container, hinted: None }),
+            root: Digest::default(),
+            events: vec![Event::Minted { key, dot, request, replaced }],
+        };
+        let at = self.tick();
+        self.checks.on_outcome(at, node, &command, &outcome);
+    }
+
+    /// One node's live container is joined into another's.
+    fn send(&mut self, from: NodeId, to: &[NodeId]) {
+        let container = self.cluster.live[&from].clone();
+        for node in to {
+            self.cluster.live.entry(*node).or_default().join(&container);
+        }
+    }
+
+    /// The disk reports all as durable, and it is.
+    fn sync(&mut self, nodes: &[NodeId]) {
+        for node in nodes {
+            let live = self.cluster.live[node].clone();
+            self.cluster.reported.insert(*node, live.clone());
+            self.cluster.durable.insert(*node, live);
+        }
+    }
+
+    /// The disk reports all as durable, and it is not.
+    fn lie(&mut self, node: NodeId) {
+        let live = self.cluster.live[&node].clone();
+        self.cluster.reported.insert(node, live);
+    }
+
+    fn stored(&mut self, asked: &Asked, owners: &[NodeId], fallbacks: &[NodeId]) {
+        let machines = owners.len() + fallbacks.len();
+        let achieved =
+            Achieved { owners: owners.to_vec(), fallbacks: fallbacks.to_vec(), machines };
+        let node = owners.first().or(fallbacks.first()).expect("somebody stored it");
+        let container = self.cluster.copy(*node, &Key::from(KEY), Image::Live);
+        let reply = Reply::Stored { container, context: Bytes::new(), achieved };
+        self.reply(asked.number, &reply);
+    }
+
+    fn refused(&mut self, asked: &Asked) {
+        self.reply(asked.number, &Reply::Refused(RequestRefusal::Stopping));
+    }
+
+    fn reply(&mut self, number: OperationNumber, reply: &Reply) {
+        let at = self.tick();
+        self.checks.on_reply(at, number, reply, &self.cluster);
+    }
+
+    /// A client asks to read; the answer is for [`Bench::answer`].
+    fn ask_to_read(&mut self, mode: Mode) -> OperationNumber {
+        self.operations += 1;
+        let options = Options { mode: Some(mode), read: Some(Level::Quorum), ..Options::default() };
+        let operation = ClientOperation { key: Key::from(KEY), verb: Verb::Get, options };
+        let (at, number) = (self.tick(), OperationNumber(self.operations));
+        self.checks.on_invoke(at, number, ClientNumber(8), A, &operation, &[]);
+        number
+    }
+
+    fn answer(&mut self, number: OperationNumber, container: Container) {
+        let achieved = Achieved::default();
+        self.reply(number, &Reply::Value { container, context: Bytes::new(), achieved });
+    }
+
+    /// A client reads what these nodes hold.
+    fn read(&mut self, mode: Mode, from: &[NodeId]) {
+        let number = self.ask_to_read(mode);
+        let mut container = Container::default();
+        for &node in from {
+            container.join(&self.cluster.copy(node, &Key::from(KEY), Image::Live));
+        }
+        self.answer(number, container);
+    }
+
+    /// A client's write of which all is done by the rules: minted, sent on, synced, acknowledged.
+    fn put(&mut self, mode: Mode, seen: &[Dot], on: &[NodeId]) -> Dot {
+        self.quorum = on.len() as u8;
+        let asked = self.ask(mode, seen);
+        let dot = self.mint(on[0], 1, &asked, Basis::Given(seen.iter().copied().collect()));
+        self.send(on[0], on);
+        self.sync(on);
+        self.stored(&asked, on, &[]);
+        dot
+    }
+
+    fn lose(&mut self, node: NodeId, loss: Loss) -> Vec<String> {
+        let at = self.tick();
+        let excuses = self.checks.before_loss(at, node, &self.cluster, loss);
+        let surviving = match loss {
+            Loss::Wipe => Container::default(),
+            Loss::Unsynced => self.cluster.copy(node, &Key::from(KEY), Image::Durable),
+        };
+        for images in
+            [&mut self.cluster.live, &mut self.cluster.reported, &mut self.cluster.durable]
+        {
+            images.insert(node, surviving.clone());
+        }
+        excuses
+    }
+
+    /// Everybody joins with everybody, and the run is over.
+    fn end(&mut self) {
+        let mut all = Container::default();
+        for container in self.cluster.live.values() {
+            all.join(container);
+        }
+        for owner in &CLUSTER[..3] {
+            self.cluster.live.insert(*owner, all.clone());
+        }
+        self.end_as_it_is();
+    }
+
+    fn end_as_it_is(&mut self) {
+        let at = self.tick();
+        self.checks.at_end(at, &self.cluster);
+    }
+
+    fn violation(&self, check: Check) -> Option<String> {
+        self.checks.findings(check).violation()
+    }
+
+    fn weakened(&self, check: Check) -> u64 {
+        self.checks.findings(check).weakened
+    }
+
+    #[track_caller]
+    fn assert_held(&self) {
+        for (check, result) in self.checks.results() {
+            assert_eq!(result.violation, None, "{check:?}");
+        }
+    }
+
+    #[track_caller]
+    fn assert_violated(&self, check: Check, words: &str) {
+        let story = self.violation(check).unwrap_or_else(|| panic!("{check:?} should be violated"));
+        assert!(story.contains(words), "{story}");
+    }
+}
+
+fn context(dots: &[Dot]) -> Basis {
+    Basis::Given(dots.iter().copied().collect())
+}
+
+fn held() -> Basis {
+    Basis::Held(VersionVector::default())
+}

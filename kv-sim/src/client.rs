@@ -1,0 +1,397 @@
+//! Clients: each has one operation in flight, and asks the next when it has been answered.
+//!
+//! Out come operations; in go answers. What a client does depends on what it was told and on draws
+//! at (client, operation), so that one operation more or less changes no other client. Values are
+//! unique, and requests are named after their operation: a check can tell which is which.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use kv_core::client::{ClientOperation, Options, PutContext, Reply, RequestRefusal, Session, Verb};
+use kv_core::sampling::PPM;
+use kv_core::time::Span;
+use kv_core::types::{ClientRequest, Key, RequestId};
+use kv_core::version::{Container, Content, Dot};
+
+use crate::address::{Address, Aspect};
+use crate::checks::learn;
+use crate::draws::Draws;
+use crate::result::Outcomes;
+use crate::scenario::{NodeIndex, Workload, WorkloadKind};
+use crate::world_time::WorldTime;
+
+/// The keys whose order a session keeps.
+const SESSION_KEYS_MAX: usize = 1_024;
+
+/// How much longer than the cluster a client waits.
+const PATIENCE: Span = Span::from_ms(500);
+
+/// The share of the writes of `put-get-delete` that are deletes.
+const DELETE_PPM: u32 = PPM / 4;
+
+/// All clients of a world.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    workloads: Vec<Work>,
+    clients: Vec<Client>,
+    /// How many clients are not done yet.
+    active: usize,
+    /// What they saw.
+    pub outcomes: Outcomes,
+    /// Operations begun.
+    pub operations: u64,
+}
+
+/// A workload, and how much of it is done.
+#[derive(Clone, Debug)]
+struct Work {
+    workload: Workload,
+    begun: u64,
+}
+
+/// One client.
+#[derive(Clone, Debug)]
+struct Client {
+    workload: usize,
+    node: NodeIndex,
+    begun: u32,
+    session: Option<Session>,
+    shown: BTreeMap<Key, Shown>,
+    /// The key that was just read, to be written next.
+    to_write: Option<Key>,
+    waiting: Option<Waiting>,
+    reply: Option<Reply>,
+    /// The one entry of the agenda that watches its patience.
+    watched: bool,
+}
+
+/// What a client was shown of a key.
+#[derive(Clone, Debug, Default)]
+struct Shown {
+    token: Bytes,
+    /// The siblings that came with the token.
+    dots: Vec<Dot>,
+    /// All siblings that its session has seen and that nothing it saw has overwritten.
+    session_dots: Vec<Dot>,
+}
+
+/// An operation in flight.
+#[derive(Clone, Debug)]
+struct Waiting {
+    operation: u32,
+    asked: ClientOperation,
+    until: WorldTime,
+}
+
+/// An operation that begins.
+#[derive(Clone, Debug)]
+pub struct Begun {
+    /// The client's number for it.
+    pub operation: u32,
+    /// Whom it asks.
+    pub node: NodeIndex,
+    /// What it asks.
+    pub asked: ClientOperation,
+    /// The siblings that it was shown and that the operation may overwrite.
+    pub seen: Vec<Dot>,
+    /// When it gives up.
+    pub until: WorldTime,
+}
+
+/// How an operation ended for its client.
+#[derive(Clone, Debug)]
+pub enum Ended {
+    /// It was answered.
+    Replied(Reply),
+    /// It was not: nobody knows whether it happened.
+    Unknown,
+    /// Nobody listened: it did not happen.
+    Unreachable,
+}
+
+impl Clients {
+    /// The clients of some workloads, before any has begun.
+    pub fn new(workloads: &[Workload], draws: &Draws) -> Self {
+        let mut clients: Vec<Client> = Vec::new();
+        for (at, workload) in workloads.iter().enumerate() {
+            for _ in 0..workload.clients {
+                let number = u32::try_from(clients.len()).expect("clients are counted in 32 bits");
+                let turn = draws.only(Address::Client { client: number, operation: 0 });
+                let node = draws.index(turn, Aspect::Coordinator, workload.nodes.len());
+                clients.push(Client {
+                    workload: at,
+                    node: workload.nodes[node],
+                    begun: 0,
+                    session: workload.session.then(|| Session::new(SESSION_KEYS_MAX)),
+                    shown: BTreeMap::new(),
+                    to_write: None,
+                    waiting: None,
+                    reply: None,
+                    watched: false,
+                });
+            }
+        }
+        let work = |workload: &Workload| Work { workload: workload.clone(), begun: 0 };
+        Self {
+            workloads: workloads.iter().map(work).collect(),
+            active: clients.len(),
+            clients,
+            outcomes: Outcomes::default(),
+            operations: 0,
+        }
+    }
+
+    /// Every client with the time at which it begins, since the chaos phase began.
+    pub fn beginnings(&self) -> impl Iterator<Item = (u32, Span)> + '_ {
+        (0..)
+            .zip(&self.clients)
+            .map(|(number, client)| (number, self.workloads[client.workload].workload.from))
+    }
+
+    /// Whether all clients are done.
+    pub const fn are_done(&self) -> bool {
+        self.active == 0
+    }
+
+    /// Lets a client begin its next operation, if its workload has any left.
+    pub fn begin(&mut self, number: u32, at: WorldTime, draws: &Draws) -> Option<Begun> {
+        let client = &mut self.clients[number as usize];
+        let Work { workload, begun } = &mut self.workloads[client.workload];
+        if *begun == workload.operations {
+            self.active -= 1;
+            return None;
+        }
+        *begun += 1;
+        client.begun += 1;
+        self.operations += 1;
+        let operation = client.begun;
+        let turn = draws.only(Address::Client { client: number, operation });
+        if !workload.sticky {
+            let node = draws.index(turn, Aspect::Coordinator, workload.nodes.len());
+            client.node = workload.nodes[node];
+        }
+        let (verb, key, seen) = match client.to_write.take() {
+            Some(key) => client.put_upon_token(number, workload, key),
+            None => {
+                let key = draws.index(turn, Aspect::Key, workload.keys as usize);
+                let key = Key::from(format!("{}{key}", workload.key_prefix).into_bytes());
+                let reads = match workload.kind {
+                    WorkloadKind::ReadModifyWrite => true,
+                    WorkloadKind::PutGet | WorkloadKind::PutGetDelete | WorkloadKind::BlindPut => {
+                        draws.chance(turn, Aspect::Read, workload.read_share_ppm)
+                    }
+                };
+                let deletes = workload.kind == WorkloadKind::PutGetDelete
+                    && draws.chance(turn, Aspect::Delete, DELETE_PPM);
+                if reads {
+                    (Verb::Get, key, Vec::new())
+                } else {
+                    client.put(number, workload, key, deletes)
+                }
+            }
+        };
+        let options = Options {
+            read: Some(workload.read),
+            write: Some(workload.write),
+            mode: Some(workload.mode),
+            timeout_ms: Some(workload.timeout.as_ms()),
+            monotonic: None,
+            request: Some(request_id(number, operation)),
+        };
+        let asked = ClientOperation { key, verb, options };
+        let until = at + workload.timeout + PATIENCE;
+        client.waiting = Some(Waiting { operation, asked: asked.clone(), until });
+        Some(Begun { operation, node: client.node, asked, seen, until })
+    }
+
+    /// What a client asked, and whom; nothing, if it no longer waits for it.
+    pub fn asked(&self, number: u32, operation: u32) -> Option<(NodeIndex, &ClientOperation)> {
+        let client = &self.clients[number as usize];
+        let waiting = client.waiting.as_ref()?;
+        (waiting.operation == operation).then_some((client.node, &waiting.asked))
+    }
+
+    /// Puts a reply on its way. Returns whether its client still waits for it.
+    pub fn take_reply(&mut self, number: u32, operation: u32, reply: Reply) -> bool {
+        let client = &mut self.clients[number as usize];
+        let waits = client.waiting.as_ref().is_some_and(|waiting| waiting.operation == operation);
+        if waits {
+            client.reply = Some(reply);
+        }
+        waits
+    }
+
+    /// The reply that is delivered now.
+    pub fn reply(&mut self, number: u32, operation: u32) -> Option<Reply> {
+        self.asked(number, operation)?;
+        self.clients[number as usize].reply.take()
+    }
+
+    /// Clients that wait for this node, with their operations.
+    pub fn waiting_for(&self, node: NodeIndex) -> impl Iterator<Item = (u32, u32)> + '_ {
+        (0..)
+            .zip(&self.clients)
+            .filter(move |(_, client)| client.node == node)
+            .filter_map(|(number, client)| Some((number, client.waiting.as_ref()?.operation)))
+    }
+
+    /// When the operation that a client waits for is given up; nothing, if it waits for none.
+    pub fn patience(&self, number: u32) -> Option<(u32, WorldTime)> {
+        let waiting = self.clients[number as usize].waiting.as_ref()?;
+        Some((waiting.operation, waiting.until))
+    }
+
+    /// Notes whether an entry of the agenda watches the client's patience. Returns whether one did.
+    pub fn watch(&mut self, number: u32, watched: bool) -> bool {
+        std::mem::replace(&mut self.clients[number as usize].watched, watched)
+    }
+
+    /// An operation has ended: the client learns from it. Returns how long it thinks.
+    pub fn end(&mut self, number: u32, operation: u32, ended: &Ended, draws: &Draws) -> Span {
+        let client = &mut self.clients[number as usize];
+        let waiting = client.waiting.take().expect("what ends was waited for");
+        assert_eq!(waiting.operation, operation, "a client has one operation in flight");
+        client.reply = None;
+        let workload = &self.workloads[client.workload].workload;
+        let turn = draws.only(Address::Client { client: number, operation });
+        let moves_on = match ended {
+            Ended::Replied(reply) => {
+                count(&mut self.outcomes, reply);
+                client.learn(workload, waiting.asked, reply);
+                sends_away(reply)
+            }
+            Ended::Unknown => {
+                self.outcomes.unknown += 1;
+                true
+            }
+            Ended::Unreachable => {
+                self.outcomes.refused += 1;
+                true
+            }
+        };
+        if moves_on && workload.nodes.len() > 1 {
+            // Any but the one that failed.
+            let others = workload.nodes.iter().filter(|&&node| node != client.node);
+            let count = others.clone().count();
+            let chosen = draws.index(turn, Aspect::Coordinator, count.max(1));
+            client.node = others.copied().nth(chosen).unwrap_or(client.node);
+        }
+        if workload.think_mean == Span::ZERO {
+            return Span::ZERO;
+        }
+        draws.delay(turn, Aspect::Think, Span::ZERO, workload.think_mean)
+    }
+}
+
+impl Client {
+    /// A write of a key that was not read for it.
+    fn put(
+        &self,
+        number: u32,
+        workload: &Workload,
+        key: Key,
+        deletes: bool,
+    ) -> (Verb, Key, Vec<Dot>) {
+        let content = if deletes {
+            Content::Tombstone
+        } else {
+            value(number, self.begun, workload.value_bytes)
+        };
+        let shown = self.shown.get(&key);
+        let (context, seen) = match (&self.session, workload.kind, shown) {
+            (Some(session), _, _) => {
+                let seen = shown.map(|shown| shown.session_dots.clone());
+                (session.latest(&key), seen.unwrap_or_default())
+            }
+            (None, WorkloadKind::BlindPut, _) => {
+                (PutContext::Latest(Default::default()), Vec::new())
+            }
+            (None, _, Some(shown)) => (PutContext::Token(shown.token.clone()), shown.dots.clone()),
+            (None, _, None) => (PutContext::Nothing, Vec::new()),
+        };
+        (Verb::Put { content, expiry: None, context }, key, seen)
+    }
+
+    /// A write of a key that was just read: it resolves the siblings that came back.
+    fn put_upon_token(&self, number: u32, workload: &Workload, key: Key) -> (Verb, Key, Vec<Dot>) {
+        let content = value(number, self.begun, workload.value_bytes);
+        let shown = self.shown.get(&key).cloned().unwrap_or_default();
+        let context = PutContext::Token(shown.token);
+        (Verb::Put { content, expiry: None, context }, key, shown.dots)
+    }
+
+    fn learn(&mut self, workload: &Workload, asked: ClientOperation, reply: &Reply) {
+        let ClientOperation { key, verb, options: _ } = asked;
+        let (Reply::Value { container, context, .. } | Reply::Stored { container, context, .. }) =
+            reply
+        else {
+            return;
+        };
+        if let Some(session) = &mut self.session {
+            session.on_reply(&key, reply);
+        }
+        self.remember(&key, container, context);
+        if workload.kind == WorkloadKind::ReadModifyWrite && verb == Verb::Get {
+            self.to_write = Some(key);
+        }
+    }
+
+    fn remember(&mut self, key: &Key, container: &Container, token: &Bytes) {
+        let shown = self.shown.entry(key.clone()).or_default();
+        shown.token = token.clone();
+        shown.dots.clear();
+        shown.dots.extend(container.dots());
+        learn(&mut shown.session_dots, container);
+    }
+}
+
+/// The name of an operation over the whole world.
+pub fn client_request(client: u32, operation: u32) -> ClientRequest {
+    ClientRequest(u64::from(client) << 32 | u64::from(operation))
+}
+
+/// The client and its operation that a name stands for.
+pub const fn client_of(request: ClientRequest) -> (u32, u32) {
+    ((request.0 >> 32) as u32, request.0 as u32)
+}
+
+/// The id under which the cluster knows an operation.
+fn request_id(client: u32, operation: u32) -> RequestId {
+    RequestId(u128::from(client_request(client, operation).0) + (1 << 64))
+}
+
+/// A value that no other operation writes: client, operation, and then the same again.
+fn value(client: u32, operation: u32, bytes: u32) -> Content {
+    let name = client_request(client, operation).0.to_be_bytes();
+    Content::Value(name.into_iter().cycle().take(bytes as usize).collect())
+}
+
+fn count(outcomes: &mut Outcomes, reply: &Reply) {
+    match reply {
+        Reply::Value { container, .. } => {
+            outcomes.acknowledged += 1;
+            outcomes.siblings += u64::from(container.distinct().len() > 1);
+        }
+        Reply::Stored { .. } => outcomes.acknowledged += 1,
+        Reply::Refused(_) => outcomes.refused += 1,
+        Reply::Unknown { .. } => outcomes.unknown += 1,
+    }
+}
+
+/// Whether a client that is told this had better turn to another node.
+const fn sends_away(reply: &Reply) -> bool {
+    match reply {
+        Reply::Value { .. } | Reply::Stored { .. } => false,
+        Reply::Unknown { .. } => true,
+        Reply::Refused(refusal) => match refusal {
+            RequestRefusal::Busy { .. }
+            | RequestRefusal::Stopping
+            | RequestRefusal::StoreFailed => true,
+            RequestRefusal::Context(_)
+            | RequestRefusal::Quorum(_)
+            | RequestRefusal::Key { .. }
+            | RequestRefusal::Value { .. }
+            | RequestRefusal::Replica(_) => false,
+        },
+    }
+}

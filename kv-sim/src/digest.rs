@@ -1,0 +1,185 @@
+//! The identity of a run: a hash over everything that happened, in our own encoding. The same on any
+//! machine, in debug and in release; so it never sees the text of `Debug`, an address, or a `usize`.
+
+use std::fmt;
+
+use kv_core::client::{Achieved, Reply};
+use kv_core::store::{Done, Outcome};
+use kv_core::version::{Container, Dot};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::world_time::WorldTime;
+
+/// The hash of all that has happened so far.
+#[derive(Clone)]
+pub struct RunningDigest {
+    hasher: Xxh3,
+    /// The event that is being put together. Kept for its room.
+    event: Vec<u8>,
+}
+
+/// What kind of thing happened. Numbers are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Tag {
+    /// A node received a message.
+    Message = 1,
+    /// A node learned of a connection.
+    Link = 2,
+    /// A node heard that a command was executed.
+    Done = 3,
+    /// A node heard that something is durable.
+    Durable = 4,
+    /// A node was called at its deadline.
+    Deadline = 5,
+    /// A node was asked something by a client.
+    Ask = 6,
+    /// A client got a reply.
+    Reply = 7,
+    /// A client got none.
+    NoReply = 8,
+    /// A fault began.
+    FaultBegins = 9,
+    /// A fault ended.
+    FaultEnds = 10,
+    /// A message was lost or dropped.
+    Lost = 11,
+}
+
+/// One event on its way into the digest.
+pub struct Entry<'a>(&'a mut RunningDigest);
+
+impl RunningDigest {
+    /// Nothing has happened yet.
+    pub const fn new() -> Self {
+        Self { hasher: Xxh3::new(), event: Vec::new() }
+    }
+
+    /// Begins an event. It is part of the digest when the entry is dropped.
+    pub fn event(&mut self, at: WorldTime, tag: Tag, whom: u32) -> Entry<'_> {
+        self.event.clear();
+        self.event.extend_from_slice(&at.0.to_le_bytes());
+        self.event.push(tag as u8);
+        self.event.extend_from_slice(&whom.to_le_bytes());
+        Entry(self)
+    }
+
+    /// The digest so far.
+    pub fn digest(&self) -> u128 {
+        self.hasher.digest128()
+    }
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        self.0.hasher.update(&self.0.event);
+    }
+}
+
+impl Entry<'_> {
+    /// Bytes, behind their length.
+    pub fn bytes(self, bytes: &[u8]) -> Self {
+        let this = self.number(bytes.len() as u64);
+        this.0.event.extend_from_slice(bytes);
+        this
+    }
+
+    /// A number.
+    pub fn number(self, number: u64) -> Self {
+        self.0.event.extend_from_slice(&number.to_le_bytes());
+        self
+    }
+
+    /// A large number.
+    pub fn large(self, number: u128) -> Self {
+        self.0.event.extend_from_slice(&number.to_le_bytes());
+        self
+    }
+
+    /// A dot.
+    pub fn dot(self, dot: Dot) -> Self {
+        self.number(dot.actor.node.0).number(dot.actor.epoch.0).number(dot.n)
+    }
+
+    /// What a container says about events; the values follow from those.
+    pub fn container(mut self, container: &Container) -> Self {
+        self = self.number(container.siblings().len() as u64);
+        for dot in container.dots() {
+            self = self.dot(dot);
+        }
+        self = self.number(container.seen().len() as u64);
+        for (actor, n) in container.seen().iter() {
+            self = self.dot(Dot { actor, n });
+        }
+        self
+    }
+
+    /// What came of a command: what is not in the root after it.
+    pub fn outcome(self, outcome: &Outcome) -> Self {
+        let this = self.number(outcome.partition.0.into()).large(outcome.root.0);
+        match &outcome.result {
+            Ok(Done::Minted { dot, container, hinted }) => {
+                let grown = hinted.map_or(0, |growth| growth.bytes);
+                this.number(1).dot(*dot).container(container).number(grown)
+            }
+            Ok(Done::Merged) => this.number(2),
+            Ok(Done::Hinted(growth)) => this.number(3).number(growth.bytes),
+            Ok(Done::Read(container)) => this.number(4).container(container),
+            Ok(Done::HintBatch(hints)) => {
+                hints.iter().fold(this.number(5), |this, hint| this.container(&hint.container))
+            }
+            Ok(Done::HintDropped { count, bytes }) => this.number(6).number(*count).number(*bytes),
+            Ok(Done::Branches(digests)) => {
+                digests.iter().fold(this.number(7), |this, digest| this.large(digest.0))
+            }
+            Ok(Done::Leaves(leaves)) => {
+                leaves.iter().fold(this.number(8), |this, (leaf, digest)| {
+                    this.number(leaf.0.into()).large(digest.0)
+                })
+            }
+            Ok(Done::Summaries { entries, more }) => {
+                entries.iter().fold(this.number(9).number((*more).into()), |this, entry| {
+                    this.large(entry.digest.0)
+                })
+            }
+            Ok(Done::Fetched(items)) => {
+                items.iter().fold(this.number(10), |this, (_, container)| this.container(container))
+            }
+            Ok(Done::MarkedSynced) => this.number(11),
+            Err(refusal) => this.number(12).bytes(refusal.to_string().as_bytes()),
+        }
+    }
+
+    /// What a client was told.
+    pub fn reply(self, reply: &Reply) -> Self {
+        match reply {
+            Reply::Value { container, context, achieved } => {
+                self.number(1).container(container).bytes(context).achieved(achieved)
+            }
+            Reply::Stored { container, context, achieved } => {
+                self.number(2).container(container).bytes(context).achieved(achieved)
+            }
+            Reply::Refused(refusal) => self.number(3).bytes(refusal.to_string().as_bytes()),
+            Reply::Unknown { achieved } => self.number(4).achieved(achieved),
+        }
+    }
+
+    fn achieved(self, achieved: &Achieved) -> Self {
+        let Achieved { owners, fallbacks, machines } = achieved;
+        let this = owners.iter().fold(self, |this, owner| this.number(owner.0));
+        let this = fallbacks.iter().fold(this, |this, fallback| this.number(fallback.0));
+        this.number(*machines as u64)
+    }
+}
+
+impl Default for RunningDigest {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for RunningDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RunningDigest({:032x})", self.digest())
+    }
+}

@@ -1,0 +1,185 @@
+//! The disk of one node: a queue of storage commands, and the records that they work on.
+//!
+//! In go commands; out come answers, in order, on one channel: `Done` when a command was executed,
+//! `Durable` when a sync ended. Three moments are apart, so that a kill can fall between them: a
+//! command executes, a sync ends, an answer is delivered. *When* is for the world to say; what
+//! happens then is said here.
+
+mod image;
+
+use std::collections::VecDeque;
+
+use kv_core::replica::{self, Partitions};
+use kv_core::store::{Outcome, Store as _, StoreCommand};
+use kv_core::time::Span;
+use kv_core::types::{Seq, Ticket};
+
+pub use image::Image;
+
+use crate::world_time::WorldTime;
+
+/// The disk of one node.
+///
+/// Invariant: at most one sync is under way; it covers what was committed when it began.
+#[derive(Clone, Debug, Default)]
+pub struct Disk {
+    image: Image,
+    queue: VecDeque<(Ticket, StoreCommand)>,
+    answers: VecDeque<Answer>,
+    answered_at: WorldTime,
+    /// How long the answer to the command at the head of the queue will take.
+    answer_delay: Span,
+    syncing: Option<Seq>,
+    syncs: u64,
+    /// How many faults want the disk to lie about syncs.
+    liars: u32,
+}
+
+/// What a disk tells its node.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// A command was executed.
+    Done {
+        /// Which.
+        ticket: Ticket,
+        /// The newest position after it.
+        seq: Seq,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// Everything up to this position is safe, or so the disk says.
+    Durable {
+        /// The position.
+        seq: Seq,
+    },
+}
+
+/// A command that was just executed.
+#[derive(Clone, Debug)]
+pub struct Executed {
+    /// Its ticket.
+    pub ticket: Ticket,
+    /// The newest position after it.
+    pub seq: Seq,
+    /// The command.
+    pub command: StoreCommand,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+impl Disk {
+    /// The records.
+    pub const fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// The records, to be set up before the world begins.
+    pub const fn image_mut(&mut self) -> &mut Image {
+        &mut self.image
+    }
+
+    /// Takes a command. Returns whether it is the only one, so that its execution must be planned.
+    pub fn push(&mut self, ticket: Ticket, command: StoreCommand) -> bool {
+        self.queue.push_back((ticket, command));
+        self.queue.len() == 1
+    }
+
+    /// The command to be executed next.
+    pub fn next(&self) -> Option<Ticket> {
+        self.queue.front().map(|&(ticket, _)| ticket)
+    }
+
+    /// Executes the next command.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn execute(&mut self, partitions: &mut Partitions) -> Executed {
+        let (ticket, command) = self.queue.pop_front().expect("an execution has a command");
+        let state = partitions.get_mut(command.partition);
+        let outcome = replica::execute(state, &mut self.image, &command);
+        Executed { ticket, seq: self.image.newest(), command, outcome }
+    }
+
+    /// Puts an answer on its way, to be delivered at `at` or, if that would overtake, just after
+    /// the one before. Returns when.
+    pub fn answer(&mut self, answer: Answer, at: WorldTime) -> WorldTime {
+        self.answers.push_back(answer);
+        self.answered_at = self.answered_at.max(at);
+        self.answered_at
+    }
+
+    /// The answer that is delivered now.
+    ///
+    /// # Panics
+    /// If none is on its way.
+    pub fn deliver(&mut self) -> Answer {
+        self.answers.pop_front().expect("a delivery has an answer")
+    }
+
+    /// How long the answer to the next command will take.
+    pub const fn answer_delay(&self) -> Span {
+        self.answer_delay
+    }
+
+    /// Says how long the answer to the next command will take.
+    pub const fn set_answer_delay(&mut self, delay: Span) {
+        self.answer_delay = delay;
+    }
+
+    /// The number of the last sync that was begun, over the life of the world.
+    pub const fn syncs(&self) -> u64 {
+        self.syncs
+    }
+
+    /// Begins a sync, if one is needed and none is under way. Returns its number.
+    pub fn begin_sync(&mut self) -> Option<u64> {
+        if self.syncing.is_some() || self.image.newest() == self.image.reported() {
+            return None;
+        }
+        self.syncing = Some(self.image.newest());
+        self.syncs += 1;
+        Some(self.syncs)
+    }
+
+    /// Ends the sync. Returns what is reported, whether or not it is true.
+    ///
+    /// # Panics
+    /// If none was begun.
+    pub fn end_sync(&mut self) -> Seq {
+        let seq = self.syncing.take().expect("a sync that ends was begun");
+        if self.liars > 0 {
+            self.image.claim(seq)
+        } else {
+            self.image.sync(seq)
+        }
+        seq
+    }
+
+    /// Begins to lie about syncs, once more.
+    pub const fn begin_lying(&mut self) {
+        self.liars += 1;
+    }
+
+    /// Undoes one [`Disk::begin_lying`].
+    pub const fn end_lying(&mut self) {
+        self.liars -= 1;
+    }
+
+    /// Loses what is not safe, the queue, and the answers on their way.
+    pub fn kill(&mut self) {
+        let Self { image, queue, answers, syncing, .. } = self;
+        image.kill();
+        queue.clear();
+        answers.clear();
+        *syncing = None;
+    }
+
+    /// Loses every record, besides.
+    pub fn wipe(&mut self) {
+        self.kill();
+        self.image.wipe();
+    }
+}
+
+#[cfg(test)]
+mod tests;

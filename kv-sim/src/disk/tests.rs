@@ -1,0 +1,105 @@
+//! What a kill takes, at each point of a command's way. The command writes a data marker.
+
+use kv_core::config::Config;
+use kv_core::store::{Action, Done};
+use kv_core::types::{NodeId, PartitionId};
+
+use super::*;
+
+const PARTITION: PartitionId = PartitionId(0);
+
+/// How far a command has come when the node is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Point {
+    Queued,
+    Executed,
+    Answered,
+    SyncBegun,
+    SyncEnded,
+    Reported,
+}
+
+/// Brings a command that far, and kills the node. Returns what the node had heard, and whether the
+/// write is there when it starts again.
+fn killed_at(point: Point, lying: bool) -> (Vec<&'static str>, bool) {
+    let mut disk = Disk::default();
+    let (mut partitions, _) = open(&disk);
+    let mut heard = Vec::new();
+    let mut hear = |answer| {
+        heard.push(match answer {
+            Answer::Done { outcome, .. } => {
+                assert_eq!(outcome.result, Ok(Done::MarkedSynced));
+                "done"
+            }
+            Answer::Durable { .. } => "durable",
+        });
+    };
+    if lying {
+        disk.begin_lying();
+    }
+    disk.push(Ticket(1), StoreCommand { partition: PARTITION, action: Action::MarkSynced });
+    if point >= Point::Executed {
+        let Executed { ticket, seq, outcome, .. } = disk.execute(&mut partitions);
+        disk.answer(Answer::Done { ticket, seq, outcome }, WorldTime(1));
+    }
+    if point >= Point::Answered {
+        hear(disk.deliver());
+    }
+    if point >= Point::SyncBegun {
+        assert_eq!(disk.begin_sync(), Some(1));
+    }
+    if point >= Point::SyncEnded {
+        let seq = disk.end_sync();
+        disk.answer(Answer::Durable { seq }, WorldTime(2));
+    }
+    if point >= Point::Reported {
+        hear(disk.deliver());
+    }
+    disk.kill();
+    assert_eq!((disk.next(), disk.begin_sync()), (None, None), "nothing is left to do");
+    let (_, recovered) = open(&disk);
+    (heard, recovered.synced == [PARTITION])
+}
+
+fn open(disk: &Disk) -> (Partitions, kv_core::store::Recovered) {
+    replica::open(NodeId(1), &Config::default(), 1, disk.image())
+}
+
+#[test]
+fn a_kill_before_the_sync_ends_loses_the_write_and_after_it_nothing() {
+    assert_eq!(killed_at(Point::Queued, false), (vec![], false));
+    assert_eq!(killed_at(Point::Executed, false), (vec![], false));
+    assert_eq!(killed_at(Point::Answered, false), (vec!["done"], false));
+    assert_eq!(killed_at(Point::SyncBegun, false), (vec!["done"], false));
+    assert_eq!(killed_at(Point::SyncEnded, false), (vec!["done"], true));
+    assert_eq!(killed_at(Point::Reported, false), (vec!["done", "durable"], true));
+}
+
+#[test]
+fn a_kill_after_a_lying_sync_loses_a_write_that_was_reported_durable() {
+    assert_eq!(killed_at(Point::Reported, true), (vec!["done", "durable"], false));
+}
+
+#[test]
+fn a_sync_covers_what_was_committed_when_it_began() {
+    let mut disk = Disk::default();
+    let (mut partitions, _) = open(&disk);
+    let command = StoreCommand { partition: PARTITION, action: Action::MarkSynced };
+    disk.push(Ticket(1), command.clone());
+    disk.execute(&mut partitions);
+    assert_eq!(disk.begin_sync(), Some(1));
+    replica::format(disk.image_mut(), &[PartitionId(7)]).expect("the disk takes it");
+    assert_eq!(disk.begin_sync(), None, "one at a time");
+    assert_eq!(disk.end_sync(), Seq(1));
+    assert_eq!(disk.begin_sync(), Some(2), "the next one covers the rest");
+    assert_eq!(disk.end_sync(), Seq(2));
+    assert_eq!(disk.begin_sync(), None);
+}
+
+#[test]
+fn answers_are_delivered_in_the_order_in_which_they_were_given() {
+    let mut disk = Disk::default();
+    assert_eq!(disk.answer(Answer::Durable { seq: Seq(1) }, WorldTime(9)), WorldTime(9));
+    assert_eq!(disk.answer(Answer::Durable { seq: Seq(2) }, WorldTime(5)), WorldTime(9));
+    assert!(matches!(disk.deliver(), Answer::Durable { seq: Seq(1) }));
+}

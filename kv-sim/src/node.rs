@@ -1,0 +1,201 @@
+//! One simulated node: the core, the storage beside it, and the machine that both run on.
+//!
+//! The machine (its id, clocks, disk) lasts; the process on it (the core, what storage keeps in
+//! memory, what waits while it is paused) is gone with a kill. Each process has a number, its life,
+//! so that what was planned for an earlier one is void.
+
+use std::sync::Arc;
+
+use kv_core::config::Config;
+use kv_core::cx::Identity;
+use kv_core::node::Node;
+use kv_core::replica::{self, Partitions};
+use kv_core::ring::Ring;
+use kv_core::time::{Now, Time};
+use kv_core::types::{ClusterId, Generation, NodeId};
+
+use crate::agenda::Happening;
+use crate::clock::Clock;
+use crate::disk::Disk;
+use crate::world_time::WorldTime;
+
+/// How often a node may be called at a deadline before time moves on. A call at a deadline makes
+/// progress or moves the deadline, so a few are enough.
+const CALLS_AT_ONE_TIME_MAX: u32 = 1_000;
+
+/// A node and its machine.
+#[derive(Clone, Debug)]
+pub struct SimNode {
+    /// Its id.
+    pub id: NodeId,
+    /// Its disk.
+    pub disk: Disk,
+    /// Its clocks.
+    pub clock: Clock,
+    /// By how much its clocks run wrong when no fault is at work.
+    pub base_drift_ppm: i32,
+    /// The sum of what active faults add to that.
+    pub fault_drift_ppm: i32,
+    /// How many active faults keep it down.
+    pub downs: u32,
+    /// Batches committed by earlier lives.
+    pub commits_before: u64,
+    generation: Generation,
+    life: u32,
+    process: Option<Process>,
+}
+
+/// What is gone with a kill.
+#[derive(Clone, Debug)]
+pub struct Process {
+    /// The core.
+    pub core: Node,
+    /// What storage keeps in memory.
+    pub partitions: Partitions,
+    /// How many active faults pause it.
+    pub pauses: u32,
+    /// What arrived while it was paused, in order.
+    pub backlog: Vec<Happening>,
+    /// The deadline that the core named last.
+    deadline: Option<Time>,
+    /// When it is called, at the latest: the one entry of the agenda that counts.
+    called_at: Option<WorldTime>,
+    /// The last call at a deadline, and how many there were at that time.
+    calls: (WorldTime, u32),
+}
+
+impl SimNode {
+    /// A machine on which nothing runs yet.
+    pub fn new(id: NodeId, now: Now, base_drift_ppm: i32) -> Self {
+        Self {
+            id,
+            disk: Disk::default(),
+            clock: Clock::new(now, base_drift_ppm),
+            base_drift_ppm,
+            fault_drift_ppm: 0,
+            downs: 0,
+            commits_before: 0,
+            generation: Generation(0),
+            life: 0,
+            process: None,
+        }
+    }
+
+    /// Which process this is; it counts up with each start.
+    pub const fn life(&self) -> u32 {
+        self.life
+    }
+
+    /// What runs on the machine.
+    pub const fn process(&self) -> Option<&Process> {
+        self.process.as_ref()
+    }
+
+    /// What runs on the machine.
+    pub const fn process_mut(&mut self) -> Option<&mut Process> {
+        self.process.as_mut()
+    }
+
+    /// What runs on the machine, and its disk.
+    pub const fn process_and_disk(&mut self) -> (Option<&mut Process>, &mut Disk) {
+        (self.process.as_mut(), &mut self.disk)
+    }
+
+    /// Whether a process runs and is not paused.
+    pub fn is_awake(&self) -> bool {
+        self.process.as_ref().is_some_and(|process| process.pauses == 0)
+    }
+
+    /// Batches committed over the life of the world.
+    pub fn commits(&self) -> u64 {
+        use kv_core::store::Store as _;
+        self.commits_before + self.disk.image().newest().0
+    }
+
+    /// Starts a process on what the disk holds.
+    ///
+    /// # Panics
+    /// If one runs already.
+    pub fn start(&mut self, at: WorldTime, config: &Config, cluster: ClusterId, ring: &Arc<Ring>) {
+        assert!(self.process.is_none(), "one process runs on a machine");
+        let started = self.clock.now(at).wall.as_seconds();
+        // It lies apart from the data: a wipe does not change it.
+        self.generation = Generation(started.max(self.generation.0 + 1));
+        self.life += 1;
+        let count = ring.layout().partitions;
+        let (partitions, recovered) = replica::open(self.id, config, count, self.disk.image());
+        let ring = Arc::clone(ring);
+        let identity = Identity { node: self.id, generation: self.generation, cluster, ring };
+        self.process = Some(Process {
+            core: Node::new(config.clone(), identity, recovered),
+            partitions,
+            pauses: 0,
+            backlog: Vec::new(),
+            deadline: None,
+            called_at: None,
+            calls: (at, 0),
+        });
+    }
+
+    /// Ends the process, and loses with it what is not safe on the disk. Returns what had waited
+    /// for it, if it was paused.
+    pub fn kill(&mut self) -> Vec<Happening> {
+        self.commits_before = self.commits();
+        self.disk.kill();
+        self.process.take().map(|process| process.backlog).unwrap_or_default()
+    }
+
+    /// When the core must be called anew: asks it for its deadline. Nothing, if the agenda holds
+    /// an entry already that comes early enough. To be asked after each call.
+    pub fn plan_call(&mut self, at: WorldTime) -> Option<WorldTime> {
+        let process = self.process.as_mut()?;
+        let deadline = process.core.next_deadline();
+        if deadline == process.deadline && process.called_at.is_some() {
+            return None;
+        }
+        process.deadline = deadline;
+        let due = self.clock.world_time_of(deadline?).max(at);
+        if process.called_at.is_some_and(|called_at| called_at <= due) {
+            return None;
+        }
+        process.called_at = Some(due);
+        Some(due)
+    }
+
+    /// An entry of the agenda has come up. Returns whether the core is to be called now; if not,
+    /// the entry was outrun by events, and [`SimNode::plan_call`] knows the next.
+    ///
+    /// # Panics
+    /// If the core was called too often without time moving on: it spins.
+    pub fn is_due(&mut self, at: WorldTime) -> bool {
+        let Some(process) = self.process.as_mut() else { return false };
+        if process.called_at != Some(at) {
+            return false;
+        }
+        process.called_at = None;
+        process.deadline = process.core.next_deadline();
+        let due = process.deadline.map(|deadline| self.clock.world_time_of(deadline));
+        if due.is_none_or(|due| due > at) {
+            return false;
+        }
+        let (last, calls) = process.calls;
+        process.calls = if last == at { (at, calls + 1) } else { (at, 1) };
+        assert!(
+            process.calls.1 <= CALLS_AT_ONE_TIME_MAX,
+            "a node spins: {CALLS_AT_ONE_TIME_MAX} calls at deadlines, and time has not moved on"
+        );
+        true
+    }
+
+    /// Lets the clocks run as wrong as they are by themselves and as active faults make them.
+    /// Deadlines fall on other moments from now on: they must be planned anew.
+    pub fn set_drift(&mut self, at: WorldTime) {
+        const DRIFT_PPM_MAX: i32 = 900_000;
+        let drift = self.base_drift_ppm + self.fault_drift_ppm;
+        self.clock.drift(at, drift.clamp(-DRIFT_PPM_MAX, DRIFT_PPM_MAX));
+        if let Some(process) = &mut self.process {
+            process.deadline = None;
+            process.called_at = None;
+        }
+    }
+}

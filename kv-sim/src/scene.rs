@@ -1,0 +1,233 @@
+//! The world as it can be looked at: the ring, the nodes, their disks, the links, the time. Checks
+//! read it; only the world changes it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::BuildHasherDefault;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use kv_core::config::Config;
+use kv_core::layout::{Layout, LayoutError, Member, Replication};
+use kv_core::replica;
+use kv_core::ring::{MachineIndex, Ring};
+use kv_core::store::{Batch, Damage, Fault, Store, View, Visitor};
+use kv_core::time::{Now, Time};
+use kv_core::types::{ClusterId, Digest, Key, NodeId, PartitionId, RequestId, Seq};
+use kv_core::version::Container;
+
+use crate::address::{Address, Aspect};
+use crate::checks;
+use crate::clock::EPOCH;
+use crate::disk;
+use crate::draws::{Draws, Hashed};
+use crate::network::Network;
+use crate::node::SimNode;
+use crate::scenario::{Cluster, NodeIndex, Scenario};
+use crate::world_time::WorldTime;
+
+/// What can be seen of a world.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    /// What the nodes are called.
+    pub cluster: Arc<Cluster>,
+    /// What every node is told.
+    pub config: Arc<Config>,
+    /// Who owns what.
+    pub ring: Arc<Ring>,
+    /// The nodes, by their index.
+    pub nodes: Vec<SimNode>,
+    /// The links between them.
+    pub network: Network,
+    /// The time.
+    pub now: WorldTime,
+    /// When a node or a link was last broken or mended.
+    pub changed_at: WorldTime,
+    /// Requests of which a message was lost or dropped.
+    pub disturbed: BTreeSet<RequestId>,
+    by_id: HashMap<u64, NodeIndex, BuildHasherDefault<Hashed>>,
+}
+
+/// The cluster that all simulated nodes belong to.
+pub fn cluster_id() -> ClusterId {
+    ClusterId::of("simulated")
+}
+
+impl Scene {
+    /// The machines of a scenario, on which nothing runs yet; owners hold their data markers.
+    ///
+    /// # Errors
+    /// [`LayoutError`], if no ring can be made of the scenario.
+    pub fn new(scenario: &Scenario, draws: &mut Draws) -> Result<Self, LayoutError> {
+        let nodes: Vec<_> =
+            scenario.cluster.indices().map(|node| machine(scenario, node, draws)).collect();
+        let ring = Arc::new(Ring::new(layout(scenario, &nodes))?);
+        let by_id = nodes.iter().enumerate().map(|(at, node)| (node.id.0, NodeIndex(at))).collect();
+        let mut scene = Self {
+            cluster: Arc::new(scenario.cluster.clone()),
+            config: Arc::new(scenario.node.clone()),
+            ring,
+            network: Network::new(nodes.len(), scenario.network.clone()),
+            nodes,
+            now: WorldTime(0),
+            changed_at: WorldTime(0),
+            disturbed: BTreeSet::new(),
+            by_id,
+        };
+        for node in &mut scene.nodes {
+            let image = node.disk.image_mut();
+            replica::format(image, scene.ring.owned_by(node.id)).expect("an empty disk has room");
+            image.sync(image.newest());
+        }
+        Ok(scene)
+    }
+
+    /// The node with this id.
+    ///
+    /// # Panics
+    /// If there is none: nodes speak only of members of the layout.
+    pub fn index_of(&self, id: NodeId) -> NodeIndex {
+        self.by_id[&id.0]
+    }
+
+    /// A node.
+    pub fn node(&self, node: NodeIndex) -> &SimNode {
+        &self.nodes[node.0]
+    }
+
+    /// A node.
+    pub fn node_mut(&mut self, node: NodeIndex) -> &mut SimNode {
+        &mut self.nodes[node.0]
+    }
+
+    /// What a node is called.
+    pub fn name(&self, node: NodeIndex) -> &str {
+        self.cluster.name(node)
+    }
+
+    /// Whether a message that leaves one node now would reach another that listens, unless it is
+    /// lost by bad luck.
+    pub fn can_reach(&self, from: NodeIndex, to: NodeIndex) -> bool {
+        let (sender, receiver) = (self.node(from), self.node(to));
+        sender.is_awake() && receiver.is_awake() && (from == to || !self.network.is_cut(from, to))
+    }
+}
+
+/// A node's machine: its id and how wrong its clocks are, drawn.
+fn machine(scenario: &Scenario, node: NodeIndex, draws: &mut Draws) -> SimNode {
+    /// A machine has run for up to this long before the world begins.
+    const UPTIME_MAX_US: u64 = 1_000_000_000;
+    let turn = draws.next(Address::Setup { node });
+    let id = NodeId(draws.choose(turn, Aspect::Id, |draw| draw));
+    let within = |aspect, max: u64| {
+        let max = max as i64;
+        let drawn = draws.up_to(turn, aspect, kv_core::time::Span(2 * max as u64)).0;
+        (drawn as i64).clamp(0, 2 * max) - max
+    };
+    let offset_us = within(Aspect::ClockOffset, scenario.clocks.offset_max.0);
+    let drift_ppm = within(Aspect::ClockDrift, scenario.clocks.drift_ppm_max.into());
+    let uptime = draws.up_to(turn, Aspect::ClockStart, kv_core::time::Span(UPTIME_MAX_US));
+    let wall = kv_core::time::WallTime(EPOCH.0.saturating_add_signed(offset_us));
+    SimNode::new(id, Now { monotonic: Time(uptime.0), wall }, drift_ppm as i32)
+}
+
+fn layout(scenario: &Scenario, nodes: &[SimNode]) -> Layout {
+    let replication = scenario
+        .quorum
+        .replicas
+        .iter()
+        .map(|(datacenter, &n)| Replication { datacenter: datacenter.clone(), n })
+        .collect();
+    let members = scenario
+        .cluster
+        .nodes
+        .iter()
+        .zip(nodes)
+        .map(|(place, node)| Member {
+            id: node.id,
+            name: place.name.clone(),
+            weight: place.weight,
+            machine: place.machine.clone(),
+            rack: place.rack.clone(),
+            datacenter: place.datacenter.clone(),
+        })
+        .collect();
+    Layout { version: 1, partitions: scenario.cluster.partitions, replication, members }
+}
+
+impl checks::Disks for Scene {
+    fn nodes(&self) -> Vec<NodeId> {
+        self.nodes.iter().map(|node| node.id).collect()
+    }
+
+    fn owners(&self, key: &Key) -> &[NodeId] {
+        self.ring.owners(self.ring.partition_of(key.token()))
+    }
+
+    fn partition_of(&self, key: &Key) -> PartitionId {
+        self.ring.partition_of(key.token())
+    }
+
+    fn machine(&self, node: NodeId) -> MachineIndex {
+        self.ring.machine(node).expect("every node is a member")
+    }
+
+    fn copy(&self, node: NodeId, key: &Key, image: checks::Image) -> Container {
+        let disk = self.node(self.index_of(node)).disk.image();
+        let held = match image {
+            checks::Image::Live => replica::held(disk, View::Live, &self.ring, key),
+            checks::Image::Reported => replica::held(disk, View::Durable, &self.ring, key),
+            checks::Image::Durable => replica::held(&Safe(disk), View::Durable, &self.ring, key),
+        };
+        // No fault of this version damages records.
+        held.expect("every record can be read")
+    }
+
+    fn root(&self, node: NodeId, partition: PartitionId) -> Digest {
+        let process = self.node(self.index_of(node)).process();
+        process.map_or(Digest(0), |process| process.partitions.root(partition))
+    }
+}
+
+impl checks::Topology for Scene {
+    fn last_change(&self) -> Time {
+        Time(self.changed_at.0)
+    }
+
+    fn is_well(&self, node: NodeId) -> bool {
+        let index = self.index_of(node);
+        let node = self.node(index);
+        let owned = self.ring.owned_by(node.id);
+        let is_synced = |process: &crate::node::Process| {
+            owned.iter().all(|&partition| process.partitions.is_synced(partition))
+        };
+        node.is_awake() && node.process().is_some_and(is_synced)
+    }
+
+    fn reaches(&self, from: NodeId, to: NodeId) -> bool {
+        let (from, to) = (self.index_of(from), self.index_of(to));
+        self.can_reach(from, to) && (from == to || self.network.is_calm(from, to))
+    }
+}
+
+/// A disk as a kill would leave it, to be read only.
+struct Safe<'a>(&'a disk::Image);
+
+impl Store for Safe<'_> {
+    fn get(&self, _view: View, key: &[u8]) -> Result<Option<bytes::Bytes>, Damage> {
+        Ok(self.0.safe(key).cloned())
+    }
+
+    fn scan(&self, _view: View, prefix: &[u8], after: &[u8], visit: &mut Visitor<'_>) {
+        self.0.scan_safe(prefix, &mut |key, record| {
+            if key > after { visit(key, record) } else { ControlFlow::Continue(()) }
+        });
+    }
+
+    fn commit(&mut self, _batch: Batch) -> Result<Seq, Fault> {
+        Err(Fault::Failed)
+    }
+
+    fn newest(&self) -> Seq {
+        Seq(0)
+    }
+}

@@ -1,0 +1,138 @@
+//! Clients at work: what they ask travels to a node, and an answer travels back. These ways are
+//! short and safe; but a node may be dead, or die.
+
+use kv_core::client::Reply;
+use kv_core::cx::Input;
+use kv_core::time::Span;
+use kv_core::types::ClientRequest;
+
+use super::World;
+use super::messages::time;
+use crate::address::{Address, Aspect};
+use crate::agenda::Happening;
+use crate::checks::{ClientNumber, OperationNumber};
+use crate::client::{Begun, Ended, client_of, client_request};
+use crate::digest::Tag;
+use crate::scenario::NodeIndex;
+
+/// The way between a client and a node.
+const DELAY_MIN: Span = Span(50);
+const DELAY_MEAN: Span = Span(150);
+
+impl World {
+    pub(super) fn begin_operation(&mut self, client: u32) {
+        let Some(begun) = self.clients.begin(client, self.scene.now, &self.draws) else {
+            return self.heal_if_all_is_done();
+        };
+        let Begun { operation, node, asked, seen, until } = begun;
+        if let Some(checks) = &mut self.checks {
+            let (at, id) = (time(self.scene.now), self.scene.node(node).id);
+            let number = OperationNumber(client_request(client, operation).0);
+            checks.on_invoke(at, number, ClientNumber(client), id, &asked, &seen);
+        }
+        self.trace(|scene| {
+            let (name, key) = (scene.name(node), &asked.key);
+            format!("client {client} asks {name} {operation}: {key:?} {:?}", asked.verb)
+        });
+        let at = self.scene.now + self.client_delay(client, operation, Aspect::Delay);
+        self.agenda.plan(at, Happening::Ask { client, operation });
+        if !self.clients.watch(client, true) {
+            self.agenda.plan(until, Happening::Patience { client });
+        }
+    }
+
+    pub(super) fn ask(&mut self, what: Happening, client: u32, operation: u32) {
+        let Some((node, asked)) = self.clients.asked(client, operation) else { return };
+        let asked = asked.clone();
+        if !self.is_awake(node, what) {
+            if self.scene.node(node).process().is_none() {
+                let at = self.scene.now + self.client_delay(client, operation, Aspect::Answer);
+                self.agenda.plan(at, Happening::Refuse { client, operation });
+            }
+            return;
+        }
+        let request = client_request(client, operation);
+        let entry = self.digest.event(self.scene.now, Tag::Ask, super::number(node));
+        drop(entry.number(request.0).bytes(&asked.key.0));
+        self.input(node, Input::Client { request, operation: asked });
+    }
+
+    /// A node has answered: the reply is on its way.
+    pub(super) fn take_reply(&mut self, _node: NodeIndex, request: ClientRequest, reply: Reply) {
+        let (client, operation) = client_of(request);
+        if self.clients.take_reply(client, operation, reply) {
+            let at = self.scene.now + self.client_delay(client, operation, Aspect::Answer);
+            self.agenda.plan(at, Happening::Reply { client, operation });
+        }
+    }
+
+    pub(super) fn reply(&mut self, client: u32, operation: u32) {
+        let Some(reply) = self.clients.reply(client, operation) else { return };
+        let entry = self.digest.event(self.scene.now, Tag::Reply, client);
+        drop(entry.number(operation.into()).reply(&reply));
+        if let Some(checks) = &mut self.checks {
+            let number = OperationNumber(client_request(client, operation).0);
+            checks.on_reply(time(self.scene.now), number, &reply, &self.scene);
+        }
+        self.end_operation(client, operation, &Ended::Replied(reply));
+    }
+
+    /// The connection broke while an operation was under way.
+    pub(super) fn reset(&mut self, client: u32, operation: u32) {
+        self.give_up(client, operation, &Ended::Unknown);
+    }
+
+    /// Nobody listened.
+    pub(super) fn refuse(&mut self, client: u32, operation: u32) {
+        self.give_up(client, operation, &Ended::Unreachable);
+    }
+
+    pub(super) fn lose_patience(&mut self, client: u32) {
+        self.clients.watch(client, false);
+        let Some((operation, until)) = self.clients.patience(client) else { return };
+        if until <= self.scene.now {
+            self.give_up(client, operation, &Ended::Unknown);
+        } else {
+            self.clients.watch(client, true);
+            self.agenda.plan(until, Happening::Patience { client });
+        }
+    }
+
+    /// Breaks the connections of all clients that wait for a node.
+    pub(super) fn reset_clients_of(&mut self, node: NodeIndex) {
+        let waiting: Vec<_> = self.clients.waiting_for(node).collect();
+        for (client, operation) in waiting {
+            let at = self.scene.now + self.client_delay(client, operation, Aspect::Answer);
+            self.agenda.plan(at, Happening::Reset { client, operation });
+        }
+    }
+
+    fn give_up(&mut self, client: u32, operation: u32, ended: &Ended) {
+        if self.clients.asked(client, operation).is_none() {
+            return;
+        }
+        let entry = self.digest.event(self.scene.now, Tag::NoReply, client);
+        drop(entry.number(operation.into()));
+        if let Some(checks) = &mut self.checks {
+            let number = OperationNumber(client_request(client, operation).0);
+            checks.on_unknown(time(self.scene.now), number, &self.scene);
+        }
+        self.end_operation(client, operation, ended);
+    }
+
+    fn end_operation(&mut self, client: u32, operation: u32, ended: &Ended) {
+        self.tally.events += 1;
+        self.trace(|_| format!("client {client} is told {operation}: {ended:?}"));
+        let thinks = self.clients.end(client, operation, ended, &self.draws);
+        if thinks == Span::ZERO {
+            self.begin_operation(client);
+        } else {
+            self.agenda.plan(self.scene.now + thinks, Happening::Begin { client });
+        }
+    }
+
+    fn client_delay(&self, client: u32, operation: u32, aspect: Aspect) -> Span {
+        let turn = self.draws.only(Address::Client { client, operation });
+        self.draws.delay(turn, aspect, DELAY_MIN, DELAY_MEAN)
+    }
+}

@@ -1,0 +1,92 @@
+//! Rare branches that a run has reached: a sweep that never reaches one has not tested it.
+
+use std::collections::BTreeMap;
+
+use kv_core::event::{EpochReason, Event};
+
+macro_rules! marks {
+    ($($mark:ident $name:literal,)*) => {
+        /// A branch worth counting.
+        #[derive(Clone, Copy)]
+        enum Mark {
+            $($mark,)*
+        }
+
+        const NAMES: &[&str] = &[$($name,)*];
+    };
+}
+
+marks! {
+    MintedUponHeld "minted-upon-held-siblings",
+    ReadBeforeWrite "read-before-write",
+    EpochAtStart "epoch-at-start",
+    EpochAfterHint "epoch-after-hint-deleted",
+    EpochAfterDamage "epoch-after-damage",
+    EpochAhead "epoch-shown-ahead",
+    Damaged "record-damaged",
+    Suspected "peer-suspected",
+    Trusted "peer-trusted",
+    Stalled "loop-stalled",
+    ClockAhead "clock-ahead",
+    HintStored "hint-stored",
+    HintDropped "hint-dropped",
+    HintsDelivered "hints-delivered",
+    RepairDiffered "repair-differed",
+    RepairClean "repair-clean",
+    Synced "partition-synced",
+    ReadRepair "read-repair",
+    Rejected "message-rejected",
+    StoreFailed "store-failed",
+}
+
+/// How often each branch was reached.
+#[derive(Clone, Debug)]
+pub(super) struct Marks([u64; NAMES.len()]);
+
+impl Marks {
+    pub(super) const fn count(&mut self, event: &Event) {
+        if let Some(mark) = mark(event) {
+            self.0[mark as usize] += 1;
+        }
+    }
+
+    /// The branches that were reached, by name.
+    pub(super) fn counts(&self) -> BTreeMap<String, u64> {
+        let counts = NAMES.iter().zip(self.0).filter(|(_, count)| *count > 0);
+        counts.map(|(&name, count)| (name.to_owned(), count)).collect()
+    }
+}
+
+impl Default for Marks {
+    fn default() -> Self {
+        Self([0; NAMES.len()])
+    }
+}
+
+const fn mark(event: &Event) -> Option<Mark> {
+    Some(match event {
+        Event::Minted { replaced, .. } if replaced.len() > 1 => Mark::MintedUponHeld,
+        Event::Minted { .. } => return None,
+        Event::ReadBeforeWrite { .. } => Mark::ReadBeforeWrite,
+        Event::EpochDrawn { reason, .. } => match reason {
+            EpochReason::Start => Mark::EpochAtStart,
+            EpochReason::HintDeleted => Mark::EpochAfterHint,
+            EpochReason::Damage => Mark::EpochAfterDamage,
+            EpochReason::Ahead => Mark::EpochAhead,
+        },
+        Event::Damaged { .. } => Mark::Damaged,
+        Event::Suspected { .. } => Mark::Suspected,
+        Event::Trusted { .. } => Mark::Trusted,
+        Event::Stalled { .. } => Mark::Stalled,
+        Event::ClockAhead { .. } => Mark::ClockAhead,
+        Event::HintStored { .. } => Mark::HintStored,
+        Event::HintDropped { .. } => Mark::HintDropped,
+        Event::HintsDelivered { .. } => Mark::HintsDelivered,
+        Event::RepairDiffered { .. } => Mark::RepairDiffered,
+        Event::RepairClean { .. } => Mark::RepairClean,
+        Event::Synced { .. } => Mark::Synced,
+        Event::ReadRepair { .. } => Mark::ReadRepair,
+        Event::Rejected { .. } => Mark::Rejected,
+        Event::StoreFailed => Mark::StoreFailed,
+    })
+}

@@ -1,0 +1,436 @@
+//! A whole cluster, with everything around it that is drawn from the seed: the discrete-event loop.
+//!
+//! In goes a scenario and a seed; [`World::step`] lets the next thing happen. There are no ticks, and
+//! idle time costs nothing. A world is a plain value: it can be cloned, and two of them never meet.
+//!
+//! It goes through four phases. In `setup` the nodes start and get to know each other. In `chaos`
+//! clients work and faults come and go. In `heal` nothing is broken any more, and the cluster must
+//! come to rest. In `check` it is watched while it idles.
+
+mod clients;
+mod faults;
+mod marks;
+mod messages;
+mod rest;
+mod storage;
+mod tally;
+
+use kv_core::cx::{Cx, Effect, Input, LinkState};
+use kv_core::event::Event;
+use kv_core::layout::LayoutError;
+use kv_core::time::{Span, Time};
+
+use crate::address::AddressError;
+use crate::agenda::{Agenda, Happening};
+use crate::checks::{Checks, IdleWindow, Rest, Setting};
+use crate::client::Clients;
+use crate::digest::{RunningDigest, Tag};
+use crate::draws::{Draws, NodeDraw, Overrides};
+use crate::run::{RunOptions, Trace};
+use crate::scenario::{self, Check, Expect, NodeIndex, Scenario};
+use crate::scene::{Scene, cluster_id};
+use crate::world_time::WorldTime;
+
+use faults::Chaos;
+use messages::Parcels;
+use tally::Tally;
+
+pub use tally::Traffic;
+
+/// How long the nodes have to get to know each other before anything is asked of them.
+const SETUP: Span = Span::from_ms(1_000);
+/// How often it is looked whether the cluster has come to rest.
+const POLL: Span = Span::from_ms(250);
+/// How long the idle cluster is watched, twice.
+const IDLE: Span = Span::from_ms(10_000);
+/// How long after a change of the topology operations may still fail: until suspicions have caught
+/// up with it.
+const SETTLE: Span = Span::from_ms(15_000);
+/// Operations that may take less time than this may fail.
+const PATIENCE: Span = Span::from_ms(500);
+
+/// A cluster and everything around it.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// What can be looked at.
+    pub scene: Scene,
+    phase: Phase,
+    agenda: Agenda,
+    draws: Draws,
+    clients: Clients,
+    chaos: Chaos,
+    parcels: Parcels,
+    checks: Option<Checks>,
+    digest: RunningDigest,
+    tally: Tally,
+    trace: Option<Trace>,
+    expect: Expect,
+    disk_speed: scenario::Disk,
+    encoding: bool,
+    /// What a core puts out. Kept for its room.
+    effects: Vec<Effect>,
+}
+
+/// How far a run has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The nodes start.
+    Setup,
+    /// Clients work, faults come and go.
+    Chaos {
+        /// When it began.
+        since: WorldTime,
+    },
+    /// Nothing is broken any more.
+    Heal {
+        /// When the last fault ended.
+        since: WorldTime,
+    },
+    /// The cluster idles.
+    Check(Idle),
+    /// The run is over.
+    Over,
+}
+
+/// The idle cluster as it is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idle {
+    began: Traffic,
+    commits: u64,
+    first: Option<IdleWindow>,
+}
+
+/// Why there can be no such world.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WorldError {
+    /// No ring can be made of the scenario.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// A forced choice names none.
+    #[error(transparent)]
+    Decision(#[from] AddressError),
+}
+
+impl World {
+    /// The world of a scenario and a seed, at its beginning.
+    ///
+    /// # Errors
+    /// [`WorldError`], if the scenario describes none.
+    pub fn new(scenario: &Scenario, options: &RunOptions) -> Result<Self, WorldError> {
+        let overrides = Overrides::new(&scenario.decisions, &scenario.cluster)?;
+        let mut draws = Draws::new(options.seed, overrides);
+        let scene = Scene::new(scenario, &mut draws)?;
+        let names = || {
+            let name = |(at, node): (usize, &crate::node::SimNode)| {
+                (node.id, scene.name(NodeIndex(at)).to_owned())
+            };
+            scene.nodes.iter().enumerate().map(name).collect()
+        };
+        let checks = options.checks.then(|| {
+            Checks::new(Setting {
+                config: scenario.node.clone(),
+                n: scenario.quorum.owners().into(),
+                settle: SETTLE,
+                patience: PATIENCE,
+                names: names(),
+            })
+        });
+        let mut world = Self {
+            phase: Phase::Setup,
+            agenda: Agenda::default(),
+            clients: Clients::new(&scenario.workloads, &draws),
+            chaos: Chaos::new(&scenario.faults),
+            parcels: Parcels::default(),
+            checks,
+            digest: RunningDigest::new(),
+            tally: Tally::default(),
+            trace: options.trace.clone(),
+            expect: scenario.expect.clone(),
+            disk_speed: scenario.disk.clone(),
+            encoding: options.encoding,
+            effects: Vec::new(),
+            draws,
+            scene,
+        };
+        for node in scenario.cluster.indices() {
+            world.boot(node);
+        }
+        world.agenda.plan(WorldTime(0) + SETUP, Happening::Milestone);
+        Ok(world)
+    }
+
+    /// Lets everything happen.
+    pub fn run(&mut self) {
+        while self.step() {}
+    }
+
+    /// Lets the next thing happen. Returns whether there is more to come.
+    pub fn step(&mut self) -> bool {
+        let Some((at, what)) = self.agenda.next() else { return false };
+        self.scene.now = at;
+        match what {
+            Happening::Arrive { parcel } => self.arrive(parcel),
+            Happening::Receive { parcel } => self.receive(parcel),
+            Happening::Link { node, peer, up } => self.hear_of_link(what, node, peer, up),
+            Happening::Execute { node, life } => self.execute(what, index(node), life),
+            Happening::SyncEnds { node, life } => self.end_sync(what, index(node), life),
+            Happening::Answer { node, life } => self.answer(what, index(node), life),
+            Happening::Deadline { node, life } => self.deadline(what, index(node), life),
+            Happening::Begin { client } => self.begin_operation(client),
+            Happening::Ask { client, operation } => self.ask(what, client, operation),
+            Happening::Reply { client, operation } => self.reply(client, operation),
+            Happening::Reset { client, operation } => self.reset(client, operation),
+            Happening::Refuse { client, operation } => self.refuse(client, operation),
+            Happening::Patience { client } => self.lose_patience(client),
+            Happening::FaultBegins { fault, occurrence } => self.begin_fault(fault, occurrence),
+            Happening::FaultEnds { fault, occurrence } => self.end_fault(fault, occurrence),
+            Happening::Milestone => self.pass_milestone(),
+        }
+        self.phase != Phase::Over
+    }
+
+    /// How far the run has come.
+    pub const fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// The identity of the run so far.
+    pub fn digest(&self) -> u128 {
+        self.digest.digest()
+    }
+
+    /// Gives one input to the core of a node that is awake, and does what it says.
+    fn input(&mut self, node: NodeIndex, input: Input) {
+        self.tally.events += 1;
+        let machine = &mut self.scene.nodes[node.0];
+        let now = machine.clock.now(self.scene.now);
+        let mut effects = std::mem::take(&mut self.effects);
+        let mut draw = NodeDraw { draws: &mut self.draws, node };
+        let process = machine.process_mut().expect("who is awake has a process");
+        process.core.handle(&mut Cx { now, draw: &mut draw, out: &mut effects }, input);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Reply { request, reply } => self.take_reply(node, request, reply),
+                Effect::Send(message) => self.send(node, message),
+                Effect::Store { ticket, command } => self.store(node, ticket, command),
+                Effect::Observe(event) => self.observe(node, &event),
+            }
+        }
+        self.effects = effects;
+        self.plan_call(node);
+    }
+
+    /// Sees to it that a node is called at its deadline.
+    fn plan_call(&mut self, node: NodeIndex) {
+        let now = self.scene.now;
+        let machine = self.scene.node_mut(node);
+        let life = machine.life();
+        if let Some(at) = machine.plan_call(now) {
+            self.agenda.plan(at, Happening::Deadline { node: number(node), life });
+        }
+    }
+
+    /// Whether a process of a node can take something now. If it is paused, that waits.
+    fn is_awake(&mut self, node: NodeIndex, what: Happening) -> bool {
+        let Some(process) = self.scene.node_mut(node).process_mut() else { return false };
+        if process.pauses > 0 {
+            process.backlog.push(what);
+        }
+        process.pauses == 0
+    }
+
+    /// As [`World::is_awake`], for what was planned by one life of a node.
+    fn is_awake_and(&mut self, node: NodeIndex, life: u32, what: Happening) -> bool {
+        self.scene.node(node).life() == life && self.is_awake(node, what)
+    }
+
+    fn deadline(&mut self, what: Happening, node: NodeIndex, life: u32) {
+        if !self.is_awake_and(node, life, what) {
+            return;
+        }
+        let now = self.scene.now;
+        if self.scene.node_mut(node).is_due(now) {
+            drop(self.digest.event(now, Tag::Deadline, number(node)));
+            self.trace(|scene| format!("{} is called at its deadline", scene.name(node)));
+            self.input(node, Input::Deadline);
+        } else {
+            self.plan_call(node);
+        }
+    }
+
+    fn hear_of_link(&mut self, what: Happening, node: u32, peer: u32, up: bool) {
+        if !self.is_awake(index(node), what) {
+            return;
+        }
+        let id = self.scene.node(index(peer)).id;
+        let state = if up { LinkState::Up } else { LinkState::Down };
+        let entry = self.digest.event(self.scene.now, Tag::Link, node);
+        drop(entry.number(id.0).number(up.into()));
+        self.trace(|scene| {
+            let (name, peer) = (scene.name(index(node)), scene.name(index(peer)));
+            format!("{name} learns that its link to {peer} is {state:?}")
+        });
+        self.input(index(node), Input::Link { peer: id, state });
+    }
+
+    fn observe(&mut self, node: NodeIndex, event: &Event) {
+        self.tally.marks.count(event);
+        if let Event::Synced { .. } = event {
+            self.scene.changed_at = self.scene.now;
+        }
+        if let Some(checks) = &mut self.checks {
+            checks.on_event(event);
+        }
+        self.trace(|scene| format!("{} observes {event:?}", scene.name(node)));
+    }
+
+    fn pass_milestone(&mut self) {
+        match &mut self.phase {
+            Phase::Setup => self.begin_chaos(),
+            Phase::Chaos { .. } => unreachable!("chaos ends when all is done"),
+            Phase::Heal { since } => {
+                let since = *since;
+                self.look_for_rest(since);
+            }
+            Phase::Check(_) => self.end_window(),
+            Phase::Over => {}
+        }
+    }
+
+    fn begin_chaos(&mut self) {
+        let since = self.scene.now;
+        self.enter(Phase::Chaos { since });
+        for (client, after) in self.clients.beginnings() {
+            self.agenda.plan(since + after, Happening::Begin { client });
+        }
+        self.plan_faults();
+        self.heal_if_all_is_done();
+    }
+
+    /// Ends the chaos phase when clients and faults are done.
+    fn heal_if_all_is_done(&mut self) {
+        let is_chaos = matches!(self.phase, Phase::Chaos { .. });
+        if !is_chaos || !self.clients.are_done() || !self.chaos.is_done() {
+            return;
+        }
+        let since = self.scene.now;
+        self.scene.network.heal();
+        self.scene.changed_at = since;
+        self.enter(Phase::Heal { since });
+        self.agenda.plan(since + POLL, Happening::Milestone);
+    }
+
+    fn look_for_rest(&mut self, since: WorldTime) {
+        let waited = self.scene.now.since(since);
+        let restless = rest::restless(&self.scene, waited);
+        if restless.is_none() {
+            self.come_to_rest(&Rest::Converged { after: waited });
+        } else if waited < self.expect.converged_within {
+            self.agenda.plan(self.scene.now + POLL, Happening::Milestone);
+        } else if let Some(restless) = restless {
+            self.tell_of_rest(&Rest::Restless(restless));
+            self.end();
+        }
+    }
+
+    fn come_to_rest(&mut self, rest: &Rest) {
+        self.tell_of_rest(rest);
+        if self.expect.checks.contains(&Check::Quiescence) {
+            let (began, commits) = (self.tally.traffic.clone(), self.commits());
+            self.enter(Phase::Check(Idle { began, commits, first: None }));
+            self.agenda.plan(self.scene.now + IDLE, Happening::Milestone);
+        } else {
+            self.end();
+        }
+    }
+
+    fn end_window(&mut self) {
+        let (now, commits) = (self.tally.traffic.clone(), self.commits());
+        let Phase::Check(idle) = &mut self.phase else {
+            unreachable!("windows belong to the check phase");
+        };
+        let window = IdleWindow {
+            length: IDLE,
+            messages: now.since(&idle.began),
+            commits: commits - idle.commits,
+        };
+        let Some(first) = idle.first.take() else {
+            *idle = Idle { began: now, commits, first: Some(window) };
+            return self.agenda.plan(self.scene.now + IDLE, Happening::Milestone);
+        };
+        if let Some(checks) = &mut self.checks {
+            checks.on_idle(&first, &window);
+        }
+        self.end();
+    }
+
+    fn tell_of_rest(&mut self, rest: &Rest) {
+        self.trace(|_| format!("the cluster is at rest or not: {rest:?}"));
+        if let Some(checks) = &mut self.checks {
+            checks.on_rest(Time(self.scene.now.0), rest);
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(checks) = &mut self.checks {
+            checks.at_end(Time(self.scene.now.0), &self.scene);
+        }
+        self.enter(Phase::Over);
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.trace(|_| format!("==== {}", phase.name()));
+        self.phase = phase;
+    }
+
+    fn commits(&self) -> u64 {
+        self.scene.nodes.iter().map(crate::node::SimNode::commits).sum()
+    }
+
+    /// Writes a line, if somebody wants to read it.
+    fn trace(&self, line: impl FnOnce(&Scene) -> String) {
+        if let Some(Trace(sink)) = &self.trace {
+            let line = line(&self.scene);
+            // A trace that cannot be written must not change the run.
+            if let Ok(mut sink) = sink.lock() {
+                let _ = writeln!(sink, "{} {line}", self.scene.now);
+            }
+        }
+    }
+
+    /// Starts a process on a machine.
+    fn boot(&mut self, node: NodeIndex) {
+        let Scene { config, ring, now, .. } = &self.scene;
+        let (config, ring, now) = (config.clone(), ring.clone(), *now);
+        self.scene.node_mut(node).start(now, &config, cluster_id(), &ring);
+        self.scene.changed_at = now;
+        self.trace(|scene| format!("{} starts", scene.name(node)));
+        self.plan_call(node);
+    }
+}
+
+impl Phase {
+    /// Its name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Setup => "setup",
+            Self::Chaos { .. } => "chaos",
+            Self::Heal { .. } => "heal",
+            Self::Check(_) => "check",
+            Self::Over => "over",
+        }
+    }
+}
+
+/// A node as the agenda names it.
+fn number(node: NodeIndex) -> u32 {
+    u32::try_from(node.0).expect("nodes are counted in 32 bits")
+}
+
+/// A node as everybody else names it.
+fn index(node: u32) -> NodeIndex {
+    NodeIndex(node as usize)
+}
+
+#[cfg(test)]
+mod tests;

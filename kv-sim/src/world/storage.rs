@@ -1,0 +1,105 @@
+//! Disks at work: when commands execute, when syncs end, when nodes hear of it.
+
+use kv_core::cx::Input;
+use kv_core::store::StoreCommand;
+use kv_core::types::Ticket;
+
+use super::messages::time;
+use super::{World, number};
+use crate::address::{Address, Aspect};
+use crate::agenda::Happening;
+use crate::digest::Tag;
+use crate::disk::{Answer, Executed};
+use crate::scenario::NodeIndex;
+
+impl World {
+    pub(super) fn store(&mut self, node: NodeIndex, ticket: Ticket, command: StoreCommand) {
+        self.trace(|scene| format!("{} asks its disk: {command:?}", scene.name(node)));
+        if self.scene.node_mut(node).disk.push(ticket, command) {
+            self.plan_execution(node, ticket);
+        }
+    }
+
+    fn plan_execution(&mut self, node: NodeIndex, ticket: Ticket) {
+        let turn = self.draws.next(Address::Command { node, ticket });
+        let speed = &self.disk_speed;
+        let after = self.draws.delay(turn, Aspect::Delay, speed.execute_min, speed.execute_mean);
+        let answer = self.draws.up_to(turn, Aspect::Answer, speed.execute_min);
+        let machine = self.scene.node_mut(node);
+        machine.disk.set_answer_delay(answer);
+        let life = machine.life();
+        let at = self.scene.now + after;
+        self.agenda.plan(at, Happening::Execute { node: number(node), life });
+    }
+
+    pub(super) fn execute(&mut self, what: Happening, node: NodeIndex, life: u32) {
+        if !self.is_awake_and(node, life, what) {
+            return;
+        }
+        let now = self.scene.now;
+        let machine = self.scene.node_mut(node);
+        let id = machine.id;
+        let (process, disk) = machine.process_and_disk();
+        let process = process.expect("who is awake has a process");
+        let Executed { ticket, seq, command, outcome } = disk.execute(&mut process.partitions);
+        if let Some(checks) = &mut self.checks {
+            checks.on_outcome(time(now), id, &command, &outcome);
+        }
+        self.trace(|scene| format!("{} executes {command:?}: {outcome:?}", scene.name(node)));
+        let disk = &mut self.scene.node_mut(node).disk;
+        let at = now + disk.answer_delay();
+        let at = disk.answer(Answer::Done { ticket, seq, outcome }, at);
+        let next = disk.next();
+        self.agenda.plan(at, Happening::Answer { node: number(node), life });
+        if let Some(ticket) = next {
+            self.plan_execution(node, ticket);
+        }
+        self.begin_sync(node);
+    }
+
+    fn begin_sync(&mut self, node: NodeIndex) {
+        let machine = self.scene.node_mut(node);
+        let life = machine.life();
+        let Some(sync) = machine.disk.begin_sync() else { return };
+        let turn = self.draws.only(Address::Sync { node, number: sync });
+        let speed = &self.disk_speed;
+        let after = self.draws.delay(turn, Aspect::Delay, speed.sync_min, speed.sync_mean);
+        let at = self.scene.now + after;
+        self.agenda.plan(at, Happening::SyncEnds { node: number(node), life });
+    }
+
+    pub(super) fn end_sync(&mut self, what: Happening, node: NodeIndex, life: u32) {
+        if !self.is_awake_and(node, life, what) {
+            return;
+        }
+        let disk = &mut self.scene.node_mut(node).disk;
+        let sync = disk.syncs();
+        let seq = disk.end_sync();
+        let turn = self.draws.only(Address::Sync { node, number: sync });
+        let after = self.draws.up_to(turn, Aspect::Answer, self.disk_speed.execute_min);
+        let at = self.scene.now + after;
+        let at = self.scene.node_mut(node).disk.answer(Answer::Durable { seq }, at);
+        self.agenda.plan(at, Happening::Answer { node: number(node), life });
+        self.trace(|scene| format!("{} has synced up to {}", scene.name(node), seq.0));
+        self.begin_sync(node);
+    }
+
+    pub(super) fn answer(&mut self, what: Happening, node: NodeIndex, life: u32) {
+        if !self.is_awake_and(node, life, what) {
+            return;
+        }
+        let input = match self.scene.node_mut(node).disk.deliver() {
+            Answer::Done { ticket, seq, outcome } => {
+                let entry = self.digest.event(self.scene.now, Tag::Done, number(node));
+                drop(entry.number(ticket.0).number(seq.0).outcome(&outcome));
+                Input::StoreDone { ticket, seq, outcome }
+            }
+            Answer::Durable { seq } => {
+                let entry = self.digest.event(self.scene.now, Tag::Durable, number(node));
+                drop(entry.number(seq.0));
+                Input::Durable { seq }
+            }
+        };
+        self.input(node, input);
+    }
+}

@@ -1,0 +1,92 @@
+//! What a run counts.
+
+use std::collections::BTreeMap;
+
+use kv_core::message::Kind;
+
+use super::World;
+use super::marks::Marks;
+use crate::result::{Moment, RunDigest, RunResult};
+
+/// The counts of a run.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    /// Inputs that cores and clients handled.
+    pub(super) events: u64,
+    pub(super) traffic: Traffic,
+    /// Messages that did not arrive.
+    pub(super) lost: u64,
+    pub(super) faults: BTreeMap<&'static str, u64>,
+    pub(super) marks: Marks,
+    pub(super) timeline: Vec<Moment>,
+}
+
+/// Messages that nodes sent to each other, by kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Traffic {
+    /// By the number of the kind: messages and bytes.
+    kinds: [(u64, u64); KINDS],
+}
+
+const KINDS: usize = 64;
+
+impl Traffic {
+    pub(super) const fn count(&mut self, kind: Kind, bytes: u64) {
+        let (messages, sum) = &mut self.kinds[kind as usize];
+        *messages += 1;
+        *sum += bytes;
+    }
+
+    /// Messages of one kind.
+    pub const fn messages(&self, kind: Kind) -> u64 {
+        self.kinds[kind as usize].0
+    }
+
+    /// Bytes of one kind.
+    pub const fn bytes(&self, kind: Kind) -> u64 {
+        self.kinds[kind as usize].1
+    }
+
+    /// Messages of all kinds.
+    pub fn total(&self) -> u64 {
+        self.kinds.iter().map(|(messages, _)| messages).sum()
+    }
+
+    /// The messages that were sent since an earlier count, of the kinds that were sent at all.
+    pub(super) fn since(&self, earlier: &Self) -> BTreeMap<Kind, u64> {
+        let sent = |kind| self.messages(kind) - earlier.messages(kind);
+        Kind::ALL.iter().map(|&kind| (kind, sent(kind))).filter(|(_, sent)| *sent > 0).collect()
+    }
+}
+
+impl Default for Traffic {
+    fn default() -> Self {
+        Self { kinds: [(0, 0); KINDS] }
+    }
+}
+
+impl World {
+    /// Writes what came out so far into a result: every number, and what the checks that the
+    /// scenario asks for have found.
+    pub fn report(&self, result: &mut RunResult) {
+        let Tally { events, traffic, lost: _, faults, marks, timeline } = &self.tally;
+        result.digest = RunDigest(self.digest());
+        result.events = *events;
+        result.messages = traffic.total();
+        result.operations = self.clients.operations;
+        result.outcomes = self.clients.outcomes;
+        result.acknowledged = result.outcomes.acknowledged;
+        result.simulated_ms = self.scene.now.0 / 1_000;
+        result.faults = faults.iter().map(|(&name, &count)| (name.to_owned(), count)).collect();
+        result.marks = marks.counts();
+        result.timeline.clone_from(timeline);
+        let by_kind = traffic.since(&Traffic::default());
+        result.messages_by_kind =
+            by_kind.into_iter().map(|(kind, sent)| (kind.name().to_owned(), sent)).collect();
+        let Some(checks) = &self.checks else { return };
+        for &check in &self.expect.checks {
+            let found = checks.findings(check).result();
+            result.checks.insert(check.name().to_owned(), found);
+        }
+    }
+}
