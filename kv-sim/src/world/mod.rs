@@ -94,10 +94,29 @@ pub enum Phase {
 
 /// The idle cluster as it is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Idle {
-    began: Traffic,
+pub enum Idle {
+    /// What began before the cluster was at rest comes to its end: repairs, and operations that
+    /// wait for stragglers.
+    Settles,
+    /// The first window.
+    First {
+        /// What had been sent and committed before it.
+        before: Counted,
+    },
+    /// The second.
+    Second {
+        /// What had been sent and committed before it.
+        before: Counted,
+        /// The window before.
+        first: IdleWindow,
+    },
+}
+
+/// What was sent and committed so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    traffic: Traffic,
     commits: u64,
-    first: Option<IdleWindow>,
 }
 
 /// Why there can be no such world.
@@ -336,32 +355,47 @@ impl World {
     fn come_to_rest(&mut self, rest: &Rest) {
         self.tell_of_rest(rest);
         if self.expect.checks.contains(&Check::Quiescence) {
-            let (began, commits) = (self.tally.traffic.clone(), self.commits());
-            self.enter(Phase::Check(Idle { began, commits, first: None }));
-            self.agenda.plan(self.scene.now + IDLE, Happening::Milestone);
+            self.enter(Phase::Check(Idle::Settles));
+            self.agenda.plan(self.scene.now + self.settling(), Happening::Milestone);
         } else {
             self.end();
         }
     }
 
+    /// How long what began before the cluster was at rest may still go on: two rounds of repair,
+    /// the last of which may have to be given up, and the longest operation.
+    fn settling(&self) -> Span {
+        let config = &self.scene.config;
+        let rounds = Span::from_ms(2 * config.repair_interval_ms + config.repair_settle_ms);
+        rounds + Span::from_ms(config.repair_timeout_ms) + self.clients.timeout_max()
+    }
+
     fn end_window(&mut self) {
-        let (now, commits) = (self.tally.traffic.clone(), self.commits());
-        let Phase::Check(idle) = &mut self.phase else {
+        let now = Counted { traffic: self.tally.traffic.clone(), commits: self.commits() };
+        let Phase::Check(idle) = &self.phase else {
             unreachable!("windows belong to the check phase");
         };
-        let window = IdleWindow {
+        let window = |before: &Counted| IdleWindow {
             length: IDLE,
-            messages: now.since(&idle.began),
-            commits: commits - idle.commits,
+            messages: now.traffic.since(&before.traffic),
+            commits: now.commits - before.commits,
         };
-        let Some(first) = idle.first.take() else {
-            *idle = Idle { began: now, commits, first: Some(window) };
-            return self.agenda.plan(self.scene.now + IDLE, Happening::Milestone);
+        let next = match idle {
+            Idle::Settles => Idle::First { before: now },
+            Idle::First { before } => {
+                let first = window(before);
+                Idle::Second { before: now, first }
+            }
+            Idle::Second { before, first } => {
+                let second = window(before);
+                if let Some(checks) = &mut self.checks {
+                    checks.on_idle(first, &second);
+                }
+                return self.end();
+            }
         };
-        if let Some(checks) = &mut self.checks {
-            checks.on_idle(&first, &window);
-        }
-        self.end();
+        self.phase = Phase::Check(next);
+        self.agenda.plan(self.scene.now + IDLE, Happening::Milestone);
     }
 
     fn tell_of_rest(&mut self, rest: &Rest) {
