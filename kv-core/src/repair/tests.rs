@@ -556,7 +556,11 @@ fn a_session_ends_at_the_first_answer_that_makes_no_sense() {
     for (kind, answer) in cases {
         let mut question = Question::first(kind);
         let body = answer(question.step);
+        question.world.sent.clear();
+        let before = roots(&question.world);
         question.answer(question.asked, question.request, body);
+        assert_eq!(roots(&question.world), before, "{kind:?}");
+        assert_eq!(question.world.kinds(), [], "{kind:?}");
         let machine = &question.world.nodes[&question.asker].machine;
         assert!(machine.session.is_none(), "{kind:?}");
     }
