@@ -87,7 +87,7 @@ pub enum Phase {
         since: WorldTime,
     },
     /// The cluster idles.
-    Check(Idle),
+    Check(Box<Idle>),
     /// The run is over.
     Over,
 }
@@ -166,7 +166,7 @@ impl World {
 
     /// Lets the next thing happen. Returns whether there is more to come.
     pub fn step(&mut self) -> bool {
-        let Some((at, what)) = self.agenda.next() else { return false };
+        let Some((at, what)) = self.agenda.pop() else { return false };
         self.scene.now = at;
         match what {
             Happening::Arrive { parcel } => self.arrive(parcel),
@@ -337,7 +337,7 @@ impl World {
         self.tell_of_rest(rest);
         if self.expect.checks.contains(&Check::Quiescence) {
             let (began, commits) = (self.tally.traffic.clone(), self.commits());
-            self.enter(Phase::Check(Idle { began, commits, first: None }));
+            self.enter(Phase::Check(Box::new(Idle { began, commits, first: None })));
             self.agenda.plan(self.scene.now + IDLE, Happening::Milestone);
         } else {
             self.end();
@@ -355,7 +355,7 @@ impl World {
             commits: commits - idle.commits,
         };
         let Some(first) = idle.first.take() else {
-            *idle = Idle { began: now, commits, first: Some(window) };
+            **idle = Idle { began: now, commits, first: Some(window) };
             return self.agenda.plan(self.scene.now + IDLE, Happening::Milestone);
         };
         if let Some(checks) = &mut self.checks {
