@@ -15,7 +15,7 @@ use crate::ring::Ring;
 use crate::store::{Outcome, StoreCommand};
 use crate::time::Now;
 use crate::types::{
-    ClientRequest, ClusterId, Digest, Epoch, Generation, NodeId, PartitionId, RequestId, Seq,
+    ClientRequest, ClusterId, Digest, Epoch, Generation, Key, NodeId, PartitionId, RequestId, Seq,
     Ticket,
 };
 
@@ -223,6 +223,17 @@ impl Site {
     /// Whether a node seems to be up. A node always seems up to itself.
     pub fn is_up(&self, node: NodeId) -> bool {
         node == self.me() || !self.peers.down.contains(&node)
+    }
+
+    /// Whether this node owns a partition. Peers name all sorts of partitions: of one that does not
+    /// exist the answer is no.
+    pub fn owns(&self, partition: PartitionId) -> bool {
+        self.ring().owned_by(self.me()).binary_search(&partition).is_ok()
+    }
+
+    /// Whether a key belongs to a partition.
+    pub fn belongs(&self, key: &Key, partition: PartitionId) -> bool {
+        self.ring().partition_of(key.token()) == partition
     }
 
     /// A message from this node.

@@ -12,19 +12,28 @@ use crate::config::Config;
 use crate::coordinator::Coordinator;
 use crate::cx::{AdminCommand, Cx, Desk, Effect, Identity, Input, LinkState, Peers, Site};
 use crate::event::{Event, RejectReason};
-use crate::message::{Body, Header, Message, layout_hash};
-use crate::replica::{HintGrown, Replica, Served};
+use crate::handoff::Handoff;
+use crate::membership::{Membership, Opinion};
+use crate::message::gossip::{HintsKeptFor, StateKey};
+use crate::message::{Body, Header, HintRequest, Message, MintRequest, OperationId, layout_hash};
+use crate::repair::Repair;
+use crate::replica::{HintGrown, Replica};
 use crate::store::{Outcome, Recovered, Refusal, Role};
 use crate::time::Time;
-use crate::types::{NodeId, PartitionId, Seq, Ticket};
+use crate::types::{Key, NodeId, PartitionId, RequestId, Seq, Ticket};
 
 /// A node of the cluster, without clock, disk and network: those are the driver's.
 #[derive(Clone, Debug)]
 pub struct Node {
     site: Site,
     coordinator: Coordinator,
+    membership: Membership,
     replica: Replica,
+    handoff: Handoff,
+    repair: Repair,
     state: State,
+    /// Those for whom hints are kept here, as gossip says it.
+    hints_kept_for: HintsKeptFor,
     /// Messages of this node to itself that are still to be handled.
     own: VecDeque<Message>,
     /// What the machines put out before the own messages are taken from it. Kept for its room.
@@ -46,21 +55,24 @@ impl Node {
     /// that the driver calls it at once.
     pub fn new(config: Config, identity: Identity, recovered: Recovered) -> Self {
         let Recovered { synced, roots, hints } = recovered;
-        let site = Site {
-            identity,
-            config,
-            peers: Peers::default(),
-            synced: synced.into_iter().collect(),
-            roots: roots.into_iter().collect(),
-        };
-        let _ = hints;
+        let members = identity.ring.members().iter().map(|member| member.id);
         Self {
             coordinator: Coordinator::default(),
+            membership: Membership::new(identity.node, members),
             replica: Replica::default(),
+            handoff: Handoff::new(&hints),
+            repair: Repair::new(),
             state: State::Serving,
+            hints_kept_for: HintsKeptFor::default(),
             own: VecDeque::new(),
             scratch: Vec::new(),
-            site,
+            site: Site {
+                identity,
+                config,
+                peers: Peers::default(),
+                synced: synced.into_iter().collect(),
+                roots: roots.into_iter().collect(),
+            },
         }
     }
 
@@ -69,12 +81,31 @@ impl Node {
         &self.site
     }
 
+    /// How many hints are kept here for others.
+    pub const fn pending_hints(&self) -> u64 {
+        self.handoff.pending_hints()
+    }
+
+    /// How many client operations are in flight.
+    pub fn operations(&self) -> usize {
+        self.coordinator.len()
+    }
+
     /// When to call [`Node::handle`] with [`Input::Deadline`], if nothing else comes before.
     pub fn next_deadline(&self) -> Option<Time> {
-        if self.state == State::Failed {
-            return None;
+        let Self { coordinator, membership, handoff, repair, state, .. } = self;
+        match state {
+            State::Failed => None,
+            State::Serving | State::Stopping => [
+                coordinator.next_deadline(),
+                membership.next_deadline(),
+                handoff.next_deadline(),
+                repair.next_deadline(),
+            ]
+            .into_iter()
+            .flatten()
+            .min(),
         }
-        [self.coordinator.next_deadline()].into_iter().flatten().min()
     }
 
     /// Takes one input. Effects are appended to `cx.out`, in the order in which they must happen.
@@ -114,7 +145,9 @@ impl Node {
                     cx.out.push(Effect::Reply { request, reply });
                 }
             },
-            Input::Admin(AdminCommand::AcceptLoss { partition: _ }) => {}
+            Input::Admin(AdminCommand::AcceptLoss { partition }) => {
+                self.repair.accept_loss(cx, &self.site, partition);
+            }
             Input::Peer(message) => match self.reject(&message.header) {
                 Some(reason) => {
                     cx.observe(Event::Rejected { from: message.header.from, reason });
@@ -122,11 +155,11 @@ impl Node {
                 None => self.on_message(cx, message),
             },
             Input::Link { peer, state: LinkState::Down } => self.coordinator.on_link_down(cx, peer),
-            Input::Link { peer: _, state: LinkState::Up } => {}
+            Input::Link { peer, state: LinkState::Up } => self.handoff.on_peer_up(peer),
             Input::StoreDone { ticket, seq, outcome } => {
                 self.on_store_done(cx, ticket, seq, outcome);
             }
-            Input::Durable { seq } => self.replica.on_durable(cx, &self.site, seq),
+            Input::Durable { seq } => self.on_durable(cx, seq),
             Input::Deadline => self.on_deadline(cx),
             Input::Stop => self.state = State::Stopping,
         }
@@ -149,19 +182,89 @@ impl Node {
     }
 
     fn on_message(&mut self, cx: &mut Cx<'_>, Message { header, body }: Message) {
-        let asker = (header.from, header.request);
-        let Self { site, coordinator, replica, .. } = self;
+        let Header { from, request, .. } = header;
+        let asker = (from, request);
+        let Self { site, coordinator, membership, replica, handoff, repair, .. } = self;
         match body {
-            Body::Mint(message) => replica.on_mint(cx, site, asker, *message),
+            Body::GossipSyn(syn) => {
+                let opinions = membership.on_syn(cx, site, from, request, syn);
+                self.on_opinions(opinions);
+            }
+            Body::GossipAck(ack) => {
+                let opinions = membership.on_ack(cx, site, from, request, ack);
+                self.on_opinions(opinions);
+                self.look_who_is_behind();
+            }
+            Body::GossipAck2(ack2) => {
+                let opinions = membership.on_ack2(cx, site, from, request, ack2);
+                self.on_opinions(opinions);
+                self.look_who_is_behind();
+            }
+            Body::Mint(message) => self.on_mint(cx, asker, *message),
+            Body::Hint(message) => self.on_hint(cx, asker, message),
             Body::Merge(message) => replica.on_merge(cx, site, asker, message),
-            Body::Hint(message) => replica.on_hint(cx, site, asker, message),
             Body::Read(message) => replica.on_read(cx, site, asker, message),
             Body::Minted(message) => coordinator.on_minted(cx, site, asker, message),
             Body::Acked(message) => coordinator.on_acked(cx, site, asker, message),
             Body::ReadReply(message) => coordinator.on_read_reply(cx, site, asker, message),
             Body::Refused(message) => coordinator.on_refused(cx, site, asker, message),
-            _ => {}
+            Body::HintDelivery(message) => handoff.on_delivery(cx, site, asker, message),
+            Body::HintDelivered(message) => handoff.on_delivered(cx, asker, message),
+            Body::RepairCompare(message) => repair.on_compare(cx, site, asker, message),
+            Body::RepairCompared(message) => repair.on_compared(cx, site, asker, message),
+            Body::RepairRoots(message) => repair.on_roots(cx, site, asker, message),
+            Body::RepairRootsDiffer(message) => repair.on_roots_differ(cx, site, asker, message),
+            Body::RepairBranches(message) => repair.on_branches(cx, site, asker, message),
+            Body::RepairBranchesDiffer(message) => {
+                repair.on_branches_differ(cx, site, asker, message);
+            }
+            Body::RepairLeaves(message) => repair.on_leaves(cx, site, asker, message),
+            Body::RepairLeavesDiffer(message) => repair.on_leaves_differ(cx, site, asker, message),
+            Body::RepairSummaries(message) => repair.on_summaries(cx, site, asker, message),
+            Body::RepairSummarized(message) => repair.on_summarized(cx, site, asker, message),
+            Body::RepairExchange(message) => repair.on_exchange(cx, site, asker, message),
+            Body::RepairExchanged(message) => repair.on_exchanged(cx, site, asker, message),
         }
+    }
+
+    fn on_mint(&mut self, cx: &mut Cx<'_>, asker: (NodeId, RequestId), message: MintRequest) {
+        let admitted = match &message.role {
+            Role::Owner => true,
+            Role::StandIn(stand_in) => {
+                let bytes = message.content.value().map_or(0, bytes::Bytes::len);
+                self.admits_hint(cx, asker, message.operation, &message.key, stand_in.target, bytes)
+            }
+        };
+        if admitted {
+            self.replica.on_mint(cx, &self.site, asker, message);
+        }
+    }
+
+    fn on_hint(&mut self, cx: &mut Cx<'_>, asker: (NodeId, RequestId), message: HintRequest) {
+        let (target, bytes) = (message.stand_in.target, message.container.weight());
+        if self.admits_hint(cx, asker, message.operation, &message.key, target, bytes) {
+            self.replica.on_hint(cx, &self.site, asker, message);
+        }
+    }
+
+    /// Asks handoff whether there is room for a hint, and refuses it if there is none.
+    fn admits_hint(
+        &mut self,
+        cx: &mut Cx<'_>,
+        asker: (NodeId, RequestId),
+        operation: OperationId,
+        key: &Key,
+        target: NodeId,
+        bytes: usize,
+    ) -> bool {
+        let admitted = self.handoff.admits(&self.site, target, bytes as u64);
+        if !admitted {
+            let partition = self.site.ring().partition_of(key.token());
+            self.handoff.on_refused(cx, target, partition);
+            self.repair.on_stale(target);
+            self.replica.refuse(cx, &self.site, asker, operation, Refusal::HintsFull);
+        }
+        admitted
     }
 
     fn on_store_done(&mut self, cx: &mut Cx<'_>, ticket: Ticket, seq: Seq, mut outcome: Outcome) {
@@ -169,21 +272,91 @@ impl Node {
         for event in outcome.events.drain(..) {
             cx.observe(event);
         }
+        if outcome.result == Err(Refusal::DiskFailed) {
+            self.fail(cx);
+        }
+        let (site, errand) = (&self.site, ticket.errand());
         match ticket.desk() {
             Desk::Replica => {
-                let Served { hinted, store_failed } =
-                    self.replica.on_store_done(cx, &self.site, ticket.errand(), seq, outcome);
-                let _ = hinted;
-                if store_failed {
-                    self.fail(cx);
+                let hinted = self.replica.on_store_done(cx, site, errand, seq, outcome);
+                if let Some(HintGrown { target, partition, growth }) = hinted {
+                    self.handoff.on_hinted(target, partition, growth);
+                    self.say_for_whom_hints_are_kept();
                 }
             }
-            Desk::Handoff | Desk::Repair => {}
+            Desk::Handoff => {
+                if let Some(stale) = self.handoff.on_store_done(cx, site, errand, seq, outcome) {
+                    self.repair.on_stale(stale.target);
+                }
+                self.say_for_whom_hints_are_kept();
+            }
+            Desk::Repair => {
+                let synced = self.repair.on_store_done(cx, site, errand, seq, outcome);
+                self.on_synced(synced);
+            }
         }
     }
 
+    fn on_durable(&mut self, cx: &mut Cx<'_>, seq: Seq) {
+        self.replica.on_durable(cx, &self.site, seq);
+        self.handoff.on_durable(cx, &self.site, seq);
+        let synced = self.repair.on_durable(cx, &self.site, seq);
+        self.on_synced(synced);
+    }
+
+    /// Each machine is called: one whose deadline has not come does nothing.
     fn on_deadline(&mut self, cx: &mut Cx<'_>) {
-        self.coordinator.on_deadline(cx, &self.site);
+        let due = |deadline: Option<Time>| deadline.is_some_and(|at| at <= cx.now.monotonic);
+        let (gossips, compares) =
+            (due(self.membership.next_deadline()), due(self.repair.next_deadline()));
+        let (replays, coordinates) =
+            (due(self.handoff.next_deadline()), due(self.coordinator.next_deadline()));
+        if gossips {
+            let opinions = self.membership.on_deadline(cx, &self.site);
+            self.on_opinions(opinions);
+        }
+        if coordinates {
+            self.coordinator.on_deadline(cx, &self.site);
+        }
+        if replays {
+            self.handoff.on_deadline(cx, &self.site);
+        }
+        if compares {
+            self.repair.on_deadline(cx, &self.site);
+        }
+    }
+
+    fn on_opinions(&mut self, opinions: Vec<Opinion>) {
+        for opinion in opinions {
+            match opinion {
+                Opinion::Down(peer) => {
+                    self.site.peers.down.insert(peer);
+                }
+                Opinion::Up(peer) => {
+                    self.site.peers.down.remove(&peer);
+                    self.handoff.on_peer_up(peer);
+                }
+            }
+        }
+    }
+
+    fn on_synced(&mut self, partitions: Vec<PartitionId>) {
+        self.site.synced.extend(partitions);
+    }
+
+    fn say_for_whom_hints_are_kept(&mut self) {
+        if self.handoff.targets_pending().eq(self.hints_kept_for.0.iter().copied()) {
+            return;
+        }
+        self.hints_kept_for = HintsKeptFor(self.handoff.targets_pending().collect());
+        self.membership.set_state(StateKey::HINTS_KEPT_FOR, self.hints_kept_for.encode());
+        self.look_who_is_behind();
+    }
+
+    fn look_who_is_behind(&mut self) {
+        let said = self.membership.states(StateKey::HINTS_KEPT_FOR);
+        let behind = said.flat_map(|(_, value)| HintsKeptFor::decode(value).0);
+        self.site.peers.behind = behind.collect();
     }
 
     /// The disk failed. A node that cannot keep what it is told must not stay and seem to.

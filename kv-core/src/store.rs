@@ -152,6 +152,8 @@ pub enum Action {
     Fetch {
         /// The keys.
         keys: Vec<Key>,
+        /// About how many bytes of them; at least one container is returned if there is one.
+        bytes: u64,
     },
     /// Write the marker which says that this owner holds all that it must hold.
     MarkSynced,
@@ -282,7 +284,8 @@ pub enum Done {
         /// Whether there are more behind the last.
         more: bool,
     },
-    /// Containers; a key of which nothing is known is left out.
+    /// Containers, in the order in which the keys were given; a key of which nothing is known is
+    /// left out, and so are all that had no room.
     Fetched(Vec<(Key, Container)>),
     /// The marker is written.
     MarkedSynced,

@@ -1,4 +1,7 @@
-//! What the tests of this crate share: a store in memory, and chance that is none.
+//! What the tests of this crate share: a store in memory, chance that is none, and nodes that run
+//! one machine each.
+
+pub(crate) mod world;
 
 use alloc::collections::BTreeMap;
 use alloc::collections::BTreeSet;

@@ -15,7 +15,7 @@ pub struct Known {
     pub node: NodeId,
     /// Which run of it.
     pub generation: Generation,
-    /// The greatest version among its heartbeat and states.
+    /// The greatest version among its heartbeat and states: its heartbeat.
     pub version: u64,
 }
 
@@ -26,8 +26,14 @@ pub struct Delta {
     pub node: NodeId,
     /// Which run of it.
     pub generation: Generation,
+    /// What the receiver said that it knows of that run: the states up to here are left out, so a
+    /// receiver that knows less than this (it has restarted since) must not take the delta.
+    pub since: u64,
     /// Its heartbeat: a counter that it raises once per interval while it lives.
     pub heartbeat: u64,
+    /// How long ago the heartbeat was raised, in milliseconds. Each who passes it on adds how long
+    /// it kept it, by its own monotonic clock; the time on the links is not in it.
+    pub age_ms: u32,
     /// The states that are newer than what was known.
     pub states: Vec<State>,
 }
@@ -37,7 +43,7 @@ pub struct Delta {
 pub struct State {
     /// What it is about.
     pub key: StateKey,
-    /// Taken from the heartbeat counter when it was set.
+    /// The heartbeat that first carried it.
     pub version: u64,
     /// What it says.
     pub value: Bytes,
@@ -46,6 +52,28 @@ pub struct State {
 /// What a state is about. Numbers are stable; an unknown one is passed on untouched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StateKey(pub u8);
+
+impl StateKey {
+    /// The nodes for which the sender keeps hints ([`HintsKeptFor`]): they may lack acknowledged
+    /// writes.
+    pub const HINTS_KEPT_FOR: Self = Self(1);
+}
+
+/// What is said under [`StateKey::HINTS_KEPT_FOR`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HintsKeptFor(pub Vec<NodeId>);
+
+impl HintsKeptFor {
+    /// The value of the state.
+    pub fn encode(&self) -> Bytes {
+        Bytes::from(postcard::to_allocvec(self).expect("a vector takes every value"))
+    }
+
+    /// What a peer says. One that says nothing intelligible says nothing.
+    pub fn decode(value: &[u8]) -> Self {
+        postcard::from_bytes(value).unwrap_or_default()
+    }
+}
 
 /// See [`super::Body::GossipSyn`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

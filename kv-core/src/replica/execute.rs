@@ -39,7 +39,7 @@ pub fn execute<S: Store>(
         Action::Summaries { leaf, after, bytes } => {
             Ok(summaries(state, store, *leaf, after.as_ref(), *bytes, &mut events))
         }
-        Action::Fetch { keys } => Ok(fetch(state, store, keys, &mut events)),
+        Action::Fetch { keys, bytes } => Ok(fetch(state, store, keys, *bytes, &mut events)),
         Action::MarkSynced => mark_synced(state, store),
     };
     Outcome { partition: state.partition, result, root: state.tree.root(), events }
@@ -229,13 +229,21 @@ fn fetch<S: Store>(
     state: &mut PartitionState,
     store: &S,
     keys: &[Key],
+    bytes_max: u64,
     events: &mut Vec<Event>,
 ) -> Done {
     let mut items = Vec::new();
+    let mut bytes = 0;
     for key in keys {
+        if bytes >= bytes_max {
+            break;
+        }
         match owned::load(state, store, View::Live, key) {
             Ok(owned) if owned.container.is_empty() => {}
-            Ok(owned) => items.push((key.clone(), owned.container)),
+            Ok(owned) => {
+                bytes += (key.0.len() + owned.container.weight()) as u64;
+                items.push((key.clone(), owned.container));
+            }
             Err(Damage) => owned::on_damage(state, events),
         }
     }

@@ -21,7 +21,7 @@ pub use inspect::held;
 pub use keyspace::{Record, parse as parse_record_key};
 pub use owned::decode_owned;
 pub use partitions::{PartitionState, Partitions, format, open};
-pub use service::{HintGrown, Replica, Served};
+pub use service::{HintGrown, Replica};
 
 #[cfg(test)]
 mod tests;

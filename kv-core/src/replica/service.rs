@@ -25,15 +25,6 @@ pub struct Replica {
     acks: DurableQueue<Asker>,
 }
 
-/// What a sibling must learn of an outcome.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Served {
-    /// A hint was kept.
-    pub hinted: Option<HintGrown>,
-    /// The disk failed: the node must stop serving.
-    pub store_failed: bool,
-}
-
 /// By how much the hints for a target grew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HintGrown {
@@ -154,7 +145,7 @@ impl Replica {
         refuse(cx, site, asker, refusal);
     }
 
-    /// A storage command was executed.
+    /// A storage command was executed. Returns by how much it made hints grow.
     pub fn on_store_done(
         &mut self,
         cx: &mut Cx<'_>,
@@ -162,14 +153,14 @@ impl Replica {
         errand: u64,
         seq: Seq,
         outcome: Outcome,
-    ) -> Served {
+    ) -> Option<HintGrown> {
         let Errand { asker, partition } =
             self.errands.remove(errand).expect("each command is answered once");
-        let mut served = Served::default();
+        let mut hinted = None;
         let grown = |target, growth| HintGrown { target, partition, growth };
         match outcome.result {
-            Ok(Done::Minted { container, hinted, .. }) => {
-                served.hinted = asker.stands_for.zip(hinted).map(|(target, by)| grown(target, by));
+            Ok(Done::Minted { container, hinted: growth, .. }) => {
+                hinted = asker.stands_for.zip(growth).map(|(target, by)| grown(target, by));
                 let minted = Minted { operation: asker.operation, container };
                 answer(cx, site, asker, Body::Minted(minted));
                 self.acks.push(seq, asker);
@@ -177,7 +168,7 @@ impl Replica {
             Ok(Done::Merged) => self.acks.push(seq, asker),
             Ok(Done::Hinted(growth)) => {
                 let target = asker.stands_for.expect("a hint is for somebody");
-                served.hinted = Some(grown(target, growth));
+                hinted = Some(grown(target, growth));
                 cx.observe(Event::HintStored { target });
                 self.acks.push(seq, asker);
             }
@@ -194,13 +185,10 @@ impl Replica {
                 | Done::Fetched(_)
                 | Done::MarkedSynced),
             ) => panic!("the replica did not ask for {other:?}"),
-            Err(refusal) => {
-                served.store_failed = refusal == Refusal::DiskFailed;
-                refuse(cx, site, asker, refusal);
-            }
+            Err(refusal) => refuse(cx, site, asker, refusal),
         }
         self.acknowledge(cx, site);
-        served
+        hinted
     }
 
     /// The store is durable up to a position.

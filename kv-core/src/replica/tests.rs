@@ -82,7 +82,7 @@ impl Disk {
     }
 
     fn held(&mut self) -> Container {
-        match self.run(Action::Fetch { keys: vec![key()] }).result {
+        match self.run(Action::Fetch { keys: vec![key()], bytes: 1 }).result {
             Ok(Done::Fetched(items)) => items.into_iter().map(|(_, held)| held).next(),
             other => panic!("a fetch fetches: {other:?}"),
         }

@@ -65,7 +65,9 @@ fn bodies() -> Vec<Body> {
     let deltas = vec![Delta {
         node: NodeId(1),
         generation: Generation(2),
+        since: 1,
         heartbeat: 3,
+        age_ms: 4,
         states: vec![state],
     }];
     vec![

@@ -1,0 +1,171 @@
+//! How many hints are kept, and how many bytes of them: per target and partition, per target, and
+//! for all targets together.
+//!
+//! Invariants: no entry has a count of zero; the sums are those of the entries.
+
+use alloc::collections::BTreeMap;
+use core::ops::Bound;
+
+use crate::store::{HintGrowth, KeptHints};
+use crate::types::{NodeId, PartitionId};
+
+/// What is kept, by whom it is for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ledger {
+    accounts: BTreeMap<NodeId, Account>,
+    total: Amount,
+}
+
+/// A number of hints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Amount {
+    pub(super) count: u64,
+    pub(super) bytes: u64,
+}
+
+/// What is kept for one target.
+#[derive(Clone, Debug, Default)]
+struct Account {
+    partitions: BTreeMap<PartitionId, Amount>,
+    total: Amount,
+}
+
+impl Ledger {
+    /// What is kept for all targets.
+    pub(super) const fn total(&self) -> Amount {
+        self.total
+    }
+
+    /// What is kept for one target.
+    pub(super) fn of(&self, target: NodeId) -> Amount {
+        self.accounts.get(&target).map_or(Amount::default(), |account| account.total)
+    }
+
+    /// Those for whom something is kept.
+    pub(super) fn targets(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.accounts.keys().copied()
+    }
+
+    /// The first partition behind `after`, or else the first of all, in which something is kept
+    /// for this target.
+    pub(super) fn partition_after(
+        &self,
+        target: NodeId,
+        after: Option<PartitionId>,
+    ) -> Option<PartitionId> {
+        let partitions = &self.accounts.get(&target)?.partitions;
+        let behind = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut candidates =
+            partitions.range((behind, Bound::Unbounded)).chain(partitions.iter().take(1));
+        candidates.next().map(|(&partition, _)| partition)
+    }
+
+    /// Counts what lies in the store at start.
+    pub(super) fn load(&mut self, kept: &KeptHints) {
+        let KeptHints { partition, target, count, bytes } = *kept;
+        self.change(target, partition, |amount| Amount {
+            count: amount.count + count,
+            bytes: amount.bytes + bytes,
+        });
+    }
+
+    /// Counts a hint that was added, or that grew; so there is at least one.
+    pub(super) fn grow(&mut self, target: NodeId, partition: PartitionId, growth: HintGrowth) {
+        self.change(target, partition, |amount| Amount {
+            count: (amount.count + u64::from(growth.added)).max(1),
+            bytes: amount.bytes + growth.bytes,
+        });
+    }
+
+    /// Counts hints that were deleted. A container can shrink as it learns, which nobody counts:
+    /// the sums are upper bounds until nothing is left.
+    pub(super) fn shrink(&mut self, target: NodeId, partition: PartitionId, by: Amount) {
+        self.change(target, partition, |amount| Amount {
+            count: amount.count.saturating_sub(by.count),
+            bytes: amount.bytes.saturating_sub(by.bytes),
+        });
+    }
+
+    /// Learns that nothing is kept.
+    pub(super) fn clear(&mut self, target: NodeId, partition: PartitionId) {
+        self.change(target, partition, |_| Amount::default());
+    }
+
+    fn change(
+        &mut self,
+        target: NodeId,
+        partition: PartitionId,
+        change: impl FnOnce(Amount) -> Amount,
+    ) {
+        let account = self.accounts.entry(target).or_default();
+        let before = account.partitions.get(&partition).copied().unwrap_or_default();
+        let mut after = change(before);
+        if after.count == 0 {
+            after = Amount::default();
+            account.partitions.remove(&partition);
+        } else {
+            account.partitions.insert(partition, after);
+        }
+        account.total = account.total.replaced(before, after);
+        self.total = self.total.replaced(before, after);
+        if account.partitions.is_empty() {
+            self.accounts.remove(&target);
+        }
+    }
+}
+
+impl Amount {
+    /// This sum, with one of its parts replaced.
+    const fn replaced(self, before: Self, after: Self) -> Self {
+        Self {
+            count: self.count - before.count + after.count,
+            bytes: self.bytes - before.bytes + after.bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TARGET: NodeId = NodeId(7);
+
+    fn one(bytes: u64) -> HintGrowth {
+        HintGrowth { added: true, bytes }
+    }
+
+    #[test]
+    fn sums_follow_growth_and_loss() {
+        let mut ledger = Ledger::default();
+        ledger.load(&KeptHints { partition: PartitionId(1), target: TARGET, count: 2, bytes: 50 });
+        ledger.grow(TARGET, PartitionId(2), one(10));
+        ledger.grow(TARGET, PartitionId(2), HintGrowth { added: false, bytes: 5 });
+        ledger.grow(NodeId(8), PartitionId(2), one(1));
+        assert_eq!(ledger.of(TARGET), Amount { count: 3, bytes: 65 });
+        assert_eq!(ledger.total(), Amount { count: 4, bytes: 66 });
+        ledger.shrink(TARGET, PartitionId(1), Amount { count: 1, bytes: 20 });
+        assert_eq!(ledger.of(TARGET), Amount { count: 2, bytes: 45 });
+    }
+
+    #[test]
+    fn what_was_miscounted_is_forgotten_with_the_last_hint() {
+        let mut ledger = Ledger::default();
+        ledger.grow(TARGET, PartitionId(1), one(10));
+        ledger.shrink(TARGET, PartitionId(1), Amount { count: 1, bytes: 4 });
+        assert_eq!((ledger.of(TARGET), ledger.total()), (Amount::default(), Amount::default()));
+        assert_eq!(ledger.targets().next(), None);
+        ledger.shrink(TARGET, PartitionId(1), Amount { count: 9, bytes: 9 });
+        assert_eq!(ledger.total(), Amount::default());
+    }
+
+    #[test]
+    fn partitions_take_turns() {
+        let mut ledger = Ledger::default();
+        ledger.grow(TARGET, PartitionId(1), one(1));
+        ledger.grow(TARGET, PartitionId(5), one(1));
+        assert_eq!(ledger.partition_after(TARGET, None), Some(PartitionId(1)));
+        assert_eq!(ledger.partition_after(TARGET, Some(PartitionId(1))), Some(PartitionId(5)));
+        assert_eq!(ledger.partition_after(TARGET, Some(PartitionId(5))), Some(PartitionId(1)));
+        assert_eq!(ledger.partition_after(NodeId(9), None), None);
+    }
+}

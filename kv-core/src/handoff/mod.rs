@@ -1,0 +1,465 @@
+//! Hints: what is kept here for owners that could not be reached, and how they get it.
+//!
+//! ```text
+//!   a hint was kept ──▶ HintBatch ──▶ HintDelivery ──▶ HintDelivered ──▶ HintDrop
+//!                       (store)       (to the target)  (durable there)   (store)
+//!   HintDelivery ──▶ Merge ──▶ durable ──▶ HintDelivered          the target's side
+//! ```
+//!
+//! Replay goes on until it is done, however often it fails (Riak #847: tried once; Dynomite #552:
+//! never heals a node that was down). It is fair over targets and over the partitions of a target,
+//! and under a budget: one batch in each pause, one batch at a time for each target. Replay is a
+//! join, so order, loss and repetition cannot harm.
+//!
+//! Invariants:
+//! - A hint is deleted only when every node that it was delivered to has said that it is durable
+//!   there, or when it has expired; never if it has grown since.
+//! - There is a [`Replay`] for a target if and only if something is kept for it.
+//! - No answer of an earlier life of this process is taken for one of this life: each delivery
+//!   has a request id of its own, half of it drawn once per life.
+//! - The receiving side keeps nothing but what waits for the disk.
+
+mod ledger;
+mod receive;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use self::ledger::{Amount, Ledger};
+use self::receive::Receipt;
+use crate::cx::{Cx, Desk, Purpose, Site};
+use crate::durable::DurableQueue;
+use crate::event::Event;
+use crate::in_flight::InFlight;
+use crate::message::{Body, HintDelivered, HintDelivery};
+use crate::store::{Action, Done, HintGrowth, KeptHints, Outcome, Refusal, StoredHint};
+use crate::time::{Span, Time};
+use crate::types::{Digest, Key, NodeId, PartitionId, RequestId, Seq, Ticket};
+use crate::version::Container;
+
+/// After so many failures in a row the patience with a target does not grow any more: 64 times
+/// [`crate::config::Config::hint_retry_ms`].
+const DOUBLINGS_MAX: u32 = 6;
+
+/// Keeps count of hints, replays them, and takes in what others kept for this node.
+#[derive(Clone, Debug, Default)]
+pub struct Handoff {
+    ledger: Ledger,
+    replays: BTreeMap<NodeId, Replay>,
+    /// No batch is begun before.
+    pace_at: Time,
+    /// The target that had the last turn.
+    last_turn: NodeId,
+    deliveries: InFlight<Delivery>,
+    errands: InFlight<Errand>,
+    /// Half of the request ids of this life.
+    life: Option<u64>,
+    receipts: DurableQueue<Receipt>,
+    /// Targets that lack a hint which was dropped or never kept, and since when.
+    stale: BTreeMap<(NodeId, PartitionId), Time>,
+}
+
+/// A target lacks something of a partition that no hint will bring: it must be repaired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stale {
+    /// The target.
+    pub target: NodeId,
+    /// The partition.
+    pub partition: PartitionId,
+}
+
+/// How far the replay for one target is.
+#[derive(Clone, Debug, Default)]
+struct Replay {
+    turn: Turn,
+    /// The partition that was replayed last.
+    last_partition: Option<PartitionId>,
+    /// Failures in a row.
+    failures: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    /// The next batch may be begun at this time.
+    Rests { until: Time },
+    /// The storage reads or deletes hints.
+    AtStore,
+    /// A delivery is on its way, and given up at this time.
+    Delivers { delivery: u64, until: Time },
+}
+
+/// A batch of hints that is on its way.
+#[derive(Clone, Debug)]
+struct Delivery {
+    target: NodeId,
+    partition: PartitionId,
+    request: RequestId,
+    /// Each key with the digest of what was sent of it.
+    items: Vec<(Key, Digest)>,
+    /// Those that have not answered yet.
+    waits_for: BTreeSet<NodeId>,
+}
+
+/// A storage command in flight.
+#[derive(Clone, Debug)]
+enum Errand {
+    ReadBatch { target: NodeId, partition: PartitionId },
+    Drop { target: NodeId, partition: PartitionId, reason: DropReason },
+    Receive(Receipt),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum DropReason {
+    Delivered,
+    Expired,
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self::Rests { until: Time(0) }
+    }
+}
+
+impl Handoff {
+    /// Begins with the hints that the store holds.
+    pub fn new(kept: &[KeptHints]) -> Self {
+        let mut handoff = Self::default();
+        for kept in kept {
+            handoff.ledger.load(kept);
+        }
+        handoff.replays =
+            handoff.ledger.targets().map(|target| (target, Replay::default())).collect();
+        handoff
+    }
+
+    /// Those for whom hints are kept here: they may lack acknowledged writes.
+    pub fn targets_pending(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.ledger.targets()
+    }
+
+    /// How many hints are kept.
+    pub const fn pending_hints(&self) -> u64 {
+        self.ledger.total().count
+    }
+
+    /// About how many bytes of hints are kept.
+    pub const fn pending_bytes(&self) -> u64 {
+        self.ledger.total().bytes
+    }
+
+    /// Those that must be repaired, because a hint for them was dropped or refused since this
+    /// process started.
+    pub fn stale(&self) -> impl Iterator<Item = Stale> + '_ {
+        self.stale.keys().map(|&(target, partition)| Stale { target, partition })
+    }
+
+    /// Whether so many more bytes of hints may be kept for a target.
+    pub fn admits(&self, site: &Site, target: NodeId, bytes: u64) -> bool {
+        let config = &site.config;
+        self.ledger.of(target).bytes.saturating_add(bytes) <= config.hint_bytes_per_target
+            && self.ledger.total().bytes.saturating_add(bytes) <= config.hint_bytes_total
+    }
+
+    /// When [`Handoff::on_deadline`] wants to be called.
+    pub fn next_deadline(&self) -> Option<Time> {
+        let deadlines = self.replays.values().filter_map(|replay| match replay.turn {
+            Turn::Rests { until } => Some(until.max(self.pace_at)),
+            Turn::AtStore => None,
+            Turn::Delivers { until, .. } => Some(until),
+        });
+        deadlines.min()
+    }
+
+    /// A hint was kept, or grew.
+    pub fn on_hinted(&mut self, target: NodeId, partition: PartitionId, growth: HintGrowth) {
+        self.ledger.grow(target, partition, growth);
+        self.replays.entry(target).or_default();
+    }
+
+    /// A hint was not kept, because [`Handoff::admits`] said no.
+    pub fn on_refused(&mut self, cx: &mut Cx<'_>, target: NodeId, partition: PartitionId) {
+        cx.observe(Event::HintDropped { target, partition });
+        self.stale.insert((target, partition), cx.now.monotonic);
+    }
+
+    /// A target was seen to be up after it was down: what failed before says nothing any more.
+    pub fn on_peer_up(&mut self, target: NodeId) {
+        let Some(replay) = self.replays.get_mut(&target) else { return };
+        replay.failures = 0;
+        match replay.turn {
+            Turn::Rests { .. } => replay.turn = Turn::default(),
+            Turn::AtStore => {}
+            Turn::Delivers { delivery, .. } => {
+                self.deliveries.remove(delivery);
+                replay.turn = Turn::default();
+            }
+        }
+    }
+
+    /// A target was found equal to this node in all that both own, by a comparison that began at
+    /// `began`: what it lacked before, it has now.
+    pub fn on_repaired(&mut self, site: &Site, target: NodeId, began: Time) {
+        self.stale.retain(|&(stale, partition), &mut since| {
+            stale != target || since >= began || !site.owns(partition)
+        });
+    }
+
+    /// Gives up what went unanswered for too long, and begins one batch at most.
+    pub fn on_deadline(&mut self, cx: &mut Cx<'_>, site: &Site) {
+        let now = cx.now.monotonic;
+        for replay in self.replays.values_mut() {
+            if let Turn::Delivers { delivery, until } = replay.turn
+                && until <= now
+            {
+                self.deliveries.remove(delivery);
+                replay.failures += 1;
+                replay.turn = Turn::Rests { until: now };
+            }
+        }
+        if self.pace_at <= now
+            && let Some(target) = self.next_target(now)
+        {
+            self.pace_at = now + Span::from_ms(site.config.hint_pause_ms);
+            self.last_turn = target;
+            self.begin(cx, site, target);
+        }
+    }
+
+    /// A peer says that what was delivered is durable there.
+    pub fn on_delivered(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (from, request): (NodeId, RequestId),
+        message: HintDelivered,
+    ) {
+        let HintDelivered { delivery: id } = message;
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
+        if delivery.request != request {
+            return;
+        }
+        delivery.waits_for.remove(&from);
+        if !delivery.waits_for.is_empty() {
+            return;
+        }
+        if let Some(Delivery { target, partition, items, .. }) = self.deliveries.remove(id) {
+            self.drop_hints(cx, target, partition, items, DropReason::Delivered);
+        }
+    }
+
+    /// A storage command was executed. Returns a target that has become stale by it.
+    pub fn on_store_done(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        errand: u64,
+        seq: Seq,
+        outcome: Outcome,
+    ) -> Option<Stale> {
+        match self.errands.remove(errand).expect("each command is answered once") {
+            Errand::ReadBatch { target, partition } => {
+                self.on_batch(cx, site, target, partition, outcome.result);
+                None
+            }
+            Errand::Drop { target, partition, reason } => {
+                self.on_dropped(cx, site, Stale { target, partition }, reason, outcome.result)
+            }
+            Errand::Receive(receipt) => {
+                self.on_received(cx, site, receipt, seq, outcome.result);
+                None
+            }
+        }
+    }
+
+    /// The next target, in a circle, that may have a turn.
+    fn next_target(&self, now: Time) -> Option<NodeId> {
+        let may_begin = |(_, replay): &(&NodeId, &Replay)| match replay.turn {
+            Turn::Rests { until } => until <= now,
+            Turn::AtStore | Turn::Delivers { .. } => false,
+        };
+        let mut behind = self.replays.iter().filter(|&(&target, _)| target > self.last_turn);
+        let next = behind.find(may_begin).or_else(|| self.replays.iter().find(may_begin));
+        next.map(|(&target, _)| target)
+    }
+
+    /// Reads a batch for a target. Also for one that seems to be down: what has expired is to go.
+    fn begin(&mut self, cx: &mut Cx<'_>, site: &Site, target: NodeId) {
+        let Some(replay) = self.replays.get_mut(&target) else { return };
+        let partition = self.ledger.partition_after(target, replay.last_partition);
+        let partition = partition.expect("a replay is of something");
+        replay.last_partition = Some(partition);
+        replay.turn = Turn::AtStore;
+        let errand = self.errands.insert(Errand::ReadBatch { target, partition });
+        let action = Action::HintBatch { target, bytes: site.config.hint_batch_bytes };
+        cx.store(Ticket::new(Desk::Handoff, errand), partition, action);
+    }
+
+    fn on_batch(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        target: NodeId,
+        partition: PartitionId,
+        result: Result<Done, Refusal>,
+    ) {
+        let hints = match result {
+            Ok(Done::HintBatch(hints)) => hints,
+            Ok(other) => panic!("hints were asked for, not {other:?}"),
+            Err(_) => return self.fail(cx, site, target),
+        };
+        if hints.is_empty() {
+            self.ledger.clear(target, partition);
+            return self.rest(cx, site, target);
+        }
+        let expired: Vec<_> =
+            hints.iter().filter(|hint| hint.stand_in.expires < cx.now.wall).map(name).collect();
+        if !expired.is_empty() {
+            return self.drop_hints(cx, target, partition, expired, DropReason::Expired);
+        }
+        let recipients = recipients(site, target, partition);
+        if recipients.iter().all(|&recipient| site.is_up(recipient)) {
+            self.deliver(cx, site, target, partition, &recipients, &hints);
+        } else {
+            self.fail(cx, site, target);
+        }
+    }
+
+    fn deliver(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        target: NodeId,
+        partition: PartitionId,
+        recipients: &[NodeId],
+        hints: &[StoredHint],
+    ) {
+        let life =
+            *self.life.get_or_insert_with(|| cx.draw.u64(Purpose::Requests, Desk::Handoff as u64));
+        let id = self.deliveries.next_id();
+        let request = RequestId(u128::from(life) << 64 | u128::from(id));
+        let patience = self.patience(site, target);
+        let items: Vec<(Key, Container)> =
+            hints.iter().map(|hint| (hint.key.clone(), hint.container.clone())).collect();
+        for &recipient in recipients {
+            if recipient == site.me() {
+                self.receive(
+                    cx,
+                    Receipt { to: recipient, request, delivery: id },
+                    partition,
+                    &items,
+                );
+                continue;
+            }
+            let body = HintDelivery { delivery: id, partition, items: items.clone() };
+            let time_left_ms = u32::try_from(patience.as_ms()).unwrap_or(u32::MAX);
+            cx.send(site.message(recipient, request, time_left_ms, Body::HintDelivery(body)));
+        }
+        self.deliveries.insert(Delivery {
+            target,
+            partition,
+            request,
+            items: hints.iter().map(name).collect(),
+            waits_for: recipients.iter().copied().collect(),
+        });
+        if let Some(replay) = self.replays.get_mut(&target) {
+            replay.turn = Turn::Delivers { delivery: id, until: cx.now.monotonic + patience };
+        }
+    }
+
+    fn drop_hints(
+        &mut self,
+        cx: &mut Cx<'_>,
+        target: NodeId,
+        partition: PartitionId,
+        items: Vec<(Key, Digest)>,
+        reason: DropReason,
+    ) {
+        if let Some(replay) = self.replays.get_mut(&target) {
+            replay.turn = Turn::AtStore;
+        }
+        let errand = self.errands.insert(Errand::Drop { target, partition, reason });
+        let action = Action::HintDrop { target, items };
+        cx.store(Ticket::new(Desk::Handoff, errand), partition, action);
+    }
+
+    fn on_dropped(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        Stale { target, partition }: Stale,
+        reason: DropReason,
+        result: Result<Done, Refusal>,
+    ) -> Option<Stale> {
+        let (count, bytes) = match result {
+            Ok(Done::HintDropped { count, bytes }) => (count, bytes),
+            Ok(other) => panic!("hints were to be dropped, not {other:?}"),
+            Err(_) => {
+                self.fail(cx, site, target);
+                return None;
+            }
+        };
+        self.ledger.shrink(target, partition, Amount { count, bytes });
+        let stale = match reason {
+            DropReason::Delivered => {
+                if count > 0 {
+                    cx.observe(Event::HintsDelivered { target, count });
+                }
+                if let Some(replay) = self.replays.get_mut(&target) {
+                    replay.failures = 0;
+                }
+                None
+            }
+            DropReason::Expired if count == 0 => None,
+            DropReason::Expired => {
+                cx.observe(Event::HintDropped { target, partition });
+                self.stale.insert((target, partition), cx.now.monotonic);
+                Some(Stale { target, partition })
+            }
+        };
+        self.rest(cx, site, target);
+        stale
+    }
+
+    /// Ends a turn that went well.
+    fn rest(&mut self, cx: &Cx<'_>, site: &Site, target: NodeId) {
+        if self.ledger.of(target).count == 0 {
+            self.replays.remove(&target);
+        } else if let Some(replay) = self.replays.get_mut(&target) {
+            let pause = Span::from_ms(site.config.hint_pause_ms);
+            replay.turn = Turn::Rests { until: cx.now.monotonic + pause };
+        }
+    }
+
+    /// Ends a turn that came to nothing before anything was sent.
+    fn fail(&mut self, cx: &Cx<'_>, site: &Site, target: NodeId) {
+        let patience = self.patience(site, target);
+        if let Some(replay) = self.replays.get_mut(&target) {
+            replay.failures += 1;
+            replay.turn = Turn::Rests { until: cx.now.monotonic + patience };
+        }
+    }
+
+    /// How long to wait for a target now, or before it is tried again.
+    fn patience(&self, site: &Site, target: NodeId) -> Span {
+        let failures = self.replays.get(&target).map_or(0, |replay| replay.failures);
+        Span::from_ms(site.config.hint_retry_ms).times(1 << failures.min(DOUBLINGS_MAX))
+    }
+}
+
+/// To whom the hints of a partition go: to the target, if it still owns the partition, or else to
+/// all that do now (SEMANTICS §5).
+fn recipients(site: &Site, target: NodeId, partition: PartitionId) -> Vec<NodeId> {
+    if site.ring().owns(target, partition) {
+        vec![target]
+    } else {
+        site.ring().owners(partition).to_vec()
+    }
+}
+
+/// What a hint was when it was read: should it grow, it is another.
+fn name(hint: &StoredHint) -> (Key, Digest) {
+    (hint.key.clone(), hint.container.digest(&hint.key))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! The target's side: what others kept for this node becomes part of its own copy, and they are
+//! told when it is durable and not before.
+
+use super::{Errand, Handoff};
+use crate::cx::{Cx, Desk, Site};
+use crate::message::{Body, HintDelivered, HintDelivery};
+use crate::store::{Action, Done, Refusal};
+use crate::types::{Key, NodeId, PartitionId, RequestId, Seq, Ticket};
+use crate::version::Container;
+
+/// Whom to tell that a delivery is durable here.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Receipt {
+    /// This node itself, where it kept hints for a partition that it owns now.
+    pub(super) to: NodeId,
+    pub(super) request: RequestId,
+    pub(super) delivery: u64,
+}
+
+impl Handoff {
+    /// A peer hands over what it kept. A delivery of what this node does not own is not answered:
+    /// its sender keeps it.
+    pub fn on_delivery(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        (from, request): (NodeId, RequestId),
+        message: HintDelivery,
+    ) {
+        let HintDelivery { delivery, partition, items } = message;
+        let belong = items.iter().all(|(key, _)| site.belongs(key, partition));
+        if site.owns(partition) && belong && !items.is_empty() {
+            self.receive(cx, Receipt { to: from, request, delivery }, partition, &items);
+        }
+    }
+
+    /// The store is durable up to a position.
+    pub fn on_durable(&mut self, cx: &mut Cx<'_>, site: &Site, seq: Seq) {
+        self.receipts.on_durable(seq);
+        self.acknowledge(cx, site);
+    }
+
+    pub(super) fn receive(
+        &mut self,
+        cx: &mut Cx<'_>,
+        receipt: Receipt,
+        partition: PartitionId,
+        items: &[(Key, Container)],
+    ) {
+        let errand = self.errands.insert(Errand::Receive(receipt));
+        let action = Action::Merge { items: items.to_vec() };
+        cx.store(Ticket::new(Desk::Handoff, errand), partition, action);
+    }
+
+    /// Hints were joined, or not: then nothing is said, and their sender tries again.
+    pub(super) fn on_received(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        receipt: Receipt,
+        seq: Seq,
+        result: Result<Done, Refusal>,
+    ) {
+        match result {
+            Ok(Done::Merged) => self.receipts.push(seq, receipt),
+            Ok(other) => panic!("hints were to be joined, not {other:?}"),
+            Err(_) => {}
+        }
+        self.acknowledge(cx, site);
+    }
+
+    fn acknowledge(&mut self, cx: &mut Cx<'_>, site: &Site) {
+        while let Some(Receipt { to, request, delivery }) = self.receipts.pop() {
+            let delivered = HintDelivered { delivery };
+            if to == site.me() {
+                self.on_delivered(cx, (to, request), delivered);
+            } else {
+                cx.send(site.message(to, request, 0, Body::HintDelivered(delivered)));
+            }
+        }
+    }
+}

@@ -1,0 +1,431 @@
+//! A stand-in and the owners that it keeps hints for, over real storage commands.
+
+use alloc::boxed::Box;
+use alloc::format;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::config::Config;
+use crate::message::{Kind, Message};
+use crate::store::{Fault, Hint, Recovered, StandIn};
+use crate::testing::world::{Machine, World};
+use crate::time::{HybridTime, WallTime};
+use crate::types::Epoch;
+use crate::version::{Actor, Content, Dot, Version};
+
+impl Machine for Handoff {
+    fn start(recovered: &Recovered) -> Self {
+        Self::new(&recovered.hints)
+    }
+
+    fn next_deadline(&self) -> Option<Time> {
+        self.next_deadline()
+    }
+
+    fn on_deadline(&mut self, cx: &mut Cx<'_>, site: &mut Site) {
+        self.on_deadline(cx, site);
+    }
+
+    fn on_message(&mut self, cx: &mut Cx<'_>, site: &mut Site, message: Message) {
+        let from = (message.header.from, message.header.request);
+        match message.body {
+            Body::HintDelivery(body) => self.on_delivery(cx, site, from, body),
+            Body::HintDelivered(body) => self.on_delivered(cx, from, body),
+            other => panic!("nobody here says {other:?}"),
+        }
+    }
+
+    fn on_store_done(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &mut Site,
+        errand: u64,
+        seq: Seq,
+        outcome: Outcome,
+    ) {
+        self.on_store_done(cx, site, errand, seq, outcome);
+    }
+
+    fn on_durable(&mut self, cx: &mut Cx<'_>, site: &mut Site, seq: Seq) {
+        self.on_durable(cx, site, seq);
+    }
+}
+
+const DAY_MS: u64 = 86_400_000;
+
+/// Four nodes, N = 3, so that one node is no owner of the key: it keeps hints for the others.
+struct Scene {
+    world: World<Handoff>,
+    key: Key,
+    partition: PartitionId,
+    keeper: u64,
+    owners: Vec<u64>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self::with(Config::default())
+    }
+
+    fn with(config: Config) -> Self {
+        let world = World::new(4, 3, 4, config);
+        let (ring, key) = (world.ring(), Key::from("k"));
+        let partition = ring.partition_of(key.token());
+        let keeper = ring.fallbacks(partition).next().expect("one of four is no owner").0;
+        let owners = ring.owners(partition).iter().map(|owner| owner.0).collect();
+        Self { world, key, partition, keeper, owners }
+    }
+
+    /// The keeper keeps a container for a target.
+    fn keep(&mut self, target: u64, container: &Container) {
+        self.keep_for_ms(target, container, DAY_MS);
+    }
+
+    fn keep_for_ms(&mut self, target: u64, container: &Container, ms: u64) {
+        let (target, wall) = (NodeId(target), self.world.now.wall);
+        let expires = wall + Span::from_ms(ms);
+        let stand_in = StandIn { target, created: wall, expires, copies: 1 };
+        let hint = Hint { key: self.key.clone(), container: container.clone(), stand_in };
+        let done = self.world.execute(self.keeper, self.partition, Action::Hint(hint.into()));
+        let Done::Hinted(growth) = done else { panic!("a hint was to be kept: {done:?}") };
+        let partition = self.partition;
+        self.world.call(NodeId(self.keeper), |handoff, _, _| {
+            handoff.on_hinted(target, partition, growth);
+        });
+    }
+
+    fn handoff(&mut self) -> &mut Handoff {
+        &mut self.world.member(self.keeper).machine
+    }
+
+    fn pending(&mut self) -> u64 {
+        self.handoff().pending_hints()
+    }
+
+    /// How many hints lie in the keeper's store for this target.
+    fn stored(&mut self, target: u64) -> usize {
+        let action = Action::HintBatch { target: NodeId(target), bytes: u64::MAX };
+        match self.world.execute(self.keeper, self.partition, action) {
+            Done::HintBatch(hints) => hints.len(),
+            other => panic!("hints were asked for: {other:?}"),
+        }
+    }
+
+    fn is_stale(&mut self, target: u64) -> bool {
+        let stale = Stale { target: NodeId(target), partition: self.partition };
+        self.handoff().stale().any(|one| one == stale)
+    }
+
+    fn lose(&mut self, kind: Kind) {
+        self.world.is_lost = Box::new(move |message| message.body.kind() == kind);
+    }
+
+    fn lose_nothing(&mut self) {
+        self.world.is_lost = Box::new(|_| false);
+    }
+
+    fn count_sent(&mut self, kind: Kind) -> usize {
+        self.world.kinds().into_iter().filter(|&sent| sent == kind).count()
+    }
+
+    fn set_down(&mut self, target: u64, is_down: bool) {
+        let down = &mut self.world.member(self.keeper).site.peers.down;
+        if is_down {
+            down.insert(NodeId(target))
+        } else {
+            down.remove(&NodeId(target))
+        };
+    }
+}
+
+fn written(n: u64) -> Container {
+    let mut container = Container::default();
+    let actor = Actor { node: NodeId(77), epoch: Epoch(0) };
+    container.add(
+        Dot { actor, n },
+        Version {
+            content: Content::Value(Bytes::copy_from_slice(&n.to_be_bytes())),
+            time: HybridTime(n),
+            expiry: None,
+            request: RequestId(u128::from(n)),
+            tag: None,
+        },
+    );
+    container
+}
+
+#[test]
+fn a_kept_hint_reaches_its_target_and_is_deleted() {
+    let mut scene = Scene::new();
+    let target = scene.owners[0];
+    scene.keep(target, &written(1));
+    assert_eq!(scene.handoff().targets_pending().collect::<Vec<_>>(), [NodeId(target)]);
+    scene.world.wait_ms(100);
+    let key = scene.key.clone();
+    assert_eq!(scene.world.holds(target, &key), written(1));
+    assert_eq!((scene.stored(target), scene.pending()), (0, 0));
+    assert_eq!(scene.handoff().pending_bytes(), 0);
+    assert_eq!(scene.handoff().next_deadline(), None);
+    let delivered = Event::HintsDelivered { target: NodeId(target), count: 1 };
+    assert_eq!(scene.world.events, [(NodeId(scene.keeper), delivered)]);
+}
+
+#[test]
+fn hints_are_acknowledged_when_they_are_durable_and_not_before() {
+    let mut scene = Scene::new();
+    let target = scene.owners[0];
+    scene.world.held.insert(NodeId(target));
+    scene.keep(target, &written(1));
+    scene.world.wait_ms(100);
+    assert_eq!(scene.world.kinds(), [Kind::HintDelivery]);
+    assert_eq!(scene.stored(target), 1);
+    scene.world.release(target);
+    assert_eq!(scene.world.kinds(), [Kind::HintDelivered]);
+    assert_eq!(scene.stored(target), 0);
+}
+
+#[test]
+fn a_hint_that_grew_between_delivery_and_deletion_is_kept_and_delivered_again() {
+    let mut scene = Scene::new();
+    let target = scene.owners[0];
+    scene.world.held.insert(NodeId(target));
+    scene.keep(target, &written(1));
+    scene.world.wait_ms(1);
+    scene.keep(target, &written(2));
+    scene.world.release(target);
+    assert_eq!((scene.stored(target), scene.pending()), (1, 1));
+    scene.world.wait_ms(100);
+    assert_eq!((scene.stored(target), scene.pending()), (0, 0));
+    let (mut both, key) = (written(1), scene.key.clone());
+    both.join(&written(2));
+    assert_eq!(scene.world.holds(target, &key), both);
+}
+
+#[test]
+fn replay_goes_on_for_ever_ever_more_slowly() {
+    let mut scene = Scene::with(Config { hint_retry_ms: 1_000, ..Config::default() });
+    let target = scene.owners[0];
+    scene.lose(Kind::HintDelivery);
+    scene.keep(target, &written(1));
+    let mut tries = Vec::new();
+    let start = scene.world.now.monotonic;
+    while tries.len() < 100 {
+        scene.world.wait();
+        if scene.count_sent(Kind::HintDelivery) > 0 {
+            tries.push(scene.world.now.monotonic.since(start).as_ms() / 1_000);
+        }
+    }
+    assert_eq!(tries[..9], [0, 1, 3, 7, 15, 31, 63, 127, 191]);
+    assert!(tries.windows(2).all(|pair| pair[1] - pair[0] <= 64));
+    scene.lose_nothing();
+    scene.world.wait_ms(65_000);
+    assert_eq!(scene.pending(), 0);
+}
+
+#[test]
+fn a_target_that_comes_up_is_tried_at_once_and_with_fresh_patience() {
+    let mut scene = Scene::new();
+    let target = scene.owners[0];
+    scene.set_down(target, true);
+    scene.keep(target, &written(1));
+    scene.world.wait_ms(3_600_000);
+    assert_eq!(scene.world.kinds(), [], "nothing is sent to a target that seems down");
+    scene.set_down(target, false);
+    scene.lose(Kind::HintDelivered);
+    scene.handoff().on_peer_up(NodeId(target));
+    scene.world.wait_ms(2_500);
+    assert_eq!(scene.count_sent(Kind::HintDelivery), 2);
+    // In the middle of a delivery, too.
+    scene.lose_nothing();
+    scene.handoff().on_peer_up(NodeId(target));
+    scene.world.wait_ms(1);
+    assert_eq!(scene.pending(), 0);
+}
+
+#[test]
+fn caps_refuse_per_target_and_in_total_and_the_target_is_stale() {
+    let config =
+        Config { hint_bytes_per_target: 2_000, hint_bytes_total: 3_000, ..Config::default() };
+    let mut scene = Scene::with(config);
+    let [target, other, ..] = scene.owners[..] else { panic!("there are three owners") };
+    scene.handoff().on_hinted(
+        NodeId(target),
+        PartitionId(0),
+        HintGrowth { added: true, bytes: 1_500 },
+    );
+    let site = scene.world.member(scene.keeper).site.clone();
+    let mut admits = |target, bytes| scene.handoff().admits(&site, NodeId(target), bytes);
+    assert!(admits(target, 500) && !admits(target, 501));
+    assert!(admits(other, 1_500) && !admits(other, 1_501));
+    assert!(!admits(other, u64::MAX));
+    let (keeper, partition) = (NodeId(scene.keeper), scene.partition);
+    scene.world.call(keeper, |handoff, cx, _| {
+        handoff.on_refused(cx, NodeId(target), partition);
+    });
+    assert!(scene.is_stale(target) && !scene.is_stale(other));
+    let dropped = Event::HintDropped { target: NodeId(target), partition };
+    assert_eq!(scene.world.events, [(keeper, dropped)]);
+}
+
+#[test]
+fn an_expired_hint_is_dropped_and_its_target_is_stale_up_or_down() {
+    for is_down in [false, true] {
+        let mut scene = Scene::new();
+        let target = scene.owners[0];
+        scene.set_down(target, is_down);
+        scene.keep_for_ms(target, &written(1), 0);
+        scene.world.now.wall = scene.world.now.wall + Span(1);
+        assert!(!scene.is_stale(target));
+        scene.world.wait_ms(100);
+        assert!(scene.is_stale(target));
+        assert_eq!((scene.stored(target), scene.pending()), (0, 0));
+        assert_eq!(scene.world.kinds(), []);
+        let partition = scene.partition;
+        let dropped = Event::HintDropped { target: NodeId(target), partition };
+        assert_eq!(scene.world.events, [(NodeId(scene.keeper), dropped)]);
+    }
+}
+
+#[test]
+fn a_target_is_stale_until_a_comparison_that_began_later_ends_well() {
+    let mut scene = Scene::new();
+    let [target, owner, ..] = scene.owners[..] else { panic!("there are three owners") };
+    // The keeper of this scene is an owner: only it can be compared with the target.
+    scene.keeper = owner;
+    let partition = scene.partition;
+    scene.world.call(NodeId(owner), |handoff, cx, _| {
+        handoff.on_refused(cx, NodeId(target), partition);
+    });
+    let marked = scene.world.now.monotonic;
+    for (began, is_stale) in [(marked, true), (marked + Span(1), false)] {
+        let site = scene.world.member(owner).site.clone();
+        scene.handoff().on_repaired(&site, NodeId(target), began);
+        assert_eq!(scene.is_stale(target), is_stale);
+    }
+}
+
+#[test]
+fn an_answer_to_an_earlier_life_deletes_nothing() {
+    let mut scene = Scene::new();
+    let target = scene.owners[0];
+    scene.lose(Kind::HintDelivered);
+    scene.keep(target, &written(1));
+    scene.world.wait_ms(1);
+    let answer = scene.world.sent.pop().expect("the target has answered");
+    let store = scene.world.member(scene.keeper).store.clone();
+    scene.world.start(NodeId(scene.keeper), store);
+    assert_eq!(scene.pending(), 1, "the hint is found again");
+    scene.keep(target, &written(2));
+    scene.world.wait_ms(1);
+    scene.world.deliver(answer);
+    assert_eq!(scene.stored(target), 1);
+}
+
+#[test]
+fn what_the_target_cannot_keep_is_not_acknowledged() {
+    let mut scene = Scene::new();
+    let target = scene.owners[0];
+    scene.world.member(target).store.fault = Some(Fault::Full);
+    scene.keep(target, &written(1));
+    scene.world.wait_ms(10_000);
+    assert_eq!(scene.count_sent(Kind::HintDelivered), 0);
+    scene.world.member(target).store.fault = None;
+    scene.world.wait_ms(10_000);
+    assert_eq!(scene.pending(), 0);
+}
+
+#[test]
+fn hints_for_a_node_that_owns_the_key_no_longer_go_to_all_that_do() {
+    // The second keeper owns the key itself: it is one of those that must have it.
+    for is_owner in [false, true] {
+        let mut scene = Scene::new();
+        let former = if is_owner { scene.keeper } else { 99 };
+        scene.keeper = if is_owner { scene.owners[0] } else { scene.keeper };
+        let last = scene.owners[2];
+        scene.world.held.insert(NodeId(last));
+        scene.keep(former, &written(1));
+        scene.world.wait_ms(1);
+        assert_eq!(scene.stored(former), 1, "one owner does not have it durably");
+        scene.world.release(last);
+        assert_eq!((scene.stored(former), scene.pending()), (0, 0));
+        let key = scene.key.clone();
+        for owner in scene.owners.clone() {
+            assert_eq!(scene.world.holds(owner, &key), written(1));
+        }
+    }
+}
+
+#[test]
+fn what_does_not_belong_here_is_neither_joined_nor_acknowledged() {
+    let mut scene = Scene::new();
+    let (keeper, target) = (scene.keeper, scene.owners[0]);
+    let elsewhere = PartitionId((scene.partition.0 + 1) % 4);
+    let item = (scene.key.clone(), written(1));
+    for (to, partition) in [
+        (keeper, scene.partition),
+        (target, elsewhere),
+        (target, PartitionId(4)),
+        (target, PartitionId(u32::MAX)),
+    ] {
+        let delivery = HintDelivery { delivery: 0, partition, items: vec![item.clone()] };
+        let from = if to == target { keeper } else { target };
+        let site = &scene.world.member(from).site;
+        let body = Body::HintDelivery(delivery);
+        let message = site.message(NodeId(to), RequestId(0), 0, body);
+        scene.world.deliver(message);
+    }
+    assert_eq!(scene.world.kinds(), []);
+    let key = scene.key.clone();
+    assert!(scene.world.holds(target, &key).is_empty());
+}
+
+#[test]
+fn a_count_that_was_wrong_is_mended_by_looking() {
+    let mut scene = Scene::new();
+    let (target, partition) = (NodeId(scene.owners[0]), scene.partition);
+    scene.handoff().on_hinted(target, partition, HintGrowth { added: true, bytes: 9 });
+    scene.world.wait_ms(1);
+    assert_eq!((scene.pending(), scene.handoff().pending_bytes()), (0, 0));
+    assert_eq!(scene.handoff().next_deadline(), None);
+}
+
+#[test]
+fn targets_take_turns_and_a_pause_lies_between_batches() {
+    let config = Config { hint_batch_bytes: 256, hint_pause_ms: 100, ..Config::default() };
+    let mut scene = Scene::with(config);
+    let [a, b, ..] = scene.owners[..] else { panic!("there are three owners") };
+    for target in [a, b] {
+        for number in 0..40 {
+            let key = Key::from(format!("key-{number}").as_str());
+            if scene.world.ring().partition_of(key.token()) == scene.partition {
+                scene.key = key;
+                scene.keep(target, &written(1));
+            }
+        }
+    }
+    let hints = scene.pending();
+    let mut turns = Vec::new();
+    while scene.pending() > 0 {
+        scene.world.wait();
+        let now = scene.world.now.monotonic;
+        let deliveries = scene.world.sent.drain(..);
+        let deliveries = deliveries.filter(|sent| sent.body.kind() == Kind::HintDelivery);
+        turns.extend(deliveries.map(|sent| (now, sent.header.to)));
+    }
+    assert!(turns.len() > 4 && (turns.len() as u64) < hints, "{} of {hints}", turns.len());
+    let pause = Span::from_ms(100);
+    assert!(turns.windows(2).all(|pair| pair[1].0.since(pair[0].0) >= pause));
+    assert!(turns.windows(2).all(|pair| pair[0].1 != pair[1].1), "{turns:?}");
+}
+
+#[test]
+fn a_wrong_wall_clock_of_zero_expires_nothing() {
+    let mut scene = Scene::new();
+    let target = scene.owners[0];
+    scene.keep(target, &written(1));
+    scene.world.now.wall = WallTime(0);
+    scene.world.wait_ms(1);
+    assert!(!scene.is_stale(target));
+    assert_eq!(scene.pending(), 0);
+}

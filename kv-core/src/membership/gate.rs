@@ -1,0 +1,46 @@
+//! What of a message is refused, and telling people of it: once per message and reason, so that one
+//! bad message cannot flood them.
+
+use crate::cx::{Cx, Site};
+use crate::event::{Event, RejectReason};
+use crate::membership::Horizon;
+use crate::membership::state::Stamp;
+use crate::types::NodeId;
+
+/// What one message may say, and what it said beyond that.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gate {
+    horizon: Horizon,
+    strangers: bool,
+    future: bool,
+}
+
+impl Gate {
+    /// For a message that comes now.
+    pub(super) fn new(cx: &Cx<'_>, site: &Site) -> Self {
+        let horizon = Horizon::new(cx.now.wall, site.config.gossip_interval());
+        Self { horizon, strangers: false, future: false }
+    }
+
+    /// Passes what is known of a node that may be none of the members.
+    pub(super) const fn member(&mut self, slot: Option<usize>) -> Option<usize> {
+        self.strangers |= slot.is_none();
+        slot
+    }
+
+    /// Passes what can have been said by now, if it is sound otherwise too.
+    pub(super) fn stamp(&mut self, stamp: Stamp, sound: bool) -> Option<Stamp> {
+        let passes = sound && self.horizon.admits(stamp.generation, stamp.heartbeat);
+        self.future |= !passes;
+        passes.then_some(stamp)
+    }
+
+    /// Tells people what was refused.
+    pub(super) fn tell(self, cx: &mut Cx<'_>, from: NodeId) {
+        let Self { horizon: _, strangers, future } = self;
+        let reasons = [(strangers, RejectReason::Stranger), (future, RejectReason::Future)];
+        for (_, reason) in reasons.into_iter().filter(|&(refused, _)| refused) {
+            cx.observe(Event::Rejected { from, reason });
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! Who is up, and what everybody says about itself: gossip with phi accrual (SEMANTICS §6).
+//!
+//! In go deadlines and gossip messages; out go gossip messages and, by value, [`Opinion`]s, from
+//! which the node keeps its list of peers that seem down. An opinion is this node's own: it changes
+//! routing, never ownership.
+//!
+//! ```text
+//! each round      own heartbeat + 1; choose fanout peers
+//! each turn of it SYN   what I know of everybody, by version    → one of them
+//! on SYN          ACK   what you lack, and what I lack          → back
+//! on ACK          ACK2  what you said that you lack             → back
+//! ```
+//!
+//! A peer lives as long as newer heartbeats of it become known, by whatever route. Silence is judged
+//! at each turn and, between two turns, at the very moment at which somebody's will have lasted too
+//! long; so a node has no more deadlines than turns while nobody dies.
+//!
+//! What is refused, and told to people once per message:
+//! - whatever comes from or is about one that is no member: a node that was removed must not return
+//!   through old gossip (CASSANDRA-8801);
+//! - a heartbeat that would have been raised more than a year from now (CASSANDRA-8113); see
+//!   [`Horizon`];
+//! - what others say about this node and this node never said: a greater generation or heartbeat.
+//!   Two nodes run from one disk, or this one started with an old generation. It is never adopted
+//!   and never outbid, which would hide it: to the others this node is silent, and people are told
+//!   in every round;
+//! - a state that is newer than the heartbeat that brings it.
+//!
+//! Invariants: peers are sorted, and never added to by a message; the work of a message is bounded
+//! by its length and by a limit, its answer by the members; nobody is convicted before this node has
+//! been running for [`LENIENT_INTERVALS`] after a stall (CASSANDRA-9183).
+
+mod gate;
+mod horizon;
+mod partners;
+mod peer;
+mod phi;
+mod rounds;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::iter;
+
+use bytes::Bytes;
+
+use self::gate::Gate;
+pub use self::horizon::Horizon;
+use self::peer::Peer;
+use self::rounds::{Rounds, Turn};
+use self::state::{NodeState, Stamp};
+use crate::cx::{Cx, Purpose, Site};
+use crate::event::Event;
+use crate::message::gossip::{Ack, Ack2, Delta, Known, StateKey, Syn};
+use crate::message::{Body, Kind};
+use crate::time::Time;
+use crate::types::{NodeId, RequestId};
+
+/// For how many intervals after a stall nobody is convicted.
+pub const LENIENT_INTERVALS: u64 = 3;
+
+/// What this node thinks of a peer, and did not think before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opinion {
+    /// It seems to be down.
+    Down(NodeId),
+    /// It seems to be up again.
+    Up(NodeId),
+}
+
+/// What one node knows of all members, and thinks of each.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    me: NodeId,
+    own: NodeState,
+    /// When the own heartbeat was raised.
+    raised: Time,
+    /// All members but this one, sorted by id.
+    peers: Vec<Peer>,
+    /// Whom this round will still talk to.
+    partners: Vec<NodeId>,
+    /// None until the first input: only then is the time known.
+    timetable: Option<Timetable>,
+}
+
+/// When something happens next.
+#[derive(Clone, Copy, Debug)]
+struct Timetable {
+    rounds: Rounds,
+    /// The first conviction that falls before the next turn, if nothing is heard until then.
+    judge_at: Option<Time>,
+    /// Nobody is convicted before this.
+    lenient_until: Time,
+}
+
+/// Getters.
+impl Membership {
+    /// A node among the members of its layout, itself included or not. Everybody seems up.
+    pub fn new(me: NodeId, members: impl IntoIterator<Item = NodeId>) -> Self {
+        let mut ids: Vec<NodeId> = members.into_iter().filter(|&id| id != me).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let peers = ids.into_iter().map(Peer::new).collect();
+        Self {
+            me,
+            own: NodeState::default(),
+            raised: Time(0),
+            peers,
+            partners: Vec::new(),
+            timetable: None,
+        }
+    }
+
+    /// When [`Membership::on_deadline`] wants to be called. At once, if it never was.
+    pub fn next_deadline(&self) -> Option<Time> {
+        let Some(Timetable { rounds, judge_at, lenient_until: _ }) = self.timetable else {
+            return Some(Time(0));
+        };
+        Some(judge_at.map_or(rounds.next(), |judge_at| judge_at.min(rounds.next())))
+    }
+
+    /// Whether a peer seems up. A stranger does not.
+    pub fn seems_up(&self, node: NodeId) -> bool {
+        let peer = self.slot(node).and_then(|slot| self.peers.get(slot));
+        node == self.me || peer.is_some_and(|peer| peer.seems_up)
+    }
+
+    /// What everybody says about itself under this key, as far as known, this node included.
+    pub fn states(&self, key: StateKey) -> impl Iterator<Item = (NodeId, &Bytes)> {
+        self.records().filter_map(move |(node, state)| Some((node, state.value(key)?)))
+    }
+
+    /// How much is known of each member, this node included.
+    pub fn known(&self) -> impl Iterator<Item = Known> {
+        self.records().map(|(node, state)| state.stamp.known(node))
+    }
+
+    /// The members, and this node last.
+    fn records(&self) -> impl Iterator<Item = (NodeId, &NodeState)> {
+        let peers = self.peers.iter().map(|peer| (peer.id, &peer.state));
+        peers.chain(iter::once((self.me, &self.own)))
+    }
+
+    /// Where a member stands among the records.
+    fn slot(&self, node: NodeId) -> Option<usize> {
+        if node == self.me {
+            return Some(self.peers.len());
+        }
+        self.peers.binary_search_by_key(&node, |peer| peer.id).ok()
+    }
+
+    /// How many entries of a list that a peer sent are looked at: all of an honest one, even if the
+    /// sender's layout has more members.
+    fn entries_max(&self) -> usize {
+        const ENTRIES_MAX_AT_LEAST: usize = 4_096;
+        self.peers.len().saturating_add(1).max(ENTRIES_MAX_AT_LEAST)
+    }
+}
+
+/// Commands.
+impl Membership {
+    /// Says something about this node. It travels with the next heartbeat.
+    pub fn set_state(&mut self, key: StateKey, value: Bytes) {
+        self.own.set(key, value);
+    }
+}
+
+/// Inputs.
+impl Membership {
+    /// The time that [`Membership::next_deadline`] named has come: judges the silent, and gossips if
+    /// a turn is due.
+    pub fn on_deadline(&mut self, cx: &mut Cx<'_>, site: &Site) -> Vec<Opinion> {
+        let now = cx.now.monotonic;
+        let mut timetable = self.wake(cx, site);
+        let lenient = now < timetable.lenient_until;
+        let opinions = if lenient { Vec::new() } else { self.judge(cx) };
+        match timetable.rounds.take(now) {
+            Turn::None => {}
+            Turn::First => {
+                self.begin_round(cx, site);
+                self.call_partner(cx, site);
+            }
+            Turn::Next => self.call_partner(cx, site),
+        }
+        timetable.judge_at = self.first_conviction(&timetable);
+        self.timetable = Some(timetable);
+        opinions
+    }
+
+    /// A peer says how much it knows of everybody.
+    pub fn on_syn(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        from: NodeId,
+        request: RequestId,
+        syn: Syn,
+    ) -> Vec<Opinion> {
+        let mut gate = Gate::new(cx, site);
+        if self.is_from_peer(cx, site, from, &mut gate) {
+            let claims = self.claims(syn.known, &mut gate);
+            let wanted = self.records().zip(&claims).filter_map(|((node, state), claim)| {
+                let theirs = (*claim)?;
+                (theirs > state.stamp).then(|| state.stamp.known(node))
+            });
+            let wanted = wanted.collect();
+            let ack = Ack { deltas: self.deltas(&claims, cx.now.monotonic), wanted };
+            cx.send(site.message(from, request, 0, Body::GossipAck(ack)));
+        }
+        gate.tell(cx, from);
+        Vec::new()
+    }
+
+    /// A peer answers a SYN.
+    pub fn on_ack(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        from: NodeId,
+        request: RequestId,
+        ack: Ack,
+    ) -> Vec<Opinion> {
+        let mut gate = Gate::new(cx, site);
+        let mut opinions = Vec::new();
+        if self.is_from_peer(cx, site, from, &mut gate) {
+            opinions = self.learn(cx, ack.deltas, &mut gate);
+            let claims = self.claims(ack.wanted, &mut gate);
+            let deltas = self.deltas(&claims, cx.now.monotonic);
+            if !deltas.is_empty() {
+                cx.send(site.message(from, request, 0, Body::GossipAck2(Ack2 { deltas })));
+            }
+        }
+        gate.tell(cx, from);
+        opinions
+    }
+
+    /// A peer sends what this node asked for.
+    pub fn on_ack2(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        from: NodeId,
+        _request: RequestId,
+        ack2: Ack2,
+    ) -> Vec<Opinion> {
+        let mut gate = Gate::new(cx, site);
+        let mut opinions = Vec::new();
+        if self.is_from_peer(cx, site, from, &mut gate) {
+            opinions = self.learn(cx, ack2.deltas, &mut gate);
+        }
+        gate.tell(cx, from);
+        opinions
+    }
+}
+
+/// Time.
+impl Membership {
+    /// Sees to it that the clocks run: starts them at the first input, and starts them anew if the
+    /// node has not been running. It has not, if a turn is late by half an interval: an ordinary
+    /// silence that is longer by that is still none that convicts.
+    fn wake(&mut self, cx: &mut Cx<'_>, site: &Site) -> Timetable {
+        let now = cx.now.monotonic;
+        let interval = site.config.gossip_interval();
+        let timetable = match self.timetable {
+            None => {
+                self.own.stamp.generation = site.identity.generation;
+                self.peers.iter_mut().for_each(|peer| peer.start(now, interval));
+                let phase = cx.draw.u64(Purpose::Phase, Kind::GossipSyn as u64);
+                let turns = self.fanout(site).max(1) as u64;
+                let rounds = Rounds::starting(now, interval, turns, phase);
+                Timetable { rounds, judge_at: None, lenient_until: now }
+            }
+            Some(timetable) if timetable.rounds.late(now).times(2) <= interval => timetable,
+            Some(mut timetable) => {
+                cx.observe(Event::Stalled { ms: timetable.rounds.late(now).as_ms() });
+                self.peers.iter_mut().for_each(|peer| peer.listen_anew(now));
+                timetable.rounds.excuse(now);
+                let lenient_until = now + interval.times(LENIENT_INTERVALS);
+                Timetable { lenient_until, judge_at: None, ..timetable }
+            }
+        };
+        self.timetable = Some(timetable);
+        timetable
+    }
+
+    fn judge(&mut self, cx: &mut Cx<'_>) -> Vec<Opinion> {
+        let now = cx.now.monotonic;
+        let mut opinions = Vec::new();
+        for peer in &mut self.peers {
+            if peer.judge(now) {
+                cx.observe(Event::Suspected { peer: peer.id });
+                opinions.push(Opinion::Down(peer.id));
+            }
+        }
+        opinions
+    }
+
+    /// Stays right until the next turn. News that is already old when it comes may make a peer suspect
+    /// a little sooner; it is judged at the next turn then.
+    fn first_conviction(&self, timetable: &Timetable) -> Option<Time> {
+        let turn = timetable.rounds.next();
+        let first = self.peers.iter().filter_map(|peer| peer.suspect_before(turn)).min()?;
+        Some(first.max(timetable.lenient_until)).filter(|&first| first < turn)
+    }
+}
+
+/// Messages.
+impl Membership {
+    /// Whether a message comes from a peer. If so, sees to it that the clocks run.
+    fn is_from_peer(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        from: NodeId,
+        gate: &mut Gate,
+    ) -> bool {
+        let slot = self.slot(from).filter(|_| from != self.me);
+        let is_peer = gate.member(slot).is_some();
+        if is_peer {
+            self.wake(cx, site);
+        }
+        is_peer
+    }
+
+    /// Raises the own heartbeat, and chooses whom to talk to.
+    fn begin_round(&mut self, cx: &mut Cx<'_>, site: &Site) {
+        self.own.stamp.heartbeat = self.own.stamp.heartbeat.saturating_add(1);
+        self.raised = cx.now.monotonic;
+        let (up, down): (Vec<&Peer>, Vec<&Peer>) =
+            self.peers.iter().partition(|peer| peer.seems_up);
+        let ids = |peers: Vec<&Peer>| -> Vec<NodeId> { peers.iter().map(|peer| peer.id).collect() };
+        let draws = || cx.draw.u64(Purpose::GossipPeers, 0);
+        self.partners = partners::choose(&ids(up), &ids(down), self.fanout(site), draws);
+    }
+
+    /// Asks the next peer of this round what is new.
+    fn call_partner(&mut self, cx: &mut Cx<'_>, site: &Site) {
+        if let Some(partner) = self.partners.pop() {
+            let request = request_of(self.me, self.own.stamp);
+            let syn = Syn { known: self.known().collect() };
+            cx.send(site.message(partner, request, 0, Body::GossipSyn(syn)));
+        }
+    }
+
+    /// How many peers a round talks to.
+    fn fanout(&self, site: &Site) -> usize {
+        let fanout = usize::try_from(site.config.gossip_fanout).unwrap_or(usize::MAX);
+        fanout.min(self.peers.len())
+    }
+
+    /// What a peer says that it knows, in the order of the records. What it says of strangers, of
+    /// the future, and of what this node has yet to say does not count.
+    fn claims(&self, known: Vec<Known>, gate: &mut Gate) -> Vec<Option<Stamp>> {
+        let mut claims = vec![None; self.peers.len() + 1];
+        for known in known.into_iter().take(self.entries_max()) {
+            if let Some(slot) = gate.member(self.slot(known.node)) {
+                let stamp = Stamp::from(known);
+                let claim = gate.stamp(stamp, !self.has_yet_to_say(known.node, stamp));
+                claims[slot] = claims[slot].max(claim);
+            }
+        }
+        claims
+    }
+
+    /// What one who knows this much lacks. Members that it did not name are none of its layout.
+    fn deltas(&self, claims: &[Option<Stamp>], now: Time) -> Vec<Delta> {
+        let ages = self.peers.iter().map(|peer| peer.age(now));
+        let ages = ages.chain(iter::once(now.since(self.raised)));
+        let records = self.records().zip(ages).zip(claims);
+        records
+            .filter_map(|(((node, state), age), claim)| state.delta(node, (*claim)?, age))
+            .collect()
+    }
+
+    fn learn(&mut self, cx: &mut Cx<'_>, deltas: Vec<Delta>, gate: &mut Gate) -> Vec<Opinion> {
+        let mut opinions = Vec::new();
+        for delta in deltas.into_iter().take(self.entries_max()) {
+            let Some(slot) = gate.member(self.slot(delta.node)) else { continue };
+            let stamp = Stamp { generation: delta.generation, heartbeat: delta.heartbeat };
+            let ahead = delta.states.iter().any(|state| state.version > delta.heartbeat);
+            let sound = !ahead && !self.has_yet_to_say(delta.node, stamp);
+            let passes = gate.stamp(stamp, sound).is_some();
+            let peer = self.peers.get_mut(slot).filter(|_| passes);
+            if let Some(peer) = peer
+                && peer.learn(delta, cx.now.monotonic)
+            {
+                cx.observe(Event::Trusted { peer: peer.id });
+                opinions.push(Opinion::Up(peer.id));
+            }
+        }
+        opinions
+    }
+
+    /// Whether others know something of this node that it never said.
+    fn has_yet_to_say(&self, node: NodeId, stamp: Stamp) -> bool {
+        node == self.me && stamp > self.own.stamp
+    }
+}
+
+/// The request of a round: no other round has it, nor has one of an earlier run, before the
+/// generation passes 2^32 seconds (in 2106) or a run its 2^32nd heartbeat.
+fn request_of(me: NodeId, Stamp { generation, heartbeat }: Stamp) -> RequestId {
+    let round = generation.0 << 32 | heartbeat & u64::from(u32::MAX);
+    RequestId(u128::from(me.0) << 64 | u128::from(round))
+}

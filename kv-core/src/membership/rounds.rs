@@ -1,0 +1,115 @@
+//! When this node gossips: one round per interval, on a grid that never drifts.
+//!
+//! A round is spread over as many *turns* as it talks to peers: news that comes in at one turn goes
+//! out at the next, and so arrives everywhere sooner and more evenly than if all were called at
+//! once. The grid's first point is drawn, so that nodes which start together do not march in step.
+//! A turn that is late is followed by the next point of the grid; what was missed is missed.
+
+use crate::sampling::below;
+use crate::time::{Span, Time};
+
+/// The grid of turns. Invariant: `next` is a point of it, or a time at which a turn was late.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rounds {
+    /// From turn to turn, in whole microseconds.
+    step: Span,
+    /// How many turns make a round.
+    turns: u64,
+    first: Time,
+    next: Time,
+    /// The number of the newest round that was begun, from 1.
+    begun: u64,
+}
+
+/// What a deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Nothing: no turn is due.
+    None,
+    /// A new round, and its first turn.
+    First,
+    /// One more turn of the round.
+    Next,
+}
+
+impl Rounds {
+    /// A grid whose first point lies within an interval from now.
+    pub(super) fn starting(now: Time, interval: Span, turns: u64, draw: u64) -> Self {
+        let first = now + Span(below(draw, interval.0));
+        Self { step: Span(interval.0 / turns), turns, first, next: first, begun: 0 }
+    }
+
+    /// When the next turn is due.
+    pub(super) const fn next(&self) -> Time {
+        self.next
+    }
+
+    /// By how much the node missed its turn; so it was not running for that long.
+    pub(super) const fn late(&self, now: Time) -> Span {
+        now.since(self.next)
+    }
+
+    /// Takes now for the time at which the missed turn is due.
+    pub(super) const fn excuse(&mut self, now: Time) {
+        self.next = now;
+    }
+
+    /// Moves on to the first point after now, if a turn is due.
+    pub(super) fn take(&mut self, now: Time) -> Turn {
+        if now < self.next {
+            return Turn::None;
+        }
+        let taken = now.since(self.first).0 / self.step.0;
+        self.next = self.first + self.step.times(taken + 1);
+        let round = taken / self.turns + 1;
+        if round > self.begun {
+            self.begun = round;
+            Turn::First
+        } else {
+            Turn::Next
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL: Span = Span::from_ms(900);
+
+    fn starting(now: Time, draw: u64) -> Rounds {
+        Rounds::starting(now, INTERVAL, 3, draw)
+    }
+
+    #[test]
+    fn a_round_has_its_turns_at_equal_distances() {
+        let mut rounds = starting(Time(500), 1 << 63);
+        for round in 0..3 {
+            for turn in [Turn::First, Turn::Next, Turn::Next] {
+                let next = rounds.next();
+                assert_eq!(rounds.take(Time(next.0 - 1)), Turn::None);
+                assert_eq!(rounds.take(next), turn);
+                assert_eq!(rounds.next(), next + Span::from_ms(300));
+            }
+            assert_eq!(rounds.next(), Time(450_500) + INTERVAL.times(round + 1));
+        }
+    }
+
+    #[test]
+    fn turns_that_are_late_do_not_move_the_grid() {
+        let mut rounds = starting(Time(0), 0);
+        assert_eq!(rounds.take(Time(299_999)), Turn::First);
+        assert_eq!(rounds.next(), Time(300_000));
+    }
+
+    #[test]
+    fn rounds_that_were_missed_are_not_made_up_for() {
+        let mut rounds = starting(Time(0), 0);
+        assert_eq!(rounds.late(Time(7_300_000)), Span(7_300_000));
+        assert_eq!(rounds.take(Time(7_300_000)), Turn::First);
+        assert_eq!(rounds.take(Time(7_300_000)), Turn::None);
+        assert_eq!(rounds.next(), Time(7_500_000));
+        assert_eq!(rounds.take(Time(7_500_000)), Turn::Next);
+        assert_eq!(rounds.take(Time(8_100_000)), Turn::First);
+    }
+}

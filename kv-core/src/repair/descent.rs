@@ -1,0 +1,318 @@
+//! The repair of one partition, as the side that asks sees it: down the tree to the leaves that
+//! differ, and then leaf by leaf, page by page, batch by batch.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use super::Bench;
+use super::difference::{Difference, Page};
+use super::session::Talk;
+use crate::cx::{Cx, Site};
+use crate::merkle::{FAN_OUT, LeafId};
+use crate::message::Body;
+use crate::message::repair::{Branches, Exchange, Leaves, SummariesRequest};
+use crate::store::{Action, Done, Refusal};
+use crate::types::{Digest, Key, PartitionId, Seq};
+use crate::version::Container;
+
+/// A repair of one partition that is going on.
+#[derive(Clone, Debug)]
+pub(super) struct Descent {
+    partition: PartitionId,
+    stage: Stage,
+    /// The leaf that is repaired now, and behind it those that follow.
+    leaves: VecDeque<LeafId>,
+    /// The pages compared so far end with this key.
+    after: Option<Key>,
+    /// What the last page showed and is not exchanged yet.
+    difference: Difference,
+    keys_that_differed: u64,
+}
+
+/// What a descent waits for.
+#[derive(Clone, Debug)]
+enum Stage {
+    OwnBranches,
+    BranchesDiffer,
+    OwnLeaves,
+    LeavesDiffer,
+    OwnSummaries,
+    /// The peer was asked what it knows, to be compared with this.
+    Summarized(Page),
+    OwnContainers,
+    /// These keys were asked for.
+    Exchanged(Vec<Key>),
+    Joined,
+    Durable,
+}
+
+/// What becomes of a descent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// It goes on.
+    Goes,
+    /// Both sides are equal, and that is durable here.
+    Equal,
+    /// The peer talks nonsense, or the own store refused.
+    Broken,
+}
+
+impl Descent {
+    /// Begins with the own branches.
+    pub(super) fn begin(
+        cx: &mut Cx<'_>,
+        talk: &mut Talk,
+        bench: &mut Bench,
+        partition: PartitionId,
+    ) -> Self {
+        talk.store(cx, bench, partition, Action::Branches);
+        Self {
+            partition,
+            stage: Stage::OwnBranches,
+            leaves: VecDeque::new(),
+            after: None,
+            difference: Difference::default(),
+            keys_that_differed: 0,
+        }
+    }
+
+    /// Of what.
+    pub(super) const fn partition(&self) -> PartitionId {
+        self.partition
+    }
+
+    /// How many keys differed so far.
+    pub(super) const fn keys_that_differed(&self) -> u64 {
+        self.keys_that_differed
+    }
+
+    /// The own storage has answered.
+    pub(super) fn on_store_done(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        talk: &mut Talk,
+        bench: &mut Bench,
+        seq: Seq,
+        result: Result<Done, Refusal>,
+    ) -> Progress {
+        let Ok(done) = result else { return Progress::Broken };
+        match (&self.stage, done) {
+            (Stage::OwnBranches, Done::Branches(branches)) => {
+                self.ask_branches(cx, site, talk, branches);
+                Progress::Goes
+            }
+            (Stage::OwnLeaves, Done::Leaves(leaves)) => {
+                self.ask_leaves(cx, site, talk, leaves);
+                Progress::Goes
+            }
+            (Stage::OwnSummaries, Done::Summaries { entries, more }) => {
+                self.ask_summaries(cx, site, talk, Page { entries, more });
+                Progress::Goes
+            }
+            (Stage::OwnContainers, Done::Fetched(items)) => {
+                forget_up_to(&mut self.difference.push, items.last().map(|(key, _)| key));
+                self.exchange(cx, site, talk, bench, items)
+            }
+            (Stage::Joined, Done::Merged) => {
+                self.stage = Stage::Durable;
+                talk.wait_for_disk(bench, seq);
+                Progress::Goes
+            }
+            (stage, done) => panic!("at {stage:?} the storage answered {done:?}"),
+        }
+    }
+
+    /// What was joined is durable.
+    pub(super) fn on_durable(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        talk: &mut Talk,
+        bench: &mut Bench,
+    ) -> Progress {
+        self.next_batch(cx, site, talk, bench)
+    }
+
+    pub(super) fn on_branches_differ(
+        &mut self,
+        cx: &mut Cx<'_>,
+        talk: &mut Talk,
+        bench: &mut Bench,
+        branches: u16,
+    ) -> Progress {
+        let Stage::BranchesDiffer = self.stage else { return Progress::Broken };
+        if branches == 0 {
+            return Progress::Equal;
+        }
+        self.stage = Stage::OwnLeaves;
+        talk.store(cx, bench, self.partition, Action::Leaves { branches });
+        Progress::Goes
+    }
+
+    pub(super) fn on_leaves_differ(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        talk: &mut Talk,
+        bench: &mut Bench,
+        leaves: &[LeafId],
+    ) -> Progress {
+        let Stage::LeavesDiffer = self.stage else { return Progress::Broken };
+        if !leaves.is_sorted_by(|a, b| a < b) {
+            return Progress::Broken;
+        }
+        self.leaves = leaves.iter().copied().collect();
+        self.next_page(cx, site, talk, bench)
+    }
+
+    pub(super) fn on_summarized(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        talk: &mut Talk,
+        bench: &mut Bench,
+        theirs: Page,
+    ) -> Progress {
+        let Stage::Summarized(mine) = &self.stage else { return Progress::Broken };
+        if !theirs.is_sound(self.after.as_ref()) {
+            return Progress::Broken;
+        }
+        let difference = Difference::between(mine, &theirs);
+        if !difference.want.iter().all(|key| site.belongs(key, self.partition)) {
+            return Progress::Broken;
+        }
+        self.keys_that_differed += difference.keys;
+        self.difference = difference;
+        self.next_batch(cx, site, talk, bench)
+    }
+
+    pub(super) fn on_exchanged(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        talk: &mut Talk,
+        bench: &mut Bench,
+        items: Vec<(Key, Container)>,
+    ) -> Progress {
+        let Stage::Exchanged(wanted) = &self.stage else { return Progress::Broken };
+        let rises = items.is_sorted_by(|(a, _), (b, _)| a < b);
+        let were_wanted = items.iter().all(|(key, _)| wanted.binary_search(key).is_ok());
+        if !rises || !were_wanted {
+            return Progress::Broken;
+        }
+        let Some((last, _)) = items.last() else {
+            // The peer knows nothing of them any more.
+            self.difference.want.drain(..wanted.len());
+            return self.next_batch(cx, site, talk, bench);
+        };
+        forget_up_to(&mut self.difference.want, Some(last));
+        self.stage = Stage::Joined;
+        talk.store(cx, bench, self.partition, Action::Merge { items });
+        Progress::Goes
+    }
+
+    fn ask_branches(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        talk: &mut Talk,
+        branches: Box<[Digest; FAN_OUT]>,
+    ) {
+        let partition = self.partition;
+        self.stage = Stage::BranchesDiffer;
+        talk.ask(cx, site, |step| Body::RepairBranches(Branches { step, partition, branches }));
+    }
+
+    fn ask_leaves(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        talk: &mut Talk,
+        leaves: Vec<(LeafId, Digest)>,
+    ) {
+        let partition = self.partition;
+        self.stage = Stage::LeavesDiffer;
+        talk.ask(cx, site, |step| Body::RepairLeaves(Leaves { step, partition, leaves }));
+    }
+
+    fn ask_summaries(&mut self, cx: &mut Cx<'_>, site: &Site, talk: &mut Talk, mine: Page) {
+        let (partition, after) = (self.partition, self.after.clone());
+        let Some(&leaf) = self.leaves.front() else { return };
+        self.stage = Stage::Summarized(mine);
+        talk.ask(cx, site, |step| {
+            Body::RepairSummaries(SummariesRequest { step, partition, leaf, after })
+        });
+    }
+
+    /// Reads the next page of the present leaf; with no leaf left, both sides are equal.
+    fn next_page(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        talk: &mut Talk,
+        bench: &mut Bench,
+    ) -> Progress {
+        let Some(&leaf) = self.leaves.front() else { return Progress::Equal };
+        self.stage = Stage::OwnSummaries;
+        let (after, bytes) = (self.after.clone(), site.config.repair_batch_bytes);
+        talk.store(cx, bench, self.partition, Action::Summaries { leaf, after, bytes });
+        Progress::Goes
+    }
+
+    /// Exchanges the next batch of what the last page showed, or goes on to the next page.
+    fn next_batch(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        talk: &mut Talk,
+        bench: &mut Bench,
+    ) -> Progress {
+        if !self.difference.push.is_empty() {
+            self.stage = Stage::OwnContainers;
+            let keys = self.difference.push.iter().cloned().collect();
+            let bytes = site.config.repair_batch_bytes;
+            talk.store(cx, bench, self.partition, Action::Fetch { keys, bytes });
+            Progress::Goes
+        } else if !self.difference.want.is_empty() {
+            self.exchange(cx, site, talk, bench, Vec::new())
+        } else {
+            self.after = self.difference.until.take();
+            if self.after.is_none() {
+                self.leaves.pop_front();
+            }
+            self.next_page(cx, site, talk, bench)
+        }
+    }
+
+    /// Sends containers, and asks for those that are wanted.
+    fn exchange(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        talk: &mut Talk,
+        bench: &mut Bench,
+        pushed: Vec<(Key, Container)>,
+    ) -> Progress {
+        let partition = self.partition;
+        let wanted = self.difference.want_within(site.config.repair_batch_bytes);
+        if pushed.is_empty() && wanted.is_empty() {
+            return self.next_batch(cx, site, talk, bench);
+        }
+        self.stage = Stage::Exchanged(wanted.clone());
+        talk.ask(cx, site, |step| {
+            Body::RepairExchange(Exchange { step, partition, pushed, wanted })
+        });
+        Progress::Goes
+    }
+}
+
+/// Takes out what was fetched: all keys up to the last that came. If none came, nothing is known
+/// of any.
+fn forget_up_to(keys: &mut VecDeque<Key>, last: Option<&Key>) {
+    match last {
+        Some(last) => keys.retain(|key| key > last),
+        None => keys.clear(),
+    }
+}

@@ -1,0 +1,412 @@
+//! Merkle repair: this node and each replica that it shares partitions with become equal, again and
+//! again (SEMANTICS §8). It is also how an owner that has lost its data gets it back (§4).
+//!
+//! ```text
+//! asker ── Compare ──────────▶ answerer     one digest over all common roots; mostly all there is
+//!       ── Roots ────────────▶              in batches; a pause; Roots again for those that differ
+//!       ── Branches, Leaves ─▶              down the tree of one partition
+//!       ── Summaries ────────▶              keys and vectors of one leaf, page by page
+//!       ── Exchange ─────────▶              containers, both ways, batch by batch
+//! ```
+//!
+//! The asker keeps a [`Session`], one at a time; the answering side keeps nothing but what its
+//! storage is at. So an abandoned session leaves nothing behind, and a lost message costs a
+//! time-out: the partner then goes to the back of the queue.
+//!
+//! Each call does one step, or one batch of a configured size. `join(local, remote) ≠ local` is the
+//! only reason to write. In an idle cluster a round is one Compare and its answer.
+//!
+//! Invariants:
+//! - An answer counts only if it is to the question that the session waits for, by peer, request
+//!   and step; half of the request id is drawn once per life of the process.
+//! - A partition counts as copied from a peer only when all that came is durable here.
+//! - Nothing a peer says can make this node panic, or write a key where it does not belong.
+
+mod answer;
+mod copying;
+mod descent;
+mod difference;
+mod session;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use self::answer::{Caller, Errand as AnswerErrand};
+use self::copying::{Copying, Ground};
+use self::session::{Session, Verdict};
+use crate::cx::{Cx, Desk, Purpose, Site};
+use crate::durable::DurableQueue;
+use crate::event::Event;
+use crate::in_flight::InFlight;
+use crate::message::repair::{
+    BranchesDiffer, Compared, Exchanged, LeavesDiffer, RootsDiffer, Step, Summarized,
+};
+use crate::sampling::below;
+use crate::store::{Action, Done, Outcome};
+use crate::time::{Span, Time};
+use crate::types::{Key, NodeId, PartitionId, RequestId, Seq, Ticket};
+
+/// Compares this node with the others that own what it owns, and makes both sides equal.
+#[derive(Clone, Debug, Default)]
+pub struct Repair {
+    /// When the next round is due, on a grid with a drawn phase.
+    round_at: Time,
+    /// Half of the request ids of this life; nothing before the first deadline.
+    life: Option<u64>,
+    /// How many sessions were begun in this life.
+    sessions: u64,
+    partners: BTreeMap<NodeId, Partner>,
+    session: Option<Session>,
+    bench: Bench,
+}
+
+/// What is remembered of a node that shares partitions with this one.
+#[derive(Clone, Debug, Default)]
+struct Partner {
+    /// When the last session with it ended, well or not. Nothing goes before everything.
+    served_at: Option<Time>,
+    /// When the last session began that ended well.
+    clean_since: Option<Time>,
+    /// Whether the last session brought nothing of what was lost here: then it waits its turn, or
+    /// one that cannot help would keep all others waiting.
+    fruitless: bool,
+}
+
+/// What all parts of this machine share: the way to the storage and back.
+#[derive(Clone, Debug, Default)]
+struct Bench {
+    errands: InFlight<Errand>,
+    waiting: DurableQueue<Waiting>,
+    copying: Copying,
+}
+
+/// A storage command in flight.
+#[derive(Clone, Debug)]
+enum Errand {
+    /// Of the session with this request, at this step.
+    Session(RequestId, Step),
+    /// For a peer that asked.
+    Answer(Caller, AnswerErrand),
+    /// A data marker.
+    Mark(PartitionId, Ground),
+}
+
+/// What waits for the disk.
+#[derive(Clone, Debug)]
+enum Waiting {
+    /// The session with this request, at this step.
+    Session(RequestId, Step),
+    /// A peer that pushed containers, and what it wants in turn.
+    Pushed(Caller, PartitionId, Vec<Key>),
+    /// A data marker.
+    Marked(PartitionId, Ground),
+}
+
+impl Repair {
+    /// Begins with nothing: what was compared before a start says nothing after it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// When [`Repair::on_deadline`] wants to be called.
+    pub fn next_deadline(&self) -> Option<Time> {
+        let session = self.session.as_ref().and_then(Session::deadline);
+        Some(session.map_or(self.round_at, |deadline| deadline.min(self.round_at)))
+    }
+
+    /// When the last comparison began in which this peer and this node became equal in all that
+    /// both own. It may be compared again since, and differ.
+    pub fn clean_since(&self, peer: NodeId) -> Option<Time> {
+        self.partners.get(&peer)?.clean_since
+    }
+
+    /// A peer is known to lack something of what both may own: it is compared next.
+    pub fn on_stale(&mut self, peer: NodeId) {
+        if let Some(partner) = self.partners.get_mut(&peer) {
+            partner.served_at = None;
+        }
+    }
+
+    /// An operator gives up what an owner has lost and cannot copy back: it serves with what it
+    /// has. A partition that is not owned, or is synced, is left alone.
+    pub fn accept_loss(&mut self, cx: &mut Cx<'_>, site: &Site, partition: PartitionId) {
+        if site.owns(partition) && !site.synced.contains(&partition) {
+            self.bench.mark(cx, partition, Ground::LossAccepted);
+        }
+    }
+
+    /// Begins a round if one is due and none is going on; gives up what went unanswered.
+    pub fn on_deadline(&mut self, cx: &mut Cx<'_>, site: &Site) {
+        let now = cx.now.monotonic;
+        let interval = Span::from_ms(site.config.repair_interval_ms);
+        if self.life.is_none() {
+            let phase = cx.draw.u64(Purpose::Phase, Desk::Repair as u64);
+            self.life = Some(cx.draw.u64(Purpose::Requests, Desk::Repair as u64));
+            self.round_at = now + Span(below(phase, interval.0));
+            self.partners = partners(site);
+            return;
+        }
+        if let Some(session) = &mut self.session
+            && session.deadline().is_some_and(|deadline| deadline <= now)
+        {
+            let verdict = session.on_deadline(cx, site, &mut self.bench);
+            self.conclude(cx, verdict);
+        }
+        if self.round_at <= now {
+            let missed = now.since(self.round_at).0 / interval.0;
+            self.round_at = self.round_at + interval.times(missed + 1);
+            self.bench.mark_complete(cx, site);
+            if self.session.is_none() {
+                self.begin(cx, site);
+            }
+        }
+    }
+
+    /// An answer to [`crate::message::Body::RepairCompare`].
+    pub fn on_compared(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        from: (NodeId, RequestId),
+        message: Compared,
+    ) {
+        let Compared { step, equal } = message;
+        self.on_answer(cx, from, step, |session, cx, bench| {
+            session.on_compared(cx, site, bench, equal)
+        });
+    }
+
+    /// An answer to [`crate::message::Body::RepairRoots`].
+    pub fn on_roots_differ(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        from: (NodeId, RequestId),
+        message: RootsDiffer,
+    ) {
+        let RootsDiffer { step, partitions, not_synced } = message;
+        self.on_answer(cx, from, step, |session, cx, bench| {
+            session.on_roots_differ(cx, site, bench, &partitions, &not_synced)
+        });
+    }
+
+    /// An answer to [`crate::message::Body::RepairBranches`].
+    pub fn on_branches_differ(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        from: (NodeId, RequestId),
+        message: BranchesDiffer,
+    ) {
+        let BranchesDiffer { step, branches } = message;
+        self.on_answer(cx, from, step, |session, cx, bench| {
+            session.descend(cx, site, bench, |descent, cx, talk, bench| {
+                descent.on_branches_differ(cx, talk, bench, branches)
+            })
+        });
+    }
+
+    /// An answer to [`crate::message::Body::RepairLeaves`].
+    pub fn on_leaves_differ(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        from: (NodeId, RequestId),
+        message: LeavesDiffer,
+    ) {
+        let LeavesDiffer { step, leaves } = message;
+        self.on_answer(cx, from, step, |session, cx, bench| {
+            session.descend(cx, site, bench, |descent, cx, talk, bench| {
+                descent.on_leaves_differ(cx, site, talk, bench, &leaves)
+            })
+        });
+    }
+
+    /// An answer to [`crate::message::Body::RepairSummaries`].
+    pub fn on_summarized(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        from: (NodeId, RequestId),
+        message: Summarized,
+    ) {
+        let Summarized { step, entries, more } = message;
+        self.on_answer(cx, from, step, |session, cx, bench| {
+            session.descend(cx, site, bench, |descent, cx, talk, bench| {
+                descent.on_summarized(cx, site, talk, bench, difference::Page { entries, more })
+            })
+        });
+    }
+
+    /// An answer to [`crate::message::Body::RepairExchange`].
+    pub fn on_exchanged(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        from: (NodeId, RequestId),
+        message: Exchanged,
+    ) {
+        let Exchanged { step, items } = message;
+        self.on_answer(cx, from, step, |session, cx, bench| {
+            session.descend(cx, site, bench, |descent, cx, talk, bench| {
+                descent.on_exchanged(cx, site, talk, bench, items)
+            })
+        });
+    }
+
+    /// A storage command was executed. Returns the partitions that are synced from now on.
+    pub fn on_store_done(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        errand: u64,
+        seq: Seq,
+        outcome: Outcome,
+    ) -> Vec<PartitionId> {
+        let errand = self.bench.errands.remove(errand).expect("each command is answered once");
+        match errand {
+            Errand::Session(request, step) => {
+                self.advance(cx, request, step, |session, cx, bench| {
+                    session.descend(cx, site, bench, |descent, cx, talk, bench| {
+                        descent.on_store_done(cx, site, talk, bench, seq, outcome.result)
+                    })
+                })
+            }
+            Errand::Answer(caller, errand) => {
+                self.bench.answer(cx, site, caller, errand, seq, outcome.result);
+            }
+            Errand::Mark(partition, ground) => match outcome.result {
+                Ok(Done::MarkedSynced) => {
+                    self.bench.waiting.push(seq, Waiting::Marked(partition, ground));
+                }
+                Ok(other) => panic!("a marker was to be written, not {other:?}"),
+                Err(_) => self.bench.copying.on_not_marked(partition),
+            },
+        }
+        self.go_on(cx, site)
+    }
+
+    /// The store is durable up to a position. Returns the partitions that are synced from now on.
+    pub fn on_durable(&mut self, cx: &mut Cx<'_>, site: &Site, seq: Seq) -> Vec<PartitionId> {
+        self.bench.waiting.on_durable(seq);
+        self.go_on(cx, site)
+    }
+
+    /// Goes on with what need not wait for the disk any longer.
+    fn go_on(&mut self, cx: &mut Cx<'_>, site: &Site) -> Vec<PartitionId> {
+        let mut synced = Vec::new();
+        while let Some(waiting) = self.bench.waiting.pop() {
+            match waiting {
+                Waiting::Session(request, step) => {
+                    self.advance(cx, request, step, |session, cx, bench| {
+                        session.descend(cx, site, bench, |descent, cx, talk, bench| {
+                            descent.on_durable(cx, site, talk, bench)
+                        })
+                    });
+                }
+                Waiting::Pushed(caller, partition, wanted) => {
+                    self.bench.fetch(cx, site, caller, partition, wanted);
+                }
+                Waiting::Marked(partition, ground) => {
+                    self.bench.copying.on_marked(partition);
+                    if ground == Ground::Copied {
+                        cx.observe(Event::Synced { partition });
+                    }
+                    synced.push(partition);
+                }
+            }
+        }
+        synced
+    }
+
+    fn begin(&mut self, cx: &mut Cx<'_>, site: &Site) {
+        let Some(peer) = self.next_partner(cx, site) else { return };
+        let life = self.life.expect("drawn at the first deadline");
+        let request = RequestId(u128::from(life) << 64 | u128::from(self.sessions));
+        self.sessions += 1;
+        self.session = Some(Session::begin(cx, site, peer, request));
+    }
+
+    /// Those that can bring back what was lost here come first; then those whose last session is
+    /// the longest ago.
+    fn next_partner(&self, cx: &mut Cx<'_>, site: &Site) -> Option<NodeId> {
+        let needed = self.bench.copying.peers_needed(site);
+        let rank = |&(peer, partner): &(&NodeId, &Partner)| {
+            let is_urgent = needed.contains(peer) && !partner.fruitless;
+            (!is_urgent, partner.served_at)
+        };
+        let up = || self.partners.iter().filter(|&(&peer, _)| site.is_up(peer));
+        let first = up().map(|pair| rank(&pair)).min()?;
+        let firsts: Vec<NodeId> =
+            up().filter(|pair| rank(pair) == first).map(|(&peer, _)| peer).collect();
+        match firsts[..] {
+            [peer] => Some(peer),
+            _ => {
+                let draw = cx.draw.u64(Purpose::RepairPartner, 0);
+                let chosen = usize::try_from(below(draw, firsts.len() as u64)).ok()?;
+                firsts.get(chosen).copied()
+            }
+        }
+    }
+
+    /// Goes on with the session if this is the answer that it waits for.
+    fn on_answer(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (from, request): (NodeId, RequestId),
+        step: Step,
+        go_on: impl FnOnce(&mut Session, &mut Cx<'_>, &mut Bench) -> Verdict,
+    ) {
+        if self.session.as_ref().is_some_and(|session| session.peer() == from) {
+            self.advance(cx, request, step, go_on);
+        }
+    }
+
+    /// Goes on with the session if it is the one with this request, at this step.
+    fn advance(
+        &mut self,
+        cx: &mut Cx<'_>,
+        request: RequestId,
+        step: Step,
+        go_on: impl FnOnce(&mut Session, &mut Cx<'_>, &mut Bench) -> Verdict,
+    ) {
+        let awaited = self.session.as_mut().filter(|session| session.is_at(request, step));
+        if let Some(session) = awaited {
+            let verdict = go_on(session, cx, &mut self.bench);
+            self.conclude(cx, verdict);
+        }
+    }
+
+    fn conclude(&mut self, cx: &Cx<'_>, verdict: Verdict) {
+        let is_clean = match verdict {
+            Verdict::Goes => return,
+            Verdict::Clean => true,
+            Verdict::Broken => false,
+        };
+        let Some(session) = self.session.take() else { return };
+        let partner = self.partners.entry(session.peer()).or_default();
+        partner.served_at = Some(cx.now.monotonic);
+        partner.fruitless = session.sources() == 0;
+        if is_clean {
+            partner.clean_since = Some(session.began());
+        }
+    }
+}
+
+impl Bench {
+    fn store(&mut self, cx: &mut Cx<'_>, errand: Errand, partition: PartitionId, action: Action) {
+        let errand = self.errands.insert(errand);
+        cx.store(Ticket::new(Desk::Repair, errand), partition, action);
+    }
+}
+
+/// All nodes that own something that this node owns.
+fn partners(site: &Site) -> BTreeMap<NodeId, Partner> {
+    let owned = site.ring().owned_by(site.me()).iter();
+    let owners = owned.flat_map(|&partition| site.ring().owners(partition).iter().copied());
+    let others: BTreeSet<NodeId> = owners.filter(|&owner| owner != site.me()).collect();
+    others.into_iter().map(|peer| (peer, Partner::default())).collect()
+}
+
+#[cfg(test)]
+mod tests;

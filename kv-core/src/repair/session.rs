@@ -1,0 +1,315 @@
+//! One comparison with one peer, as the side that asks sees it: which partitions differ, twice
+//! looked at, and then one [`Descent`] after the other.
+
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::vec::Vec;
+
+use super::descent::{Descent, Progress};
+use super::{Bench, Errand, Waiting};
+use crate::cx::{Cx, Site};
+use crate::event::Event;
+use crate::message::Body;
+use crate::message::repair::{Compare, Roots, Step};
+use crate::store::Action;
+use crate::time::{Span, Time};
+use crate::types::{Digest, NodeId, PartitionId, RequestId, Seq};
+
+/// Bytes that one partition and its root take in a message.
+const ROOT_BYTES: u64 = 20;
+
+/// A comparison that is going on.
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    talk: Talk,
+    began: Time,
+    state: State,
+    /// Partitions that the present look has not asked about yet.
+    to_look: VecDeque<PartitionId>,
+    /// Partitions that differed at the first look, and when they are looked at again.
+    again: Vec<PartitionId>,
+    again_at: Option<Time>,
+    /// Partitions that are known to differ.
+    to_repair: VecDeque<PartitionId>,
+    /// Partitions that this node must copy and that the peer has not lost.
+    to_copy: BTreeSet<PartitionId>,
+    /// How many partitions were copied.
+    copied: u64,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    Comparing,
+    /// The peer was asked about the roots of these.
+    Looking(Vec<PartitionId>),
+    /// Writes in flight are given time to arrive.
+    Settling,
+    Descending(Descent),
+}
+
+/// What becomes of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It goes on.
+    Goes,
+    /// Both sides are equal in all that they have in common, as far as was known when it began.
+    Clean,
+    /// The peer was silent or talked nonsense, or the own store refused.
+    Broken,
+}
+
+/// The thread of a session: with whom, and which answer is awaited.
+#[derive(Clone, Debug)]
+pub(super) struct Talk {
+    pub(super) peer: NodeId,
+    request: RequestId,
+    /// Of the question, the storage command or the sync that the session waits for.
+    step: Step,
+    /// When it ceases to wait. The own storage always answers, so for that there is no limit.
+    until: Option<Time>,
+}
+
+impl Talk {
+    /// Asks the peer something.
+    pub(super) fn ask(&mut self, cx: &mut Cx<'_>, site: &Site, body: impl FnOnce(Step) -> Body) {
+        let patience = Span::from_ms(site.config.repair_timeout_ms);
+        self.step.0 += 1;
+        self.until = Some(cx.now.monotonic + patience);
+        let time_left_ms = u32::try_from(patience.as_ms()).unwrap_or(u32::MAX);
+        cx.send(site.message(self.peer, self.request, time_left_ms, body(self.step)));
+    }
+
+    /// Asks the own storage something.
+    pub(super) fn store(
+        &mut self,
+        cx: &mut Cx<'_>,
+        bench: &mut Bench,
+        partition: PartitionId,
+        action: Action,
+    ) {
+        self.step.0 += 1;
+        self.until = None;
+        bench.store(cx, Errand::Session(self.request, self.step), partition, action);
+    }
+
+    /// Waits for this time.
+    pub(super) const fn wait_until(&mut self, time: Time) {
+        self.step.0 += 1;
+        self.until = Some(time);
+    }
+
+    /// Waits until the store is durable up to this position.
+    pub(super) fn wait_for_disk(&mut self, bench: &mut Bench, seq: Seq) {
+        self.step.0 += 1;
+        self.until = None;
+        bench.waiting.push(seq, Waiting::Session(self.request, self.step));
+    }
+}
+
+impl Session {
+    /// Begins with one digest over everything.
+    pub(super) fn begin(cx: &mut Cx<'_>, site: &Site, peer: NodeId, request: RequestId) -> Self {
+        let mut talk = Talk { peer, request, step: Step(0), until: None };
+        let digest = digest_of_roots(site, &site.ring().shared(site.me(), peer));
+        talk.ask(cx, site, |step| Body::RepairCompare(Compare { step, digest }));
+        Self {
+            talk,
+            began: cx.now.monotonic,
+            state: State::Comparing,
+            to_look: VecDeque::new(),
+            again: Vec::new(),
+            again_at: None,
+            to_repair: VecDeque::new(),
+            to_copy: BTreeSet::new(),
+            copied: 0,
+        }
+    }
+
+    /// With whom.
+    pub(super) const fn peer(&self) -> NodeId {
+        self.talk.peer
+    }
+
+    /// Under which request.
+    #[cfg(test)]
+    pub(super) const fn request(&self) -> RequestId {
+        self.talk.request
+    }
+
+    /// Since when.
+    pub(super) const fn began(&self) -> Time {
+        self.began
+    }
+
+    /// How many partitions the peer has been a source for.
+    pub(super) const fn sources(&self) -> u64 {
+        self.copied
+    }
+
+    /// Whether the session waits for the answer to this step.
+    pub(super) fn is_at(&self, request: RequestId, step: Step) -> bool {
+        self.talk.request == request && self.talk.step == step
+    }
+
+    /// When it wants to be called.
+    pub(super) const fn deadline(&self) -> Option<Time> {
+        self.talk.until
+    }
+
+    /// The pause is over, or the peer was silent for too long.
+    pub(super) fn on_deadline(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        bench: &mut Bench,
+    ) -> Verdict {
+        match self.state {
+            State::Settling => self.next(cx, site, bench),
+            State::Comparing | State::Looking(_) | State::Descending(_) => Verdict::Broken,
+        }
+    }
+
+    pub(super) fn on_compared(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        bench: &mut Bench,
+        equal: bool,
+    ) -> Verdict {
+        let State::Comparing = self.state else { return Verdict::Broken };
+        let mut common = site.ring().shared(site.me(), self.talk.peer);
+        if equal {
+            // All that is left to learn is whether the peer can stand for what was lost here.
+            common.retain(|&partition| bench.copying.needs(site, partition, self.talk.peer));
+        }
+        self.to_look = common.into();
+        self.next(cx, site, bench)
+    }
+
+    pub(super) fn on_roots_differ(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        bench: &mut Bench,
+        differing: &[PartitionId],
+        not_synced: &[PartitionId],
+    ) -> Verdict {
+        let State::Looking(asked) = core::mem::replace(&mut self.state, State::Settling) else {
+            return Verdict::Broken;
+        };
+        let rises = |partitions: &[PartitionId]| partitions.is_sorted_by(|a, b| a < b);
+        if !rises(differing) || !rises(not_synced) {
+            return Verdict::Broken;
+        }
+        let is_first_look = self.again_at.is_none();
+        for partition in asked {
+            let is_lost_here = !site.synced.contains(&partition);
+            let is_lost_there = not_synced.binary_search(&partition).is_ok();
+            if is_lost_here && !is_lost_there {
+                self.to_copy.insert(partition);
+            }
+            if differing.binary_search(&partition).is_err() {
+                self.on_equal(cx, site, bench, partition, !is_first_look);
+            } else if is_first_look && !is_lost_here {
+                self.again.push(partition);
+            } else {
+                self.to_repair.push_back(partition);
+            }
+        }
+        self.next(cx, site, bench)
+    }
+
+    /// Goes on with a descent.
+    pub(super) fn descend(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        bench: &mut Bench,
+        go_on: impl FnOnce(&mut Descent, &mut Cx<'_>, &mut Talk, &mut Bench) -> Progress,
+    ) -> Verdict {
+        let State::Descending(descent) = &mut self.state else { return Verdict::Broken };
+        match go_on(descent, cx, &mut self.talk, bench) {
+            Progress::Goes => Verdict::Goes,
+            Progress::Broken => Verdict::Broken,
+            Progress::Equal => {
+                let (partition, keys) = (descent.partition(), descent.keys_that_differed());
+                if keys > 0 {
+                    cx.observe(Event::RepairDiffered { peer: self.talk.peer, partition, keys });
+                }
+                self.on_equal(cx, site, bench, partition, true);
+                self.next(cx, site, bench)
+            }
+        }
+    }
+
+    /// A partition is equal on both sides. That is worth telling if it was not so at first.
+    fn on_equal(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        bench: &mut Bench,
+        partition: PartitionId,
+        differed: bool,
+    ) {
+        if differed {
+            cx.observe(Event::RepairClean { peer: self.talk.peer, partition });
+        }
+        if self.to_copy.remove(&partition) {
+            self.copied += 1;
+            bench.on_source(cx, site, partition, self.talk.peer);
+        }
+    }
+
+    /// Begins what is to be done next: ask about more roots, repair, or look a second time.
+    fn next(&mut self, cx: &mut Cx<'_>, site: &Site, bench: &mut Bench) -> Verdict {
+        if !self.to_look.is_empty() {
+            self.look(cx, site);
+            return Verdict::Goes;
+        }
+        let settle = Span::from_ms(site.config.repair_settle_ms);
+        let again_at = *self.again_at.get_or_insert(cx.now.monotonic + settle);
+        if let Some(partition) = self.to_repair.pop_front() {
+            let descent = Descent::begin(cx, &mut self.talk, bench, partition);
+            self.state = State::Descending(descent);
+            Verdict::Goes
+        } else if self.again.is_empty() {
+            Verdict::Clean
+        } else if cx.now.monotonic < again_at {
+            self.state = State::Settling;
+            self.talk.wait_until(again_at);
+            Verdict::Goes
+        } else {
+            self.to_look = core::mem::take(&mut self.again).into();
+            self.look(cx, site);
+            Verdict::Goes
+        }
+    }
+
+    /// Asks about the roots of a batch of partitions.
+    fn look(&mut self, cx: &mut Cx<'_>, site: &Site) {
+        let batch = usize::try_from(site.config.repair_batch_bytes / ROOT_BYTES);
+        let batch = batch.unwrap_or(usize::MAX).clamp(1, self.to_look.len());
+        let asked: Vec<PartitionId> = self.to_look.drain(..batch).collect();
+        let roots = asked.iter().map(|&partition| (partition, root(site, partition))).collect();
+        self.talk.ask(cx, site, |step| Body::RepairRoots(Roots { step, roots }));
+        self.state = State::Looking(asked);
+    }
+}
+
+/// The live root of a partition here.
+pub(super) fn root(site: &Site, partition: PartitionId) -> Digest {
+    site.roots.get(&partition).copied().unwrap_or_default()
+}
+
+/// One digest for the roots of all these partitions. Empty ones leave no trace in it, so that a
+/// cluster with little data pays little.
+pub(super) fn digest_of_roots(site: &Site, partitions: &[PartitionId]) -> Digest {
+    let mut bytes = Vec::new();
+    for &partition in partitions {
+        let root = root(site, partition);
+        if root != Digest::default() {
+            bytes.extend_from_slice(&partition.0.to_be_bytes());
+            bytes.extend_from_slice(&root.0.to_be_bytes());
+        }
+    }
+    Digest::of(&[b"roots", &bytes])
+}

@@ -1,0 +1,533 @@
+//! Two or three nodes that repair each other, over real storage commands.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::vec;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::Config;
+use crate::merkle::{FAN_OUT, LeafId, leaf_of};
+use crate::message::repair::{Branches, Compare, Exchange, Leaves, Roots, SummariesRequest};
+use crate::message::{Body, Kind, Message};
+use crate::store::{Recovered, Summary};
+use crate::testing::MemoryStore;
+use crate::testing::world::{Machine, World};
+use crate::time::HybridTime;
+use crate::types::{Digest, Epoch};
+use crate::version::{Actor, Container, Content, Dot, Version};
+
+impl Machine for Repair {
+    fn start(_: &Recovered) -> Self {
+        Self::new()
+    }
+
+    fn next_deadline(&self) -> Option<Time> {
+        self.next_deadline()
+    }
+
+    fn on_deadline(&mut self, cx: &mut Cx<'_>, site: &mut Site) {
+        self.on_deadline(cx, site);
+    }
+
+    fn on_message(&mut self, cx: &mut Cx<'_>, site: &mut Site, message: Message) {
+        let from = (message.header.from, message.header.request);
+        match message.body {
+            Body::RepairCompare(body) => self.on_compare(cx, site, from, body),
+            Body::RepairCompared(body) => self.on_compared(cx, site, from, body),
+            Body::RepairRoots(body) => self.on_roots(cx, site, from, body),
+            Body::RepairRootsDiffer(body) => self.on_roots_differ(cx, site, from, body),
+            Body::RepairBranches(body) => self.on_branches(cx, site, from, body),
+            Body::RepairBranchesDiffer(body) => self.on_branches_differ(cx, site, from, body),
+            Body::RepairLeaves(body) => self.on_leaves(cx, site, from, body),
+            Body::RepairLeavesDiffer(body) => self.on_leaves_differ(cx, site, from, body),
+            Body::RepairSummaries(body) => self.on_summaries(cx, site, from, body),
+            Body::RepairSummarized(body) => self.on_summarized(cx, site, from, body),
+            Body::RepairExchange(body) => self.on_exchange(cx, site, from, body),
+            Body::RepairExchanged(body) => self.on_exchanged(cx, site, from, body),
+            other => panic!("nobody here says {other:?}"),
+        }
+    }
+
+    fn on_store_done(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &mut Site,
+        errand: u64,
+        seq: Seq,
+        outcome: Outcome,
+    ) {
+        let synced = self.on_store_done(cx, site, errand, seq, outcome);
+        site.synced.extend(synced);
+    }
+
+    fn on_durable(&mut self, cx: &mut Cx<'_>, site: &mut Site, seq: Seq) {
+        let synced = self.on_durable(cx, site, seq);
+        site.synced.extend(synced);
+    }
+}
+
+const IDLE: [Kind; 2] = [Kind::RepairCompare, Kind::RepairCompared];
+
+/// A round of each node, and the pause within it, end well before this.
+const ROUND_MS: u64 = 10_000;
+
+/// Rounds are far apart, so that each is over before the next.
+fn config() -> Config {
+    Config { repair_interval_ms: ROUND_MS, ..Config::default() }
+}
+
+/// A world that has passed its first deadlines, which only draw phases.
+fn world(nodes: u64, config: Config) -> World<Repair> {
+    let mut world = World::new(nodes, nodes as u8, 4, config);
+    world.wait();
+    world
+}
+
+fn round(world: &mut World<Repair>) {
+    world.wait_ms(ROUND_MS);
+}
+
+fn key(number: usize) -> Key {
+    Key::from(format!("key-{number}").as_str())
+}
+
+fn dot(node: u64, n: u64) -> Dot {
+    Dot { actor: Actor { node: NodeId(node), epoch: Epoch(0) }, n }
+}
+
+fn version(n: u64) -> Version {
+    Version {
+        content: Content::Value(Bytes::copy_from_slice(&n.to_be_bytes())),
+        time: HybridTime(n),
+        expiry: None,
+        request: RequestId(u128::from(n)),
+        tag: None,
+    }
+}
+
+fn written(node: u64, n: u64) -> Container {
+    let mut container = Container::default();
+    container.add(dot(node, n), version(n));
+    container
+}
+
+fn roots(world: &World<Repair>) -> BTreeSet<Vec<(PartitionId, Digest)>> {
+    let roots = world.nodes.values().map(|member| member.site.roots.clone().into_iter().collect());
+    roots.collect()
+}
+
+fn synced_events(world: &World<Repair>) -> usize {
+    world.events.iter().filter(|(_, event)| matches!(event, Event::Synced { .. })).count()
+}
+
+/// A node's data, and its data alone, are gone.
+fn wipe(world: &mut World<Repair>, node: u64) {
+    world.start(NodeId(node), MemoryStore::default());
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// A put at one of two replicas, upon what one of them holds.
+    Put { key: usize, at: usize, seen_at: usize },
+    /// One replica joins what the other holds.
+    Join { key: usize, to: usize },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let put = (0..12_usize, 0..2_usize, 0..2_usize).prop_map(|(key, at, seen_at)| Step::Put {
+        key,
+        at,
+        seen_at,
+    });
+    let join = (0..12_usize, 0..2_usize).prop_map(|(key, to)| Step::Join { key, to });
+    proptest::collection::vec(prop_oneof![3 => put, 1 => join], 0..60)
+}
+
+/// What two replicas hold after these steps.
+fn play(steps: &[Step]) -> BTreeMap<usize, [Container; 2]> {
+    let mut held = BTreeMap::<usize, [Container; 2]>::new();
+    let mut writes = 0;
+    for step in steps {
+        match *step {
+            Step::Put { key, at, seen_at } => {
+                writes += 1;
+                let pair = held.entry(key).or_default();
+                let seen = pair[seen_at].seen().clone();
+                pair[at].discard(&seen);
+                pair[at].add(dot(at as u64 + 1, writes), version(writes));
+            }
+            Step::Join { key, to } => {
+                let pair = held.entry(key).or_default();
+                let other = pair[1 - to].clone();
+                pair[to].join(&other);
+            }
+        }
+    }
+    held
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn one_pass_makes_both_sides_equal_whatever_they_held(
+        steps in steps(),
+        batch in prop_oneof![Just(256_u64), Just(1_000), Just(65_536)],
+    ) {
+        let mut world = world(2, Config { repair_batch_bytes: batch, ..config() });
+        let held = play(&steps);
+        for (&number, pair) in &held {
+            for (node, container) in (1..).zip(pair) {
+                if !container.is_empty() {
+                    world.puts(node, &key(number), container.clone());
+                }
+            }
+        }
+        let differing = held.values().filter(|pair| pair[0] != pair[1]).count() as u64;
+        // The other side asks nothing: one pass of one side is enough.
+        world.is_lost = Box::new(|message| {
+            message.header.from == NodeId(2) && message.body.kind() == Kind::RepairCompare
+        });
+        round(&mut world);
+        for (number, [mine, theirs]) in held {
+            let mut joined = mine.clone();
+            joined.join(&theirs);
+            prop_assert_eq!(&world.holds(1, &key(number)), &joined);
+            prop_assert_eq!(&world.holds(2, &key(number)), &joined);
+        }
+        prop_assert_eq!(roots(&world).len(), 1);
+        let found = world.events.iter().map(|(_, event)| match event {
+            Event::RepairDiffered { keys, .. } => *keys,
+            _ => 0,
+        });
+        prop_assert_eq!(found.sum::<u64>(), differing);
+    }
+}
+
+#[test]
+fn an_equal_pair_exchanges_a_comparison_and_its_answer_and_nothing_else() {
+    let mut world = world(2, config());
+    for node in [1, 2] {
+        world.puts(node, &key(1), written(1, 1));
+    }
+    for _ in 0..10 {
+        round(&mut world);
+        assert_eq!(world.kinds(), [IDLE, IDLE].concat());
+    }
+    assert_eq!(world.events, []);
+}
+
+#[test]
+fn repairs_among_three_end_within_two_rounds() {
+    let mut world = world(3, config());
+    for number in 0..9 {
+        world.puts(1 + number as u64 % 3, &key(number), written(1, 1));
+    }
+    round(&mut world);
+    round(&mut world);
+    assert_eq!(roots(&world).len(), 1);
+    world.sent.clear();
+    for _ in 0..4 {
+        round(&mut world);
+        assert_eq!(world.kinds(), IDLE.repeat(3));
+    }
+}
+
+#[test]
+fn a_write_in_flight_during_the_pause_is_not_repaired() {
+    let mut world = world(2, config());
+    world.puts(1, &key(1), written(1, 1));
+    while !world.kinds().contains(&Kind::RepairRootsDiffer) {
+        world.wait();
+    }
+    world.puts(2, &key(1), written(1, 1));
+    round(&mut world);
+    let expected: BTreeSet<Kind> =
+        [IDLE[0], IDLE[1], Kind::RepairRoots, Kind::RepairRootsDiffer].into();
+    assert!(world.kinds().iter().all(|kind| expected.contains(kind)));
+    let is_difference = |event: &Event| matches!(event, Event::RepairDiffered { .. });
+    assert!(!world.events.iter().any(|(_, event)| is_difference(event)));
+}
+
+#[test]
+fn what_was_pushed_is_acknowledged_when_it_is_durable_and_not_before() {
+    let mut world = world(2, Config { repair_settle_ms: 0, ..config() });
+    world.puts(1, &key(1), written(1, 1));
+    world.held.insert(NodeId(2));
+    while !world.sent.iter().any(|message| message.body.kind() == Kind::RepairExchange) {
+        world.wait();
+    }
+    assert!(!world.kinds().contains(&Kind::RepairExchanged));
+    world.release(2);
+    assert!(world.kinds().contains(&Kind::RepairExchanged));
+    assert_eq!(world.holds(2, &key(1)), written(1, 1));
+}
+
+#[test]
+fn a_silent_peer_is_given_up_and_the_next_session_works() {
+    for kind in [
+        Kind::RepairCompared,
+        Kind::RepairRootsDiffer,
+        Kind::RepairBranchesDiffer,
+        Kind::RepairLeavesDiffer,
+        Kind::RepairSummarized,
+        Kind::RepairExchanged,
+    ] {
+        let mut world = world(2, config());
+        world.puts(1, &key(1), written(1, 1));
+        world.puts(2, &key(2), written(2, 1));
+        world.is_lost = Box::new(move |message| message.body.kind() == kind);
+        round(&mut world);
+        assert!(world.kinds().contains(&kind), "{kind:?} was reached");
+        assert!(world.nodes.values().all(|member| member.machine.session.is_none()));
+        world.is_lost = Box::new(|_| false);
+        round(&mut world);
+        round(&mut world);
+        assert_eq!(roots(&world).len(), 1, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_partner_that_is_silent_or_down_does_not_keep_the_others_waiting() {
+    let mut world = world(3, config());
+    world.is_lost = Box::new(|message| message.header.to == NodeId(2));
+    world.member(1).site.peers.down.insert(NodeId(3));
+    round(&mut world);
+    round(&mut world);
+    let asked = |world: &mut World<Repair>| -> BTreeSet<NodeId> {
+        let by_first = world.sent.drain(..).filter(|message| message.header.from == NodeId(1));
+        let compares = by_first.filter(|message| message.body.kind() == Kind::RepairCompare);
+        compares.map(|message| message.header.to).collect()
+    };
+    assert_eq!(asked(&mut world), [NodeId(2)].into());
+    world.member(1).site.peers.down.clear();
+    round(&mut world);
+    round(&mut world);
+    assert_eq!(asked(&mut world), [NodeId(2), NodeId(3)].into());
+}
+
+#[test]
+fn a_wiped_owner_is_synced_after_enough_synced_others_and_not_before() {
+    let mut world = world(3, config());
+    for number in 0..20 {
+        // Acknowledged by the first node and by one other.
+        world.puts(1, &key(number), written(1, 1));
+        world.puts(2 + number as u64 % 2, &key(number), written(1, 1));
+    }
+    // The others find out nothing by themselves.
+    world.is_lost = Box::new(|message| {
+        message.body.kind() == Kind::RepairCompare && message.header.from != NodeId(1)
+    });
+    wipe(&mut world, 1);
+    world.wait();
+    round(&mut world);
+    assert_eq!((synced_events(&world), world.member(1).site.synced.len()), (0, 0));
+    round(&mut world);
+    assert_eq!((synced_events(&world), world.member(1).site.synced.len()), (4, 4));
+    for number in 0..20 {
+        assert_eq!(world.holds(1, &key(number)), written(1, 1));
+    }
+    let store = world.member(1).store.clone();
+    world.start(NodeId(1), store);
+    assert_eq!(world.member(1).site.synced.len(), 4, "the markers are durable");
+}
+
+#[test]
+fn a_peer_that_has_lost_the_same_is_no_source() {
+    let mut world = world(3, config());
+    wipe(&mut world, 1);
+    wipe(&mut world, 2);
+    for _ in 0..10 {
+        round(&mut world);
+    }
+    assert_eq!(synced_events(&world), 0);
+    // With W = 3 any other that has lost nothing holds every acknowledged write.
+    for member in world.nodes.values_mut() {
+        member.site.config.write_quorum = 3;
+    }
+    for _ in 0..4 {
+        round(&mut world);
+    }
+    assert_eq!(synced_events(&world), 8);
+}
+
+#[test]
+fn a_marker_that_finds_no_room_is_written_later() {
+    let mut world = world(3, config());
+    wipe(&mut world, 1);
+    world.member(1).store.fault = Some(crate::store::Fault::Full);
+    for _ in 0..4 {
+        round(&mut world);
+    }
+    assert_eq!(synced_events(&world), 0);
+    world.member(1).store.fault = None;
+    round(&mut world);
+    assert_eq!((synced_events(&world), world.member(1).site.synced.len()), (4, 4));
+}
+
+#[test]
+fn an_only_owner_that_lost_its_data_serves_when_an_operator_says_so() {
+    let mut world = world(1, config());
+    wipe(&mut world, 1);
+    round(&mut world);
+    round(&mut world);
+    assert_eq!(world.member(1).site.synced.len(), 0);
+    world.call(NodeId(1), |repair, cx, site| repair.accept_loss(cx, site, PartitionId(2)));
+    world.call(NodeId(1), |repair, cx, site| repair.accept_loss(cx, site, PartitionId(99)));
+    assert_eq!(world.member(1).site.synced, [PartitionId(2)].into());
+    assert_eq!(synced_events(&world), 0, "nothing was copied");
+}
+
+#[test]
+fn a_stale_peer_is_compared_next() {
+    let mut world = world(3, config());
+    for _ in 0..2 {
+        round(&mut world);
+    }
+    let last = |world: &mut World<Repair>| {
+        let mut by_first = world.sent.drain(..).filter(|message| message.header.from == NodeId(1));
+        by_first.rfind(|message| message.body.kind() == Kind::RepairCompare).map(|it| it.header.to)
+    };
+    let peer = last(&mut world).expect("it has compared");
+    assert!(world.member(1).machine.clean_since(peer).is_some());
+    world.member(1).machine.on_stale(peer);
+    round(&mut world);
+    assert_eq!(last(&mut world), Some(peer));
+}
+
+#[test]
+fn a_session_ends_at_the_first_answer_that_makes_no_sense() {
+    for answer in [
+        |step| Body::RepairExchanged(Exchanged { step, items: vec![] }),
+        |step| Body::RepairSummarized(Summarized { step, entries: vec![], more: true }),
+        |step| {
+            let partitions = vec![PartitionId(3), PartitionId(1)];
+            Body::RepairRootsDiffer(RootsDiffer { step, partitions, not_synced: vec![] })
+        },
+    ] {
+        let mut world = world(2, config());
+        world.puts(1, &key(1), written(1, 1));
+        world.is_lost = Box::new(|message| message.body.kind() == Kind::RepairRootsDiffer);
+        while !world.sent.iter().any(|message| message.body.kind() == Kind::RepairRoots) {
+            world.wait();
+        }
+        let asked = world.sent.iter().rfind(|message| message.body.kind() == Kind::RepairRoots);
+        let Message { header, body } = asked.expect("it was sent").clone();
+        let Body::RepairRoots(Roots { step, .. }) = body else { panic!("these are roots") };
+        let site = world.nodes[&header.to].site.clone();
+        let asker = header.from;
+        // An answer to another request, or by somebody else, is no answer.
+        let stale = site.message(asker, RequestId(7), 0, answer(step));
+        world.deliver(stale);
+        assert!(world.nodes[&asker].machine.session.is_some());
+        world.deliver(site.message(asker, header.request, 0, answer(step)));
+        assert!(world.nodes[&asker].machine.session.is_none());
+    }
+}
+
+#[test]
+fn a_key_is_never_written_where_it_does_not_belong() {
+    let mut world = world(2, config());
+    let home = world.ring().partition_of(key(1).token());
+    let partition = PartitionId((home.0 + 1) % 4);
+    let pushed = vec![(key(1), written(1, 1))];
+    let body = Body::RepairExchange(Exchange { step: Step(1), partition, pushed, wanted: vec![] });
+    let message = world.member(2).site.message(NodeId(1), RequestId(1), 0, body);
+    world.deliver(message);
+    assert_eq!(world.kinds(), []);
+    assert_eq!(world.member(1).site.roots, BTreeMap::new());
+}
+
+/// Questions and answers that no honest peer would send, and some that it would.
+fn garbage() -> impl Strategy<Value = Body> {
+    let step = (0_u64..12).prop_map(Step);
+    let partition = prop_oneof![3 => 0_u32..4, 1 => any::<u32>()].prop_map(PartitionId);
+    let partitions = || {
+        proptest::collection::vec(prop_oneof![0_u32..4, any::<u32>()].prop_map(PartitionId), 0..4)
+    };
+    let digest = any::<u128>().prop_map(Digest);
+    let leaf = any::<u8>().prop_map(LeafId);
+    let leaves = proptest::collection::vec((leaf.clone(), digest.clone()), 0..9);
+    let names = || proptest::collection::vec((0_usize..9).prop_map(key), 0..6);
+    let items = || {
+        names()
+            .prop_map(|keys| keys.into_iter().map(|key| (key, written(1, 1))).collect::<Vec<_>>())
+    };
+    let summary = |key: Key| Summary { digest: Digest(7), seen: written(2, 3).seen().clone(), key };
+    let summaries = names().prop_map(move |keys| keys.into_iter().map(summary).collect::<Vec<_>>());
+    let s = step.clone();
+    prop_oneof![
+        (s.clone(), digest.clone())
+            .prop_map(|(step, digest)| Body::RepairCompare(Compare { step, digest })),
+        (s.clone(), any::<bool>())
+            .prop_map(|(step, equal)| Body::RepairCompared(Compared { step, equal })),
+        (s.clone(), partitions()).prop_map(|(step, partitions)| {
+            let roots = partitions.into_iter().map(|partition| (partition, Digest(1))).collect();
+            Body::RepairRoots(Roots { step, roots })
+        }),
+        (s.clone(), partitions(), partitions()).prop_map(|(step, partitions, not_synced)| {
+            Body::RepairRootsDiffer(RootsDiffer { step, partitions, not_synced })
+        }),
+        (s.clone(), partition.clone(), digest).prop_map(|(step, partition, digest)| {
+            Body::RepairBranches(Branches { step, partition, branches: [digest; FAN_OUT].into() })
+        }),
+        (s.clone(), any::<u16>()).prop_map(|(step, branches)| Body::RepairBranchesDiffer(
+            BranchesDiffer { step, branches }
+        )),
+        (s.clone(), partition.clone(), leaves.clone()).prop_map(|(step, partition, leaves)| {
+            Body::RepairLeaves(Leaves { step, partition, leaves })
+        }),
+        (s.clone(), leaves).prop_map(|(step, leaves)| {
+            let leaves = leaves.into_iter().map(|(leaf, _)| leaf).collect();
+            Body::RepairLeavesDiffer(LeavesDiffer { step, leaves })
+        }),
+        (s.clone(), partition.clone(), leaf, proptest::option::of((0_usize..9).prop_map(key)))
+            .prop_map(|(step, partition, leaf, after)| {
+                Body::RepairSummaries(SummariesRequest { step, partition, leaf, after })
+            }),
+        (s.clone(), summaries, any::<bool>()).prop_map(|(step, entries, more)| {
+            Body::RepairSummarized(Summarized { step, entries, more })
+        }),
+        (s.clone(), partition, items(), names()).prop_map(|(step, partition, pushed, wanted)| {
+            Body::RepairExchange(Exchange { step, partition, pushed, wanted })
+        }),
+        (s, items()).prop_map(|(step, items)| Body::RepairExchanged(Exchanged { step, items })),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// The garbage names the request and often the step that the session waits for.
+    #[test]
+    fn garbage_is_answered_or_ignored_and_never_panics(
+        messages in proptest::collection::vec((garbage(), any::<bool>()), 1..40),
+    ) {
+        let mut world = world(2, config());
+        world.puts(1, &key(1), written(1, 1));
+        for (body, waits) in messages {
+            if waits {
+                world.wait();
+            }
+            let session = world.member(1).machine.session.as_ref();
+            let request = session.map_or(RequestId(0), |session| session.request());
+            let message = world.member(2).site.message(NodeId(1), request, 0, body);
+            world.deliver(message);
+        }
+        for member in world.nodes.values_mut() {
+            for record_key in member.store.keys() {
+                if let Some(crate::replica::Record::Owned { partition, leaf, key }) =
+                    crate::replica::parse_record_key(record_key)
+                {
+                    let ring = member.site.ring();
+                    prop_assert_eq!(ring.partition_of(key.token()), partition);
+                    prop_assert_eq!(leaf_of(key.token(), 4), leaf);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Some nodes that run one machine each, over real storage commands and real bytes on the wire.
+//!
+//! Messages arrive in order and at once, unless they are lost; storage answers at once, and is
+//! durable at once, unless syncs are held.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::{Counting, MemoryStore};
+use crate::config::Config;
+use crate::cx::{Cx, Effect, Identity, Peers, Site};
+use crate::event::Event;
+use crate::layout::Layout;
+use crate::message::{Kind, Message};
+use crate::replica::{self, Partitions};
+use crate::ring::Ring;
+use crate::store::{Action, Done, Outcome, Recovered, Store as _, StoreCommand};
+use crate::time::{Now, Span, Time, WallTime};
+use crate::types::{ClusterId, Generation, Key, NodeId, PartitionId, Seq};
+use crate::version::Container;
+use crate::wire;
+
+/// What the routes of a node do for the machine under test.
+pub(crate) trait Machine {
+    fn start(recovered: &Recovered) -> Self;
+    fn next_deadline(&self) -> Option<Time>;
+    fn on_deadline(&mut self, cx: &mut Cx<'_>, site: &mut Site);
+    fn on_message(&mut self, cx: &mut Cx<'_>, site: &mut Site, message: Message);
+    fn on_store_done(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &mut Site,
+        errand: u64,
+        seq: Seq,
+        outcome: Outcome,
+    );
+    fn on_durable(&mut self, cx: &mut Cx<'_>, site: &mut Site, seq: Seq);
+}
+
+/// Decides whether a message is lost.
+type IsLost = alloc::boxed::Box<dyn Fn(&Message) -> bool>;
+
+pub(crate) struct World<M> {
+    pub(crate) nodes: BTreeMap<NodeId, Member<M>>,
+    pub(crate) now: Now,
+    /// Every message that was sent, the lost ones too.
+    pub(crate) sent: Vec<Message>,
+    pub(crate) events: Vec<(NodeId, Event)>,
+    pub(crate) is_lost: IsLost,
+    /// Nodes whose disks do not get to be durable.
+    pub(crate) held: BTreeSet<NodeId>,
+    ring: Arc<Ring>,
+    config: Config,
+    effects: VecDeque<(NodeId, Effect)>,
+    wire: VecDeque<Message>,
+    draw: Counting,
+}
+
+pub(crate) struct Member<M> {
+    pub(crate) site: Site,
+    pub(crate) machine: M,
+    pub(crate) store: MemoryStore,
+    partitions: Partitions,
+}
+
+impl<M: Machine> World<M> {
+    /// Nodes 1 to `nodes`, N = `n`, all data markers written.
+    pub(crate) fn new(nodes: u64, n: u8, partitions: u32, config: Config) -> Self {
+        let names = (1..=nodes).map(|id| (NodeId(id), id.to_string()));
+        let ring = Ring::new(Layout::single_datacenter(partitions, n, names)).expect("sound");
+        let mut world = Self {
+            nodes: BTreeMap::new(),
+            now: Now { monotonic: Time(1_000_000), wall: WallTime(1_000_000_000) },
+            sent: Vec::new(),
+            events: Vec::new(),
+            is_lost: alloc::boxed::Box::new(|_| false),
+            held: BTreeSet::new(),
+            ring: Arc::new(ring),
+            config,
+            effects: VecDeque::new(),
+            wire: VecDeque::new(),
+            draw: Counting::default(),
+        };
+        for id in (1..=nodes).map(NodeId) {
+            let mut store = MemoryStore::default();
+            replica::format(&mut store, world.ring.owned_by(id)).expect("the store is well");
+            store.sync();
+            world.start(id, store);
+        }
+        world
+    }
+
+    /// A process starts on what is durable in this store.
+    pub(crate) fn start(&mut self, node: NodeId, mut store: MemoryStore) {
+        store.crash();
+        let count = self.ring.layout().partitions;
+        let (partitions, recovered) = replica::open(node, &self.config, count, &store);
+        let identity = Identity {
+            node,
+            generation: Generation(1),
+            cluster: ClusterId(1),
+            ring: Arc::clone(&self.ring),
+        };
+        let machine = M::start(&recovered);
+        let Recovered { synced, roots, hints: _ } = recovered;
+        let site = Site {
+            identity,
+            config: self.config.clone(),
+            peers: Peers::default(),
+            synced: synced.into_iter().collect(),
+            roots: roots.into_iter().collect(),
+        };
+        self.nodes.insert(node, Member { site, machine, store, partitions });
+    }
+
+    pub(crate) fn ring(&self) -> Arc<Ring> {
+        Arc::clone(&self.ring)
+    }
+
+    pub(crate) fn member(&mut self, node: u64) -> &mut Member<M> {
+        self.nodes.get_mut(&NodeId(node)).expect("there is such a node")
+    }
+
+    /// Calls into the machine of a node, and follows what comes of it to the end.
+    pub(crate) fn call(&mut self, node: NodeId, call: impl FnOnce(&mut M, &mut Cx<'_>, &mut Site)) {
+        self.call_alone(node, call);
+        self.run();
+    }
+
+    fn call_alone(&mut self, node: NodeId, call: impl FnOnce(&mut M, &mut Cx<'_>, &mut Site)) {
+        let Some(member) = self.nodes.get_mut(&node) else { return };
+        let mut out = Vec::new();
+        let mut cx = Cx { now: self.now, draw: &mut self.draw, out: &mut out };
+        call(&mut member.machine, &mut cx, &mut member.site);
+        self.effects.extend(out.into_iter().map(|effect| (node, effect)));
+    }
+
+    /// Executes a storage command that no machine asked for.
+    pub(crate) fn execute(&mut self, node: u64, partition: PartitionId, action: Action) -> Done {
+        let member = self.member(node);
+        let outcome = member.execute(&StoreCommand { partition, action });
+        member.store.sync();
+        outcome.result.expect("the store is well")
+    }
+
+    /// What a node holds of a key, as its owner.
+    pub(crate) fn holds(&mut self, node: u64, key: &Key) -> Container {
+        let partition = self.ring.partition_of(key.token());
+        let fetch = Action::Fetch { keys: vec![key.clone()], bytes: 1 };
+        match self.execute(node, partition, fetch) {
+            Done::Fetched(mut items) => items.pop().map(|(_, container)| container),
+            other => panic!("a fetch fetches: {other:?}"),
+        }
+        .unwrap_or_default()
+    }
+
+    pub(crate) fn puts(&mut self, node: u64, key: &Key, container: Container) {
+        let partition = self.ring.partition_of(key.token());
+        self.execute(node, partition, Action::Merge { items: vec![(key.clone(), container)] });
+    }
+
+    /// A node's disk is durable, after it was held.
+    pub(crate) fn release(&mut self, node: u64) {
+        self.held.remove(&NodeId(node));
+        self.sync(NodeId(node));
+        self.run();
+    }
+
+    /// Lets time pass up to the next deadline of any node.
+    pub(crate) fn wait(&mut self) {
+        let deadlines = self.nodes.values().filter_map(|member| member.machine.next_deadline());
+        let next = deadlines.min().expect("somebody waits for something");
+        let passed = next.since(self.now.monotonic);
+        self.pass(passed);
+        for node in self.nodes.keys().copied().collect::<Vec<_>>() {
+            let deadline = |world: &Self| world.nodes[&node].machine.next_deadline();
+            if let Some(before) = deadline(self).filter(|&deadline| deadline <= next) {
+                self.call_alone(node, M::on_deadline);
+                let made_progress = !self.effects.is_empty();
+                let is_later = deadline(self).is_none_or(|after| after > before);
+                assert!(made_progress || is_later, "a call at a deadline moves it");
+                self.run();
+            }
+        }
+    }
+
+    /// Lets this much time pass, deadline by deadline; what is due at its end is left.
+    pub(crate) fn wait_ms(&mut self, ms: u64) {
+        let until = self.now.monotonic + Span::from_ms(ms);
+        let next = |world: &Self| {
+            world.nodes.values().filter_map(|member| member.machine.next_deadline()).min()
+        };
+        while next(self).is_some_and(|deadline| deadline < until) {
+            self.wait();
+        }
+        self.pass(until.since(self.now.monotonic));
+    }
+
+    fn pass(&mut self, span: Span) {
+        self.now.monotonic = self.now.monotonic + span;
+        self.now.wall = self.now.wall + span;
+    }
+
+    /// Which kinds of messages were sent since the last call, in order.
+    pub(crate) fn kinds(&mut self) -> Vec<Kind> {
+        self.sent.drain(..).map(|message| message.body.kind()).collect()
+    }
+
+    /// Hands a message to its addressee, as if it came from the network.
+    pub(crate) fn deliver(&mut self, message: Message) {
+        self.wire.push_back(message);
+        self.run();
+    }
+
+    fn run(&mut self) {
+        let mut steps = 0;
+        loop {
+            steps += 1;
+            assert!(steps < 100_000, "this does not end");
+            if let Some((node, effect)) = self.effects.pop_front() {
+                self.apply(node, effect);
+            } else if let Some(message) = self.wire.pop_front() {
+                let message = wire::decode(&wire::encode(&message)).expect("what is sent is read");
+                let to = message.header.to;
+                self.call_alone(to, |machine, cx, site| machine.on_message(cx, site, message));
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn apply(&mut self, node: NodeId, effect: Effect) {
+        match effect {
+            Effect::Reply { .. } => panic!("no client asked anything"),
+            Effect::Send(message) => {
+                assert_ne!(message.header.to, node, "nobody sends to itself");
+                if !(self.is_lost)(&message) {
+                    self.wire.push_back(message.clone());
+                }
+                self.sent.push(message);
+            }
+            Effect::Store { ticket, command } => {
+                let Some(member) = self.nodes.get_mut(&node) else { return };
+                let mut outcome = member.execute(&command);
+                let seq = member.store.newest();
+                let events = core::mem::take(&mut outcome.events);
+                self.events.extend(events.into_iter().map(|event| (node, event)));
+                self.call_alone(node, |machine, cx, site| {
+                    machine.on_store_done(cx, site, ticket.errand(), seq, outcome);
+                });
+                if !self.held.contains(&node) {
+                    self.sync(node);
+                }
+            }
+            Effect::Observe(event) => self.events.push((node, event)),
+        }
+    }
+
+    fn sync(&mut self, node: NodeId) {
+        let Some(member) = self.nodes.get_mut(&node) else { return };
+        member.store.sync();
+        let seq = member.store.newest();
+        self.call_alone(node, |machine, cx, site| machine.on_durable(cx, site, seq));
+    }
+}
+
+impl<M> Member<M> {
+    fn execute(&mut self, command: &StoreCommand) -> Outcome {
+        let state = self.partitions.get_mut(command.partition);
+        let outcome = replica::execute(state, &mut self.store, command);
+        self.site.roots.insert(command.partition, outcome.root);
+        outcome
+    }
+}
