@@ -73,3 +73,14 @@ fn an_operation_may_fail_if_its_coordinator_is_not_well() {
     bench.assert_held();
     assert_eq!(bench.checks.findings(Check::Availability).examined, 1);
 }
+
+#[test]
+fn an_operation_may_fail_if_its_client_was_impatient() {
+    let mut bench = Bench::new();
+    later(&mut bench);
+    bench.checks.setting.config.timeout_ms = 499;
+    let asked = bench.ask(Mode::Sloppy, &[]);
+    give_up(&mut bench, asked.number);
+    bench.assert_held();
+    assert_eq!(bench.weakened(Check::Availability), 1);
+}

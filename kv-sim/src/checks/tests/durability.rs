@@ -23,6 +23,17 @@ fn an_acknowledgement_before_the_write_is_durable_is_caught_at_once() {
 }
 
 #[test]
+fn each_node_that_is_named_must_hold_the_write_even_if_enough_others_do() {
+    let mut bench = Bench::new();
+    let asked = bench.ask(Mode::Sloppy, &[]);
+    bench.mint(A, 1, &asked, held());
+    bench.send(A, &[B]);
+    bench.sync(&[A, B]);
+    bench.stored(&asked, &[A, B, C], &[]);
+    bench.assert_violated(Check::Durability, "not on n3");
+}
+
+#[test]
 fn copies_on_one_machine_count_once() {
     let mut bench = Bench::new();
     bench.cluster.machines.extend([(D, 9), (E, 9)]);
