@@ -15,6 +15,7 @@ mod rest;
 mod storage;
 mod tally;
 
+use kv_core::config::Config;
 use kv_core::cx::{Cx, Effect, Input, LinkState};
 use kv_core::event::Event;
 use kv_core::layout::LayoutError;
@@ -95,8 +96,9 @@ pub enum Phase {
 /// The idle cluster as it is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idle {
-    began: Traffic,
-    commits: u64,
+    /// What had been sent and committed when the window that is watched began; nothing, while
+    /// what was under way when the cluster came to rest may still end.
+    began: Option<(Traffic, u64)>,
     first: Option<IdleWindow>,
 }
 
@@ -336,9 +338,11 @@ impl World {
     fn come_to_rest(&mut self, rest: &Rest) {
         self.tell_of_rest(rest);
         if self.expect.checks.contains(&Check::Quiescence) {
-            let (began, commits) = (self.tally.traffic.clone(), self.commits());
-            self.enter(Phase::Check(Box::new(Idle { began, commits, first: None })));
-            self.agenda.plan(self.scene.now + IDLE, Happening::Milestone);
+            // A repair that began before may still go on; none that begins now finds anything.
+            let Config { repair_settle_ms, repair_timeout_ms, .. } = *self.scene.config;
+            let ends = Span::from_ms(repair_settle_ms) + Span::from_ms(repair_timeout_ms);
+            self.enter(Phase::Check(Box::new(Idle { began: None, first: None })));
+            self.agenda.plan(self.scene.now + ends, Happening::Milestone);
         } else {
             self.end();
         }
@@ -349,13 +353,13 @@ impl World {
         let Phase::Check(idle) = &mut self.phase else {
             unreachable!("windows belong to the check phase");
         };
-        let window = IdleWindow {
+        let window = idle.began.as_ref().map(|(began, commits_before)| IdleWindow {
             length: IDLE,
-            messages: now.since(&idle.began),
-            commits: commits - idle.commits,
-        };
-        let Some(first) = idle.first.take() else {
-            **idle = Idle { began: now, commits, first: Some(window) };
+            messages: now.since(began),
+            commits: commits - commits_before,
+        });
+        let (Some(first), Some(window)) = (idle.first.take(), window.clone()) else {
+            **idle = Idle { began: Some((now, commits)), first: window };
             return self.agenda.plan(self.scene.now + IDLE, Happening::Milestone);
         };
         if let Some(checks) = &mut self.checks {
