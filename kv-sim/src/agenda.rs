@@ -137,7 +137,7 @@ impl Agenda {
     }
 
     /// Takes what happens next.
-    pub fn next(&mut self) -> Option<(WorldTime, Happening)> {
+    pub fn pop(&mut self) -> Option<(WorldTime, Happening)> {
         let Reverse(Entry { at, number: _, what }) = self.entries.pop()?;
         Some((at, what))
     }
@@ -165,7 +165,7 @@ mod tests {
         agenda.plan(WorldTime(2), Happening::Begin { client: 0 });
         agenda.plan(WorldTime(1), Happening::Begin { client: 1 });
         agenda.plan(WorldTime(1), Happening::Begin { client: 2 });
-        let order: Vec<_> = std::iter::from_fn(|| agenda.next()).map(|(_, what)| what).collect();
+        let order: Vec<_> = std::iter::from_fn(|| agenda.pop()).map(|(_, what)| what).collect();
         assert_eq!(order, [1, 2, 0].map(|client| Happening::Begin { client }));
     }
 

@@ -56,9 +56,10 @@ struct Client {
     node: NodeIndex,
     begun: u32,
     session: Option<Session>,
-    shown: BTreeMap<Key, Shown>,
+    /// By the number of the key.
+    shown: BTreeMap<u32, Shown>,
     /// The key that was just read, to be written next.
-    to_write: Option<Key>,
+    to_write: Option<u32>,
     waiting: Option<Waiting>,
     reply: Option<Reply>,
     /// The one entry of the agenda that watches its patience.
@@ -79,6 +80,7 @@ struct Shown {
 #[derive(Clone, Debug)]
 struct Waiting {
     operation: u32,
+    key: u32,
     asked: ClientOperation,
     until: WorldTime,
 }
@@ -179,8 +181,7 @@ impl Clients {
         let (verb, key, seen) = match client.to_write.take() {
             Some(key) => client.put_upon_token(number, workload, key),
             None => {
-                let key = draws.index(turn, Aspect::Key, workload.keys as usize);
-                let key = Key::from(format!("{}{key}", workload.key_prefix).into_bytes());
+                let key = draws.index(turn, Aspect::Key, workload.keys as usize) as u32;
                 let reads = match workload.kind {
                     WorkloadKind::ReadModifyWrite => true,
                     WorkloadKind::PutGet | WorkloadKind::PutGetDelete | WorkloadKind::BlindPut => {
@@ -204,9 +205,9 @@ impl Clients {
             monotonic: None,
             request: Some(request_id(number, operation)),
         };
-        let asked = ClientOperation { key, verb, options };
+        let asked = ClientOperation { key: key_of(workload, key), verb, options };
         let until = at + workload.timeout + PATIENCE;
-        client.waiting = Some(Waiting { operation, asked: asked.clone(), until });
+        client.waiting = Some(Waiting { operation, key, asked: asked.clone(), until });
         Some(Begun { operation, node: client.node, asked, seen, until })
     }
 
@@ -263,7 +264,7 @@ impl Clients {
         let moves_on = match ended {
             Ended::Replied(reply) => {
                 count(&mut self.outcomes, reply);
-                client.learn(workload, waiting.asked, reply);
+                client.learn(workload, waiting, reply);
                 sends_away(reply)
             }
             Ended::Unknown => {
@@ -295,9 +296,9 @@ impl Client {
         &self,
         number: u32,
         workload: &Workload,
-        key: Key,
+        key: u32,
         deletes: bool,
-    ) -> (Verb, Key, Vec<Dot>) {
+    ) -> (Verb, u32, Vec<Dot>) {
         let content = if deletes {
             Content::Tombstone
         } else {
@@ -307,7 +308,7 @@ impl Client {
         let (context, seen) = match (&self.session, workload.kind, shown) {
             (Some(session), _, _) => {
                 let seen = shown.map(|shown| shown.session_dots.clone());
-                (session.latest(&key), seen.unwrap_or_default())
+                (session.latest(&key_of(workload, key)), seen.unwrap_or_default())
             }
             (None, WorkloadKind::BlindPut, _) => {
                 (PutContext::Latest(Default::default()), Vec::new())
@@ -319,36 +320,40 @@ impl Client {
     }
 
     /// A write of a key that was just read: it resolves the siblings that came back.
-    fn put_upon_token(&self, number: u32, workload: &Workload, key: Key) -> (Verb, Key, Vec<Dot>) {
+    fn put_upon_token(&self, number: u32, workload: &Workload, key: u32) -> (Verb, u32, Vec<Dot>) {
         let content = value(number, self.begun, workload.value_bytes);
         let shown = self.shown.get(&key).cloned().unwrap_or_default();
         let context = PutContext::Token(shown.token);
         (Verb::Put { content, expiry: None, context }, key, shown.dots)
     }
 
-    fn learn(&mut self, workload: &Workload, asked: ClientOperation, reply: &Reply) {
-        let ClientOperation { key, verb, options: _ } = asked;
+    fn learn(&mut self, workload: &Workload, waiting: Waiting, reply: &Reply) {
+        let Waiting { key, asked, .. } = waiting;
         let (Reply::Value { container, context, .. } | Reply::Stored { container, context, .. }) =
             reply
         else {
             return;
         };
         if let Some(session) = &mut self.session {
-            session.on_reply(&key, reply);
+            session.on_reply(&asked.key, reply);
         }
-        self.remember(&key, container, context);
-        if workload.kind == WorkloadKind::ReadModifyWrite && verb == Verb::Get {
+        self.remember(key, container, context);
+        if workload.kind == WorkloadKind::ReadModifyWrite && asked.verb == Verb::Get {
             self.to_write = Some(key);
         }
     }
 
-    fn remember(&mut self, key: &Key, container: &Container, token: &Bytes) {
-        let shown = self.shown.entry(key.clone()).or_default();
+    fn remember(&mut self, key: u32, container: &Container, token: &Bytes) {
+        let shown = self.shown.entry(key).or_default();
         shown.token = token.clone();
         shown.dots.clear();
         shown.dots.extend(container.dots());
         learn(&mut shown.session_dots, container);
     }
+}
+
+fn key_of(workload: &Workload, number: u32) -> Key {
+    Key::from(format!("{}{number}", workload.key_prefix).into_bytes())
 }
 
 /// The name of an operation over the whole world.

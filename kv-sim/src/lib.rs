@@ -12,6 +12,7 @@ pub mod disk;
 pub mod draws;
 pub mod network;
 pub mod node;
+pub mod panics;
 pub mod report;
 pub mod result;
 pub mod run;

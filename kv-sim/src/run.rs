@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use crate::panics::PanicLog;
 use crate::result::{RunDigest, RunResult, Verdict};
 use crate::scenario::Scenario;
 use crate::world::World;
@@ -23,6 +24,8 @@ pub struct RunOptions {
     pub encoding: bool,
     /// Where each event is written as a line of text.
     pub trace: Option<Trace>,
+    /// Where the places of panics are written down.
+    pub panics: Option<PanicLog>,
 }
 
 /// Where the trace of a run goes.
@@ -32,7 +35,7 @@ pub struct Trace(pub Arc<Mutex<dyn Write + Send>>);
 impl RunOptions {
     /// An ordinary run with this seed.
     pub const fn seeded(seed: u64) -> Self {
-        Self { seed, checks: true, encoding: true, trace: None }
+        Self { seed, checks: true, encoding: true, trace: None, panics: None }
     }
 }
 
@@ -46,9 +49,11 @@ pub fn run(scenario: &Scenario, options: &RunOptions) -> RunResult {
         Ok(mut world) => {
             let outcome = catch_unwind(AssertUnwindSafe(|| world.run()));
             world.report(&mut result);
-            outcome
-                .err()
-                .map(|panic| format!("at {} s: {}", world.scene.now, message_of(panic.as_ref())))
+            outcome.err().map(|panic| {
+                let place = options.panics.as_ref().and_then(PanicLog::take);
+                let place = place.map_or_else(String::new, |place| format!("\n  in {place}"));
+                format!("at {} s: {}{place}", world.scene.now, message_of(panic.as_ref()))
+            })
         }
     };
     result.wall_ms = started.elapsed().as_secs_f64() * 1_000.0;

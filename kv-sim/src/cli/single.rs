@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
 use kv_sim::artefact;
+use kv_sim::panics::PanicLog;
 use kv_sim::report::Report;
 use kv_sim::result::{RunDigest, RunResult, Verdict};
 use kv_sim::run::{RunOptions, Trace, run_twice};
@@ -70,7 +71,8 @@ fn traced(
     seed: u64,
     path: Option<&Path>,
 ) -> Result<(RunResult, Option<RunDigest>), Exit> {
-    let mut options = RunOptions::seeded(seed);
+    let panics = Some(PanicLog::install());
+    let mut options = RunOptions { panics, ..RunOptions::seeded(seed) };
     let Some(path) = path else {
         return Ok(run_twice(scenario, &options));
     };

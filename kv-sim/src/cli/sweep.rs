@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use kv_sim::artefact;
+use kv_sim::panics::PanicLog;
 use kv_sim::report::{BAD, FAINT, GOOD, HEADING, counted, thousands};
 use kv_sim::result::Verdict;
 use kv_sim::scenario::Scenario;
@@ -82,6 +83,7 @@ fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
             .map_or(1, NonZeroUsize::get),
         failures_max: arguments.until_failures,
         time_max: arguments.r#for,
+        panics: Some(PanicLog::install()),
     };
     let summary = run(&plan, arguments.keep.as_deref())?;
 

@@ -16,6 +16,7 @@ use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
 use serde::Serialize;
 
 use crate::artefact;
+use crate::panics::PanicLog;
 use crate::result::{RunResult, Verdict};
 use crate::run::{RunOptions, run, run_twice};
 use crate::scenario::Scenario;
@@ -40,6 +41,8 @@ pub struct Plan<'a> {
     pub failures_max: Option<NonZeroU64>,
     /// No run begins after this time.
     pub time_max: Option<Duration>,
+    /// Where the places of panics are written down.
+    pub panics: Option<PanicLog>,
 }
 
 /// One of several equal parts of a range of seeds, for several machines that share a sweep: each
@@ -208,7 +211,7 @@ pub fn sweep(
                 break;
             }
             let (position, seed) = plan.task(number);
-            let result = run_once_or_twice(&plan.scenarios[position], seed);
+            let result = run_once_or_twice(plan, position, seed);
             if result.verdict != Verdict::Pass {
                 failed.fetch_add(1, Ordering::Relaxed);
             }
@@ -225,8 +228,9 @@ pub fn sweep(
     Ok(summary)
 }
 
-fn run_once_or_twice(scenario: &Scenario, seed: u64) -> RunResult {
-    let options = RunOptions::seeded(seed);
+fn run_once_or_twice(plan: &Plan<'_>, position: usize, seed: u64) -> RunResult {
+    let scenario = &plan.scenarios[position];
+    let options = RunOptions { panics: plan.panics.clone(), ..RunOptions::seeded(seed) };
     if seed.is_multiple_of(TWICE_EVERY) {
         run_twice(scenario, &options).0
     } else {
@@ -251,7 +255,7 @@ mod tests {
     }
 
     fn plan(scenarios: &[Scenario], seeds: Range<u64>, shard: Shard) -> Plan<'_> {
-        Plan { scenarios, seeds, shard, jobs: 2, failures_max: None, time_max: None }
+        Plan { scenarios, seeds, shard, jobs: 2, failures_max: None, time_max: None, panics: None }
     }
 
     #[test]

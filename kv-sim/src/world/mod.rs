@@ -87,7 +87,7 @@ pub enum Phase {
         since: WorldTime,
     },
     /// The cluster idles.
-    Check(Idle),
+    Check(Box<Idle>),
     /// The run is over.
     Over,
 }
@@ -185,7 +185,7 @@ impl World {
 
     /// Lets the next thing happen. Returns whether there is more to come.
     pub fn step(&mut self) -> bool {
-        let Some((at, what)) = self.agenda.next() else { return false };
+        let Some((at, what)) = self.agenda.pop() else { return false };
         self.scene.now = at;
         match what {
             Happening::Arrive { parcel } => self.arrive(parcel),
@@ -355,7 +355,7 @@ impl World {
     fn come_to_rest(&mut self, rest: &Rest) {
         self.tell_of_rest(rest);
         if self.expect.checks.contains(&Check::Quiescence) {
-            self.enter(Phase::Check(Idle::Settles));
+            self.enter(Phase::Check(Box::new(Idle::Settles)));
             self.agenda.plan(self.scene.now + self.settling(), Happening::Milestone);
         } else {
             self.end();
@@ -380,7 +380,7 @@ impl World {
             messages: now.traffic.since(&before.traffic),
             commits: now.commits - before.commits,
         };
-        let next = match idle {
+        let next = match &**idle {
             Idle::Settles => Idle::First { before: now },
             Idle::First { before } => {
                 let first = window(before);
@@ -394,7 +394,7 @@ impl World {
                 return self.end();
             }
         };
-        self.phase = Phase::Check(next);
+        self.phase = Phase::Check(Box::new(next));
         self.agenda.plan(self.scene.now + IDLE, Happening::Milestone);
     }
 
