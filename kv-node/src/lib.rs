@@ -1,0 +1,1 @@
+//! The real node: a thin shell of sockets, disks and clocks around `kv-core`.
