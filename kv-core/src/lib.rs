@@ -11,7 +11,7 @@
 //! ```
 //!
 //! The crate is *Sans-IO*: it has no clock, thread, socket, file, environment, global state, source
-//! of chance, order of hashing or floating point. Time and chance are inputs ([`cx::Now`],
+//! of chance, order of hashing or floating point. Time and chance are inputs ([`time::Now`],
 //! [`cx::Draw`]); storage is a trait ([`store::Store`]); deadlines are pulled
 //! ([`node::Node::next_deadline`]). The same inputs give the same effects, in any driver and on any
 //! machine. That is enforced by the build: the crate is `no_std`, and `clippy.toml` beside it

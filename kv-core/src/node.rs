@@ -4,7 +4,7 @@
 //! goes to the siblings that must learn of it; a message that a machine sends to its own node is
 //! delivered here and never leaves.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use crate::client::{Reply, RequestRefusal};
@@ -14,7 +14,7 @@ use crate::cx::{AdminCommand, Cx, Desk, Effect, Identity, Input, LinkState, Peer
 use crate::event::{Event, RejectReason};
 use crate::handoff::Handoff;
 use crate::membership::{Membership, Opinion};
-use crate::message::gossip::{HintsKeptFor, StateKey};
+use crate::message::gossip::{Behind, StateKey};
 use crate::message::{Body, Header, HintRequest, Message, MintRequest, OperationId, layout_hash};
 use crate::repair::Repair;
 use crate::replica::{HintGrown, Replica};
@@ -32,8 +32,8 @@ pub struct Node {
     handoff: Handoff,
     repair: Repair,
     state: State,
-    /// Those for whom hints are kept here, as gossip says it.
-    hints_kept_for: HintsKeptFor,
+    /// Those who may lack acknowledged writes, as this node says it in gossip.
+    behind: Behind,
     /// Messages of this node to itself that are still to be handled.
     own: VecDeque<Message>,
     /// What the machines put out before the own messages are taken from it. Kept for its room.
@@ -63,7 +63,7 @@ impl Node {
             handoff: Handoff::new(&hints),
             repair: Repair::new(),
             state: State::Serving,
-            hints_kept_for: HintsKeptFor::default(),
+            behind: Behind::default(),
             own: VecDeque::new(),
             scratch: Vec::new(),
             site: Site {
@@ -281,14 +281,14 @@ impl Node {
                 let hinted = self.replica.on_store_done(cx, site, errand, seq, outcome);
                 if let Some(HintGrown { target, partition, growth }) = hinted {
                     self.handoff.on_hinted(target, partition, growth);
-                    self.say_for_whom_hints_are_kept();
+                    self.say_who_is_behind();
                 }
             }
             Desk::Handoff => {
                 if let Some(stale) = self.handoff.on_store_done(cx, site, errand, seq, outcome) {
                     self.repair.on_stale(stale.target);
                 }
-                self.say_for_whom_hints_are_kept();
+                self.say_who_is_behind();
             }
             Desk::Repair => {
                 let synced = self.repair.on_store_done(cx, site, errand, seq, outcome);
@@ -323,7 +323,19 @@ impl Node {
         }
         if compares {
             self.repair.on_deadline(cx, &self.site);
+            self.look_who_was_repaired();
         }
+    }
+
+    /// A target that missed hints is no longer stale once it was equal to this node.
+    fn look_who_was_repaired(&mut self) {
+        let stale: BTreeSet<NodeId> = self.handoff.stale().map(|stale| stale.target).collect();
+        for target in stale {
+            if let Some(began) = self.repair.clean_since(target) {
+                self.handoff.on_repaired(&self.site, target, began);
+            }
+        }
+        self.say_who_is_behind();
     }
 
     fn on_opinions(&mut self, opinions: Vec<Opinion>) {
@@ -344,18 +356,23 @@ impl Node {
         self.site.synced.extend(partitions);
     }
 
-    fn say_for_whom_hints_are_kept(&mut self) {
-        if self.handoff.targets_pending().eq(self.hints_kept_for.0.iter().copied()) {
+    /// Tells the others for whom hints are kept here, and who missed hints for what this node owns
+    /// too (and so sees them repaired): such nodes may lack acknowledged writes.
+    fn say_who_is_behind(&mut self) {
+        let stale = self.handoff.stale().filter(|stale| self.site.owns(stale.partition));
+        let behind: BTreeSet<NodeId> =
+            self.handoff.targets_pending().chain(stale.map(|stale| stale.target)).collect();
+        if behind.iter().eq(&self.behind.0) {
             return;
         }
-        self.hints_kept_for = HintsKeptFor(self.handoff.targets_pending().collect());
-        self.membership.set_state(StateKey::HINTS_KEPT_FOR, self.hints_kept_for.encode());
+        self.behind = Behind(behind.into_iter().collect());
+        self.membership.set_state(StateKey::BEHIND, self.behind.encode());
         self.look_who_is_behind();
     }
 
     fn look_who_is_behind(&mut self) {
-        let said = self.membership.states(StateKey::HINTS_KEPT_FOR);
-        let behind = said.flat_map(|(_, value)| HintsKeptFor::decode(value).0);
+        let said = self.membership.states(StateKey::BEHIND);
+        let behind = said.flat_map(|(_, value)| Behind::decode(value).0);
         self.site.peers.behind = behind.collect();
     }
 

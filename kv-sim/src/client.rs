@@ -150,6 +150,12 @@ impl Clients {
             .map(|(number, client)| (number, self.workloads[client.workload].workload.from))
     }
 
+    /// The longest that a node works on an operation of theirs.
+    pub fn timeout_max(&self) -> Span {
+        let timeouts = self.workloads.iter().map(|work| work.workload.timeout);
+        timeouts.max().unwrap_or(Span::ZERO)
+    }
+
     /// Whether all clients are done.
     pub const fn are_done(&self) -> bool {
         self.active == 0

@@ -14,7 +14,7 @@
 //! Invariants:
 //! - A hint is deleted only when every node that it was delivered to has said that it is durable
 //!   there, or when it has expired; never if it has grown since.
-//! - There is a [`Replay`] for a target if and only if something is kept for it.
+//! - There is a `Replay` for a target if and only if something is kept for it.
 //! - No answer of an earlier life of this process is taken for one of this life: each delivery
 //!   has a request id of its own, half of it drawn once per life.
 //! - The receiving side keeps nothing but what waits for the disk.

@@ -54,16 +54,16 @@ pub struct State {
 pub struct StateKey(pub u8);
 
 impl StateKey {
-    /// The nodes for which the sender keeps hints ([`HintsKeptFor`]): they may lack acknowledged
-    /// writes.
-    pub const HINTS_KEPT_FOR: Self = Self(1);
+    /// Who may lack acknowledged writes ([`Behind`]).
+    pub const BEHIND: Self = Self(1);
 }
 
-/// What is said under [`StateKey::HINTS_KEPT_FOR`].
+/// What is said under [`StateKey::BEHIND`]: the nodes for which the sender keeps hints, or could not
+/// keep them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HintsKeptFor(pub Vec<NodeId>);
+pub struct Behind(pub Vec<NodeId>);
 
-impl HintsKeptFor {
+impl Behind {
     /// The value of the state.
     pub fn encode(&self) -> Bytes {
         Bytes::from(postcard::to_allocvec(self).expect("a vector takes every value"))

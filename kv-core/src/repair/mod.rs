@@ -9,7 +9,7 @@
 //!       ── Exchange ─────────▶              containers, both ways, batch by batch
 //! ```
 //!
-//! The asker keeps a [`Session`], one at a time; the answering side keeps nothing but what its
+//! The asker keeps a `Session`, one at a time; the answering side keeps nothing but what its
 //! storage is at. So an abandoned session leaves nothing behind, and a lost message costs a
 //! time-out: the partner then goes to the back of the queue.
 //!

@@ -130,37 +130,37 @@ fn wipe(world: &mut World<Repair>, node: u64) {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+enum Change {
     /// A put at one of two replicas, upon what one of them holds.
     Put { key: usize, at: usize, seen_at: usize },
     /// One replica joins what the other holds.
     Join { key: usize, to: usize },
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let put = (0..12_usize, 0..2_usize, 0..2_usize).prop_map(|(key, at, seen_at)| Step::Put {
+fn changes() -> impl Strategy<Value = Vec<Change>> {
+    let put = (0..12_usize, 0..2_usize, 0..2_usize).prop_map(|(key, at, seen_at)| Change::Put {
         key,
         at,
         seen_at,
     });
-    let join = (0..12_usize, 0..2_usize).prop_map(|(key, to)| Step::Join { key, to });
+    let join = (0..12_usize, 0..2_usize).prop_map(|(key, to)| Change::Join { key, to });
     proptest::collection::vec(prop_oneof![3 => put, 1 => join], 0..60)
 }
 
-/// What two replicas hold after these steps.
-fn play(steps: &[Step]) -> BTreeMap<usize, [Container; 2]> {
+/// What two replicas hold after these changes.
+fn play(changes: &[Change]) -> BTreeMap<usize, [Container; 2]> {
     let mut held = BTreeMap::<usize, [Container; 2]>::new();
     let mut writes = 0;
-    for step in steps {
-        match *step {
-            Step::Put { key, at, seen_at } => {
+    for change in changes {
+        match *change {
+            Change::Put { key, at, seen_at } => {
                 writes += 1;
                 let pair = held.entry(key).or_default();
                 let seen = pair[seen_at].seen().clone();
                 pair[at].discard(&seen);
                 pair[at].add(dot(at as u64 + 1, writes), version(writes));
             }
-            Step::Join { key, to } => {
+            Change::Join { key, to } => {
                 let pair = held.entry(key).or_default();
                 let other = pair[1 - to].clone();
                 pair[to].join(&other);
@@ -175,11 +175,11 @@ proptest! {
 
     #[test]
     fn one_pass_makes_both_sides_equal_whatever_they_held(
-        steps in steps(),
+        changes in changes(),
         batch in prop_oneof![Just(256_u64), Just(1_000), Just(65_536)],
     ) {
         let mut world = world(2, Config { repair_batch_bytes: batch, ..config() });
-        let held = play(&steps);
+        let held = play(&changes);
         for (&number, pair) in &held {
             for (node, container) in (1..).zip(pair) {
                 if !container.is_empty() {
@@ -400,33 +400,190 @@ fn a_stale_peer_is_compared_next() {
 }
 
 #[test]
-fn a_session_ends_at_the_first_answer_that_makes_no_sense() {
-    for answer in [
-        |step| Body::RepairExchanged(Exchanged { step, items: vec![] }),
-        |step| Body::RepairSummarized(Summarized { step, entries: vec![], more: true }),
-        |step| {
-            let partitions = vec![PartitionId(3), PartitionId(1)];
-            Body::RepairRootsDiffer(RootsDiffer { step, partitions, not_synced: vec![] })
-        },
-    ] {
-        let mut world = world(2, config());
-        world.puts(1, &key(1), written(1, 1));
-        world.is_lost = Box::new(|message| message.body.kind() == Kind::RepairRootsDiffer);
-        while !world.sent.iter().any(|message| message.body.kind() == Kind::RepairRoots) {
+fn what_was_lost_is_copied_without_the_pause() {
+    let mut world = world(3, Config { repair_settle_ms: 5_000, ..config() });
+    world.puts(2, &key(1), written(1, 1));
+    world.puts(3, &key(1), written(1, 1));
+    wipe(&mut world, 1);
+    world.wait();
+    world.wait_ms(1);
+    assert_eq!(world.holds(1, &key(1)), written(1, 1));
+}
+
+#[test]
+fn a_partition_counts_as_copied_when_it_is_durable_and_not_before() {
+    let mut world = world(2, config());
+    world.puts(2, &key(1), written(1, 1));
+    wipe(&mut world, 1);
+    world.held.insert(NodeId(1));
+    world.is_lost = Box::new(|message| {
+        message.body.kind() == Kind::RepairCompare && message.header.from == NodeId(2)
+    });
+    world.wait();
+    round(&mut world);
+    assert_eq!(world.holds(1, &key(1)), written(1, 1));
+    let partition = world.ring().partition_of(key(1).token());
+    let clean = Event::RepairClean { peer: NodeId(2), partition };
+    assert!(!world.events.contains(&(NodeId(1), clean.clone())));
+    world.release(1);
+    round(&mut world);
+    assert!(world.events.contains(&(NodeId(1), clean)));
+    assert_eq!(world.member(1).site.synced.len(), 4);
+}
+
+#[test]
+fn one_that_cannot_help_does_not_keep_the_others_waiting() {
+    let mut world = world(3, config());
+    wipe(&mut world, 1);
+    wipe(&mut world, 2);
+    for _ in 0..10 {
+        round(&mut world);
+    }
+    let asked = world.sent.iter().filter(|message| {
+        let is_compare = message.body.kind() == Kind::RepairCompare;
+        is_compare && (message.header.from, message.header.to) == (NodeId(1), NodeId(3))
+    });
+    assert!(asked.count() >= 4);
+}
+
+/// Makes the answer to a step.
+type Answer = Box<dyn Fn(Step) -> Body>;
+
+/// A question that one node has asked another and that is not answered.
+struct Question {
+    world: World<Repair>,
+    asker: NodeId,
+    asked: NodeId,
+    request: RequestId,
+    step: Step,
+}
+
+impl Question {
+    /// The first of this kind that is asked in a world in which there is something to repair.
+    fn first(kind: Kind) -> Self {
+        let mut world = world(3, config());
+        for node in [1, 2, 3] {
+            world.puts(node, &key(1), written(node, 1));
+        }
+        let is_question = move |message: &Message| message.body.kind() == kind;
+        world.is_lost = Box::new(is_question);
+        while !world.sent.iter().any(is_question) {
             world.wait();
         }
-        let asked = world.sent.iter().rfind(|message| message.body.kind() == Kind::RepairRoots);
-        let Message { header, body } = asked.expect("it was sent").clone();
-        let Body::RepairRoots(Roots { step, .. }) = body else { panic!("these are roots") };
-        let site = world.nodes[&header.to].site.clone();
-        let asker = header.from;
-        // An answer to another request, or by somebody else, is no answer.
-        let stale = site.message(asker, RequestId(7), 0, answer(step));
-        world.deliver(stale);
-        assert!(world.nodes[&asker].machine.session.is_some());
-        world.deliver(site.message(asker, header.request, 0, answer(step)));
-        assert!(world.nodes[&asker].machine.session.is_none());
+        let sent = world.sent.iter().find(|message| is_question(message)).expect("it was sent");
+        let Message { header, body } = sent.clone();
+        let step = match body {
+            Body::RepairRoots(Roots { step, .. })
+            | Body::RepairLeaves(Leaves { step, .. })
+            | Body::RepairSummaries(SummariesRequest { step, .. })
+            | Body::RepairExchange(Exchange { step, .. }) => step,
+            other => panic!("{other:?} is not asked for here"),
+        };
+        Self { world, asker: header.from, asked: header.to, request: header.request, step }
     }
+
+    fn answer(&mut self, from: NodeId, request: RequestId, body: Body) {
+        let message = self.world.nodes[&from].site.message(self.asker, request, 0, body);
+        self.world.deliver(message);
+    }
+
+    /// Whether the session goes on waiting for this answer.
+    fn waits(&self) -> bool {
+        let session = self.world.nodes[&self.asker].machine.session.as_ref();
+        session.is_some_and(|session| session.is_at(self.request, self.step))
+    }
+}
+
+#[test]
+fn only_the_one_that_was_asked_can_answer_and_only_what_was_asked() {
+    let mut question = Question::first(Kind::RepairRoots);
+    let (asked, request, step) = (question.asked, question.request, question.step);
+    let answer = |step| {
+        Body::RepairRootsDiffer(RootsDiffer { step, partitions: vec![], not_synced: vec![] })
+    };
+    let bystander = (1..=3).map(NodeId).find(|&node| node != asked && node != question.asker);
+    question.answer(bystander.expect("there are three"), request, answer(step));
+    assert!(question.waits());
+    question.answer(asked, RequestId(7), answer(step));
+    assert!(question.waits());
+    question.answer(asked, request, answer(Step(step.0 + 1)));
+    assert!(question.waits());
+    question.answer(asked, request, answer(step));
+    assert!(!question.waits());
+}
+
+#[test]
+fn a_session_ends_at_the_first_answer_that_makes_no_sense() {
+    let ring = world(3, config()).ring();
+    let home = ring.partition_of(key(1).token());
+    let stranger = (2..99).map(key).find(|key| ring.partition_of(key.token()) != home);
+    let stranger = stranger.expect("not all keys lie in one partition");
+    let summary = |key: Key| Summary { digest: Digest(7), seen: written(2, 3).seen().clone(), key };
+    let summarized =
+        |step, entries, more| Body::RepairSummarized(Summarized { step, entries, more });
+    let cases: [(Kind, Answer); 6] = [
+        (
+            Kind::RepairRoots,
+            Box::new(|step| Body::RepairExchanged(Exchanged { step, items: vec![] })),
+        ),
+        (
+            Kind::RepairRoots,
+            Box::new(|step| {
+                let partitions = vec![PartitionId(3), PartitionId(1)];
+                Body::RepairRootsDiffer(RootsDiffer { step, partitions, not_synced: vec![] })
+            }),
+        ),
+        (
+            Kind::RepairLeaves,
+            Box::new(|step| {
+                let leaves = vec![LeafId(9), LeafId(9)];
+                Body::RepairLeavesDiffer(LeavesDiffer { step, leaves })
+            }),
+        ),
+        (Kind::RepairSummaries, Box::new(move |step| summarized(step, vec![], true))),
+        (
+            Kind::RepairSummaries,
+            Box::new(move |step| summarized(step, vec![summary(stranger.clone())], false)),
+        ),
+        (
+            Kind::RepairExchange,
+            Box::new(|step| {
+                let items = vec![(key(2), written(1, 1))];
+                Body::RepairExchanged(Exchanged { step, items })
+            }),
+        ),
+    ];
+    for (kind, answer) in cases {
+        let mut question = Question::first(kind);
+        let body = answer(question.step);
+        question.world.sent.clear();
+        let before = roots(&question.world);
+        question.answer(question.asked, question.request, body);
+        assert_eq!(roots(&question.world), before, "{kind:?}");
+        assert_eq!(question.world.kinds(), [], "{kind:?}");
+        let machine = &question.world.nodes[&question.asker].machine;
+        assert!(machine.session.is_none(), "{kind:?}");
+    }
+}
+
+#[test]
+fn what_the_other_does_not_own_is_none_of_its_business() {
+    let mut world = World::<Repair>::new(4, 3, 4, config());
+    let (ring, partition) = (world.ring(), PartitionId(0));
+    let owner = ring.owners(partition)[0];
+    let stranger = ring.fallbacks(partition).next().expect("one of four is no owner");
+    let (step, leaf) = (Step(1), LeafId(0));
+    for body in [
+        Body::RepairRoots(Roots { step, roots: vec![(partition, Digest(1))] }),
+        Body::RepairBranches(Branches { step, partition, branches: [Digest(1); FAN_OUT].into() }),
+        Body::RepairLeaves(Leaves { step, partition, leaves: vec![(leaf, Digest(1))] }),
+        Body::RepairSummaries(SummariesRequest { step, partition, leaf, after: None }),
+        Body::RepairExchange(Exchange { step, partition, pushed: vec![], wanted: vec![] }),
+    ] {
+        let message = world.nodes[&stranger].site.message(owner, RequestId(1), 0, body);
+        world.deliver(message);
+    }
+    assert_eq!(world.kinds(), []);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! In go the things that the world does and sees, in the order in which they happen: what clients
 //! ask and are told, what storage commands come to, what faults destroy, and in the end the disks.
 //! Out comes, for each check, whether it held, how much it looked at, and the story of the first
-//! violation. The truth that all of it is measured by is the [`history`] of each key.
+//! violation. The truth that all of it is measured by is the `history` of each key.
 //!
 //! Nothing here acts on the world or draws from chance, so a run with checks and one without are
 //! the same run. [`Checks`] is a plain value: a world that is cloned takes its checks along.

@@ -15,7 +15,6 @@ mod rest;
 mod storage;
 mod tally;
 
-use kv_core::config::Config;
 use kv_core::cx::{Cx, Effect, Input, LinkState};
 use kv_core::event::Event;
 use kv_core::layout::LayoutError;
@@ -95,11 +94,29 @@ pub enum Phase {
 
 /// The idle cluster as it is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Idle {
-    /// What had been sent and committed when the window that is watched began; nothing, while
-    /// what was under way when the cluster came to rest may still end.
-    began: Option<(Traffic, u64)>,
-    first: Option<IdleWindow>,
+pub enum Idle {
+    /// What began before the cluster was at rest comes to its end: repairs, and operations that
+    /// wait for stragglers.
+    Settles,
+    /// The first window.
+    First {
+        /// What had been sent and committed before it.
+        before: Counted,
+    },
+    /// The second.
+    Second {
+        /// What had been sent and committed before it.
+        before: Counted,
+        /// The window before.
+        first: IdleWindow,
+    },
+}
+
+/// What was sent and committed so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    traffic: Traffic,
+    commits: u64,
 }
 
 /// Why there can be no such world.
@@ -338,34 +355,47 @@ impl World {
     fn come_to_rest(&mut self, rest: &Rest) {
         self.tell_of_rest(rest);
         if self.expect.checks.contains(&Check::Quiescence) {
-            // A repair that began before may still go on; none that begins now finds anything.
-            let Config { repair_settle_ms, repair_timeout_ms, .. } = *self.scene.config;
-            let ends = Span::from_ms(repair_settle_ms) + Span::from_ms(repair_timeout_ms);
-            self.enter(Phase::Check(Box::new(Idle { began: None, first: None })));
-            self.agenda.plan(self.scene.now + ends, Happening::Milestone);
+            self.enter(Phase::Check(Box::new(Idle::Settles)));
+            self.agenda.plan(self.scene.now + self.settling(), Happening::Milestone);
         } else {
             self.end();
         }
     }
 
+    /// How long what began before the cluster was at rest may still go on: two rounds of repair,
+    /// the last of which may have to be given up, and the longest operation.
+    fn settling(&self) -> Span {
+        let config = &self.scene.config;
+        let rounds = Span::from_ms(2 * config.repair_interval_ms + config.repair_settle_ms);
+        rounds + Span::from_ms(config.repair_timeout_ms) + self.clients.timeout_max()
+    }
+
     fn end_window(&mut self) {
-        let (now, commits) = (self.tally.traffic.clone(), self.commits());
-        let Phase::Check(idle) = &mut self.phase else {
+        let now = Counted { traffic: self.tally.traffic.clone(), commits: self.commits() };
+        let Phase::Check(idle) = &self.phase else {
             unreachable!("windows belong to the check phase");
         };
-        let window = idle.began.as_ref().map(|(began, commits_before)| IdleWindow {
+        let window = |before: &Counted| IdleWindow {
             length: IDLE,
-            messages: now.since(began),
-            commits: commits - commits_before,
-        });
-        let (Some(first), Some(window)) = (idle.first.take(), window.clone()) else {
-            **idle = Idle { began: Some((now, commits)), first: window };
-            return self.agenda.plan(self.scene.now + IDLE, Happening::Milestone);
+            messages: now.traffic.since(&before.traffic),
+            commits: now.commits - before.commits,
         };
-        if let Some(checks) = &mut self.checks {
-            checks.on_idle(&first, &window);
-        }
-        self.end();
+        let next = match &**idle {
+            Idle::Settles => Idle::First { before: now },
+            Idle::First { before } => {
+                let first = window(before);
+                Idle::Second { before: now, first }
+            }
+            Idle::Second { before, first } => {
+                let second = window(before);
+                if let Some(checks) = &mut self.checks {
+                    checks.on_idle(first, &second);
+                }
+                return self.end();
+            }
+        };
+        self.phase = Phase::Check(Box::new(next));
+        self.agenda.plan(self.scene.now + IDLE, Happening::Milestone);
     }
 
     fn tell_of_rest(&mut self, rest: &Rest) {
