@@ -194,9 +194,30 @@ impl SimNode {
         const DRIFT_PPM_MAX: i32 = 900_000;
         let drift = self.base_drift_ppm + self.fault_drift_ppm;
         self.clock.drift(at, drift.clamp(-DRIFT_PPM_MAX, DRIFT_PPM_MAX));
+        self.forget_call();
+    }
+
+    /// Makes the entry of the agenda void, so that [`SimNode::plan_call`] plans another.
+    fn forget_call(&mut self) {
         if let Some(process) = &mut self.process {
             process.deadline = None;
             process.called_at = None;
         }
+    }
+
+    /// Lets a paused process go on, unless another fault pauses it still. Returns what has waited
+    /// for it. A call that fell into the pause must be planned anew.
+    ///
+    /// # Panics
+    /// If it is not paused.
+    pub fn resume(&mut self) -> Vec<Happening> {
+        let process = self.process.as_mut().expect("a paused process runs");
+        process.pauses = process.pauses.checked_sub(1).expect("what is resumed was paused");
+        if process.pauses > 0 {
+            return Vec::new();
+        }
+        let backlog = std::mem::take(&mut process.backlog);
+        self.forget_call();
+        backlog
     }
 }

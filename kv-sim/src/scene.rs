@@ -1,7 +1,7 @@
 //! The world as it can be looked at: the ring, the nodes, their disks, the links, the time. Checks
 //! read it; only the world changes it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use kv_core::replica;
 use kv_core::ring::{MachineIndex, Ring};
 use kv_core::store::{Batch, Damage, Fault, Store, View, Visitor};
 use kv_core::time::{Now, Time};
-use kv_core::types::{ClusterId, Digest, Key, NodeId, PartitionId, RequestId, Seq};
+use kv_core::types::{ClusterId, Digest, Key, NodeId, PartitionId, Seq};
 use kv_core::version::Container;
 
 use crate::address::{Address, Aspect};
@@ -42,8 +42,6 @@ pub struct Scene {
     pub now: WorldTime,
     /// When a node or a link was last broken or mended.
     pub changed_at: WorldTime,
-    /// Requests of which a message was lost or dropped.
-    pub disturbed: BTreeSet<RequestId>,
     by_id: HashMap<u64, NodeIndex, BuildHasherDefault<Hashed>>,
 }
 
@@ -70,7 +68,6 @@ impl Scene {
             nodes,
             now: WorldTime(0),
             changed_at: WorldTime(0),
-            disturbed: BTreeSet::new(),
             by_id,
         };
         for node in &mut scene.nodes {

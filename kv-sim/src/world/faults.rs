@@ -120,19 +120,8 @@ impl World {
     }
 
     fn victims(&mut self, fault: u32, kind: &FaultKind) -> Vec<NodeIndex> {
-        let victims = match kind {
-            FaultKind::Kill(victims)
-            | FaultKind::Pause(victims)
-            | FaultKind::LostSync(victims)
-            | FaultKind::Wipe(victims)
-            | FaultKind::ClockStep { victims, .. }
-            | FaultKind::ClockDrift { victims, .. } => victims,
-            FaultKind::Partition(_)
-            | FaultKind::Loss(_)
-            | FaultKind::Duplicate(_)
-            | FaultKind::Reorder(_)
-            | FaultKind::SlowLink { .. } => return Vec::new(),
-        };
+        let mut kind = kind.clone();
+        let Some(victims) = victims_of(&mut kind) else { return Vec::new() };
         match victims {
             Victims::These(nodes) => nodes.clone(),
             Victims::Random(number) => {
@@ -217,13 +206,13 @@ impl World {
         if machine.life() != life {
             return;
         }
-        let Some(process) = machine.process_mut() else { return };
-        process.pauses -= 1;
-        if process.pauses == 0 {
-            for what in std::mem::take(&mut process.backlog) {
-                self.agenda.plan(self.scene.now, what);
-            }
+        if machine.process().is_none() {
+            return;
         }
+        for what in machine.resume() {
+            self.agenda.plan(self.scene.now, what);
+        }
+        self.plan_call(node);
     }
 
     fn add_drift(&mut self, node: NodeIndex, drift_ppm: i32) {
@@ -241,13 +230,11 @@ impl World {
         }
         drop(entry);
         let verb = if tag == Tag::FaultBegins { "begins" } else { "ends" };
-        let whom = match kind {
-            FaultKind::Kill(Victims::Random(_))
-            | FaultKind::Wipe(Victims::Random(_))
-            | FaultKind::Pause(Victims::Random(_))
-            | FaultKind::LostSync(Victims::Random(_)) => self.scene.cluster.names(victims),
-            _ => kind.describe(&self.scene.cluster),
-        };
+        let mut kind = kind.clone();
+        if let Some(drawn) = victims_of(&mut kind) {
+            *drawn = Victims::These(victims.to_vec());
+        }
+        let whom = kind.describe(&self.scene.cluster);
         let what = format!("{} {verb}: {whom}", kind.name());
         self.trace(|_| format!("#### {what}"));
         let at = match self.phase {
@@ -255,5 +242,22 @@ impl World {
             Phase::Setup | Phase::Heal { .. } | Phase::Check(_) | Phase::Over => Span::ZERO,
         };
         self.tally.timeline.push(Moment { at, what });
+    }
+}
+
+/// Whom a fault of nodes hits; nothing, for a fault of links.
+const fn victims_of(kind: &mut FaultKind) -> Option<&mut Victims> {
+    match kind {
+        FaultKind::Kill(victims)
+        | FaultKind::Pause(victims)
+        | FaultKind::LostSync(victims)
+        | FaultKind::Wipe(victims)
+        | FaultKind::ClockStep { victims, .. }
+        | FaultKind::ClockDrift { victims, .. } => Some(victims),
+        FaultKind::Partition(_)
+        | FaultKind::Loss(_)
+        | FaultKind::Duplicate(_)
+        | FaultKind::Reorder(_)
+        | FaultKind::SlowLink { .. } => None,
     }
 }

@@ -220,6 +220,23 @@ fn a_paused_node_answers_when_it_goes_on() {
 }
 
 #[test]
+fn a_paused_node_is_called_again_at_its_deadlines_when_it_goes_on() {
+    let faults = "[[fault]]\nkind = \"pause\"\nnodes = [\"n1\"]\nfrom_ms = 100\nuntil_ms = 1500";
+    let scenario = scenario(&busy_with(faults));
+    let trace = Arc::new(Mutex::new(Vec::new()));
+    let options = RunOptions { trace: Some(Trace(trace.clone())), ..RunOptions::seeded(1) };
+    World::new(&scenario, &options).expect("it is a world").run();
+    let trace = String::from_utf8(trace.lock().expect("nobody panicked").clone());
+    let trace = trace.expect("a trace is text");
+    let calls = trace.lines().filter(|line| line.ends_with("n1 is called at its deadline"));
+    let seconds: Vec<f64> = calls
+        .map(|line| line.split(' ').next().expect("a time").parse().expect("a number"))
+        .collect();
+    assert!(seconds.iter().all(|at| !(1.1..2.5).contains(at)), "it was called while it paused");
+    assert!(seconds.iter().any(|at| *at >= 2.5), "it is called again");
+}
+
+#[test]
 fn a_wipe_takes_the_data_and_leaves_the_identity() {
     let faults = "[[fault]]\nkind = \"wipe\"\nnodes = [\"n1\"]\nfrom_ms = 500\nuntil_ms = 600";
     let mut world = world(&busy_with(faults), 1);
