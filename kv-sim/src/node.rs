@@ -169,8 +169,7 @@ impl SimNode {
     /// If the core was called too often without time moving on: it spins.
     pub fn is_due(&mut self, at: WorldTime) -> bool {
         let Some(process) = self.process.as_mut() else { return false };
-        // It may come late: a process that was paused is called when it goes on.
-        if process.called_at.is_none_or(|called_at| called_at > at) {
+        if process.called_at != Some(at) {
             return false;
         }
         process.called_at = None;
