@@ -208,7 +208,7 @@ impl Durability {
                 |write| history.is_claimed(write, &before) && !history.is_claimed(write, &after);
             let promised = history.promised().map(|(write, ..)| write);
             let lost: Vec<_> = promised.filter(|&write| is_lost(write)).collect();
-            for write in self.weaken(history, &lost, Some(node), disks) {
+            for write in self.weaken(history, &lost, Some((node, loss)), disks) {
                 excuses.push(format!(
                     "durability of {:?} is excused at {}: {} held the last durable copy of what \
                      {}",
@@ -224,11 +224,15 @@ impl Durability {
 
     /// Looks for durable copies of writes that one node (`but`, if it is about to lose them) no
     /// longer has. Returns the writes that had to be excused.
+    ///
+    /// A write that waited for W of N owners is met by every reader of N - W + 1, as long as no more
+    /// than N - W owners answer without it. An owner whose disk was wiped knows that, and does not
+    /// answer before it has copied all back; one whose disk lied does not know.
     fn weaken(
         &mut self,
         history: &mut History,
         writes: &[WriteIndex],
-        but: Option<NodeId>,
+        but: Option<(NodeId, Loss)>,
         disks: &impl Disks,
     ) -> Vec<WriteIndex> {
         if writes.is_empty() {
@@ -236,7 +240,9 @@ impl Durability {
         }
         let owners = disks.owners(&history.key);
         let copy = |&node: &NodeId| disks.copy(node, &history.key, Image::Durable);
-        let others = |node: &&NodeId| Some(**node) != but;
+        let others = |node: &&NodeId| but.is_none_or(|(but, _)| but != **node);
+        let is_silent = |&owner: &NodeId| but == Some((owner, Loss::Wipe));
+        let answering = owners.iter().filter(|owner| !is_silent(owner)).count();
         let owned: Vec<_> = owners.iter().filter(others).map(copy).collect();
         let elsewhere = disks.nodes();
         let elsewhere = elsewhere.iter().filter(|node| others(node) && !owners.contains(*node));
@@ -255,7 +261,8 @@ impl Durability {
             };
             if is_gone {
                 weakened.push((write, Standing::Excused));
-            } else if quorum.is_none_or(|quorum| owners_holding < quorum) {
+            } else if quorum.is_none_or(|quorum| answering - owners_holding > owners.len() - quorum)
+            {
                 weakened.push((write, Standing::Weak));
             }
         }

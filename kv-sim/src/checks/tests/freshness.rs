@@ -41,10 +41,37 @@ fn sloppy_reads_and_sloppy_writes_owe_nothing() {
 }
 
 #[test]
-fn a_write_that_faults_left_on_too_few_owners_may_be_missed_and_is_counted() {
+fn a_write_that_a_lying_disk_lost_may_be_missed_and_is_counted() {
+    let mut bench = Bench::new();
+    let asked = bench.ask(Mode::Strict, &[]);
+    bench.mint(A, 1, &asked, held());
+    bench.send(A, &[A, B]);
+    bench.sync(&[B]);
+    bench.lie(A);
+    bench.stored(&asked, &[A, B], &[]);
+    bench.lose(A, Loss::Unsynced);
+    bench.read(Mode::Strict, &[A, C]);
+    bench.assert_held();
+    assert_eq!(bench.weakened(Check::Freshness), 1);
+}
+
+#[test]
+fn an_owner_whose_disk_was_wiped_must_not_be_read_before_it_is_synced() {
     let mut bench = Bench::new();
     bench.put(Mode::Strict, &[], &[A, B]);
     bench.lose(A, Loss::Wipe);
+    bench.read(Mode::Strict, &[B, C]);
+    bench.assert_held();
+    bench.read(Mode::Strict, &[A, C]);
+    bench.assert_violated(Check::Freshness, "missed a write");
+}
+
+#[test]
+fn a_write_of_which_two_wipes_left_no_owner_may_be_missed() {
+    let mut bench = Bench::new();
+    bench.put(Mode::Strict, &[], &[A, B]);
+    bench.lose(A, Loss::Wipe);
+    bench.lose(B, Loss::Wipe);
     bench.read(Mode::Strict, &[A, C]);
     bench.assert_held();
     assert_eq!(bench.weakened(Check::Freshness), 1);
