@@ -371,10 +371,11 @@ fn request_id(client: u32, operation: u32) -> RequestId {
     RequestId(u128::from(client_request(client, operation).0) + (1 << 64))
 }
 
-/// A value that no other operation writes: client, operation, and then the same again.
+/// A value that no other operation writes, and that says who wrote it: client, operation, and dots
+/// up to the length asked for. Longer, if the numbers leave no room.
 fn value(client: u32, operation: u32, bytes: u32) -> Content {
-    let name = client_request(client, operation).0.to_be_bytes();
-    Content::Value(name.into_iter().cycle().take(bytes as usize).collect())
+    let name = format!("c{client}#{operation}");
+    Content::Value(Bytes::from(format!("{name:.<length$}", length = bytes as usize)))
 }
 
 fn count(outcomes: &mut Outcomes, reply: &Reply) {

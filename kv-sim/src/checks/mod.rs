@@ -54,8 +54,8 @@ use quiescence::Quiescence;
 use crate::result::CheckResult;
 use crate::scenario::Check;
 
-/// The number of a client's operation, over the whole run. A retry is an operation of its own,
-/// with the same request id.
+/// The number of a client's operation, over the whole run: the client in the high half, counted
+/// within it in the low half. A retry is an operation of its own, with the same request id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OperationNumber(pub u64);
 
@@ -429,7 +429,7 @@ pub fn learn(seen: &mut Vec<Dot>, container: &Container) {
 
 impl fmt::Display for OperationNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}", self.0)
+        write!(f, "#{}", self.0 & u64::from(u32::MAX))
     }
 }
 
