@@ -47,6 +47,7 @@ impl fmt::Display for Report<'_> {
         self.cluster(f)?;
         self.injected(f)?;
         self.seen(f)?;
+        self.done(f)?;
         self.checks(f)?;
         self.verdict(f)
     }
@@ -143,6 +144,23 @@ impl Report<'_> {
         )
     }
 
+    /// What the nodes did about it, of what is worth telling.
+    fn done(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = DEEDS.iter().filter_map(|(mark, words)| {
+            let count = self.result.marks.get(*mark)?;
+            Some((*count, words))
+        });
+        let counts: Vec<_> = counts.collect();
+        if counts.is_empty() {
+            return Ok(());
+        }
+        heading(f, "What the nodes did")?;
+        for (count, words) in counts {
+            writeln!(f, "  {:>9} {words}", thousands(count))?;
+        }
+        writeln!(f)
+    }
+
     fn checks(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         heading(f, "What was checked")?;
         for (name, check) in &self.result.checks {
@@ -188,6 +206,23 @@ impl Report<'_> {
         writeln!(f, "To see it again:\n  {replay}\n\n{BAD}FAILED{BAD:#}")
     }
 }
+
+/// The marks of a run that tell a newcomer what the cluster was doing, in words.
+const DEEDS: &[(&str, &str)] = &[
+    ("peer-suspected", "times a node took another for dead"),
+    ("peer-trusted", "times it found it alive again"),
+    ("loop-stalled", "times a node noticed that it had stood still itself"),
+    ("hint-stored", "hints kept for owners that did not answer"),
+    ("hints-delivered", "batches of hints applied by their owners"),
+    ("hint-dropped", "hints given up: their owners were left to repair"),
+    ("read-repair", "replicas brought up because a read found them behind"),
+    ("repair-differed", "partitions in which a comparison of trees found a difference"),
+    ("partition-synced", "partitions copied back to an owner that had lost its data"),
+    ("epoch-at-start", "new epochs after a start"),
+    ("epoch-after-hint-deleted", "new epochs after a hint was deleted"),
+    ("epoch-shown-ahead", "new epochs because others knew more than a replica of itself"),
+    ("clock-ahead", "versions stamped too far ahead, kept and reported"),
+];
 
 fn heading(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     writeln!(f, "{HEADING}{text}{HEADING:#}")

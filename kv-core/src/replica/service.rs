@@ -161,6 +161,9 @@ impl Replica {
         match outcome.result {
             Ok(Done::Minted { container, hinted: growth, .. }) => {
                 hinted = asker.stands_for.zip(growth).map(|(target, by)| grown(target, by));
+                if let Some(HintGrown { target, .. }) = hinted {
+                    cx.observe(Event::HintStored { target });
+                }
                 let minted = Minted { operation: asker.operation, container };
                 answer(cx, site, asker, Body::Minted(minted));
                 self.acks.push(seq, asker);
