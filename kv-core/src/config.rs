@@ -183,6 +183,13 @@ impl Config {
             .map_or(Resolve::Siblings, |bucket| bucket.resolve)
     }
 
+    /// A time-out that a client asked for, brought into the range of `timeout_ms`.
+    pub fn timeout(asked_ms: u64) -> u64 {
+        let knob = Self::KNOBS.iter().find(|knob| knob.name == "timeout_ms");
+        let Knob { min, max, .. } = knob.expect("it is one of the knobs");
+        asked_ms.clamp(*min, *max)
+    }
+
     /// [`Config::hedge_ms`] as a span.
     pub fn hedge(&self) -> Span {
         Span::from_ms(self.hedge_ms)

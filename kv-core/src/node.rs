@@ -111,7 +111,7 @@ impl Node {
     /// Takes one input. Effects are appended to `cx.out`, in the order in which they must happen.
     pub fn handle(&mut self, cx: &mut Cx<'_>, input: Input) {
         if self.state == State::Failed {
-            return;
+            return refuse_after_failure(cx, &input);
         }
         let mut effects = core::mem::take(&mut self.scratch);
         let mut inner = Cx { now: cx.now, draw: &mut *cx.draw, out: &mut effects };
@@ -379,6 +379,15 @@ impl Node {
     /// The disk failed. A node that cannot keep what it is told must not stay and seem to.
     fn fail(&mut self, cx: &mut Cx<'_>) {
         cx.observe(Event::StoreFailed);
+        self.coordinator.abandon_all(cx);
         self.state = State::Failed;
+    }
+}
+
+/// Peers hear nothing of a failed node; clients are told to go elsewhere.
+fn refuse_after_failure(cx: &mut Cx<'_>, input: &Input) {
+    if let Input::Client { request, operation: _ } = input {
+        let reply = Reply::Refused(RequestRefusal::StoreFailed);
+        cx.out.push(Effect::Reply { request: *request, reply });
     }
 }

@@ -191,6 +191,18 @@ pub enum Basis {
     Held(VersionVector),
 }
 
+impl Basis {
+    /// What a write overwrites when a second replica is asked to name it, because the first was
+    /// silent. By the time it is, the first may have named it, and others may have overwritten it:
+    /// then "what the replica holds" is newer than the write. At worst it stands beside it.
+    #[must_use]
+    pub fn of_a_spare(self) -> Self {
+        match self {
+            Self::Given(seen) | Self::Held(seen) => Self::Given(seen),
+        }
+    }
+}
+
 /// As what a replica takes a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Role {

@@ -5,11 +5,11 @@ use alloc::vec::Vec;
 use crate::cx::Site;
 use crate::types::{NodeId, PartitionId};
 
-/// The fallbacks of one operation: nodes further along the ring that seem up, each used once.
+/// The fallbacks of one operation: nodes further along the ring that seem up.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fallbacks {
     /// Not looked up before the first is needed: most operations need none.
-    unused: Option<Vec<NodeId>>,
+    candidates: Option<Vec<NodeId>>,
     assigned: Vec<Assignment>,
 }
 
@@ -21,32 +21,34 @@ pub(super) struct Assignment {
 }
 
 impl Fallbacks {
-    /// The next fallback for this owner. Clockwise, as every coordinator looks for them, so that a
-    /// reader asks those that a writer has used.
+    /// The next fallback for this owner: clockwise, as every coordinator looks for them, so that a
+    /// reader asks those that a writer has used. One that stands in for nobody yet is preferred; a
+    /// second place is better than none.
     pub(super) fn assign(
         &mut self,
         site: &Site,
         partition: PartitionId,
         owner: NodeId,
     ) -> Option<NodeId> {
-        let unused = self.unused.get_or_insert_with(|| {
-            let mut up: Vec<NodeId> =
-                site.ring().fallbacks(partition).filter(|&node| site.is_up(node)).collect();
-            up.reverse();
-            up
+        let candidates = self.candidates.get_or_insert_with(|| {
+            site.ring().fallbacks(partition).filter(|&node| site.is_up(node)).collect()
         });
-        let fallback = unused.pop()?;
+        let is_free = |&&node: &&NodeId| self.assigned.iter().all(|one| one.fallback != node);
+        let is_new =
+            |&&node: &&NodeId| !self.assigned.contains(&Assignment { owner, fallback: node });
+        let mut in_order = candidates.iter();
+        let fallback = *in_order.find(is_free).or_else(|| candidates.iter().find(is_new))?;
         self.assigned.push(Assignment { owner, fallback });
         Some(fallback)
     }
 
-    /// Says that this node stands in for this owner, without taking it off the list: for a
+    /// Says that this node stands in for this owner: a minter that was found otherwise, or a
     /// coordinator that is an owner itself and keeps what nobody else is left to keep.
-    pub(super) fn assign_last(&mut self, owner: NodeId, fallback: NodeId) {
+    pub(super) fn note(&mut self, owner: NodeId, fallback: NodeId) {
         self.assigned.push(Assignment { owner, fallback });
     }
 
-    /// For whom this node was asked.
+    /// For whom this node was asked first.
     pub(super) fn owner_of(&self, fallback: NodeId) -> Option<NodeId> {
         self.assigned.iter().find(|one| one.fallback == fallback).map(|one| one.owner)
     }

@@ -81,6 +81,12 @@ impl Coordinator {
         match Operation::plan(cx, site, client, request, asked) {
             Err(refusal) => reply(cx, client, Reply::Refused(refusal)),
             Ok(operation) => {
+                if self.operations.next_id() == 0 {
+                    // An answer to a former life of this node must not meet an operation of this one,
+                    // even if a client uses its request id again.
+                    let first = cx.draw.u64(Purpose::Requests, 1) >> 16;
+                    self.operations = InFlight::starting_at(first.max(1));
+                }
                 let id = self.operations.insert(operation);
                 self.advance(cx, site, id, |operation, cx, site, id| operation.start(cx, site, id));
             }
@@ -152,6 +158,15 @@ impl Coordinator {
         for id in due {
             self.advance(cx, site, id, |operation, cx, site, id| operation.on_wake(cx, site, id));
         }
+    }
+
+    /// The node stops serving: nobody is left waiting.
+    pub fn abandon_all(&mut self, cx: &mut Cx<'_>) {
+        for (_, operation) in self.operations.iter_mut() {
+            operation.abandon(cx);
+        }
+        self.operations = InFlight::default();
+        self.wakes.clear();
     }
 
     /// The connection to a peer broke: what waits for it asks somebody else now, not later.

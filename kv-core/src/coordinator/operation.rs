@@ -153,11 +153,7 @@ impl Operation {
     }
 
     fn expire(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId) -> Progress {
-        let achieved = match &self.phase {
-            Phase::Reading(reading) => achieved(&reading.tally),
-            Phase::Writing(writing) => achieved(&writing.tally),
-        };
-        self.reply(cx, Reply::Unknown { achieved });
+        self.abandon(cx);
         if matches!(self.phase, Phase::Reading(_)) {
             self.repair_readers(cx, site, id);
         }
@@ -182,21 +178,45 @@ impl Operation {
             Kind::Get { stand } => {
                 let sets = stand.take().expect("it was just seen");
                 let holders = reading.holders_of(&joined);
-                let writing = Writing::write_back(site, self.mode, sets, joined, &holders);
-                self.phase = Phase::Writing(writing);
+                let writing = Writing::write_back(site, self.mode, sets, joined.clone(), &holders);
+                if writing.tally.reached() {
+                    let achieved = achieved(&reading.tally);
+                    self.reply_value(cx, site, joined, achieved);
+                    return self.end_read_if_complete(cx, site, id);
+                }
+                self.begin_write(cx, site, writing);
                 self.spread(cx, site, id)
             }
             Kind::Put { write } => {
                 let (mut put, sets) = write.take().expect("the write phase starts once");
                 let dots = joined.dots().collect();
                 cx.observe(Event::ReadBeforeWrite { request: self.request, dots });
-                let (Basis::Held(seen) | Basis::Given(seen)) = &mut put.basis;
+                // What is overwritten is known now: what a replica holds when it is asked, perhaps late
+                // and for the second time, may be more than this write was told of.
+                let (Basis::Held(mut seen) | Basis::Given(mut seen)) = put.basis;
                 seen.merge(joined.seen());
+                put.basis = Basis::Given(seen);
                 let writing = Writing::mint(site, self.partition, self.mode, put, sets);
-                self.phase = Phase::Writing(writing);
+                self.begin_write(cx, site, writing);
                 self.ask_minter(cx, site, id)
             }
         }
+    }
+
+    /// The second phase has patience of its own.
+    fn begin_write(&mut self, cx: &Cx<'_>, site: &Site, writing: Writing) {
+        self.phase = Phase::Writing(writing);
+        self.hedge = site.config.hedge();
+        self.wake_at = (cx.now.monotonic + self.hedge).min(self.expires_at);
+    }
+
+    /// Ends it at once: whether it happened is unknown.
+    pub(super) fn abandon(&mut self, cx: &mut Cx<'_>) {
+        let achieved = match &self.phase {
+            Phase::Reading(reading) => achieved(&reading.tally),
+            Phase::Writing(writing) => achieved(&writing.tally),
+        };
+        self.reply(cx, Reply::Unknown { achieved });
     }
 
     /// The write phase has its quorum.
@@ -267,7 +287,7 @@ impl Quorums {
             read: options.read.unwrap_or_else(|| count(config.read_quorum)),
             write: options.write.unwrap_or_else(|| count(config.write_quorum)),
             mode: options.mode.unwrap_or(config.mode),
-            timeout: Span::from_ms(options.timeout_ms.unwrap_or(config.timeout_ms)),
+            timeout: Span::from_ms(options.timeout_ms.map_or(config.timeout_ms, Config::timeout)),
             monotonic: options.monotonic.unwrap_or(config.monotonic_reads),
         }
     }

@@ -45,10 +45,11 @@ impl Reading {
         asked && !self.has_answered(node)
     }
 
-    /// The nodes whose answer was exactly this.
+    /// The owners whose answer was exactly this.
     pub(super) fn holders_of(&self, container: &Container) -> Vec<NodeId> {
+        let is_owner = |node| self.tally.sets().iter().any(|set| set.owners.contains(&node));
         let exact = self.answers.iter().filter(|(_, held)| held == container);
-        exact.map(|&(node, _)| node).collect()
+        exact.map(|&(node, _)| node).filter(|&node| is_owner(node)).collect()
     }
 
     fn joined(&self) -> Container {
@@ -117,7 +118,8 @@ impl Operation {
         let Phase::Reading(reading) = &mut self.phase else { return Progress::Going };
         if !reading.has_answered(from) {
             reading.refused.push(from);
-            self.ask_fallback_reader(cx, site, id, from);
+            let owner = reading.fallbacks.owner_of(from).unwrap_or(from);
+            self.ask_fallback_reader(cx, site, id, owner);
         }
         self.end_read_if_complete(cx, site, id)
     }
@@ -152,7 +154,7 @@ impl Operation {
         self.end_read_if_complete(cx, site, id)
     }
 
-    /// Ends an answered read once every owner has spoken.
+    /// Ends an answered read once every owner that seems up has spoken.
     pub(super) fn end_read_if_complete(
         &mut self,
         cx: &mut Cx<'_>,
@@ -161,7 +163,8 @@ impl Operation {
     ) -> Progress {
         let Phase::Reading(reading) = &self.phase else { return Progress::Going };
         let mut owners = site.ring().owners(self.partition).iter();
-        if self.client.is_some() || !owners.all(|&owner| reading.has_answered(owner)) {
+        let is_done = |&owner: &NodeId| reading.has_answered(owner) || !site.is_up(owner);
+        if self.client.is_some() || !owners.all(is_done) {
             return Progress::Going;
         }
         self.repair_readers(cx, site, id);

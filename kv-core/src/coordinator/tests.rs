@@ -31,8 +31,9 @@ struct Bench {
     now: Time,
     owners: Vec<NodeId>,
     others: Vec<NodeId>,
-    /// The id of the request in flight, from the first message that named it.
+    /// The request in flight and the coordinator's number for it, as the first message says them.
     request: RequestId,
+    operation: OperationId,
 }
 
 const CLIENT: ClientRequest = ClientRequest(5);
@@ -59,7 +60,8 @@ impl Bench {
             roots: BTreeMap::new(),
         };
         let (coordinator, draw, now) = (Coordinator::default(), Counting::default(), Time(0));
-        Self { coordinator, site, draw, now, owners, others, request: RequestId(0) }
+        let (request, operation) = (RequestId(0), OperationId(0));
+        Self { coordinator, site, draw, now, owners, others, request, operation }
     }
 
     fn down(mut self, nodes: &[NodeId]) -> Self {
@@ -74,6 +76,7 @@ impl Bench {
         step(&mut self.coordinator, &mut cx, &self.site);
         if let Some(message) = sent(&out).first() {
             self.request = message.header.request;
+            self.operation = operation_of(&message.body).unwrap_or(self.operation);
         }
         out
     }
@@ -89,25 +92,25 @@ impl Bench {
 
     fn minted(&mut self, from: NodeId, container: Container) -> Vec<Effect> {
         let asker = (from, self.request);
-        let minted = Minted { operation: OperationId(0), container };
+        let minted = Minted { operation: self.operation, container };
         self.feed(|coordinator, cx, site| coordinator.on_minted(cx, site, asker, minted))
     }
 
     fn acked(&mut self, from: NodeId, stands_for: Option<NodeId>) -> Vec<Effect> {
         let asker = (from, self.request);
-        let acked = Acked { operation: OperationId(0), stands_for };
+        let acked = Acked { operation: self.operation, stands_for };
         self.feed(|coordinator, cx, site| coordinator.on_acked(cx, site, asker, acked))
     }
 
     fn holds(&mut self, from: NodeId, container: Container) -> Vec<Effect> {
         let asker = (from, self.request);
-        let reply = ReadReply { operation: OperationId(0), container };
+        let reply = ReadReply { operation: self.operation, container };
         self.feed(|coordinator, cx, site| coordinator.on_read_reply(cx, site, asker, reply))
     }
 
     fn refused(&mut self, from: NodeId, refusal: Refusal) -> Vec<Effect> {
         let asker = (from, self.request);
-        let refused = Refused { operation: OperationId(0), refusal };
+        let refused = Refused { operation: self.operation, refusal };
         self.feed(|coordinator, cx, site| coordinator.on_refused(cx, site, asker, refused))
     }
 
@@ -115,6 +118,14 @@ impl Bench {
     fn wait(&mut self) -> Vec<Effect> {
         self.now = self.coordinator.next_deadline().expect("something is in flight");
         self.feed(Coordinator::on_deadline)
+    }
+}
+
+fn operation_of(body: &Body) -> Option<OperationId> {
+    match body {
+        Body::Mint(message) => Some(message.operation),
+        Body::Read(message) => Some(message.operation),
+        _ => None,
     }
 }
 
@@ -169,6 +180,13 @@ fn replied(effects: &[Effect]) -> Option<&Reply> {
     effects.iter().find_map(|effect| match effect {
         Effect::Reply { request: CLIENT, reply } => Some(reply),
         Effect::Reply { .. } | Effect::Send(_) | Effect::Store { .. } | Effect::Observe(_) => None,
+    })
+}
+
+fn basis_of(effects: &[Effect]) -> Option<Basis> {
+    sent(effects).iter().find_map(|message| match &message.body {
+        Body::Mint(mint) => Some(mint.basis.clone()),
+        _ => None,
     })
 }
 
@@ -275,7 +293,7 @@ fn two_replicas_that_named_one_write_are_joined_and_both_count() {
     bench.wait();
     bench.minted(b, container(b, 1));
     let again = bench.minted(a, container(a, 1));
-    assert_eq!(receivers(&again, Kind::Merge), set(&[b, c]));
+    assert_eq!(receivers(&again, Kind::Merge), set(&[a, b, c]));
     bench.acked(a, None);
     let both = joined(&container(a, 1), &container(b, 1));
     let Some(Reply::Stored { container, .. }) = replied(&bench.acked(b, None)).cloned() else {
@@ -414,11 +432,7 @@ fn a_strict_put_over_whatever_stands_reads_vectors_first() {
     assert_eq!(receivers(&asked, Kind::Read), set(&[a, b, c]));
     bench.holds(b, container(b, 4));
     let minting = bench.holds(c, Container::default());
-    let basis = sent(&minting).iter().find_map(|message| match &message.body {
-        Body::Mint(mint) => Some(mint.basis.clone()),
-        _ => None,
-    });
-    assert_eq!(basis, Some(Basis::Held(container(b, 4).seen().clone())));
+    assert_eq!(basis_of(&minting), Some(Basis::Given(container(b, 4).seen().clone())));
     let seen_first =
         Event::ReadBeforeWrite { request: bench.request, dots: container(b, 4).dots().collect() };
     let observed = minting.iter().any(|effect| match effect {
@@ -426,6 +440,37 @@ fn a_strict_put_over_whatever_stands_reads_vectors_first() {
         Effect::Reply { .. } | Effect::Send(_) | Effect::Store { .. } => false,
     });
     assert!(observed);
+}
+
+#[test]
+fn only_the_first_who_is_asked_overwrites_what_it_holds() {
+    // By the time that the second is asked, the first may have named the write, and others may
+    // have overwritten it: what the second holds may be newer than the write.
+    let mut bench = Bench::new(true);
+    let seen = container(bench.owners[2], 4).seen().clone();
+    let first = bench.ask(put(PutContext::Latest(seen.clone())), Options::default());
+    assert_eq!(basis_of(&first), Some(Basis::Held(seen.clone())));
+    assert_eq!(basis_of(&bench.wait()), Some(Basis::Given(seen)));
+}
+
+#[test]
+fn a_late_refusal_of_the_read_phase_is_none_of_the_write() {
+    let mut bench = Bench::new(true);
+    let [a, b, c] = [bench.owners[0], bench.owners[1], bench.owners[2]];
+    bench.ask(put(PutContext::Latest(VersionVector::default())), strict());
+    bench.holds(a, Container::default());
+    bench.holds(b, Container::default());
+    assert!(sent(&bench.refused(c, Refusal::NotSynced)).is_empty());
+}
+
+#[test]
+fn clients_of_a_node_whose_disk_failed_are_not_left_waiting() {
+    let mut bench = Bench::new(true);
+    bench.put(Options::default());
+    let effects = bench.feed(|coordinator, cx, _| coordinator.abandon_all(cx));
+    assert!(matches!(replied(&effects), Some(Reply::Unknown { .. })));
+    assert!(bench.coordinator.is_empty());
+    assert_eq!(bench.coordinator.next_deadline(), None);
 }
 
 #[test]

@@ -90,12 +90,6 @@ impl Writing {
         };
         (asked || self.fallbacks.owner_of(node).is_some()) && !self.tally.has_answered(node)
     }
-
-    /// Whether this owner, or somebody in its place, holds the write durably.
-    fn is_cared_for(&self, owner: NodeId) -> bool {
-        self.tally.has_answered(owner)
-            || self.fallbacks.of(owner).any(|fallback| self.tally.has_answered(fallback))
-    }
 }
 
 /// Who may name a write, the best first: this node if it is an owner, owners that seem up, and, if
@@ -132,7 +126,9 @@ impl Operation {
         if !minting.asked.contains(&minter) {
             minting.asked.push(minter);
         }
+        let is_first = minting.asked == [minter];
         let Put { content, expiry, basis } = minting.put.clone();
+        let basis = if is_first { basis } else { basis.of_a_spare() };
         let role = if site.ring().owns(minter, self.partition) {
             Role::Owner
         } else {
@@ -154,14 +150,20 @@ impl Operation {
         container: Container,
     ) -> Progress {
         let Phase::Writing(writing) = &mut self.phase else { return Progress::Going };
-        match &mut writing.container {
-            None => writing.container = Some(container),
+        let holder = match &mut writing.container {
+            None => {
+                writing.container = Some(container);
+                Some(from)
+            }
             Some(known) if *known == container => return Progress::Going,
             // Two replicas named the write, because the first one's answer was late. What both hold
             // together goes to everybody.
-            Some(known) => known.join(&container),
-        }
-        self.spread_except(cx, site, id, Some(from))
+            Some(known) => {
+                known.join(&container);
+                None
+            }
+        };
+        self.spread_except(cx, site, id, holder)
     }
 
     pub(super) fn on_acked(
@@ -193,6 +195,10 @@ impl Operation {
             return Progress::Going;
         }
         let Some(minting) = &mut writing.minting else { return Progress::Going };
+        // A refusal of what was asked in the read phase says nothing of the write.
+        if !minting.asked.contains(&from) {
+            return Progress::Going;
+        }
         if !minting.refused.contains(&from) {
             minting.refused.push(from);
         }
@@ -264,7 +270,7 @@ impl Operation {
         }
         let Phase::Writing(writing) = &self.phase else { return Progress::Going };
         let mut owners = site.ring().owners(self.partition).iter();
-        if self.client.is_none() && owners.all(|&owner| writing.is_cared_for(owner)) {
+        if self.client.is_none() && owners.all(|&owner| writing.tally.is_cared_for(owner)) {
             Progress::Over
         } else {
             Progress::Going
@@ -284,7 +290,7 @@ impl Operation {
     fn hint(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId, owner: NodeId) {
         let Phase::Writing(writing) = &mut self.phase else { return };
         let Some(container) = writing.container.clone() else { return };
-        if writing.is_cared_for(owner) {
+        if writing.tally.is_cared_for(owner) {
             return;
         }
         let fallback = match writing.fallbacks.assign(site, self.partition, owner) {
@@ -292,7 +298,7 @@ impl Operation {
             None if owner == site.me() => return,
             None if writing.fallbacks.of(owner).any(|kept_by| kept_by == site.me()) => return,
             None => {
-                writing.fallbacks.assign_last(owner, site.me());
+                writing.fallbacks.note(owner, site.me());
                 site.me()
             }
         };
@@ -322,7 +328,7 @@ fn stood_in_for(
         .or(owners.first())
         .copied()
         .expect("a partition has owners");
-    writing.fallbacks.assign_last(target, minter);
+    writing.fallbacks.note(target, minter);
     target
 }
 

@@ -63,9 +63,9 @@ fn mint<S: Store>(
         owned::on_damage(state, events);
         Refusal::Damaged
     })?;
-    let known = container
-        .made_by(mint.request)
-        .or_else(|| state.recent.get(mint.request).filter(|&dot| container.seen().covers(dot)));
+    let known = container.made_by(mint.request).or_else(|| {
+        state.recent.get(mint.request, &mint.key).filter(|&dot| container.seen().covers(dot))
+    });
     if let Some(dot) = known {
         let hinted = match mint.role {
             Role::Owner => None,
@@ -110,7 +110,7 @@ fn mint<S: Store>(
             Some(hints::add(state, store, &mint.key, &container, stand_in, true)?)
         }
     };
-    state.recent.insert(mint.request, dot);
+    state.recent.insert(mint.request, mint.key.clone(), dot);
     events.push(Event::Minted {
         key: mint.key.clone(),
         dot,

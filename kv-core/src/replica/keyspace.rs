@@ -66,6 +66,19 @@ pub enum Record {
     },
 }
 
+impl Record {
+    /// The partition that it belongs to.
+    pub const fn partition(&self) -> PartitionId {
+        match self {
+            Self::Owned { partition, .. }
+            | Self::Hint { partition, .. }
+            | Self::HintOrder { partition, .. }
+            | Self::Leaf { partition, .. }
+            | Self::Marker { partition } => *partition,
+        }
+    }
+}
+
 /// What this key of the store says; `None` if it is none of ours.
 pub fn parse(bytes: &[u8]) -> Option<Record> {
     let (&kind, rest) = bytes.split_first()?;

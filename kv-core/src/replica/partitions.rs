@@ -101,7 +101,9 @@ pub fn open(
         store.scan(View::Durable, prefix, &[], &mut |key, record| {
             // A record that cannot be read is met again, and mended, when it is used.
             let length = record.map_or(0, |record| record.len() as u64);
-            match keyspace::parse(key) {
+            // A record of a partition that the ring does not have belongs to another layout.
+            let record_of = keyspace::parse(key).filter(|one| one.partition().0 < partitions);
+            match record_of {
                 Some(Record::Marker { partition }) => opened.get_mut(partition).synced = true,
                 Some(Record::Leaf { partition, leaf }) => {
                     if let Some(digest) = record.ok().and_then(|bytes| bytes[..].try_into().ok()) {

@@ -2,7 +2,7 @@
 
 use alloc::collections::{BTreeMap, VecDeque};
 
-use crate::types::RequestId;
+use crate::types::{Key, RequestId};
 use crate::version::Dot;
 
 /// A bounded memory of request ids. What falls out of it is still known while its version stands;
@@ -10,7 +10,7 @@ use crate::version::Dot;
 #[derive(Clone, Debug)]
 pub(super) struct RecentRequests {
     requests_max: usize,
-    dots: BTreeMap<RequestId, Dot>,
+    dots: BTreeMap<RequestId, (Key, Dot)>,
     order: VecDeque<RequestId>,
 }
 
@@ -19,15 +19,16 @@ impl RecentRequests {
         Self { requests_max, dots: BTreeMap::new(), order: VecDeque::new() }
     }
 
-    pub(super) fn get(&self, request: RequestId) -> Option<Dot> {
-        self.dots.get(&request).copied()
+    /// What was minted for a request on this key. A client may use one id for several keys.
+    pub(super) fn get(&self, request: RequestId, key: &Key) -> Option<Dot> {
+        self.dots.get(&request).filter(|(known, _)| known == key).map(|&(_, dot)| dot)
     }
 
-    pub(super) fn insert(&mut self, request: RequestId, dot: Dot) {
+    pub(super) fn insert(&mut self, request: RequestId, key: Key, dot: Dot) {
         if self.requests_max == 0 {
             return;
         }
-        if self.dots.insert(request, dot).is_none() {
+        if self.dots.insert(request, (key, dot)).is_none() {
             self.order.push_back(request);
         }
         if self.order.len() > self.requests_max {

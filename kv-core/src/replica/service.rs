@@ -13,7 +13,9 @@ use crate::message::{
     Acked, Body, HintRequest, MergeRequest, MintRequest, Minted, OperationId, ReadReply,
     ReadRequest, Refused,
 };
-use crate::store::{Action, Done, Hint, HintGrowth, Mint, Outcome, Refusal, Role, StandIn};
+use crate::store::{
+    Action, CopyKind, Done, Hint, HintGrowth, Mint, Outcome, Refusal, Role, StandIn,
+};
 use crate::types::{NodeId, PartitionId, RequestId, Seq, Ticket};
 use crate::version::Container;
 
@@ -129,6 +131,11 @@ impl Replica {
         let ReadRequest { operation, key, copy } = message;
         let asker = Asker { node: from, request, operation, stands_for: None };
         let partition = site.ring().partition_of(key.token());
+        // The storage knows of the marker when it is written; it counts when it is durable, for then
+        // all that was copied before it is durable too.
+        if copy == CopyKind::Owned && !site.synced.contains(&partition) {
+            return refuse(cx, site, asker, Refusal::NotSynced);
+        }
         self.start(cx, asker, partition, Action::Read { key, copy });
     }
 

@@ -171,6 +171,25 @@ fn a_retry_is_answered_with_the_dot_of_the_first_try_even_when_that_was_overwrit
 }
 
 #[test]
+fn one_request_id_for_two_keys_is_two_writes() {
+    let mut disk = Disk::new();
+    minted(&disk.mint_as(RequestId(77), latest(), Role::Owner));
+    let mint = Mint {
+        key: Key::from("another"),
+        content: Content::Tombstone,
+        expiry: None,
+        basis: latest(),
+        role: Role::Owner,
+        request: RequestId(77),
+        spare: Epoch(5),
+        time: HybridTime(7),
+        siblings_max: 3,
+    };
+    let outcome = disk.run(Action::Mint(mint.into()));
+    assert_eq!(minted(&outcome).1.siblings().len(), 1);
+}
+
+#[test]
 fn one_sibling_too_many_is_refused_and_nothing_is_dropped_for_it() {
     let mut disk = Disk::new();
     for _ in 0..3 {

@@ -143,8 +143,17 @@ fn a_node_that_does_not_own_the_key_names_no_write_as_an_owner() {
 }
 
 #[test]
+fn an_owner_answers_no_reads_before_its_marker_is_durable() {
+    let mut bench = Bench::new(true);
+    let read = ReadRequest { operation: OPERATION, key: key(), copy: CopyKind::Owned };
+    let effects = bench.feed(|replica, cx, site| replica.on_read(cx, site, ASKER, read));
+    assert_eq!(said(&effects), [(ASKER.0, Kind::Refused)]);
+}
+
+#[test]
 fn a_read_is_answered_with_the_outcome() {
     let mut bench = Bench::new(true);
+    bench.site.synced.insert(bench.site.ring().partition_of(key().token()));
     let read = ReadRequest { operation: OPERATION, key: key(), copy: CopyKind::Owned };
     bench.feed(|replica, cx, site| replica.on_read(cx, site, ASKER, read));
     let told = bench.done(0, Ok(Done::Read(Container::default())));
