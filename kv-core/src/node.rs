@@ -18,7 +18,7 @@ use crate::message::gossip::{Behind, StateKey};
 use crate::message::{Body, Header, HintRequest, Message, MintRequest, OperationId, layout_hash};
 use crate::repair::Repair;
 use crate::replica::{HintGrown, Replica};
-use crate::store::{Outcome, Recovered, Refusal, Role};
+use crate::store::{Outcome, Recovered, Refusal};
 use crate::time::Time;
 use crate::types::{Key, NodeId, PartitionId, RequestId, Seq, Ticket};
 
@@ -228,20 +228,17 @@ impl Node {
     }
 
     fn on_mint(&mut self, cx: &mut Cx<'_>, asker: (NodeId, RequestId), message: MintRequest) {
-        let admitted = match &message.role {
-            Role::Owner => true,
-            Role::StandIn(stand_in) => {
-                let bytes = message.content.value().map_or(0, bytes::Bytes::len);
-                self.admits_hint(cx, asker, message.operation, &message.key, stand_in.target, bytes)
-            }
-        };
+        let admitted = message.place.is_none_or(|place| {
+            let bytes = message.content.value().map_or(0, bytes::Bytes::len);
+            self.admits_hint(cx, asker, message.operation, &message.key, place.owner, bytes)
+        });
         if admitted {
             self.replica.on_mint(cx, &self.site, asker, message);
         }
     }
 
     fn on_hint(&mut self, cx: &mut Cx<'_>, asker: (NodeId, RequestId), message: HintRequest) {
-        let (target, bytes) = (message.stand_in.target, message.container.weight());
+        let (target, bytes) = (message.place.owner, message.container.weight());
         if self.admits_hint(cx, asker, message.operation, &message.key, target, bytes) {
             self.replica.on_hint(cx, &self.site, asker, message);
         }

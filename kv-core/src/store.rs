@@ -217,7 +217,7 @@ pub enum Role {
 pub struct StandIn {
     /// The owner that the hint is for.
     pub target: NodeId,
-    /// When the hint was made, by the coordinator's clock.
+    /// When the hint was made, by the clock of the node that keeps it.
     pub created: WallTime,
     /// When it may be dropped; its target is stale from then on.
     pub expires: WallTime,

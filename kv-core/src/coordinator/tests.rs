@@ -17,7 +17,7 @@ use crate::layout::Layout;
 use crate::message::{Body, Kind, Message};
 use crate::quorum::{Level, Mode};
 use crate::ring::Ring;
-use crate::store::{Basis, Refusal, Role};
+use crate::store::{Basis, Refusal};
 use crate::testing::Counting;
 use crate::time::{HybridTime, Now, WallTime};
 use crate::types::{ClusterId, Epoch, Generation, Key};
@@ -267,9 +267,7 @@ fn when_no_owner_seems_up_a_stand_in_names_the_write_in_sloppy() {
     assert_eq!(receivers(&effects, Kind::Mint), set(&[other]));
     let roles: Vec<bool> = sent(&effects)
         .iter()
-        .map(|message| {
-            matches!(&message.body, Body::Mint(mint) if matches!(mint.role, Role::StandIn(_)))
-        })
+        .map(|message| matches!(&message.body, Body::Mint(mint) if mint.place.is_some()))
         .collect();
     assert_eq!(roles, [true]);
 }

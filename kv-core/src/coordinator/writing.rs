@@ -7,11 +7,11 @@ use super::fallbacks::Fallbacks;
 use super::operation::{Operation, Phase, Progress, answer};
 use crate::client::{Reply, RequestRefusal};
 use crate::cx::{Cx, Site};
-use crate::message::{Body, HintRequest, MergeRequest, MintRequest, OperationId};
+use crate::message::{Body, HintRequest, MergeRequest, MintRequest, OperationId, Place};
 use crate::quorum::Mode;
-use crate::store::{Basis, Refusal, Role, StandIn};
+use crate::store::{Basis, Refusal};
 use crate::tally::{OwnerSet, Tally};
-use crate::time::{Span, WallTime};
+use crate::time::WallTime;
 use crate::types::{NodeId, PartitionId};
 use crate::version::{Container, Content};
 
@@ -129,14 +129,13 @@ impl Operation {
         let is_first = minting.asked == [minter];
         let Put { content, expiry, basis } = minting.put.clone();
         let basis = if is_first { basis } else { basis.of_a_spare() };
-        let role = if site.ring().owns(minter, self.partition) {
-            Role::Owner
-        } else {
-            let target = stood_in_for(site, self.partition, writing, minter);
-            Role::StandIn(stand_in(cx, site, target, &writing.tally))
-        };
+        let is_owner = site.ring().owns(minter, self.partition);
+        let place = (!is_owner).then(|| {
+            let owner = stood_in_for(site, self.partition, writing, minter);
+            place_of(owner, &writing.tally)
+        });
         let key = self.key.clone();
-        let mint = MintRequest { operation: id, key, content, expiry, basis, role };
+        let mint = MintRequest { operation: id, key, content, expiry, basis, place };
         self.send(cx, site, minter, Body::Mint(mint.into()));
         Progress::Going
     }
@@ -302,8 +301,8 @@ impl Operation {
                 site.me()
             }
         };
-        let stand_in = stand_in(cx, site, owner, &writing.tally);
-        let hint = HintRequest { operation: id, key: self.key.clone(), container, stand_in };
+        let place = place_of(owner, &writing.tally);
+        let hint = HintRequest { operation: id, key: self.key.clone(), container, place };
         self.send(cx, site, fallback, Body::Hint(hint));
     }
 }
@@ -332,8 +331,6 @@ fn stood_in_for(
     target
 }
 
-fn stand_in(cx: &Cx<'_>, site: &Site, target: NodeId, tally: &Tally) -> StandIn {
-    let expiry = Span::from_ms(site.config.hint_expiry_ms);
-    let copies = u8::try_from(tally.owners_answered()).unwrap_or(u8::MAX);
-    StandIn { target, created: cx.now.wall, expires: cx.now.wall + expiry, copies }
+fn place_of(owner: NodeId, tally: &Tally) -> Place {
+    Place { owner, copies: u8::try_from(tally.owners_answered()).unwrap_or(u8::MAX) }
 }

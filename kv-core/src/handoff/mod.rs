@@ -13,7 +13,7 @@
 //!
 //! Invariants:
 //! - A hint is deleted only when every node that it was delivered to has said that it is durable
-//!   there, or when it has expired; never if it has grown since.
+//!   there, or when it has expired and its target is down; never if it has grown since.
 //! - There is a `Replay` for a target if and only if something is kept for it.
 //! - No answer of an earlier life of this process is taken for one of this life: each delivery
 //!   has a request id of its own, half of it drawn once per life.
@@ -311,16 +311,17 @@ impl Handoff {
             self.ledger.clear(target, partition);
             return self.rest(cx, site, target);
         }
-        let expired: Vec<_> =
-            hints.iter().filter(|hint| hint.stand_in.expires < cx.now.wall).map(name).collect();
-        if !expired.is_empty() {
-            return self.drop_hints(cx, target, partition, expired, DropReason::Expired);
-        }
+        // What can be delivered is delivered, however old.
         let recipients = recipients(site, target, partition);
         if recipients.iter().all(|&recipient| site.is_up(recipient)) {
-            self.deliver(cx, site, target, partition, &recipients, &hints);
-        } else {
+            return self.deliver(cx, site, target, partition, &recipients, &hints);
+        }
+        let expired: Vec<_> =
+            hints.iter().filter(|hint| hint.stand_in.expires < cx.now.wall).map(name).collect();
+        if expired.is_empty() {
             self.fail(cx, site, target);
+        } else {
+            self.drop_hints(cx, target, partition, expired, DropReason::Expired);
         }
     }
 

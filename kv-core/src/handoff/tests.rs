@@ -269,22 +269,32 @@ fn caps_refuse_per_target_and_in_total_and_the_target_is_stale() {
 }
 
 #[test]
-fn an_expired_hint_is_dropped_and_its_target_is_stale_up_or_down() {
-    for is_down in [false, true] {
-        let mut scene = Scene::new();
-        let target = scene.owners[0];
-        scene.set_down(target, is_down);
-        scene.keep_for_ms(target, &written(1), 0);
-        scene.world.now.wall = scene.world.now.wall + Span(1);
-        assert!(!scene.is_stale(target));
-        scene.world.wait_ms(100);
-        assert!(scene.is_stale(target));
-        assert_eq!((scene.stored(target), scene.pending()), (0, 0));
-        assert_eq!(scene.world.kinds(), []);
-        let partition = scene.partition;
-        let dropped = Event::HintDropped { target: NodeId(target), partition };
-        assert_eq!(scene.world.events, [(NodeId(scene.keeper), dropped)]);
-    }
+fn an_expired_hint_of_a_target_that_is_down_is_dropped_and_the_target_is_stale() {
+    let mut scene = Scene::new();
+    let target = scene.owners[0];
+    scene.set_down(target, true);
+    scene.keep_for_ms(target, &written(1), 0);
+    scene.world.now.wall = scene.world.now.wall + Span(1);
+    assert!(!scene.is_stale(target));
+    scene.world.wait_ms(100);
+    assert!(scene.is_stale(target));
+    assert_eq!((scene.stored(target), scene.pending()), (0, 0));
+    assert_eq!(scene.world.kinds(), []);
+    let partition = scene.partition;
+    let dropped = Event::HintDropped { target: NodeId(target), partition };
+    assert_eq!(scene.world.events, [(NodeId(scene.keeper), dropped)]);
+}
+
+#[test]
+fn an_expired_hint_of_a_target_that_is_up_is_delivered_all_the_same() {
+    let mut scene = Scene::new();
+    let target = scene.owners[0];
+    scene.keep_for_ms(target, &written(1), 0);
+    scene.world.now.wall = scene.world.now.wall + Span(1);
+    scene.world.wait_ms(100);
+    assert!(!scene.is_stale(target));
+    assert_eq!((scene.stored(target), scene.pending()), (0, 0));
+    assert!(scene.world.kinds().contains(&Kind::HintDelivery));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Basis, CopyKind, Refusal, Role, StandIn};
+use crate::store::{Basis, CopyKind, Refusal};
 use crate::time::WallTime;
 use crate::types::{ClusterId, Digest, Generation, Key, NodeId, PartitionId, RequestId};
 use crate::version::{Container, Content};
@@ -182,8 +182,18 @@ pub struct MintRequest {
     pub expiry: Option<WallTime>,
     /// What it overwrites.
     pub basis: Basis,
-    /// As what the receiver is asked.
-    pub role: Role,
+    /// In whose place the receiver is asked, if not as an owner.
+    pub place: Option<Place>,
+}
+
+/// The place of an owner that cannot be reached, and that somebody else is to take. When it is taken,
+/// and until when, is for that node's own clock to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The owner.
+    pub owner: NodeId,
+    /// How many other copies are believed to stand: hints with few are delivered first.
+    pub copies: u8,
 }
 
 /// See [`Body::Minted`].
@@ -215,8 +225,8 @@ pub struct HintRequest {
     pub key: Key,
     /// What to keep.
     pub container: Container,
-    /// For whom, and for how long.
-    pub stand_in: StandIn,
+    /// For whom.
+    pub place: Place,
 }
 
 /// See [`Body::Acked`].

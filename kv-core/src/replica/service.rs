@@ -10,12 +10,13 @@ use crate::event::Event;
 use crate::hybrid::{HybridClock, Observed};
 use crate::in_flight::InFlight;
 use crate::message::{
-    Acked, Body, HintRequest, MergeRequest, MintRequest, Minted, OperationId, ReadReply,
+    Acked, Body, HintRequest, MergeRequest, MintRequest, Minted, OperationId, Place, ReadReply,
     ReadRequest, Refused,
 };
 use crate::store::{
     Action, CopyKind, Done, Hint, HintGrowth, Mint, Outcome, Refusal, Role, StandIn,
 };
+use crate::time::Span;
 use crate::types::{NodeId, PartitionId, RequestId, Seq, Ticket};
 use crate::version::Container;
 
@@ -64,10 +65,11 @@ impl Replica {
         (from, request): (NodeId, RequestId),
         message: MintRequest,
     ) {
-        let MintRequest { operation, key, content, expiry, basis, role } = message;
-        let asker = Asker { node: from, request, operation, stands_for: stands_for(&role) };
+        let MintRequest { operation, key, content, expiry, basis, place } = message;
+        let stands_for = place.map(|place| place.owner);
+        let asker = Asker { node: from, request, operation, stands_for };
         let partition = site.ring().partition_of(key.token());
-        if matches!(role, Role::Owner) && !site.ring().owns(site.me(), partition) {
+        if place.is_none() && !site.ring().owns(site.me(), partition) {
             return refuse(cx, site, asker, Refusal::Layout);
         }
         let mint = Mint {
@@ -75,7 +77,7 @@ impl Replica {
             content,
             expiry,
             basis,
-            role,
+            role: place.map_or(Role::Owner, |place| Role::StandIn(stand_in(cx, site, place))),
             request,
             spare: cx.spare_epoch(partition),
             time: self.clock.now(cx.now.wall),
@@ -111,12 +113,12 @@ impl Replica {
         (from, request): (NodeId, RequestId),
         message: HintRequest,
     ) {
-        let HintRequest { operation, key, container, stand_in } = message;
-        let stands_for = Some(stand_in.target);
+        let HintRequest { operation, key, container, place } = message;
+        let stands_for = Some(place.owner);
         let asker = Asker { node: from, request, operation, stands_for };
         let partition = site.ring().partition_of(key.token());
         self.look_at_time(cx, site, &container);
-        let hint = Hint { key, container, stand_in };
+        let hint = Hint { key, container, stand_in: stand_in(cx, site, place) };
         self.start(cx, asker, partition, Action::Hint(hint.into()));
     }
 
@@ -230,11 +232,10 @@ impl Replica {
     }
 }
 
-const fn stands_for(role: &Role) -> Option<NodeId> {
-    match role {
-        Role::Owner => None,
-        Role::StandIn(StandIn { target, .. }) => Some(*target),
-    }
+/// How a hint is kept in this place, by the own clock: the same that will say when it has expired.
+fn stand_in(cx: &Cx<'_>, site: &Site, place: Place) -> StandIn {
+    let (created, expiry) = (cx.now.wall, Span::from_ms(site.config.hint_expiry_ms));
+    StandIn { target: place.owner, created, expires: created + expiry, copies: place.copies }
 }
 
 fn refuse(cx: &mut Cx<'_>, site: &Site, asker: Asker, refusal: Refusal) {

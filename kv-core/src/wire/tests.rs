@@ -17,9 +17,9 @@ use crate::message::repair::{
 };
 use crate::message::{
     Acked, HintDelivered, HintDelivery, HintRequest, MergeRequest, MintRequest, Minted,
-    OperationId, ReadReply, ReadRequest, Refused,
+    OperationId, Place, ReadReply, ReadRequest, Refused,
 };
-use crate::store::{Basis, CopyKind, Refusal, Role, StandIn, Summary};
+use crate::store::{Basis, CopyKind, Refusal, Summary};
 use crate::time::{HybridTime, WallTime};
 use crate::types::{ClusterId, Digest, Epoch, Generation, Key, NodeId, PartitionId, RequestId};
 use crate::version::{Actor, Container, Content, Dot, Tag, Version};
@@ -57,8 +57,7 @@ fn bodies() -> Vec<Body> {
     let container = container();
     let seen = container.seen().clone();
     let digest = Digest(u128::MAX / 3);
-    let stand_in =
-        StandIn { target: NodeId(9), created: WallTime(1), expires: WallTime(2), copies: 1 };
+    let place = Place { owner: NodeId(9), copies: 1 };
     let items = vec![(key.clone(), container.clone())];
     let known = vec![Known { node: NodeId(1), generation: Generation(2), version: 3 }];
     let state = State { key: StateKey(1), version: 2, value: Bytes::from_static(b"s") };
@@ -80,11 +79,11 @@ fn bodies() -> Vec<Body> {
             content: Content::Tombstone,
             expiry: None,
             basis: Basis::Held(seen.clone()),
-            role: Role::StandIn(stand_in),
+            place: Some(place),
         })),
         Body::Minted(Minted { operation, container: container.clone() }),
         Body::Merge(MergeRequest { operation, key: key.clone(), container: container.clone() }),
-        Body::Hint(HintRequest { operation, key: key.clone(), container, stand_in }),
+        Body::Hint(HintRequest { operation, key: key.clone(), container, place }),
         Body::Acked(Acked { operation, stands_for: Some(NodeId(9)) }),
         Body::Refused(Refused { operation, refusal: Refusal::TooManySiblings { max: 64 } }),
         Body::Read(ReadRequest { operation, key: key.clone(), copy: CopyKind::Hinted }),

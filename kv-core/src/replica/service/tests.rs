@@ -85,10 +85,10 @@ fn container(time: HybridTime) -> Container {
     container
 }
 
-fn mint(role: Role) -> MintRequest {
+fn mint(place: Option<Place>) -> MintRequest {
     let basis = Basis::Given(VersionVector::default());
     let content = Content::Tombstone;
-    MintRequest { operation: OPERATION, key: key(), content, expiry: None, basis, role }
+    MintRequest { operation: OPERATION, key: key(), content, expiry: None, basis, place }
 }
 
 fn said(effects: &[Effect]) -> Vec<(NodeId, Kind)> {
@@ -104,7 +104,7 @@ fn said(effects: &[Effect]) -> Vec<(NodeId, Kind)> {
 #[test]
 fn a_minted_write_is_told_at_once_and_acknowledged_only_when_durable() {
     let mut bench = Bench::new(true);
-    bench.feed(|replica, cx, site| replica.on_mint(cx, site, ASKER, mint(Role::Owner)));
+    bench.feed(|replica, cx, site| replica.on_mint(cx, site, ASKER, mint(None)));
     let container = container(HybridTime(1));
     let told = bench.done(3, Ok(Done::Minted { dot: dot(), container, hinted: None }));
     assert_eq!(said(&told), [(ASKER.0, Kind::Minted)]);
@@ -137,8 +137,7 @@ fn what_is_durable_before_its_outcome_is_known_is_acknowledged_with_the_outcome(
 #[test]
 fn a_node_that_does_not_own_the_key_names_no_write_as_an_owner() {
     let mut bench = Bench::new(false);
-    let effects =
-        bench.feed(|replica, cx, site| replica.on_mint(cx, site, ASKER, mint(Role::Owner)));
+    let effects = bench.feed(|replica, cx, site| replica.on_mint(cx, site, ASKER, mint(None)));
     assert_eq!(said(&effects), [(ASKER.0, Kind::Refused)]);
 }
 
@@ -163,7 +162,7 @@ fn a_read_is_answered_with_the_outcome() {
 #[test]
 fn what_the_storage_refuses_is_refused_to_the_asker() {
     let mut bench = Bench::new(true);
-    bench.feed(|replica, cx, site| replica.on_mint(cx, site, ASKER, mint(Role::Owner)));
+    bench.feed(|replica, cx, site| replica.on_mint(cx, site, ASKER, mint(None)));
     let told = bench.done(0, Err(Refusal::DiskFailed));
     assert_eq!(said(&told), [(ASKER.0, Kind::Refused)]);
 }
