@@ -139,7 +139,8 @@ pub(crate) fn quote(bytes: &[u8]) -> String {
 }
 
 fn did_you_mean(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |nearest| format!("; did you mean {nearest}?"))
+    nearest
+        .map_or_else(String::new, |nearest| format!("; did you mean {}?", nearest.to_uppercase()))
 }
 
 fn backers(achieved: &Achieved) -> String {

@@ -87,6 +87,8 @@ pub mod error;
 pub mod facts;
 pub mod pipeline;
 pub mod request;
+#[cfg(test)]
+mod testing;
 mod words;
 
 pub use connection::{Connection, Identity, Settings, Step};

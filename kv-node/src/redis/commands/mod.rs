@@ -68,6 +68,12 @@ pub(super) fn all() -> impl Iterator<Item = &'static Spec> {
     FAMILIES.into_iter().flatten()
 }
 
+/// The names of all commands.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    all().map(|spec| spec.name)
+}
+
 /// The command of this name, in any case.
 pub(super) fn named(name: &[u8]) -> Option<&'static Spec> {
     all().find(|spec| spec.name.as_bytes().eq_ignore_ascii_case(name))
