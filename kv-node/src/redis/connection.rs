@@ -11,12 +11,13 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use kv_core::client::{ClientOperation, Options, Reply, Session};
 use kv_core::config::Config;
+use kv_core::types::KEY_BYTES_MAX;
 
 use super::commands::{self, Call};
 use super::error::CommandError;
 use super::facts::Facts;
 use super::request::{Request, Shape, Target};
-use crate::resp::{Command, Encoder, Protocol};
+use crate::resp::{Command, Encoder, Limits, Protocol};
 
 /// What all connections of a node share.
 #[derive(Clone, Debug)]
@@ -89,6 +90,17 @@ impl Default for Settings {
             held_bytes_max: 16 * 1024 * 1024,
             reply_bytes_max: 512 * 1024 * 1024,
         }
+    }
+}
+
+impl Settings {
+    /// What the parser of each connection may hold. An argument that no key or value can be is
+    /// skipped as it comes; one that is a little too long is refused in the words of the store.
+    pub fn limits(&self) -> Limits {
+        let value_bytes_max = usize::try_from(self.config.value_bytes_max).unwrap_or(usize::MAX);
+        let argument_bytes_max = value_bytes_max.max(KEY_BYTES_MAX).saturating_add(64 * 1024);
+        let command_bytes_max = argument_bytes_max.saturating_mul(4).max(64 * 1024 * 1024);
+        Limits { argument_bytes_max, command_bytes_max, ..Limits::default() }
     }
 }
 

@@ -16,7 +16,7 @@
 //!
 //! # How a socket drives it
 //! ```text
-//! let mut parser = Parser::new(limits);
+//! let mut parser = Parser::new(settings.limits());
 //! let mut pipeline = Pipeline::new(Connection::new(identity, settings));
 //! loop {
 //!     while pipeline.has_room() {

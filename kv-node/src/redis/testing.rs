@@ -14,7 +14,7 @@ use kv_core::version::{Actor, Container, Content, Context, Dot, Version};
 use super::connection::{Connection, Identity, Settings};
 use super::facts::{Facts, Section};
 use super::pipeline::{Ask, Pipeline};
-use crate::resp::{Limits, Parser};
+use crate::resp::Parser;
 
 const CLUSTER: ClusterId = ClusterId(7);
 
@@ -103,7 +103,7 @@ impl Client {
         let identity =
             Identity { id: 1, peer: "10.0.0.1:5000".to_owned(), local: "10.0.0.2:7001".to_owned() };
         Self {
-            parser: Parser::new(Limits::default()),
+            parser: Parser::new(settings.limits()),
             input: BytesMut::new(),
             pipeline: Pipeline::new(Connection::new(identity, Arc::new(settings))),
             asks: Vec::new(),
