@@ -5,11 +5,13 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::quorum::Mode;
 use crate::time::Span;
+use crate::version::{Container, Dot, Version};
 
 /// A number that is not in its range, and what the range is.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -153,6 +155,26 @@ pub enum Resolve {
     Lww,
 }
 
+impl Resolve {
+    /// The siblings that a reader is shown, tombstones among them.
+    pub fn shown(self, container: &Container) -> Vec<&(Dot, Version)> {
+        match self {
+            Self::Siblings => container.distinct(),
+            Self::Lww => container.latest().into_iter().collect(),
+        }
+    }
+
+    /// The one value that is shown to a reader who knows nothing of siblings: the greatest
+    /// (hybrid time, dot) among the values that are shown at all.
+    pub fn single(self, container: &Container) -> Option<&Bytes> {
+        self.shown(container)
+            .into_iter()
+            .filter_map(|(dot, version)| Some((version.time, dot, version.content.value()?)))
+            .max_by_key(|&(time, dot, _)| (time, dot))
+            .map(|(_, _, value)| value)
+    }
+}
+
 impl Config {
     /// Refuses the first number that is out of its range.
     ///
@@ -204,6 +226,54 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::HybridTime;
+    use crate::types::{Epoch, NodeId, RequestId};
+    use crate::version::{Actor, Content};
+
+    /// Siblings, each written at its time by a node of its own.
+    fn siblings(contents: &[(u64, Content)]) -> Container {
+        let mut container = Container::default();
+        for (node, (time, content)) in (1_u64..).zip(contents) {
+            let dot = Dot { actor: Actor { node: NodeId(node), epoch: Epoch(1) }, n: 1 };
+            let version = Version {
+                content: content.clone(),
+                time: HybridTime(*time),
+                expiry: None,
+                request: RequestId(u128::from(node)),
+                tag: None,
+            };
+            container.add(dot, version);
+        }
+        container
+    }
+
+    fn value(text: &'static str) -> Content {
+        Content::Value(Bytes::from_static(text.as_bytes()))
+    }
+
+    #[test]
+    fn a_reader_of_one_value_is_shown_the_greatest_time_and_then_the_greatest_dot() {
+        let container = siblings(&[(7, value("a")), (9, value("b")), (9, value("c"))]);
+        for resolve in [Resolve::Siblings, Resolve::Lww] {
+            assert_eq!(resolve.single(&container), Some(&Bytes::from("c")));
+        }
+        assert_eq!(Resolve::Siblings.shown(&container).len(), 3);
+        assert_eq!(Resolve::Lww.shown(&container).len(), 1);
+    }
+
+    #[test]
+    fn a_later_deletion_hides_a_value_only_where_the_last_write_wins() {
+        let container = siblings(&[(7, value("a")), (9, Content::Tombstone)]);
+        assert_eq!(Resolve::Siblings.single(&container), Some(&Bytes::from("a")));
+        assert_eq!(Resolve::Lww.single(&container), None);
+    }
+
+    #[test]
+    fn nothing_is_shown_of_an_empty_container() {
+        for resolve in [Resolve::Siblings, Resolve::Lww] {
+            assert_eq!(resolve.single(&Container::default()), None);
+        }
+    }
 
     #[test]
     fn the_defaults_lie_in_their_own_ranges() {

@@ -1,1 +1,5 @@
 //! The real node: a thin shell of sockets, disks and clocks around `kv-core`.
+
+mod nearest;
+pub mod redis;
+pub mod resp;

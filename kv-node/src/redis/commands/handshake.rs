@@ -1,0 +1,222 @@
+//! What a client and a node say to each other before and after there is something to do.
+
+use bytes::{Bytes, BytesMut};
+
+use super::{Call, NO_KEYS, Spec, client, server, wrong_number};
+use crate::redis::connection::{Connection, Step};
+use crate::redis::error::{CommandError, quote};
+use crate::redis::words::number;
+use crate::resp::Protocol;
+
+const FLAGS: &[&str] = &["noscript", "loading", "stale", "fast"];
+
+pub(super) const COMMANDS: &[Spec] = &[
+    Spec {
+        name: "ping",
+        arity: -1,
+        flags: &["fast"],
+        keys: NO_KEYS,
+        group: "connection",
+        summary: "Returns PONG, or the message.",
+        run: ping,
+    },
+    Spec {
+        name: "echo",
+        arity: 2,
+        flags: &["loading", "stale", "fast"],
+        keys: NO_KEYS,
+        group: "connection",
+        summary: "Returns the message.",
+        run: echo,
+    },
+    Spec {
+        name: "hello",
+        arity: -1,
+        flags: FLAGS,
+        keys: NO_KEYS,
+        group: "connection",
+        summary: "Chooses the protocol, 2 or 3, and says who is here.",
+        run: hello,
+    },
+    Spec {
+        name: "auth",
+        arity: -2,
+        flags: FLAGS,
+        keys: NO_KEYS,
+        group: "connection",
+        summary: "Is refused: there are no passwords.",
+        run: auth,
+    },
+    Spec {
+        name: "select",
+        arity: 2,
+        flags: &["loading", "stale", "fast"],
+        keys: NO_KEYS,
+        group: "connection",
+        summary: "Selects the one database, 0.",
+        run: select,
+    },
+    Spec {
+        name: "readonly",
+        arity: 1,
+        flags: &["loading", "stale", "fast"],
+        keys: NO_KEYS,
+        group: "cluster",
+        summary: "Changes nothing: every node serves reads.",
+        run: ok,
+    },
+    Spec {
+        name: "readwrite",
+        arity: 1,
+        flags: &["loading", "stale", "fast"],
+        keys: NO_KEYS,
+        group: "cluster",
+        summary: "Changes nothing: every node serves writes.",
+        run: ok,
+    },
+    Spec {
+        name: "reset",
+        arity: 1,
+        flags: FLAGS,
+        keys: NO_KEYS,
+        group: "connection",
+        summary: "Forgets what the connection has set.",
+        run: reset,
+    },
+    Spec {
+        name: "quit",
+        arity: -1,
+        flags: FLAGS,
+        keys: NO_KEYS,
+        group: "connection",
+        summary: "Closes the connection.",
+        run: quit,
+    },
+];
+
+const NO_PASSWORDS: CommandError = CommandError::NotSupported {
+    what: "AUTH",
+    instead: "There are no passwords: connect without one",
+};
+
+fn ping(
+    connection: &mut Connection,
+    call: &Call<'_>,
+    out: &mut BytesMut,
+) -> Result<Step, CommandError> {
+    match call.arguments {
+        [] => connection.encoder(out).simple("PONG"),
+        [message] => connection.encoder(out).bulk(message),
+        _ => return Err(wrong_number(call.spec.name)),
+    }
+    Ok(Step::Reply)
+}
+
+fn echo(
+    connection: &mut Connection,
+    call: &Call<'_>,
+    out: &mut BytesMut,
+) -> Result<Step, CommandError> {
+    connection.encoder(out).bulk(&call.arguments[0]);
+    Ok(Step::Reply)
+}
+
+/// Everything is checked before anything is changed. The reply has the form that was just chosen.
+fn hello(
+    connection: &mut Connection,
+    call: &Call<'_>,
+    out: &mut BytesMut,
+) -> Result<Step, CommandError> {
+    let (mut protocol, mut name) = (connection.protocol(), None);
+    if let [version, options @ ..] = call.arguments {
+        protocol = protocol_of(version)?;
+        let mut options = options.iter();
+        while let Some(option) = options.next() {
+            name = Some(match (&option.to_ascii_uppercase()[..], options.next()) {
+                (b"AUTH", _) => return Err(NO_PASSWORDS),
+                (b"SETNAME", Some(name)) => client::checked_name(name)?,
+                (b"SETNAME", None) => return Err(wrong_number(call.spec.name)),
+                _ => {
+                    let (command, option) = (call.spec.name, quote(option));
+                    return Err(CommandError::UnknownOption { command, option, nearest: None });
+                }
+            });
+        }
+    }
+    connection.set_protocol(protocol);
+    if let Some(name) = name {
+        connection.set_name(name);
+    }
+    let id = i64::try_from(connection.identity().id).unwrap_or(i64::MAX);
+    let mut encoder = connection.encoder(out);
+    encoder.map(7);
+    encoder.bulk(b"server");
+    encoder.bulk(server::IMITATED.as_bytes());
+    encoder.bulk(b"version");
+    encoder.bulk(server::IMITATED_VERSION.as_bytes());
+    encoder.bulk(b"proto");
+    encoder.integer(protocol.number());
+    encoder.bulk(b"id");
+    encoder.integer(id);
+    encoder.bulk(b"mode");
+    encoder.bulk(b"standalone");
+    encoder.bulk(b"role");
+    encoder.bulk(b"master");
+    encoder.bulk(b"modules");
+    encoder.array(0);
+    Ok(Step::Reply)
+}
+
+fn protocol_of(version: &Bytes) -> Result<Protocol, CommandError> {
+    [Protocol::Resp2, Protocol::Resp3]
+        .into_iter()
+        .find(|protocol| number(version) == Some(protocol.number()))
+        .ok_or(CommandError::NoSuchProtocol)
+}
+
+fn auth(
+    _connection: &mut Connection,
+    _call: &Call<'_>,
+    _out: &mut BytesMut,
+) -> Result<Step, CommandError> {
+    Err(NO_PASSWORDS)
+}
+
+fn select(
+    connection: &mut Connection,
+    call: &Call<'_>,
+    out: &mut BytesMut,
+) -> Result<Step, CommandError> {
+    if number::<u64>(&call.arguments[0]) != Some(0) {
+        return Err(CommandError::NoSuchDatabase);
+    }
+    ok(connection, call, out)
+}
+
+fn ok(
+    connection: &mut Connection,
+    _call: &Call<'_>,
+    out: &mut BytesMut,
+) -> Result<Step, CommandError> {
+    connection.encoder(out).simple("OK");
+    Ok(Step::Reply)
+}
+
+fn reset(
+    connection: &mut Connection,
+    _call: &Call<'_>,
+    out: &mut BytesMut,
+) -> Result<Step, CommandError> {
+    connection.reset();
+    connection.encoder(out).simple("RESET");
+    Ok(Step::Reply)
+}
+
+fn quit(
+    connection: &mut Connection,
+    _call: &Call<'_>,
+    out: &mut BytesMut,
+) -> Result<Step, CommandError> {
+    connection.encoder(out).simple("OK");
+    Ok(Step::Close)
+}

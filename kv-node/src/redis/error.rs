@@ -1,0 +1,233 @@
+//! Why a command was not done, in words that say what to do about it.
+
+use kv_core::client::{Achieved, RequestRefusal};
+use kv_core::store::Refusal;
+use thiserror::Error;
+
+/// The answer to a command that was not done. The text begins with its code, as clients expect.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CommandError {
+    /// There is no such command.
+    #[error(
+        "ERR unknown command '{name}', with args beginning with: {arguments}{}",
+        did_you_mean(*.nearest)
+    )]
+    UnknownCommand {
+        /// What was sent, printable and cut.
+        name: String,
+        /// Its first arguments, likewise.
+        arguments: String,
+        /// The most similar name that there is.
+        nearest: Option<&'static str>,
+    },
+    /// The command has no such subcommand.
+    #[error("ERR unknown subcommand '{subcommand}' of '{command}'. Try: {known}")]
+    UnknownSubcommand {
+        /// The command.
+        command: &'static str,
+        /// What was sent, printable and cut.
+        subcommand: String,
+        /// Those that there are.
+        known: &'static str,
+    },
+    /// Too few arguments or too many.
+    #[error("ERR wrong number of arguments for '{command}' command")]
+    WrongNumberOfArguments {
+        /// The command.
+        command: String,
+    },
+    /// An option that the command does not have.
+    #[error("ERR syntax error: '{command}' has no option '{option}'{}", did_you_mean(*.nearest))]
+    UnknownOption {
+        /// The command.
+        command: &'static str,
+        /// What was sent, printable and cut.
+        option: String,
+        /// The most similar option that there is.
+        nearest: Option<&'static str>,
+    },
+    /// An option without its value.
+    #[error("ERR syntax error: {option} is followed by {expected}")]
+    MissingValue {
+        /// The option.
+        option: &'static str,
+        /// What it takes.
+        expected: String,
+    },
+    /// An option with a value that it does not take.
+    #[error("ERR {option} takes {expected}, not '{found}'")]
+    BadValue {
+        /// The option.
+        option: &'static str,
+        /// What it takes.
+        expected: String,
+        /// What was sent, printable and cut.
+        found: String,
+    },
+    /// One option twice, or two that exclude each other.
+    #[error("ERR syntax error: {0}")]
+    Conflict(&'static str),
+    /// Something that Redis does and this store does not.
+    #[error("ERR {what} is not supported by this store yet; nothing was done. {instead}")]
+    NotSupported {
+        /// What was asked for.
+        what: &'static str,
+        /// What to do instead.
+        instead: &'static str,
+    },
+    /// Another database than the first.
+    #[error("ERR DB index is out of range: there is one database, 0")]
+    NoSuchDatabase,
+    /// A protocol version that is not spoken here.
+    #[error("NOPROTO unsupported protocol version: use 2 or 3")]
+    NoSuchProtocol,
+    /// A name of a client that would break the lines of `CLIENT LIST`.
+    #[error("ERR Client names cannot contain spaces, newlines or special characters.")]
+    ClientName,
+    /// HTTP, sent to the wrong port.
+    #[error("ERR this port speaks the Redis protocol, not HTTP")]
+    Http,
+    /// A context that is not even hexadecimal.
+    #[error("CONTEXT the context token is damaged: pass it back exactly as it was received")]
+    ContextEncoding,
+    /// The values that were asked for are too many to be held at once.
+    #[error("ERR the reply would have more than {max} bytes: ask for fewer keys at a time")]
+    ReplyTooLong {
+        /// The limit.
+        max: usize,
+    },
+    /// The core did nothing.
+    #[error("{} {}", code_of(.0), advice_of(.0))]
+    Refused(RequestRefusal),
+    /// A read got too few answers in time.
+    #[error(
+        "TIMEOUT too few replicas answered in time ({}): try again, with a smaller R or a longer \
+         TIMEOUT",
+        backers(.0)
+    )]
+    ReadTimeout(Achieved),
+    /// It is not known whether a write stands.
+    #[error(
+        "TIMEOUT the write may stand or not, now or later ({} durable in time): read the key, or \
+         write it again; KV.PUT with the same REQUEST is safe to repeat",
+        backers(.0)
+    )]
+    WriteTimeout(Achieved),
+    /// One of several keys could not be written.
+    #[error(
+        "{error}. Of {keys} keys {written} are known to be written: writing several is not atomic"
+    )]
+    Partly {
+        /// What happened to the key.
+        error: Box<CommandError>,
+        /// The keys whose write is known to stand.
+        written: usize,
+        /// All keys.
+        keys: usize,
+    },
+}
+
+/// The most bytes of what a client sent that are quoted back to it.
+const QUOTE_BYTES_MAX: usize = 64;
+
+/// What a client sent, printable and cut.
+pub(crate) fn quote(bytes: &[u8]) -> String {
+    match bytes.get(..QUOTE_BYTES_MAX) {
+        Some(start) if bytes.len() > QUOTE_BYTES_MAX => format!("{}…", start.escape_ascii()),
+        _ => bytes.escape_ascii().to_string(),
+    }
+}
+
+fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest
+        .map_or_else(String::new, |nearest| format!("; did you mean {}?", nearest.to_uppercase()))
+}
+
+fn backers(achieved: &Achieved) -> String {
+    let Achieved { owners, fallbacks, machines: _ } = achieved;
+    let things =
+        |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    format!("{} and {}", things(owners.len(), "owner"), things(fallbacks.len(), "fallback"))
+}
+
+const fn code_of(refusal: &RequestRefusal) -> &'static str {
+    match refusal {
+        RequestRefusal::Context(_) => "CONTEXT",
+        RequestRefusal::Quorum(_) => "NOQUORUM",
+        RequestRefusal::Key { .. } | RequestRefusal::Value { .. } => "ERR",
+        RequestRefusal::Busy { .. } => "BUSY",
+        RequestRefusal::Stopping | RequestRefusal::StoreFailed => "UNAVAILABLE",
+        RequestRefusal::Replica(refusal) => match refusal {
+            Refusal::TooManySiblings { .. } => "SIBLINGS",
+            Refusal::Damaged
+            | Refusal::NotSynced
+            | Refusal::DiskFull
+            | Refusal::DiskFailed
+            | Refusal::HintsFull
+            | Refusal::Layout => "UNAVAILABLE",
+        },
+    }
+}
+
+fn advice_of(refusal: &RequestRefusal) -> String {
+    match refusal {
+        RequestRefusal::Replica(Refusal::TooManySiblings { .. }) => {
+            format!("{refusal}. Nothing was stored")
+        }
+        RequestRefusal::Replica(_) => {
+            format!("the replica refused: {refusal}. Nothing was done: try again, or another node")
+        }
+        RequestRefusal::Context(_)
+        | RequestRefusal::Quorum(_)
+        | RequestRefusal::Key { .. }
+        | RequestRefusal::Value { .. }
+        | RequestRefusal::Busy { .. }
+        | RequestRefusal::Stopping
+        | RequestRefusal::StoreFailed => format!("{refusal}. Nothing was done"),
+    }
+}
+
+impl From<RequestRefusal> for CommandError {
+    fn from(refusal: RequestRefusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kv_core::version::ContextError;
+
+    use super::*;
+
+    #[test]
+    fn every_refusal_of_the_core_begins_with_the_code_of_its_remedy() {
+        let cases = [
+            (RequestRefusal::Context(ContextError::OtherKey), "CONTEXT the context token belongs"),
+            (
+                RequestRefusal::Key { bytes: 0, max: 9 },
+                "ERR a key has 1 to 9 bytes; this one has 0",
+            ),
+            (RequestRefusal::Busy { max: 3 }, "BUSY 3 requests are in flight"),
+            (RequestRefusal::Stopping, "UNAVAILABLE this node is stopping"),
+            (
+                RequestRefusal::Replica(Refusal::TooManySiblings { max: 2 }),
+                "SIBLINGS the key has as many siblings as are allowed (2)",
+            ),
+            (
+                RequestRefusal::Replica(Refusal::DiskFull),
+                "UNAVAILABLE the replica refused: the disk is full. Nothing was done",
+            ),
+        ];
+        for (refusal, expected) in cases {
+            let text = CommandError::from(refusal).to_string();
+            assert!(text.starts_with(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_client_sent_is_quoted_printable_and_cut() {
+        assert_eq!(quote(b"a\r\n\xff"), r"a\r\n\xff");
+        assert_eq!(quote(&[b'a'; 64]), "a".repeat(64));
+        assert_eq!(quote(&[b'a'; 65]), format!("{}…", "a".repeat(64)));
+    }
+}

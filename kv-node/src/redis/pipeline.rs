@@ -1,0 +1,278 @@
+//! The order of one connection.
+//!
+//! In go commands as they come, and the core's replies as they come; out go operations for the core,
+//! each under a ticket, and bytes for the client, whose order is that of the commands.
+//!
+//! Invariants: requests run side by side, but a command that shares a key with an earlier
+//! unanswered one waits for it, if either of them writes ([`super::claims`]). So a `GET` sees the
+//! `SET` before it and not the one behind it, and the session has learned from every earlier reply
+//! about a key when the next write to that key is built: that is what keeps a connection's writes
+//! in order whichever replicas take them (SEMANTICS §1). No more than a set number of operations is
+//! in the core at once, however many keys a command has.
+
+use std::collections::VecDeque;
+
+use bytes::BytesMut;
+use kv_core::client::{ClientOperation, Reply};
+
+use super::claims::Claims;
+use super::connection::{Connection, Step};
+use super::facts::Facts;
+use super::request::{Finished, Request};
+use crate::resp::parser::Aftermath;
+use crate::resp::{Command, ParseError};
+
+/// The name of an operation within one connection; it comes back with the reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PipelineTicket {
+    command: u64,
+    operation: usize,
+}
+
+/// An operation for the core. It must be answered once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// To be given back with the reply.
+    pub ticket: PipelineTicket,
+    /// What to ask.
+    pub operation: ClientOperation,
+}
+
+/// One connection with all its unanswered commands.
+#[derive(Debug)]
+pub struct Pipeline {
+    connection: Connection,
+    claims: Claims,
+    /// Every command whose reply has not moved to `ready`, in order.
+    commands: VecDeque<Pending>,
+    /// The number of the first of them.
+    first: u64,
+    /// Those that may run and have operations which were not asked for yet. It may name some that
+    /// have ended since.
+    runnable: VecDeque<u64>,
+    /// Operations that the core works on.
+    operations: usize,
+    /// Bytes in `commands`.
+    held_bytes: usize,
+    /// Replies that may be written.
+    ready: BytesMut,
+    /// Whether no more commands are taken.
+    ending: bool,
+}
+
+#[derive(Debug)]
+enum Pending {
+    /// Its reply waits for those before it.
+    Answered(BytesMut),
+    /// It waits for others, or for the core.
+    Asking(Asking),
+}
+
+#[derive(Debug)]
+struct Asking {
+    request: Box<Request>,
+    /// The operation that is to be asked for next.
+    next: usize,
+    /// Operations that were asked for and not answered.
+    unanswered: usize,
+    /// What it counts in `held_bytes`.
+    weight: usize,
+}
+
+impl Asking {
+    fn new(request: Box<Request>) -> Self {
+        let weight = request.weight();
+        Self { request, next: 0, unanswered: 0, weight }
+    }
+
+    /// Whether an operation is still to be asked for.
+    const fn has_more(&self) -> bool {
+        self.next < self.request.operations() && !self.request.has_failed()
+    }
+
+    const fn is_over(&self) -> bool {
+        self.unanswered == 0 && !self.has_more()
+    }
+}
+
+impl Pipeline {
+    /// A connection without commands.
+    pub fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            claims: Claims::default(),
+            commands: VecDeque::new(),
+            first: 0,
+            runnable: VecDeque::new(),
+            operations: 0,
+            held_bytes: 0,
+            ready: BytesMut::new(),
+            ending: false,
+        }
+    }
+
+    /// The connection.
+    pub const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Whether another command should be read. If not, there will be room after a reply of the
+    /// core, or after the bytes in [`Pipeline::ready`] have been written.
+    pub fn has_room(&self) -> bool {
+        let settings = self.connection.settings();
+        !self.ending
+            && self.commands.len() < settings.commands_max
+            && self.held_bytes + self.ready.len() < settings.held_bytes_max
+    }
+
+    /// The bytes that may be written now. The caller takes what it has written from the front.
+    pub const fn ready(&mut self) -> &mut BytesMut {
+        &mut self.ready
+    }
+
+    /// Whether nothing more will come: once `ready` is written, the connection is to be closed.
+    pub fn is_over(&self) -> bool {
+        self.ending && self.commands.is_empty()
+    }
+
+    /// The client will send no more; what it asked for is still answered.
+    pub const fn on_end(&mut self) {
+        self.ending = true;
+    }
+
+    /// The next command of the client. Appends to `asks` what the core is to be asked now. A command
+    /// behind one that ends the connection is not looked at.
+    pub fn on_command(&mut self, command: &Command, facts: &dyn Facts, asks: &mut Vec<Ask>) {
+        if self.ending {
+            return;
+        }
+        let mut reply = BytesMut::new();
+        let is_first = self.commands.is_empty();
+        let out = if is_first { &mut self.ready } else { &mut reply };
+        match self.connection.on_command(command, facts, out) {
+            Step::Reply if is_first => {}
+            Step::Reply => self.push(Pending::Answered(reply)),
+            Step::Close => {
+                self.ending = true;
+                if !is_first {
+                    self.push(Pending::Answered(reply));
+                }
+            }
+            Step::Ask(request) => {
+                let number = self.first + self.commands.len() as u64;
+                if self.claims.claim(number, request.keys(), request.access()) {
+                    self.runnable.push_back(number);
+                }
+                self.push(Pending::Asking(Asking::new(request)));
+                self.run(asks);
+            }
+        }
+    }
+
+    /// The client's stream holds no command here. If it cannot go on, the connection ends.
+    pub fn on_parse_error(&mut self, error: ParseError) {
+        if self.ending {
+            return;
+        }
+        let mut reply = BytesMut::new();
+        self.connection.encoder(&mut reply).error(&format!("ERR {error}"));
+        self.push(Pending::Answered(reply));
+        self.flush();
+        match error.aftermath() {
+            Aftermath::GoOn => {}
+            Aftermath::Close => self.ending = true,
+        }
+    }
+
+    /// The core's reply to an operation. Appends to `asks` what the core is to be asked next.
+    ///
+    /// # Panics
+    /// If nothing was asked under this ticket, or it was answered before and its command has ended.
+    pub fn on_reply(&mut self, ticket: PipelineTicket, reply: Reply, asks: &mut Vec<Ask>) {
+        let PipelineTicket { command, operation } = ticket;
+        let at = self.position(command).expect("a command waits for each of its replies");
+        let Pending::Asking(asking) = &mut self.commands[at] else {
+            panic!("a command that was answered asks for nothing");
+        };
+        self.operations -= 1;
+        asking.unanswered -= 1;
+        self.connection.on_reply(&mut asking.request, operation, reply);
+        if asking.is_over() {
+            self.finish(at);
+        }
+        self.run(asks);
+    }
+
+    /// Asks for operations of those commands that may run, in their order, while there is room.
+    fn run(&mut self, asks: &mut Vec<Ask>) {
+        let operations_max = self.connection.settings().operations_max;
+        while let Some(&number) = self.runnable.front() {
+            let asking = match self.position(number).map(|at| &mut self.commands[at]) {
+                Some(Pending::Asking(asking)) if asking.has_more() => asking,
+                Some(Pending::Asking(_) | Pending::Answered(_)) | None => {
+                    self.runnable.pop_front();
+                    continue;
+                }
+            };
+            if self.operations >= operations_max {
+                return;
+            }
+            let ticket = PipelineTicket { command: number, operation: asking.next };
+            let operation = self.connection.operation(&asking.request, asking.next);
+            asking.next += 1;
+            asking.unanswered += 1;
+            self.operations += 1;
+            asks.push(Ask { ticket, operation });
+        }
+    }
+
+    /// A command's last operation was answered.
+    fn finish(&mut self, at: usize) {
+        let Pending::Asking(asking) = &mut self.commands[at] else {
+            unreachable!("only a command that asked comes to an end");
+        };
+        let mut reply = BytesMut::new();
+        let out = if at == 0 { &mut self.ready } else { &mut reply };
+        self.held_bytes -= asking.weight;
+        match asking.request.finish(out) {
+            Finished::Again => {
+                asking.next = 0;
+                self.held_bytes += asking.weight;
+                self.runnable.push_back(self.first + at as u64);
+            }
+            Finished::Replied => {
+                let request = &asking.request;
+                self.claims.release(request.keys(), request.access(), &mut self.runnable);
+                self.held_bytes += reply.len();
+                self.commands[at] = Pending::Answered(reply);
+                self.flush();
+            }
+        }
+    }
+
+    fn push(&mut self, pending: Pending) {
+        self.held_bytes += match &pending {
+            Pending::Answered(reply) => reply.len(),
+            Pending::Asking(asking) => asking.weight,
+        };
+        self.commands.push_back(pending);
+    }
+
+    /// Moves the replies that wait for nothing any more.
+    fn flush(&mut self) {
+        while let Some(Pending::Answered(reply)) = self.commands.front() {
+            self.held_bytes -= reply.len();
+            self.ready.extend_from_slice(reply);
+            self.commands.pop_front();
+            self.first += 1;
+        }
+    }
+
+    fn position(&self, number: u64) -> Option<usize> {
+        let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        (at < self.commands.len()).then_some(at)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,380 @@
+//! What a command asks of the core, and how the replies become one.
+//!
+//! In goes a [`Reply`] for each operation, in any order; out comes, when there are no more, one
+//! reply to the client, or a second request (`DEL` reads before it writes).
+
+use std::mem;
+
+use bytes::{Bytes, BytesMut};
+use kv_core::client::{
+    Achieved, ClientOperation, Options, PutContext, Reply, RequestRefusal, Session, Verb,
+};
+use kv_core::config::Config;
+use kv_core::types::{KEY_BYTES_MAX, Key};
+use kv_core::version::Content;
+
+use super::claims::Access;
+use super::commands::versions;
+use super::connection::Settings;
+use super::error::CommandError;
+use crate::resp::{Encoder, Protocol};
+
+/// One command's operations, and what has come of them so far.
+#[derive(Debug)]
+pub struct Request {
+    targets: Vec<Target>,
+    access: Access,
+    options: Options,
+    protocol: Protocol,
+    shape: Shape,
+    gathered: Gathered,
+}
+
+/// One key, and what is to be done with it.
+#[derive(Debug)]
+pub(crate) struct Target {
+    key: Key,
+    deed: Deed,
+}
+
+/// What is to be done with a key.
+#[derive(Debug)]
+pub(crate) enum Deed {
+    /// Read it.
+    Read,
+    /// Write it.
+    Write {
+        /// What it is to hold.
+        content: Content,
+        /// What that overwrites.
+        basis: Basis,
+    },
+}
+
+/// What a write overwrites, in the words of a client.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Basis {
+    /// What the replica that takes it holds, and what the connection has seen.
+    #[default]
+    Latest,
+    /// What this token covers.
+    Token(Bytes),
+    /// Nothing.
+    Nothing,
+}
+
+/// How the replies become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// The value (`GET`).
+    Value,
+    /// All values (`MGET`).
+    Values,
+    /// The length of the value (`STRLEN`).
+    Length,
+    /// How many keys have a value (`EXISTS`).
+    Count,
+    /// That all stands (`SET`, `MSET`).
+    Stored,
+    /// How many keys have a value, which are then deleted (`DEL`).
+    Survey,
+    /// That so many had one, now that they are deleted (`DEL`).
+    Deleted(usize),
+    /// All of a read (`KV.GET`).
+    Siblings,
+    /// All of a write (`KV.PUT`, `KV.DEL`).
+    Receipt,
+}
+
+/// What the replies said, as far as the shape needs it.
+#[derive(Debug, Default)]
+struct Gathered {
+    /// The value of each key.
+    values: Vec<Option<Bytes>>,
+    /// Bytes of all of them.
+    value_bytes: usize,
+    /// How many keys have a value.
+    present: usize,
+    /// How many keys are known to be written.
+    written: usize,
+    /// The one reply whose every part is shown.
+    details: Option<Details>,
+    /// The first thing that went wrong.
+    failure: Option<CommandError>,
+}
+
+/// A reply of which every part is shown.
+#[derive(Debug)]
+pub(crate) struct Details {
+    /// What a read found.
+    pub(crate) values: Vec<Bytes>,
+    /// How many siblings are deletions.
+    pub(crate) tombstones: usize,
+    /// What to pass back.
+    pub(crate) context: Bytes,
+    /// What stands behind it.
+    pub(crate) achieved: Achieved,
+}
+
+/// What came of a request whose operations have all been answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finished {
+    /// The client's reply was written.
+    Replied,
+    /// The request has become another one about the same keys, which is to be done before anything
+    /// else that touches them.
+    Again,
+}
+
+impl Target {
+    /// A key that is to be read.
+    ///
+    /// # Errors
+    /// If no key can look like this.
+    pub(crate) fn read(key: &Bytes) -> Result<Self, CommandError> {
+        Ok(Self { key: checked_key(key)?, deed: Deed::Read })
+    }
+
+    /// A key that is to hold this value.
+    ///
+    /// # Errors
+    /// If no key can look like this, or the value is too long.
+    pub(crate) fn put(
+        config: &Config,
+        key: &Bytes,
+        value: &Bytes,
+        basis: Basis,
+    ) -> Result<Self, CommandError> {
+        let (bytes, max) = (value.len(), config.value_bytes_max);
+        if bytes as u64 > max {
+            return Err(RequestRefusal::Value { bytes, max }.into());
+        }
+        let content = Content::Value(value.clone());
+        Ok(Self { key: checked_key(key)?, deed: Deed::Write { content, basis } })
+    }
+
+    /// A key that is to be deleted.
+    ///
+    /// # Errors
+    /// If no key can look like this.
+    pub(crate) fn delete(key: &Bytes, basis: Basis) -> Result<Self, CommandError> {
+        let content = Content::Tombstone;
+        Ok(Self { key: checked_key(key)?, deed: Deed::Write { content, basis } })
+    }
+
+    /// The key.
+    pub(crate) const fn key(&self) -> &Key {
+        &self.key
+    }
+
+    const fn access(&self) -> Access {
+        match self.deed {
+            Deed::Read => Access::Read,
+            Deed::Write { .. } => Access::Write,
+        }
+    }
+
+    fn weight(&self) -> usize {
+        let value = match &self.deed {
+            Deed::Write { content, .. } => content.value().map_or(0, Bytes::len),
+            Deed::Read => 0,
+        };
+        size_of::<Self>() + self.key.0.len() + value
+    }
+}
+
+/// A key of its own memory: sessions keep keys for long, and a slice of a read would keep all of it.
+fn checked_key(bytes: &Bytes) -> Result<Key, CommandError> {
+    if bytes.is_empty() || bytes.len() > KEY_BYTES_MAX {
+        return Err(RequestRefusal::Key { bytes: bytes.len(), max: KEY_BYTES_MAX }.into());
+    }
+    Ok(Key(Bytes::copy_from_slice(bytes)))
+}
+
+impl Request {
+    /// A request of one key or more. Where it writes, no key stands twice in it.
+    pub(crate) fn new(
+        targets: Vec<Target>,
+        shape: Shape,
+        options: Options,
+        protocol: Protocol,
+    ) -> Self {
+        let writes = targets.iter().any(|target| target.access() == Access::Write);
+        let access = if writes || shape == Shape::Survey { Access::Write } else { Access::Read };
+        Self { targets, access, options, protocol, shape, gathered: Gathered::default() }
+    }
+
+    /// The keys that it touches.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.targets.iter().map(Target::key)
+    }
+
+    /// What it does with them.
+    pub const fn access(&self) -> Access {
+        self.access
+    }
+
+    /// How many operations it is made of; they are numbered from 0.
+    pub const fn operations(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// About how many bytes it holds before it is answered.
+    pub fn weight(&self) -> usize {
+        self.targets.iter().map(Target::weight).sum()
+    }
+
+    /// One of its operations. To be asked for only when every earlier command that touches the key
+    /// has ended: then the session knows what they did.
+    pub fn operation(&self, index: usize, session: &Session) -> ClientOperation {
+        let Target { key, deed } = &self.targets[index];
+        let verb = match deed {
+            Deed::Read => Verb::Get,
+            Deed::Write { content, basis } => {
+                let context = match basis {
+                    Basis::Latest => session.latest(key),
+                    Basis::Token(token) => PutContext::Token(token.clone()),
+                    Basis::Nothing => PutContext::Nothing,
+                };
+                Verb::Put { content: content.clone(), expiry: None, context }
+            }
+        };
+        ClientOperation { key: key.clone(), verb, options: self.options.clone() }
+    }
+
+    /// The key of an operation.
+    pub fn key(&self, index: usize) -> &Key {
+        &self.targets[index].key
+    }
+
+    /// Whether the reply is an error already, so that operations which were not asked for yet need
+    /// not be.
+    pub const fn has_failed(&self) -> bool {
+        self.gathered.failure.is_some()
+    }
+
+    /// Learns what came of one operation.
+    pub fn on_reply(&mut self, index: usize, reply: Reply, settings: &Settings) {
+        let access = self.targets[index].access();
+        let failure = match (reply, access) {
+            (Reply::Refused(refusal), _) => Some(refusal.into()),
+            (Reply::Unknown { achieved }, Access::Read) => {
+                Some(CommandError::ReadTimeout(achieved))
+            }
+            (Reply::Unknown { achieved }, Access::Write) => {
+                Some(CommandError::WriteTimeout(achieved))
+            }
+            (Reply::Value { container, context, achieved }, _) => {
+                let resolve = settings.config.resolve(&self.targets[index].key.0);
+                match self.shape {
+                    Shape::Siblings => {
+                        let shown = resolve.shown(&container);
+                        let values: Vec<_> = shown
+                            .iter()
+                            .filter_map(|(_, version)| version.content.value().cloned())
+                            .collect();
+                        let tombstones = shown.len() - values.len();
+                        let details = Details { values, tombstones, context, achieved };
+                        self.gathered.details = Some(details);
+                        None
+                    }
+                    Shape::Count | Shape::Survey => {
+                        self.gathered.present += usize::from(resolve.single(&container).is_some());
+                        None
+                    }
+                    Shape::Value | Shape::Values | Shape::Length => {
+                        let value = resolve.single(&container).cloned();
+                        self.keep(index, value, settings.reply_bytes_max)
+                    }
+                    Shape::Stored | Shape::Deleted(_) | Shape::Receipt => {
+                        unreachable!("a write is not answered with a value")
+                    }
+                }
+            }
+            (Reply::Stored { container, context, achieved }, _) => {
+                self.gathered.written += 1;
+                if self.shape == Shape::Receipt {
+                    let shown = container.distinct();
+                    let values = shown.iter().filter_map(|(_, version)| version.content.value());
+                    let values: Vec<_> = values.cloned().collect();
+                    let tombstones = shown.len() - values.len();
+                    self.gathered.details = Some(Details { values, tombstones, context, achieved });
+                }
+                None
+            }
+        };
+        if self.gathered.failure.is_none() {
+            self.gathered.failure = failure;
+        }
+    }
+
+    /// Keeps a value for the reply, unless that becomes too long.
+    fn keep(&mut self, index: usize, value: Option<Bytes>, max: usize) -> Option<CommandError> {
+        let Gathered { values, value_bytes, .. } = &mut self.gathered;
+        *value_bytes = value_bytes.saturating_add(value.as_ref().map_or(0, Bytes::len));
+        if *value_bytes > max {
+            values.clear();
+            return Some(CommandError::ReplyTooLong { max });
+        }
+        values.resize(self.targets.len(), None);
+        values[index] = value;
+        None
+    }
+
+    /// Writes the client's reply, once every operation that was asked for has been answered; or
+    /// becomes what is to be done next.
+    pub fn finish(&mut self, out: &mut BytesMut) -> Finished {
+        let Self { targets, access: _, options: _, protocol, shape, gathered } = self;
+        let Gathered { values, value_bytes: _, present, written, details, failure } =
+            mem::take(gathered);
+        let mut encoder = Encoder::new(*protocol, out);
+        if let Some(error) = failure {
+            let (keys, several) = (targets.len(), targets.len() > 1);
+            let error = match shape {
+                Shape::Stored | Shape::Deleted(_) if several => {
+                    CommandError::Partly { error: Box::new(error), written, keys }
+                }
+                Shape::Stored
+                | Shape::Deleted(_)
+                | Shape::Value
+                | Shape::Values
+                | Shape::Length
+                | Shape::Count
+                | Shape::Survey
+                | Shape::Siblings
+                | Shape::Receipt => error,
+            };
+            encoder.error(&error.to_string());
+            return Finished::Replied;
+        }
+        let value = |index: usize| values.get(index).and_then(Option::as_deref);
+        match shape {
+            Shape::Value => encoder.bulk_or_null(value(0)),
+            Shape::Values => {
+                encoder.array(targets.len());
+                for index in 0..targets.len() {
+                    encoder.bulk_or_null(value(index));
+                }
+            }
+            Shape::Length => encoder.count(value(0).map_or(0, <[u8]>::len)),
+            Shape::Count => encoder.count(present),
+            Shape::Stored => encoder.simple("OK"),
+            Shape::Deleted(count) => encoder.count(*count),
+            Shape::Survey => {
+                for target in targets {
+                    let (content, basis) = (Content::Tombstone, Basis::Latest);
+                    target.deed = Deed::Write { content, basis };
+                }
+                *shape = Shape::Deleted(present);
+                return Finished::Again;
+            }
+            Shape::Siblings => {
+                versions::write_siblings(&mut encoder, &details.expect("a read was answered"));
+            }
+            Shape::Receipt => {
+                versions::write_receipt(&mut encoder, &details.expect("a write was answered"));
+            }
+        }
+        Finished::Replied
+    }
+}

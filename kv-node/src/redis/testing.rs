@@ -1,0 +1,160 @@
+//! What the tests of this module share: a core of one replica in memory, and a client of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use kv_core::client::{
+    Achieved, ClientOperation, Options, PutContext, Reply, RequestRefusal, Verb,
+};
+use kv_core::time::HybridTime;
+use kv_core::types::{ClusterId, Epoch, Key, NodeId, RequestId};
+use kv_core::version::{Actor, Container, Content, Context, Dot, Version};
+
+use super::connection::{Connection, Identity, Settings};
+use super::facts::{Facts, Section};
+use super::pipeline::{Ask, Pipeline};
+use crate::resp::Parser;
+
+const CLUSTER: ClusterId = ClusterId(7);
+
+/// A node about which there is little to say.
+pub(crate) struct Node;
+
+impl Facts for Node {
+    fn info(&self) -> Vec<Section> {
+        let facts = |name: &'static str| vec![(name, "1".to_owned())];
+        vec![
+            Section { name: "server", facts: facts("tcp_port") },
+            Section { name: "clients", facts: facts("connected_clients") },
+        ]
+    }
+
+    fn others(&self) -> Vec<String> {
+        vec!["id=2 addr=other".to_owned()]
+    }
+}
+
+/// One replica that does at once what it is asked.
+#[derive(Default)]
+pub(crate) struct Core {
+    containers: BTreeMap<Key, Container>,
+    minted: u64,
+    /// The options of the last operation.
+    pub(crate) options: Options,
+}
+
+impl Core {
+    /// Does one operation.
+    pub(crate) fn answer(&mut self, operation: ClientOperation) -> Reply {
+        let ClientOperation { key, verb, options } = operation;
+        self.options = options;
+        let container = self.containers.entry(key.clone()).or_default();
+        let achieved = Achieved {
+            owners: vec![NodeId(1), NodeId(2)],
+            fallbacks: vec![NodeId(9)],
+            machines: 3,
+        };
+        let Verb::Put { content, expiry: None, context } = verb else {
+            let context = Context { seen: container.seen().clone() }.to_token(CLUSTER, &key);
+            return Reply::Value { container: container.clone(), context, achieved };
+        };
+        let seen = match context {
+            PutContext::Latest(seen) => {
+                assert!(container.seen().includes(&seen), "a session runs ahead of its core");
+                container.seen().clone()
+            }
+            PutContext::Nothing => Context { seen: Default::default() }.seen,
+            PutContext::Token(token) => match Context::from_token(&token, CLUSTER, &key) {
+                Ok(context) => context.seen,
+                Err(error) => return Reply::Refused(RequestRefusal::Context(error)),
+            },
+        };
+        self.minted += 1;
+        container.discard(&seen);
+        let dot = Dot { actor: Actor { node: NodeId(1), epoch: Epoch(1) }, n: self.minted };
+        let (time, request) = (HybridTime(self.minted), RequestId(self.minted.into()));
+        container.add(dot, Version { content, time, expiry: None, request, tag: None });
+        let context = Context { seen: container.seen().clone() }.to_token(CLUSTER, &key);
+        Reply::Stored { container: container.clone(), context, achieved }
+    }
+
+    /// The value of a key that has one.
+    pub(crate) fn value(&self, key: &str) -> Option<Bytes> {
+        let container = self.containers.get(&Key::from(key))?;
+        let [(_, Version { content: Content::Value(value), .. })] = container.siblings() else {
+            return None;
+        };
+        Some(value.clone())
+    }
+}
+
+/// A connection, as its socket would drive it.
+pub(crate) struct Client {
+    parser: Parser,
+    input: BytesMut,
+    pub(crate) pipeline: Pipeline,
+    /// What the core was asked and has not answered.
+    pub(crate) asks: Vec<Ask>,
+}
+
+impl Client {
+    pub(crate) fn new(settings: Settings) -> Self {
+        let identity =
+            Identity { id: 1, peer: "10.0.0.1:5000".to_owned(), local: "10.0.0.2:7001".to_owned() };
+        Self {
+            parser: Parser::new(settings.limits()),
+            input: BytesMut::new(),
+            pipeline: Pipeline::new(Connection::new(identity, Arc::new(settings))),
+            asks: Vec::new(),
+        }
+    }
+
+    /// Sends bytes, of which the node takes as many as it has room for.
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.input.extend_from_slice(bytes.as_ref());
+        self.take();
+    }
+
+    /// Lets the node take commands while it has room.
+    pub(crate) fn take(&mut self) {
+        while self.pipeline.has_room() {
+            match self.parser.next(&mut self.input) {
+                Ok(Some(command)) => self.pipeline.on_command(&command, &Node, &mut self.asks),
+                Ok(None) => return,
+                Err(error) => self.pipeline.on_parse_error(error),
+            }
+        }
+    }
+
+    /// Whether bytes were sent that the node has not taken.
+    pub(crate) fn has_input(&self) -> bool {
+        !self.input.is_empty()
+    }
+
+    /// Gives one of the open questions its answer.
+    pub(crate) fn answer(&mut self, at: usize, answer: impl FnOnce(ClientOperation) -> Reply) {
+        let Ask { ticket, operation } = self.asks.remove(at);
+        self.pipeline.on_reply(ticket, answer(operation), &mut self.asks);
+    }
+
+    /// Gives all questions their answers, the first first.
+    pub(crate) fn answer_all(&mut self, core: &mut Core) {
+        while !self.asks.is_empty() {
+            self.answer(0, |operation| core.answer(operation));
+        }
+    }
+
+    /// What has been written since the last call, with line breaks to be seen.
+    pub(crate) fn received(&mut self) -> String {
+        let escaped = self.pipeline.ready().split().escape_ascii().to_string();
+        escaped.replace(r"\'", "'").replace(r#"\""#, "\"")
+    }
+
+    /// Sends a line and returns all that comes back.
+    pub(crate) fn ask(&mut self, core: &mut Core, line: &str) -> String {
+        self.send(format!("{line}\r\n"));
+        self.answer_all(core);
+        self.received()
+    }
+}

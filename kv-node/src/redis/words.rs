@@ -1,0 +1,300 @@
+//! The words behind the key of a command: options and their values, as clients write them.
+
+use bytes::Bytes;
+use kv_core::client::Options;
+use kv_core::config::Config;
+use kv_core::quorum::{Level, Mode};
+use kv_core::types::RequestId;
+
+use super::error::{CommandError, quote};
+use super::request::Basis;
+use crate::nearest::nearest;
+
+/// An option of the commands that begin with `KV.`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// `R level`.
+    Read,
+    /// `W level`.
+    Write,
+    /// `MODE mode`.
+    Mode,
+    /// `TIMEOUT ms`.
+    Timeout,
+    /// `MONOTONIC`.
+    Monotonic,
+    /// `CONTEXT token`.
+    Context,
+    /// `NONE`.
+    NoContext,
+    /// `REQUEST hex`.
+    Request,
+}
+
+/// What a command's options say.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Said {
+    /// How the request is to be done.
+    pub(crate) options: Options,
+    /// What a write overwrites.
+    pub(crate) basis: Basis,
+}
+
+impl Word {
+    /// As clients write it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "R",
+            Self::Write => "W",
+            Self::Mode => "MODE",
+            Self::Timeout => "TIMEOUT",
+            Self::Monotonic => "MONOTONIC",
+            Self::Context => "CONTEXT",
+            Self::NoContext => "NONE",
+            Self::Request => "REQUEST",
+        }
+    }
+
+    /// What follows it, in words; nothing, if it stands alone.
+    fn takes(self) -> Option<String> {
+        match self {
+            Self::Read | Self::Write => Some(
+                "a number of copies from 1 to 255, or one of one, quorum, all, local_quorum, \
+                 each_quorum"
+                    .to_owned(),
+            ),
+            Self::Mode => Some("sloppy or strict".to_owned()),
+            Self::Timeout => {
+                let (min, max) = timeout_range();
+                Some(format!("a number of milliseconds from {min} to {max}"))
+            }
+            Self::Context => Some("a context token, as a reply gave it".to_owned()),
+            Self::Request => Some("an id of 1 to 32 hexadecimal digits".to_owned()),
+            Self::Monotonic | Self::NoContext => None,
+        }
+    }
+
+    fn bad_value(self, found: &[u8]) -> CommandError {
+        let expected = self.takes().unwrap_or_default();
+        CommandError::BadValue { option: self.name(), expected, found: quote(found) }
+    }
+}
+
+/// Reads the options behind a command. `defaults` are those of the connection, and stand where
+/// nothing is said.
+///
+/// # Errors
+/// An option that is not among `allowed`, or twice there, or without a value that it takes.
+pub(crate) fn said(
+    command: &'static str,
+    words: &[Bytes],
+    allowed: &[Word],
+    defaults: &Options,
+) -> Result<Said, CommandError> {
+    let mut said = Said { options: defaults.clone(), basis: Basis::Latest };
+    for (word, value) in pairs(command, words, allowed)? {
+        let options = &mut said.options;
+        match word {
+            Word::Read => options.read = Some(level(word, value)?),
+            Word::Write => options.write = Some(level(word, value)?),
+            Word::Mode => options.mode = Some(mode(value)?),
+            Word::Timeout => options.timeout_ms = Some(timeout_ms(value)?),
+            Word::Monotonic => options.monotonic = Some(true),
+            Word::Request => options.request = Some(request(value)?),
+            Word::Context => {
+                said.basis = Basis::Token(from_hex(value).ok_or(CommandError::ContextEncoding)?);
+            }
+            Word::NoContext => said.basis = Basis::Nothing,
+        }
+    }
+    Ok(said)
+}
+
+/// The options behind a command with their values; an option that stands alone has an empty one.
+///
+/// # Errors
+/// As [`said`], but for the values.
+pub(crate) fn pairs<'a>(
+    command: &'static str,
+    words: &'a [Bytes],
+    allowed: &[Word],
+) -> Result<Vec<(Word, &'a [u8])>, CommandError> {
+    let mut pairs: Vec<(Word, &[u8])> = Vec::new();
+    let mut words = words.iter();
+    while let Some(written) = words.next() {
+        let named = |word: &&Word| word.name().as_bytes().eq_ignore_ascii_case(written);
+        let Some(&word) = allowed.iter().find(named) else {
+            let option = quote(written);
+            let nearest = nearest(&option, allowed.iter().map(|word| word.name()));
+            return Err(CommandError::UnknownOption { command, option, nearest });
+        };
+        if pairs.iter().any(|&(other, _)| other == word) {
+            return Err(CommandError::Conflict("an option is given twice"));
+        }
+        let value = match word.takes() {
+            None => &[][..],
+            Some(expected) => {
+                words.next().ok_or(CommandError::MissingValue { option: word.name(), expected })?
+            }
+        };
+        pairs.push((word, value));
+    }
+    let has = |word| pairs.iter().any(|&(other, _)| other == word);
+    if has(Word::Context) && has(Word::NoContext) {
+        return Err(CommandError::Conflict("CONTEXT and NONE exclude each other"));
+    }
+    Ok(pairs)
+}
+
+/// The level that is written as `value` behind `word`.
+pub(crate) fn level(word: Word, value: &[u8]) -> Result<Level, CommandError> {
+    const NAMES: [(&str, Level); 5] = [
+        ("one", Level::One),
+        ("quorum", Level::Quorum),
+        ("all", Level::All),
+        ("local_quorum", Level::LocalQuorum),
+        ("each_quorum", Level::EachQuorum),
+    ];
+    let named = NAMES.iter().find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(value));
+    let level = named.map(|&(_, level)| level).or_else(|| number(value).map(Level::Count));
+    level.ok_or_else(|| word.bad_value(value))
+}
+
+/// A level as clients write it.
+pub(crate) fn level_name(level: Level) -> String {
+    match level {
+        Level::Count(count) => count.to_string(),
+        Level::One => "one".to_owned(),
+        Level::Quorum => "quorum".to_owned(),
+        Level::All => "all".to_owned(),
+        Level::LocalQuorum => "local_quorum".to_owned(),
+        Level::EachQuorum => "each_quorum".to_owned(),
+    }
+}
+
+/// The mode that is written as `value`.
+pub(crate) fn mode(value: &[u8]) -> Result<Mode, CommandError> {
+    [Mode::Sloppy, Mode::Strict]
+        .into_iter()
+        .find(|&mode| mode_name(mode).as_bytes().eq_ignore_ascii_case(value))
+        .ok_or_else(|| Word::Mode.bad_value(value))
+}
+
+/// A mode as clients write it.
+pub(crate) const fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Sloppy => "sloppy",
+        Mode::Strict => "strict",
+    }
+}
+
+/// The time-out that is written as `value`.
+pub(crate) fn timeout_ms(value: &[u8]) -> Result<u64, CommandError> {
+    let (min, max) = timeout_range();
+    let ms = number(value).filter(|ms| (min..=max).contains(ms));
+    ms.ok_or_else(|| Word::Timeout.bad_value(value))
+}
+
+/// The range of `timeout_ms` in the configuration.
+fn timeout_range() -> (u64, u64) {
+    let knob = Config::KNOBS.iter().find(|knob| knob.name == "timeout_ms");
+    let knob = knob.expect("the configuration has a time-out");
+    (knob.min, knob.max)
+}
+
+fn request(value: &[u8]) -> Result<RequestId, CommandError> {
+    let digits = str::from_utf8(value).ok().filter(|_| value.iter().all(u8::is_ascii_hexdigit));
+    let id = digits.and_then(|digits| u128::from_str_radix(digits, 16).ok());
+    id.map(RequestId).ok_or_else(|| Word::Request.bad_value(value))
+}
+
+/// A number written in plain digits.
+pub(crate) fn number<T: std::str::FromStr>(value: &[u8]) -> Option<T> {
+    let digits = str::from_utf8(value).ok().filter(|_| value.iter().all(u8::is_ascii_digit))?;
+    digits.parse().ok()
+}
+
+/// Bytes as clients see those that they must pass back.
+pub(crate) fn to_hex(bytes: &[u8]) -> Vec<u8> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |number: u8| DIGITS[usize::from(number)];
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+/// The bytes that a client passes back.
+fn from_hex(digits: &[u8]) -> Option<Bytes> {
+    let number = |digit: u8| char::from(digit).to_digit(16);
+    let (pairs, []) = digits.as_chunks::<2>() else { return None };
+    let byte = |&[high, low]: &[u8; 2]| u8::try_from(16 * number(high)? + number(low)?).ok();
+    pairs.iter().map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Word; 8] = [
+        Word::Read,
+        Word::Write,
+        Word::Mode,
+        Word::Timeout,
+        Word::Monotonic,
+        Word::Context,
+        Word::NoContext,
+        Word::Request,
+    ];
+
+    fn say(text: &'static str) -> Result<Said, CommandError> {
+        let words: Vec<Bytes> = text.split_whitespace().map(Bytes::from).collect();
+        said("kv.get", &words, &ALL, &Options::default())
+    }
+
+    #[test]
+    fn options_stand_in_any_order_and_case() {
+        let said = say("mode STRICT w 2 R quorum TIMEOUT 50 monotonic request ff context 00fF");
+        let Said { options, basis } = said.expect("they are all known");
+        let expected = Options {
+            read: Some(Level::Quorum),
+            write: Some(Level::Count(2)),
+            mode: Some(Mode::Strict),
+            timeout_ms: Some(50),
+            monotonic: Some(true),
+            request: Some(RequestId(255)),
+        };
+        assert_eq!(options, expected);
+        assert_eq!(basis, Basis::Token(Bytes::from_static(&[0, 255])));
+        assert_eq!(say("NONE").expect("it is known").basis, Basis::Nothing);
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_option_is_said() {
+        let cases = [
+            ("R", "ERR syntax error: R is followed by a number of copies"),
+            ("R 256", "ERR R takes a number of copies from 1 to 255, or one of"),
+            ("W some", "ERR W takes a number of copies"),
+            ("MODE loose", "ERR MODE takes sloppy or strict, not 'loose'"),
+            ("TIMEOUT 9", "ERR TIMEOUT takes a number of milliseconds from 10 to 60000, not '9'"),
+            ("TIMEOUT +99", "ERR TIMEOUT takes"),
+            ("REQUEST xyz", "ERR REQUEST takes an id of 1 to 32 hexadecimal digits, not 'xyz'"),
+            ("REQUEST 111111111111111111111111111111111", "ERR REQUEST takes an id"),
+            ("R 1 R 2", "ERR syntax error: an option is given twice"),
+            ("CONTEXT 00 NONE", "ERR syntax error: CONTEXT and NONE exclude"),
+            ("CONTEXT 0", "CONTEXT the context token is damaged"),
+            ("CONTEXT 0g", "CONTEXT the context token is damaged"),
+            (
+                "TIMEOT 50",
+                "ERR syntax error: 'kv.get' has no option 'TIMEOT'; did you mean TIMEOUT?",
+            ),
+        ];
+        for (text, expected) in cases {
+            let error = say(text).expect_err(text).to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_token_passes_through_a_client_and_comes_back() {
+        let token: Vec<u8> = (0..=255).collect();
+        assert_eq!(from_hex(&to_hex(&token)), Some(Bytes::from(token)));
+    }
+}

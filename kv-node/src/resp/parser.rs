@@ -1,0 +1,495 @@
+//! Commands out of a stream of bytes: arrays of bulk strings, and inline commands as people type
+//! them.
+//!
+//! In goes a buffer to whose end the caller appends what the socket gives; out come [`Command`]s,
+//! whose arguments are slices of that same buffer, taken out of it without a copy. Requests look the
+//! same in RESP2 and RESP3.
+//!
+//! Invariants: what was looked at is not looked at again, however small the pieces are in which it
+//! arrives. What is kept of an unfinished command is bounded by [`Limits`], not by what the client
+//! announces. There is no nesting, so there is nothing to recurse into.
+//!
+//! An argument keeps the memory of the read that brought it: who keeps a small one for long copies
+//! it.
+
+use std::mem;
+use std::ops::Range;
+
+use bytes::{Buf, Bytes, BytesMut};
+use memchr::memchr;
+use thiserror::Error;
+
+/// The longest bulk string that Redis itself would take. An argument above our own limit is skipped
+/// up to this length; what is announced to be longer is not waited for.
+pub const SKIPPED_BYTES_MAX: usize = 512 * 1024 * 1024;
+
+/// The longest `*<count>` or `$<length>`, without its line break. No count that is allowed is longer.
+const HEADER_BYTES_MAX: usize = 21;
+
+/// What one client may make this node hold before a command is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Arguments of one command, its name included.
+    pub arguments_max: usize,
+    /// Bytes of one argument. Above the largest value that the store takes, so that a value which
+    /// is a little too long is refused by the store, in its words.
+    pub argument_bytes_max: usize,
+    /// Bytes of all arguments of one command together.
+    pub command_bytes_max: usize,
+    /// Bytes of one inline command.
+    pub inline_bytes_max: usize,
+}
+
+/// One command. It has a name, if only an empty one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    words: Vec<Bytes>,
+}
+
+/// Why there is no command. Nothing was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ParseError {
+    /// One argument is longer than is allowed. It was skipped, and its command with it.
+    #[error("argument {index} has {bytes} bytes; at most {max} are taken. Nothing was done")]
+    ArgumentTooLong {
+        /// Which, where the name of the command is 0.
+        index: usize,
+        /// Its length.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// All arguments together are longer than is allowed. The command was skipped.
+    #[error("the command has more than {max} bytes. Nothing was done: send it in parts")]
+    CommandTooLong {
+        /// The limit.
+        max: usize,
+    },
+    /// More arguments were announced than are allowed.
+    #[error("Protocol error: invalid multibulk length: {count} arguments; at most {max} are taken")]
+    TooManyArguments {
+        /// The number announced.
+        count: i64,
+        /// The limit.
+        max: usize,
+    },
+    /// `*` is not followed by a number and a line break.
+    #[error("Protocol error: invalid multibulk length: expected `*<count>` and CR LF")]
+    ArrayHeader,
+    /// `$` is not followed by a length that makes sense and a line break.
+    #[error("Protocol error: invalid bulk length: expected `$<bytes>` and CR LF")]
+    BulkHeader,
+    /// An element of a command is not a bulk string.
+    #[error("Protocol error: expected '$', got '{}'", .found.escape_ascii())]
+    NotBulk {
+        /// The byte in place of `$`.
+        found: u8,
+    },
+    /// A bulk string is not followed by a line break: its length is wrong.
+    #[error("Protocol error: expected CR LF after {bytes} bytes of a bulk string")]
+    BulkEnd {
+        /// The length that was announced.
+        bytes: usize,
+    },
+    /// A line that is no array goes on without end.
+    #[error("Protocol error: too big inline request: a line has at most {max} bytes")]
+    InlineTooLong {
+        /// The limit.
+        max: usize,
+    },
+    /// A quote in an inline command is not closed, or something follows it at once.
+    #[error("Protocol error: unbalanced quotes in request")]
+    UnbalancedQuotes,
+}
+
+/// What is to become of a connection after an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aftermath {
+    /// It is known where the next command begins: go on.
+    GoOn,
+    /// It is not known: say what was wrong and close.
+    Close,
+}
+
+/// The state between two reads.
+#[derive(Debug)]
+pub struct Parser {
+    limits: Limits,
+    state: State,
+    /// The arguments of the unfinished command that have left the input already.
+    words: Vec<Bytes>,
+    /// Where those lie that have not. Empty between two calls.
+    found: Vec<Range<usize>>,
+    /// Bytes of all of them.
+    command_bytes: usize,
+    /// Why the unfinished command will be refused, if it will: from then on nothing of it is kept.
+    refused: Option<ParseError>,
+    /// Bytes at the front of the input in which there is no line break.
+    searched: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Between two commands.
+    Start,
+    /// Before the header of the next argument.
+    Header(Progress),
+    /// Before an argument of so many bytes and its line break.
+    Bulk(Progress, usize),
+    /// Within an argument of which so many bytes are still to be dropped.
+    Skip(Progress, usize),
+    /// The stream makes no sense any more.
+    Broken(ParseError),
+}
+
+/// Where in its arguments a command is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Progress {
+    /// The argument that is next.
+    index: usize,
+    /// How many there are.
+    count: usize,
+}
+
+/// What one look at the input found.
+enum Found {
+    /// Something was taken, and there may be more.
+    Part,
+    /// It ends too early.
+    NotEnough,
+    /// A command is complete.
+    Complete,
+    /// An inline command is.
+    Inline(Vec<Bytes>),
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            arguments_max: 1024 * 1024,
+            argument_bytes_max: 64 * 1024 * 1024,
+            command_bytes_max: 256 * 1024 * 1024,
+            inline_bytes_max: 64 * 1024,
+        }
+    }
+}
+
+impl Command {
+    /// A command of these words; none, if there are no words.
+    pub fn new(words: Vec<Bytes>) -> Option<Self> {
+        (!words.is_empty()).then_some(Self { words })
+    }
+
+    /// The first word.
+    pub fn name(&self) -> &Bytes {
+        &self.words[0]
+    }
+
+    /// The words after the first.
+    pub fn arguments(&self) -> &[Bytes] {
+        &self.words[1..]
+    }
+}
+
+impl ParseError {
+    /// Whether the stream can go on.
+    pub const fn aftermath(&self) -> Aftermath {
+        match self {
+            Self::ArgumentTooLong { .. } | Self::CommandTooLong { .. } => Aftermath::GoOn,
+            Self::TooManyArguments { .. }
+            | Self::ArrayHeader
+            | Self::BulkHeader
+            | Self::NotBulk { .. }
+            | Self::BulkEnd { .. }
+            | Self::InlineTooLong { .. }
+            | Self::UnbalancedQuotes => Aftermath::Close,
+        }
+    }
+}
+
+impl Parser {
+    /// A parser at the beginning of a stream.
+    pub const fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            state: State::Start,
+            words: Vec::new(),
+            found: Vec::new(),
+            command_bytes: 0,
+            refused: None,
+            searched: 0,
+        }
+    }
+
+    /// The next command, if the input holds all of it. Takes from the front of the input what it has
+    /// understood; what it leaves there must be there again, with more behind it, in the next call.
+    ///
+    /// # Errors
+    /// [`ParseError`]; its aftermath says whether the next call goes on with the next command.
+    /// Else every further call returns the same error.
+    pub fn next(&mut self, input: &mut BytesMut) -> Result<Option<Command>, ParseError> {
+        let mut at = 0;
+        loop {
+            match self.look(input, &mut at) {
+                Ok(Found::Part) => {}
+                Ok(Found::NotEnough) => {
+                    self.take(input, at);
+                    return Ok(None);
+                }
+                Ok(Found::Inline(words)) => {
+                    self.take(input, at);
+                    return Ok(Some(Command { words }));
+                }
+                Ok(Found::Complete) => {
+                    self.take(input, at);
+                    self.state = State::Start;
+                    self.command_bytes = 0;
+                    let words = mem::take(&mut self.words);
+                    return match self.refused.take() {
+                        Some(refused) => Err(refused),
+                        None => Ok(Some(Command { words })),
+                    };
+                }
+                Err(error) => {
+                    *self = Self { state: State::Broken(error), ..Self::new(self.limits) };
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Takes what was understood out of the input: the arguments in it, and the rest for good.
+    fn take(&mut self, input: &mut BytesMut, at: usize) {
+        if self.found.is_empty() {
+            return input.advance(at);
+        }
+        let taken = input.split_to(at).freeze();
+        self.words.extend(self.found.drain(..).map(|range| taken.slice(range)));
+    }
+
+    /// One look at the input behind `at`, which moves over what was understood.
+    fn look(&mut self, input: &[u8], at: &mut usize) -> Result<Found, ParseError> {
+        let rest = &input[*at..];
+        match self.state {
+            State::Broken(error) => Err(error),
+            State::Start => match rest.first() {
+                None => Ok(Found::NotEnough),
+                Some(b'*') => self.look_at_array(rest, at),
+                Some(_) => self.look_at_line(rest, at),
+            },
+            State::Header(progress) => match rest.first() {
+                None => Ok(Found::NotEnough),
+                Some(b'$') => self.look_at_header(rest, at, progress),
+                Some(&found) => Err(ParseError::NotBulk { found }),
+            },
+            State::Bulk(progress, bytes) => self.look_at_bulk(rest, at, progress, bytes),
+            State::Skip(progress, left) => {
+                let skipped = left.min(rest.len());
+                *at += skipped;
+                self.state = match left - skipped {
+                    0 => State::Bulk(progress, 0),
+                    left => State::Skip(progress, left),
+                };
+                Ok(if skipped < left { Found::NotEnough } else { Found::Part })
+            }
+        }
+    }
+
+    fn look_at_array(&mut self, rest: &[u8], at: &mut usize) -> Result<Found, ParseError> {
+        let Some((count, length)) = header(rest).map_err(|Malformed| ParseError::ArrayHeader)?
+        else {
+            return Ok(Found::NotEnough);
+        };
+        *at += length;
+        let max = self.limits.arguments_max;
+        match usize::try_from(count) {
+            // Redis passes over commands of no words.
+            Ok(0) | Err(_) => {}
+            Ok(count) if count <= max => self.state = State::Header(Progress { index: 0, count }),
+            Ok(_) => return Err(ParseError::TooManyArguments { count, max }),
+        }
+        Ok(Found::Part)
+    }
+
+    fn look_at_header(
+        &mut self,
+        rest: &[u8],
+        at: &mut usize,
+        progress: Progress,
+    ) -> Result<Found, ParseError> {
+        let Some((bytes, length)) = header(rest).map_err(|Malformed| ParseError::BulkHeader)?
+        else {
+            return Ok(Found::NotEnough);
+        };
+        let bytes = usize::try_from(bytes).ok().filter(|&bytes| bytes <= SKIPPED_BYTES_MAX);
+        let bytes = bytes.ok_or(ParseError::BulkHeader)?;
+        *at += length;
+        self.command_bytes = self.command_bytes.saturating_add(bytes);
+        if self.refused.is_none() {
+            self.refused = self.refusal(progress.index, bytes);
+            if self.refused.is_some() {
+                self.words.clear();
+                self.found.clear();
+            }
+        }
+        self.state = match self.refused {
+            None => State::Bulk(progress, bytes),
+            Some(_) => State::Skip(progress, bytes),
+        };
+        Ok(Found::Part)
+    }
+
+    /// Why the command of this argument cannot be taken.
+    fn refusal(&self, index: usize, bytes: usize) -> Option<ParseError> {
+        let Limits { argument_bytes_max, command_bytes_max, .. } = self.limits;
+        if bytes > argument_bytes_max {
+            return Some(ParseError::ArgumentTooLong { index, bytes, max: argument_bytes_max });
+        }
+        (self.command_bytes > command_bytes_max)
+            .then_some(ParseError::CommandTooLong { max: command_bytes_max })
+    }
+
+    fn look_at_bulk(
+        &mut self,
+        rest: &[u8],
+        at: &mut usize,
+        Progress { index, count }: Progress,
+        bytes: usize,
+    ) -> Result<Found, ParseError> {
+        let Some(end) = rest.get(bytes..bytes + 2) else { return Ok(Found::NotEnough) };
+        if end != b"\r\n" {
+            return Err(ParseError::BulkEnd { bytes });
+        }
+        if self.refused.is_none() {
+            self.found.push(*at..*at + bytes);
+        }
+        *at += bytes + 2;
+        self.state = State::Header(Progress { index: index + 1, count });
+        Ok(if index + 1 == count { Found::Complete } else { Found::Part })
+    }
+
+    fn look_at_line(&mut self, rest: &[u8], at: &mut usize) -> Result<Found, ParseError> {
+        let max = self.limits.inline_bytes_max;
+        let Some(end) = memchr(b'\n', &rest[self.searched..]) else {
+            self.searched = rest.len();
+            let too_long = self.searched > max;
+            return if too_long {
+                Err(ParseError::InlineTooLong { max })
+            } else {
+                Ok(Found::NotEnough)
+            };
+        };
+        let end = mem::take(&mut self.searched) + end;
+        if end > max {
+            return Err(ParseError::InlineTooLong { max });
+        }
+        let line = &rest[..end];
+        let words = words(line.strip_suffix(b"\r").unwrap_or(line))?;
+        *at += end + 1;
+        Ok(if words.is_empty() { Found::Part } else { Found::Inline(words) })
+    }
+}
+
+/// That a header is none.
+struct Malformed;
+
+/// The number in a header such as `*3`, and the length of the header with its line break. `None` if
+/// its end has not come yet.
+fn header(rest: &[u8]) -> Result<Option<(i64, usize)>, Malformed> {
+    let within = &rest[..rest.len().min(HEADER_BYTES_MAX + 2)];
+    let Some(end) = memchr(b'\n', within) else {
+        return if within.len() < HEADER_BYTES_MAX + 2 { Ok(None) } else { Err(Malformed) };
+    };
+    let digits = rest[1..end].strip_suffix(b"\r").ok_or(Malformed)?;
+    Ok(Some((number(digits).ok_or(Malformed)?, end + 1)))
+}
+
+/// A decimal number, written plainly.
+fn number(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text.strip_prefix(b"-") {
+        Some(digits) => (true, digits),
+        None => (false, text),
+    };
+    if digits.is_empty() {
+        return None;
+    }
+    let mut number = 0_i64;
+    for digit in digits {
+        let digit = digit.is_ascii_digit().then(|| i64::from(digit - b'0'))?;
+        number = number.checked_mul(10)?.checked_add(digit)?;
+    }
+    Some(if negative { -number } else { number })
+}
+
+/// The words of an inline command, with quotes as Redis has them: within `"` a backslash escapes
+/// (`\n \r \t \b \a \xHH`), within `'` it escapes only `'`. A closing quote ends the word.
+fn words(line: &[u8]) -> Result<Vec<Bytes>, ParseError> {
+    let mut words = Vec::new();
+    let mut rest = line.trim_ascii_start();
+    while !rest.is_empty() {
+        let mut word = Vec::new();
+        rest = loop {
+            match rest {
+                [] => break rest,
+                [byte, ..] if byte.is_ascii_whitespace() => break rest,
+                [quote @ (b'"' | b'\''), quoted @ ..] => break unquote(*quote, quoted, &mut word)?,
+                [byte, after @ ..] => {
+                    word.push(*byte);
+                    rest = after;
+                }
+            }
+        };
+        words.push(Bytes::from(word));
+        rest = rest.trim_ascii_start();
+    }
+    Ok(words)
+}
+
+/// Appends to a word what stands between quotes, and returns what follows them.
+fn unquote<'a>(quote: u8, mut rest: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [u8], ParseError> {
+    loop {
+        rest = match (quote, rest) {
+            (_, []) => return Err(ParseError::UnbalancedQuotes),
+            (_, [byte, after @ ..]) if *byte == quote => {
+                let ends = after.first().is_none_or(u8::is_ascii_whitespace);
+                return if ends { Ok(after) } else { Err(ParseError::UnbalancedQuotes) };
+            }
+            (b'"', [b'\\', b'x', high, low, after @ ..])
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
+                word.push(16 * hex_digit(*high) + hex_digit(*low));
+                after
+            }
+            (b'"', [b'\\', escaped, after @ ..]) => {
+                word.push(match escaped {
+                    b'n' => b'\n',
+                    b'r' => b'\r',
+                    b't' => b'\t',
+                    b'b' => 8,
+                    b'a' => 7,
+                    other => *other,
+                });
+                after
+            }
+            (b'\'', [b'\\', b'\'', after @ ..]) => {
+                word.push(b'\'');
+                after
+            }
+            (_, [byte, after @ ..]) => {
+                word.push(*byte);
+                after
+            }
+        };
+    }
+}
+
+/// The value of a digit that is known to be hexadecimal.
+fn hex_digit(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        letter => letter.to_ascii_lowercase() - b'a' + 10,
+    }
+}
+
+#[cfg(test)]
+mod tests;
