@@ -1,1 +1,3 @@
 //! The real node: a thin shell of sockets, disks and clocks around `kv-core`.
+
+pub mod storage;
