@@ -282,3 +282,6 @@ fn read_identity(path: &Path) -> Result<Option<StoredIdentity>, DirectoryError> 
 fn system(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DirectoryError {
     move |source| DirectoryError::System { verb, path: path.into(), source }
 }
+
+#[cfg(test)]
+mod tests;

@@ -281,3 +281,6 @@ fn refused(error: &fjall::Error) -> EngineError {
     let fault = if full { Fault::Full } else { Fault::Failed };
     EngineError { fault, message: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -318,3 +318,6 @@ fn prepare<E: Engine>(
     let executor = Executor::new(recovery.partitions, overlay, unsynced_bytes_max);
     Ok((executor, Committer::new(engine, durability), recovery.recovered))
 }
+
+#[cfg(all(test, not(madsim)))]
+mod tests;

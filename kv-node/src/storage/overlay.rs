@@ -170,3 +170,6 @@ impl<E: Engine> Store for Overlay<E> {
         self.newest
     }
 }
+
+#[cfg(test)]
+mod tests;
