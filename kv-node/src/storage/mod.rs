@@ -47,7 +47,9 @@ use std::time::Duration;
 
 use kv_core::config::Config;
 use kv_core::ring::Ring;
-use kv_core::store::{Fault, Outcome, Recovered, StoreCommand};
+#[cfg(not(madsim))]
+use kv_core::store::Fault;
+use kv_core::store::{Outcome, Recovered, StoreCommand};
 use kv_core::types::{NodeId, Seq, Ticket};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
@@ -276,9 +278,11 @@ impl Drop for Storage {
 #[derive(Debug)]
 enum Errand {
     Execute(Vec<(Ticket, StoreCommand)>),
-    /// The group that was under way is in the base.
+    /// The group that was under way is in the base. A task knows by itself.
+    #[cfg(not(madsim))]
     Written,
-    /// The base failed.
+    /// The base failed. A task knows by itself.
+    #[cfg(not(madsim))]
     Fault(Fault),
     /// End when all is done.
     Stop,

@@ -112,6 +112,7 @@ impl<E: Engine> StorageTask<E> {
         match errand {
             Errand::Execute(commands) => self.executor.queue(commands),
             Errand::Stop => self.stopping = true,
+            #[cfg(not(madsim))]
             Errand::Written | Errand::Fault(_) => unreachable!("a task writes by itself"),
         }
     }
