@@ -181,6 +181,8 @@ fn commands_are_executed_while_the_disk_is_busy_and_share_the_next_sync() {
     let (say, word) = channel();
     let (storage, mut ear) =
         start(Gated { engine: disk.start(), word: word.into() }, Options::default());
+    // Dropped before the storage, which else would wait for it when the test fails.
+    let say = say;
     storage.submit(mints(1..2));
     ear.outcomes(1);
     storage.submit(mints(2..1_002));
@@ -203,6 +205,8 @@ fn what_piles_up_behind_a_busy_disk_is_bounded_and_seen_from_outside() {
     let engine = Gated { engine: MemoryDisk::default().start(), word: word.into() };
     let options = Options { queue_commands_max: 100, unsynced_bytes_max: 1, ..Options::default() };
     let (storage, mut ear) = start(engine, options);
+    // Dropped before the storage, which else would wait for it when the test fails.
+    let say = say;
     assert!(!storage.is_full());
     storage.submit(mints(1..2));
     ear.outcomes(1);
@@ -226,6 +230,8 @@ fn reads_see_what_is_durable_and_mints_what_is_live() {
     let (storage, _) = opening(Options::default(), |opening| {
         Storage::on_threads(engine, Markers::Found, opening, report).expect("it opens")
     });
+    // Dropped before the storage, which else would wait for it when the test fails.
+    let say = say;
     storage.submit(vec![mint(1), read(1), mint(1)]);
     let outcomes = ear.outcomes(3);
     let Ok(Done::Read(container)) = &outcomes[1].2.result else { panic!("it reads") };
