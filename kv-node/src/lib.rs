@@ -3,3 +3,4 @@
 mod nearest;
 pub mod redis;
 pub mod resp;
+pub mod storage;

@@ -20,7 +20,7 @@ pub use execute::execute;
 pub use inspect::held;
 pub use keyspace::{Record, parse as parse_record_key};
 pub use owned::decode_owned;
-pub use partitions::{PartitionState, Partitions, format, open};
+pub use partitions::{PartitionState, Partitions, format, open, unmark};
 pub use service::{HintGrown, Replica};
 
 #[cfg(test)]

@@ -86,6 +86,18 @@ pub fn format(store: &mut impl Store, owned: &[PartitionId]) -> Result<(), Fault
     store.commit(batch).map(|_| ())
 }
 
+/// Takes data markers away: this owner no longer knows that it holds all that it must hold.
+///
+/// # Errors
+/// [`Fault`], if the store does.
+pub fn unmark(store: &mut impl Store, synced: &[PartitionId]) -> Result<(), Fault> {
+    let mut batch = Batch::default();
+    for &partition in synced {
+        batch.delete(keyspace::marker(partition));
+    }
+    store.commit(batch).map(|_| ())
+}
+
 /// Finds out, at the start of a process, what the store holds.
 pub fn open(
     node: NodeId,

@@ -1,0 +1,66 @@
+//! Groups on their way to the disk, as durable as was promised.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::engine::{Engine, EngineError, Reach};
+use super::overlay::Group;
+
+/// What `Durable` promises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// It is on the disk: every group is synced. Nothing that was acknowledged is lost.
+    #[default]
+    Always,
+    /// The operating system has it, and the disk will have it soon. Nothing is lost when the
+    /// process dies; when the machine does, what was acknowledged in the last interval is, and
+    /// during the sync that ends it.
+    Interval {
+        /// How long what is written may stay without a sync.
+        every: Duration,
+    },
+    /// The operating system has it. Nothing is lost when the process dies; when the machine does,
+    /// all is that the system had not yet written out. A clean end syncs.
+    Never,
+}
+
+/// Writes groups.
+pub(super) struct Committer<E> {
+    engine: Arc<E>,
+    durability: Durability,
+    /// Since when something is written and not synced.
+    unsynced_since: Option<Instant>,
+}
+
+impl<E: Engine> Committer<E> {
+    pub(super) const fn new(engine: Arc<E>, durability: Durability) -> Self {
+        Self { engine, durability, unsynced_since: None }
+    }
+
+    /// Writes a group. When it returns, the group is as durable as was promised.
+    pub(super) fn write(&mut self, group: &Group) -> Result<(), EngineError> {
+        match self.durability {
+            Durability::Always => self.engine.apply(&group.records, Reach::Synced),
+            Durability::Interval { .. } | Durability::Never => {
+                self.engine.apply(&group.records, Reach::Written)?;
+                self.unsynced_since.get_or_insert_with(Instant::now);
+                Ok(())
+            }
+        }
+    }
+
+    /// How long until [`Committer::sync`] is due, if it is going to be.
+    pub(super) fn sync_due_in(&self) -> Option<Duration> {
+        match (self.durability, self.unsynced_since) {
+            (Durability::Interval { every }, Some(since)) => {
+                Some(every.saturating_sub(since.elapsed()))
+            }
+            (Durability::Always | Durability::Interval { .. } | Durability::Never, _) => None,
+        }
+    }
+
+    /// Syncs what was written and is not synced.
+    pub(super) fn sync(&mut self) -> Result<(), EngineError> {
+        if self.unsynced_since.take().is_some() { self.engine.sync() } else { Ok(()) }
+    }
+}

@@ -1,0 +1,80 @@
+//! Commands on their way through the store. What drives it, threads or a task, is not its concern.
+
+use std::collections::VecDeque;
+
+use kv_core::replica::{self, Partitions};
+use kv_core::store::{Fault, Store as _, StoreCommand};
+use kv_core::types::Ticket;
+
+use super::StorageEvent;
+use super::engine::Engine;
+use super::overlay::{Group, Overlay};
+
+/// How many commands are executed before their outcomes are told.
+const TURN_COMMANDS_MAX: usize = 512;
+
+/// Executes commands in the order in which they came.
+pub(super) struct Executor<E> {
+    partitions: Partitions,
+    overlay: Overlay<E>,
+    waiting: VecDeque<(Ticket, StoreCommand)>,
+    unsynced_bytes_max: usize,
+}
+
+impl<E: Engine> Executor<E> {
+    pub(super) const fn new(
+        partitions: Partitions,
+        overlay: Overlay<E>,
+        unsynced_bytes_max: usize,
+    ) -> Self {
+        Self { partitions, overlay, waiting: VecDeque::new(), unsynced_bytes_max }
+    }
+
+    pub(super) fn queue(&mut self, commands: Vec<(Ticket, StoreCommand)>) {
+        self.waiting.extend(commands);
+    }
+
+    /// Whether a turn would execute anything.
+    pub(super) fn has_work(&self) -> bool {
+        !self.waiting.is_empty() && !self.is_held_up()
+    }
+
+    /// Whether all that came was executed and is in the base, or will never be.
+    pub(super) fn is_done(&self) -> bool {
+        let written = !self.overlay.is_committing() || self.overlay.fault().is_some();
+        self.waiting.is_empty() && written
+    }
+
+    /// Executes what waits, up to a bound, and tells what came of it.
+    pub(super) fn turn(&mut self) -> Vec<StorageEvent> {
+        let commands = self.waiting.len().min(TURN_COMMANDS_MAX);
+        let mut events = Vec::with_capacity(commands);
+        while events.len() < commands && !self.is_held_up() {
+            let Some((ticket, command)) = self.waiting.pop_front() else { break };
+            let state = self.partitions.get_mut(command.partition);
+            let outcome = replica::execute(state, &mut self.overlay, &command);
+            events.push(StorageEvent::Done { ticket, seq: self.overlay.newest(), outcome });
+        }
+        events
+    }
+
+    /// Takes what is to be written next, if nothing is being written.
+    pub(super) fn begin_commit(&mut self) -> Option<Group> {
+        self.overlay.begin_commit()
+    }
+
+    pub(super) fn on_written(&mut self) {
+        self.overlay.end_commit();
+    }
+
+    pub(super) fn on_fault(&mut self, fault: Fault) {
+        self.overlay.fail(fault);
+    }
+
+    /// Back-pressure: while the disk is busy, only so much may be piled up behind it.
+    fn is_held_up(&self) -> bool {
+        self.overlay.is_committing()
+            && self.overlay.fault().is_none()
+            && self.overlay.fresh_bytes() >= self.unsynced_bytes_max
+    }
+}

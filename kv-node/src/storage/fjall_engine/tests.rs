@@ -1,0 +1,169 @@
+//! What is relied upon of the library, and what we lay around it.
+
+use std::collections::BTreeMap;
+
+use kv_core::types::KEY_BYTES_MAX;
+
+use super::*;
+
+const CACHE_BYTES: u64 = 1 << 20;
+
+fn open(path: &Path) -> FjallEngine {
+    FjallEngine::open(path, CACHE_BYTES).expect("it opens")
+}
+
+fn put(engine: &FjallEngine, writes: &[(&[u8], &[u8])]) {
+    let records = writes
+        .iter()
+        .map(|(key, record)| (Bytes::copy_from_slice(key), Some(Bytes::copy_from_slice(record))));
+    engine.apply(&records.collect(), Reach::Synced).expect("the disk is well");
+}
+
+fn scanned(engine: &FjallEngine, prefix: &[u8], after: &[u8]) -> Vec<Result<Vec<u8>, Damage>> {
+    let mut scanned = Vec::new();
+    engine.scan(prefix, after, &mut |key, record| {
+        scanned.push(record.map(|_| key.to_vec()));
+        ControlFlow::Continue(())
+    });
+    scanned
+}
+
+#[test]
+fn what_was_applied_is_found_again_and_what_was_deleted_is_not() {
+    let home = tempfile::tempdir().expect("there is room");
+    let path = home.path().join("data");
+    let engine = open(&path);
+    put(&engine, &[(b"a", b"1"), (b"b", b"2")]);
+    let deletion = Records::from([(Bytes::from("a"), None)]);
+    engine.apply(&deletion, Reach::Written).expect("the disk is well");
+    engine.sync().expect("the disk is well");
+    drop(engine);
+    let engine = open(&path);
+    assert_eq!(engine.get(b"a"), Ok(None));
+    assert_eq!(engine.get(b"b"), Ok(Some(Bytes::from("2"))));
+}
+
+#[test]
+fn keys_of_every_length_lie_in_one_order() {
+    let home = tempfile::tempdir().expect("there is room");
+    let engine = open(&home.path().join("data"));
+    let mut keys = Vec::new();
+    for length in [1, 64_999, 65_000, 65_001, 65_535, KEY_BYTES_MAX, KEY_BYTES_MAX + 20] {
+        for last in [b'a', b'm', b'z'] {
+            let mut key = vec![b'm'; length];
+            key[length - 1] = last;
+            keys.push(key.clone());
+            key[0] = last;
+            keys.push(key);
+        }
+    }
+    let twin: BTreeMap<_, _> =
+        keys.iter().map(|key| (key.clone(), key.len().to_be_bytes())).collect();
+    for (key, record) in &twin {
+        put(&engine, &[(key, record)]);
+    }
+    for (key, record) in &twin {
+        assert_eq!(engine.get(key), Ok(Some(Bytes::copy_from_slice(record))));
+    }
+    let bounds = || twin.keys().cloned().chain([vec![], b"m".to_vec(), b"mz".to_vec()]);
+    for prefix in bounds() {
+        for after in bounds() {
+            let expected: Vec<_> = twin
+                .keys()
+                .filter(|key| key.starts_with(&prefix) && (after.is_empty() || **key > after))
+                .cloned()
+                .map(Ok)
+                .collect();
+            assert!(scanned(&engine, &prefix, &after) == expected);
+        }
+    }
+    let longest = twin.keys().max_by_key(|key| key.len()).expect("there are some");
+    let deletion = Records::from([(Bytes::from(longest.clone()), None)]);
+    engine.apply(&deletion, Reach::Synced).expect("the disk is well");
+    assert_eq!(engine.get(longest), Ok(None));
+}
+
+#[test]
+fn a_record_in_a_damaged_table_is_damage_and_never_missing() {
+    let home = tempfile::tempdir().expect("there is room");
+    let path = home.path().join("data");
+    let engine = open(&path);
+    let keys: Vec<_> = (0..2_000_u32).map(|n| format!("key {n:08}")).collect();
+    for key in &keys {
+        // Incompressible enough for many blocks.
+        let record: Vec<u8> = (0..8_u8)
+            .flat_map(|n| kv_core::types::Digest::of(&[key.as_bytes(), &[n]]).0.to_be_bytes())
+            .collect();
+        put(&engine, &[(key.as_bytes(), &record)]);
+    }
+    engine.records.rotate_memtable_and_wait().expect("the disk is well");
+    drop(engine);
+
+    let table = tables(&path).into_iter().max_by_key(|(_, length)| *length).expect("one was made");
+    let mut bytes = std::fs::read(&table.0).expect("it can be read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&table.0, bytes).expect("it can be written");
+
+    let engine = open(&path);
+    let damaged = keys.iter().filter(|key| engine.get(key.as_bytes()) == Err(Damage)).count();
+    let missing = keys.iter().filter(|key| engine.get(key.as_bytes()) == Ok(None)).count();
+    assert!((1..200).contains(&damaged), "one block is unreadable: {damaged}");
+    assert_eq!(missing, 0);
+    let scanned = scanned(&engine, b"key", b"");
+    assert_eq!(scanned.iter().filter(|found| found.is_err()).count(), 1, "the scan says so");
+    assert_eq!(scanned.last(), Some(&Err(Damage)), "and ends there");
+}
+
+/// All files of the data that are tables, with their lengths.
+fn tables(path: &Path) -> Vec<(PathBuf, u64)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(path).expect("it is there") {
+        let path = entry.expect("it can be read").path();
+        if path.is_dir() {
+            found.extend(tables(&path));
+        } else if path.components().any(|part| part.as_os_str() == "tables") {
+            let length = path.metadata().expect("it is there").len();
+            found.push((path, length));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_database_that_was_left_half_made_is_made_anew() {
+    let home = tempfile::tempdir().expect("there is room");
+    let unfinished = home.path().join("data.new");
+    std::fs::create_dir(&unfinished).expect("it can be written");
+    std::fs::write(unfinished.join("0.jnl"), "half").expect("it can be written");
+    put(&open(&home.path().join("data")), &[(b"k", b"v")]);
+    assert!(!unfinished.exists());
+}
+
+#[test]
+fn a_database_that_lost_its_version_is_not_taken_for_a_new_one() {
+    let home = tempfile::tempdir().expect("there is room");
+    let path = home.path().join("data");
+    drop(open(&path));
+    std::fs::remove_file(path.join(VERSION_FILE)).expect("it is there");
+    let error = FjallEngine::open(&path, CACHE_BYTES).err().expect("it is refused");
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+}
+
+#[test]
+fn data_that_is_open_is_refused() {
+    let home = tempfile::tempdir().expect("there is room");
+    let path = home.path().join("data");
+    let _held = open(&path);
+    let error = FjallEngine::open(&path, CACHE_BYTES).err().expect("it is refused");
+    assert!(matches!(error, OpenError::Locked { .. }), "{error}");
+}
+
+#[test]
+fn only_a_full_disk_is_called_full() {
+    let fault = |kind: std::io::ErrorKind| refused(&fjall::Error::Io(kind.into())).fault;
+    assert_eq!(fault(std::io::ErrorKind::StorageFull), Fault::Full);
+    assert_eq!(fault(std::io::ErrorKind::QuotaExceeded), Fault::Full);
+    assert_eq!(fault(std::io::ErrorKind::Other), Fault::Failed);
+    assert_eq!(refused(&fjall::Error::Poisoned).fault, Fault::Failed);
+}

@@ -1,0 +1,61 @@
+//! Keys that are longer than the engine takes.
+//!
+//! A key of the cluster may have 64 KiB, and the store puts a few bytes before it; the engine takes
+//! 65,535. So of a long key only a head and a digest become the engine's key, and the whole key
+//! lies with the record. Long keys with one head stand together, behind all short keys that sort
+//! before them and before all that sort behind them; among themselves they are in no order, so a
+//! scan gathers and sorts them.
+
+use std::borrow::Cow;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use kv_core::store::Damage;
+use kv_core::types::Digest;
+
+/// The longest key that the engine gets as it is.
+const SHORT_BYTES_MAX: usize = 65_000;
+
+const LENGTH_BYTES: usize = 4;
+
+/// As much of a key, or of a prefix, as stands in the engine as it is.
+pub(super) fn head(key: &[u8]) -> &[u8] {
+    &key[..key.len().min(SHORT_BYTES_MAX)]
+}
+
+/// Whether a key of the store, or of the engine, is a long one.
+pub(super) const fn is_long(key: &[u8]) -> bool {
+    key.len() > SHORT_BYTES_MAX
+}
+
+/// What the engine calls a key.
+pub(super) fn engine_key(key: &[u8]) -> Cow<'_, [u8]> {
+    if !is_long(key) {
+        return Cow::Borrowed(key);
+    }
+    Cow::Owned([head(key), &Digest::of(&[key]).0.to_be_bytes()].concat())
+}
+
+/// The record of a long key with the key before it.
+pub(super) fn wrap(key: &[u8], record: &[u8]) -> Bytes {
+    let length = u32::try_from(key.len()).expect("keys are shorter than 4 GiB");
+    let mut wrapped = BytesMut::with_capacity(LENGTH_BYTES + key.len() + record.len());
+    wrapped.put_u32(length);
+    wrapped.put_slice(key);
+    wrapped.put_slice(record);
+    wrapped.freeze()
+}
+
+/// A long key and its record.
+///
+/// # Errors
+/// [`Damage`], if this is not what stands under the engine's key.
+pub(super) fn unwrap(found_under: &[u8], wrapped: &Bytes) -> Result<(Bytes, Bytes), Damage> {
+    let (length, rest) = wrapped.split_first_chunk::<LENGTH_BYTES>().ok_or(Damage)?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| Damage)?;
+    let (key, _) = rest.split_at_checked(length).ok_or(Damage)?;
+    if *engine_key(key) != *found_under {
+        return Err(Damage);
+    }
+    let record_at = LENGTH_BYTES + length;
+    Ok((wrapped.slice(LENGTH_BYTES..record_at), wrapped.slice(record_at..)))
+}

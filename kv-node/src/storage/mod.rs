@@ -1,0 +1,327 @@
+//! The node's disk: commands go in, and what came of them comes out, twice.
+//!
+//! ```text
+//!   submit ──▶ executor ──▶ Done (each command, as soon as it is executed)
+//!                 │ a group: all that was committed while the disk was busy
+//!                 ▼
+//!             committer ──▶ Durable (once per group, when it is as durable as was promised)
+//! ```
+//!
+//! Commands are executed by the core's own code, in the order in which they came, against an
+//! [`Overlay`]; one write and one sync of the [`Engine`] then pay for a whole group, and the next
+//! group is executed meanwhile (group commit).
+//!
+//! - `Done` of a command comes before the `Durable` that covers it. Nothing may be acknowledged in
+//!   between.
+//! - Back-pressure: [`Storage::submit`] never blocks. Whoever submits asks [`Storage::is_full`]
+//!   before taking work from clients and peers, and again after every event. Behind a busy disk the
+//!   executor piles up [`Options::unsynced_bytes_max`] and then waits, so that the queue fills.
+//! - When a write or a sync fails, `Failed` comes once. All later commits are refused with the same
+//!   fault, and reads go on; what was executed and not durable will never be.
+//!
+//! The same code runs on two threads ([`Storage::open`], [`Storage::on_threads`]) or as one task
+//! ([`Storage::as_task`]), where there are no threads.
+
+mod committer;
+#[cfg(not(madsim))]
+mod directory;
+mod engine;
+mod executor;
+#[cfg(not(madsim))]
+mod fjall_engine;
+#[cfg(not(madsim))]
+mod identity;
+mod layers;
+#[cfg(not(madsim))]
+mod long_keys;
+mod memory_engine;
+mod overlay;
+mod recovery;
+mod task;
+#[cfg(not(madsim))]
+mod threads;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use kv_core::config::Config;
+use kv_core::ring::Ring;
+#[cfg(not(madsim))]
+use kv_core::store::Fault;
+use kv_core::store::{Outcome, Recovered, StoreCommand};
+use kv_core::types::{NodeId, Seq, Ticket};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+pub use committer::Durability;
+#[cfg(not(madsim))]
+pub use directory::{Directory, DirectoryError};
+pub use engine::{Engine, EngineError, Reach, Records};
+#[cfg(not(madsim))]
+pub use fjall_engine::{FjallEngine, OpenError};
+#[cfg(not(madsim))]
+pub use identity::StoredIdentity;
+pub use memory_engine::{MemoryDisk, MemoryEngine};
+pub use overlay::{Group, Overlay};
+pub use recovery::Markers;
+pub use task::StorageTask;
+
+use committer::Committer;
+use executor::Executor;
+
+/// What storage tells its node.
+#[derive(Clone, Debug)]
+pub enum StorageEvent {
+    /// A command was executed.
+    Done {
+        /// Which.
+        ticket: Ticket,
+        /// The newest position after it.
+        seq: Seq,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// Everything up to this position is as durable as was promised.
+    Durable {
+        /// The position.
+        seq: Seq,
+    },
+    /// The disk refused. If it failed, the node must stop; if it is full, reads go on.
+    Failed(EngineError),
+}
+
+/// Is told events, in order, from the threads of the storage. It must not block: what it feeds is
+/// bounded by what was submitted.
+pub type Report = Arc<dyn Fn(Vec<StorageEvent>) + Send + Sync>;
+
+/// How storage is to behave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// What `Durable` promises.
+    pub durability: Durability,
+    /// How many commands may wait before [`Storage::is_full`]; at least 1.
+    pub queue_commands_max: usize,
+    /// About how many bytes may be executed while a group is on its way to the disk; at least 1.
+    pub unsynced_bytes_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Always,
+            queue_commands_max: 16_384,
+            unsynced_bytes_max: 64 << 20,
+        }
+    }
+}
+
+/// Whose storage is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening<'a> {
+    /// The node.
+    pub node: NodeId,
+    /// What the core was told.
+    pub core: &'a Config,
+    /// Everybody's place.
+    pub ring: &'a Ring,
+    /// How storage is to behave.
+    pub options: Options,
+}
+
+/// What storage has done since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StorageCounts {
+    /// Commands that were submitted and are not executed yet.
+    pub waiting: usize,
+    /// Commands that were executed.
+    pub executed: u64,
+    /// Groups that were written.
+    pub groups: u64,
+    /// How long writing them took, syncs included.
+    pub writing: Duration,
+}
+
+/// A running storage. Dropping it ends it as [`Storage::close`] does.
+#[derive(Debug)]
+pub struct Storage {
+    errands: UnboundedSender<Errand>,
+    meter: Arc<Meter>,
+    queue_commands_max: usize,
+    #[cfg(not(madsim))]
+    threads: Option<threads::Threads>,
+}
+
+impl Storage {
+    /// Opens the data of a claimed directory, and keeps the directory locked until the end.
+    ///
+    /// # Errors
+    /// [`OpenError`]; the node must not start.
+    #[cfg(not(madsim))]
+    pub fn open(
+        mut directory: Directory,
+        cache_bytes: u64,
+        opening: &Opening<'_>,
+        report: Report,
+    ) -> Result<(Self, Recovered), OpenError> {
+        let engine = FjallEngine::open(&directory.data(), cache_bytes)?;
+        let (mut storage, recovered) =
+            Self::on_threads(engine, directory.markers(), opening, report)?;
+        directory.on_founded()?;
+        if let Some(threads) = &mut storage.threads {
+            threads.keep(directory);
+        }
+        Ok((storage, recovered))
+    }
+
+    /// Starts on two threads.
+    ///
+    /// # Errors
+    /// [`EngineError`], if the markers cannot be written.
+    ///
+    /// # Panics
+    /// If the system has no more threads.
+    #[cfg(not(madsim))]
+    pub fn on_threads<E: Engine>(
+        engine: E,
+        markers: Markers,
+        opening: &Opening<'_>,
+        report: Report,
+    ) -> Result<(Self, Recovered), EngineError> {
+        let (executor, committer, recovered) = prepare(engine, markers, opening)?;
+        let (errands, incoming) = unbounded_channel();
+        let meter = Arc::new(Meter::default());
+        let threads = threads::Threads::start(
+            executor,
+            committer,
+            (errands.clone(), incoming),
+            &report,
+            &meter,
+        );
+        let queue_commands_max = opening.options.queue_commands_max;
+        Ok((Self { errands, meter, queue_commands_max, threads: Some(threads) }, recovered))
+    }
+
+    /// Starts as a task, which the caller spawns; aborting it is a crash. A group becomes durable
+    /// `sync_time` after it began.
+    ///
+    /// # Errors
+    /// [`EngineError`], if the markers cannot be written.
+    pub fn as_task<E: Engine>(
+        engine: E,
+        markers: Markers,
+        opening: &Opening<'_>,
+        sync_time: Duration,
+        report: Report,
+    ) -> Result<(Self, StorageTask<E>, Recovered), EngineError> {
+        let (executor, committer, recovered) = prepare(engine, markers, opening)?;
+        let (errands, incoming) = unbounded_channel();
+        let meter = Arc::new(Meter::default());
+        let task =
+            StorageTask::new(executor, committer, incoming, sync_time, report, Arc::clone(&meter));
+        let storage = Self {
+            errands,
+            meter,
+            queue_commands_max: opening.options.queue_commands_max,
+            #[cfg(not(madsim))]
+            threads: None,
+        };
+        Ok((storage, task, recovered))
+    }
+
+    /// Hands commands over, to be executed in this order, after all that were handed over before.
+    pub fn submit(&self, commands: Vec<(Ticket, StoreCommand)>) {
+        self.meter.waiting.fetch_add(commands.len(), Ordering::Relaxed);
+        // Storage that has ended answers nothing more, and has said so.
+        let _ = self.errands.send(Errand::Execute(commands));
+    }
+
+    /// Whether so many commands wait that no new work should be taken.
+    pub fn is_full(&self) -> bool {
+        self.meter.waiting.load(Ordering::Relaxed) >= self.queue_commands_max
+    }
+
+    /// What was done so far.
+    pub fn counts(&self) -> StorageCounts {
+        let Meter { waiting, executed, groups, writing_us } = &*self.meter;
+        StorageCounts {
+            waiting: waiting.load(Ordering::Relaxed),
+            executed: executed.load(Ordering::Relaxed),
+            groups: groups.load(Ordering::Relaxed),
+            writing: Duration::from_micros(writing_us.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Asks it to execute all that was submitted, to sync, and to end. A task ends by itself then;
+    /// threads are waited for by [`Storage::close`].
+    pub fn stop(&self) {
+        // If it has ended already, so much the better.
+        let _ = self.errands.send(Errand::Stop);
+    }
+
+    /// Ends: executes all that was submitted, syncs, and waits for the threads.
+    pub fn close(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Storage {
+    fn drop(&mut self) {
+        self.stop();
+        #[cfg(not(madsim))]
+        if let Some(threads) = self.threads.take() {
+            threads.join();
+        }
+    }
+}
+
+/// What is asked of the executor.
+#[derive(Debug)]
+enum Errand {
+    Execute(Vec<(Ticket, StoreCommand)>),
+    /// The group that was under way is in the base. A task knows by itself.
+    #[cfg(not(madsim))]
+    Written,
+    /// The base failed. A task knows by itself.
+    #[cfg(not(madsim))]
+    Fault(Fault),
+    /// End when all is done.
+    Stop,
+}
+
+/// What is counted while storage runs.
+#[derive(Debug, Default)]
+struct Meter {
+    waiting: AtomicUsize,
+    executed: AtomicU64,
+    groups: AtomicU64,
+    writing_us: AtomicU64,
+}
+
+impl Meter {
+    fn on_executed(&self, commands: usize) {
+        self.waiting.fetch_sub(commands, Ordering::Relaxed);
+        self.executed.fetch_add(commands as u64, Ordering::Relaxed);
+    }
+
+    fn on_written(&self, took: Duration) {
+        self.groups.fetch_add(1, Ordering::Relaxed);
+        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.writing_us.fetch_add(us, Ordering::Relaxed);
+    }
+}
+
+fn prepare<E: Engine>(
+    engine: E,
+    markers: Markers,
+    opening: &Opening<'_>,
+) -> Result<(Executor<E>, Committer<E>, Recovered), EngineError> {
+    let engine = Arc::new(engine);
+    let recovery = recovery::recover(&engine, markers, opening)?;
+    let Options { durability, unsynced_bytes_max, queue_commands_max: _ } = opening.options;
+    let overlay = Overlay::new(Arc::clone(&engine));
+    let executor = Executor::new(recovery.partitions, overlay, unsynced_bytes_max);
+    Ok((executor, Committer::new(engine, durability), recovery.recovered))
+}
+
+#[cfg(all(test, not(madsim)))]
+mod tests;

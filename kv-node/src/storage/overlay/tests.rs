@@ -1,0 +1,193 @@
+//! The overlay beside one that keeps every image whole.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::storage::{MemoryDisk, MemoryEngine, Reach};
+
+type Image = BTreeMap<Bytes, Bytes>;
+
+/// The same store without any wit.
+struct Twin {
+    images: Vec<Image>,
+    durable: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Commit(Vec<(u8, Option<u8>)>),
+    Begin,
+    /// The disk has the group; the overlay has not heard of it.
+    Apply,
+    End,
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let writes = proptest::collection::vec((0_u8..8, any::<Option<u8>>()), 0..4);
+    prop_oneof![
+        6 => writes.prop_map(Step::Commit),
+        3 => Just(Step::Begin),
+        3 => Just(Step::Apply),
+        3 => Just(Step::End),
+        1 => Just(Step::Restart),
+    ]
+}
+
+fn scanned(
+    store: &Overlay<MemoryEngine>,
+    view: View,
+    prefix: &[u8],
+    after: &[u8],
+    most: usize,
+) -> Vec<(Bytes, Bytes)> {
+    let mut scanned = Vec::new();
+    store.scan(view, prefix, after, &mut |key, record| {
+        let record = record.expect("nothing is damaged").clone();
+        scanned.push((Bytes::copy_from_slice(key), record));
+        if scanned.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    scanned
+}
+
+proptest! {
+    #[test]
+    fn an_overlay_agrees_with_one_that_is_kept_whole_at_every_step(
+        steps in proptest::collection::vec(step(), 0..80),
+        prefix in proptest::collection::vec(0_u8..8, 0..2),
+        after in proptest::collection::vec(0_u8..8, 0..3),
+        most in 1_usize..9,
+    ) {
+        let disk = MemoryDisk::default();
+        let mut engine = Arc::new(disk.start());
+        let mut store = Overlay::new(Arc::clone(&engine));
+        let mut twin = Twin { images: vec![Image::new()], durable: 0 };
+        let mut under_way: Option<(Group, bool)> = None;
+        for step in steps {
+            let newest = twin.images.len() - 1;
+            match step {
+                Step::Commit(writes) => {
+                    let mut next = twin.images[newest].clone();
+                    let mut batch = Batch::default();
+                    for (key, record) in writes {
+                        let key = Bytes::from(vec![key, key]);
+                        let record = record.map(|record| Bytes::from(vec![record]));
+                        match &record {
+                            Some(record) => next.insert(key.clone(), record.clone()),
+                            None => next.remove(&key),
+                        };
+                        batch.writes.push((key, record));
+                    }
+                    twin.images.push(next);
+                    prop_assert_eq!(store.commit(batch), Ok(Seq(newest as u64 + 1)));
+                }
+                Step::Begin => {
+                    let group = store.begin_commit();
+                    if under_way.is_some() {
+                        prop_assert!(group.is_none(), "one at a time");
+                    } else if let Some(group) = group {
+                        prop_assert_eq!(group.seq, Seq(newest as u64));
+                        under_way = Some((group, false));
+                    }
+                }
+                Step::Apply => {
+                    if let Some((group, applied @ false)) = &mut under_way {
+                        engine.apply(&group.records, Reach::Synced).expect("the disk is well");
+                        twin.durable = usize::try_from(group.seq.0).expect("few batches");
+                        *applied = true;
+                    }
+                }
+                Step::End => {
+                    if under_way.take_if(|(_, applied)| *applied).is_some() {
+                        store.end_commit();
+                    }
+                }
+                Step::Restart => {
+                    engine = Arc::new(disk.start());
+                    store = Overlay::new(Arc::clone(&engine));
+                    under_way = None;
+                    let image = twin.images.swap_remove(twin.durable);
+                    twin = Twin { images: vec![image], durable: 0 };
+                }
+            }
+            let newest = twin.images.len() - 1;
+            for (view, image) in [(View::Live, newest), (View::Durable, twin.durable)] {
+                let image = &twin.images[image];
+                let expected: Vec<_> = image
+                    .iter()
+                    .filter(|(key, _)| key.starts_with(&prefix))
+                    .filter(|(key, _)| after.is_empty() || key[..] > after[..])
+                    .map(|(key, record)| (key.clone(), record.clone()))
+                    .take(most)
+                    .collect();
+                prop_assert_eq!(scanned(&store, view, &prefix, &after, most), expected);
+                for key in 0_u8..8 {
+                    let found = image.get(&[key, key][..]).cloned();
+                    prop_assert_eq!(store.get(view, &[key, key]), Ok(found));
+                }
+            }
+        }
+    }
+}
+
+/// A base of which everything behind `b` is lost.
+struct Torn;
+
+impl Engine for Torn {
+    fn get(&self, _: &[u8]) -> Result<Option<Bytes>, Damage> {
+        Err(Damage)
+    }
+
+    fn scan(&self, _: &[u8], _: &[u8], visit: &mut Visitor<'_>) {
+        let _ = visit(b"b", Ok(&Bytes::from_static(b"base"))).is_break() || {
+            visit(b"b\0", Err(Damage)).is_break()
+        };
+    }
+
+    fn apply(&self, _: &Records, _: Reach) -> Result<(), crate::storage::EngineError> {
+        unreachable!("nothing is written")
+    }
+
+    fn sync(&self) -> Result<(), crate::storage::EngineError> {
+        unreachable!("nothing is synced")
+    }
+}
+
+#[test]
+fn damage_below_is_shown_and_what_was_committed_over_it_too() {
+    let mut store = Overlay::new(Arc::new(Torn));
+    let mut batch = Batch::default();
+    for key in ["a", "b", "c"] {
+        batch.put(Bytes::from(key), Bytes::from_static(b"fresh"));
+    }
+    store.commit(batch).expect("there is no fault");
+    let mut shown = Vec::new();
+    store.scan(View::Live, b"", b"", &mut |key, record| {
+        let record = record.cloned();
+        shown.push(format!("{}={record:?}", key.escape_ascii()));
+        ControlFlow::Continue(())
+    });
+    let expected =
+        [r#"a=Ok(b"fresh")"#, r#"b=Ok(b"fresh")"#, r"b\x00=Err(Damage)", r#"c=Ok(b"fresh")"#];
+    assert_eq!(shown, expected);
+    assert_eq!(store.get(View::Live, b"c"), Ok(Some(Bytes::from_static(b"fresh"))));
+    assert_eq!(store.get(View::Live, b"d"), Err(Damage), "never `not found`");
+    assert_eq!(store.damage_seen(), 2);
+}
+
+#[test]
+fn after_a_fault_nothing_is_committed_and_everything_can_be_read() {
+    let mut store = Overlay::new(Arc::new(MemoryDisk::default().start()));
+    let mut batch = Batch::default();
+    batch.put(Bytes::from("k"), Bytes::from("v"));
+    store.commit(batch.clone()).expect("there is no fault");
+    store.fail(Fault::Failed);
+    store.fail(Fault::Full);
+    assert_eq!(store.commit(batch), Err(Fault::Failed), "the graver fault stays");
+    assert!(store.begin_commit().is_none());
+    assert_eq!(store.get(View::Live, b"k"), Ok(Some(Bytes::from("v"))));
+    assert_eq!(store.get(View::Durable, b"k"), Ok(None));
+}

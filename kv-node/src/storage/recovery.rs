@@ -1,0 +1,69 @@
+//! What is found at start, and whether it may be believed.
+
+use std::sync::Arc;
+
+use kv_core::replica::{self, Partitions};
+use kv_core::store::{Fault, Recovered, Store};
+
+use super::Opening;
+use super::engine::{Engine, EngineError, Reach};
+use super::overlay::Overlay;
+
+/// What becomes of the data markers, which say that this owner holds all that it must hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Markers {
+    /// They are written: the cluster is new, this node is one of its first members and has never
+    /// served, so it holds all that there is. Saying so at any other time loses data.
+    Found,
+    /// They stay as they are. Where one is missing, the node has lost data.
+    Keep,
+}
+
+pub(super) struct Recovery {
+    pub(super) partitions: Partitions,
+    pub(super) recovered: Recovered,
+}
+
+/// Reads what the core must know before the first command.
+///
+/// If something cannot be read, nobody knows what it was: the markers go, and the node copies from
+/// its peers what they hold before it answers reads again (SEMANTICS §4).
+pub(super) fn recover<E: Engine>(
+    engine: &Arc<E>,
+    markers: Markers,
+    opening: &Opening<'_>,
+) -> Result<Recovery, EngineError> {
+    let owned = opening.ring.owned_by(opening.node);
+    match markers {
+        Markers::Found => write(engine, |store| replica::format(store, owned))?,
+        Markers::Keep => {}
+    }
+    let (recovery, damage) = read(engine, opening);
+    if damage == 0 {
+        return Ok(recovery);
+    }
+    tracing::error!(
+        damage,
+        "records that are read at start are damaged: this node answers no reads until it has \
+         copied its partitions from its peers"
+    );
+    write(engine, |store| replica::unmark(store, &recovery.recovered.synced))?;
+    Ok(read(engine, opening).0)
+}
+
+fn read<E: Engine>(engine: &Arc<E>, opening: &Opening<'_>) -> (Recovery, u64) {
+    let store = Overlay::new(Arc::clone(engine));
+    let partitions = opening.ring.layout().partitions;
+    let (partitions, recovered) = replica::open(opening.node, opening.core, partitions, &store);
+    (Recovery { partitions, recovered }, store.damage_seen())
+}
+
+fn write<E: Engine>(
+    engine: &Arc<E>,
+    commit: impl FnOnce(&mut Overlay<E>) -> Result<(), Fault>,
+) -> Result<(), EngineError> {
+    let mut store = Overlay::new(Arc::clone(engine));
+    commit(&mut store).expect("an overlay without a fault takes every batch");
+    assert!(store.newest().0 > 0, "something was committed");
+    store.begin_commit().map_or(Ok(()), |group| engine.apply(&group.records, Reach::Synced))
+}

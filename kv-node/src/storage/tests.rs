@@ -1,0 +1,504 @@
+//! Storage at work: what is told, when, and what is there afterwards.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
+
+use bytes::Bytes;
+use kv_core::layout::Layout;
+use kv_core::replica::held;
+use kv_core::store::{Action, Basis, CopyKind, Damage, Done, Mint, Refusal, Role, View, Visitor};
+use kv_core::time::{HybridTime, WallTime};
+use kv_core::types::{Epoch, Key, PartitionId, RequestId};
+use kv_core::version::{Content, VersionVector};
+
+use super::*;
+
+const NODE: NodeId = NodeId(1);
+const CLUSTER: &str = "test";
+const CACHE_BYTES: u64 = 1 << 20;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A node's end of its storage.
+struct Ear {
+    heard: Receiver<Vec<StorageEvent>>,
+    newest: Seq,
+    durable: Seq,
+}
+
+impl Ear {
+    fn new() -> (Self, Report) {
+        let (tell, heard) = channel();
+        // A test may end before its storage does.
+        let report: Report = Arc::new(move |events| drop(tell.send(events)));
+        (Self { heard, newest: Seq(0), durable: Seq(0) }, report)
+    }
+
+    fn next(&self) -> Vec<StorageEvent> {
+        self.heard.recv_timeout(PATIENCE).expect("storage answers")
+    }
+
+    /// The next so many outcomes, in the order in which they were told.
+    fn outcomes(&mut self, count: usize) -> Vec<(Ticket, Seq, Outcome)> {
+        let mut outcomes = Vec::new();
+        while outcomes.len() < count {
+            for event in self.next() {
+                match event {
+                    StorageEvent::Done { ticket, seq, outcome } => {
+                        let new = seq > self.newest;
+                        assert!(!new || seq > self.durable, "it is told before it is durable");
+                        self.newest = seq;
+                        outcomes.push((ticket, seq, outcome));
+                    }
+                    StorageEvent::Durable { seq } => self.durable = seq,
+                    StorageEvent::Failed(error) => panic!("the disk is well: {error}"),
+                }
+            }
+        }
+        outcomes
+    }
+
+    fn wait_durable(&mut self, up_to: Seq) {
+        while self.durable < up_to {
+            for event in self.next() {
+                match event {
+                    StorageEvent::Durable { seq } => self.durable = seq,
+                    other => panic!("only `Durable` is due: {other:?}"),
+                }
+            }
+        }
+    }
+
+    fn wait_failed(&self) -> EngineError {
+        loop {
+            for event in self.next() {
+                match event {
+                    StorageEvent::Failed(error) => return error,
+                    StorageEvent::Done { .. } => {}
+                    StorageEvent::Durable { .. } => panic!("nothing is durable"),
+                }
+            }
+        }
+    }
+}
+
+fn ring() -> Ring {
+    let layout = Layout::single_datacenter(1, 1, [(NODE, "n1".to_string())]);
+    Ring::new(layout).expect("one node is a cluster")
+}
+
+/// Calls `open` with what a test's node opens its storage for.
+fn opening<T>(options: Options, open: impl FnOnce(&Opening<'_>) -> T) -> T {
+    let (core, ring) = (Config::default(), ring());
+    open(&Opening { node: NODE, core: &core, ring: &ring, options })
+}
+
+fn start<E: Engine>(engine: E, options: Options) -> (Storage, Ear) {
+    let (ear, report) = Ear::new();
+    let (storage, _) = opening(options, |opening| {
+        Storage::on_threads(engine, Markers::Keep, opening, report).expect("it opens")
+    });
+    (storage, ear)
+}
+
+fn open(path: &Path) -> (Storage, Ear, Recovered) {
+    let (ear, report) = Ear::new();
+    let mut directory = Directory::open(path).expect("it is free");
+    directory.claim(NODE, CLUSTER, true, WallTime(1_000_000)).expect("it is its own");
+    let (storage, recovered) = opening(Options::default(), |opening| {
+        Storage::open(directory, CACHE_BYTES, opening, report).expect("it opens")
+    });
+    (storage, ear, recovered)
+}
+
+fn key(n: u64) -> Key {
+    Key::from(format!("key {n}").as_str())
+}
+
+fn command(action: Action) -> StoreCommand {
+    StoreCommand { partition: PartitionId(0), action }
+}
+
+fn mint(n: u64) -> (Ticket, StoreCommand) {
+    let mint = Mint {
+        key: key(n),
+        content: Content::Value(Bytes::from(vec![b'v'; 100])),
+        expiry: None,
+        basis: Basis::Held(VersionVector::default()),
+        role: Role::Owner,
+        request: RequestId(u128::from(n)),
+        spare: Epoch(9),
+        time: HybridTime(n),
+        siblings_max: 10,
+    };
+    (Ticket(n), command(Action::Mint(mint.into())))
+}
+
+fn mints(range: std::ops::Range<u64>) -> Vec<(Ticket, StoreCommand)> {
+    range.map(mint).collect()
+}
+
+fn read(n: u64) -> (Ticket, StoreCommand) {
+    (Ticket(n), command(Action::Read { key: key(n), copy: CopyKind::Owned }))
+}
+
+fn holds(store: &impl kv_core::store::Store, n: u64) -> bool {
+    !held(store, View::Durable, &ring(), &key(n)).expect("nothing is damaged").is_empty()
+}
+
+/// An engine whose writes wait for the test's word.
+struct Gated {
+    engine: MemoryEngine,
+    word: std::sync::Mutex<Receiver<()>>,
+}
+
+impl Engine for Gated {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Damage> {
+        self.engine.get(key)
+    }
+
+    fn scan(&self, prefix: &[u8], after: &[u8], visit: &mut Visitor<'_>) {
+        self.engine.scan(prefix, after, visit);
+    }
+
+    fn apply(&self, records: &Records, reach: Reach) -> Result<(), EngineError> {
+        let word = self.word.lock().expect("one thread writes");
+        // Without a test there is nothing to wait for.
+        let _ = word.recv();
+        self.engine.apply(records, reach)
+    }
+
+    fn sync(&self) -> Result<(), EngineError> {
+        self.engine.sync()
+    }
+}
+
+#[test]
+fn commands_are_executed_while_the_disk_is_busy_and_share_the_next_sync() {
+    let disk = MemoryDisk::default();
+    let (say, word) = channel();
+    let (storage, mut ear) =
+        start(Gated { engine: disk.start(), word: word.into() }, Options::default());
+    // Dropped before the storage, which else would wait for it when the test fails.
+    let say = say;
+    storage.submit(mints(1..2));
+    ear.outcomes(1);
+    storage.submit(mints(2..1_002));
+    let outcomes = ear.outcomes(1_000);
+    assert!(outcomes.iter().zip(2..).all(|((ticket, ..), n)| *ticket == Ticket(n)), "in order");
+    assert_eq!((disk.groups(), ear.durable), (0, Seq(0)), "nothing was written yet");
+    for _ in 0..2 {
+        say.send(()).expect("storage runs");
+    }
+    ear.wait_durable(Seq(1_001));
+    assert_eq!((disk.groups(), disk.syncs()), (2, 2), "1,000 commands and one sync");
+    drop(say);
+    let counts = storage.counts();
+    assert_eq!((counts.waiting, counts.executed, counts.groups), (0, 1_001, 2));
+}
+
+#[test]
+fn what_piles_up_behind_a_busy_disk_is_bounded_and_seen_from_outside() {
+    let (say, word) = channel();
+    let engine = Gated { engine: MemoryDisk::default().start(), word: word.into() };
+    let options = Options { queue_commands_max: 100, unsynced_bytes_max: 1, ..Options::default() };
+    let (storage, mut ear) = start(engine, options);
+    // Dropped before the storage, which else would wait for it when the test fails.
+    let say = say;
+    assert!(!storage.is_full());
+    storage.submit(mints(1..2));
+    ear.outcomes(1);
+    storage.submit(mints(2..200));
+    ear.outcomes(1);
+    assert!(ear.heard.recv_timeout(Duration::from_millis(50)).is_err(), "the executor waits");
+    assert!(storage.is_full());
+    drop(say);
+    ear.outcomes(197);
+    ear.wait_durable(Seq(199));
+    assert!(!storage.is_full());
+}
+
+#[test]
+fn reads_see_what_is_durable_and_mints_what_is_live() {
+    let (say, word) = channel();
+    let disk = MemoryDisk::default();
+    let (mut ear, report) = Ear::new();
+    say.send(()).expect("the receiver is here");
+    let engine = Gated { engine: disk.start(), word: word.into() };
+    let (storage, _) = opening(Options::default(), |opening| {
+        Storage::on_threads(engine, Markers::Found, opening, report).expect("it opens")
+    });
+    // Dropped before the storage, which else would wait for it when the test fails.
+    let say = say;
+    storage.submit(vec![mint(1), read(1), mint(1)]);
+    let outcomes = ear.outcomes(3);
+    let Ok(Done::Read(container)) = &outcomes[1].2.result else { panic!("it reads") };
+    assert!(container.is_empty());
+    let dot = |at: usize| match &outcomes[at].2.result {
+        Ok(Done::Minted { dot, .. }) => *dot,
+        other => panic!("it mints: {other:?}"),
+    };
+    assert_eq!(dot(0), dot(2), "the request is known although it is not durable");
+    drop(say);
+    ear.wait_durable(Seq(1));
+    storage.submit(vec![read(1)]);
+    let Ok(Done::Read(container)) = &ear.outcomes(1)[0].2.result else { panic!("it reads") };
+    assert_eq!(container.siblings().len(), 1);
+}
+
+#[test]
+fn a_disk_that_fails_says_so_once_and_takes_nothing_more() {
+    for fault in [Fault::Failed, Fault::Full] {
+        let disk = MemoryDisk::default();
+        let (storage, mut ear) = start(disk.start(), Options::default());
+        storage.submit(mints(1..10));
+        ear.outcomes(9);
+        ear.wait_durable(Seq(9));
+        disk.set_fault(Some(fault));
+        storage.submit(mints(10..11));
+        assert_eq!(ear.wait_failed().fault, fault);
+        let refusal = loop {
+            // The executor hears of it after the node.
+            storage.submit(mints(11..12));
+            let StorageEvent::Done { outcome, .. } = ear.next().remove(0) else { continue };
+            match outcome.result {
+                Err(refusal) => break refusal,
+                Ok(_) => std::thread::yield_now(),
+            }
+        };
+        assert_eq!(refusal, Refusal::from(fault));
+        disk.set_fault(None);
+        storage.close();
+        let store = Overlay::new(Arc::new(disk.start()));
+        assert!(holds(&store, 9) && !holds(&store, 10), "what was durable stays");
+    }
+}
+
+#[test]
+fn a_storage_thread_that_panics_is_a_failed_disk() {
+    struct Broken;
+    impl Engine for Broken {
+        fn get(&self, _: &[u8]) -> Result<Option<Bytes>, Damage> {
+            Ok(None)
+        }
+        fn scan(&self, _: &[u8], _: &[u8], _: &mut Visitor<'_>) {}
+        fn apply(&self, _: &Records, _: Reach) -> Result<(), EngineError> {
+            panic!("a test panics here")
+        }
+        fn sync(&self) -> Result<(), EngineError> {
+            Ok(())
+        }
+    }
+    let (storage, ear) = start(Broken, Options::default());
+    storage.submit(mints(1..2));
+    assert_eq!(ear.wait_failed().fault, Fault::Failed);
+    storage.close();
+}
+
+#[test]
+fn a_clean_end_executes_and_syncs_all_that_was_submitted() {
+    let interval = Durability::Interval { every: Duration::from_secs(3_600) };
+    for durability in [Durability::Always, interval, Durability::Never] {
+        let disk = MemoryDisk::default();
+        let options = Options { durability, ..Options::default() };
+        let (storage, ear) = start(disk.start(), options);
+        storage.submit(mints(1..5_000));
+        storage.close();
+        let told = ear.heard.iter().flatten();
+        let done = told.filter(|event| matches!(event, StorageEvent::Done { .. })).count();
+        assert_eq!(done, 4_999);
+        let store = Overlay::new(Arc::new(disk.start()));
+        assert!((1..5_000).all(|n| holds(&store, n)), "{durability:?}");
+    }
+}
+
+#[test]
+fn the_interval_syncs_by_itself_and_never_does_not() {
+    let every = Duration::from_millis(5);
+    let disk = MemoryDisk::default();
+    let options = Options { durability: Durability::Interval { every }, ..Options::default() };
+    let (storage, mut ear) = start(disk.start(), options);
+    storage.submit(mints(1..10));
+    ear.outcomes(9);
+    ear.wait_durable(Seq(9));
+    let begun = Instant::now();
+    while disk.syncs() == 0 {
+        assert!(begun.elapsed() < PATIENCE, "it syncs");
+        std::thread::sleep(every);
+    }
+    std::thread::sleep(every * 4);
+    assert_eq!(disk.syncs(), 1, "where nothing is written nothing is synced");
+    storage.close();
+
+    let disk = MemoryDisk::default();
+    let options = Options { durability: Durability::Never, ..Options::default() };
+    let (storage, mut ear) = start(disk.start(), options);
+    storage.submit(mints(1..10));
+    ear.outcomes(9);
+    ear.wait_durable(Seq(9));
+    assert_eq!(disk.syncs(), 0);
+    drop(storage);
+}
+
+#[tokio::test]
+async fn a_task_does_what_the_threads_do_and_a_crash_takes_only_what_was_not_durable() {
+    let disk = MemoryDisk::default();
+    let (mut ear, report) = Ear::new();
+    let sync_time = Duration::from_millis(20);
+    let (storage, task, recovered) = opening(Options::default(), |opening| {
+        Storage::as_task(disk.start(), Markers::Found, opening, sync_time, report)
+            .expect("it opens")
+    });
+    assert_eq!(recovered.synced, [PartitionId(0)]);
+    let before = disk.groups();
+    let running = tokio::spawn(task.run());
+    storage.submit(mints(1..100));
+    let told = async |ear: &mut Ear, up_to| {
+        while ear.durable < Seq(up_to) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            for event in ear.heard.try_iter().flatten() {
+                if let StorageEvent::Durable { seq } = event {
+                    ear.durable = seq;
+                }
+            }
+        }
+    };
+    told(&mut ear, 99).await;
+    assert_eq!(disk.groups() - before, 1);
+    storage.submit(mints(100..200));
+    tokio::time::sleep(sync_time / 4).await;
+    running.abort();
+    assert!(running.await.expect_err("it was aborted").is_cancelled());
+
+    let store = Overlay::new(Arc::new(disk.start()));
+    assert!((1..100).all(|n| holds(&store, n)) && (100..200).all(|n| !holds(&store, n)));
+
+    let (_, report) = Ear::new();
+    let (storage, task, recovered) = opening(Options::default(), |opening| {
+        Storage::as_task(disk.start(), Markers::Keep, opening, sync_time, report).expect("it opens")
+    });
+    assert_eq!(recovered.synced, [PartitionId(0)]);
+    storage.submit(mints(200..300));
+    storage.stop();
+    drop(storage);
+    task.run().await;
+    let store = Overlay::new(Arc::new(disk.look()));
+    assert!((200..300).all(|n| holds(&store, n)), "a clean end loses nothing");
+}
+
+#[test]
+fn what_is_unreadable_at_start_costs_the_markers() {
+    /// An engine that cannot show one stretch.
+    struct Torn(MemoryEngine);
+    impl Engine for Torn {
+        fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Damage> {
+            self.0.get(key)
+        }
+        fn scan(&self, prefix: &[u8], after: &[u8], visit: &mut Visitor<'_>) {
+            if prefix == b"h" {
+                let _ = visit(prefix, Err(Damage));
+            } else {
+                self.0.scan(prefix, after, visit);
+            }
+        }
+        fn apply(&self, records: &Records, reach: Reach) -> Result<(), EngineError> {
+            self.0.apply(records, reach)
+        }
+        fn sync(&self) -> Result<(), EngineError> {
+            self.0.sync()
+        }
+    }
+    let disk = MemoryDisk::default();
+    let recovered = |engine, markers| {
+        let open = |opening: &Opening<'_>| recovery::recover(&engine, markers, opening);
+        opening(Options::default(), open).expect("it opens").recovered
+    };
+    let well = recovered(Arc::new(Torn(disk.start())), Markers::Found);
+    assert!(well.synced.is_empty());
+    let later = opening(Options::default(), |opening| {
+        recovery::recover(&Arc::new(disk.start()), Markers::Keep, opening)
+    });
+    assert!(later.expect("it opens").recovered.synced.is_empty(), "also ever after");
+}
+
+#[test]
+fn a_reopened_directory_holds_all_and_a_wiped_one_is_not_believed() {
+    let home = tempfile::tempdir().expect("there is room");
+    let (storage, mut ear, recovered) = open(home.path());
+    assert_eq!(recovered.synced, [PartitionId(0)], "a founder holds all that there is");
+    storage.submit(mints(1..100));
+    ear.outcomes(99);
+    assert!(Directory::open(home.path()).is_err(), "it is in use");
+    storage.close();
+
+    let (storage, mut ear, recovered) = open(home.path());
+    assert_eq!((recovered.synced.len(), recovered.roots.len()), (1, 1));
+    storage.submit((1..100).map(read).collect());
+    for (_, _, outcome) in ear.outcomes(99) {
+        let Ok(Done::Read(container)) = outcome.result else { panic!("it reads") };
+        assert_eq!(container.siblings().len(), 1);
+    }
+    storage.close();
+
+    std::fs::remove_dir_all(home.path().join("data")).expect("it is there");
+    let (storage, _, recovered) = open(home.path());
+    assert_eq!(recovered, Recovered::default(), "nothing is there, and nothing is believed");
+    storage.close();
+    let directory = Directory::open(home.path()).expect("it is free");
+    let identity = directory.identity().expect("a wipe does not take it");
+    assert_eq!((identity.node, identity.generation.0), (NODE, 3));
+}
+
+/// Where the child of the next test writes. Without it, it is no child.
+const CHILD: &str = "KV_NODE_STORAGE_TEST_CHILD";
+
+/// Not a test of its own: writes until it is killed, and prints what is durable.
+#[test]
+fn child_of_a_process_that_is_killed() {
+    let Some(path) = std::env::var_os(CHILD) else { return };
+    let (storage, mut ear, _) = open(Path::new(&path));
+    let first = std::env::var("FIRST").expect("it is given").parse::<u64>().expect("a number");
+    let mut out = std::io::stdout().lock();
+    for at in (first..).step_by(64) {
+        storage.submit(mints(at..at + 64));
+        let seq = ear.outcomes(64).last().expect("64 are some").1;
+        ear.wait_durable(seq);
+        writeln!(out, "durable {}", at + 63).expect("somebody listens");
+    }
+}
+
+#[test]
+fn what_was_durable_is_there_after_kill_9() {
+    let home = tempfile::tempdir().expect("there is room");
+    let mut durable = 0;
+    for round in 0..5_u64 {
+        let mut child = Command::new(std::env::current_exe().expect("it is running"))
+            .args(["--exact", "storage::tests::child_of_a_process_that_is_killed", "--nocapture"])
+            .env(CHILD, home.path())
+            .env("FIRST", (durable + 1).to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the system has room for a process");
+        let before = durable;
+        let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let mut heard = || {
+            let line = lines.next()?.expect("it is text");
+            Some(line.rsplit_once("durable ").and_then(|(_, n)| n.parse::<u64>().ok()))
+        };
+        while durable < before + 64 * (5 + 7 * round) {
+            durable = heard().expect("the child writes").unwrap_or(durable);
+        }
+        child.kill().expect("it runs");
+        child.wait().expect("it was ours");
+        while let Some(line) = heard() {
+            durable = line.unwrap_or(durable);
+        }
+        assert!(durable > before);
+        let engine = FjallEngine::open(&home.path().join("data"), CACHE_BYTES).expect("it opens");
+        let store = Overlay::new(Arc::new(engine));
+        let lost: Vec<_> = (1..=durable).filter(|&n| !holds(&store, n)).collect();
+        assert!(lost.is_empty(), "round {round}: {lost:?}");
+    }
+}

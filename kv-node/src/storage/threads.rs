@@ -1,0 +1,192 @@
+//! Storage on two threads: one executes, one waits for the disk.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use kv_core::store::Fault;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+
+use super::committer::Committer;
+use super::directory::Directory;
+use super::engine::{Engine, EngineError};
+use super::executor::Executor;
+use super::overlay::Group;
+use super::{Errand, Meter, Report, StorageEvent};
+
+/// The threads of a running storage, and the directory that they work in.
+#[derive(Debug)]
+pub(super) struct Threads {
+    executor: JoinHandle<()>,
+    committer: JoinHandle<()>,
+    directory: Option<Directory>,
+}
+
+impl Threads {
+    pub(super) fn start<E: Engine>(
+        executor: Executor<E>,
+        committer: Committer<E>,
+        (errands, incoming): (UnboundedSender<Errand>, UnboundedReceiver<Errand>),
+        report: &Report,
+        meter: &Arc<Meter>,
+    ) -> Self {
+        let (groups, groups_incoming) = channel();
+        let executing =
+            Executing { executor, errands: incoming, groups, line: Line::new(report, meter) };
+        let committing = Committing {
+            committer,
+            groups: groups_incoming,
+            errands,
+            line: Line::new(report, meter),
+        };
+        Self {
+            executor: spawn("kv-execute", || executing.run()),
+            committer: spawn("kv-commit", || committing.run()),
+            directory: None,
+        }
+    }
+
+    /// Keeps a directory locked as long as the threads run.
+    pub(super) fn keep(&mut self, directory: Directory) {
+        self.directory = Some(directory);
+    }
+
+    /// Waits for both to end.
+    pub(super) fn join(self) {
+        let Self { executor, committer, directory } = self;
+        // A thread that panicked has said so, and was reported as a failure of the disk.
+        let _ = executor.join();
+        let _ = committer.join();
+        drop(directory);
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    let thread = std::thread::Builder::new().name(name.into());
+    thread.spawn(run).expect("the system has room for two more threads")
+}
+
+/// The line to the node. A thread that panics says on it that the disk failed: a node whose storage
+/// is gone must not seem to be there.
+struct Line {
+    report: Report,
+    meter: Arc<Meter>,
+}
+
+impl Line {
+    fn new(report: &Report, meter: &Arc<Meter>) -> Self {
+        Self { report: Arc::clone(report), meter: Arc::clone(meter) }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let message = "a storage thread panicked".into();
+            let error = EngineError { fault: Fault::Failed, message };
+            (self.report)(vec![StorageEvent::Failed(error)]);
+        }
+    }
+}
+
+struct Executing<E> {
+    executor: Executor<E>,
+    errands: UnboundedReceiver<Errand>,
+    groups: Sender<Group>,
+    line: Line,
+}
+
+impl<E: Engine> Executing<E> {
+    fn run(mut self) {
+        let mut stopping = false;
+        loop {
+            if !self.executor.has_work() {
+                if stopping && self.executor.is_done() {
+                    return;
+                }
+                let Some(errand) = self.errands.blocking_recv() else { return };
+                stopping |= self.take(errand);
+            }
+            while let Ok(errand) = self.errands.try_recv() {
+                stopping |= self.take(errand);
+            }
+            let events = self.executor.turn();
+            if !events.is_empty() {
+                self.line.meter.on_executed(events.len());
+                (self.line.report)(events);
+            }
+            if let Some(group) = self.executor.begin_commit() {
+                // A committer that ended has failed, and its last word is on its way.
+                let _ = self.groups.send(group);
+            }
+        }
+    }
+
+    /// Returns whether storage is to end.
+    fn take(&mut self, errand: Errand) -> bool {
+        match errand {
+            Errand::Execute(commands) => self.executor.queue(commands),
+            Errand::Written => self.executor.on_written(),
+            Errand::Fault(fault) => self.executor.on_fault(fault),
+            Errand::Stop => return true,
+        }
+        false
+    }
+}
+
+struct Committing<E> {
+    committer: Committer<E>,
+    groups: Receiver<Group>,
+    errands: UnboundedSender<Errand>,
+    line: Line,
+}
+
+impl<E> Drop for Committing<E> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Else the executor would wait for this group for ever.
+            let _ = self.errands.send(Errand::Fault(Fault::Failed));
+        }
+    }
+}
+
+impl<E: Engine> Committing<E> {
+    fn run(mut self) {
+        if let Err(error) = self.commit_all() {
+            tracing::error!(%error, "storage stops writing");
+            // The executor may have ended already.
+            let _ = self.errands.send(Errand::Fault(error.fault));
+            (self.line.report)(vec![StorageEvent::Failed(error)]);
+        }
+    }
+
+    fn commit_all(&mut self) -> Result<(), EngineError> {
+        loop {
+            let due = self.committer.sync_due_in();
+            if due == Some(Duration::ZERO) {
+                self.committer.sync()?;
+                continue;
+            }
+            let group = match due {
+                Some(due) => self.groups.recv_timeout(due),
+                None => self.groups.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match group {
+                Ok(group) => self.commit(&group)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.committer.sync(),
+            }
+        }
+    }
+
+    fn commit(&mut self, group: &Group) -> Result<(), EngineError> {
+        let begun = Instant::now();
+        self.committer.write(group)?;
+        self.line.meter.on_written(begun.elapsed());
+        // The executor may have ended only after this group.
+        let _ = self.errands.send(Errand::Written);
+        (self.line.report)(vec![StorageEvent::Durable { seq: group.seq }]);
+        Ok(())
+    }
+}
