@@ -1,6 +1,11 @@
 //! The real node: a thin shell of sockets, disks and clocks around `kv-core`.
 
+pub mod clock;
 pub mod config;
+pub mod core_loop;
+pub mod draws;
+pub mod log;
+pub mod metrics;
 mod nearest;
 pub mod redis;
 pub mod resp;
