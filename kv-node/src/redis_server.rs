@@ -3,7 +3,7 @@
 //!
 //! One task per connection reads, writes and hears replies side by side. So a client that sends a
 //! long pipeline before it reads the first reply gets all of it answered, as far as
-//! [`Limits::held_bytes`] goes. An idle connection holds a buffer of [`READ_BYTES_MIN`] and little
+//! [`Limits::held_bytes`] goes. An idle connection holds a buffer of 1 KiB and little
 //! else.
 
 use std::collections::BTreeMap;

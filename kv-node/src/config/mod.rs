@@ -4,7 +4,7 @@
 //! sense (parse, don't validate), or a [`ConfigError`] with every problem, each at its line.
 //!
 //! `default.toml` beside this file documents every key; `kv-node config default` prints it, and a
-//! test holds it equal to [`Settings::default`].
+//! test holds it equal to what stands where a file says nothing.
 
 mod layout;
 mod limits;
