@@ -71,7 +71,7 @@ fn every_test_at_the_top_belongs_to_a_target() {
             let name = file.file_name().expect("a file").to_string_lossy().into_owned();
             assert!(
                 declared.contains(&name),
-                "tests/{name} is never run: declare it as [[test]] in kv-sim/Cargo.toml"
+                "tests/{name} is never run: declare it as [[test]] in a Cargo.toml"
             );
         }
     }

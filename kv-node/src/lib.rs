@@ -1,10 +1,34 @@
 //! The real node: a thin shell of sockets, disks and clocks around `kv-core`.
 //!
-//! It is being built from the edges inwards. Here so far: the Redis protocol as a pure state machine
-//! per connection ([`resp`], [`redis`]), and storage ([`storage`]). What joins them to the core (the
-//! loop around it, peers, configuration, the binary) is still to come, so `kv-node` does not start yet.
+//! ```text
+//!   Redis clients ─► resp, redis, redis_server ─┐           ┌─► storage ─► disk
+//!                                               ├► core_loop┤
+//!   peers ─────────► peers ─────────────────────┘    │      └─► peers ─► other nodes
+//!                                                    └─► metrics, log ─► http, people
+//! ```
+//! Nothing here decides anything about data: what does belongs into `kv-core`.
 
+#[cfg(not(madsim))]
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod core_loop;
+#[cfg(not(madsim))]
+pub mod dev;
+pub mod draws;
+pub mod http;
+pub mod log;
+pub mod metrics;
 mod nearest;
+pub mod node;
+pub mod peers;
 pub mod redis;
+pub mod redis_server;
 pub mod resp;
+#[cfg(not(madsim))]
+pub mod signals;
+#[cfg(not(madsim))]
+pub mod start;
+pub mod stop;
 pub mod storage;
+pub mod tasks;

@@ -1,11 +1,15 @@
-//! The real node. It is not built yet: this binary says so instead of pretending.
+//! The command line of the node. Everything that is worth knowing happens in the library.
 
 use std::process::ExitCode;
 
+#[cfg(not(madsim))]
 fn main() -> ExitCode {
-    eprintln!(
-        "kv-node is not built yet. The same core already runs in the simulator:\n\n    \
-         cargo run --release -p kv-sim -- --scenario partition.toml\n"
-    );
+    kv_node::cli::main()
+}
+
+/// The deterministic runtime runs nodes from tests, not from here.
+#[cfg(madsim)]
+fn main() -> ExitCode {
+    eprintln!("this build is for the tests under madsim: it has no disk and no signals");
     ExitCode::from(2)
 }

@@ -1,0 +1,123 @@
+//! The command line. Exit codes are a contract: 0 all went well, 1 it failed while it ran, 2 the
+//! arguments or the configuration make no sense.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, ConfigError, Overrides, Settings};
+use crate::dev;
+use crate::log::{self, LogFormat};
+use crate::start::{self, StartError};
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 all went well; 1 it failed while it ran; 2 the arguments or the configuration make no sense.
+
+RUST_LOG chooses what is logged, such as RUST_LOG=debug or RUST_LOG=kv_node::peers=debug; without it, \
+what an operator should know.";
+
+/// A node of a leaderless key-value store that any Redis client can talk to.
+#[derive(Parser)]
+#[command(name = "kv-node", version, after_help = AFTER_HELP, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// In which form the log is written, to standard error
+    #[arg(long, global = true, value_enum, default_value_t, env = "KV_NODE_LOG")]
+    log: LogFormat,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run one node until SIGTERM or ctrl-C
+    Start(StartArguments),
+    /// Run a whole cluster on this machine, to try it or to build against it
+    Dev(dev::Arguments),
+    /// Look at configurations
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(clap::Args)]
+struct StartArguments {
+    /// The configuration; `kv-node config default` prints one to begin with
+    #[arg(long, env = "KV_NODE_CONFIG", value_name = "FILE")]
+    config: PathBuf,
+    #[command(flatten)]
+    overrides: Overrides,
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Say whether a configuration makes sense, and everything that is wrong with it
+    Check {
+        /// The configuration
+        file: PathBuf,
+        #[command(flatten)]
+        overrides: Overrides,
+    },
+    /// Print a configuration with every key at its default, and what each of them means
+    Default,
+}
+
+/// How the program ends.
+enum Failure {
+    Ran(StartError),
+    Config(ConfigError),
+}
+
+/// Runs what the command line asks for.
+pub fn main() -> ExitCode {
+    let Cli { command, log } = Cli::parse();
+    let done = match command {
+        Command::Start(arguments) => run(log, start_node(arguments)),
+        Command::Dev(arguments) => {
+            run(log, async { dev::run(arguments).await.map_err(Failure::Ran) })
+        }
+        Command::Config(ConfigCommand::Check { file, overrides }) => check(&file, &overrides),
+        Command::Config(ConfigCommand::Default) => {
+            // Whoever closed the pipe has read enough.
+            let _closed = std::io::stdout().write_all(config::DEFAULT.as_bytes());
+            Ok(())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Ran(error)) => {
+            eprintln!("kv-node: {error}");
+            ExitCode::FAILURE
+        }
+        Err(Failure::Config(error)) => {
+            eprint!("{}", error.render(std::io::stderr().is_terminal()));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(log: LogFormat, work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    log::begin(log);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| Failure::Ran(StartError::System(error)))?.block_on(work)
+}
+
+async fn start_node(arguments: StartArguments) -> Result<(), Failure> {
+    let StartArguments { config, overrides } = arguments;
+    let settings = Settings::load(&config, &overrides).map_err(Failure::Config)?;
+    start::run(settings).await.map_err(Failure::Ran)
+}
+
+fn check(file: &std::path::Path, overrides: &Overrides) -> Result<(), Failure> {
+    let settings = Settings::load(file, overrides).map_err(Failure::Config)?;
+    let (members, layout) = (settings.ring.members().len(), settings.ring.layout());
+    println!(
+        "{} is sound: node {} ({}) of cluster {}, which has {members} members and keeps {} copies",
+        file.display(),
+        settings.name,
+        settings.node,
+        settings.cluster,
+        layout.copies(),
+    );
+    Ok(())
+}

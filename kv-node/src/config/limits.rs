@@ -1,0 +1,86 @@
+//! The table `[limits]`: what a node takes upon itself before it says no, or makes others wait.
+
+use kv_core::config::{Knob, OutOfRange};
+use serde::Deserialize;
+
+macro_rules! limits {
+    ($($(#[$doc:meta])* $knob:ident = $default:literal in $min:literal..=$max:literal,)*) => {
+        /// Every limit of the shell around the core; those of the core itself are
+        /// [`kv_core::config::Config`].
+        #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Limits {
+            $($(#[$doc])* pub $knob: usize,)*
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($knob: $default,)* }
+            }
+        }
+
+        impl Limits {
+            /// Every limit with its range.
+            pub const KNOBS: &'static [Knob] = &[
+                $(Knob { name: stringify!($knob), default: $default, min: $min, max: $max },)*
+            ];
+
+            fn values(&self) -> [usize; Self::KNOBS.len()] {
+                [$(self.$knob,)*]
+            }
+        }
+    };
+}
+
+limits! {
+    /// Connections of Redis clients at once; one more is told so and closed.
+    connections = 10_000 in 1..=1_000_000,
+    /// Commands of one connection that are read before the first of them is answered. More wait in
+    /// the socket.
+    pipeline = 1_024 in 1..=65_536,
+    /// Arguments of one Redis command.
+    arguments = 65_536 in 16..=1_048_576,
+    /// Bytes that one connection may hold, in commands that wait and in replies that it has not read,
+    /// before no more of its commands are read.
+    held_bytes = 16_777_216 in 65_536..=1_073_741_824,
+    /// Bytes of all values in one reply.
+    reply_bytes = 536_870_912 in 1_048_576..=4_294_967_296,
+    /// Keys whose last version one connection remembers, so that its writes stay in order.
+    session_keys = 1_024 in 0..=65_536,
+    /// Batches of clients and peers that wait for the core.
+    core_queue = 1_024 in 1..=65_536,
+    /// Commands that wait for the storage before clients and peers have to wait.
+    storage_queue = 16_384 in 1..=1_048_576,
+    /// Bytes that are executed and not yet on the disk before the storage waits for it.
+    unsynced_bytes = 67_108_864 in 65_536..=4_294_967_296,
+    /// Bytes of the storage's cache of blocks.
+    cache_bytes = 67_108_864 in 1_048_576..=1_099_511_627_776,
+    /// Messages that wait for one peer; of more, the oldest is dropped.
+    peer_queue_messages = 65_536 in 16..=1_048_576,
+    /// Bytes that wait for one peer; of more, the oldest message is dropped.
+    peer_queue_bytes = 67_108_864 in 65_536..=4_294_967_296,
+    /// The largest message between peers, in bytes. Above `siblings_max` times the usual value.
+    peer_frame_bytes = 134_217_728 in 1_048_576..=1_073_741_824,
+    /// Connections of peers that are listened to at once.
+    peer_connections = 1_024 in 1..=65_536,
+    /// Connections to the HTTP interface at once.
+    http_connections = 256 in 1..=65_536,
+    /// How long a clean stop waits for what clients are still owed, in milliseconds.
+    stop_ms = 5_000 in 0..=600_000,
+}
+
+impl Limits {
+    /// Refuses the first limit that is out of its range.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] names the limit, its value and its range.
+    pub fn validate(&self) -> Result<(), OutOfRange> {
+        for (knob, value) in Self::KNOBS.iter().zip(self.values()) {
+            let value = value as u64;
+            if !(knob.min..=knob.max).contains(&value) {
+                return Err(OutOfRange { knob: knob.name, value, min: knob.min, max: knob.max });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,209 @@
+//! What is wrong with a configuration, said so that its author can mend it: where, what, and what to
+//! do. Every problem of a file is shown, not the first alone.
+
+use std::error::Error;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use miette::{
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
+};
+
+use crate::nearest::nearest;
+
+/// Columns in which a problem is drawn.
+const WIDTH: usize = 100;
+
+/// Why there is no configuration to run with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    Unreadable {
+        /// The file.
+        path: String,
+        /// The operating system's reason.
+        reason: String,
+    },
+    /// The file was read and makes no configuration.
+    Invalid {
+        /// The file.
+        path: String,
+        /// Its text.
+        text: Arc<str>,
+        /// What is wrong, in the order of the file; never empty.
+        problems: Vec<Problem>,
+    },
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong.
+    pub message: String,
+    /// What stands beside the caret.
+    pub label: String,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// Where, in bytes from the start of the text; nowhere, if it came from the command line or the
+    /// environment.
+    pub span: Option<Range<usize>>,
+}
+
+impl Problem {
+    /// A problem at a place.
+    pub(super) fn at(
+        span: Option<Range<usize>>,
+        message: impl Into<String>,
+        label: impl Into<String>,
+    ) -> Self {
+        Self { message: message.into(), label: label.into(), help: None, span }
+    }
+
+    /// Says what to do.
+    pub(super) fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+
+    /// A word that is none of those known at this place: offers the nearest and lists them all.
+    pub(super) fn unknown_word(span: Range<usize>, what: &str, word: &str, known: &[&str]) -> Self {
+        let label = match nearest(word, known.iter().copied()) {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None => format!("no such {what}"),
+        };
+        let message = format!("unknown {what} `{word}`");
+        Self::at(Some(span), message, label).help(format!("known here: {}", known.join(", ")))
+    }
+
+    /// Rephrases an error of TOML or serde: `u64` means nothing to an operator.
+    pub(super) fn from_toml(error: &toml::de::Error, fallback: Range<usize>) -> Self {
+        let span = error.span().unwrap_or(fallback);
+        let message = error.message();
+        for (prefix, what) in [("unknown field `", "key"), ("unknown variant `", "word")] {
+            if message.starts_with(prefix)
+                && let [word, known @ ..] = &*quoted_words(message)
+            {
+                return Self::unknown_word(span, what, word, known);
+            }
+        }
+        if message.starts_with("missing field `")
+            && let [key, ..] = *quoted_words(message)
+        {
+            let label = format!("this needs `{key}`");
+            return Self::at(Some(span), format!("the key `{key}` is missing"), label);
+        }
+        match mismatch(message) {
+            Some((found, expected)) => {
+                let message = format!("expected {expected}, found {found}");
+                Self::at(Some(span), message, format!("expected {expected}"))
+            }
+            None => Self::at(Some(span), message, "here"),
+        }
+    }
+}
+
+impl ConfigError {
+    /// The error as people read it: several lines, ending with a newline.
+    pub fn render(&self, colour: bool) -> String {
+        match self {
+            Self::Unreadable { .. } => format!("  × {self}\n"),
+            Self::Invalid { path, text, problems } => problems
+                .iter()
+                .map(|problem| Drawing { problem, text: NamedSource::new(path, text.clone()) })
+                .map(|drawing| drawing.render(colour))
+                .collect(),
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable { path, reason } => write!(f, "{path} cannot be read: {reason}"),
+            Self::Invalid { path, problems, .. } => {
+                let first = problems.first().map_or("", |problem| &problem.message);
+                write!(f, "{path}: {first}")
+            }
+        }
+    }
+}
+
+impl Error for ConfigError {}
+
+/// The words between backquotes.
+fn quoted_words(message: &str) -> Vec<&str> {
+    message.split('`').skip(1).step_by(2).collect()
+}
+
+/// What was found and what was expected, in an operator's words.
+fn mismatch(message: &str) -> Option<(&str, &str)> {
+    let rest = message
+        .strip_prefix("invalid type: ")
+        .or_else(|| message.strip_prefix("invalid value: "))?;
+    let (found, expected) = rest.split_once(", expected ")?;
+    let expected = match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, not below zero",
+        "a boolean" => "true or false",
+        "a string" => "a text in quotes",
+        "a sequence" => "a list",
+        other if other.starts_with("struct ") => "a table",
+        other => other,
+    };
+    Some((found, expected))
+}
+
+/// A problem with the text that it is drawn on.
+#[derive(Debug)]
+struct Drawing<'a> {
+    problem: &'a Problem,
+    text: NamedSource<Arc<str>>,
+}
+
+impl Drawing<'_> {
+    fn render(&self, colour: bool) -> String {
+        let theme =
+            if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+        let handler = GraphicalReportHandler::new_themed(theme)
+            .with_width(WIDTH)
+            .with_links(false)
+            .without_syntax_highlighting();
+        let mut drawn = String::new();
+        // Writing to a string cannot fail; a text that cannot be drawn is still said.
+        if handler.render_report(&mut drawn, self).is_err() {
+            drawn = format!("  × {}\n", self.problem.message);
+        }
+        drawn
+    }
+}
+
+impl fmt::Display for Drawing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problem.message)
+    }
+}
+
+impl Error for Drawing<'_> {}
+
+impl Diagnostic for Drawing<'_> {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.problem.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.problem.span.as_ref().map(|_| &self.text as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let span = first_line(self.text.inner(), self.problem.span.clone()?);
+        let label = self.problem.label.clone();
+        Some(Box::new(std::iter::once(LabeledSpan::new_with_span(Some(label), span))))
+    }
+}
+
+/// The part of a span that lies on its first line: a caret below ten lines points at nothing.
+fn first_line(text: &str, span: Range<usize>) -> Range<usize> {
+    let start = span.start.min(text.len());
+    let end = span.end.clamp(start, text.len());
+    let line = text.get(start..end).and_then(|spanned| spanned.lines().next()).unwrap_or("");
+    start..start + line.len()
+}

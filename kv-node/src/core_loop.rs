@@ -1,0 +1,450 @@
+//! The loop around the core: inputs in batches, one *turn* for each batch, effects out in batches.
+//!
+//! ```text
+//!   connections ─┐ work (bounded)               ┌─► replies, one batch per connection
+//!   peers       ─┤          ┌───────────────┐   ├─► messages, one batch per peer
+//!                ├────────► │ Core::turn    │ ──┤
+//!   storage     ─┤ urgent   │  Node::handle │   ├─► commands to the storage, one batch
+//!   links, stop ─┘          └───────────────┘   └─► events, to metrics and the log
+//! ```
+//!
+//! One task owns the core. In a real node it has a thread for itself; in the deterministic runtime
+//! it is one of many. It sleeps until an input comes or the core's deadline is due.
+//!
+//! What storage says is never made to wait: it frees room. New work waits while the storage has
+//! enough; so the whole node slows down with its disk instead of piling up what the disk has not
+//! done.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kv_core::client::{ClientOperation, Reply};
+use kv_core::cx::{Cx, Effect, Input, LinkState};
+use kv_core::event::Event;
+use kv_core::message::Message;
+use kv_core::node::Node;
+use kv_core::store::{Fault, StoreCommand};
+use kv_core::types::{ClientRequest, NodeId, Ticket};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock::Clock;
+use crate::draws::Draws;
+use crate::metrics::Metrics;
+use crate::storage::{EngineError, StorageEvent};
+
+/// Inputs of one turn at most, so that effects do not wait for long.
+const INPUTS_PER_TURN: usize = 1_024;
+
+/// Calls at deadlines in one turn at most. A call at a deadline makes progress or moves it, so that
+/// a few are enough; should the core spin, peers and clients still get their turn.
+const DEADLINES_PER_TURN: usize = 64;
+
+/// A client's connection, for the life of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConnectionId(pub u64);
+
+/// A request within its connection: comes back with the reply.
+pub type Tag = u32;
+
+/// Where the replies of one connection go.
+pub type Replies = mpsc::UnboundedSender<Vec<(Tag, Reply)>>;
+
+/// What makes work for the core. It waits when the core has enough.
+#[derive(Debug)]
+pub enum Work {
+    /// A client asks.
+    Client {
+        /// On which connection.
+        connection: ConnectionId,
+        /// What, in the order in which it was asked. Tags are unique among what is not answered.
+        operations: Vec<(Tag, ClientOperation)>,
+    },
+    /// Peers have said something.
+    Peer(Vec<Message>),
+}
+
+/// What the core must learn at once.
+#[derive(Debug)]
+pub enum Urgent {
+    /// A connection will ask.
+    Opened {
+        /// Its name.
+        connection: ConnectionId,
+        /// Where its replies go.
+        replies: Replies,
+    },
+    /// A connection asks no more, and is owed nothing.
+    Closed(ConnectionId),
+    /// Storage has executed commands, or made them durable.
+    Storage(Vec<StorageEvent>),
+    /// The connection to a peer changed.
+    Link {
+        /// The peer.
+        peer: NodeId,
+        /// What it is now.
+        state: LinkState,
+    },
+    /// Somebody wants to know how the core is.
+    Inspect(oneshot::Sender<Inspection>),
+    /// Take nothing new.
+    Stop,
+    /// Nothing is owed to anybody: the loop ends.
+    End,
+}
+
+/// How the core is, as it says itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// Partitions that this node owns.
+    pub partitions_owned: u64,
+    /// Those of them that it serves reads of.
+    pub partitions_synced: u64,
+    /// Hints that it keeps for others.
+    pub hints_pending: u64,
+    /// Client operations in flight.
+    pub operations: u64,
+    /// Peers that seem to be down.
+    pub peers_down: u64,
+    /// Peers.
+    pub peers: u64,
+    /// Whether its storage has failed.
+    pub storage_failed: bool,
+}
+
+/// How everybody else speaks to the core.
+#[derive(Clone, Debug)]
+pub struct CoreHandle {
+    work: mpsc::Sender<Work>,
+    urgent: mpsc::UnboundedSender<Urgent>,
+}
+
+/// The core has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the node is stopping")]
+pub struct Ended;
+
+impl CoreHandle {
+    /// Gives the core work; waits while it has enough.
+    ///
+    /// # Errors
+    /// [`Ended`]: nothing was done.
+    pub async fn work(&self, work: Work) -> Result<(), Ended> {
+        self.work.send(work).await.map_err(|_| Ended)
+    }
+
+    /// Tells the core what it must learn at once. After its end nobody listens.
+    pub fn tell(&self, urgent: Urgent) {
+        let _ended = self.urgent.send(urgent);
+    }
+
+    /// Asks the core how it is. Answered between two turns: no answer means that it hangs.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn inspect(&self) -> Result<Inspection, Ended> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(Urgent::Inspect(answer));
+        answered.await.map_err(|_| Ended)
+    }
+}
+
+/// Where a turn's effects go.
+pub trait Outlets: Send {
+    /// Sends messages to a peer. They may be lost.
+    fn send(&mut self, peer: NodeId, messages: Vec<Message>);
+
+    /// Executes commands, in this order, after all earlier ones.
+    fn store(&mut self, commands: Vec<(Ticket, StoreCommand)>);
+
+    /// Whether the storage has so much to do that no new work should be taken. Looked at again after
+    /// everything that the storage says.
+    fn storage_is_full(&self) -> bool;
+
+    /// The storage failed: the node must stop.
+    fn on_storage_failed(&mut self);
+}
+
+/// The core and what it needs to turn.
+#[derive(Debug)]
+pub struct Core {
+    node: Node,
+    clock: Clock,
+    draws: Draws,
+    metrics: Arc<Metrics>,
+    effects: Vec<Effect>,
+    storage_failed: bool,
+}
+
+/// What a turn brought forth, sorted by where it goes.
+#[derive(Debug, Default)]
+pub struct Turned {
+    /// By connection, in the order in which they were given.
+    pub replies: BTreeMap<ConnectionId, Vec<(Tag, Reply)>>,
+    /// By addressee, in the order in which they were sent.
+    pub messages: BTreeMap<NodeId, Vec<Message>>,
+    /// In the order in which they must be executed.
+    pub commands: Vec<(Ticket, StoreCommand)>,
+    /// Whether the core has learned that its storage failed.
+    pub storage_failed: bool,
+}
+
+impl Core {
+    /// A core that has not turned yet.
+    pub fn new(node: Node, clock: Clock, draws: Draws, metrics: Arc<Metrics>) -> Self {
+        Self { node, clock, draws, metrics, effects: Vec::new(), storage_failed: false }
+    }
+
+    /// Handles all inputs, and the deadlines that are due.
+    pub fn turn(&mut self, inputs: impl IntoIterator<Item = Input>) -> Turned {
+        let mut turned = Turned::default();
+        for input in inputs {
+            self.handle(input, &mut turned);
+        }
+        for _ in 0..DEADLINES_PER_TURN {
+            let now = self.clock.now().monotonic;
+            if self.node.next_deadline().is_none_or(|deadline| deadline > now) {
+                break;
+            }
+            self.handle(Input::Deadline, &mut turned);
+        }
+        self.metrics.on_turn(&self.inspect());
+        turned
+    }
+
+    /// How the core is.
+    pub fn inspect(&self) -> Inspection {
+        let site = self.node.site();
+        Inspection {
+            partitions_owned: site.ring().owned_by(site.me()).len() as u64,
+            partitions_synced: site.synced.len() as u64,
+            hints_pending: self.node.pending_hints(),
+            operations: self.node.operations() as u64,
+            peers_down: site.peers.down.len() as u64,
+            peers: site.ring().members().len() as u64 - 1,
+            storage_failed: self.storage_failed,
+        }
+    }
+
+    fn handle(&mut self, input: Input, turned: &mut Turned) {
+        let mut cx = Cx { now: self.clock.now(), draw: &mut self.draws, out: &mut self.effects };
+        self.node.handle(&mut cx, input);
+        for effect in self.effects.drain(..) {
+            match effect {
+                Effect::Reply { request, reply } => {
+                    let (connection, tag) = parts_of(request);
+                    turned.replies.entry(connection).or_default().push((tag, reply));
+                }
+                Effect::Send(message) => {
+                    turned.messages.entry(message.header.to).or_default().push(message);
+                }
+                Effect::Store { ticket, command } => turned.commands.push((ticket, command)),
+                Effect::Observe(event) => {
+                    if event == Event::StoreFailed {
+                        self.storage_failed = true;
+                        turned.storage_failed = true;
+                    }
+                    self.metrics.on_event(&event);
+                    crate::log::event(&event);
+                }
+            }
+        }
+    }
+}
+
+/// The loop: the core, its inboxes, and the connections that it answers.
+pub struct CoreLoop<O> {
+    core: Core,
+    outlets: O,
+    work: mpsc::Receiver<Work>,
+    urgent: mpsc::UnboundedReceiver<Urgent>,
+    connections: BTreeMap<ConnectionId, Replies>,
+}
+
+/// Whether the loop goes on.
+#[derive(PartialEq, Eq)]
+enum Flow {
+    On,
+    End,
+}
+
+/// What the core has not looked at yet.
+#[derive(Debug)]
+pub struct Inboxes {
+    work: mpsc::Receiver<Work>,
+    urgent: mpsc::UnboundedReceiver<Urgent>,
+}
+
+/// The handle for everybody else, and the inboxes behind it, in which so many batches of work may
+/// wait.
+pub fn inboxes(work_max: usize) -> (CoreHandle, Inboxes) {
+    let (work, work_inbox) = mpsc::channel(work_max);
+    let (urgent, urgent_inbox) = mpsc::unbounded_channel();
+    (CoreHandle { work, urgent }, Inboxes { work: work_inbox, urgent: urgent_inbox })
+}
+
+impl<O: Outlets> CoreLoop<O> {
+    /// A loop that has not begun.
+    pub fn new(core: Core, outlets: O, inboxes: Inboxes) -> Self {
+        let Inboxes { work, urgent } = inboxes;
+        Self { core, outlets, work, urgent, connections: BTreeMap::new() }
+    }
+
+    /// Turns until it is told to end.
+    pub async fn run(mut self) {
+        let (mut urgent, mut work) = (Vec::new(), Vec::new());
+        loop {
+            if self.wait(&mut urgent, &mut work).await == Flow::End {
+                return;
+            }
+            // What was told before work was given is known before the work is done.
+            while let Ok(told) = self.urgent.try_recv() {
+                urgent.push(told);
+            }
+            let mut inputs = Vec::new();
+            for told in urgent.drain(..) {
+                if self.learn(told, &mut inputs) == Flow::End {
+                    return;
+                }
+            }
+            inputs.extend(work.drain(..).flat_map(inputs_of));
+            let turned = self.core.turn(inputs);
+            self.hand_out(turned);
+        }
+    }
+
+    /// Waits for an input or the deadline, and takes what is there.
+    async fn wait(&mut self, urgent: &mut Vec<Urgent>, work: &mut Vec<Work>) -> Flow {
+        let takes_work = !self.outlets.storage_is_full();
+        let deadline = self.core.node.next_deadline();
+        let due = deadline.map(|deadline| self.core.clock.instant_of(deadline));
+        let sleep = async {
+            match due {
+                Some(due) => tokio::time::sleep_until(due.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            count = self.urgent.recv_many(urgent, INPUTS_PER_TURN) => {
+                if count == 0 {
+                    // Nobody is left who could tell or give anything.
+                    return Flow::End;
+                }
+            }
+            _ = self.work.recv_many(work, INPUTS_PER_TURN), if takes_work => {}
+            () = sleep => {}
+        }
+        // Both inboxes are looked at in each turn: a busy disk must not keep clients waiting.
+        if takes_work && work.is_empty() {
+            while work.len() < INPUTS_PER_TURN
+                && let Ok(given) = self.work.try_recv()
+            {
+                work.push(given);
+            }
+        }
+        Flow::On
+    }
+
+    fn learn(&mut self, told: Urgent, inputs: &mut Vec<Input>) -> Flow {
+        match told {
+            Urgent::Opened { connection, replies } => {
+                self.connections.insert(connection, replies);
+            }
+            Urgent::Closed(connection) => {
+                self.connections.remove(&connection);
+            }
+            Urgent::Storage(events) => {
+                for event in events {
+                    match event {
+                        StorageEvent::Done { ticket, seq, outcome } => {
+                            inputs.push(Input::StoreDone { ticket, seq, outcome });
+                        }
+                        StorageEvent::Durable { seq } => inputs.push(Input::Durable { seq }),
+                        StorageEvent::Failed(error) => self.on_storage_failed(&error),
+                    }
+                }
+            }
+            Urgent::Link { peer, state } => inputs.push(Input::Link { peer, state }),
+            Urgent::Inspect(answer) => {
+                let _gone = answer.send(self.core.inspect());
+            }
+            Urgent::Stop => inputs.push(Input::Stop),
+            Urgent::End => return Flow::End,
+        }
+        Flow::On
+    }
+
+    fn on_storage_failed(&mut self, error: &EngineError) {
+        tracing::error!("the storage: {error}");
+        match error.fault {
+            // The core hears of it with every command: writes are refused, and reads go on.
+            Fault::Full => {}
+            Fault::Failed => {
+                self.core.storage_failed = true;
+                self.outlets.on_storage_failed();
+            }
+        }
+    }
+
+    fn hand_out(&mut self, turned: Turned) {
+        let Turned { replies, messages, commands, storage_failed } = turned;
+        if storage_failed {
+            self.outlets.on_storage_failed();
+        }
+        // Storage first: it takes longest.
+        if !commands.is_empty() {
+            self.outlets.store(commands);
+        }
+        for (peer, messages) in messages {
+            self.outlets.send(peer, messages);
+        }
+        for (connection, replies) in replies {
+            // A client that is gone is owed nothing.
+            if let Some(route) = self.connections.get(&connection) {
+                let _gone = route.send(replies);
+            }
+        }
+    }
+}
+
+fn inputs_of(work: Work) -> Vec<Input> {
+    match work {
+        Work::Client { connection, operations } => operations
+            .into_iter()
+            .map(|(tag, operation)| Input::Client {
+                request: request_of(connection, tag),
+                operation,
+            })
+            .collect(),
+        Work::Peer(messages) => messages.into_iter().map(Input::Peer).collect(),
+    }
+}
+
+/// How many bits of a request's number are its tag within the connection.
+const TAG_BITS: u32 = 24;
+
+/// The greatest tag.
+pub const TAG_MAX: Tag = (1 << TAG_BITS) - 1;
+
+fn request_of(connection: ConnectionId, tag: Tag) -> ClientRequest {
+    assert!(tag <= TAG_MAX, "tags count from 0 to TAG_MAX");
+    ClientRequest((connection.0 << TAG_BITS) | u64::from(tag))
+}
+
+fn parts_of(request: ClientRequest) -> (ConnectionId, Tag) {
+    let tag = (request.0 & u64::from(TAG_MAX)) as Tag;
+    (ConnectionId(request.0 >> TAG_BITS), tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_its_connection_and_its_tag() {
+        for (connection, tag) in [(0, 0), (1, TAG_MAX), ((1 << 40) - 1, 7)] {
+            let request = request_of(ConnectionId(connection), tag);
+            assert_eq!(parts_of(request), (ConnectionId(connection), tag));
+        }
+    }
+}

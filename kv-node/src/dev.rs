@@ -1,0 +1,184 @@
+//! `kv-node dev`: a whole cluster in this process, for whoever wants to try or to build.
+
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::config::{Listen, Overrides, Settings};
+use crate::node::{Listeners, Running};
+use crate::signals::Signals;
+use crate::start::{StartError, start};
+
+/// How long nodes may take to find each other before the cluster is shown as it is.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What cluster is wanted.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Arguments {
+    /// Nodes, each with a machine label of its own
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub nodes: u16,
+    /// The Redis port of the first node; the others take the ports after it. 0: the system chooses
+    #[arg(long, default_value_t = 7001)]
+    pub port: u16,
+    /// Where the data stays; without it, it goes when the cluster ends
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
+}
+
+/// Runs a cluster until a signal comes.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn run(arguments: Arguments) -> Result<(), StartError> {
+    let mut signals = Signals::listen()?;
+    let temporary = match &arguments.dir {
+        Some(_) => None,
+        None => Some(tempfile::Builder::new().prefix("kv-node-dev-").tempdir()?),
+    };
+    let dir = match (&arguments.dir, &temporary) {
+        (Some(dir), _) => dir.clone(),
+        (None, Some(temporary)) => temporary.path().to_owned(),
+        (None, None) => unreachable!("one of the two is there"),
+    };
+    check_size(&dir, usize::from(arguments.nodes))?;
+
+    let mut bound = Vec::new();
+    for index in 0..arguments.nodes {
+        let listeners = Listeners::bind(listen(&arguments, index)).await?;
+        let addresses = listeners.addresses()?;
+        bound.push((listeners, addresses));
+    }
+    let addresses: Vec<Listen> = bound.iter().map(|(_, addresses)| *addresses).collect();
+    let mut cluster = Vec::new();
+    for (index, (listeners, _)) in bound.into_iter().enumerate() {
+        match start(settings(&dir, &addresses, index), listeners) {
+            Ok(running) => cluster.push(running),
+            Err(error) => {
+                stop(cluster).await;
+                return Err(error);
+            }
+        }
+    }
+    let met = tokio::select! {
+        biased;
+        _ = signals.next() => false,
+        met = tokio::time::timeout(PATIENCE, all_met(&cluster)) => {
+            if met.is_err() {
+                tracing::warn!("the nodes have not found each other yet");
+            }
+            true
+        }
+    };
+    let mut failed = None;
+    if met {
+        print!("{}", greeting(&addresses, &dir, temporary.is_some()));
+        failed = tokio::select! {
+            biased;
+            _ = signals.next() => None,
+            index = any_failed(&mut cluster) => Some(index),
+        };
+    }
+    tokio::select! {
+        biased;
+        _ = signals.next() => std::process::exit(1),
+        () = stop(cluster) => {}
+    }
+    match failed {
+        Some(index) => Err(StartError::Failed(name(index))),
+        None => Ok(()),
+    }
+}
+
+fn name(index: usize) -> String {
+    format!("n{}", index + 1)
+}
+
+/// The data of each node lies in a folder of its name. A cluster of another size has another
+/// layout, in which that data would not be found.
+fn check_size(dir: &Path, wanted: usize) -> Result<(), StartError> {
+    let held = (0..).take_while(|index| dir.join(name(*index)).exists()).count();
+    if held == 0 || held == wanted {
+        return Ok(());
+    }
+    Err(StartError::OtherSize { path: dir.to_owned(), held, wanted })
+}
+
+fn listen(arguments: &Arguments, index: u16) -> Listen {
+    let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let redis = match arguments.port {
+        0 => 0,
+        // Past the last port two nodes ask for the same one, and the second is refused.
+        first => first.saturating_add(index),
+    };
+    Listen { redis: at(redis), peer: at(0), http: at(0) }
+}
+
+/// One node of the cluster, as a configuration would describe it.
+fn settings(dir: &Path, addresses: &[Listen], index: usize) -> Settings {
+    let mut text = format!("[cluster]\nname = \"dev\"\nn = {}\n", addresses.len().min(3));
+    for (index, listen) in addresses.iter().enumerate() {
+        let (name, peer) = (name(index), listen.peer);
+        writeln!(text, "[[member]]\nname = \"{name}\"\naddress = \"{peer}\"")
+            .expect("a string takes every text");
+    }
+    let Listen { redis, peer, http } = addresses[index];
+    let overrides = Overrides {
+        name: Some(name(index)),
+        data_dir: Some(dir.join(name(index))),
+        redis: Some(redis),
+        peer: Some(peer),
+        http: Some(http),
+        ..Overrides::default()
+    };
+    Settings::parse("dev", &text, &overrides).expect("a cluster of equal nodes makes sense")
+}
+
+/// Returns when every node has a link to every other.
+async fn all_met(cluster: &[Running]) {
+    let others = cluster.len() as i64 - 1;
+    while cluster.iter().any(|node| node.metrics().links_up.get() < others) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Returns the index of a node that cannot go on.
+async fn any_failed(cluster: &mut [Running]) -> usize {
+    let mut failures: Vec<_> = cluster.iter_mut().map(|node| Box::pin(node.failed())).collect();
+    std::future::poll_fn(|context| {
+        let failed =
+            failures.iter_mut().position(|failure| failure.as_mut().poll(context).is_ready());
+        failed.map_or(std::task::Poll::Pending, std::task::Poll::Ready)
+    })
+    .await
+}
+
+/// Stops all nodes at once: none is to see the others go one by one.
+async fn stop(cluster: Vec<Running>) {
+    let stopping: Vec<_> = cluster.into_iter().map(|node| tokio::spawn(node.stop())).collect();
+    for stopped in stopping {
+        let _drained = stopped.await.expect("a node stops without a panic");
+    }
+}
+
+/// How to talk to it.
+fn greeting(addresses: &[Listen], dir: &Path, is_temporary: bool) -> String {
+    let mut text = format!("A cluster of {} nodes runs in this process.\n\n", addresses.len());
+    for (index, Listen { redis, http, .. }) in addresses.iter().enumerate() {
+        let (name, port) = (name(index), redis.port());
+        writeln!(text, "  {name}  redis-cli -p {port:<5}  http://{http}/health/ready")
+            .expect("a string takes every text");
+    }
+    let (first, last) = (addresses[0].redis.port(), addresses[addresses.len() - 1].redis.port());
+    let fate = if is_temporary { "goes when it ends" } else { "stays" };
+    write!(
+        text,
+        "\nWrite through one node and read through another:\n\n  \
+         redis-cli -p {first} set greeting hello\n  redis-cli -p {last} get greeting\n\n\
+         The data lies in {} and {fate}. Ctrl-C ends the cluster.\n",
+        dir.display()
+    )
+    .expect("a string takes every text");
+    text
+}

@@ -1,0 +1,69 @@
+//! What a node says to people while it runs: lines for eyes, or JSON for machines.
+
+use std::io::IsTerminal as _;
+
+use kv_core::event::Event;
+use tracing_subscriber::EnvFilter;
+
+/// In which form the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Human,
+    /// One JSON value a line.
+    Json,
+}
+
+/// Begins to log to standard error. `RUST_LOG` chooses levels and targets; without it, what an
+/// operator should know is said. Does nothing if somebody has begun already.
+pub fn begin(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let _begun = match format {
+        LogFormat::Human => {
+            let ansi = std::io::stderr().is_terminal();
+            builder.with_ansi(ansi).with_target(false).try_init()
+        }
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+}
+
+/// Says what the core observed, as loud as it matters to an operator.
+pub fn event(event: &Event) {
+    match event {
+        Event::StoreFailed => tracing::error!("the storage failed: this node serves no more"),
+        Event::Damaged { partition } => {
+            tracing::warn!(partition = partition.0, "a record is damaged; peers will mend it");
+        }
+        Event::Stalled { ms } => tracing::warn!(ms, "this node stalled"),
+        Event::ClockAhead { by_ms } => {
+            tracing::warn!(by_ms, "something is stamped far ahead of this node's clock");
+        }
+        Event::HintDropped { target, partition } => {
+            tracing::warn!(%target, partition = partition.0, "a hint was dropped; repair follows");
+        }
+        Event::Rejected { from, reason } => {
+            tracing::debug!(%from, ?reason, "a message was refused");
+        }
+        Event::Suspected { peer } => tracing::info!(%peer, "a peer seems to be down"),
+        Event::Trusted { peer } => tracing::info!(%peer, "a peer seems to be up"),
+        Event::HintsDelivered { target, count } => {
+            tracing::debug!(%target, count, "hints were delivered");
+        }
+        Event::Synced { partition } => {
+            tracing::info!(partition = partition.0, "a partition is synced again");
+        }
+        Event::EpochDrawn { partition, reason, .. } => {
+            tracing::debug!(partition = partition.0, ?reason, "an epoch was drawn");
+        }
+        Event::RepairDiffered { peer, partition, keys } => {
+            tracing::debug!(%peer, partition = partition.0, keys, "a repair found differences");
+        }
+        Event::RepairClean { .. }
+        | Event::ReadRepair { .. }
+        | Event::HintStored { .. }
+        | Event::Minted { .. }
+        | Event::ReadBeforeWrite { .. } => tracing::trace!(?event),
+    }
+}

@@ -1,0 +1,493 @@
+//! What a node counts, and how it is shown to Prometheus.
+//!
+//! One registry per node, not per process: `kv-node dev` runs several in one. Counting is one atomic
+//! addition: families are looked up when the node starts, not when something happens.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use kv_core::event::{Event, RejectReason};
+use kv_core::message::Kind;
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::core_loop::Inspection;
+use crate::storage::StorageCounts;
+
+/// The type of what [`Metrics::encode`] writes.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+type Label = [(&'static str, &'static str); 1];
+type Labels = [(&'static str, &'static str); 2];
+
+/// What a client asked, as far as the count goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestVerb {
+    /// It read.
+    Get,
+    /// It wrote a value.
+    Put,
+    /// It wrote a tombstone.
+    Delete,
+}
+
+/// What came of a client's request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestOutcome {
+    /// It was done.
+    Done,
+    /// It was refused, and nothing was done.
+    Refused,
+    /// The time was up.
+    Unknown,
+}
+
+/// Which way bytes and messages went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// To this node.
+    In,
+    /// From this node.
+    Out,
+}
+
+/// The count and the time of the requests of one verb with one outcome.
+#[derive(Clone, Debug)]
+struct Requests {
+    count: Counter,
+    seconds: Histogram,
+}
+
+/// All that one node counts.
+pub struct Metrics {
+    registry: Registry,
+    requests: [[Requests; RequestOutcome::ALL.len()]; RequestVerb::ALL.len()],
+    siblings: Histogram,
+    /// Connections of clients that stand.
+    pub connections: Gauge,
+    /// Connections of clients that were refused because there were too many.
+    pub connections_refused: Counter,
+    /// Connections of clients that were closed for what they sent.
+    pub protocol_errors: Counter,
+    client_bytes: [Counter; 2],
+    messages: [Vec<Counter>; 2],
+    peer_bytes: [Counter; 2],
+    /// Messages that were dropped because a peer's queue was full or its link was down.
+    pub messages_dropped: Counter,
+    /// Messages too large for a frame.
+    pub messages_too_large: Counter,
+    /// Links to peers that stand.
+    pub links_up: Gauge,
+    rejected: Family<Label, Counter>,
+    peers_down: Gauge,
+    hints_pending: Gauge,
+    operations: Gauge,
+    partitions: [Gauge; 2],
+    hints: [Counter; 3],
+    repairs: [Counter; 2],
+    read_repairs: Counter,
+    epochs: Counter,
+    damaged: Counter,
+    stalls: Counter,
+    clock_ahead: Counter,
+    storage_failed: Gauge,
+    turns: Counter,
+    storage_commands: Counter,
+    storage_groups: Counter,
+    storage_writing_seconds: Counter<f64, AtomicU64>,
+    storage_waiting: Gauge,
+}
+
+impl RequestVerb {
+    const ALL: [Self; 3] = [Self::Get, Self::Put, Self::Delete];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Put => "put",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+impl RequestOutcome {
+    const ALL: [Self; 3] = [Self::Done, Self::Refused, Self::Unknown];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Direction {
+    const ALL: [Self; 2] = [Self::In, Self::Out];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+        }
+    }
+}
+
+/// From 64 µs to 8 s, in powers of two.
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(64e-6, 2.0, 18))
+}
+
+/// From 1 to 65,536, in powers of two.
+fn counts() -> Histogram {
+    Histogram::new(exponential_buckets(1.0, 2.0, 17))
+}
+
+/// Registers metrics under their names.
+struct Register(Registry);
+
+impl Register {
+    fn counter(&mut self, name: &'static str, help: &'static str) -> Counter {
+        let counter = Counter::default();
+        self.0.register(name, help, counter.clone());
+        counter
+    }
+
+    fn gauge(&mut self, name: &'static str, help: &'static str) -> Gauge {
+        let gauge = Gauge::default();
+        self.0.register(name, help, gauge.clone());
+        gauge
+    }
+
+    /// One counter for each value of a label.
+    fn counters<const N: usize>(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        label: &'static str,
+        values: [&'static str; N],
+    ) -> [Counter; N] {
+        let family = Family::<Label, Counter>::default();
+        self.0.register(name, help, family.clone());
+        values.map(|value| family.get_or_create_owned(&[(label, value)]))
+    }
+
+    fn gauges<const N: usize>(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        label: &'static str,
+        values: [&'static str; N],
+    ) -> [Gauge; N] {
+        let family = Family::<Label, Gauge>::default();
+        self.0.register(name, help, family.clone());
+        values.map(|value| family.get_or_create_owned(&[(label, value)]))
+    }
+
+    fn requests(&mut self) -> [[Requests; RequestOutcome::ALL.len()]; RequestVerb::ALL.len()] {
+        let count = Family::<Labels, Counter>::default();
+        self.0.register("requests", "Requests of clients, by verb and outcome", count.clone());
+        let time = Family::<Labels, Histogram>::new_with_constructor(seconds);
+        self.0.register_with_unit(
+            "request_duration",
+            "Time from reading a request to having its reply, by verb and outcome",
+            Unit::Seconds,
+            time.clone(),
+        );
+        RequestVerb::ALL.map(|verb| {
+            RequestOutcome::ALL.map(|outcome| {
+                let labels = [("verb", verb.name()), ("outcome", outcome.name())];
+                Requests {
+                    count: count.get_or_create_owned(&labels),
+                    seconds: time.get_or_create_owned(&labels),
+                }
+            })
+        })
+    }
+
+    fn messages(&mut self) -> [Vec<Counter>; 2] {
+        let family = Family::<Labels, Counter>::default();
+        self.0.register("peer_messages", "Messages of peers and to them, by kind", family.clone());
+        Direction::ALL.map(|direction| {
+            let counter = |kind: &Kind| {
+                let labels = [("direction", direction.name()), ("kind", kind.name())];
+                family.get_or_create_owned(&labels)
+            };
+            Kind::ALL.iter().map(counter).collect()
+        })
+    }
+}
+
+impl Metrics {
+    /// Everything at zero.
+    pub fn new() -> Self {
+        let mut of = Register(Registry::with_prefix("kv"));
+        let directions = Direction::ALL.map(Direction::name);
+        let siblings = counts();
+        of.0.register("siblings", "Siblings of a key, as reads found them", siblings.clone());
+        let rejected = Family::<Label, Counter>::default();
+        of.0.register(
+            "peer_rejected",
+            "Connections and messages of peers that were refused, by reason",
+            rejected.clone(),
+        );
+        let storage_writing_seconds = Counter::default();
+        of.0.register_with_unit(
+            "storage_writing",
+            "Time that groups took to the disk, syncs included",
+            Unit::Seconds,
+            storage_writing_seconds.clone(),
+        );
+        Self {
+            requests: of.requests(),
+            siblings,
+            connections: of.gauge("client_connections", "Connections of clients"),
+            connections_refused: of.counter(
+                "client_connections_refused",
+                "Connections of clients that were refused because there were too many",
+            ),
+            protocol_errors: of.counter(
+                "client_protocol_errors",
+                "Connections of clients that were closed for what they sent",
+            ),
+            client_bytes: of.counters(
+                "client_bytes",
+                "Bytes of clients and to them",
+                "direction",
+                directions,
+            ),
+            messages: of.messages(),
+            peer_bytes: of.counters(
+                "peer_bytes",
+                "Bytes of peers and to them, with frames",
+                "direction",
+                directions,
+            ),
+            messages_dropped: of.counter(
+                "peer_messages_dropped",
+                "Messages that were dropped: the peer's queue was full or its link broke",
+            ),
+            messages_too_large: of.counter(
+                "peer_messages_too_large",
+                "Messages that were dropped: larger than limits.peer_frame_bytes",
+            ),
+            links_up: of.gauge("peer_links_up", "Links to peers that stand"),
+            rejected,
+            peers_down: of.gauge("peers_down", "Peers that seem to be down, by gossip"),
+            hints_pending: of.gauge("hints_pending", "Hints that are kept for others"),
+            operations: of.gauge("operations_in_flight", "Operations of clients in flight"),
+            partitions: of.gauges(
+                "partitions",
+                "Partitions that this node owns, and those of them that it serves reads of",
+                "state",
+                ["owned", "synced"],
+            ),
+            hints: of.counters(
+                "hints",
+                "Hints that were stored, delivered, or dropped (their target must be repaired)",
+                "what",
+                ["stored", "delivered", "dropped"],
+            ),
+            repairs: of.counters(
+                "repairs",
+                "Partitions that a repair found different, and that it left equal",
+                "found",
+                ["different", "equal"],
+            ),
+            read_repairs: of.counter("read_repairs", "Replicas that a read found behind"),
+            epochs: of.counter("epochs_drawn", "Epochs that replicas drew"),
+            damaged: of.counter("records_damaged", "Records that could not be read"),
+            stalls: of.counter("stalls", "Times that the node's own loop stalled"),
+            clock_ahead: of.counter(
+                "clock_ahead",
+                "Versions and messages that were stamped far ahead of this node's clock",
+            ),
+            storage_failed: of.gauge("storage_failed", "1 if the storage failed"),
+            turns: of.counter("core_turns", "Turns of the core's loop"),
+            storage_commands: of.counter("storage_commands", "Commands that were executed"),
+            storage_groups: of
+                .counter("storage_groups", "Groups of commands that went to the disk together"),
+            storage_writing_seconds,
+            storage_waiting: of.gauge("storage_waiting", "Commands that wait for the storage"),
+            registry: of.0,
+        }
+    }
+
+    /// Counts a request of a client that was answered after so many seconds.
+    pub fn on_request(&self, verb: RequestVerb, outcome: RequestOutcome, seconds: f64) {
+        let requests = &self.requests[verb as usize][outcome as usize];
+        requests.count.inc();
+        requests.seconds.observe(seconds);
+    }
+
+    /// Counts the siblings that a read found.
+    pub fn on_siblings(&self, siblings: usize) {
+        self.siblings.observe(siblings as f64);
+    }
+
+    /// Counts bytes of clients.
+    pub fn on_client_bytes(&self, direction: Direction, bytes: usize) {
+        self.client_bytes[direction as usize].inc_by(bytes as u64);
+    }
+
+    /// Counts bytes of peers.
+    pub fn on_peer_bytes(&self, direction: Direction, bytes: usize) {
+        self.peer_bytes[direction as usize].inc_by(bytes as u64);
+    }
+
+    /// Counts a message of a peer, or to one.
+    pub fn on_message(&self, direction: Direction, kind: Kind) {
+        let index = Kind::ALL.binary_search(&kind).expect("every kind is in the list of all");
+        self.messages[direction as usize][index].inc();
+    }
+
+    /// Counts a peer or a message that was refused.
+    pub fn on_rejected(&self, reason: &'static str) {
+        self.rejected.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// Takes over what the core says of itself.
+    pub fn on_turn(&self, inspection: &Inspection) {
+        let Inspection {
+            partitions_owned,
+            partitions_synced,
+            hints_pending,
+            operations,
+            peers_down,
+            peers: _,
+            storage_failed,
+        } = *inspection;
+        self.turns.inc();
+        self.partitions[0].set(partitions_owned as i64);
+        self.partitions[1].set(partitions_synced as i64);
+        self.hints_pending.set(hints_pending as i64);
+        self.operations.set(operations as i64);
+        self.peers_down.set(peers_down as i64);
+        self.storage_failed.set(i64::from(storage_failed));
+    }
+
+    /// Counts what the core observed.
+    pub fn on_event(&self, event: &Event) {
+        match event {
+            Event::EpochDrawn { .. } => self.epochs.inc(),
+            Event::Damaged { .. } => self.damaged.inc(),
+            Event::Stalled { .. } => self.stalls.inc(),
+            Event::ClockAhead { .. } => self.clock_ahead.inc(),
+            Event::HintStored { .. } => self.hints[0].inc(),
+            Event::HintsDelivered { count, .. } => self.hints[1].inc_by(*count),
+            Event::HintDropped { .. } => self.hints[2].inc(),
+            Event::RepairDiffered { .. } => self.repairs[0].inc(),
+            Event::RepairClean { .. } => self.repairs[1].inc(),
+            Event::ReadRepair { .. } => self.read_repairs.inc(),
+            Event::Rejected { reason, .. } => {
+                self.on_rejected(reject_word(*reason));
+                0
+            }
+            // Gauges tell of these, or the requests that they belong to.
+            Event::Minted { .. }
+            | Event::ReadBeforeWrite { .. }
+            | Event::Suspected { .. }
+            | Event::Trusted { .. }
+            | Event::Synced { .. }
+            | Event::StoreFailed => 0,
+        };
+    }
+
+    /// Takes over what the storage says of itself.
+    pub fn on_storage(&self, counts: &StorageCounts) {
+        let StorageCounts { waiting, executed, groups, writing } = *counts;
+        self.storage_waiting.set(waiting as i64);
+        self.storage_commands.inner().store(executed, Ordering::Relaxed);
+        self.storage_groups.inner().store(groups, Ordering::Relaxed);
+        // A counter of floats keeps their bits.
+        self.storage_writing_seconds
+            .inner()
+            .store(writing.as_secs_f64().to_bits(), Ordering::Relaxed);
+    }
+
+    /// The gauges that a client sees with `INFO`.
+    pub fn shown(&self) -> Vec<(&'static str, String)> {
+        [
+            ("links_up", &self.links_up),
+            ("peers_down", &self.peers_down),
+            ("hints_pending", &self.hints_pending),
+            ("operations_in_flight", &self.operations),
+            ("partitions_owned", &self.partitions[0]),
+            ("partitions_synced", &self.partitions[1]),
+        ]
+        .map(|(name, gauge)| (name, gauge.get().to_string()))
+        .into()
+    }
+
+    /// Everything, as Prometheus reads it.
+    pub fn encode(&self) -> String {
+        let mut encoded = String::new();
+        text::encode(&mut encoded, &self.registry).expect("a string takes every text");
+        encoded
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+const fn reject_word(reason: RejectReason) -> &'static str {
+    match reason {
+        RejectReason::Cluster => "cluster",
+        RejectReason::Addressee => "addressee",
+        RejectReason::Stranger => "stranger",
+        RejectReason::Layout => "layout",
+        RejectReason::Future => "future",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_shown_with_its_labels() {
+        let metrics = Metrics::new();
+        metrics.on_request(RequestVerb::Put, RequestOutcome::Done, 0.001);
+        metrics.on_message(Direction::In, Kind::RepairExchanged);
+        metrics.on_rejected("cluster");
+        let shown = metrics.encode();
+        for line in [
+            "kv_requests_total{verb=\"put\",outcome=\"done\"} 1",
+            "kv_request_duration_seconds_count{verb=\"put\",outcome=\"done\"} 1",
+            "kv_peer_messages_total{direction=\"in\",kind=\"repair-exchanged\"} 1",
+            "kv_peer_rejected_total{reason=\"cluster\"} 1",
+            "# EOF",
+        ] {
+            assert!(shown.lines().any(|shown| shown == line), "{line} is missing in\n{shown}");
+        }
+    }
+
+    #[test]
+    fn two_nodes_in_one_process_count_apart() {
+        let (one, other) = (Metrics::new(), Metrics::new());
+        one.messages_dropped.inc();
+        assert!(one.encode().contains("kv_peer_messages_dropped_total 1"));
+        assert!(other.encode().contains("kv_peer_messages_dropped_total 0"));
+    }
+
+    #[test]
+    fn every_kind_of_message_has_a_counter() {
+        let metrics = Metrics::new();
+        for kind in Kind::ALL {
+            metrics.on_message(Direction::Out, *kind);
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! One running node: the core, its storage and its listeners, put together and taken apart in the
+//! right order. Knows no signals, files or threads of others: `kv-node start`, `kv-node dev` and the
+//! tests under the deterministic runtime all run nodes with it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kv_core::config::Config;
+use kv_core::cx::Identity;
+use kv_core::message::Message;
+use kv_core::node::Node;
+use kv_core::store::{Recovered, StoreCommand};
+use kv_core::types::{NodeId, Ticket};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::config::{Limits, Listen};
+use crate::core_loop::{Core, CoreHandle, CoreLoop, Inboxes, Outlets, Urgent};
+use crate::draws::Draws;
+use crate::http;
+use crate::metrics::Metrics;
+use crate::peers::queue::QueueLimits;
+use crate::peers::{PeerLimits, PeerSetup, Peers};
+use crate::redis_server::{self, RedisSetup};
+use crate::stop::{self, Stopper};
+use crate::storage::{Report, Storage};
+use crate::tasks::Tasks;
+
+/// How long tasks may take that have nothing to wait for.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The sockets of a node, bound before anything else is begun: a port in use is found out early.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For Redis clients.
+    pub redis: TcpListener,
+    /// For peers.
+    pub peer: TcpListener,
+    /// For health checks and metrics.
+    pub http: TcpListener,
+}
+
+/// An address that cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} for {what}: {source}{}", hint(source))]
+pub struct BindError {
+    what: &'static str,
+    address: SocketAddr,
+    source: io::Error,
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => ": stop the program that listens there, or choose another port",
+        io::ErrorKind::AddrNotAvailable => ": this machine has no such address",
+        io::ErrorKind::PermissionDenied => ": choose a port above 1023",
+        _ => "",
+    }
+}
+
+impl Listeners {
+    /// Binds all three.
+    ///
+    /// # Errors
+    /// [`BindError`], of the first that cannot be bound; none stays bound then.
+    pub async fn bind(listen: Listen) -> Result<Self, BindError> {
+        let Listen { redis, peer, http } = listen;
+        Ok(Self {
+            redis: bind("Redis clients", redis).await?,
+            peer: bind("peers", peer).await?,
+            http: bind("health checks and metrics", http).await?,
+        })
+    }
+
+    /// Where they listen, now that the system has chosen ports.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn addresses(&self) -> io::Result<Listen> {
+        Ok(Listen {
+            redis: self.redis.local_addr()?,
+            peer: self.peer.local_addr()?,
+            http: self.http.local_addr()?,
+        })
+    }
+}
+
+async fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {
+    TcpListener::bind(address).await.map_err(|source| BindError { what, address, source })
+}
+
+/// The core's inboxes, made before its storage, which reports there.
+#[derive(Debug)]
+pub struct Seat {
+    core: CoreHandle,
+    inboxes: Inboxes,
+}
+
+impl Seat {
+    /// Inboxes for a core.
+    pub fn new(limits: &Limits) -> Self {
+        let (core, inboxes) = crate::core_loop::inboxes(limits.core_queue);
+        Self { core, inboxes }
+    }
+
+    /// Where the storage reports to.
+    pub fn report(&self) -> Report {
+        let core = self.core.clone();
+        Arc::new(move |events| core.tell(Urgent::Storage(events)))
+    }
+}
+
+/// What a node is made of.
+#[derive(Debug)]
+pub struct Assembly {
+    /// Its name.
+    pub name: String,
+    /// The name of its cluster.
+    pub cluster: String,
+    /// Who it is.
+    pub identity: Identity,
+    /// Where each other member listens.
+    pub addresses: std::collections::BTreeMap<NodeId, String>,
+    /// What its core is told.
+    pub core: Config,
+    /// What it will bear.
+    pub limits: Limits,
+    /// Its storage, open.
+    pub storage: Storage,
+    /// What its storage holds.
+    pub recovered: Recovered,
+    /// Its sockets.
+    pub listeners: Listeners,
+    /// Its chance.
+    pub draws: Draws,
+}
+
+/// A node that runs, until [`Running::stop`].
+#[derive(Debug)]
+pub struct Running {
+    core: CoreHandle,
+    core_task: CoreTask,
+    storage: Arc<Storage>,
+    metrics: Arc<Metrics>,
+    clients: Tasks,
+    others: Tasks,
+    /// Ends the clients.
+    leaving: Stopper,
+    /// Ends everything else.
+    ending: Stopper,
+    failed: watch::Receiver<bool>,
+    stop_ms: u64,
+}
+
+/// Where the core's effects go.
+struct Ways {
+    peers: Peers,
+    storage: Arc<Storage>,
+    failed: watch::Sender<bool>,
+}
+
+impl Outlets for Ways {
+    fn send(&mut self, peer: NodeId, messages: Vec<Message>) {
+        self.peers.send(peer, messages);
+    }
+
+    fn store(&mut self, commands: Vec<(Ticket, StoreCommand)>) {
+        self.storage.submit(commands);
+    }
+
+    fn storage_is_full(&self) -> bool {
+        self.storage.is_full()
+    }
+
+    fn on_storage_failed(&mut self) {
+        self.failed.send_replace(true);
+    }
+}
+
+impl Running {
+    /// Starts a node.
+    pub fn start(seat: Seat, assembly: Assembly) -> Self {
+        let Seat { core, inboxes } = seat;
+        let Assembly {
+            name,
+            cluster,
+            identity,
+            mut addresses,
+            core: config,
+            limits,
+            storage,
+            recovered,
+            listeners,
+            mut draws,
+        } = assembly;
+        addresses.remove(&identity.node);
+        let (metrics, storage) = (Arc::new(Metrics::new()), Arc::new(storage));
+        let ((leaving, left), (ending, ended)) = (stop::channel(), stop::channel());
+        let (failing, failed) = watch::channel(false);
+        let (mut clients, mut others) = (Tasks::default(), Tasks::default());
+
+        let setup = PeerSetup {
+            identity: identity.clone(),
+            addresses,
+            limits: peer_limits(&limits),
+            core: core.clone(),
+            metrics: Arc::clone(&metrics),
+        };
+        let peers = Peers::new(&setup);
+        peers.connect(setup, listeners.peer, &mut draws, &ended, &mut others);
+        let view = http::View {
+            name: name.clone(),
+            core: core.clone(),
+            storage: Arc::downgrade(&storage),
+            metrics: Arc::clone(&metrics),
+            leaving: left.clone(),
+        };
+        others.spawn(http::listen(listeners.http, limits.http_connections, view, ended));
+        let setup = RedisSetup {
+            name,
+            node: identity.node,
+            cluster,
+            core: core.clone(),
+            config: config.clone(),
+            limits: limits.clone(),
+            metrics: Arc::clone(&metrics),
+        };
+        clients.spawn(redis_server::listen(listeners.redis, setup, left));
+
+        let node = Node::new(config, identity, recovered);
+        let turning = Core::new(node, Clock::start(), draws, Arc::clone(&metrics));
+        let ways = Ways { peers, storage: Arc::clone(&storage), failed: failing };
+        let core_task = CoreTask::spawn(CoreLoop::new(turning, ways, inboxes));
+        let stop_ms = limits.stop_ms as u64;
+        Self {
+            core,
+            core_task,
+            storage,
+            metrics,
+            clients,
+            others,
+            leaving,
+            ending,
+            failed,
+            stop_ms,
+        }
+    }
+
+    /// What it counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Its core.
+    pub const fn core(&self) -> &CoreHandle {
+        &self.core
+    }
+
+    /// Returns when the node cannot go on: its storage failed, or its core broke.
+    pub async fn failed(&mut self) {
+        // An error means that the core is gone, which it never is of its own will.
+        let _failed = self.failed.wait_for(|failed| *failed).await;
+    }
+
+    /// Stops: takes no more clients, answers those that it has, leaves the peers, and makes
+    /// everything durable that was executed. Returns whether nobody was kept waiting for too long.
+    pub async fn stop(self) -> bool {
+        let Self { core, core_task, storage, clients, others, leaving, ending, stop_ms, .. } = self;
+        leaving.stop();
+        let drained = clients.end(Duration::from_millis(stop_ms) + PATIENCE).await == 0;
+        core.tell(Urgent::Stop);
+        ending.stop();
+        let left = others.end(PATIENCE).await == 0;
+        core.tell(Urgent::End);
+        core_task.end().await;
+        close(storage).await;
+        drained && left
+    }
+}
+
+fn peer_limits(limits: &Limits) -> PeerLimits {
+    PeerLimits {
+        queue: QueueLimits { messages: limits.peer_queue_messages, bytes: limits.peer_queue_bytes },
+        frame_bytes: limits.peer_frame_bytes,
+        connections: limits.peer_connections,
+    }
+}
+
+/// Closes the storage, which may take as long as its disk.
+#[cfg(not(madsim))]
+async fn close(mut storage: Arc<Storage>) {
+    // Somebody may be reading its counts at this moment.
+    let storage = loop {
+        match Arc::try_unwrap(storage) {
+            Ok(storage) => break storage,
+            Err(shared) => storage = shared,
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    };
+    let closed = tokio::task::spawn_blocking(move || storage.close()).await;
+    closed.expect("the threads of the storage end without a panic");
+}
+
+/// Asks the storage to end; its task belongs to the test.
+#[cfg(madsim)]
+async fn close(storage: Arc<Storage>) {
+    storage.stop();
+}
+
+/// The thread of the core.
+#[cfg(not(madsim))]
+#[derive(Debug)]
+struct CoreTask(std::thread::JoinHandle<()>);
+
+#[cfg(not(madsim))]
+impl CoreTask {
+    fn spawn<O: Outlets + 'static>(core: CoreLoop<O>) -> Self {
+        let turn = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+            runtime.expect("a runtime for one thread needs nothing").block_on(core.run());
+        };
+        let thread = std::thread::Builder::new().name("kv-core".to_owned()).spawn(turn);
+        Self(thread.expect("a node that is starting can have a thread"))
+    }
+
+    async fn end(self) {
+        let joined = tokio::task::spawn_blocking(move || self.0.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            tracing::error!("the core ended with a panic");
+        }
+    }
+}
+
+/// The core as one task of many.
+#[cfg(madsim)]
+#[derive(Debug)]
+struct CoreTask(Tasks);
+
+#[cfg(madsim)]
+impl CoreTask {
+    fn spawn<O: Outlets + 'static>(core: CoreLoop<O>) -> Self {
+        let mut tasks = Tasks::default();
+        tasks.spawn(core.run());
+        Self(tasks)
+    }
+
+    async fn end(self) {
+        let _aborted = self.0.end(PATIENCE).await;
+    }
+}

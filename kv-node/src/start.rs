@@ -1,0 +1,137 @@
+//! `kv-node start`: one node in this process, from its directory to its end.
+
+use std::io;
+use std::path::PathBuf;
+
+use kv_core::cx::Identity;
+use kv_core::types::ClusterId;
+use thiserror::Error;
+
+use crate::clock::Clock;
+use crate::config::{Listen, Settings};
+use crate::draws::Draws;
+use crate::node::{Assembly, BindError, Listeners, Running, Seat};
+use crate::signals::Signals;
+use crate::storage::{Directory, DirectoryError, OpenError, Opening, Options, Storage};
+
+/// Why a node does not start, or did not end as it should. What was acknowledged is where it was.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// Its directory is not to be used.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// Its data is not to be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It cannot listen.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The system has no random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    Randomness(#[from] getrandom::Error),
+    /// The system refused something else.
+    #[error("the system refused: {0}")]
+    System(#[from] io::Error),
+    /// A folder cannot be used for a cluster of this size.
+    #[error(
+        "{path} holds the data of {held} nodes, and not of {wanted}: give --nodes {held}, or another folder"
+    )]
+    OtherSize {
+        /// The folder.
+        path: PathBuf,
+        /// Nodes that have data there.
+        held: usize,
+        /// Nodes that were asked for.
+        wanted: usize,
+    },
+    /// It ran, and could not go on.
+    #[error(
+        "node {0} cannot go on: see the log; what it acknowledged stands on its disk and on those of others"
+    )]
+    Failed(String),
+}
+
+/// Starts a node whose sockets are bound.
+///
+/// # Errors
+/// [`StartError`]: nothing runs.
+pub fn start(settings: Settings, listeners: Listeners) -> Result<Running, StartError> {
+    let Settings {
+        cluster,
+        founding,
+        ring,
+        addresses,
+        node,
+        name,
+        data_dir,
+        listen: _,
+        durability,
+        core,
+        limits,
+    } = settings;
+    let mut directory = Directory::open(&data_dir)?;
+    let generation = directory.claim(node, &cluster, founding, Clock::start().now().wall)?;
+    let seat = Seat::new(&limits);
+    let options = Options {
+        durability,
+        queue_commands_max: limits.storage_queue,
+        unsynced_bytes_max: limits.unsynced_bytes,
+    };
+    let opening = Opening { node, core: &core, ring: &ring, options };
+    let (storage, recovered) =
+        Storage::open(directory, limits.cache_bytes as u64, &opening, seat.report())?;
+    tracing::info!(
+        node = name,
+        id = %node,
+        generation = generation.0,
+        data = %data_dir.display(),
+        synced = recovered.synced.len(),
+        owned = ring.owned_by(node).len(),
+        "the data is open"
+    );
+    let identity = Identity { node, generation, cluster: ClusterId::of(&cluster), ring };
+    let draws = Draws::from_os()?;
+    let assembly = Assembly {
+        name,
+        cluster,
+        identity,
+        addresses,
+        core,
+        limits,
+        storage,
+        recovered,
+        listeners,
+        draws,
+    };
+    Ok(Running::start(seat, assembly))
+}
+
+/// `kv-node start`: runs until a signal comes or the node fails.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn run(settings: Settings) -> Result<(), StartError> {
+    let mut signals = Signals::listen()?;
+    let name = settings.name.clone();
+    let listeners = Listeners::bind(settings.listen).await?;
+    let Listen { redis, peer, http } = listeners.addresses()?;
+    let mut running = start(settings, listeners)?;
+    println!("redis {redis}\npeer {peer}\nhttp http://{http}");
+    let failed = tokio::select! {
+        biased;
+        signal = signals.next() => {
+            tracing::info!("{signal}: stopping; a second signal ends at once");
+            false
+        }
+        () = running.failed() => true,
+    };
+    let stopped = tokio::select! {
+        biased;
+        _ = signals.next() => std::process::exit(1),
+        stopped = running.stop() => stopped,
+    };
+    if !stopped {
+        tracing::warn!("somebody was kept waiting for too long and was left");
+    }
+    if failed { Err(StartError::Failed(name)) } else { Ok(()) }
+}

@@ -1,0 +1,44 @@
+//! Tasks that belong together: none outlives the node that it was begun for. (The deterministic
+//! runtime has no `JoinSet`.)
+
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+/// Tasks; those that are left when this is dropped are aborted.
+#[derive(Debug, Default)]
+pub struct Tasks(Vec<JoinHandle<()>>);
+
+impl Tasks {
+    /// Begins a task.
+    pub fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        if self.0.len() >= self.0.capacity() {
+            self.0.retain(|task| !task.is_finished());
+        }
+        self.0.push(tokio::spawn(task));
+    }
+
+    /// Waits until all have ended, for so long at most; aborts those that have not. Returns how
+    /// many these were.
+    pub async fn end(mut self, patience: Duration) -> usize {
+        let end = Instant::now() + patience;
+        let mut aborted = 0;
+        for task in &mut self.0 {
+            let left = end.saturating_duration_since(Instant::now());
+            if timeout(left, &mut *task).await.is_err() {
+                aborted += 1;
+                task.abort();
+            }
+        }
+        aborted
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        for task in &self.0 {
+            task.abort();
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! Nodes as processes on loopback, and the least of a Redis client.
+
+use std::io::{BufRead as _, BufReader, ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long anything may take that is waited for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The program, deaf to the environment of whoever runs the tests.
+pub(crate) fn kv_node() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kv-node"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("KV_NODE_")) {
+        command.env_remove(name);
+    }
+    command.env("RUST_LOG", "warn");
+    command
+}
+
+/// Looks again and again until something is there.
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "waited for too long: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The configuration of a cluster in a folder of its own.
+pub(crate) struct Cluster {
+    folder: PathBuf,
+    peers: Vec<u16>,
+}
+
+impl Cluster {
+    /// A cluster of so many nodes. The folder is new for each test of this name.
+    pub(crate) fn new(test: &str, nodes: usize) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).expect("an earlier run's folder goes");
+        }
+        std::fs::create_dir_all(&folder).expect("a new folder");
+        // Peers must know each other's ports, and find them again after a restart: the system
+        // chooses them, all different, and they are free again when the nodes start.
+        let bound: Vec<_> = (0..nodes)
+            .map(|_| TcpListener::bind("127.0.0.1:0").expect("the system has a port"))
+            .collect();
+        let port = |socket: &TcpListener| socket.local_addr().expect("it is bound").port();
+        let cluster = Self { folder, peers: bound.iter().map(port).collect() };
+        std::fs::write(cluster.config(), cluster.text()).expect("a new file");
+        cluster
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder.join("kv.toml")
+    }
+
+    /// Makes this cluster look for the peers of a member where a node of another one listens.
+    pub(crate) fn mistake(&mut self, index: usize, other: &Self, other_index: usize) {
+        self.peers[index] = other.peers[other_index];
+        std::fs::write(self.config(), self.text()).expect("the file is ours");
+    }
+
+    fn text(&self) -> String {
+        let (nodes, folder) = (self.peers.len(), self.folder.display());
+        let copies = nodes.min(3);
+        let mut text = format!(
+            "[cluster]\nname = \"{folder}\"\npartitions = 64\nn = {copies}\n\
+             [self]\nredis = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n\
+             [node]\ngossip_interval_ms = 200\nrepair_interval_ms = 200\nhedge_ms = 20\n"
+        );
+        for (index, port) in self.peers.iter().enumerate() {
+            let name = index + 1;
+            text += &format!("[[member]]\nname = \"n{name}\"\naddress = \"127.0.0.1:{port}\"\n");
+        }
+        text
+    }
+
+    pub(crate) fn data_dir(&self, index: usize) -> PathBuf {
+        self.folder.join(format!("n{}", index + 1))
+    }
+
+    pub(crate) fn command(&self, index: usize) -> Command {
+        let mut command = kv_node();
+        command.args(["start", "--config"]).arg(self.config());
+        command.args(["--name", &format!("n{}", index + 1)]);
+        command.arg("--data-dir").arg(self.data_dir(index));
+        command.args(["--peer", &format!("127.0.0.1:{}", self.peers[index])]);
+        command
+    }
+
+    /// Starts a node and waits until it listens.
+    pub(crate) fn start(&self, index: usize) -> Process {
+        Process::start(self.command(index))
+    }
+
+    /// Starts all nodes and waits until they have found each other.
+    pub(crate) fn start_all(&self) -> Vec<Process> {
+        let nodes: Vec<_> = (0..self.peers.len()).map(|index| self.start(index)).collect();
+        let links = format!("kv_peer_links_up {}", nodes.len() - 1);
+        for node in &nodes {
+            wait_for("links", || node.http("/metrics").1.contains(&links).then_some(()));
+        }
+        nodes
+    }
+}
+
+/// A running node. Killed when it is dropped.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) redis: String,
+    pub(crate) peer: String,
+    http: String,
+}
+
+impl Process {
+    /// Starts a node and waits until it listens.
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
+        let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut address = |name: &str| {
+            let mut line = String::new();
+            stdout.read_line(&mut line).expect("it is text");
+            let address =
+                line.trim_end().strip_prefix(name).and_then(|rest| rest.strip_prefix(' '));
+            address.unwrap_or_else(|| panic!("expected `{name} …`, got {line:?}")).to_owned()
+        };
+        let (redis, peer, http) = (address("redis"), address("peer"), address("http"));
+        let http = http.strip_prefix("http://").expect("an URL").to_owned();
+        Self { child, redis, peer, http }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(&self.redis)
+    }
+
+    /// The status and the body of a page.
+    pub(crate) fn http(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.http).expect("it listens");
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: kv\r\nconnection: close\r\n\r\n")
+            .expect("it listens");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        (status.expect("a status"), body.to_owned())
+    }
+
+    /// The value of a line of `/metrics`, with its labels.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let (_, metrics) = self.http("/metrics");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().expect("a number"))
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it has ended");
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn signal(mut self, signal: &str) -> ExitStatus {
+        end(&mut self.child, signal)
+    }
+}
+
+/// Sends a signal to a process of ours, and waits until it has ended.
+fn end(child: &mut Child, signal: &str) -> ExitStatus {
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args([&format!("-{signal}"), &id]).status();
+    assert!(sent.expect("there is a kill").success());
+    wait_for("the end", || child.try_wait().expect("it is our child"))
+}
+
+/// A running `kv-node dev`. Killed when it is dropped.
+pub(crate) struct Dev {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Dev {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let mut command = kv_node();
+        command.arg("dev").args(arguments).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+        Self { child, stdout }
+    }
+
+    /// What it says when it is ready.
+    pub(crate) fn greeting(&mut self) -> String {
+        let mut text = String::new();
+        while !text.contains("Ctrl-C") {
+            let read = self.stdout.read_line(&mut text).expect("it is text");
+            assert_ne!(read, 0, "it ended: {text}");
+        }
+        text
+    }
+
+    pub(crate) fn interrupt(&mut self) -> ExitStatus {
+        end(&mut self.child, "INT")
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}
+
+/// A reply, as far as tests look at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Simple(String),
+    Error(String),
+    Integer(i64),
+    Bulk(Option<Vec<u8>>),
+    Array(Vec<Answer>),
+}
+
+impl Answer {
+    pub(crate) fn ok() -> Self {
+        Self::Simple("OK".to_owned())
+    }
+
+    pub(crate) fn bulk(text: &str) -> Self {
+        Self::Bulk(Some(text.as_bytes().to_vec()))
+    }
+}
+
+/// A connection to the Redis port.
+pub(crate) struct Client {
+    reader: BufReader<TcpStream>,
+}
+
+impl Client {
+    pub(crate) fn connect(address: &str) -> Self {
+        let stream = TcpStream::connect(address).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
+        stream.set_nodelay(true).expect("a socket");
+        Self { reader: BufReader::new(stream) }
+    }
+
+    pub(crate) fn stream(&self) -> &TcpStream {
+        self.reader.get_ref()
+    }
+
+    pub(crate) fn send(&self, bytes: &[u8]) {
+        self.stream().write_all(bytes).expect("it listens");
+    }
+
+    pub(crate) fn ask(&mut self, words: &[&str]) -> Answer {
+        self.send(&command(words));
+        self.answer()
+    }
+
+    pub(crate) fn answer(&mut self) -> Answer {
+        let mut line = String::new();
+        self.reader.read_line(&mut line).expect("a reply");
+        let line = line.strip_suffix("\r\n").unwrap_or_else(|| panic!("cut short: {line:?}"));
+        let (kind, rest) = line.split_at(1);
+        let number = || rest.parse::<i64>().expect("a number");
+        match kind {
+            "+" => Answer::Simple(rest.to_owned()),
+            "-" => Answer::Error(rest.to_owned()),
+            ":" => Answer::Integer(number()),
+            "*" => Answer::Array((0..number()).map(|_| self.answer()).collect()),
+            "$" => Answer::Bulk(usize::try_from(number()).ok().map(|length| {
+                let mut bytes = vec![0; length + 2];
+                self.reader.read_exact(&mut bytes).expect("a reply");
+                bytes.truncate(length);
+                bytes
+            })),
+            other => panic!("no reply begins with {other:?}"),
+        }
+    }
+
+    /// Whether the other side has closed the connection; waits for it to say something.
+    pub(crate) fn is_closed(&mut self) -> bool {
+        match self.reader.read(&mut [0]) {
+            Ok(count) => count == 0,
+            Err(error) => error.kind() == ErrorKind::ConnectionReset,
+        }
+    }
+}
+
+/// A command as clients send it.
+pub(crate) fn command(words: &[&str]) -> Vec<u8> {
+    let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        bytes.extend(format!("${}\r\n{word}\r\n", word.len()).into_bytes());
+    }
+    bytes
+}
