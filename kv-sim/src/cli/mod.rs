@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use kv_sim::scenario::{self, Scenario};
+use kv_sim::scenario::{self, ScenarioError, Source};
 
 use output::Exit;
 
@@ -61,19 +61,22 @@ pub(crate) fn main() -> ExitCode {
 }
 
 /// Reads all scenarios, or shows everything that is wrong with any of them.
-fn load(names: &[String]) -> Result<Vec<Scenario>, Exit> {
+fn load(names: &[String]) -> Result<Vec<Source>, Exit> {
     let here = here()?;
-    let (mut scenarios, mut exit) = (Vec::new(), None);
+    let (mut sources, mut exit) = (Vec::new(), None);
     for name in names {
         match scenario::load(name, &here) {
-            Ok(scenario) => scenarios.push(scenario),
-            Err(error) => {
-                output::complain(&error.render(scenario::Colour::Ansi));
-                exit = Some(Exit::Usage);
-            }
+            Ok(source) => sources.push(source),
+            Err(error) => exit = Some(invalid(&error)),
         }
     }
-    exit.map_or(Ok(scenarios), Err)
+    exit.map_or(Ok(sources), Err)
+}
+
+/// Shows what is wrong with a scenario.
+fn invalid(error: &ScenarioError) -> Exit {
+    output::complain(&error.render(scenario::Colour::Ansi));
+    Exit::Usage
 }
 
 /// The folder that the program was started in.
@@ -85,10 +88,10 @@ fn here() -> Result<PathBuf, Exit> {
 }
 
 /// The command that runs a scenario with a seed again, as its reader can type it.
-fn replay(scenario: &Scenario, seed: u64) -> String {
+fn replay(source: &Source, seed: u64) -> String {
     // Cargo says so when it is the one that runs us; then this program is hardly on the path.
     let program = if std::env::var_os("CARGO").is_some() { "cargo sim" } else { "kv-sim" };
-    format!("{program} --scenario {} --seed {seed}", quoted(scenario.path()))
+    format!("{program} --scenario {} --seed {seed}", quoted(source.path()))
 }
 
 /// The path as a shell takes it.

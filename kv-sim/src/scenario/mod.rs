@@ -7,6 +7,7 @@
 //! way from the keys to the value. Units are in the names of keys; values carry them in types.
 
 mod cluster;
+pub mod draft;
 mod environment;
 mod error;
 mod expect;
@@ -15,6 +16,8 @@ mod lookup;
 mod node;
 mod quantity;
 mod quorum;
+mod source;
+mod swarm;
 #[cfg(test)]
 mod tests;
 mod workload;
@@ -39,6 +42,8 @@ pub use fault::{
 pub use lookup::{all, find, load};
 pub use quantity::PPM;
 pub use quorum::{Quorum, REPLICAS_MAX, level_words};
+pub use source::Source;
+pub use swarm::Swarm;
 pub use workload::{Workload, WorkloadKind};
 
 use error::Problems;
@@ -214,7 +219,6 @@ fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
     else {
         unreachable!("what is missing has a problem");
     };
-    let name = Path::new(path).file_stem().map_or(path.into(), |stem| stem.to_string_lossy());
     Ok(Scenario {
         title: keys.title.into_inner(),
         about: keys.about,
@@ -230,10 +234,16 @@ fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
         faults,
         expect,
         decisions: keys.decision.into_iter().map(DecisionKeys::into_decision).collect(),
-        name: name.into_owned(),
+        name: file_name(path),
         path: path.to_owned(),
         text: text.into(),
     })
+}
+
+/// The name of what a file describes: the file without folder and extension.
+fn file_name(path: &str) -> String {
+    let stem = Path::new(path).file_stem();
+    stem.map_or_else(|| path.to_owned(), |stem| stem.to_string_lossy().into_owned())
 }
 
 /// The tables of `[[fault]]`.
