@@ -88,6 +88,9 @@ pub enum Input {
         /// The position.
         seq: Seq,
     },
+    /// The store failed: what was executed and is not durable never will be, whatever the store says
+    /// later (a sync that fails may forget what it was to write).
+    StoreFailed,
     /// The time that [`crate::node::Node::next_deadline`] named has come.
     Deadline,
     /// The node is to stop: it answers what it holds, and nothing new.

@@ -41,6 +41,11 @@ pub enum Event {
         /// The partition that it lies in.
         partition: PartitionId,
     },
+    /// An owner's copy of a key that was damaged holds again all that enough others held.
+    Mended {
+        /// The key.
+        key: Key,
+    },
     /// A peer seems to be down.
     Suspected {
         /// The peer.

@@ -16,7 +16,7 @@ use crate::handoff::Handoff;
 use crate::membership::{Membership, Opinion};
 use crate::message::gossip::{Behind, StateKey};
 use crate::message::{Body, Header, HintRequest, Message, MintRequest, OperationId, layout_hash};
-use crate::repair::Repair;
+use crate::repair::{Repair, Wanted};
 use crate::replica::{HintGrown, Replica};
 use crate::store::{Outcome, Recovered, Refusal};
 use crate::time::Time;
@@ -32,6 +32,8 @@ pub struct Node {
     handoff: Handoff,
     repair: Repair,
     state: State,
+    /// Damage that was found at start, and is still to be told of.
+    damaged: Vec<PartitionId>,
     /// Those who may lack acknowledged writes, as this node says it in gossip.
     behind: Behind,
     /// Messages of this node to itself that are still to be handled.
@@ -54,15 +56,16 @@ impl Node {
     /// A node at the start of a process. It has no clock yet: its first deadline is in the past, so
     /// that the driver calls it at once.
     pub fn new(config: Config, identity: Identity, recovered: Recovered) -> Self {
-        let Recovered { synced, roots, hints } = recovered;
+        let Recovered { synced, roots, hints, lost, damaged } = recovered;
         let members = identity.ring.members().iter().map(|member| member.id);
         Self {
             coordinator: Coordinator::default(),
             membership: Membership::new(identity.node, members),
             replica: Replica::default(),
             handoff: Handoff::new(&hints),
-            repair: Repair::new(),
+            repair: Repair::new(lost),
             state: State::Serving,
+            damaged,
             behind: Behind::default(),
             own: VecDeque::new(),
             scratch: Vec::new(),
@@ -115,6 +118,9 @@ impl Node {
         }
         let mut effects = core::mem::take(&mut self.scratch);
         let mut inner = Cx { now: cx.now, draw: &mut *cx.draw, out: &mut effects };
+        for partition in core::mem::take(&mut self.damaged) {
+            inner.observe(Event::Damaged { partition });
+        }
         self.route(&mut inner, input);
         self.keep_own_messages(&mut effects, cx.out);
         while let Some(message) = self.own.pop_front() {
@@ -160,6 +166,7 @@ impl Node {
                 self.on_store_done(cx, ticket, seq, outcome);
             }
             Input::Durable { seq } => self.on_durable(cx, seq),
+            Input::StoreFailed => self.fail(cx),
             Input::Deadline => self.on_deadline(cx),
             Input::Stop => self.state = State::Stopping,
         }
@@ -206,7 +213,10 @@ impl Node {
             Body::Read(message) => replica.on_read(cx, site, asker, message),
             Body::Minted(message) => coordinator.on_minted(cx, site, asker, message),
             Body::Acked(message) => coordinator.on_acked(cx, site, asker, message),
-            Body::ReadReply(message) => coordinator.on_read_reply(cx, site, asker, message),
+            Body::ReadReply(message) => {
+                coordinator.on_read_reply(cx, site, asker, message);
+                self.take_what_was_gathered(cx);
+            }
             Body::Refused(message) => coordinator.on_refused(cx, site, asker, message),
             Body::HintDelivery(message) => handoff.on_delivery(cx, site, asker, message),
             Body::HintDelivered(message) => handoff.on_delivered(cx, asker, message),
@@ -269,6 +279,7 @@ impl Node {
         for event in outcome.events.drain(..) {
             cx.observe(event);
         }
+        self.repair.on_lost(outcome.lost.drain(..));
         if outcome.result == Err(Refusal::DiskFailed) {
             self.fail(cx);
         }
@@ -314,13 +325,24 @@ impl Node {
         }
         if coordinates {
             self.coordinator.on_deadline(cx, &self.site);
+            self.take_what_was_gathered(cx);
         }
         if replays {
             self.handoff.on_deadline(cx, &self.site);
         }
         if compares {
-            self.repair.on_deadline(cx, &self.site);
+            let wanted = self.repair.on_deadline(cx, &self.site);
             self.look_who_was_repaired();
+            for Wanted { key, mend } in wanted {
+                self.coordinator.gather(cx, &self.site, key, mend);
+            }
+        }
+    }
+
+    /// What other owners hold of a key that was damaged here goes to whoever asked for it.
+    fn take_what_was_gathered(&mut self, cx: &mut Cx<'_>) {
+        for (mend, container) in self.coordinator.take_gathered() {
+            self.repair.on_gathered(cx, &self.site, mend, container);
         }
     }
 

@@ -157,6 +157,20 @@ pub enum Action {
     },
     /// Write the marker which says that this owner holds all that it must hold.
     MarkSynced,
+    /// Read every record of the leaves from this one on, to find those that are damaged.
+    Scrub {
+        /// The first leaf.
+        from: LeafId,
+        /// About how many bytes of containers; at least one leaf.
+        bytes: u64,
+    },
+    /// Believe the owner's copy of a key again that was damaged: what enough others hold is in it.
+    MakeWhole {
+        /// The key.
+        key: Key,
+        /// They hold nothing: if the record is unreadable still, it is deleted.
+        is_unknown: bool,
+    },
 }
 
 /// A client's write, to be named by this replica.
@@ -256,6 +270,8 @@ pub struct Outcome {
     pub root: Digest,
     /// What happened on the way. The node observes them when it learns of the outcome.
     pub events: Vec<Event>,
+    /// Keys of which the owner's record was found to be damaged just now.
+    pub lost: Vec<Key>,
 }
 
 /// What a command found or did.
@@ -277,7 +293,12 @@ pub enum Done {
     /// What the replica holds, durably.
     Read(Container),
     /// Hints, most urgent first.
-    HintBatch(Vec<StoredHint>),
+    HintBatch {
+        /// The hints.
+        hints: Vec<StoredHint>,
+        /// How many could not be read and were deleted: nothing else would ever come of them.
+        dropped: u64,
+    },
     /// Hints were deleted.
     HintDropped {
         /// How many.
@@ -301,6 +322,16 @@ pub enum Done {
     Fetched(Vec<(Key, Container)>),
     /// The marker is written.
     MarkedSynced,
+    /// Leaves were read.
+    Scrubbed {
+        /// The first that was not; nothing, if these were the last.
+        next: Option<LeafId>,
+    },
+    /// The copy is believed again, unless it has been damaged anew.
+    MadeWhole {
+        /// Whether it is.
+        is_whole: bool,
+    },
 }
 
 /// How the hints for one target grew.
@@ -386,6 +417,19 @@ pub struct Recovered {
     pub roots: Vec<(PartitionId, Digest)>,
     /// The hints that are kept.
     pub hints: Vec<KeptHints>,
+    /// Keys of which this owner lost something, and which are not whole yet.
+    pub lost: Vec<Key>,
+    /// The partition of each record that is read at start and could not be.
+    pub damaged: Vec<PartitionId>,
+}
+
+/// The data of another node: its disk was copied, or came to the wrong machine. A node must not
+/// start on it, for it would seem to hold what it never had (SEMANTICS §9.22).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the data belongs to node {owner}")]
+pub struct ForeignData {
+    /// The node whose data it is.
+    pub owner: NodeId,
 }
 
 /// The hints for one target in one partition.

@@ -360,7 +360,9 @@ impl<O: Outlets> CoreLoop<O> {
                             inputs.push(Input::StoreDone { ticket, seq, outcome });
                         }
                         StorageEvent::Durable { seq } => inputs.push(Input::Durable { seq }),
-                        StorageEvent::Failed(error) => self.on_storage_failed(&error),
+                        StorageEvent::Failed(error) => {
+                            inputs.extend(self.on_storage_failed(&error));
+                        }
                     }
                 }
             }
@@ -374,14 +376,16 @@ impl<O: Outlets> CoreLoop<O> {
         Flow::On
     }
 
-    fn on_storage_failed(&mut self, error: &EngineError) {
+    /// Returns what the core must hear of it.
+    fn on_storage_failed(&mut self, error: &EngineError) -> Option<Input> {
         tracing::error!("the storage: {error}");
         match error.fault {
             // The core hears of it with every command: writes are refused, and reads go on.
-            Fault::Full => {}
+            Fault::Full => None,
             Fault::Failed => {
                 self.core.storage_failed = true;
                 self.outlets.on_storage_failed();
+                Some(Input::StoreFailed)
             }
         }
     }

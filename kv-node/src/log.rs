@@ -33,6 +33,7 @@ pub fn begin(format: LogFormat) {
 pub fn event(event: &Event) {
     match event {
         Event::StoreFailed => tracing::error!("the storage failed: this node serves no more"),
+        Event::Mended { key } => tracing::warn!(?key, "a damaged record was repaired from peers"),
         Event::Damaged { partition } => {
             tracing::warn!(partition = partition.0, "a record is damaged; peers will mend it");
         }

@@ -393,6 +393,7 @@ impl Metrics {
             | Event::Suspected { .. }
             | Event::Trusted { .. }
             | Event::Synced { .. }
+            | Event::Mended { .. }
             | Event::StoreFailed => 0,
         };
     }

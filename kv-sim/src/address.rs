@@ -60,7 +60,7 @@ pub enum Address {
         /// The command.
         ticket: Ticket,
     },
-    /// A sync of a disk: `sync n1 17`.
+    /// A sync of a disk: `sync n1 17`. What a kill leaves belongs to the last one before it.
     Sync {
         /// The node whose disk it is.
         node: NodeIndex,
@@ -74,7 +74,8 @@ pub enum Address {
         /// Its operation, from 1; 0 is its own set-up.
         operation: u32,
     },
-    /// A fault: `fault 0`. The count runs over the victims of all its occurrences.
+    /// A fault: `fault 0`. The count runs over all that is drawn for it: the victims of all its
+    /// occurrences, and what becomes of each.
     Fault {
         /// Its position in the scenario.
         fault: usize,
@@ -136,6 +137,14 @@ aspects! {
     Key = 14 "key",
     /// How long a client thinks.
     Think = 15 "think",
+    /// Which record rots.
+    Record = 16 "record",
+    /// How much of what was not synced a kill leaves.
+    Kept = 17 "kept",
+    /// Whose disk is copied.
+    Donor = 18 "donor",
+    /// To which moment a disk is rolled back.
+    Moment = 19 "moment",
 }
 
 /// One choice of a run.

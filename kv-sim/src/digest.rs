@@ -46,6 +46,8 @@ pub enum Tag {
     Lost = 11,
     /// The operator gave up what was lost.
     Operator = 12,
+    /// A node heard that its disk failed.
+    StoreFailed = 13,
 }
 
 /// One event on its way into the digest.
@@ -127,7 +129,7 @@ impl Entry<'_> {
             Ok(Done::Merged) => this.number(2),
             Ok(Done::Hinted(growth)) => this.number(3).number(growth.bytes),
             Ok(Done::Read(container)) => this.number(4).container(container),
-            Ok(Done::HintBatch(hints)) => {
+            Ok(Done::HintBatch { hints, dropped: _ }) => {
                 hints.iter().fold(this.number(5), |this, hint| this.container(&hint.container))
             }
             Ok(Done::HintDropped { count, bytes }) => this.number(6).number(*count).number(*bytes),
@@ -148,6 +150,10 @@ impl Entry<'_> {
                 items.iter().fold(this.number(10), |this, (_, container)| this.container(container))
             }
             Ok(Done::MarkedSynced) => this.number(11),
+            Ok(Done::Scrubbed { next }) => {
+                this.number(13).number(next.map_or(0, |leaf| leaf.0.into()))
+            }
+            Ok(Done::MadeWhole { is_whole }) => this.number(14).number((*is_whole).into()),
             Err(refusal) => this.number(12).bytes(refusal.to_string().as_bytes()),
         }
     }

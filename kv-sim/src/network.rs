@@ -103,6 +103,7 @@ impl Network {
             | FaultKind::ClockStep { .. }
             | FaultKind::ClockDrift { .. }
             | FaultKind::LostSync(_)
+            | FaultKind::Disk { .. }
             | FaultKind::Wipe(_) => return,
         };
         self.rules.push((name, rule));

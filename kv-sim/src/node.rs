@@ -11,12 +11,13 @@ use kv_core::cx::Identity;
 use kv_core::node::Node;
 use kv_core::replica::{self, Partitions};
 use kv_core::ring::Ring;
+use kv_core::store::ForeignData;
 use kv_core::time::{Now, Time};
 use kv_core::types::{ClusterId, Generation, NodeId};
 
 use crate::agenda::Happening;
 use crate::clock::Clock;
-use crate::disk::Disk;
+use crate::disk::{Disk, Image};
 use crate::world_time::WorldTime;
 
 /// How often a node may be called at a deadline before time moves on. A call at a deadline makes
@@ -38,6 +39,10 @@ pub struct SimNode {
     pub fault_drift_ppm: i32,
     /// How many active faults keep it down.
     pub downs: u32,
+    /// Whether its core has said, just now, that its disk failed.
+    pub fails: bool,
+    /// Whether it is down because of that.
+    pub has_failed: bool,
     /// Batches committed by earlier lives.
     pub commits_before: u64,
     generation: Generation,
@@ -74,6 +79,8 @@ impl SimNode {
             base_drift_ppm,
             fault_drift_ppm: 0,
             downs: 0,
+            fails: false,
+            has_failed: false,
             commits_before: 0,
             generation: Generation(0),
             life: 0,
@@ -114,16 +121,25 @@ impl SimNode {
 
     /// Starts a process on what the disk holds.
     ///
+    /// # Errors
+    /// [`ForeignData`], if that is another node's. Then none was started.
+    ///
     /// # Panics
     /// If one runs already.
-    pub fn start(&mut self, at: WorldTime, config: &Config, cluster: ClusterId, ring: &Arc<Ring>) {
+    pub fn start(
+        &mut self,
+        at: WorldTime,
+        config: &Config,
+        cluster: ClusterId,
+        ring: &Arc<Ring>,
+    ) -> Result<(), ForeignData> {
         assert!(self.process.is_none(), "one process runs on a machine");
+        let count = ring.layout().partitions;
+        let (partitions, recovered) = replica::open(self.id, config, count, self.disk.image())?;
         let started = self.clock.now(at).wall.as_seconds();
         // It lies apart from the data: a wipe does not change it.
         self.generation = Generation(started.max(self.generation.0 + 1));
         self.life += 1;
-        let count = ring.layout().partitions;
-        let (partitions, recovered) = replica::open(self.id, config, count, self.disk.image());
         let ring = Arc::clone(ring);
         let identity = Identity { node: self.id, generation: self.generation, cluster, ring };
         self.process = Some(Process {
@@ -135,13 +151,14 @@ impl SimNode {
             called_at: None,
             calls: (at, 0),
         });
+        Ok(())
     }
 
-    /// Ends the process, and loses with it what is not safe on the disk. Returns what had waited
-    /// for it, if it was paused.
-    pub fn kill(&mut self) -> Vec<Happening> {
+    /// Ends the process. This is left on the disk. Returns what had waited for it, if it was paused.
+    pub fn kill(&mut self, left: Image) -> Vec<Happening> {
         self.commits_before = self.commits();
-        self.disk.kill();
+        self.disk.kill(left);
+        self.fails = false;
         self.process.take().map(|process| process.backlog).unwrap_or_default()
     }
 

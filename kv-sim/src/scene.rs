@@ -71,9 +71,13 @@ impl Scene {
             by_id,
         };
         for node in &mut scene.nodes {
+            let id = node.id;
             let image = node.disk.image_mut();
-            replica::format(image, scene.ring.owned_by(node.id)).expect("an empty disk has room");
+            replica::format(image, id, scene.ring.owned_by(id)).expect("an empty disk has room");
             image.sync(image.newest());
+            if scenario.rolls_disks_back() {
+                image.keep_past();
+            }
         }
         Ok(scene)
     }
@@ -99,6 +103,11 @@ impl Scene {
     /// What a node is called.
     pub fn name(&self, node: NodeIndex) -> &str {
         self.cluster.name(node)
+    }
+
+    /// What can be read of a key on a disk that holds this.
+    pub fn held_in(&self, image: &disk::Image, key: &Key) -> Container {
+        replica::held(image, View::Durable, &self.ring, key).container
     }
 
     /// Whether a message that leaves one node now would reach another that listens, unless it is
@@ -175,8 +184,7 @@ impl checks::Disks for Scene {
             checks::Image::Reported => replica::held(disk, View::Durable, &self.ring, key),
             checks::Image::Durable => replica::held(&Safe(disk), View::Durable, &self.ring, key),
         };
-        // No fault of this version damages records.
-        held.expect("every record can be read")
+        held.container
     }
 
     fn root(&self, node: NodeId, partition: PartitionId) -> Digest {
@@ -197,7 +205,11 @@ impl checks::Topology for Scene {
         let is_synced = |process: &crate::node::Process| {
             owned.iter().all(|&partition| process.partitions.is_synced(partition))
         };
-        node.is_awake() && node.process().is_some_and(is_synced)
+        let has_lost_nothing = |process: &crate::node::Process| {
+            is_synced(process) && process.partitions.lost().next().is_none()
+        };
+        let is_sound = node.disk.is_well() && node.disk.image().rotten().len() == 0;
+        is_sound && node.is_awake() && node.process().is_some_and(has_lost_nothing)
     }
 
     fn reaches(&self, from: NodeId, to: NodeId) -> bool {
@@ -211,7 +223,7 @@ struct Safe<'a>(&'a disk::Image);
 
 impl Store for Safe<'_> {
     fn get(&self, _view: View, key: &[u8]) -> Result<Option<bytes::Bytes>, Damage> {
-        Ok(self.0.safe(key).cloned())
+        Ok(self.0.safe(key)?.cloned())
     }
 
     fn scan(&self, _view: View, prefix: &[u8], after: &[u8], visit: &mut Visitor<'_>) {

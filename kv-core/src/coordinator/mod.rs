@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | get | yes | only to make a monotonic answer stand |
 //! | put, delete | only in `strict`, when whatever stands is to be overwritten | yes |
+//! | gathering, for a damaged copy of this node | yes, of the other owners | no |
 //!
 //! Invariants: a reply is given once. A success is counted from answers, never from nodes that seem
 //! up (Riak before 1.3.1). A time-out is "unknown", never "failed". A request keeps its id through
@@ -27,7 +28,8 @@ use crate::cx::{Cx, Effect, Purpose, Site};
 use crate::in_flight::InFlight;
 use crate::message::{Acked, Minted, OperationId, ReadReply, Refused};
 use crate::time::Time;
-use crate::types::{ClientRequest, NodeId, RequestId};
+use crate::types::{ClientRequest, Key, NodeId, RequestId};
+use crate::version::Container;
 
 /// Operations whose time has come are handled so many at a call; the rest at the next.
 const WAKES_PER_CALL: usize = 256;
@@ -39,6 +41,7 @@ pub struct Coordinator {
     /// When each operation wants to be called: its next hedge, or its end.
     wakes: BTreeSet<(Time, u64)>,
     requests: RequestIds,
+    gathered: Vec<(u64, Container)>,
 }
 
 /// The ids of the requests that clients gave none: a half that was drawn for this run of the node,
@@ -80,17 +83,34 @@ impl Coordinator {
         let request = asked.options.request.unwrap_or_else(|| self.requests.next(cx));
         match Operation::plan(cx, site, client, request, asked) {
             Err(refusal) => reply(cx, client, Reply::Refused(refusal)),
-            Ok(operation) => {
-                if self.operations.next_id() == 0 {
-                    // An answer to a former life of this node must not meet an operation of this one,
-                    // even if a client uses its request id again.
-                    let first = cx.draw.u64(Purpose::Requests, 1) >> 16;
-                    self.operations = InFlight::starting_at(first.max(1));
-                }
-                let id = self.operations.insert(operation);
-                self.advance(cx, site, id, |operation, cx, site, id| operation.start(cx, site, id));
-            }
+            Ok(operation) => self.start(cx, site, operation),
         }
+    }
+
+    /// This owner's copy of a key was damaged: asks so many of the other owners that every
+    /// acknowledged write is met, and gives what they hold together to whoever asked, under this
+    /// number ([`Coordinator::take_gathered`]). If too few answer in time, nothing comes of it.
+    pub fn gather(&mut self, cx: &mut Cx<'_>, site: &Site, key: Key, asked: u64) {
+        let request = self.requests.next(cx);
+        if let Some(operation) = Operation::gather(cx, site, request, key, asked) {
+            self.start(cx, site, operation);
+        }
+    }
+
+    /// What was gathered since this was last asked.
+    pub fn take_gathered(&mut self) -> Vec<(u64, Container)> {
+        core::mem::take(&mut self.gathered)
+    }
+
+    fn start(&mut self, cx: &mut Cx<'_>, site: &Site, operation: Operation) {
+        if self.operations.next_id() == 0 {
+            // An answer to a former life of this node must not meet an operation of this one,
+            // even if a client uses its request id again.
+            let first = cx.draw.u64(Purpose::Requests, 1) >> 16;
+            self.operations = InFlight::starting_at(first.max(1));
+        }
+        let id = self.operations.insert(operation);
+        self.advance(cx, site, id, |operation, cx, site, id| operation.start(cx, site, id));
     }
 
     /// A minter holds the write.
@@ -217,6 +237,11 @@ impl Coordinator {
             Progress::Over => {
                 self.wakes.remove(&(before, id));
                 self.operations.remove(id);
+            }
+            Progress::Gathered { asked, container } => {
+                self.wakes.remove(&(before, id));
+                self.operations.remove(id);
+                self.gathered.push((asked, container));
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::cx::{Cx, Site};
 use crate::event::Event;
 use crate::message::{Body, OperationId};
-use crate::quorum::{Level, Mode};
+use crate::quorum::{Level, Mode, sources_needed};
 use crate::ring::MachineIndex;
 use crate::store::{Basis, Refusal};
 use crate::tally::{Answer, OwnerSet, QuorumError, Tally};
@@ -19,12 +19,19 @@ use crate::types::{ClientRequest, KEY_BYTES_MAX, Key, NodeId, PartitionId, Reque
 use crate::version::{Container, Content, Context};
 
 /// Whether an operation goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     /// Something is still awaited.
     Going,
     /// Nothing is.
     Over,
+    /// Nothing is, and this is what a gathering came to.
+    Gathered {
+        /// The number under which it was asked for.
+        asked: u64,
+        /// What the owners that answered hold together.
+        container: Container,
+    },
 }
 
 /// A client's operation in flight. It outlives its reply: stragglers are waited for, so that owners
@@ -64,6 +71,10 @@ enum Kind {
     Put {
         /// What is to be written, and where; taken when the write phase starts.
         write: Option<(Put, Vec<OwnerSet>)>,
+    },
+    Gather {
+        /// The number under which it was asked for.
+        asked: u64,
     },
 }
 
@@ -117,6 +128,38 @@ impl Operation {
         })
     }
 
+    /// Asks the other owners of a key, of whom [`sources_needed`] must answer; nothing, if there are
+    /// none.
+    pub(super) fn gather(
+        cx: &Cx<'_>,
+        site: &Site,
+        request: RequestId,
+        key: Key,
+        asked: u64,
+    ) -> Option<Self> {
+        let partition = site.ring().partition_of(key.token());
+        let all = site.ring().owners(partition);
+        let owners: Vec<_> = all.iter().copied().filter(|&owner| owner != site.me()).collect();
+        let needed = sources_needed(all.len(), site.config.write_quorum);
+        if owners.is_empty() {
+            return None;
+        }
+        let reading = Reading::new(Mode::Strict, [OwnerSet { owners, needed }].into());
+        let (now, timeout) = (cx.now.monotonic, Span::from_ms(site.config.timeout_ms));
+        Some(Self {
+            request,
+            key,
+            partition,
+            mode: Mode::Strict,
+            client: None,
+            wake_at: now + site.config.hedge().min(timeout),
+            phase: Phase::Reading(reading),
+            expires_at: now + timeout,
+            hedge: site.config.hedge(),
+            kind: Kind::Gather { asked },
+        })
+    }
+
     pub(super) fn start(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId) -> Progress {
         match &self.phase {
             Phase::Reading(_) => self.ask_readers(cx, site, id),
@@ -133,7 +176,7 @@ impl Operation {
         refusal: Refusal,
     ) -> Progress {
         match &self.phase {
-            Phase::Reading(_) => self.on_read_refused(cx, site, id, from),
+            Phase::Reading(_) => self.on_read_refused(cx, site, id, from, refusal),
             Phase::Writing(_) => self.on_write_refused(cx, site, id, from, refusal),
         }
     }
@@ -170,6 +213,7 @@ impl Operation {
     ) -> Progress {
         let Phase::Reading(reading) = &self.phase else { panic!("only a read phase has readers") };
         match &mut self.kind {
+            Kind::Gather { asked } => Progress::Gathered { asked: *asked, container: joined },
             Kind::Get { stand: None } => {
                 let achieved = achieved(&reading.tally);
                 self.reply_value(cx, site, joined, achieved);
@@ -225,6 +269,7 @@ impl Operation {
         let container = writing.container.clone().expect("it is known before it is acked");
         let achieved = achieved(&writing.tally);
         match self.kind {
+            Kind::Gather { .. } => panic!("a gathering writes nothing"),
             Kind::Get { .. } => self.reply_value(cx, site, container, achieved),
             Kind::Put { .. } => {
                 let context = self.token(site, &container);

@@ -8,7 +8,7 @@ use crate::cx::{Cx, Site};
 use crate::event::Event;
 use crate::message::{Body, MergeRequest, OperationId, ReadRequest};
 use crate::quorum::Mode;
-use crate::store::CopyKind;
+use crate::store::{CopyKind, Refusal};
 use crate::tally::{Answer, OwnerSet, Tally};
 use crate::types::NodeId;
 use crate::version::Container;
@@ -20,6 +20,8 @@ pub(super) struct Reading {
     answers: Vec<(NodeId, Container)>,
     /// Owners that cannot say: damaged, or not synced. They are not counted in R.
     refused: Vec<NodeId>,
+    /// Those of them whose copy is damaged.
+    damaged: Vec<NodeId>,
     /// Answers of owners for which hints are kept somewhere: where one answer is enough, theirs
     /// counts only if no other comes before the first hedge.
     behind: Vec<Answer>,
@@ -33,6 +35,7 @@ impl Reading {
             tally: Tally::new(mode, sets),
             answers: Vec::new(),
             refused: Vec::new(),
+            damaged: Vec::new(),
             behind: Vec::new(),
             fallbacks: Fallbacks::default(),
             reached: false,
@@ -114,10 +117,14 @@ impl Operation {
         site: &Site,
         id: OperationId,
         from: NodeId,
+        refusal: Refusal,
     ) -> Progress {
         let Phase::Reading(reading) = &mut self.phase else { return Progress::Going };
         if !reading.has_answered(from) {
             reading.refused.push(from);
+            if refusal == Refusal::Damaged {
+                reading.damaged.push(from);
+            }
             let owner = reading.fallbacks.owner_of(from).unwrap_or(from);
             self.ask_fallback_reader(cx, site, id, owner);
         }
@@ -176,16 +183,15 @@ impl Operation {
     pub(super) fn repair_readers(&self, cx: &mut Cx<'_>, site: &Site, id: OperationId) {
         let Phase::Reading(reading) = &self.phase else { return };
         let joined = reading.joined();
-        for (node, held) in &reading.answers {
-            if *held != joined && site.ring().owns(*node, self.partition) {
-                cx.observe(Event::ReadRepair { peer: *node, key: self.key.clone() });
-                let merge = MergeRequest {
-                    operation: id,
-                    key: self.key.clone(),
-                    container: joined.clone(),
-                };
-                self.send(cx, site, *node, Body::Merge(merge));
-            }
+        let behind = reading.answers.iter().filter(|(_, held)| *held != joined);
+        let behind = behind.map(|&(node, _)| node);
+        // What is damaged may hold more than anybody says: that nothing is known repairs nothing.
+        let damaged = reading.damaged.iter().copied().filter(|_| !joined.is_empty());
+        for node in behind.chain(damaged).filter(|&node| site.ring().owns(node, self.partition)) {
+            cx.observe(Event::ReadRepair { peer: node, key: self.key.clone() });
+            let merge =
+                MergeRequest { operation: id, key: self.key.clone(), container: joined.clone() };
+            self.send(cx, site, node, Body::Merge(merge));
         }
     }
 

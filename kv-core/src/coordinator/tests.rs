@@ -523,3 +523,50 @@ fn a_coordinator_with_its_hands_full_refuses_one_more() {
     let second = bench.put(Options::default());
     assert!(matches!(replied(&second), Some(Reply::Refused(RequestRefusal::Busy { max: 1 }))));
 }
+
+#[test]
+fn a_gathering_asks_the_other_owners_and_gives_what_enough_of_them_hold_together() {
+    let mut bench = Bench::new(true);
+    let (first, second) = (container(bench.owners[1], 1), container(bench.owners[2], 1));
+    let asked = bench.feed(|coordinator, cx, site| coordinator.gather(cx, site, key(), 7));
+    assert_eq!(kinds(&asked), [Kind::Read; 3]);
+    bench.refused(bench.owners[0], Refusal::Damaged);
+    bench.holds(bench.owners[1], first.clone());
+    assert!(bench.coordinator.take_gathered().is_empty(), "W = 2: one may be behind");
+    bench.holds(bench.owners[2], second.clone());
+    let mut both = first;
+    both.join(&second);
+    assert_eq!(bench.coordinator.take_gathered(), [(7, both)]);
+    assert!(bench.coordinator.is_empty());
+}
+
+#[test]
+fn a_gathering_that_too_few_can_answer_comes_to_nothing() {
+    let mut bench = Bench::new(true);
+    bench.feed(|coordinator, cx, site| coordinator.gather(cx, site, key(), 7));
+    bench.refused(bench.owners[0], Refusal::Damaged);
+    bench.holds(bench.owners[1], container(bench.owners[1], 1));
+    bench.refused(bench.owners[2], Refusal::Damaged);
+    assert!(bench.coordinator.take_gathered().is_empty() && bench.coordinator.is_empty());
+}
+
+#[test]
+fn a_read_brings_up_an_owner_whose_copy_is_damaged_and_never_with_nothing() {
+    for (held, repaired) in [(container(NodeId(9), 1), 1), (Container::default(), 0)] {
+        let mut bench = Bench::new(false);
+        bench.ask(Verb::Get, strict());
+        bench.refused(bench.owners[2], Refusal::Damaged);
+        bench.holds(bench.owners[0], held.clone());
+        let effects = bench.holds(bench.owners[1], held);
+        let merges: Vec<_> = sent(&effects)
+            .into_iter()
+            .filter(|message| message.body.kind() == Kind::Merge)
+            .map(|message| message.header.to)
+            .collect();
+        assert_eq!(merges, vec![bench.owners[2]; repaired]);
+    }
+}
+
+fn kinds(effects: &[Effect]) -> Vec<Kind> {
+    sent(effects).into_iter().map(|message| message.body.kind()).collect()
+}

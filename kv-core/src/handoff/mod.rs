@@ -258,8 +258,7 @@ impl Handoff {
     ) -> Option<Stale> {
         match self.errands.remove(errand).expect("each command is answered once") {
             Errand::ReadBatch { target, partition } => {
-                self.on_batch(cx, site, target, partition, outcome.result);
-                None
+                self.on_batch(cx, site, Stale { target, partition }, outcome.result)
             }
             Errand::Drop { target, partition, reason } => {
                 self.on_dropped(cx, site, Stale { target, partition }, reason, outcome.result)
@@ -294,27 +293,43 @@ impl Handoff {
         cx.store(Ticket::new(Desk::Handoff, errand), partition, action);
     }
 
+    /// Hints were read. Returns their target, if some were damaged and are gone.
     fn on_batch(
         &mut self,
         cx: &mut Cx<'_>,
         site: &Site,
-        target: NodeId,
-        partition: PartitionId,
+        of: Stale,
         result: Result<Done, Refusal>,
-    ) {
-        let hints = match result {
-            Ok(Done::HintBatch(hints)) => hints,
+    ) -> Option<Stale> {
+        let Stale { target, partition } = of;
+        let (hints, dropped) = match result {
+            Ok(Done::HintBatch { hints, dropped }) => (hints, dropped),
             Ok(other) => panic!("hints were asked for, not {other:?}"),
-            Err(_) => return self.fail(cx, site, target),
+            Err(_) => {
+                self.fail(cx, site, target);
+                return None;
+            }
         };
         if hints.is_empty() {
             self.ledger.clear(target, partition);
-            return self.rest(cx, site, target);
+            self.rest(cx, site, target);
+        } else {
+            self.ledger.shrink(target, partition, Amount { count: dropped, bytes: 0 });
+            self.hand_over(cx, site, of, &hints);
         }
+        (dropped > 0).then(|| {
+            self.stale.insert((target, partition), cx.now.monotonic);
+            of
+        })
+    }
+
+    /// Delivers hints that were read, or drops those of them that have expired.
+    fn hand_over(&mut self, cx: &mut Cx<'_>, site: &Site, of: Stale, hints: &[StoredHint]) {
+        let Stale { target, partition } = of;
         // What can be delivered is delivered, however old.
         let recipients = recipients(site, target, partition);
         if recipients.iter().all(|&recipient| site.is_up(recipient)) {
-            return self.deliver(cx, site, target, partition, &recipients, &hints);
+            return self.deliver(cx, site, target, partition, &recipients, hints);
         }
         let expired: Vec<_> =
             hints.iter().filter(|hint| hint.stand_in.expires < cx.now.wall).map(name).collect();

@@ -107,7 +107,7 @@ impl Scene {
     fn stored(&mut self, target: u64) -> usize {
         let action = Action::HintBatch { target: NodeId(target), bytes: u64::MAX };
         match self.world.execute(self.keeper, self.partition, action) {
-            Done::HintBatch(hints) => hints.len(),
+            Done::HintBatch { hints, .. } => hints.len(),
             other => panic!("hints were asked for: {other:?}"),
         }
     }

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use super::{Bench, Errand};
 use crate::cx::{Cx, Site};
+use crate::quorum::sources_needed;
 use crate::store::Action;
 use crate::types::{NodeId, PartitionId};
 
@@ -28,18 +29,6 @@ pub(super) enum Ground {
     Copied,
     /// An operator gives up what was lost.
     LossAccepted,
-}
-
-/// From how many of the other owners a lost partition must be copied.
-///
-/// A write that was acknowledged stands on `w` of `n` owners. One of them may be this one, which
-/// lost it: then at least `w - 1` of the `n - 1` others hold it, and at most `n - w` of them do not.
-/// So one more than `n - w` others include one that holds it. If writes wait for one copy only,
-/// this one may have had the only one, and all others together cannot bring it back; all others is
-/// then the best there is.
-pub(super) fn sources_needed(owners: usize, write_quorum: u64) -> usize {
-    let write_quorum = usize::try_from(write_quorum).unwrap_or(usize::MAX).clamp(1, owners);
-    (owners - write_quorum + 1).min(owners - 1)
 }
 
 impl Copying {
@@ -119,38 +108,5 @@ impl Bench {
         if self.copying.marking.insert(partition) {
             self.store(cx, Errand::Mark(partition, ground), partition, Action::MarkSynced);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Whether every write that `w` of `n` owners hold, the first of which lost it, is met in
-    /// every choice of so many others.
-    fn every_write_is_met(n: usize, w: usize, sources: usize) -> bool {
-        let sets =
-            |size: usize| (0_u32..1 << n).filter(move |set| set.count_ones() as usize == size);
-        let chosen = sets(sources).filter(|set| set & 1 == 0);
-        let mut pairs = chosen.flat_map(|chosen| sets(w).map(move |holders| (chosen, holders)));
-        pairs.all(|(chosen, holders)| chosen & holders & !1 != 0)
-    }
-
-    #[test]
-    fn so_many_sources_meet_every_write_and_one_less_does_not() {
-        for n in 2..=6_usize {
-            for w in 2..=n {
-                let needed = sources_needed(n, w as u64);
-                assert!(every_write_is_met(n, w, needed), "n = {n}, w = {w}");
-                assert!(needed == 0 || !every_write_is_met(n, w, needed - 1), "n = {n}, w = {w}");
-            }
-        }
-    }
-
-    #[test]
-    fn where_one_copy_was_enough_all_others_are_asked() {
-        assert_eq!(sources_needed(3, 1), 2);
-        assert_eq!(sources_needed(3, 99), 1);
-        assert_eq!(sources_needed(1, 1), 0);
     }
 }

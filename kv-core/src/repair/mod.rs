@@ -26,6 +26,8 @@ mod answer;
 mod copying;
 mod descent;
 mod difference;
+mod mending;
+mod scrubbing;
 mod session;
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -33,6 +35,9 @@ use alloc::vec::Vec;
 
 use self::answer::{Caller, Errand as AnswerErrand};
 use self::copying::{Copying, Ground};
+use self::mending::Mending;
+pub use self::mending::Wanted;
+use self::scrubbing::Scrubbing;
 use self::session::{Session, Verdict};
 use crate::cx::{Cx, Desk, Purpose, Site};
 use crate::durable::DurableQueue;
@@ -57,6 +62,8 @@ pub struct Repair {
     sessions: u64,
     partners: BTreeMap<NodeId, Partner>,
     session: Option<Session>,
+    mending: Mending,
+    scrubbing: Scrubbing,
     bench: Bench,
 }
 
@@ -89,6 +96,12 @@ enum Errand {
     Answer(Caller, AnswerErrand),
     /// A data marker.
     Mark(PartitionId, Ground),
+    /// To read a part of what is held.
+    Scrub,
+    /// To join what was gathered of a key.
+    Join(u64),
+    /// To believe a key again.
+    MakeWhole(u64),
 }
 
 /// What waits for the disk.
@@ -100,12 +113,17 @@ enum Waiting {
     Pushed(Caller, PartitionId, Vec<Key>),
     /// A data marker.
     Marked(PartitionId, Ground),
+    /// What was gathered of a key.
+    Joined(u64),
 }
 
 impl Repair {
-    /// Begins with nothing: what was compared before a start says nothing after it.
-    pub fn new() -> Self {
-        Self::default()
+    /// Begins with the keys that are not whole, as the store says. What was compared before a start
+    /// says nothing after it.
+    pub fn new(lost: Vec<Key>) -> Self {
+        let mut repair = Self::default();
+        repair.on_lost(lost);
+        repair
     }
 
     /// When [`Repair::on_deadline`] wants to be called.
@@ -128,15 +146,20 @@ impl Repair {
     }
 
     /// An operator gives up what an owner has lost and cannot copy back: it serves with what it
-    /// has. A partition that is not owned, or is synced, is left alone.
+    /// has, in the partition or, if that is synced, of those keys in it that were damaged. A partition
+    /// that is not owned is left alone.
     pub fn accept_loss(&mut self, cx: &mut Cx<'_>, site: &Site, partition: PartitionId) {
+        for (key, mend) in self.mending.of(site, partition) {
+            self.make_whole(cx, site, mend, key, true);
+        }
         if site.owns(partition) && !site.synced.contains(&partition) {
             self.bench.mark(cx, partition, Ground::LossAccepted);
         }
     }
 
-    /// Begins a round if one is due and none is going on; gives up what went unanswered.
-    pub fn on_deadline(&mut self, cx: &mut Cx<'_>, site: &Site) {
+    /// Begins a round if one is due and none is going on; gives up what went unanswered. Returns the
+    /// keys that other owners are to be asked for.
+    pub fn on_deadline(&mut self, cx: &mut Cx<'_>, site: &Site) -> Vec<Wanted> {
         let now = cx.now.monotonic;
         let interval = Span::from_ms(site.config.repair_interval_ms);
         if self.life.is_none() {
@@ -144,7 +167,7 @@ impl Repair {
             self.life = Some(cx.draw.u64(Purpose::Requests, Desk::Repair as u64));
             self.round_at = now + Span(below(phase, interval.0));
             self.partners = partners(site);
-            return;
+            return Vec::new();
         }
         if let Some(session) = &mut self.session
             && session.deadline().is_some_and(|deadline| deadline <= now)
@@ -152,14 +175,17 @@ impl Repair {
             let verdict = session.on_deadline(cx, site, &mut self.bench);
             self.conclude(cx, verdict);
         }
-        if self.round_at <= now {
-            let missed = now.since(self.round_at).0 / interval.0;
-            self.round_at = self.round_at + interval.times(missed + 1);
-            self.bench.mark_complete(cx, site);
-            if self.session.is_none() {
-                self.begin(cx, site);
-            }
+        if self.round_at > now {
+            return Vec::new();
         }
+        let missed = now.since(self.round_at).0 / interval.0;
+        self.round_at = self.round_at + interval.times(missed + 1);
+        self.bench.mark_complete(cx, site);
+        if self.session.is_none() {
+            self.begin(cx, site);
+        }
+        self.scrub(cx, site);
+        self.mending.ask(now, Span::from_ms(site.config.repair_timeout_ms))
     }
 
     /// An answer to [`crate::message::Body::RepairCompare`].
@@ -282,6 +308,9 @@ impl Repair {
                 Ok(other) => panic!("a marker was to be written, not {other:?}"),
                 Err(_) => self.bench.copying.on_not_marked(partition),
             },
+            Errand::Scrub => self.on_scrubbed(outcome.result),
+            Errand::Join(mend) => self.on_joined(mend, seq, outcome.result),
+            Errand::MakeWhole(mend) => self.on_made_whole(cx, mend, outcome.result),
         }
         self.go_on(cx, site)
     }
@@ -314,6 +343,7 @@ impl Repair {
                     }
                     synced.push(partition);
                 }
+                Waiting::Joined(mend) => self.on_joined_durably(cx, site, mend),
             }
         }
         synced

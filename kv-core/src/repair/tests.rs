@@ -21,8 +21,8 @@ use crate::types::{Digest, Epoch};
 use crate::version::{Actor, Container, Content, Dot, Version};
 
 impl Machine for Repair {
-    fn start(_: &Recovered) -> Self {
-        Self::new()
+    fn start(recovered: &Recovered) -> Self {
+        Self::new(recovered.lost.clone())
     }
 
     fn next_deadline(&self) -> Option<Time> {
@@ -687,4 +687,88 @@ proptest! {
             }
         }
     }
+}
+
+/// What the machine of the first node wants to be gathered now. A node asks a coordinator for it;
+/// here the answers are played by hand.
+fn wanted(world: &mut World<Repair>, now: u64) -> Vec<Wanted> {
+    world.member(1).machine.mending.ask(Time(now), Span::from_ms(10))
+}
+
+fn lose(world: &mut World<Repair>, key: &Key) {
+    let lost = key.clone();
+    world.call(NodeId(1), |machine, _, _| machine.on_lost([lost]));
+}
+
+fn gather(world: &mut World<Repair>, mend: u64, container: Container) {
+    world.call(NodeId(1), |machine, cx, site| machine.on_gathered(cx, site, mend, container));
+}
+
+fn is_mended(world: &World<Repair>) -> bool {
+    world.events.iter().any(|(_, event)| matches!(event, Event::Mended { .. }))
+}
+
+#[test]
+fn a_lost_key_is_whole_when_what_enough_others_hold_is_durable_and_not_before() {
+    let mut world = world(3, config());
+    lose(&mut world, &key(0));
+    let mend = wanted(&mut world, 1)[0].mend;
+    assert!(wanted(&mut world, 2).is_empty(), "the others are given time to answer");
+
+    world.held.insert(NodeId(1));
+    gather(&mut world, mend, written(2, 1));
+    assert!(!is_mended(&world), "it is not durable");
+    world.release(1);
+    assert!(is_mended(&world));
+    assert!(wanted(&mut world, u64::MAX).is_empty());
+    assert_eq!(world.holds(1, &key(0)), written(2, 1));
+}
+
+#[test]
+fn a_lost_key_of_which_enough_others_know_nothing_is_whole_at_once() {
+    let mut world = world(3, config());
+    lose(&mut world, &key(0));
+    let mend = wanted(&mut world, 1)[0].mend;
+    gather(&mut world, mend, Container::default());
+    assert!(is_mended(&world));
+}
+
+#[test]
+fn an_answer_from_before_a_key_was_damaged_again_counts_for_nothing() {
+    let mut world = world(3, config());
+    lose(&mut world, &key(0));
+    let mend = wanted(&mut world, 1)[0].mend;
+    lose(&mut world, &key(0));
+    gather(&mut world, mend, written(2, 1));
+    assert!(!is_mended(&world));
+}
+
+#[test]
+fn what_an_operator_gives_up_is_whole() {
+    let mut world = world(3, config());
+    lose(&mut world, &key(0));
+    let partition = world.ring().partition_of(key(0).token());
+    world.call(NodeId(1), |machine, cx, site| machine.accept_loss(cx, site, partition));
+    assert!(is_mended(&world));
+}
+
+#[test]
+fn damage_that_nobody_asked_for_is_found_in_time() {
+    let mut world = world(3, config());
+    world.puts(1, &key(0), written(2, 1));
+    let root = world.member(1).site.roots.values().copied().find(|root| *root != Digest(0));
+    assert!(root.is_some());
+    let is_owned = |key: &&Bytes| {
+        let record = crate::replica::parse_record_key(key);
+        matches!(record, Some(crate::replica::Record::Owned { .. }))
+    };
+    let store = &mut world.member(1).store;
+    let record = store.keys().find(is_owned).cloned().expect("it was written");
+    store.damaged.insert(record);
+    round(&mut world);
+    round(&mut world);
+    let damaged = |(node, event): &(NodeId, Event)| {
+        *node == NodeId(1) && matches!(event, Event::Damaged { .. })
+    };
+    assert!(world.events.iter().any(damaged));
 }

@@ -4,10 +4,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
-use bytes::Bytes;
-
-use super::partitions::PartitionState;
-use super::{hints, keyspace, owned};
+use super::partitions::{PartitionState, marker_of};
+use super::{hints, keyspace, owned, scrub};
 use crate::event::Event;
 use crate::merkle::{FAN_OUT, LeafId};
 use crate::store::{
@@ -17,6 +15,14 @@ use crate::store::{
 use crate::types::{Digest, Key, NodeId};
 use crate::version::{Container, Version, VersionVector};
 
+/// What a command tells beside its result.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    pub(super) events: Vec<Event>,
+    /// Keys whose records were found to be damaged.
+    pub(super) lost: Vec<Key>,
+}
+
 /// Executes a command in the partition that it belongs to: reads, joins, and commits what changed.
 pub fn execute<S: Store>(
     state: &mut PartitionState,
@@ -24,25 +30,31 @@ pub fn execute<S: Store>(
     command: &StoreCommand,
 ) -> Outcome {
     assert_eq!(state.partition, command.partition, "the driver brings the right partition");
-    let mut events = Vec::new();
+    let mut notes = Notes::default();
     let result = match &command.action {
-        Action::Mint(request) => mint(state, store, request, &mut events),
-        Action::Merge { items } => merge(state, store, items, &mut events),
+        Action::Mint(request) => mint(state, store, request, &mut notes),
+        Action::Merge { items } => merge(state, store, items, &mut notes),
         Action::Hint(hint) => keep_hint(state, store, hint),
-        Action::Read { key, copy } => read(state, store, key, *copy, &mut events),
+        Action::Read { key, copy } => read(state, store, key, *copy, &mut notes),
         Action::HintBatch { target, bytes } => {
-            hints::batch(state, store, *target, *bytes, &mut events)
+            hints::batch(state, store, *target, *bytes, &mut notes)
         }
         Action::HintDrop { target, items } => drop_hints(state, store, *target, items),
         Action::Branches => Ok(Done::Branches(Box::new(state.tree.branches()))),
         Action::Leaves { branches } => Ok(leaves(state, *branches)),
         Action::Summaries { leaf, after, bytes } => {
-            Ok(summaries(state, store, *leaf, after.as_ref(), *bytes, &mut events))
+            Ok(summaries(state, store, *leaf, after.as_ref(), *bytes, &mut notes))
         }
-        Action::Fetch { keys, bytes } => Ok(fetch(state, store, keys, *bytes, &mut events)),
+        Action::Fetch { keys, bytes } => Ok(fetch(state, store, keys, *bytes, &mut notes)),
         Action::MarkSynced => mark_synced(state, store),
+        Action::Scrub { from, bytes } => scrub::scrub(state, store, *from, *bytes, &mut notes),
+        Action::MakeWhole { key, is_unknown } => {
+            let made = owned::make_whole(state, store, key, *is_unknown, &mut notes);
+            made.map(|is_whole| Done::MadeWhole { is_whole }).map_err(Refusal::from)
+        }
     };
-    Outcome { partition: state.partition, result, root: state.tree.root(), events }
+    let Notes { events, lost } = notes;
+    Outcome { partition: state.partition, result, root: state.tree.root(), events, lost }
 }
 
 /// Names a write and stores it, upon whatever this replica holds of the key in the role that it
@@ -52,17 +64,15 @@ fn mint<S: Store>(
     state: &mut PartitionState,
     store: &mut S,
     mint: &Mint,
-    events: &mut Vec<Event>,
+    notes: &mut Notes,
 ) -> Result<Done, Refusal> {
     let held = match mint.role {
-        Role::Owner => owned::load(state, store, View::Live, &mint.key),
+        Role::Owner => owned::load(state, store, View::Live, &mint.key)
+            .inspect_err(|Damage| owned::lose(state, store, &mint.key, notes)),
         Role::StandIn(_) => hints::load_all(state.partition, store, View::Live, &mint.key)
             .map(|container| owned::Owned { container, digest: None }),
     };
-    let owned::Owned { mut container, digest } = held.map_err(|Damage| {
-        owned::on_damage(state, events);
-        Refusal::Damaged
-    })?;
+    let owned::Owned { mut container, digest } = held.map_err(|Damage| Refusal::Damaged)?;
     let known = container.made_by(mint.request).or_else(|| {
         state.recent.get(mint.request, &mint.key).filter(|&dot| container.seen().covers(dot))
     });
@@ -91,7 +101,7 @@ fn mint<S: Store>(
     let (dot, drawn) = minter.mint(mint.spare);
     if let Some(reason) = drawn {
         let (partition, epoch) = (state.partition, dot.actor.epoch);
-        events.push(Event::EpochDrawn { partition, epoch, reason });
+        notes.events.push(Event::EpochDrawn { partition, epoch, reason });
     }
     let version = Version {
         content: mint.content.clone(),
@@ -111,7 +121,7 @@ fn mint<S: Store>(
         }
     };
     state.recent.insert(mint.request, mint.key.clone(), dot);
-    events.push(Event::Minted {
+    notes.events.push(Event::Minted {
         key: mint.key.clone(),
         dot,
         request: mint.request,
@@ -136,11 +146,11 @@ fn merge<S: Store>(
     state: &mut PartitionState,
     store: &mut S,
     items: &[(Key, Container)],
-    events: &mut Vec<Event>,
+    notes: &mut Notes,
 ) -> Result<Done, Refusal> {
     for (key, incoming) in items {
         state.owner.look_at(incoming.seen());
-        let held = owned::load_or_replace(state, store, key, events);
+        let held = owned::load_or_replace(state, store, key, notes);
         let mut joined = held.container.clone();
         joined.join(incoming);
         if joined != held.container {
@@ -172,19 +182,22 @@ fn read<S: Store>(
     store: &S,
     key: &Key,
     copy: CopyKind,
-    events: &mut Vec<Event>,
+    notes: &mut Notes,
 ) -> Result<Done, Refusal> {
     let read = match copy {
         CopyKind::Owned if !state.synced => return Err(Refusal::NotSynced),
-        CopyKind::Owned => {
-            owned::load(state, store, View::Durable, key).map(|owned| owned.container)
-        }
+        CopyKind::Owned if state.lost.contains_key(key) => Err(Damage),
+        CopyKind::Owned => owned::load(state, store, View::Durable, key)
+            .map(|owned| owned.container)
+            .inspect_err(|Damage| {
+                // It may have been replaced, and that is not durable yet.
+                if owned::load(state, store, View::Live, key).is_err() {
+                    owned::lose(state, store, key, notes);
+                }
+            }),
         CopyKind::Hinted => hints::load_all(state.partition, store, View::Durable, key),
     };
-    read.map(Done::Read).map_err(|Damage| {
-        owned::on_damage(state, events);
-        Refusal::Damaged
-    })
+    read.map(Done::Read).map_err(|Damage| Refusal::Damaged)
 }
 
 fn leaves(state: &PartitionState, branches: u16) -> Done {
@@ -200,10 +213,10 @@ fn summaries<S: Store>(
     leaf: LeafId,
     after: Option<&Key>,
     bytes_max: u64,
-    events: &mut Vec<Event>,
+    notes: &mut Notes,
 ) -> Done {
-    let mut entries = Vec::new();
-    let (mut bytes, mut more, mut damaged) = (0, false, false);
+    let (mut entries, mut unreadable) = (Vec::new(), Vec::new());
+    let (mut bytes, mut more) = (0, false);
     owned::for_each_in_leaf(state, store, leaf, after, |key, record| {
         if bytes >= bytes_max {
             more = true;
@@ -215,12 +228,12 @@ fn summaries<S: Store>(
                 entries.push(Summary { key, seen: container.seen().clone(), digest });
             }
             // A key that cannot be read is shown as unknown, so that the peer sends it.
-            Err(Damage) => damaged = true,
+            Err(Damage) => unreadable.push(key),
         }
         ControlFlow::Continue(())
     });
-    if damaged {
-        owned::on_damage(state, events);
+    for key in unreadable {
+        owned::lose(state, store, &key, notes);
     }
     Done::Summaries { entries, more }
 }
@@ -230,7 +243,7 @@ fn fetch<S: Store>(
     store: &S,
     keys: &[Key],
     bytes_max: u64,
-    events: &mut Vec<Event>,
+    notes: &mut Notes,
 ) -> Done {
     let mut items = Vec::new();
     let mut bytes = 0;
@@ -244,7 +257,7 @@ fn fetch<S: Store>(
                 bytes += (key.0.len() + owned.container.weight()) as u64;
                 items.push((key.clone(), owned.container));
             }
-            Err(Damage) => owned::on_damage(state, events),
+            Err(Damage) => owned::lose(state, store, key, notes),
         }
     }
     Done::Fetched(items)
@@ -252,7 +265,7 @@ fn fetch<S: Store>(
 
 fn mark_synced<S: Store>(state: &mut PartitionState, store: &mut S) -> Result<Done, Refusal> {
     let mut batch = Batch::default();
-    batch.put(keyspace::marker(state.partition), Bytes::new());
+    batch.put(keyspace::marker(state.partition), marker_of(state.node));
     store.commit(batch)?;
     state.synced = true;
     Ok(Done::MarkedSynced)

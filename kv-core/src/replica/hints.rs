@@ -10,8 +10,8 @@ use core::ops::ControlFlow;
 
 use bytes::Bytes;
 
+use super::execute::Notes;
 use super::keyspace::{self, Record};
-use super::owned::on_damage;
 use super::partitions::PartitionState;
 use crate::event::{EpochReason, Event};
 use crate::store::{Batch, Damage, Done, HintGrowth, Refusal, StandIn, Store, StoredHint, View};
@@ -25,20 +25,28 @@ pub(super) fn load_all(
     view: View,
     key: &Key,
 ) -> Result<Container, Damage> {
-    let mut joined = Container::default();
-    let mut damage = None;
-    let prefix = keyspace::hints_of(partition, key);
-    store.scan(view, &prefix, &[], &mut |_, record| match record.and_then(|bytes| decode(bytes)) {
-        Ok(hint) => {
-            joined.join(&hint.container);
-            ControlFlow::Continue(())
-        }
-        Err(broken) => {
-            damage = Some(broken);
-            ControlFlow::Break(())
-        }
+    let mut joined = Ok(Container::default());
+    for_each(partition, store, view, key, |hint| match (&mut joined, hint) {
+        (Ok(joined), Ok(hint)) => joined.join(&hint.container),
+        (_, Err(Damage)) => joined = Err(Damage),
+        (Err(Damage), Ok(_)) => {}
     });
-    damage.map_or(Ok(joined), Err)
+    joined
+}
+
+/// Visits everything that is kept for a key.
+pub(super) fn for_each(
+    partition: PartitionId,
+    store: &impl Store,
+    view: View,
+    key: &Key,
+    mut visit: impl FnMut(Result<StoredHint, Damage>),
+) {
+    let prefix = keyspace::hints_of(partition, key);
+    store.scan(view, &prefix, &[], &mut |_, record| {
+        visit(record.and_then(|bytes| decode(bytes)));
+        ControlFlow::Continue(())
+    });
 }
 
 /// Adds a container to the hint for a key and target.
@@ -83,11 +91,11 @@ pub(super) fn batch(
     store: &mut impl Store,
     target: NodeId,
     bytes_max: u64,
-    events: &mut Vec<Event>,
+    notes: &mut Notes,
 ) -> Result<Done, Refusal> {
     let prefix = keyspace::hint_order_of(state.partition, target);
     let mut hints = Vec::new();
-    let mut bytes = 0;
+    let (mut bytes, mut dropped) = (0, 0);
     let mut broken = Batch::default();
     store.scan(View::Live, &prefix, &[], &mut |place, _| {
         let Some(Record::HintOrder { key, .. }) = keyspace::parse(place) else {
@@ -95,15 +103,16 @@ pub(super) fn batch(
         };
         let record_key = keyspace::hint(state.partition, &key, target);
         let read = store.get(View::Live, &record_key).and_then(|record| {
-            let record = record.ok_or(Damage)?;
-            Ok((record.len() as u64, decode(&record)?))
+            record.map(|record| Ok((record.len() as u64, decode(&record)?))).transpose()
         });
         match read {
-            Ok((length, hint)) => {
+            Ok(Some((length, hint))) => {
                 bytes += length;
                 hints.push(hint);
             }
+            Ok(None) => broken.delete(Bytes::copy_from_slice(place)),
             Err(Damage) => {
+                dropped += 1;
                 broken.delete(record_key);
                 broken.delete(Bytes::copy_from_slice(place));
             }
@@ -111,11 +120,15 @@ pub(super) fn batch(
         if bytes < bytes_max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     if !broken.writes.is_empty() {
-        on_damage(state, events);
-        events.push(Event::HintDropped { target, partition: state.partition });
         store.commit(broken)?;
     }
-    Ok(Done::HintBatch(hints))
+    if dropped > 0 {
+        let partition = state.partition;
+        state.stand_in.forget(EpochReason::Damage);
+        notes.events.push(Event::Damaged { partition });
+        notes.events.push(Event::HintDropped { target, partition });
+    }
+    Ok(Done::HintBatch { hints, dropped })
 }
 
 /// Deletes hints, unless they have grown since the container of this digest was taken from them.

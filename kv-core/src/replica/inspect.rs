@@ -7,21 +7,34 @@ use crate::store::{Damage, Store, View};
 use crate::types::Key;
 use crate::version::Container;
 
-/// What a store holds of a key: the owner's copy joined with all hints.
-///
-/// # Errors
-/// [`Damage`], if a record that belongs to it cannot be read.
-pub fn held(store: &impl Store, view: View, ring: &Ring, key: &Key) -> Result<Container, Damage> {
+/// What a store holds of a key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// The owner's copy joined with all hints, as far as they can be read.
+    pub container: Container,
+    /// Whether the owner's copy is there and cannot be read.
+    pub is_damaged: bool,
+}
+
+/// What a store holds of a key.
+pub fn held(store: &impl Store, view: View, ring: &Ring, key: &Key) -> Held {
     let token = key.token();
     let partition = ring.partition_of(token);
     let leaf = leaf_of(token, ring.layout().partitions);
-    let hinted = hints::load_all(partition, store, view, key)?;
-    let Some(record) = store.get(view, &keyspace::owned(partition, leaf, key))? else {
-        return Ok(hinted);
+    let owned = store.get(view, &keyspace::owned(partition, leaf, key));
+    let owned =
+        owned.and_then(|record| record.map(|bytes| owned::decode_owned(&bytes)).transpose());
+    let mut held = match owned {
+        Ok(found) => {
+            let container = found.map(|(_, container)| container).unwrap_or_default();
+            Held { container, is_damaged: false }
+        }
+        Err(Damage) => Held { container: Container::default(), is_damaged: true },
     };
-    let (_, mut held) = owned::decode_owned(&record)?;
-    if !hinted.is_empty() {
-        held.join(&hinted);
-    }
-    Ok(held)
+    hints::for_each(partition, store, view, key, |hint| {
+        if let Ok(hint) = hint {
+            held.container.join(&hint.container);
+        }
+    });
+    held
 }

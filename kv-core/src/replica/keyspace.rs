@@ -6,7 +6,8 @@
 //! | `h` | partition, length of key, key, target | a hint |
 //! | `x` | partition, target, copies, created, key | nothing: the order in which hints are replayed |
 //! | `t` | partition, leaf | the digest of a Merkle leaf |
-//! | `m` | partition | nothing: the data marker, "this owner holds all that it must hold" |
+//! | `m` | partition | the node's id: the data marker, "this owner holds all that it must hold", |
+//! | `l` | partition, key | nothing: "but of this key", of which a record was damaged |
 //!
 //! Numbers are big-endian.
 
@@ -23,6 +24,7 @@ const HINT: u8 = b'h';
 const HINT_ORDER: u8 = b'x';
 const LEAF: u8 = b't';
 const MARKER: u8 = b'm';
+const LOST: u8 = b'l';
 
 /// What a key of the store says about its record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +66,13 @@ pub enum Record {
         /// The partition.
         partition: PartitionId,
     },
+    /// An exception from the data marker.
+    Lost {
+        /// The partition.
+        partition: PartitionId,
+        /// The key.
+        key: Key,
+    },
 }
 
 impl Record {
@@ -74,7 +83,8 @@ impl Record {
             | Self::Hint { partition, .. }
             | Self::HintOrder { partition, .. }
             | Self::Leaf { partition, .. }
-            | Self::Marker { partition } => *partition,
+            | Self::Marker { partition }
+            | Self::Lost { partition, .. } => *partition,
         }
     }
 }
@@ -105,6 +115,7 @@ pub fn parse(bytes: &[u8]) -> Option<Record> {
             Some(Record::Leaf { partition, leaf: LeafId(leaf) })
         }
         MARKER => rest.is_empty().then_some(Record::Marker { partition }),
+        LOST => Some(Record::Lost { partition, key: Key(copied(rest)) }),
         _ => None,
     }
 }
@@ -152,8 +163,14 @@ pub(super) fn marker(partition: PartitionId) -> Bytes {
     join(MARKER, partition, &[])
 }
 
-/// What all keys of hints, of leaves and of markers begin with, for the scan at start.
-pub(super) const AT_START: [&[u8]; 3] = [&[HINT], &[LEAF], &[MARKER]];
+/// The key of an exception from the data marker.
+pub(super) fn lost(partition: PartitionId, key: &Key) -> Bytes {
+    join(LOST, partition, &[&key.0])
+}
+
+/// What all keys begin with that are scanned at start: those of hints, markers with their
+/// exceptions, and leaves.
+pub(super) const AT_START: [&[u8]; 4] = [&[HINT], &[MARKER], &[LOST], &[LEAF]];
 
 fn join(kind: u8, partition: PartitionId, parts: &[&[u8]]) -> Bytes {
     let length: usize = parts.iter().map(|part| part.len()).sum();
@@ -198,6 +215,8 @@ mod tests {
         let leaf_key = leaf(partition, LeafId(3));
         assert_eq!(parse(&leaf_key), Some(Record::Leaf { partition, leaf: LeafId(3) }));
         assert_eq!(parse(&marker(partition)), Some(Record::Marker { partition }));
+        let key = Key::from("a key");
+        assert_eq!(parse(&lost(partition, &key)), Some(Record::Lost { partition, key }));
         assert_eq!(parse(b"q"), None);
     }
 

@@ -14,10 +14,11 @@ mod minter;
 mod owned;
 mod partitions;
 mod recent;
+mod scrub;
 mod service;
 
 pub use execute::execute;
-pub use inspect::held;
+pub use inspect::{Held, held};
 pub use keyspace::{Record, parse as parse_record_key};
 pub use owned::decode_owned;
 pub use partitions::{PartitionState, Partitions, format, open, unmark};

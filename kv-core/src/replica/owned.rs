@@ -1,10 +1,20 @@
-//! An owner's containers: how they are read and written, with their Merkle leaf, in one batch.
+//! An owner's containers: how they are read and written, with their Merkle leaf, in one batch; and
+//! what becomes of those that are damaged.
+//!
+//! A damaged record is neither "not found" nor a reason to give up the whole partition. Its key is
+//! *lost*: an exception from the data marker, refused to readers until repair has asked enough other
+//! owners. Writes go on; the first one puts a readable record in its place, which holds too little,
+//! so the exception is written beside it. The tree counts what can be read: so the other owners'
+//! trees differ from it, and a comparison brings back what they have.
+//!
+//! Invariant: of a key that is lost and unreadable, the tree counts nothing.
 
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 use bytes::Bytes;
 
+use super::execute::Notes;
 use super::keyspace;
 use super::partitions::PartitionState;
 use crate::event::{EpochReason, Event};
@@ -14,6 +24,15 @@ use crate::types::{Digest, Key};
 use crate::version::Container;
 
 const DIGEST_BYTES: usize = 16;
+
+/// What is left of a key whose record was damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loss {
+    /// Nothing.
+    Unreadable,
+    /// What was written since: some of what this owner must hold.
+    Partial,
+}
 
 /// An owner's container with the digest that its Merkle leaf counts for it.
 pub(super) struct Owned {
@@ -38,25 +57,42 @@ pub(super) fn load(
     }
 }
 
-/// As [`load`], for a write which may go on without what it cannot read: the record counts as
-/// missing, its actor is given up, and the write that follows replaces it.
+/// As [`load`], for a join, which may go on without what it cannot read and then replaces it.
 pub(super) fn load_or_replace(
     state: &mut PartitionState,
     store: &impl Store,
     key: &Key,
-    events: &mut Vec<Event>,
+    notes: &mut Notes,
 ) -> Owned {
     load(state, store, View::Live, key).unwrap_or_else(|Damage| {
-        on_damage(state, events);
-        Owned { container: Container::default(), digest: digest_of_unreadable(state, store, key) }
+        lose(state, store, key, notes);
+        Owned { container: Container::default(), digest: None }
     })
 }
 
-/// What a damaged record costs: whatever was minted into it may be lost.
-pub(super) fn on_damage(state: &mut PartitionState, events: &mut Vec<Event>) {
+/// The live record of a key cannot be read: whatever was minted into it may be lost.
+pub(super) fn lose(state: &mut PartitionState, store: &impl Store, key: &Key, notes: &mut Notes) {
+    if state.lost.insert(key.clone(), Loss::Unreadable) == Some(Loss::Unreadable) {
+        return;
+    }
     state.owner.forget(EpochReason::Damage);
-    state.stand_in.forget(EpochReason::Damage);
-    events.push(Event::Damaged { partition: state.partition });
+    sum_up(state, store, leaf_of(key.token(), state.partitions));
+    notes.events.push(Event::Damaged { partition: state.partition });
+    notes.lost.push(key.clone());
+}
+
+/// Lets a leaf of the tree count what can be read, and nothing else.
+pub(super) fn sum_up(state: &mut PartitionState, store: &impl Store, leaf: LeafId) {
+    let (mut sum, mut unreadable) = (0_u128, Vec::new());
+    for_each_in_leaf(state, store, leaf, None, |key, record| {
+        match record {
+            Ok((digest, _)) => sum = sum.wrapping_add(digest.0),
+            Err(Damage) => unreadable.push(key),
+        }
+        ControlFlow::Continue(())
+    });
+    state.tree.load(leaf, Digest(sum));
+    state.lost.extend(unreadable.into_iter().map(|key| (key, Loss::Unreadable)));
 }
 
 /// Writes what an owner now holds of a key, and the key's Merkle leaf, in one batch.
@@ -72,13 +108,57 @@ pub(super) fn save(
     let leaf_digest = state.tree.replace(leaf, before, Some(digest));
     let mut batch = Batch::default();
     batch.put(keyspace::owned(state.partition, leaf, key), encode(digest, container));
-    let leaf_record = Bytes::copy_from_slice(&leaf_digest.0.to_be_bytes());
-    batch.put(keyspace::leaf(state.partition, leaf), leaf_record);
-    let committed = store.commit(batch);
-    if committed.is_err() {
-        state.tree.replace(leaf, Some(digest), before);
+    batch.put(keyspace::leaf(state.partition, leaf), encode_leaf(leaf_digest));
+    let loss = state.lost.get_mut(key);
+    if loss.is_some() {
+        batch.put(keyspace::lost(state.partition, key), Bytes::new());
     }
-    committed.map(|_| ())
+    match store.commit(batch) {
+        Ok(_) => {
+            if let Some(loss) = loss {
+                *loss = Loss::Partial;
+            }
+            Ok(())
+        }
+        Err(fault) => {
+            state.tree.replace(leaf, Some(digest), before);
+            Err(fault)
+        }
+    }
+}
+
+/// Believes what is held of a lost key again. If `is_unknown`, nothing is known of it elsewhere
+/// either: what cannot be read is deleted. Returns whether the key is whole now.
+pub(super) fn make_whole(
+    state: &mut PartitionState,
+    store: &mut impl Store,
+    key: &Key,
+    is_unknown: bool,
+    notes: &mut Notes,
+) -> Result<bool, Fault> {
+    let is_readable = load(state, store, View::Live, key).is_ok();
+    if !is_readable {
+        lose(state, store, key, notes);
+        if !is_unknown {
+            return Ok(false);
+        }
+    }
+    let mut batch = Batch::default();
+    batch.delete(keyspace::lost(state.partition, key));
+    if !is_readable {
+        let leaf = leaf_of(key.token(), state.partitions);
+        batch.delete(keyspace::owned(state.partition, leaf, key));
+        let leaf_digest = encode_leaf(state.tree.leaf(leaf));
+        batch.put(keyspace::leaf(state.partition, leaf), leaf_digest);
+    }
+    store.commit(batch)?;
+    state.lost.remove(key);
+    Ok(true)
+}
+
+/// The record of a Merkle leaf.
+pub(super) fn encode_leaf(digest: Digest) -> Bytes {
+    Bytes::copy_from_slice(&digest.0.to_be_bytes())
 }
 
 fn encode(digest: Digest, container: &Container) -> Bytes {
@@ -98,19 +178,6 @@ pub fn decode_owned(record: &[u8]) -> Result<(Digest, Container), Damage> {
         return Err(Damage);
     }
     Ok((Digest(u128::from_be_bytes(*digest)), container))
-}
-
-/// What the leaf counts for a record that cannot be read: the leaf less all that can.
-fn digest_of_unreadable(state: &PartitionState, store: &impl Store, key: &Key) -> Option<Digest> {
-    let leaf = leaf_of(key.token(), state.partitions);
-    let mut rest = state.tree.leaf(leaf).0;
-    for_each_in_leaf(state, store, leaf, None, |_, record| {
-        if let Ok((digest, _)) = record {
-            rest = rest.wrapping_sub(digest.0);
-        }
-        ControlFlow::Continue(())
-    });
-    Some(Digest(rest))
 }
 
 /// Visits the live containers of a leaf, in the order of their keys, behind `after`.

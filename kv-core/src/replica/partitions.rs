@@ -6,13 +6,16 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
+use bytes::Bytes;
+
 use super::keyspace::{self, Record};
 use super::minter::Minter;
+use super::owned::{self, Loss};
 use super::recent::RecentRequests;
 use crate::config::Config;
 use crate::merkle::Tree;
-use crate::store::{Batch, Fault, KeptHints, Recovered, Store, View};
-use crate::types::{Digest, NodeId, PartitionId};
+use crate::store::{Batch, Damage, Fault, ForeignData, KeptHints, Recovered, Store, View};
+use crate::types::{Digest, Key, NodeId, PartitionId};
 
 /// All partitions of one node. Those that were never touched take no memory.
 #[derive(Clone, Debug)]
@@ -25,6 +28,7 @@ pub struct Partitions {
 /// What storage knows of one partition. Commands of different partitions share nothing.
 #[derive(Clone, Debug)]
 pub struct PartitionState {
+    pub(super) node: NodeId,
     pub(super) partition: PartitionId,
     /// How many partitions the ring has: says which bits of a token choose the Merkle leaf.
     pub(super) partitions: u32,
@@ -36,6 +40,8 @@ pub struct PartitionState {
     pub(super) tree: Tree,
     /// Whether the data marker stands.
     pub(super) synced: bool,
+    /// Keys of which a record was damaged: what the marker says is not true of them.
+    pub(super) lost: BTreeMap<Key, Loss>,
 }
 
 impl Partitions {
@@ -49,6 +55,7 @@ impl Partitions {
         let slot = &mut self.states[partition.0 as usize];
         slot.get_or_insert_with(|| {
             Box::new(PartitionState {
+                node,
                 partition,
                 partitions,
                 owner: Minter::new(node),
@@ -56,6 +63,7 @@ impl Partitions {
                 recent: RecentRequests::new(recent_requests),
                 tree: Tree::default(),
                 synced: false,
+                lost: BTreeMap::new(),
             })
         })
     }
@@ -71,6 +79,11 @@ impl Partitions {
         let state = self.states.get(partition.0 as usize).and_then(Option::as_deref);
         state.is_some_and(|state| state.synced)
     }
+
+    /// The keys of which this owner lost something, and which are not whole yet.
+    pub fn lost(&self) -> impl Iterator<Item = &Key> {
+        self.states.iter().flatten().flat_map(|state| state.lost.keys())
+    }
 }
 
 /// Writes the data markers of a new cluster's first owners: they hold nothing because there is
@@ -78,10 +91,10 @@ impl Partitions {
 ///
 /// # Errors
 /// [`Fault`], if the store does.
-pub fn format(store: &mut impl Store, owned: &[PartitionId]) -> Result<(), Fault> {
+pub fn format(store: &mut impl Store, node: NodeId, owned: &[PartitionId]) -> Result<(), Fault> {
     let mut batch = Batch::default();
     for &partition in owned {
-        batch.put(keyspace::marker(partition), bytes::Bytes::new());
+        batch.put(keyspace::marker(partition), marker_of(node));
     }
     store.commit(batch).map(|_| ())
 }
@@ -98,41 +111,64 @@ pub fn unmark(store: &mut impl Store, synced: &[PartitionId]) -> Result<(), Faul
     store.commit(batch).map(|_| ())
 }
 
+/// The record of a data marker.
+pub(super) fn marker_of(node: NodeId) -> Bytes {
+    Bytes::copy_from_slice(&node.0.to_be_bytes())
+}
+
 /// Finds out, at the start of a process, what the store holds.
+///
+/// A marker that cannot be read is none: the partition is copied from its other owners before it is
+/// read again. A Merkle leaf that cannot be read is summed up anew.
+///
+/// # Errors
+/// [`ForeignData`], if a marker is another node's. The node must not start on it.
 pub fn open(
     node: NodeId,
     config: &Config,
     partitions: u32,
     store: &impl Store,
-) -> (Partitions, Recovered) {
+) -> Result<(Partitions, Recovered), ForeignData> {
     let recent_requests = usize::try_from(config.recent_requests).unwrap_or(usize::MAX);
     let states = (0..partitions).map(|_| None).collect();
     let mut opened = Partitions { node, recent_requests, states };
     let mut hints = BTreeMap::<(PartitionId, NodeId), KeptHints>::new();
+    let (mut damaged, mut leaves, mut foreign) = (Vec::new(), Vec::new(), None);
     for prefix in keyspace::AT_START {
         store.scan(View::Durable, prefix, &[], &mut |key, record| {
-            // A record that cannot be read is met again, and mended, when it is used.
-            let length = record.map_or(0, |record| record.len() as u64);
             // A record of a partition that the ring does not have belongs to another layout.
             let record_of = keyspace::parse(key).filter(|one| one.partition().0 < partitions);
             match record_of {
-                Some(Record::Marker { partition }) => opened.get_mut(partition).synced = true,
-                Some(Record::Leaf { partition, leaf }) => {
-                    if let Some(digest) = record.ok().and_then(|bytes| bytes[..].try_into().ok()) {
-                        let digest = Digest(u128::from_be_bytes(digest));
-                        opened.get_mut(partition).tree.load(leaf, digest);
-                    }
+                Some(Record::Marker { partition }) => match number(record) {
+                    Ok(owner) if owner == node.0 => opened.get_mut(partition).synced = true,
+                    Ok(owner) => foreign = Some(ForeignData { owner: NodeId(owner) }),
+                    Err(Damage) => damaged.push(partition),
+                },
+                Some(Record::Lost { partition, key }) => {
+                    opened.get_mut(partition).lost.insert(key, Loss::Partial);
                 }
+                Some(Record::Leaf { partition, leaf }) => match digest(record) {
+                    Ok(digest) => opened.get_mut(partition).tree.load(leaf, digest),
+                    Err(Damage) => leaves.push((partition, leaf)),
+                },
                 Some(Record::Hint { partition, target, .. }) => {
                     let none = KeptHints { partition, target, count: 0, bytes: 0 };
                     let kept = hints.entry((partition, target)).or_insert(none);
                     kept.count += 1;
-                    kept.bytes += length;
+                    // One that cannot be read is dropped when its turn comes.
+                    kept.bytes += record.map_or(0, |record| record.len() as u64);
                 }
                 Some(Record::Owned { .. } | Record::HintOrder { .. }) | None => {}
             }
             ControlFlow::Continue(())
         });
+    }
+    if let Some(foreign) = foreign {
+        return Err(foreign);
+    }
+    for (partition, leaf) in leaves {
+        damaged.push(partition);
+        owned::sum_up(opened.get_mut(partition), store, leaf);
     }
     let touched = || opened.states.iter().flatten();
     let recovered = Recovered {
@@ -142,6 +178,16 @@ pub fn open(
             .map(|state| (state.partition, state.tree.root()))
             .collect(),
         hints: hints.into_values().collect(),
+        lost: opened.lost().cloned().collect(),
+        damaged,
     };
-    (opened, recovered)
+    Ok((opened, recovered))
+}
+
+fn number(record: Result<&Bytes, Damage>) -> Result<u64, Damage> {
+    Ok(u64::from_be_bytes(record?[..].try_into().map_err(|_| Damage)?))
+}
+
+fn digest(record: Result<&Bytes, Damage>) -> Result<Digest, Damage> {
+    Ok(Digest(u128::from_be_bytes(record?[..].try_into().map_err(|_| Damage)?)))
 }

@@ -189,13 +189,15 @@ impl Replica {
                 answer(cx, site, asker, Body::ReadReply(reply));
             }
             Ok(
-                other @ (Done::HintBatch(_)
+                other @ (Done::HintBatch { .. }
                 | Done::HintDropped { .. }
                 | Done::Branches(_)
                 | Done::Leaves(_)
                 | Done::Summaries { .. }
                 | Done::Fetched(_)
-                | Done::MarkedSynced),
+                | Done::MarkedSynced
+                | Done::Scrubbed { .. }
+                | Done::MadeWhole { .. }),
             ) => panic!("the replica did not ask for {other:?}"),
             Err(refusal) => refuse(cx, site, asker, refusal),
         }

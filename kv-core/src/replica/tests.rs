@@ -11,10 +11,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::Config;
 use crate::event::{EpochReason, Event};
-use crate::merkle::{Tree, leaf_of};
+use crate::merkle::{LeafId, Tree, leaf_of};
 use crate::store::{
-    Action, Basis, CopyKind, Done, Fault, Hint, Mint, Outcome, Recovered, Refusal, Role, StandIn,
-    Store, StoreCommand, View,
+    Action, Basis, CopyKind, Done, Fault, ForeignData, Hint, Mint, Outcome, Recovered, Refusal,
+    Role, StandIn, Store, StoreCommand, View,
 };
 use crate::testing::MemoryStore;
 use crate::time::{HybridTime, WallTime};
@@ -34,20 +34,21 @@ struct Disk {
 impl Disk {
     fn new() -> Self {
         let mut store = MemoryStore::default();
-        format(&mut store, &[PARTITION]).expect("the store is empty and well");
+        format(&mut store, ME, &[PARTITION]).expect("the store is empty and well");
         store.sync();
         Self::on(store)
     }
 
     fn on(store: MemoryStore) -> Self {
-        let (partitions, _) = open(ME, &Config::default(), 1, &store);
+        let (partitions, _) = open(ME, &Config::default(), 1, &store).expect("its own");
         Self { store, partitions, requests: 0 }
     }
 
     /// The process ends, and starts again on what was durable.
     fn restart(&mut self) -> Recovered {
         self.store.crash();
-        let (partitions, recovered) = open(ME, &Config::default(), 1, &self.store);
+        let opened = open(ME, &Config::default(), 1, &self.store);
+        let (partitions, recovered) = opened.expect("it is its own");
         self.partitions = partitions;
         recovered
     }
@@ -266,7 +267,7 @@ fn a_hint_that_has_grown_since_it_was_delivered_is_kept() {
     let dropped = disk.run(Action::HintDrop { target: stand_in.target, items });
     assert_eq!(dropped.result, Ok(Done::HintDropped { count: 0, bytes: 0 }));
     let batch = disk.run(Action::HintBatch { target: stand_in.target, bytes: 1 });
-    assert!(matches!(batch.result, Ok(Done::HintBatch(hints)) if hints.len() == 1));
+    assert!(matches!(batch.result, Ok(Done::HintBatch { hints, .. }) if hints.len() == 1));
 }
 
 #[test]
@@ -322,6 +323,163 @@ fn a_damaged_record_is_never_not_found_and_is_mended_by_what_a_peer_sends() {
     assert_eq!(disk.partitions.root(PARTITION), disk.root_recomputed());
     let next = disk.mint(latest(), Role::Owner);
     assert_ne!(minted(&next).0.actor, dot.actor);
+}
+
+fn read() -> Action {
+    Action::Read { key: key(), copy: CopyKind::Owned }
+}
+
+/// A disk that holds one durable write, the key of the record, and what was written.
+fn disk_with_one_record(is_it: impl Fn(&Record) -> bool) -> (Disk, Bytes, Container) {
+    let mut disk = Disk::new();
+    let container = minted(&disk.mint(latest(), Role::Owner)).1.clone();
+    disk.store.sync();
+    let is_it = |key: &&Bytes| parse_record_key(key).is_some_and(|record| is_it(&record));
+    let record = disk.store.keys().find(is_it).cloned().expect("it was written");
+    (disk, record, container)
+}
+
+fn damaged_value() -> (Disk, Container) {
+    let (mut disk, record, container) =
+        disk_with_one_record(|record| matches!(record, Record::Owned { .. }));
+    disk.store.damaged.insert(record);
+    (disk, container)
+}
+
+#[test]
+fn a_damaged_key_is_told_of_once_and_leaves_the_tree_so_that_a_comparison_finds_it() {
+    let (mut disk, _) = damaged_value();
+    let first = disk.run(read());
+    assert_eq!(first.lost, [key()]);
+    assert_eq!(first.events, [Event::Damaged { partition: PARTITION }]);
+    assert_eq!(disk.partitions.root(PARTITION), Digest::default());
+    let again = disk.run(read());
+    assert_eq!((again.result, again.lost.len()), (Err(Refusal::Damaged), 0));
+}
+
+#[test]
+fn what_took_the_place_of_a_damaged_record_is_refused_until_the_key_is_whole() {
+    let (mut disk, container) = damaged_value();
+    disk.run(read());
+    disk.merge(container.clone());
+    disk.store.sync();
+    assert_eq!(disk.held(), container, "peers are shown what there is");
+    assert_eq!(disk.run(read()).result, Err(Refusal::Damaged));
+    let recovered = disk.restart();
+    assert_eq!(recovered.lost, [key()], "a restart does not make it whole");
+    assert_eq!(disk.run(read()).result, Err(Refusal::Damaged));
+    let made = disk.run(Action::MakeWhole { key: key(), is_unknown: false });
+    assert_eq!(made.result, Ok(Done::MadeWhole { is_whole: true }));
+    disk.store.sync();
+    assert_eq!(disk.run(read()).result, Ok(Done::Read(container)));
+    assert!(disk.restart().lost.is_empty());
+}
+
+#[test]
+fn a_key_that_was_damaged_anew_is_not_whole() {
+    let (mut disk, container) = damaged_value();
+    disk.run(read());
+    disk.merge(container);
+    let is_owned = |key: &&Bytes| matches!(parse_record_key(key), Some(Record::Owned { .. }));
+    let record = disk.store.keys().find(is_owned).cloned().expect("it was written");
+    disk.store.damaged.insert(record);
+    let made = disk.run(Action::MakeWhole { key: key(), is_unknown: false });
+    assert_eq!(made.result, Ok(Done::MadeWhole { is_whole: false }));
+    assert_eq!(made.lost, [key()]);
+}
+
+#[test]
+fn a_damaged_key_of_which_nobody_knows_is_deleted_and_only_then_not_found() {
+    let (mut disk, _) = damaged_value();
+    disk.run(read());
+    let made = disk.run(Action::MakeWhole { key: key(), is_unknown: true });
+    assert_eq!(made.result, Ok(Done::MadeWhole { is_whole: true }));
+    disk.store.sync();
+    assert_eq!(disk.run(read()).result, Ok(Done::Read(Container::default())));
+    assert_eq!(disk.partitions.root(PARTITION), disk.root_recomputed());
+}
+
+#[test]
+fn scrubbing_finds_damage_that_nobody_asked_for_and_goes_on_where_it_stopped() {
+    let (mut disk, _) = damaged_value();
+    let scrub = |from| Action::Scrub { from, bytes: 1 };
+    let found = disk.run(scrub(LeafId(0)));
+    assert_eq!((found.result, found.lost), (Ok(Done::Scrubbed { next: None }), vec![key()]));
+    for number in 0..20_u8 {
+        let dot = Dot { actor: Actor { node: NodeId(9), epoch: Epoch(0) }, n: 1 };
+        let mut other = Container::default();
+        other.discard(&[dot].into_iter().collect());
+        disk.run(Action::Merge { items: vec![(Key::from(vec![number]), other)] });
+    }
+    let (mut from, mut steps) = (LeafId(0), 0);
+    while let Ok(Done::Scrubbed { next: Some(next) }) = disk.run(scrub(from)).result {
+        assert!(next > from);
+        (from, steps) = (next, steps + 1);
+    }
+    assert!(steps > 10, "each step reads about a leaf");
+}
+
+#[test]
+fn a_leaf_or_a_marker_that_memory_knows_is_written_anew() {
+    for is_it in [
+        (|record: &Record| matches!(record, Record::Leaf { .. })) as fn(&Record) -> bool,
+        |record: &Record| matches!(record, Record::Marker { .. }),
+    ] {
+        let (mut disk, record, _) = disk_with_one_record(is_it);
+        let before = disk.store.get(View::Live, &record);
+        disk.store.damaged.insert(record.clone());
+        let scrubbed = disk.run(Action::Scrub { from: LeafId(0), bytes: 1 << 20 });
+        assert_eq!(scrubbed.events, [Event::Damaged { partition: PARTITION }]);
+        assert_eq!(disk.store.get(View::Live, &record), before);
+        let again = disk.run(Action::Scrub { from: LeafId(0), bytes: 1 << 20 });
+        assert_eq!(again.events, []);
+    }
+}
+
+#[test]
+fn a_leaf_that_is_damaged_at_start_is_summed_up_anew() {
+    let (mut disk, record, _) = disk_with_one_record(|it| matches!(it, Record::Leaf { .. }));
+    let root = disk.partitions.root(PARTITION);
+    disk.store.damaged.insert(record);
+    let recovered = disk.restart();
+    assert_eq!(disk.partitions.root(PARTITION), root);
+    assert_eq!((recovered.damaged, recovered.synced), (vec![PARTITION], vec![PARTITION]));
+}
+
+#[test]
+fn a_marker_that_is_damaged_at_start_is_none() {
+    let (mut disk, record, _) = disk_with_one_record(|it| matches!(it, Record::Marker { .. }));
+    disk.store.damaged.insert(record);
+    let recovered = disk.restart();
+    assert_eq!((recovered.damaged, recovered.synced), (vec![PARTITION], vec![]));
+    assert_eq!(disk.run(read()).result, Err(Refusal::NotSynced));
+}
+
+#[test]
+fn a_node_does_not_start_on_the_data_of_another() {
+    let disk = Disk::new();
+    let opened = open(NodeId(2), &Config::default(), 1, &disk.store);
+    assert_eq!(opened.expect_err("it is another's"), ForeignData { owner: ME });
+}
+
+#[test]
+fn a_damaged_hint_is_dropped_and_counted_and_its_epoch_is_over() {
+    let mut disk = Disk::new();
+    let stand_in = for_target(9);
+    let first = minted(&disk.mint(latest(), Role::StandIn(stand_in))).0;
+    disk.store.sync();
+    let is_hint = |key: &&Bytes| matches!(parse_record_key(key), Some(Record::Hint { .. }));
+    let record = disk.store.keys().find(is_hint).cloned().expect("it was written");
+    disk.store.damaged.insert(record);
+    let asked = disk.run(Action::Read { key: key(), copy: CopyKind::Hinted });
+    assert_eq!(asked.result, Err(Refusal::Damaged));
+    assert_eq!(disk.mint(latest(), Role::StandIn(stand_in)).result, Err(Refusal::Damaged));
+    let batch = disk.run(Action::HintBatch { target: NodeId(9), bytes: 1 });
+    assert_eq!(batch.result, Ok(Done::HintBatch { hints: vec![], dropped: 1 }));
+    let dropped = Event::HintDropped { target: NodeId(9), partition: PARTITION };
+    assert!(batch.events.contains(&dropped));
+    let next = disk.mint(latest(), Role::StandIn(stand_in));
+    assert_ne!(minted(&next).0.actor, first.actor);
 }
 
 #[test]

@@ -86,7 +86,7 @@ impl<M: Machine> World<M> {
         };
         for id in (1..=nodes).map(NodeId) {
             let mut store = MemoryStore::default();
-            replica::format(&mut store, world.ring.owned_by(id)).expect("the store is well");
+            replica::format(&mut store, id, world.ring.owned_by(id)).expect("the store is well");
             store.sync();
             world.start(id, store);
         }
@@ -97,7 +97,8 @@ impl<M: Machine> World<M> {
     pub(crate) fn start(&mut self, node: NodeId, mut store: MemoryStore) {
         store.crash();
         let count = self.ring.layout().partitions;
-        let (partitions, recovered) = replica::open(node, &self.config, count, &store);
+        let opened = replica::open(node, &self.config, count, &store);
+        let (partitions, recovered) = opened.expect("the data is its own");
         let identity = Identity {
             node,
             generation: Generation(1),
@@ -105,7 +106,7 @@ impl<M: Machine> World<M> {
             ring: Arc::clone(&self.ring),
         };
         let machine = M::start(&recovered);
-        let Recovered { synced, roots, hints: _ } = recovered;
+        let Recovered { synced, roots, .. } = recovered;
         let site = Site {
             identity,
             config: self.config.clone(),

@@ -16,6 +16,7 @@ use thiserror::Error;
 use super::directory::{DirectoryError, sync_directory};
 use super::engine::{Engine, EngineError, Reach, Records};
 use super::long_keys;
+use super::recovery::RecoveryError;
 
 const KEYSPACE: &str = "records";
 
@@ -72,9 +73,9 @@ pub enum OpenError {
         /// What the engine found.
         message: String,
     },
-    /// It opened and could not be written.
-    #[error("cannot write to the data: {0}")]
-    Engine(#[from] EngineError),
+    /// It opened, and the node must not start on it.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
 }
 
 impl FjallEngine {

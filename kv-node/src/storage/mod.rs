@@ -63,7 +63,7 @@ pub use fjall_engine::{FjallEngine, OpenError};
 pub use identity::StoredIdentity;
 pub use memory_engine::{MemoryDisk, MemoryEngine};
 pub use overlay::{Group, Overlay};
-pub use recovery::Markers;
+pub use recovery::{Markers, RecoveryError};
 pub use task::StorageTask;
 
 use committer::Committer;
@@ -176,7 +176,7 @@ impl Storage {
     /// Starts on two threads.
     ///
     /// # Errors
-    /// [`EngineError`], if the markers cannot be written.
+    /// [`RecoveryError`]; the node must not start.
     ///
     /// # Panics
     /// If the system has no more threads.
@@ -186,7 +186,7 @@ impl Storage {
         markers: Markers,
         opening: &Opening<'_>,
         report: Report,
-    ) -> Result<(Self, Recovered), EngineError> {
+    ) -> Result<(Self, Recovered), RecoveryError> {
         let (executor, committer, recovered) = prepare(engine, markers, opening)?;
         let (errands, incoming) = unbounded_channel();
         let meter = Arc::new(Meter::default());
@@ -205,14 +205,14 @@ impl Storage {
     /// `sync_time` after it began.
     ///
     /// # Errors
-    /// [`EngineError`], if the markers cannot be written.
+    /// [`RecoveryError`]; the node must not start.
     pub fn as_task<E: Engine>(
         engine: E,
         markers: Markers,
         opening: &Opening<'_>,
         sync_time: Duration,
         report: Report,
-    ) -> Result<(Self, StorageTask<E>, Recovered), EngineError> {
+    ) -> Result<(Self, StorageTask<E>, Recovered), RecoveryError> {
         let (executor, committer, recovered) = prepare(engine, markers, opening)?;
         let (errands, incoming) = unbounded_channel();
         let meter = Arc::new(Meter::default());
@@ -314,7 +314,7 @@ fn prepare<E: Engine>(
     engine: E,
     markers: Markers,
     opening: &Opening<'_>,
-) -> Result<(Executor<E>, Committer<E>, Recovered), EngineError> {
+) -> Result<(Executor<E>, Committer<E>, Recovered), RecoveryError> {
     let engine = Arc::new(engine);
     let recovery = recovery::recover(&engine, markers, opening)?;
     let Options { durability, unsynced_bytes_max, queue_commands_max: _ } = opening.options;

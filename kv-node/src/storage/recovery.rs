@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use kv_core::replica::{self, Partitions};
-use kv_core::store::{Fault, Recovered, Store};
+use kv_core::store::{Fault, ForeignData, Recovered, Store};
+use thiserror::Error;
 
 use super::Opening;
 use super::engine::{Engine, EngineError, Reach};
@@ -19,6 +20,20 @@ pub enum Markers {
     Keep,
 }
 
+/// Why a node does not start on what it finds.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RecoveryError {
+    /// It could not be written.
+    #[error("cannot write to the data: {0}")]
+    Engine(#[from] EngineError),
+    /// It is another node's.
+    #[error(
+        "{0}, and this is another node: bring this node's own data here, or move this data away, and \
+         then this node copies from its peers what they hold"
+    )]
+    Foreign(#[from] ForeignData),
+}
+
 pub(super) struct Recovery {
     pub(super) partitions: Partitions,
     pub(super) recovered: Recovered,
@@ -32,13 +47,13 @@ pub(super) fn recover<E: Engine>(
     engine: &Arc<E>,
     markers: Markers,
     opening: &Opening<'_>,
-) -> Result<Recovery, EngineError> {
+) -> Result<Recovery, RecoveryError> {
     let owned = opening.ring.owned_by(opening.node);
     match markers {
-        Markers::Found => write(engine, |store| replica::format(store, owned))?,
+        Markers::Found => write(engine, |store| replica::format(store, opening.node, owned))?,
         Markers::Keep => {}
     }
-    let (recovery, damage) = read(engine, opening);
+    let (recovery, damage) = read(engine, opening)?;
     if damage == 0 {
         return Ok(recovery);
     }
@@ -48,14 +63,14 @@ pub(super) fn recover<E: Engine>(
          copied its partitions from its peers"
     );
     write(engine, |store| replica::unmark(store, &recovery.recovered.synced))?;
-    Ok(read(engine, opening).0)
+    Ok(read(engine, opening)?.0)
 }
 
-fn read<E: Engine>(engine: &Arc<E>, opening: &Opening<'_>) -> (Recovery, u64) {
+fn read<E: Engine>(engine: &Arc<E>, opening: &Opening<'_>) -> Result<(Recovery, u64), ForeignData> {
     let store = Overlay::new(Arc::clone(engine));
     let partitions = opening.ring.layout().partitions;
-    let (partitions, recovered) = replica::open(opening.node, opening.core, partitions, &store);
-    (Recovery { partitions, recovered }, store.damage_seen())
+    let (partitions, recovered) = replica::open(opening.node, opening.core, partitions, &store)?;
+    Ok((Recovery { partitions, recovered }, store.damage_seen()))
 }
 
 fn write<E: Engine>(

@@ -46,6 +46,8 @@ pub struct Restless {
     pub hints: Vec<(NodeId, u64)>,
     /// Partitions of which owners have not yet copied back what they lost.
     pub unsynced: Vec<(NodeId, PartitionId)>,
+    /// How many damaged records nodes have not mended, or keys that are not whole again.
+    pub damaged: Vec<(NodeId, u64)>,
 }
 
 impl Convergence {
@@ -110,7 +112,7 @@ impl Restless {
     const LISTED_MAX: usize = 5;
 
     fn story(&self, at: Time, names: &Names) -> String {
-        let Self { within, partitions, hints, unsynced } = self;
+        let Self { within, partitions, hints, unsynced, damaged } = self;
         let mut story = format!(
             "the cluster had not converged by {}, {} ms after the last fault",
             when(at),
@@ -124,7 +126,10 @@ impl Restless {
         let unsynced = unsynced.iter().map(|&(node, PartitionId(partition))| {
             format!("{} has not copied partition {partition} back", names.node(node))
         });
-        let mut lines = partitions.chain(hints).chain(unsynced);
+        let damaged = damaged
+            .iter()
+            .map(|&(node, count)| format!("{} has not mended {count} records", names.node(node)));
+        let mut lines = partitions.chain(hints).chain(unsynced).chain(damaged);
         for line in lines.by_ref().take(Self::LISTED_MAX) {
             story.push_str("\n  ");
             story.push_str(&line);

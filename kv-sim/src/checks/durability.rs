@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kv_core::client::{Achieved, RequestRefusal};
 use kv_core::quorum::Mode;
 use kv_core::time::Time;
-use kv_core::types::NodeId;
+use kv_core::types::{Key, NodeId};
 use kv_core::version::Container;
 
 use super::findings::Findings;
@@ -184,8 +184,8 @@ impl Durability {
     pub(super) fn before_loss<'a>(
         &mut self,
         histories: impl Iterator<Item = &'a mut History>,
-        node: NodeId,
-        loss: Loss,
+        (node, loss): (NodeId, Loss),
+        left: &impl Fn(&Key) -> Container,
         at: Time,
         disks: &impl Disks,
         names: &Names,
@@ -200,10 +200,7 @@ impl Durability {
             if before.is_empty() {
                 continue;
             }
-            let after = match loss {
-                Loss::Wipe => Container::default(),
-                Loss::Unsynced => disks.copy(node, &history.key, Image::Durable),
-            };
+            let after = left(&history.key);
             let is_lost =
                 |write| history.is_claimed(write, &before) && !history.is_claimed(write, &after);
             let promised = history.promised().map(|(write, ..)| write);
@@ -227,7 +224,8 @@ impl Durability {
     ///
     /// A write that waited for W of N owners is met by every reader of N - W + 1, as long as no more
     /// than N - W owners answer without it. An owner whose disk was wiped knows that, and does not
-    /// answer before it has copied all back; one whose disk lied does not know.
+    /// answer before it has copied all back; nor does one about a key whose record is damaged. One
+    /// whose disk lied or was rolled back does not know.
     fn weaken(
         &mut self,
         history: &mut History,
@@ -241,7 +239,12 @@ impl Durability {
         let owners = disks.owners(&history.key);
         let copy = |&node: &NodeId| disks.copy(node, &history.key, Image::Durable);
         let others = |node: &&NodeId| but.is_none_or(|(but, _)| but != **node);
-        let is_silent = |&owner: &NodeId| but == Some((owner, Loss::Wipe));
+        let knows = |loss| match loss {
+            Loss::Wipe | Loss::Rot => true,
+            Loss::Unsynced | Loss::Rollback => false,
+        };
+        let is_silent =
+            |&owner: &NodeId| but.is_some_and(|(but, loss)| but == owner && knows(loss));
         let answering = owners.iter().filter(|owner| !is_silent(owner)).count();
         let owned: Vec<_> = owners.iter().filter(others).map(copy).collect();
         let elsewhere = disks.nodes();

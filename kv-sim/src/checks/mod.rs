@@ -81,6 +81,10 @@ pub enum Loss {
     Wipe,
     /// What was reported durable and is not.
     Unsynced,
+    /// Some records, which are there and cannot be read.
+    Rot,
+    /// All that was written since an earlier moment.
+    Rollback,
 }
 
 /// The disks of the world, to be looked at.
@@ -340,17 +344,19 @@ impl Checks {
         }
     }
 
-    /// A fault is about to destroy data of a node that it had reported durable. Returns a line for
-    /// each write that is excused because of it.
+    /// A fault is about to destroy data of a node that it had reported durable, and leaves of each key
+    /// what `left` says. Returns a line for each write that is excused because of it.
     pub fn before_loss(
         &mut self,
         at: Time,
         node: NodeId,
         disks: &impl Disks,
         loss: Loss,
+        left: &impl Fn(&Key) -> Container,
     ) -> Vec<String> {
         let Self { durability, histories, setting, .. } = self;
-        durability.before_loss(histories.iter_mut(), node, loss, at, disks, &setting.names)
+        let histories = histories.iter_mut();
+        durability.before_loss(histories, (node, loss), left, at, disks, &setting.names)
     }
 
     /// The time to converge is over.

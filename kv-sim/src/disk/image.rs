@@ -1,30 +1,54 @@
 //! What a disk holds, in layers: what is safe, what only seems to be, and what is not synced yet.
 //!
 //! A batch is live when it is committed. A sync makes everything up to a position safe, and reports
-//! it. A sync that lies reports and does nothing. A kill leaves what is safe, and positions start
-//! over. Clones are cheap: what is safe is a persistent map, and the rest is short.
+//! it. A sync that lies reports and does nothing; one that fails says so, and what it was to write
+//! will never be safe, whatever later ones report. A kill leaves what is safe, and positions start
+//! over. Safe records may rot: they are there and cannot be read, until they are written again.
+//! Clones are cheap: what is safe is a persistent map, and the rest is short.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
 use bytes::Bytes;
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 use kv_core::store::{Batch, Damage, Fault, Store, View, Visitor};
 use kv_core::types::Seq;
 
 /// The records of one disk.
 ///
-/// Invariants: `log` holds exactly the batches that are not safe, in order; `fresh` the newest of
-/// their writes to each key; `claimed` the newest of those up to `reported`.
+/// Invariants: `log` holds exactly the batches that a sync may still make safe, in order; `fresh` the
+/// newest of the writes to each key that are not safe; `claimed` the newest of those up to
+/// `reported`; what is rotten is there.
 #[derive(Clone, Debug, Default)]
 pub struct Image {
-    safe: OrdMap<Bytes, Bytes>,
+    safe: Safe,
     claimed: BTreeMap<Bytes, Option<Bytes>>,
     fresh: BTreeMap<Bytes, (Seq, Option<Bytes>)>,
     log: VecDeque<(Seq, Batch)>,
     newest: Seq,
     reported: Seq,
+    /// How many faults refuse commits that need room.
+    pub(super) fillers: u32,
+    /// How many faults refuse all commits.
+    pub(super) breakers: u32,
+    past: Option<Past>,
+}
+
+/// What a kill leaves.
+#[derive(Clone, Debug, Default)]
+struct Safe {
+    records: OrdMap<Bytes, Bytes>,
+    rotten: OrdSet<Bytes>,
+}
+
+/// What was safe once: some of the moments, so that they are not too many.
+#[derive(Clone, Debug, Default)]
+struct Past {
+    moments: Vec<Safe>,
+    /// One sync in so many is remembered.
+    every: u64,
+    syncs: u64,
 }
 
 impl Image {
@@ -35,18 +59,13 @@ impl Image {
     pub fn sync(&mut self, seq: Seq) {
         assert!(seq >= self.reported, "a sync covers what earlier ones covered");
         while let Some((at, batch)) = self.log.pop_front_if(|(at, _)| *at <= seq) {
-            for (key, record) in batch.writes {
-                if self.fresh.get(&key).is_some_and(|&(newest, _)| newest <= at) {
-                    self.fresh.remove(&key);
-                }
-                match record {
-                    Some(record) => self.safe.insert(key, record),
-                    None => self.safe.remove(&key),
-                };
-            }
+            self.make_safe(at, batch);
         }
         self.claimed.clear();
         self.reported = seq;
+        if let Some(past) = &mut self.past {
+            past.remember(&self.safe);
+        }
     }
 
     /// Reports everything up to this position as safe, and does nothing.
@@ -59,15 +78,74 @@ impl Image {
         self.reported = self.reported.max(seq);
     }
 
-    /// Drops everything that is not safe.
-    pub fn kill(&mut self) {
-        let safe = std::mem::take(&mut self.safe);
-        *self = Self { safe, ..Self::default() };
+    /// Fails to make everything up to this position safe: it stays live, and nothing will ever make
+    /// it safe.
+    pub fn fail(&mut self, seq: Seq) {
+        self.log.retain(|(at, _)| *at > seq || *at <= self.reported);
+    }
+
+    /// Drops everything that is not safe, but for so many of the first batches.
+    pub fn kill(&mut self, kept: usize) {
+        let first: Vec<_> = self.log.drain(..kept.min(self.log.len())).collect();
+        for (at, batch) in first {
+            self.make_safe(at, batch);
+        }
+        let Self { safe, fillers, breakers, past, .. } = std::mem::take(self);
+        *self = Self { safe, fillers, breakers, past, ..Self::default() };
     }
 
     /// Drops everything.
     pub fn wipe(&mut self) {
-        *self = Self::default();
+        self.kill(0);
+        self.safe = Safe::default();
+    }
+
+    /// Drops everything, and holds from now on what is safe on another disk.
+    pub fn copy(&mut self, other: &Self) {
+        self.kill(0);
+        self.safe = other.safe.clone();
+    }
+
+    /// Begins to remember what is safe.
+    pub fn keep_past(&mut self) {
+        self.past = Some(Past { moments: vec![self.safe.clone()], every: 1, syncs: 0 });
+    }
+
+    /// How many moments are remembered, the oldest first.
+    pub fn moments(&self) -> usize {
+        self.past.as_ref().map_or(0, |past| past.moments.len())
+    }
+
+    /// Drops everything, and holds from now on what was safe at a moment that is remembered.
+    ///
+    /// # Panics
+    /// If it is not.
+    pub fn roll_back(&mut self, moment: usize) {
+        self.kill(0);
+        let past = self.past.as_mut().expect("what is rolled back to is remembered");
+        past.moments.truncate(moment + 1);
+        self.safe = past.moments[moment].clone();
+    }
+
+    /// Lets safe records rot. A key without one is left alone.
+    pub fn rot(&mut self, keys: impl IntoIterator<Item = Bytes>) {
+        let Safe { records, rotten } = &mut self.safe;
+        rotten.extend(keys.into_iter().filter(|key| records.contains_key(key)));
+    }
+
+    /// The keys of all safe records that can be read, in order.
+    pub fn sound(&self) -> impl Iterator<Item = &Bytes> {
+        self.safe.records.keys().filter(|key| !self.safe.rotten.contains(*key))
+    }
+
+    /// The keys of all safe records that cannot be read, in order.
+    pub fn rotten(&self) -> impl ExactSizeIterator<Item = &Bytes> {
+        self.safe.rotten.iter()
+    }
+
+    /// How many batches are not safe and may become so.
+    pub fn unsynced(&self) -> usize {
+        self.log.len()
     }
 
     /// The position up to which everything was reported as safe.
@@ -81,21 +159,91 @@ impl Image {
     }
 
     /// The record under this key as a kill would leave it.
-    pub fn safe(&self, key: &[u8]) -> Option<&Bytes> {
+    ///
+    /// # Errors
+    /// [`Damage`], if it cannot be read.
+    pub fn safe(&self, key: &[u8]) -> Result<Option<&Bytes>, Damage> {
         self.safe.get(key)
     }
 
     /// Visits the records as a kill would leave them, as [`Store::scan`] does.
     pub fn scan_safe(&self, prefix: &[u8], visit: &mut Visitor<'_>) {
-        let none = std::iter::empty();
-        merge(
-            self.safe.range::<_, [u8]>((begin(prefix, &[]), Bound::Unbounded)),
-            none,
-            prefix,
-            visit,
-        );
+        merge(self.safe.range(prefix, &[]), std::iter::empty(), prefix, visit);
+    }
+
+    fn make_safe(&mut self, at: Seq, batch: Batch) {
+        for (key, record) in batch.writes {
+            if self.fresh.get(&key).is_some_and(|&(newest, _)| newest <= at) {
+                self.fresh.remove(&key);
+            }
+            self.safe.write(key, record);
+        }
+    }
+
+    /// Whether a batch makes the records longer altogether.
+    fn grows(&self, batch: &Batch) -> bool {
+        let length = |key: &Bytes, record: &Bytes| (key.len() + record.len()) as u64;
+        let before = |key: &Bytes| match self.fresh.get(key) {
+            Some((_, record)) => record.as_ref().map_or(0, |record| length(key, record)),
+            None => self.safe.records.get(key).map_or(0, |record| length(key, record)),
+        };
+        let after: u64 = batch
+            .writes
+            .iter()
+            .filter_map(|(key, record)| record.as_ref().map(|record| length(key, record)))
+            .sum();
+        after > batch.writes.iter().map(|(key, _)| before(key)).sum()
     }
 }
+
+impl Safe {
+    fn get(&self, key: &[u8]) -> Result<Option<&Bytes>, Damage> {
+        if !self.rotten.is_empty() && self.rotten.contains(key) {
+            return Err(Damage);
+        }
+        Ok(self.records.get(key))
+    }
+
+    fn write(&mut self, key: Bytes, record: Option<Bytes>) {
+        if !self.rotten.is_empty() {
+            self.rotten.remove(&key);
+        }
+        match record {
+            Some(record) => self.records.insert(key, record),
+            None => self.records.remove(&key),
+        };
+    }
+
+    fn range<'a>(&'a self, prefix: &'a [u8], after: &'a [u8]) -> impl Iterator<Item = Read<'a>> {
+        let records = self.records.range::<_, [u8]>((begin(prefix, after), Bound::Unbounded));
+        let is_rotten = |key| !self.rotten.is_empty() && self.rotten.contains(key);
+        records
+            .map(move |(key, record)| (key, if is_rotten(key) { Err(Damage) } else { Ok(record) }))
+    }
+}
+
+impl Past {
+    /// More moments than this are not kept: then every second is forgotten.
+    const MOMENTS_MAX: usize = 512;
+
+    fn remember(&mut self, safe: &Safe) {
+        self.syncs += 1;
+        if self.syncs.is_multiple_of(self.every) {
+            self.moments.push(safe.clone());
+        }
+        if self.moments.len() > Self::MOMENTS_MAX {
+            let mut number = 0_u64;
+            self.moments.retain(|_| {
+                number += 1;
+                !number.is_multiple_of(2)
+            });
+            self.every *= 2;
+        }
+    }
+}
+
+/// A record as a scan reads it.
+type Read<'a> = (&'a Bytes, Result<&'a Bytes, Damage>);
 
 impl Store for Image {
     fn get(&self, view: View, key: &[u8]) -> Result<Option<Bytes>, Damage> {
@@ -103,12 +251,15 @@ impl Store for Image {
             View::Live => self.fresh.get(key).map(|(_, record)| record),
             View::Durable => self.claimed.get(key),
         };
-        Ok(above.map_or_else(|| self.safe.get(key).cloned(), Clone::clone))
+        match above {
+            Some(record) => Ok(record.clone()),
+            None => self.safe.get(key).map(|record| record.cloned()),
+        }
     }
 
     fn scan(&self, view: View, prefix: &[u8], after: &[u8], visit: &mut Visitor<'_>) {
         let bounds = (begin(prefix, after), Bound::Unbounded);
-        let below = self.safe.range::<_, [u8]>(bounds);
+        let below = self.safe.range(prefix, after);
         match view {
             View::Live => {
                 let above =
@@ -120,6 +271,12 @@ impl Store for Image {
     }
 
     fn commit(&mut self, batch: Batch) -> Result<Seq, Fault> {
+        if self.breakers > 0 {
+            return Err(Fault::Failed);
+        }
+        if self.fillers > 0 && self.grows(&batch) {
+            return Err(Fault::Full);
+        }
         self.newest = self.newest.next();
         for (key, record) in &batch.writes {
             self.fresh.insert(key.clone(), (self.newest, record.clone()));
@@ -144,7 +301,7 @@ fn begin<'a>(prefix: &'a [u8], after: &'a [u8]) -> Bound<&'a [u8]> {
 
 /// Visits records in the order of their keys; where both layers have one, the upper one counts.
 fn merge<'a>(
-    below: impl Iterator<Item = (&'a Bytes, &'a Bytes)>,
+    below: impl Iterator<Item = Read<'a>>,
     above: impl Iterator<Item = (&'a Bytes, &'a Option<Bytes>)>,
     prefix: &[u8],
     visit: &mut Visitor<'_>,
@@ -160,11 +317,12 @@ fn merge<'a>(
         let lower = if order.is_le() { below.next() } else { None };
         let upper = if order.is_ge() { above.next() } else { None };
         let (key, record) = match (lower, upper) {
-            (_, Some((key, Some(record)))) | (Some((key, record)), None) => (key, record),
+            (_, Some((key, Some(record)))) => (key, Ok(record)),
+            (Some(lower), None) => lower,
             (_, Some((_, None))) => continue,
             (None, None) => unreachable!("one of the two was peeked at"),
         };
-        if !key.starts_with(prefix) || visit(key, Ok(record)).is_break() {
+        if !key.starts_with(prefix) || visit(key, record).is_break() {
             return;
         }
     }
@@ -186,8 +344,8 @@ mod tests {
     fn shown(image: &Image, view: View) -> Vec<String> {
         let mut shown = Vec::new();
         image.scan(view, b"", b"", &mut |key, record| {
-            let record = record.expect("nothing is damaged");
-            shown.push(format!("{}={}", key.escape_ascii(), record.escape_ascii()));
+            let record = record.map_or("?".into(), |record| record.escape_ascii().to_string());
+            shown.push(format!("{}={record}", key.escape_ascii()));
             ControlFlow::Continue(())
         });
         shown
@@ -212,9 +370,80 @@ mod tests {
         image.claim(second);
         assert_eq!(shown(&image, View::Durable), ["a=2"]);
         assert_eq!(image.claimed().collect::<Vec<_>>(), ["a"]);
-        image.kill();
+        image.kill(0);
         assert_eq!(shown(&image, View::Live), ["a=1"]);
         assert_eq!((image.newest(), image.reported()), (Seq(0), Seq(0)));
+    }
+
+    #[test]
+    fn what_a_failed_sync_was_to_write_stays_live_and_is_never_safe() {
+        let mut image = Image::default();
+        let first = image.commit(batch(&[("a", Some("1"))])).expect("the disk takes it");
+        image.fail(first);
+        let second = image.commit(batch(&[("b", Some("2"))])).expect("the disk takes it");
+        image.sync(second);
+        assert_eq!(shown(&image, View::Live), ["a=1", "b=2"]);
+        assert_eq!(shown(&image, View::Durable), ["b=2"]);
+    }
+
+    #[test]
+    fn a_rotten_record_is_shown_as_damage_until_it_is_written_again() {
+        let mut image = Image::default();
+        let seq = image.commit(batch(&[("a", Some("1")), ("b", Some("1"))])).expect("room");
+        image.sync(seq);
+        image.rot(["a", "none"].map(|key| Bytes::from(key.to_owned())));
+        assert_eq!(shown(&image, View::Durable), ["a=?", "b=1"]);
+        assert_eq!(image.get(View::Live, b"a"), Err(Damage));
+        assert_eq!(image.sound().collect::<Vec<_>>(), ["b"]);
+        let seq = image.commit(batch(&[("a", Some("2"))])).expect("room");
+        assert_eq!(shown(&image, View::Live), ["a=2", "b=1"]);
+        assert_eq!(shown(&image, View::Durable), ["a=?", "b=1"]);
+        image.sync(seq);
+        assert_eq!(shown(&image, View::Durable), ["a=2", "b=1"]);
+        assert_eq!(image.rotten().len(), 0);
+    }
+
+    #[test]
+    fn a_full_disk_takes_what_needs_no_room_and_a_broken_one_takes_nothing() {
+        let mut image = Image::default();
+        image.commit(batch(&[("a", Some("1")), ("b", Some("1"))])).expect("room");
+        image.fillers = 1;
+        assert_eq!(image.commit(batch(&[("a", Some("22"))])), Err(Fault::Full));
+        assert_eq!(image.commit(batch(&[("c", Some(""))])), Err(Fault::Full));
+        assert!(image.commit(batch(&[("a", Some("2"))])).is_ok());
+        assert!(image.commit(batch(&[("a", None), ("c", Some(""))])).is_ok());
+        image.breakers = 1;
+        assert_eq!(image.commit(batch(&[("c", None)])), Err(Fault::Failed));
+    }
+
+    #[test]
+    fn a_disk_is_rolled_back_to_what_was_safe_once() {
+        let mut image = Image::default();
+        image.keep_past();
+        for value in ["1", "2", "3"] {
+            let seq = image.commit(batch(&[("a", Some(value))])).expect("room");
+            image.sync(seq);
+        }
+        assert_eq!(image.moments(), 4);
+        image.roll_back(2);
+        assert_eq!(shown(&image, View::Live), ["a=2"]);
+        assert_eq!(image.moments(), 3, "what came after never was");
+        image.roll_back(0);
+        assert!(shown(&image, View::Live).is_empty());
+    }
+
+    #[test]
+    fn the_past_takes_little_room_and_reaches_back_to_the_beginning() {
+        let mut image = Image::default();
+        image.keep_past();
+        for value in 0..5_000 {
+            let value = value.to_string();
+            let seq = image.commit(batch(&[("a", Some(&value))])).expect("room");
+            image.sync(seq);
+        }
+        assert!((128..=Past::MOMENTS_MAX).contains(&image.moments()));
+        image.roll_back(0);
+        assert!(shown(&image, View::Live).is_empty());
     }
 
     /// The same disk without any wit: every image is kept whole.
@@ -239,7 +468,7 @@ mod tests {
         Commit(Vec<(u8, Option<u8>)>),
         Sync { back: usize },
         Claim { back: usize },
-        Kill,
+        Kill { kept: usize },
         Wipe,
     }
 
@@ -249,7 +478,7 @@ mod tests {
             6 => writes.prop_map(Step::Commit),
             2 => (0_usize..3).prop_map(|back| Step::Sync { back }),
             2 => (0_usize..3).prop_map(|back| Step::Claim { back }),
-            1 => Just(Step::Kill),
+            1 => (0_usize..3).prop_map(|kept| Step::Kill { kept }),
             1 => Just(Step::Wipe),
         ]
     }
@@ -290,10 +519,11 @@ mod tests {
                         twin.reported = newest.saturating_sub(back).max(twin.reported);
                         image.claim(Seq(twin.reported as u64));
                     }
-                    Step::Kill => {
-                        let safe = twin.images.swap_remove(twin.safe);
+                    Step::Kill { kept } => {
+                        let left = (twin.safe + kept).min(newest);
+                        let safe = twin.images.swap_remove(left);
                         twin = Twin { images: vec![safe], ..Twin::default() };
-                        image.kill();
+                        image.kill(kept);
                     }
                     Step::Wipe => {
                         twin = Twin { images: vec![BTreeMap::new()], ..Twin::default() };
@@ -321,7 +551,7 @@ mod tests {
                 }
                 for key in 0_u8..8 {
                     let safe = twin.images[twin.safe].get(&[key, key][..]);
-                    prop_assert_eq!(image.safe(&[key, key]), safe);
+                    prop_assert_eq!(image.safe(&[key, key]), Ok(safe));
                 }
             }
         }

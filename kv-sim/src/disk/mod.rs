@@ -10,12 +10,13 @@ mod image;
 use std::collections::VecDeque;
 
 use kv_core::replica::{self, Partitions};
-use kv_core::store::{Outcome, Store as _, StoreCommand};
+use kv_core::store::{Fault, Outcome, Store as _, StoreCommand};
 use kv_core::time::Span;
 use kv_core::types::{Seq, Ticket};
 
 pub use image::Image;
 
+use crate::scenario::Slowness;
 use crate::world_time::WorldTime;
 
 /// The disk of one node.
@@ -33,6 +34,14 @@ pub struct Disk {
     syncs: u64,
     /// How many faults want the disk to lie about syncs.
     liars: u32,
+    /// How many faults let syncs fail.
+    sync_breakers: u32,
+    /// How many faults let a kill leave some of what was not synced.
+    tearers: u32,
+    /// How slow the faults at work make it.
+    slow: Vec<Slowness>,
+    /// Nothing that is begun ends before.
+    stalled_until: WorldTime,
 }
 
 /// What a disk tells its node.
@@ -52,6 +61,23 @@ pub enum Answer {
         /// The position.
         seq: Seq,
     },
+    /// A sync failed.
+    Failed,
+}
+
+/// What can be wrong with a disk for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ailment {
+    /// It reports syncs that it does not do.
+    Lies,
+    /// A kill leaves some of the first batches that were not synced.
+    Tears,
+    /// It takes nothing that needs room.
+    IsFull,
+    /// It takes nothing.
+    FailsCommits,
+    /// It says of each sync that it failed.
+    FailsSyncs,
 }
 
 /// A command that was just executed.
@@ -73,7 +99,7 @@ impl Disk {
         &self.image
     }
 
-    /// The records, to be set up before the world begins.
+    /// The records, to be set up or to be ruined.
     pub const fn image_mut(&mut self) -> &mut Image {
         &mut self.image
     }
@@ -143,41 +169,86 @@ impl Disk {
 
     /// Ends the sync. Returns what is reported, whether or not it is true.
     ///
+    /// # Errors
+    /// [`Fault::Failed`]: what was to be synced never will be.
+    ///
     /// # Panics
     /// If none was begun.
-    pub fn end_sync(&mut self) -> Seq {
+    pub fn end_sync(&mut self) -> Result<Seq, Fault> {
         let seq = self.syncing.take().expect("a sync that ends was begun");
+        if self.sync_breakers > 0 {
+            self.image.fail(seq);
+            return Err(Fault::Failed);
+        }
         if self.liars > 0 {
             self.image.claim(seq)
         } else {
             self.image.sync(seq)
         }
-        seq
+        Ok(seq)
     }
 
-    /// Begins to lie about syncs, once more.
-    pub const fn begin_lying(&mut self) {
-        self.liars += 1;
+    /// One fault more, or one less, is at work on the disk.
+    pub fn afflict(&mut self, ailment: Ailment, begins: bool) {
+        let count = match ailment {
+            Ailment::Lies => &mut self.liars,
+            Ailment::Tears => &mut self.tearers,
+            Ailment::IsFull => &mut self.image.fillers,
+            Ailment::FailsCommits => &mut self.image.breakers,
+            Ailment::FailsSyncs => &mut self.sync_breakers,
+        };
+        *count = if begins { *count + 1 } else { *count - 1 };
     }
 
-    /// Undoes one [`Disk::begin_lying`].
-    pub const fn end_lying(&mut self) {
-        self.liars -= 1;
+    /// A fault begins to make it slow; if it stalls, until then.
+    pub fn begin_slowness(&mut self, slowness: Slowness, until: WorldTime) {
+        self.slow.push(slowness);
+        if slowness.stalls {
+            self.stalled_until = self.stalled_until.max(until);
+        }
     }
 
-    /// Loses what is not safe, the queue, and the answers on their way.
-    pub fn kill(&mut self) {
+    /// Undoes one [`Disk::begin_slowness`].
+    pub fn end_slowness(&mut self, slowness: Slowness) {
+        let at = self.slow.iter().position(|one| *one == slowness);
+        self.slow.swap_remove(at.expect("what ends has begun"));
+    }
+
+    /// When something ends that would take this long.
+    pub fn ends(&self, now: WorldTime, takes: Span) -> WorldTime {
+        let factor = self.slow.iter().map(|slowness| slowness.factor).max().unwrap_or(1);
+        (now + takes.times(factor.into())).max(self.stalled_until)
+    }
+
+    /// How long a sync takes on average, if it is not as long as usual.
+    pub fn sync_mean(&self) -> Option<Span> {
+        self.slow.iter().filter_map(|slowness| slowness.sync_mean).max()
+    }
+
+    /// Whether it takes and gives at full speed what it is told. A disk that lies or tears does.
+    pub fn is_well(&self) -> bool {
+        let Image { fillers, breakers, .. } = &self.image;
+        *fillers == 0 && *breakers == 0 && self.sync_breakers == 0 && self.slow.is_empty()
+    }
+
+    /// Whether it fails.
+    pub const fn is_failing(&self) -> bool {
+        self.image.breakers > 0 || self.sync_breakers > 0
+    }
+
+    /// Whether a kill may leave some of what was not synced.
+    pub const fn tears(&self) -> bool {
+        self.tearers > 0
+    }
+
+    /// The process ends: loses the queue and the answers on their way, and holds from now on what a
+    /// fault left of its records.
+    pub fn kill(&mut self, left: Image) {
         let Self { image, queue, answers, syncing, .. } = self;
-        image.kill();
+        *image = left;
         queue.clear();
         answers.clear();
         *syncing = None;
-    }
-
-    /// Loses every record, besides.
-    pub fn wipe(&mut self) {
-        self.kill();
-        self.image.wipe();
     }
 }
 

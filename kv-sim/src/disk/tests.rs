@@ -32,10 +32,11 @@ fn killed_at(point: Point, lying: bool) -> (Vec<&'static str>, bool) {
                 "done"
             }
             Answer::Durable { .. } => "durable",
+            Answer::Failed => "failed",
         });
     };
     if lying {
-        disk.begin_lying();
+        disk.afflict(Ailment::Lies, true);
     }
     disk.push(Ticket(1), StoreCommand { partition: PARTITION, action: Action::MarkSynced });
     if point >= Point::Executed {
@@ -49,20 +50,23 @@ fn killed_at(point: Point, lying: bool) -> (Vec<&'static str>, bool) {
         assert_eq!(disk.begin_sync(), Some(1));
     }
     if point >= Point::SyncEnded {
-        let seq = disk.end_sync();
+        let seq = disk.end_sync().expect("the disk is well");
         disk.answer(Answer::Durable { seq }, WorldTime(2));
     }
     if point >= Point::Reported {
         hear(disk.deliver());
     }
-    disk.kill();
+    let mut left = disk.image().clone();
+    left.kill(0);
+    disk.kill(left);
     assert_eq!((disk.next(), disk.begin_sync()), (None, None), "nothing is left to do");
     let (_, recovered) = open(&disk);
     (heard, recovered.synced == [PARTITION])
 }
 
 fn open(disk: &Disk) -> (Partitions, kv_core::store::Recovered) {
-    replica::open(NodeId(1), &Config::default(), 1, disk.image())
+    let opened = replica::open(NodeId(1), &Config::default(), 1, disk.image());
+    opened.expect("the data is its own")
 }
 
 #[test]
@@ -88,11 +92,11 @@ fn a_sync_covers_what_was_committed_when_it_began() {
     disk.push(Ticket(1), command.clone());
     disk.execute(&mut partitions);
     assert_eq!(disk.begin_sync(), Some(1));
-    replica::format(disk.image_mut(), &[PartitionId(7)]).expect("the disk takes it");
+    replica::format(disk.image_mut(), NodeId(1), &[PartitionId(7)]).expect("the disk takes it");
     assert_eq!(disk.begin_sync(), None, "one at a time");
-    assert_eq!(disk.end_sync(), Seq(1));
+    assert_eq!(disk.end_sync(), Ok(Seq(1)));
     assert_eq!(disk.begin_sync(), Some(2), "the next one covers the rest");
-    assert_eq!(disk.end_sync(), Seq(2));
+    assert_eq!(disk.end_sync(), Ok(Seq(2)));
     assert_eq!(disk.begin_sync(), None);
 }
 

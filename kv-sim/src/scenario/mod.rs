@@ -37,7 +37,8 @@ pub use environment::{Clocks, Disk, Network};
 pub use error::{Colour, Problem, ScenarioError};
 pub use expect::{Bound, Check, Expect, OutcomeBounds};
 pub use fault::{
-    FAULTS, Fault, FaultKind, FaultWord, Links, Misfortune, Occurrence, Partition, Victims,
+    Amount, DiskFault, FAULTS, Fault, FaultKind, FaultWord, Links, LogStep, Misfortune, Occurrence,
+    Partition, RecordKind, Rot, Slowness, Victims,
 };
 pub use lookup::{all, find, load};
 pub use quantity::PPM;
@@ -126,6 +127,15 @@ impl Scenario {
     /// When the last fault has ended, since the chaos phase began; zero if there is none.
     pub fn faults_end(&self) -> kv_core::time::Span {
         self.faults.iter().map(Fault::end).max().unwrap_or_default()
+    }
+
+    /// Whether a fault gives a disk back what it held earlier, so that this must be remembered.
+    pub fn rolls_disks_back(&self) -> bool {
+        let is_rollback = |fault: &Fault| match &fault.kind {
+            FaultKind::Disk { fault, .. } => *fault == DiskFault::RollbackDisk,
+            _ => false,
+        };
+        self.faults.iter().any(is_rollback)
     }
 }
 

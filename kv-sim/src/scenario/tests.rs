@@ -159,6 +159,13 @@ fn every_kind_of_fault_can_be_said() {
         ("clock-drift", "nodes = [\"n1\"]\ndrift_ppm = 200"),
         ("lost-sync", "nodes = [\"n1\"]"),
         ("wipe", "random = 1"),
+        ("torn-write", "random = 1"),
+        ("bit-rot", "random = 1\nshare = 0.5\nkinds = [\"hints\", \"values\"]"),
+        ("io-error", "random = 1\nfails = \"commit\""),
+        ("disk-full", "random = 1"),
+        ("slow-disk", "random = 1\nsync_ms_mean = 500"),
+        ("clone-disk", "from = \"n2\"\nnodes = [\"n1\"]"),
+        ("rollback-disk", "random = 1"),
     ];
     let tables: String = keys
         .iter()
@@ -169,6 +176,40 @@ fn every_kind_of_fault_can_be_said() {
     let scenario = scenario(&tables);
     let names: Vec<_> = scenario.faults.iter().map(|fault| fault.kind.name()).collect();
     assert_eq!(names, FAULTS.iter().map(|word| word.name).collect::<Vec<_>>());
+}
+
+#[test]
+fn faults_of_disks_say_what_is_wrong_with_them() {
+    let refused = |kind: &str, keys: &str| {
+        let fault = format!("[[fault]]\nkind = \"{kind}\"\nfrom_ms = 1\nuntil_ms = 2\n{keys}\n");
+        let text = refused(&fault);
+        text.lines()
+            .find(|line| line.contains('×'))
+            .expect("it says what is wrong")
+            .trim()
+            .to_owned()
+    };
+    assert_eq!(refused("bit-rot", "random = 1"), "× how much rots?");
+    assert_eq!(refused("bit-rot", "random = 1\nshare = 0.0"), "× nothing rots");
+    assert_eq!(
+        refused("bit-rot", "random = 1\nshare = 0.1\nrecords = 2"),
+        "× either a number or a share of records rots"
+    );
+    assert_eq!(refused("bit-rot", "random = 1\nrecords = 1\nkinds = []"), "× nothing rots");
+    assert_eq!(refused("slow-disk", "random = 1"), "× how slow?");
+    assert_eq!(
+        refused("clone-disk", "nodes = [\"n1\"]\nfrom = \"n1\""),
+        "× a disk is copied onto itself"
+    );
+    assert_eq!(refused("disk-full", ""), "× this fault hits nobody");
+}
+
+#[test]
+fn bit_rot_has_no_end_that_must_be_said() {
+    let scenario =
+        scenario("[[fault]]\nkind = \"bit-rot\"\nrandom = 1\nrecords = 3\nfrom_ms = 5\n");
+    assert_eq!(scenario.faults[0].until, None);
+    assert_eq!(scenario.faults_end(), Span::from_ms(5));
 }
 
 #[test]
@@ -420,7 +461,7 @@ fn an_unknown_fault_is_answered_with_the_nearest_one() {
 
 #[test]
 fn a_fault_of_a_later_version_is_refused_as_such() {
-    assert_snapshot!(refused("[[fault]]\nkind = \"bit-rot\"\nfrom_ms = 1\nuntil_ms = 2\n"));
+    assert_snapshot!(refused("[[fault]]\nkind = \"upgrade\"\nfrom_ms = 1\nuntil_ms = 2\n"));
 }
 
 #[test]

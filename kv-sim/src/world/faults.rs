@@ -1,12 +1,12 @@
 //! Faults: when they begin and end, whom they hit, and what they do to a machine. What they do to
 //! links is for [`crate::network`] to say.
 
-use super::messages::time;
+use super::ruins::Ruin;
 use super::{SETUP, World, number};
 use crate::address::{Address, Aspect};
 use crate::agenda::Happening;
-use crate::checks::Loss;
 use crate::digest::Tag;
+use crate::disk::Ailment;
 use crate::result::Moment;
 use crate::scenario::{Fault, FaultKind, NodeIndex, Victims};
 use crate::world_time::WorldTime;
@@ -14,7 +14,7 @@ use crate::world_time::WorldTime;
 /// The faults of a scenario.
 #[derive(Clone, Debug)]
 pub(super) struct Chaos {
-    faults: Vec<Fault>,
+    pub(super) faults: Vec<Fault>,
     active: Vec<Active>,
     /// Beginnings and ends that are still to come.
     pending: usize,
@@ -64,10 +64,15 @@ impl World {
         self.scene.network.begin((fault, occurrence), &kind);
         for &node in &victims {
             match kind {
-                FaultKind::Kill(_) => self.take_down(node, None),
-                FaultKind::Wipe(_) => self.take_down(node, Some(Loss::Wipe)),
+                FaultKind::Kill(_) => self.take_down(node, Ruin::Nothing),
+                FaultKind::Wipe(_) => self.take_down(node, Ruin::Wiped),
                 FaultKind::Pause(_) => self.pause(node),
-                FaultKind::LostSync(_) => self.scene.node_mut(node).disk.begin_lying(),
+                FaultKind::LostSync(_) => {
+                    self.scene.node_mut(node).disk.afflict(Ailment::Lies, true);
+                }
+                FaultKind::Disk { fault: ref what, .. } => {
+                    self.begin_disk_fault(node, what, (fault, occurrence));
+                }
                 FaultKind::ClockStep { step_us, .. } => {
                     self.scene.node_mut(node).clock.step(step_us);
                 }
@@ -97,7 +102,10 @@ impl World {
             match kind {
                 FaultKind::Kill(_) | FaultKind::Wipe(_) => self.bring_up(node),
                 FaultKind::Pause(_) => self.resume(node, life),
-                FaultKind::LostSync(_) => self.scene.node_mut(node).disk.end_lying(),
+                FaultKind::LostSync(_) => {
+                    self.scene.node_mut(node).disk.afflict(Ailment::Lies, false);
+                }
+                FaultKind::Disk { fault: ref what, .. } => self.end_disk_fault(node, what),
                 FaultKind::ClockStep { step_us, .. } => {
                     self.scene.node_mut(node).clock.step(-step_us);
                 }
@@ -135,25 +143,13 @@ impl World {
         }
     }
 
-    /// Kills a node, if it runs, and keeps it down.
-    fn take_down(&mut self, node: NodeIndex, loss: Option<Loss>) {
-        let machine = self.scene.node(node);
-        // What was reported and is not safe goes with any kill.
-        let unsynced = (machine.disk.image().claimed().len() > 0).then_some(Loss::Unsynced);
-        if let (Some(loss), Some(checks)) = (loss.or(unsynced), &mut self.checks) {
-            let (at, id) = (time(self.scene.now), machine.id);
-            for line in checks.before_loss(at, id, &self.scene, loss) {
-                self.trace(|_| line);
-            }
-        }
+    /// Kills a node, if it runs, and keeps it down. Its disk may be ruined besides.
+    pub(super) fn take_down(&mut self, node: NodeIndex, ruin: Ruin) {
+        let left = self.what_is_left(node, ruin);
         let machine = self.scene.node_mut(node);
         machine.downs += 1;
         let did_run = machine.process().is_some();
-        let backlog = machine.kill();
-        match loss {
-            Some(Loss::Wipe) => machine.disk.wipe(),
-            Some(Loss::Unsynced) | None => {}
-        }
+        let backlog = machine.kill(left);
         if did_run {
             self.drop_backlog(backlog);
             self.reset_clients_of(node);
@@ -162,7 +158,7 @@ impl World {
     }
 
     /// Lets a node start again, unless another fault keeps it down.
-    fn bring_up(&mut self, node: NodeIndex) {
+    pub(super) fn bring_up(&mut self, node: NodeIndex) {
         let machine = self.scene.node_mut(node);
         machine.downs -= 1;
         if machine.downs == 0 {
@@ -254,7 +250,8 @@ const fn victims_of(kind: &mut FaultKind) -> Option<&mut Victims> {
         | FaultKind::LostSync(victims)
         | FaultKind::Wipe(victims)
         | FaultKind::ClockStep { victims, .. }
-        | FaultKind::ClockDrift { victims, .. } => Some(victims),
+        | FaultKind::ClockDrift { victims, .. }
+        | FaultKind::Disk { victims, .. } => Some(victims),
         FaultKind::Partition(_)
         | FaultKind::Loss(_)
         | FaultKind::Duplicate(_)

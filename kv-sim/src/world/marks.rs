@@ -37,6 +37,8 @@ marks! {
     ReadRepair "read-repair",
     Rejected "message-rejected",
     StoreFailed "store-failed",
+    Mended "key-mended",
+    ForeignData "foreign-data-refused",
 }
 
 /// How often each branch was reached.
@@ -48,6 +50,11 @@ impl Marks {
         if let Some(mark) = mark(event) {
             self.0[mark as usize] += 1;
         }
+    }
+
+    /// A node did not start, because the data on its disk was another's.
+    pub(super) const fn count_foreign_data(&mut self) {
+        self.0[Mark::ForeignData as usize] += 1;
     }
 
     /// The branches that were reached, by name.
@@ -88,5 +95,6 @@ const fn mark(event: &Event) -> Option<Mark> {
         Event::ReadRepair { .. } => Mark::ReadRepair,
         Event::Rejected { .. } => Mark::Rejected,
         Event::StoreFailed => Mark::StoreFailed,
+        Event::Mended { .. } => Mark::Mended,
     })
 }

@@ -13,6 +13,7 @@ mod marks;
 mod messages;
 mod operator;
 mod rest;
+mod ruins;
 mod storage;
 mod tally;
 
@@ -237,6 +238,9 @@ impl World {
             }
         }
         self.effects = effects;
+        if std::mem::take(&mut self.scene.node_mut(node).fails) {
+            self.on_store_failed(node);
+        }
         self.plan_call(node);
     }
 
@@ -295,8 +299,10 @@ impl World {
 
     fn observe(&mut self, node: NodeIndex, event: &Event) {
         self.tally.marks.count(event);
-        if let Event::Synced { .. } = event {
-            self.scene.changed_at = self.scene.now;
+        match event {
+            Event::Synced { .. } | Event::Mended { .. } => self.scene.changed_at = self.scene.now,
+            Event::StoreFailed => self.scene.node_mut(node).fails = true,
+            _ => {}
         }
         if let Some(checks) = &mut self.checks {
             checks.on_event(event);
@@ -439,7 +445,16 @@ impl World {
     fn boot(&mut self, node: NodeIndex) {
         let Scene { config, ring, now, .. } = &self.scene;
         let (config, ring, now) = (config.clone(), ring.clone(), *now);
-        self.scene.node_mut(node).start(now, &config, cluster_id(), &ring);
+        let machine = self.scene.node_mut(node);
+        if let Err(foreign) = machine.start(now, &config, cluster_id(), &ring) {
+            // It refuses to start on that. Its operator deletes what does not belong there.
+            self.tally.marks.count_foreign_data();
+            self.trace(|scene| format!("{} does not start: {foreign}", scene.name(node)));
+            let machine = self.scene.node_mut(node);
+            machine.disk.image_mut().wipe();
+            let started = machine.start(now, &config, cluster_id(), &ring);
+            started.expect("an empty disk is nobody's");
+        }
         self.scene.changed_at = now;
         self.trace(|scene| format!("{} starts", scene.name(node)));
         self.plan_call(node);

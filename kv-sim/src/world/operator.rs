@@ -1,16 +1,17 @@
 //! The operator: what people must do when more was lost than copies can bring back.
 //!
-//! An owner that lost its data answers no reads until it has copied it from enough others. Where so
-//! many owners lost theirs that nobody can ever do that, nothing gives the loss up silently: an
-//! operator must (SEMANTICS §4). Here the operator comes when the faults are over.
+//! An owner that lost its data, or what it held of a key, answers no reads of it until it has asked
+//! enough others. Where so many owners lost theirs that nobody can ever do that, nothing gives the
+//! loss up silently: an operator must (SEMANTICS §4). Here the operator comes when the faults are over.
 
 use std::collections::BTreeMap;
 
 use kv_core::cx::{AdminCommand, Input};
-use kv_core::types::PartitionId;
+use kv_core::types::{Key, NodeId, PartitionId};
 
 use super::{World, number};
 use crate::digest::Tag;
+use crate::node::Process;
 use crate::scenario::NodeIndex;
 
 impl World {
@@ -49,7 +50,35 @@ impl World {
                 }
             }
         }
+        for node in scene.cluster.indices() {
+            let lost = scene.node(node).process().map(|process| process.partitions.lost());
+            for key in lost.into_iter().flatten() {
+                let partition = scene.ring.partition_of(key.token());
+                let of_node = stuck.entry(node).or_default();
+                if !of_node.contains(&partition) && self.can_never_be_whole(node, key) {
+                    of_node.push(partition);
+                }
+            }
+        }
+        stuck.retain(|_, partitions| !partitions.is_empty());
         stuck
+    }
+
+    /// Whether too few other owners of a key have all of it.
+    fn can_never_be_whole(&self, node: NodeIndex, key: &Key) -> bool {
+        let scene = &self.scene;
+        let partition = scene.ring.partition_of(key.token());
+        let owners = scene.ring.owners(partition);
+        let has_all = |owner: &&NodeId| {
+            let index = scene.index_of(**owner);
+            let process = scene.node(index).process();
+            let has_all = |process: &Process| {
+                let partitions = &process.partitions;
+                partitions.is_synced(partition) && partitions.lost().all(|lost| lost != key)
+            };
+            index != node && process.is_some_and(has_all)
+        };
+        owners.iter().filter(has_all).count() < self.sources_needed(owners.len())
     }
 
     /// How many owners must have a partition, so that another can be sure to copy all that was

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kv_core::replica;
+use kv_core::replica::{self, Record};
 use kv_core::store::Store as _;
 use kv_core::time::Span;
 
@@ -28,7 +28,14 @@ pub(super) fn restless(scene: &Scene, within: Span) -> Option<Restless> {
         let unsynced = owners.iter().filter(|owner| running.get(owner).is_some_and(is_unsynced));
         restless.unsynced.extend(unsynced.map(|&owner| (owner, partition)));
     }
-    if !restless.partitions.is_empty() || !restless.unsynced.is_empty() {
+    for node in &scene.nodes {
+        let count = damage(node);
+        if count > 0 {
+            restless.damaged.push((node.id, count));
+        }
+    }
+    let Restless { partitions, unsynced, damaged, .. } = &restless;
+    if !partitions.is_empty() || !unsynced.is_empty() || !damaged.is_empty() {
         return Some(restless);
     }
     // To count hints takes a scan: only when all else is well.
@@ -46,8 +53,21 @@ pub(super) fn restless(scene: &Scene, within: Span) -> Option<Restless> {
     (!is_at_rest).then_some(restless)
 }
 
+/// Records that cannot be read, and keys that are not whole. Each is mended or given up.
+fn damage(node: &SimNode) -> u64 {
+    let is_due = |key: &&bytes::Bytes| match replica::parse_record_key(key) {
+        Some(Record::Owned { .. } | Record::Leaf { .. } | Record::Marker { .. }) => true,
+        // Hints are counted by themselves.
+        Some(Record::Hint { .. } | Record::HintOrder { .. } | Record::Lost { .. }) | None => false,
+    };
+    let rotten = node.disk.image().rotten().filter(is_due).count();
+    let lost = node.process().map_or(0, |process| process.partitions.lost().count());
+    (rotten + lost) as u64
+}
+
 fn hints(scene: &Scene, node: &SimNode) -> u64 {
     let partitions = scene.ring.layout().partitions;
-    let (_, recovered) = replica::open(node.id, &scene.config, partitions, node.disk.image());
+    let opened = replica::open(node.id, &scene.config, partitions, node.disk.image());
+    let (_, recovered) = opened.expect("the node has started on it");
     recovered.hints.iter().map(|kept| kept.count).sum()
 }

@@ -21,6 +21,7 @@ impl World {
     }
 
     fn plan_execution(&mut self, node: NodeIndex, ticket: Ticket) {
+        let now = self.scene.now;
         let turn = self.draws.next(Address::Command { node, ticket });
         let speed = &self.disk_speed;
         let after = self.draws.delay(turn, Aspect::Delay, speed.execute_min, speed.execute_mean);
@@ -28,7 +29,7 @@ impl World {
         let machine = self.scene.node_mut(node);
         machine.disk.set_answer_delay(answer);
         let life = machine.life();
-        let at = self.scene.now + after;
+        let at = machine.disk.ends(now, after);
         self.agenda.plan(at, Happening::Execute { node: number(node), life });
     }
 
@@ -58,13 +59,15 @@ impl World {
     }
 
     fn begin_sync(&mut self, node: NodeIndex) {
+        let now = self.scene.now;
         let machine = self.scene.node_mut(node);
         let life = machine.life();
         let Some(sync) = machine.disk.begin_sync() else { return };
         let turn = self.draws.only(Address::Sync { node, number: sync });
         let speed = &self.disk_speed;
-        let after = self.draws.delay(turn, Aspect::Delay, speed.sync_min, speed.sync_mean);
-        let at = self.scene.now + after;
+        let mean = machine.disk.sync_mean().unwrap_or(speed.sync_mean);
+        let after = self.draws.delay(turn, Aspect::Delay, speed.sync_min, mean);
+        let at = machine.disk.ends(now, after);
         self.agenda.plan(at, Happening::SyncEnds { node: number(node), life });
     }
 
@@ -74,13 +77,21 @@ impl World {
         }
         let disk = &mut self.scene.node_mut(node).disk;
         let sync = disk.syncs();
-        let seq = disk.end_sync();
+        let rotten = disk.image().rotten().len();
+        let ended = disk.end_sync();
+        if disk.image().rotten().len() < rotten {
+            self.scene.changed_at = self.scene.now;
+        }
         let turn = self.draws.only(Address::Sync { node, number: sync });
         let after = self.draws.up_to(turn, Aspect::Answer, self.disk_speed.execute_min);
         let at = self.scene.now + after;
-        let at = self.scene.node_mut(node).disk.answer(Answer::Durable { seq }, at);
+        let answer = ended.map_or(Answer::Failed, |seq| Answer::Durable { seq });
+        let at = self.scene.node_mut(node).disk.answer(answer, at);
         self.agenda.plan(at, Happening::Answer { node: number(node), life });
-        self.trace(|scene| format!("{} has synced up to {}", scene.name(node), seq.0));
+        self.trace(|scene| match ended {
+            Ok(seq) => format!("{} has synced up to {}", scene.name(node), seq.0),
+            Err(fault) => format!("{} could not sync: {fault}", scene.name(node)),
+        });
         self.begin_sync(node);
     }
 
@@ -98,6 +109,10 @@ impl World {
                 let entry = self.digest.event(self.scene.now, Tag::Durable, number(node));
                 drop(entry.number(seq.0));
                 Input::Durable { seq }
+            }
+            Answer::Failed => {
+                drop(self.digest.event(self.scene.now, Tag::StoreFailed, number(node)));
+                Input::StoreFailed
             }
         };
         self.input(node, input);

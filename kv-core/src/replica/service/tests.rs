@@ -59,7 +59,8 @@ impl Bench {
 
     fn done(&mut self, seq: u64, result: Result<Done, Refusal>) -> Vec<Effect> {
         let partition = self.site.ring().partition_of(key().token());
-        let outcome = Outcome { partition, result, root: Digest(0), events: Vec::new() };
+        let outcome =
+            Outcome { partition, result, root: Digest(0), events: Vec::new(), lost: Vec::new() };
         self.feed(|replica, cx, site| {
             replica.on_store_done(cx, site, 0, Seq(seq), outcome);
         })

@@ -35,6 +35,7 @@ fn a_blind_tree_is_caught_though_all_agree() {
 fn a_cluster_that_does_not_come_to_rest_is_told_of_with_what_is_missing() {
     let mut bench = converged();
     let restless = Restless {
+        damaged: Vec::new(),
         within: Span::from_ms(30_000),
         partitions: vec![(PartitionId(4), vec![A, B])],
         hints: (0..6).map(|_| (D, 3)).collect(),

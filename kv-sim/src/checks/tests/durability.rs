@@ -67,7 +67,13 @@ fn a_fallback_may_have_delivered_its_hint_before_the_client_is_told() {
     let partition = PartitionId(0);
     let command = StoreCommand { partition, action: Action::HintDrop { target: B, items } };
     let result = Ok(Done::HintDropped { count: 1, bytes: 64 });
-    let outcome = Outcome { partition, result, root: Digest::default(), events: Vec::new() };
+    let outcome = Outcome {
+        partition,
+        result,
+        root: Digest::default(),
+        events: Vec::new(),
+        lost: Vec::new(),
+    };
     let at = bench.tick();
     bench.checks.on_outcome(at, D, &command, &outcome);
     bench.stored(&asked, &[A], &[D]);

@@ -208,6 +208,7 @@ impl Bench {
             result: Ok(Done::Minted { dot, container, hinted: None }),
             root: Digest::default(),
             events: vec![Event::Minted { key, dot, request, replaced }],
+            lost: Vec::new(),
         };
         let at = self.tick();
         self.checks.on_outcome(at, node, &command, &outcome);
@@ -293,11 +294,12 @@ impl Bench {
 
     fn lose(&mut self, node: NodeId, loss: Loss) -> Vec<String> {
         let at = self.tick();
-        let excuses = self.checks.before_loss(at, node, &self.cluster, loss);
         let surviving = match loss {
-            Loss::Wipe => Container::default(),
+            Loss::Wipe | Loss::Rot | Loss::Rollback => Container::default(),
             Loss::Unsynced => self.cluster.copy(node, &Key::from(KEY), Image::Durable),
         };
+        let left = |_: &Key| surviving.clone();
+        let excuses = self.checks.before_loss(at, node, &self.cluster, loss, &left);
         for images in
             [&mut self.cluster.live, &mut self.cluster.reported, &mut self.cluster.durable]
         {

@@ -13,12 +13,13 @@ use super::super::cluster::{Cluster, NodeIndex};
 use super::super::environment::DRIFT_PPM_MAX;
 use super::super::error::Problem;
 use super::super::quantity::{count, decimal_milliseconds, milliseconds, parts_per_million};
+use super::disk;
 use super::{FAULTS, Fault, FaultKind, LATER, Links, Misfortune, Partition, Victims};
 
 /// Keys that every kind of fault takes.
 const COMMON: &[&str] = &["kind", "from_ms", "until_ms", "every_ms", "times"];
 
-type Names = Spanned<Vec<Spanned<String>>>;
+pub(super) type Names = Spanned<Vec<Spanned<String>>>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -97,16 +98,19 @@ pub(in super::super) fn parse(
         "slow-link" => slow_link(&table.keys()?, span, cluster)?,
         "clock-step" => clock_step(&table.keys()?, span, cluster)?,
         "clock-drift" => clock_drift(&table.keys()?, span, cluster)?,
-        _ => return Err(unknown_kind(&table)),
+        _ => match disk::parse(word, &table, cluster) {
+            Some(kind) => kind?,
+            None => return Err(unknown_kind(&table)),
+        },
     };
     scheduled(kind, times, &table)
 }
 
 /// A table `[[fault]]`, taken apart: its kind, the keys that all kinds share, and the others.
-struct Table<'i> {
+pub(super) struct Table<'i> {
     word: String,
     word_span: std::ops::Range<usize>,
-    span: std::ops::Range<usize>,
+    pub(super) span: std::ops::Range<usize>,
     times: TimesKeys,
     others: DeTable<'i>,
 }
@@ -137,11 +141,11 @@ impl<'i> Table<'i> {
         Ok(Self { word: word.into_owned(), word_span, span, times, others })
     }
 
-    fn keys<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+    pub(super) fn keys<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         deserialize(self.others.clone(), &self.span, COMMON)
     }
 
-    fn victims(&self, cluster: &Cluster) -> Result<Victims, Problem> {
+    pub(super) fn victims(&self, cluster: &Cluster) -> Result<Victims, Problem> {
         let keys: VictimsKeys = self.keys()?;
         victims(keys.nodes.as_ref(), keys.random.as_ref(), self.span.clone(), cluster)
     }
@@ -180,10 +184,11 @@ fn scheduled(kind: FaultKind, times: &TimesKeys, table: &Table<'_>) -> Result<Fa
             Some(until)
         }
         (None, FaultKind::ClockStep { .. }) => None,
+        (None, FaultKind::Disk { fault, .. }) if fault.is_momentary() => None,
         (None, _) => {
             return Err(Problem::at(table.span.clone(), "the key `until_ms` is missing")
                 .label("when does it end?")
-                .help("every fault but a clock-step must end: after the last, convergence is demanded"));
+                .help("every fault but a clock-step and bit-rot must end: after the last, convergence is demanded"));
         }
     };
     let often = match &times.times {
@@ -259,7 +264,7 @@ fn disjoint(
     Ok(resolved)
 }
 
-fn victims(
+pub(super) fn victims(
     nodes: Option<&Names>,
     random: Option<&Spanned<u64>>,
     span: std::ops::Range<usize>,

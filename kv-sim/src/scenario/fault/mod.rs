@@ -4,12 +4,14 @@
 //! is in parts per million, and every time is a [`Span`] since the chaos phase began. The way
 //! from the table to the value is in `keys`.
 
+mod disk;
 mod keys;
 
 use kv_core::time::Span;
 
 use super::cluster::{Cluster, NodeIndex};
 
+pub use disk::{Amount, DiskFault, LogStep, RecordKind, Rot, Slowness};
 pub(super) use keys::parse;
 
 /// A word that may stand as the `kind` of a fault.
@@ -52,6 +54,13 @@ pub const FAULTS: &[FaultWord] = &[
         name: "wipe",
         about: "nodes stop, lose their data but not their identity, and restart at the end",
     },
+    disk::WORDS[0],
+    disk::WORDS[1],
+    disk::WORDS[2],
+    disk::WORDS[3],
+    disk::WORDS[4],
+    disk::WORDS[5],
+    disk::WORDS[6],
 ];
 
 /// Words that are reserved for faults which this version does not have yet.
@@ -59,13 +68,6 @@ const LATER: &[&str] = &[
     "clog",
     "swizzle",
     "corrupt",
-    "clone-disk",
-    "rollback-disk",
-    "torn-write",
-    "bit-rot",
-    "io-error",
-    "disk-full",
-    "slow-disk",
     "clock-freeze",
     "join",
     "leave",
@@ -83,7 +85,8 @@ pub struct Fault {
     pub kind: FaultKind,
     /// When it first begins, since the chaos phase began.
     pub from: Span,
-    /// When it first ends; later than `from`. Only a clock-step may have no end: the clock stays.
+    /// When it first ends; later than `from`. Only a clock-step and bit-rot may have no end: the clock
+    /// stays, and what is rotten is for the nodes to mend.
     pub until: Option<Span>,
     /// How often it happens; at least 1.
     pub times: u32,
@@ -142,6 +145,13 @@ pub enum FaultKind {
     LostSync(Victims),
     /// Nodes stop, their data is deleted but not their identity, and they restart at the end.
     Wipe(Victims),
+    /// Disks do what they should not.
+    Disk {
+        /// Whose disks.
+        victims: Victims,
+        /// What they do.
+        fault: DiskFault,
+    },
 }
 
 /// Which messages a partition drops.
@@ -215,6 +225,7 @@ impl FaultKind {
             Self::ClockDrift { .. } => "clock-drift",
             Self::LostSync(_) => "lost-sync",
             Self::Wipe(_) => "wipe",
+            Self::Disk { fault, .. } => fault.name(),
         }
     }
 
@@ -229,6 +240,7 @@ impl FaultKind {
             }
             Self::Kill(victims) | Self::Pause(victims) => victims.describe(cluster),
             Self::LostSync(victims) | Self::Wipe(victims) => victims.describe(cluster),
+            Self::Disk { victims, fault } => fault.describe(victims, cluster),
             Self::Loss(misfortune) | Self::Duplicate(misfortune) | Self::Reorder(misfortune) => {
                 let percent = f64::from(misfortune.probability_ppm) / 10_000.0;
                 format!("{percent} % {}", misfortune.links.describe(cluster))

@@ -73,6 +73,26 @@ fn parameters(name: &str, dice: Dice, shape: &Shape, fault: &mut Table) {
             fault.insert("drift_ppm".to_owned(), Value::Integer(drift));
             victims(dice, 2, fault);
         }
+        "torn-write" => victims(dice, shape.names.len() as u64, fault),
+        "disk-full" => victims(dice, 2, fault),
+        "clone-disk" | "rollback-disk" => victims(dice, 1, fault),
+        "bit-rot" => {
+            fault.insert("share".to_owned(), dice.share("share", (5, 200)));
+            victims(dice, 1, fault);
+        }
+        "io-error" => {
+            let fails = if dice.chance("commits", 50) { "commit" } else { "sync" };
+            fault.insert("fails".to_owned(), fails.into());
+            victims(dice, 2, fault);
+        }
+        "slow-disk" => {
+            if dice.chance("stalls", 25) {
+                fault.insert("stall".to_owned(), true.into());
+            } else {
+                fault.insert("factor".to_owned(), integer(dice.magnitude("factor", (2, 1_000))));
+            }
+            victims(dice, 2, fault);
+        }
         _ => {}
     }
 }

@@ -25,6 +25,7 @@ const KNOBS: &[(&str, (u64, u64))] = &[
     ("repair_settle_ms", (0, 1_000)),
     ("repair_timeout_ms", (500, 4_000)),
     ("repair_batch_bytes", (256, 65_536)),
+    ("scrub_batch_bytes", (256, 1_048_576)),
 ];
 
 /// Knobs that are drawn elsewhere or not at all: quorums belong to the cluster, and values are not

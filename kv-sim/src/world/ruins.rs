@@ -1,0 +1,203 @@
+//! Faults of disks: when they set in, what they leave of the records, and what that costs.
+
+use kv_core::replica;
+
+use super::messages::time;
+use super::{SETUP, World};
+use crate::address::{Address, Aspect};
+use crate::checks::Loss;
+use crate::disk::{Ailment, Image};
+use crate::scenario::{DiskFault, LogStep, NodeIndex, RecordKind, Rot};
+use crate::world_time::WorldTime;
+
+/// What becomes of the records of a node that stops, beside the end of what was not synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ruin {
+    /// Nothing.
+    Nothing,
+    /// They are deleted.
+    Wiped,
+    /// A copy of another node's takes their place.
+    Replaced {
+        /// The other node.
+        by: NodeIndex,
+    },
+    /// What was safe at an earlier moment takes their place.
+    RolledBack {
+        /// The moment, of those that are remembered.
+        to: usize,
+    },
+}
+
+impl World {
+    pub(super) fn begin_disk_fault(
+        &mut self,
+        node: NodeIndex,
+        fault: &DiskFault,
+        (number, occurrence): (u32, u32),
+    ) {
+        if let Some(ailment) = ailment(fault) {
+            return self.scene.node_mut(node).disk.afflict(ailment, true);
+        }
+        let address = Address::Fault { fault: number as usize };
+        match fault {
+            DiskFault::BitRot(rot) => self.rot(node, rot, address),
+            DiskFault::SlowDisk(slowness) => {
+                let plan = &self.chaos.faults[number as usize];
+                let times = plan.occurrences().nth(occurrence as usize).expect("it happens now");
+                let until = times.until.expect("a slow disk becomes fast again");
+                let until = WorldTime(0) + SETUP + until;
+                self.scene.node_mut(node).disk.begin_slowness(*slowness, until);
+            }
+            DiskFault::CloneDisk { from } => {
+                let others = || self.scene.cluster.indices().filter(|&other| other != node);
+                let turn = self.draws.next(address);
+                let at = self.draws.index(turn, Aspect::Donor, others().count());
+                let drawn = others().nth(at).expect("a clone has a model");
+                let by = from.filter(|&from| from != node).unwrap_or(drawn);
+                self.take_down(node, Ruin::Replaced { by });
+            }
+            DiskFault::RollbackDisk => {
+                let moments = self.scene.node(node).disk.image().moments();
+                let turn = self.draws.next(address);
+                let to = self.draws.index(turn, Aspect::Moment, moments);
+                self.take_down(node, Ruin::RolledBack { to });
+            }
+            DiskFault::TornWrite | DiskFault::IoError(_) | DiskFault::DiskFull => {}
+        }
+    }
+
+    pub(super) fn end_disk_fault(&mut self, node: NodeIndex, fault: &DiskFault) {
+        if let Some(ailment) = ailment(fault) {
+            self.scene.node_mut(node).disk.afflict(ailment, false);
+        }
+        match fault {
+            DiskFault::SlowDisk(slowness) => {
+                self.scene.node_mut(node).disk.end_slowness(*slowness);
+            }
+            DiskFault::CloneDisk { .. } | DiskFault::RollbackDisk => self.bring_up(node),
+            DiskFault::IoError(_) => self.restart_if_mended(node),
+            DiskFault::BitRot(_) | DiskFault::TornWrite | DiskFault::DiskFull => {}
+        }
+    }
+
+    /// A node said that its disk failed: its process ends. It is started again when the disk works.
+    pub(super) fn on_store_failed(&mut self, node: NodeIndex) {
+        self.scene.changed_at = self.scene.now;
+        self.scene.node_mut(node).has_failed = true;
+        self.take_down(node, Ruin::Nothing);
+        self.restart_if_mended(node);
+    }
+
+    fn restart_if_mended(&mut self, node: NodeIndex) {
+        let machine = self.scene.node_mut(node);
+        if machine.has_failed && !machine.disk.is_failing() {
+            machine.has_failed = false;
+            self.bring_up(node);
+        }
+    }
+
+    /// What the disk of a node that stops now holds from then on. What that costs is told to the
+    /// checks.
+    pub(super) fn what_is_left(&mut self, node: NodeIndex, ruin: Ruin) -> Image {
+        let disk = &self.scene.node(node).disk;
+        let mut left = disk.image().clone();
+        // What was reported and is not safe goes with any kill.
+        let unsynced = (left.claimed().len() > 0).then_some(Loss::Unsynced);
+        let loss = match ruin {
+            Ruin::Nothing => {
+                let kept = if disk.tears() {
+                    let turn = self.draws.only(Address::Sync { node, number: disk.syncs() });
+                    self.draws.index(turn, Aspect::Kept, left.unsynced() + 1)
+                } else {
+                    0
+                };
+                if kept > 0 {
+                    let of = left.unsynced();
+                    self.trace(|scene| {
+                        format!(
+                            "{} keeps {kept} of {of} batches that were not synced",
+                            scene.name(node)
+                        )
+                    });
+                }
+                left.kill(kept);
+                unsynced
+            }
+            Ruin::Wiped => {
+                left.wipe();
+                Some(Loss::Wipe)
+            }
+            // The node will know the data for another's, and not start on it.
+            Ruin::Replaced { by } => {
+                self.trace(|scene| {
+                    format!("{} gets the data of {}", scene.name(node), scene.name(by))
+                });
+                left.copy(self.scene.node(by).disk.image());
+                self.tell_of_loss(node, Loss::Wipe, &Image::default());
+                return left;
+            }
+            Ruin::RolledBack { to } => {
+                let of = left.moments();
+                self.trace(|scene| {
+                    format!("{} holds what was safe at moment {to} of {of}", scene.name(node))
+                });
+                left.roll_back(to);
+                Some(Loss::Rollback)
+            }
+        };
+        if let Some(loss) = loss {
+            self.tell_of_loss(node, loss, &left);
+        }
+        left
+    }
+
+    fn rot(&mut self, node: NodeIndex, rot: &Rot, address: Address) {
+        let mut left = self.scene.node(node).disk.image().clone();
+        let may_rot = |key: &&bytes::Bytes| {
+            let kind = replica::parse_record_key(key).as_ref().and_then(RecordKind::of);
+            kind.is_some_and(|kind| rot.kinds.contains(&kind))
+        };
+        let mut sound: Vec<_> = left.sound().filter(may_rot).cloned().collect();
+        let rotten: Vec<_> = (0..rot.amount.of(sound.len()))
+            .map(|_| {
+                let turn = self.draws.next(address);
+                sound.swap_remove(self.draws.index(turn, Aspect::Record, sound.len()))
+            })
+            .collect();
+        self.trace(|scene| {
+            let records = rotten.iter().map(|key| {
+                replica::parse_record_key(key)
+                    .map_or_else(String::new, |record| format!("{record:?}"))
+            });
+            let records: Vec<_> = records.collect();
+            format!("on the disk of {} rot: {}", scene.name(node), records.join(", "))
+        });
+        left.rot(rotten);
+        self.tell_of_loss(node, Loss::Rot, &left);
+        *self.scene.node_mut(node).disk.image_mut() = left;
+    }
+
+    fn tell_of_loss(&mut self, node: NodeIndex, loss: Loss, left: &Image) {
+        let Some(checks) = &mut self.checks else { return };
+        let (at, scene) = (time(self.scene.now), &self.scene);
+        let id = scene.node(node).id;
+        let lines = checks.before_loss(at, id, scene, loss, &|key| scene.held_in(left, key));
+        for line in lines {
+            self.trace(|_| line);
+        }
+    }
+}
+
+const fn ailment(fault: &DiskFault) -> Option<Ailment> {
+    match fault {
+        DiskFault::TornWrite => Some(Ailment::Tears),
+        DiskFault::DiskFull => Some(Ailment::IsFull),
+        DiskFault::IoError(LogStep::Commit) => Some(Ailment::FailsCommits),
+        DiskFault::IoError(LogStep::Sync) => Some(Ailment::FailsSyncs),
+        DiskFault::BitRot(_)
+        | DiskFault::SlowDisk(_)
+        | DiskFault::CloneDisk { .. }
+        | DiskFault::RollbackDisk => None,
+    }
+}
