@@ -70,19 +70,21 @@ pub(super) fn load_or_replace(
     })
 }
 
-/// The live record of a key cannot be read: whatever was minted into it may be lost.
+/// The live record of a key cannot be read: whatever was minted into it may be lost. Others of its
+/// leaf may be found to be unreadable with it.
 pub(super) fn lose(state: &mut PartitionState, store: &impl Store, key: &Key, notes: &mut Notes) {
-    if state.lost.insert(key.clone(), Loss::Unreadable) == Some(Loss::Unreadable) {
+    if state.lost.get(key) == Some(&Loss::Unreadable) {
         return;
     }
     state.owner.forget(EpochReason::Damage);
-    sum_up(state, store, leaf_of(key.token(), state.partitions));
-    notes.events.push(Event::Damaged { partition: state.partition });
-    notes.lost.push(key.clone());
+    let lost = sum_up(state, store, leaf_of(key.token(), state.partitions));
+    notes.events.extend(lost.iter().map(|_| Event::Damaged { partition: state.partition }));
+    notes.lost.extend(lost);
 }
 
-/// Lets a leaf of the tree count what can be read, and nothing else.
-pub(super) fn sum_up(state: &mut PartitionState, store: &impl Store, leaf: LeafId) {
+/// Lets a leaf of the tree count what can be read, and nothing else. Returns the keys of what cannot,
+/// as far as that was not known.
+pub(super) fn sum_up(state: &mut PartitionState, store: &impl Store, leaf: LeafId) -> Vec<Key> {
     let (mut sum, mut unreadable) = (0_u128, Vec::new());
     for_each_in_leaf(state, store, leaf, None, |key, record| {
         match record {
@@ -92,7 +94,9 @@ pub(super) fn sum_up(state: &mut PartitionState, store: &impl Store, leaf: LeafI
         ControlFlow::Continue(())
     });
     state.tree.load(leaf, Digest(sum));
-    state.lost.extend(unreadable.into_iter().map(|key| (key, Loss::Unreadable)));
+    unreadable
+        .retain(|key| state.lost.insert(key.clone(), Loss::Unreadable) != Some(Loss::Unreadable));
+    unreadable
 }
 
 /// Writes what an owner now holds of a key, and the key's Merkle leaf, in one batch.

@@ -357,6 +357,28 @@ fn a_damaged_key_is_told_of_once_and_leaves_the_tree_so_that_a_comparison_finds_
     assert_eq!((again.result, again.lost.len()), (Err(Refusal::Damaged), 0));
 }
 
+/// Seen at seed 43 of bit-rot.toml: the second was known to the storage, and nobody mended it.
+#[test]
+fn of_two_damaged_keys_in_one_leaf_both_are_told_of() {
+    let mut disk = Disk::new();
+    let leaf = |key: &Key| leaf_of(key.token(), 1);
+    let others = (0_u32..).map(|number| Key::from(number.to_be_bytes().to_vec()));
+    let other =
+        others.into_iter().find(|other| leaf(other) == leaf(&key())).expect("one shares it");
+    let container = minted(&disk.mint(latest(), Role::Owner)).1.clone();
+    disk.run(Action::Merge { items: vec![(other.clone(), container)] });
+    disk.store.sync();
+    let is_owned = |key: &&Bytes| matches!(parse_record_key(key), Some(Record::Owned { .. }));
+    let records: Vec<_> = disk.store.keys().filter(is_owned).cloned().collect();
+    disk.store.damaged.extend(records);
+    let mut lost = disk.run(read()).lost;
+    lost.sort();
+    let mut both = vec![key(), other];
+    both.sort();
+    assert_eq!(lost, both);
+    assert_eq!(disk.partitions.root(PARTITION), Digest::default());
+}
+
 #[test]
 fn what_took_the_place_of_a_damaged_record_is_refused_until_the_key_is_whole() {
     let (mut disk, container) = damaged_value();
