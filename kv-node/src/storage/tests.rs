@@ -9,7 +9,9 @@ use std::time::Instant;
 use bytes::Bytes;
 use kv_core::layout::Layout;
 use kv_core::replica::held;
-use kv_core::store::{Action, Basis, CopyKind, Damage, Done, Mint, Refusal, Role, View, Visitor};
+use kv_core::store::{
+    Action, Basis, CopyKind, Damage, Done, ForeignData, Mint, Refusal, Role, View, Visitor,
+};
 use kv_core::time::{HybridTime, WallTime};
 use kv_core::types::{Epoch, Key, PartitionId, RequestId};
 use kv_core::version::{Content, VersionVector};
@@ -145,7 +147,7 @@ fn read(n: u64) -> (Ticket, StoreCommand) {
 }
 
 fn holds(store: &impl kv_core::store::Store, n: u64) -> bool {
-    !held(store, View::Durable, &ring(), &key(n)).expect("nothing is damaged").is_empty()
+    !held(store, View::Durable, &ring(), &key(n)).container.is_empty()
 }
 
 /// An engine whose writes wait for the test's word.
@@ -421,6 +423,22 @@ fn what_is_unreadable_at_start_costs_the_markers() {
         recovery::recover(&Arc::new(disk.start()), Markers::Keep, opening)
     });
     assert!(later.expect("it opens").recovered.synced.is_empty(), "also ever after");
+}
+
+#[test]
+fn a_node_does_not_start_on_the_data_of_another() {
+    let disk = MemoryDisk::default();
+    let recover = |markers, node| {
+        opening(Options::default(), |opening| {
+            let opening = Opening { node, ..*opening };
+            recovery::recover(&Arc::new(disk.start()), markers, &opening).map(|_| ())
+        })
+    };
+    assert_eq!(recover(Markers::Found, NODE), Ok(()));
+    let refused = recover(Markers::Keep, NodeId(77)).expect_err("it is another's");
+    assert_eq!(refused, RecoveryError::Foreign(ForeignData { owner: NODE }));
+    assert!(refused.to_string().contains("move this data away"), "{refused}");
+    assert_eq!(recover(Markers::Keep, NODE), Ok(()), "its own node is not harmed");
 }
 
 #[test]
