@@ -7,7 +7,7 @@ use std::fmt;
 use kv_core::time::Span;
 use serde::{Serialize, Serializer};
 
-use crate::scenario::{Bound, Check, Colour, OutcomeBounds, Scenario, ScenarioError};
+use crate::scenario::{Bound, Check, Colour, Decision, OutcomeBounds, Scenario, ScenarioError};
 
 /// The name under which broken [`OutcomeBounds`] are reported, beside the names of [`Check`].
 pub const OUTCOMES: &str = "outcomes";
@@ -48,6 +48,9 @@ pub struct RunResult {
     /// What was injected and when, in the order of time. For people; not part of the contract.
     #[serde(skip)]
     pub timeline: Vec<Moment>,
+    /// What went wrong with messages, if that was asked for. Not part of the contract.
+    #[serde(skip)]
+    pub misfortunes: Vec<Decision>,
 }
 
 /// Whether everything held.
@@ -138,6 +141,7 @@ impl RunResult {
             outcomes: Outcomes::default(),
             messages_by_kind: BTreeMap::new(),
             timeline: Vec::new(),
+            misfortunes: Vec::new(),
         }
     }
 

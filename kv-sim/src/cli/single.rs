@@ -52,7 +52,7 @@ fn try_execute(arguments: Arguments) -> Result<Exit, Exit> {
     if json {
         output::say_json(&result)?;
     } else {
-        let replay = super::replay(&source, seed);
+        let replay = super::again(&source, seed);
         let report = Report { scenario: &scenario, result: &result, other_digest, replay: &replay };
         output::say(&report.to_string())?;
     }

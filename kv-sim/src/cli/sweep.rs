@@ -87,7 +87,7 @@ fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
     };
     let summary = run(&plan, arguments.keep.as_deref())?;
 
-    let replay = |failure: &Failure| super::replay(&scenarios[failure.position], failure.seed);
+    let replay = |failure: &Failure| super::again(&scenarios[failure.position], failure.seed);
     if let Some(path) = &arguments.json {
         output::write(path, &output::json(&summary)?)?;
     }

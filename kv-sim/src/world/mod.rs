@@ -137,8 +137,11 @@ impl World {
     /// # Errors
     /// [`WorldError`], if the scenario describes none.
     pub fn new(scenario: &Scenario, options: &RunOptions) -> Result<Self, WorldError> {
-        let overrides = Overrides::new(&scenario.decisions, &scenario.cluster)?;
+        let overrides = Overrides::new(&scenario.decisions, &scenario.calm, &scenario.cluster)?;
         let mut draws = Draws::new(options.seed, overrides);
+        if options.misfortunes {
+            draws.keep_misfortunes();
+        }
         let scene = Scene::new(scenario, &mut draws)?;
         let names = || {
             let name = |(at, node): (usize, &crate::node::SimNode)| {
