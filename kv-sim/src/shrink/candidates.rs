@@ -20,6 +20,8 @@ pub(super) enum Pass {
     Nodes,
     /// Keys, which then have their defaults.
     Keys,
+    /// Nodes are called by their numbers.
+    Names,
     /// What went wrong with messages by chance is said, message by message.
     PinMisfortunes,
     /// Faults begin earlier and last as long.
@@ -49,6 +51,7 @@ impl Pass {
         Self::Operations,
         Self::Nodes,
         Self::Keys,
+        Self::Names,
         Self::PinMisfortunes,
         Self::Elements("decision"),
         Self::Sooner,
@@ -74,6 +77,7 @@ impl Pass {
             }
             Self::Nodes => without_node(&mut smaller, number)?,
             Self::Keys => without_key(&mut smaller, number)?,
+            Self::Names => renamed(&mut smaller, number)?,
             Self::PinMisfortunes => pinned(&mut smaller, misfortunes, number)?,
             Self::Sooner => sooner(&mut smaller, number)?,
             Self::Numbers => less(&mut smaller, |_| true, number)?,
@@ -154,6 +158,7 @@ fn chunk(length: usize, mut number: usize) -> Option<(usize, usize)> {
 fn without_key(table: &mut Table, number: usize) -> Option<()> {
     let is_free = |path: &Path| match path.as_slice() {
         [Step::Key(key)] => !KEPT.contains(&key.as_str()) && !LISTS.contains(&key.as_str()),
+        [Step::Key(key), .., last] if key == "nodes" => !last.is("name"),
         [Step::Key(key), ..] => !KEPT.contains(&key.as_str()),
         _ => false,
     };
@@ -259,17 +264,6 @@ fn without_node(table: &mut Table, number: usize) -> Option<()> {
             let node = nodes.remove(number);
             node.get("name")?.as_str()?.to_owned()
         }
-        Value::Array(nodes) if number == nodes.len() => {
-            // Named nodes that are nothing but numbered ones.
-            let count = i64::try_from(nodes.len()).ok()?;
-            let is_numbered = |(number, node): (i64, &Value)| {
-                node.get("name").and_then(Value::as_str) == Some(&format!("n{number}"))
-            };
-            if (1..).zip(nodes.iter()).all(is_numbered) {
-                table.insert("nodes".to_owned(), Value::Integer(count));
-            }
-            return Some(());
-        }
         _ => return None,
     };
     for (key, value) in table.iter_mut().filter(|(key, _)| *key != "nodes") {
@@ -278,6 +272,40 @@ fn without_node(table: &mut Table, number: usize) -> Option<()> {
         }
     }
     Some(())
+}
+
+/// Calls the nodes of a list by their numbers. A list that says no more becomes a number.
+fn renamed(table: &mut Table, number: usize) -> Option<()> {
+    let nodes = table.get("nodes")?.as_array()?.clone();
+    let names: Vec<_> =
+        nodes.iter().filter_map(|node| Some(node.get("name")?.as_str()?.to_owned())).collect();
+    if number > 0 {
+        return None;
+    }
+    // By way of names that nobody has, as old and new ones overlap.
+    let (old, new) = (|at: usize| names[at].clone(), |at: usize| format!("n{}", at + 1));
+    for (_, value) in table.iter_mut() {
+        (0..names.len()).for_each(|at| rename(value, &old(at), &format!("\u{0}{at}")));
+        (0..names.len()).for_each(|at| rename(value, &format!("\u{0}{at}"), &new(at)));
+    }
+    if nodes.iter().all(|node| node.as_table().is_some_and(|node| node.len() == 1)) {
+        let count = i64::try_from(nodes.len()).ok()?;
+        table.insert("nodes".to_owned(), Value::Integer(count));
+    }
+    Some(())
+}
+
+/// Gives another word for a word, wherever it stands alone or among others.
+fn rename(value: &mut Value, old: &str, new: &str) {
+    match value {
+        Value::String(text) if text.split(' ').any(|word| word == old) => {
+            let words = text.split(' ').map(|word| if word == old { new } else { word });
+            *text = words.collect::<Vec<_>>().join(" ");
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| rename(item, old, new)),
+        Value::Table(table) => table.iter_mut().for_each(|(_, value)| rename(value, old, new)),
+        _ => {}
+    }
 }
 
 /// Takes a name out of all lists of words.
@@ -394,6 +422,17 @@ mod tests {
         let text = "nodes = 3\n[[fault]]\ngroups = [[\"n1\", \"n3\"], [\"n2\"]]";
         let expected = "nodes = 2\n[[fault]]\ngroups = [[\"n1\"], [\"n2\"]]";
         assert_eq!(candidates(Pass::Nodes, text), [table(expected)]);
+    }
+
+    #[test]
+    fn nodes_are_called_by_their_numbers_wherever_they_are_named() {
+        let text = "nodes = [{ name = \"n2\" }, { name = \"x\" }]\n\
+                    decision = [{ at = \"message n2 x merge 0 loss\" }]";
+        let expected = "nodes = 2\ndecision = [{ at = \"message n1 n2 merge 0 loss\" }]";
+        assert_eq!(candidates(Pass::Names, text), [table(expected)]);
+        let text = "nodes = [{ name = \"a\", rack = \"r2\" }]";
+        let expected = "nodes = [{ name = \"n1\", rack = \"r2\" }]";
+        assert_eq!(candidates(Pass::Names, text), [table(expected)]);
     }
 
     #[test]
