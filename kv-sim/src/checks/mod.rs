@@ -206,7 +206,7 @@ impl Checks {
             Verb::Put { content, .. } => {
                 let request = request.expect("simulated clients name their requests");
                 let (_, write) = *self.writes.entry(request).or_insert_with(|| {
-                    let asked = Some(Asked { client, operation: number });
+                    let asked = Some(Asked { client, operation: number, step });
                     let write = self.histories[history].on_request(request, asked, content);
                     (history, write)
                 });
@@ -327,6 +327,7 @@ impl Checks {
                 let history = &mut self.histories[history];
                 self.causality.on_minted(history, write, minting, &self.setting.names);
                 self.durability.on_minted(history, write, at, &self.setting.names);
+                self.durability.on_replaced(history, write, replaced, at, &self.setting.names);
             }
         }
     }
