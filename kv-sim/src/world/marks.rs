@@ -37,6 +37,9 @@ marks! {
     ReadRepair "read-repair",
     Rejected "message-rejected",
     StoreFailed "store-failed",
+    MessageHeld "message-held",
+    MessageDamaged "message-damaged",
+    DamageUndetected "damage-not-seen-by-decoder",
 }
 
 /// How often each branch was reached.
@@ -48,6 +51,18 @@ impl Marks {
         if let Some(mark) = mark(event) {
             self.0[mark as usize] += 1;
         }
+    }
+
+    /// A message waits on a clogged link.
+    pub(super) const fn message_held(&mut self) {
+        self.0[Mark::MessageHeld as usize] += 1;
+    }
+
+    /// A message was damaged on its way, and without a checksum would have passed for another one,
+    /// or not.
+    pub(super) const fn message_damaged(&mut self, passes: bool) {
+        self.0[Mark::MessageDamaged as usize] += 1;
+        self.0[Mark::DamageUndetected as usize] += passes as u64;
     }
 
     /// The branches that were reached, by name.
