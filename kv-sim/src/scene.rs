@@ -194,6 +194,10 @@ impl checks::Topology for Scene {
         node.is_awake() && node.process().is_some_and(is_synced)
     }
 
+    fn keeps_time(&self, node: NodeId) -> bool {
+        self.node(self.index_of(node)).clock.measures()
+    }
+
     fn reaches(&self, from: NodeId, to: NodeId, kind: Kind) -> bool {
         let way = Way { from: self.index_of(from), to: self.index_of(to), kind: Some(kind) };
         let are_awake = self.node(way.from).is_awake() && self.node(way.to).is_awake();

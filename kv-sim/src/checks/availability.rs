@@ -80,7 +80,8 @@ impl Availability {
     }
 }
 
-/// The nodes that can answer the coordinator, itself among them; none if it does not run. Whether
+/// The nodes that can answer the coordinator, itself among them; none if it does not run, or if no
+/// time passes for it: it would wait for ever for the first who does not answer. Whether
 /// they can hangs on what they are asked: a network that drops hints keeps nobody from reading.
 fn reachable(
     operation: &Operation,
@@ -88,7 +89,7 @@ fn reachable(
     world: &(impl Disks + Topology),
 ) -> Vec<NodeId> {
     let coordinator = operation.coordinator;
-    if !world.is_well(coordinator) {
+    if !world.is_well(coordinator) || !world.keeps_time(coordinator) {
         return Vec::new();
     }
     let owners = world.owners(&history.key);

@@ -107,6 +107,8 @@ pub trait Topology {
     fn last_change(&self) -> Time;
     /// Whether a node runs at full speed on a disk that works and has lost nothing.
     fn is_well(&self, node: NodeId) -> bool;
+    /// Whether time passes for a node, so that it notices if somebody does not answer.
+    fn keeps_time(&self, node: NodeId) -> bool;
     /// Whether messages of a kind from one node reach another, promptly and unharmed.
     fn reaches(&self, from: NodeId, to: NodeId, kind: Kind) -> bool;
 }

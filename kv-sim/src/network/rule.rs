@@ -5,8 +5,8 @@ use kv_core::time::Span;
 
 use super::Way;
 use crate::scenario::{
-    ClogOrder, Cut, FaultKind, Kinds, Links, Misfortune, NodeIndex, Partition, SlowLink, Tail,
-    are_neighbours,
+    ClogOrder, Cut, FaultKind, Kinds, Links, Misfortune, NodeIndex, Outage, OutageKind, Partition,
+    SlowLink, Tail, are_neighbours,
 };
 
 /// What an active fault does to messages.
@@ -68,6 +68,9 @@ impl Rule {
             FaultKind::Partition(Partition { cut, messages, flap: _ }) => {
                 Self::Cut(Parting::of(cut, nodes), *messages)
             }
+            FaultKind::Outage(outage @ Outage { how: OutageKind::Network, .. }) => {
+                Self::Cut(Parting::of(&outage.cut(nodes), nodes), Kinds::ALL)
+            }
             FaultKind::Clog(clog) => Self::Clogged(Lanes::of(&clog.links, nodes), clog.order),
             FaultKind::Loss(misfortune) => {
                 let (lanes, ppm) = unlikely(misfortune);
@@ -96,6 +99,8 @@ impl Rule {
             | FaultKind::Swizzle(_)
             | FaultKind::ClockStep { .. }
             | FaultKind::ClockDrift { .. }
+            | FaultKind::ClockFreeze { .. }
+            | FaultKind::Outage(Outage { how: OutageKind::Power, .. })
             | FaultKind::LostSync(_)
             | FaultKind::Wipe(_) => return None,
         })

@@ -35,8 +35,9 @@ pub use error::{Colour, Problem, ScenarioError};
 pub use expect::{Bound, Check, Expect, OutcomeBounds};
 pub(crate) use fault::are_neighbours;
 pub use fault::{
-    Clog, ClogOrder, Cut, FAULTS, Fault, FaultKind, FaultWord, Kinds, Links, Longer, Misfortune,
-    Occurrence, Partition, SlowLink, Tail, Victims,
+    Clog, ClogOrder, Cut, FAULTS, Fault, FaultKind, FaultWord, Kill, Kinds, Links, Longer,
+    Misfortune, Occurrence, Outage, OutageKind, Partition, SlowLink, StorageStep, Tail, Victims,
+    WhichClock,
 };
 pub use lookup::{all, find, load};
 pub use quantity::PPM;

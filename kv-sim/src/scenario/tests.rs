@@ -56,7 +56,54 @@ kind = "slow-link"
 from_ms = 1
 until_ms = 2
 factor = 1
+[[fault]]
+kind = "kill"
+from_ms = 1
+until_ms = 2
+nodes = ["n1"]
+at = "sync"
+[[fault]]
+kind = "clock-drift"
+from_ms = 1
+until_ms = 2
+nodes = ["n1"]
+drift_ppm = -100
+clock = "monotonic"
+[[fault]]
+kind = "clock-freeze"
+from_ms = 1
+until_ms = 2
+nodes = ["n1", "n2"]
+clock = "wall"
+[[fault]]
+kind = "datacenter-outage"
+from_ms = 1
+until_ms = 2
+datacenter = "dc1"
+[[fault]]
+kind = "rack-outage"
+from_ms = 1
+until_ms = 2
+rack = "r1"
+how = "power"
 "#;
+
+/// Two data centers with two racks each; `a` is a rack in both.
+const PLACES: &str = r#"
+title = "places"
+quorum = { n = { east = 1, west = 1 }, r = 1, w = 1 }
+nodes = [
+    { name = "n1", datacenter = "east", rack = "a" },
+    { name = "n2", datacenter = "east", rack = "b" },
+    { name = "n3", datacenter = "west", rack = "a" },
+    { name = "n4", datacenter = "west", rack = "c" },
+]
+"#;
+
+/// A place that fails from 1 s to 2 s, in the cluster of [`PLACES`].
+fn with_outage(kind: &str, keys: &str) -> String {
+    format!("{PLACES}[[fault]]\nkind = \"{kind}\"\nfrom_ms = 1000\nuntil_ms = 2000\n{keys}\n")
+}
 
 /// The scenario made of the usual first lines and these.
 fn scenario(rest: &str) -> Scenario {
@@ -208,8 +255,11 @@ fn every_kind_of_fault_can_be_said() {
         ("slow-link", "factor = 10\nto = [\"n2\"]"),
         ("clock-step", "nodes = [\"n1\"]\nstep_ms = -5000"),
         ("clock-drift", "nodes = [\"n1\"]\ndrift_ppm = 200"),
+        ("clock-freeze", "random = 1"),
         ("lost-sync", "nodes = [\"n1\"]"),
         ("wipe", "random = 1"),
+        ("datacenter-outage", "datacenter = \"dc1\""),
+        ("rack-outage", "rack = \"r1\""),
     ];
     let tables: String = keys
         .iter()
@@ -261,6 +311,24 @@ fn a_fault_of_messages_hits_all_kinds_unless_it_names_some() {
     };
     assert_eq!(loss.links.messages, Kinds::of(&[Kind::Hint, Kind::ReadReply]));
     assert_eq!((clog.links.messages, clog.order), (Kinds::ALL, ClogOrder::Sent));
+}
+
+#[test]
+fn an_outage_hits_all_nodes_of_its_place_and_no_other() {
+    let outage = |kind, keys| {
+        let scenario = Scenario::parse("places.toml", &with_outage(kind, keys)).expect("valid");
+        match scenario.faults[0].kind.clone() {
+            FaultKind::Outage(Outage { nodes, how, .. }) => {
+                (nodes.into_iter().map(|NodeIndex(at)| at).collect::<Vec<_>>(), how)
+            }
+            other => panic!("no outage: {other:?}"),
+        }
+    };
+    let datacenter = outage("datacenter-outage", "datacenter = \"west\"\nhow = \"network\"");
+    assert_eq!(datacenter, (vec![2, 3], OutageKind::Network));
+    let rack = outage("rack-outage", "datacenter = \"east\"\nrack = \"a\"");
+    assert_eq!(rack, (vec![0], OutageKind::Power));
+    assert_eq!(outage("rack-outage", "rack = \"c\""), (vec![3], OutageKind::Power));
 }
 
 #[test]
@@ -545,6 +613,55 @@ fn a_tail_of_two_lengths_is_refused() {
     assert_snapshot!(refused(
         "[[fault]]\nkind = \"slow-link\"\nfrom_ms = 1\nuntil_ms = 2\n\
          tail_share = 0.1\ntail_ms = 100\ntail_factor = 3\n"
+    ));
+}
+
+#[test]
+fn an_unknown_data_center_is_answered_with_the_nearest_one() {
+    assert_snapshot!(refused_text(&with_outage("datacenter-outage", "datacenter = \"est\"")));
+}
+
+#[test]
+fn an_unknown_rack_of_a_data_center_is_answered_with_those_that_it_has() {
+    assert_snapshot!(refused_text(&with_outage(
+        "rack-outage",
+        "datacenter = \"east\"\nrack = \"c\""
+    )));
+}
+
+#[test]
+fn a_rack_of_several_data_centers_must_say_which() {
+    assert_snapshot!(refused_text(&with_outage("rack-outage", "rack = \"a\"")));
+}
+
+#[test]
+fn a_place_that_holds_everybody_cannot_be_cut_off() {
+    assert_snapshot!(refused(
+        "[[fault]]\nkind = \"rack-outage\"\nfrom_ms = 1\nuntil_ms = 2\nrack = \"r1\"\n\
+         how = \"network\"\n"
+    ));
+}
+
+#[test]
+fn an_unknown_step_of_a_kill_is_answered_with_the_nearest_one() {
+    assert_snapshot!(refused(
+        "[[fault]]\nkind = \"kill\"\nfrom_ms = 1\nuntil_ms = 2\nrandom = 1\nat = \"excute\"\n"
+    ));
+}
+
+#[test]
+fn an_unknown_clock_is_answered_with_the_nearest_one() {
+    assert_snapshot!(refused(
+        "[[fault]]\nkind = \"clock-freeze\"\nfrom_ms = 1\nuntil_ms = 2\nrandom = 1\n\
+         clock = \"monotone\"\n"
+    ));
+}
+
+#[test]
+fn a_clock_that_drifts_by_nothing_is_refused() {
+    assert_snapshot!(refused(
+        "[[fault]]\nkind = \"clock-drift\"\nfrom_ms = 1\nuntil_ms = 2\nrandom = 1\n\
+         drift_ppm = 0\n"
     ));
 }
 

@@ -11,8 +11,12 @@ use crate::agenda::Happening;
 use crate::checks::Loss;
 use crate::digest::Tag;
 use crate::network::{RuleName, Way};
+use crate::node::ClockFaults;
 use crate::result::Moment;
-use crate::scenario::{Clog, ClogOrder, Fault, FaultKind, NodeIndex, Victims};
+use crate::scenario::{
+    Clog, ClogOrder, Fault, FaultKind, Kill, NodeIndex, Outage, OutageKind, StorageStep, Victims,
+    WhichClock,
+};
 
 /// The faults of a scenario.
 #[derive(Clone, Debug)]
@@ -74,14 +78,25 @@ impl World {
         self.scene.network.begin((fault, occurrence), &kind);
         for &node in &victims {
             match kind {
-                FaultKind::Kill(_) => self.take_down(node, None),
+                FaultKind::Kill(Kill { at: None, .. })
+                | FaultKind::Outage(Outage { how: OutageKind::Power, .. }) => {
+                    self.take_down(node, None)
+                }
+                FaultKind::Kill(Kill { at: Some(step), .. }) => {
+                    self.scene.node_mut(node).doom((fault, occurrence), step);
+                }
                 FaultKind::Wipe(_) => self.take_down(node, Some(Loss::Wipe)),
                 FaultKind::Pause(_) => self.pause(node),
                 FaultKind::LostSync(_) => self.scene.node_mut(node).disk.begin_lying(),
                 FaultKind::ClockStep { step_us, .. } => {
                     self.scene.node_mut(node).clock.step(step_us);
                 }
-                FaultKind::ClockDrift { drift_ppm, .. } => self.add_drift(node, drift_ppm),
+                FaultKind::ClockDrift { drift_ppm, clock, .. } => {
+                    self.change_clocks(node, clock, |faults| faults.drift_ppm += drift_ppm);
+                }
+                FaultKind::ClockFreeze { clock, .. } => {
+                    self.change_clocks(node, clock, |faults| faults.freezes += 1);
+                }
                 FaultKind::Partition(_)
                 | FaultKind::Clog(_)
                 | FaultKind::Swizzle(_)
@@ -89,7 +104,8 @@ impl World {
                 | FaultKind::Duplicate(_)
                 | FaultKind::Reorder(_)
                 | FaultKind::Corrupt(_)
-                | FaultKind::SlowLink(_) => {}
+                | FaultKind::SlowLink(_)
+                | FaultKind::Outage(Outage { how: OutageKind::Network, .. }) => {}
             }
         }
         let steps = self.plan_steps((fault, occurrence), &kind, &victims);
@@ -108,13 +124,25 @@ impl World {
         self.scene.network.end((fault, occurrence));
         for (node, life) in victims {
             match kind {
-                FaultKind::Kill(_) | FaultKind::Wipe(_) => self.bring_up(node),
+                FaultKind::Kill(Kill { at: None, .. })
+                | FaultKind::Wipe(_)
+                | FaultKind::Outage(Outage { how: OutageKind::Power, .. }) => self.bring_up(node),
+                FaultKind::Kill(Kill { at: Some(_), .. }) => {
+                    if !self.scene.node_mut(node).spare((fault, occurrence)) {
+                        self.bring_up(node);
+                    }
+                }
                 FaultKind::Pause(_) => self.resume(node, life),
                 FaultKind::LostSync(_) => self.scene.node_mut(node).disk.end_lying(),
                 FaultKind::ClockStep { step_us, .. } => {
                     self.scene.node_mut(node).clock.step(-step_us);
                 }
-                FaultKind::ClockDrift { drift_ppm, .. } => self.add_drift(node, -drift_ppm),
+                FaultKind::ClockDrift { drift_ppm, clock, .. } => {
+                    self.change_clocks(node, clock, |faults| faults.drift_ppm -= drift_ppm);
+                }
+                FaultKind::ClockFreeze { clock, .. } => {
+                    self.change_clocks(node, clock, |faults| faults.freezes -= 1);
+                }
                 FaultKind::Partition(_)
                 | FaultKind::Clog(_)
                 | FaultKind::Swizzle(_)
@@ -122,7 +150,8 @@ impl World {
                 | FaultKind::Duplicate(_)
                 | FaultKind::Reorder(_)
                 | FaultKind::Corrupt(_)
-                | FaultKind::SlowLink(_) => {}
+                | FaultKind::SlowLink(_)
+                | FaultKind::Outage(Outage { how: OutageKind::Network, .. }) => {}
             }
         }
         if let FaultKind::Clog(Clog { order, .. }) = kind {
@@ -140,6 +169,9 @@ impl World {
     }
 
     fn victims(&mut self, fault: u32, kind: &FaultKind) -> Vec<NodeIndex> {
+        if let FaultKind::Outage(Outage { nodes, .. }) = kind {
+            return nodes.clone();
+        }
         let mut kind = kind.clone();
         let Some(victims) = victims_of(&mut kind) else { return Vec::new() };
         let address = Address::Fault { fault: fault as usize };
@@ -239,12 +271,33 @@ impl World {
         self.plan_call(node);
     }
 
-    fn add_drift(&mut self, node: NodeIndex, drift_ppm: i32) {
+    fn change_clocks(
+        &mut self,
+        node: NodeIndex,
+        which: WhichClock,
+        change: impl Fn(&mut ClockFaults),
+    ) {
         let now = self.scene.now;
         let machine = self.scene.node_mut(node);
-        machine.fault_drift_ppm += drift_ppm;
-        machine.set_drift(now);
+        if which.is_wall() {
+            change(&mut machine.wall);
+        }
+        if which.is_monotonic() {
+            change(&mut machine.monotonic);
+        }
+        machine.set_clocks(now);
         self.plan_call(node);
+    }
+
+    /// Lets a node die if a fault wants it to at this step of its disk. Returns whether it did.
+    pub(super) fn dies_at(&mut self, node: NodeIndex, step: StorageStep) -> bool {
+        let Some((fault, _)) = self.scene.node_mut(node).take_doom(step) else { return false };
+        self.note(Tag::FaultBegins, fault, &[node]);
+        self.tell(format!("kill: {} dies, {}", self.scene.name(node), step.words()));
+        self.tally.marks.died_at(step);
+        self.scene.changed_at = self.scene.now;
+        self.take_down(node, None);
+        true
     }
 
     fn tell_of_fault(&mut self, kind: &FaultKind, tag: Tag, fault: u32, victims: &[NodeIndex]) {
@@ -277,22 +330,24 @@ impl World {
     }
 }
 
-/// Whom a fault of nodes hits; nothing, for a fault of links.
+/// Whom a fault of nodes hits; nothing, for a fault of links or of a place.
 const fn victims_of(kind: &mut FaultKind) -> Option<&mut Victims> {
     match kind {
-        FaultKind::Kill(victims)
+        FaultKind::Kill(Kill { victims, .. })
         | FaultKind::Pause(victims)
         | FaultKind::Swizzle(victims)
         | FaultKind::LostSync(victims)
         | FaultKind::Wipe(victims)
         | FaultKind::ClockStep { victims, .. }
-        | FaultKind::ClockDrift { victims, .. } => Some(victims),
+        | FaultKind::ClockDrift { victims, .. }
+        | FaultKind::ClockFreeze { victims, .. } => Some(victims),
         FaultKind::Partition(_)
         | FaultKind::Clog(_)
         | FaultKind::Loss(_)
         | FaultKind::Duplicate(_)
         | FaultKind::Reorder(_)
         | FaultKind::Corrupt(_)
-        | FaultKind::SlowLink(_) => None,
+        | FaultKind::SlowLink(_)
+        | FaultKind::Outage(_) => None,
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use kv_core::event::{EpochReason, Event};
 
+use crate::scenario::StorageStep;
+
 macro_rules! marks {
     ($($mark:ident $name:literal,)*) => {
         /// A branch worth counting.
@@ -40,6 +42,9 @@ marks! {
     MessageHeld "message-held",
     MessageDamaged "message-damaged",
     DamageUndetected "damage-not-seen-by-decoder",
+    DiedBeforeExecute "died-before-execute",
+    DiedBeforeSync "died-before-sync",
+    DiedBeforeAnswer "died-before-answer",
 }
 
 /// How often each branch was reached.
@@ -63,6 +68,16 @@ impl Marks {
     pub(super) const fn message_damaged(&mut self, passes: bool) {
         self.0[Mark::MessageDamaged as usize] += 1;
         self.0[Mark::DamageUndetected as usize] += passes as u64;
+    }
+
+    /// A node died at a step of its disk.
+    pub(super) const fn died_at(&mut self, step: StorageStep) {
+        let mark = match step {
+            StorageStep::Execute => Mark::DiedBeforeExecute,
+            StorageStep::Sync => Mark::DiedBeforeSync,
+            StorageStep::Answer => Mark::DiedBeforeAnswer,
+        };
+        self.0[mark as usize] += 1;
     }
 
     /// The branches that were reached, by name.

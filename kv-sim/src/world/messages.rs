@@ -54,6 +54,14 @@ struct Held {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Waiting(Vec<Held>);
 
+impl Waiting {
+    /// Whether nothing waits.
+    #[cfg(test)]
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 impl Parcel {
     const fn way(&self) -> Way {
         Way { from: self.from, to: self.to, kind: Some(self.kind) }

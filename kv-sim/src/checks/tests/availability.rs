@@ -111,3 +111,16 @@ fn a_strict_operation_is_owed_although_hints_are_dropped() {
     give_up(&mut bench, asked.number);
     bench.assert_violated(Check::Availability, "owners n1, n2, n3");
 }
+
+#[test]
+fn an_operation_may_fail_if_no_time_passes_for_its_coordinator_but_not_for_another_node() {
+    for (frozen, is_violated) in [(A, false), (B, true)] {
+        let mut bench = Bench::new();
+        later(&mut bench);
+        bench.cluster.frozen = vec![frozen];
+        let number = bench.ask_to_read(Mode::Sloppy);
+        give_up(&mut bench, number);
+        let violation = bench.checks.findings(Check::Availability).violation();
+        assert_eq!(violation.is_some(), is_violated, "{frozen:?}");
+    }
+}

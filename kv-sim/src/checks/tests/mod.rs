@@ -40,6 +40,8 @@ struct Cluster {
     roots: BTreeMap<NodeId, Digest>,
     machines: BTreeMap<NodeId, u32>,
     down: Vec<NodeId>,
+    /// Nodes whose clocks stand still.
+    frozen: Vec<NodeId>,
     /// Kinds of messages that nobody receives.
     dropped: Vec<Kind>,
     last_change: Time,
@@ -85,6 +87,10 @@ impl Topology for Cluster {
 
     fn is_well(&self, node: NodeId) -> bool {
         !self.down.contains(&node)
+    }
+
+    fn keeps_time(&self, node: NodeId) -> bool {
+        !self.frozen.contains(&node)
     }
 
     fn reaches(&self, from: NodeId, to: NodeId, kind: Kind) -> bool {

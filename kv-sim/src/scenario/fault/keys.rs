@@ -10,10 +10,12 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::super::cluster::Cluster;
-use super::super::environment::DRIFT_PPM_MAX;
 use super::super::error::Problem;
 use super::super::quantity::{count, milliseconds};
+use super::clocks::{clock_drift, clock_freeze, clock_step};
+use super::kill::kill;
 use super::links::{clog, misfortune, slow_link};
+use super::outage::{datacenter_outage, rack_outage};
 use super::partition::partition;
 use super::{FAULTS, Fault, FaultKind, LATER, Victims};
 
@@ -39,22 +41,6 @@ struct VictimsKeys {
     random: Option<Spanned<u64>>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ClockStepKeys {
-    step_ms: Spanned<i64>,
-    nodes: Option<Names>,
-    random: Option<Spanned<u64>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ClockDriftKeys {
-    drift_ppm: Spanned<i64>,
-    nodes: Option<Names>,
-    random: Option<Spanned<u64>>,
-}
-
 /// The fault that a table `[[fault]]` describes.
 pub(in super::super) fn parse(
     table: Spanned<DeValue<'_>>,
@@ -65,7 +51,7 @@ pub(in super::super) fn parse(
     let (word, span) = (table.word.as_str(), table.span.clone());
     let kind = match word {
         "partition" => FaultKind::Partition(partition(&table.keys()?, span, cluster)?),
-        "kill" => FaultKind::Kill(table.victims(cluster)?),
+        "kill" => kill(&table.keys()?, span, cluster)?,
         "pause" => FaultKind::Pause(table.victims(cluster)?),
         "lost-sync" => FaultKind::LostSync(table.victims(cluster)?),
         "wipe" => FaultKind::Wipe(table.victims(cluster)?),
@@ -78,6 +64,9 @@ pub(in super::super) fn parse(
         "swizzle" => FaultKind::Swizzle(table.victims_or_some(cluster)?),
         "clock-step" => clock_step(&table.keys()?, span, cluster)?,
         "clock-drift" => clock_drift(&table.keys()?, span, cluster)?,
+        "clock-freeze" => clock_freeze(&table.keys()?, span, cluster)?,
+        "datacenter-outage" => FaultKind::Outage(datacenter_outage(&table.keys()?, cluster)?),
+        "rack-outage" => FaultKind::Outage(rack_outage(&table.keys()?, cluster)?),
         _ => return Err(unknown_kind(&table)),
     };
     scheduled(kind, times, &table)
@@ -204,7 +193,7 @@ fn scheduled(kind: FaultKind, times: &TimesKeys, table: &Table<'_>) -> Result<Fa
     Ok(Fault { kind, from, until, times: often, every })
 }
 
-fn victims(
+pub(super) fn victims(
     nodes: Option<&Names>,
     random: Option<&Spanned<u64>>,
     span: std::ops::Range<usize>,
@@ -224,37 +213,4 @@ fn victims(
             .label("give nodes or random")
             .help("nodes = [\"n1\"], or random = 1 for one drawn from the seed")),
     }
-}
-
-fn clock_step(
-    keys: &ClockStepKeys,
-    span: std::ops::Range<usize>,
-    cluster: &Cluster,
-) -> Result<FaultKind, Problem> {
-    /// A hundred years.
-    const STEP_MS_MAX: i64 = 100 * 365 * 24 * 60 * 60 * 1_000;
-    let step_ms = *keys.step_ms.get_ref();
-    if step_ms == 0 || !(-STEP_MS_MAX..=STEP_MS_MAX).contains(&step_ms) {
-        return Err(Problem::at(
-            keys.step_ms.span(),
-            format!("a clock cannot step by {step_ms} ms"),
-        )
-        .label("not zero, and at most a hundred years either way"));
-    }
-    let victims = victims(keys.nodes.as_ref(), keys.random.as_ref(), span, cluster)?;
-    Ok(FaultKind::ClockStep { victims, step_us: step_ms * 1_000 })
-}
-
-fn clock_drift(
-    keys: &ClockDriftKeys,
-    span: std::ops::Range<usize>,
-    cluster: &Cluster,
-) -> Result<FaultKind, Problem> {
-    let drift_ppm = *keys.drift_ppm.get_ref();
-    if drift_ppm == 0 || drift_ppm.unsigned_abs() > DRIFT_PPM_MAX {
-        return Err(Problem::at(keys.drift_ppm.span(), format!("no drift of {drift_ppm} ppm"))
-            .label(format!("not zero, and at most {DRIFT_PPM_MAX} either way")));
-    }
-    let victims = victims(keys.nodes.as_ref(), keys.random.as_ref(), span, cluster)?;
-    Ok(FaultKind::ClockDrift { victims, drift_ppm: drift_ppm as i32 })
 }

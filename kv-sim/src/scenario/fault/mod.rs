@@ -4,16 +4,22 @@
 //! is in parts per million, and every time is a [`Span`] since the chaos phase began. The way
 //! from the table to the value is in `keys`.
 
+mod clocks;
 mod keys;
+mod kill;
 mod links;
+mod outage;
 mod partition;
 
 use kv_core::time::Span;
 
 use super::cluster::{Cluster, NodeIndex};
 
+pub use clocks::WhichClock;
 pub(super) use keys::parse;
+pub use kill::{Kill, StorageStep};
 pub use links::{Clog, ClogOrder, Kinds, Links, Longer, Misfortune, SlowLink, Tail};
+pub use outage::{Outage, OutageKind};
 pub(crate) use partition::are_neighbours;
 pub use partition::{Cut, Partition};
 
@@ -40,7 +46,8 @@ pub const FAULTS: &[FaultWord] = &[
     },
     FaultWord {
         name: "kill",
-        about: "nodes stop dead, lose what was not synced, and restart at the end",
+        about: "nodes stop dead, lose what was not synced, and restart at the end; at once, or exactly \
+                at a step of a storage command",
     },
     FaultWord {
         name: "pause",
@@ -61,7 +68,14 @@ pub const FAULTS: &[FaultWord] = &[
         about: "links take longer, by a factor or to a new mean, or in a long tail",
     },
     FaultWord { name: "clock-step", about: "wall clocks jump, forwards or backwards" },
-    FaultWord { name: "clock-drift", about: "clocks run fast or slow" },
+    FaultWord {
+        name: "clock-drift",
+        about: "clocks run fast or slow, the wall clock or the monotonic one or both",
+    },
+    FaultWord {
+        name: "clock-freeze",
+        about: "clocks stand still, likewise, and run on at the end from where they stood",
+    },
     FaultWord {
         name: "lost-sync",
         about: "disks report syncs that they do not do: the next kill shows it",
@@ -70,6 +84,11 @@ pub const FAULTS: &[FaultWord] = &[
         name: "wipe",
         about: "nodes stop, lose their data but not their identity, and restart at the end",
     },
+    FaultWord {
+        name: "datacenter-outage",
+        about: "all nodes of a data center lose their power, or their network to all others",
+    },
+    FaultWord { name: "rack-outage", about: "likewise, those of a rack" },
 ];
 
 /// Words that are reserved for faults which this version does not have yet.
@@ -81,14 +100,11 @@ const LATER: &[&str] = &[
     "io-error",
     "disk-full",
     "slow-disk",
-    "clock-freeze",
     "join",
     "leave",
     "replace",
     "upgrade",
     "downgrade",
-    "datacenter-outage",
-    "rack-outage",
 ];
 
 /// Something that is broken on purpose.
@@ -121,7 +137,7 @@ pub enum FaultKind {
     /// Messages between nodes are dropped.
     Partition(Partition),
     /// Nodes stop dead and restart at the end: what was not synced is gone.
-    Kill(Victims),
+    Kill(Kill),
     /// Nodes stand still, with their memory, and go on at the end.
     Pause(Victims),
     /// Messages are lost.
@@ -146,17 +162,28 @@ pub enum FaultKind {
         /// By how many microseconds; forwards if above zero. Never zero.
         step_us: i64,
     },
-    /// Both clocks of a node run at another speed.
+    /// Clocks run at another speed.
     ClockDrift {
         /// Whose clocks.
         victims: Victims,
         /// Parts per million; fast if above zero, slow if below. Within ±500,000.
         drift_ppm: i32,
+        /// Which of them.
+        clock: WhichClock,
+    },
+    /// Clocks stand still, and run on at the end from where they stood.
+    ClockFreeze {
+        /// Whose clocks.
+        victims: Victims,
+        /// Which of them.
+        clock: WhichClock,
     },
     /// Disks report syncs that they do not do.
     LostSync(Victims),
     /// Nodes stop, their data is deleted but not their identity, and they restart at the end.
     Wipe(Victims),
+    /// All nodes of a place fail.
+    Outage(Outage),
 }
 
 /// Whom a fault of nodes hits.
@@ -201,8 +228,11 @@ impl FaultKind {
             Self::Swizzle(_) => "swizzle",
             Self::ClockStep { .. } => "clock-step",
             Self::ClockDrift { .. } => "clock-drift",
+            Self::ClockFreeze { .. } => "clock-freeze",
             Self::LostSync(_) => "lost-sync",
             Self::Wipe(_) => "wipe",
+            Self::Outage(Outage { rack: None, .. }) => "datacenter-outage",
+            Self::Outage(Outage { rack: Some(_), .. }) => "rack-outage",
         }
     }
 
@@ -210,9 +240,8 @@ impl FaultKind {
     pub fn describe(&self, cluster: &Cluster) -> String {
         match self {
             Self::Partition(partition) => partition.describe(cluster),
-            Self::Kill(victims) | Self::Pause(victims) | Self::Swizzle(victims) => {
-                victims.describe(cluster)
-            }
+            Self::Kill(kill) => kill.describe(cluster),
+            Self::Pause(victims) | Self::Swizzle(victims) => victims.describe(cluster),
             Self::LostSync(victims) | Self::Wipe(victims) => victims.describe(cluster),
             Self::Loss(misfortune)
             | Self::Duplicate(misfortune)
@@ -223,9 +252,13 @@ impl FaultKind {
             Self::ClockStep { victims, step_us } => {
                 format!("{} by {} ms", victims.describe(cluster), step_us / 1_000)
             }
-            Self::ClockDrift { victims, drift_ppm } => {
-                format!("{} by {drift_ppm} ppm", victims.describe(cluster))
+            Self::ClockDrift { victims, drift_ppm, clock } => {
+                format!("{} by {drift_ppm} ppm{}", victims.describe(cluster), clock.describe())
             }
+            Self::ClockFreeze { victims, clock } => {
+                format!("{}{}", victims.describe(cluster), clock.describe())
+            }
+            Self::Outage(outage) => outage.describe(cluster),
         }
     }
 }
