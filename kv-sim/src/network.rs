@@ -73,7 +73,7 @@ struct Odds {
     duplicate: u32,
     reorder: u32,
     corrupt: u32,
-    tail: Option<Tail>,
+    tail: Tail,
 }
 
 impl Way {
@@ -149,34 +149,54 @@ impl Network {
             return Fate::Cut;
         }
         let odds = self.odds(way);
-        if odds.loss > 0 && draws.chance(first, Aspect::Loss, odds.loss) {
+        if draws.chance(first, Aspect::Loss, odds.loss) {
+            draws.note_misfortune(address, first, Aspect::Loss, 1);
             return Fate::Lost;
         }
-        let trip = self.trip(draws, first, way, &odds);
-        let is_doubled =
-            odds.duplicate > 0 && draws.chance(first, Aspect::Duplicate, odds.duplicate);
-        let again = is_doubled.then(|| {
+        let trip = self.trip(draws, (address, first), way, &odds);
+        let again = draws.chance(first, Aspect::Duplicate, odds.duplicate).then(|| {
+            draws.note_misfortune(address, first, Aspect::Duplicate, 1);
             let second = draws.next(address);
-            self.trip(draws, second, way, &odds)
+            self.trip(draws, (address, second), way, &odds)
         });
         Fate::Arrives { first: trip, again }
     }
 
-    fn trip(&self, draws: &Draws, turn: Turn, way: Way, odds: &Odds) -> Trip {
+    fn trip(
+        &self,
+        draws: &mut Draws,
+        (address, turn): (Address, Turn),
+        way: Way,
+        odds: &Odds,
+    ) -> Trip {
         let mut after = self.delay(draws, turn, way);
-        if let Some(Tail { share_ppm, longer }) = odds.tail
-            && draws.chance(turn, Aspect::Tail, share_ppm)
-        {
-            after = match longer {
-                Longer::By(mean) => after + draws.delay(turn, Aspect::TailDelay, Span::ZERO, mean),
-                Longer::Times(times) => after.times(times.into()),
+        let note = |draws: &mut Draws, aspect, value| {
+            draws.note_misfortune(address, turn, aspect, value);
+        };
+        if draws.chance(turn, Aspect::Tail, odds.tail.share_ppm) {
+            let longer = match odds.tail.longer {
+                Longer::By(mean) => draws.delay(turn, Aspect::TailDelay, Span::ZERO, mean),
+                Longer::Times(times) => {
+                    let longer = after.times(u64::from(times) - 1);
+                    Span(draws.choose(turn, Aspect::TailDelay, |_| longer.0))
+                }
             };
+            note(draws, Aspect::Tail, 1);
+            note(draws, Aspect::TailDelay, longer.0);
+            after = after + longer;
         }
-        if odds.reorder > 0 && draws.chance(turn, Aspect::Reorder, odds.reorder) {
-            after = after + draws.up_to(turn, Aspect::Hold, self.calm.reorder_max);
+        if draws.chance(turn, Aspect::Reorder, odds.reorder) {
+            let hold = draws.up_to(turn, Aspect::Hold, self.calm.reorder_max);
+            note(draws, Aspect::Reorder, 1);
+            note(draws, Aspect::Hold, hold.0);
+            after = after + hold;
         }
-        let is_damaged = odds.corrupt > 0 && draws.chance(turn, Aspect::Corrupt, odds.corrupt);
-        let damage = is_damaged.then(|| draws.choose(turn, Aspect::Damage, |draw| draw));
+        let damage = draws.chance(turn, Aspect::Corrupt, odds.corrupt).then(|| {
+            let damage = draws.choose(turn, Aspect::Damage, |draw| draw);
+            note(draws, Aspect::Corrupt, 1);
+            note(draws, Aspect::Damage, damage);
+            damage
+        });
         Trip { after, damage }
     }
 
@@ -206,7 +226,7 @@ impl Network {
             duplicate: duplicate_ppm,
             reorder: reorder_ppm,
             corrupt: 0,
-            tail: None,
+            tail: Tail { share_ppm: 0, longer: Longer::By(Span::ZERO) },
         };
         for (_, rule) in &self.rules {
             let (sum, lanes, ppm) = match rule {
@@ -215,7 +235,9 @@ impl Network {
                 Rule::Reorder(lanes, ppm) => (&mut odds.reorder, lanes, *ppm),
                 Rule::Corrupt(lanes, ppm) => (&mut odds.corrupt, lanes, *ppm),
                 Rule::Slow { lanes, tail, .. } => {
-                    if tail.is_some() && lanes.contain(way) {
+                    if let Some(tail) = tail
+                        && lanes.contain(way)
+                    {
                         odds.tail = *tail;
                     }
                     continue;

@@ -1,11 +1,9 @@
 //! Faults: when they begin and end, whom they hit, and what they do to a machine. What they do to
 //! links is for [`crate::network`] to say.
 
-use kv_core::time::Span;
-
 use super::messages::time;
 use super::steps::Step;
-use super::{Phase, World, number};
+use super::{SETUP, World, number};
 use crate::address::{Address, Aspect};
 use crate::agenda::Happening;
 use crate::checks::Loss;
@@ -17,6 +15,7 @@ use crate::scenario::{
     Clog, ClogOrder, Fault, FaultKind, Kill, NodeIndex, Outage, OutageKind, StorageStep, Victims,
     WhichClock,
 };
+use crate::world_time::WorldTime;
 
 /// The faults of a scenario.
 #[derive(Clone, Debug)]
@@ -293,7 +292,7 @@ impl World {
     pub(super) fn dies_at(&mut self, node: NodeIndex, step: StorageStep) -> bool {
         let Some((fault, _)) = self.scene.node_mut(node).take_doom(step) else { return false };
         self.note(Tag::FaultBegins, fault, &[node]);
-        self.tell(format!("kill: {} dies, {}", self.scene.name(node), step.words()));
+        self.tell_of_moment(format!("kill: {} dies, {}", self.scene.name(node), step.words()));
         self.tally.marks.died_at(step);
         self.scene.changed_at = self.scene.now;
         self.take_down(node, None);
@@ -307,7 +306,11 @@ impl World {
         if let Some(drawn) = victims_of(&mut kind) {
             *drawn = Victims::These(victims.to_vec());
         }
-        self.tell(format!("{} {verb}: {}", kind.name(), kind.describe(&self.scene.cluster)));
+        self.tell_of_moment(format!(
+            "{} {verb}: {}",
+            kind.name(),
+            kind.describe(&self.scene.cluster)
+        ));
     }
 
     /// Writes into the digest what a fault does, and to whom.
@@ -319,13 +322,10 @@ impl World {
         drop(entry);
     }
 
-    /// Tells people what a fault does.
-    pub(super) fn tell(&mut self, what: String) {
+    /// Notes for people what was done to the cluster.
+    pub(super) fn tell_of_moment(&mut self, what: String) {
         self.trace(|_| format!("#### {what}"));
-        let at = match self.phase {
-            Phase::Chaos { since } => self.scene.now.since(since),
-            Phase::Setup | Phase::Heal { .. } | Phase::Check(_) | Phase::Over => Span::ZERO,
-        };
+        let at = self.scene.now.since(WorldTime(0) + SETUP);
         self.tally.timeline.push(Moment { at, what });
     }
 }

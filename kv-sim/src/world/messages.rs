@@ -14,12 +14,14 @@ use crate::agenda::Happening;
 use crate::digest::Tag;
 use crate::network::{self, Fate, Trip, Way};
 use crate::scenario::{ClogOrder, NodeIndex};
+use crate::world_time::WorldTime;
 
 /// The messages that are under way, by number. Numbers are used again.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Parcels {
     parcels: Vec<Option<Parcel>>,
     free: Vec<u32>,
+    last_arrival: WorldTime,
 }
 
 /// A message that is under way.
@@ -69,6 +71,16 @@ impl Parcel {
 }
 
 impl Parcels {
+    /// When the last of them arrives, or arrived.
+    pub(super) const fn last_arrival(&self) -> WorldTime {
+        self.last_arrival
+    }
+
+    /// Notes when one of them arrives.
+    fn arrives(&mut self, at: WorldTime) {
+        self.last_arrival = self.last_arrival.max(at);
+    }
+
     fn put(&mut self, parcel: Parcel) -> u32 {
         if let Some(number) = self.free.pop() {
             self.parcels[number as usize] = Some(parcel);
@@ -130,8 +142,7 @@ impl World {
     /// of that.
     pub(super) fn put_on_its_way(&mut self, way: Way, what: Happening, after: Span) {
         if self.scene.network.clog_of(way).is_none() {
-            self.agenda.plan(self.scene.now + after, what);
-            return;
+            return self.plan_arrival(what, self.scene.now + after);
         }
         self.tally.marks.message_held();
         self.trace(|scene| {
@@ -144,11 +155,10 @@ impl World {
 
     /// Lets go what waits on links that are no longer clogged, in this order.
     pub(super) fn let_go(&mut self, order: ClogOrder) {
-        let Self { waiting, scene, agenda, .. } = self;
-        let is_clogged = |held: &Held| scene.network.clog_of(held.way).is_some();
-        let (kept, freed) = std::mem::take(&mut waiting.0).into_iter().partition(is_clogged);
-        waiting.0 = kept;
-        let freed: Vec<Held> = freed;
+        let is_clogged = |held: &Held| self.scene.network.clog_of(held.way).is_some();
+        let waiting = std::mem::take(&mut self.waiting.0);
+        let (kept, freed): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_clogged);
+        self.waiting.0 = kept;
         // By link: when the last one that was sent before arrives.
         let mut last: BTreeMap<(NodeIndex, NodeIndex), Span> = BTreeMap::new();
         for Held { way, what, after } in freed {
@@ -158,8 +168,13 @@ impl World {
                 ClogOrder::Sent => *last,
                 ClogOrder::Drawn => after,
             };
-            agenda.plan(scene.now + after, what);
+            self.plan_arrival(what, self.scene.now + after);
         }
+    }
+
+    fn plan_arrival(&mut self, what: Happening, at: WorldTime) {
+        self.parcels.arrives(at);
+        self.agenda.plan(at, what);
     }
 
     /// A message has come to the end of its way. It is dropped if the link is cut by now, or if
@@ -243,6 +258,6 @@ impl World {
 }
 
 /// The world's time as checks know it.
-pub(super) const fn time(at: crate::world_time::WorldTime) -> Time {
+pub(super) const fn time(at: WorldTime) -> Time {
     Time(at.0)
 }

@@ -44,7 +44,7 @@ impl World {
             }
         };
         self.note(tag, fault, &[node]);
-        self.tell(format!("{} {verb}: {}", kind.name(), self.scene.name(node)));
+        self.tell_of_moment(format!("{} {verb}: {}", kind.name(), self.scene.name(node)));
     }
 
     /// A partition that flaps goes at its steps of an even number, and comes again at the others.
@@ -58,7 +58,11 @@ impl World {
             (Tag::FaultBegins, "comes again")
         };
         self.note(tag, name.0, &[]);
-        self.tell(format!("{} {verb}: {}", kind.name(), kind.describe(&self.scene.cluster)));
+        self.tell_of_moment(format!(
+            "{} {verb}: {}",
+            kind.name(),
+            kind.describe(&self.scene.cluster)
+        ));
     }
 
     /// Plans what a fault does between its beginning and its end.
