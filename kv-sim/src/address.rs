@@ -91,7 +91,8 @@ macro_rules! aspects {
         }
 
         impl Aspect {
-            const ALL: &[Self] = &[$(Self::$aspect,)*];
+            /// Every aspect, by number.
+            pub const ALL: &[Self] = &[$(Self::$aspect,)*];
 
             /// The word for it; empty for the only question at an address.
             pub const fn name(self) -> &'static str {
@@ -136,6 +137,27 @@ aspects! {
     Key = 14 "key",
     /// How long a client thinks.
     Think = 15 "think",
+}
+
+impl Aspect {
+    /// Those of which one answer is plainer than the others. An id is not among them: it must be
+    /// another one for each node.
+    pub const THAT_CAN_BE_CALM: &[Self] = &[
+        Self::Delay,
+        Self::Loss,
+        Self::Duplicate,
+        Self::Reorder,
+        Self::Hold,
+        Self::Answer,
+        Self::ClockOffset,
+        Self::ClockDrift,
+        Self::ClockStart,
+        Self::Coordinator,
+        Self::Read,
+        Self::Delete,
+        Self::Key,
+        Self::Think,
+    ];
 }
 
 /// One choice of a run.

@@ -19,6 +19,7 @@ pub mod result;
 pub mod run;
 pub mod scenario;
 pub mod scene;
+pub mod shrink;
 pub mod sweep;
 #[cfg(test)]
 mod testing;

@@ -157,21 +157,23 @@ impl Network {
             return Fate::Cut;
         }
         let odds = self.odds(from, to);
-        if odds.loss > 0 && draws.chance(first, Aspect::Loss, odds.loss) {
+        if draws.chance(first, Aspect::Loss, odds.loss) {
+            draws.note_misfortune(address, first, Aspect::Loss, 1);
             return Fate::Lost;
         }
-        let takes = |draws: &Draws, turn| {
+        let takes = |draws: &mut Draws, turn| {
             let delay = self.delay(draws, turn, from, to);
-            if odds.reorder > 0 && draws.chance(turn, Aspect::Reorder, odds.reorder) {
-                delay + draws.up_to(turn, Aspect::Hold, self.calm.reorder_max)
-            } else {
-                delay
+            if !draws.chance(turn, Aspect::Reorder, odds.reorder) {
+                return delay;
             }
+            let hold = draws.up_to(turn, Aspect::Hold, self.calm.reorder_max);
+            draws.note_misfortune(address, turn, Aspect::Reorder, 1);
+            draws.note_misfortune(address, turn, Aspect::Hold, hold.0);
+            delay + hold
         };
         let after = takes(draws, first);
-        let is_doubled =
-            odds.duplicate > 0 && draws.chance(first, Aspect::Duplicate, odds.duplicate);
-        let again = is_doubled.then(|| {
+        let again = draws.chance(first, Aspect::Duplicate, odds.duplicate).then(|| {
+            draws.note_misfortune(address, first, Aspect::Duplicate, 1);
             let second = draws.next(address);
             takes(draws, second)
         });

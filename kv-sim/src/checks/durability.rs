@@ -228,6 +228,9 @@ impl Durability {
     /// A write that waited for W of N owners is met by every reader of N - W + 1, as long as no more
     /// than N - W owners answer without it. An owner whose disk was wiped knows that, and does not
     /// answer before it has copied all back; one whose disk lied does not know.
+    ///
+    /// What a stand-in keeps counts only if it is there to stay: a hint that was delivered, and
+    /// whose deletion is not durable yet, is still in the durable image and not in the live one.
     fn weaken(
         &mut self,
         history: &mut History,
@@ -246,7 +249,8 @@ impl Durability {
         let owned: Vec<_> = owners.iter().filter(others).map(copy).collect();
         let elsewhere = disks.nodes();
         let elsewhere = elsewhere.iter().filter(|node| others(node) && !owners.contains(*node));
-        let mut kept: Option<Vec<Container>> = None;
+        let live = |&node: &NodeId| disks.copy(node, &history.key, Image::Live);
+        let mut kept: Option<[Vec<Container>; 2]> = None;
 
         let mut weakened = Vec::new();
         for &write in writes {
@@ -256,8 +260,13 @@ impl Durability {
             let owners_holding = holding(&owned);
             let quorum = history.write(write).ack.as_ref().and_then(|ack| ack.quorum);
             let is_gone = owners_holding == 0 && {
-                let kept = kept.get_or_insert_with(|| elsewhere.clone().map(copy).collect());
-                holding(kept) == 0
+                let [durable, live] = kept.get_or_insert_with(|| {
+                    [elsewhere.clone().map(copy).collect(), elsewhere.clone().map(live).collect()]
+                });
+                let stays = |(durable, live): (&Container, &Container)| {
+                    history.is_claimed(write, durable) && history.is_claimed(write, live)
+                };
+                !durable.iter().zip(live.iter()).any(stays)
             };
             if is_gone {
                 weakened.push((write, Standing::Excused));

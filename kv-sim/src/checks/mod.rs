@@ -359,6 +359,11 @@ impl Checks {
         self.convergence.on_rest(rest, at, &self.setting.names);
     }
 
+    /// A partition could never be copied back, and was given up.
+    pub fn on_loss_accepted(&mut self) {
+        self.convergence.findings.weakened += 1;
+    }
+
     /// The idle cluster was watched for two windows, one after the other.
     pub fn on_idle(&mut self, first: &IdleWindow, second: &IdleWindow) {
         self.quiescence.on_idle([first, second]);

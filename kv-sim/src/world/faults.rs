@@ -1,16 +1,15 @@
 //! Faults: when they begin and end, whom they hit, and what they do to a machine. What they do to
 //! links is for [`crate::network`] to say.
 
-use kv_core::time::Span;
-
 use super::messages::time;
-use super::{Phase, World, number};
+use super::{SETUP, World, number};
 use crate::address::{Address, Aspect};
 use crate::agenda::Happening;
 use crate::checks::Loss;
 use crate::digest::Tag;
 use crate::result::Moment;
 use crate::scenario::{Fault, FaultKind, NodeIndex, Victims};
+use crate::world_time::WorldTime;
 
 /// The faults of a scenario.
 #[derive(Clone, Debug)]
@@ -236,11 +235,13 @@ impl World {
         }
         let whom = kind.describe(&self.scene.cluster);
         let what = format!("{} {verb}: {whom}", kind.name());
+        self.tell_of_moment(what);
+    }
+
+    /// Notes for people what was done to the cluster.
+    pub(super) fn tell_of_moment(&mut self, what: String) {
         self.trace(|_| format!("#### {what}"));
-        let at = match self.phase {
-            Phase::Chaos { since } => self.scene.now.since(since),
-            Phase::Setup | Phase::Heal { .. } | Phase::Check(_) | Phase::Over => Span::ZERO,
-        };
+        let at = self.scene.now.since(WorldTime(0) + SETUP);
         self.tally.timeline.push(Moment { at, what });
     }
 }

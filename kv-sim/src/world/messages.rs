@@ -2,7 +2,7 @@
 
 use kv_core::cx::Input;
 use kv_core::message::{Kind, Message};
-use kv_core::time::Time;
+use kv_core::time::{Span, Time};
 use kv_core::types::RequestId;
 use kv_core::wire;
 
@@ -12,6 +12,7 @@ use crate::agenda::Happening;
 use crate::digest::Tag;
 use crate::network::Fate;
 use crate::scenario::NodeIndex;
+use crate::world_time::WorldTime;
 
 /// The messages that are under way, by number. Numbers are used again.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +21,7 @@ pub(super) struct Parcels {
     free: Vec<u32>,
     /// What messages were written in that are not under way any more. Kept for their room.
     buffers: Vec<Vec<u8>>,
+    last_arrival: WorldTime,
 }
 
 /// A message that is under way.
@@ -40,7 +42,13 @@ enum Content {
 }
 
 impl Parcels {
-    fn put(&mut self, parcel: Parcel) -> u32 {
+    /// When the last of them arrives, or arrived.
+    pub(super) const fn last_arrival(&self) -> WorldTime {
+        self.last_arrival
+    }
+
+    fn put(&mut self, parcel: Parcel, arrives: WorldTime) -> u32 {
+        self.last_arrival = self.last_arrival.max(arrives);
         if let Some(number) = self.free.pop() {
             self.parcels[number as usize] = Some(parcel);
             return number;
@@ -94,14 +102,17 @@ impl World {
             }
             Fate::Arrives { after, again } => {
                 if let Some(again) = again {
-                    let copy = self.parcels.put(parcel.clone());
-                    let at = self.scene.now + again;
-                    self.agenda.plan(at, Happening::Arrive { parcel: copy });
+                    self.forward(parcel.clone(), again);
                 }
-                let parcel = self.parcels.put(parcel);
-                self.agenda.plan(self.scene.now + after, Happening::Arrive { parcel });
+                self.forward(parcel, after);
             }
         }
+    }
+
+    fn forward(&mut self, parcel: Parcel, after: Span) {
+        let at = self.scene.now + after;
+        let parcel = self.parcels.put(parcel, at);
+        self.agenda.plan(at, Happening::Arrive { parcel });
     }
 
     /// A message has come to the end of its way. It is dropped if the link is cut by now, or if
@@ -168,6 +179,6 @@ impl World {
 }
 
 /// The world's time as checks know it.
-pub(super) const fn time(at: crate::world_time::WorldTime) -> Time {
+pub(super) const fn time(at: WorldTime) -> Time {
     Time(at.0)
 }

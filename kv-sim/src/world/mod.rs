@@ -11,6 +11,7 @@ mod clients;
 mod faults;
 mod marks;
 mod messages;
+mod operator;
 mod rest;
 mod storage;
 mod tally;
@@ -136,8 +137,11 @@ impl World {
     /// # Errors
     /// [`WorldError`], if the scenario describes none.
     pub fn new(scenario: &Scenario, options: &RunOptions) -> Result<Self, WorldError> {
-        let overrides = Overrides::new(&scenario.decisions, &scenario.cluster)?;
+        let overrides = Overrides::new(&scenario.decisions, &scenario.calm, &scenario.cluster)?;
         let mut draws = Draws::new(options.seed, overrides);
+        if options.misfortunes {
+            draws.keep_misfortunes();
+        }
         let scene = Scene::new(scenario, &mut draws)?;
         let names = || {
             let name = |(at, node): (usize, &crate::node::SimNode)| {
@@ -332,14 +336,16 @@ impl World {
         if !is_chaos || !self.clients.are_done() || !self.chaos.is_done() {
             return;
         }
-        let since = self.scene.now;
         self.scene.network.heal();
-        self.scene.changed_at = since;
+        self.scene.changed_at = self.scene.now;
+        // What a slow link still holds is the last that is left of its fault.
+        let since = self.scene.now.max(self.parcels.last_arrival());
         self.enter(Phase::Heal { since });
         self.agenda.plan(since + POLL, Happening::Milestone);
     }
 
     fn look_for_rest(&mut self, since: WorldTime) {
+        self.accept_losses();
         let waited = self.scene.now.since(since);
         let restless = rest::restless(&self.scene, waited);
         if restless.is_none() {

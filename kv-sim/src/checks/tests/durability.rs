@@ -120,6 +120,17 @@ fn a_hint_is_a_copy_that_is_left() {
 }
 
 #[test]
+fn a_hint_that_is_on_its_way_out_is_none() {
+    let mut bench = Bench::new();
+    bench.put(Mode::Sloppy, &[], &[A, D]);
+    bench.cluster.live.remove(&D);
+    assert_eq!(bench.lose(A, Loss::Wipe).len(), 1);
+    bench.sync(&[D]);
+    bench.end();
+    bench.assert_held();
+}
+
+#[test]
 fn what_a_disk_only_claimed_to_have_synced_is_excused_when_it_is_lost() {
     let mut bench = Bench::new();
     let asked = bench.ask(Mode::Sloppy, &[]);
