@@ -321,7 +321,7 @@ fn basis_of(context: PutContext, site: &Site, key: &Key) -> Result<Basis, Reques
 }
 
 fn check_key(key: &Key) -> Result<(), RequestRefusal> {
-    match key.0.len() {
+    match key.bytes().len() {
         1..=KEY_BYTES_MAX => Ok(()),
         bytes => Err(RequestRefusal::Key { bytes, max: KEY_BYTES_MAX }),
     }

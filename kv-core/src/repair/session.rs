@@ -1,6 +1,7 @@
 //! One comparison with one peer, as the side that asks sees it: which partitions differ, twice
 //! looked at, and then one [`Descent`] after the other.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
@@ -43,7 +44,7 @@ enum State {
     Looking(Vec<PartitionId>),
     /// Writes in flight are given time to arrive.
     Settling,
-    Descending(Descent),
+    Descending(Box<Descent>),
 }
 
 /// What becomes of a session.
@@ -268,7 +269,7 @@ impl Session {
         let again_at = *self.again_at.get_or_insert(cx.now.monotonic + settle);
         if let Some(partition) = self.to_repair.pop_front() {
             let descent = Descent::begin(cx, &mut self.talk, bench, partition);
-            self.state = State::Descending(descent);
+            self.state = State::Descending(Box::new(descent));
             Verdict::Goes
         } else if self.again.is_empty() {
             Verdict::Clean

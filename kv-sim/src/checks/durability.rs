@@ -316,21 +316,26 @@ impl Durability {
         weakened.into_iter().map(|(write, _)| write).collect()
     }
 
-    /// The run is over, and all that could be repaired has been.
+    /// The run is over, and all that could be repaired has been: these are the owners' copies.
     pub(super) fn at_end(
         &mut self,
         history: &History,
+        copies: &[(NodeId, Container)],
         at: Time,
         disks: &impl Disks,
         names: &Names,
     ) {
-        let owners = disks.owners(&history.key);
-        let mut held = joined(history, owners, disks);
+        let mut held = Container::default();
+        for (_, copy) in copies {
+            held.join(copy);
+        }
         let mut lost = unreached(history, &held);
         if lost.is_empty() {
             return;
         }
-        held.join(&joined(history, &disks.nodes(), disks));
+        for node in disks.nodes() {
+            held.join(&disks.copy(node, &history.key, Image::Live));
+        }
         lost = unreached(history, &held);
         for write in lost {
             self.findings.violated(|| story(history, write, at, disks, names));
@@ -351,14 +356,6 @@ const fn is_definite(refusal: &RequestRefusal) -> bool {
         | RequestRefusal::StoreFailed => true,
         RequestRefusal::Replica(_) => false,
     }
-}
-
-fn joined(history: &History, nodes: &[NodeId], disks: &impl Disks) -> Container {
-    let mut joined = Container::default();
-    for &node in nodes {
-        joined.join(&disks.copy(node, &history.key, Image::Live));
-    }
-    joined
 }
 
 /// The promised writes that are neither present nor truly overwritten.
