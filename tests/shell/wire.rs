@@ -236,7 +236,9 @@ impl Connection<'_> {
                     }
                     self.on_answered();
                     if self.is_brief() {
-                        return self.tear("was brief");
+                        // The source has not even heard the hello: nothing is under way.
+                        self.wire.log.count("connections_broken");
+                        return "was brief";
                     }
                 }
             }
