@@ -56,5 +56,5 @@ fn main() -> std::process::ExitCode {
 
 #[cfg(not(madsim))]
 fn main() {
-    println!("shell: nothing runs without --cfg madsim; tests/shell.sh builds and runs it");
+    eprintln!("shell: nothing runs without --cfg madsim; tests/shell.sh builds and runs it");
 }

@@ -138,6 +138,7 @@ impl Cluster {
     pub(crate) async fn judge_ended(&self) {
         for machine in &self.machines {
             for (life, counts) in &machine.lock().await.ended {
+                self.log.count_many("messages_dropped", counts.dropped);
                 self.ledger.judge_ended(*life, counts, &self.log);
             }
         }

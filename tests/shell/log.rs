@@ -64,6 +64,10 @@ impl Log {
         self.with(|entries| entries.verdict.violations.push((check, what.to_string())));
     }
 
+    pub(crate) fn is_violated(&self) -> bool {
+        self.with(|entries| !entries.verdict.violations.is_empty())
+    }
+
     pub(crate) fn verdict(&self) -> Verdict {
         self.with(|entries| entries.verdict.clone())
     }

@@ -129,9 +129,9 @@ impl Wire {
         self.brief.store(0, Ordering::Relaxed);
     }
 
-    /// Holds up what goes from the wire to a machine or, with `back`, from the machine to it.
-    pub(crate) fn clog(&self, machine: NodeId, back: bool, is_clogged: bool) {
-        let (from, to) = if back { (machine, self.node) } else { (self.node, machine) };
+    /// Holds up, or no longer, what comes `out` of a machine into the wire, or what goes into it.
+    pub(crate) fn clog(&self, machine: NodeId, out: bool, is_clogged: bool) {
+        let (from, to) = if out { (machine, self.node) } else { (self.node, machine) };
         let net = NetSim::current();
         if is_clogged {
             net.clog_link(from, to);
