@@ -6,22 +6,23 @@ use std::path::Path;
 
 use kv_sim::result::{RunResult, Verdict};
 use kv_sim::run::{RunOptions, run};
-use kv_sim::scenario::{Colour, Scenario, all};
+use kv_sim::scenario::{Colour, Source, all};
 
-fn scenarios() -> Vec<Scenario> {
+fn scenarios() -> Vec<Source> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let load = |path: &Path| {
         let text = fs::read_to_string(folder.join(path)).expect("the scenario can be read");
-        match Scenario::parse(&path.to_string_lossy(), &text) {
-            Ok(scenario) => scenario,
+        match Source::parse(&path.to_string_lossy(), &text) {
+            Ok(source) => source,
             Err(error) => panic!("{}", error.render(Colour::Plain)),
         }
     };
     all(folder).iter().map(|path| load(path)).collect()
 }
 
-fn run_own_seed(scenario: &Scenario) -> RunResult {
-    run(scenario, &RunOptions::seeded(scenario.seed))
+fn run_own_seed(source: &Source) -> RunResult {
+    let scenario = source.scenario(source.seed()).expect("it fits");
+    run(&scenario, &RunOptions::seeded(source.seed()))
 }
 
 #[test]

@@ -91,7 +91,8 @@ macro_rules! aspects {
         }
 
         impl Aspect {
-            const ALL: &[Self] = &[$(Self::$aspect,)*];
+            /// Every aspect, by number.
+            pub const ALL: &[Self] = &[$(Self::$aspect,)*];
 
             /// The word for it; empty for the only question at an address.
             pub const fn name(self) -> &'static str {
@@ -136,6 +137,50 @@ aspects! {
     Key = 14 "key",
     /// How long a client thinks.
     Think = 15 "think",
+    /// Whether it is damaged.
+    Corrupt = 32 "corrupt",
+    /// Which of its bits are flipped: see [`crate::network::flipped`].
+    Damage = 33 "damage",
+    /// Whether it is in the long tail of delays.
+    Tail = 34 "tail",
+    /// How much longer it takes then.
+    TailDelay = 35 "tail-delay",
+    /// How long a partition that flaps stays, or stays away.
+    Flap = 36 "flap",
+    /// How many nodes are hit.
+    Victims = 37 "victims",
+    /// When a node is clogged, after the beginning.
+    Clog = 38 "clog",
+    /// When a node is let go, after half of the time.
+    Unclog = 39 "unclog",
+}
+
+impl Aspect {
+    /// Those of which one answer is plainer than the others. An id is not among them: it must be
+    /// another one for each node.
+    pub const THAT_CAN_BE_CALM: &[Self] = &[
+        Self::Delay,
+        Self::Loss,
+        Self::Duplicate,
+        Self::Reorder,
+        Self::Hold,
+        Self::Answer,
+        Self::ClockOffset,
+        Self::ClockDrift,
+        Self::ClockStart,
+        Self::Coordinator,
+        Self::Read,
+        Self::Delete,
+        Self::Key,
+        Self::Think,
+        Self::Corrupt,
+        Self::Tail,
+        Self::TailDelay,
+        Self::Flap,
+        Self::Victims,
+        Self::Clog,
+        Self::Unclog,
+    ];
 }
 
 /// One choice of a run.

@@ -44,6 +44,8 @@ pub enum Tag {
     FaultEnds = 10,
     /// A message was lost or dropped.
     Lost = 11,
+    /// The operator gave up what was lost.
+    Operator = 12,
 }
 
 /// One event on its way into the digest.

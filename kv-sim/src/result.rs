@@ -7,7 +7,7 @@ use std::fmt;
 use kv_core::time::Span;
 use serde::{Serialize, Serializer};
 
-use crate::scenario::{Bound, Check, OutcomeBounds, Scenario};
+use crate::scenario::{Bound, Check, Colour, Decision, OutcomeBounds, Scenario, ScenarioError};
 
 /// The name under which broken [`OutcomeBounds`] are reported, beside the names of [`Check`].
 pub const OUTCOMES: &str = "outcomes";
@@ -48,6 +48,9 @@ pub struct RunResult {
     /// What was injected and when, in the order of time. For people; not part of the contract.
     #[serde(skip)]
     pub timeline: Vec<Moment>,
+    /// What went wrong with messages, if that was asked for. Not part of the contract.
+    #[serde(skip)]
+    pub misfortunes: Vec<Decision>,
 }
 
 /// Whether everything held.
@@ -116,8 +119,13 @@ impl RunResult {
     /// A run in which nothing has happened yet, with each check of the scenario held.
     pub fn new(scenario: &Scenario, seed: u64) -> Self {
         let checks = scenario.expect.checks.iter();
+        let held = checks.map(|check| (check.name().to_owned(), CheckResult::held(0)));
+        Self { checks: held.collect(), ..Self::empty(scenario.name(), seed) }
+    }
+
+    fn empty(scenario: &str, seed: u64) -> Self {
         Self {
-            scenario: scenario.name().to_owned(),
+            scenario: scenario.to_owned(),
             seed,
             verdict: Verdict::Pass,
             digest: RunDigest::default(),
@@ -128,12 +136,19 @@ impl RunResult {
             simulated_ms: 0,
             wall_ms: 0.0,
             faults: BTreeMap::new(),
-            checks: checks.map(|check| (check.name().to_owned(), CheckResult::held(0))).collect(),
+            checks: BTreeMap::new(),
             marks: BTreeMap::new(),
             outcomes: Outcomes::default(),
             messages_by_kind: BTreeMap::new(),
             timeline: Vec::new(),
+            misfortunes: Vec::new(),
         }
+    }
+
+    /// A run that could not be made, as what a swarm fixes does not fit what it drew. It counts as a
+    /// violation of [`Check::Crash`]: nothing is passed over in silence.
+    pub fn impossible(scenario: &str, seed: u64, error: &ScenarioError) -> Self {
+        Self::empty(scenario, seed).crashed(&error.render(Colour::Plain))
     }
 
     /// Draws the conclusions, once all numbers are in: judges what clients saw, if the scenario

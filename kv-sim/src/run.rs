@@ -22,6 +22,8 @@ pub struct RunOptions {
     /// Whether messages are encoded and decoded. Without, they are handed over as values; it is for
     /// measuring what that costs.
     pub encoding: bool,
+    /// Whether the result tells what went wrong with messages, as decisions that bring it back.
+    pub misfortunes: bool,
     /// Where each event is written as a line of text.
     pub trace: Option<Trace>,
     /// Where the places of panics are written down.
@@ -35,7 +37,7 @@ pub struct Trace(pub Arc<Mutex<dyn Write + Send>>);
 impl RunOptions {
     /// An ordinary run with this seed.
     pub const fn seeded(seed: u64) -> Self {
-        Self { seed, checks: true, encoding: true, trace: None, panics: None }
+        Self { seed, checks: true, encoding: true, misfortunes: false, trace: None, panics: None }
     }
 }
 

@@ -57,7 +57,7 @@ fn scenarios(here: &Path) -> (Vec<[String; 2]>, Exit) {
     for path in scenario::all(here) {
         let name = path.to_string_lossy();
         match scenario::load(&name, here) {
-            Ok(scenario) => rows.push([name.into_owned(), scenario.title]),
+            Ok(source) => rows.push([name.into_owned(), source.title().to_owned()]),
             Err(error) => {
                 output::complain(&error.render(Colour::Ansi));
                 exit = Exit::Usage;

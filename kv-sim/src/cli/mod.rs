@@ -2,8 +2,11 @@
 
 mod argument;
 mod bench;
+mod failure;
 mod list;
 mod output;
+mod replay;
+mod shrink;
 mod single;
 mod sweep;
 
@@ -11,7 +14,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use kv_sim::scenario::{self, Scenario};
+use kv_sim::scenario::{self, ScenarioError, Source};
 
 use output::Exit;
 
@@ -42,6 +45,10 @@ struct Cli {
 enum Command {
     /// Run many seeds of one or more scenarios, on all cores.
     Sweep(sweep::Arguments),
+    /// Run a saved failure again, and say whether it still fails in the same way.
+    Replay(replay::Arguments),
+    /// Make a failure as small as can be: a scenario that a person can read.
+    Shrink(shrink::Arguments),
     /// Measure how fast the simulator is on this machine.
     Bench(bench::Arguments),
     /// List what scenarios can name, or the scenarios that there are.
@@ -52,6 +59,8 @@ pub(crate) fn main() -> ExitCode {
     let Cli { command, single } = Cli::parse();
     let exit = match (command, single) {
         (Some(Command::Sweep(arguments)), _) => sweep::execute(arguments),
+        (Some(Command::Replay(arguments)), _) => replay::execute(&arguments),
+        (Some(Command::Shrink(arguments)), _) => shrink::execute(&arguments),
         (Some(Command::Bench(arguments)), _) => bench::execute(&arguments),
         (Some(Command::List(arguments)), _) => list::execute(&arguments),
         (None, Some(arguments)) => single::execute(arguments),
@@ -61,19 +70,22 @@ pub(crate) fn main() -> ExitCode {
 }
 
 /// Reads all scenarios, or shows everything that is wrong with any of them.
-fn load(names: &[String]) -> Result<Vec<Scenario>, Exit> {
+fn load(names: &[String]) -> Result<Vec<Source>, Exit> {
     let here = here()?;
-    let (mut scenarios, mut exit) = (Vec::new(), None);
+    let (mut sources, mut exit) = (Vec::new(), None);
     for name in names {
         match scenario::load(name, &here) {
-            Ok(scenario) => scenarios.push(scenario),
-            Err(error) => {
-                output::complain(&error.render(scenario::Colour::Ansi));
-                exit = Some(Exit::Usage);
-            }
+            Ok(source) => sources.push(source),
+            Err(error) => exit = Some(invalid(&error)),
         }
     }
-    exit.map_or(Ok(scenarios), Err)
+    exit.map_or(Ok(sources), Err)
+}
+
+/// Shows what is wrong with a scenario.
+fn invalid(error: &ScenarioError) -> Exit {
+    output::complain(&error.render(scenario::Colour::Ansi));
+    Exit::Usage
 }
 
 /// The folder that the program was started in.
@@ -85,10 +97,14 @@ fn here() -> Result<PathBuf, Exit> {
 }
 
 /// The command that runs a scenario with a seed again, as its reader can type it.
-fn replay(scenario: &Scenario, seed: u64) -> String {
+fn again(source: &Source, seed: u64) -> String {
+    format!("{} --scenario {} --seed {seed}", program(), quoted(source.path()))
+}
+
+/// What the reader types to start this program.
+fn program() -> &'static str {
     // Cargo says so when it is the one that runs us; then this program is hardly on the path.
-    let program = if std::env::var_os("CARGO").is_some() { "cargo sim" } else { "kv-sim" };
-    format!("{program} --scenario {} --seed {seed}", quoted(scenario.path()))
+    if std::env::var_os("CARGO").is_some() { "cargo sim" } else { "kv-sim" }
 }
 
 /// The path as a shell takes it.

@@ -40,8 +40,9 @@ pub(crate) fn execute(arguments: Arguments) -> Exit {
 
 fn try_execute(arguments: Arguments) -> Result<Exit, Exit> {
     let Arguments { scenario, seed, json, keep, trace } = arguments;
-    let scenario = super::load(&[scenario])?.remove(0);
-    let seed = seed.unwrap_or(scenario.seed);
+    let source = super::load(&[scenario])?.remove(0);
+    let seed = seed.unwrap_or(source.seed());
+    let scenario = source.scenario(seed).map_err(|error| super::invalid(&error))?;
     let (result, other_digest) = traced(&scenario, seed, trace.as_deref())?;
     let saved = match &keep {
         Some(folder) => artefact::save(folder, &scenario, &result)
@@ -51,7 +52,7 @@ fn try_execute(arguments: Arguments) -> Result<Exit, Exit> {
     if json {
         output::say_json(&result)?;
     } else {
-        let replay = super::replay(&scenario, seed);
+        let replay = super::again(&source, seed);
         let report = Report { scenario: &scenario, result: &result, other_digest, replay: &replay };
         output::say(&report.to_string())?;
     }

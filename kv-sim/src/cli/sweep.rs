@@ -14,7 +14,7 @@ use kv_sim::artefact;
 use kv_sim::panics::PanicLog;
 use kv_sim::report::{BAD, FAINT, GOOD, HEADING, counted, thousands};
 use kv_sim::result::Verdict;
-use kv_sim::scenario::Scenario;
+use kv_sim::scenario::Source;
 use kv_sim::sweep::{Failure, Plan, Shard, Summary, junit, sweep};
 
 use super::argument;
@@ -65,7 +65,7 @@ fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
         return Err(Exit::Usage);
     }
     let (scenarios, passed_over): (Vec<_>, Vec<_>) =
-        super::load(&arguments.scenario)?.into_iter().partition(|scenario| scenario.sweep);
+        super::load(&arguments.scenario)?.into_iter().partition(Source::is_swept);
     for scenario in &passed_over {
         output::complain(&format!("passed over, as it says sweep = false: {}\n", scenario.path()));
     }
@@ -87,7 +87,7 @@ fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
     };
     let summary = run(&plan, arguments.keep.as_deref())?;
 
-    let replay = |failure: &Failure| super::replay(&scenarios[failure.position], failure.seed);
+    let replay = |failure: &Failure| super::again(&scenarios[failure.position], failure.seed);
     if let Some(path) = &arguments.json {
         output::write(path, &output::json(&summary)?)?;
     }
@@ -127,7 +127,8 @@ fn run(plan: &Plan<'_>, keep: Option<&Path>) -> Result<Summary, Exit> {
         }
         progress.set_message(format!("last failure: {}, seed {}", result.scenario, result.seed));
         let folder = keep?;
-        match artefact::save(folder, &plan.scenarios[position], result) {
+        let scenario = plan.scenarios[position].scenario(result.seed).ok()?;
+        match artefact::save(folder, &scenario, result) {
             Ok(path) => path.map(|path| path.display().to_string()),
             Err(error) => {
                 progress.suspend(|| output::unwritable(folder, &error));
@@ -146,7 +147,7 @@ fn run(plan: &Plan<'_>, keep: Option<&Path>) -> Result<Summary, Exit> {
 /// The summary for people: failures by check, each with the command that shows it again.
 fn words(plan: &Plan<'_>, summary: &Summary, replay: impl Fn(&Failure) -> String) -> String {
     let mut text = String::new();
-    let names: Vec<_> = plan.scenarios.iter().map(Scenario::name).collect();
+    let names: Vec<_> = plan.scenarios.iter().map(Source::name).collect();
     let seconds = summary.wall_ms / 1_000.0;
     let rate = if seconds > 0.0 { summary.runs as f64 / seconds } else { 0.0 };
     let mut line = |line: String| {

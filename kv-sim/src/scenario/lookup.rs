@@ -4,23 +4,23 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Scenario;
 use super::error::{ScenarioError, nearest};
+use super::source::Source;
 
 /// The folder that bare names are looked for in.
 const FOLDER: &str = "scenarios";
 
-/// Reads the scenario that is meant by `wanted`, seen from the folder `here`, which is absolute.
+/// Reads what is meant by `wanted`, seen from the folder `here`, which is absolute.
 ///
 /// # Errors
 /// It is not found, cannot be read, or is no scenario.
-pub fn load(wanted: &str, here: &Path) -> Result<Scenario, ScenarioError> {
+pub fn load(wanted: &str, here: &Path) -> Result<Source, ScenarioError> {
     let path = find(wanted, here)?;
     let text = fs::read_to_string(here.join(&path)).map_err(|error| ScenarioError::Unreadable {
         path: path.clone(),
         reason: error.to_string(),
     })?;
-    Scenario::parse(&path.to_string_lossy(), &text)
+    Source::parse(&path.to_string_lossy(), &text)
 }
 
 /// The file that is meant by `wanted`, as it is called in the folder `here`, which is absolute.

@@ -7,6 +7,7 @@
 //! way from the keys to the value. Units are in the names of keys; values carry them in types.
 
 mod cluster;
+pub mod draft;
 mod environment;
 mod error;
 mod expect;
@@ -15,10 +16,13 @@ mod lookup;
 mod node;
 mod quantity;
 mod quorum;
+mod source;
+mod swarm;
 #[cfg(test)]
 mod tests;
 mod workload;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -29,16 +33,23 @@ use serde::de::{IgnoredAny, IntoDeserializer};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::address::Aspect;
+
 pub use cluster::{Cluster, NODES_MAX, NodeIndex, Place};
 pub use environment::{Clocks, Disk, Network};
 pub use error::{Colour, Problem, ScenarioError};
 pub use expect::{Bound, Check, Expect, OutcomeBounds};
+pub(crate) use fault::are_neighbours;
 pub use fault::{
-    FAULTS, Fault, FaultKind, FaultWord, Links, Misfortune, Occurrence, Partition, Victims,
+    Clog, ClogOrder, Cut, FAULTS, Fault, FaultKind, FaultWord, Kill, Kinds, Links, Longer,
+    Misfortune, Occurrence, Outage, OutageKind, Partition, SlowLink, StorageStep, Tail, Victims,
+    WhichClock,
 };
 pub use lookup::{all, find, load};
 pub use quantity::PPM;
 pub use quorum::{Quorum, REPLICAS_MAX, level_words};
+pub use source::Source;
+pub use swarm::Swarm;
 pub use workload::{Workload, WorkloadKind};
 
 use error::Problems;
@@ -72,6 +83,9 @@ pub struct Scenario {
     pub faults: Vec<Fault>,
     /// What must hold.
     pub expect: Expect,
+    /// What is not left to chance but takes its plainest value: delays their mean, misfortunes
+    /// never, of several the first.
+    pub calm: BTreeSet<Aspect>,
     /// Choices that are forced, where the seed would have chosen otherwise.
     pub decisions: Vec<Decision>,
     /// The name: the file without folder and extension.
@@ -143,6 +157,8 @@ struct Keys {
     disk: environment::DiskKeys,
     #[serde(default)]
     clocks: environment::ClocksKeys,
+    #[serde(default)]
+    calm: Vec<Spanned<String>>,
     #[serde(rename = "node")]
     _node: Option<IgnoredAny>,
     #[serde(default)]
@@ -188,6 +204,7 @@ fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
     let disk = problems.keep(environment::disk(&keys.disk));
     let clocks = problems.keep(environment::clocks(&keys.clocks));
     let expect = problems.keep(expect::parse(&keys.expect));
+    let calm = problems.keep(keys.calm.iter().map(aspect).collect());
     let cluster = problems.keep(cluster::parse(&keys.nodes, keys.partitions.as_ref()));
     let Some(cluster) = cluster else {
         problems.into_result()?;
@@ -209,12 +226,11 @@ fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
     let workloads = workloads.into_iter().filter_map(|made| problems.keep(made)).collect();
 
     problems.into_result()?;
-    let (Some((node, quorum)), Some(network), Some(disk), Some(clocks), Some(expect)) =
-        (plan, network, disk, clocks, expect)
+    let (Some((node, quorum)), Some(network), Some(disk), Some(clocks), Some(expect), Some(calm)) =
+        (plan, network, disk, clocks, expect, calm)
     else {
         unreachable!("what is missing has a problem");
     };
-    let name = Path::new(path).file_stem().map_or(path.into(), |stem| stem.to_string_lossy());
     Ok(Scenario {
         title: keys.title.into_inner(),
         about: keys.about,
@@ -229,11 +245,18 @@ fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
         workloads,
         faults,
         expect,
+        calm,
         decisions: keys.decision.into_iter().map(DecisionKeys::into_decision).collect(),
-        name: name.into_owned(),
+        name: file_name(path),
         path: path.to_owned(),
         text: text.into(),
     })
+}
+
+/// The name of what a file describes: the file without folder and extension.
+fn file_name(path: &str) -> String {
+    let stem = Path::new(path).file_stem();
+    stem.map_or_else(|| path.to_owned(), |stem| stem.to_string_lossy().into_owned())
 }
 
 /// The tables of `[[fault]]`.
@@ -252,6 +275,14 @@ fn tables(faults: Option<Spanned<DeValue<'_>>>) -> Result<Vec<Spanned<DeValue<'_
 fn top(document: DeTable<'_>, whole: Range<usize>) -> Result<Keys, Problem> {
     Keys::deserialize(Spanned::new(whole.clone(), DeValue::Table(document)).into_deserializer())
         .map_err(|error| Problem::from_toml(&error, whole, &[]))
+}
+
+/// An aspect of choices that can be calm.
+fn aspect(word: &Spanned<String>) -> Result<Aspect, Problem> {
+    let known: Vec<_> = Aspect::THAT_CAN_BE_CALM.iter().map(|aspect| aspect.name()).collect();
+    let found = Aspect::THAT_CAN_BE_CALM.iter().find(|aspect| aspect.name() == word.get_ref());
+    let unknown = || Problem::unknown_word(word.span(), "choice", word.get_ref(), &known);
+    found.copied().ok_or_else(unknown)
 }
 
 impl DecisionKeys {

@@ -6,14 +6,14 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
 use super::{Failure, Summary};
-use crate::scenario::Scenario;
+use crate::scenario::Source;
 
 /// The XML of a sweep over these scenarios. `replay` gives the command for a failure.
 ///
 /// # Errors
 /// The XML cannot be written, which none of our texts causes.
 pub fn junit(
-    scenarios: &[Scenario],
+    scenarios: &[Source],
     summary: &Summary,
     replay: impl Fn(&Failure) -> String,
 ) -> Result<String, SerializeError> {

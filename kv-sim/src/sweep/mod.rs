@@ -19,7 +19,7 @@ use crate::artefact;
 use crate::panics::PanicLog;
 use crate::result::{RunResult, Verdict};
 use crate::run::{RunOptions, run, run_twice};
-use crate::scenario::Scenario;
+use crate::scenario::Source;
 
 pub use junit::junit;
 
@@ -30,7 +30,7 @@ pub const TWICE_EVERY: u64 = 64;
 #[derive(Clone, Debug)]
 pub struct Plan<'a> {
     /// What is run.
-    pub scenarios: &'a [Scenario],
+    pub scenarios: &'a [Source],
     /// With which seeds.
     pub seeds: Range<u64>,
     /// Which part of the seeds.
@@ -229,12 +229,12 @@ pub fn sweep(
 }
 
 fn run_once_or_twice(plan: &Plan<'_>, position: usize, seed: u64) -> RunResult {
-    let scenario = &plan.scenarios[position];
+    let source = &plan.scenarios[position];
     let options = RunOptions { panics: plan.panics.clone(), ..RunOptions::seeded(seed) };
-    if seed.is_multiple_of(TWICE_EVERY) {
-        run_twice(scenario, &options).0
-    } else {
-        run(scenario, &options)
+    match source.scenario(seed) {
+        Ok(scenario) if seed.is_multiple_of(TWICE_EVERY) => run_twice(&scenario, &options).0,
+        Ok(scenario) => run(&scenario, &options),
+        Err(error) => RunResult::impossible(&source.name(), seed, &error),
     }
 }
 
@@ -244,17 +244,17 @@ mod tests {
     use std::collections::BTreeSet;
     use std::sync::Mutex;
 
-    fn scenarios() -> Vec<Scenario> {
+    fn scenarios() -> Vec<Source> {
         let text = "title = \"t\"\nnodes = 3\n";
         let names = ["a.toml", "b.toml"];
-        names.map(|name| Scenario::parse(name, text).expect("it is valid")).into()
+        names.map(|name| Source::parse(name, text).expect("it is valid")).into()
     }
 
     fn shard(index: u64, count: u64) -> Shard {
         Shard { index, count: NonZeroU64::new(count).expect("not zero") }
     }
 
-    fn plan(scenarios: &[Scenario], seeds: Range<u64>, shard: Shard) -> Plan<'_> {
+    fn plan(scenarios: &[Source], seeds: Range<u64>, shard: Shard) -> Plan<'_> {
         Plan { scenarios, seeds, shard, jobs: 2, failures_max: None, time_max: None, panics: None }
     }
 
@@ -303,7 +303,8 @@ mod tests {
     fn a_failing_run_is_counted_with_the_check_that_it_failed() {
         let scenarios = scenarios();
         let mut summary = Summary::default();
-        let failed = RunResult::new(&scenarios[1], 7).crashed("out of bounds");
+        let failed =
+            RunResult::new(&scenarios[1].scenario(7).expect("it fits"), 7).crashed("out of bounds");
         summary.add(1, &failed, Some("failures/b-7.json".to_owned()));
         assert_eq!((summary.runs, summary.passed, summary.failed), (1, 0, 1));
         let json = serde_json::to_value(&summary).expect("it is plain data");

@@ -11,7 +11,9 @@ mod clients;
 mod faults;
 mod marks;
 mod messages;
+mod operator;
 mod rest;
+mod steps;
 mod storage;
 mod tally;
 
@@ -32,7 +34,7 @@ use crate::scene::{Scene, cluster_id};
 use crate::world_time::WorldTime;
 
 use faults::Chaos;
-use messages::Parcels;
+use messages::{Parcels, Waiting};
 use tally::Tally;
 
 pub use tally::Traffic;
@@ -60,6 +62,8 @@ pub struct World {
     clients: Clients,
     chaos: Chaos,
     parcels: Parcels,
+    /// What waits on links that are clogged.
+    waiting: Waiting,
     checks: Option<Checks>,
     digest: RunningDigest,
     tally: Tally,
@@ -136,8 +140,11 @@ impl World {
     /// # Errors
     /// [`WorldError`], if the scenario describes none.
     pub fn new(scenario: &Scenario, options: &RunOptions) -> Result<Self, WorldError> {
-        let overrides = Overrides::new(&scenario.decisions, &scenario.cluster)?;
+        let overrides = Overrides::new(&scenario.decisions, &scenario.calm, &scenario.cluster)?;
         let mut draws = Draws::new(options.seed, overrides);
+        if options.misfortunes {
+            draws.keep_misfortunes();
+        }
         let scene = Scene::new(scenario, &mut draws)?;
         let names = || {
             let name = |(at, node): (usize, &crate::node::SimNode)| {
@@ -160,6 +167,7 @@ impl World {
             clients: Clients::new(&scenario.workloads, &draws),
             chaos: Chaos::new(&scenario.faults),
             parcels: Parcels::default(),
+            waiting: Waiting::default(),
             checks,
             digest: RunningDigest::new(),
             tally: Tally::default(),
@@ -202,6 +210,9 @@ impl World {
             Happening::Refuse { client, operation } => self.refuse(client, operation),
             Happening::Patience { client } => self.lose_patience(client),
             Happening::FaultBegins { fault, occurrence } => self.begin_fault(fault, occurrence),
+            Happening::FaultStep { fault, occurrence, step } => {
+                self.step_fault((fault, occurrence), step);
+            }
             Happening::FaultEnds { fault, occurrence } => self.end_fault(fault, occurrence),
             Happening::Milestone => self.pass_milestone(),
         }
@@ -332,14 +343,16 @@ impl World {
         if !is_chaos || !self.clients.are_done() || !self.chaos.is_done() {
             return;
         }
-        let since = self.scene.now;
         self.scene.network.heal();
-        self.scene.changed_at = since;
+        self.scene.changed_at = self.scene.now;
+        // What a slow link still holds is the last that is left of its fault.
+        let since = self.scene.now.max(self.parcels.last_arrival());
         self.enter(Phase::Heal { since });
         self.agenda.plan(since + POLL, Happening::Milestone);
     }
 
     fn look_for_rest(&mut self, since: WorldTime) {
+        self.accept_losses();
         let waited = self.scene.now.since(since);
         let restless = rest::restless(&self.scene, waited);
         if restless.is_none() {

@@ -1,0 +1,77 @@
+//! What a file gives: one scenario, or a swarm of them.
+
+use std::borrow::Cow;
+
+use super::error::ScenarioError;
+use super::swarm::Swarm;
+use super::{Scenario, file_name};
+
+/// A file that says what is to be run.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// One scenario, with chance from the seed.
+    One(Box<Scenario>),
+    /// A scenario for each seed.
+    Swarm(Box<Swarm>),
+}
+
+impl Source {
+    /// What a text describes. `path` is only a name: nothing is read.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Invalid`], with every problem that could be found.
+    pub fn parse(path: &str, text: &str) -> Result<Self, ScenarioError> {
+        if Swarm::is_meant_by(text) {
+            return Swarm::parse(path, text).map(|swarm| Self::Swarm(Box::new(swarm)));
+        }
+        Scenario::parse(path, text).map(|scenario| Self::One(Box::new(scenario)))
+    }
+
+    /// What is run with a seed.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Invalid`] if what a swarm fixes does not fit what it drew.
+    pub fn scenario(&self, seed: u64) -> Result<Cow<'_, Scenario>, ScenarioError> {
+        match self {
+            Self::One(scenario) => Ok(Cow::Borrowed(scenario)),
+            Self::Swarm(swarm) => swarm.scenario(seed).map(Cow::Owned),
+        }
+    }
+
+    /// The name: the file without folder and extension.
+    pub fn name(&self) -> String {
+        file_name(self.path())
+    }
+
+    /// The file as it was given.
+    pub fn path(&self) -> &str {
+        match self {
+            Self::One(scenario) => scenario.path(),
+            Self::Swarm(swarm) => swarm.path(),
+        }
+    }
+
+    /// What it shows, in one line.
+    pub fn title(&self) -> &str {
+        match self {
+            Self::One(scenario) => &scenario.title,
+            Self::Swarm(swarm) => &swarm.title,
+        }
+    }
+
+    /// The seed that is taken when the command line gives none.
+    pub fn seed(&self) -> u64 {
+        match self {
+            Self::One(scenario) => scenario.seed,
+            Self::Swarm(swarm) => swarm.seed,
+        }
+    }
+
+    /// Whether a sweep over many seeds includes it.
+    pub fn is_swept(&self) -> bool {
+        match self {
+            Self::One(scenario) => scenario.sweep,
+            Self::Swarm(swarm) => swarm.sweep,
+        }
+    }
+}

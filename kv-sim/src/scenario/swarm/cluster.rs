@@ -1,0 +1,130 @@
+//! The cluster of a drawn scenario: how many nodes, where they stand, how many copies, who counts.
+
+use std::collections::BTreeSet;
+
+use toml::{Table, Value};
+
+use super::dice::{Dice, integer};
+
+/// The nodes as the other parts of the swarm see them.
+pub(super) struct Shape {
+    /// Their names.
+    pub(super) names: Vec<String>,
+    /// Data center and rack of each.
+    pub(super) places: Vec<(&'static str, &'static str)>,
+    /// Machine of each, by number.
+    machines: Vec<usize>,
+    /// N: copies of a key in each data center.
+    copies: Vec<(&'static str, u64)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    /// Each node on a machine of its own, all in one rack.
+    Plain,
+    /// Spread over racks.
+    Racks,
+    /// Some share a machine.
+    Shared,
+    /// Two data centers.
+    Datacenters,
+}
+
+impl Shape {
+    pub(super) fn draw(dice: Dice, nodes: (u64, u64)) -> Self {
+        use Layout::{Datacenters, Plain, Racks, Shared};
+        let nodes = dice.between("nodes", nodes) as usize;
+        let layouts = [Plain, Plain, Plain, Plain, Racks, Racks, Shared, Datacenters];
+        let layout = if nodes < 4 { Plain } else { dice.one_of("layout", &layouts) };
+        let place = |node: usize| match layout {
+            Plain | Shared => ("dc1", "r1"),
+            Racks => ("dc1", ["r1", "r2", "r3"][node % 3]),
+            Datacenters => (["dc1", "dc2"][node % 2], "r1"),
+        };
+        // With four nodes or more, sharing by two leaves three machines.
+        let machine = |node: usize| match layout {
+            Shared if node == nodes - 1 => 0,
+            _ => node,
+        };
+        let mut shape = Self {
+            names: (1..=nodes).map(|number| format!("n{number}")).collect(),
+            places: (0..nodes).map(place).collect(),
+            machines: (0..nodes).map(machine).collect(),
+            copies: Vec::new(),
+        };
+        let datacenters: BTreeSet<_> = shape.places.iter().map(|(name, _)| *name).collect();
+        for (number, datacenter) in (0..).zip(datacenters) {
+            let machines = shape.machines_in(datacenter);
+            let wanted = match layout {
+                Datacenters => dice.nth(number).between("copies", (1, 2)),
+                Plain | Racks | Shared => dice.one_of("copies", &[3, 3, 3, 3, 3, 2, 1, 4, 5]),
+            };
+            shape.copies.push((datacenter, wanted.min(machines)));
+        }
+        shape
+    }
+
+    fn machines_in(&self, datacenter: &str) -> u64 {
+        let here = self.places.iter().zip(&self.machines);
+        let here = here.filter(|((name, _), _)| *name == datacenter);
+        here.map(|(_, machine)| machine).collect::<BTreeSet<_>>().len() as u64
+    }
+
+    /// N over all data centers.
+    pub(super) fn owners(&self) -> u64 {
+        self.copies.iter().map(|(_, copies)| copies).sum()
+    }
+
+    /// The keys of a scenario that describe it.
+    pub(super) fn table(&self, dice: Dice) -> Table {
+        let mut table = Table::new();
+        table.insert("nodes".to_owned(), self.nodes());
+        table.insert("partitions".to_owned(), integer(dice.one_of("partitions", &[4, 8, 16, 32])));
+        table.insert("quorum".to_owned(), self.quorum(dice.of("quorum")).into());
+        table
+    }
+
+    fn nodes(&self) -> Value {
+        let is_plain = self.machines.iter().enumerate().all(|(at, machine)| at == *machine)
+            && self.places.iter().all(|place| *place == ("dc1", "r1"));
+        if is_plain {
+            return integer(self.names.len() as u64);
+        }
+        let node = |at: usize| {
+            let (datacenter, rack) = self.places[at];
+            let mut node = Table::new();
+            node.insert("name".to_owned(), self.names[at].clone().into());
+            node.insert("machine".to_owned(), format!("m{}", self.machines[at] + 1).into());
+            node.insert("rack".to_owned(), rack.into());
+            node.insert("datacenter".to_owned(), datacenter.into());
+            Value::Table(node)
+        };
+        (0..self.names.len()).map(node).collect::<Vec<_>>().into()
+    }
+
+    fn quorum(&self, dice: Dice) -> Table {
+        let mut quorum = Table::new();
+        let copies = match self.copies.as_slice() {
+            [(_, copies)] => integer(*copies),
+            several => {
+                let entry = |(name, copies): &(&str, u64)| ((*name).to_owned(), integer(*copies));
+                Value::Table(several.iter().map(entry).collect())
+            }
+        };
+        quorum.insert("n".to_owned(), copies);
+        for key in ["r", "w"] {
+            quorum.insert(key.to_owned(), self.level(dice.of(key)));
+        }
+        quorum.insert("mode".to_owned(), dice.one_of("mode", &["sloppy", "strict"]).into());
+        quorum
+    }
+
+    /// What a request waits for: mostly a majority.
+    pub(super) fn level(&self, dice: Dice) -> Value {
+        let levels = ["quorum", "quorum", "quorum", "", "", "local_quorum", "each_quorum"];
+        match dice.one_of("level", &levels) {
+            "" => dice.number("count", (1, self.owners())),
+            name => name.into(),
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Swarm: scenarios that are drawn from the seed, each an ordinary one.
+//!
+//! A file with a table `[swarm]` stands for as many scenarios as there are seeds. What the file says
+//! beside that table is fixed, and the rest is drawn: the cluster, its quorums and knobs, what
+//! clients do, which families of faults are on at all and how they overlap. That some are off
+//! matters as much as that others are on: what is always there hides what it masks (Groce and
+//! others, "Swarm Testing", 2012).
+//!
+//! What is drawn is a text. So what a person reads, saves, shrinks and commits is what has run.
+
+mod cluster;
+mod dice;
+mod faults;
+mod knobs;
+mod workloads;
+
+use kv_core::time::Span;
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use toml::de::DeTable;
+use toml::{Spanned, Table, Value};
+
+use super::error::{Problem, ScenarioError};
+use super::fault::FAULTS;
+use super::quantity::{count, milliseconds};
+use super::{Scenario, draft, file_name};
+
+use cluster::Shape;
+use dice::Dice;
+
+/// Scenarios that are drawn from the seed. Made by [`Swarm::parse`] only.
+#[derive(Clone, Debug)]
+pub struct Swarm {
+    /// What they are for, in one line.
+    pub title: String,
+    /// Whether a sweep over many seeds includes them. Default true.
+    pub sweep: bool,
+    /// The seed that is taken when the command line gives none. Default 1.
+    pub seed: u64,
+    ranges: Ranges,
+    /// What is not drawn, as it stands in the file.
+    fixed: Table,
+    path: String,
+}
+
+/// From what is drawn.
+#[derive(Clone, Debug)]
+struct Ranges {
+    /// How many nodes. Default 3 to 6.
+    nodes: (u64, u64),
+    /// How long faults come and go. Default 1 to 4 s.
+    chaos: (Span, Span),
+    /// Operations of all clients together. Default 60 to 300.
+    operations: (u64, u64),
+    /// The families of faults that may be on. Default all.
+    faults: Vec<&'static str>,
+    /// How many in a hundred of them are. Default 25.
+    fault_percent: u64,
+}
+
+/// `[swarm]` as it stands in the file.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct SwarmKeys {
+    nodes: Option<Spanned<[Spanned<u64>; 2]>>,
+    chaos_ms: Option<Spanned<[Spanned<u64>; 2]>>,
+    operations: Option<Spanned<[Spanned<u64>; 2]>>,
+    faults: Option<Vec<Spanned<String>>>,
+    fault_percent: Option<Spanned<u64>>,
+}
+
+impl Swarm {
+    /// Whether a text describes a swarm and not one scenario.
+    pub(super) fn is_meant_by(text: &str) -> bool {
+        DeTable::parse(text).is_ok_and(|table| table.get_ref().contains_key("swarm"))
+    }
+
+    /// The swarm that a text describes. `path` is only a name: nothing is read.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Invalid`], with what is wrong with the text, or with the scenarios that it
+    /// leads to.
+    pub fn parse(path: &str, text: &str) -> Result<Self, ScenarioError> {
+        let invalid = |problem| ScenarioError::Invalid {
+            path: path.to_owned(),
+            text: text.into(),
+            problems: vec![problem],
+        };
+        let (ranges, fixed) = parse(text).map_err(invalid)?;
+        let title = fixed.get("title").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let sweep = fixed.get("sweep").and_then(Value::as_bool).unwrap_or(true);
+        let seed = fixed.get("seed").and_then(Value::as_integer);
+        let seed = seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or(1);
+        let swarm = Self { title, sweep, seed, ranges, fixed, path: path.to_owned() };
+        // What is fixed may not fit what is drawn. Most such files are found out here.
+        (0..16).try_for_each(|seed| swarm.scenario(seed).map(drop))?;
+        Ok(swarm)
+    }
+
+    /// The name: the file without folder and extension.
+    pub fn name(&self) -> String {
+        file_name(&self.path)
+    }
+
+    /// The file as it was given.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The scenario of a seed.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Invalid`] if what the file fixes does not fit what was drawn.
+    pub fn scenario(&self, seed: u64) -> Result<Scenario, ScenarioError> {
+        let dice = Dice::new(seed);
+        let shape = Shape::draw(dice.of("cluster"), self.ranges.nodes);
+        let (from, until) = self.ranges.chaos;
+        let chaos_ms = dice.between("chaos", (from.as_ms(), until.as_ms()));
+        let operations = dice.between("operations", self.ranges.operations);
+
+        let mut drawn = shape.table(dice.of("cluster"));
+        drawn.insert("network".to_owned(), knobs::network(dice.of("network")).into());
+        drawn.insert("disk".to_owned(), knobs::disk(dice.of("disk")).into());
+        drawn.insert("clocks".to_owned(), knobs::clocks(dice.of("clocks")).into());
+        drawn.insert("node".to_owned(), knobs::node(dice.of("node")).into());
+        let workloads = workloads::draw(dice.of("workload"), operations, &shape);
+        drawn.insert("workload".to_owned(), workloads.into());
+        let Ranges { faults, fault_percent, .. } = &self.ranges;
+        let faults = faults::draw(dice.of("fault"), &shape, chaos_ms, faults, *fault_percent);
+        drawn.insert("fault".to_owned(), faults.into());
+
+        for (key, value) in &self.fixed {
+            drawn.insert(key.clone(), value.clone());
+        }
+        drawn.remove("about");
+        drawn.insert("seed".to_owned(), dice::integer(seed));
+        Scenario::parse(&self.path, &draft::to_text(&drawn))
+    }
+}
+
+/// What a text says of the swarm, and what it says beside that.
+fn parse(text: &str) -> Result<(Ranges, Table), Problem> {
+    let whole = 0..text.len();
+    let toml = |error: toml::de::Error| Problem::from_toml(&error, whole.clone(), &[]);
+    let mut fixed: Table = toml::from_str(text).map_err(toml)?;
+    fixed.remove("swarm");
+    let mut document = DeTable::parse(text).map_err(toml)?.into_inner();
+    if let Some(nodes) = document.get("nodes") {
+        return Err(Problem::at(
+            nodes.span(),
+            "the nodes of a swarm are drawn, and so are their names",
+        )
+        .label("not here")
+        .help("under [swarm], nodes = [5, 5] makes every cluster one of five nodes"));
+    }
+    let keys = match document.remove("swarm") {
+        None => SwarmKeys::default(),
+        Some(table) => {
+            let span = table.span();
+            SwarmKeys::deserialize(table.into_deserializer())
+                .map_err(|error| Problem::from_toml(&error, span, &[]))?
+        }
+    };
+    let bounds = |key: &Option<Spanned<[Spanned<u64>; 2]>>, name, range, default| match key {
+        None => Ok(default),
+        Some(bounds) => within(bounds, name, range),
+    };
+    let (from, until) = match &keys.chaos_ms {
+        None => (Span::from_ms(1_000), Span::from_ms(4_000)),
+        Some(bounds) => {
+            within(bounds, "chaos_ms", 1..=600_000)?;
+            let [from, until] = bounds.get_ref();
+            (milliseconds(from)?, milliseconds(until)?)
+        }
+    };
+    let ranges = Ranges {
+        nodes: bounds(&keys.nodes, "nodes", 1..=100, (3, 6))?,
+        chaos: (from, until),
+        operations: bounds(&keys.operations, "operations", 1..=1_000_000, (60, 300))?,
+        faults: match &keys.faults {
+            None => FAULTS.iter().map(|fault| fault.name).collect(),
+            Some(words) => words.iter().map(family).collect::<Result<_, _>>()?,
+        },
+        fault_percent: match &keys.fault_percent {
+            None => 25,
+            Some(percent) => count(percent, "fault_percent", 0..=100)?,
+        },
+    };
+    Ok((ranges, fixed))
+}
+
+fn within(
+    bounds: &Spanned<[Spanned<u64>; 2]>,
+    name: &str,
+    range: std::ops::RangeInclusive<u64>,
+) -> Result<(u64, u64), Problem> {
+    let [min, max] = bounds.get_ref();
+    let (from, until) = (count(min, name, range.clone())?, count(max, name, range)?);
+    if from > until {
+        return Err(Problem::at(bounds.span(), format!("no number is in {from}..={until}"))
+            .label("the smaller one stands first"));
+    }
+    Ok((from, until))
+}
+
+fn family(word: &Spanned<String>) -> Result<&'static str, Problem> {
+    let known: Vec<_> = FAULTS.iter().map(|fault| fault.name).collect();
+    let found = known.iter().find(|name| *name == word.get_ref());
+    found
+        .copied()
+        .ok_or_else(|| Problem::unknown_word(word.span(), "fault", word.get_ref(), &known))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const EVERYTHING: &str = "title = \"t\"\n[swarm]\n";
+
+    fn scenarios(text: &str, seeds: u64) -> Vec<Scenario> {
+        let swarm = Swarm::parse("swarm.toml", text).expect("it is valid");
+        (0..seeds).map(|seed| swarm.scenario(seed).expect("it fits")).collect()
+    }
+
+    #[test]
+    fn every_seed_gives_a_valid_scenario_and_the_same_one_each_time() {
+        let once = scenarios(EVERYTHING, 500);
+        let again = scenarios(EVERYTHING, 500);
+        for (one, other) in once.iter().zip(&again) {
+            assert_eq!(one.text(), other.text());
+        }
+        let texts: BTreeSet<_> = once.iter().map(Scenario::text).collect();
+        assert_eq!(texts.len(), 500);
+    }
+
+    #[test]
+    fn every_family_of_faults_is_on_in_some_and_off_in_most() {
+        let scenarios = scenarios(EVERYTHING, 400);
+        for word in FAULTS {
+            let is_on = |scenario: &&Scenario| {
+                scenario.faults.iter().any(|fault| fault.kind.name() == word.name)
+            };
+            let on = scenarios.iter().filter(is_on).count();
+            assert!((8..200).contains(&on), "{} is on in {on} of 400", word.name);
+        }
+    }
+
+    #[test]
+    fn what_the_file_fixes_is_not_drawn() {
+        let text = "title = \"t\"\nnetwork = { loss = 0.5 }\n\
+                    [swarm]\nnodes = [4, 4]\nfaults = [\"kill\"]\nfault_percent = 100\n";
+        for scenario in scenarios(text, 50) {
+            assert_eq!(scenario.cluster.nodes.len(), 4);
+            assert_eq!(scenario.network.loss_ppm, 500_000);
+            assert!(scenario.faults.iter().all(|fault| fault.kind.name() == "kill"));
+            assert!(!scenario.faults.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_its_place() {
+        let refused = |text: &str| {
+            let error = Swarm::parse("swarm.toml", text).expect_err(text);
+            error.render(super::super::Colour::Plain)
+        };
+        let text = refused("title = \"t\"\n[swarm]\nnodes = [5, 3]\n");
+        assert!(text.contains("no number is in 5..=3"), "{text}");
+        let text = refused("title = \"t\"\n[swarm]\nfaults = [\"kil\"]\n");
+        assert!(text.contains("kill"), "{text}");
+        let text = refused("title = \"t\"\n[swarm]\nfault_share = 1\n");
+        assert!(text.contains("fault_share"), "{text}");
+        let text = refused("title = \"t\"\nnodez = 3\n[swarm]\n");
+        assert!(text.contains("nodez"), "{text}");
+        let text = refused("title = \"t\"\nnodes = 3\n[swarm]\n");
+        assert!(text.contains("nodes = [5, 5]"), "{text}");
+        let text = refused("title = \"t\"\nquorum = { r = 9 }\n[swarm]\n");
+        assert!(text.contains("r = 9 can never be reached"), "{text}");
+    }
+}
