@@ -15,7 +15,9 @@ use crate::event::{Event, RejectReason};
 use crate::handoff::Handoff;
 use crate::membership::{Membership, Opinion};
 use crate::message::gossip::{Behind, StateKey};
-use crate::message::{Body, Header, HintRequest, Message, MintRequest, OperationId, layout_hash};
+use crate::message::{
+    Body, Echo, Header, HintRequest, Message, MintRequest, OperationId, layout_hash,
+};
 use crate::repair::Repair;
 use crate::replica::{HintGrown, Replica};
 use crate::store::{Outcome, Recovered, Refusal};
@@ -177,8 +179,9 @@ impl Node {
     }
 
     fn on_message(&mut self, cx: &mut Cx<'_>, Message { header, body }: Message) {
-        let Header { from, request, .. } = header;
+        let Header { from, request, generation, sent, .. } = header;
         let asker = (from, request);
+        self.site.peers.echoes.insert(from, Echo { generation, sent });
         let Self { site, coordinator, membership, replica, handoff, repair, .. } = self;
         match body {
             Body::GossipSyn(syn) => {

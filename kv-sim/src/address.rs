@@ -137,6 +137,22 @@ aspects! {
     Key = 14 "key",
     /// How long a client thinks.
     Think = 15 "think",
+    /// Whether it is damaged.
+    Corrupt = 32 "corrupt",
+    /// Which of its bits are flipped: see [`crate::network::flipped`].
+    Damage = 33 "damage",
+    /// Whether it is in the long tail of delays.
+    Tail = 34 "tail",
+    /// How much longer it takes then.
+    TailDelay = 35 "tail-delay",
+    /// How long a partition that flaps stays, or stays away.
+    Flap = 36 "flap",
+    /// How many nodes are hit.
+    Victims = 37 "victims",
+    /// When a node is clogged, after the beginning.
+    Clog = 38 "clog",
+    /// When a node is let go, after half of the time.
+    Unclog = 39 "unclog",
 }
 
 impl Aspect {
@@ -157,6 +173,13 @@ impl Aspect {
         Self::Delete,
         Self::Key,
         Self::Think,
+        Self::Corrupt,
+        Self::Tail,
+        Self::TailDelay,
+        Self::Flap,
+        Self::Victims,
+        Self::Clog,
+        Self::Unclog,
     ];
 }
 

@@ -104,6 +104,15 @@ pub enum Happening {
         /// Which time that it happens.
         occurrence: u32,
     },
+    /// A fault that has steps takes the next one.
+    FaultStep {
+        /// Its position in the scenario.
+        fault: u32,
+        /// Which time that it happens.
+        occurrence: u32,
+        /// Which step.
+        step: u32,
+    },
     /// A fault ends.
     FaultEnds {
         /// Its position in the scenario.

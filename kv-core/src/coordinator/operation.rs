@@ -257,9 +257,7 @@ impl Operation {
     }
 
     pub(super) fn send(&self, cx: &mut Cx<'_>, site: &Site, to: NodeId, body: Body) {
-        let left = self.expires_at.since(cx.now.monotonic).as_ms();
-        let left = u32::try_from(left).unwrap_or(u32::MAX);
-        cx.send(site.message(to, self.request, left, body));
+        cx.send(site.message(to, self.request, body));
     }
 
     /// Whether an answer of this node is awaited.

@@ -402,6 +402,20 @@ fn a_read_of_one_prefers_an_owner_for_whom_nobody_keeps_hints() {
 }
 
 #[test]
+fn a_read_of_one_does_not_wait_for_the_hedge_where_hints_are_kept_for_all_owners() {
+    let mut bench = Bench::new(true);
+    let [a, b, c] = [bench.owners[0], bench.owners[1], bench.owners[2]];
+    bench.site.peers.behind.extend([a, b, c]);
+    bench.ask(Verb::Get, Options { read: Some(Level::One), ..Options::default() });
+    assert_eq!(replied(&bench.holds(a, Container::default())), None);
+    assert_eq!(replied(&bench.refused(b, Refusal::NotSynced)), None);
+    assert!(
+        replied(&bench.holds(c, container(c, 1))).is_some(),
+        "nobody is left who is not behind"
+    );
+}
+
+#[test]
 fn a_monotonic_read_makes_its_answer_stand_before_it_is_given() {
     let mut bench = Bench::new(true);
     let [a, b, c] = [bench.owners[0], bench.owners[1], bench.owners[2]];

@@ -217,7 +217,7 @@ impl Membership {
             });
             let wanted = wanted.collect();
             let ack = Ack { deltas: self.deltas(&claims, cx.now.monotonic), wanted };
-            cx.send(site.message(from, request, 0, Body::GossipAck(ack)));
+            cx.send(site.message(from, request, Body::GossipAck(ack)));
         }
         gate.tell(cx, from);
         Vec::new()
@@ -239,7 +239,7 @@ impl Membership {
             let claims = self.claims(ack.wanted, &mut gate);
             let deltas = self.deltas(&claims, cx.now.monotonic);
             if !deltas.is_empty() {
-                cx.send(site.message(from, request, 0, Body::GossipAck2(Ack2 { deltas })));
+                cx.send(site.message(from, request, Body::GossipAck2(Ack2 { deltas })));
             }
         }
         gate.tell(cx, from);
@@ -350,7 +350,7 @@ impl Membership {
         if let Some(partner) = self.partners.pop() {
             let request = request_of(self.me, self.own.stamp);
             let syn = Syn { known: self.known().collect() };
-            cx.send(site.message(partner, request, 0, Body::GossipSyn(syn)));
+            cx.send(site.message(partner, request, Body::GossipSyn(syn)));
         }
     }
 

@@ -75,8 +75,7 @@ impl Talk {
         let patience = Span::from_ms(site.config.repair_timeout_ms);
         self.step.0 += 1;
         self.until = Some(cx.now.monotonic + patience);
-        let time_left_ms = u32::try_from(patience.as_ms()).unwrap_or(u32::MAX);
-        cx.send(site.message(self.peer, self.request, time_left_ms, body(self.step)));
+        cx.send(site.message(self.peer, self.request, body(self.step)));
     }
 
     /// Asks the own storage something.

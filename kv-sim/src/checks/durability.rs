@@ -11,10 +11,10 @@ use kv_core::client::{Achieved, RequestRefusal};
 use kv_core::quorum::Mode;
 use kv_core::time::Time;
 use kv_core::types::NodeId;
-use kv_core::version::Container;
+use kv_core::version::{Container, Dot};
 
 use super::findings::Findings;
-use super::history::{Ack, EventIndex, History, Standing, WriteIndex};
+use super::history::{Ack, Asked, EventIndex, History, Standing, Write, WriteIndex};
 use super::operation::Operation;
 use super::story::{Names, when};
 use super::{Disks, Image, Loss};
@@ -156,6 +156,39 @@ impl Durability {
         names: &Names,
     ) {
         self.refuse_write_of_refused(history, write, at, names);
+    }
+
+    /// A replica overwrote what it held for a write that said no more than "what is held". If that
+    /// write had been acknowledged before, this is a second naming of it, and what others wrote
+    /// since then was known neither to its writer nor to the replica that named it first.
+    pub(super) fn on_replaced(
+        &mut self,
+        history: &History,
+        write: WriteIndex,
+        replaced: &[Dot],
+        at: Time,
+        names: &Names,
+    ) {
+        let Some(ack) = &history.write(write).ack else { return };
+        for event in replaced.iter().filter_map(|&dot| history.named(dot)) {
+            let victim = history.event(event).write;
+            let began_later = |asked: &Asked| asked.step > ack.step;
+            let Write { asked, ack: promise, .. } = history.write(victim);
+            if promise.is_some() && asked.as_ref().is_some_and(began_later) {
+                self.findings.violated(|| {
+                    format!(
+                        "an acknowledged write to {:?} was overwritten at {} by a second naming of \
+                         one that was acknowledged before it began\n  lost:   {}\n  by:     {}\n  \
+                         acked:  at {}",
+                        history.key,
+                        when(at),
+                        history.describe(victim, names),
+                        history.describe(write, names),
+                        when(ack.at),
+                    )
+                });
+            }
+        }
     }
 
     fn refuse_write_of_refused(

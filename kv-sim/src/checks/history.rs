@@ -93,6 +93,8 @@ pub(super) struct Asked {
     pub(super) client: ClientNumber,
     /// Its operation.
     pub(super) operation: OperationNumber,
+    /// Its place among all that the checks were told.
+    pub(super) step: u64,
 }
 
 /// The promise that a write was given.
@@ -330,7 +332,7 @@ impl History {
     pub(super) fn describe(&self, write: WriteIndex, names: &Names) -> String {
         let Write { asked, content, events, request, .. } = self.write(write);
         let asked = match asked {
-            Some(Asked { client, operation }) => format!("operation {operation} of {client}"),
+            Some(Asked { client, operation, .. }) => format!("operation {operation} of {client}"),
             None => format!("request {request}"),
         };
         let dots = events.iter().map(|&event| {

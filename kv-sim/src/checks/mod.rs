@@ -35,6 +35,7 @@ use std::fmt;
 use kv_core::client::{ClientOperation, Reply, Verb};
 use kv_core::config::Config;
 use kv_core::event::Event;
+use kv_core::message::Kind;
 use kv_core::ring::MachineIndex;
 use kv_core::store::{Action, Done, Outcome, StoreCommand};
 use kv_core::time::{Span, Time};
@@ -107,8 +108,10 @@ pub trait Topology {
     fn last_change(&self) -> Time;
     /// Whether a node runs at full speed on a disk that works and has lost nothing.
     fn is_well(&self, node: NodeId) -> bool;
-    /// Whether messages from one node reach another, promptly and unharmed.
-    fn reaches(&self, from: NodeId, to: NodeId) -> bool;
+    /// Whether time passes for a node, so that it notices if somebody does not answer.
+    fn keeps_time(&self, node: NodeId) -> bool;
+    /// Whether messages of a kind from one node reach another, promptly and unharmed.
+    fn reaches(&self, from: NodeId, to: NodeId, kind: Kind) -> bool;
 }
 
 /// What the checks are told before a run.
@@ -207,7 +210,7 @@ impl Checks {
             Verb::Put { content, .. } => {
                 let request = request.expect("simulated clients name their requests");
                 let (_, write) = *self.writes.entry(request).or_insert_with(|| {
-                    let asked = Some(Asked { client, operation: number });
+                    let asked = Some(Asked { client, operation: number, step });
                     let write = self.histories[history].on_request(request, asked, content);
                     (history, write)
                 });
@@ -328,6 +331,7 @@ impl Checks {
                 let history = &mut self.histories[history];
                 self.causality.on_minted(history, write, minting, &self.setting.names);
                 self.durability.on_minted(history, write, at, &self.setting.names);
+                self.durability.on_replaced(history, write, replaced, at, &self.setting.names);
             }
         }
     }

@@ -39,8 +39,11 @@ pub use cluster::{Cluster, NODES_MAX, NodeIndex, Place};
 pub use environment::{Clocks, Disk, Network};
 pub use error::{Colour, Problem, ScenarioError};
 pub use expect::{Bound, Check, Expect, OutcomeBounds};
+pub(crate) use fault::are_neighbours;
 pub use fault::{
-    FAULTS, Fault, FaultKind, FaultWord, Links, Misfortune, Occurrence, Partition, Victims,
+    Clog, ClogOrder, Cut, FAULTS, Fault, FaultKind, FaultWord, Kill, Kinds, Links, Longer,
+    Misfortune, Occurrence, Outage, OutageKind, Partition, SlowLink, StorageStep, Tail, Victims,
+    WhichClock,
 };
 pub use lookup::{all, find, load};
 pub use quantity::PPM;

@@ -322,7 +322,7 @@ fn forget(value: &mut Value, name: &str) {
 
 /// Says of each message what went wrong with it, so that nothing else does.
 fn pinned(table: &mut Table, misfortunes: &[(String, u64)], number: usize) -> Option<()> {
-    const CHANCES: &[&str] = &["loss", "duplicate", "reorder"];
+    const CHANCES: &[&str] = &["loss", "duplicate", "reorder", "corrupt"];
     /// More could not be read, and would take long to be thinned out.
     const PINNED_MAX: usize = 400;
     if number > 0 || misfortunes.len() > PINNED_MAX {

@@ -13,6 +13,7 @@ mod marks;
 mod messages;
 mod operator;
 mod rest;
+mod steps;
 mod storage;
 mod tally;
 
@@ -33,7 +34,7 @@ use crate::scene::{Scene, cluster_id};
 use crate::world_time::WorldTime;
 
 use faults::Chaos;
-use messages::Parcels;
+use messages::{Parcels, Waiting};
 use tally::Tally;
 
 pub use tally::Traffic;
@@ -61,6 +62,8 @@ pub struct World {
     clients: Clients,
     chaos: Chaos,
     parcels: Parcels,
+    /// What waits on links that are clogged.
+    waiting: Waiting,
     checks: Option<Checks>,
     digest: RunningDigest,
     tally: Tally,
@@ -164,6 +167,7 @@ impl World {
             clients: Clients::new(&scenario.workloads, &draws),
             chaos: Chaos::new(&scenario.faults),
             parcels: Parcels::default(),
+            waiting: Waiting::default(),
             checks,
             digest: RunningDigest::new(),
             tally: Tally::default(),
@@ -206,6 +210,9 @@ impl World {
             Happening::Refuse { client, operation } => self.refuse(client, operation),
             Happening::Patience { client } => self.lose_patience(client),
             Happening::FaultBegins { fault, occurrence } => self.begin_fault(fault, occurrence),
+            Happening::FaultStep { fault, occurrence, step } => {
+                self.step_fault((fault, occurrence), step);
+            }
             Happening::FaultEnds { fault, occurrence } => self.end_fault(fault, occurrence),
             Happening::Milestone => self.pass_milestone(),
         }
