@@ -261,7 +261,7 @@ mod tests {
             request: RequestId(n.into()),
             layout: (1, 1),
             fence: 0,
-            time_left_ms: 0,
+            sent: kv_core::time::Time(0),
         };
         let body = Body::Acked(Acked { operation: OperationId(n), stands_for: None });
         Message { header, body }
