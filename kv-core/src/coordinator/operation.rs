@@ -206,6 +206,18 @@ impl Operation {
     /// The second phase has patience of its own.
     fn begin_write(&mut self, cx: &Cx<'_>, site: &Site, writing: Writing) {
         self.phase = Phase::Writing(writing);
+        self.restart_hedge(cx, site);
+    }
+
+    /// Others are asked now than those whose silence has made the waits longer. A wait that is the
+    /// first one goes on: nobody was silent yet.
+    pub(super) fn be_patient_anew(&mut self, cx: &Cx<'_>, site: &Site) {
+        if self.hedge > site.config.hedge() {
+            self.restart_hedge(cx, site);
+        }
+    }
+
+    fn restart_hedge(&mut self, cx: &Cx<'_>, site: &Site) {
         self.hedge = site.config.hedge();
         self.wake_at = (cx.now.monotonic + self.hedge).min(self.expires_at);
     }

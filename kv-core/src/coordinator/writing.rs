@@ -153,6 +153,7 @@ impl Operation {
         let holder = match &mut writing.container {
             None => {
                 writing.container = Some(container);
+                self.be_patient_anew(cx, site);
                 Some(from)
             }
             Some(known) if *known == container => return Progress::Going,
