@@ -125,9 +125,10 @@ fn surprise_q32(draw: u64) -> u64 {
     let mut fraction = 0;
     for _ in 0..FRACTION_BITS {
         let square = u128::from(mantissa) * u128::from(mantissa);
-        let passed_two = square >> 127 == 1;
-        mantissa = (square >> if passed_two { 64 } else { 63 }) as u64;
-        fraction = fraction << 1 | u64::from(passed_two);
+        let passed_two = (square >> 127) as u64;
+        // No branch: half of them would be guessed wrong.
+        mantissa = ((square << (1 - passed_two)) >> 64) as u64;
+        fraction = fraction << 1 | passed_two;
     }
     (64 << FRACTION_BITS) - (whole << FRACTION_BITS | fraction)
 }

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod digest;
 pub mod disk;
 pub mod draws;
+mod hashing;
 pub mod network;
 pub mod node;
 pub mod panics;

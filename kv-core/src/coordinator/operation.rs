@@ -269,9 +269,7 @@ impl Operation {
     }
 
     pub(super) fn send(&self, cx: &mut Cx<'_>, site: &Site, to: NodeId, body: Body) {
-        let left = self.expires_at.since(cx.now.monotonic).as_ms();
-        let left = u32::try_from(left).unwrap_or(u32::MAX);
-        cx.send(site.message(to, self.request, left, body));
+        cx.send(site.message(to, self.request, body));
     }
 
     /// Whether an answer of this node is awaited.
@@ -335,7 +333,7 @@ fn basis_of(context: PutContext, site: &Site, key: &Key) -> Result<Basis, Reques
 }
 
 fn check_key(key: &Key) -> Result<(), RequestRefusal> {
-    match key.0.len() {
+    match key.bytes().len() {
         1..=KEY_BYTES_MAX => Ok(()),
         bytes => Err(RequestRefusal::Key { bytes, max: KEY_BYTES_MAX }),
     }

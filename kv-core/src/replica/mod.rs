@@ -15,6 +15,7 @@ mod owned;
 mod partitions;
 mod recent;
 mod service;
+mod young;
 
 pub use execute::execute;
 pub use inspect::held;

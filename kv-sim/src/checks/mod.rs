@@ -44,7 +44,7 @@ use kv_core::version::{Container, Content, Dot};
 
 use availability::Availability;
 use causality::{Causality, Sighting};
-use convergence::Convergence;
+use convergence::{Convergence, Sums};
 use crash::Crash;
 use durability::Durability;
 use freshness::Freshness;
@@ -52,6 +52,7 @@ use history::{Asked, History, Minting, WriteIndex};
 use operation::{Operation, Terms};
 use quiescence::Quiescence;
 
+use crate::hashing::Table;
 use crate::result::CheckResult;
 use crate::scenario::Check;
 
@@ -133,11 +134,11 @@ pub struct Setting {
 pub struct Checks {
     setting: Setting,
     steps: u64,
-    keys: BTreeMap<Key, usize>,
+    keys: Table<Key, usize>,
     histories: Vec<History>,
-    writes: BTreeMap<RequestId, (usize, WriteIndex)>,
-    operations: BTreeMap<OperationNumber, Operation>,
-    waiting: BTreeMap<RequestId, OperationNumber>,
+    writes: Table<RequestId, (usize, WriteIndex)>,
+    operations: Table<OperationNumber, Operation>,
+    waiting: Table<RequestId, OperationNumber>,
     availability: Availability,
     causality: Causality,
     convergence: Convergence,
@@ -154,11 +155,11 @@ impl Checks {
         Self {
             setting,
             steps: 0,
-            keys: BTreeMap::new(),
+            keys: Table::default(),
             histories: Vec::new(),
-            writes: BTreeMap::new(),
-            operations: BTreeMap::new(),
-            waiting: BTreeMap::new(),
+            writes: Table::default(),
+            operations: Table::default(),
+            waiting: Table::default(),
             availability,
             causality: Causality::default(),
             convergence: Convergence::default(),
@@ -209,7 +210,7 @@ impl Checks {
             Verb::Put { content, .. } => {
                 let request = request.expect("simulated clients name their requests");
                 let (_, write) = *self.writes.entry(request).or_insert_with(|| {
-                    let asked = Some(Asked { client, operation: number });
+                    let asked = Some(Asked { client, operation: number, step });
                     let write = self.histories[history].on_request(request, asked, content);
                     (history, write)
                 });
@@ -330,6 +331,7 @@ impl Checks {
                 let history = &mut self.histories[history];
                 self.causality.on_minted(history, write, minting, &self.setting.names);
                 self.durability.on_minted(history, write, at, &self.setting.names);
+                self.durability.on_replaced(history, write, replaced, at, &self.setting.names);
             }
         }
     }
@@ -379,16 +381,20 @@ impl Checks {
     /// The run is over. Compares what was promised with what the disks hold.
     pub fn at_end(&mut self, at: Time, disks: &impl Disks) {
         let names = &self.setting.names;
+        let mut sums = Sums::default();
         for history in &self.histories {
-            for &node in disks.owners(&history.key) {
-                let container = disks.copy(node, &history.key, Image::Live);
-                let reach = history.reach(&container);
-                let sighting = Sighting { at, what: "in the end on", node };
-                self.causality.on_container(history, &reach, &container, sighting, names);
+            let owners = disks.owners(&history.key).iter();
+            let copy = |&node| (node, disks.copy(node, &history.key, Image::Live));
+            let copies: Vec<_> = owners.map(copy).collect();
+            for (node, container) in &copies {
+                let reach = history.reach(container);
+                let sighting = Sighting { at, what: "in the end on", node: *node };
+                self.causality.on_container(history, &reach, container, sighting, names);
             }
-            self.durability.at_end(history, at, disks, names);
+            self.durability.at_end(history, &copies, at, disks, names);
+            self.convergence.on_copies(history, &copies, disks, &mut sums, names);
         }
-        self.convergence.at_end(self.histories.iter(), disks, names);
+        self.convergence.at_end(sums, disks, names);
         self.crash.on_end();
     }
 

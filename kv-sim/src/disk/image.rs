@@ -2,16 +2,19 @@
 //!
 //! A batch is live when it is committed. A sync makes everything up to a position safe, and reports
 //! it. A sync that lies reports and does nothing. A kill leaves what is safe, and positions start
-//! over. Clones are cheap: what is safe is a persistent map, and the rest is short.
+//! over. Clones are cheap: what is safe is copied when one of them is next synced, and the rest is
+//! short.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use imbl::OrdMap;
 use kv_core::store::{Batch, Damage, Fault, Store, View, Visitor};
 use kv_core::types::Seq;
+
+use crate::hashing::Table;
 
 /// The records of one disk.
 ///
@@ -19,12 +22,63 @@ use kv_core::types::Seq;
 /// their writes to each key; `claimed` the newest of those up to `reported`.
 #[derive(Clone, Debug, Default)]
 pub struct Image {
-    safe: OrdMap<Bytes, Bytes>,
+    safe: Arc<Safe>,
     claimed: BTreeMap<Bytes, Option<Bytes>>,
     fresh: BTreeMap<Bytes, (Seq, Option<Bytes>)>,
     log: VecDeque<(Seq, Batch)>,
     newest: Seq,
     reported: Seq,
+}
+
+/// The records that a kill would leave. They are looked up far more often than scanned, so they lie
+/// in a table, and beside it stands their order.
+///
+/// Invariant: `order` holds exactly the keys of `records`.
+#[derive(Clone, Debug, Default)]
+struct Safe {
+    records: Table<Bytes, Bytes>,
+    order: BTreeSet<Place>,
+}
+
+/// The place of a key in the order of keys. Its first bytes, as a number, mostly decide, and save the
+/// way to the key itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    head: u128,
+    key: Bytes,
+}
+
+impl Place {
+    fn of(key: Bytes) -> Self {
+        let mut head = [0; 16];
+        let length = key.len().min(head.len());
+        head[..length].copy_from_slice(&key[..length]);
+        Self { head: u128::from_be_bytes(head), key }
+    }
+}
+
+impl Safe {
+    fn apply(&mut self, key: Bytes, record: Option<Bytes>) {
+        match record {
+            Some(record) => {
+                if self.records.insert(key.clone(), record).is_none() {
+                    self.order.insert(Place::of(key));
+                }
+            }
+            None => {
+                if self.records.remove(&key).is_some() {
+                    self.order.remove(&Place::of(key));
+                }
+            }
+        }
+    }
+
+    /// The records from a key on, in the order of their keys.
+    fn from(&self, begin: Bound<&[u8]>) -> impl Iterator<Item = (&Bytes, &Bytes)> {
+        let begin = begin.map(|key| Place::of(Bytes::copy_from_slice(key)));
+        let places = self.order.range((begin, Bound::Unbounded));
+        places.map(|Place { key, .. }| (key, &self.records[key]))
+    }
 }
 
 impl Image {
@@ -34,15 +88,13 @@ impl Image {
     /// If more than that was reported safe before: syncs end in the order in which they begin.
     pub fn sync(&mut self, seq: Seq) {
         assert!(seq >= self.reported, "a sync covers what earlier ones covered");
+        let safe = Arc::make_mut(&mut self.safe);
         while let Some((at, batch)) = self.log.pop_front_if(|(at, _)| *at <= seq) {
             for (key, record) in batch.writes {
                 if self.fresh.get(&key).is_some_and(|&(newest, _)| newest <= at) {
                     self.fresh.remove(&key);
                 }
-                match record {
-                    Some(record) => self.safe.insert(key, record),
-                    None => self.safe.remove(&key),
-                };
+                safe.apply(key, record);
             }
         }
         self.claimed.clear();
@@ -82,18 +134,12 @@ impl Image {
 
     /// The record under this key as a kill would leave it.
     pub fn safe(&self, key: &[u8]) -> Option<&Bytes> {
-        self.safe.get(key)
+        self.safe.records.get(key)
     }
 
     /// Visits the records as a kill would leave them, as [`Store::scan`] does.
     pub fn scan_safe(&self, prefix: &[u8], visit: &mut Visitor<'_>) {
-        let none = std::iter::empty();
-        merge(
-            self.safe.range::<_, [u8]>((begin(prefix, &[]), Bound::Unbounded)),
-            none,
-            prefix,
-            visit,
-        );
+        merge(self.safe.from(begin(prefix, &[])), std::iter::empty(), prefix, visit);
     }
 }
 
@@ -103,12 +149,13 @@ impl Store for Image {
             View::Live => self.fresh.get(key).map(|(_, record)| record),
             View::Durable => self.claimed.get(key),
         };
-        Ok(above.map_or_else(|| self.safe.get(key).cloned(), Clone::clone))
+        Ok(above.map_or_else(|| self.safe(key).cloned(), Clone::clone))
     }
 
     fn scan(&self, view: View, prefix: &[u8], after: &[u8], visit: &mut Visitor<'_>) {
-        let bounds = (begin(prefix, after), Bound::Unbounded);
-        let below = self.safe.range::<_, [u8]>(bounds);
+        let begin = begin(prefix, after);
+        let bounds = (begin, Bound::Unbounded);
+        let below = self.safe.from(begin);
         match view {
             View::Live => {
                 let above =

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use kv_core::cx::Input;
 use kv_core::message::{Kind, Message};
 use kv_core::time::{Span, Time};
@@ -21,6 +20,8 @@ use crate::world_time::WorldTime;
 pub(super) struct Parcels {
     parcels: Vec<Option<Parcel>>,
     free: Vec<u32>,
+    /// What messages were written in that are not under way any more. Kept for their room.
+    buffers: Vec<Vec<u8>>,
     last_arrival: WorldTime,
 }
 
@@ -38,7 +39,7 @@ struct Parcel {
 
 #[derive(Clone, Debug)]
 enum Content {
-    Encoded(Bytes),
+    Encoded(Vec<u8>),
     /// Only where encoding is turned off to see what it costs.
     Plain(Box<Message>),
 }
@@ -90,6 +91,15 @@ impl Parcels {
         u32::try_from(self.parcels.len() - 1).expect("messages under way fit 32 bits")
     }
 
+    fn encoded(&mut self, message: &Message) -> Vec<u8> {
+        wire::encode_into(message, self.buffers.pop().unwrap_or_default())
+    }
+
+    fn reuse(&mut self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        self.buffers.push(buffer);
+    }
+
     fn get(&self, number: u32) -> &Parcel {
         self.parcels[number as usize].as_ref().expect("a planned parcel is under way")
     }
@@ -105,7 +115,7 @@ impl World {
         let (kind, request) = (message.body.kind(), message.header.request);
         let to = self.scene.index_of(message.header.to);
         let content = if self.encoding {
-            Content::Encoded(wire::encode(&message))
+            Content::Encoded(self.parcels.encoded(&message))
         } else {
             Content::Plain(Box::new(message))
         };
@@ -205,7 +215,9 @@ impl World {
         let message = match content {
             Content::Encoded(bytes) => {
                 drop(entry.bytes(&bytes));
-                wire::decode(&bytes).expect("what was encoded here can be decoded")
+                let message = wire::decode(&bytes).expect("what was encoded here can be decoded");
+                self.parcels.reuse(bytes);
+                message
             }
             Content::Plain(message) => {
                 drop(entry.number(number(from).into()).number(kind as u64).large(request.0));

@@ -195,3 +195,23 @@ fn a_write_that_was_refused_once_may_be_the_work_of_another_attempt() {
     bench.mint(A, 1, &asked, held());
     bench.assert_held();
 }
+
+#[test]
+fn a_second_naming_of_an_older_write_must_not_overwrite_a_newer_one() {
+    let mut bench = Bench::new();
+    let older = bench.ask(Mode::Sloppy, &[]);
+    let first = bench.mint(A, 1, &older, held());
+    bench.send(A, &[B]);
+    bench.sync(&[A, B]);
+    bench.stored(&older, &[A, B], &[]);
+    let mut fine = bench.clone();
+
+    bench.put(Mode::Sloppy, &[first], &[A, C]);
+    bench.mint(C, 1, &older, held());
+    bench.assert_violated(Check::Durability, "overwritten");
+    bench.assert_violated(Check::Durability, "by a second naming");
+
+    // A write that began before the older one was acknowledged has no such claim.
+    fine.mint(B, 1, &older, held());
+    fine.assert_held();
+}
