@@ -328,3 +328,145 @@ fn the_shipped_scenarios_are_found_by_a_bare_name() {
     assert_eq!(ended.code, Some(0), "{}", ended.error);
     assert!(ended.out.contains("scenarios/partition.toml"), "{}", ended.out);
 }
+
+/// Clients that make siblings under many faults, and a scenario that allows none.
+const NO_SIBLINGS: &str = "title = \"nobody writes at the same time\"\nnodes = 5\nseed = 3\n\
+    network = { loss = 0.01, reorder = 0.05 }\n\
+    [[workload]]\nkind = \"blind-put\"\nclients = 6\noperations = 200\nkeys = 4\nread_share = 0.5\n\
+    [[fault]]\nkind = \"kill\"\nrandom = 1\nfrom_ms = 100\nuntil_ms = 300\nevery_ms = 400\ntimes = 5\n\
+    [[fault]]\nkind = \"pause\"\nrandom = 1\nfrom_ms = 200\nuntil_ms = 400\n\
+    [expect]\nchecks = [\"crash\"]\n[expect.outcomes]\nsiblings_max = 0\n";
+
+#[test]
+fn a_saved_failure_is_replayed_and_compared_with_what_was_saved() {
+    let folder = Folder::with("replay", &[("no-siblings.toml", NO_SIBLINGS)]);
+    let first = folder.kv_sim(&["--scenario", "no-siblings", "--keep", "kept"]);
+    assert_eq!(first.code, Some(1), "{}{}", first.out, first.error);
+    let saved = folder.read("kept/no-siblings-3.json");
+    let replay = |name: &str, text: &str| {
+        fs::write(folder.0.join(name), text).expect("a new file");
+        folder.kv_sim(&["replay", name])
+    };
+    let same = replay("same.json", &saved);
+    assert_eq!(same.code, Some(1), "{}", same.error);
+    assert!(same.out.contains("it is the very same run"), "{}", same.out);
+    assert!(same.out.contains("kv-sim replay same.json"), "{}", same.out);
+
+    let another = replay("another.json", &saved.replace("pause", "kill"));
+    assert!(another.out.contains("in the same check, in another run"), "{}", another.out);
+    let gone = replay("gone.json", &saved.replace("siblings_max = 0", "siblings_max = 999"));
+    assert_eq!(gone.code, Some(0), "{}", gone.error);
+    assert!(gone.out.contains("It does not fail any more"), "{}", gone.out);
+    let different = replay("different.json", &saved.replace("\"outcomes\"", "\"durability\""));
+    assert!(different.out.contains("It fails in another way now"), "{}", different.out);
+
+    for (name, text, problem) in [
+        ("torn.json", &saved[..saved.len() / 2], "is no saved failure, or a damaged one"),
+        ("foreign.json", &saved.replace("\"format\": 1", "\"format\": 99"), "has format 99"),
+        ("wrong.json", &saved.replace("nodes = 5", "nodez = 5"), "nodez"),
+        ("more.json", &saved.replace("\"seed\"", "\"sede\""), "sede"),
+    ] {
+        let ended = replay(name, text);
+        assert_eq!(ended.code, Some(2), "{name}: {}", ended.out);
+        assert!(ended.error.contains(problem), "{name}: {}", ended.error);
+    }
+    let ended = folder.kv_sim(&["replay", "nowhere.json"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.error.contains("nowhere.json cannot be read"), "{}", ended.error);
+}
+
+#[test]
+fn a_failure_is_shrunk_to_a_scenario_that_a_person_can_read() {
+    let folder = Folder::with("shrink", &[("no-siblings.toml", NO_SIBLINGS)]);
+    assert_eq!(folder.kv_sim(&["--scenario", "no-siblings", "--keep", "kept"]).code, Some(1));
+    let ended = folder.kv_sim(&["shrink", "kept/no-siblings-3.json", "-o", "small.toml"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.error);
+    assert!(ended.out.contains("outcomes is still violated"), "{}", ended.out);
+
+    let small = folder.read("small.toml");
+    assert!(!small.contains("[[fault]]"), "{small}");
+    assert!(small.starts_with("# Shrunk from a failing run: `outcomes` is violated."), "{small}");
+    let replayed = folder.kv_sim(&["replay", "small.toml"]);
+    assert_eq!(replayed.code, Some(1), "{}", replayed.error);
+    let run = folder.kv_sim(&["--scenario", "small.toml", "--json"]);
+    let operations = json(&run.out)["operations"].as_u64().expect("a number");
+    assert!(operations <= 10, "{operations} operations are left of 200:\n{small}");
+}
+
+#[test]
+fn what_cannot_be_shrunk_is_refused_and_nothing_is_written() {
+    let folder =
+        Folder::with("no-shrink", &[("idle.toml", IDLE), ("no-siblings.toml", NO_SIBLINGS)]);
+    let ended = folder.kv_sim(&["shrink", "scenarios/idle.toml", "-o", "small.toml"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.error.contains("nothing is violated"), "{}", ended.error);
+    let arguments =
+        ["shrink", "scenarios/no-siblings.toml", "--check", "crash", "-o", "small.toml"];
+    let ended = folder.kv_sim(&arguments);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.error.contains("the check `crash` holds"), "{}", ended.error);
+    assert!(!folder.0.join("small.toml").exists());
+    let ended =
+        folder.kv_sim(&["shrink", "scenarios/no-siblings.toml", "-o", "no/such/folder.toml"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.error.contains("cannot be written"), "{}", ended.error);
+}
+
+#[test]
+fn a_swarm_saves_the_scenario_that_it_drew() {
+    let swarm = "title = \"swarm\"\n[expect]\nchecks = [\"crash\"]\n\
+                 [expect.outcomes]\nacknowledged_max = 0\n\
+                 [swarm]\noperations = [20, 30]\nfaults = [\"kill\"]\n";
+    let folder = Folder::with("swarm", &[("swarm.toml", swarm)]);
+    let ended = folder.kv_sim(&[
+        "sweep",
+        "--scenario",
+        "swarm",
+        "--seeds",
+        "4..6",
+        "--keep",
+        "kept",
+        "--json",
+        "-",
+    ]);
+    assert_eq!(ended.code, Some(1), "{}", ended.error);
+    assert_eq!(json(&ended.out)["failures"][0]["scenario"], "swarm");
+    let replayed = folder.kv_sim(&["replay", "kept/swarm-5.json"]);
+    assert!(replayed.out.contains("it is the very same run"), "{}", replayed.out);
+    assert!(
+        json(&folder.read("kept/swarm-5.json"))["text"]
+            .as_str()
+            .is_some_and(|text| { text.contains("[[workload]]") && !text.contains("[swarm]") })
+    );
+}
+
+#[test]
+fn the_parts_of_a_sweep_are_joined_into_the_whole() {
+    let folder = Folder::with("merge", &[("demanding.toml", DEMANDING)]);
+    let sweep = |output: &str, more: &[&str]| {
+        let arguments = ["sweep", "--scenario", "demanding", "--seeds", "0..7", "--json", output];
+        assert_eq!(folder.kv_sim(&[&arguments[..], more].concat()).code, Some(1));
+    };
+    sweep("whole.json", &[]);
+    sweep("0.json", &["--shard", "0/2"]);
+    sweep("1.json", &["--shard", "1/2"]);
+    let ended = folder.kv_sim(&["merge", "0.json", "1.json", "-o", "joined.json"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.error);
+    assert!(ended.out.contains("7 runs in 2 parts: 0 passed, 7 failed"), "{}", ended.out);
+    let (mut joined, mut whole) =
+        (json(&folder.read("joined.json")), json(&folder.read("whole.json")));
+    for value in [&mut joined, &mut whole] {
+        let table = value.as_object_mut().expect("a table");
+        table.remove("wall_ms");
+        table.remove("jobs");
+    }
+    assert_eq!(joined, whole);
+
+    fs::write(folder.0.join("torn.json"), "{ \"runs\": 7, ").expect("a new file");
+    for (part, problem) in [("torn.json", "or a damaged one"), ("none.json", "cannot be read")] {
+        let ended = folder.kv_sim(&["merge", "0.json", part, "-o", "never.json"]);
+        assert_eq!(ended.code, Some(2));
+        assert!(ended.error.contains(problem), "{}", ended.error);
+        assert!(!folder.0.join("never.json").exists());
+    }
+}

@@ -2,7 +2,13 @@
 
 #[path = "node/command_line.rs"]
 mod command_line;
+#[path = "node/disks.rs"]
+mod disks;
+#[path = "trial/kill_rounds.rs"]
+mod kill_rounds;
 #[path = "node/processes.rs"]
 mod processes;
+#[path = "node/redis_tools.rs"]
+mod redis_tools;
 #[path = "node/support.rs"]
 mod support;

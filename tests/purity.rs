@@ -1,5 +1,6 @@
 //! The core is pure: it cannot name what would make it something else than a function of its inputs.
 //! The compiler enforces most of it (`no_std`), clippy the rest; this fails when either is loosened.
+//! The shell around it is not pure, but leaves nothing to chance that a test could not repeat.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -94,4 +95,24 @@ fn clippy_refuses_clocks_chance_and_hash_order_in_the_core() {
     for lint in ["disallowed_types", "disallowed_methods", "disallowed_macros"] {
         assert!(workspace.contains(&format!("{lint} = \"deny\"")), "{lint} is no longer denied");
     }
+}
+
+#[test]
+fn whoever_selects_in_the_node_looks_at_the_branches_in_their_order() {
+    let node = core().join("../kv-node/src");
+    let shell = core().join("../tests/shell");
+    let mut selects = 0;
+    for source in [sources(&node), sources(&shell)].concat() {
+        let text = fs::read_to_string(&source).expect("the source can be read");
+        for (_, branches) in
+            text.match_indices("select!").map(|(at, word)| text.split_at(at + word.len()))
+        {
+            selects += 1;
+            // Otherwise tokio draws the first branch from a seed of the whole process, and a run under
+            // the deterministic runtime depends on those before it.
+            let is_biased = branches.trim_start_matches([' ', '{', '\n']).starts_with("biased;");
+            assert!(is_biased, "{} has a select! without `biased;`", source.display());
+        }
+    }
+    assert!(selects >= 10, "only {selects} were found");
 }

@@ -10,10 +10,10 @@ use alloc::vec::Vec;
 use crate::client::{ClientOperation, Reply};
 use crate::config::Config;
 use crate::event::Event;
-use crate::message::{Body, Header, Message, layout_hash};
+use crate::message::{Body, Echo, Header, Message, layout_hash};
 use crate::ring::Ring;
 use crate::store::{Outcome, StoreCommand};
-use crate::time::Now;
+use crate::time::{Now, Time};
 use crate::types::{
     ClientRequest, ClusterId, Digest, Epoch, Generation, Key, NodeId, PartitionId, RequestId, Seq,
     Ticket,
@@ -210,6 +210,8 @@ pub struct Peers {
     pub down: BTreeSet<NodeId>,
     /// Those for which somebody keeps hints: they may lack acknowledged writes.
     pub behind: BTreeSet<NodeId>,
+    /// What each said of the time in its last message.
+    pub echoes: BTreeMap<NodeId, Echo>,
 }
 
 impl Site {
@@ -239,14 +241,8 @@ impl Site {
         self.ring().partition_of(key.token()) == partition
     }
 
-    /// A message from this node.
-    pub fn message(
-        &self,
-        to: NodeId,
-        request: RequestId,
-        time_left_ms: u32,
-        body: Body,
-    ) -> Message {
+    /// A message from this node. [`Cx::send`] says in it when it is sent.
+    pub fn message(&self, to: NodeId, request: RequestId, body: Body) -> Message {
         let header = Header {
             cluster: self.identity.cluster,
             from: self.me(),
@@ -255,7 +251,7 @@ impl Site {
             request,
             layout: (self.ring().version(), layout_hash(self.ring().digest())),
             fence: 0,
-            time_left_ms,
+            sent: Time::default(),
         };
         Message { header, body }
     }
@@ -268,7 +264,8 @@ impl Cx<'_> {
     }
 
     /// Sends a message.
-    pub fn send(&mut self, message: Message) {
+    pub fn send(&mut self, mut message: Message) {
+        message.header.sent = self.now.monotonic;
         self.out.push(Effect::Send(message));
     }
 

@@ -15,7 +15,9 @@ use crate::event::{Event, RejectReason};
 use crate::handoff::Handoff;
 use crate::membership::{Membership, Opinion};
 use crate::message::gossip::{Behind, StateKey};
-use crate::message::{Body, Header, HintRequest, Message, MintRequest, OperationId, layout_hash};
+use crate::message::{
+    Body, Echo, Header, HintRequest, Message, MintRequest, OperationId, layout_hash,
+};
 use crate::repair::{Repair, Wanted};
 use crate::replica::{HintGrown, Replica};
 use crate::store::{Outcome, Recovered, Refusal};
@@ -38,8 +40,6 @@ pub struct Node {
     behind: Behind,
     /// Messages of this node to itself that are still to be handled.
     own: VecDeque<Message>,
-    /// What the machines put out before the own messages are taken from it. Kept for its room.
-    scratch: Vec<Effect>,
 }
 
 /// Whether the node takes new work.
@@ -68,7 +68,6 @@ impl Node {
             damaged,
             behind: Behind::default(),
             own: VecDeque::new(),
-            scratch: Vec::new(),
             site: Site {
                 identity,
                 config,
@@ -116,28 +115,26 @@ impl Node {
         if self.state == State::Failed {
             return refuse_after_failure(cx, &input);
         }
-        let mut effects = core::mem::take(&mut self.scratch);
-        let mut inner = Cx { now: cx.now, draw: &mut *cx.draw, out: &mut effects };
+        let before = cx.out.len();
         for partition in core::mem::take(&mut self.damaged) {
-            inner.observe(Event::Damaged { partition });
+            cx.observe(Event::Damaged { partition });
         }
-        self.route(&mut inner, input);
-        self.keep_own_messages(&mut effects, cx.out);
+        self.route(cx, input);
+        self.take_own_messages(cx.out, before);
         while let Some(message) = self.own.pop_front() {
-            let mut inner = Cx { now: cx.now, draw: &mut *cx.draw, out: &mut effects };
-            self.on_message(&mut inner, message);
-            self.keep_own_messages(&mut effects, cx.out);
+            let before = cx.out.len();
+            self.on_message(cx, message);
+            self.take_own_messages(cx.out, before);
         }
-        self.scratch = effects;
     }
 
-    fn keep_own_messages(&mut self, effects: &mut Vec<Effect>, out: &mut Vec<Effect>) {
-        for effect in effects.drain(..) {
-            match effect {
-                Effect::Send(message) if message.header.to == self.site.me() => {
-                    self.own.push_back(message);
-                }
-                other => out.push(other),
+    /// Takes what this node sends to itself out of what was put out last.
+    fn take_own_messages(&mut self, out: &mut Vec<Effect>, from: usize) {
+        let me = self.site.me();
+        let is_own = |effect: &mut Effect| matches!(effect, Effect::Send(message) if message.header.to == me);
+        for effect in out.extract_if(from.., is_own) {
+            if let Effect::Send(message) = effect {
+                self.own.push_back(message);
             }
         }
     }
@@ -189,8 +186,9 @@ impl Node {
     }
 
     fn on_message(&mut self, cx: &mut Cx<'_>, Message { header, body }: Message) {
-        let Header { from, request, .. } = header;
+        let Header { from, request, generation, sent, .. } = header;
         let asker = (from, request);
+        self.site.peers.echoes.insert(from, Echo { generation, sent });
         let Self { site, coordinator, membership, replica, handoff, repair, .. } = self;
         match body {
             Body::GossipSyn(syn) => {

@@ -397,6 +397,9 @@ pub enum Refusal {
     /// The request was planned under a layout that this node does not serve.
     #[error("the request was planned under another layout")]
     Layout,
+    /// It asks to overwrite what is held, and nothing proves that it is not an old one.
+    #[error("nothing proves that the request is not an old one")]
+    Late,
 }
 
 impl From<Fault> for Refusal {

@@ -113,9 +113,16 @@ impl OwnerSet {
 }
 
 /// How many copies these answers stand for: the most that can be paired off so that no two share a
-/// machine or an owner's place. There are a handful of answers, so each place simply tries each
-/// machine, and asks who has it to move on (Kuhn's algorithm for matchings).
+/// machine or an owner's place. As a rule no two do. Else there are a handful of answers, so each
+/// place simply tries each machine, and asks who has it to move on (Kuhn's algorithm for matchings).
 fn copies(answers: &[&Answer]) -> usize {
+    let shares = |a: &Answer, b: &Answer| a.machine == b.machine || a.stands_for == b.stands_for;
+    let shares_with_later = |(at, answer): (usize, &&Answer)| {
+        answers[at + 1..].iter().any(|later| shares(answer, later))
+    };
+    if !answers.iter().enumerate().any(shares_with_later) {
+        return answers.len();
+    }
     fn seat(
         place: NodeId,
         answers: &[&Answer],

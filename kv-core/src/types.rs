@@ -5,10 +5,12 @@
 //! an actor, and a new one is drawn whenever a node may have lost what it minted.
 
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::fmt;
+use core::hash::{Hash, Hasher};
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 /// The largest key, in bytes.
@@ -51,8 +53,15 @@ pub struct PartitionId(pub u32);
 pub struct Digest(pub u128);
 
 /// A key: at most [`KEY_BYTES_MAX`] arbitrary bytes. Cheap to clone.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Key(pub Bytes);
+///
+/// It knows its place on the ring, which everybody who handles it asks for: so it is hashed once on
+/// each node. Keys are ordered by their bytes.
+#[derive(Clone, Deserialize)]
+#[serde(from = "Bytes")]
+pub struct Key {
+    bytes: Bytes,
+    token: Token,
+}
 
 /// A driver's own name for a client request in flight; it comes back with the reply.
 #[derive(
@@ -106,21 +115,71 @@ fn first_128_bits(hasher: Sha256) -> u128 {
 }
 
 impl Key {
+    /// The key as clients know it.
+    pub const fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
     /// Where the key lies on the ring.
-    pub fn token(&self) -> Token {
-        Token::of(&self.0)
+    pub const fn token(&self) -> Token {
+        self.token
     }
 }
 
-impl From<&str> for Key {
-    fn from(key: &str) -> Self {
-        Self(Bytes::copy_from_slice(key.as_bytes()))
+impl From<Bytes> for Key {
+    fn from(bytes: Bytes) -> Self {
+        let token = Token::of(&bytes);
+        Self { bytes, token }
     }
 }
 
 impl From<Vec<u8>> for Key {
     fn from(key: Vec<u8>) -> Self {
-        Self(Bytes::from(key))
+        Self::from(Bytes::from(key))
+    }
+}
+
+impl From<&[u8]> for Key {
+    fn from(key: &[u8]) -> Self {
+        Self::from(Bytes::copy_from_slice(key))
+    }
+}
+
+impl From<&str> for Key {
+    fn from(key: &str) -> Self {
+        Self::from(key.as_bytes())
+    }
+}
+
+impl Serialize for Key {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.bytes.serialize(serializer)
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Key {}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.bytes.cmp(&other.bytes)
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes.hash(state);
     }
 }
 
@@ -159,12 +218,12 @@ hexadecimal!(NodeId: "16", Epoch: "16", RequestId: "32", ClusterId: "16", Token:
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\"", self.0.escape_ascii())
+        write!(f, "\"{}\"", self.bytes.escape_ascii())
     }
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.escape_ascii())
+        write!(f, "{}", self.bytes.escape_ascii())
     }
 }

@@ -40,10 +40,14 @@ pub enum WireError {
 
 /// The bytes of a message.
 pub fn encode(message: &Message) -> Bytes {
-    let mut bytes = Vec::with_capacity(256);
-    bytes.extend_from_slice(&[FORMAT, message.body.kind() as u8]);
-    let bytes = postcard::to_extend(&message.header, bytes).expect("a vector takes every value");
-    Bytes::from(message.body.encode_into(bytes))
+    Bytes::from(encode_into(message, Vec::with_capacity(256)))
+}
+
+/// Appends the bytes of a message to a buffer.
+pub fn encode_into(message: &Message, mut buffer: Vec<u8>) -> Vec<u8> {
+    buffer.extend_from_slice(&[FORMAT, message.body.kind() as u8]);
+    let buffer = postcard::to_extend(&message.header, buffer).expect("a vector takes every value");
+    message.body.encode_into(buffer)
 }
 
 /// The message that these bytes are.

@@ -313,6 +313,13 @@ impl<O: Outlets> CoreLoop<O> {
     }
 
     /// Waits for an input or the deadline, and takes what is there.
+    #[cfg_attr(
+        madsim,
+        expect(
+            clippy::useless_conversion,
+            reason = "there the runtime's instants are those of std"
+        )
+    )]
     async fn wait(&mut self, urgent: &mut Vec<Urgent>, work: &mut Vec<Work>) -> Flow {
         let takes_work = !self.outlets.storage_is_full();
         let deadline = self.core.node.next_deadline();

@@ -76,6 +76,9 @@ pub struct Metrics {
     client_bytes: [Counter; 2],
     messages: [Vec<Counter>; 2],
     peer_bytes: [Counter; 2],
+    /// Messages that the core handed over for peers. Each is sent, dropped or too large, once it no
+    /// longer waits: what is missing in that sum waits, and nothing else is lost on this side.
+    pub messages_queued: Counter,
     /// Messages that were dropped because a peer's queue was full or its link was down.
     pub messages_dropped: Counter,
     /// Messages too large for a frame.
@@ -266,6 +269,10 @@ impl Metrics {
                 "Bytes of peers and to them, with frames",
                 "direction",
                 directions,
+            ),
+            messages_queued: of.counter(
+                "peer_messages_queued",
+                "Messages for peers: each waits, or was sent, dropped or found too large",
             ),
             messages_dropped: of.counter(
                 "peer_messages_dropped",

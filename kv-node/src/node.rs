@@ -249,8 +249,8 @@ impl Running {
         }
     }
 
-    /// What it counts.
-    pub fn metrics(&self) -> &Metrics {
+    /// What it counts. Shared, so that its last counts can be read after its end.
+    pub const fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
 

@@ -1,37 +1,78 @@
 //! How tasks learn that the node stops.
+//!
+//! Whoever waits is woken in the order in which he began to wait, so that a run under the
+//! deterministic runtime can be repeated. (A `watch` channel draws that order.)
 
-use tokio::sync::watch;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
 
 /// Says that the node stops. Dropped, it says so too.
 #[derive(Debug)]
-pub struct Stopper(watch::Sender<bool>);
+pub struct Stopper(Arc<Semaphore>);
 
 /// Hears it.
 #[derive(Clone, Debug)]
-pub struct Stopping(watch::Receiver<bool>);
+pub struct Stopping(Arc<Semaphore>);
 
 /// A pair that belongs together.
 pub fn channel() -> (Stopper, Stopping) {
-    let (sender, receiver) = watch::channel(false);
-    (Stopper(sender), Stopping(receiver))
+    // Without permits the only thing that can happen to whoever waits is that it is closed.
+    let gate = Arc::new(Semaphore::new(0));
+    (Stopper(Arc::clone(&gate)), Stopping(gate))
 }
 
 impl Stopper {
     /// Says it.
     pub fn stop(&self) {
-        self.0.send_replace(true);
+        self.0.close();
+    }
+}
+
+impl Drop for Stopper {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 
 impl Stopping {
     /// Returns once it was said, however long ago.
     pub async fn stopped(&mut self) {
-        // An error means that the stopper is gone.
-        let _stopped = self.0.wait_for(|stops| *stops).await;
+        let _closed = self.0.acquire().await;
     }
 
     /// Whether it was said.
     pub fn has_stopped(&self) -> bool {
-        *self.0.borrow() || self.0.has_changed().is_err()
+        self.0.is_closed()
+    }
+}
+
+#[cfg(all(test, not(madsim)))]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn all_who_wait_are_woken_in_their_order_and_whoever_comes_late_does_not_wait() {
+        let (stopper, mut stopping) = channel();
+        let woken = Arc::new(Mutex::new(Vec::new()));
+        let wait = |number: u32| {
+            let (mut stopping, woken) = (stopping.clone(), Arc::clone(&woken));
+            tokio::spawn(async move {
+                stopping.stopped().await;
+                woken.lock().expect("nobody panics").push(number);
+            })
+        };
+        let waiting: Vec<_> = (0..20).map(wait).collect();
+        tokio::task::yield_now().await;
+        assert!(!stopping.has_stopped());
+        drop(stopper);
+        for waiting in waiting {
+            waiting.await.expect("it is woken");
+        }
+        assert_eq!(*woken.lock().expect("nobody panics"), Vec::from_iter(0..20));
+        assert!(stopping.has_stopped());
+        stopping.stopped().await;
     }
 }

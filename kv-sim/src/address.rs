@@ -92,7 +92,8 @@ macro_rules! aspects {
         }
 
         impl Aspect {
-            const ALL: &[Self] = &[$(Self::$aspect,)*];
+            /// Every aspect, by number.
+            pub const ALL: &[Self] = &[$(Self::$aspect,)*];
 
             /// The word for it; empty for the only question at an address.
             pub const fn name(self) -> &'static str {
@@ -145,6 +146,51 @@ aspects! {
     Donor = 18 "donor",
     /// To which moment a disk is rolled back.
     Moment = 19 "moment",
+    /// Whether it is damaged.
+    Corrupt = 32 "corrupt",
+    /// Which of its bits are flipped: see [`crate::network::flipped`].
+    Damage = 33 "damage",
+    /// Whether it is in the long tail of delays.
+    Tail = 34 "tail",
+    /// How much longer it takes then.
+    TailDelay = 35 "tail-delay",
+    /// How long a partition that flaps stays, or stays away.
+    Flap = 36 "flap",
+    /// How many nodes are hit.
+    Victims = 37 "victims",
+    /// When a node is clogged, after the beginning.
+    Clog = 38 "clog",
+    /// When a node is let go, after half of the time.
+    Unclog = 39 "unclog",
+}
+
+impl Aspect {
+    /// Those of which one answer is plainer than the others. An id is not among them: it must be
+    /// another one for each node.
+    pub const THAT_CAN_BE_CALM: &[Self] = &[
+        Self::Delay,
+        Self::Loss,
+        Self::Duplicate,
+        Self::Reorder,
+        Self::Hold,
+        Self::Answer,
+        Self::ClockOffset,
+        Self::ClockDrift,
+        Self::ClockStart,
+        Self::Coordinator,
+        Self::Read,
+        Self::Delete,
+        Self::Key,
+        Self::Think,
+        Self::Corrupt,
+        Self::Tail,
+        Self::TailDelay,
+        Self::Flap,
+        Self::Victims,
+        Self::Clog,
+        Self::Unclog,
+        Self::Kept,
+    ];
 }
 
 /// One choice of a run.

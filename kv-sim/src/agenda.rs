@@ -104,6 +104,15 @@ pub enum Happening {
         /// Which time that it happens.
         occurrence: u32,
     },
+    /// A fault that has steps takes the next one.
+    FaultStep {
+        /// Its position in the scenario.
+        fault: u32,
+        /// Which time that it happens.
+        occurrence: u32,
+        /// Which step.
+        step: u32,
+    },
     /// A fault ends.
     FaultEnds {
         /// Its position in the scenario.
@@ -122,10 +131,11 @@ pub struct Agenda {
     planned: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 struct Entry {
-    at: WorldTime,
-    number: u64,
+    /// The time in the high half, and in the low one how much was planned before: one number, since
+    /// the heap does little but compare.
+    order: u128,
     what: Happening,
 }
 
@@ -133,21 +143,30 @@ impl Agenda {
     /// Plans something.
     pub fn plan(&mut self, at: WorldTime, what: Happening) {
         self.planned += 1;
-        self.entries.push(Reverse(Entry { at, number: self.planned, what }));
+        let order = u128::from(at.0) << 64 | u128::from(self.planned);
+        self.entries.push(Reverse(Entry { order, what }));
     }
 
     /// Takes what happens next.
     pub fn pop(&mut self) -> Option<(WorldTime, Happening)> {
-        let Reverse(Entry { at, number: _, what }) = self.entries.pop()?;
-        Some((at, what))
+        let Reverse(Entry { order, what }) = self.entries.pop()?;
+        Some((WorldTime((order >> 64) as u64), what))
     }
 }
 
 impl Ord for Entry {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.number).cmp(&(other.at, other.number))
+        self.order.cmp(&other.order)
     }
 }
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.order == other.order
+    }
+}
+
+impl Eq for Entry {}
 
 impl PartialOrd for Entry {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {

@@ -1,15 +1,20 @@
-//! A failing run, saved so that it can be looked at later and elsewhere: it carries the text of its
-//! scenario, not the name of a file that may change.
+//! A failing run, saved so that it can be looked at later and elsewhere.
+//!
+//! It carries the whole text of its scenario, not the name of a file that may change; for a swarm,
+//! the text that was drawn. Every choice of the run is a function of the seed and its own address,
+//! but for the decisions in that text. So it fails again after an unrelated choice was added to the
+//! code, on any machine.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
-use crate::result::{RunResult, Verdict};
-use crate::scenario::Scenario;
+use crate::result::{CheckVerdict, RunResult, Verdict};
+use crate::scenario::{Scenario, ScenarioError};
 
 /// The format of saved failures. One that is read has the same number or is refused.
 pub const FORMAT: u32 = 1;
@@ -18,60 +23,181 @@ pub const FORMAT: u32 = 1;
 pub const DETERMINISM: &str = "determinism";
 
 /// A failing run as it is saved.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SavedFailure<'a> {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedFailure {
     /// [`FORMAT`].
     pub format: u32,
     /// The scenario's name.
-    pub scenario: &'a str,
+    pub scenario: String,
     /// The seed.
     pub seed: u64,
     /// The digest of the run, as 32 hexadecimal digits.
     pub digest: String,
     /// The check that was violated.
-    pub check: &'a str,
+    pub check: String,
     /// What was violated, in words.
-    pub violation: &'a str,
+    pub violation: String,
     /// The whole text of the scenario.
-    pub text: &'a str,
+    pub text: String,
+}
+
+/// Why a file gives no saved failure.
+#[derive(Debug, Error)]
+pub enum ArtefactError {
+    /// It cannot be read.
+    #[error("{path} cannot be read: {error}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's reason.
+        error: io::Error,
+    },
+    /// It is none, or it is damaged.
+    #[error("{path} is no saved failure, or a damaged one: {error}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and where.
+        error: serde_json::Error,
+    },
+    /// Another version has saved it.
+    #[error(
+        "{path} has format {found}, and this version reads format {FORMAT}: run it with the version \
+         that saved it, or save the failure again"
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// The scenario in it makes no sense to this version.
+    #[error("the scenario in {path} is not valid")]
+    Scenario {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: ScenarioError,
+    },
+}
+
+/// How a run compares with the failure that was saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recurrence {
+    /// The very same run: every event is the same.
+    Identical,
+    /// Another run, in which the same check is violated.
+    Alike,
+    /// Another check is violated.
+    Different,
+    /// Everything holds.
+    Gone,
 }
 
 /// The check that a run failed and what it found; nothing if it passed.
-pub fn failure(result: &RunResult) -> Option<(&str, &str)> {
+pub fn failure(result: &RunResult) -> Option<(&str, String)> {
     match result.verdict {
         Verdict::Pass => None,
-        Verdict::Fail => Some(result.violation().unwrap_or(("unknown", "nothing was said"))),
-        Verdict::Nondeterministic => Some((DETERMINISM, "the same seed gave two digests")),
+        Verdict::Fail => {
+            let (check, violation) = result.violation().unwrap_or(("unknown", "nothing was said"));
+            Some((check, violation.to_owned()))
+        }
+        Verdict::Nondeterministic => {
+            let difference = result.difference.as_ref().map(ToString::to_string);
+            Some((DETERMINISM, difference.unwrap_or_default()))
+        }
+    }
+}
+
+/// Whether a run violated this check, among others perhaps.
+pub fn fails(result: &RunResult, check: &str) -> bool {
+    match result.verdict {
+        Verdict::Nondeterministic => check == DETERMINISM,
+        Verdict::Pass | Verdict::Fail => {
+            result.checks.get(check).is_some_and(|found| found.verdict == CheckVerdict::Fail)
+        }
+    }
+}
+
+impl SavedFailure {
+    /// What is saved of a run; nothing, if it passed.
+    pub fn of(scenario: &Scenario, result: &RunResult) -> Option<Self> {
+        let (check, violation) = failure(result)?;
+        Some(Self {
+            format: FORMAT,
+            scenario: scenario.name().to_owned(),
+            seed: result.seed,
+            digest: result.digest.to_string(),
+            check: check.to_owned(),
+            violation,
+            text: scenario.text().to_owned(),
+        })
+    }
+
+    /// Reads a saved failure, and the scenario in it.
+    ///
+    /// # Errors
+    /// [`ArtefactError`], which names the file and says what is wrong with it.
+    pub fn load(path: &Path) -> Result<(Self, Scenario), ArtefactError> {
+        /// What every format has had.
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+        }
+        let json = fs::read_to_string(path)
+            .map_err(|error| ArtefactError::Unreadable { path: path.to_owned(), error })?;
+        let damaged = |error| ArtefactError::Damaged { path: path.to_owned(), error };
+        let Head { format: found } = serde_json::from_str(&json).map_err(damaged)?;
+        if found != FORMAT {
+            return Err(ArtefactError::Foreign { path: path.to_owned(), found });
+        }
+        let saved: Self = serde_json::from_str(&json).map_err(damaged)?;
+        let scenario = Scenario::parse(&format!("{}.toml", saved.scenario), &saved.text)
+            .map_err(|error| ArtefactError::Scenario { path: path.to_owned(), error })?;
+        Ok((saved, scenario))
+    }
+
+    /// How a new run of the same scenario and seed compares.
+    pub fn recurrence(&self, result: &RunResult) -> Recurrence {
+        if result.verdict == Verdict::Pass {
+            Recurrence::Gone
+        } else if !fails(result, &self.check) {
+            Recurrence::Different
+        } else if result.digest.to_string() == self.digest {
+            Recurrence::Identical
+        } else {
+            Recurrence::Alike
+        }
     }
 }
 
 /// Saves a failing run as `DIR/<scenario>-<seed>.json`, replacing an earlier one of that name, and
-/// returns where it is. Writes nothing for a run that passed. A reader never sees half a file.
+/// returns where it is. Writes nothing for a run that passed.
 ///
 /// # Errors
 /// The folder cannot be made or the file not be written; nothing of that name has changed.
 pub fn save(folder: &Path, scenario: &Scenario, result: &RunResult) -> io::Result<Option<PathBuf>> {
-    let Some((check, violation)) = failure(result) else {
+    let Some(saved) = SavedFailure::of(scenario, result) else {
         return Ok(None);
     };
-    let saved = SavedFailure {
-        format: FORMAT,
-        scenario: scenario.name(),
-        seed: result.seed,
-        digest: result.digest.to_string(),
-        check,
-        violation,
-        text: scenario.text(),
-    };
     fs::create_dir_all(folder)?;
-    let name = format!("{}-{}.json", scenario.name(), result.seed);
-    let path = folder.join(&name);
-    let unfinished = folder.join(format!(".{name}.{}", process::id()));
-    let json = serde_json::to_string_pretty(&saved)?;
-    let written = fs::write(&unfinished, json + "\n").and_then(|()| fs::rename(&unfinished, &path));
+    let path = folder.join(format!("{}-{}.json", scenario.name(), result.seed));
+    write_whole(&path, &(serde_json::to_string_pretty(&saved)? + "\n"))?;
+    Ok(Some(path))
+}
+
+/// Writes a file so that a reader never sees half of it, and an error leaves what was there.
+///
+/// # Errors
+/// It cannot be written; nothing of that name has changed.
+pub fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
+    let unfinished = path.with_file_name(format!(".{}.{}", name.display(), process::id()));
+    let written = fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, path));
     if written.is_err() {
         // What matters is the first error; a left-over file has a name that nobody reads.
         let _ = fs::remove_file(&unfinished);
     }
-    written.map(|()| Some(path))
+    written
 }

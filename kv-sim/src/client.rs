@@ -4,8 +4,6 @@
 //! at (client, operation), so that one operation more or less changes no other client. Values are
 //! unique, and requests are named after their operation: a check can tell which is which.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use kv_core::client::{ClientOperation, Options, PutContext, Reply, RequestRefusal, Session, Verb};
 use kv_core::sampling::PPM;
@@ -16,6 +14,7 @@ use kv_core::version::{Container, Content, Dot};
 use crate::address::{Address, Aspect};
 use crate::checks::learn;
 use crate::draws::Draws;
+use crate::hashing::Table;
 use crate::result::Outcomes;
 use crate::scenario::{NodeIndex, Workload, WorkloadKind};
 use crate::world_time::WorldTime;
@@ -57,7 +56,7 @@ struct Client {
     begun: u32,
     session: Option<Session>,
     /// By the number of the key.
-    shown: BTreeMap<u32, Shown>,
+    shown: Table<u32, Shown>,
     /// The key that was just read, to be written next.
     to_write: Option<u32>,
     waiting: Option<Waiting>,
@@ -66,9 +65,10 @@ struct Client {
     watched: bool,
 }
 
-/// What a client was shown of a key.
+/// What a client was shown of a key, as far as its next write needs it.
 #[derive(Clone, Debug, Default)]
 struct Shown {
+    /// The token of the last reply, unless the session keeps the context.
     token: Bytes,
     /// The siblings that came with the token.
     dots: Vec<Dot>,
@@ -125,7 +125,7 @@ impl Clients {
                     node: workload.nodes[node],
                     begun: 0,
                     session: workload.session.then(|| Session::new(SESSION_KEYS_MAX)),
-                    shown: BTreeMap::new(),
+                    shown: Table::default(),
                     to_write: None,
                     waiting: None,
                     reply: None,
@@ -337,18 +337,22 @@ impl Client {
         if let Some(session) = &mut self.session {
             session.on_reply(&asked.key, reply);
         }
-        self.remember(key, container, context);
+        self.remember(workload, key, container, context);
         if workload.kind == WorkloadKind::ReadModifyWrite && asked.verb == Verb::Get {
             self.to_write = Some(key);
         }
     }
 
-    fn remember(&mut self, key: u32, container: &Container, token: &Bytes) {
+    fn remember(&mut self, workload: &Workload, key: u32, container: &Container, token: &Bytes) {
         let shown = self.shown.entry(key).or_default();
-        shown.token = token.clone();
-        shown.dots.clear();
-        shown.dots.extend(container.dots());
-        learn(&mut shown.session_dots, container);
+        if self.session.is_some() {
+            learn(&mut shown.session_dots, container);
+        }
+        if self.session.is_none() || workload.kind == WorkloadKind::ReadModifyWrite {
+            shown.token = token.clone();
+            shown.dots.clear();
+            shown.dots.extend(container.dots());
+        }
     }
 }
 
@@ -374,8 +378,10 @@ fn request_id(client: u32, operation: u32) -> RequestId {
 /// A value that no other operation writes, and that says who wrote it: client, operation, and dots
 /// up to the length asked for. Longer, if the numbers leave no room.
 fn value(client: u32, operation: u32, bytes: u32) -> Content {
-    let name = format!("c{client}#{operation}");
-    Content::Value(Bytes::from(format!("{name:.<length$}", length = bytes as usize)))
+    let mut value = format!("c{client}#{operation}").into_bytes();
+    let length = value.len().max(bytes as usize);
+    value.resize(length, b'.');
+    Content::Value(Bytes::from(value))
 }
 
 fn count(outcomes: &mut Outcomes, reply: &Reply) {

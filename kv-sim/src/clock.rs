@@ -1,7 +1,8 @@
 //! The clocks of one node: what it believes the time to be, at each moment of the world.
 //!
-//! Both clocks run at one speed, which may be wrong. The wall clock starts off by something and may
-//! be stepped; the monotonic clock never goes backwards, whatever is done.
+//! Each of the two runs at a speed of its own, which may be wrong, or stands still. The wall clock
+//! starts off by something and may be stepped; the monotonic clock never goes backwards, whatever is
+//! done.
 
 use kv_core::time::{Now, Span, Time, WallTime};
 
@@ -18,46 +19,81 @@ pub struct Clock {
     /// When the clocks were last set, and what they showed then.
     set_at: WorldTime,
     set_to: Now,
-    /// How many microseconds pass here while a million pass in the world; never zero.
-    speed_ppm: u64,
+    monotonic: Speed,
+    wall: Speed,
+}
+
+/// How fast a clock runs: so many microseconds pass on it while a million pass in the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Speed(u64);
+
+impl Speed {
+    /// It stands still.
+    pub const STILL: Self = Self(0);
+
+    /// It runs fast by so many parts per million, slow if below zero.
+    ///
+    /// # Panics
+    /// If it would stand still or run backwards.
+    pub fn drifting(ppm: i32) -> Self {
+        let speed = MILLION.saturating_add_signed(ppm.into());
+        assert!(speed > 0, "a clock that stands still is another fault");
+        Self(speed)
+    }
+
+    fn passed(self, in_world: Span) -> Span {
+        Span(scale(in_world.0, self.0, MILLION))
+    }
+
+    /// How long it takes in the world until so much has passed here; nothing, if it never will.
+    fn takes(self, here: Span) -> Option<Span> {
+        match (here, self) {
+            (Span::ZERO, _) => Some(Span::ZERO),
+            (_, Self::STILL) => None,
+            (_, Self(speed)) => Some(Span(scale_up(here.0, MILLION, speed))),
+        }
+    }
 }
 
 impl Clock {
     /// Clocks that show `now` when the world begins, and run fast by so much (slow if below zero).
     pub fn new(now: Now, drift_ppm: i32) -> Self {
-        Self { set_at: WorldTime(0), set_to: now, speed_ppm: speed_ppm(drift_ppm) }
+        let speed = Speed::drifting(drift_ppm);
+        Self { set_at: WorldTime(0), set_to: now, monotonic: speed, wall: speed }
     }
 
     /// What the clocks show.
     pub fn now(&self, at: WorldTime) -> Now {
-        let passed = Span(scale(at.since(self.set_at).0, self.speed_ppm, MILLION));
-        Now { monotonic: self.set_to.monotonic + passed, wall: self.set_to.wall + passed }
+        let passed = at.since(self.set_at);
+        Now {
+            monotonic: self.set_to.monotonic + self.monotonic.passed(passed),
+            wall: self.set_to.wall + self.wall.passed(passed),
+        }
     }
 
     /// The first moment at which the monotonic clock shows this time or a later one; the last one
-    /// set if it did so already.
-    pub fn world_time_of(&self, time: Time) -> WorldTime {
+    /// set if it did so already; nothing, if it stands still before.
+    pub fn world_time_of(&self, time: Time) -> Option<WorldTime> {
         let to_pass = time.since(self.set_to.monotonic);
-        self.set_at + Span(scale_up(to_pass.0, MILLION, self.speed_ppm))
+        Some(self.set_at + self.monotonic.takes(to_pass)?)
     }
 
-    /// Lets the clocks run fast by so much from now on (slow if below zero).
-    pub fn drift(&mut self, at: WorldTime, drift_ppm: i32) {
+    /// Whether the monotonic clock runs.
+    pub fn measures(&self) -> bool {
+        self.monotonic != Speed::STILL
+    }
+
+    /// Lets the clocks run at these speeds from now on.
+    pub fn run(&mut self, at: WorldTime, monotonic: Speed, wall: Speed) {
         self.set_to = self.now(at);
         self.set_at = at;
-        self.speed_ppm = speed_ppm(drift_ppm);
+        (self.monotonic, self.wall) = (monotonic, wall);
     }
 
     /// Steps the wall clock, forwards if above zero. It stops at 1970.
     pub fn step(&mut self, by_us: i64) {
         self.set_to.wall = WallTime(self.set_to.wall.0.saturating_add_signed(by_us));
     }
-}
-
-fn speed_ppm(drift_ppm: i32) -> u64 {
-    let speed = MILLION.saturating_add_signed(drift_ppm.into());
-    assert!(speed > 0, "a clock that stands still is another fault");
-    speed
 }
 
 /// `number × to / from`, rounded down.
@@ -105,6 +141,20 @@ mod tests {
         assert_eq!((now.monotonic, now.wall), (Time(5_000), WallTime(EPOCH.0 - 7)));
     }
 
+    #[test]
+    fn a_clock_that_stands_still_reaches_no_later_time_and_runs_on_from_where_it_stood() {
+        let mut clock = clock(0);
+        clock.run(WorldTime(1_000), Speed::STILL, Speed::drifting(0));
+        let now = clock.now(WorldTime(9_000));
+        assert_eq!((now.monotonic, now.wall), (Time(6_000), WallTime(EPOCH.0 + 9_000)));
+        assert_eq!(clock.world_time_of(Time(6_000)), Some(WorldTime(1_000)));
+        assert_eq!((clock.world_time_of(Time(6_001)), clock.measures()), (None, false));
+        clock.run(WorldTime(9_000), Speed::drifting(0), Speed::STILL);
+        let now = clock.now(WorldTime(9_500));
+        assert_eq!((now.monotonic, now.wall), (Time(6_500), WallTime(EPOCH.0 + 9_000)));
+        assert_eq!(clock.world_time_of(Time(6_001)), Some(WorldTime(9_001)));
+    }
+
     proptest! {
         #[test]
         fn a_deadline_is_met_at_its_first_moment_and_never_early(
@@ -114,9 +164,10 @@ mod tests {
             ahead in 1_u64..1 << 50,
         ) {
             let mut clock = clock(drift);
-            clock.drift(WorldTime(at), changed);
+            let changed = Speed::drifting(changed);
+            clock.run(WorldTime(at), changed, changed);
             let deadline = clock.now(WorldTime(at)).monotonic + Span(ahead);
-            let moment = clock.world_time_of(deadline);
+            let moment = clock.world_time_of(deadline).expect("it runs");
             prop_assert!(clock.now(moment).monotonic >= deadline);
             prop_assert!(clock.now(WorldTime(moment.0 - 1)).monotonic < deadline);
         }
@@ -130,7 +181,8 @@ mod tests {
             for (later, drift, step) in changes {
                 at = at + Span(later);
                 prop_assert!(clock.now(at).monotonic >= shown);
-                clock.drift(at, drift);
+                let speed = if drift % 3 == 0 { Speed::STILL } else { Speed::drifting(drift) };
+                clock.run(at, speed, Speed::drifting(drift));
                 clock.step(step.into());
                 shown = clock.now(at).monotonic;
             }
@@ -138,7 +190,7 @@ mod tests {
 
         #[test]
         fn a_deadline_that_has_passed_is_met_now_or_before(time in 0_u64..=5_000) {
-            prop_assert_eq!(clock(0).world_time_of(Time(time)), WorldTime(0));
+            prop_assert_eq!(clock(0).world_time_of(Time(time)), Some(WorldTime(0)));
         }
     }
 }

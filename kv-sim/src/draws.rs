@@ -3,8 +3,10 @@
 //!
 //! [`Overrides`] are asked first. They hold what is *chosen* (a delay in microseconds, an index, 0 or
 //! 1), not the random bits behind it; so a saved choice means the same after a mean was changed.
+//! Then come the aspects that are *calm*: they are not drawn, but take their plainest value. So a
+//! failure can be told with the few choices that matter, and nothing else left to chance.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use kv_core::cx::{Draw, Purpose};
@@ -18,7 +20,10 @@ use crate::scenario::{Cluster, Decision, NodeIndex};
 
 /// Choices that are forced, where the seed would have chosen otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Overrides(BTreeMap<(u64, u32, Aspect), u64>);
+pub struct Overrides {
+    choices: BTreeMap<(u64, u32, Aspect), u64>,
+    calm: BTreeSet<Aspect>,
+}
 
 /// The source of all choices of one world.
 #[derive(Clone, Debug)]
@@ -28,6 +33,8 @@ pub struct Draws {
     /// How often something was asked at an address, by its hash. Over the life of the world: a
     /// node that restarts must not draw its old epoch again. Its order never shows.
     counts: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
+    /// What went wrong with messages, if that is to be told afterwards.
+    misfortunes: Option<Vec<(Choice, u64)>>,
 }
 
 /// The n-th time that something is asked at an address.
@@ -51,8 +58,12 @@ impl Overrides {
     ///
     /// # Errors
     /// [`AddressError`] for the first that names no choice.
-    pub fn new(decisions: &[Decision], cluster: &Cluster) -> Result<Self, AddressError> {
-        let mut overrides = Self::default();
+    pub fn new(
+        decisions: &[Decision],
+        calm: &BTreeSet<Aspect>,
+        cluster: &Cluster,
+    ) -> Result<Self, AddressError> {
+        let mut overrides = Self { calm: calm.clone(), ..Self::default() };
         for Decision { at, value } in decisions {
             overrides.set(Choice::parse(at, cluster)?, *value);
         }
@@ -62,7 +73,7 @@ impl Overrides {
     /// Forces one choice.
     pub fn set(&mut self, choice: Choice, value: u64) {
         let Choice { address, n, aspect } = choice;
-        self.0.insert((address.hash(), n, aspect), value);
+        self.choices.insert((address.hash(), n, aspect), value);
     }
 }
 
@@ -75,7 +86,7 @@ impl Draws {
         }
         let mut chacha = ChaCha8Rng::from_seed(expanded);
         let keys = std::array::from_fn(|_| chacha.next_u64());
-        Self { keys, overrides, counts: HashMap::default() }
+        Self { keys, overrides, counts: HashMap::default(), misfortunes: None }
     }
 
     /// The next turn at an address that may be asked more than once.
@@ -92,39 +103,84 @@ impl Draws {
         Turn { domain: address.domain(), address: address.hash(), n: 0 }
     }
 
+    /// From now on, keeps what goes wrong with messages.
+    pub fn keep_misfortunes(&mut self) {
+        self.misfortunes = Some(Vec::new());
+    }
+
+    /// What went wrong with messages since that was to be kept: each loss, copy and delay that was
+    /// no ordinary one.
+    pub fn misfortunes(&self) -> &[(Choice, u64)] {
+        self.misfortunes.as_deref().unwrap_or_default()
+    }
+
+    /// Something went wrong with a message.
+    pub fn note_misfortune(&mut self, address: Address, turn: Turn, aspect: Aspect, value: u64) {
+        if let Some(misfortunes) = &mut self.misfortunes {
+            misfortunes.push((Choice { address, n: turn.n, aspect }, value));
+        }
+    }
+
+    /// What an override says, if there is one.
+    fn forced(&self, turn: Turn, aspect: Aspect) -> Option<u64> {
+        let Overrides { choices, .. } = &self.overrides;
+        if choices.is_empty() {
+            return None;
+        }
+        choices.get(&(turn.address, turn.n, aspect)).copied()
+    }
+
     /// What is chosen: what an override says, or else the sample of 64 random bits.
     pub fn choose(&self, turn: Turn, aspect: Aspect, sample: impl FnOnce(u64) -> u64) -> u64 {
-        let Turn { domain, address, n } = turn;
-        if !self.overrides.0.is_empty()
-            && let Some(&value) = self.overrides.0.get(&(address, n, aspect))
-        {
-            return value;
+        self.forced(turn, aspect).unwrap_or_else(|| {
+            let question = u64::from(turn.n) << 8 | aspect as u64;
+            sample(sampling::mix(&[self.keys[turn.domain], turn.address, question]))
+        })
+    }
+
+    /// As [`Draws::choose`], for what has a plainest value.
+    fn choose_or_stay_calm(
+        &self,
+        turn: Turn,
+        aspect: Aspect,
+        calm: u64,
+        sample: impl FnOnce(u64) -> u64,
+    ) -> u64 {
+        if !self.overrides.calm.is_empty() && self.overrides.calm.contains(&aspect) {
+            return self.forced(turn, aspect).unwrap_or(calm);
         }
-        let question = u64::from(n) << 8 | aspect as u64;
-        sample(sampling::mix(&[self.keys[domain], address, question]))
+        self.choose(turn, aspect, sample)
     }
 
-    /// Whether something comes true that has this probability.
+    /// Whether something comes true that has this probability. Calm, it does not.
     pub fn chance(&self, turn: Turn, aspect: Aspect, ppm: u32) -> bool {
-        self.choose(turn, aspect, |draw| sampling::chance_ppm(draw, ppm).into()) != 0
+        if ppm == 0 {
+            return self.forced(turn, aspect).unwrap_or(0) != 0;
+        }
+        let sample = |draw| sampling::chance_ppm(draw, ppm).into();
+        self.choose_or_stay_calm(turn, aspect, 0, sample) != 0
     }
 
-    /// An index below `n`, which is not zero.
+    /// An index below `n`, which is not zero. Calm, it is the first.
     pub fn index(&self, turn: Turn, aspect: Aspect, n: usize) -> usize {
         let last = n as u64 - 1;
+        let sample = |draw| sampling::below(draw, n as u64);
         // An override may come from a scenario in which there were more to choose from.
-        let chosen = self.choose(turn, aspect, |draw| sampling::below(draw, n as u64)).min(last);
+        let chosen = self.choose_or_stay_calm(turn, aspect, 0, sample).min(last);
         usize::try_from(chosen).expect("below a usize")
     }
 
-    /// A delay: a fixed part and an exponential one.
+    /// A delay: a fixed part and an exponential one. Calm, it is the mean.
     pub fn delay(&self, turn: Turn, aspect: Aspect, min: Span, mean: Span) -> Span {
-        Span(self.choose(turn, aspect, |draw| sampling::delay(draw, min.0, mean.0)))
+        let calm = min.0.max(mean.0);
+        let sample = |draw| sampling::delay(draw, min.0, mean.0);
+        Span(self.choose_or_stay_calm(turn, aspect, calm, sample))
     }
 
-    /// A span of up to `max`, each as likely as the other.
+    /// A span of up to `max`, each as likely as the other. Calm, it is half of that.
     pub fn up_to(&self, turn: Turn, aspect: Aspect, max: Span) -> Span {
-        Span(self.choose(turn, aspect, |draw| sampling::between(draw, 0, max.0)))
+        let sample = |draw| sampling::between(draw, 0, max.0);
+        Span(self.choose_or_stay_calm(turn, aspect, max.0 / 2, sample))
     }
 }
 
@@ -185,7 +241,8 @@ mod tests {
     #[test]
     fn an_override_changes_one_choice_and_no_other() {
         let decision = Decision { at: "node n1 epoch 5 1".to_owned(), value: 77 };
-        let overrides = Overrides::new(&[decision], &cluster(3)).expect("it names a choice");
+        let overrides =
+            Overrides::new(&[decision], &BTreeSet::new(), &cluster(3)).expect("it names a choice");
         let plain = epochs(&mut Draws::new(1, Overrides::default()), 0, 3);
         let forced = epochs(&mut Draws::new(1, overrides), 0, 3);
         assert_eq!(forced, [plain[0], 77, plain[2]]);
@@ -194,10 +251,36 @@ mod tests {
     #[test]
     fn an_override_beyond_what_there_is_to_choose_from_takes_the_last() {
         let decision = Decision { at: "client 0 1 0 key".to_owned(), value: 1_000 };
-        let overrides = Overrides::new(&[decision], &cluster(3)).expect("it names a choice");
+        let overrides =
+            Overrides::new(&[decision], &BTreeSet::new(), &cluster(3)).expect("it names a choice");
         let draws = Draws::new(1, overrides);
         let turn = draws.only(Address::Client { client: 0, operation: 1 });
         assert_eq!(draws.index(turn, Aspect::Key, 32), 31);
+    }
+
+    #[test]
+    fn what_is_calm_is_not_drawn_and_can_still_be_forced() {
+        let calm = BTreeSet::from([Aspect::Loss, Aspect::Key, Aspect::Delay]);
+        let decision = Decision { at: "client 0 2 0 key".to_owned(), value: 5 };
+        let overrides = Overrides::new(&[decision], &calm, &cluster(3)).expect("it is valid");
+        let draws = Draws::new(1, overrides);
+        let turn = |operation| draws.only(Address::Client { client: 0, operation });
+        assert!(!draws.chance(turn(1), Aspect::Loss, sampling::PPM));
+        assert!(draws.chance(turn(1), Aspect::Duplicate, sampling::PPM));
+        assert_eq!(draws.index(turn(1), Aspect::Key, 32), 0);
+        assert_eq!(draws.index(turn(2), Aspect::Key, 32), 5);
+        let (min, mean) = (Span::from_ms(1), Span::from_ms(4));
+        assert_eq!(draws.delay(turn(1), Aspect::Delay, min, mean), mean);
+    }
+
+    #[test]
+    fn what_cannot_happen_by_chance_can_be_forced() {
+        let decision = Decision { at: "client 0 2 0 loss".to_owned(), value: 1 };
+        let overrides = Overrides::new(&[decision], &BTreeSet::new(), &cluster(3));
+        let draws = Draws::new(1, overrides.expect("it is valid"));
+        let turn = |operation| draws.only(Address::Client { client: 0, operation });
+        assert!(!draws.chance(turn(1), Aspect::Loss, 0));
+        assert!(draws.chance(turn(2), Aspect::Loss, 0));
     }
 
     /// It may never change: saved failures hang on it.

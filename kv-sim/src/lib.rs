@@ -10,6 +10,7 @@ pub mod clock;
 pub mod digest;
 pub mod disk;
 pub mod draws;
+mod hashing;
 pub mod network;
 pub mod node;
 pub mod panics;
@@ -18,6 +19,7 @@ pub mod result;
 pub mod run;
 pub mod scenario;
 pub mod scene;
+pub mod shrink;
 pub mod sweep;
 #[cfg(test)]
 mod testing;

@@ -1,15 +1,22 @@
 //! The links between nodes: which messages arrive, how often, and when.
 //!
-//! In goes a message's address; out comes its [`Fate`], from the ordinary rates of the scenario and
-//! the rules of the faults that are active. A link that is cut drops what is sent, and also what is
-//! under way: a message that left before the partition must find the link standing when it arrives.
+//! In goes a message's way and request; out comes its [`Fate`], from the ordinary rates of the
+//! scenario and the rules of the faults that are active. A link that is cut drops what is sent, and
+//! also what is under way: a message that left before the partition must find the link standing when
+//! it arrives. A link that is clogged keeps what is sent, and lets pass what is under way.
 
-use kv_core::sampling::PPM;
+mod rule;
+
+use kv_core::message::Kind;
+use kv_core::sampling::{self, PPM};
 use kv_core::time::Span;
+use kv_core::types::RequestId;
 
 use crate::address::{Address, Aspect};
-use crate::draws::Draws;
-use crate::scenario::{self, FaultKind, Links, Misfortune, NodeIndex, Partition};
+use crate::draws::{Draws, Turn};
+use crate::scenario::{self, ClogOrder, FaultKind, Kinds, Longer, NodeIndex, Tail};
+
+use rule::Rule;
 
 /// All links of a world.
 #[derive(Clone, Debug)]
@@ -23,6 +30,18 @@ pub struct Network {
 /// A fault's name for its rule: the fault and the occurrence.
 pub type RuleName = (u32, u32);
 
+/// From where to where something goes, and what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// The sender.
+    pub from: NodeIndex,
+    /// The addressee.
+    pub to: NodeIndex,
+    /// The kind of the message; nothing, for the news that a connection broke or stands: faults of
+    /// some kinds of messages let that pass.
+    pub kind: Option<Kind>,
+}
+
 /// What becomes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -32,44 +51,40 @@ pub enum Fate {
     Lost,
     /// It arrives.
     Arrives {
-        /// After so long.
-        after: Span,
-        /// And once more after so long.
-        again: Option<Span>,
+        /// The first copy,
+        first: Trip,
+        /// and the second, if there is one.
+        again: Option<Trip>,
     },
 }
 
-/// What an active fault does to links.
-#[derive(Clone, Debug)]
-enum Rule {
-    /// Nodes of different groups do not hear each other. By node; [`NO_GROUP`] hears everybody.
-    Groups(Box<[u16]>),
-    /// What goes from one of these to one of those is dropped.
-    OneWay(Ends),
-    Loss(Ends, u32),
-    Duplicate(Ends, u32),
-    Reorder(Ends, u32),
-    Slow {
-        ends: Ends,
-        delay_mean: Option<Span>,
-        factor: u32,
-    },
+/// How one copy of a message arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trip {
+    /// After so long; if its link is clogged, counted from the end of that.
+    pub after: Span,
+    /// What happened to it on its way, for [`flipped`].
+    pub damage: Option<u64>,
 }
 
-const NO_GROUP: u16 = u16::MAX;
-
-/// Links by their two ends; by node, whether it is one.
-#[derive(Clone, Debug)]
-struct Ends {
-    from: Box<[bool]>,
-    to: Box<[bool]>,
-}
-
-/// Probabilities of one link, in parts per million.
+/// Probabilities of one way, in parts per million, and how long its tail is.
 struct Odds {
     loss: u32,
     duplicate: u32,
     reorder: u32,
+    corrupt: u32,
+    tail: Tail,
+}
+
+impl Way {
+    const fn touches(self, node: NodeIndex) -> bool {
+        self.from.0 == node.0 || self.to.0 == node.0
+    }
+
+    /// Whether what goes there is of one of these kinds.
+    fn is_one_of(self, kinds: Kinds) -> bool {
+        self.kind.map_or(kinds.are_all(), |kind| kinds.contain(kind))
+    }
 }
 
 impl Network {
@@ -80,33 +95,20 @@ impl Network {
 
     /// Begins to do what a fault does to links; nothing, if it is no fault of links.
     pub fn begin(&mut self, name: RuleName, kind: &FaultKind) {
-        let ends = |links: &Links| self.ends(links.from.as_deref(), links.to.as_deref());
-        let rule = match kind {
-            FaultKind::Partition(Partition::Groups(groups)) => Rule::Groups(self.groups(groups)),
-            FaultKind::Partition(Partition::OneWay { from, to }) => {
-                Rule::OneWay(self.ends(Some(from), Some(to)))
-            }
-            FaultKind::Loss(Misfortune { links, probability_ppm }) => {
-                Rule::Loss(ends(links), *probability_ppm)
-            }
-            FaultKind::Duplicate(Misfortune { links, probability_ppm }) => {
-                Rule::Duplicate(ends(links), *probability_ppm)
-            }
-            FaultKind::Reorder(Misfortune { links, probability_ppm }) => {
-                Rule::Reorder(ends(links), *probability_ppm)
-            }
-            FaultKind::SlowLink { links, delay_mean, factor } => {
-                Rule::Slow { ends: ends(links), delay_mean: *delay_mean, factor: *factor }
-            }
-            FaultKind::Kill(_)
-            | FaultKind::Pause(_)
-            | FaultKind::ClockStep { .. }
-            | FaultKind::ClockDrift { .. }
-            | FaultKind::LostSync(_)
-            | FaultKind::Disk { .. }
-            | FaultKind::Wipe(_) => return,
-        };
-        self.rules.push((name, rule));
+        if let Some(rule) = Rule::of(kind, self.nodes) {
+            self.rules.push((name, rule));
+        }
+    }
+
+    /// Clogs all links to and from a node; what was sent is kept in its order.
+    pub fn clog(&mut self, name: RuleName, node: NodeIndex) {
+        self.rules.push((name, Rule::ClogsNode(node)));
+    }
+
+    /// Undoes one [`Network::clog`].
+    pub fn unclog(&mut self, name: RuleName, node: NodeIndex) {
+        let is_it = |rule: &Rule| matches!(rule, Rule::ClogsNode(other) if *other == node);
+        self.rules.retain(|(candidate, rule)| !(*candidate == name && is_it(rule)));
     }
 
     /// Stops doing what a fault does.
@@ -122,80 +124,93 @@ impl Network {
         self.calm.reorder_ppm = 0;
     }
 
-    /// Whether what goes from one node to another is dropped.
-    pub fn is_cut(&self, from: NodeIndex, to: NodeIndex) -> bool {
-        self.rules.iter().any(|(_, rule)| match rule {
-            Rule::Groups(groups) => {
-                let (sender, receiver) = (groups[from.0], groups[to.0]);
-                sender != receiver && sender != NO_GROUP && receiver != NO_GROUP
-            }
-            Rule::OneWay(ends) => ends.contain(from, to),
-            Rule::Loss(..) | Rule::Duplicate(..) | Rule::Reorder(..) | Rule::Slow { .. } => false,
-        })
+    /// Whether what goes there is dropped.
+    pub fn is_cut(&self, way: Way) -> bool {
+        self.rules.iter().any(|(_, rule)| rule.cuts(way))
     }
 
-    /// Whether no fault slows or endangers what goes from one node to another.
-    pub fn is_calm(&self, from: NodeIndex, to: NodeIndex) -> bool {
-        !self.rules.iter().any(|(_, rule)| match rule {
-            Rule::Loss(ends, _) | Rule::Reorder(ends, _) | Rule::Slow { ends, .. } => {
-                ends.contain(from, to)
-            }
-            Rule::Groups(_) | Rule::OneWay(_) | Rule::Duplicate(..) => false,
-        })
+    /// In which order what goes there waits, if it does.
+    pub fn clog_of(&self, way: Way) -> Option<ClogOrder> {
+        self.rules.iter().find_map(|(_, rule)| rule.clogs(way))
+    }
+
+    /// Whether no fault stops, slows or endangers what goes there.
+    pub fn is_calm(&self, way: Way) -> bool {
+        !self.rules.iter().any(|(_, rule)| rule.disturbs(way))
     }
 
     /// What becomes of a message.
-    pub fn fate(
-        &self,
-        draws: &mut Draws,
-        address: Address,
-        from: NodeIndex,
-        to: NodeIndex,
-    ) -> Fate {
+    pub fn fate(&self, draws: &mut Draws, way: Way, kind: Kind, request: RequestId) -> Fate {
+        let Way { from, to, .. } = way;
+        let address = Address::Message { from, to, kind, request };
         // Taken even where nothing is drawn, so that a partition does not renumber later copies.
         let first = draws.next(address);
-        if self.is_cut(from, to) {
+        if self.is_cut(way) {
             return Fate::Cut;
         }
-        let odds = self.odds(from, to);
-        if odds.loss > 0 && draws.chance(first, Aspect::Loss, odds.loss) {
+        let odds = self.odds(way);
+        if draws.chance(first, Aspect::Loss, odds.loss) {
+            draws.note_misfortune(address, first, Aspect::Loss, 1);
             return Fate::Lost;
         }
-        let takes = |draws: &Draws, turn| {
-            let delay = self.delay(draws, turn, from, to);
-            if odds.reorder > 0 && draws.chance(turn, Aspect::Reorder, odds.reorder) {
-                delay + draws.up_to(turn, Aspect::Hold, self.calm.reorder_max)
-            } else {
-                delay
-            }
-        };
-        let after = takes(draws, first);
-        let is_doubled =
-            odds.duplicate > 0 && draws.chance(first, Aspect::Duplicate, odds.duplicate);
-        let again = is_doubled.then(|| {
+        let trip = self.trip(draws, (address, first), way, &odds);
+        let again = draws.chance(first, Aspect::Duplicate, odds.duplicate).then(|| {
+            draws.note_misfortune(address, first, Aspect::Duplicate, 1);
             let second = draws.next(address);
-            takes(draws, second)
+            self.trip(draws, (address, second), way, &odds)
         });
-        Fate::Arrives { after, again }
+        Fate::Arrives { first: trip, again }
+    }
+
+    fn trip(
+        &self,
+        draws: &mut Draws,
+        (address, turn): (Address, Turn),
+        way: Way,
+        odds: &Odds,
+    ) -> Trip {
+        let mut after = self.delay(draws, turn, way);
+        let note = |draws: &mut Draws, aspect, value| {
+            draws.note_misfortune(address, turn, aspect, value);
+        };
+        if draws.chance(turn, Aspect::Tail, odds.tail.share_ppm) {
+            let longer = match odds.tail.longer {
+                Longer::By(mean) => draws.delay(turn, Aspect::TailDelay, Span::ZERO, mean),
+                Longer::Times(times) => {
+                    let longer = after.times(u64::from(times) - 1);
+                    Span(draws.choose(turn, Aspect::TailDelay, |_| longer.0))
+                }
+            };
+            note(draws, Aspect::Tail, 1);
+            note(draws, Aspect::TailDelay, longer.0);
+            after = after + longer;
+        }
+        if draws.chance(turn, Aspect::Reorder, odds.reorder) {
+            let hold = draws.up_to(turn, Aspect::Hold, self.calm.reorder_max);
+            note(draws, Aspect::Reorder, 1);
+            note(draws, Aspect::Hold, hold.0);
+            after = after + hold;
+        }
+        let damage = draws.chance(turn, Aspect::Corrupt, odds.corrupt).then(|| {
+            let damage = draws.choose(turn, Aspect::Damage, |draw| draw);
+            note(draws, Aspect::Corrupt, 1);
+            note(draws, Aspect::Damage, damage);
+            damage
+        });
+        Trip { after, damage }
     }
 
     /// How long the news takes that a connection broke or stands.
-    pub fn news_delay(&self, draws: &mut Draws, from: NodeIndex, to: NodeIndex) -> Span {
-        let turn = draws.next(Address::Link { from, to });
-        self.delay(draws, turn, from, to)
+    pub fn news_delay(&self, draws: &mut Draws, way: Way) -> Span {
+        let turn = draws.next(Address::Link { from: way.from, to: way.to });
+        self.delay(draws, turn, way)
     }
 
-    fn delay(
-        &self,
-        draws: &Draws,
-        turn: crate::draws::Turn,
-        from: NodeIndex,
-        to: NodeIndex,
-    ) -> Span {
+    fn delay(&self, draws: &Draws, turn: Turn, way: Way) -> Span {
         let (mut mean, mut times) = (self.calm.delay_mean, 1_u64);
         for (_, rule) in &self.rules {
-            if let Rule::Slow { ends, delay_mean, factor } = rule
-                && ends.contain(from, to)
+            if let Rule::Slow { lanes, delay_mean, factor, tail: _ } = rule
+                && lanes.contain(way)
             {
                 mean = delay_mean.unwrap_or(mean);
                 times = times.saturating_mul((*factor).into());
@@ -204,49 +219,52 @@ impl Network {
         draws.delay(turn, Aspect::Delay, self.calm.delay_min, mean).times(times)
     }
 
-    fn odds(&self, from: NodeIndex, to: NodeIndex) -> Odds {
+    fn odds(&self, way: Way) -> Odds {
         let scenario::Network { loss_ppm, duplicate_ppm, reorder_ppm, .. } = self.calm;
-        let mut odds = Odds { loss: loss_ppm, duplicate: duplicate_ppm, reorder: reorder_ppm };
+        let mut odds = Odds {
+            loss: loss_ppm,
+            duplicate: duplicate_ppm,
+            reorder: reorder_ppm,
+            corrupt: 0,
+            tail: Tail { share_ppm: 0, longer: Longer::By(Span::ZERO) },
+        };
         for (_, rule) in &self.rules {
-            let (sum, ends, ppm) = match rule {
-                Rule::Loss(ends, ppm) => (&mut odds.loss, ends, *ppm),
-                Rule::Duplicate(ends, ppm) => (&mut odds.duplicate, ends, *ppm),
-                Rule::Reorder(ends, ppm) => (&mut odds.reorder, ends, *ppm),
-                Rule::Groups(_) | Rule::OneWay(_) | Rule::Slow { .. } => continue,
+            let (sum, lanes, ppm) = match rule {
+                Rule::Loss(lanes, ppm) => (&mut odds.loss, lanes, *ppm),
+                Rule::Duplicate(lanes, ppm) => (&mut odds.duplicate, lanes, *ppm),
+                Rule::Reorder(lanes, ppm) => (&mut odds.reorder, lanes, *ppm),
+                Rule::Corrupt(lanes, ppm) => (&mut odds.corrupt, lanes, *ppm),
+                Rule::Slow { lanes, tail, .. } => {
+                    if let Some(tail) = tail
+                        && lanes.contain(way)
+                    {
+                        odds.tail = *tail;
+                    }
+                    continue;
+                }
+                Rule::Cut(..) | Rule::Clogged(..) | Rule::ClogsNode(_) => continue,
             };
-            if ends.contain(from, to) {
+            if lanes.contain(way) {
                 *sum = either(*sum, ppm);
             }
         }
         odds
     }
-
-    fn groups(&self, groups: &[Vec<NodeIndex>]) -> Box<[u16]> {
-        let mut by_node = vec![NO_GROUP; self.nodes].into_boxed_slice();
-        for (number, group) in (0..).zip(groups) {
-            for node in group {
-                by_node[node.0] = number;
-            }
-        }
-        by_node
-    }
-
-    fn ends(&self, from: Option<&[NodeIndex]>, to: Option<&[NodeIndex]>) -> Ends {
-        let end = |nodes: Option<&[NodeIndex]>| {
-            let mut by_node = vec![nodes.is_none(); self.nodes].into_boxed_slice();
-            for node in nodes.into_iter().flatten() {
-                by_node[node.0] = true;
-            }
-            by_node
-        };
-        Ends { from: end(from), to: end(to) }
-    }
 }
 
-impl Ends {
-    fn contain(&self, from: NodeIndex, to: NodeIndex) -> bool {
-        self.from[from.0] && self.to[to.0]
+/// Bytes in which bits were flipped: one to sixteen of them, each at a place of its own. Which, is a
+/// function of `damage` alone.
+pub fn flipped(bytes: &[u8], damage: u64) -> Vec<u8> {
+    const BITS_MAX: u64 = 16;
+    let mut bytes = bytes.to_vec();
+    let places = bytes.len() * 8;
+    let bits = 1 + sampling::below(sampling::mix(&[damage]), BITS_MAX) as usize;
+    let mut draws = (1..).map(|number| sampling::mix(&[damage, number]));
+    let draw = || draws.next().expect("there is always a next number");
+    for place in sampling::choose_distinct(places, bits, draw) {
+        bytes[place / 8] ^= 1 << (place % 8);
     }
+    bytes
 }
 
 /// The probability that at least one of two independent things happens.
@@ -256,84 +274,4 @@ fn either(a: u32, b: u32) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use kv_core::message::Kind;
-    use kv_core::types::RequestId;
-
-    use super::*;
-    use crate::draws::Overrides;
-    use crate::testing::scenario;
-
-    /// The network of a scenario with these settings, and the kinds of its faults.
-    fn network(settings: &str) -> (Network, Vec<FaultKind>) {
-        let scenario = scenario(&format!("nodes = 3\n{settings}"));
-        let faults = scenario.faults.into_iter().map(|fault| fault.kind).collect();
-        (Network::new(3, scenario.network), faults)
-    }
-
-    fn fate(network: &Network, request: u128, (from, to): (usize, usize)) -> Fate {
-        let (from, to) = (NodeIndex(from), NodeIndex(to));
-        let request = RequestId(request);
-        let address = Address::Message { from, to, kind: Kind::Merge, request };
-        network.fate(&mut Draws::new(1, Overrides::default()), address, from, to)
-    }
-
-    fn share(network: &Network, what: impl Fn(Fate) -> bool) -> usize {
-        (0..10_000).filter(|&request| what(fate(network, request, (0, 1)))).count()
-    }
-
-    #[test]
-    fn a_partition_cuts_links_between_groups_until_it_ends() {
-        let (mut network, faults) = network(
-            "[[fault]]\nkind = \"partition\"\nfrom_ms = 0\nuntil_ms = 1\n\
-             groups = [[\"n1\"], [\"n2\"]]",
-        );
-        network.begin((0, 0), &faults[0]);
-        assert_eq!(fate(&network, 1, (0, 1)), Fate::Cut);
-        assert_eq!(fate(&network, 1, (1, 0)), Fate::Cut);
-        assert!(!network.is_cut(NodeIndex(0), NodeIndex(2)));
-        network.end((0, 0));
-        assert!(matches!(fate(&network, 1, (0, 1)), Fate::Arrives { again: None, .. }));
-    }
-
-    #[test]
-    fn a_partition_one_way_lets_answers_pass() {
-        let (mut network, faults) = network(
-            "[[fault]]\nkind = \"partition\"\nfrom_ms = 0\nuntil_ms = 1\n\
-             from = [\"n1\"]\nto = [\"n2\", \"n3\"]",
-        );
-        network.begin((0, 0), &faults[0]);
-        assert_eq!(fate(&network, 1, (0, 2)), Fate::Cut);
-        assert!(matches!(fate(&network, 1, (2, 0)), Fate::Arrives { .. }));
-    }
-
-    #[test]
-    fn bad_luck_comes_as_often_as_the_scenario_and_the_faults_say_together() {
-        let (mut network, faults) = network(
-            "network = { loss = 0.1, duplicate = 0.2 }\n\
-             [[fault]]\nkind = \"loss\"\nfrom_ms = 0\nuntil_ms = 1\nprobability = 0.5",
-        );
-        let lost = |network: &Network| share(network, |fate| fate == Fate::Lost);
-        assert!((900..1_100).contains(&lost(&network)), "{}", lost(&network));
-        network.begin((0, 0), &faults[0]);
-        assert!((5_300..5_700).contains(&lost(&network)), "{}", lost(&network));
-        network.heal();
-        assert_eq!(lost(&network), 0);
-        assert_eq!(share(&network, |fate| matches!(fate, Fate::Arrives { again: Some(_), .. })), 0);
-    }
-
-    #[test]
-    fn a_slow_link_takes_its_factor_longer() {
-        let (mut network, faults) = network(
-            "[[fault]]\nkind = \"slow-link\"\nfrom_ms = 0\nuntil_ms = 1\nfactor = 10\nto = [\"n2\"]",
-        );
-        let after = |network: &Network, link| match fate(network, 1, link) {
-            Fate::Arrives { after, .. } => after,
-            Fate::Cut | Fate::Lost => panic!("nothing is lost"),
-        };
-        let (usual, other) = (after(&network, (0, 1)), after(&network, (1, 2)));
-        network.begin((0, 0), &faults[0]);
-        assert_eq!(after(&network, (0, 1)), usual.times(10));
-        assert_eq!(after(&network, (1, 2)), other);
-    }
-}
+mod tests;

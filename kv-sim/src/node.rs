@@ -16,8 +16,10 @@ use kv_core::time::{Now, Time};
 use kv_core::types::{ClusterId, Generation, NodeId};
 
 use crate::agenda::Happening;
-use crate::clock::Clock;
+use crate::clock::{Clock, Speed};
 use crate::disk::{Disk, Image};
+use crate::network::RuleName;
+use crate::scenario::StorageStep;
 use crate::world_time::WorldTime;
 
 /// How often a node may be called at a deadline before time moves on. A call at a deadline makes
@@ -35,8 +37,12 @@ pub struct SimNode {
     pub clock: Clock,
     /// By how much its clocks run wrong when no fault is at work.
     pub base_drift_ppm: i32,
-    /// The sum of what active faults add to that.
-    pub fault_drift_ppm: i32,
+    /// What active faults do to its wall clock.
+    pub wall: ClockFaults,
+    /// What active faults do to its monotonic clock.
+    pub monotonic: ClockFaults,
+    /// The steps of its disk at which active faults want it to die.
+    dooms: Vec<(RuleName, StorageStep)>,
     /// How many active faults keep it down.
     pub downs: u32,
     /// Whether its core has said, just now, that its disk failed.
@@ -48,6 +54,15 @@ pub struct SimNode {
     generation: Generation,
     life: u32,
     process: Option<Process>,
+}
+
+/// What active faults do to a clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ClockFaults {
+    /// The sum of what they add to its speed, in parts per million.
+    pub drift_ppm: i32,
+    /// How many let it stand still.
+    pub freezes: u32,
 }
 
 /// What is gone with a kill.
@@ -77,7 +92,9 @@ impl SimNode {
             disk: Disk::default(),
             clock: Clock::new(now, base_drift_ppm),
             base_drift_ppm,
-            fault_drift_ppm: 0,
+            wall: ClockFaults::default(),
+            monotonic: ClockFaults::default(),
+            dooms: Vec::new(),
             downs: 0,
             fails: false,
             has_failed: false,
@@ -171,7 +188,7 @@ impl SimNode {
             return None;
         }
         process.deadline = deadline;
-        let due = self.clock.world_time_of(deadline?).max(at);
+        let due = self.clock.world_time_of(deadline?)?.max(at);
         if process.called_at.is_some_and(|called_at| called_at <= due) {
             return None;
         }
@@ -191,7 +208,7 @@ impl SimNode {
         }
         process.called_at = None;
         process.deadline = process.core.next_deadline();
-        let due = process.deadline.map(|deadline| self.clock.world_time_of(deadline));
+        let due = process.deadline.and_then(|deadline| self.clock.world_time_of(deadline));
         if due.is_none_or(|due| due > at) {
             return false;
         }
@@ -206,11 +223,37 @@ impl SimNode {
 
     /// Lets the clocks run as wrong as they are by themselves and as active faults make them.
     /// Deadlines fall on other moments from now on: they must be planned anew.
-    pub fn set_drift(&mut self, at: WorldTime) {
-        const DRIFT_PPM_MAX: i32 = 900_000;
-        let drift = self.base_drift_ppm + self.fault_drift_ppm;
-        self.clock.drift(at, drift.clamp(-DRIFT_PPM_MAX, DRIFT_PPM_MAX));
+    pub fn set_clocks(&mut self, at: WorldTime) {
+        let [monotonic, wall] = [self.monotonic, self.wall].map(|faults| self.speed(faults));
+        self.clock.run(at, monotonic, wall);
         self.forget_call();
+    }
+
+    fn speed(&self, ClockFaults { drift_ppm, freezes }: ClockFaults) -> Speed {
+        const DRIFT_PPM_MAX: i32 = 900_000;
+        let drift = self.base_drift_ppm + drift_ppm;
+        match freezes {
+            0 => Speed::drifting(drift.clamp(-DRIFT_PPM_MAX, DRIFT_PPM_MAX)),
+            _ => Speed::STILL,
+        }
+    }
+
+    /// From now on it is to die at the next such step of its disk.
+    pub fn doom(&mut self, name: RuleName, step: StorageStep) {
+        self.dooms.push((name, step));
+    }
+
+    /// The fault because of which it dies at this step, if it does. It does so once.
+    pub fn take_doom(&mut self, step: StorageStep) -> Option<RuleName> {
+        let at = self.dooms.iter().position(|(_, doom)| *doom == step)?;
+        Some(self.dooms.remove(at).0)
+    }
+
+    /// It is no longer to die because of this fault. Returns whether it still was.
+    pub fn spare(&mut self, name: RuleName) -> bool {
+        let before = self.dooms.len();
+        self.dooms.retain(|(doom, _)| *doom != name);
+        self.dooms.len() < before
     }
 
     /// Makes the entry of the agenda void, so that [`SimNode::plan_call`] plans another.

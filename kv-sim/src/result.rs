@@ -7,7 +7,7 @@ use std::fmt;
 use kv_core::time::Span;
 use serde::{Serialize, Serializer};
 
-use crate::scenario::{Bound, Check, Colour, OutcomeBounds, Scenario, ScenarioError};
+use crate::scenario::{Bound, Check, Colour, Decision, OutcomeBounds, Scenario, ScenarioError};
 
 /// The name under which broken [`OutcomeBounds`] are reported, beside the names of [`Check`].
 pub const OUTCOMES: &str = "outcomes";
@@ -48,6 +48,12 @@ pub struct RunResult {
     /// What was injected and when, in the order of time. For people; not part of the contract.
     #[serde(skip)]
     pub timeline: Vec<Moment>,
+    /// How a second run with the same seed differed. Not part of the contract.
+    #[serde(skip)]
+    pub difference: Option<Difference>,
+    /// What went wrong with messages, if that was asked for. Not part of the contract.
+    #[serde(skip)]
+    pub misfortunes: Vec<Decision>,
 }
 
 /// Whether everything held.
@@ -103,6 +109,42 @@ pub struct Outcomes {
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunDigest(pub u128);
 
+/// How two runs with one seed differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The digest of the second one.
+    pub second: RunDigest,
+    /// Where two more runs, side by side, went apart; nothing, if they did not.
+    pub parting: Option<Parting>,
+}
+
+/// The first event in which two runs differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parting {
+    /// Which, counted from 1.
+    pub event: u64,
+    /// What happened then in the first run, as lines of its trace.
+    pub first: String,
+    /// What happened in the second.
+    pub second: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the same seed gave two digests: the second is {}", self.second)?;
+        let Some(Parting { event, first, second }) = &self.parting else {
+            return write!(f, "\n  two more runs, side by side, did not differ");
+        };
+        write!(f, "\n  they part at event {event}")?;
+        for (which, lines) in [("first ", first), ("second", second)] {
+            for line in lines.lines() {
+                write!(f, "\n    {which} {line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Something that was injected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moment {
@@ -138,6 +180,8 @@ impl RunResult {
             outcomes: Outcomes::default(),
             messages_by_kind: BTreeMap::new(),
             timeline: Vec::new(),
+            difference: None,
+            misfortunes: Vec::new(),
         }
     }
 

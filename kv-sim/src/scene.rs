@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use kv_core::config::Config;
 use kv_core::layout::{Layout, LayoutError, Member, Replication};
+use kv_core::message::Kind;
 use kv_core::replica;
 use kv_core::ring::{MachineIndex, Ring};
 use kv_core::store::{Batch, Damage, Fault, Store, View, Visitor};
@@ -20,7 +21,7 @@ use crate::checks;
 use crate::clock::EPOCH;
 use crate::disk;
 use crate::draws::{Draws, Hashed};
-use crate::network::Network;
+use crate::network::{Network, Way};
 use crate::node::SimNode;
 use crate::scenario::{Cluster, NodeIndex, Scenario};
 use crate::world_time::WorldTime;
@@ -108,13 +109,6 @@ impl Scene {
     /// What can be read of a key on a disk that holds this.
     pub fn held_in(&self, image: &disk::Image, key: &Key) -> Container {
         replica::held(image, View::Durable, &self.ring, key).container
-    }
-
-    /// Whether a message that leaves one node now would reach another that listens, unless it is
-    /// lost by bad luck.
-    pub fn can_reach(&self, from: NodeIndex, to: NodeIndex) -> bool {
-        let (sender, receiver) = (self.node(from), self.node(to));
-        sender.is_awake() && receiver.is_awake() && (from == to || !self.network.is_cut(from, to))
     }
 }
 
@@ -212,9 +206,14 @@ impl checks::Topology for Scene {
         is_sound && node.is_awake() && node.process().is_some_and(has_lost_nothing)
     }
 
-    fn reaches(&self, from: NodeId, to: NodeId) -> bool {
-        let (from, to) = (self.index_of(from), self.index_of(to));
-        self.can_reach(from, to) && (from == to || self.network.is_calm(from, to))
+    fn keeps_time(&self, node: NodeId) -> bool {
+        self.node(self.index_of(node)).clock.measures()
+    }
+
+    fn reaches(&self, from: NodeId, to: NodeId, kind: Kind) -> bool {
+        let way = Way { from: self.index_of(from), to: self.index_of(to), kind: Some(kind) };
+        let are_awake = self.node(way.from).is_awake() && self.node(way.to).is_awake();
+        are_awake && (from == to || self.network.is_calm(way))
     }
 }
 

@@ -1,11 +1,11 @@
 //! Real nodes as processes, and what their clients see when they are killed, restarted and told
 //! nonsense.
 
-use std::fs::File;
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::Instant;
 
+use crate::kill_rounds;
 use crate::support::{Answer, Client, Cluster, PATIENCE, Process, command, wait_for};
 
 /// Writes numbered keys with values that name the round.
@@ -75,6 +75,16 @@ fn all_nodes_killed_at_once_have_lost_nothing_that_was_acknowledged() {
 }
 
 #[test]
+fn nodes_that_are_killed_under_writes_lose_none_that_was_acknowledged() {
+    let cluster = Cluster::new("kill-rounds", kill_rounds::NODES);
+    let arguments =
+        kill_rounds::Arguments { rounds: 2, all_every: 2, writers: 4, writes: 200, seed: Some(7) };
+    let counts = kill_rounds::run(&cluster, &arguments).expect("the seed is given");
+    assert!(counts.lost.is_empty(), "{:#?}", counts.lost);
+    assert!(counts.verified >= counts.acked, "each key is read through each node");
+}
+
+#[test]
 fn garbage_on_either_port_ends_its_own_connection_only() {
     let cluster = Cluster::new("garbage", 1);
     let node = cluster.start(0);
@@ -109,15 +119,12 @@ fn garbage_on_either_port_ends_its_own_connection_only() {
 fn a_node_of_another_cluster_is_dropped_counted_and_spoken_of_once() {
     let (here, mut there) = (Cluster::new("here", 1), Cluster::new("there", 2));
     there.mistake(1, &here, 0);
-    let log = here.config().with_extension("log");
-    let mut command = here.command(0);
-    command.stderr(File::create(&log).expect("a new file"));
-    let node = Process::start(command);
+    let node = here.start(0);
     let _stranger = there.start(0);
     wait_for("three attempts", || {
         (node.metric("kv_peer_rejected_total{reason=\"cluster\"}") >= 3.0).then_some(())
     });
-    let log = std::fs::read_to_string(log).expect("it logs");
+    let log = std::fs::read_to_string(here.log(0)).expect("it logs");
     assert_eq!(log.matches("it belongs to another cluster").count(), 1, "{log}");
     assert_eq!(node.client().ask(&["PING"]), Answer::Simple("PONG".into()));
 }

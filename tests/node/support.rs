@@ -1,6 +1,7 @@
-//! Nodes as processes on loopback, and the least of a Redis client.
+//! Nodes as processes on loopback, and the least of a Redis client. The tests share it with the trials.
 
-use std::io::{BufRead as _, BufReader, ErrorKind, Read, Write};
+use std::fs::OpenOptions;
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -31,27 +32,32 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
     }
 }
 
+/// Settings of nodes that are to find each other and their differences quickly.
+pub(crate) const QUICK: &str = "partitions = 64\n\
+    [node]\ngossip_interval_ms = 200\nrepair_interval_ms = 200\nhedge_ms = 20\n";
+
 /// The configuration of a cluster in a folder of its own.
 pub(crate) struct Cluster {
     folder: PathBuf,
+    settings: &'static str,
     peers: Vec<u16>,
 }
 
 impl Cluster {
-    /// A cluster of so many nodes. The folder is new for each test of this name.
+    /// A cluster of so many quick nodes. The folder is new for each test of this name.
     pub(crate) fn new(test: &str, nodes: usize) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
         if folder.exists() {
             std::fs::remove_dir_all(&folder).expect("an earlier run's folder goes");
         }
         std::fs::create_dir_all(&folder).expect("a new folder");
-        // Peers must know each other's ports, and find them again after a restart: the system
-        // chooses them, all different, and they are free again when the nodes start.
-        let bound: Vec<_> = (0..nodes)
-            .map(|_| TcpListener::bind("127.0.0.1:0").expect("the system has a port"))
-            .collect();
-        let port = |socket: &TcpListener| socket.local_addr().expect("it is bound").port();
-        let cluster = Self { folder, peers: bound.iter().map(port).collect() };
+        Self::within(folder, nodes, QUICK)
+    }
+
+    /// A cluster of so many nodes in an empty folder. The settings go on from the table `[cluster]`.
+    pub(crate) fn within(folder: PathBuf, nodes: usize, settings: &'static str) -> Self {
+        // Peers must know each other's ports, and find them again after a restart.
+        let cluster = Self { folder, settings, peers: free_ports(nodes) };
         std::fs::write(cluster.config(), cluster.text()).expect("a new file");
         cluster
     }
@@ -67,14 +73,13 @@ impl Cluster {
     }
 
     fn text(&self) -> String {
-        let (nodes, folder) = (self.peers.len(), self.folder.display());
-        let copies = nodes.min(3);
+        let Self { folder, settings, peers } = self;
+        let (folder, copies) = (folder.display(), peers.len().min(3));
         let mut text = format!(
-            "[cluster]\nname = \"{folder}\"\npartitions = 64\nn = {copies}\n\
-             [self]\nredis = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n\
-             [node]\ngossip_interval_ms = 200\nrepair_interval_ms = 200\nhedge_ms = 20\n"
+            "[self]\nredis = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n\
+             [cluster]\nname = \"{folder}\"\nn = {copies}\n{settings}"
         );
-        for (index, port) in self.peers.iter().enumerate() {
+        for (index, port) in peers.iter().enumerate() {
             let name = index + 1;
             text += &format!("[[member]]\nname = \"n{name}\"\naddress = \"127.0.0.1:{port}\"\n");
         }
@@ -94,9 +99,21 @@ impl Cluster {
         command
     }
 
+    /// What a node has said, in all its lives.
+    pub(crate) fn log(&self, index: usize) -> PathBuf {
+        self.data_dir(index).with_extension("log")
+    }
+
     /// Starts a node and waits until it listens.
     pub(crate) fn start(&self, index: usize) -> Process {
-        Process::start(self.command(index))
+        self.start_as(index, self.command(index))
+    }
+
+    /// Starts a node by a command of one's own, and waits until it listens.
+    pub(crate) fn start_as(&self, index: usize, mut command: Command) -> Process {
+        let log = OpenOptions::new().create(true).append(true).open(self.log(index));
+        command.stderr(log.expect("the folder is ours"));
+        Process::start(command)
     }
 
     /// Starts all nodes and waits until they have found each other.
@@ -108,6 +125,13 @@ impl Cluster {
         }
         nodes
     }
+}
+
+/// Ports that nobody listens on now: the system chooses them, all different, and they are free again.
+pub(crate) fn free_ports(count: usize) -> Vec<u16> {
+    let bind = || TcpListener::bind("127.0.0.1:0").expect("the system has a port");
+    let bound: Vec<_> = (0..count).map(|_| bind()).collect();
+    bound.iter().map(|socket| socket.local_addr().expect("it is bound").port()).collect()
 }
 
 /// A running node. Killed when it is dropped.
@@ -133,6 +157,11 @@ impl Process {
         let (redis, peer, http) = (address("redis"), address("peer"), address("http"));
         let http = http.strip_prefix("http://").expect("an URL").to_owned();
         Self { child, redis, peer, http }
+    }
+
+    /// The number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -162,6 +191,11 @@ impl Process {
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it has ended");
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) fn ended(mut self) -> ExitStatus {
+        wait_for("the end", || self.child.try_wait().expect("it is our child"))
     }
 
     /// Asks it to end, and waits until it has.
@@ -251,10 +285,14 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn connect(address: &str) -> Self {
-        let stream = TcpStream::connect(address).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
-        stream.set_nodelay(true).expect("a socket");
-        Self { reader: BufReader::new(stream) }
+        Self::try_connect(address).expect("it listens")
+    }
+
+    pub(crate) fn try_connect(address: &str) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_nodelay(true)?;
+        Ok(Self { reader: BufReader::new(stream) })
     }
 
     pub(crate) fn stream(&self) -> &TcpStream {
@@ -266,29 +304,44 @@ impl Client {
     }
 
     pub(crate) fn ask(&mut self, words: &[&str]) -> Answer {
-        self.send(&command(words));
-        self.answer()
+        self.try_ask(words).expect("a reply")
+    }
+
+    /// Asks a node that may die meanwhile.
+    pub(crate) fn try_ask(&mut self, words: &[&str]) -> io::Result<Answer> {
+        self.stream().write_all(&command(words))?;
+        self.try_answer()
     }
 
     pub(crate) fn answer(&mut self) -> Answer {
+        self.try_answer().expect("a reply")
+    }
+
+    fn try_answer(&mut self) -> io::Result<Answer> {
         let mut line = String::new();
-        self.reader.read_line(&mut line).expect("a reply");
-        let line = line.strip_suffix("\r\n").unwrap_or_else(|| panic!("cut short: {line:?}"));
-        let (kind, rest) = line.split_at(1);
-        let number = || rest.parse::<i64>().expect("a number");
-        match kind {
+        self.reader.read_line(&mut line)?;
+        let line = line.strip_suffix("\r\n").ok_or(ErrorKind::UnexpectedEof)?;
+        let (kind, rest) = line.split_at_checked(1).ok_or(ErrorKind::InvalidData)?;
+        let number = || rest.parse::<i64>().map_err(io::Error::other);
+        Ok(match kind {
             "+" => Answer::Simple(rest.to_owned()),
             "-" => Answer::Error(rest.to_owned()),
-            ":" => Answer::Integer(number()),
-            "*" => Answer::Array((0..number()).map(|_| self.answer()).collect()),
-            "$" => Answer::Bulk(usize::try_from(number()).ok().map(|length| {
-                let mut bytes = vec![0; length + 2];
-                self.reader.read_exact(&mut bytes).expect("a reply");
-                bytes.truncate(length);
-                bytes
-            })),
-            other => panic!("no reply begins with {other:?}"),
-        }
+            ":" => Answer::Integer(number()?),
+            "*" => {
+                let answers = (0..number()?).map(|_| self.try_answer());
+                Answer::Array(answers.collect::<io::Result<_>>()?)
+            }
+            "$" => Answer::Bulk(match usize::try_from(number()?) {
+                Err(_) => None,
+                Ok(length) => {
+                    let mut bytes = vec![0; length + 2];
+                    self.reader.read_exact(&mut bytes)?;
+                    bytes.truncate(length);
+                    Some(bytes)
+                }
+            }),
+            other => return Err(io::Error::other(format!("no reply begins with {other:?}"))),
+        })
     }
 
     /// Whether the other side has closed the connection; waits for it to say something.

@@ -250,6 +250,18 @@ impl Operation {
     /// The second phase has patience of its own.
     fn begin_write(&mut self, cx: &Cx<'_>, site: &Site, writing: Writing) {
         self.phase = Phase::Writing(writing);
+        self.restart_hedge(cx, site);
+    }
+
+    /// Others are asked now than those whose silence has made the waits longer. A wait that is the
+    /// first one goes on: nobody was silent yet.
+    pub(super) fn be_patient_anew(&mut self, cx: &Cx<'_>, site: &Site) {
+        if self.hedge > site.config.hedge() {
+            self.restart_hedge(cx, site);
+        }
+    }
+
+    fn restart_hedge(&mut self, cx: &Cx<'_>, site: &Site) {
         self.hedge = site.config.hedge();
         self.wake_at = (cx.now.monotonic + self.hedge).min(self.expires_at);
     }
@@ -302,9 +314,7 @@ impl Operation {
     }
 
     pub(super) fn send(&self, cx: &mut Cx<'_>, site: &Site, to: NodeId, body: Body) {
-        let left = self.expires_at.since(cx.now.monotonic).as_ms();
-        let left = u32::try_from(left).unwrap_or(u32::MAX);
-        cx.send(site.message(to, self.request, left, body));
+        cx.send(site.message(to, self.request, body));
     }
 
     /// Whether an answer of this node is awaited.
@@ -368,7 +378,7 @@ fn basis_of(context: PutContext, site: &Site, key: &Key) -> Result<Basis, Reques
 }
 
 fn check_key(key: &Key) -> Result<(), RequestRefusal> {
-    match key.0.len() {
+    match key.bytes().len() {
         1..=KEY_BYTES_MAX => Ok(()),
         bytes => Err(RequestRefusal::Key { bytes, max: KEY_BYTES_MAX }),
     }

@@ -23,7 +23,7 @@ pub(super) struct Reading {
     /// Those of them whose copy is damaged.
     damaged: Vec<NodeId>,
     /// Answers of owners for which hints are kept somewhere: where one answer is enough, theirs
-    /// counts only if no other comes before the first hedge.
+    /// counts only if no other comes before the first hedge, or can come at all.
     behind: Vec<Answer>,
     fallbacks: Fallbacks,
     reached: bool,
@@ -65,6 +65,17 @@ impl Reading {
 
     fn has_answered(&self, node: NodeId) -> bool {
         self.refused.contains(&node) || self.answers.iter().any(|&(from, _)| from == node)
+    }
+
+    /// Whether every owner that seems up has spoken.
+    fn has_heard_all(&self, owners: &[NodeId], site: &Site) -> bool {
+        owners.iter().all(|&owner| self.has_answered(owner) || !site.is_up(owner))
+    }
+
+    fn count_who_is_behind(&mut self) {
+        for counted in core::mem::take(&mut self.behind) {
+            self.tally.record(counted);
+        }
     }
 
     fn asks_for_one(&self) -> bool {
@@ -128,15 +139,13 @@ impl Operation {
             let owner = reading.fallbacks.owner_of(from).unwrap_or(from);
             self.ask_fallback_reader(cx, site, id, owner);
         }
-        self.end_read_if_complete(cx, site, id)
+        self.look_at_readers(cx, site, id)
     }
 
     /// Some have not answered: ask them again, and somebody else too.
     pub(super) fn hedge_read(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId) -> Progress {
         let Phase::Reading(reading) = &mut self.phase else { return Progress::Going };
-        for counted in core::mem::take(&mut reading.behind) {
-            reading.tally.record(counted);
-        }
+        reading.count_who_is_behind();
         let silent: Vec<NodeId> = site
             .ring()
             .owners(self.partition)
@@ -153,6 +162,9 @@ impl Operation {
 
     fn look_at_readers(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId) -> Progress {
         let Phase::Reading(reading) = &mut self.phase else { return Progress::Going };
+        if reading.has_heard_all(site.ring().owners(self.partition), site) {
+            reading.count_who_is_behind();
+        }
         if !reading.reached && reading.tally.reached() {
             reading.reached = true;
             let joined = reading.joined();
@@ -169,9 +181,8 @@ impl Operation {
         id: OperationId,
     ) -> Progress {
         let Phase::Reading(reading) = &self.phase else { return Progress::Going };
-        let mut owners = site.ring().owners(self.partition).iter();
-        let is_done = |&owner: &NodeId| reading.has_answered(owner) || !site.is_up(owner);
-        if self.client.is_some() || !owners.all(is_done) {
+        let owners = site.ring().owners(self.partition);
+        if self.client.is_some() || !reading.has_heard_all(owners, site) {
             return Progress::Going;
         }
         self.repair_readers(cx, site, id);

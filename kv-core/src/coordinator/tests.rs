@@ -284,6 +284,22 @@ fn a_minter_that_does_not_answer_is_followed_by_the_next_under_the_same_request_
 }
 
 #[test]
+fn a_write_that_was_named_late_looks_for_stand_ins_after_one_delay() {
+    // Seen in ring.toml: three owners that seem up and are not, asked one after another, left no
+    // time to ask anybody to stand in.
+    let mut bench = Bench::new(false);
+    let c = bench.owners[2];
+    bench.put(Options::default());
+    bench.wait();
+    bench.wait();
+    let named_at = bench.now;
+    bench.minted(c, container(c, 1));
+    let hedged = bench.wait();
+    assert_eq!(bench.now.since(named_at), bench.site.config.hedge());
+    assert_eq!(receivers(&hedged, Kind::Hint), bench.others.iter().copied().collect());
+}
+
+#[test]
 fn two_replicas_that_named_one_write_are_joined_and_both_count() {
     let mut bench = Bench::new(true);
     let [a, b, c] = [bench.owners[0], bench.owners[1], bench.owners[2]];
@@ -399,6 +415,20 @@ fn a_read_of_one_prefers_an_owner_for_whom_nobody_keeps_hints() {
     alone.ask(Verb::Get, one);
     alone.holds(a, Container::default());
     assert!(replied(&alone.wait()).is_some(), "better behind than silent");
+}
+
+#[test]
+fn a_read_of_one_does_not_wait_for_the_hedge_where_hints_are_kept_for_all_owners() {
+    let mut bench = Bench::new(true);
+    let [a, b, c] = [bench.owners[0], bench.owners[1], bench.owners[2]];
+    bench.site.peers.behind.extend([a, b, c]);
+    bench.ask(Verb::Get, Options { read: Some(Level::One), ..Options::default() });
+    assert_eq!(replied(&bench.holds(a, Container::default())), None);
+    assert_eq!(replied(&bench.refused(b, Refusal::NotSynced)), None);
+    assert!(
+        replied(&bench.holds(c, container(c, 1))).is_some(),
+        "nobody is left who is not behind"
+    );
 }
 
 #[test]

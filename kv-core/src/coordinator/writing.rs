@@ -123,10 +123,10 @@ impl Operation {
         let Some(at) = in_turn.clone().find(willing) else { return Progress::Going };
         let minter = minting.candidates[at];
         minting.next = at + 1;
+        let is_first = minting.asked.is_empty();
         if !minting.asked.contains(&minter) {
             minting.asked.push(minter);
         }
-        let is_first = minting.asked == [minter];
         let Put { content, expiry, basis } = minting.put.clone();
         let basis = if is_first { basis } else { basis.of_a_spare() };
         let is_owner = site.ring().owns(minter, self.partition);
@@ -135,7 +135,8 @@ impl Operation {
             place_of(owner, &writing.tally)
         });
         let key = self.key.clone();
-        let mint = MintRequest { operation: id, key, content, expiry, basis, place };
+        let echo = site.peers.echoes.get(&minter).copied();
+        let mint = MintRequest { operation: id, key, content, expiry, basis, place, echo };
         self.send(cx, site, minter, Body::Mint(mint.into()));
         Progress::Going
     }
@@ -152,6 +153,7 @@ impl Operation {
         let holder = match &mut writing.container {
             None => {
                 writing.container = Some(container);
+                self.be_patient_anew(cx, site);
                 Some(from)
             }
             Some(known) if *known == container => return Progress::Going,
@@ -196,6 +198,17 @@ impl Operation {
         let Some(minting) = &mut writing.minting else { return Progress::Going };
         // A refusal of what was asked in the read phase says nothing of the write.
         if !minting.asked.contains(&from) {
+            return Progress::Going;
+        }
+        if refusal == Refusal::Late {
+            // Nothing was done, and now there is news of the minter's time. If somebody else has been
+            // asked meanwhile, that one names the write.
+            if minting.asked == [from] {
+                minting.asked.clear();
+                minting.next =
+                    minting.candidates.iter().position(|&node| node == from).unwrap_or(0);
+                return self.ask_minter(cx, site, id);
+            }
             return Progress::Going;
         }
         if !minting.refused.contains(&from) {

@@ -367,8 +367,7 @@ impl Handoff {
                 continue;
             }
             let body = HintDelivery { delivery: id, partition, items: items.clone() };
-            let time_left_ms = u32::try_from(patience.as_ms()).unwrap_or(u32::MAX);
-            cx.send(site.message(recipient, request, time_left_ms, Body::HintDelivery(body)));
+            cx.send(site.message(recipient, request, Body::HintDelivery(body)));
         }
         self.deliveries.insert(Delivery {
             target,

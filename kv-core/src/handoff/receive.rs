@@ -75,7 +75,7 @@ impl Handoff {
             if to == site.me() {
                 self.on_delivered(cx, (to, request), delivered);
             } else {
-                cx.send(site.message(to, request, 0, Body::HintDelivered(delivered)));
+                cx.send(site.message(to, request, Body::HintDelivered(delivered)));
             }
         }
     }

@@ -382,7 +382,7 @@ fn what_does_not_belong_here_is_neither_joined_nor_acknowledged() {
         let from = if to == target { keeper } else { target };
         let site = &scene.world.member(from).site;
         let body = Body::HintDelivery(delivery);
-        let message = site.message(NodeId(to), RequestId(0), 0, body);
+        let message = site.message(NodeId(to), RequestId(0), body);
         scene.world.deliver(message);
     }
     assert_eq!(scene.world.kinds(), []);

@@ -151,6 +151,16 @@ impl Membership {
         self.peers.binary_search_by_key(&node, |peer| peer.id).ok()
     }
 
+    /// As [`Membership::slot`], for the entries of a list one after the other. Whoever sends one
+    /// keeps to the order of the records: so an entry is first looked for just behind the last one.
+    fn slot_behind(&self, behind: &mut usize, node: NodeId) -> Option<usize> {
+        const NEAR: usize = 8;
+        let near = self.peers.iter().skip(*behind).take(NEAR).position(|peer| peer.id == node);
+        let slot = near.map(|place| *behind + place).or_else(|| self.slot(node))?;
+        *behind = slot + 1;
+        Some(slot)
+    }
+
     /// How many entries of a list that a peer sent are looked at: all of an honest one, even if the
     /// sender's layout has more members.
     fn entries_max(&self) -> usize {
@@ -207,7 +217,7 @@ impl Membership {
             });
             let wanted = wanted.collect();
             let ack = Ack { deltas: self.deltas(&claims, cx.now.monotonic), wanted };
-            cx.send(site.message(from, request, 0, Body::GossipAck(ack)));
+            cx.send(site.message(from, request, Body::GossipAck(ack)));
         }
         gate.tell(cx, from);
         Vec::new()
@@ -229,7 +239,7 @@ impl Membership {
             let claims = self.claims(ack.wanted, &mut gate);
             let deltas = self.deltas(&claims, cx.now.monotonic);
             if !deltas.is_empty() {
-                cx.send(site.message(from, request, 0, Body::GossipAck2(Ack2 { deltas })));
+                cx.send(site.message(from, request, Body::GossipAck2(Ack2 { deltas })));
             }
         }
         gate.tell(cx, from);
@@ -340,7 +350,7 @@ impl Membership {
         if let Some(partner) = self.partners.pop() {
             let request = request_of(self.me, self.own.stamp);
             let syn = Syn { known: self.known().collect() };
-            cx.send(site.message(partner, request, 0, Body::GossipSyn(syn)));
+            cx.send(site.message(partner, request, Body::GossipSyn(syn)));
         }
     }
 
@@ -354,8 +364,9 @@ impl Membership {
     /// the future, and of what this node has yet to say does not count.
     fn claims(&self, known: Vec<Known>, gate: &mut Gate) -> Vec<Option<Stamp>> {
         let mut claims = vec![None; self.peers.len() + 1];
+        let mut behind = 0;
         for known in known.into_iter().take(self.entries_max()) {
-            if let Some(slot) = gate.member(self.slot(known.node)) {
+            if let Some(slot) = gate.member(self.slot_behind(&mut behind, known.node)) {
                 let stamp = Stamp::from(known);
                 let claim = gate.stamp(stamp, !self.has_yet_to_say(known.node, stamp));
                 claims[slot] = claims[slot].max(claim);
@@ -376,8 +387,10 @@ impl Membership {
 
     fn learn(&mut self, cx: &mut Cx<'_>, deltas: Vec<Delta>, gate: &mut Gate) -> Vec<Opinion> {
         let mut opinions = Vec::new();
+        let mut behind = 0;
         for delta in deltas.into_iter().take(self.entries_max()) {
-            let Some(slot) = gate.member(self.slot(delta.node)) else { continue };
+            let slot = gate.member(self.slot_behind(&mut behind, delta.node));
+            let Some(slot) = slot else { continue };
             let stamp = Stamp { generation: delta.generation, heartbeat: delta.heartbeat };
             let ahead = delta.states.iter().any(|state| state.version > delta.heartbeat);
             let sound = !ahead && !self.has_yet_to_say(delta.node, stamp);

@@ -95,7 +95,10 @@ impl Peer {
     /// a network that has become slow is learned.
     fn count_gap(&mut self, now: Time) {
         if let Some(raised) = self.raised.filter(|&raised| raised >= self.listening_since) {
-            self.gaps.record(now.since(raised).min(self.gaps.patience()));
+            let gap = now.since(raised);
+            // The patience takes a root: only a gap that exceeds it needs the number.
+            let counted = if self.gaps.suspects(gap) { self.gaps.patience() } else { gap };
+            self.gaps.record(counted);
         }
     }
 }

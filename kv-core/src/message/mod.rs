@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::store::{Basis, CopyKind, Refusal};
-use crate::time::WallTime;
+use crate::time::{Time, WallTime};
 use crate::types::{ClusterId, Digest, Generation, Key, NodeId, PartitionId, RequestId};
 use crate::version::{Container, Content};
 
@@ -40,8 +40,19 @@ pub struct Header {
     pub layout: (u64, u64),
     /// The fence that its containers are stamped with (SEMANTICS §2).
     pub fence: u64,
-    /// How long the sender still wants an answer, in milliseconds; 0 where none is awaited.
-    pub time_left_ms: u32,
+    /// When it was sent, by the sender's monotonic clock. It means something to the sender alone,
+    /// when it comes back to it as an [`Echo`].
+    pub sent: Time,
+}
+
+/// What a node said of the time in its last message, sent back to it: however late this arrives, the
+/// node knows by its own clock that it was sent after that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Echo {
+    /// Which run of the node said so.
+    pub generation: Generation,
+    /// When that message was sent, by the clock of the node that it goes back to.
+    pub sent: Time,
 }
 
 /// The coordinator's own number for an operation in flight; answers carry it back.
@@ -184,6 +195,8 @@ pub struct MintRequest {
     pub basis: Basis,
     /// In whose place the receiver is asked, if not as an owner.
     pub place: Option<Place>,
+    /// What was last heard from the receiver, as a proof that this is not old.
+    pub echo: Option<Echo>,
 }
 
 /// The place of an owner that cannot be reached, and that somebody else is to take. When it is taken,

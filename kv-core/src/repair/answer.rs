@@ -212,7 +212,7 @@ impl Bench {
 
 impl Caller {
     fn answer(self, cx: &mut Cx<'_>, site: &Site, body: Body) {
-        cx.send(site.message(self.peer, self.request, 0, body));
+        cx.send(site.message(self.peer, self.request, body));
     }
 }
 

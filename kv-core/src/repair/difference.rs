@@ -76,7 +76,7 @@ impl Difference {
         let mut bytes = 0;
         let within = |key: &&Key| {
             let has_room = bytes < bytes_max;
-            bytes += key.0.len() as u64;
+            bytes += key.bytes().len() as u64;
             has_room
         };
         self.want.iter().take_while(within).cloned().collect()

@@ -1,6 +1,7 @@
 //! One comparison with one peer, as the side that asks sees it: which partitions differ, twice
 //! looked at, and then one [`Descent`] after the other.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
@@ -43,7 +44,7 @@ enum State {
     Looking(Vec<PartitionId>),
     /// Writes in flight are given time to arrive.
     Settling,
-    Descending(Descent),
+    Descending(Box<Descent>),
 }
 
 /// What becomes of a session.
@@ -74,8 +75,7 @@ impl Talk {
         let patience = Span::from_ms(site.config.repair_timeout_ms);
         self.step.0 += 1;
         self.until = Some(cx.now.monotonic + patience);
-        let time_left_ms = u32::try_from(patience.as_ms()).unwrap_or(u32::MAX);
-        cx.send(site.message(self.peer, self.request, time_left_ms, body(self.step)));
+        cx.send(site.message(self.peer, self.request, body(self.step)));
     }
 
     /// Asks the own storage something.
@@ -269,7 +269,7 @@ impl Session {
         let again_at = *self.again_at.get_or_insert(cx.now.monotonic + settle);
         if let Some(partition) = self.to_repair.pop_front() {
             let descent = Descent::begin(cx, &mut self.talk, bench, partition);
-            self.state = State::Descending(descent);
+            self.state = State::Descending(Box::new(descent));
             Verdict::Goes
         } else if self.again.is_empty() {
             Verdict::Clean

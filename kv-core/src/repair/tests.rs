@@ -483,7 +483,7 @@ impl Question {
     }
 
     fn answer(&mut self, from: NodeId, request: RequestId, body: Body) {
-        let message = self.world.nodes[&from].site.message(self.asker, request, 0, body);
+        let message = self.world.nodes[&from].site.message(self.asker, request, body);
         self.world.deliver(message);
     }
 
@@ -580,7 +580,7 @@ fn what_the_other_does_not_own_is_none_of_its_business() {
         Body::RepairSummaries(SummariesRequest { step, partition, leaf, after: None }),
         Body::RepairExchange(Exchange { step, partition, pushed: vec![], wanted: vec![] }),
     ] {
-        let message = world.nodes[&stranger].site.message(owner, RequestId(1), 0, body);
+        let message = world.nodes[&stranger].site.message(owner, RequestId(1), body);
         world.deliver(message);
     }
     assert_eq!(world.kinds(), []);
@@ -593,7 +593,7 @@ fn a_key_is_never_written_where_it_does_not_belong() {
     let partition = PartitionId((home.0 + 1) % 4);
     let pushed = vec![(key(1), written(1, 1))];
     let body = Body::RepairExchange(Exchange { step: Step(1), partition, pushed, wanted: vec![] });
-    let message = world.member(2).site.message(NodeId(1), RequestId(1), 0, body);
+    let message = world.member(2).site.message(NodeId(1), RequestId(1), body);
     world.deliver(message);
     assert_eq!(world.kinds(), []);
     assert_eq!(world.member(1).site.roots, BTreeMap::new());
@@ -672,7 +672,7 @@ proptest! {
             }
             let session = world.member(1).machine.session.as_ref();
             let request = session.map_or(RequestId(0), |session| session.request());
-            let message = world.member(2).site.message(NodeId(1), request, 0, body);
+            let message = world.member(2).site.message(NodeId(1), request, body);
             world.deliver(message);
         }
         for member in world.nodes.values_mut() {

@@ -150,11 +150,10 @@ fn merge<S: Store>(
 ) -> Result<Done, Refusal> {
     for (key, incoming) in items {
         state.owner.look_at(incoming.seen());
-        let held = owned::load_or_replace(state, store, key, notes);
-        let mut joined = held.container.clone();
-        joined.join(incoming);
-        if joined != held.container {
-            owned::save(state, store, key, held.digest, &joined)?;
+        let owned::Owned { mut container, digest } =
+            owned::load_or_replace(state, store, key, notes);
+        if container.join(incoming) {
+            owned::save(state, store, key, digest, &container)?;
         }
     }
     Ok(Done::Merged)
@@ -224,7 +223,7 @@ fn summaries<S: Store>(
         }
         match record {
             Ok((digest, container)) => {
-                bytes += 32 + key.0.len() as u64 + 24 * container.seen().len() as u64;
+                bytes += 32 + key.bytes().len() as u64 + 24 * container.seen().len() as u64;
                 entries.push(Summary { key, seen: container.seen().clone(), digest });
             }
             // A key that cannot be read is shown as unknown, so that the peer sends it.
@@ -254,7 +253,7 @@ fn fetch<S: Store>(
         match owned::load(state, store, View::Live, key) {
             Ok(owned) if owned.container.is_empty() => {}
             Ok(owned) => {
-                bytes += (key.0.len() + owned.container.weight()) as u64;
+                bytes += (key.bytes().len() + owned.container.weight()) as u64;
                 items.push((key.clone(), owned.container));
             }
             Err(Damage) => owned::lose(state, store, key, notes),

@@ -27,7 +27,9 @@ pub(super) fn load_all(
 ) -> Result<Container, Damage> {
     let mut joined = Ok(Container::default());
     for_each(partition, store, view, key, |hint| match (&mut joined, hint) {
-        (Ok(joined), Ok(hint)) => joined.join(&hint.container),
+        (Ok(joined), Ok(hint)) => {
+            joined.join(&hint.container);
+        }
         (_, Err(Damage)) => joined = Err(Damage),
         (Err(Damage), Ok(_)) => {}
     });

@@ -97,32 +97,32 @@ pub fn parse(bytes: &[u8]) -> Option<Record> {
     match kind {
         OWNED => {
             let (&leaf, key) = rest.split_first()?;
-            Some(Record::Owned { partition, leaf: LeafId(leaf), key: Key(copied(key)) })
+            Some(Record::Owned { partition, leaf: LeafId(leaf), key: Key::from(key) })
         }
         HINT => {
             let (length, rest) = rest.split_first_chunk::<4>()?;
             let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
             let (key, target) = rest.split_at_checked(length)?;
             let target = NodeId(u64::from_be_bytes(target.try_into().ok()?));
-            Some(Record::Hint { partition, key: Key(copied(key)), target })
+            Some(Record::Hint { partition, key: Key::from(key), target })
         }
         HINT_ORDER => {
             let key = rest.get(8 + 1 + 8..)?;
-            Some(Record::HintOrder { partition, key: Key(copied(key)) })
+            Some(Record::HintOrder { partition, key: Key::from(key) })
         }
         LEAF => {
             let &[leaf] = rest else { return None };
             Some(Record::Leaf { partition, leaf: LeafId(leaf) })
         }
         MARKER => rest.is_empty().then_some(Record::Marker { partition }),
-        LOST => Some(Record::Lost { partition, key: Key(copied(rest)) }),
+        LOST => Some(Record::Lost { partition, key: Key::from(rest) }),
         _ => None,
     }
 }
 
 /// The key of an owner's container.
 pub(super) fn owned(partition: PartitionId, leaf: LeafId, key: &Key) -> Bytes {
-    join(OWNED, partition, &[&[leaf.0], &key.0])
+    join(OWNED, partition, &[&[leaf.0], key.bytes()])
 }
 
 /// What the keys of all containers of a leaf begin with.
@@ -132,12 +132,12 @@ pub(super) fn owned_in(partition: PartitionId, leaf: LeafId) -> Bytes {
 
 /// The key of a hint.
 pub(super) fn hint(partition: PartitionId, key: &Key, target: NodeId) -> Bytes {
-    join(HINT, partition, &[&length(key), &key.0, &target.0.to_be_bytes()])
+    join(HINT, partition, &[&length(key), key.bytes(), &target.0.to_be_bytes()])
 }
 
 /// What the keys of all hints for a key begin with, whoever they are for.
 pub(super) fn hints_of(partition: PartitionId, key: &Key) -> Bytes {
-    join(HINT, partition, &[&length(key), &key.0])
+    join(HINT, partition, &[&length(key), key.bytes()])
 }
 
 /// A hint's place in the order of replay: those of which the fewest copies stand come first, then
@@ -145,7 +145,7 @@ pub(super) fn hints_of(partition: PartitionId, key: &Key) -> Bytes {
 pub(super) fn hint_order(partition: PartitionId, stand_in: &StandIn, key: &Key) -> Bytes {
     let target = stand_in.target.0.to_be_bytes();
     let created = stand_in.created.0.to_be_bytes();
-    join(HINT_ORDER, partition, &[&target, &[stand_in.copies], &created, &key.0])
+    join(HINT_ORDER, partition, &[&target, &[stand_in.copies], &created, key.bytes()])
 }
 
 /// What the places of all hints for a target begin with.
@@ -165,7 +165,7 @@ pub(super) fn marker(partition: PartitionId) -> Bytes {
 
 /// The key of an exception from the data marker.
 pub(super) fn lost(partition: PartitionId, key: &Key) -> Bytes {
-    join(LOST, partition, &[&key.0])
+    join(LOST, partition, &[key.bytes()])
 }
 
 /// What all keys begin with that are scanned at start: those of hints, markers with their
@@ -184,11 +184,7 @@ fn join(kind: u8, partition: PartitionId, parts: &[&[u8]]) -> Bytes {
 }
 
 fn length(key: &Key) -> [u8; 4] {
-    u32::try_from(key.0.len()).expect("keys have at most KEY_BYTES_MAX bytes").to_be_bytes()
-}
-
-fn copied(bytes: &[u8]) -> Bytes {
-    Bytes::copy_from_slice(bytes)
+    u32::try_from(key.bytes().len()).expect("keys have at most KEY_BYTES_MAX bytes").to_be_bytes()
 }
 
 #[cfg(test)]

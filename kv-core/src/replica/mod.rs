@@ -16,6 +16,7 @@ mod partitions;
 mod recent;
 mod scrub;
 mod service;
+mod young;
 
 pub use execute::execute;
 pub use inspect::{Held, held};

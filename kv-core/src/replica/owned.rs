@@ -195,7 +195,7 @@ pub(super) fn for_each_in_leaf(
     let prefix = keyspace::owned_in(state.partition, leaf);
     let after = after.map(|key| keyspace::owned(state.partition, leaf, key)).unwrap_or_default();
     store.scan(View::Live, &prefix, &after, &mut |key, record| {
-        let key = Key(Bytes::copy_from_slice(&key[prefix.len()..]));
+        let key = Key::from(&key[prefix.len()..]);
         visit(key, record.and_then(|record| decode_owned(record)))
     });
 }

@@ -56,7 +56,7 @@ fn read_leaf(
     let (mut bytes, mut unreadable) = (0, alloc::vec::Vec::new());
     owned::for_each_in_leaf(state, store, leaf, None, |key, record| {
         match record {
-            Ok((_, container)) => bytes += (key.0.len() + container.weight()) as u64,
+            Ok((_, container)) => bytes += (key.bytes().len() + container.weight()) as u64,
             Err(Damage) => unreadable.push(key),
         }
         core::ops::ControlFlow::Continue(())

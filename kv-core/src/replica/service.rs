@@ -4,6 +4,7 @@
 //! Of a write it says two things: what it holds now ([`Body::Minted`], at once, so that the other
 //! replicas can be sent it), and that it is durable ([`Body::Acked`], not before it is).
 
+use super::young::Young;
 use crate::cx::{Cx, Desk, Site};
 use crate::durable::DurableQueue;
 use crate::event::Event;
@@ -14,7 +15,7 @@ use crate::message::{
     ReadRequest, Refused,
 };
 use crate::store::{
-    Action, CopyKind, Done, Hint, HintGrowth, Mint, Outcome, Refusal, Role, StandIn,
+    Action, Basis, CopyKind, Done, Hint, HintGrowth, Mint, Outcome, Refusal, Role, StandIn,
 };
 use crate::time::Span;
 use crate::types::{NodeId, PartitionId, RequestId, Seq, Ticket};
@@ -26,6 +27,7 @@ pub struct Replica {
     clock: HybridClock,
     errands: InFlight<Errand>,
     acks: DurableQueue<Asker>,
+    young: Young,
 }
 
 /// By how much the hints for a target grew.
@@ -65,12 +67,18 @@ impl Replica {
         (from, request): (NodeId, RequestId),
         message: MintRequest,
     ) {
-        let MintRequest { operation, key, content, expiry, basis, place } = message;
+        let MintRequest { operation, key, content, expiry, basis, place, echo } = message;
         let stands_for = place.map(|place| place.owner);
         let asker = Asker { node: from, request, operation, stands_for };
         let partition = site.ring().partition_of(key.token());
         if place.is_none() && !site.ring().owns(site.me(), partition) {
             return refuse(cx, site, asker, Refusal::Layout);
+        }
+        match basis {
+            Basis::Held(_) if !self.young.admits(cx, site, from, operation, echo) => {
+                return refuse(cx, site, asker, Refusal::Late);
+            }
+            Basis::Held(_) | Basis::Given(_) => {}
         }
         let mint = Mint {
             key,
@@ -246,7 +254,7 @@ fn refuse(cx: &mut Cx<'_>, site: &Site, asker: Asker, refusal: Refusal) {
 }
 
 fn answer(cx: &mut Cx<'_>, site: &Site, asker: Asker, body: Body) {
-    cx.send(site.message(asker.node, asker.request, 0, body));
+    cx.send(site.message(asker.node, asker.request, body));
 }
 
 #[cfg(test)]

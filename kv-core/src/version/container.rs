@@ -19,7 +19,7 @@ use crate::types::{Digest, Key, RequestId};
 ///
 /// Invariants: siblings are strictly sorted by dot; `V` covers each of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Parts", into = "Parts")]
+#[serde(try_from = "Parts")]
 pub struct Container {
     siblings: Vec<(Dot, Version)>,
     seen: VersionVector,
@@ -81,11 +81,17 @@ impl Container {
     /// Joins what two replicas know: commutative, associative, idempotent.
     ///
     /// A sibling stands if both have it, or if one has it and the other has never seen its event.
-    pub fn join(&mut self, other: &Self) {
-        if self == other {
-            return;
+    /// Returns whether anything was new here.
+    pub fn join(&mut self, other: &Self) -> bool {
+        if other.is_empty() || self == other {
+            return false;
         }
-        let mut joined = Vec::with_capacity(self.siblings.len() + other.siblings.len());
+        if self.is_empty() {
+            self.clone_from(other);
+            return true;
+        }
+        let before = self.siblings.len();
+        let mut joined = Vec::with_capacity(before + other.siblings.len());
         let mut mine = core::mem::take(&mut self.siblings).into_iter().peekable();
         let mut theirs = other.siblings.iter().peekable();
         loop {
@@ -110,7 +116,8 @@ impl Container {
             }
         }
         self.siblings = joined;
-        self.seen.merge(&other.seen);
+        // Where no event is new, no sibling is, and some may have been overwritten.
+        self.seen.merge(&other.seen) || self.siblings.len() != before
     }
 
     /// Overwrites every event that the context covers, and learns of all of them. Returns the dots
@@ -161,8 +168,8 @@ impl Container {
     /// version whose bytes were dropped at expiry keeps its digest.
     pub fn digest(&self, key: &Key) -> Digest {
         let mut hasher = Sha256::new();
-        hasher.update((key.0.len() as u64).to_be_bytes());
-        hasher.update(&key.0);
+        hasher.update((key.bytes().len() as u64).to_be_bytes());
+        hasher.update(key.bytes());
         for (dot, version) in &self.siblings {
             hasher.update(b"d");
             hash_dot(&mut hasher, *dot);
@@ -198,8 +205,9 @@ fn hash_dot(hasher: &mut Sha256, dot: Dot) {
     hasher.update(dot.n.to_be_bytes());
 }
 
-/// A container as it is written; becomes one only if it keeps the invariants.
-#[derive(Serialize, Deserialize)]
+/// A container as it is read; becomes one only if it keeps the invariants. A container is written
+/// with the same fields.
+#[derive(Deserialize)]
 struct Parts {
     siblings: Vec<(Dot, Version)>,
     seen: VersionVector,
@@ -212,12 +220,6 @@ impl TryFrom<Parts> for Container {
         let sorted = siblings.windows(2).all(|pair| pair[0].0 < pair[1].0);
         let covered = siblings.iter().all(|&(dot, _)| dot.n > 0 && seen.covers(dot));
         if sorted && covered { Ok(Self { siblings, seen }) } else { Err(NotCanonical) }
-    }
-}
-
-impl From<Container> for Parts {
-    fn from(Container { siblings, seen }: Container) -> Self {
-        Self { siblings, seen }
     }
 }
 

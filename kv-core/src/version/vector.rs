@@ -13,7 +13,7 @@ use super::{Actor, Dot};
 ///
 /// Invariant: strictly sorted by actor, no zero counters. So equal vectors have equal bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Vec<(Actor, u64)>", into = "Vec<(Actor, u64)>")]
+#[serde(try_from = "Vec<(Actor, u64)>")]
 pub struct VersionVector(Vec<(Actor, u64)>);
 
 /// Bytes that decode, but not to the one form in which their meaning is written.
@@ -53,10 +53,11 @@ impl VersionVector {
         }
     }
 
-    /// Learns of everything that `other` knows: the least upper bound.
-    pub fn merge(&mut self, other: &Self) {
+    /// Learns of everything that `other` knows: the least upper bound. Returns whether anything was
+    /// new here.
+    pub fn merge(&mut self, other: &Self) -> bool {
         if self.includes(other) {
-            return;
+            return false;
         }
         let mut merged = Vec::with_capacity(self.0.len() + other.0.len());
         let (mut mine, mut theirs) = (self.0.iter().peekable(), other.0.iter().peekable());
@@ -77,6 +78,7 @@ impl VersionVector {
             merged.extend(next);
         }
         self.0 = merged;
+        true
     }
 
     /// All entries, in the order of their actors.
@@ -116,11 +118,5 @@ impl TryFrom<Vec<(Actor, u64)>> for VersionVector {
         let sorted = entries.windows(2).all(|pair| pair[0].0 < pair[1].0);
         let counted = entries.iter().all(|&(_, n)| n > 0);
         if sorted && counted { Ok(Self(entries)) } else { Err(NotCanonical) }
-    }
-}
-
-impl From<VersionVector> for Vec<(Actor, u64)> {
-    fn from(vector: VersionVector) -> Self {
-        vector.0
     }
 }

@@ -16,11 +16,11 @@ use crate::message::repair::{
     RootsDiffer, Step, SummariesRequest, Summarized,
 };
 use crate::message::{
-    Acked, HintDelivered, HintDelivery, HintRequest, MergeRequest, MintRequest, Minted,
+    Acked, Echo, HintDelivered, HintDelivery, HintRequest, MergeRequest, MintRequest, Minted,
     OperationId, Place, ReadReply, ReadRequest, Refused,
 };
 use crate::store::{Basis, CopyKind, Refusal, Summary};
-use crate::time::{HybridTime, WallTime};
+use crate::time::{HybridTime, Time, WallTime};
 use crate::types::{ClusterId, Digest, Epoch, Generation, Key, NodeId, PartitionId, RequestId};
 use crate::version::{Actor, Container, Content, Dot, Tag, Version};
 
@@ -80,6 +80,7 @@ fn bodies() -> Vec<Body> {
             expiry: None,
             basis: Basis::Held(seen.clone()),
             place: Some(place),
+            echo: Some(Echo { generation: Generation(3), sent: Time(10) }),
         })),
         Body::Minted(Minted { operation, container: container.clone() }),
         Body::Merge(MergeRequest { operation, key: key.clone(), container: container.clone() }),
@@ -132,7 +133,7 @@ fn message(body: Body) -> Message {
         request: RequestId(5),
         layout: (6, 7),
         fence: 8,
-        time_left_ms: 9,
+        sent: Time(9),
     };
     Message { header, body }
 }

@@ -115,6 +115,7 @@ impl Peers {
 
     /// Puts messages into a peer's queue.
     pub fn send(&self, peer: NodeId, messages: Vec<Message>) {
+        self.metrics.messages_queued.inc_by(messages.len() as u64);
         let dropped = match self.queues.get(&peer) {
             Some(queue) => queue.push(messages),
             // The core speaks to members only; one without an address is not reachable.

@@ -235,3 +235,87 @@ async fn end_of(reader: &mut (impl AsyncRead + Unpin)) -> LinkError {
         Err(error) => LinkError::Broken(error),
     }
 }
+
+#[cfg(all(test, not(madsim)))]
+mod tests {
+    use kv_core::cx::Identity;
+    use kv_core::layout::Layout;
+    use kv_core::message::{Acked, Body, Header, OperationId};
+    use kv_core::ring::Ring;
+    use kv_core::time::Time;
+    use kv_core::types::{ClusterId, Generation, RequestId};
+
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::peers::PeerLimits;
+    use crate::peers::queue::QueueLimits;
+    use crate::{core_loop, stop};
+
+    const FRAME_BYTES: usize = 1 << 20;
+
+    fn message(n: u64) -> Message {
+        let header = Header {
+            cluster: ClusterId(1),
+            from: NodeId(1),
+            generation: Generation(1),
+            to: NodeId(2),
+            request: RequestId(n.into()),
+            layout: (1, 1),
+            fence: 0,
+            sent: Time(0),
+        };
+        let body = Body::Acked(Acked { operation: OperationId(n), stands_for: None });
+        Message { header, body }
+    }
+
+    /// The way from node 1 to node 2, on which so many messages wait.
+    fn outgoing(waiting: u64) -> Outgoing {
+        let nodes = (1..=2).map(|id| (NodeId(id), format!("n{id}")));
+        let ring = Ring::new(Layout::single_datacenter(16, 2, nodes)).expect("a sound layout");
+        let identity = Identity {
+            node: NodeId(1),
+            generation: Generation(1),
+            cluster: ClusterId(1),
+            ring: Arc::new(ring),
+        };
+        let queue = QueueLimits { messages: 1_000, bytes: 1 << 20 };
+        let shared = Shared {
+            identity,
+            limits: PeerLimits { queue, frame_bytes: FRAME_BYTES, connections: 1 },
+            core: core_loop::inboxes(1).0,
+            metrics: Arc::new(Metrics::new()),
+            complaints: Arc::default(),
+            stopping: stop::channel().1,
+        };
+        let queue = Arc::new(Queue::new(queue));
+        assert_eq!(queue.push((0..waiting).map(message)), 0);
+        Outgoing::new(NodeId(2), "nowhere".to_owned(), queue, 0, shared)
+    }
+
+    #[tokio::test]
+    async fn a_batch_whose_connection_broke_half_way_is_sent_whole_on_the_next() {
+        let mut outgoing = outgoing(100);
+        // Room for less than a message: the write waits for the peer, which goes.
+        let (mut near, mut far) = tokio::io::duplex(64);
+        let leave = async move {
+            let mut some = [0; 150];
+            far.read_exact(&mut some).await.expect("it is sent");
+        };
+        let (sent, ()) = tokio::join!(outgoing.send_waiting(&mut near), leave);
+        assert!(matches!(sent, Err(LinkError::Broken(_))), "{sent:?}");
+        assert_eq!(outgoing.queue.push([message(100)]), 0);
+
+        let (mut near, mut far) = tokio::io::duplex(FRAME_BYTES);
+        outgoing.send_waiting(&mut near).await.expect("the peer reads");
+        drop(near);
+        let mut bytes = BytesMut::new();
+        while far.read_buf(&mut bytes).await.expect("it stands") > 0 {}
+        let decoder = frame::Decoder::new(FRAME_BYTES);
+        let mut received = Vec::new();
+        while let Some(payload) = decoder.next(&mut bytes).expect("whole frames") {
+            received.push(wire::decode(&payload).expect("a message").header.request.0);
+        }
+        assert_eq!(received, Vec::from_iter(0..=100));
+        assert_eq!(outgoing.shared.metrics.messages_dropped.get(), 0);
+    }
+}

@@ -100,11 +100,13 @@ impl Waiting {
 fn weight(message: &Message) -> usize {
     const FIXED: usize = 200;
     let containers = match &message.body {
-        Body::Mint(mint) => mint.key.0.len() + mint.content.value().map_or(0, bytes::Bytes::len),
+        Body::Mint(mint) => {
+            mint.key.bytes().len() + mint.content.value().map_or(0, bytes::Bytes::len)
+        }
         Body::Minted(minted) => minted.container.weight(),
-        Body::Merge(merge) => merge.key.0.len() + merge.container.weight(),
-        Body::Hint(hint) => hint.key.0.len() + hint.container.weight(),
-        Body::Read(read) => read.key.0.len(),
+        Body::Merge(merge) => merge.key.bytes().len() + merge.container.weight(),
+        Body::Hint(hint) => hint.key.bytes().len() + hint.container.weight(),
+        Body::Read(read) => read.key.bytes().len(),
         Body::ReadReply(reply) => reply.container.weight(),
         Body::HintDelivery(delivery) => weight_of_items(&delivery.items),
         Body::RepairExchange(exchange) => weight_of_items(&exchange.pushed),
@@ -130,7 +132,7 @@ fn weight(message: &Message) -> usize {
 }
 
 fn weight_of_items(items: &[(kv_core::types::Key, kv_core::version::Container)]) -> usize {
-    items.iter().map(|(key, container)| key.0.len() + container.weight()).sum()
+    items.iter().map(|(key, container)| key.bytes().len() + container.weight()).sum()
 }
 
 #[cfg(test)]
@@ -149,7 +151,7 @@ mod tests {
             request: RequestId(n.into()),
             layout: (1, 1),
             fence: 0,
-            time_left_ms: 0,
+            sent: kv_core::time::Time(0),
         };
         let body = Body::Acked(Acked { operation: OperationId(n), stands_for: None });
         Message { header, body }

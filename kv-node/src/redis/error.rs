@@ -164,7 +164,8 @@ const fn code_of(refusal: &RequestRefusal) -> &'static str {
             | Refusal::DiskFull
             | Refusal::DiskFailed
             | Refusal::HintsFull
-            | Refusal::Layout => "UNAVAILABLE",
+            | Refusal::Layout
+            | Refusal::Late => "UNAVAILABLE",
         },
     }
 }

@@ -179,7 +179,7 @@ impl Target {
             Deed::Write { content, .. } => content.value().map_or(0, Bytes::len),
             Deed::Read => 0,
         };
-        size_of::<Self>() + self.key.0.len() + value
+        size_of::<Self>() + self.key.bytes().len() + value
     }
 }
 
@@ -188,7 +188,7 @@ fn checked_key(bytes: &Bytes) -> Result<Key, CommandError> {
     if bytes.is_empty() || bytes.len() > KEY_BYTES_MAX {
         return Err(RequestRefusal::Key { bytes: bytes.len(), max: KEY_BYTES_MAX }.into());
     }
-    Ok(Key(Bytes::copy_from_slice(bytes)))
+    Ok(Key::from(&bytes[..]))
 }
 
 impl Request {
@@ -265,7 +265,7 @@ impl Request {
                 Some(CommandError::WriteTimeout(achieved))
             }
             (Reply::Value { container, context, achieved }, _) => {
-                let resolve = settings.config.resolve(&self.targets[index].key.0);
+                let resolve = settings.config.resolve(self.targets[index].key.bytes());
                 match self.shape {
                     Shape::Siblings => {
                         let shown = resolve.shown(&container);

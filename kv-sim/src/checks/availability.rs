@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use kv_core::message::Kind;
 use kv_core::quorum::Mode;
 use kv_core::time::{Span, Time};
 use kv_core::types::NodeId;
@@ -48,7 +49,7 @@ impl Availability {
         self.findings.examined += 1;
         let is_settled = world.last_change() + self.settle <= operation.started;
         let has_time = operation.terms.timeout >= self.patience;
-        let reachable = reachable(operation.coordinator, world);
+        let reachable = reachable(operation, history, world);
         let is_owed = has_quorum(operation, history, &reachable, world);
         if operation.is_disturbed || !is_settled || !has_time || !is_owed {
             self.findings.weakened += 1;
@@ -79,16 +80,44 @@ impl Availability {
     }
 }
 
-/// The nodes that can answer the coordinator, itself among them; none if it does not run.
-fn reachable(coordinator: NodeId, world: &(impl Disks + Topology)) -> Vec<NodeId> {
-    if !world.is_well(coordinator) {
+/// The nodes that can answer the coordinator, itself among them; none if it does not run, or if no
+/// time passes for it: it would wait for ever for the first who does not answer. Whether
+/// they can hangs on what they are asked: a network that drops hints keeps nobody from reading.
+fn reachable(
+    operation: &Operation,
+    history: &History,
+    world: &(impl Disks + Topology),
+) -> Vec<NodeId> {
+    let coordinator = operation.coordinator;
+    if !world.is_well(coordinator) || !world.keeps_time(coordinator) {
         return Vec::new();
     }
+    let owners = world.owners(&history.key);
     let answers = |&node: &NodeId| {
-        let both_ways = || world.reaches(coordinator, node) && world.reaches(node, coordinator);
+        let (asked, answered) = conversation(&operation.terms, owners.contains(&node));
+        let reaches = |kind: &Kind| world.reaches(coordinator, node, *kind);
+        let is_heard = |kind: &Kind| world.reaches(node, coordinator, *kind);
+        let both_ways = || asked.iter().all(reaches) && answered.iter().all(is_heard);
         node == coordinator || (world.is_well(node) && both_ways())
     };
     world.nodes().into_iter().filter(answers).collect()
+}
+
+/// The kinds of messages with which an operation asks another node, and in which that answers.
+fn conversation(terms: &Terms, is_owner: bool) -> (Vec<Kind>, Vec<Kind>) {
+    let (mut asked, mut answered) = (Vec::new(), Vec::new());
+    if terms.reads.is_some() {
+        asked.push(Kind::Read);
+        answered.push(Kind::ReadReply);
+    }
+    if terms.writes.is_some() {
+        asked.extend([Kind::Mint, Kind::Merge]);
+        answered.extend([Kind::Minted, Kind::Acked, Kind::Refused]);
+        if !is_owner {
+            asked.push(Kind::Hint);
+        }
+    }
+    (asked, answered)
 }
 
 fn has_quorum(

@@ -11,10 +11,10 @@ use kv_core::time::{Span, Time};
 use kv_core::types::{Digest, NodeId, PartitionId};
 use kv_core::version::Container;
 
+use super::Disks;
 use super::findings::Findings;
 use super::history::History;
 use super::story::{Names, when};
-use super::{Disks, Image};
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +22,9 @@ pub(super) struct Convergence {
     /// What was found so far; counted in keys.
     pub(super) findings: Findings,
 }
+
+/// The digests of what each owner holds, summed up over each partition.
+pub(super) type Sums = BTreeMap<(PartitionId, NodeId), Digest>;
 
 /// What the world says of the cluster after the last fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,40 +62,47 @@ impl Convergence {
         }
     }
 
-    /// The run is over: compares the owners' containers with each other, and with their trees.
-    pub(super) fn at_end<'a>(
+    /// The run is over: compares the owners' copies of a key, and sums up their digests.
+    pub(super) fn on_copies(
         &mut self,
-        histories: impl Iterator<Item = &'a History>,
+        history: &History,
+        copies: &[(NodeId, Container)],
         disks: &impl Disks,
+        sums: &mut Sums,
         names: &Names,
     ) {
-        let mut sums: BTreeMap<(PartitionId, NodeId), Digest> = BTreeMap::new();
-        for history in histories {
-            self.findings.examined += 1;
-            let key = &history.key;
-            let partition = disks.partition_of(key);
-            let owners = disks.owners(key);
-            let copies: Vec<_> =
-                owners.iter().map(|&node| (node, disks.copy(node, key, Image::Live))).collect();
-            for pair in copies.windows(2) {
-                let [(a, first), (b, second)] = pair else { continue };
-                if first != second {
-                    self.findings.violated(|| {
-                        let show = |copy: &Container| {
-                            let stand = names.dots(copy.dots());
-                            format!("{stand}, digest {}", copy.digest(key))
-                        };
-                        let (first, second) = (show(first), show(second));
-                        let (a, b) = (names.node(*a), names.node(*b));
-                        format!("owners of {key:?} differ\n  {a}: {first}\n  {b}: {second}")
-                    });
-                }
-            }
-            for (node, copy) in copies.iter().filter(|(_, copy)| !copy.is_empty()) {
-                let sum = sums.entry((partition, *node)).or_default();
-                sum.0 = sum.0.wrapping_add(copy.digest(key).0);
+        self.findings.examined += 1;
+        let key = &history.key;
+        for pair in copies.windows(2) {
+            let [(a, first), (b, second)] = pair else { continue };
+            if first != second {
+                self.findings.violated(|| {
+                    let show = |copy: &Container| {
+                        let stand = names.dots(copy.dots());
+                        format!("{stand}, digest {}", copy.digest(key))
+                    };
+                    let (first, second) = (show(first), show(second));
+                    let (a, b) = (names.node(*a), names.node(*b));
+                    format!("owners of {key:?} differ\n  {a}: {first}\n  {b}: {second}")
+                });
             }
         }
+        let partition = disks.partition_of(key);
+        let mut last: Option<(&Container, Digest)> = None;
+        for (node, copy) in copies.iter().filter(|(_, copy)| !copy.is_empty()) {
+            // As a rule all are equal: then one digest is enough.
+            let digest = match last {
+                Some((other, digest)) if other == copy => digest,
+                _ => copy.digest(key),
+            };
+            last = Some((copy, digest));
+            let sum = sums.entry((partition, *node)).or_default();
+            sum.0 = sum.0.wrapping_add(digest.0);
+        }
+    }
+
+    /// All keys were looked at: compares what the owners hold with what their trees say.
+    pub(super) fn at_end(&mut self, sums: Sums, disks: &impl Disks, names: &Names) {
         for ((partition, node), sum) in sums {
             let claimed = disks.root(node, partition);
             if claimed != sum {

@@ -11,10 +11,10 @@ use kv_core::client::{Achieved, RequestRefusal};
 use kv_core::quorum::Mode;
 use kv_core::time::Time;
 use kv_core::types::{Key, NodeId};
-use kv_core::version::Container;
+use kv_core::version::{Container, Dot};
 
 use super::findings::Findings;
-use super::history::{Ack, EventIndex, History, Standing, WriteIndex};
+use super::history::{Ack, Asked, EventIndex, History, Standing, Write, WriteIndex};
 use super::operation::Operation;
 use super::story::{Names, when};
 use super::{Disks, Image, Loss};
@@ -158,6 +158,39 @@ impl Durability {
         self.refuse_write_of_refused(history, write, at, names);
     }
 
+    /// A replica overwrote what it held for a write that said no more than "what is held". If that
+    /// write had been acknowledged before, this is a second naming of it, and what others wrote
+    /// since then was known neither to its writer nor to the replica that named it first.
+    pub(super) fn on_replaced(
+        &mut self,
+        history: &History,
+        write: WriteIndex,
+        replaced: &[Dot],
+        at: Time,
+        names: &Names,
+    ) {
+        let Some(ack) = &history.write(write).ack else { return };
+        for event in replaced.iter().filter_map(|&dot| history.named(dot)) {
+            let victim = history.event(event).write;
+            let began_later = |asked: &Asked| asked.step > ack.step;
+            let Write { asked, ack: promise, .. } = history.write(victim);
+            if promise.is_some() && asked.as_ref().is_some_and(began_later) {
+                self.findings.violated(|| {
+                    format!(
+                        "an acknowledged write to {:?} was overwritten at {} by a second naming of \
+                         one that was acknowledged before it began\n  lost:   {}\n  by:     {}\n  \
+                         acked:  at {}",
+                        history.key,
+                        when(at),
+                        history.describe(victim, names),
+                        history.describe(write, names),
+                        when(ack.at),
+                    )
+                });
+            }
+        }
+    }
+
     fn refuse_write_of_refused(
         &mut self,
         history: &History,
@@ -226,6 +259,9 @@ impl Durability {
     /// than N - W owners answer without it. An owner whose disk was wiped knows that, and does not
     /// answer before it has copied all back; nor does one about a key whose record is damaged. One
     /// whose disk lied or was rolled back does not know.
+    ///
+    /// What a stand-in keeps counts only if it is there to stay: a hint that was delivered, and
+    /// whose deletion is not durable yet, is still in the durable image and not in the live one.
     fn weaken(
         &mut self,
         history: &mut History,
@@ -249,7 +285,8 @@ impl Durability {
         let owned: Vec<_> = owners.iter().filter(others).map(copy).collect();
         let elsewhere = disks.nodes();
         let elsewhere = elsewhere.iter().filter(|node| others(node) && !owners.contains(*node));
-        let mut kept: Option<Vec<Container>> = None;
+        let live = |&node: &NodeId| disks.copy(node, &history.key, Image::Live);
+        let mut kept: Option<[Vec<Container>; 2]> = None;
 
         let mut weakened = Vec::new();
         for &write in writes {
@@ -259,8 +296,13 @@ impl Durability {
             let owners_holding = holding(&owned);
             let quorum = history.write(write).ack.as_ref().and_then(|ack| ack.quorum);
             let is_gone = owners_holding == 0 && {
-                let kept = kept.get_or_insert_with(|| elsewhere.clone().map(copy).collect());
-                holding(kept) == 0
+                let [durable, live] = kept.get_or_insert_with(|| {
+                    [elsewhere.clone().map(copy).collect(), elsewhere.clone().map(live).collect()]
+                });
+                let stays = |(durable, live): (&Container, &Container)| {
+                    history.is_claimed(write, durable) && history.is_claimed(write, live)
+                };
+                !durable.iter().zip(live.iter()).any(stays)
             };
             if is_gone {
                 weakened.push((write, Standing::Excused));
@@ -277,21 +319,26 @@ impl Durability {
         weakened.into_iter().map(|(write, _)| write).collect()
     }
 
-    /// The run is over, and all that could be repaired has been.
+    /// The run is over, and all that could be repaired has been: these are the owners' copies.
     pub(super) fn at_end(
         &mut self,
         history: &History,
+        copies: &[(NodeId, Container)],
         at: Time,
         disks: &impl Disks,
         names: &Names,
     ) {
-        let owners = disks.owners(&history.key);
-        let mut held = joined(history, owners, disks);
+        let mut held = Container::default();
+        for (_, copy) in copies {
+            held.join(copy);
+        }
         let mut lost = unreached(history, &held);
         if lost.is_empty() {
             return;
         }
-        held.join(&joined(history, &disks.nodes(), disks));
+        for node in disks.nodes() {
+            held.join(&disks.copy(node, &history.key, Image::Live));
+        }
         lost = unreached(history, &held);
         for write in lost {
             self.findings.violated(|| story(history, write, at, disks, names));
@@ -312,14 +359,6 @@ const fn is_definite(refusal: &RequestRefusal) -> bool {
         | RequestRefusal::StoreFailed => true,
         RequestRefusal::Replica(_) => false,
     }
-}
-
-fn joined(history: &History, nodes: &[NodeId], disks: &impl Disks) -> Container {
-    let mut joined = Container::default();
-    for &node in nodes {
-        joined.join(&disks.copy(node, &history.key, Image::Live));
-    }
-    joined
 }
 
 /// The promised writes that are neither present nor truly overwritten.

@@ -15,6 +15,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use bytes::Bytes;
 use kv_core::quorum::Mode;
 use kv_core::store::Basis;
 use kv_core::time::Time;
@@ -92,6 +93,8 @@ pub(super) struct Asked {
     pub(super) client: ClientNumber,
     /// Its operation.
     pub(super) operation: OperationNumber,
+    /// Its place among all that the checks were told.
+    pub(super) step: u64,
 }
 
 /// The promise that a write was given.
@@ -329,7 +332,7 @@ impl History {
     pub(super) fn describe(&self, write: WriteIndex, names: &Names) -> String {
         let Write { asked, content, events, request, .. } = self.write(write);
         let asked = match asked {
-            Some(Asked { client, operation }) => format!("operation {operation} of {client}"),
+            Some(Asked { client, operation, .. }) => format!("operation {operation} of {client}"),
             None => format!("request {request}"),
         };
         let dots = events.iter().map(|&event| {
@@ -372,10 +375,19 @@ impl Fingerprint {
 
     /// That of a content.
     pub(super) fn of(content: &Content) -> Self {
-        let value = content.value().map(|bytes| (bytes.len(), xxh3_128(bytes)));
+        let value = content.value().map(hashed);
         let bytes = content.value().map_or(&[][..], |bytes| bytes);
         Self { value, head: bytes[..bytes.len().min(Self::HEAD_BYTES)].into() }
     }
+
+    /// Whether it is that of a content.
+    pub(super) fn is_of(&self, content: &Content) -> bool {
+        self.value == content.value().map(hashed)
+    }
+}
+
+fn hashed(value: &Bytes) -> (usize, u128) {
+    (value.len(), xxh3_128(value))
 }
 
 impl fmt::Display for Fingerprint {

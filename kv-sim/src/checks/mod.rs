@@ -16,6 +16,7 @@ mod durability;
 mod findings;
 mod freshness;
 mod history;
+pub mod linearizability;
 mod operation;
 mod quiescence;
 mod ranges;
@@ -35,6 +36,7 @@ use std::fmt;
 use kv_core::client::{ClientOperation, Reply, Verb};
 use kv_core::config::Config;
 use kv_core::event::Event;
+use kv_core::message::Kind;
 use kv_core::ring::MachineIndex;
 use kv_core::store::{Action, Done, Outcome, StoreCommand};
 use kv_core::time::{Span, Time};
@@ -43,7 +45,7 @@ use kv_core::version::{Container, Content, Dot};
 
 use availability::Availability;
 use causality::{Causality, Sighting};
-use convergence::Convergence;
+use convergence::{Convergence, Sums};
 use crash::Crash;
 use durability::Durability;
 use freshness::Freshness;
@@ -51,6 +53,7 @@ use history::{Asked, History, Minting, WriteIndex};
 use operation::{Operation, Terms};
 use quiescence::Quiescence;
 
+use crate::hashing::Table;
 use crate::result::CheckResult;
 use crate::scenario::Check;
 
@@ -110,8 +113,10 @@ pub trait Topology {
     fn last_change(&self) -> Time;
     /// Whether a node runs at full speed on a disk that works and has lost nothing.
     fn is_well(&self, node: NodeId) -> bool;
-    /// Whether messages from one node reach another, promptly and unharmed.
-    fn reaches(&self, from: NodeId, to: NodeId) -> bool;
+    /// Whether time passes for a node, so that it notices if somebody does not answer.
+    fn keeps_time(&self, node: NodeId) -> bool;
+    /// Whether messages of a kind from one node reach another, promptly and unharmed.
+    fn reaches(&self, from: NodeId, to: NodeId, kind: Kind) -> bool;
 }
 
 /// What the checks are told before a run.
@@ -134,11 +139,11 @@ pub struct Setting {
 pub struct Checks {
     setting: Setting,
     steps: u64,
-    keys: BTreeMap<Key, usize>,
+    keys: Table<Key, usize>,
     histories: Vec<History>,
-    writes: BTreeMap<RequestId, (usize, WriteIndex)>,
-    operations: BTreeMap<OperationNumber, Operation>,
-    waiting: BTreeMap<RequestId, OperationNumber>,
+    writes: Table<RequestId, (usize, WriteIndex)>,
+    operations: Table<OperationNumber, Operation>,
+    waiting: Table<RequestId, OperationNumber>,
     availability: Availability,
     causality: Causality,
     convergence: Convergence,
@@ -155,11 +160,11 @@ impl Checks {
         Self {
             setting,
             steps: 0,
-            keys: BTreeMap::new(),
+            keys: Table::default(),
             histories: Vec::new(),
-            writes: BTreeMap::new(),
-            operations: BTreeMap::new(),
-            waiting: BTreeMap::new(),
+            writes: Table::default(),
+            operations: Table::default(),
+            waiting: Table::default(),
             availability,
             causality: Causality::default(),
             convergence: Convergence::default(),
@@ -210,7 +215,7 @@ impl Checks {
             Verb::Put { content, .. } => {
                 let request = request.expect("simulated clients name their requests");
                 let (_, write) = *self.writes.entry(request).or_insert_with(|| {
-                    let asked = Some(Asked { client, operation: number });
+                    let asked = Some(Asked { client, operation: number, step });
                     let write = self.histories[history].on_request(request, asked, content);
                     (history, write)
                 });
@@ -331,6 +336,7 @@ impl Checks {
                 let history = &mut self.histories[history];
                 self.causality.on_minted(history, write, minting, &self.setting.names);
                 self.durability.on_minted(history, write, at, &self.setting.names);
+                self.durability.on_replaced(history, write, replaced, at, &self.setting.names);
             }
         }
     }
@@ -382,16 +388,20 @@ impl Checks {
     /// The run is over. Compares what was promised with what the disks hold.
     pub fn at_end(&mut self, at: Time, disks: &impl Disks) {
         let names = &self.setting.names;
+        let mut sums = Sums::default();
         for history in &self.histories {
-            for &node in disks.owners(&history.key) {
-                let container = disks.copy(node, &history.key, Image::Live);
-                let reach = history.reach(&container);
-                let sighting = Sighting { at, what: "in the end on", node };
-                self.causality.on_container(history, &reach, &container, sighting, names);
+            let owners = disks.owners(&history.key).iter();
+            let copy = |&node| (node, disks.copy(node, &history.key, Image::Live));
+            let copies: Vec<_> = owners.map(copy).collect();
+            for (node, container) in &copies {
+                let reach = history.reach(container);
+                let sighting = Sighting { at, what: "in the end on", node: *node };
+                self.causality.on_container(history, &reach, container, sighting, names);
             }
-            self.durability.at_end(history, at, disks, names);
+            self.durability.at_end(history, &copies, at, disks, names);
+            self.convergence.on_copies(history, &copies, disks, &mut sums, names);
         }
-        self.convergence.at_end(self.histories.iter(), disks, names);
+        self.convergence.at_end(sums, disks, names);
         self.crash.on_end();
     }
 

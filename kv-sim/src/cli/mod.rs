@@ -2,8 +2,12 @@
 
 mod argument;
 mod bench;
+mod failure;
 mod list;
+mod merge;
 mod output;
+mod replay;
+mod shrink;
 mod single;
 mod sweep;
 
@@ -42,6 +46,12 @@ struct Cli {
 enum Command {
     /// Run many seeds of one or more scenarios, on all cores.
     Sweep(sweep::Arguments),
+    /// Run a saved failure again, and say whether it still fails in the same way.
+    Replay(replay::Arguments),
+    /// Make a failure as small as can be: a scenario that a person can read.
+    Shrink(shrink::Arguments),
+    /// Join the results of the parts of a sweep, which ran on several machines.
+    Merge(merge::Arguments),
     /// Measure how fast the simulator is on this machine.
     Bench(bench::Arguments),
     /// List what scenarios can name, or the scenarios that there are.
@@ -52,6 +62,9 @@ pub(crate) fn main() -> ExitCode {
     let Cli { command, single } = Cli::parse();
     let exit = match (command, single) {
         (Some(Command::Sweep(arguments)), _) => sweep::execute(arguments),
+        (Some(Command::Replay(arguments)), _) => replay::execute(&arguments),
+        (Some(Command::Shrink(arguments)), _) => shrink::execute(&arguments),
+        (Some(Command::Merge(arguments)), _) => merge::execute(&arguments),
         (Some(Command::Bench(arguments)), _) => bench::execute(&arguments),
         (Some(Command::List(arguments)), _) => list::execute(&arguments),
         (None, Some(arguments)) => single::execute(arguments),
@@ -88,10 +101,14 @@ fn here() -> Result<PathBuf, Exit> {
 }
 
 /// The command that runs a scenario with a seed again, as its reader can type it.
-fn replay(source: &Source, seed: u64) -> String {
+fn again(source: &Source, seed: u64) -> String {
+    format!("{} --scenario {} --seed {seed}", program(), quoted(source.path()))
+}
+
+/// What the reader types to start this program.
+fn program() -> &'static str {
     // Cargo says so when it is the one that runs us; then this program is hardly on the path.
-    let program = if std::env::var_os("CARGO").is_some() { "cargo sim" } else { "kv-sim" };
-    format!("{program} --scenario {} --seed {seed}", quoted(source.path()))
+    if std::env::var_os("CARGO").is_some() { "cargo sim" } else { "kv-sim" }
 }
 
 /// The path as a shell takes it.

@@ -4,16 +4,18 @@
 //! it. A sync that lies reports and does nothing; one that fails says so, and what it was to write
 //! will never be safe, whatever later ones report. A kill leaves what is safe, and positions start
 //! over. Safe records may rot: they are there and cannot be read, until they are written again.
-//! Clones are cheap: what is safe is a persistent map, and the rest is short.
+//! Clones are cheap: what is safe is copied when one of them is next synced, and the rest is short.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use imbl::{OrdMap, OrdSet};
 use kv_core::store::{Batch, Damage, Fault, Store, View, Visitor};
 use kv_core::types::Seq;
+
+use crate::hashing::Table;
 
 /// The records of one disk.
 ///
@@ -22,7 +24,7 @@ use kv_core::types::Seq;
 /// `reported`; what is rotten is there.
 #[derive(Clone, Debug, Default)]
 pub struct Image {
-    safe: Safe,
+    safe: Arc<Safe>,
     claimed: BTreeMap<Bytes, Option<Bytes>>,
     fresh: BTreeMap<Bytes, (Seq, Option<Bytes>)>,
     log: VecDeque<(Seq, Batch)>,
@@ -35,17 +37,29 @@ pub struct Image {
     past: Option<Past>,
 }
 
-/// What a kill leaves.
+/// The records that a kill would leave. They are looked up far more often than scanned, so they lie
+/// in a table, and beside it stands their order.
+///
+/// Invariants: `order` holds exactly the keys of `records`, and `rotten` some of them.
 #[derive(Clone, Debug, Default)]
 struct Safe {
-    records: OrdMap<Bytes, Bytes>,
-    rotten: OrdSet<Bytes>,
+    records: Table<Bytes, Bytes>,
+    order: BTreeSet<Place>,
+    rotten: BTreeSet<Bytes>,
+}
+
+/// The place of a key in the order of keys. Its first bytes, as a number, mostly decide, and save the
+/// way to the key itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    head: u128,
+    key: Bytes,
 }
 
 /// What was safe once: some of the moments, so that they are not too many.
 #[derive(Clone, Debug, Default)]
 struct Past {
-    moments: Vec<Safe>,
+    moments: Vec<Arc<Safe>>,
     /// One sync in so many is remembered.
     every: u64,
     syncs: u64,
@@ -58,9 +72,7 @@ impl Image {
     /// If more than that was reported safe before: syncs end in the order in which they begin.
     pub fn sync(&mut self, seq: Seq) {
         assert!(seq >= self.reported, "a sync covers what earlier ones covered");
-        while let Some((at, batch)) = self.log.pop_front_if(|(at, _)| *at <= seq) {
-            self.make_safe(at, batch);
-        }
+        self.make_safe(|at| at <= seq);
         self.claimed.clear();
         self.reported = seq;
         if let Some(past) = &mut self.past {
@@ -86,9 +98,9 @@ impl Image {
 
     /// Drops everything that is not safe, but for so many of the first batches.
     pub fn kill(&mut self, kept: usize) {
-        let first: Vec<_> = self.log.drain(..kept.min(self.log.len())).collect();
-        for (at, batch) in first {
-            self.make_safe(at, batch);
+        let last = kept.checked_sub(1).and_then(|last| self.log.get(last).or(self.log.back()));
+        if let Some(&(last, _)) = last {
+            self.make_safe(|at| at <= last);
         }
         let Self { safe, fillers, breakers, past, .. } = std::mem::take(self);
         *self = Self { safe, fillers, breakers, past, ..Self::default() };
@@ -97,18 +109,18 @@ impl Image {
     /// Drops everything.
     pub fn wipe(&mut self) {
         self.kill(0);
-        self.safe = Safe::default();
+        self.safe = Arc::default();
     }
 
     /// Drops everything, and holds from now on what is safe on another disk.
     pub fn copy(&mut self, other: &Self) {
         self.kill(0);
-        self.safe = other.safe.clone();
+        self.safe = Arc::clone(&other.safe);
     }
 
     /// Begins to remember what is safe.
     pub fn keep_past(&mut self) {
-        self.past = Some(Past { moments: vec![self.safe.clone()], every: 1, syncs: 0 });
+        self.past = Some(Past { moments: vec![Arc::clone(&self.safe)], every: 1, syncs: 0 });
     }
 
     /// How many moments are remembered, the oldest first.
@@ -124,18 +136,19 @@ impl Image {
         self.kill(0);
         let past = self.past.as_mut().expect("what is rolled back to is remembered");
         past.moments.truncate(moment + 1);
-        self.safe = past.moments[moment].clone();
+        self.safe = Arc::clone(&past.moments[moment]);
     }
 
     /// Lets safe records rot. A key without one is left alone.
     pub fn rot(&mut self, keys: impl IntoIterator<Item = Bytes>) {
-        let Safe { records, rotten } = &mut self.safe;
+        let Safe { records, rotten, .. } = Arc::make_mut(&mut self.safe);
         rotten.extend(keys.into_iter().filter(|key| records.contains_key(key)));
     }
 
     /// The keys of all safe records that can be read, in order.
     pub fn sound(&self) -> impl Iterator<Item = &Bytes> {
-        self.safe.records.keys().filter(|key| !self.safe.rotten.contains(*key))
+        let keys = self.safe.order.iter().map(|place| &place.key);
+        keys.filter(|key| !self.safe.rotten.contains(*key))
     }
 
     /// The keys of all safe records that cannot be read, in order.
@@ -168,15 +181,19 @@ impl Image {
 
     /// Visits the records as a kill would leave them, as [`Store::scan`] does.
     pub fn scan_safe(&self, prefix: &[u8], visit: &mut Visitor<'_>) {
-        merge(self.safe.range(prefix, &[]), std::iter::empty(), prefix, visit);
+        merge(self.safe.from(begin(prefix, &[])), std::iter::empty(), prefix, visit);
     }
 
-    fn make_safe(&mut self, at: Seq, batch: Batch) {
-        for (key, record) in batch.writes {
-            if self.fresh.get(&key).is_some_and(|&(newest, _)| newest <= at) {
-                self.fresh.remove(&key);
+    /// Makes the first batches safe, as long as they are among these.
+    fn make_safe(&mut self, is_among: impl Fn(Seq) -> bool) {
+        let safe = Arc::make_mut(&mut self.safe);
+        while let Some((at, batch)) = self.log.pop_front_if(|(at, _)| is_among(*at)) {
+            for (key, record) in batch.writes {
+                if self.fresh.get(&key).is_some_and(|&(newest, _)| newest <= at) {
+                    self.fresh.remove(&key);
+                }
+                safe.write(key, record);
             }
-            self.safe.write(key, record);
         }
     }
 
@@ -209,16 +226,36 @@ impl Safe {
             self.rotten.remove(&key);
         }
         match record {
-            Some(record) => self.records.insert(key, record),
-            None => self.records.remove(&key),
-        };
+            Some(record) => {
+                if self.records.insert(key.clone(), record).is_none() {
+                    self.order.insert(Place::of(key));
+                }
+            }
+            None => {
+                if self.records.remove(&key).is_some() {
+                    self.order.remove(&Place::of(key));
+                }
+            }
+        }
     }
 
-    fn range<'a>(&'a self, prefix: &'a [u8], after: &'a [u8]) -> impl Iterator<Item = Read<'a>> {
-        let records = self.records.range::<_, [u8]>((begin(prefix, after), Bound::Unbounded));
+    /// The records from a key on, in the order of their keys.
+    fn from(&self, begin: Bound<&[u8]>) -> impl Iterator<Item = Read<'_>> {
+        let begin = begin.map(|key| Place::of(Bytes::copy_from_slice(key)));
+        let places = self.order.range((begin, Bound::Unbounded));
         let is_rotten = |key| !self.rotten.is_empty() && self.rotten.contains(key);
-        records
-            .map(move |(key, record)| (key, if is_rotten(key) { Err(Damage) } else { Ok(record) }))
+        places.map(move |Place { key, .. }| {
+            (key, if is_rotten(key) { Err(Damage) } else { Ok(&self.records[key]) })
+        })
+    }
+}
+
+impl Place {
+    fn of(key: Bytes) -> Self {
+        let mut head = [0; 16];
+        let length = key.len().min(head.len());
+        head[..length].copy_from_slice(&key[..length]);
+        Self { head: u128::from_be_bytes(head), key }
     }
 }
 
@@ -226,10 +263,10 @@ impl Past {
     /// More moments than this are not kept: then every second is forgotten.
     const MOMENTS_MAX: usize = 512;
 
-    fn remember(&mut self, safe: &Safe) {
+    fn remember(&mut self, safe: &Arc<Safe>) {
         self.syncs += 1;
         if self.syncs.is_multiple_of(self.every) {
-            self.moments.push(safe.clone());
+            self.moments.push(Arc::clone(safe));
         }
         if self.moments.len() > Self::MOMENTS_MAX {
             let mut number = 0_u64;
@@ -258,8 +295,9 @@ impl Store for Image {
     }
 
     fn scan(&self, view: View, prefix: &[u8], after: &[u8], visit: &mut Visitor<'_>) {
-        let bounds = (begin(prefix, after), Bound::Unbounded);
-        let below = self.safe.range(prefix, after);
+        let begin = begin(prefix, after);
+        let bounds = (begin, Bound::Unbounded);
+        let below = self.safe.from(begin);
         match view {
             View::Live => {
                 let above =

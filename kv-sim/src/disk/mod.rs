@@ -142,6 +142,11 @@ impl Disk {
         self.answers.pop_front().expect("a delivery has an answer")
     }
 
+    /// Whether the answer that is delivered next tells of a sync.
+    pub fn tells_of_sync(&self) -> bool {
+        matches!(self.answers.front(), Some(Answer::Durable { .. }))
+    }
+
     /// How long the answer to the next command will take.
     pub const fn answer_delay(&self) -> Span {
         self.answer_delay

@@ -169,7 +169,8 @@ impl Problem {
             if message.starts_with(prefix) {
                 let mut words = quoted_words(message);
                 let known: Vec<_> = words.split_off(1);
-                let known: Vec<_> = known.iter().chain(also_known).copied().collect();
+                let also = if what == "key" { also_known } else { &[] };
+                let known: Vec<_> = known.iter().chain(also).copied().collect();
                 return Self::unknown_word(span, what, words[0], &known);
             }
         }

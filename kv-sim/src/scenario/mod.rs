@@ -22,6 +22,7 @@ mod swarm;
 mod tests;
 mod workload;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,13 +33,17 @@ use serde::de::{IgnoredAny, IntoDeserializer};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::address::Aspect;
+
 pub use cluster::{Cluster, NODES_MAX, NodeIndex, Place};
 pub use environment::{Clocks, Disk, Network};
 pub use error::{Colour, Problem, ScenarioError};
 pub use expect::{Bound, Check, Expect, OutcomeBounds};
+pub(crate) use fault::are_neighbours;
 pub use fault::{
-    Amount, DiskFault, FAULTS, Fault, FaultKind, FaultWord, Links, LogStep, Misfortune, Occurrence,
-    Partition, RecordKind, Rot, Slowness, Victims,
+    Amount, Clog, ClogOrder, Cut, DiskFault, FAULTS, Fault, FaultKind, FaultWord, Kill, Kinds,
+    Links, LogStep, Longer, Misfortune, Occurrence, Outage, OutageKind, Partition, RecordKind, Rot,
+    SlowLink, Slowness, StorageStep, Tail, Victims, WhichClock,
 };
 pub use lookup::{all, find, load};
 pub use quantity::PPM;
@@ -78,6 +83,9 @@ pub struct Scenario {
     pub faults: Vec<Fault>,
     /// What must hold.
     pub expect: Expect,
+    /// What is not left to chance but takes its plainest value: delays their mean, misfortunes
+    /// never, of several the first.
+    pub calm: BTreeSet<Aspect>,
     /// Choices that are forced, where the seed would have chosen otherwise.
     pub decisions: Vec<Decision>,
     /// The name: the file without folder and extension.
@@ -158,6 +166,8 @@ struct Keys {
     disk: environment::DiskKeys,
     #[serde(default)]
     clocks: environment::ClocksKeys,
+    #[serde(default)]
+    calm: Vec<Spanned<String>>,
     #[serde(rename = "node")]
     _node: Option<IgnoredAny>,
     #[serde(default)]
@@ -203,6 +213,7 @@ fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
     let disk = problems.keep(environment::disk(&keys.disk));
     let clocks = problems.keep(environment::clocks(&keys.clocks));
     let expect = problems.keep(expect::parse(&keys.expect));
+    let calm = problems.keep(keys.calm.iter().map(aspect).collect());
     let cluster = problems.keep(cluster::parse(&keys.nodes, keys.partitions.as_ref()));
     let Some(cluster) = cluster else {
         problems.into_result()?;
@@ -224,8 +235,8 @@ fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
     let workloads = workloads.into_iter().filter_map(|made| problems.keep(made)).collect();
 
     problems.into_result()?;
-    let (Some((node, quorum)), Some(network), Some(disk), Some(clocks), Some(expect)) =
-        (plan, network, disk, clocks, expect)
+    let (Some((node, quorum)), Some(network), Some(disk), Some(clocks), Some(expect), Some(calm)) =
+        (plan, network, disk, clocks, expect, calm)
     else {
         unreachable!("what is missing has a problem");
     };
@@ -243,6 +254,7 @@ fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
         workloads,
         faults,
         expect,
+        calm,
         decisions: keys.decision.into_iter().map(DecisionKeys::into_decision).collect(),
         name: file_name(path),
         path: path.to_owned(),
@@ -272,6 +284,14 @@ fn tables(faults: Option<Spanned<DeValue<'_>>>) -> Result<Vec<Spanned<DeValue<'_
 fn top(document: DeTable<'_>, whole: Range<usize>) -> Result<Keys, Problem> {
     Keys::deserialize(Spanned::new(whole.clone(), DeValue::Table(document)).into_deserializer())
         .map_err(|error| Problem::from_toml(&error, whole, &[]))
+}
+
+/// An aspect of choices that can be calm.
+fn aspect(word: &Spanned<String>) -> Result<Aspect, Problem> {
+    let known: Vec<_> = Aspect::THAT_CAN_BE_CALM.iter().map(|aspect| aspect.name()).collect();
+    let found = Aspect::THAT_CAN_BE_CALM.iter().find(|aspect| aspect.name() == word.get_ref());
+    let unknown = || Problem::unknown_word(word.span(), "choice", word.get_ref(), &known);
+    found.copied().ok_or_else(unknown)
 }
 
 impl DecisionKeys {

@@ -53,7 +53,7 @@ impl World {
         }
         let request = client_request(client, operation);
         let entry = self.digest.event(self.scene.now, Tag::Ask, super::number(node));
-        drop(entry.number(request.0).bytes(&asked.key.0));
+        drop(entry.number(request.0).bytes(asked.key.bytes()));
         self.input(node, Input::Client { request, operation: asked });
     }
 

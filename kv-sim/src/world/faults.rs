@@ -2,36 +2,49 @@
 //! links is for [`crate::network`] to say.
 
 use super::ruins::Ruin;
+use super::steps::Step;
 use super::{SETUP, World, number};
 use crate::address::{Address, Aspect};
 use crate::agenda::Happening;
 use crate::digest::Tag;
 use crate::disk::Ailment;
+use crate::network::{RuleName, Way};
+use crate::node::ClockFaults;
 use crate::result::Moment;
-use crate::scenario::{Fault, FaultKind, NodeIndex, Victims};
+use crate::scenario::{
+    Clog, ClogOrder, Fault, FaultKind, Kill, NodeIndex, Outage, OutageKind, StorageStep, Victims,
+    WhichClock,
+};
 use crate::world_time::WorldTime;
 
 /// The faults of a scenario.
 #[derive(Clone, Debug)]
 pub(super) struct Chaos {
     pub(super) faults: Vec<Fault>,
-    active: Vec<Active>,
+    pub(super) active: Vec<Active>,
     /// Beginnings and ends that are still to come.
     pending: usize,
 }
 
 /// A fault at work.
 #[derive(Clone, Debug)]
-struct Active {
+pub(super) struct Active {
     fault: u32,
     occurrence: u32,
     /// Whom it hit, each with the life that it hit.
     victims: Vec<(NodeIndex, u32)>,
+    /// What it does between its beginning and its end, by the number of the step.
+    pub(super) steps: Vec<Step>,
 }
 
 impl Chaos {
     pub(super) fn new(faults: &[Fault]) -> Self {
         Self { faults: faults.to_vec(), active: Vec::new(), pending: 0 }
+    }
+
+    /// Where a fault at work stands.
+    pub(super) fn position(&self, name: RuleName) -> Option<usize> {
+        self.active.iter().position(|active| (active.fault, active.occurrence) == name)
     }
 
     /// Whether every fault has ended.
@@ -64,7 +77,13 @@ impl World {
         self.scene.network.begin((fault, occurrence), &kind);
         for &node in &victims {
             match kind {
-                FaultKind::Kill(_) => self.take_down(node, Ruin::Nothing),
+                FaultKind::Kill(Kill { at: None, .. })
+                | FaultKind::Outage(Outage { how: OutageKind::Power, .. }) => {
+                    self.take_down(node, Ruin::Nothing)
+                }
+                FaultKind::Kill(Kill { at: Some(step), .. }) => {
+                    self.scene.node_mut(node).doom((fault, occurrence), step);
+                }
                 FaultKind::Wipe(_) => self.take_down(node, Ruin::Wiped),
                 FaultKind::Pause(_) => self.pause(node),
                 FaultKind::LostSync(_) => {
@@ -76,31 +95,47 @@ impl World {
                 FaultKind::ClockStep { step_us, .. } => {
                     self.scene.node_mut(node).clock.step(step_us);
                 }
-                FaultKind::ClockDrift { drift_ppm, .. } => self.add_drift(node, drift_ppm),
+                FaultKind::ClockDrift { drift_ppm, clock, .. } => {
+                    self.change_clocks(node, clock, |faults| faults.drift_ppm += drift_ppm);
+                }
+                FaultKind::ClockFreeze { clock, .. } => {
+                    self.change_clocks(node, clock, |faults| faults.freezes += 1);
+                }
                 FaultKind::Partition(_)
+                | FaultKind::Clog(_)
+                | FaultKind::Swizzle(_)
                 | FaultKind::Loss(_)
                 | FaultKind::Duplicate(_)
                 | FaultKind::Reorder(_)
-                | FaultKind::SlowLink { .. } => {}
+                | FaultKind::Corrupt(_)
+                | FaultKind::SlowLink(_)
+                | FaultKind::Outage(Outage { how: OutageKind::Network, .. }) => {}
             }
         }
+        let steps = self.plan_steps((fault, occurrence), &kind, &victims);
         let with_life = |&node: &NodeIndex| (node, self.scene.node(node).life());
         let victims = victims.iter().map(with_life).collect();
-        self.chaos.active.push(Active { fault, occurrence, victims });
+        self.chaos.active.push(Active { fault, occurrence, victims, steps });
         self.pass_fault();
     }
 
     pub(super) fn end_fault(&mut self, fault: u32, occurrence: u32) {
         let kind = self.chaos.faults[fault as usize].kind.clone();
-        let is_it = |active: &Active| (active.fault, active.occurrence) == (fault, occurrence);
-        let at = self.chaos.active.iter().position(is_it).expect("what ends has begun");
+        let at = self.chaos.position((fault, occurrence)).expect("what ends has begun");
         let Active { victims, .. } = self.chaos.active.swap_remove(at);
         let nodes: Vec<_> = victims.iter().map(|&(node, _)| node).collect();
         self.tell_of_fault(&kind, Tag::FaultEnds, fault, &nodes);
         self.scene.network.end((fault, occurrence));
         for (node, life) in victims {
             match kind {
-                FaultKind::Kill(_) | FaultKind::Wipe(_) => self.bring_up(node),
+                FaultKind::Kill(Kill { at: None, .. })
+                | FaultKind::Wipe(_)
+                | FaultKind::Outage(Outage { how: OutageKind::Power, .. }) => self.bring_up(node),
+                FaultKind::Kill(Kill { at: Some(_), .. }) => {
+                    if !self.scene.node_mut(node).spare((fault, occurrence)) {
+                        self.bring_up(node);
+                    }
+                }
                 FaultKind::Pause(_) => self.resume(node, life),
                 FaultKind::LostSync(_) => {
                     self.scene.node_mut(node).disk.afflict(Ailment::Lies, false);
@@ -109,13 +144,27 @@ impl World {
                 FaultKind::ClockStep { step_us, .. } => {
                     self.scene.node_mut(node).clock.step(-step_us);
                 }
-                FaultKind::ClockDrift { drift_ppm, .. } => self.add_drift(node, -drift_ppm),
+                FaultKind::ClockDrift { drift_ppm, clock, .. } => {
+                    self.change_clocks(node, clock, |faults| faults.drift_ppm -= drift_ppm);
+                }
+                FaultKind::ClockFreeze { clock, .. } => {
+                    self.change_clocks(node, clock, |faults| faults.freezes -= 1);
+                }
                 FaultKind::Partition(_)
+                | FaultKind::Clog(_)
+                | FaultKind::Swizzle(_)
                 | FaultKind::Loss(_)
                 | FaultKind::Duplicate(_)
                 | FaultKind::Reorder(_)
-                | FaultKind::SlowLink { .. } => {}
+                | FaultKind::Corrupt(_)
+                | FaultKind::SlowLink(_)
+                | FaultKind::Outage(Outage { how: OutageKind::Network, .. }) => {}
             }
+        }
+        if let FaultKind::Clog(Clog { order, .. }) = kind {
+            self.let_go(order);
+        } else if let FaultKind::Swizzle(_) = kind {
+            self.let_go(ClogOrder::Sent);
         }
         self.pass_fault();
     }
@@ -127,20 +176,26 @@ impl World {
     }
 
     fn victims(&mut self, fault: u32, kind: &FaultKind) -> Vec<NodeIndex> {
+        if let FaultKind::Outage(Outage { nodes, .. }) = kind {
+            return nodes.clone();
+        }
         let mut kind = kind.clone();
         let Some(victims) = victims_of(&mut kind) else { return Vec::new() };
-        match victims {
-            Victims::These(nodes) => nodes.clone(),
-            Victims::Random(number) => {
-                let mut left: Vec<_> = (0..self.scene.nodes.len()).map(NodeIndex).collect();
-                let address = Address::Fault { fault: fault as usize };
-                let draw = |_| {
-                    let turn = self.draws.next(address);
-                    left.remove(self.draws.index(turn, Aspect::Only, left.len()))
-                };
-                (0..*number).map(draw).collect()
+        let address = Address::Fault { fault: fault as usize };
+        let mut left: Vec<_> = (0..self.scene.nodes.len()).map(NodeIndex).collect();
+        let number = match victims {
+            Victims::These(nodes) => return nodes.clone(),
+            Victims::Random(number) => *number,
+            Victims::AnyNumber => {
+                let turn = self.draws.next(address);
+                1 + self.draws.index(turn, Aspect::Victims, left.len())
             }
-        }
+        };
+        let draw = |_| {
+            let turn = self.draws.next(address);
+            left.remove(self.draws.index(turn, Aspect::Only, left.len()))
+        };
+        (0..number).map(draw).collect()
     }
 
     /// Kills a node, if it runs, and keeps it down. Its disk may be ruined besides.
@@ -182,10 +237,11 @@ impl World {
     }
 
     fn plan_news(&mut self, of: NodeIndex, to: NodeIndex, up: bool) {
-        let Self { scene, draws, agenda, .. } = self;
-        if !scene.network.is_cut(of, to) {
-            let at = scene.now + scene.network.news_delay(draws, of, to);
-            agenda.plan(at, Happening::Link { node: number(to), peer: number(of), up });
+        let way = Way { from: of, to, kind: None };
+        if !self.scene.network.is_cut(way) {
+            let after = self.scene.network.news_delay(&mut self.draws, way);
+            let what = Happening::Link { node: number(to), peer: number(of), up };
+            self.put_on_its_way(way, what, after);
         }
     }
 
@@ -210,28 +266,56 @@ impl World {
         self.plan_call(node);
     }
 
-    fn add_drift(&mut self, node: NodeIndex, drift_ppm: i32) {
+    fn change_clocks(
+        &mut self,
+        node: NodeIndex,
+        which: WhichClock,
+        change: impl Fn(&mut ClockFaults),
+    ) {
         let now = self.scene.now;
         let machine = self.scene.node_mut(node);
-        machine.fault_drift_ppm += drift_ppm;
-        machine.set_drift(now);
+        if which.is_wall() {
+            change(&mut machine.wall);
+        }
+        if which.is_monotonic() {
+            change(&mut machine.monotonic);
+        }
+        machine.set_clocks(now);
         self.plan_call(node);
     }
 
+    /// Lets a node die if a fault wants it to at this step of its disk. Returns whether it did.
+    pub(super) fn dies_at(&mut self, node: NodeIndex, step: StorageStep) -> bool {
+        let Some((fault, _)) = self.scene.node_mut(node).take_doom(step) else { return false };
+        self.note(Tag::FaultBegins, fault, &[node]);
+        self.tell_of_moment(format!("kill: {} dies, {}", self.scene.name(node), step.words()));
+        self.tally.marks.died_at(step);
+        self.scene.changed_at = self.scene.now;
+        self.take_down(node, Ruin::Nothing);
+        true
+    }
+
     fn tell_of_fault(&mut self, kind: &FaultKind, tag: Tag, fault: u32, victims: &[NodeIndex]) {
-        let mut entry = self.digest.event(self.scene.now, tag, fault);
-        for &victim in victims {
-            entry = entry.number(number(victim).into());
-        }
-        drop(entry);
+        self.note(tag, fault, victims);
         let verb = if tag == Tag::FaultBegins { "begins" } else { "ends" };
         let mut kind = kind.clone();
         if let Some(drawn) = victims_of(&mut kind) {
             *drawn = Victims::These(victims.to_vec());
         }
-        let whom = kind.describe(&self.scene.cluster);
-        let what = format!("{} {verb}: {whom}", kind.name());
-        self.tell_of_moment(what);
+        self.tell_of_moment(format!(
+            "{} {verb}: {}",
+            kind.name(),
+            kind.describe(&self.scene.cluster)
+        ));
+    }
+
+    /// Writes into the digest what a fault does, and to whom.
+    pub(super) fn note(&mut self, tag: Tag, fault: u32, nodes: &[NodeIndex]) {
+        let mut entry = self.digest.event(self.scene.now, tag, fault);
+        for &node in nodes {
+            entry = entry.number(number(node).into());
+        }
+        drop(entry);
     }
 
     /// Notes for people what was done to the cluster.
@@ -242,20 +326,25 @@ impl World {
     }
 }
 
-/// Whom a fault of nodes hits; nothing, for a fault of links.
+/// Whom a fault of nodes hits; nothing, for a fault of links or of a place.
 const fn victims_of(kind: &mut FaultKind) -> Option<&mut Victims> {
     match kind {
-        FaultKind::Kill(victims)
+        FaultKind::Kill(Kill { victims, .. })
         | FaultKind::Pause(victims)
+        | FaultKind::Swizzle(victims)
         | FaultKind::LostSync(victims)
         | FaultKind::Wipe(victims)
         | FaultKind::ClockStep { victims, .. }
         | FaultKind::ClockDrift { victims, .. }
+        | FaultKind::ClockFreeze { victims, .. }
         | FaultKind::Disk { victims, .. } => Some(victims),
         FaultKind::Partition(_)
+        | FaultKind::Clog(_)
         | FaultKind::Loss(_)
         | FaultKind::Duplicate(_)
         | FaultKind::Reorder(_)
-        | FaultKind::SlowLink { .. } => None,
+        | FaultKind::Corrupt(_)
+        | FaultKind::SlowLink(_)
+        | FaultKind::Outage(_) => None,
     }
 }

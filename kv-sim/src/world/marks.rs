@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use kv_core::event::{EpochReason, Event};
 
+use crate::scenario::StorageStep;
+
 macro_rules! marks {
     ($($mark:ident $name:literal,)*) => {
         /// A branch worth counting.
@@ -37,6 +39,12 @@ marks! {
     ReadRepair "read-repair",
     Rejected "message-rejected",
     StoreFailed "store-failed",
+    MessageHeld "message-held",
+    MessageDamaged "message-damaged",
+    DamageUndetected "damage-not-seen-by-decoder",
+    DiedBeforeExecute "died-before-execute",
+    DiedBeforeSync "died-before-sync",
+    DiedBeforeAnswer "died-before-answer",
     Mended "key-mended",
     ForeignData "foreign-data-refused",
 }
@@ -50,6 +58,28 @@ impl Marks {
         if let Some(mark) = mark(event) {
             self.0[mark as usize] += 1;
         }
+    }
+
+    /// A message waits on a clogged link.
+    pub(super) const fn message_held(&mut self) {
+        self.0[Mark::MessageHeld as usize] += 1;
+    }
+
+    /// A message was damaged on its way, and without a checksum would have passed for another one,
+    /// or not.
+    pub(super) const fn message_damaged(&mut self, passes: bool) {
+        self.0[Mark::MessageDamaged as usize] += 1;
+        self.0[Mark::DamageUndetected as usize] += passes as u64;
+    }
+
+    /// A node died at a step of its disk.
+    pub(super) const fn died_at(&mut self, step: StorageStep) {
+        let mark = match step {
+            StorageStep::Execute => Mark::DiedBeforeExecute,
+            StorageStep::Sync => Mark::DiedBeforeSync,
+            StorageStep::Answer => Mark::DiedBeforeAnswer,
+        };
+        self.0[mark as usize] += 1;
     }
 
     /// A node did not start, because the data on its disk was another's.

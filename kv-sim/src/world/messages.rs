@@ -1,6 +1,7 @@
 //! Messages on their way: encoded when they leave, decoded when they are read.
 
-use bytes::Bytes;
+use std::collections::BTreeMap;
+
 use kv_core::cx::Input;
 use kv_core::message::{Kind, Message};
 use kv_core::time::{Span, Time};
@@ -8,11 +9,10 @@ use kv_core::types::RequestId;
 use kv_core::wire;
 
 use super::{World, number};
-use crate::address::Address;
 use crate::agenda::Happening;
 use crate::digest::Tag;
-use crate::network::Fate;
-use crate::scenario::NodeIndex;
+use crate::network::{self, Fate, Trip, Way};
+use crate::scenario::{ClogOrder, NodeIndex};
 use crate::world_time::WorldTime;
 
 /// The messages that are under way, by number. Numbers are used again.
@@ -20,6 +20,8 @@ use crate::world_time::WorldTime;
 pub(super) struct Parcels {
     parcels: Vec<Option<Parcel>>,
     free: Vec<u32>,
+    /// What messages were written in that are not under way any more. Kept for their room.
+    buffers: Vec<Vec<u8>>,
     last_arrival: WorldTime,
 }
 
@@ -31,13 +33,42 @@ struct Parcel {
     kind: Kind,
     request: RequestId,
     content: Content,
+    /// What happened to its bytes on their way, if anything did.
+    damage: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
 enum Content {
-    Encoded(Bytes),
+    Encoded(Vec<u8>),
     /// Only where encoding is turned off to see what it costs.
     Plain(Box<Message>),
+}
+
+/// Something that waits at the end of a clogged link.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    way: Way,
+    what: Happening,
+    /// How long it takes from the end of the clog on.
+    after: Span,
+}
+
+/// What waits on links that are clogged, in the order in which it was sent.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Waiting(Vec<Held>);
+
+impl Waiting {
+    /// Whether nothing waits.
+    #[cfg(test)]
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Parcel {
+    const fn way(&self) -> Way {
+        Way { from: self.from, to: self.to, kind: Some(self.kind) }
+    }
 }
 
 impl Parcels {
@@ -46,14 +77,27 @@ impl Parcels {
         self.last_arrival
     }
 
-    fn put(&mut self, parcel: Parcel, arrives: WorldTime) -> u32 {
-        self.last_arrival = self.last_arrival.max(arrives);
+    /// Notes when one of them arrives.
+    fn arrives(&mut self, at: WorldTime) {
+        self.last_arrival = self.last_arrival.max(at);
+    }
+
+    fn put(&mut self, parcel: Parcel) -> u32 {
         if let Some(number) = self.free.pop() {
             self.parcels[number as usize] = Some(parcel);
             return number;
         }
         self.parcels.push(Some(parcel));
         u32::try_from(self.parcels.len() - 1).expect("messages under way fit 32 bits")
+    }
+
+    fn encoded(&mut self, message: &Message) -> Vec<u8> {
+        wire::encode_into(message, self.buffers.pop().unwrap_or_default())
+    }
+
+    fn reuse(&mut self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        self.buffers.push(buffer);
     }
 
     fn get(&self, number: u32) -> &Parcel {
@@ -71,7 +115,7 @@ impl World {
         let (kind, request) = (message.body.kind(), message.header.request);
         let to = self.scene.index_of(message.header.to);
         let content = if self.encoding {
-            Content::Encoded(wire::encode(&message))
+            Content::Encoded(self.parcels.encoded(&message))
         } else {
             Content::Plain(Box::new(message))
         };
@@ -80,9 +124,9 @@ impl World {
             Content::Plain(_) => 0,
         };
         self.tally.traffic.count(kind, bytes);
-        let parcel = Parcel { from, to, kind, request, content };
-        let address = Address::Message { from, to, kind, request };
-        match self.scene.network.fate(&mut self.draws, address, from, to) {
+        let parcel = Parcel { from, to, kind, request, content, damage: None };
+        let way = parcel.way();
+        match self.scene.network.fate(&mut self.draws, way, kind, request) {
             Fate::Cut => self.lose(&parcel, "is cut off"),
             Fate::Lost => {
                 if let Some(checks) = &mut self.checks {
@@ -90,26 +134,63 @@ impl World {
                 }
                 self.lose(&parcel, "is lost");
             }
-            Fate::Arrives { after, again } => {
+            Fate::Arrives { first, again } => {
                 if let Some(again) = again {
-                    self.forward(parcel.clone(), again);
+                    self.send_copy(way, parcel.clone(), again);
                 }
-                self.forward(parcel, after);
+                self.send_copy(way, parcel, first);
             }
         }
     }
 
-    fn forward(&mut self, parcel: Parcel, after: Span) {
-        let at = self.scene.now + after;
-        let parcel = self.parcels.put(parcel, at);
-        self.agenda.plan(at, Happening::Arrive { parcel });
+    fn send_copy(&mut self, way: Way, parcel: Parcel, Trip { after, damage }: Trip) {
+        let parcel = self.parcels.put(Parcel { damage, ..parcel });
+        self.put_on_its_way(way, Happening::Arrive { parcel }, after);
+    }
+
+    /// Lets something happen at the end of a way after so long; if the way is clogged, after the end
+    /// of that.
+    pub(super) fn put_on_its_way(&mut self, way: Way, what: Happening, after: Span) {
+        if self.scene.network.clog_of(way).is_none() {
+            return self.plan_arrival(what, self.scene.now + after);
+        }
+        self.tally.marks.message_held();
+        self.trace(|scene| {
+            let (from, to) = (scene.name(way.from), scene.name(way.to));
+            let what = way.kind.map_or("news of a connection", Kind::name);
+            format!("{what} from {from} to {to} waits: the link is clogged")
+        });
+        self.waiting.0.push(Held { way, what, after });
+    }
+
+    /// Lets go what waits on links that are no longer clogged, in this order.
+    pub(super) fn let_go(&mut self, order: ClogOrder) {
+        let is_clogged = |held: &Held| self.scene.network.clog_of(held.way).is_some();
+        let waiting = std::mem::take(&mut self.waiting.0);
+        let (kept, freed): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_clogged);
+        self.waiting.0 = kept;
+        // By link: when the last one that was sent before arrives.
+        let mut last: BTreeMap<(NodeIndex, NodeIndex), Span> = BTreeMap::new();
+        for Held { way, what, after } in freed {
+            let last = last.entry((way.from, way.to)).or_default();
+            *last = after.max(*last);
+            let after = match order {
+                ClogOrder::Sent => *last,
+                ClogOrder::Drawn => after,
+            };
+            self.plan_arrival(what, self.scene.now + after);
+        }
+    }
+
+    fn plan_arrival(&mut self, what: Happening, at: WorldTime) {
+        self.parcels.arrives(at);
+        self.agenda.plan(at, what);
     }
 
     /// A message has come to the end of its way. It is dropped if the link is cut by now, or if
     /// nobody listens.
     pub(super) fn arrive(&mut self, parcel: u32) {
-        let Parcel { from, to, .. } = *self.parcels.get(parcel);
-        if self.scene.network.is_cut(from, to) {
+        if self.scene.network.is_cut(self.parcels.get(parcel).way()) {
             let parcel = self.parcels.take(parcel);
             return self.lose(&parcel, "is cut off on its way");
         }
@@ -125,12 +206,18 @@ impl World {
             }
             return;
         }
-        let Parcel { from, to, kind, request, content } = self.parcels.take(parcel);
+        let parcel = self.parcels.take(parcel);
+        if let Some(damage) = parcel.damage {
+            return self.drop_damaged(&parcel, damage);
+        }
+        let Parcel { from, to, kind, request, content, damage: _ } = parcel;
         let entry = self.digest.event(self.scene.now, Tag::Message, number(to));
         let message = match content {
             Content::Encoded(bytes) => {
                 drop(entry.bytes(&bytes));
-                wire::decode(&bytes).expect("what was encoded here can be decoded")
+                let message = wire::decode(&bytes).expect("what was encoded here can be decoded");
+                self.parcels.reuse(bytes);
+                message
             }
             Content::Plain(message) => {
                 drop(entry.number(number(from).into()).number(kind as u64).large(request.0));
@@ -144,8 +231,24 @@ impl World {
         self.input(to, Input::Peer(message));
     }
 
+    /// A message has arrived whose bytes are not those that were sent. Real nodes carry a checksum
+    /// with each frame and drop it; so does the simulator, which has none: it knows. (A real node
+    /// gives up the connection as well, and connects anew.) It decodes the bytes all the same, since
+    /// a decoder must survive everything.
+    fn drop_damaged(&mut self, parcel: &Parcel, damage: u64) {
+        let passes = match &parcel.content {
+            Content::Encoded(bytes) => wire::decode(&network::flipped(bytes, damage)).is_ok(),
+            Content::Plain(_) => false,
+        };
+        self.tally.marks.message_damaged(passes);
+        if let Some(checks) = &mut self.checks {
+            checks.on_message_lost(parcel.request);
+        }
+        self.lose(parcel, "is damaged: its checksum is wrong");
+    }
+
     fn lose(&mut self, parcel: &Parcel, how: &str) {
-        let Parcel { from, to, kind, request, content: _ } = parcel;
+        let Parcel { from, to, kind, request, content: _, damage: _ } = parcel;
         let entry = self.digest.event(self.scene.now, Tag::Lost, number(*to));
         drop(entry.number(number(*from).into()).number(*kind as u64).large(request.0));
         self.tally.lost += 1;

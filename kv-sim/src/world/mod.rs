@@ -14,6 +14,7 @@ mod messages;
 mod operator;
 mod rest;
 mod ruins;
+mod steps;
 mod storage;
 mod tally;
 
@@ -34,7 +35,7 @@ use crate::scene::{Scene, cluster_id};
 use crate::world_time::WorldTime;
 
 use faults::Chaos;
-use messages::Parcels;
+use messages::{Parcels, Waiting};
 use tally::Tally;
 
 pub use tally::Traffic;
@@ -62,6 +63,8 @@ pub struct World {
     clients: Clients,
     chaos: Chaos,
     parcels: Parcels,
+    /// What waits on links that are clogged.
+    waiting: Waiting,
     checks: Option<Checks>,
     digest: RunningDigest,
     tally: Tally,
@@ -138,8 +141,11 @@ impl World {
     /// # Errors
     /// [`WorldError`], if the scenario describes none.
     pub fn new(scenario: &Scenario, options: &RunOptions) -> Result<Self, WorldError> {
-        let overrides = Overrides::new(&scenario.decisions, &scenario.cluster)?;
+        let overrides = Overrides::new(&scenario.decisions, &scenario.calm, &scenario.cluster)?;
         let mut draws = Draws::new(options.seed, overrides);
+        if options.misfortunes {
+            draws.keep_misfortunes();
+        }
         let scene = Scene::new(scenario, &mut draws)?;
         let names = || {
             let name = |(at, node): (usize, &crate::node::SimNode)| {
@@ -162,6 +168,7 @@ impl World {
             clients: Clients::new(&scenario.workloads, &draws),
             chaos: Chaos::new(&scenario.faults),
             parcels: Parcels::default(),
+            waiting: Waiting::default(),
             checks,
             digest: RunningDigest::new(),
             tally: Tally::default(),
@@ -204,6 +211,9 @@ impl World {
             Happening::Refuse { client, operation } => self.refuse(client, operation),
             Happening::Patience { client } => self.lose_patience(client),
             Happening::FaultBegins { fault, occurrence } => self.begin_fault(fault, occurrence),
+            Happening::FaultStep { fault, occurrence, step } => {
+                self.step_fault((fault, occurrence), step);
+            }
             Happening::FaultEnds { fault, occurrence } => self.end_fault(fault, occurrence),
             Happening::Milestone => self.pass_milestone(),
         }

@@ -10,7 +10,7 @@ use crate::address::{Address, Aspect};
 use crate::agenda::Happening;
 use crate::digest::Tag;
 use crate::disk::{Answer, Executed};
-use crate::scenario::NodeIndex;
+use crate::scenario::{NodeIndex, StorageStep};
 
 impl World {
     pub(super) fn store(&mut self, node: NodeIndex, ticket: Ticket, command: StoreCommand) {
@@ -34,7 +34,7 @@ impl World {
     }
 
     pub(super) fn execute(&mut self, what: Happening, node: NodeIndex, life: u32) {
-        if !self.is_awake_and(node, life, what) {
+        if !self.is_awake_and(node, life, what) || self.dies_at(node, StorageStep::Execute) {
             return;
         }
         let now = self.scene.now;
@@ -72,7 +72,7 @@ impl World {
     }
 
     pub(super) fn end_sync(&mut self, what: Happening, node: NodeIndex, life: u32) {
-        if !self.is_awake_and(node, life, what) {
+        if !self.is_awake_and(node, life, what) || self.dies_at(node, StorageStep::Sync) {
             return;
         }
         let disk = &mut self.scene.node_mut(node).disk;
@@ -97,6 +97,10 @@ impl World {
 
     pub(super) fn answer(&mut self, what: Happening, node: NodeIndex, life: u32) {
         if !self.is_awake_and(node, life, what) {
+            return;
+        }
+        let tells_of_sync = self.scene.node(node).disk.tells_of_sync();
+        if tells_of_sync && self.dies_at(node, StorageStep::Answer) {
             return;
         }
         let input = match self.scene.node_mut(node).disk.deliver() {

@@ -6,7 +6,9 @@ use kv_core::message::Kind;
 
 use super::World;
 use super::marks::Marks;
+use crate::address::Choice;
 use crate::result::{Moment, RunDigest, RunResult};
+use crate::scenario::Decision;
 
 /// The counts of a run.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +85,11 @@ impl World {
         let by_kind = traffic.since(&Traffic::default());
         result.messages_by_kind =
             by_kind.into_iter().map(|(kind, sent)| (kind.name().to_owned(), sent)).collect();
+        let decision = |(choice, value): &(Choice, u64)| Decision {
+            at: choice.text(&self.scene.cluster),
+            value: *value,
+        };
+        result.misfortunes = self.draws.misfortunes().iter().map(decision).collect();
         let Some(checks) = &self.checks else { return };
         for &check in &self.expect.checks {
             let found = checks.findings(check).result();

@@ -8,6 +8,7 @@ use kv_core::store::{Store as _, View};
 
 use super::*;
 use crate::address::{Address, Aspect, Choice};
+use crate::network::Way;
 use crate::result::RunResult;
 use crate::scenario::Decision;
 use crate::testing::scenario;
@@ -46,6 +47,23 @@ fn result_of(text: &str) -> (World, RunResult) {
     let mut result = RunResult::new(&scenario, 1);
     world.report(&mut result);
     (world, result)
+}
+
+/// The trace of a whole run.
+fn trace_of(text: &str) -> String {
+    let trace = Arc::new(Mutex::new(Vec::new()));
+    let options = RunOptions { trace: Some(Trace(trace.clone())), ..RunOptions::seeded(1) };
+    World::new(&scenario(text), &options).expect("it is a world").run();
+    let trace = String::from_utf8(trace.lock().expect("nobody panicked").clone());
+    trace.expect("a trace is text")
+}
+
+/// When the lines of a trace were written that end like this, in milliseconds of the chaos phase.
+fn times_of(trace: &str, is_it: impl Fn(&str) -> bool) -> Vec<u64> {
+    let lines = trace.lines().filter(|line| is_it(line));
+    let seconds = lines.map(|line| line.split(' ').next().expect("a time"));
+    let ms = seconds.map(|text| text.parse::<f64>().expect("a number") * 1_000.0);
+    ms.filter_map(|ms| (ms.round() as u64).checked_sub(SETUP.as_ms())).collect()
 }
 
 /// [`BUSY`] with faults; their texts stand before `[expect]` does.
@@ -222,18 +240,10 @@ fn a_paused_node_answers_when_it_goes_on() {
 #[test]
 fn a_paused_node_is_called_again_at_its_deadlines_when_it_goes_on() {
     let faults = "[[fault]]\nkind = \"pause\"\nnodes = [\"n1\"]\nfrom_ms = 100\nuntil_ms = 1500";
-    let scenario = scenario(&busy_with(faults));
-    let trace = Arc::new(Mutex::new(Vec::new()));
-    let options = RunOptions { trace: Some(Trace(trace.clone())), ..RunOptions::seeded(1) };
-    World::new(&scenario, &options).expect("it is a world").run();
-    let trace = String::from_utf8(trace.lock().expect("nobody panicked").clone());
-    let trace = trace.expect("a trace is text");
-    let calls = trace.lines().filter(|line| line.ends_with("n1 is called at its deadline"));
-    let seconds: Vec<f64> = calls
-        .map(|line| line.split(' ').next().expect("a time").parse().expect("a number"))
-        .collect();
-    assert!(seconds.iter().all(|at| !(1.1..2.5).contains(at)), "it was called while it paused");
-    assert!(seconds.iter().any(|at| *at >= 2.5), "it is called again");
+    let trace = trace_of(&busy_with(faults));
+    let calls = times_of(&trace, |line| line.ends_with("n1 is called at its deadline"));
+    assert!(calls.iter().all(|at| !(100..1_500).contains(at)), "it was called while it paused");
+    assert!(calls.iter().any(|at| *at >= 1_500), "it is called again");
 }
 
 #[test]
@@ -297,4 +307,211 @@ fn messages_as_values_arrive_as_they_do_when_encoded() {
     encoded.run();
     assert_eq!(plain.tally.events, encoded.tally.events);
     assert_eq!(plain.clients.outcomes, encoded.clients.outcomes);
+}
+
+#[test]
+fn what_a_clog_holds_arrives_when_it_ends_in_the_order_in_which_it_was_sent() {
+    let clog = |order| {
+        format!(
+            "[[fault]]\nkind = \"clog\"\nfrom_ms = 100\nuntil_ms = 400\nfrom = [\"n1\"]\n\
+             to = [\"n2\"]\norder = \"{order}\""
+        )
+    };
+    let quiet =
+        |text: &str| text.replace("loss = 0.01, duplicate = 0.01, reorder = 0.05", "loss = 0");
+    let order_of = |order| {
+        let trace = trace_of(&quiet(&busy_with(&clog(order))));
+        let received = |line: &&str| line.contains("n2 receives") && line.contains("from n1:");
+        let gossip = times_of(&trace, |line| received(&line));
+        assert!(!gossip.iter().any(|at| (150..400).contains(at)), "nothing passes: {gossip:?}");
+        let waits = times_of(&trace, |line| line.contains("from n1 to n2 waits"));
+        assert!(waits.len() > 5 && waits.iter().all(|at| (100..400).contains(at)), "{waits:?}");
+        let kind = |line: &str, before: &str| {
+            let rest = line.split(before).nth(1)?;
+            rest.split(' ').next().map(ToOwned::to_owned)
+        };
+        let held = trace.lines().filter(|line| line.contains("from n1 to n2 waits"));
+        let held: Vec<_> = held.filter_map(|line| kind(line, " ")).collect();
+        let since_end = trace.lines().skip_while(|line| !line.contains("#### clog ends"));
+        let arrived = since_end.filter(received).filter_map(|line| kind(line, "receives "));
+        (held.clone(), arrived.take(held.len()).collect::<Vec<_>>())
+    };
+    let (held, arrived) = order_of("sent");
+    assert_eq!(held, arrived);
+    let (held, arrived) = order_of("drawn");
+    assert_ne!(held, arrived);
+}
+
+#[test]
+fn a_swizzle_clogs_nodes_one_after_another_and_lets_all_go_before_it_ends() {
+    let faults = "[[fault]]\nkind = \"swizzle\"\nrandom = 4\nfrom_ms = 100\nuntil_ms = 900";
+    let trace = trace_of(&busy_with(faults));
+    let clogged = times_of(&trace, |line| line.contains("#### swizzle clogs: "));
+    let freed = times_of(&trace, |line| line.contains("#### swizzle lets go: "));
+    assert_eq!((clogged.len(), freed.len()), (4, 4));
+    assert!(clogged.iter().all(|at| (100..=500).contains(at)), "{clogged:?}");
+    assert!(freed.iter().all(|at| (500..=900).contains(at)), "{freed:?}");
+    let names = |what: &str| {
+        let lines = trace.lines().filter_map(|line| line.split(what).nth(1));
+        lines.map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+    let (out, back) = (names("swizzle clogs: "), names("swizzle lets go: "));
+    assert_ne!(out, back, "in another order");
+    let mut world = world(&busy_with(faults), 1);
+    world.run();
+    assert!(world.waiting.is_empty(), "nothing waits for ever");
+}
+
+#[test]
+fn a_partition_that_flaps_comes_and_goes_and_ends_in_time() {
+    let faults = "[[fault]]\nkind = \"partition\"\nfrom_ms = 100\nuntil_ms = 2000\n\
+                  groups = [[\"n1\"], [\"n2\", \"n3\", \"n4\", \"n5\"]]\nflap_ms = 100";
+    let text = busy_with(faults).replace("operations = 300", "operations = 2000");
+    let text = text.replace("loss = 0.01, duplicate = 0.01, reorder = 0.05", "loss = 0");
+    let trace = trace_of(&text);
+    let goes = times_of(&trace, |line| line.contains("#### partition goes"));
+    let comes = times_of(&trace, |line| line.contains("#### partition comes again"));
+    let mut moments = [&[100][..], &goes, &comes].concat();
+    moments.sort_unstable();
+    assert!((14..=26).contains(&moments.len()), "{moments:?}");
+    let gaps: Vec<_> = moments.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(gaps.iter().all(|gap| (49..=151).contains(gap)), "{gaps:?}");
+    let lost = times_of(&trace, |line| line.contains(" is cut off"));
+    let is_cut = |at: u64| {
+        moments.iter().rposition(|&moment| moment <= at).is_some_and(|last| last % 2 == 0)
+    };
+    let near = |at: u64| moments.iter().any(|moment| moment.abs_diff(at) <= 1);
+    assert!(lost.len() > 10 && lost.iter().all(|&at| at <= 2_000 && (is_cut(at) || near(at))));
+    let (_, result) = result_of(&text);
+    assert_eq!(result.faults["partition"], 1 + comes.len() as u64);
+}
+
+#[test]
+fn a_damaged_message_is_dropped_and_counted_and_its_decoder_survives_it() {
+    let faults = "[[fault]]\nkind = \"corrupt\"\nfrom_ms = 0\nuntil_ms = 1000\nprobability = 0.5";
+    let (world, result) = result_of(&busy_with(faults));
+    let damaged = result.marks["message-damaged"];
+    assert!(damaged > 100 && world.tally.lost >= damaged, "{damaged}");
+    assert_eq!(result.faults["corrupt"], 1);
+    assert!(result.marks["damage-not-seen-by-decoder"] > 0, "so a checksum is needed");
+    assert!(result.outcomes.unknown > 0, "{:?}", result.outcomes);
+}
+
+#[test]
+fn a_kill_at_a_step_falls_between_what_the_disk_has_done_and_what_its_node_knows() {
+    let died_at = |step: &str| {
+        let faults = format!(
+            "[[fault]]\nkind = \"kill\"\nat = \"{step}\"\nnodes = [\"n2\"]\nfrom_ms = 200\n\
+             until_ms = 800"
+        );
+        let mut world = world(&busy_with(&faults), 1);
+        let disk = |world: &World| {
+            let image = world.scene.nodes[1].disk.image();
+            (image.newest(), image.reported())
+        };
+        run_until(&mut world, 1);
+        let mut before = disk(&world);
+        while world.scene.nodes[1].process().is_some() {
+            before = disk(&world);
+            assert!(world.step());
+        }
+        assert!(world.scene.now > WorldTime(1_200_000) && world.scene.now < WorldTime(1_400_000));
+        while world.scene.nodes[1].process().is_none() && world.step() {}
+        assert_eq!(world.scene.now, WorldTime(1_800_000), "it restarts when the fault ends");
+        world.run();
+        let mut result = RunResult::new(&scenario(&busy_with(&faults)), 1);
+        world.report(&mut result);
+        assert_eq!((result.faults["kill"], result.marks[&format!("died-before-{step}")]), (1, 1));
+        before
+    };
+    let (newest, reported) = died_at("sync");
+    assert!(newest > reported, "something was executed and not synced");
+    let (newest, reported) = died_at("answer");
+    assert_eq!(newest, reported, "everything was synced");
+    died_at("execute");
+}
+
+#[test]
+fn a_node_that_takes_no_such_step_in_time_is_spared() {
+    let faults = "[[fault]]\nkind = \"kill\"\nat = \"sync\"\nnodes = [\"n2\"]\nfrom_ms = 200\nuntil_ms = 500\n\
+                  [[fault]]\nkind = \"pause\"\nnodes = [\"n2\"]\nfrom_ms = 100\nuntil_ms = 600";
+    let mut world = world(&busy_with(faults), 1);
+    world.run();
+    assert_eq!(world.scene.nodes[1].life(), 1, "it was paused all the time");
+}
+
+#[test]
+fn a_frozen_monotonic_clock_stops_the_calls_at_deadlines_until_it_runs_again() {
+    let faults = "[[fault]]\nkind = \"clock-freeze\"\nclock = \"monotonic\"\nnodes = [\"n1\"]\n\
+                  from_ms = 300\nuntil_ms = 1500";
+    let trace = trace_of(&busy_with(faults));
+    let calls = times_of(&trace, |line| line.ends_with("n1 is called at its deadline"));
+    assert!(calls.iter().all(|at| !(310..1_500).contains(at)), "{calls:?}");
+    assert!(calls.iter().any(|at| *at < 300) && calls.iter().any(|at| *at >= 1_500));
+    let heard = times_of(&trace, |line| line.contains(" n1 receives "));
+    assert!(heard.iter().any(|at| (400..1_400).contains(at)), "it still answers");
+}
+
+#[test]
+fn clocks_can_be_frozen_and_drift_apart() {
+    let fault = |kind: &str, keys: &str| {
+        format!(
+            "[[fault]]\nkind = \"{kind}\"\nnodes = [\"n1\"]\nfrom_ms = 0\nuntil_ms = 1000\n{keys}\n"
+        )
+    };
+    let passed = |faults: &str| {
+        let text = busy_with(faults).replace("[expect]", "[clocks]\ndrift_ppm_max = 0\n[expect]");
+        let mut world = world(&text, 1);
+        run_until(&mut world, 1);
+        let shown = |world: &World, node: usize| {
+            let now = world.scene.nodes[node].clock.now(world.scene.now);
+            [now.monotonic.0, now.wall.0].map(|us| i64::try_from(us).expect("a date"))
+        };
+        let before = [0, 1].map(|node| shown(&world, node));
+        run_until(&mut world, 3);
+        let after = [0, 1].map(|node| shown(&world, node));
+        // By how many milliseconds n1 has run ahead of n2, on which nothing is wrong.
+        let ahead = |clock: usize| {
+            let passed = |node: usize| after[node][clock] - before[node][clock];
+            (passed(0) - passed(1)) / 1_000
+        };
+        (ahead(0), ahead(1))
+    };
+    let about = |(monotonic, wall): (i64, i64), expected: (i64, i64)| {
+        let near = |a: i64, b: i64| (a - b).abs() <= 5;
+        assert!(near(monotonic, expected.0) && near(wall, expected.1), "{monotonic} {wall}");
+    };
+    about(passed(&fault("clock-freeze", "clock = \"wall\"")), (0, -1_000));
+    about(passed(&fault("clock-freeze", "clock = \"monotonic\"")), (-1_000, 0));
+    about(passed(&fault("clock-freeze", "")), (-1_000, -1_000));
+    let drift = fault("clock-drift", "drift_ppm = 400000\nclock = \"wall\"");
+    about(passed(&drift), (0, 400));
+    let both = format!("{drift}{}", fault("clock-freeze", "clock = \"monotonic\""));
+    about(passed(&both), (-1_000, 400));
+}
+
+#[test]
+fn an_outage_of_power_kills_a_place_and_one_of_the_network_cuts_it_off() {
+    let places = "nodes = [{ name = \"n1\", rack = \"a\" }, { name = \"n2\", rack = \"a\" }, \
+                  { name = \"n3\", rack = \"b\" }, { name = \"n4\", rack = \"b\" }, \
+                  { name = \"n5\", rack = \"b\" }]";
+    let outage = |how: &str| {
+        let faults = format!(
+            "[[fault]]\nkind = \"rack-outage\"\nrack = \"a\"\nhow = \"{how}\"\nfrom_ms = 200\n\
+             until_ms = 1500"
+        );
+        let mut world = world(&busy_with(&faults).replace("nodes = 5", places), 1);
+        run_until(&mut world, 2);
+        world
+    };
+    let power = outage("power");
+    let runs: Vec<_> = busy_nodes(&power).map(|(_, runs)| runs).collect();
+    assert_eq!(runs, [false, false, true, true, true]);
+    let network = outage("network");
+    assert!(busy_nodes(&network).all(|(_, runs)| runs));
+    let is_cut = |from, to| {
+        let (from, to) = (NodeIndex(from), NodeIndex(to));
+        network.scene.network.is_cut(Way { from, to, kind: None })
+    };
+    assert!(is_cut(0, 2) && is_cut(4, 1) && !is_cut(0, 1) && !is_cut(2, 4));
 }

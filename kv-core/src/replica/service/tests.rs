@@ -9,7 +9,7 @@ use super::*;
 use crate::config::Config;
 use crate::cx::{Effect, Identity, Peers};
 use crate::layout::Layout;
-use crate::message::Kind;
+use crate::message::{Echo, Kind};
 use crate::ring::Ring;
 use crate::store::{Basis, CopyKind};
 use crate::testing::Counting;
@@ -89,7 +89,15 @@ fn container(time: HybridTime) -> Container {
 fn mint(place: Option<Place>) -> MintRequest {
     let basis = Basis::Given(VersionVector::default());
     let content = Content::Tombstone;
-    MintRequest { operation: OPERATION, key: key(), content, expiry: None, basis, place }
+    MintRequest {
+        operation: OPERATION,
+        key: key(),
+        content,
+        expiry: None,
+        basis,
+        place,
+        echo: None,
+    }
 }
 
 fn said(effects: &[Effect]) -> Vec<(NodeId, Kind)> {
@@ -183,4 +191,61 @@ fn a_container_from_the_far_future_is_kept_reported_and_not_adopted() {
     };
     let stored = |effect: &Effect| matches!(effect, Effect::Store { .. });
     assert!(effects.iter().any(ahead) && effects.iter().any(stored));
+}
+
+/// A request to overwrite what is held, with what its sender last heard of the time here.
+fn plain_set(operation: u64, echo: Option<Echo>) -> MintRequest {
+    let operation = OperationId(operation);
+    MintRequest { operation, basis: Basis::Held(VersionVector::default()), echo, ..mint(None) }
+}
+
+/// Whether a request that comes at this time, by the clock here, is executed.
+fn is_taken(bench: &mut Bench, from: NodeId, at_ms: u64, request: MintRequest) -> bool {
+    let mut out = Vec::new();
+    let now = Now { monotonic: Time(at_ms * 1_000), wall: WallTime(1_000_000) };
+    let mut draw = Counting::default();
+    let cx = &mut Cx { now, draw: &mut draw, out: &mut out };
+    bench.replica.on_mint(cx, &bench.site, (from, RequestId(9)), request);
+    out.iter().any(|effect| matches!(effect, Effect::Store { .. }))
+}
+
+#[test]
+fn what_is_held_is_overwritten_only_by_a_request_that_is_provably_new() {
+    let mut bench = Bench::new(true);
+    bench.site.config.hedge_ms = 100;
+    let generation = bench.site.identity.generation;
+    let heard = |ms: u64| Some(Echo { generation, sent: Time(ms * 1_000) });
+    let (peer, me) = (ASKER.0, bench.site.me());
+    assert!(is_taken(&mut bench, peer, 1_049, plain_set(1, heard(1_000))));
+    assert!(!is_taken(&mut bench, peer, 1_050, plain_set(2, heard(1_000))));
+    assert!(!is_taken(&mut bench, peer, 1_000, plain_set(3, None)));
+    // From a time to come: another run of this node said so, or nobody.
+    assert!(!is_taken(&mut bench, peer, 1_000, plain_set(4, heard(1_001))));
+    let before = Some(Echo { generation: Generation(0), sent: Time(1_000_000) });
+    assert!(!is_taken(&mut bench, peer, 1_001, plain_set(5, before)));
+    // Between a node and itself nothing is late.
+    assert!(is_taken(&mut bench, me, 9_000, plain_set(6, None)));
+    // A request that says what it overwrites may come as late as it likes.
+    assert!(is_taken(&mut bench, peer, 9_000, mint(None)));
+}
+
+#[test]
+fn what_is_held_is_overwritten_once_by_a_request_that_comes_twice() {
+    let mut bench = Bench::new(true);
+    let generation = bench.site.identity.generation;
+    let heard = |ms: u64| Some(Echo { generation, sent: Time(ms * 1_000) });
+    assert!(is_taken(&mut bench, ASKER.0, 1_010, plain_set(1, heard(1_000))));
+    assert!(!is_taken(&mut bench, ASKER.0, 1_020, plain_set(1, heard(1_000))));
+    assert!(is_taken(&mut bench, ASKER.0, 1_020, plain_set(2, heard(1_000))));
+    assert!(is_taken(&mut bench, NodeId(3), 1_020, plain_set(1, heard(1_000))));
+    // It is not remembered for longer than a copy could still be new.
+    is_taken(&mut bench, ASKER.0, 5_000, plain_set(3, heard(4_990)));
+    assert_eq!(bench.replica.young, {
+        let mut last = Young::default();
+        let now = Now { monotonic: Time(5_000_000), wall: WallTime(0) };
+        let (mut draw, mut out) = (Counting::default(), Vec::new());
+        let cx = Cx { now, draw: &mut draw, out: &mut out };
+        last.admits(&cx, &bench.site, ASKER.0, OperationId(3), heard(4_990));
+        last
+    });
 }

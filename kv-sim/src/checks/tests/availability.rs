@@ -84,3 +84,43 @@ fn an_operation_may_fail_if_its_client_was_impatient() {
     bench.assert_held();
     assert_eq!(bench.weakened(Check::Availability), 1);
 }
+
+#[test]
+fn an_operation_may_fail_if_the_network_drops_a_kind_of_message_that_it_needs_and_only_then() {
+    let failed = |mode, dropped, writes: bool| {
+        let mut bench = Bench::new();
+        later(&mut bench);
+        bench.cluster.dropped = vec![dropped];
+        bench.cluster.down = vec![B, C];
+        let number = if writes { bench.ask(mode, &[]).number } else { bench.ask_to_read(mode) };
+        give_up(&mut bench, number);
+        bench.checks.findings(Check::Availability).violation().is_some()
+    };
+    assert!(!failed(Mode::Sloppy, Kind::Hint, true), "nobody could stand in");
+    assert!(failed(Mode::Sloppy, Kind::Hint, false), "a read needs no hints");
+    assert!(failed(Mode::Sloppy, Kind::RepairRoots, true), "no operation needs repair");
+    assert!(!failed(Mode::Sloppy, Kind::ReadReply, false), "nobody is heard");
+}
+
+#[test]
+fn a_strict_operation_is_owed_although_hints_are_dropped() {
+    let mut bench = Bench::new();
+    later(&mut bench);
+    bench.cluster.dropped = vec![Kind::Hint];
+    let asked = bench.ask(Mode::Strict, &[]);
+    give_up(&mut bench, asked.number);
+    bench.assert_violated(Check::Availability, "owners n1, n2, n3");
+}
+
+#[test]
+fn an_operation_may_fail_if_no_time_passes_for_its_coordinator_but_not_for_another_node() {
+    for (frozen, is_violated) in [(A, false), (B, true)] {
+        let mut bench = Bench::new();
+        later(&mut bench);
+        bench.cluster.frozen = vec![frozen];
+        let number = bench.ask_to_read(Mode::Sloppy);
+        give_up(&mut bench, number);
+        let violation = bench.checks.findings(Check::Availability).violation();
+        assert_eq!(violation.is_some(), is_violated, "{frozen:?}");
+    }
+}

@@ -126,6 +126,17 @@ fn a_hint_is_a_copy_that_is_left() {
 }
 
 #[test]
+fn a_hint_that_is_on_its_way_out_is_none() {
+    let mut bench = Bench::new();
+    bench.put(Mode::Sloppy, &[], &[A, D]);
+    bench.cluster.live.remove(&D);
+    assert_eq!(bench.lose(A, Loss::Wipe).len(), 1);
+    bench.sync(&[D]);
+    bench.end();
+    bench.assert_held();
+}
+
+#[test]
 fn what_a_disk_only_claimed_to_have_synced_is_excused_when_it_is_lost() {
     let mut bench = Bench::new();
     let asked = bench.ask(Mode::Sloppy, &[]);
@@ -189,4 +200,24 @@ fn a_write_that_was_refused_once_may_be_the_work_of_another_attempt() {
     bench.refused(&again);
     bench.mint(A, 1, &asked, held());
     bench.assert_held();
+}
+
+#[test]
+fn a_second_naming_of_an_older_write_must_not_overwrite_a_newer_one() {
+    let mut bench = Bench::new();
+    let older = bench.ask(Mode::Sloppy, &[]);
+    let first = bench.mint(A, 1, &older, held());
+    bench.send(A, &[B]);
+    bench.sync(&[A, B]);
+    bench.stored(&older, &[A, B], &[]);
+    let mut fine = bench.clone();
+
+    bench.put(Mode::Sloppy, &[first], &[A, C]);
+    bench.mint(C, 1, &older, held());
+    bench.assert_violated(Check::Durability, "overwritten");
+    bench.assert_violated(Check::Durability, "by a second naming");
+
+    // A write that began before the older one was acknowledged has no such claim.
+    fine.mint(B, 1, &older, held());
+    fine.assert_held();
 }

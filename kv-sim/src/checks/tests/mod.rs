@@ -40,6 +40,10 @@ struct Cluster {
     roots: BTreeMap<NodeId, Digest>,
     machines: BTreeMap<NodeId, u32>,
     down: Vec<NodeId>,
+    /// Nodes whose clocks stand still.
+    frozen: Vec<NodeId>,
+    /// Kinds of messages that nobody receives.
+    dropped: Vec<Kind>,
     last_change: Time,
 }
 
@@ -85,8 +89,12 @@ impl Topology for Cluster {
         !self.down.contains(&node)
     }
 
-    fn reaches(&self, from: NodeId, to: NodeId) -> bool {
-        !self.down.contains(&from) && !self.down.contains(&to)
+    fn keeps_time(&self, node: NodeId) -> bool {
+        !self.frozen.contains(&node)
+    }
+
+    fn reaches(&self, from: NodeId, to: NodeId, kind: Kind) -> bool {
+        !self.down.contains(&from) && !self.down.contains(&to) && !self.dropped.contains(&kind)
     }
 }
 

@@ -9,16 +9,21 @@ use serde::de::{DeserializeOwned, IntoDeserializer};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::super::cluster::{Cluster, NodeIndex};
-use super::super::environment::DRIFT_PPM_MAX;
+use super::super::cluster::Cluster;
 use super::super::error::Problem;
-use super::super::quantity::{count, decimal_milliseconds, milliseconds, parts_per_million};
+use super::super::quantity::{count, milliseconds};
+use super::clocks::{clock_drift, clock_freeze, clock_step};
 use super::disk;
-use super::{FAULTS, Fault, FaultKind, LATER, Links, Misfortune, Partition, Victims};
+use super::kill::kill;
+use super::links::{clog, misfortune, slow_link};
+use super::outage::{datacenter_outage, rack_outage};
+use super::partition::partition;
+use super::{FAULTS, Fault, FaultKind, LATER, Victims};
 
 /// Keys that every kind of fault takes.
 const COMMON: &[&str] = &["kind", "from_ms", "until_ms", "every_ms", "times"];
 
+/// A list of names.
 pub(super) type Names = Spanned<Vec<Spanned<String>>>;
 
 #[derive(Deserialize)]
@@ -32,48 +37,7 @@ struct TimesKeys {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PartitionKeys {
-    groups: Option<Spanned<Vec<Names>>>,
-    from: Option<Names>,
-    to: Option<Names>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct VictimsKeys {
-    nodes: Option<Names>,
-    random: Option<Spanned<u64>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MisfortuneKeys {
-    probability: Spanned<f64>,
-    from: Option<Names>,
-    to: Option<Names>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SlowLinkKeys {
-    delay_ms_mean: Option<Spanned<f64>>,
-    factor: Option<Spanned<u64>>,
-    from: Option<Names>,
-    to: Option<Names>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ClockStepKeys {
-    step_ms: Spanned<i64>,
-    nodes: Option<Names>,
-    random: Option<Spanned<u64>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ClockDriftKeys {
-    drift_ppm: Spanned<i64>,
     nodes: Option<Names>,
     random: Option<Spanned<u64>>,
 }
@@ -88,16 +52,22 @@ pub(in super::super) fn parse(
     let (word, span) = (table.word.as_str(), table.span.clone());
     let kind = match word {
         "partition" => FaultKind::Partition(partition(&table.keys()?, span, cluster)?),
-        "kill" => FaultKind::Kill(table.victims(cluster)?),
+        "kill" => kill(&table.keys()?, span, cluster)?,
         "pause" => FaultKind::Pause(table.victims(cluster)?),
         "lost-sync" => FaultKind::LostSync(table.victims(cluster)?),
         "wipe" => FaultKind::Wipe(table.victims(cluster)?),
         "loss" => FaultKind::Loss(misfortune(&table.keys()?, cluster)?),
         "duplicate" => FaultKind::Duplicate(misfortune(&table.keys()?, cluster)?),
         "reorder" => FaultKind::Reorder(misfortune(&table.keys()?, cluster)?),
-        "slow-link" => slow_link(&table.keys()?, span, cluster)?,
+        "corrupt" => FaultKind::Corrupt(misfortune(&table.keys()?, cluster)?),
+        "slow-link" => FaultKind::SlowLink(slow_link(&table.keys()?, span, cluster)?),
+        "clog" => FaultKind::Clog(clog(&table.keys()?, cluster)?),
+        "swizzle" => FaultKind::Swizzle(table.victims_or_some(cluster)?),
         "clock-step" => clock_step(&table.keys()?, span, cluster)?,
         "clock-drift" => clock_drift(&table.keys()?, span, cluster)?,
+        "clock-freeze" => clock_freeze(&table.keys()?, span, cluster)?,
+        "datacenter-outage" => FaultKind::Outage(datacenter_outage(&table.keys()?, cluster)?),
+        "rack-outage" => FaultKind::Outage(rack_outage(&table.keys()?, cluster)?),
         _ => match disk::parse(word, &table, cluster) {
             Some(kind) => kind?,
             None => return Err(unknown_kind(&table)),
@@ -148,6 +118,16 @@ impl<'i> Table<'i> {
     pub(super) fn victims(&self, cluster: &Cluster) -> Result<Victims, Problem> {
         let keys: VictimsKeys = self.keys()?;
         victims(keys.nodes.as_ref(), keys.random.as_ref(), self.span.clone(), cluster)
+    }
+
+    /// As [`Table::victims`]; if nobody is named, how many are hit is drawn as well.
+    fn victims_or_some(&self, cluster: &Cluster) -> Result<Victims, Problem> {
+        match self.keys()? {
+            VictimsKeys { nodes: None, random: None } => Ok(Victims::AnyNumber),
+            VictimsKeys { nodes, random } => {
+                victims(nodes.as_ref(), random.as_ref(), self.span.clone(), cluster)
+            }
+        }
     }
 }
 
@@ -218,52 +198,6 @@ fn scheduled(kind: FaultKind, times: &TimesKeys, table: &Table<'_>) -> Result<Fa
     Ok(Fault { kind, from, until, times: often, every })
 }
 
-fn partition(
-    keys: &PartitionKeys,
-    span: std::ops::Range<usize>,
-    cluster: &Cluster,
-) -> Result<Partition, Problem> {
-    match (&keys.groups, &keys.from, &keys.to) {
-        (Some(groups), None, None) => Ok(Partition::Groups(disjoint(groups, cluster)?)),
-        (None, Some(from), Some(to)) => {
-            let partition =
-                Partition::OneWay { from: cluster.all_named(from)?, to: cluster.all_named(to)? };
-            Ok(partition)
-        }
-        (None, None, None) => Err(Problem::at(span, "this partition parts nobody")
-            .label("give groups, or from and to")
-            .help("groups = [[\"n1\", \"n2\"], [\"n3\"]], or from = [\"n1\"] and to = [\"n2\"] for one way")),
-        (Some(_), _, _) => Err(Problem::at(span, "a partition has either groups, or from and to")
-            .label("both are given")),
-        (None, _, _) => Err(Problem::at(span, "a one-way partition needs from and to")
-            .label("just one of them is given")),
-    }
-}
-
-fn disjoint(
-    groups: &Spanned<Vec<Names>>,
-    cluster: &Cluster,
-) -> Result<Vec<Vec<NodeIndex>>, Problem> {
-    if groups.get_ref().len() < 2 {
-        return Err(Problem::at(groups.span(), "a partition has at least two groups")
-            .label(format!("{} given", groups.get_ref().len()))
-            .help("nodes that stand in no group talk to everybody"));
-    }
-    let mut resolved: Vec<Vec<NodeIndex>> = Vec::new();
-    for group in groups.get_ref() {
-        let nodes = cluster.all_named(group)?;
-        for name in group.get_ref() {
-            let node = cluster.named(name)?;
-            if resolved.iter().any(|earlier| earlier.contains(&node)) {
-                let message = format!("`{}` stands in two groups", name.get_ref());
-                return Err(Problem::at(name.span(), message).label("also in an earlier group"));
-            }
-        }
-        resolved.push(nodes);
-    }
-    Ok(resolved)
-}
-
 pub(super) fn victims(
     nodes: Option<&Names>,
     random: Option<&Spanned<u64>>,
@@ -284,70 +218,4 @@ pub(super) fn victims(
             .label("give nodes or random")
             .help("nodes = [\"n1\"], or random = 1 for one drawn from the seed")),
     }
-}
-
-fn links(from: Option<&Names>, to: Option<&Names>, cluster: &Cluster) -> Result<Links, Problem> {
-    let end = |names: Option<&Names>| names.map(|names| cluster.all_named(names)).transpose();
-    Ok(Links { from: end(from)?, to: end(to)? })
-}
-
-fn misfortune(keys: &MisfortuneKeys, cluster: &Cluster) -> Result<Misfortune, Problem> {
-    let probability_ppm = parts_per_million(&keys.probability)?;
-    if probability_ppm == 0 {
-        return Err(
-            Problem::at(keys.probability.span(), "this fault never happens").label("above zero")
-        );
-    }
-    let links = links(keys.from.as_ref(), keys.to.as_ref(), cluster)?;
-    Ok(Misfortune { links, probability_ppm })
-}
-
-fn slow_link(
-    keys: &SlowLinkKeys,
-    span: std::ops::Range<usize>,
-    cluster: &Cluster,
-) -> Result<FaultKind, Problem> {
-    if keys.delay_ms_mean.is_none() && keys.factor.is_none() {
-        return Err(Problem::at(span, "how slow?").label("give delay_ms_mean or factor"));
-    }
-    let factor = match &keys.factor {
-        Some(factor) => count(factor, "factor", 1..=10_000)? as u32,
-        None => 1,
-    };
-    let delay_mean = keys.delay_ms_mean.as_ref().map(decimal_milliseconds).transpose()?;
-    let links = links(keys.from.as_ref(), keys.to.as_ref(), cluster)?;
-    Ok(FaultKind::SlowLink { links, delay_mean, factor })
-}
-
-fn clock_step(
-    keys: &ClockStepKeys,
-    span: std::ops::Range<usize>,
-    cluster: &Cluster,
-) -> Result<FaultKind, Problem> {
-    /// A hundred years.
-    const STEP_MS_MAX: i64 = 100 * 365 * 24 * 60 * 60 * 1_000;
-    let step_ms = *keys.step_ms.get_ref();
-    if step_ms == 0 || !(-STEP_MS_MAX..=STEP_MS_MAX).contains(&step_ms) {
-        return Err(Problem::at(
-            keys.step_ms.span(),
-            format!("a clock cannot step by {step_ms} ms"),
-        )
-        .label("not zero, and at most a hundred years either way"));
-    }
-    let victims = victims(keys.nodes.as_ref(), keys.random.as_ref(), span, cluster)?;
-    Ok(FaultKind::ClockStep { victims, step_us: step_ms * 1_000 })
-}
-
-fn clock_drift(
-    keys: &ClockDriftKeys,
-    span: std::ops::Range<usize>,
-    cluster: &Cluster,
-) -> Result<FaultKind, Problem> {
-    let drift_ppm = *keys.drift_ppm.get_ref();
-    if drift_ppm == 0 || drift_ppm.unsigned_abs() > DRIFT_PPM_MAX {
-        return Err(Problem::at(keys.drift_ppm.span(), format!("no drift of {drift_ppm} ppm"))
-            .label(format!("not zero, and at most {DRIFT_PPM_MAX} either way")));
-    }
-    let victims = victims(keys.nodes.as_ref(), keys.random.as_ref(), span, cluster)?;
-    Ok(FaultKind::ClockDrift { victims, drift_ppm: drift_ppm as i32 })
 }

@@ -4,15 +4,26 @@
 //! is in parts per million, and every time is a [`Span`] since the chaos phase began. The way
 //! from the table to the value is in `keys`.
 
+mod clocks;
 mod disk;
 mod keys;
+mod kill;
+mod links;
+mod outage;
+mod partition;
 
 use kv_core::time::Span;
 
 use super::cluster::{Cluster, NodeIndex};
 
+pub use clocks::WhichClock;
 pub use disk::{Amount, DiskFault, LogStep, RecordKind, Rot, Slowness};
 pub(super) use keys::parse;
+pub use kill::{Kill, StorageStep};
+pub use links::{Clog, ClogOrder, Kinds, Links, Longer, Misfortune, SlowLink, Tail};
+pub use outage::{Outage, OutageKind};
+pub(crate) use partition::are_neighbours;
+pub use partition::{Cut, Partition};
 
 /// A word that may stand as the `kind` of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,11 +38,18 @@ pub struct FaultWord {
 pub const FAULTS: &[FaultWord] = &[
     FaultWord {
         name: "partition",
-        about: "messages between groups of nodes are dropped, or one way only",
+        about: "messages between nodes are dropped: groups (a bridge hears all), one way, or a ring in \
+                which each hears its neighbours; flap_ms lets it come and go",
+    },
+    FaultWord { name: "clog", about: "messages wait on their links, and all arrive when it ends" },
+    FaultWord {
+        name: "swizzle",
+        about: "links of drawn nodes are clogged one after another, and let go in another order",
     },
     FaultWord {
         name: "kill",
-        about: "nodes stop dead, lose what was not synced, and restart at the end",
+        about: "nodes stop dead, lose what was not synced, and restart at the end; at once, or exactly \
+                at a step of a storage command",
     },
     FaultWord {
         name: "pause",
@@ -43,9 +61,23 @@ pub const FAULTS: &[FaultWord] = &[
         name: "reorder",
         about: "messages are held back with a probability, so that later ones overtake",
     },
-    FaultWord { name: "slow-link", about: "links take longer, by a factor or to a new mean" },
+    FaultWord {
+        name: "corrupt",
+        about: "bits of messages are flipped with a probability: the checksum of the link notices",
+    },
+    FaultWord {
+        name: "slow-link",
+        about: "links take longer, by a factor or to a new mean, or in a long tail",
+    },
     FaultWord { name: "clock-step", about: "wall clocks jump, forwards or backwards" },
-    FaultWord { name: "clock-drift", about: "clocks run fast or slow" },
+    FaultWord {
+        name: "clock-drift",
+        about: "clocks run fast or slow, the wall clock or the monotonic one or both",
+    },
+    FaultWord {
+        name: "clock-freeze",
+        about: "clocks stand still, likewise, and run on at the end from where they stood",
+    },
     FaultWord {
         name: "lost-sync",
         about: "disks report syncs that they do not do: the next kill shows it",
@@ -54,6 +86,11 @@ pub const FAULTS: &[FaultWord] = &[
         name: "wipe",
         about: "nodes stop, lose their data but not their identity, and restart at the end",
     },
+    FaultWord {
+        name: "datacenter-outage",
+        about: "all nodes of a data center lose their power, or their network to all others",
+    },
+    FaultWord { name: "rack-outage", about: "likewise, those of a rack" },
     disk::WORDS[0],
     disk::WORDS[1],
     disk::WORDS[2],
@@ -64,19 +101,7 @@ pub const FAULTS: &[FaultWord] = &[
 ];
 
 /// Words that are reserved for faults which this version does not have yet.
-const LATER: &[&str] = &[
-    "clog",
-    "swizzle",
-    "corrupt",
-    "clock-freeze",
-    "join",
-    "leave",
-    "replace",
-    "upgrade",
-    "downgrade",
-    "datacenter-outage",
-    "rack-outage",
-];
+const LATER: &[&str] = &["join", "leave", "replace", "upgrade", "downgrade"];
 
 /// Something that is broken on purpose.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +134,7 @@ pub enum FaultKind {
     /// Messages between nodes are dropped.
     Partition(Partition),
     /// Nodes stop dead and restart at the end: what was not synced is gone.
-    Kill(Victims),
+    Kill(Kill),
     /// Nodes stand still, with their memory, and go on at the end.
     Pause(Victims),
     /// Messages are lost.
@@ -118,15 +143,15 @@ pub enum FaultKind {
     Duplicate(Misfortune),
     /// Messages are held back by up to the network's `reorder_max`.
     Reorder(Misfortune),
+    /// Bits of messages are flipped on their way. The checksum of a frame notices, as between real
+    /// nodes, and the message is dropped.
+    Corrupt(Misfortune),
     /// Links are slower.
-    SlowLink {
-        /// Which links.
-        links: Links,
-        /// Stands in for the network's mean delay.
-        delay_mean: Option<Span>,
-        /// Then each delay is multiplied by this; at least 1.
-        factor: u32,
-    },
+    SlowLink(SlowLink),
+    /// Messages wait on their links, and arrive when it ends.
+    Clog(Clog),
+    /// All links of nodes are clogged, one node after another, and let go in another order.
+    Swizzle(Victims),
     /// Wall clocks jump at the beginning, and back by as much at the end, if it has one.
     ClockStep {
         /// Whose clocks.
@@ -134,12 +159,21 @@ pub enum FaultKind {
         /// By how many microseconds; forwards if above zero. Never zero.
         step_us: i64,
     },
-    /// Both clocks of a node run at another speed.
+    /// Clocks run at another speed.
     ClockDrift {
         /// Whose clocks.
         victims: Victims,
         /// Parts per million; fast if above zero, slow if below. Within ±500,000.
         drift_ppm: i32,
+        /// Which of them.
+        clock: WhichClock,
+    },
+    /// Clocks stand still, and run on at the end from where they stood.
+    ClockFreeze {
+        /// Whose clocks.
+        victims: Victims,
+        /// Which of them.
+        clock: WhichClock,
     },
     /// Disks report syncs that they do not do.
     LostSync(Victims),
@@ -152,20 +186,8 @@ pub enum FaultKind {
         /// What they do.
         fault: DiskFault,
     },
-}
-
-/// Which messages a partition drops.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Partition {
-    /// Those from one group to another. Nodes in no group talk to everybody.
-    Groups(Vec<Vec<NodeIndex>>),
-    /// Those that go from one of the first to one of the second. Their answers pass.
-    OneWay {
-        /// Senders.
-        from: Vec<NodeIndex>,
-        /// Receivers.
-        to: Vec<NodeIndex>,
-    },
+    /// All nodes of a place fail.
+    Outage(Outage),
 }
 
 /// Whom a fault of nodes hits.
@@ -175,24 +197,8 @@ pub enum Victims {
     These(Vec<NodeIndex>),
     /// This many distinct nodes, drawn from the seed at each occurrence; 1..=nodes.
     Random(usize),
-}
-
-/// A probability of bad luck on some links.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Misfortune {
-    /// Which links.
-    pub links: Links,
-    /// Parts per million; at least 1.
-    pub probability_ppm: u32,
-}
-
-/// Links, by their two ends. Both ends must match.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Links {
-    /// Senders; all if nothing is said.
-    pub from: Option<Vec<NodeIndex>>,
-    /// Receivers; all if nothing is said.
-    pub to: Option<Vec<NodeIndex>>,
+    /// A number of distinct nodes that is drawn too, at least one.
+    AnyNumber,
 }
 
 impl Fault {
@@ -220,81 +226,45 @@ impl FaultKind {
             Self::Loss(_) => "loss",
             Self::Duplicate(_) => "duplicate",
             Self::Reorder(_) => "reorder",
-            Self::SlowLink { .. } => "slow-link",
+            Self::Corrupt(_) => "corrupt",
+            Self::SlowLink(_) => "slow-link",
+            Self::Clog(_) => "clog",
+            Self::Swizzle(_) => "swizzle",
             Self::ClockStep { .. } => "clock-step",
             Self::ClockDrift { .. } => "clock-drift",
+            Self::ClockFreeze { .. } => "clock-freeze",
             Self::LostSync(_) => "lost-sync",
             Self::Wipe(_) => "wipe",
             Self::Disk { fault, .. } => fault.name(),
+            Self::Outage(Outage { rack: None, .. }) => "datacenter-outage",
+            Self::Outage(Outage { rack: Some(_), .. }) => "rack-outage",
         }
     }
 
     /// What is done to whom, for people: `n1, n2 | n3`.
     pub fn describe(&self, cluster: &Cluster) -> String {
         match self {
-            Self::Partition(Partition::Groups(groups)) => {
-                groups.iter().map(|group| cluster.names(group)).collect::<Vec<_>>().join(" | ")
-            }
-            Self::Partition(Partition::OneWay { from, to }) => {
-                format!("from {} to {}, one way", cluster.names(from), cluster.names(to))
-            }
-            Self::Kill(victims) | Self::Pause(victims) => victims.describe(cluster),
+            Self::Partition(partition) => partition.describe(cluster),
+            Self::Kill(kill) => kill.describe(cluster),
+            Self::Pause(victims) | Self::Swizzle(victims) => victims.describe(cluster),
             Self::LostSync(victims) | Self::Wipe(victims) => victims.describe(cluster),
             Self::Disk { victims, fault } => fault.describe(victims, cluster),
-            Self::Loss(misfortune) | Self::Duplicate(misfortune) | Self::Reorder(misfortune) => {
-                let percent = f64::from(misfortune.probability_ppm) / 10_000.0;
-                format!("{percent} % {}", misfortune.links.describe(cluster))
-            }
-            Self::SlowLink { links, delay_mean, factor } => {
-                let mean = delay_mean
-                    .map_or_else(String::new, |mean| format!("{} ms mean, ", mean.as_ms()));
-                format!("{mean}{factor} times as long {}", links.describe(cluster))
-            }
+            Self::Loss(misfortune)
+            | Self::Duplicate(misfortune)
+            | Self::Reorder(misfortune)
+            | Self::Corrupt(misfortune) => misfortune.describe(cluster),
+            Self::SlowLink(slow) => slow.describe(cluster),
+            Self::Clog(clog) => clog.describe(cluster),
             Self::ClockStep { victims, step_us } => {
                 format!("{} by {} ms", victims.describe(cluster), step_us / 1_000)
             }
-            Self::ClockDrift { victims, drift_ppm } => {
-                format!("{} by {drift_ppm} ppm", victims.describe(cluster))
+            Self::ClockDrift { victims, drift_ppm, clock } => {
+                format!("{} by {drift_ppm} ppm{}", victims.describe(cluster), clock.describe())
             }
-        }
-    }
-}
-
-impl Partition {
-    /// Whether a message from one node to another is dropped.
-    pub fn drops(&self, from: NodeIndex, to: NodeIndex) -> bool {
-        match self {
-            Self::Groups(groups) => {
-                let group_of = |node| groups.iter().position(|group| group.contains(&node));
-                match (group_of(from), group_of(to)) {
-                    (Some(sender), Some(receiver)) => sender != receiver,
-                    (None, _) | (_, None) => false,
-                }
+            Self::ClockFreeze { victims, clock } => {
+                format!("{}{}", victims.describe(cluster), clock.describe())
             }
-            Self::OneWay { from: senders, to: receivers } => {
-                senders.contains(&from) && receivers.contains(&to)
-            }
-        }
-    }
-}
-
-impl Links {
-    /// Whether a message from one node to another goes over one of these links.
-    pub fn contain(&self, from: NodeIndex, to: NodeIndex) -> bool {
-        let matches = |end: &Option<Vec<NodeIndex>>, node| {
-            end.as_ref().is_none_or(|nodes| nodes.contains(&node))
-        };
-        matches(&self.from, from) && matches(&self.to, to)
-    }
-
-    fn describe(&self, cluster: &Cluster) -> String {
-        match (&self.from, &self.to) {
-            (None, None) => "on all links".to_owned(),
-            (Some(from), None) => format!("from {}", cluster.names(from)),
-            (None, Some(to)) => format!("to {}", cluster.names(to)),
-            (Some(from), Some(to)) => {
-                format!("from {} to {}", cluster.names(from), cluster.names(to))
-            }
+            Self::Outage(outage) => outage.describe(cluster),
         }
     }
 }
@@ -305,6 +275,7 @@ impl Victims {
             Self::These(nodes) => cluster.names(nodes),
             Self::Random(1) => "one random node".to_owned(),
             Self::Random(number) => format!("{number} random nodes"),
+            Self::AnyNumber => "some random nodes".to_owned(),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Each family of faults is on or off; one that is on strikes once or twice, somewhere in the time
 //! of chaos, so that families overlap as chance has it.
 
+use kv_core::message::Kind;
 use toml::{Table, Value};
 
 use super::super::fault::FAULTS;
@@ -50,17 +51,38 @@ fn when(dice: Dice, chaos_ms: u64, fault: &mut Table) {
 fn parameters(name: &str, dice: Dice, shape: &Shape, fault: &mut Table) {
     match name {
         "partition" => partition(dice, shape, fault),
-        "kill" | "pause" | "lost-sync" => victims(dice, shape.names.len() as u64, fault),
+        "pause" | "lost-sync" => victims(dice, shape.names.len() as u64, fault),
+        "kill" => {
+            victims(dice, shape.names.len() as u64, fault);
+            if dice.chance("at a step", 40) {
+                let step = dice.one_of("step", &["execute", "sync", "answer"]);
+                fault.insert("at".to_owned(), step.into());
+            }
+        }
         // Mostly one at a time: what is lost everywhere is nobody's promise.
         "wipe" => victims(dice, if dice.chance("several", 10) { 2 } else { 1 }, fault),
-        "loss" | "duplicate" | "reorder" => {
+        "loss" | "duplicate" | "reorder" | "corrupt" => {
             fault.insert("probability".to_owned(), dice.share("probability", (10, 500)));
             links(dice, shape, fault);
+            messages(dice, fault);
         }
         "slow-link" => {
-            fault.insert("factor".to_owned(), integer(dice.magnitude("factor", (2, 100))));
+            if dice.chance("long tail", 40) {
+                fault.insert("tail_share".to_owned(), dice.share("tail share", (5, 200)));
+                fault.insert("tail_ms".to_owned(), integer(dice.magnitude("tail", (10, 2_000))));
+            } else {
+                fault.insert("factor".to_owned(), integer(dice.magnitude("factor", (2, 100))));
+            }
             links(dice, shape, fault);
+            messages(dice, fault);
         }
+        "clog" => {
+            fault.insert("order".to_owned(), dice.one_of("order", &["sent", "drawn"]).into());
+            links(dice, shape, fault);
+            messages(dice, fault);
+        }
+        // How many and who is drawn when it strikes.
+        "swizzle" => {}
         "clock-step" => {
             let ms = dice.magnitude("by", (1, 100_000_000)) as i64;
             let step = if dice.chance("backwards", 50) { -ms } else { ms };
@@ -71,8 +93,14 @@ fn parameters(name: &str, dice: Dice, shape: &Shape, fault: &mut Table) {
             let ppm = dice.magnitude("by", (100, 300_000)) as i64;
             let drift = if dice.chance("slow", 50) { -ppm } else { ppm };
             fault.insert("drift_ppm".to_owned(), Value::Integer(drift));
+            clock(dice, fault);
             victims(dice, 2, fault);
         }
+        "clock-freeze" => {
+            clock(dice, fault);
+            victims(dice, 2, fault);
+        }
+        "datacenter-outage" | "rack-outage" => outage(name, dice, shape, fault),
         "torn-write" => victims(dice, shape.names.len() as u64, fault),
         "disk-full" => victims(dice, 2, fault),
         "clone-disk" | "rollback-disk" => victims(dice, 1, fault),
@@ -99,6 +127,15 @@ fn parameters(name: &str, dice: Dice, shape: &Shape, fault: &mut Table) {
 
 fn partition(dice: Dice, shape: &Shape, fault: &mut Table) {
     let nodes = dice.some_of("order", &shape.names, shape.names.len());
+    messages(dice, fault);
+    if dice.chance("flapping", 20) {
+        fault.insert("flap_ms".to_owned(), integer(dice.magnitude("flap", (10, 500))));
+    }
+    // A smaller ring parts nobody.
+    if nodes.len() > 3 && dice.chance("ring", 20) {
+        fault.insert("ring".to_owned(), nodes.into());
+        return;
+    }
     let at = dice.between("cut", (1, nodes.len() as u64 - 1)) as usize;
     let (one, other) = nodes.split_at(at);
     // A node of the other side may hear both.
@@ -114,6 +151,34 @@ fn partition(dice: Dice, shape: &Shape, fault: &mut Table) {
 
 fn victims(dice: Dice, most: u64, fault: &mut Table) {
     fault.insert("random".to_owned(), dice.number("victims", (1, most)));
+}
+
+/// All kinds of messages, or one to three of them.
+fn messages(dice: Dice, fault: &mut Table) {
+    let dice = dice.of("messages");
+    if dice.chance("some", 20) {
+        let names: Vec<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+        let number = dice.between("how many", (1, 3)) as usize;
+        fault.insert("messages".to_owned(), dice.some_of("which", &names, number).into());
+    }
+}
+
+fn clock(dice: Dice, fault: &mut Table) {
+    let clock = dice.one_of("clock", &["wall", "monotonic", "both"]);
+    fault.insert("clock".to_owned(), clock.into());
+}
+
+/// A place at which some node stands. It is not cut off if all stand there.
+fn outage(name: &str, dice: Dice, shape: &Shape, fault: &mut Table) {
+    let (datacenter, rack) = dice.one_of("place", &shape.places);
+    fault.insert("datacenter".to_owned(), datacenter.into());
+    let mut is_whole = shape.places.iter().all(|place| place.0 == datacenter);
+    if name == "rack-outage" {
+        fault.insert("rack".to_owned(), rack.into());
+        is_whole = shape.places.iter().all(|place| *place == (datacenter, rack));
+    }
+    let how = if is_whole { "power" } else { dice.one_of("how", &["power", "network"]) };
+    fault.insert("how".to_owned(), how.into());
 }
 
 /// All links, or those from or to some.

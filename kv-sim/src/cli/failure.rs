@@ -1,0 +1,41 @@
+//! What `replay` and `shrink` begin with: a saved failure, or a scenario that fails with its seed.
+
+use std::path::Path;
+
+use kv_sim::artefact::{ArtefactError, SavedFailure};
+use kv_sim::scenario::{Colour, Scenario, Source};
+
+use super::output::{self, Exit};
+
+/// A run that failed, or is said to fail.
+pub(crate) struct Failure {
+    /// What is run.
+    pub(crate) scenario: Scenario,
+    /// With which seed.
+    pub(crate) seed: u64,
+    /// What was saved of it; nothing, if it is just a scenario.
+    pub(crate) saved: Option<SavedFailure>,
+}
+
+/// Reads either, by how the name ends.
+pub(crate) fn load(path: &Path) -> Result<Failure, Exit> {
+    if path.extension().is_some_and(|extension| extension == "toml") {
+        let source = super::load(&[path.to_string_lossy().into_owned()])?.remove(0);
+        let seed = source.seed();
+        let scenario = match source {
+            Source::One(scenario) => *scenario,
+            Source::Swarm(swarm) => swarm.scenario(seed).map_err(|error| super::invalid(&error))?,
+        };
+        return Ok(Failure { scenario, seed, saved: None });
+    }
+    match SavedFailure::load(path) {
+        Ok((saved, scenario)) => Ok(Failure { scenario, seed: saved.seed, saved: Some(saved) }),
+        Err(error) => {
+            output::complain(&format!("error: {error}\n"));
+            if let ArtefactError::Scenario { error, .. } = &error {
+                output::complain(&error.render(Colour::Ansi));
+            }
+            Err(Exit::Usage)
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! `kv-sim replay`: a saved failure once more, and whether it still fails in the same way.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use kv_sim::artefact::{Recurrence, SavedFailure};
+use kv_sim::panics::PanicLog;
+use kv_sim::report::{FAINT, HEADING, Report};
+use kv_sim::result::Verdict;
+use kv_sim::run::{RunOptions, run};
+
+use super::failure::{self, Failure};
+use super::output::{self, Exit};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The saved failure, or a scenario with the seed in it.
+    failure: PathBuf,
+}
+
+pub(crate) fn execute(arguments: &Arguments) -> Exit {
+    try_execute(arguments).unwrap_or_else(|exit| exit)
+}
+
+fn try_execute(Arguments { failure: path }: &Arguments) -> Result<Exit, Exit> {
+    let Failure { scenario, seed, saved } = failure::load(path)?;
+    let panics = Some(PanicLog::install());
+    let result = run(&scenario, &RunOptions { panics, ..RunOptions::seeded(seed) });
+    let replay = format!("{} replay {}", super::program(), super::quoted(&path.to_string_lossy()));
+    let report = Report { scenario: &scenario, result: &result, replay: &replay };
+    output::say(&report.to_string())?;
+    if let Some(saved) = &saved {
+        output::say(&compared(saved, saved.recurrence(&result)))?;
+    }
+    Ok(match result.verdict {
+        Verdict::Pass => Exit::Passed,
+        Verdict::Fail | Verdict::Nondeterministic => Exit::Failed,
+    })
+}
+
+fn compared(saved: &SavedFailure, recurrence: Recurrence) -> String {
+    let SavedFailure { check, digest, violation, .. } = saved;
+    let first = violation.lines().next().unwrap_or_default();
+    let verdict = match recurrence {
+        Recurrence::Identical => "It fails in the same way: it is the very same run.",
+        Recurrence::Alike => {
+            "It fails in the same check, in another run: something has changed in what happens."
+        }
+        Recurrence::Different => "It fails in another way now.",
+        Recurrence::Gone => "It does not fail any more.",
+    };
+    format!(
+        "\n{HEADING}{verdict}{HEADING:#}\n  {FAINT}saved: {check} was violated, digest \
+         {digest}\n         {first}{FAINT:#}\n"
+    )
+}

@@ -1,0 +1,126 @@
+//! `kv-sim shrink`: a saved failure as the smallest scenario that fails in the same check.
+
+use std::fmt::Write as _;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use kv_sim::artefact;
+use kv_sim::panics::PanicLog;
+use kv_sim::report::{HEADING, counted, thousands};
+use kv_sim::run::{RunOptions, run};
+use kv_sim::shrink::{Failing, Plan, ShrinkError, Size, shrink};
+
+use super::argument;
+use super::failure::{self, Failure};
+use super::output::{self, Exit};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The saved failure, or a scenario with the seed in it.
+    failure: PathBuf,
+    /// Where the shrunk scenario goes. It is written anew after each step that succeeds.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Stop after this time, with what has been reached: 90s, 10m or 8h.
+    #[arg(long, value_name = "TIME", value_parser = argument::duration, default_value = "60s")]
+    r#for: Duration,
+    /// The check that must be violated. By default the one that was saved, or the first.
+    #[arg(long, value_name = "NAME")]
+    check: Option<String>,
+}
+
+pub(crate) fn execute(arguments: &Arguments) -> Exit {
+    try_execute(arguments).unwrap_or_else(|exit| exit)
+}
+
+fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
+    let Failure { scenario, seed, saved } = failure::load(&arguments.failure)?;
+    let panics = Some(PanicLog::install());
+    let first = run(&scenario, &RunOptions { panics: panics.clone(), ..RunOptions::seeded(seed) });
+    let found = artefact::failure(&first).map(|(check, _)| check.to_owned());
+    let wanted = arguments.check.clone().or(saved.map(|saved| saved.check)).or(found);
+    let Some(check) = wanted else {
+        output::complain("error: nothing is violated: there is nothing to shrink\n");
+        return Err(Exit::Usage);
+    };
+
+    let progress = ProgressBar::new_spinner().with_style(
+        ProgressStyle::with_template("{spinner} {elapsed} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+    );
+    let (started, mut failed_to_write) = (Instant::now(), None);
+    let plan = Plan { scenario: &scenario, seed, check: &check, panics };
+    let shrunk = shrink(&plan, |so_far| {
+        progress.tick();
+        progress.set_message(format!(
+            "{} runs, {} left",
+            so_far.runs,
+            size_words(so_far.best.size)
+        ));
+        if so_far.is_smaller
+            && let Err(exit) = write(&arguments.output, so_far.best, &check)
+        {
+            failed_to_write = Some(exit);
+            return ControlFlow::Break(());
+        }
+        if started.elapsed() < arguments.r#for {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    });
+    progress.finish_and_clear();
+    if let Some(exit) = failed_to_write {
+        return Err(exit);
+    }
+    let shrunk = shrunk.map_err(|error @ ShrinkError::Holds(_)| {
+        output::complain(&format!("error: {error}\n"));
+        Exit::Usage
+    })?;
+    write(&arguments.output, &shrunk, &check)?;
+    let occurrences = scenario.faults.iter().map(|fault| fault.occurrences().count() as u64);
+    let before = Size {
+        operations: first.operations,
+        faults: occurrences.sum(),
+        nodes: scenario.cluster.nodes.len() as u64,
+        clients: scenario.workloads.iter().map(|work| u64::from(work.clients)).sum(),
+    };
+    output::say(&words(&check, before, &shrunk, started.elapsed(), &arguments.output))?;
+    Ok(Exit::Passed)
+}
+
+/// Writes the scenario, with what it shows.
+fn write(path: &Path, failing: &Failing, check: &str) -> Result<(), Exit> {
+    let mut text = format!("# Shrunk from a failing run: `{check}` is violated.\n");
+    let (_, violation) = artefact::failure(&failing.result).unwrap_or_default();
+    for line in violation.lines() {
+        let _ = writeln!(text, "#   {line}");
+    }
+    text.push_str(&failing.text);
+    artefact::write_whole(path, &text).map_err(|error| output::unwritable(path, &error))
+}
+
+fn words(check: &str, before: Size, after: &Failing, took: Duration, path: &Path) -> String {
+    let seed = after.result.seed;
+    format!(
+        "{HEADING}{check} is still violated{HEADING:#}, with seed {seed}\n  before: {}\n  now:    \
+         {}\n  in {:.1} s; written to {}\n",
+        size_words(before),
+        size_words(after.size),
+        took.as_secs_f64(),
+        path.display()
+    )
+}
+
+fn size_words(Size { operations, faults, nodes, clients }: Size) -> String {
+    format!(
+        "{} operations, {}, {}, {}",
+        thousands(operations),
+        counted(faults, "fault"),
+        counted(nodes, "node"),
+        counted(clients, "client")
+    )
+}

@@ -1,0 +1,29 @@
+//! Hashing for tables whose order never shows: fast, and the same in every run and on every machine,
+//! which that of the standard library is not.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// A table that is looked up and never walked through in its own order.
+pub(crate) type Table<K, V> = HashMap<K, V, BuildHasherDefault<Xxh3Hasher>>;
+
+/// xxh3 over what a key is made of, piece by piece.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Xxh3Hasher(u64);
+
+impl Hasher for Xxh3Hasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64_with_seed(bytes, self.0);
+    }
+
+    /// The length that stands before bytes.
+    fn write_usize(&mut self, length: usize) {
+        self.0 = self.0.wrapping_add(length as u64);
+    }
+}
