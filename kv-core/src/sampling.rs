@@ -74,8 +74,21 @@ pub fn shuffle<T>(items: &mut [T], mut draws: impl FnMut() -> u64) {
 /// It is `mean × -ln u` for `u = (draw + 1) / 2^64`, rounded down, and within `1 + mean / 2^31` of
 /// the exact value.
 pub fn exponential(draw: u64, mean: u64) -> u64 {
+    // Every bit of the logarithm takes a multiplication, and the first half of them mostly decides:
+    // those that are missing could only take a little away.
+    const MISSING: u64 = (1 << (SURPRISE_BITS - SURPRISE_BITS / 2)) - 1;
+    let most = surprise_q32(draw, SURPRISE_BITS / 2);
+    let sample = exponential_of(most, mean);
+    if sample == exponential_of(most.saturating_sub(MISSING), mean) {
+        sample
+    } else {
+        exponential_of(surprise_q32(draw, SURPRISE_BITS), mean)
+    }
+}
+
+fn exponential_of(surprise_q32: u64, mean: u64) -> u64 {
     const LN_2_Q64: u128 = 0xb172_17f7_d1cf_79ab;
-    let nats_q32 = (u128::from(surprise_q32(draw)) * LN_2_Q64) >> 64;
+    let nats_q32 = (u128::from(surprise_q32) * LN_2_Q64) >> 64;
     let exact = (nats_q32 * u128::from(mean)) >> 32;
     let capped = exact.min(u128::from(mean) * u128::from(EXPONENTIAL_MEANS_MAX));
     u64::try_from(capped).unwrap_or(u64::MAX)
@@ -112,25 +125,28 @@ fn high_half(a: u64, b: u64) -> u64 {
     ((u128::from(a) * u128::from(b)) >> 64) as u64
 }
 
-/// `64 - log2(draw + 1)`, with 32 bits after the point, too high by less than 2^-31.
+/// Bits after the point of what [`surprise_q32`] returns.
+const SURPRISE_BITS: u32 = 32;
+
+/// `64 - log2(draw + 1)`, with 32 bits after the point, too high by less than 2^-31. The logarithm is
+/// computed to so many bits after the point only; the others count as zeros.
 ///
 /// The logarithm comes bit by bit: squaring a number doubles its logarithm, so the next bit says
 /// whether the square has passed 2.
-fn surprise_q32(draw: u64) -> u64 {
-    const FRACTION_BITS: u32 = 32;
+fn surprise_q32(draw: u64, bits: u32) -> u64 {
     let Some(value) = draw.checked_add(1) else { return 0 };
     let whole = u64::from(value.ilog2());
     // In 1..2, with 63 bits after the point.
     let mut mantissa = value << value.leading_zeros();
     let mut fraction = 0;
-    for _ in 0..FRACTION_BITS {
+    for _ in 0..bits {
         let square = u128::from(mantissa) * u128::from(mantissa);
         let passed_two = (square >> 127) as u64;
         // No branch: half of them would be guessed wrong.
         mantissa = ((square << (1 - passed_two)) >> 64) as u64;
         fraction = fraction << 1 | passed_two;
     }
-    (64 << FRACTION_BITS) - (whole << FRACTION_BITS | fraction)
+    (64 << SURPRISE_BITS) - (whole << SURPRISE_BITS | fraction << (SURPRISE_BITS - bits))
 }
 
 #[cfg(test)]
@@ -287,6 +303,15 @@ mod tests {
             let exact = (exact_nats(draw) * mean as f64).min((mean * EXPONENTIAL_MEANS_MAX) as f64);
             let error = (exponential(draw, mean) as f64 - exact).abs();
             prop_assert!(error <= 1.001 + mean as f64 / 2_147_483_648.0, "off by {error}");
+        }
+
+        #[test]
+        fn half_of_the_logarithm_decides_only_what_all_of_it_would(
+            draw: u64, shift in 0_u32..64, mean: u64, mean_shift in 0_u32..64,
+        ) {
+            let (draw, mean) = (draw >> shift, mean >> mean_shift);
+            let whole = exponential_of(surprise_q32(draw, SURPRISE_BITS), mean);
+            prop_assert_eq!(exponential(draw, mean), whole);
         }
 
         #[test]

@@ -24,8 +24,11 @@ use crate::workload::{Shared, Worker};
 /// How long faults go on.
 const CHAOS: Duration = Duration::from_secs(12);
 
-/// How long anything may take to come right after the last fault. The runtime itself may hold up
-/// what met a clogged link for as long again as the link was clogged.
+/// After this long nothing is held up any more: the runtime tries a way that was clogged again after
+/// 10 s at the latest.
+const LAST_ARRIVAL: Duration = Duration::from_secs(11);
+
+/// How long anything may take to come right after the last fault.
 const RECOVERY: Duration = Duration::from_secs(30);
 
 /// The simulated time after which a run is given up: nothing in it waits for as long.
@@ -294,6 +297,7 @@ impl Scene {
 
     /// Nobody seems down, nothing is in flight, and no hint is left.
     async fn await_calm(&self) {
+        sleep(LAST_ARRIVAL).await;
         let begun = Instant::now();
         loop {
             let mut inspections = Vec::new();

@@ -242,6 +242,7 @@ mod tests {
     use kv_core::layout::Layout;
     use kv_core::message::{Acked, Body, Header, OperationId};
     use kv_core::ring::Ring;
+    use kv_core::time::Time;
     use kv_core::types::{ClusterId, Generation, RequestId};
 
     use super::*;
@@ -261,7 +262,7 @@ mod tests {
             request: RequestId(n.into()),
             layout: (1, 1),
             fence: 0,
-            time_left_ms: 0,
+            sent: Time(0),
         };
         let body = Body::Acked(Acked { operation: OperationId(n), stands_for: None });
         Message { header, body }

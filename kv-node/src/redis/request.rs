@@ -188,7 +188,7 @@ fn checked_key(bytes: &Bytes) -> Result<Key, CommandError> {
     if bytes.is_empty() || bytes.len() > KEY_BYTES_MAX {
         return Err(RequestRefusal::Key { bytes: bytes.len(), max: KEY_BYTES_MAX }.into());
     }
-    Ok(Key::from(bytes))
+    Ok(Key::from(&bytes[..]))
 }
 
 impl Request {

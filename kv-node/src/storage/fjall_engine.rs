@@ -3,7 +3,8 @@
 //! What is relied upon: a batch is written to the journal and synced before any of it can be read;
 //! a snapshot shows whole batches; every block of a table is checksummed; after a failed write or
 //! sync the database refuses all later ones. What fjall does not give: it opens without an error
-//! after a hole in the middle of its journal, or without a journal that it should have.
+//! after a hole in the middle of its journal, or without a journal that it should have; and when a
+//! thread of its own cannot write a table, it refuses what follows without saying why.
 
 use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
@@ -25,8 +26,13 @@ const VERSION_FILE: &str = "version";
 /// Flushing and compaction need few threads; a machine may carry several nodes.
 const WORKER_THREADS: usize = 2;
 
+/// Less room than this, in bytes, and the disk is full: a table may not fit any more. As large as
+/// fjall lets a table in memory grow before it is written.
+const ROOM_BYTES_MIN: u64 = 64 << 20;
+
 /// A database in a directory of its own.
 pub struct FjallEngine {
+    path: PathBuf,
     database: Database,
     records: Keyspace,
 }
@@ -99,7 +105,7 @@ impl FjallEngine {
             .worker_threads(WORKER_THREADS)
             .open()?;
         let records = database.keyspace(KEYSPACE, KeyspaceCreateOptions::default)?;
-        Ok(Self { database, records })
+        Ok(Self { path: path.into(), database, records })
     }
 }
 
@@ -171,15 +177,34 @@ impl Engine for FjallEngine {
                 Some(record) => batch.insert(&self.records, key.clone(), record.clone()),
             }
         }
-        batch.commit().map_err(|error| refused(&error))
+        batch.commit().map_err(|error| self.refused(&error))
     }
 
     fn sync(&self) -> Result<(), EngineError> {
-        self.database.persist(PersistMode::SyncData).map_err(|error| refused(&error))
+        self.database.persist(PersistMode::SyncData).map_err(|error| self.refused(&error))
     }
 }
 
 impl FjallEngine {
+    fn refused(&self, error: &fjall::Error) -> EngineError {
+        let full = match error {
+            fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => {
+                use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+                matches!(error.kind(), StorageFull | QuotaExceeded)
+            }
+            fjall::Error::Poisoned => self.lacks_room(),
+            _ => false,
+        };
+        let fault = if full { Fault::Full } else { Fault::Failed };
+        EngineError { fault, message: error.to_string() }
+    }
+
+    /// Whether the disk has so little room that this is why it was not written to.
+    fn lacks_room(&self) -> bool {
+        let disk = rustix::fs::statvfs(&self.path);
+        disk.is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM_BYTES_MIN)
+    }
+
     fn try_scan(&self, prefix: &[u8], after: &[u8], visit: &mut Visitor<'_>) -> ControlFlow<()> {
         let (first, end) = fjall::util::prefix_to_range(long_keys::head(prefix));
         let begin = if after < prefix {
@@ -267,19 +292,6 @@ fn next_to(key: &[u8]) -> Vec<u8> {
 fn unreadable(error: &fjall::Error) -> Damage {
     tracing::error!(%error, "a record cannot be read");
     Damage
-}
-
-fn refused(error: &fjall::Error) -> EngineError {
-    let system = match error {
-        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => Some(error),
-        _ => None,
-    };
-    let full = system.is_some_and(|error| {
-        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-        matches!(error.kind(), StorageFull | QuotaExceeded)
-    });
-    let fault = if full { Fault::Full } else { Fault::Failed };
-    EngineError { fault, message: error.to_string() }
 }
 
 #[cfg(test)]
