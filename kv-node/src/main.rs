@@ -2,6 +2,12 @@
 
 use std::process::ExitCode;
 
+/// A request takes tens of small allocations on each node that it touches, often given back on another
+/// thread than took them.
+#[cfg(not(madsim))]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[cfg(not(madsim))]
 fn main() -> ExitCode {
     kv_node::cli::main()

@@ -16,6 +16,7 @@ mod durability;
 mod findings;
 mod freshness;
 mod history;
+pub mod linearizability;
 mod operation;
 mod quiescence;
 mod ranges;
