@@ -439,3 +439,34 @@ fn a_swarm_saves_the_scenario_that_it_drew() {
             .is_some_and(|text| { text.contains("[[workload]]") && !text.contains("[swarm]") })
     );
 }
+
+#[test]
+fn the_parts_of_a_sweep_are_joined_into_the_whole() {
+    let folder = Folder::with("merge", &[("demanding.toml", DEMANDING)]);
+    let sweep = |output: &str, more: &[&str]| {
+        let arguments = ["sweep", "--scenario", "demanding", "--seeds", "0..7", "--json", output];
+        assert_eq!(folder.kv_sim(&[&arguments[..], more].concat()).code, Some(1));
+    };
+    sweep("whole.json", &[]);
+    sweep("0.json", &["--shard", "0/2"]);
+    sweep("1.json", &["--shard", "1/2"]);
+    let ended = folder.kv_sim(&["merge", "0.json", "1.json", "-o", "joined.json"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.error);
+    assert!(ended.out.contains("7 runs in 2 parts: 0 passed, 7 failed"), "{}", ended.out);
+    let (mut joined, mut whole) =
+        (json(&folder.read("joined.json")), json(&folder.read("whole.json")));
+    for value in [&mut joined, &mut whole] {
+        let table = value.as_object_mut().expect("a table");
+        table.remove("wall_ms");
+        table.remove("jobs");
+    }
+    assert_eq!(joined, whole);
+
+    fs::write(folder.0.join("torn.json"), "{ \"runs\": 7, ").expect("a new file");
+    for (part, problem) in [("torn.json", "or a damaged one"), ("none.json", "cannot be read")] {
+        let ended = folder.kv_sim(&["merge", "0.json", part, "-o", "never.json"]);
+        assert_eq!(ended.code, Some(2));
+        assert!(ended.error.contains(problem), "{}", ended.error);
+        assert!(!folder.0.join("never.json").exists());
+    }
+}

@@ -96,11 +96,17 @@ pub enum Recurrence {
 }
 
 /// The check that a run failed and what it found; nothing if it passed.
-pub fn failure(result: &RunResult) -> Option<(&str, &str)> {
+pub fn failure(result: &RunResult) -> Option<(&str, String)> {
     match result.verdict {
         Verdict::Pass => None,
-        Verdict::Fail => Some(result.violation().unwrap_or(("unknown", "nothing was said"))),
-        Verdict::Nondeterministic => Some((DETERMINISM, "the same seed gave two digests")),
+        Verdict::Fail => {
+            let (check, violation) = result.violation().unwrap_or(("unknown", "nothing was said"));
+            Some((check, violation.to_owned()))
+        }
+        Verdict::Nondeterministic => {
+            let difference = result.difference.as_ref().map(ToString::to_string);
+            Some((DETERMINISM, difference.unwrap_or_default()))
+        }
     }
 }
 
@@ -124,7 +130,7 @@ impl SavedFailure {
             seed: result.seed,
             digest: result.digest.to_string(),
             check: check.to_owned(),
-            violation: violation.to_owned(),
+            violation,
             text: scenario.text().to_owned(),
         })
     }

@@ -9,7 +9,7 @@ use anstyle::{AnsiColor, Style};
 use kv_core::quorum::Mode;
 use kv_core::time::Span;
 
-use crate::result::{CheckVerdict, RunDigest, RunResult, Verdict};
+use crate::result::{CheckVerdict, RunResult, Verdict};
 use crate::scenario::{Scenario, Workload, level_words};
 
 /// The style of headings.
@@ -32,8 +32,6 @@ pub struct Report<'a> {
     pub scenario: &'a Scenario,
     /// What came out.
     pub result: &'a RunResult,
-    /// The digest of the second run with the same seed, if that differed.
-    pub other_digest: Option<RunDigest>,
     /// The command that does it again.
     pub replay: &'a str,
 }
@@ -188,18 +186,14 @@ impl Report<'_> {
     }
 
     fn verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { result, other_digest, replay, .. } = self;
+        let Self { result, replay, .. } = self;
         match result.verdict {
             Verdict::Pass => return writeln!(f, "{GOOD}PASSED{GOOD:#}"),
             Verdict::Fail => {}
             Verdict::Nondeterministic => {
-                writeln!(
-                    f,
-                    "The same seed gave two digests: something decides that is not in it."
-                )?;
-                writeln!(f, "  first   {}", result.digest)?;
-                if let Some(other) = other_digest {
-                    writeln!(f, "  second  {other}")?;
+                writeln!(f, "Something decides that is not in the seed.")?;
+                if let Some(difference) = &result.difference {
+                    writeln!(f, "{difference}\n")?;
                 }
             }
         }
@@ -324,7 +318,7 @@ mod tests {
         change(&mut result);
         let result = result.concluded(&scenario.expect.outcomes);
         let replay = "kv-sim --scenario scenarios/partition.toml --seed 7";
-        let report = Report { scenario: &scenario, result: &result, other_digest: None, replay };
+        let report = Report { scenario: &scenario, result: &result, replay };
         anstream::adapter::strip_str(&report.to_string()).to_string()
     }
 

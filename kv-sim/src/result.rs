@@ -48,6 +48,9 @@ pub struct RunResult {
     /// What was injected and when, in the order of time. For people; not part of the contract.
     #[serde(skip)]
     pub timeline: Vec<Moment>,
+    /// How a second run with the same seed differed. Not part of the contract.
+    #[serde(skip)]
+    pub difference: Option<Difference>,
     /// What went wrong with messages, if that was asked for. Not part of the contract.
     #[serde(skip)]
     pub misfortunes: Vec<Decision>,
@@ -106,6 +109,42 @@ pub struct Outcomes {
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunDigest(pub u128);
 
+/// How two runs with one seed differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The digest of the second one.
+    pub second: RunDigest,
+    /// Where two more runs, side by side, went apart; nothing, if they did not.
+    pub parting: Option<Parting>,
+}
+
+/// The first event in which two runs differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parting {
+    /// Which, counted from 1.
+    pub event: u64,
+    /// What happened then in the first run, as lines of its trace.
+    pub first: String,
+    /// What happened in the second.
+    pub second: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the same seed gave two digests: the second is {}", self.second)?;
+        let Some(Parting { event, first, second }) = &self.parting else {
+            return write!(f, "\n  two more runs, side by side, did not differ");
+        };
+        write!(f, "\n  they part at event {event}")?;
+        for (which, lines) in [("first ", first), ("second", second)] {
+            for line in lines.lines() {
+                write!(f, "\n    {which} {line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Something that was injected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moment {
@@ -141,6 +180,7 @@ impl RunResult {
             outcomes: Outcomes::default(),
             messages_by_kind: BTreeMap::new(),
             timeline: Vec::new(),
+            difference: None,
             misfortunes: Vec::new(),
         }
     }

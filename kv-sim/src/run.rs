@@ -4,11 +4,11 @@
 use std::fmt;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::panics::PanicLog;
-use crate::result::{RunDigest, RunResult, Verdict};
+use crate::result::{Difference, Parting, RunDigest, RunResult, Verdict};
 use crate::scenario::Scenario;
 use crate::world::World;
 
@@ -69,20 +69,56 @@ pub fn run(scenario: &Scenario, options: &RunOptions) -> RunResult {
 }
 
 /// Runs the scenario twice with the same seed. The figures and the trace are the first run's; if the
-/// digests differ, the verdict says so, and the second one is returned beside it.
-pub fn run_twice(scenario: &Scenario, options: &RunOptions) -> (RunResult, Option<RunDigest>) {
+/// digests differ, the verdict says so, and where the two part.
+pub fn run_twice(scenario: &Scenario, options: &RunOptions) -> RunResult {
     let first = run(scenario, options);
     let again = RunOptions { trace: None, ..options.clone() };
     let second = run(scenario, &again).digest;
-    compared(first, second)
+    compared(first, second, || parting(scenario, [&again, &again]))
 }
 
-fn compared(mut first: RunResult, second: RunDigest) -> (RunResult, Option<RunDigest>) {
-    if first.digest == second {
-        return (first, None);
+fn compared(
+    mut first: RunResult,
+    second: RunDigest,
+    parting: impl FnOnce() -> Option<Parting>,
+) -> RunResult {
+    if first.digest != second {
+        first.verdict = Verdict::Nondeterministic;
+        first.difference = Some(Difference { second, parting: parting() });
     }
-    first.verdict = Verdict::Nondeterministic;
-    (first, Some(second))
+    first
+}
+
+/// Runs two worlds side by side up to the first event that differs. Nothing, if none does, or if one
+/// panics before.
+fn parting(scenario: &Scenario, options: [&RunOptions; 2]) -> Option<Parting> {
+    let lines = [(); 2].map(|()| Arc::new(Mutex::new(Vec::<u8>::new())));
+    let world = |at: usize| {
+        let trace = Some(Trace(lines[at].clone()));
+        World::new(scenario, &RunOptions { trace, ..options[at].clone() }).ok()
+    };
+    let (mut first, mut second) = (world(0)?, world(1)?);
+    let side_by_side = || {
+        for event in 1.. {
+            for line in &lines {
+                line.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            }
+            let goes_on = (first.step(), second.step());
+            let said = |at: usize| {
+                let lines = lines[at].lock().unwrap_or_else(PoisonError::into_inner);
+                String::from_utf8_lossy(&lines).into_owned()
+            };
+            let (one, other) = (said(0), said(1));
+            if first.digest() != second.digest() || one != other || goes_on.0 != goes_on.1 {
+                return Some(Parting { event, first: one, second: other });
+            }
+            if goes_on == (false, false) {
+                break;
+            }
+        }
+        None
+    };
+    catch_unwind(AssertUnwindSafe(side_by_side)).ok().flatten()
 }
 
 fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {
@@ -108,17 +144,27 @@ mod tests {
     #[test]
     fn a_second_digest_that_differs_is_a_verdict_of_its_own() {
         let first = RunResult::new(&scenario(""), 1);
-        let (result, other) = compared(first.clone(), RunDigest(first.digest.0 + 1));
+        let second = RunDigest(first.digest.0 + 1);
+        let result = compared(first.clone(), second, || None);
         assert_eq!(result.verdict, Verdict::Nondeterministic);
-        assert_eq!(other, Some(RunDigest(first.digest.0 + 1)));
-        let (result, other) = compared(first.clone(), first.digest);
-        assert_eq!((result.verdict, other), (Verdict::Pass, None));
+        assert_eq!(result.difference, Some(Difference { second, parting: None }));
+        let result = compared(first.clone(), first.digest, || panic!("there is no difference"));
+        assert_eq!((result.verdict, result.difference), (Verdict::Pass, None));
+    }
+
+    #[test]
+    fn two_runs_that_differ_are_told_apart_by_their_first_event_that_differs() {
+        let busy = scenario("[[workload]]\nkind = \"put-get\"\nclients = 2\noperations = 50\n");
+        let seed = RunOptions::seeded;
+        assert_eq!(parting(&busy, [&seed(1), &seed(1)]), None);
+        let parting = parting(&busy, [&seed(1), &seed(2)]).expect("other seeds, other runs");
+        assert_ne!(parting.first, parting.second);
     }
 
     #[test]
     fn a_seed_gives_the_same_digest_twice() {
-        let (result, other) = run_twice(&scenario(""), &RunOptions::seeded(7));
-        assert_eq!((result.seed, other), (7, None));
+        let result = run_twice(&scenario(""), &RunOptions::seeded(7));
+        assert_eq!((result.seed, result.difference), (7, None));
     }
 
     #[test]

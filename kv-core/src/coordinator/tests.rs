@@ -284,8 +284,7 @@ fn a_minter_that_does_not_answer_is_followed_by_the_next_under_the_same_request_
 }
 
 #[test]
-fn a_write_that_was_named_late_looks_for_stand_ins_after_one_delay_and_not_after_all_that_is_left()
-{
+fn a_write_that_was_named_late_looks_for_stand_ins_after_one_delay() {
     // Seen in ring.toml: three owners that seem up and are not, asked one after another, left no
     // time to ask anybody to stand in.
     let mut bench = Bench::new(false);

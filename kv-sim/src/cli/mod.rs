@@ -4,6 +4,7 @@ mod argument;
 mod bench;
 mod failure;
 mod list;
+mod merge;
 mod output;
 mod replay;
 mod shrink;
@@ -49,6 +50,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Make a failure as small as can be: a scenario that a person can read.
     Shrink(shrink::Arguments),
+    /// Join the results of the parts of a sweep, which ran on several machines.
+    Merge(merge::Arguments),
     /// Measure how fast the simulator is on this machine.
     Bench(bench::Arguments),
     /// List what scenarios can name, or the scenarios that there are.
@@ -61,6 +64,7 @@ pub(crate) fn main() -> ExitCode {
         (Some(Command::Sweep(arguments)), _) => sweep::execute(arguments),
         (Some(Command::Replay(arguments)), _) => replay::execute(&arguments),
         (Some(Command::Shrink(arguments)), _) => shrink::execute(&arguments),
+        (Some(Command::Merge(arguments)), _) => merge::execute(&arguments),
         (Some(Command::Bench(arguments)), _) => bench::execute(&arguments),
         (Some(Command::List(arguments)), _) => list::execute(&arguments),
         (None, Some(arguments)) => single::execute(arguments),

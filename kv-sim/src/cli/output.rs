@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use kv_sim::sweep::Summary;
 use serde::Serialize;
 
 /// How the program ends; a contract. The greater one wins.
@@ -21,6 +22,17 @@ pub(crate) enum Exit {
     Usage,
     /// The same seed gave two digests.
     Nondeterministic,
+}
+
+impl Exit {
+    /// How a sweep ends that came to this.
+    pub(crate) fn of(summary: &Summary) -> Self {
+        match summary.failed {
+            _ if summary.is_nondeterministic() => Self::Nondeterministic,
+            0 => Self::Passed,
+            _ => Self::Failed,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {

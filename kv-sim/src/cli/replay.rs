@@ -27,8 +27,7 @@ fn try_execute(Arguments { failure: path }: &Arguments) -> Result<Exit, Exit> {
     let panics = Some(PanicLog::install());
     let result = run(&scenario, &RunOptions { panics, ..RunOptions::seeded(seed) });
     let replay = format!("{} replay {}", super::program(), super::quoted(&path.to_string_lossy()));
-    let report =
-        Report { scenario: &scenario, result: &result, other_digest: None, replay: &replay };
+    let report = Report { scenario: &scenario, result: &result, replay: &replay };
     output::say(&report.to_string())?;
     if let Some(saved) = &saved {
         output::say(&compared(saved, saved.recurrence(&result)))?;

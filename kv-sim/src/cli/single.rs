@@ -9,7 +9,7 @@ use clap::Args;
 use kv_sim::artefact;
 use kv_sim::panics::PanicLog;
 use kv_sim::report::Report;
-use kv_sim::result::{RunDigest, RunResult, Verdict};
+use kv_sim::result::{RunResult, Verdict};
 use kv_sim::run::{RunOptions, Trace, run_twice};
 use kv_sim::scenario::Scenario;
 
@@ -43,7 +43,7 @@ fn try_execute(arguments: Arguments) -> Result<Exit, Exit> {
     let source = super::load(&[scenario])?.remove(0);
     let seed = seed.unwrap_or(source.seed());
     let scenario = source.scenario(seed).map_err(|error| super::invalid(&error))?;
-    let (result, other_digest) = traced(&scenario, seed, trace.as_deref())?;
+    let result = traced(&scenario, seed, trace.as_deref())?;
     let saved = match &keep {
         Some(folder) => artefact::save(folder, &scenario, &result)
             .map_err(|error| output::unwritable(folder, &error))?,
@@ -53,7 +53,7 @@ fn try_execute(arguments: Arguments) -> Result<Exit, Exit> {
         output::say_json(&result)?;
     } else {
         let replay = super::again(&source, seed);
-        let report = Report { scenario: &scenario, result: &result, other_digest, replay: &replay };
+        let report = Report { scenario: &scenario, result: &result, replay: &replay };
         output::say(&report.to_string())?;
     }
     if let Some(path) = saved {
@@ -67,11 +67,7 @@ fn try_execute(arguments: Arguments) -> Result<Exit, Exit> {
 }
 
 /// Runs the seed twice, with the trace of the first run in a file, if one was asked for.
-fn traced(
-    scenario: &Scenario,
-    seed: u64,
-    path: Option<&Path>,
-) -> Result<(RunResult, Option<RunDigest>), Exit> {
+fn traced(scenario: &Scenario, seed: u64, path: Option<&Path>) -> Result<RunResult, Exit> {
     let panics = Some(PanicLog::install());
     let mut options = RunOptions { panics, ..RunOptions::seeded(seed) };
     let Some(path) = path else {

@@ -104,11 +104,7 @@ fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
     } else {
         output::say(&words)?;
     }
-    Ok(match summary.failed {
-        _ if summary.is_nondeterministic() => Exit::Nondeterministic,
-        0 => Exit::Passed,
-        _ => Exit::Failed,
-    })
+    Ok(Exit::of(&summary))
 }
 
 /// Runs the plan behind a progress bar, which shows itself only on a terminal.
@@ -170,18 +166,18 @@ fn words(plan: &Plan<'_>, summary: &Summary, replay: impl Fn(&Failure) -> String
         let left = plan.runs() - summary.runs;
         line(format!("stopped before the end: {} not made", counted(left, "run")));
     }
-    let mut by_check: BTreeMap<&str, Vec<&Failure>> = BTreeMap::new();
+    let mut alike: BTreeMap<(&str, String), Vec<&Failure>> = BTreeMap::new();
     for failure in &summary.failures {
-        by_check.entry(&failure.check).or_default().push(failure);
+        let what = failure.violation.lines().next().unwrap_or_default();
+        alike.entry((&failure.check, shape(what))).or_default().push(failure);
     }
-    for (check, failures) in by_check {
+    for ((check, what), failures) in alike {
         line(format!(
-            "\n{BAD}{check}{BAD:#} was violated in {}",
+            "\n{BAD}{check}{BAD:#} was violated in {}: {what}",
             counted(failures.len() as u64, "run")
         ));
         for failure in failures.iter().take(REPLAYS_MAX) {
-            let first = failure.violation.lines().next().unwrap_or_default();
-            line(format!("  {}\n    {FAINT}{first}{FAINT:#}", replay(failure)));
+            line(format!("  {}", replay(failure)));
             if let Some(artefact) = &failure.artefact {
                 line(format!("    {FAINT}saved: {artefact}{FAINT:#}"));
             }
@@ -201,4 +197,34 @@ fn words(plan: &Plan<'_>, summary: &Summary, replay: impl Fn(&Failure) -> String
         ),
     };
     text
+}
+
+/// What is said of a violation but for its names and numbers, so that those of one kind are alike.
+fn shape(violation: &str) -> String {
+    let mut shape = String::new();
+    for (at, piece) in violation.split('"').enumerate() {
+        if at % 2 == 1 {
+            shape.push('…');
+            continue;
+        }
+        for word in piece.split_inclusive(' ') {
+            let has_digit = word.contains(|letter: char| letter.is_ascii_digit());
+            shape.push_str(if has_digit { "… " } else { word });
+        }
+    }
+    shape.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn violations_of_one_kind_are_alike_but_for_names_and_numbers() {
+        let one = shape("an acknowledged write to \"k1\" was overwritten at 3.06 s by another");
+        let other = shape("an acknowledged write to \"g10\" was overwritten at 12.5 s by another");
+        assert_eq!(one, other);
+        assert_eq!(one, "an acknowledged write to … was overwritten at … s by another");
+        assert_ne!(one, shape("a write to \"k1\" was acknowledged before it was durable"));
+    }
 }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::artefact;
 use crate::panics::PanicLog;
@@ -56,7 +56,8 @@ pub struct Shard {
 }
 
 /// What came out of a sweep. As JSON it is a contract.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Summary {
     /// Runs that were made.
     pub runs: u64,
@@ -84,7 +85,8 @@ pub struct Summary {
 }
 
 /// A run that failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Failure {
     /// The scenario's name.
     pub scenario: String,
@@ -93,7 +95,7 @@ pub struct Failure {
     /// The check that was violated, or [`artefact::DETERMINISM`].
     pub check: String,
     /// Where the run was saved, if it was.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artefact: Option<String>,
     /// What was violated, in words.
     #[serde(skip)]
@@ -160,11 +162,21 @@ impl Summary {
                     seed: result.seed,
                     check: check.to_owned(),
                     artefact: saved,
-                    violation: violation.to_owned(),
+                    violation,
                     position,
                 });
             }
         }
+    }
+
+    /// The whole of which these are the parts, made at the same time on several machines: the runs
+    /// and workers of all, and the time of the slowest.
+    pub fn of_parts(parts: Vec<Self>) -> Self {
+        let jobs = parts.iter().map(|part| part.jobs).sum();
+        let wall_ms = parts.iter().map(|part| part.wall_ms).fold(0.0, f64::max);
+        let mut whole = parts.into_iter().fold(Self::default(), Self::merged);
+        whole.failures.sort_by(|a, b| (&a.scenario, a.seed).cmp(&(&b.scenario, b.seed)));
+        Self { jobs, wall_ms, ..whole }
     }
 
     fn merged(mut self, other: Self) -> Self {
@@ -232,7 +244,7 @@ fn run_once_or_twice(plan: &Plan<'_>, position: usize, seed: u64) -> RunResult {
     let source = &plan.scenarios[position];
     let options = RunOptions { panics: plan.panics.clone(), ..RunOptions::seeded(seed) };
     match source.scenario(seed) {
-        Ok(scenario) if seed.is_multiple_of(TWICE_EVERY) => run_twice(&scenario, &options).0,
+        Ok(scenario) if seed.is_multiple_of(TWICE_EVERY) => run_twice(&scenario, &options),
         Ok(scenario) => run(&scenario, &options),
         Err(error) => RunResult::impossible(&source.name(), seed, &error),
     }
