@@ -362,7 +362,7 @@ fn sooner(table: &mut Table, number: usize) -> Option<()> {
     let faults = table.get_mut("fault")?.as_array_mut()?;
     let fault = faults.get_mut(number / 2)?.as_table_mut()?;
     let from = fault.get("from_ms")?.as_integer()?;
-    let earlier = if number % 2 == 0 { 0 } else { from / 2 };
+    let earlier = if number.is_multiple_of(2) { 0 } else { from / 2 };
     for key in ["from_ms", "until_ms"] {
         if let Some(Value::Integer(at)) = fault.get_mut(key) {
             *at -= from - earlier;

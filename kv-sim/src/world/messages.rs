@@ -157,7 +157,12 @@ impl World {
         self.tally.marks.message_held();
         self.trace(|scene| {
             let (from, to) = (scene.name(way.from), scene.name(way.to));
-            let what = way.kind.map_or("news of a connection", Kind::name);
+            let what = if let Happening::Arrive { parcel } = what {
+                let Parcel { kind, request, .. } = self.parcels.get(parcel);
+                format!("{} of {request}", kind.name())
+            } else {
+                "news of a connection".to_owned()
+            };
             format!("{what} from {from} to {to} waits: the link is clogged")
         });
         self.waiting.0.push(Held { way, what, after });

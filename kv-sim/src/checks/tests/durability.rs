@@ -129,7 +129,7 @@ fn a_hint_is_a_copy_that_is_left() {
 fn a_hint_that_is_on_its_way_out_is_none() {
     let mut bench = Bench::new();
     bench.put(Mode::Sloppy, &[], &[A, D]);
-    bench.cluster.live.remove(&D);
+    bench.cluster.live.insert(D, Container::default());
     assert_eq!(bench.lose(A, Loss::Wipe).len(), 1);
     bench.sync(&[D]);
     bench.end();
