@@ -132,8 +132,8 @@ config! {
     repair_timeout_ms = 2_000 in 10..=60_000,
     /// Containers and summaries go in messages of about this many bytes.
     repair_batch_bytes = 65_536 in 256..=16_777_216,
-    /// In each interval of repair a node reads about this many bytes of what it holds, partition by
-    /// partition, to find damage while there are others to repair it from.
+    /// In each interval of repair a node reads on through what it holds, some partitions or about
+    /// this many bytes of a large one, to find damage while there are others to repair it from.
     scrub_batch_bytes = 1_048_576 in 256..=16_777_216,
 }
 

@@ -172,7 +172,11 @@ impl checks::Disks for Scene {
     }
 
     fn copy(&self, node: NodeId, key: &Key, image: checks::Image) -> Container {
-        let disk = self.node(self.index_of(node)).disk.image();
+        let machine = self.node(self.index_of(node));
+        if machine.holds_foreign_data {
+            return Container::default();
+        }
+        let disk = machine.disk.image();
         let held = match image {
             checks::Image::Live => replica::held(disk, View::Live, &self.ring, key),
             checks::Image::Reported => replica::held(disk, View::Durable, &self.ring, key),

@@ -308,7 +308,7 @@ impl Repair {
                 Ok(other) => panic!("a marker was to be written, not {other:?}"),
                 Err(_) => self.bench.copying.on_not_marked(partition),
             },
-            Errand::Scrub => self.on_scrubbed(outcome.result),
+            Errand::Scrub => self.on_scrubbed(cx, site, outcome.result),
             Errand::Join(mend) => self.on_joined(mend, seq, outcome.result),
             Errand::MakeWhole(mend) => self.on_made_whole(cx, mend, outcome.result),
         }

@@ -1,52 +1,70 @@
 //! Which part of what this node holds is read next, to find damage.
 
-use core::ops::Bound;
-
 use super::{Errand, Repair};
 use crate::cx::{Cx, Site};
 use crate::merkle::LeafId;
 use crate::store::{Action, Done, Refusal};
-use crate::types::{Digest, PartitionId};
+use crate::types::PartitionId;
+
+/// In a round so many partitions are read at most. Many are small, or empty but for their markers.
+const PARTITIONS_PER_ROUND: u32 = 8;
 
 /// How far the reading has come. It goes in a circle, for ever.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Scrubbing {
     /// The partition that was read last.
-    partition: PartitionId,
+    partition: Option<PartitionId>,
     /// Where it is to be gone on with; nothing, if all of it was read.
     from: Option<LeafId>,
+    /// How many more partitions are to be read in this round.
+    left: u32,
     is_reading: bool,
 }
 
 impl Repair {
-    /// Reads on, unless the storage is still at it.
+    /// Reads on, with this round's share. What is left of the last round's is forgotten.
     pub(super) fn scrub(&mut self, cx: &mut Cx<'_>, site: &Site) {
-        if self.scrubbing.is_reading {
-            return;
-        }
-        let from = self.scrubbing.from.unwrap_or_default();
-        if self.scrubbing.from.is_none() {
-            let Some(next) = next_filled(site, self.scrubbing.partition) else { return };
-            self.scrubbing.partition = next;
-        }
-        self.scrubbing.is_reading = true;
-        let action = Action::Scrub { from, bytes: site.config.scrub_batch_bytes };
-        self.bench.store(cx, Errand::Scrub, self.scrubbing.partition, action);
+        self.scrubbing.left = PARTITIONS_PER_ROUND;
+        self.scrub_next(cx, site);
     }
 
-    pub(super) fn on_scrubbed(&mut self, result: Result<Done, Refusal>) {
+    /// A part was read. The next round goes on within a partition that is larger than a round's share.
+    pub(super) fn on_scrubbed(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        result: Result<Done, Refusal>,
+    ) {
         self.scrubbing.is_reading = false;
         self.scrubbing.from = match result {
             Ok(Done::Scrubbed { next }) => next,
             Ok(other) => panic!("leaves were to be read, not {other:?}"),
             Err(_) => None,
         };
+        if self.scrubbing.from.is_none() {
+            self.scrub_next(cx, site);
+        }
+    }
+
+    fn scrub_next(&mut self, cx: &mut Cx<'_>, site: &Site) {
+        let Scrubbing { partition, from, left, is_reading } = &mut self.scrubbing;
+        if *is_reading || *left == 0 {
+            return;
+        }
+        if from.is_none() {
+            *partition = next_owned(site, *partition);
+        }
+        let Some(partition) = *partition else { return };
+        *left -= 1;
+        *is_reading = true;
+        let (from, bytes) = (from.unwrap_or_default(), site.config.scrub_batch_bytes);
+        self.bench.store(cx, Errand::Scrub, partition, Action::Scrub { from, bytes });
     }
 }
 
-/// The first partition behind this one, in a circle, in which anything is held.
-fn next_filled(site: &Site, partition: PartitionId) -> Option<PartitionId> {
-    let behind = site.roots.range((Bound::Excluded(partition), Bound::Unbounded));
-    let mut in_circle = behind.chain(&site.roots);
-    in_circle.find(|(_, root)| **root != Digest::default()).map(|(&partition, _)| partition)
+/// The first partition behind this one, in a circle, that this node owns.
+fn next_owned(site: &Site, last: Option<PartitionId>) -> Option<PartitionId> {
+    let owned = site.ring().owned_by(site.me());
+    let behind = last.map_or(0, |last| owned.partition_point(|&partition| partition <= last));
+    owned.get(behind).or(owned.first()).copied()
 }

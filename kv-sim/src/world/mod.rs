@@ -456,6 +456,7 @@ impl World {
         let Scene { config, ring, now, .. } = &self.scene;
         let (config, ring, now) = (config.clone(), ring.clone(), *now);
         let machine = self.scene.node_mut(node);
+        machine.holds_foreign_data = false;
         if let Err(foreign) = machine.start(now, &config, cluster_id(), &ring) {
             // It refuses to start on that. Its operator deletes what does not belong there.
             self.tally.marks.count_foreign_data();

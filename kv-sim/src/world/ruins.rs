@@ -55,7 +55,10 @@ impl World {
                 let at = self.draws.index(turn, Aspect::Donor, others().count());
                 let drawn = others().nth(at).expect("a clone has a model");
                 let by = from.filter(|&from| from != node).unwrap_or(drawn);
-                self.take_down(node, Ruin::Replaced { by });
+                // What was copied there might be this node's own.
+                let is_a_copy = self.scene.node(by).holds_foreign_data;
+                let ruin = if is_a_copy { Ruin::Wiped } else { Ruin::Replaced { by } };
+                self.take_down(node, ruin);
             }
             DiskFault::RollbackDisk => {
                 let moments = self.scene.node(node).disk.image().moments();
@@ -135,6 +138,7 @@ impl World {
                 });
                 left.copy(self.scene.node(by).disk.image());
                 self.tell_of_loss(node, Loss::Wipe, &Image::default());
+                self.scene.node_mut(node).holds_foreign_data = true;
                 return left;
             }
             Ruin::RolledBack { to } => {
@@ -148,6 +152,9 @@ impl World {
         };
         if let Some(loss) = loss {
             self.tell_of_loss(node, loss, &left);
+        }
+        if ruin != Ruin::Nothing {
+            self.scene.node_mut(node).holds_foreign_data = false;
         }
         left
     }
