@@ -206,7 +206,7 @@ impl checks::Topology for Scene {
         let has_lost_nothing = |process: &crate::node::Process| {
             is_synced(process) && process.partitions.lost().next().is_none()
         };
-        let is_sound = node.disk.is_well() && node.disk.image().rotten().len() == 0;
+        let is_sound = node.disk.is_well() && node.disk.image().rotten().next().is_none();
         is_sound && node.is_awake() && node.process().is_some_and(has_lost_nothing)
     }
 

@@ -38,10 +38,8 @@ pub struct Disk {
     sync_breakers: u32,
     /// How many faults let a kill leave some of what was not synced.
     tearers: u32,
-    /// How slow the faults at work make it.
-    slow: Vec<Slowness>,
-    /// Nothing that is begun ends before.
-    stalled_until: WorldTime,
+    /// How slow the faults at work make it, and until when.
+    slow: Vec<(Slowness, WorldTime)>,
 }
 
 /// What a disk tells its node.
@@ -205,29 +203,28 @@ impl Disk {
         *count = if begins { *count + 1 } else { *count - 1 };
     }
 
-    /// A fault begins to make it slow; if it stalls, until then.
+    /// A fault makes it slow from now until then.
     pub fn begin_slowness(&mut self, slowness: Slowness, until: WorldTime) {
-        self.slow.push(slowness);
-        if slowness.stalls {
-            self.stalled_until = self.stalled_until.max(until);
-        }
+        self.slow.push((slowness, until));
     }
 
-    /// Undoes one [`Disk::begin_slowness`].
-    pub fn end_slowness(&mut self, slowness: Slowness) {
-        let at = self.slow.iter().position(|one| *one == slowness);
-        self.slow.swap_remove(at.expect("what ends has begun"));
+    /// Undoes the [`Disk::begin_slowness`] that ends now.
+    pub fn end_slowness(&mut self, now: WorldTime) {
+        self.slow.retain(|&(_, until)| until > now);
     }
 
-    /// When something ends that would take this long.
+    /// When something ends that would take this long: no later than the faults that make it slow.
     pub fn ends(&self, now: WorldTime, takes: Span) -> WorldTime {
-        let factor = self.slow.iter().map(|slowness| slowness.factor).max().unwrap_or(1);
-        (now + takes.times(factor.into())).max(self.stalled_until)
+        let one = |(slowness, until): &(Slowness, WorldTime)| {
+            let slow = now + takes.times(slowness.factor.into());
+            if slowness.stalls { *until } else { slow.min(*until) }
+        };
+        self.slow.iter().map(one).max().unwrap_or(now + takes).max(now)
     }
 
     /// How long a sync takes on average, if it is not as long as usual.
     pub fn sync_mean(&self) -> Option<Span> {
-        self.slow.iter().filter_map(|slowness| slowness.sync_mean).max()
+        self.slow.iter().filter_map(|(slowness, _)| slowness.sync_mean).max()
     }
 
     /// Whether it takes and gives at full speed what it is told. A disk that lies or tears does.

@@ -107,3 +107,39 @@ fn answers_are_delivered_in_the_order_in_which_they_were_given() {
     assert_eq!(disk.answer(Answer::Durable { seq: Seq(2) }, WorldTime(5)), WorldTime(9));
     assert!(matches!(disk.deliver(), Answer::Durable { seq: Seq(1) }));
 }
+
+#[test]
+fn a_slow_disk_takes_longer_and_is_as_fast_as_ever_when_the_fault_ends() {
+    let slow = |factor, stalls| Slowness { sync_mean: None, factor, stalls };
+    let mut disk = Disk::default();
+    assert_eq!(disk.ends(WorldTime(10), Span(5)), WorldTime(15));
+    disk.begin_slowness(slow(4, false), WorldTime(100));
+    assert_eq!(disk.ends(WorldTime(10), Span(5)), WorldTime(30));
+    assert_eq!(disk.ends(WorldTime(90), Span(5)), WorldTime(100), "it does not outlast the fault");
+    assert!(!disk.is_well());
+    disk.begin_slowness(slow(1, true), WorldTime(60));
+    assert_eq!(disk.ends(WorldTime(10), Span(5)), WorldTime(60), "nothing ends while it stalls");
+    disk.end_slowness(WorldTime(60));
+    assert_eq!(disk.ends(WorldTime(60), Span(5)), WorldTime(80));
+    disk.end_slowness(WorldTime(100));
+    assert!(disk.is_well());
+}
+
+#[test]
+fn a_sync_that_fails_says_so_and_the_next_one_does_not_make_good_for_it() {
+    let mut disk = Disk::default();
+    let (mut partitions, _) = open(&disk);
+    let mark = || StoreCommand { partition: PARTITION, action: Action::MarkSynced };
+    disk.push(Ticket(1), mark());
+    disk.execute(&mut partitions);
+    disk.afflict(Ailment::FailsSyncs, true);
+    disk.begin_sync();
+    assert_eq!(disk.end_sync(), Err(Fault::Failed));
+    disk.afflict(Ailment::FailsSyncs, false);
+    assert_eq!(disk.begin_sync(), Some(2));
+    assert_eq!(disk.end_sync(), Ok(Seq(1)), "it lies without knowing");
+    let mut left = disk.image().clone();
+    left.kill(0);
+    disk.kill(left);
+    assert!(open(&disk).1.synced.is_empty());
+}

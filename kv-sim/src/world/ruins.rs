@@ -75,8 +75,9 @@ impl World {
             self.scene.node_mut(node).disk.afflict(ailment, false);
         }
         match fault {
-            DiskFault::SlowDisk(slowness) => {
-                self.scene.node_mut(node).disk.end_slowness(*slowness);
+            DiskFault::SlowDisk(_) => {
+                let now = self.scene.now;
+                self.scene.node_mut(node).disk.end_slowness(now);
             }
             DiskFault::CloneDisk { .. } | DiskFault::RollbackDisk => self.bring_up(node),
             DiskFault::IoError(_) => self.restart_if_mended(node),

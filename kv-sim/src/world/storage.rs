@@ -77,9 +77,9 @@ impl World {
         }
         let disk = &mut self.scene.node_mut(node).disk;
         let sync = disk.syncs();
-        let rotten = disk.image().rotten().len();
+        let rotten = disk.image().rotten().count();
         let ended = disk.end_sync();
-        if disk.image().rotten().len() < rotten {
+        if disk.image().rotten().count() < rotten {
             self.scene.changed_at = self.scene.now;
         }
         let turn = self.draws.only(Address::Sync { node, number: sync });
