@@ -125,6 +125,16 @@ pub(super) fn owned(partition: PartitionId, leaf: LeafId, key: &Key) -> Bytes {
     join(OWNED, partition, &[&[leaf.0], key.bytes()])
 }
 
+/// What the keys of all containers of a partition begin with.
+pub(super) fn owned_of(partition: PartitionId) -> Bytes {
+    join(OWNED, partition, &[])
+}
+
+/// What the keys of all Merkle leaves of a partition begin with.
+pub(super) fn leaves_in(partition: PartitionId) -> Bytes {
+    join(LEAF, partition, &[])
+}
+
 /// What the keys of all containers of a leaf begin with.
 pub(super) fn owned_in(partition: PartitionId, leaf: LeafId) -> Bytes {
     join(OWNED, partition, &[&[leaf.0]])

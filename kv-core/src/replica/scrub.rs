@@ -1,16 +1,30 @@
 //! Reading everything from time to time, so that damage is found while there are still others to
 //! repair it from.
 
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
+
 use super::execute::Notes;
+use super::keyspace::{self, Record};
+use super::owned::{self, decode_owned};
 use super::partitions::{PartitionState, marker_of};
-use super::{keyspace, owned};
 use crate::event::Event;
 use crate::merkle::LeafId;
 use crate::store::{Batch, Damage, Done, Refusal, Store, View};
-use crate::types::Digest;
+use crate::types::Key;
+
+/// What was read of a partition.
+#[derive(Default)]
+struct Part {
+    /// The last leaf that was read to its end; nothing, if all leaves were.
+    until: Option<LeafId>,
+    unreadable: Vec<Key>,
+}
 
 /// Reads the leaves from this one on, up to about so many bytes. A damaged container is lost. What
 /// memory knows as well, a Merkle leaf or the data marker, is written anew.
+///
+/// The tree does not say where to look: a leaf that counts nothing may hold what cannot be read.
 pub(super) fn scrub(
     state: &mut PartitionState,
     store: &mut impl Store,
@@ -18,51 +32,53 @@ pub(super) fn scrub(
     bytes_max: u64,
     notes: &mut Notes,
 ) -> Result<Done, Refusal> {
+    let Part { until, unreadable } = read(state, store, from, bytes_max);
+    for key in unreadable {
+        owned::lose(state, store, &key, notes);
+    }
     let mut mended = Batch::default();
+    let leaves = keyspace::leaves_in(state.partition);
+    store.scan(View::Live, &leaves, &[], &mut |record_key, record| {
+        if let (Some(Record::Leaf { leaf, .. }), Err(Damage)) =
+            (keyspace::parse(record_key), record)
+        {
+            let known = owned::encode_leaf(state.tree.leaf(leaf));
+            mended.put(keyspace::leaf(state.partition, leaf), known);
+        }
+        ControlFlow::Continue(())
+    });
     let marker = keyspace::marker(state.partition);
     if state.synced && store.get(View::Live, &marker).is_err() {
         mended.put(marker, marker_of(state.node));
-    }
-    let (mut bytes, mut next) = (0, None);
-    // Of an empty leaf there is nothing to read.
-    let filled = |leaf: &LeafId| *leaf >= from && state.tree.leaf(*leaf) != Digest::default();
-    let leaves: alloc::vec::Vec<LeafId> = LeafId::all().filter(filled).collect();
-    for leaf in leaves {
-        if bytes >= bytes_max {
-            next = Some(leaf);
-            break;
-        }
-        bytes += read_leaf(state, store, leaf, notes);
-        let record_key = keyspace::leaf(state.partition, leaf);
-        if store.get(View::Live, &record_key).is_err() {
-            mended.put(record_key, owned::encode_leaf(state.tree.leaf(leaf)));
-        }
     }
     if !mended.writes.is_empty() {
         let damaged = Event::Damaged { partition: state.partition };
         notes.events.extend(mended.writes.iter().map(|_| damaged.clone()));
         store.commit(mended)?;
     }
+    let next = until.and_then(|until| until.0.checked_add(1)).map(LeafId);
     Ok(Done::Scrubbed { next })
 }
 
-/// Returns how many bytes the leaf holds.
-fn read_leaf(
-    state: &mut PartitionState,
-    store: &impl Store,
-    leaf: LeafId,
-    notes: &mut Notes,
-) -> u64 {
-    let (mut bytes, mut unreadable) = (0, alloc::vec::Vec::new());
-    owned::for_each_in_leaf(state, store, leaf, None, |key, record| {
-        match record {
-            Ok((_, container)) => bytes += (key.bytes().len() + container.weight()) as u64,
-            Err(Damage) => unreadable.push(key),
+fn read(state: &PartitionState, store: &impl Store, from: LeafId, bytes_max: u64) -> Part {
+    let mut part = Part::default();
+    let (mut bytes, mut at) = (0, from);
+    let all = keyspace::owned_of(state.partition);
+    let before = keyspace::owned_in(state.partition, from);
+    store.scan(View::Live, &all, &before, &mut |record_key, record| {
+        let Some(Record::Owned { leaf, key, .. }) = keyspace::parse(record_key) else {
+            return ControlFlow::Continue(());
+        };
+        if leaf != at && bytes >= bytes_max {
+            part.until = Some(at);
+            return ControlFlow::Break(());
         }
-        core::ops::ControlFlow::Continue(())
+        at = leaf;
+        match record.and_then(|record| Ok((record.len(), decode_owned(record)?))) {
+            Ok((length, _)) => bytes += (record_key.len() + length) as u64,
+            Err(Damage) => part.unreadable.push(key),
+        }
+        ControlFlow::Continue(())
     });
-    for key in unreadable {
-        owned::lose(state, store, &key, notes);
-    }
-    bytes
+    part
 }

@@ -441,6 +441,21 @@ fn scrubbing_finds_damage_that_nobody_asked_for_and_goes_on_where_it_stopped() {
     assert!(steps > 10, "each step reads about a leaf");
 }
 
+/// Seen at seed 2236 of swarm.toml: nobody would ever have looked there again.
+#[test]
+fn damage_is_found_in_a_leaf_that_counts_nothing() {
+    let (mut disk, _) = damaged_value();
+    let leaf = |record: &Record| matches!(record, Record::Leaf { .. });
+    let is_leaf = |key: &&Bytes| parse_record_key(key).is_some_and(|record| leaf(&record));
+    let leaf = disk.store.keys().find(is_leaf).cloned().expect("it was written");
+    disk.store.damaged.insert(leaf);
+    let scrub = || Action::Scrub { from: LeafId(0), bytes: 1 << 20 };
+    assert_eq!(disk.run(scrub()).lost, [key()]);
+    disk.store.sync();
+    assert!(disk.restart().roots.is_empty(), "the leaf was written anew, without the key");
+    assert_eq!(disk.run(scrub()).lost, [key()]);
+}
+
 #[test]
 fn a_leaf_or_a_marker_that_memory_knows_is_written_anew() {
     for is_it in [

@@ -10,7 +10,7 @@ mod image;
 use std::collections::VecDeque;
 
 use kv_core::replica::{self, Partitions};
-use kv_core::store::{Fault, Outcome, Store as _, StoreCommand};
+use kv_core::store::{Action, Fault, Outcome, Store as _, StoreCommand};
 use kv_core::time::Span;
 use kv_core::types::{Seq, Ticket};
 
@@ -111,6 +111,11 @@ impl Disk {
     /// The command to be executed next.
     pub fn next(&self) -> Option<Ticket> {
         self.queue.front().map(|&(ticket, _)| ticket)
+    }
+
+    /// Whether it has nothing to do but to look for damage.
+    pub fn is_idle(&self) -> bool {
+        self.queue.iter().all(|(_, command)| matches!(command.action, Action::Scrub { .. }))
     }
 
     /// Executes the next command.

@@ -1,7 +1,7 @@
 //! What a kill takes, at each point of a command's way. The command writes a data marker.
 
 use kv_core::config::Config;
-use kv_core::store::{Action, Done};
+use kv_core::store::Done;
 use kv_core::types::{NodeId, PartitionId};
 
 use super::*;

@@ -29,7 +29,7 @@ pub(super) fn restless(scene: &Scene, within: Span) -> Option<Restless> {
         restless.unsynced.extend(unsynced.map(|&owner| (owner, partition)));
     }
     for node in &scene.nodes {
-        let count = damage(node);
+        let count = damage(scene, node);
         if count > 0 {
             restless.damaged.push((node.id, count));
         }
@@ -47,16 +47,21 @@ pub(super) fn restless(scene: &Scene, within: Span) -> Option<Restless> {
     }
     let is_idle = |node: &SimNode| {
         let image = node.disk.image();
-        node.disk.next().is_none() && image.newest() == image.reported()
+        node.disk.is_idle() && image.newest() == image.reported()
     };
     let is_at_rest = restless.hints.is_empty() && scene.nodes.iter().all(is_idle);
     (!is_at_rest).then_some(restless)
 }
 
-/// Records that cannot be read, and keys that are not whole. Each is mended or given up.
-fn damage(node: &SimNode) -> u64 {
+/// Records of what a node owns that cannot be read, and keys that are not whole. Each is mended or
+/// given up.
+fn damage(scene: &Scene, node: &SimNode) -> u64 {
     let is_due = |key: &&bytes::Bytes| match replica::parse_record_key(key) {
-        Some(Record::Owned { .. } | Record::Leaf { .. } | Record::Marker { .. }) => true,
+        Some(
+            Record::Owned { partition, .. }
+            | Record::Leaf { partition, .. }
+            | Record::Marker { partition },
+        ) => scene.ring.owns(node.id, partition),
         // Hints are counted by themselves.
         Some(Record::Hint { .. } | Record::HintOrder { .. } | Record::Lost { .. }) | None => false,
     };
