@@ -238,18 +238,42 @@ impl Durability {
                 |write| history.is_claimed(write, &before) && !history.is_claimed(write, &after);
             let promised = history.promised().map(|(write, ..)| write);
             let lost: Vec<_> = promised.filter(|&write| is_lost(write)).collect();
+            for &write in &lost {
+                history.write_mut(write).robbed.push(node);
+            }
             for write in self.weaken(history, &lost, Some((node, loss)), disks) {
-                excuses.push(format!(
-                    "durability of {:?} is excused at {}: {} held the last durable copy of what \
-                     {}",
-                    history.key,
-                    when(at),
-                    names.node(node),
-                    history.describe(write, names),
-                ));
+                excuses.push(excuse(history, write, node, at, names));
             }
         }
         excuses
+    }
+
+    /// A stand-in has deleted its hint for a target, which had said that it holds it durably. If a
+    /// fault has taken it from the target since, the hint was perhaps the last copy: its deletion
+    /// was decided before the fault, and belongs to it.
+    pub(super) fn on_delivered(
+        &mut self,
+        history: &mut History,
+        (node, target): (NodeId, NodeId),
+        at: Time,
+        disks: &impl Disks,
+        names: &Names,
+    ) -> Vec<String> {
+        let robbed = history.promised().filter(|(_, write, _)| write.robbed.contains(&target));
+        let robbed: Vec<_> = robbed.map(|(at, ..)| at).collect();
+        let copy = |node, image| disks.copy(node, &history.key, image);
+        let stays = |write: WriteIndex, &node: &NodeId| {
+            history.is_claimed(write, &copy(node, Image::Durable))
+                && history.is_claimed(write, &copy(node, Image::Live))
+        };
+        let nodes = disks.nodes();
+        let is_gone = |write: &WriteIndex| !nodes.iter().any(|node| stays(*write, node));
+        let gone: Vec<_> = robbed.into_iter().filter(is_gone).collect();
+        self.findings.weakened += gone.len() as u64;
+        for &write in &gone {
+            history.write_mut(write).standing = Standing::Excused;
+        }
+        gone.into_iter().map(|write| excuse(history, write, node, at, names)).collect()
     }
 
     /// Looks for durable copies of writes that one node (`but`, if it is about to lose them) no
@@ -344,6 +368,16 @@ impl Durability {
             self.findings.violated(|| story(history, write, at, disks, names));
         }
     }
+}
+
+fn excuse(history: &History, write: WriteIndex, node: NodeId, at: Time, names: &Names) -> String {
+    format!(
+        "durability of {:?} is excused at {}: {} held the last durable copy of what {}",
+        history.key,
+        when(at),
+        names.node(node),
+        history.describe(write, names),
+    )
 }
 
 /// Whether nothing of the request was sent to a replica before it was refused. A replica's own

@@ -78,6 +78,8 @@ pub(super) struct Write {
     pub(super) ack: Option<Ack>,
     /// What is left of that promise.
     pub(super) standing: Standing,
+    /// The nodes that held it durably until a fault took it.
+    pub(super) robbed: Vec<NodeId>,
     /// How many times its client was told that nothing had been done.
     pub(super) refusals: usize,
     /// What its client had seen, for each time that it asked.
@@ -225,6 +227,7 @@ impl History {
             events: Vec::new(),
             ack: None,
             standing: Standing::Whole,
+            robbed: Vec::new(),
             refusals: 0,
             attempts: Vec::new(),
             reads: Vec::new(),

@@ -306,21 +306,26 @@ impl Checks {
     }
 
     /// A storage command was executed at a node. To be told when it is, not when the node learns
-    /// of it: a crash in between does not undo what a disk has done.
+    /// of it: a crash in between does not undo what a disk has done. Returns a line for each write
+    /// that is excused because of it.
     pub fn on_outcome(
         &mut self,
         at: Time,
         node: NodeId,
         command: &StoreCommand,
         outcome: &Outcome,
-    ) {
-        if let (Action::HintDrop { items, .. }, Ok(Done::HintDropped { .. })) =
+        disks: &impl Disks,
+    ) -> Vec<String> {
+        let mut excuses = Vec::new();
+        if let (Action::HintDrop { target, items }, Ok(Done::HintDropped { .. })) =
             (&command.action, &outcome.result)
         {
             for (key, _) in items {
-                if let Some(&history) = self.keys.get(key) {
-                    self.histories[history].hints_dropped.insert(node, at);
-                }
+                let Some(&history) = self.keys.get(key) else { continue };
+                let history = &mut self.histories[history];
+                history.hints_dropped.insert(node, at);
+                let (delivery, names) = ((node, *target), &self.setting.names);
+                excuses.extend(self.durability.on_delivered(history, delivery, at, disks, names));
             }
         }
         for event in &outcome.events {
@@ -339,6 +344,7 @@ impl Checks {
                 self.durability.on_replaced(history, write, replaced, at, &self.setting.names);
             }
         }
+        excuses
     }
 
     /// A node tells people something.

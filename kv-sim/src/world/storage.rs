@@ -43,8 +43,12 @@ impl World {
         let (process, disk) = machine.process_and_disk();
         let process = process.expect("who is awake has a process");
         let Executed { ticket, seq, command, outcome } = disk.execute(&mut process.partitions);
+        let mut excuses = Vec::new();
         if let Some(checks) = &mut self.checks {
-            checks.on_outcome(time(now), id, &command, &outcome);
+            excuses = checks.on_outcome(time(now), id, &command, &outcome, &self.scene);
+        }
+        for line in excuses {
+            self.trace(|_| line);
         }
         self.trace(|scene| format!("{} executes {command:?}: {outcome:?}", scene.name(node)));
         let disk = &mut self.scene.node_mut(node).disk;

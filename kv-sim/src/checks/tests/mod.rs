@@ -219,7 +219,7 @@ impl Bench {
             lost: Vec::new(),
         };
         let at = self.tick();
-        self.checks.on_outcome(at, node, &command, &outcome);
+        self.checks.on_outcome(at, node, &command, &outcome, &self.cluster);
     }
 
     /// One node's live container is joined into another's.
