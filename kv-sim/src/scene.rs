@@ -173,6 +173,9 @@ impl checks::Disks for Scene {
 
     fn copy(&self, node: NodeId, key: &Key, image: checks::Image) -> Container {
         let disk = self.node(self.index_of(node)).disk.image();
+        if disk.is_foreign_to(node) {
+            return Container::default();
+        }
         let held = match image {
             checks::Image::Live => replica::held(disk, View::Live, &self.ring, key),
             checks::Image::Reported => replica::held(disk, View::Durable, &self.ring, key),

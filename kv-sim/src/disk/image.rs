@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kv_core::store::{Batch, Damage, Fault, Store, View, Visitor};
-use kv_core::types::Seq;
+use kv_core::types::{NodeId, Seq};
 
 use crate::hashing::Table;
 
@@ -35,6 +35,8 @@ pub struct Image {
     /// How many faults refuse all commits.
     pub(super) breakers: u32,
     past: Option<Past>,
+    /// The node whose records they are, if they were copied.
+    copied_from: Option<NodeId>,
 }
 
 /// The records that a kill would leave. They are looked up far more often than scanned, so they lie
@@ -110,12 +112,19 @@ impl Image {
     pub fn wipe(&mut self) {
         self.kill(0);
         self.safe = Arc::default();
+        self.copied_from = None;
     }
 
-    /// Drops everything, and holds from now on what is safe on another disk.
-    pub fn copy(&mut self, other: &Self) {
+    /// Drops everything, and holds from now on what is safe on the disk of another node.
+    pub fn copy(&mut self, other: &Self, owner: NodeId) {
         self.kill(0);
         self.safe = Arc::clone(&other.safe);
+        self.copied_from = other.copied_from.or(Some(owner));
+    }
+
+    /// Whether a node has no use for what is held here, as it is another's.
+    pub fn is_foreign_to(&self, node: NodeId) -> bool {
+        self.copied_from.is_some_and(|owner| owner != node)
     }
 
     /// Begins to remember what is safe.
@@ -137,6 +146,7 @@ impl Image {
         let past = self.past.as_mut().expect("what is rolled back to is remembered");
         past.moments.truncate(moment + 1);
         self.safe = Arc::clone(&past.moments[moment]);
+        self.copied_from = None;
     }
 
     /// Lets safe records rot. A key without one is left alone.

@@ -133,7 +133,8 @@ impl World {
                 self.trace(|scene| {
                     format!("{} gets the data of {}", scene.name(node), scene.name(by))
                 });
-                left.copy(self.scene.node(by).disk.image());
+                let other = self.scene.node(by);
+                left.copy(other.disk.image(), other.id);
                 self.tell_of_loss(node, Loss::Wipe, &Image::default());
                 return left;
             }
