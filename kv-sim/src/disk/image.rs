@@ -122,6 +122,11 @@ impl Image {
         self.copied_from = other.copied_from.or(Some(owner));
     }
 
+    /// Its node has started on it: it found nothing in it that is another's.
+    pub const fn take_over(&mut self) {
+        self.copied_from = None;
+    }
+
     /// Whether a node has no use for what is held here, as it is another's.
     pub fn is_foreign_to(&self, node: NodeId) -> bool {
         self.copied_from.is_some_and(|owner| owner != node)

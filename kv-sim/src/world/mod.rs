@@ -469,6 +469,7 @@ impl World {
             let started = machine.start(now, &config, cluster_id(), &ring);
             started.expect("an empty disk is nobody's");
         }
+        self.scene.node_mut(node).disk.image_mut().take_over();
         self.scene.changed_at = now;
         self.trace(|scene| format!("{} starts", scene.name(node)));
         self.plan_call(node);
