@@ -49,8 +49,6 @@ pub struct SimNode {
     pub fails: bool,
     /// Whether it is down because of that.
     pub has_failed: bool,
-    /// Whether its disk holds a copy of another node's data, on which it will not start.
-    pub holds_foreign_data: bool,
     /// Batches committed by earlier lives.
     pub commits_before: u64,
     generation: Generation,
@@ -100,7 +98,6 @@ impl SimNode {
             downs: 0,
             fails: false,
             has_failed: false,
-            holds_foreign_data: false,
             commits_before: 0,
             generation: Generation(0),
             life: 0,

@@ -172,11 +172,10 @@ impl checks::Disks for Scene {
     }
 
     fn copy(&self, node: NodeId, key: &Key, image: checks::Image) -> Container {
-        let machine = self.node(self.index_of(node));
-        if machine.holds_foreign_data {
+        let disk = self.node(self.index_of(node)).disk.image();
+        if disk.is_foreign() {
             return Container::default();
         }
-        let disk = machine.disk.image();
         let held = match image {
             checks::Image::Live => replica::held(disk, View::Live, &self.ring, key),
             checks::Image::Reported => replica::held(disk, View::Durable, &self.ring, key),

@@ -35,6 +35,8 @@ pub struct Image {
     /// How many faults refuse all commits.
     pub(super) breakers: u32,
     past: Option<Past>,
+    /// Whether they are copied from another node's disk.
+    is_foreign: bool,
 }
 
 /// The records that a kill would leave. They are looked up far more often than scanned, so they lie
@@ -102,20 +104,32 @@ impl Image {
         if let Some(&(last, _)) = last {
             self.make_safe(|at| at <= last);
         }
-        let Self { safe, fillers, breakers, past, .. } = std::mem::take(self);
-        *self = Self { safe, fillers, breakers, past, ..Self::default() };
+        let Self { safe, is_foreign, fillers, breakers, past, .. } = std::mem::take(self);
+        *self = Self { safe, is_foreign, fillers, breakers, past, ..Self::default() };
     }
 
     /// Drops everything.
     pub fn wipe(&mut self) {
         self.kill(0);
         self.safe = Arc::default();
+        self.is_foreign = false;
     }
 
-    /// Drops everything, and holds from now on what is safe on another disk.
+    /// Drops everything, and holds from now on what is safe on the disk of another node.
     pub fn copy(&mut self, other: &Self) {
         self.kill(0);
         self.safe = Arc::clone(&other.safe);
+        self.is_foreign = true;
+    }
+
+    /// Its node has started on it: it found nothing in it that is another's.
+    pub const fn take_over(&mut self) {
+        self.is_foreign = false;
+    }
+
+    /// Whether its node has no use for what is held here, as it is another's.
+    pub const fn is_foreign(&self) -> bool {
+        self.is_foreign
     }
 
     /// Begins to remember what is safe.
@@ -137,6 +151,7 @@ impl Image {
         let past = self.past.as_mut().expect("what is rolled back to is remembered");
         past.moments.truncate(moment + 1);
         self.safe = Arc::clone(&past.moments[moment]);
+        self.is_foreign = false;
     }
 
     /// Lets safe records rot. A key without one is left alone.

@@ -71,6 +71,8 @@ pub struct World {
     trace: Option<Trace>,
     expect: Expect,
     disk_speed: scenario::Disk,
+    /// When the last command or sync ends that was begun so far.
+    disks_busy_until: WorldTime,
     encoding: bool,
     /// What a core puts out. Kept for its room.
     effects: Vec<Effect>,
@@ -175,6 +177,7 @@ impl World {
             trace: options.trace.clone(),
             expect: scenario.expect.clone(),
             disk_speed: scenario.disk.clone(),
+            disks_busy_until: WorldTime(0),
             encoding: options.encoding,
             effects: Vec::new(),
             draws,
@@ -351,8 +354,9 @@ impl World {
         }
         self.scene.network.heal();
         self.scene.changed_at = self.scene.now;
-        // What a slow link still holds is the last that is left of its fault.
-        let since = self.scene.now.max(self.parcels.last_arrival());
+        // What a slow link or a slow disk still holds is the last that is left of its fault.
+        let last = self.parcels.last_arrival().max(self.disks_busy_until);
+        let since = self.scene.now.max(last);
         self.enter(Phase::Heal { since });
         self.agenda.plan(since + POLL, Happening::Milestone);
     }
@@ -456,7 +460,6 @@ impl World {
         let Scene { config, ring, now, .. } = &self.scene;
         let (config, ring, now) = (config.clone(), ring.clone(), *now);
         let machine = self.scene.node_mut(node);
-        machine.holds_foreign_data = false;
         if let Err(foreign) = machine.start(now, &config, cluster_id(), &ring) {
             // It refuses to start on that. Its operator deletes what does not belong there.
             self.tally.marks.count_foreign_data();
@@ -466,6 +469,7 @@ impl World {
             let started = machine.start(now, &config, cluster_id(), &ring);
             started.expect("an empty disk is nobody's");
         }
+        self.scene.node_mut(node).disk.image_mut().take_over();
         self.scene.changed_at = now;
         self.trace(|scene| format!("{} starts", scene.name(node)));
         self.plan_call(node);

@@ -56,7 +56,7 @@ impl World {
                 let drawn = others().nth(at).expect("a clone has a model");
                 let by = from.filter(|&from| from != node).unwrap_or(drawn);
                 // What was copied there might be this node's own.
-                let is_a_copy = self.scene.node(by).holds_foreign_data;
+                let is_a_copy = self.scene.node(by).disk.image().is_foreign();
                 let ruin = if is_a_copy { Ruin::Wiped } else { Ruin::Replaced { by } };
                 self.take_down(node, ruin);
             }
@@ -139,7 +139,6 @@ impl World {
                 });
                 left.copy(self.scene.node(by).disk.image());
                 self.tell_of_loss(node, Loss::Wipe, &Image::default());
-                self.scene.node_mut(node).holds_foreign_data = true;
                 return left;
             }
             Ruin::RolledBack { to } => {
@@ -153,9 +152,6 @@ impl World {
         };
         if let Some(loss) = loss {
             self.tell_of_loss(node, loss, &left);
-        }
-        if ruin != Ruin::Nothing {
-            self.scene.node_mut(node).holds_foreign_data = false;
         }
         left
     }

@@ -30,6 +30,7 @@ impl World {
         machine.disk.set_answer_delay(answer);
         let life = machine.life();
         let at = machine.disk.ends(now, after);
+        self.disks_busy_until = self.disks_busy_until.max(at);
         self.agenda.plan(at, Happening::Execute { node: number(node), life });
     }
 
@@ -72,6 +73,7 @@ impl World {
         let mean = machine.disk.sync_mean().unwrap_or(speed.sync_mean);
         let after = self.draws.delay(turn, Aspect::Delay, speed.sync_min, mean);
         let at = machine.disk.ends(now, after);
+        self.disks_busy_until = self.disks_busy_until.max(at);
         self.agenda.plan(at, Happening::SyncEnds { node: number(node), life });
     }
 
