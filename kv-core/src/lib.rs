@@ -33,6 +33,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod client;
+pub mod codec;
 pub mod config;
 pub mod coordinator;
 pub mod cx;

@@ -21,8 +21,7 @@ use alloc::vec::Vec;
 use core::array;
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
-
+use crate::codec::codec;
 use crate::types::{Digest, Token};
 
 /// Branches of a tree, and leaves of a branch.
@@ -32,10 +31,10 @@ pub const FAN_OUT: usize = 16;
 pub const LEAVES: usize = FAN_OUT * FAN_OUT;
 
 /// One of the [`LEAVES`] equal parts of a partition.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LeafId(pub u8);
+
+codec!(struct LeafId(_));
 
 /// The digests of one partition.
 #[derive(Clone, Default)]

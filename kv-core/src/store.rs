@@ -11,9 +11,9 @@ use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::codec::codec;
 use crate::event::Event;
 use crate::merkle::{FAN_OUT, LeafId};
 use crate::time::{HybridTime, WallTime};
@@ -197,13 +197,15 @@ pub struct Mint {
 }
 
 /// What a write overwrites.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Basis {
     /// Exactly what this context covers.
     Given(VersionVector),
     /// What the minting replica holds, and this as well.
     Held(VersionVector),
 }
+
+codec!(enum Basis { 0 => Given(seen), 1 => Held(seen) });
 
 impl Basis {
     /// What a write overwrites when a second replica is asked to name it, because the first was
@@ -218,7 +220,7 @@ impl Basis {
 }
 
 /// As what a replica takes a write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// As an owner of the key.
     Owner,
@@ -227,7 +229,7 @@ pub enum Role {
 }
 
 /// For whom a replica stands in, and how its hint is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StandIn {
     /// The owner that the hint is for.
     pub target: NodeId,
@@ -238,6 +240,8 @@ pub struct StandIn {
     /// How many other copies were believed to stand: hints with few go first.
     pub copies: u8,
 }
+
+codec!(struct StandIn { target, created, expires, copies });
 
 /// A container to be kept for somebody else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -251,13 +255,15 @@ pub struct Hint {
 }
 
 /// The two kinds of copies that a node can hold of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CopyKind {
     /// Its own, as an owner.
     Owned,
     /// What it keeps for owners, all its hints for the key joined.
     Hinted,
 }
+
+codec!(enum CopyKind { 0 => Owned, 1 => Hinted });
 
 /// What came of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -344,7 +350,7 @@ pub struct HintGrowth {
 }
 
 /// A hint as it lies in the store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredHint {
     /// The key.
     pub key: Key,
@@ -356,8 +362,10 @@ pub struct StoredHint {
     pub minted: bool,
 }
 
+codec!(struct StoredHint { key, container, stand_in, minted });
+
 /// What is known of a key, without the values.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// The key.
     pub key: Key,
@@ -367,9 +375,11 @@ pub struct Summary {
     pub digest: Digest,
 }
 
+codec!(struct Summary { key, seen, digest });
+
 /// Why a replica did not do what it was asked. It changed nothing; only of a merge of several
 /// containers may some have been joined, which harms nobody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 pub enum Refusal {
     /// One more sibling would pass the limit.
     #[error(
@@ -401,6 +411,17 @@ pub enum Refusal {
     #[error("nothing proves that the request is not an old one")]
     Late,
 }
+
+codec!(enum Refusal {
+    0 => TooManySiblings { max },
+    1 => Damaged,
+    2 => NotSynced,
+    3 => DiskFull,
+    4 => DiskFailed,
+    5 => HintsFull,
+    6 => Layout,
+    7 => Late,
+});
 
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {

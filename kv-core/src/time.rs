@@ -7,31 +7,25 @@
 
 use core::ops::{Add, Sub};
 
-use serde::{Deserialize, Serialize};
+use crate::codec::codec;
 
 /// A point on a node's monotonic clock, in microseconds since an arbitrary start.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(pub u64);
 
 /// A length of time, in microseconds.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span(pub u64);
 
 /// A machine's opinion of the date: microseconds since 1970-01-01T00:00:00Z.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallTime(pub u64);
 
 /// A hybrid logical time: 48 bits of milliseconds since 1970, then 16 bits of counter.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HybridTime(pub u64);
+
+codec!(struct Time(_), WallTime(_), HybridTime(_));
 
 /// Both clocks of one node at one moment. An input like any other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

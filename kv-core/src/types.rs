@@ -10,8 +10,10 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+
+use crate::codec::{Codec, Malformed, Reader, codec};
 
 /// The largest key, in bytes.
 pub const KEY_BYTES_MAX: usize = 64 * 1024;
@@ -56,8 +58,7 @@ pub struct Digest(pub u128);
 ///
 /// It knows its place on the ring, which everybody who handles it asks for: so it is hashed once on
 /// each node. Keys are ordered by their bytes.
-#[derive(Clone, Deserialize)]
-#[serde(from = "Bytes")]
+#[derive(Clone)]
 pub struct Key {
     bytes: Bytes,
     token: Token,
@@ -120,6 +121,13 @@ impl Key {
         &self.bytes
     }
 
+    /// The same key with bytes of its own: these may be a piece of a message, which they keep in
+    /// memory.
+    #[must_use]
+    pub fn unshared(&self) -> Self {
+        Self { bytes: Bytes::copy_from_slice(&self.bytes), token: self.token }
+    }
+
     /// Where the key lies on the ring.
     pub const fn token(&self) -> Token {
         self.token
@@ -151,11 +159,19 @@ impl From<&str> for Key {
     }
 }
 
-impl Serialize for Key {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.bytes.serialize(serializer)
+impl Codec for Key {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.bytes.encode(out);
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Bytes::decode(input).map(Self::from)
     }
 }
+
+codec!(struct
+    NodeId(_), Generation(_), Epoch(_), RequestId(_), ClusterId(_), PartitionId(_), Digest(_),
+);
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {

@@ -1,5 +1,5 @@
-//! Messages as bytes: format, kind, header, payload. The encoding is postcard of structs that are
-//! frozen per format version; the kind stands outside, so that an unknown one is a clear error.
+//! Messages as bytes: format, kind, header, payload. The header and the payloads are
+//! frozen per format version ([`crate::codec`]); the kind stands outside, so that an unknown one is a clear error.
 //!
 //! Decoding never panics, never recurses with the input, and never allocates more than
 //! [`DECODE_BYTES_PER_BYTE`] times the input: every count in the input is of things that take at
@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::codec::{Codec, Malformed, Reader};
 use crate::message::{Body, Header, Kind, Message};
 
 /// The format version that this software writes and reads.
@@ -40,34 +41,36 @@ pub enum WireError {
 
 /// The bytes of a message.
 pub fn encode(message: &Message) -> Bytes {
-    Bytes::from(encode_into(message, Vec::with_capacity(256)))
+    let mut bytes = Vec::with_capacity(256);
+    encode_into(message, &mut bytes);
+    Bytes::from(bytes)
 }
 
 /// Appends the bytes of a message to a buffer.
-pub fn encode_into(message: &Message, mut buffer: Vec<u8>) -> Vec<u8> {
-    buffer.extend_from_slice(&[FORMAT, message.body.kind() as u8]);
-    let buffer = postcard::to_extend(&message.header, buffer).expect("a vector takes every value");
-    message.body.encode_into(buffer)
+pub fn encode_into(message: &Message, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[FORMAT, message.body.kind() as u8]);
+    message.header.encode(out);
+    message.body.encode(out);
 }
 
-/// The message that these bytes are.
+/// The message that these bytes are. Its values share them.
 ///
 /// # Errors
 /// [`WireError`], if they are none.
-pub fn decode(bytes: &[u8]) -> Result<Message, WireError> {
-    let (&[format, kind], rest) = bytes.split_first_chunk::<2>().ok_or(WireError::Short)?;
+pub fn decode(bytes: &Bytes) -> Result<Message, WireError> {
+    let &[format, kind] = bytes.first_chunk().ok_or(WireError::Short)?;
     if format != FORMAT {
         return Err(WireError::Format(format));
     }
     let kind = Kind::from_number(kind).ok_or(WireError::Kind(kind))?;
-    let (header, rest) =
-        postcard::take_from_bytes::<Header>(rest).map_err(|_| WireError::Malformed)?;
-    let (body, rest) = Body::decode(kind, rest).map_err(|_| WireError::Malformed)?;
-    if rest.is_empty() {
-        Ok(Message { header, body })
-    } else {
-        Err(WireError::Trailing(rest.len()))
-    }
+    let mut input = Reader::sharing(bytes);
+    let mut read = || {
+        input.take(2)?;
+        let header = Header::decode(&mut input)?;
+        Ok(Message { header, body: Body::decode(kind, &mut input)? })
+    };
+    let message = read().map_err(|Malformed| WireError::Malformed)?;
+    if input.rest().is_empty() { Ok(message) } else { Err(WireError::Trailing(input.rest().len())) }
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 
+use crate::codec::{Codec, Reader, codec};
 use crate::types::{Generation, NodeId};
 
 /// How much the sender knows of one node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
     /// The node.
     pub node: NodeId,
@@ -19,8 +19,10 @@ pub struct Known {
     pub version: u64,
 }
 
+codec!(struct Known { node, generation, version });
+
 /// What has changed about one node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delta {
     /// The node.
     pub node: NodeId,
@@ -38,8 +40,10 @@ pub struct Delta {
     pub states: Vec<State>,
 }
 
+codec!(struct Delta { node, generation, since, heartbeat, age_ms, states });
+
 /// Something that a node says about itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     /// What it is about.
     pub key: StateKey,
@@ -49,9 +53,13 @@ pub struct State {
     pub value: Bytes,
 }
 
+codec!(struct State { key, version, value });
+
 /// What a state is about. Numbers are stable; an unknown one is passed on untouched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StateKey(pub u8);
+
+codec!(struct StateKey(_));
 
 impl StateKey {
     /// Who may lack acknowledged writes ([`Behind`]).
@@ -60,30 +68,36 @@ impl StateKey {
 
 /// What is said under [`StateKey::BEHIND`]: the nodes for which the sender keeps hints, or could not
 /// keep them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Behind(pub Vec<NodeId>);
+
+codec!(struct Behind(_));
 
 impl Behind {
     /// The value of the state.
     pub fn encode(&self) -> Bytes {
-        Bytes::from(postcard::to_allocvec(self).expect("a vector takes every value"))
+        let mut value = Vec::new();
+        Codec::encode(self, &mut value);
+        Bytes::from(value)
     }
 
     /// What a peer says. One that says nothing intelligible says nothing.
     pub fn decode(value: &[u8]) -> Self {
-        postcard::from_bytes(value).unwrap_or_default()
+        Codec::decode(&mut Reader::new(value)).unwrap_or_default()
     }
 }
 
 /// See [`super::Body::GossipSyn`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Syn {
     /// All nodes that the sender knows.
     pub known: Vec<Known>,
 }
 
+codec!(struct Syn { known });
+
 /// See [`super::Body::GossipAck`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ack {
     /// What the other lacks.
     pub deltas: Vec<Delta>,
@@ -91,9 +105,13 @@ pub struct Ack {
     pub wanted: Vec<Known>,
 }
 
+codec!(struct Ack { deltas, wanted });
+
 /// See [`super::Body::GossipAck2`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ack2 {
     /// What the other said that it lacks.
     pub deltas: Vec<Delta>,
 }
+
+codec!(struct Ack2 { deltas });

@@ -7,8 +7,7 @@ pub mod repair;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
-
+use crate::codec::{Codec, Malformed, Reader, codec};
 use crate::store::{Basis, CopyKind, Refusal};
 use crate::time::{Time, WallTime};
 use crate::types::{ClusterId, Digest, Generation, Key, NodeId, PartitionId, RequestId};
@@ -24,7 +23,7 @@ pub struct Message {
 }
 
 /// What every message says first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The cluster: a message of another one is dropped.
     pub cluster: ClusterId,
@@ -45,9 +44,11 @@ pub struct Header {
     pub sent: Time,
 }
 
+codec!(struct Header { cluster, from, generation, to, request, layout, fence, sent });
+
 /// What a node said of the time in its last message, sent back to it: however late this arrives, the
 /// node knows by its own clock that it was sent after that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Echo {
     /// Which run of the node said so.
     pub generation: Generation,
@@ -55,9 +56,13 @@ pub struct Echo {
     pub sent: Time,
 }
 
+codec!(struct Echo { generation, sent });
+
 /// The coordinator's own number for an operation in flight; answers carry it back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OperationId(pub u64);
+
+codec!(struct OperationId(_));
 
 macro_rules! bodies {
     ($($(#[$doc:meta])* $kind:ident($payload:ty) = $number:literal $name:literal,)*) => {
@@ -103,20 +108,16 @@ macro_rules! bodies {
             }
 
             /// Appends the payload to the bytes. The kind is not among them.
-            pub(crate) fn encode_into(&self, bytes: Vec<u8>) -> Vec<u8> {
-                let extended = match self {
-                    $(Self::$kind(payload) => postcard::to_extend(payload, bytes),)*
-                };
-                extended.expect("a vector takes every value")
+            pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+                match self {
+                    $(Self::$kind(payload) => payload.encode(out),)*
+                }
             }
 
-            /// Reads a payload of this kind, and returns what lies behind it.
-            pub(crate) fn decode(kind: Kind, bytes: &[u8]) -> Result<(Self, &[u8]), postcard::Error> {
+            /// Reads a payload of this kind, and leaves what lies behind it.
+            pub(crate) fn decode(kind: Kind, input: &mut Reader<'_>) -> Result<Self, Malformed> {
                 match kind {
-                    $(Kind::$kind => {
-                        let (payload, rest) = postcard::take_from_bytes(bytes)?;
-                        Ok((Self::$kind(payload), rest))
-                    })*
+                    $(Kind::$kind => Codec::decode(input).map(Self::$kind),)*
                 }
             }
         }
@@ -181,7 +182,7 @@ bodies! {
 }
 
 /// See [`Body::Mint`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MintRequest {
     /// Comes back with the answer.
     pub operation: OperationId,
@@ -199,9 +200,11 @@ pub struct MintRequest {
     pub echo: Option<Echo>,
 }
 
+codec!(struct MintRequest { operation, key, content, expiry, basis, place, echo });
+
 /// The place of an owner that cannot be reached, and that somebody else is to take. When it is taken,
 /// and until when, is for that node's own clock to say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The owner.
     pub owner: NodeId,
@@ -209,8 +212,10 @@ pub struct Place {
     pub copies: u8,
 }
 
+codec!(struct Place { owner, copies });
+
 /// See [`Body::Minted`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Minted {
     /// Whose answer this is.
     pub operation: OperationId,
@@ -218,8 +223,10 @@ pub struct Minted {
     pub container: Container,
 }
 
+codec!(struct Minted { operation, container });
+
 /// See [`Body::Merge`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MergeRequest {
     /// Comes back with the answer.
     pub operation: OperationId,
@@ -229,8 +236,10 @@ pub struct MergeRequest {
     pub container: Container,
 }
 
+codec!(struct MergeRequest { operation, key, container });
+
 /// See [`Body::Hint`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HintRequest {
     /// Comes back with the answer.
     pub operation: OperationId,
@@ -242,8 +251,10 @@ pub struct HintRequest {
     pub place: Place,
 }
 
+codec!(struct HintRequest { operation, key, container, place });
+
 /// See [`Body::Acked`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Acked {
     /// Whose answer this is.
     pub operation: OperationId,
@@ -251,8 +262,10 @@ pub struct Acked {
     pub stands_for: Option<NodeId>,
 }
 
+codec!(struct Acked { operation, stands_for });
+
 /// See [`Body::Refused`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// Whose answer this is.
     pub operation: OperationId,
@@ -260,8 +273,10 @@ pub struct Refused {
     pub refusal: Refusal,
 }
 
+codec!(struct Refused { operation, refusal });
+
 /// See [`Body::Read`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadRequest {
     /// Comes back with the answer.
     pub operation: OperationId,
@@ -271,8 +286,10 @@ pub struct ReadRequest {
     pub copy: CopyKind,
 }
 
+codec!(struct ReadRequest { operation, key, copy });
+
 /// See [`Body::ReadReply`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadReply {
     /// Whose answer this is.
     pub operation: OperationId,
@@ -280,8 +297,10 @@ pub struct ReadReply {
     pub container: Container,
 }
 
+codec!(struct ReadReply { operation, container });
+
 /// See [`Body::HintDelivery`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HintDelivery {
     /// Comes back with the answer.
     pub delivery: u64,
@@ -291,12 +310,16 @@ pub struct HintDelivery {
     pub items: Vec<(Key, Container)>,
 }
 
+codec!(struct HintDelivery { delivery, partition, items });
+
 /// See [`Body::HintDelivered`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HintDelivered {
     /// Whose answer this is.
     pub delivery: u64,
 }
+
+codec!(struct HintDelivered { delivery });
 
 /// A digest over the content of a layout, as the header carries it.
 pub const fn layout_hash(digest: Digest) -> u64 {

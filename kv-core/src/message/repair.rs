@@ -4,19 +4,20 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
-
+use crate::codec::codec;
 use crate::merkle::{FAN_OUT, LeafId};
 use crate::store::Summary;
 use crate::types::{Digest, Key, PartitionId};
 use crate::version::Container;
 
 /// The asker's number for a step of its session; an answer to an earlier step is ignored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Step(pub u64);
 
+codec!(struct Step(_));
+
 /// See [`super::Body::RepairCompare`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compare {
     /// Comes back with the answer.
     pub step: Step,
@@ -24,8 +25,10 @@ pub struct Compare {
     pub digest: Digest,
 }
 
+codec!(struct Compare { step, digest });
+
 /// See [`super::Body::RepairCompared`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compared {
     /// Whose answer this is.
     pub step: Step,
@@ -33,8 +36,10 @@ pub struct Compared {
     pub equal: bool,
 }
 
+codec!(struct Compared { step, equal });
+
 /// See [`super::Body::RepairRoots`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Roots {
     /// Comes back with the answer.
     pub step: Step,
@@ -42,8 +47,10 @@ pub struct Roots {
     pub roots: Vec<(PartitionId, Digest)>,
 }
 
+codec!(struct Roots { step, roots });
+
 /// See [`super::Body::RepairRootsDiffer`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RootsDiffer {
     /// Whose answer this is.
     pub step: Step,
@@ -54,8 +61,10 @@ pub struct RootsDiffer {
     pub not_synced: Vec<PartitionId>,
 }
 
+codec!(struct RootsDiffer { step, partitions, not_synced });
+
 /// See [`super::Body::RepairBranches`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Branches {
     /// Comes back with the answer.
     pub step: Step,
@@ -65,8 +74,10 @@ pub struct Branches {
     pub branches: Box<[Digest; FAN_OUT]>,
 }
 
+codec!(struct Branches { step, partition, branches });
+
 /// See [`super::Body::RepairBranchesDiffer`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BranchesDiffer {
     /// Whose answer this is.
     pub step: Step,
@@ -74,8 +85,10 @@ pub struct BranchesDiffer {
     pub branches: u16,
 }
 
+codec!(struct BranchesDiffer { step, branches });
+
 /// See [`super::Body::RepairLeaves`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leaves {
     /// Comes back with the answer.
     pub step: Step,
@@ -85,8 +98,10 @@ pub struct Leaves {
     pub leaves: Vec<(LeafId, Digest)>,
 }
 
+codec!(struct Leaves { step, partition, leaves });
+
 /// See [`super::Body::RepairLeavesDiffer`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeavesDiffer {
     /// Whose answer this is.
     pub step: Step,
@@ -94,8 +109,10 @@ pub struct LeavesDiffer {
     pub leaves: Vec<LeafId>,
 }
 
+codec!(struct LeavesDiffer { step, leaves });
+
 /// See [`super::Body::RepairSummaries`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SummariesRequest {
     /// Comes back with the answer.
     pub step: Step,
@@ -107,8 +124,10 @@ pub struct SummariesRequest {
     pub after: Option<Key>,
 }
 
+codec!(struct SummariesRequest { step, partition, leaf, after });
+
 /// See [`super::Body::RepairSummarized`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summarized {
     /// Whose answer this is.
     pub step: Step,
@@ -118,8 +137,10 @@ pub struct Summarized {
     pub more: bool,
 }
 
+codec!(struct Summarized { step, entries, more });
+
 /// See [`super::Body::RepairExchange`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
     /// Comes back with the answer.
     pub step: Step,
@@ -131,11 +152,15 @@ pub struct Exchange {
     pub wanted: Vec<Key>,
 }
 
+codec!(struct Exchange { step, partition, pushed, wanted });
+
 /// See [`super::Body::RepairExchanged`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchanged {
     /// Whose answer this is.
     pub step: Step,
     /// The containers that were wanted, after what was pushed was joined.
     pub items: Vec<(Key, Container)>,
 }
+
+codec!(struct Exchanged { step, items });

@@ -120,7 +120,7 @@ fn mint<S: Store>(
             Some(hints::add(state, store, &mint.key, &container, stand_in, true)?)
         }
     };
-    state.recent.insert(mint.request, mint.key.clone(), dot);
+    state.recent.insert(mint.request, &mint.key, dot);
     notes.events.push(Event::Minted {
         key: mint.key.clone(),
         dot,

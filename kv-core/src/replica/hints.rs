@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::execute::Notes;
 use super::keyspace::{self, Record};
 use super::partitions::PartitionState;
+use crate::codec::{Codec, Malformed, Reader};
 use crate::event::{EpochReason, Event};
 use crate::store::{Batch, Damage, Done, HintGrowth, Refusal, StandIn, Store, StoredHint, View};
 use crate::types::{Digest, Key, NodeId, PartitionId};
@@ -77,7 +78,9 @@ pub(super) fn add(
         }
         batch.delete(keyspace::hint_order(state.partition, &kept.stand_in, key));
     }
-    let record = Bytes::from(postcard::to_allocvec(&hint).expect("a vector takes every value"));
+    let mut record = Vec::with_capacity(64 + key.bytes().len() + hint.container.weight());
+    hint.encode(&mut record);
+    let record = Bytes::from(record);
     let length_before = before.as_ref().map_or(0, Bytes::len);
     let bytes = record.len().saturating_sub(length_before) as u64;
     batch.put(record_key, record);
@@ -164,7 +167,8 @@ pub(super) fn drop(
     Ok(Done::HintDropped { count, bytes })
 }
 
-fn decode(record: &[u8]) -> Result<StoredHint, Damage> {
-    let (hint, rest) = postcard::take_from_bytes(record).map_err(|_| Damage)?;
-    if rest.is_empty() { Ok(hint) } else { Err(Damage) }
+fn decode(record: &Bytes) -> Result<StoredHint, Damage> {
+    let mut input = Reader::sharing(record);
+    let hint = StoredHint::decode(&mut input).map_err(|Malformed| Damage)?;
+    if input.rest().is_empty() { Ok(hint) } else { Err(Damage) }
 }

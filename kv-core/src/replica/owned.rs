@@ -17,6 +17,7 @@ use bytes::Bytes;
 use super::execute::Notes;
 use super::keyspace;
 use super::partitions::PartitionState;
+use crate::codec::{Codec, Malformed, Reader};
 use crate::event::{EpochReason, Event};
 use crate::merkle::{LeafId, leaf_of};
 use crate::store::{Batch, Damage, Fault, Store, View};
@@ -168,20 +169,24 @@ pub(super) fn encode_leaf(digest: Digest) -> Bytes {
 fn encode(digest: Digest, container: &Container) -> Bytes {
     let mut record = Vec::with_capacity(DIGEST_BYTES + container.weight());
     record.extend_from_slice(&digest.0.to_be_bytes());
-    Bytes::from(postcard::to_extend(container, record).expect("a vector takes every value"))
+    container.encode(&mut record);
+    Bytes::from(record)
 }
 
-/// The container of an owner's record, and its digest.
+/// The container of an owner's record, and its digest. Its values share the record.
 ///
 /// # Errors
 /// [`Damage`], if the bytes are not such a record.
-pub fn decode_owned(record: &[u8]) -> Result<(Digest, Container), Damage> {
-    let (digest, encoded) = record.split_first_chunk::<DIGEST_BYTES>().ok_or(Damage)?;
-    let (container, rest) = postcard::take_from_bytes(encoded).map_err(|_| Damage)?;
-    if !rest.is_empty() {
-        return Err(Damage);
-    }
-    Ok((Digest(u128::from_be_bytes(*digest)), container))
+pub fn decode_owned(record: &Bytes) -> Result<(Digest, Container), Damage> {
+    let digest = record.first_chunk::<DIGEST_BYTES>().ok_or(Damage)?;
+    let digest = Digest(u128::from_be_bytes(*digest));
+    let mut input = Reader::sharing(record);
+    let mut read = || {
+        input.take(DIGEST_BYTES)?;
+        Container::decode(&mut input)
+    };
+    let container = read().map_err(|Malformed| Damage)?;
+    if input.rest().is_empty() { Ok((digest, container)) } else { Err(Damage) }
 }
 
 /// Visits the live containers of a leaf, in the order of their keys, behind `after`.

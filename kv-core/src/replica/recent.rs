@@ -24,10 +24,12 @@ impl RecentRequests {
         self.dots.get(&request).filter(|(known, _)| known == key).map(|&(_, dot)| dot)
     }
 
-    pub(super) fn insert(&mut self, request: RequestId, key: Key, dot: Dot) {
+    pub(super) fn insert(&mut self, request: RequestId, key: &Key, dot: Dot) {
         if self.requests_max == 0 {
             return;
         }
+        // It outlives the message that it came in, and must not keep that in memory.
+        let key = key.unshared();
         if self.dots.insert(request, (key, dot)).is_none() {
             self.order.push_back(request);
         }

@@ -3,10 +3,10 @@
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Content, Dot, NotCanonical, Version, VersionVector};
+use super::{Content, Dot, Version, VersionVector};
+use crate::codec::{Codec, Malformed, Reader};
 use crate::time::HybridTime;
 use crate::types::{Digest, Key, RequestId};
 
@@ -18,8 +18,7 @@ use crate::types::{Digest, Key, RequestId};
 /// came from one that had them.
 ///
 /// Invariants: siblings are strictly sorted by dot; `V` covers each of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Parts")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Container {
     siblings: Vec<(Dot, Version)>,
     seen: VersionVector,
@@ -205,21 +204,19 @@ fn hash_dot(hasher: &mut Sha256, dot: Dot) {
     hasher.update(dot.n.to_be_bytes());
 }
 
-/// A container as it is read; becomes one only if it keeps the invariants. A container is written
-/// with the same fields.
-#[derive(Deserialize)]
-struct Parts {
-    siblings: Vec<(Dot, Version)>,
-    seen: VersionVector,
-}
+impl Codec for Container {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let Self { siblings, seen } = self;
+        siblings.encode(out);
+        seen.encode(out);
+    }
 
-impl TryFrom<Parts> for Container {
-    type Error = NotCanonical;
-
-    fn try_from(Parts { siblings, seen }: Parts) -> Result<Self, NotCanonical> {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let siblings = Vec::<(Dot, Version)>::decode(input)?;
+        let seen = VersionVector::decode(input)?;
         let sorted = siblings.windows(2).all(|pair| pair[0].0 < pair[1].0);
         let covered = siblings.iter().all(|&(dot, _)| dot.n > 0 && seen.covers(dot));
-        if sorted && covered { Ok(Self { siblings, seen }) } else { Err(NotCanonical) }
+        if sorted && covered { Ok(Self { siblings, seen }) } else { Err(Malformed) }
     }
 }
 

@@ -6,10 +6,10 @@
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::VersionVector;
+use crate::codec::{Codec, Reader, codec};
 use crate::types::{ClusterId, Digest, Key};
 
 /// What a client has seen of one key.
@@ -41,12 +41,13 @@ pub enum ContextError {
 const FORMAT: u8 = 1;
 const CHECKSUM_BYTES: usize = 8;
 
-#[derive(Serialize, Deserialize)]
 struct Body {
     cluster: ClusterId,
     key: u64,
     seen: VersionVector,
 }
+
+codec!(struct Body { cluster, key, seen });
 
 impl Context {
     /// The token of this context for this key.
@@ -54,7 +55,7 @@ impl Context {
         let body = Body { cluster, key: key_digest(key), seen: self.seen.clone() };
         let mut token = Vec::with_capacity(64);
         token.push(FORMAT);
-        token = postcard::to_extend(&body, token).expect("a vector takes every value");
+        body.encode(&mut token);
         let checksum = checksum(&token);
         token.extend_from_slice(&checksum);
         Bytes::from(token)
@@ -74,9 +75,9 @@ impl Context {
         if format != FORMAT {
             return Err(ContextError::Format(format));
         }
-        let (body, rest) =
-            postcard::take_from_bytes::<Body>(encoded).map_err(|_| ContextError::Damaged)?;
-        if !rest.is_empty() {
+        let mut input = Reader::new(encoded);
+        let body = Body::decode(&mut input).map_err(|_| ContextError::Damaged)?;
+        if !input.rest().is_empty() {
             return Err(ContextError::Damaged);
         }
         if body.cluster != cluster {

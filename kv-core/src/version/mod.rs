@@ -11,16 +11,16 @@ mod vector;
 
 pub use container::{Container, Relation};
 pub use context::{Context, ContextError};
-pub use vector::{NotCanonical, VersionVector};
+pub use vector::VersionVector;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 
+use crate::codec::codec;
 use crate::time::{HybridTime, WallTime};
 use crate::types::{Epoch, NodeId, RequestId};
 
 /// Who mints dots: a node, in one stretch of its life in which it lost nothing that it minted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Actor {
     /// The replica.
     pub node: NodeId,
@@ -28,8 +28,10 @@ pub struct Actor {
     pub epoch: Epoch,
 }
 
+codec!(struct Actor { node, epoch });
+
 /// The name of one write event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Dot {
     /// Who minted it.
     pub actor: Actor,
@@ -37,8 +39,10 @@ pub struct Dot {
     pub n: u64,
 }
 
+codec!(struct Dot { actor, n });
+
 /// One write: what it said, when, and by which request.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Version {
     /// The value, or the statement that there is none.
     pub content: Content,
@@ -52,8 +56,10 @@ pub struct Version {
     pub tag: Option<Tag>,
 }
 
+codec!(struct Version { content, time, expiry, request, tag });
+
 /// What a write said.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Content {
     /// The key holds this.
     Value(Bytes),
@@ -61,8 +67,10 @@ pub enum Content {
     Tombstone,
 }
 
+codec!(enum Content { 0 => Value(value), 1 => Tombstone });
+
 /// The place of a linearizable write in the order of its key (multi-writer ABD).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag {
     /// One more than the greatest that the writer saw.
     pub round: u64,
@@ -71,6 +79,8 @@ pub struct Tag {
     /// What it wrote for: breaks ties within one coordinator.
     pub request: RequestId,
 }
+
+codec!(struct Tag { round, coordinator, request });
 
 impl Content {
     /// The value, if there is one.

@@ -3,23 +3,15 @@
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-use serde::{Deserialize, Serialize};
-use thiserror::Error;
-
 use super::{Actor, Dot};
+use crate::codec::{Codec, Malformed, Reader};
 
 /// For each actor the greatest event known; all its earlier events on the same key are accounted
 /// for too.
 ///
 /// Invariant: strictly sorted by actor, no zero counters. So equal vectors have equal bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Vec<(Actor, u64)>")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct VersionVector(Vec<(Actor, u64)>);
-
-/// Bytes that decode, but not to the one form in which their meaning is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the encoding is not canonical: entries must be strictly sorted and not empty")]
-pub struct NotCanonical;
 
 impl VersionVector {
     /// The greatest event of this actor that is known; 0 if none is.
@@ -111,12 +103,15 @@ impl FromIterator<Dot> for VersionVector {
     }
 }
 
-impl TryFrom<Vec<(Actor, u64)>> for VersionVector {
-    type Error = NotCanonical;
+impl Codec for VersionVector {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.0.encode(out);
+    }
 
-    fn try_from(entries: Vec<(Actor, u64)>) -> Result<Self, NotCanonical> {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let entries = Vec::<(Actor, u64)>::decode(input)?;
         let sorted = entries.windows(2).all(|pair| pair[0].0 < pair[1].0);
         let counted = entries.iter().all(|&(_, n)| n > 0);
-        if sorted && counted { Ok(Self(entries)) } else { Err(NotCanonical) }
+        if sorted && counted { Ok(Self(entries)) } else { Err(Malformed) }
     }
 }

@@ -165,11 +165,11 @@ fn the_bytes_of_a_format_never_change() {
 #[test]
 fn what_is_no_message_is_told_apart() {
     let whole = encode(&message(bodies().swap_remove(0)));
-    assert_eq!(decode(&[]), Err(WireError::Short));
-    assert_eq!(decode(&[9, 1, 0]), Err(WireError::Format(9)));
-    assert_eq!(decode(&[FORMAT, 99, 0]), Err(WireError::Kind(99)));
-    assert_eq!(decode(&whole[..whole.len() - 1]), Err(WireError::Malformed));
-    assert_eq!(decode(&[&whole[..], &[0, 0]].concat()), Err(WireError::Trailing(2)));
+    assert_eq!(decode(&Bytes::new()), Err(WireError::Short));
+    assert_eq!(decode(&Bytes::from_static(&[9, 1, 0])), Err(WireError::Format(9)));
+    assert_eq!(decode(&Bytes::from_static(&[FORMAT, 99, 0])), Err(WireError::Kind(99)));
+    assert_eq!(decode(&whole.slice(..whole.len() - 1)), Err(WireError::Malformed));
+    assert_eq!(decode(&Bytes::from([&whole[..], &[0, 0]].concat())), Err(WireError::Trailing(2)));
 }
 
 proptest! {
@@ -178,8 +178,8 @@ proptest! {
         kind in proptest::sample::select(Kind::ALL),
         garbage in proptest::collection::vec(any::<u8>(), 0..300),
     ) {
-        let _ = decode(&garbage);
-        let _ = decode(&[&[FORMAT, kind as u8], &garbage[..]].concat());
+        let _ = decode(&Bytes::from([&[FORMAT, kind as u8], &garbage[..]].concat()));
+        let _ = decode(&Bytes::from(garbage));
     }
 
     #[test]
@@ -191,7 +191,7 @@ proptest! {
         let mut bytes = Vec::from(encode(&message(bodies().swap_remove(which))));
         let at = at.index(bytes.len());
         bytes[at] ^= flip;
-        if let Ok(other) = decode(&bytes) {
+        if let Ok(other) = decode(&Bytes::from(bytes)) {
             prop_assert_eq!(decode(&encode(&other)), Ok(other));
         }
     }

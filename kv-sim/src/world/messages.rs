@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::{Bytes, BytesMut};
 use kv_core::cx::Input;
 use kv_core::message::{Kind, Message};
 use kv_core::time::{Span, Time};
@@ -20,10 +21,15 @@ use crate::world_time::WorldTime;
 pub(super) struct Parcels {
     parcels: Vec<Option<Parcel>>,
     free: Vec<u32>,
-    /// What messages were written in that are not under way any more. Kept for their room.
-    buffers: Vec<Vec<u8>>,
+    /// The message that is being written. Kept for its room.
+    draft: Vec<u8>,
+    /// Room for messages, which share it.
+    room: BytesMut,
     last_arrival: WorldTime,
 }
+
+/// Messages are small and many: so many bytes are reserved for them at a time.
+const ROOM_BYTES: usize = 16 * 1024;
 
 /// A message that is under way.
 #[derive(Clone, Debug)]
@@ -39,7 +45,7 @@ struct Parcel {
 
 #[derive(Clone, Debug)]
 enum Content {
-    Encoded(Vec<u8>),
+    Encoded(Bytes),
     /// Only where encoding is turned off to see what it costs.
     Plain(Box<Message>),
 }
@@ -91,13 +97,14 @@ impl Parcels {
         u32::try_from(self.parcels.len() - 1).expect("messages under way fit 32 bits")
     }
 
-    fn encoded(&mut self, message: &Message) -> Vec<u8> {
-        wire::encode_into(message, self.buffers.pop().unwrap_or_default())
-    }
-
-    fn reuse(&mut self, mut buffer: Vec<u8>) {
-        buffer.clear();
-        self.buffers.push(buffer);
+    fn encoded(&mut self, message: &Message) -> Bytes {
+        self.draft.clear();
+        wire::encode_into(message, &mut self.draft);
+        if self.room.capacity() < self.draft.len() {
+            self.room.reserve(self.draft.len().max(ROOM_BYTES));
+        }
+        self.room.extend_from_slice(&self.draft);
+        self.room.split().freeze()
     }
 
     fn get(&self, number: u32) -> &Parcel {
@@ -220,9 +227,7 @@ impl World {
         let message = match content {
             Content::Encoded(bytes) => {
                 drop(entry.bytes(&bytes));
-                let message = wire::decode(&bytes).expect("what was encoded here can be decoded");
-                self.parcels.reuse(bytes);
-                message
+                wire::decode(&bytes).expect("what was encoded here can be decoded")
             }
             Content::Plain(message) => {
                 drop(entry.number(number(from).into()).number(kind as u64).large(request.0));
@@ -242,7 +247,9 @@ impl World {
     /// a decoder must survive everything.
     fn drop_damaged(&mut self, parcel: &Parcel, damage: u64) {
         let passes = match &parcel.content {
-            Content::Encoded(bytes) => wire::decode(&network::flipped(bytes, damage)).is_ok(),
+            Content::Encoded(bytes) => {
+                wire::decode(&Bytes::from(network::flipped(bytes, damage))).is_ok()
+            }
             Content::Plain(_) => false,
         };
         self.tally.marks.message_damaged(passes);

@@ -1,0 +1,411 @@
+//! Values as bytes: what messages, records and tokens are made of.
+//!
+//! The layout is that of postcard, which other programs can read: numbers of more than eight bits
+//! take seven bits a byte, the lowest first; what has a length says it first; a choice is the number
+//! of what was chosen; fields follow each other in order, without names. A value has one form: a
+//! number in more bytes than it needs is malformed.
+//!
+//! Types that are written or read are frozen per format version. Decoding never panics, never recurses
+//! with the input, and reserves little before it has seen what it reserves for.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+/// Bytes that are not what they should be: cut short, out of range, or not in their one form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the bytes are malformed")]
+pub struct Malformed;
+
+/// A value that can be written as bytes and read back.
+pub trait Codec: Sized {
+    /// Appends the value.
+    fn encode(&self, out: &mut Vec<u8>);
+
+    /// Reads a value, and leaves what lies behind it.
+    ///
+    /// # Errors
+    /// [`Malformed`], if the bytes begin with no such value.
+    fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed>;
+}
+
+/// What is left to be read.
+#[derive(Clone, Debug)]
+pub struct Reader<'a> {
+    rest: &'a [u8],
+    /// What `rest` is a part of, if pieces of it may be shared instead of copied.
+    whole: Option<&'a Bytes>,
+}
+
+/// A piece that is shared keeps all of the bytes in memory that it is a piece of. So it is copied if
+/// it is so many times smaller than they are, and they are not few.
+const SHARED_PART_MIN: usize = 8;
+const FEW_BYTES: usize = 1_024;
+
+/// Elements that room is reserved for because the input says so; more, only once they are read.
+const RESERVED_MAX: usize = 4;
+
+/// Bits of a number in eight bytes of it, and the bit that says that another byte follows.
+const GROUP_BITS: u32 = 56;
+const GROUP_MAX: u64 = (1 << GROUP_BITS) - 1;
+const MORE: u64 = 0x8080_8080_8080_8080;
+
+impl<'a> Reader<'a> {
+    /// Reads bytes of which nothing is kept.
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, whole: None }
+    }
+
+    /// Reads bytes of which pieces may be kept.
+    pub fn sharing(whole: &'a Bytes) -> Self {
+        Self { rest: whole, whole: Some(whole) }
+    }
+
+    /// What has not been read.
+    pub const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// So many bytes.
+    ///
+    /// # Errors
+    /// [`Malformed`], if there are fewer.
+    pub fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or(Malformed)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn byte(&mut self) -> Result<u8, Malformed> {
+        let (&byte, rest) = self.rest.split_first().ok_or(Malformed)?;
+        self.rest = rest;
+        Ok(byte)
+    }
+
+    /// How many things follow, each of which takes at least a byte.
+    fn count(&mut self) -> Result<usize, Malformed> {
+        let count = usize::try_from(u64::decode(self)?).map_err(|_| Malformed)?;
+        if count <= self.rest.len() { Ok(count) } else { Err(Malformed) }
+    }
+
+    fn piece(&mut self) -> Result<Bytes, Malformed> {
+        let length = self.count()?;
+        let piece = self.take(length)?;
+        match self.whole {
+            Some(whole)
+                if whole.len() <= FEW_BYTES || whole.len() / SHARED_PART_MIN <= piece.len() =>
+            {
+                Ok(whole.slice_ref(piece))
+            }
+            _ => Ok(Bytes::copy_from_slice(piece)),
+        }
+    }
+
+    /// The next eight bytes of a number, or those up to its last one: up to 56 bits of it, and whether
+    /// there are more.
+    fn group(&mut self) -> Result<(u64, bool), Malformed> {
+        let word = match self.rest.first_chunk::<8>() {
+            Some(chunk) => u64::from_le_bytes(*chunk),
+            None => self.rest.iter().rev().fold(MORE, |word, &byte| word << 8 | u64::from(byte)),
+        };
+        let ends = !word & MORE;
+        if ends == 0 {
+            self.take(8)?;
+            return Ok((gather(word), true));
+        }
+        let length = ends.trailing_zeros() / 8 + 1;
+        self.take(length as usize)?;
+        let value = gather(word & (u64::MAX >> (64 - 8 * length)));
+        // A last byte of nothing could have been left out.
+        if value >> (7 * (length - 1)) == 0 { Err(Malformed) } else { Ok((value, false)) }
+    }
+}
+
+/// Puts seven bits of a number into each byte.
+const fn spread(value: u64) -> u64 {
+    let x = (value & 0x00ff_ffff_f000_0000) << 4 | value & 0x0000_0000_0fff_ffff;
+    let x = (x & 0x0fff_c000_0fff_c000) << 2 | x & 0x0000_3fff_0000_3fff;
+    (x & 0x3f80_3f80_3f80_3f80) << 1 | x & 0x007f_007f_007f_007f
+}
+
+/// Undoes [`spread`], whatever the bits are that say whether there is more.
+const fn gather(word: u64) -> u64 {
+    let x = (word & 0x7f00_7f00_7f00_7f00) >> 1 | word & 0x007f_007f_007f_007f;
+    let x = (x & 0x3fff_0000_3fff_0000) >> 2 | x & 0x0000_3fff_0000_3fff;
+    (x & 0x0fff_ffff_0000_0000) >> 4 | x & 0x0000_0000_0fff_ffff
+}
+
+/// Appends eight bytes of a number, behind which there are more.
+fn put_group(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(&(spread(value & GROUP_MAX) | MORE).to_le_bytes());
+}
+
+/// Appends the end of a number, of at most 56 bits.
+fn put_end(out: &mut Vec<u8>, value: u64) {
+    let bits = u64::BITS - (value | 1).leading_zeros();
+    let length = bits.div_ceil(7);
+    let more = MORE & !(u64::MAX << (8 * (length - 1)));
+    let end = out.len() + length as usize;
+    // Writing eight bytes always and cutting them is faster than writing as many as there are.
+    out.extend_from_slice(&(spread(value) | more).to_le_bytes());
+    out.truncate(end);
+}
+
+impl Codec for u64 {
+    fn encode(&self, out: &mut Vec<u8>) {
+        match *self {
+            small @ 0..0x80 => out.push(small as u8),
+            value if value <= GROUP_MAX => put_end(out, value),
+            value => {
+                put_group(out, value);
+                put_end(out, value >> GROUP_BITS);
+            }
+        }
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        if let Some((&small @ 0..0x80, rest)) = input.rest.split_first() {
+            input.rest = rest;
+            return Ok(small.into());
+        }
+        let (low, more) = input.group()?;
+        if !more {
+            return Ok(low);
+        }
+        match input.group()? {
+            (high, false) if high < 1 << 8 => Ok(high << GROUP_BITS | low),
+            _ => Err(Malformed),
+        }
+    }
+}
+
+impl Codec for u128 {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let mut value = *self;
+        while value > GROUP_MAX.into() {
+            put_group(out, value as u64);
+            value >>= GROUP_BITS;
+        }
+        (value as u64).encode(out);
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        if let Some((&small @ 0..0x80, rest)) = input.rest.split_first() {
+            input.rest = rest;
+            return Ok(small.into());
+        }
+        let (mut value, mut more) = (0, true);
+        for at in 0..3 {
+            if more {
+                let group;
+                (group, more) = input.group()?;
+                if at == 2 && group >= 1 << 16 {
+                    return Err(Malformed);
+                }
+                value |= Self::from(group) << (at * GROUP_BITS);
+            }
+        }
+        if more { Err(Malformed) } else { Ok(value) }
+    }
+}
+
+impl Codec for u8 {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(*self);
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        input.byte()
+    }
+}
+
+impl Codec for bool {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push((*self).into());
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        match input.byte()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Malformed),
+        }
+    }
+}
+
+macro_rules! numbers {
+    ($($number:ident)*) => {$(
+        impl Codec for $number {
+            fn encode(&self, out: &mut Vec<u8>) {
+                u64::from(*self).encode(out);
+            }
+
+            fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+                Self::try_from(u64::decode(input)?).map_err(|_| Malformed)
+            }
+        }
+    )*};
+}
+
+numbers!(u16 u32);
+
+impl Codec for Bytes {
+    fn encode(&self, out: &mut Vec<u8>) {
+        (self.len() as u64).encode(out);
+        out.extend_from_slice(self);
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        input.piece()
+    }
+}
+
+impl Codec for String {
+    fn encode(&self, out: &mut Vec<u8>) {
+        (self.len() as u64).encode(out);
+        out.extend_from_slice(self.as_bytes());
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let length = input.count()?;
+        let text = core::str::from_utf8(input.take(length)?).map_err(|_| Malformed)?;
+        Ok(text.into())
+    }
+}
+
+impl<T: Codec> Codec for Option<T> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.is_some().encode(out);
+        if let Some(value) = self {
+            value.encode(out);
+        }
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        if bool::decode(input)? { T::decode(input).map(Some) } else { Ok(None) }
+    }
+}
+
+impl<T: Codec> Codec for Vec<T> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        (self.len() as u64).encode(out);
+        for value in self {
+            value.encode(out);
+        }
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let count = input.count()?;
+        let mut values = Self::with_capacity(count.min(RESERVED_MAX));
+        for _ in 0..count {
+            values.push(T::decode(input)?);
+        }
+        Ok(values)
+    }
+}
+
+impl<T: Codec + Copy + Default, const N: usize> Codec for [T; N] {
+    fn encode(&self, out: &mut Vec<u8>) {
+        for value in self {
+            value.encode(out);
+        }
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let mut values = [T::default(); N];
+        for value in &mut values {
+            *value = T::decode(input)?;
+        }
+        Ok(values)
+    }
+}
+
+impl<T: Codec> Codec for Box<T> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        (**self).encode(out);
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        T::decode(input).map(Self::new)
+    }
+}
+
+impl<A: Codec, B: Codec> Codec for (A, B) {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.0.encode(out);
+        self.1.encode(out);
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok((A::decode(input)?, B::decode(input)?))
+    }
+}
+
+/// Writes and reads types of which all parts can be: `struct Name { fields }` in the order in which they
+/// are written, `struct Name(_)` for a name around one value, `enum Name { number => Variant(parts) }`.
+/// A field or a variant that is forgotten does not compile.
+macro_rules! codec {
+    (struct $($name:ident(_)),+ $(,)?) => {$(
+        impl $crate::codec::Codec for $name {
+            fn encode(&self, out: &mut alloc::vec::Vec<u8>) {
+                self.0.encode(out);
+            }
+
+            fn decode(
+                input: &mut $crate::codec::Reader<'_>,
+            ) -> Result<Self, $crate::codec::Malformed> {
+                $crate::codec::Codec::decode(input).map(Self)
+            }
+        }
+    )+};
+    (struct $name:ident { $($field:ident),+ $(,)? }) => {
+        impl $crate::codec::Codec for $name {
+            fn encode(&self, out: &mut alloc::vec::Vec<u8>) {
+                let Self { $($field),+ } = self;
+                $($field.encode(out);)+
+            }
+
+            fn decode(
+                input: &mut $crate::codec::Reader<'_>,
+            ) -> Result<Self, $crate::codec::Malformed> {
+                Ok(Self { $($field: $crate::codec::Codec::decode(input)?),+ })
+            }
+        }
+    };
+    (enum $name:ident {
+        $($number:literal => $variant:ident $(($part:ident))? $({ $field:ident })?),+ $(,)?
+    }) => {
+        impl $crate::codec::Codec for $name {
+            fn encode(&self, out: &mut alloc::vec::Vec<u8>) {
+                match self {
+                    $(Self::$variant $(($part))? $({ $field })? => {
+                        out.push($number);
+                        $($part.encode(out);)?
+                        $($field.encode(out);)?
+                    })+
+                }
+            }
+
+            fn decode(
+                input: &mut $crate::codec::Reader<'_>,
+            ) -> Result<Self, $crate::codec::Malformed> {
+                match u8::decode(input)? {
+                    $($number => {
+                        $(let $part = $crate::codec::Codec::decode(input)?;)?
+                        $(let $field = $crate::codec::Codec::decode(input)?;)?
+                        Ok(Self::$variant $(($part))? $({ $field })?)
+                    })+
+                    _ => Err($crate::codec::Malformed),
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use codec;
+
+#[cfg(test)]
+mod tests;
