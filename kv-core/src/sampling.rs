@@ -74,15 +74,13 @@ pub fn shuffle<T>(items: &mut [T], mut draws: impl FnMut() -> u64) {
 /// It is `mean × -ln u` for `u = (draw + 1) / 2^64`, rounded down, and within `1 + mean / 2^31` of
 /// the exact value.
 pub fn exponential(draw: u64, mean: u64) -> u64 {
-    // Every bit of the logarithm takes a multiplication, and the first half of them mostly decides:
-    // those that are missing could only take a little away.
-    const MISSING: u64 = (1 << (SURPRISE_BITS - SURPRISE_BITS / 2)) - 1;
-    let most = surprise_q32(draw, SURPRISE_BITS / 2);
+    // Every bit of the logarithm takes a multiplication. Mostly two bounds decide, which are near.
+    let (least, most) = surprise_bounds_q32(draw);
     let sample = exponential_of(most, mean);
-    if sample == exponential_of(most.saturating_sub(MISSING), mean) {
+    if sample == exponential_of(least, mean) {
         sample
     } else {
-        exponential_of(surprise_q32(draw, SURPRISE_BITS), mean)
+        exponential_of(surprise_q32(draw), mean)
     }
 }
 
@@ -128,25 +126,59 @@ fn high_half(a: u64, b: u64) -> u64 {
 /// Bits after the point of what [`surprise_q32`] returns.
 const SURPRISE_BITS: u32 = 32;
 
-/// `64 - log2(draw + 1)`, with 32 bits after the point, too high by less than 2^-31. The logarithm is
-/// computed to so many bits after the point only; the others count as zeros.
-///
-/// The logarithm comes bit by bit: squaring a number doubles its logarithm, so the next bit says
-/// whether the square has passed 2.
-fn surprise_q32(draw: u64, bits: u32) -> u64 {
+/// `64 - log2(draw + 1)`, with 32 bits after the point, too high by less than 2^-31.
+const fn surprise_q32(draw: u64) -> u64 {
     let Some(value) = draw.checked_add(1) else { return 0 };
-    let whole = u64::from(value.ilog2());
-    // In 1..2, with 63 bits after the point.
-    let mut mantissa = value << value.leading_zeros();
+    let whole = value.ilog2() as u64;
+    let fraction = log2_q32(value << value.leading_zeros());
+    (64 << SURPRISE_BITS) - (whole << SURPRISE_BITS | fraction)
+}
+
+/// The logarithm of a number in 1..2 that has 63 bits after the point; in 0..1, rounded down.
+///
+/// It comes bit by bit: squaring a number doubles its logarithm, so the next bit says whether the
+/// square has passed 2.
+const fn log2_q32(mut mantissa: u64) -> u64 {
     let mut fraction = 0;
-    for _ in 0..bits {
-        let square = u128::from(mantissa) * u128::from(mantissa);
+    let mut bit = 0;
+    while bit < SURPRISE_BITS {
+        let square = mantissa as u128 * mantissa as u128;
         let passed_two = (square >> 127) as u64;
         // No branch: half of them would be guessed wrong.
         mantissa = ((square << (1 - passed_two)) >> 64) as u64;
         fraction = fraction << 1 | passed_two;
+        bit += 1;
     }
-    (64 << SURPRISE_BITS) - (whole << SURPRISE_BITS | fraction << (SURPRISE_BITS - bits))
+    fraction
+}
+
+/// Numbers in 1..2 whose logarithms are at hand: 1 and each that is one part in so many greater.
+const STEP_BITS: u32 = 8;
+const STEPS: usize = 1 << STEP_BITS;
+const LOGARITHMS_Q32: [u64; STEPS + 1] = {
+    let mut logarithms = [1 << SURPRISE_BITS; STEPS + 1];
+    let mut step = 0;
+    while step < STEPS {
+        logarithms[step] = log2_q32(1 << 63 | (step as u64) << (63 - STEP_BITS));
+        step += 1;
+    }
+    logarithms
+};
+
+/// What [`surprise_q32`] lies between. Between two steps the logarithm lies above the straight line,
+/// by no more than `log2(e) / 8` times the square of a step.
+fn surprise_bounds_q32(draw: u64) -> (u64, u64) {
+    const ABOVE_MAX: u64 = (1 << (SURPRISE_BITS - 2 * STEP_BITS)) / 4;
+    /// What is lost where numbers are rounded down.
+    const ROUNDED: u64 = 4;
+    let Some(value) = draw.checked_add(1) else { return (0, 0) };
+    let whole = u64::from(value.ilog2());
+    let mantissa = value << value.leading_zeros() << 1;
+    let step = (mantissa >> (64 - STEP_BITS)) as usize;
+    let (from, to) = (LOGARITHMS_Q32[step], LOGARITHMS_Q32[step + 1]);
+    let line = from + high_half(mantissa << STEP_BITS, to - from);
+    let most = (64 << SURPRISE_BITS) - (whole << SURPRISE_BITS) - line.saturating_sub(ROUNDED);
+    (most.saturating_sub(ABOVE_MAX + 2 * ROUNDED), most)
 }
 
 #[cfg(test)]
@@ -306,12 +338,14 @@ mod tests {
         }
 
         #[test]
-        fn half_of_the_logarithm_decides_only_what_all_of_it_would(
+        fn two_bounds_decide_only_what_the_whole_logarithm_would(
             draw: u64, shift in 0_u32..64, mean: u64, mean_shift in 0_u32..64,
         ) {
             let (draw, mean) = (draw >> shift, mean >> mean_shift);
-            let whole = exponential_of(surprise_q32(draw, SURPRISE_BITS), mean);
+            let whole = exponential_of(surprise_q32(draw), mean);
             prop_assert_eq!(exponential(draw, mean), whole);
+            let (least, most) = surprise_bounds_q32(draw);
+            prop_assert!((least..=most).contains(&surprise_q32(draw)));
         }
 
         #[test]
