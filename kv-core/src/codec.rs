@@ -107,14 +107,20 @@ impl<'a> Reader<'a> {
     /// The next eight bytes of a number, or those up to its last one: up to 56 bits of it, and whether
     /// there are more.
     fn group(&mut self) -> Result<(u64, bool), Malformed> {
-        let word = match self.rest.first_chunk::<8>() {
-            Some(chunk) => u64::from_le_bytes(*chunk),
+        let word = match self.rest.split_first_chunk::<8>() {
+            Some((&chunk, rest)) => {
+                let word = u64::from_le_bytes(chunk);
+                if !word & MORE == 0 {
+                    self.rest = rest;
+                    return Ok((gather(word), true));
+                }
+                word
+            }
             None => self.rest.iter().rev().fold(MORE, |word, &byte| word << 8 | u64::from(byte)),
         };
         let ends = !word & MORE;
         if ends == 0 {
-            self.take(8)?;
-            return Ok((gather(word), true));
+            return Err(Malformed);
         }
         let length = ends.trailing_zeros() / 8 + 1;
         self.take(length as usize)?;
@@ -160,8 +166,15 @@ impl Codec for u64 {
             small @ 0..0x80 => out.push(small as u8),
             value if value <= GROUP_MAX => put_end(out, value),
             value => {
-                put_group(out, value);
-                put_end(out, value >> GROUP_BITS);
+                let high = value >> GROUP_BITS;
+                let mut bytes = [0; 10];
+                bytes[..8].copy_from_slice(&(spread(value & GROUP_MAX) | MORE).to_le_bytes());
+                let last = high >> 7;
+                bytes[8] = high as u8 & 0x7f | (last << 7) as u8;
+                bytes[9] = last as u8;
+                let end = out.len() + 9 + last as usize;
+                out.extend_from_slice(&bytes);
+                out.truncate(end);
             }
         }
     }
@@ -175,10 +188,14 @@ impl Codec for u64 {
         if !more {
             return Ok(low);
         }
-        match input.group()? {
-            (high, false) if high < 1 << 8 => Ok(high << GROUP_BITS | low),
-            _ => Err(Malformed),
-        }
+        // Eight bits are left: one byte, or two of which the second is 1.
+        let (high, length) = match *input.rest {
+            [high @ 1..0x80, ..] => (high, 1),
+            [high @ 0x80..=0xff, 1, ..] => (high, 2),
+            _ => return Err(Malformed),
+        };
+        input.rest = &input.rest[length..];
+        Ok(u64::from(high) << GROUP_BITS | low)
     }
 }
 
@@ -345,13 +362,13 @@ impl<A: Codec, B: Codec> Codec for (A, B) {
 }
 
 /// Writes and reads types of which all parts can be: `struct Name { fields }` in the order in which they
-/// are written, `struct Name(_)` for a name around one value, `enum Name { number => Variant(parts) }`.
+/// are written, `struct Name(_)` for a name around a number, `enum Name { number => Variant(parts) }`.
 /// A field or a variant that is forgotten does not compile.
 macro_rules! codec {
     (struct $($name:ident(_)),+ $(,)?) => {$(
         impl $crate::codec::Codec for $name {
             fn encode(&self, out: &mut alloc::vec::Vec<u8>) {
-                self.0.encode(out);
+                { self.0 }.encode(out);
             }
 
             fn decode(

@@ -131,8 +131,10 @@ impl Node {
     /// Takes what this node sends to itself out of what was put out last.
     fn take_own_messages(&mut self, out: &mut Vec<Effect>, from: usize) {
         let me = self.site.me();
-        let is_own = |effect: &mut Effect| matches!(effect, Effect::Send(message) if message.header.to == me);
-        for effect in out.extract_if(from.., is_own) {
+        let is_own =
+            |effect: &Effect| matches!(effect, Effect::Send(message) if message.header.to == me);
+        let Some(first) = out[from..].iter().position(is_own) else { return };
+        for effect in out.extract_if(from + first.., |effect| is_own(effect)) {
             if let Effect::Send(message) = effect {
                 self.own.push_back(message);
             }

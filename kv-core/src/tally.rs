@@ -106,9 +106,9 @@ impl OwnerSet {
     }
 
     fn is_reached(&self, answers: &[Answer], mode: Mode) -> bool {
-        let counting: Vec<&Answer> =
-            answers.iter().filter(|answer| self.counts(answer, mode)).collect();
-        copies(&counting) >= self.needed
+        let counting = || answers.iter().filter(|answer| self.counts(answer, mode));
+        counting().count() >= self.needed
+            && copies(&counting().collect::<Vec<&Answer>>()) >= self.needed
     }
 }
 

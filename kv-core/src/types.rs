@@ -34,6 +34,8 @@ pub struct Epoch(pub u64);
 
 /// A request as the cluster knows it. Retries and forwards keep it (Riak #1754, #1188).
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+// Allocators are slower where they have to align to 16 bytes.
+#[repr(packed(8))]
 pub struct RequestId(pub u128);
 
 /// The cluster that a message, a token or a data directory belongs to: a digest of its name.
@@ -42,6 +44,8 @@ pub struct ClusterId(pub u64);
 
 /// A position on the ring: the first 128 bits of SHA-256.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+// Allocators are slower where they have to align to 16 bytes.
+#[repr(packed(8))]
 pub struct Token(pub u128);
 
 /// One of the equal slices of the ring: the unit of ownership, comparison and transfer.
@@ -52,6 +56,8 @@ pub struct PartitionId(pub u32);
 
 /// 128 bits that stand for something larger (SHA-256, truncated).
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+// Allocators are slower where they have to align to 16 bytes.
+#[repr(packed(8))]
 pub struct Digest(pub u128);
 
 /// A key: at most [`KEY_BYTES_MAX`] arbitrary bytes. Cheap to clone.
@@ -218,7 +224,7 @@ macro_rules! hexadecimal {
     ($($type:ident: $digits:literal),*) => {$(
         impl fmt::Debug for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!("{:0", $digits, "x}"), self.0)
+                write!(f, concat!("{:0", $digits, "x}"), { self.0 })
             }
         }
 

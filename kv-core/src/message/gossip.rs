@@ -71,19 +71,17 @@ impl StateKey {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Behind(pub Vec<NodeId>);
 
-codec!(struct Behind(_));
-
 impl Behind {
     /// The value of the state.
     pub fn encode(&self) -> Bytes {
         let mut value = Vec::new();
-        Codec::encode(self, &mut value);
+        self.0.encode(&mut value);
         Bytes::from(value)
     }
 
     /// What a peer says. One that says nothing intelligible says nothing.
     pub fn decode(value: &[u8]) -> Self {
-        Codec::decode(&mut Reader::new(value)).unwrap_or_default()
+        Vec::decode(&mut Reader::new(value)).map(Self).unwrap_or_default()
     }
 }
 

@@ -120,6 +120,15 @@ pub fn parse(bytes: &[u8]) -> Option<Record> {
     }
 }
 
+/// The leaf of an owner's container, without a look at the rest of its key; `None` if this is the key
+/// of none.
+pub(super) fn leaf_of_owned(bytes: &[u8]) -> Option<LeafId> {
+    match bytes {
+        &[OWNED, _, _, _, _, leaf, ..] => Some(LeafId(leaf)),
+        _ => None,
+    }
+}
+
 /// The key of an owner's container.
 pub(super) fn owned(partition: PartitionId, leaf: LeafId, key: &Key) -> Bytes {
     join(OWNED, partition, &[&[leaf.0], key.bytes()])

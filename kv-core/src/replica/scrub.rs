@@ -66,7 +66,7 @@ fn read(state: &PartitionState, store: &impl Store, from: LeafId, bytes_max: u64
     let all = keyspace::owned_of(state.partition);
     let before = keyspace::owned_in(state.partition, from);
     store.scan(View::Live, &all, &before, &mut |record_key, record| {
-        let Some(Record::Owned { leaf, key, .. }) = keyspace::parse(record_key) else {
+        let Some(leaf) = keyspace::leaf_of_owned(record_key) else {
             return ControlFlow::Continue(());
         };
         if leaf != at && bytes >= bytes_max {
@@ -76,7 +76,11 @@ fn read(state: &PartitionState, store: &impl Store, from: LeafId, bytes_max: u64
         at = leaf;
         match record.and_then(|record| Ok((record.len(), decode_owned(record)?))) {
             Ok((length, _)) => bytes += (record_key.len() + length) as u64,
-            Err(Damage) => part.unreadable.push(key),
+            Err(Damage) => {
+                if let Some(Record::Owned { key, .. }) = keyspace::parse(record_key) {
+                    part.unreadable.push(key);
+                }
+            }
         }
         ControlFlow::Continue(())
     });

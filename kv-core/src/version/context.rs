@@ -9,7 +9,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::VersionVector;
-use crate::codec::{Codec, Reader, codec};
+use crate::codec::{Codec, Malformed, Reader};
 use crate::types::{ClusterId, Digest, Key};
 
 /// What a client has seen of one key.
@@ -41,21 +41,14 @@ pub enum ContextError {
 const FORMAT: u8 = 1;
 const CHECKSUM_BYTES: usize = 8;
 
-struct Body {
-    cluster: ClusterId,
-    key: u64,
-    seen: VersionVector,
-}
-
-codec!(struct Body { cluster, key, seen });
-
 impl Context {
     /// The token of this context for this key.
     pub fn to_token(&self, cluster: ClusterId, key: &Key) -> Bytes {
-        let body = Body { cluster, key: key_digest(key), seen: self.seen.clone() };
-        let mut token = Vec::with_capacity(64);
+        let mut token = Vec::with_capacity(128);
         token.push(FORMAT);
-        body.encode(&mut token);
+        cluster.encode(&mut token);
+        key_digest(key).encode(&mut token);
+        self.seen.encode(&mut token);
         let checksum = checksum(&token);
         token.extend_from_slice(&checksum);
         Bytes::from(token)
@@ -76,17 +69,21 @@ impl Context {
             return Err(ContextError::Format(format));
         }
         let mut input = Reader::new(encoded);
-        let body = Body::decode(&mut input).map_err(|_| ContextError::Damaged)?;
+        let mut read = || {
+            Ok((Codec::decode(&mut input)?, u64::decode(&mut input)?, Codec::decode(&mut input)?))
+        };
+        let (of_cluster, of_key, seen): (ClusterId, _, _) =
+            read().map_err(|Malformed| ContextError::Damaged)?;
         if !input.rest().is_empty() {
             return Err(ContextError::Damaged);
         }
-        if body.cluster != cluster {
+        if of_cluster != cluster {
             return Err(ContextError::OtherCluster);
         }
-        if body.key != key_digest(key) {
+        if of_key != key_digest(key) {
             return Err(ContextError::OtherKey);
         }
-        Ok(Self { seen: body.seen })
+        Ok(Self { seen })
     }
 }
 
