@@ -46,7 +46,11 @@ pub struct Clients {
 struct Work {
     workload: Workload,
     begun: u64,
+    /// The keys that were asked for, by number: a key is hashed when it is made.
+    keys: Keys,
 }
+
+type Keys = Table<u32, Key>;
 
 /// One client.
 #[derive(Clone, Debug)]
@@ -133,7 +137,11 @@ impl Clients {
                 });
             }
         }
-        let work = |workload: &Workload| Work { workload: workload.clone(), begun: 0 };
+        let work = |workload: &Workload| Work {
+            workload: workload.clone(),
+            begun: 0,
+            keys: Keys::default(),
+        };
         Self {
             workloads: workloads.iter().map(work).collect(),
             active: clients.len(),
@@ -164,7 +172,7 @@ impl Clients {
     /// Lets a client begin its next operation, if its workload has any left.
     pub fn begin(&mut self, number: u32, at: WorldTime, draws: &Draws) -> Option<Begun> {
         let client = &mut self.clients[number as usize];
-        let Work { workload, begun } = &mut self.workloads[client.workload];
+        let Work { workload, begun, keys } = &mut self.workloads[client.workload];
         if *begun == workload.operations {
             self.active -= 1;
             return None;
@@ -193,7 +201,7 @@ impl Clients {
                 if reads {
                     (Verb::Get, key, Vec::new())
                 } else {
-                    client.put(number, workload, key, deletes)
+                    client.put(number, (workload, keys), key, deletes)
                 }
             }
         };
@@ -205,7 +213,7 @@ impl Clients {
             monotonic: None,
             request: Some(request_id(number, operation)),
         };
-        let asked = ClientOperation { key: key_of(workload, key), verb, options };
+        let asked = ClientOperation { key: key_of(workload, keys, key).clone(), verb, options };
         let until = at + workload.timeout + PATIENCE;
         client.waiting = Some(Waiting { operation, key, asked: asked.clone(), until });
         Some(Begun { operation, node: client.node, asked, seen, until })
@@ -295,7 +303,7 @@ impl Client {
     fn put(
         &self,
         number: u32,
-        workload: &Workload,
+        (workload, keys): (&Workload, &mut Keys),
         key: u32,
         deletes: bool,
     ) -> (Verb, u32, Vec<Dot>) {
@@ -308,7 +316,7 @@ impl Client {
         let (context, seen) = match (&self.session, workload.kind, shown) {
             (Some(session), _, _) => {
                 let seen = shown.map(|shown| shown.session_dots.clone());
-                (session.latest(&key_of(workload, key)), seen.unwrap_or_default())
+                (session.latest(key_of(workload, keys, key)), seen.unwrap_or_default())
             }
             (None, WorkloadKind::BlindPut, _) => {
                 (PutContext::Latest(Default::default()), Vec::new())
@@ -356,8 +364,9 @@ impl Client {
     }
 }
 
-fn key_of(workload: &Workload, number: u32) -> Key {
-    Key::from(format!("{}{number}", workload.key_prefix).into_bytes())
+fn key_of<'a>(workload: &Workload, keys: &'a mut Keys, number: u32) -> &'a Key {
+    let name = || Key::from(format!("{}{number}", workload.key_prefix).into_bytes());
+    keys.entry(number).or_insert_with(name)
 }
 
 /// The name of an operation over the whole world.

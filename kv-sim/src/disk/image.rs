@@ -26,7 +26,7 @@ use crate::hashing::Table;
 pub struct Image {
     safe: Arc<Safe>,
     claimed: BTreeMap<Bytes, Option<Bytes>>,
-    fresh: BTreeMap<Bytes, (Seq, Option<Bytes>)>,
+    fresh: Table<Bytes, (Seq, Option<Bytes>)>,
     log: VecDeque<(Seq, Batch)>,
     newest: Seq,
     reported: Seq,
@@ -42,11 +42,14 @@ pub struct Image {
 /// The records that a kill would leave. They are looked up far more often than scanned, so they lie
 /// in a table, and beside it stands their order.
 ///
-/// Invariants: `order` holds exactly the keys of `records`, and `rotten` some of them.
+/// Invariants: `order` holds exactly the keys of `records`, and `rotten` some of them; `beginnings`
+/// counts those that are not empty.
 #[derive(Clone, Debug, Default)]
 struct Safe {
     records: Table<Bytes, Bytes>,
     order: BTreeSet<Place>,
+    /// How many keys begin with each byte: most scans look for hints, and mostly there are none.
+    beginnings: BTreeMap<u8, u64>,
     rotten: BTreeSet<Bytes>,
 }
 
@@ -197,7 +200,7 @@ impl Image {
 
     /// Visits the records as a kill would leave them, as [`Store::scan`] does.
     pub fn scan_safe(&self, prefix: &[u8], visit: &mut Visitor<'_>) {
-        merge(self.safe.from(begin(prefix, &[])), std::iter::empty(), prefix, visit);
+        merge(self.safe.from(begin(prefix, &[]), prefix), std::iter::empty(), prefix, visit);
     }
 
     /// Makes the first batches safe, as long as they are among these.
@@ -243,22 +246,35 @@ impl Safe {
         }
         match record {
             Some(record) => {
-                if self.records.insert(key.clone(), record).is_none() {
-                    self.order.insert(Place::of(key));
+                if let Some(held) = self.records.get_mut(&key) {
+                    *held = record;
+                    return;
                 }
+                if let Some(&first) = key.first() {
+                    *self.beginnings.entry(first).or_default() += 1;
+                }
+                self.records.insert(key.clone(), record);
+                self.order.insert(Place::of(key));
             }
             None => {
                 if self.records.remove(&key).is_some() {
+                    if let Some(first) = key.first() {
+                        *self.beginnings.get_mut(first).expect("it was counted") -= 1;
+                    }
                     self.order.remove(&Place::of(key));
                 }
             }
         }
     }
 
-    /// The records from a key on, in the order of their keys.
-    fn from(&self, begin: Bound<&[u8]>) -> impl Iterator<Item = Read<'_>> {
-        let begin = begin.map(|key| Place::of(Bytes::copy_from_slice(key)));
-        let places = self.order.range((begin, Bound::Unbounded));
+    /// The records from a key on, in the order of their keys; none, if none has this prefix.
+    fn from(&self, begin: Bound<&[u8]>, prefix: &[u8]) -> impl Iterator<Item = Read<'_>> {
+        let is_counted = |first| self.beginnings.get(first).is_some_and(|&count| count > 0);
+        let places = prefix.first().is_none_or(is_counted).then(|| {
+            let begin = begin.map(|key| Place::of(Bytes::copy_from_slice(key)));
+            self.order.range((begin, Bound::Unbounded))
+        });
+        let places = places.into_iter().flatten();
         let is_rotten = |key| !self.rotten.is_empty() && self.rotten.contains(key);
         places.map(move |Place { key, .. }| {
             (key, if is_rotten(key) { Err(Damage) } else { Ok(&self.records[key]) })
@@ -312,15 +328,21 @@ impl Store for Image {
 
     fn scan(&self, view: View, prefix: &[u8], after: &[u8], visit: &mut Visitor<'_>) {
         let begin = begin(prefix, after);
-        let bounds = (begin, Bound::Unbounded);
-        let below = self.safe.from(begin);
+        let below = self.safe.from(begin, prefix);
         match view {
             View::Live => {
-                let above =
-                    self.fresh.range::<[u8], _>(bounds).map(|(key, (_, record))| (key, record));
+                // They are few, and looked up far more often than scanned.
+                let is_behind = |key: &Bytes| after.is_empty() || key[..] > *after;
+                let is_in = |key: &Bytes| key.starts_with(prefix) && is_behind(key);
+                let above = self.fresh.iter().filter(|(key, _)| is_in(key));
+                let mut above: Vec<_> = above.map(|(key, (_, record))| (key, record)).collect();
+                above.sort_unstable_by_key(|&(key, _)| key);
+                merge(below, above.into_iter(), prefix, visit);
+            }
+            View::Durable => {
+                let above = self.claimed.range::<[u8], _>((begin, Bound::Unbounded));
                 merge(below, above, prefix, visit);
             }
-            View::Durable => merge(below, self.claimed.range::<[u8], _>(bounds), prefix, visit),
         }
     }
 
