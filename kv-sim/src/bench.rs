@@ -1,10 +1,14 @@
 //! How fast the simulator is: the same scenario again and again, whole and with parts left out.
 //!
 //! Out: a [`Bench`] of medians over several rounds. The variants take turns within a round, so that
-//! a machine that grows slower meanwhile slows all of them. One run uses one core.
+//! a machine that grows slower meanwhile slows all of them. One run uses one core. Rates are by the
+//! processor time of its thread, so that others on the machine count little: they still take
+//! caches and memory from it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 use crate::artefact;
@@ -52,6 +56,8 @@ pub struct Bench {
     pub events: u64,
     /// Messages of one run.
     pub messages: u64,
+    /// Processor time of one run, in milliseconds; the median.
+    pub cpu_ms: f64,
     /// Real time of one run, in milliseconds; the median.
     pub wall_ms: f64,
     /// Messages of one run by kind; only if asked for.
@@ -59,7 +65,7 @@ pub struct Bench {
     pub messages_by_kind: Option<BTreeMap<String, u64>>,
 }
 
-/// How much is done in a second of real time; medians.
+/// How much is done in a second of processor time; medians.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Rates {
     /// Inputs handled by cores and clients.
@@ -107,12 +113,14 @@ pub fn bench(rounds: usize, profile: Profile, finished: impl Fn()) -> Result<Ben
     let whole = RunOptions::seeded(scenario.seed);
     let without_checks = RunOptions { checks: false, ..whole.clone() };
     let without_encoding = RunOptions { encoding: false, ..whole.clone() };
-    let mut results: [Vec<RunResult>; 3] = Default::default();
+    let mut measured: [Vec<Measured>; 3] = Default::default();
     for round in 0..=rounds {
-        for (results, options) in
-            results.iter_mut().zip([&whole, &without_checks, &without_encoding])
+        for (measured, options) in
+            measured.iter_mut().zip([&whole, &without_checks, &without_encoding])
         {
+            let before = processor_time();
             let result = run(&scenario, options);
+            let took = processor_time() - before;
             finished();
             if result.verdict == Verdict::Fail
                 && let Some((check, violation)) = artefact::failure(&result)
@@ -120,12 +128,12 @@ pub fn bench(rounds: usize, profile: Profile, finished: impl Fn()) -> Result<Ben
                 return Err(BenchError::Failed(check.to_owned(), violation.to_owned()));
             }
             if round > 0 {
-                results.push(result);
+                measured.push(Measured { result, took });
             }
         }
     }
-    let [whole, checks_off, encoding_off] = results;
-    let one = whole.first();
+    let [whole, checks_off, encoding_off] = measured;
+    let one = whole.first().map(|measured| &measured.result);
     let of_one = |number: fn(&RunResult) -> u64| one.map_or(0, number);
     Ok(Bench {
         cores: 1,
@@ -139,7 +147,8 @@ pub fn bench(rounds: usize, profile: Profile, finished: impl Fn()) -> Result<Ben
         operations: of_one(|result| result.operations),
         events: of_one(|result| result.events),
         messages: of_one(|result| result.messages),
-        wall_ms: median(whole.iter().map(|result| result.wall_ms)),
+        cpu_ms: median(whole.iter().map(|measured| milliseconds(measured.took))),
+        wall_ms: median(whole.iter().map(|measured| measured.result.wall_ms)),
         messages_by_kind: match profile {
             Profile::Messages => one.map(|result| result.messages_by_kind.clone()),
             Profile::None => None,
@@ -147,11 +156,27 @@ pub fn bench(rounds: usize, profile: Profile, finished: impl Fn()) -> Result<Ben
     })
 }
 
+/// A run, and the processor time that it took.
+struct Measured {
+    result: RunResult,
+    took: Duration,
+}
+
+/// What this thread has had of a processor so far.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).expect("a processor was not used for less than no time")
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
+}
+
 impl Rates {
-    fn medians(results: &[RunResult]) -> Self {
+    fn medians(measured: &[Measured]) -> Self {
         let per_second = |number: fn(&RunResult) -> u64| {
-            let rates = results.iter().filter(|result| result.wall_ms > 0.0);
-            median(rates.map(|result| number(result) as f64 / (result.wall_ms / 1_000.0)))
+            let runs = measured.iter().filter(|measured| !measured.took.is_zero());
+            median(runs.map(|Measured { result, took }| number(result) as f64 / took.as_secs_f64()))
         };
         Self {
             events_per_s: per_second(|result| result.events),
@@ -170,6 +195,8 @@ fn median(numbers: impl Iterator<Item = f64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
@@ -188,12 +215,21 @@ mod tests {
     }
 
     #[test]
+    fn processor_time_passes_while_something_is_done() {
+        let (started, before) = (Instant::now(), processor_time());
+        while processor_time() == before {
+            assert!(started.elapsed() < Duration::from_secs(60), "it stands still");
+        }
+        assert!(processor_time() - before <= started.elapsed());
+    }
+
+    #[test]
     fn a_rate_is_a_count_by_the_time_of_its_own_run() {
         let scenario = Scenario::parse("bench.toml", SCENARIO).expect("it is valid");
         let mut result = RunResult::new(&scenario, 1);
         (result.events, result.messages, result.acknowledged) = (100, 50, 10);
-        result.wall_ms = 500.0;
-        let rates = Rates::medians(&[result]);
+        let took = Duration::from_millis(500);
+        let rates = Rates::medians(&[Measured { result, took }]);
         assert_eq!((rates.events_per_s, rates.messages_per_s), (200.0, 100.0));
         assert_eq!(rates.quorum_operations_per_s, 20.0);
     }

@@ -44,10 +44,11 @@ pub(crate) fn execute(arguments: &Arguments) -> Exit {
 }
 
 fn words(bench: &Bench) -> String {
-    let Bench { rates, variants, rounds, operations, events, messages, wall_ms, .. } = bench;
+    let Bench { rates, variants, rounds, operations, events, messages, cpu_ms, wall_ms, .. } =
+        bench;
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["in a second, on one core", "events", "messages", "quorum operations"]);
+    table.set_header(["in a second of one core", "events", "messages", "quorum operations"]);
     let rows = [
         ("as runs are", rates),
         ("without checks", &variants.checks_off),
@@ -69,7 +70,7 @@ fn words(bench: &Bench) -> String {
     // Writing to a string cannot fail.
     let _ = writeln!(
         text,
-        "medians of {rounds} runs; a run: {operations} operations, {messages} messages, {events} events in {wall_ms:.0} ms\n\n{table}"
+        "medians of {rounds} runs; a run: {operations} operations, {messages} messages, {events} events in {cpu_ms:.0} ms of processor time ({wall_ms:.0} ms went by)\n\n{table}"
     );
     for (kind, count) in bench.messages_by_kind.iter().flatten() {
         let _ = writeln!(text, "{:>12} {kind}", thousands(*count));
