@@ -14,6 +14,7 @@ mod hashing;
 pub mod network;
 pub mod node;
 pub mod panics;
+pub mod record;
 pub mod result;
 pub mod run;
 pub mod scenario;
