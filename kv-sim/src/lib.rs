@@ -15,6 +15,7 @@ pub mod network;
 pub mod node;
 pub mod panics;
 pub mod record;
+pub mod report;
 pub mod result;
 pub mod run;
 pub mod scenario;
