@@ -258,7 +258,7 @@ fn a_browser_shows_the_failure_and_what_is_chosen_by_key_kind_node_and_time() {
 
     // Another moment, other copies.
     let changes = table(&data, "copies").iter().filter(|row| row[2] == 0);
-    let last = changes.clone().last().expect("copies changed")[0].as_u64().expect("a time");
+    let last = changes.clone().next_back().expect("copies changed")[0].as_u64().expect("a time");
     let first = changes.clone().next().expect("copies changed")[0].as_u64().expect("a time");
     assert!(first < last);
     let copies = |us: u64| {

@@ -376,7 +376,7 @@ function drawLanes(what) {
   inside.append(line(x(state.at), 14, x(state.at), height, { class: "cursor" }));
   for (const failure of failures) {
     if (failure.at_us < from || failure.at_us > until) continue;
-    const at = x(failure.at_us), onLeft = at > width - 190;
+    const at = x(failure.at_us), onLeft = at - GUTTER > (width - GUTTER) / 2;
     inside.append(line(at, 14, at, height, { class: "failed" }));
     inside.append(label(onLeft ? at - 6 : at + 6, height - 4, `${failure.check} is violated`,
       { class: "failed-text", "text-anchor": onLeft ? "end" : "start" }));
@@ -600,7 +600,7 @@ function fillLegend() {
   element("legend").append(
     ...SERVICES.map(([name, text]) => entry(`var(--${name})`, text)),
     entry("repeating-linear-gradient(90deg, var(--bad) 0 4px, transparent 4px 7px)", "a message that is lost"),
-    entry("var(--good)", "an operation that is answered"), entry("var(--bad)", "one of which nobody knows"),
+    entry("var(--good)", "an operation that is answered"), entry("var(--hint)", "one that is refused"), entry("var(--bad)", "one of which nobody knows"),
     entry("var(--fault)", "a fault"), entry("var(--down)", "a node is down"),
     entry("linear-gradient(90deg, hsl(210 62% 52%), hsl(347 62% 52%))", "below a lane: the siblings it holds, pale until durable"));
 }

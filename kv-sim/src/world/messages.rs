@@ -232,7 +232,7 @@ impl World {
         if let Some(damage) = parcel.damage {
             return self.drop_damaged(&parcel, damage);
         }
-        let fact = parcel.as_fact(self.scene.now);
+        let fact = self.recorder.as_ref().map(|_| parcel.as_fact(self.scene.now));
         let Parcel { from, to, kind, request, content, .. } = parcel;
         let entry = self.digest.event(self.scene.now, Tag::Message, number(to));
         let message = match content {

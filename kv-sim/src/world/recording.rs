@@ -42,8 +42,8 @@ impl World {
     }
 
     /// A message is read by its addressee.
-    pub(super) fn record_received(&mut self, message: Message, body: &Body) {
-        if let Some(recorder) = &mut self.recorder {
+    pub(super) fn record_received(&mut self, message: Option<Message>, body: &Body) {
+        if let (Some(recorder), Some(message)) = (&mut self.recorder, message) {
             recorder.on_message(message, keys_of(body));
         }
     }
