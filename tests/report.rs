@@ -272,6 +272,39 @@ fn a_browser_shows_the_failure_and_what_is_chosen_by_key_kind_node_and_time() {
     assert!(after.contains("class=\"chip"), "{after}");
 }
 
+/// What a person does with the page: moves through time, chooses a key, goes on to the next thing.
+/// What the page shows after each step is noted in it.
+const HANDS: &str = "<script>
+  const of = (id) => document.getElementById(id);
+  const does = (id, value, event) => { of(id).value = value; of(id).dispatchEvent(new Event(event)); };
+  const note = (step) => of('errors').insertAdjacentHTML('afterend',
+    `<p id='${step}' data-address='${location.hash}' data-now='${of('now').textContent}'`
+    + ` data-messages='${of('summary').dataset.messages}'></p>`);
+  does('at', 2500000, 'input'); does('span', '0.2', 'change'); of('reset').click(); note('moved');
+  does('key', '0', 'change'); note('chosen');
+  of('next').click(); note('went-on'); of('previous').click(); of('previous').click(); note('went-back');
+  document.querySelector('path.message').dispatchEvent(new Event('click'));
+</script></body>";
+
+#[test]
+fn what_a_person_chooses_on_the_page_is_shown_and_stands_in_its_address() {
+    let (folder, data) = page("report-hands", RESTLESS);
+    let with_hands = folder.read("page.html").replace("</body>", HANDS);
+    fs::write(folder.0.join("page.html"), with_hands).expect("the file can be written");
+    let dom = drawn(&folder, "");
+    let said = |step: &str, what: &str| dom.attribute(step, what).expect("each step is noted");
+    assert_eq!(said("moved", "data-now"), "2.500000 s");
+    assert_eq!(said("moved", "data-address"), "#key=any&amp;at=2.500000&amp;span=0.2");
+    let key = data["keys"][0]["name"].as_str().expect("a name");
+    let address = format!("#key={key}&amp;at=2.500000&amp;span=0.2");
+    assert_eq!(said("chosen", "data-address"), address);
+    assert!(dom.number("chosen", "data-messages") < dom.number("moved", "data-messages"));
+    // Times have the same number of digits here, so they can be compared as text.
+    assert!(said("went-on", "data-now") > said("moved", "data-now"));
+    assert!(said("went-back", "data-now") < said("went-on", "data-now"));
+    assert!(dom.text("detail").contains(&format!("about {key}")), "{}", dom.text("detail"));
+}
+
 #[test]
 fn a_browser_takes_no_text_for_markup_and_survives_an_address_that_makes_no_sense() {
     let (folder, _) = page("report-hostile", HOSTILE);

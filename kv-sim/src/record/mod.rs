@@ -2,7 +2,7 @@
 //!
 //! A [`Recorder`] is put into a world and told what happens there, in the order of time; afterwards it
 //! gives a [`Record`]. It changes nothing in the world, and without one a run does no work for it. Its
-//! memory is bounded: each sort of fact has a [`Shelf`](shelf::Shelf) with so much room, and what the
+//! memory is bounded: each sort of fact has a [`Shelf`] with so much room, and what the
 //! [`Focus`] names is kept before all else. What fails is known only when it has failed; but a run can
 //! be had again, so it is first run without a recorder, to learn what to look at.
 
