@@ -187,7 +187,7 @@ impl Report<'_> {
             Ending::Unknown => "nothing: it may have happened or not".to_owned(),
             Ending::Refused(reason) => format!("refused: {reason}"),
             Ending::Answered { shown, owners, fallbacks } => {
-                let shown = self.names.dots(shown.iter().copied());
+                let shown = self.stand(shown);
                 let by = match fallbacks.len() {
                     0 => self.nodes(owners),
                     _ => format!(
@@ -197,13 +197,19 @@ impl Report<'_> {
                     ),
                 };
                 match operation.asked {
-                    Asked::Get => format!("{shown} stands, as {by} say"),
+                    Asked::Get => format!("{shown}, as {by} say"),
                     Asked::Put(_) | Asked::Delete => {
-                        format!("it is durable on {by}; {shown} stands now")
+                        format!("it is durable on {by}; {shown} now")
                     }
                 }
             }
         }
+    }
+
+    /// Which siblings stand, in words.
+    fn stand(&self, dots: &[Dot]) -> String {
+        let verb = if dots.len() > 1 { "stand" } else { "stands" };
+        format!("{} {verb}", self.names.dots(dots.iter().copied()))
     }
 
     /// How the copies of a write came and went. `by_name` if the story is about several.
@@ -226,8 +232,8 @@ impl Report<'_> {
                 Standing::Fresh => format!("{node} holds {it}{role}, and not yet durably"),
                 Standing::Durable => format!("{node} holds {it} durably{role}"),
                 Standing::Overwritten => {
-                    let by = self.names.dots(change.copy.live.iter().copied());
-                    format!("{node} takes {it} for overwritten: {by} stands there")
+                    let by = self.stand(&change.copy.live);
+                    format!("{node} takes {it} for overwritten: {by} there")
                 }
                 Standing::Nothing => {
                     let why = self.why_gone(change.node, change.at);

@@ -58,8 +58,8 @@ const ENDINGS = {
   never: ["var(--gossip)", "not over at the end"],
 };
 
-/** A colour of its own for each write: neighbours in the list differ most. */
-const writeColour = (write) => `hsl(${(write * 137.508 + 210) % 360} 62% 52%)`;
+/** A colour of its own for each write: neighbours in the list differ most, and none is red, as a failure is. */
+const writeColour = (write) => `hsl(${35 + (write * 137.508 + 170) % 290} 62% 50%)`;
 const nodeColour = (node) => `hsl(${(node * 137.508 + 20) % 360} 60% 48%)`;
 
 function messageWords(message) {
@@ -369,7 +369,7 @@ function drawLanes(what) {
   }
   for (const note of nearest(what.notes, (note) => note.at_us, 300)) {
     if (note.node === null || !nodeY.has(note.node)) continue;
-    const dot = svg("circle", { cx: x(note.at_us), cy: nodeY.get(note.node), r: 3.5, class: "note" });
+    const dot = svg("circle", { cx: x(note.at_us), cy: nodeY.get(note.node), r: 3, class: "note" });
     dot.addEventListener("click", () => { element("detail").textContent = `${seconds(note.at_us)} s: ${noteWords(note)}`; });
     inside.append(titled(dot, `${seconds(note.at_us)} s: ${noteWords(note)}`));
   }
