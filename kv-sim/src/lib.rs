@@ -14,14 +14,17 @@ mod hashing;
 pub mod network;
 pub mod node;
 pub mod panics;
+pub mod record;
 pub mod report;
 pub mod result;
 pub mod run;
 pub mod scenario;
 pub mod scene;
 pub mod shrink;
+pub mod summary;
 pub mod sweep;
 #[cfg(test)]
 mod testing;
+pub mod words;
 pub mod world;
 pub mod world_time;

@@ -73,23 +73,26 @@ impl Durability {
         let machines: BTreeSet<_> = held.map(|&node| disks.machine(node)).collect();
         let is_enough = quorum.is_none_or(|quorum| machines.len() >= quorum);
         if !missing.is_empty() || !is_enough {
-            self.findings.violated(|| {
-                let Operation { number, client, coordinator, .. } = operation;
-                format!(
-                    "a write to {:?} was acknowledged before it was durable\n  write:    {}\n  \
+            self.findings.violated_about(
+                || history.subject_of(write),
+                || {
+                    let Operation { number, client, coordinator, .. } = operation;
+                    format!(
+                        "a write to {:?} was acknowledged before it was durable\n  write:    {}\n  \
                      promised: at {} by {} to operation {number} of {client}: {}\n  \
                      durable:  on {}{} ({} distinct machines that count); not on {}",
-                    history.key,
-                    history.describe(write, names),
-                    when(at),
-                    names.node(*coordinator),
-                    promise(mode, quorum, owners, fallbacks, names),
-                    names.nodes(holding),
-                    no_longer(robbed, delivered, names),
-                    machines.len(),
-                    names.nodes(missing),
-                )
-            });
+                        history.key,
+                        history.describe(write, names),
+                        when(at),
+                        names.node(*coordinator),
+                        promise(mode, quorum, owners, fallbacks, names),
+                        names.nodes(holding),
+                        no_longer(robbed, delivered, names),
+                        machines.len(),
+                        names.nodes(missing),
+                    )
+                },
+            );
         }
         self.findings.weakened += u64::from(!robbed.is_empty() || !delivered.is_empty());
         let acked = history.write_mut(write);
@@ -175,7 +178,7 @@ impl Durability {
             let began_later = |asked: &Asked| asked.step > ack.step;
             let Write { asked, ack: promise, .. } = history.write(victim);
             if promise.is_some() && asked.as_ref().is_some_and(began_later) {
-                self.findings.violated(|| {
+                self.findings.violated_about(|| history.subject_of(victim), || {
                     format!(
                         "an acknowledged write to {:?} was overwritten at {} by a second naming of \
                          one that was acknowledged before it began\n  lost:   {}\n  by:     {}\n  \
@@ -201,7 +204,7 @@ impl Durability {
         if !history.write(write).is_refused() {
             return;
         }
-        self.findings.violated(|| {
+        self.findings.violated_about(|| history.subject_of(write), || {
             format!(
                 "a write to {:?} was refused, so that nothing was done, and was done: noticed at \
                  {}\n  write:  {}",
@@ -226,7 +229,7 @@ impl Durability {
         self.on_loss(node, at);
         let mut excuses = Vec::new();
         for history in histories {
-            if history.promised().next().is_none() {
+            if history.promised().next().is_none() && !history.has_shown() {
                 continue;
             }
             let before = disks.copy(node, &history.key, Image::Reported);
@@ -234,6 +237,9 @@ impl Durability {
                 continue;
             }
             let after = left(&history.key);
+            if before != after {
+                history.robbed_at = Some(at);
+            }
             let is_lost =
                 |write| history.is_claimed(write, &before) && !history.is_claimed(write, &after);
             let promised = history.promised().map(|(write, ..)| write);
@@ -248,9 +254,9 @@ impl Durability {
         excuses
     }
 
-    /// A stand-in has deleted its hint for a target, which had said that it holds it durably. If a
-    /// fault has taken it from the target since, the hint was perhaps the last copy: its deletion
-    /// was decided before the fault, and belongs to it.
+    /// A stand-in has deleted its hint for a target, which had said that it holds it durably; or, if
+    /// the hint had expired, the other owners had. If a fault has taken it from them since, the hint
+    /// was perhaps the last copy: its deletion was decided before the fault, and belongs to it.
     pub(super) fn on_delivered(
         &mut self,
         history: &mut History,
@@ -259,7 +265,15 @@ impl Durability {
         disks: &impl Disks,
         names: &Names,
     ) -> Vec<String> {
-        let robbed = history.promised().filter(|(_, write, _)| write.robbed.contains(&target));
+        let owners = disks.owners(&history.key);
+        let others: Vec<_> = owners.iter().filter(|&&owner| owner != target).collect();
+        let has_answered = |write: &Write| {
+            let quorum = write.ack.as_ref().and_then(|ack| ack.quorum);
+            let heirs = quorum.unwrap_or(others.len()).clamp(1, others.len().max(1));
+            write.robbed.contains(&target)
+                || others.iter().filter(|other| write.robbed.contains(other)).count() >= heirs
+        };
+        let robbed = history.promised().filter(|(_, write, _)| has_answered(write));
         let robbed: Vec<_> = robbed.map(|(at, ..)| at).collect();
         let copy = |node, image| disks.copy(node, &history.key, image);
         let stays = |write: WriteIndex, &node: &NodeId| {
@@ -365,7 +379,8 @@ impl Durability {
         }
         lost = unreached(history, &held);
         for write in lost {
-            self.findings.violated(|| story(history, write, at, disks, names));
+            let story = || story(history, write, at, disks, names);
+            self.findings.violated_about(|| history.subject_of(write), story);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Faults: when they begin and end, whom they hit, and what they do to a machine. What they do to
 //! links is for [`crate::network`] to say.
 
+use super::messages::time;
 use super::ruins::Ruin;
+
 use super::steps::Step;
 use super::{SETUP, World, number};
 use crate::address::{Address, Aspect};
@@ -16,6 +18,10 @@ use crate::scenario::{
     WhichClock,
 };
 use crate::world_time::WorldTime;
+
+/// Why a node does not work, in a record.
+const DOWN: &str = "down";
+const PAUSED: &str = "paused";
 
 /// The faults of a scenario.
 #[derive(Clone, Debug)]
@@ -71,9 +77,11 @@ impl World {
 
     pub(super) fn begin_fault(&mut self, fault: u32, occurrence: u32) {
         let kind = self.chaos.faults[fault as usize].kind.clone();
+        self.look_at_loads();
         let victims = self.victims(fault, &kind);
         self.tell_of_fault(&kind, Tag::FaultBegins, fault, &victims);
         *self.tally.faults.entry(kind.name()).or_default() += 1;
+        self.record_fault((fault, occurrence), &kind, &victims);
         self.scene.network.begin((fault, occurrence), &kind);
         for &node in &victims {
             match kind {
@@ -93,7 +101,7 @@ impl World {
                     self.begin_disk_fault(node, what, (fault, occurrence));
                 }
                 FaultKind::ClockStep { step_us, .. } => {
-                    self.scene.node_mut(node).clock.step(step_us);
+                    self.step_clock(node, step_us);
                 }
                 FaultKind::ClockDrift { drift_ppm, clock, .. } => {
                     self.change_clocks(node, clock, |faults| faults.drift_ppm += drift_ppm);
@@ -125,6 +133,7 @@ impl World {
         let Active { victims, .. } = self.chaos.active.swap_remove(at);
         let nodes: Vec<_> = victims.iter().map(|&(node, _)| node).collect();
         self.tell_of_fault(&kind, Tag::FaultEnds, fault, &nodes);
+        self.record_fault_ended((fault, occurrence));
         self.scene.network.end((fault, occurrence));
         for (node, life) in victims {
             match kind {
@@ -142,7 +151,7 @@ impl World {
                 }
                 FaultKind::Disk { fault: ref what, .. } => self.end_disk_fault(node, what),
                 FaultKind::ClockStep { step_us, .. } => {
-                    self.scene.node_mut(node).clock.step(-step_us);
+                    self.step_clock(node, -step_us);
                 }
                 FaultKind::ClockDrift { drift_ppm, clock, .. } => {
                     self.change_clocks(node, clock, |faults| faults.drift_ppm -= drift_ppm);
@@ -205,7 +214,13 @@ impl World {
         machine.downs += 1;
         let did_run = machine.process().is_some();
         let backlog = machine.kill(left);
+        self.record_outage_ended(node, Some(PAUSED));
+        self.record_outage(node, DOWN);
+        self.record_copies(node);
         if did_run {
+            if let Some(checks) = &mut self.checks {
+                checks.on_stopped(self.scene.node(node).id);
+            }
             self.drop_backlog(backlog);
             self.reset_clients_of(node);
             self.spread_news(node, false);
@@ -248,6 +263,10 @@ impl World {
     fn pause(&mut self, node: NodeIndex) {
         if let Some(process) = self.scene.node_mut(node).process_mut() {
             process.pauses += 1;
+            if let Some(checks) = &mut self.checks {
+                checks.on_paused(time(self.scene.now), self.scene.node(node).id);
+            }
+            self.record_outage(node, PAUSED);
         }
     }
 
@@ -263,7 +282,19 @@ impl World {
         for what in machine.resume() {
             self.agenda.plan(self.scene.now, what);
         }
+        if self.scene.node(node).is_awake() {
+            if let Some(checks) = &mut self.checks {
+                checks.on_woke(time(self.scene.now), self.scene.node(node).id);
+            }
+            self.record_outage_ended(node, Some(PAUSED));
+        }
         self.plan_call(node);
+    }
+
+    fn step_clock(&mut self, node: NodeIndex, by_us: i64) {
+        self.record_clocks(node);
+        self.scene.node_mut(node).clock.step(by_us);
+        self.record_clocks(node);
     }
 
     fn change_clocks(
@@ -272,6 +303,7 @@ impl World {
         which: WhichClock,
         change: impl Fn(&mut ClockFaults),
     ) {
+        self.record_clocks(node);
         let now = self.scene.now;
         let machine = self.scene.node_mut(node);
         if which.is_wall() {

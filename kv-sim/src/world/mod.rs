@@ -12,6 +12,7 @@ mod faults;
 mod marks;
 mod messages;
 mod operator;
+mod recording;
 mod rest;
 mod ruins;
 mod steps;
@@ -29,6 +30,7 @@ use crate::checks::{Checks, IdleWindow, Rest, Setting};
 use crate::client::Clients;
 use crate::digest::{RunningDigest, Tag};
 use crate::draws::{Draws, NodeDraw, Overrides};
+use crate::record::Recorder;
 use crate::run::{RunOptions, Trace};
 use crate::scenario::{self, Check, Expect, NodeIndex, Scenario};
 use crate::scene::{Scene, cluster_id};
@@ -69,6 +71,7 @@ pub struct World {
     digest: RunningDigest,
     tally: Tally,
     trace: Option<Trace>,
+    recorder: Option<Box<Recorder>>,
     expect: Expect,
     disk_speed: scenario::Disk,
     /// When the last command or sync ends that was begun so far.
@@ -175,6 +178,7 @@ impl World {
             digest: RunningDigest::new(),
             tally: Tally::default(),
             trace: options.trace.clone(),
+            recorder: None,
             expect: scenario.expect.clone(),
             disk_speed: scenario.disk.clone(),
             disks_busy_until: WorldTime(0),
@@ -226,6 +230,11 @@ impl World {
     /// How far the run has come.
     pub const fn phase(&self) -> &Phase {
         &self.phase
+    }
+
+    /// What is checked; nothing, if nothing is.
+    pub const fn checks(&self) -> Option<&Checks> {
+        self.checks.as_ref()
     }
 
     /// The identity of the run so far.
@@ -318,8 +327,9 @@ impl World {
             _ => {}
         }
         if let Some(checks) = &mut self.checks {
-            checks.on_event(event);
+            checks.on_event(Time(self.scene.now.0), self.scene.node(node).id, event);
         }
+        self.record_event(node, event);
         self.trace(|scene| format!("{} observes {event:?}", scene.name(node)));
     }
 
@@ -352,6 +362,7 @@ impl World {
         if !is_chaos || !self.clients.are_done() || !self.chaos.is_done() {
             return;
         }
+        self.look_at_loads();
         self.scene.network.heal();
         self.scene.changed_at = self.scene.now;
         // What a slow link or a slow disk still holds is the last that is left of its fault.
@@ -359,6 +370,15 @@ impl World {
         let since = self.scene.now.max(last);
         self.enter(Phase::Heal { since });
         self.agenda.plan(since + POLL, Happening::Milestone);
+    }
+
+    /// Lets the checks see what each node carries. At each beginning of a fault and at the end of the
+    /// last one: what piles up does so while something is broken.
+    fn look_at_loads(&mut self) {
+        let Some(checks) = &mut self.checks else { return };
+        for node in &self.scene.nodes {
+            checks.on_load(Time(self.scene.now.0), node.id, &self.scene.load(node));
+        }
     }
 
     fn look_for_rest(&mut self, since: WorldTime) {
@@ -436,6 +456,7 @@ impl World {
     }
 
     fn enter(&mut self, phase: Phase) {
+        self.record_phase(phase.name());
         self.trace(|_| format!("==== {}", phase.name()));
         self.phase = phase;
     }
@@ -471,6 +492,8 @@ impl World {
         }
         self.scene.node_mut(node).disk.image_mut().take_over();
         self.scene.changed_at = now;
+        self.record_outage_ended(node, None);
+        self.record_copies(node);
         self.trace(|scene| format!("{} starts", scene.name(node)));
         self.plan_call(node);
     }
