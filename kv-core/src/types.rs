@@ -35,7 +35,7 @@ pub struct Epoch(pub u64);
 /// A request as the cluster knows it. Retries and forwards keep it (Riak #1754, #1188).
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 // Allocators are slower where they have to align to 16 bytes.
-#[repr(packed(8))]
+#[repr(Rust, packed(8))]
 pub struct RequestId(pub u128);
 
 /// The cluster that a message, a token or a data directory belongs to: a digest of its name.
@@ -45,7 +45,7 @@ pub struct ClusterId(pub u64);
 /// A position on the ring: the first 128 bits of SHA-256.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 // Allocators are slower where they have to align to 16 bytes.
-#[repr(packed(8))]
+#[repr(Rust, packed(8))]
 pub struct Token(pub u128);
 
 /// One of the equal slices of the ring: the unit of ownership, comparison and transfer.
@@ -57,7 +57,7 @@ pub struct PartitionId(pub u32);
 /// 128 bits that stand for something larger (SHA-256, truncated).
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 // Allocators are slower where they have to align to 16 bytes.
-#[repr(packed(8))]
+#[repr(Rust, packed(8))]
 pub struct Digest(pub u128);
 
 /// A key: at most [`KEY_BYTES_MAX`] arbitrary bytes. Cheap to clone.

@@ -47,7 +47,7 @@ pub(super) fn for_each(
 ) {
     let prefix = keyspace::hints_of(partition, key);
     store.scan(view, &prefix, &[], &mut |_, record| {
-        visit(record.and_then(|bytes| decode(bytes)));
+        visit(record.and_then(decode));
         ControlFlow::Continue(())
     });
 }

@@ -201,6 +201,6 @@ pub(super) fn for_each_in_leaf(
     let after = after.map(|key| keyspace::owned(state.partition, leaf, key)).unwrap_or_default();
     store.scan(View::Live, &prefix, &after, &mut |key, record| {
         let key = Key::from(&key[prefix.len()..]);
-        visit(key, record.and_then(|record| decode_owned(record)))
+        visit(key, record.and_then(decode_owned))
     });
 }
