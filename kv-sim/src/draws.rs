@@ -6,7 +6,7 @@
 //! Then come the aspects that are *calm*: they are not drawn, but take their plainest value. So a
 //! failure can be told with the few choices that matter, and nothing else left to chance.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use kv_core::cx::{Draw, Purpose};
@@ -30,9 +30,12 @@ pub struct Overrides {
 pub struct Draws {
     keys: [u64; Address::DOMAINS],
     overrides: Overrides,
-    /// How often something was asked at an address, by its hash. Over the life of the world: a
-    /// node that restarts must not draw its old epoch again. Its order never shows.
-    counts: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
+    /// The addresses at which something was asked, by their hashes. Over the life of the world: a
+    /// node that restarts must not draw its old epoch again. Their order never shows.
+    asked: HashSet<u64, BuildHasherDefault<Hashed>>,
+    /// How often that was done again. Most addresses are asked once: apart from these they take
+    /// half of the memory.
+    again: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
     /// What went wrong with messages, if that is to be told afterwards.
     misfortunes: Option<Vec<(Choice, u64)>>,
 }
@@ -86,16 +89,24 @@ impl Draws {
         }
         let mut chacha = ChaCha8Rng::from_seed(expanded);
         let keys = std::array::from_fn(|_| chacha.next_u64());
-        Self { keys, overrides, counts: HashMap::default(), misfortunes: None }
+        Self {
+            keys,
+            overrides,
+            asked: HashSet::default(),
+            again: HashMap::default(),
+            misfortunes: None,
+        }
     }
 
     /// The next turn at an address that may be asked more than once.
     pub fn next(&mut self, address: Address) -> Turn {
         let (domain, address) = (address.domain(), address.hash());
-        let count = self.counts.entry(address).or_insert(0);
-        let n = *count;
-        *count += 1;
-        Turn { domain, address, n }
+        if self.asked.insert(address) {
+            return Turn { domain, address, n: 0 };
+        }
+        let again = self.again.entry(address).or_insert(0);
+        *again += 1;
+        Turn { domain, address, n: *again }
     }
 
     /// The one turn at an address that is asked once: it is not counted.
