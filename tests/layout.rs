@@ -9,7 +9,17 @@ use std::path::{Path, PathBuf};
 /// but the parts, which are siblings, import only from above. To add a module, put its name in the
 /// lowest row that it needs.
 const ROWS: &[Row] = &[
-    Row::Open(&["time", "types", "error", "quorum", "sampling", "hybrid", "in_flight", "durable"]),
+    Row::Open(&[
+        "time",
+        "types",
+        "error",
+        "quorum",
+        "sampling",
+        "hybrid",
+        "in_flight",
+        "durable",
+        "deadline",
+    ]),
     Row::Open(&["version", "layout", "ring", "config", "tally", "merkle"]),
     Row::Open(&["event"]),
     Row::Open(&["store"]),

@@ -36,6 +36,7 @@ pub mod client;
 pub mod config;
 pub mod coordinator;
 pub mod cx;
+pub mod deadline;
 pub mod durable;
 pub mod event;
 pub mod handoff;

@@ -4,9 +4,12 @@
 //! goes to the siblings that must learn of it; a message that a machine sends to its own node is
 //! delivered here and never leaves.
 
+mod inspect;
+
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
+pub use self::inspect::{Activity, NodeSnapshot};
 use crate::client::{Reply, RequestRefusal};
 use crate::config::Config;
 use crate::coordinator::Coordinator;

@@ -48,6 +48,11 @@ impl Fallbacks {
         self.assigned.push(Assignment { owner, fallback });
     }
 
+    /// Who was asked in whose place, in the order in which they were.
+    pub(super) fn assigned(&self) -> &[Assignment] {
+        &self.assigned
+    }
+
     /// For whom this node was asked first.
     pub(super) fn owner_of(&self, fallback: NodeId) -> Option<NodeId> {
         self.assigned.iter().find(|one| one.fallback == fallback).map(|one| one.owner)

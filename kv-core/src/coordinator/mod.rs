@@ -15,6 +15,7 @@
 //! every retry, so that asking twice is not writing twice (Riak #1754, #1188).
 
 mod fallbacks;
+mod inspect;
 mod operation;
 mod reading;
 mod writing;
@@ -22,6 +23,7 @@ mod writing;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+pub use self::inspect::{OperationSnapshot, Stage, StandIn, Task};
 use self::operation::{Operation, Progress};
 use crate::client::{ClientOperation, Reply, RequestRefusal};
 use crate::cx::{Cx, Effect, Purpose, Site};

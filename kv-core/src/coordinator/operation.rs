@@ -47,10 +47,10 @@ pub(super) struct Operation {
     /// The next hedge, or the end.
     pub(super) wake_at: Time,
     pub(super) phase: Phase,
-    expires_at: Time,
+    pub(super) expires_at: Time,
     /// The pause before the next spare request; it doubles.
     hedge: Span,
-    kind: Kind,
+    pub(super) kind: Kind,
 }
 
 /// How far it has come.
@@ -62,8 +62,9 @@ pub(super) enum Phase {
     Writing(Writing),
 }
 
+/// What it is for.
 #[derive(Clone, Debug)]
-enum Kind {
+pub(super) enum Kind {
     Get {
         /// What must hold the answer before it is given, if the next read may not go backwards.
         stand: Option<Vec<OwnerSet>>,

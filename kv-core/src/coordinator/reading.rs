@@ -19,13 +19,13 @@ pub(super) struct Reading {
     pub(super) tally: Tally,
     answers: Vec<(NodeId, Container)>,
     /// Owners that cannot say: damaged, or not synced. They are not counted in R.
-    refused: Vec<NodeId>,
+    pub(super) refused: Vec<NodeId>,
     /// Those of them whose copy is damaged.
     damaged: Vec<NodeId>,
     /// Answers of owners for which hints are kept somewhere: where one answer is enough, theirs
     /// counts only if no other comes before the first hedge, or can come at all.
-    behind: Vec<Answer>,
-    fallbacks: Fallbacks,
+    pub(super) behind: Vec<Answer>,
+    pub(super) fallbacks: Fallbacks,
     reached: bool,
 }
 

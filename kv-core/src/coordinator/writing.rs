@@ -22,7 +22,7 @@ pub(super) struct Writing {
     /// What is to be held; unknown until a replica has named the write.
     pub(super) container: Option<Container>,
     minting: Option<Minting>,
-    fallbacks: Fallbacks,
+    pub(super) fallbacks: Fallbacks,
 }
 
 /// What a client wants written.
@@ -80,6 +80,11 @@ impl Writing {
         }
         let fallbacks = Fallbacks::default();
         Self { tally, container: Some(container), minting: None, fallbacks }
+    }
+
+    /// Those that were asked to name the write and would not.
+    pub(super) fn refused_to_mint(&self) -> &[NodeId] {
+        self.minting.as_ref().map_or(&[], |minting| &minting.refused)
     }
 
     pub(super) fn waits_for(&self, node: NodeId) -> bool {

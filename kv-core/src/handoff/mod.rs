@@ -19,6 +19,7 @@
 //!   has a request id of its own, half of it drawn once per life.
 //! - The receiving side keeps nothing but what waits for the disk.
 
+mod inspect;
 mod ledger;
 mod receive;
 
@@ -26,6 +27,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec;
 use alloc::vec::Vec;
 
+pub use self::inspect::{HandoffSnapshot, KeptSnapshot, ReplaySnapshot};
 use self::ledger::{Amount, Ledger};
 use self::receive::Receipt;
 use crate::cx::{Cx, Desk, Purpose, Site};

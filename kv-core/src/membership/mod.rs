@@ -32,6 +32,7 @@
 
 mod gate;
 mod horizon;
+mod inspect;
 mod partners;
 mod peer;
 mod phi;
@@ -48,6 +49,7 @@ use bytes::Bytes;
 
 use self::gate::Gate;
 pub use self::horizon::Horizon;
+pub use self::inspect::{MembershipSnapshot, PeerSnapshot};
 use self::peer::Peer;
 use self::rounds::{Rounds, Turn};
 use self::state::{NodeState, Stamp};

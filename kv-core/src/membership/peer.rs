@@ -16,7 +16,7 @@ pub(super) struct Peer {
     pub(super) id: NodeId,
     pub(super) state: NodeState,
     pub(super) seems_up: bool,
-    gaps: Estimator,
+    pub(super) gaps: Estimator,
     /// When its newest known heartbeat was raised, by this node's clock.
     raised: Option<Time>,
     /// Since when this node has been listening without a break.
@@ -86,7 +86,8 @@ impl Peer {
         self.gaps.suspects(now.since(self.silent_since()))
     }
 
-    fn silent_since(&self) -> Time {
+    /// Since when nothing was heard of it, while this node was listening.
+    pub(super) fn silent_since(&self) -> Time {
         self.raised.unwrap_or_default().max(self.listening_since)
     }
 

@@ -5,9 +5,9 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use super::Bench;
 use super::difference::{Difference, Page};
 use super::session::Talk;
+use super::{Bench, DescentAwaits, SessionStage};
 use crate::cx::{Cx, Site};
 use crate::merkle::{FAN_OUT, LeafId};
 use crate::message::Body;
@@ -85,6 +85,27 @@ impl Descent {
     /// How many keys differed so far.
     pub(super) const fn keys_that_differed(&self) -> u64 {
         self.keys_that_differed
+    }
+
+    /// What it is at.
+    pub(super) fn inspect(&self) -> SessionStage {
+        SessionStage::Descending {
+            partition: self.partition,
+            awaits: match self.stage {
+                Stage::OwnBranches
+                | Stage::OwnLeaves
+                | Stage::OwnSummaries
+                | Stage::OwnContainers
+                | Stage::Joined => DescentAwaits::OwnStorage,
+                Stage::BranchesDiffer => DescentAwaits::Branches,
+                Stage::LeavesDiffer => DescentAwaits::Leaves,
+                Stage::Summarized(_) => DescentAwaits::Summaries,
+                Stage::Exchanged(_) => DescentAwaits::Containers,
+                Stage::Durable => DescentAwaits::Sync,
+            },
+            leaves: self.leaves.len(),
+            keys_that_differed: self.keys_that_differed,
+        }
     }
 
     /// The own storage has answered.

@@ -12,7 +12,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::{Errand, Repair, Waiting};
+use super::{Errand, MendingSnapshot, Repair, Waiting};
 use crate::cx::{Cx, Site};
 use crate::event::Event;
 use crate::store::{Action, Done, Refusal};
@@ -69,6 +69,12 @@ impl Mending {
     pub(super) fn of(&self, site: &Site, partition: PartitionId) -> Vec<(Key, u64)> {
         let of = self.keys.iter().filter(|(key, _)| site.belongs(key, partition));
         of.map(|(key, mend)| (key.clone(), mend.number)).collect()
+    }
+
+    /// All keys.
+    pub(super) fn inspect(&self) -> Vec<MendingSnapshot> {
+        let keys = self.keys.iter();
+        keys.map(|(key, mend)| MendingSnapshot { key: key.clone(), ask_at: mend.ask_at }).collect()
     }
 
     fn key(&self, number: u64) -> Option<&Key> {

@@ -26,6 +26,7 @@ mod answer;
 mod copying;
 mod descent;
 mod difference;
+mod inspect;
 mod mending;
 mod scrubbing;
 mod session;
@@ -35,6 +36,10 @@ use alloc::vec::Vec;
 
 use self::answer::{Caller, Errand as AnswerErrand};
 use self::copying::{Copying, Ground};
+pub use self::inspect::{
+    CopyingSnapshot, DescentAwaits, MendingSnapshot, PartnerSnapshot, RepairSnapshot,
+    SessionSnapshot, SessionStage,
+};
 use self::mending::Mending;
 pub use self::mending::Wanted;
 use self::scrubbing::Scrubbing;

@@ -6,7 +6,7 @@ use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use super::descent::{Descent, Progress};
-use super::{Bench, Errand, Waiting};
+use super::{Bench, Errand, SessionSnapshot, SessionStage, Waiting};
 use crate::cx::{Cx, Site};
 use crate::event::Event;
 use crate::message::Body;
@@ -133,6 +133,31 @@ impl Session {
     #[cfg(test)]
     pub(super) const fn request(&self) -> RequestId {
         self.talk.request
+    }
+
+    /// Whether it waits for writes in flight and for nobody.
+    pub(super) const fn is_settling(&self) -> bool {
+        matches!(self.state, State::Settling)
+    }
+
+    /// What it is at.
+    pub(super) fn inspect(&self) -> SessionSnapshot {
+        SessionSnapshot {
+            peer: self.talk.peer,
+            request: self.talk.request,
+            began: self.began,
+            stage: match &self.state {
+                State::Comparing => SessionStage::Comparing,
+                State::Looking(asked) => SessionStage::Looking { partitions: asked.len() },
+                State::Settling => SessionStage::Settling,
+                State::Descending(descent) => descent.inspect(),
+            },
+            until: self.talk.until,
+            to_look: self.to_look.len(),
+            again: self.again.clone(),
+            to_repair: self.to_repair.iter().copied().collect(),
+            to_copy: self.to_copy.iter().copied().collect(),
+        }
     }
 
     /// Since when.

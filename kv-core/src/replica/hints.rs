@@ -164,7 +164,7 @@ pub(super) fn drop(
     Ok(Done::HintDropped { count, bytes })
 }
 
-fn decode(record: &[u8]) -> Result<StoredHint, Damage> {
+pub(super) fn decode(record: &[u8]) -> Result<StoredHint, Damage> {
     let (hint, rest) = postcard::take_from_bytes(record).map_err(|_| Damage)?;
     if rest.is_empty() { Ok(hint) } else { Err(Damage) }
 }

@@ -19,11 +19,11 @@ mod service;
 mod young;
 
 pub use execute::execute;
-pub use inspect::{Held, held};
+pub use inspect::{Held, StoredCopy, for_each_copy, held};
 pub use keyspace::{Record, parse as parse_record_key};
 pub use owned::decode_owned;
 pub use partitions::{PartitionState, Partitions, format, open, unmark};
-pub use service::{HintGrown, Replica};
+pub use service::{HintGrown, Replica, ReplicaSnapshot};
 
 #[cfg(test)]
 mod tests;

@@ -30,6 +30,15 @@ pub struct Replica {
     young: Young,
 }
 
+/// What a replica is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplicaSnapshot {
+    /// Storage commands of coordinators that have not been answered.
+    pub commands: usize,
+    /// Answers that wait until what they tell of is durable.
+    pub awaits_sync: usize,
+}
+
 /// By how much the hints for a target grew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HintGrown {
@@ -59,6 +68,11 @@ struct Errand {
 }
 
 impl Replica {
+    /// What it is at now.
+    pub fn inspect(&self) -> ReplicaSnapshot {
+        ReplicaSnapshot { commands: self.errands.len(), awaits_sync: self.acks.len() }
+    }
+
     /// A coordinator asks this node to name a write.
     pub fn on_mint(
         &mut self,
