@@ -1,7 +1,7 @@
 //! The command line of the simulator, from the outside: what people script must not change.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -373,6 +373,94 @@ fn a_saved_failure_is_replayed_and_compared_with_what_was_saved() {
     let ended = folder.kv_sim(&["replay", "nowhere.json"]);
     assert_eq!(ended.code, Some(2));
     assert!(ended.error.contains("nowhere.json cannot be read"), "{}", ended.error);
+}
+
+#[test]
+fn the_state_of_a_saved_failure_is_shown_at_any_moment() {
+    let folder = Folder::with("moments", &[("no-siblings.toml", NO_SIBLINGS)]);
+    assert_eq!(folder.kv_sim(&["--scenario", "no-siblings", "--keep", "kept"]).code, Some(1));
+    let at = |arguments: &[&str]| {
+        folder.kv_sim(&[&["replay", "kept/no-siblings-3.json"], arguments].concat())
+    };
+
+    let ended = at(&["--at", "1.35", "--node", "n2", "--key", "k1"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.error);
+    assert!(ended.out.starts_with("At 1.350000 s, in the phase chaos"), "{}", ended.out);
+    for part in ["\nn2 ", "  deadlines ", "  disk ", "\nKeys\n  \"k1\" partition "] {
+        assert!(ended.out.contains(part), "no {part:?} in\n{}", ended.out);
+    }
+    assert!(
+        !ended.out.contains("\nn1 ") && !ended.out.contains("\n  \"k2\" partition"),
+        "{}",
+        ended.out
+    );
+
+    // In any order, and of the scenario as well: the same moment is the same.
+    let back = at(&["--at", "2s", "--at", "1350ms", "--json"]);
+    assert_eq!(back.code, Some(0), "{}", back.error);
+    let states: Vec<_> = back.out.lines().map(json).collect();
+    assert_eq!([&states[0]["at_us"], &states[1]["at_us"]], [2_000_000, 1_350_000]);
+    let scenario = ["replay", "scenarios/no-siblings.toml", "--at", "1.35", "--json"];
+    assert_eq!(json(&folder.kv_sim(&scenario).out), states[1]);
+    let contract = [
+        "at_us",
+        "changed_us",
+        "chaos_since_us",
+        "clients",
+        "digest",
+        "events",
+        "faults",
+        "keys",
+        "links",
+        "nodes",
+        "phase",
+        "under_way",
+    ];
+    assert_eq!(keys(&states[0]), contract);
+
+    for (arguments, problem) in [
+        (&["--at", "-3"][..], "time begins at 0"),
+        (&["--at", "noon"], "`noon` is no moment"),
+        (&["--at", "1h"], "`1h` is no moment"),
+        (&["--at", "9999"], "the run ended at "),
+        (&["--at", "1", "--node", "n22"], "there is no node `n22`"),
+        (&["--node", "n1"], "--at"),
+        (&["--json"], "--at"),
+    ] {
+        let ended = at(arguments);
+        assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.out);
+        assert!(ended.error.contains(problem), "{arguments:?}: {}", ended.error);
+    }
+}
+
+#[test]
+fn moments_are_asked_for_one_after_another() {
+    let folder = Folder::with("moments-asked", &[("no-siblings.toml", NO_SIBLINGS)]);
+    let answers = |arguments: &[&str], asked: &str| {
+        let arguments =
+            [&["replay", "scenarios/no-siblings.toml", "--at", "-"], arguments].concat();
+        let mut child = folder
+            .command(&arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        child.stdin.take().expect("it is piped").write_all(asked.as_bytes()).expect("it reads");
+        Ended::from(child.wait_with_output().expect("it ends"))
+    };
+    let ended = answers(&["--json"], "2\n\nsoon\n1.5\n9999s\n 2 ");
+    assert_eq!((ended.code, ended.error.as_str()), (Some(0), ""));
+    let lines: Vec<_> = ended.out.lines().map(json).collect();
+    let at: Vec<_> = lines.iter().map(|line| line["at_us"].as_u64()).collect();
+    assert_eq!(at, [Some(2_000_000), None, Some(1_500_000), None, Some(2_000_000)]);
+    assert_eq!(lines[0], lines[4], "the way there makes no difference");
+    assert!(lines[1]["error"].as_str().is_some_and(|error| error.contains("no moment")));
+
+    let ended = answers(&["--node", "n1"], "soon\n1.5\n");
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.error.contains("`soon` is no moment"), "{}", ended.error);
+    assert!(ended.out.starts_with("At 1.500000 s"), "{}", ended.out);
 }
 
 #[test]

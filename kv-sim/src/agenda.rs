@@ -147,6 +147,12 @@ impl Agenda {
         self.entries.push(Reverse(Entry { order, what }));
     }
 
+    /// When something happens next.
+    pub fn next_at(&self) -> Option<WorldTime> {
+        let Reverse(Entry { order, .. }) = self.entries.peek()?;
+        Some(WorldTime((order >> 64) as u64))
+    }
+
     /// Takes what happens next.
     pub fn pop(&mut self) -> Option<(WorldTime, Happening)> {
         let Reverse(Entry { order, what }) = self.entries.pop()?;

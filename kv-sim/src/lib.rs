@@ -20,8 +20,10 @@ pub mod run;
 pub mod scenario;
 pub mod scene;
 pub mod shrink;
+pub mod state;
 pub mod sweep;
 #[cfg(test)]
 mod testing;
+pub mod timeline;
 pub mod world;
 pub mod world_time;

@@ -5,6 +5,7 @@ mod bench;
 mod failure;
 mod list;
 mod merge;
+mod moments;
 mod output;
 mod replay;
 mod shrink;
@@ -46,7 +47,8 @@ struct Cli {
 enum Command {
     /// Run many seeds of one or more scenarios, on all cores.
     Sweep(sweep::Arguments),
-    /// Run a saved failure again, and say whether it still fails in the same way.
+    /// Run a saved failure again, and say whether it still fails in the same way; or, with --at, show
+    /// the state of its nodes, disks, links, keys and clients at any moment.
     Replay(replay::Arguments),
     /// Make a failure as small as can be: a scenario that a person can read.
     Shrink(shrink::Arguments),

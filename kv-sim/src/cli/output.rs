@@ -69,6 +69,12 @@ pub(crate) fn say_json(value: &impl Serialize) -> Result<(), Exit> {
     say(&json(value)?)
 }
 
+/// Writes a value as one line of JSON to standard output.
+pub(crate) fn say_line(value: &impl Serialize) -> Result<(), Exit> {
+    let line = serde_json::to_string(value).map_err(|error| not_json(&error))?;
+    say(&(line + "\n"))
+}
+
 /// Writes a text to a file, or to standard output if the path is `-`.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), Exit> {
     if path == Path::new("-") {
@@ -85,11 +91,11 @@ pub(crate) fn unwritable(path: &Path, error: &io::Error) -> Exit {
 
 /// The value as JSON, with a newline at the end.
 pub(crate) fn json(value: &impl Serialize) -> Result<String, Exit> {
-    match serde_json::to_string_pretty(value) {
-        Ok(json) => Ok(json + "\n"),
-        Err(error) => {
-            complain(&format!("error: the result cannot be written as JSON: {error}\n"));
-            Err(Exit::Usage)
-        }
-    }
+    let text = serde_json::to_string_pretty(value).map_err(|error| not_json(&error))?;
+    Ok(text + "\n")
+}
+
+fn not_json(error: &serde_json::Error) -> Exit {
+    complain(&format!("error: the result cannot be written as JSON: {error}\n"));
+    Exit::Usage
 }

@@ -47,6 +47,19 @@ impl Chaos {
         self.active.iter().position(|active| (active.fault, active.occurrence) == name)
     }
 
+    /// The faults at work, with those whom they hit, and when each ends.
+    pub(super) fn at_work(&self) -> impl Iterator<Item = (FaultKind, Option<WorldTime>)> + '_ {
+        self.active.iter().filter_map(|active| {
+            let fault = &self.faults[active.fault as usize];
+            let mut kind = fault.kind.clone();
+            if let Some(victims) = victims_of(&mut kind) {
+                *victims = Victims::These(active.victims.iter().map(|&(node, _)| node).collect());
+            }
+            let times = fault.occurrences().nth(active.occurrence as usize)?;
+            Some((kind, times.until.map(|until| WorldTime(0) + SETUP + until)))
+        })
+    }
+
     /// Whether every fault has ended.
     pub(super) const fn is_done(&self) -> bool {
         self.pending == 0

@@ -58,6 +58,11 @@ struct Held {
 pub(super) struct Waiting(Vec<Held>);
 
 impl Waiting {
+    /// What waits, in the order in which it was sent.
+    pub(super) fn happenings(&self) -> impl Iterator<Item = Happening> + '_ {
+        self.0.iter().map(|held| held.what)
+    }
+
     /// Whether nothing waits.
     #[cfg(test)]
     pub(super) const fn is_empty(&self) -> bool {
@@ -80,6 +85,15 @@ impl Parcels {
     /// Notes when one of them arrives.
     fn arrives(&mut self, at: WorldTime) {
         self.last_arrival = self.last_arrival.max(at);
+    }
+
+    /// All of them, by number: from where to where, and of which kind.
+    pub(super) fn under_way(&self) -> impl Iterator<Item = (u32, Way, Kind)> + '_ {
+        let numbered = (0..).zip(&self.parcels);
+        numbered.filter_map(|(number, parcel)| {
+            let parcel = parcel.as_ref()?;
+            Some((number, parcel.way(), parcel.kind))
+        })
     }
 
     fn put(&mut self, parcel: Parcel) -> u32 {

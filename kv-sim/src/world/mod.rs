@@ -9,6 +9,7 @@
 
 mod clients;
 mod faults;
+mod inspect;
 mod marks;
 mod messages;
 mod operator;
@@ -149,19 +150,13 @@ impl World {
             draws.keep_misfortunes();
         }
         let scene = Scene::new(scenario, &mut draws)?;
-        let names = || {
-            let name = |(at, node): (usize, &crate::node::SimNode)| {
-                (node.id, scene.name(NodeIndex(at)).to_owned())
-            };
-            scene.nodes.iter().enumerate().map(name).collect()
-        };
         let checks = options.checks.then(|| {
             Checks::new(Setting {
                 config: scenario.node.clone(),
                 n: scenario.quorum.owners().into(),
                 settle: SETTLE,
                 patience: PATIENCE,
-                names: names(),
+                names: scene.names(),
             })
         });
         let mut world = Self {
@@ -221,6 +216,11 @@ impl World {
             Happening::Milestone => self.pass_milestone(),
         }
         self.phase != Phase::Over
+    }
+
+    /// When the next thing happens, if there is one.
+    pub fn next_at(&self) -> Option<WorldTime> {
+        self.agenda.next_at()
     }
 
     /// How far the run has come.
