@@ -110,7 +110,7 @@ config! {
     /// Peers that one gossip round talks to.
     gossip_fanout = 3 in 1..=16,
     /// How long a hint is kept for a target that does not return, in milliseconds. After that the
-    /// target must be repaired. Default 7 days.
+    /// other owners take it over, and the target must be repaired. Default 7 days.
     hint_expiry_ms = 604_800_000 in 1_000..=31_536_000_000,
     /// Hints kept for one target, in bytes.
     hint_bytes_per_target = 268_435_456 in 1_024..=1_099_511_627_776,

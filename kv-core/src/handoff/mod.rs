@@ -13,7 +13,9 @@
 //!
 //! Invariants:
 //! - A hint is deleted only when every node that it was delivered to has said that it is durable
-//!   there, or when it has expired and its target is down; never if it has grown since.
+//!   there; never if it has grown since.
+//! - It is delivered to its target or, if that is down and the hint has expired, to other owners, as
+//!   many as a write asks for.
 //! - There is a `Replay` for a target if and only if something is kept for it.
 //! - No answer of an earlier life of this process is taken for one of this life: each delivery
 //!   has a request id of its own, half of it drawn once per life.
@@ -101,6 +103,8 @@ struct Delivery {
     items: Vec<(Key, Digest)>,
     /// Those that have not answered yet.
     waits_for: BTreeSet<NodeId>,
+    /// Why the hints are deleted when all have answered.
+    reason: DropReason,
 }
 
 /// A storage command in flight.
@@ -113,7 +117,9 @@ enum Errand {
 
 #[derive(Clone, Copy, Debug)]
 enum DropReason {
+    /// The target holds them.
     Delivered,
+    /// The target did not return in time. Other owners hold them, from whom it will be repaired.
     Expired,
 }
 
@@ -244,8 +250,9 @@ impl Handoff {
         if !delivery.waits_for.is_empty() {
             return;
         }
-        if let Some(Delivery { target, partition, items, .. }) = self.deliveries.remove(id) {
-            self.drop_hints(cx, target, partition, items, DropReason::Delivered);
+        if let Some(Delivery { target, partition, items, reason, .. }) = self.deliveries.remove(id)
+        {
+            self.drop_hints(cx, target, partition, items, reason);
         }
     }
 
@@ -325,20 +332,21 @@ impl Handoff {
         })
     }
 
-    /// Delivers hints that were read, or drops those of them that have expired.
+    /// Delivers hints that were read: to their target or, if they have expired, to other owners.
     fn hand_over(&mut self, cx: &mut Cx<'_>, site: &Site, of: Stale, hints: &[StoredHint]) {
         let Stale { target, partition } = of;
         // What can be delivered is delivered, however old.
         let recipients = recipients(site, target, partition);
         if recipients.iter().all(|&recipient| site.is_up(recipient)) {
-            return self.deliver(cx, site, target, partition, &recipients, hints);
+            return self.deliver(cx, site, (of, DropReason::Delivered), &recipients, hints);
         }
-        let expired: Vec<_> =
-            hints.iter().filter(|hint| hint.stand_in.expires < cx.now.wall).map(name).collect();
-        if expired.is_empty() {
-            self.fail(cx, site, target);
-        } else {
-            self.drop_hints(cx, target, partition, expired, DropReason::Expired);
+        let has_expired = |hint: &&StoredHint| hint.stand_in.expires < cx.now.wall;
+        let expired: Vec<_> = hints.iter().filter(has_expired).cloned().collect();
+        match heirs(site, target, partition) {
+            Some(heirs) if !expired.is_empty() => {
+                self.deliver(cx, site, (of, DropReason::Expired), &heirs, &expired);
+            }
+            _ => self.fail(cx, site, target),
         }
     }
 
@@ -346,8 +354,7 @@ impl Handoff {
         &mut self,
         cx: &mut Cx<'_>,
         site: &Site,
-        target: NodeId,
-        partition: PartitionId,
+        (Stale { target, partition }, reason): (Stale, DropReason),
         recipients: &[NodeId],
         hints: &[StoredHint],
     ) {
@@ -377,6 +384,7 @@ impl Handoff {
             request,
             items: hints.iter().map(name).collect(),
             waits_for: recipients.iter().copied().collect(),
+            reason,
         });
         if let Some(replay) = self.replays.get_mut(&target) {
             replay.turn = Turn::Delivers { delivery: id, until: cx.now.monotonic + patience };
@@ -471,6 +479,16 @@ fn recipients(site: &Site, target: NodeId, partition: PartitionId) -> Vec<NodeId
     } else {
         site.ring().owners(partition).to_vec()
     }
+}
+
+/// Who takes over hints that have expired, so that their target can be repaired later: the owners
+/// that are up. There must be as many as a write asks for, or the hint is kept: it may be one of the
+/// copies that a sloppy write was acknowledged for.
+fn heirs(site: &Site, target: NodeId, partition: PartitionId) -> Option<Vec<NodeId>> {
+    let others = site.ring().owners(partition).iter().copied().filter(|&owner| owner != target);
+    let (up, down): (Vec<_>, Vec<_>) = others.partition(|&owner| site.is_up(owner));
+    let needed = site.config.write_quorum.min((up.len() + down.len()) as u64).max(1);
+    (up.len() as u64 >= needed).then_some(up)
 }
 
 /// What a hint was when it was read: should it grow, it is another.

@@ -248,9 +248,9 @@ impl Durability {
         excuses
     }
 
-    /// A stand-in has deleted its hint for a target, which had said that it holds it durably. If a
-    /// fault has taken it from the target since, the hint was perhaps the last copy: its deletion
-    /// was decided before the fault, and belongs to it.
+    /// A stand-in has deleted its hint for a target, which had said that it holds it durably; or, if
+    /// the hint had expired, the other owners had. If a fault has taken it from them since, the hint
+    /// was perhaps the last copy: its deletion was decided before the fault, and belongs to it.
     pub(super) fn on_delivered(
         &mut self,
         history: &mut History,
@@ -259,7 +259,15 @@ impl Durability {
         disks: &impl Disks,
         names: &Names,
     ) -> Vec<String> {
-        let robbed = history.promised().filter(|(_, write, _)| write.robbed.contains(&target));
+        let owners = disks.owners(&history.key);
+        let others: Vec<_> = owners.iter().filter(|&&owner| owner != target).collect();
+        let has_answered = |write: &Write| {
+            let quorum = write.ack.as_ref().and_then(|ack| ack.quorum);
+            let heirs = quorum.unwrap_or(others.len()).clamp(1, others.len().max(1));
+            write.robbed.contains(&target)
+                || others.iter().filter(|other| write.robbed.contains(other)).count() >= heirs
+        };
+        let robbed = history.promised().filter(|(_, write, _)| has_answered(write));
         let robbed: Vec<_> = robbed.map(|(at, ..)| at).collect();
         let copy = |node, image| disks.copy(node, &history.key, image);
         let stays = |write: WriteIndex, &node: &NodeId| {
