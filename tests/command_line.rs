@@ -311,6 +311,9 @@ fn what_can_be_named_is_listed_with_what_it_does() {
     let listed = |what: &str| folder.kv_sim(&["list", what]).out;
     assert!(listed("faults").contains("\nkill  "), "{}", listed("faults"));
     assert!(listed("checks").contains("durability  "), "{}", listed("checks"));
+    let marks = listed("marks");
+    assert!(marks.contains("\ntwins-minted "), "{marks}");
+    assert!(marks.contains("died-before-sync "), "{marks}");
     let scenarios = "scenarios/demanding.toml  nobody does anything, and it should\n\
                      scenarios/idle.toml       nobody does anything\n";
     assert_eq!(listed("scenarios"), scenarios);
@@ -526,6 +529,70 @@ fn a_swarm_saves_the_scenario_that_it_drew() {
             .as_str()
             .is_some_and(|text| { text.contains("[[workload]]") && !text.contains("[swarm]") })
     );
+}
+
+/// A cluster that starts, and declares what it does and what it never does.
+const DECLARING: &str = "title = \"a cluster that only idles\"\nnodes = 3\n\
+                         [expect]\nchecks = [\"crash\"]\n\
+                         [marks]\nread-repair = 3\nrepair-clean = 1_000\n";
+
+#[test]
+fn a_sweep_fails_if_a_branch_is_not_reached_within_the_seeds_that_are_declared_to_be_enough() {
+    let folder = Folder::with("marks", &[("declaring.toml", DECLARING)]);
+    let sweep = |seeds: &str, more: &[&str]| {
+        let arguments = ["sweep", "--scenario", "declaring", "--seeds", seeds];
+        folder.kv_sim(&[&arguments[..], more].concat())
+    };
+    let few = sweep("0..2", &["--json", "few.json"]);
+    assert_eq!(few.code, Some(0), "{}{}", few.out, few.error);
+    assert!(few.out.ends_with("PASSED\n"), "{}", few.out);
+    assert_eq!(json(&folder.read("few.json"))["reachability"][0]["verdict"], "not-judged");
+
+    let ended = sweep("0..3", &["--json", "out.json", "--junit", "out.xml"]);
+    assert_eq!(ended.code, Some(1), "{}{}", ended.out, ended.error);
+    let line = "read-repair was not reached in 3 seeds of declaring, which declares it reachable within 3\n";
+    assert!(ended.out.contains(line), "{}", ended.out);
+    assert!(ended.out.ends_with("3 passed, 0 failed\nFAILED\n"), "{}", ended.out);
+    let summary = json(&folder.read("out.json"));
+    let verdicts = serde_json::json!([
+        { "scenario": "declaring", "mark": "read-repair", "within": 3, "seeds": 3, "reached": 0,
+          "verdict": "unreached" },
+        { "scenario": "declaring", "mark": "repair-clean", "within": 1000, "seeds": 3, "reached": 0,
+          "verdict": "not-judged" },
+    ]);
+    assert_eq!((&summary["reachability"], &summary["failed"]), (&verdicts, &0.into()));
+    let xml = folder.read("out.xml");
+    assert!(xml.contains("tests=\"4\"") && xml.contains("failures=\"1\""), "{xml}");
+    assert!(xml.contains("read-repair within 3 seeds"), "{xml}");
+
+    // One run alone, or a part of a sweep, is too little to tell; the parts together are not.
+    assert_eq!(folder.kv_sim(&["--scenario", "declaring"]).code, Some(0));
+    for part in ["0/2", "1/2"] {
+        let file = format!("part-{}.json", &part[..1]);
+        assert_eq!(sweep("0..4", &["--shard", part, "--json", &file]).code, Some(0));
+    }
+    let merged = folder.kv_sim(&["merge", "part-0.json", "part-1.json", "-o", "whole.json"]);
+    assert_eq!(merged.code, Some(1), "{}{}", merged.out, merged.error);
+    assert!(merged.out.contains("read-repair was not reached in 4 seeds"), "{}", merged.out);
+    assert_eq!(json(&folder.read("whole.json"))["reachability"][0]["seeds"], 4);
+}
+
+#[test]
+fn a_sweep_says_how_often_each_rare_branch_was_taken_and_in_how_many_runs() {
+    let reached = NO_SIBLINGS.replace("siblings_max = 0", "siblings_max = 999")
+        + "[marks]\npeer-restarted = 1\n";
+    let folder = Folder::with("mark-counts", &[("busy.toml", &reached)]);
+    let arguments = ["sweep", "--scenario", "busy", "--seeds", "0..4", "--json", "out.json"];
+    let ended = folder.kv_sim(&arguments);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.error);
+    let summary = json(&folder.read("out.json"));
+    assert_eq!(summary["mark_runs"]["epoch-at-start"], 4);
+    assert!(summary["marks"]["epoch-at-start"].as_u64() > Some(4), "{}", summary["marks"]);
+    let verdict = &summary["reachability"][0];
+    assert_eq!((&verdict["verdict"], &verdict["reached"]), (&"reached".into(), &4.into()));
+    let row = ended.out.lines().find(|line| line.starts_with(" peer-restarted ")).expect("a row");
+    assert!(row.ends_with(" 4  within 1"), "{row}");
+    assert!(ended.out.contains(" never: "), "{}", ended.out);
 }
 
 #[test]

@@ -19,6 +19,7 @@ const ROWS: &[Row] = &[
         "in_flight",
         "durable",
         "deadline",
+        "mark",
     ]),
     Row::Open(&["version", "layout", "ring", "config", "tally", "merkle"]),
     Row::Open(&["event"]),

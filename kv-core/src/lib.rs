@@ -43,6 +43,7 @@ pub mod handoff;
 pub mod hybrid;
 pub mod in_flight;
 pub mod layout;
+pub mod mark;
 pub mod membership;
 pub mod merkle;
 pub mod message;

@@ -11,6 +11,7 @@ pub mod digest;
 pub mod disk;
 pub mod draws;
 mod hashing;
+pub mod marks;
 pub mod network;
 pub mod node;
 pub mod panics;

@@ -53,6 +53,11 @@ impl Fallbacks {
         &self.assigned
     }
 
+    /// Whether this node was asked in more places than one.
+    pub(super) fn is_shared(&self, fallback: NodeId) -> bool {
+        self.assigned.iter().filter(|one| one.fallback == fallback).count() > 1
+    }
+
     /// For whom this node was asked first.
     pub(super) fn owner_of(&self, fallback: NodeId) -> Option<NodeId> {
         self.assigned.iter().find(|one| one.fallback == fallback).map(|one| one.owner)

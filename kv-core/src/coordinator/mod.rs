@@ -28,6 +28,7 @@ use self::operation::{Operation, Progress};
 use crate::client::{ClientOperation, Reply, RequestRefusal};
 use crate::cx::{Cx, Effect, Purpose, Site};
 use crate::in_flight::InFlight;
+use crate::mark::Mark;
 use crate::message::{Acked, Minted, OperationId, ReadReply, Refused};
 use crate::time::Time;
 use crate::types::{ClientRequest, Key, NodeId, RequestId};
@@ -79,6 +80,7 @@ impl Coordinator {
         asked: ClientOperation,
     ) {
         if self.operations.len() as u64 >= site.config.requests_max {
+            cx.mark(Mark::Busy);
             let refusal = RequestRefusal::Busy { max: site.config.requests_max };
             return reply(cx, client, Reply::Refused(refusal));
         }
@@ -192,13 +194,14 @@ impl Coordinator {
     }
 
     /// The connection to a peer broke: what waits for it asks somebody else now, not later.
-    pub fn on_link_down(&mut self, cx: &Cx<'_>, peer: NodeId) {
+    pub fn on_link_down(&mut self, cx: &mut Cx<'_>, peer: NodeId) {
         let now = cx.now.monotonic;
         for (id, operation) in self.operations.iter_mut() {
             if operation.waits_for(peer) {
                 self.wakes.remove(&(operation.wake_at, id));
                 operation.wake_at = now;
                 self.wakes.insert((now, id));
+                cx.mark(Mark::LinkBrokeUnderOperation);
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::client::{Achieved, ClientOperation, Options, PutContext, Reply, Reque
 use crate::config::Config;
 use crate::cx::{Cx, Site};
 use crate::event::Event;
+use crate::mark::Mark;
 use crate::message::{Body, OperationId};
 use crate::quorum::{Level, Mode, sources_needed};
 use crate::ring::MachineIndex;
@@ -197,6 +198,9 @@ impl Operation {
     }
 
     fn expire(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId) -> Progress {
+        if self.client.is_some() {
+            cx.mark(Mark::OperationExpired);
+        }
         self.abandon(cx);
         if matches!(self.phase, Phase::Reading(_)) {
             self.repair_readers(cx, site, id);
@@ -229,6 +233,7 @@ impl Operation {
                     self.reply_value(cx, site, joined, achieved);
                     return self.end_read_if_complete(cx, site, id);
                 }
+                cx.mark(Mark::ReadWrittenBack);
                 self.begin_write(cx, site, writing);
                 self.spread(cx, site, id)
             }

@@ -9,6 +9,7 @@ use super::difference::{Difference, Page};
 use super::session::Talk;
 use super::{Bench, DescentAwaits, SessionStage};
 use crate::cx::{Cx, Site};
+use crate::mark::Mark;
 use crate::merkle::{FAN_OUT, LeafId};
 use crate::message::Body;
 use crate::message::repair::{Branches, Exchange, Leaves, SummariesRequest};
@@ -225,6 +226,9 @@ impl Descent {
         }
         let Some((last, _)) = items.last() else {
             // The peer knows nothing of them any more.
+            if !wanted.is_empty() {
+                cx.mark(Mark::ExchangeCameEmpty);
+            }
             self.difference.want.drain(..wanted.len());
             return self.next_batch(cx, site, talk, bench);
         };
@@ -300,8 +304,9 @@ impl Descent {
             self.exchange(cx, site, talk, bench, Vec::new())
         } else {
             self.after = self.difference.until.take();
-            if self.after.is_none() {
-                self.leaves.pop_front();
+            match self.after {
+                None => drop(self.leaves.pop_front()),
+                Some(_) => cx.mark(Mark::RepairPaged),
             }
             self.next_page(cx, site, talk, bench)
         }

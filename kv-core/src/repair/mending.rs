@@ -15,6 +15,7 @@ use alloc::vec::Vec;
 use super::{Errand, MendingSnapshot, Repair, Waiting};
 use crate::cx::{Cx, Site};
 use crate::event::Event;
+use crate::mark::Mark;
 use crate::store::{Action, Done, Refusal};
 use crate::time::{Span, Time};
 use crate::types::{Key, PartitionId, Seq};
@@ -143,7 +144,8 @@ impl Repair {
                     cx.observe(Event::Mended { key });
                 }
             }
-            Ok(Done::MadeWhole { is_whole: false }) | Err(_) => {}
+            Ok(Done::MadeWhole { is_whole: false }) => cx.mark(Mark::MendedInVain),
+            Err(_) => {}
             Ok(other) => panic!("a key was to be made whole, not {other:?}"),
         }
     }

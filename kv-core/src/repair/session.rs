@@ -9,6 +9,7 @@ use super::descent::{Descent, Progress};
 use super::{Bench, Errand, SessionSnapshot, SessionStage, Waiting};
 use crate::cx::{Cx, Site};
 use crate::event::Event;
+use crate::mark::Mark;
 use crate::message::Body;
 use crate::message::repair::{Compare, Roots, Step};
 use crate::store::Action;
@@ -189,7 +190,10 @@ impl Session {
     ) -> Verdict {
         match self.state {
             State::Settling => self.next(cx, site, bench),
-            State::Comparing | State::Looking(_) | State::Descending(_) => Verdict::Broken,
+            State::Comparing | State::Looking(_) | State::Descending(_) => {
+                cx.mark(Mark::RepairTimedOut);
+                Verdict::Broken
+            }
         }
     }
 
@@ -233,6 +237,9 @@ impl Session {
                 self.to_copy.insert(partition);
             }
             if differing.binary_search(&partition).is_err() {
+                if !is_first_look {
+                    cx.mark(Mark::SecondLookEqual);
+                }
                 self.on_equal(cx, site, bench, partition, !is_first_look);
             } else if is_first_look && !is_lost_here {
                 self.again.push(partition);

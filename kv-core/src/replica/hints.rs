@@ -14,6 +14,7 @@ use super::execute::Notes;
 use super::keyspace::{self, Record};
 use super::partitions::PartitionState;
 use crate::event::{EpochReason, Event};
+use crate::mark::Mark;
 use crate::store::{Batch, Damage, Done, HintGrowth, Refusal, StandIn, Store, StoredHint, View};
 use crate::types::{Digest, Key, NodeId, PartitionId};
 use crate::version::Container;
@@ -129,6 +130,7 @@ pub(super) fn batch(
         state.stand_in.forget(EpochReason::Damage);
         notes.events.push(Event::Damaged { partition });
         notes.events.push(Event::HintDropped { target, partition });
+        notes.mark(Mark::HintDamaged);
     }
     Ok(Done::HintBatch { hints, dropped })
 }
@@ -139,6 +141,7 @@ pub(super) fn drop(
     store: &mut impl Store,
     target: NodeId,
     items: &[(Key, Digest)],
+    notes: &mut Notes,
 ) -> Result<Done, Refusal> {
     let mut batch = Batch::default();
     let (mut count, mut bytes, mut minted) = (0, 0, false);
@@ -147,6 +150,7 @@ pub(super) fn drop(
         let Ok(Some(record)) = store.get(View::Live, &record_key) else { continue };
         let Ok(hint) = decode(&record) else { continue };
         if hint.container.digest(key) != *digest {
+            notes.mark(Mark::HintGrewInDelivery);
             continue;
         }
         batch.delete(record_key);

@@ -10,6 +10,7 @@ use crate::durable::DurableQueue;
 use crate::event::Event;
 use crate::hybrid::{HybridClock, Observed};
 use crate::in_flight::InFlight;
+use crate::mark::Mark;
 use crate::message::{
     Acked, Body, HintRequest, MergeRequest, MintRequest, Minted, OperationId, Place, ReadReply,
     ReadRequest, Refused,
@@ -90,6 +91,7 @@ impl Replica {
         }
         match basis {
             Basis::Held(_) if !self.young.admits(cx, site, from, operation, echo) => {
+                cx.mark(Mark::OldRequestRefused);
                 return refuse(cx, site, asker, Refusal::Late);
             }
             Basis::Held(_) | Basis::Given(_) => {}
@@ -158,6 +160,7 @@ impl Replica {
         // The storage knows of the marker when it is written; it counts when it is durable, for then
         // all that was copied before it is durable too.
         if copy == CopyKind::Owned && !site.synced.contains(&partition) {
+            cx.mark(Mark::UnsyncedReadRefused);
             return refuse(cx, site, asker, Refusal::NotSynced);
         }
         self.start(cx, asker, partition, Action::Read { key, copy });

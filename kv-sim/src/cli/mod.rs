@@ -4,6 +4,7 @@ mod argument;
 mod bench;
 mod failure;
 mod list;
+mod marks;
 mod merge;
 mod moments;
 mod output;
@@ -21,7 +22,7 @@ use kv_sim::scenario::{self, ScenarioError, Source};
 use output::Exit;
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 everything held; 1 a check was violated; 2 the arguments or the scenario make no sense; \
+Exit codes: 0 everything held; 1 a check was violated, or a sweep missed a branch that is declared reachable; 2 the arguments or the scenario make no sense; \
 3 the same seed gave two digests.
 
 A bare name of a scenario, such as partition.toml, is looked for in the folder `scenarios` here and above.";

@@ -27,10 +27,12 @@ pub(crate) enum Exit {
 impl Exit {
     /// How a sweep ends that came to this.
     pub(crate) fn of(summary: &Summary) -> Self {
-        match summary.failed {
-            _ if summary.is_nondeterministic() => Self::Nondeterministic,
-            0 => Self::Passed,
-            _ => Self::Failed,
+        if summary.is_nondeterministic() {
+            Self::Nondeterministic
+        } else if summary.has_passed() {
+            Self::Passed
+        } else {
+            Self::Failed
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::address::{Address, Aspect};
 use crate::agenda::Happening;
 use crate::digest::Tag;
 use crate::disk::Ailment;
+use crate::marks::WorldMark;
 use crate::network::{RuleName, Way};
 use crate::node::ClockFaults;
 use crate::result::Moment;
@@ -302,7 +303,7 @@ impl World {
         let Some((fault, _)) = self.scene.node_mut(node).take_doom(step) else { return false };
         self.note(Tag::FaultBegins, fault, &[node]);
         self.tell_of_moment(format!("kill: {} dies, {}", self.scene.name(node), step.words()));
-        self.tally.marks.died_at(step);
+        self.tally.marks.count(WorldMark::died_at(step));
         self.scene.changed_at = self.scene.now;
         self.take_down(node, Ruin::Nothing);
         true

@@ -11,6 +11,7 @@ use kv_core::wire;
 use super::{World, number};
 use crate::agenda::Happening;
 use crate::digest::Tag;
+use crate::marks::WorldMark;
 use crate::network::{self, Fate, Trip, Way};
 use crate::scenario::{ClogOrder, NodeIndex};
 use crate::world_time::WorldTime;
@@ -168,7 +169,7 @@ impl World {
         if self.scene.network.clog_of(way).is_none() {
             return self.plan_arrival(what, self.scene.now + after);
         }
-        self.tally.marks.message_held();
+        self.tally.marks.count(WorldMark::MessageHeld);
         self.trace(|scene| {
             let (from, to) = (scene.name(way.from), scene.name(way.to));
             let what = if let Happening::Arrive { parcel } = what {
@@ -259,7 +260,10 @@ impl World {
             Content::Encoded(bytes) => wire::decode(&network::flipped(bytes, damage)).is_ok(),
             Content::Plain(_) => false,
         };
-        self.tally.marks.message_damaged(passes);
+        self.tally.marks.count(WorldMark::MessageDamaged);
+        if passes {
+            self.tally.marks.count(WorldMark::DamageUndetected);
+        }
         if let Some(checks) = &mut self.checks {
             checks.on_message_lost(parcel.request);
         }

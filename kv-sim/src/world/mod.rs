@@ -10,7 +10,6 @@
 mod clients;
 mod faults;
 mod inspect;
-mod marks;
 mod messages;
 mod operator;
 mod rest;
@@ -30,6 +29,7 @@ use crate::checks::{Checks, IdleWindow, Rest, Setting};
 use crate::client::Clients;
 use crate::digest::{RunningDigest, Tag};
 use crate::draws::{Draws, NodeDraw, Overrides};
+use crate::marks::WorldMark;
 use crate::run::{RunOptions, Trace};
 use crate::scenario::{self, Check, Expect, NodeIndex, Scenario};
 use crate::scene::{Scene, cluster_id};
@@ -311,7 +311,7 @@ impl World {
     }
 
     fn observe(&mut self, node: NodeIndex, event: &Event) {
-        self.tally.marks.count(event);
+        self.tally.marks.on_event(event);
         match event {
             Event::Synced { .. } | Event::Mended { .. } => self.scene.changed_at = self.scene.now,
             Event::StoreFailed => self.scene.node_mut(node).fails = true,
@@ -462,7 +462,7 @@ impl World {
         let machine = self.scene.node_mut(node);
         if let Err(foreign) = machine.start(now, &config, cluster_id(), &ring) {
             // It refuses to start on that. Its operator deletes what does not belong there.
-            self.tally.marks.count_foreign_data();
+            self.tally.marks.count(WorldMark::ForeignData);
             self.trace(|scene| format!("{} does not start: {foreign}", scene.name(node)));
             let machine = self.scene.node_mut(node);
             machine.disk.image_mut().wipe();
