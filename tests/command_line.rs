@@ -1,11 +1,16 @@
 //! The command line of the simulator, from the outside: what people script must not change.
 
+#[path = "command_line/folder.rs"]
+mod folder;
+
 use std::fs;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
+
+use folder::{Ended, Folder, json};
 
 /// A cluster that does nothing: valid, and over at once.
 const IDLE: &str = "title = \"nobody does anything\"\nnodes = 3\n[expect]\nchecks = [\"crash\"]\n";
@@ -14,55 +19,6 @@ const IDLE: &str = "title = \"nobody does anything\"\nnodes = 3\n[expect]\ncheck
 const DEMANDING: &str = "title = \"nobody does anything, and it should\"\nnodes = 3\n\
                          [expect]\nchecks = [\"crash\"]\n\
                          [expect.outcomes]\nacknowledged_min = 1\n";
-
-/// A folder of a test's own, with these scenarios in its folder `scenarios`.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn with(test: &str, scenarios: &[(&str, &str)]) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
-        if folder.exists() {
-            fs::remove_dir_all(&folder).expect("an earlier run's folder goes");
-        }
-        fs::create_dir_all(folder.join("scenarios")).expect("a new folder");
-        for (name, text) in scenarios {
-            fs::write(folder.join("scenarios").join(name), text).expect("a new file");
-        }
-        Self(folder)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kv-sim"));
-        command.current_dir(&self.0).env_remove("CARGO").args(arguments);
-        command
-    }
-
-    fn kv_sim(&self, arguments: &[&str]) -> Ended {
-        Ended::from(self.command(arguments).output().expect("the program starts"))
-    }
-
-    fn read(&self, path: &str) -> String {
-        fs::read_to_string(self.0.join(path)).expect("the file is there")
-    }
-}
-
-/// How the program ended and what it said.
-struct Ended {
-    code: Option<i32>,
-    out: String,
-    error: String,
-}
-
-impl From<Output> for Ended {
-    fn from(output: Output) -> Self {
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
-        Self { code: output.status.code(), out: text(&output.stdout), error: text(&output.stderr) }
-    }
-}
-
-fn json(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|error| panic!("no JSON ({error}):\n{text}"))
-}
 
 fn keys(value: &Value) -> Vec<&str> {
     value.as_object().expect("a table").keys().map(String::as_str).collect()

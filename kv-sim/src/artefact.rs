@@ -187,11 +187,15 @@ pub fn save(folder: &Path, scenario: &Scenario, result: &RunResult) -> io::Resul
     Ok(Some(path))
 }
 
-/// Writes a file so that a reader never sees half of it, and an error leaves what was there.
+/// Writes a file so that a reader never sees half of it, and an error leaves what was there. What is
+/// there and no file, such as a pipe or a terminal, is written to as it is.
 ///
 /// # Errors
-/// It cannot be written; nothing of that name has changed.
+/// It cannot be written; no file of that name has changed.
 pub fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return fs::write(path, text);
+    }
     let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
     let unfinished = path.with_file_name(format!(".{}.{}", name.display(), process::id()));
     let written = fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, path));

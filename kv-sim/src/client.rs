@@ -406,6 +406,14 @@ fn request_id(client: u32, operation: u32) -> RequestId {
     RequestId(u128::from(client_request(client, operation).0) + (1 << 64))
 }
 
+/// The client and its operation that a request belongs to; nothing, for work of the nodes' own.
+pub const fn asker_of(request: RequestId) -> Option<(u32, u32)> {
+    if request.0 >> 64 != 1 {
+        return None;
+    }
+    Some(client_of(ClientRequest(request.0 as u64)))
+}
+
 /// A value that no other operation writes, and that says who wrote it: client, operation, and dots
 /// up to the length asked for. Longer, if the numbers leave no room.
 fn value(client: u32, operation: u32, bytes: u32) -> Content {

@@ -44,27 +44,39 @@ impl RunOptions {
 /// Runs the scenario once and judges it, bounds on what clients saw included. A panic inside is a
 /// result: a failed check `crash`, with the numbers up to there.
 pub fn run(scenario: &Scenario, options: &RunOptions) -> RunResult {
+    run_by(scenario, options, World::run).0
+}
+
+/// As [`run`], with a caller who drives the world to its end. It is handed back as it was left;
+/// nothing, if there can be no such world.
+pub fn run_by(
+    scenario: &Scenario,
+    options: &RunOptions,
+    drive: impl FnOnce(&mut World),
+) -> (RunResult, Option<World>) {
     let started = Instant::now();
     let mut result = RunResult::new(scenario, options.seed);
-    let crash = match World::new(scenario, options) {
-        Err(error) => Some(error.to_string()),
+    let (crash, world) = match World::new(scenario, options) {
+        Err(error) => (Some(error.to_string()), None),
         Ok(mut world) => {
-            let outcome = catch_unwind(AssertUnwindSafe(|| world.run()));
+            let outcome = catch_unwind(AssertUnwindSafe(|| drive(&mut world)));
             world.report(&mut result);
-            outcome.err().map(|panic| {
+            let crash = outcome.err().map(|panic| {
                 let message = crash_message(panic.as_ref(), options.panics.as_ref());
                 format!("at {} s: {message}", world.scene.now)
-            })
+            });
+            (crash, Some(world))
         }
     };
     result.wall_ms = started.elapsed().as_secs_f64() * 1_000.0;
     if options.checks {
         result = result.concluded(&scenario.expect.outcomes);
     }
-    match crash {
+    let result = match crash {
         Some(message) => result.crashed(&message),
         None => result,
-    }
+    };
+    (result, world)
 }
 
 /// Runs the scenario twice with the same seed. The figures and the trace are the first run's; if the

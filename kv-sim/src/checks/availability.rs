@@ -55,28 +55,32 @@ impl Availability {
             self.findings.weakened += 1;
             return;
         }
-        self.findings.violated(|| {
-            let Operation { number, client, coordinator, started, terms, .. } = operation;
-            let Terms { mode, reads, writes, .. } = terms;
-            format!(
-                "an operation on {:?} failed though all that it needed was there\n  \
+        self.findings.violated_about(
+            || history.subject([]),
+            || {
+                let Operation { number, client, coordinator, started, terms, .. } = operation;
+                let Terms { mode, reads, writes, .. } = terms;
+                format!(
+                    "an operation on {:?} failed though all that it needed was there\n  \
                  operation: {number} of {client} through {} from {} to {}\n  \
                  needed:    {}{}of {}\n  \
                  reachable: {}, unchanged since {}",
-                history.key,
-                names.node(*coordinator),
-                when(*started),
-                when(at),
-                reads.map_or(String::new(), |reads| format!("R = {reads} ")),
-                writes.map_or(String::new(), |writes| format!("W = {writes} ")),
-                match mode {
-                    Mode::Sloppy => "any machines".to_owned(),
-                    Mode::Strict => format!("owners {}", names.nodes(world.owners(&history.key))),
-                },
-                names.nodes(&reachable),
-                when(world.last_change()),
-            )
-        });
+                    history.key,
+                    names.node(*coordinator),
+                    when(*started),
+                    when(at),
+                    reads.map_or(String::new(), |reads| format!("R = {reads} ")),
+                    writes.map_or(String::new(), |writes| format!("W = {writes} ")),
+                    match mode {
+                        Mode::Sloppy => "any machines".to_owned(),
+                        Mode::Strict =>
+                            format!("owners {}", names.nodes(world.owners(&history.key))),
+                    },
+                    names.nodes(&reachable),
+                    when(world.last_change()),
+                )
+            },
+        );
     }
 }
 

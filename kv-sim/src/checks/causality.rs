@@ -42,7 +42,7 @@ impl Causality {
         names: &Names,
     ) {
         let Err(Reused { first }) = history.on_minted(write, minting) else { return };
-        self.findings.violated(|| {
+        self.findings.violated_about(|| history.subject([first]), || {
             format!(
                 "dot {} of {:?} names two writes: whoever knows the first discards the second\n  \
                  first:  {}\n  then:   {}, for which {} minted it again at {}",
@@ -84,10 +84,13 @@ impl Causality {
         place: &impl Fn() -> String,
     ) {
         for &dot in &reach.strangers {
-            self.findings.violated(|| {
-                let (dot, key) = (names.dot(dot), &history.key);
-                format!("a sibling of {key:?} that nobody wrote: {dot}\n  shown:  {}", place())
-            });
+            self.findings.violated_about(
+                || history.subject([]),
+                || {
+                    let (dot, key) = (names.dot(dot), &history.key);
+                    format!("a sibling of {key:?} that nobody wrote: {dot}\n  shown:  {}", place())
+                },
+            );
         }
     }
 
@@ -105,17 +108,20 @@ impl Causality {
                 continue;
             }
             let shown = Fingerprint::of(&version.content);
-            self.findings.violated(|| {
-                format!(
-                    "dot {} of {:?} is shown with a value that was not written under it\n  \
+            self.findings.violated_about(
+                || history.subject([event]),
+                || {
+                    format!(
+                        "dot {} of {:?} is shown with a value that was not written under it\n  \
                      written: {}\n  shown:   {shown} for request {}, {}",
-                    names.dot(*dot),
-                    history.key,
-                    history.describe(history.event(event).write, names),
-                    version.request,
-                    place(),
-                )
-            });
+                        names.dot(*dot),
+                        history.key,
+                        history.describe(history.event(event).write, names),
+                        version.request,
+                        place(),
+                    )
+                },
+            );
         }
     }
 
@@ -134,7 +140,7 @@ impl Causality {
         let lost = history.without_twins(reach, lost);
         self.findings.weakened += (suspects - lost.len()) as u64;
         for event in lost {
-            self.findings.violated(|| {
+            self.findings.violated_about(|| history.subject([event]), || {
                 let dot = history.event(event).dot;
                 format!(
                     "a sibling of {:?} is lost: {} is accounted for and neither stands nor was \
@@ -164,7 +170,8 @@ impl Causality {
                     continue;
                 }
                 if history.is_ancestor(older, newer) {
-                    self.findings.violated(|| false_sibling(history, older, newer, names, place));
+                    let story = || false_sibling(history, older, newer, names, place);
+                    self.findings.violated_about(|| history.subject([older, newer]), story);
                 } else if is_overwritten_twin(history, older, newer)
                     || is_overwritten_twin(history, newer, older)
                 {

@@ -76,15 +76,18 @@ impl Convergence {
         for pair in copies.windows(2) {
             let [(a, first), (b, second)] = pair else { continue };
             if first != second {
-                self.findings.violated(|| {
-                    let show = |copy: &Container| {
-                        let stand = names.dots(copy.dots());
-                        format!("{stand}, digest {}", copy.digest(key))
-                    };
-                    let (first, second) = (show(first), show(second));
-                    let (a, b) = (names.node(*a), names.node(*b));
-                    format!("owners of {key:?} differ\n  {a}: {first}\n  {b}: {second}")
-                });
+                self.findings.violated_about(
+                    || history.subject([]),
+                    || {
+                        let show = |copy: &Container| {
+                            let stand = names.dots(copy.dots());
+                            format!("{stand}, digest {}", copy.digest(key))
+                        };
+                        let (first, second) = (show(first), show(second));
+                        let (a, b) = (names.node(*a), names.node(*b));
+                        format!("owners of {key:?} differ\n  {a}: {first}\n  {b}: {second}")
+                    },
+                );
             }
         }
         let partition = disks.partition_of(key);

@@ -73,23 +73,26 @@ impl Durability {
         let machines: BTreeSet<_> = held.map(|&node| disks.machine(node)).collect();
         let is_enough = quorum.is_none_or(|quorum| machines.len() >= quorum);
         if !missing.is_empty() || !is_enough {
-            self.findings.violated(|| {
-                let Operation { number, client, coordinator, .. } = operation;
-                format!(
-                    "a write to {:?} was acknowledged before it was durable\n  write:    {}\n  \
+            self.findings.violated_about(
+                || history.subject_of(write),
+                || {
+                    let Operation { number, client, coordinator, .. } = operation;
+                    format!(
+                        "a write to {:?} was acknowledged before it was durable\n  write:    {}\n  \
                      promised: at {} by {} to operation {number} of {client}: {}\n  \
                      durable:  on {}{} ({} distinct machines that count); not on {}",
-                    history.key,
-                    history.describe(write, names),
-                    when(at),
-                    names.node(*coordinator),
-                    promise(mode, quorum, owners, fallbacks, names),
-                    names.nodes(holding),
-                    no_longer(robbed, delivered, names),
-                    machines.len(),
-                    names.nodes(missing),
-                )
-            });
+                        history.key,
+                        history.describe(write, names),
+                        when(at),
+                        names.node(*coordinator),
+                        promise(mode, quorum, owners, fallbacks, names),
+                        names.nodes(holding),
+                        no_longer(robbed, delivered, names),
+                        machines.len(),
+                        names.nodes(missing),
+                    )
+                },
+            );
         }
         self.findings.weakened += u64::from(!robbed.is_empty() || !delivered.is_empty());
         let acked = history.write_mut(write);
@@ -175,7 +178,7 @@ impl Durability {
             let began_later = |asked: &Asked| asked.step > ack.step;
             let Write { asked, ack: promise, .. } = history.write(victim);
             if promise.is_some() && asked.as_ref().is_some_and(began_later) {
-                self.findings.violated(|| {
+                self.findings.violated_about(|| history.subject_of(victim), || {
                     format!(
                         "an acknowledged write to {:?} was overwritten at {} by a second naming of \
                          one that was acknowledged before it began\n  lost:   {}\n  by:     {}\n  \
@@ -201,7 +204,7 @@ impl Durability {
         if !history.write(write).is_refused() {
             return;
         }
-        self.findings.violated(|| {
+        self.findings.violated_about(|| history.subject_of(write), || {
             format!(
                 "a write to {:?} was refused, so that nothing was done, and was done: noticed at \
                  {}\n  write:  {}",
@@ -373,7 +376,8 @@ impl Durability {
         }
         lost = unreached(history, &held);
         for write in lost {
-            self.findings.violated(|| story(history, write, at, disks, names));
+            let story = || story(history, write, at, disks, names);
+            self.findings.violated_about(|| history.subject_of(write), story);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::subject::Subject;
 use crate::result::{CheckResult, CheckVerdict};
 
 /// The count of a check, with the story of its first violation. Later ones are only counted: they
@@ -14,6 +15,7 @@ pub struct Findings {
     pub weakened: u64,
     violations: u64,
     first: Option<String>,
+    subject: Option<Subject>,
 }
 
 impl Findings {
@@ -23,6 +25,26 @@ impl Findings {
         if self.first.is_none() {
             self.first = Some(story());
         }
+    }
+
+    /// Takes a violation that is about something. What the first of these is about is kept.
+    pub fn violated_about(
+        &mut self,
+        subject: impl FnOnce() -> Subject,
+        story: impl FnOnce() -> String,
+    ) {
+        self.subject.get_or_insert_with(subject);
+        self.violated(story);
+    }
+
+    /// Whether anything was violated so far.
+    pub const fn is_violated(&self) -> bool {
+        self.violations > 0
+    }
+
+    /// What the violations are about, as far as one of them is about something.
+    pub const fn subject(&self) -> Option<&Subject> {
+        self.subject.as_ref()
     }
 
     /// As it is reported.

@@ -37,7 +37,8 @@ impl Freshness {
         for event in history.without_twins(reach, missed) {
             match history.write_of(event).standing {
                 Standing::Whole => {
-                    self.findings.violated(|| story(history, event, read, reads, n, at, names));
+                    let story = || story(history, event, read, reads, n, at, names);
+                    self.findings.violated_about(|| history.subject([event]), story);
                 }
                 Standing::Weak | Standing::Excused => self.findings.weakened += 1,
             }

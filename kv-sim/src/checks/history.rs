@@ -25,6 +25,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::ranges::Ranges;
 use super::story::{Names, when};
+use super::subject::Subject;
 use super::{ClientNumber, OperationNumber};
 
 /// The place of an event in its history: in the order of minting.
@@ -329,6 +330,26 @@ impl History {
             missed.keep(&self.event(event).gaps, event + 1..end);
         }
         missed
+    }
+
+    /// What a violation is about that concerns these events.
+    pub(super) fn subject(&self, events: impl IntoIterator<Item = EventIndex>) -> Subject {
+        let events: Vec<_> = events.into_iter().map(|event| self.event(event)).collect();
+        Subject {
+            key: self.key.clone(),
+            dots: events.iter().map(|event| event.dot).collect(),
+            since: events.iter().map(|event| event.at).min(),
+        }
+    }
+
+    /// What a violation is about that concerns a write.
+    pub(super) fn subject_of(&self, write: WriteIndex) -> Subject {
+        self.subject(self.write(write).events.iter().copied())
+    }
+
+    /// How many dots were minted.
+    pub(super) fn minted(&self) -> usize {
+        self.events.len()
     }
 
     /// A write in words: whose it was, and what it said.

@@ -21,6 +21,7 @@ mod operation;
 mod quiescence;
 mod ranges;
 mod story;
+mod subject;
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ pub use convergence::{Rest, Restless};
 pub use findings::Findings;
 pub use quiescence::IdleWindow;
 pub use story::Names;
+pub use subject::Subject;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -191,6 +193,14 @@ impl Checks {
             Check::Freshness => &self.freshness.findings,
             Check::Quiescence => &self.quiescence.findings,
         }
+    }
+
+    /// The keys to which most was written, the busiest first; of equals, that which was asked for
+    /// first.
+    pub fn busiest_keys(&self) -> Vec<Key> {
+        let mut histories: Vec<_> = self.histories.iter().collect();
+        histories.sort_by_key(|history| std::cmp::Reverse(history.minted()));
+        histories.into_iter().map(|history| history.key.clone()).collect()
     }
 
     /// A client asks something. `seen` are the siblings that it was shown with the token that it

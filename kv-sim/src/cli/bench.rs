@@ -6,8 +6,8 @@ use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::ProgressBar;
 use kv_sim::bench::{Bench, BenchError, Profile, ROUNDS, Rates, bench};
-use kv_sim::report::{HEADING, thousands};
 use kv_sim::scenario::Colour;
+use kv_sim::words::{HEADING, thousands};
 
 use super::output::{self, Exit};
 

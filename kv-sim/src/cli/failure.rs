@@ -1,4 +1,4 @@
-//! What `replay` and `shrink` begin with: a saved failure, or a scenario that fails with its seed.
+//! What `replay`, `shrink` and `report` begin with: a saved failure, or a scenario that fails with its seed.
 
 use std::path::Path;
 
@@ -19,14 +19,26 @@ pub(crate) struct Failure {
 
 /// Reads either, by how the name ends.
 pub(crate) fn load(path: &Path) -> Result<Failure, Exit> {
+    load_with_seed(path, None)
+}
+
+/// As [`load`], but a scenario is run with this seed. A saved failure has its own.
+pub(crate) fn load_with_seed(path: &Path, seed: Option<u64>) -> Result<Failure, Exit> {
     if path.extension().is_some_and(|extension| extension == "toml") {
         let source = super::load(&[path.to_string_lossy().into_owned()])?.remove(0);
-        let seed = source.seed();
+        let seed = seed.unwrap_or(source.seed());
         let scenario = match source {
             Source::One(scenario) => *scenario,
             Source::Swarm(swarm) => swarm.scenario(seed).map_err(|error| super::invalid(&error))?,
         };
         return Ok(Failure { scenario, seed, saved: None });
+    }
+    if seed.is_some() {
+        output::complain(&format!(
+            "error: {} is a saved failure and has its seed in it: leave --seed out\n",
+            path.display()
+        ));
+        return Err(Exit::Usage);
     }
     match SavedFailure::load(path) {
         Ok((saved, scenario)) => Ok(Failure { scenario, seed: saved.seed, saved: Some(saved) }),

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use kv_sim::marks::Branch;
-use kv_sim::report::{BAD, FAINT, HEADING, counted, thousands};
 use kv_sim::sweep::{ReachVerdict, Reachability, Summary};
+use kv_sim::words::{BAD, FAINT, HEADING, counted, thousands};
 
 /// How often each branch was taken and in how many runs, and those that never were.
 pub(super) fn table(summary: &Summary) -> String {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use kv_sim::artefact;
-use kv_sim::report::{counted, thousands};
 use kv_sim::sweep::Summary;
+use kv_sim::words::{counted, thousands};
 
 use super::marks;
 use super::output::{self, Exit};

@@ -9,6 +9,7 @@ mod merge;
 mod moments;
 mod output;
 mod replay;
+mod report;
 mod shrink;
 mod single;
 mod sweep;
@@ -53,6 +54,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Make a failure as small as can be: a scenario that a person can read.
     Shrink(shrink::Arguments),
+    /// Show what happened in a failure: a page for the browser, text, or JSON.
+    Report(report::Arguments),
     /// Join the results of the parts of a sweep, which ran on several machines.
     Merge(merge::Arguments),
     /// Measure how fast the simulator is on this machine.
@@ -67,6 +70,7 @@ pub(crate) fn main() -> ExitCode {
         (Some(Command::Sweep(arguments)), _) => sweep::execute(arguments),
         (Some(Command::Replay(arguments)), _) => replay::execute(&arguments),
         (Some(Command::Shrink(arguments)), _) => shrink::execute(&arguments),
+        (Some(Command::Report(arguments)), _) => report::execute(&arguments),
         (Some(Command::Merge(arguments)), _) => merge::execute(&arguments),
         (Some(Command::Bench(arguments)), _) => bench::execute(&arguments),
         (Some(Command::List(arguments)), _) => list::execute(&arguments),

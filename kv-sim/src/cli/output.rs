@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use kv_sim::artefact;
 use kv_sim::sweep::Summary;
 use serde::Serialize;
 
@@ -83,6 +84,14 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), Exit> {
         return say(text);
     }
     fs::write(path, text).map_err(|error| unwritable(path, &error))
+}
+
+/// As [`write`], but a reader never sees half of the file, and an error leaves what was there.
+pub(crate) fn write_whole(path: &Path, text: &str) -> Result<(), Exit> {
+    if path == Path::new("-") {
+        return say(text);
+    }
+    artefact::write_whole(path, text).map_err(|error| unwritable(path, &error))
 }
 
 /// Says that a file cannot be written.

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use clap::Args;
 use kv_sim::artefact::{Recurrence, SavedFailure};
 use kv_sim::panics::PanicLog;
-use kv_sim::report::{FAINT, HEADING, Report};
 use kv_sim::result::Verdict;
 use kv_sim::run::{RunOptions, run};
+use kv_sim::summary::RunSummary;
+use kv_sim::words::{FAINT, HEADING};
 
 use super::failure::{self, Failure};
 use super::moments;
@@ -34,8 +35,8 @@ fn try_execute(Arguments { failure: path, moments }: &Arguments) -> Result<Exit,
     let panics = Some(PanicLog::install());
     let result = run(&scenario, &RunOptions { panics, ..RunOptions::seeded(seed) });
     let replay = format!("{} replay {}", super::program(), super::quoted(&path.to_string_lossy()));
-    let report = Report { scenario: &scenario, result: &result, replay: &replay };
-    output::say(&report.to_string())?;
+    let summary = RunSummary { scenario: &scenario, result: &result, replay: &replay };
+    output::say(&summary.to_string())?;
     if let Some(saved) = &saved {
         output::say(&compared(saved, saved.recurrence(&result)))?;
     }

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use clap::Args;
 use kv_sim::artefact;
 use kv_sim::panics::PanicLog;
-use kv_sim::report::Report;
 use kv_sim::result::{RunResult, Verdict};
 use kv_sim::run::{RunOptions, Trace, run_twice};
 use kv_sim::scenario::Scenario;
+use kv_sim::summary::RunSummary;
 
 use super::output::{self, Exit};
 
@@ -53,8 +53,8 @@ fn try_execute(arguments: Arguments) -> Result<Exit, Exit> {
         output::say_json(&result)?;
     } else {
         let replay = super::again(&source, seed);
-        let report = Report { scenario: &scenario, result: &result, replay: &replay };
-        output::say(&report.to_string())?;
+        let summary = RunSummary { scenario: &scenario, result: &result, replay: &replay };
+        output::say(&summary.to_string())?;
     }
     if let Some(path) = saved {
         output::complain(&format!("saved: {}\n", path.display()));

@@ -12,10 +12,10 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use kv_sim::artefact;
 use kv_sim::panics::PanicLog;
-use kv_sim::report::{BAD, FAINT, GOOD, HEADING, counted, thousands};
 use kv_sim::result::Verdict;
 use kv_sim::scenario::Source;
 use kv_sim::sweep::{Failure, Plan, Shard, Summary, junit, sweep};
+use kv_sim::words::{BAD, FAINT, GOOD, HEADING, counted, thousands};
 
 use super::argument;
 use super::marks;

@@ -7,7 +7,7 @@ use kv_core::membership::PeerSnapshot;
 use kv_core::node::{Activity, NodeSnapshot};
 use kv_core::quorum::Mode;
 use kv_core::repair::{DescentAwaits, RepairSnapshot, SessionSnapshot, SessionStage};
-use kv_core::time::Time;
+use kv_core::time::{Span, Time};
 use kv_core::types::{Key, NodeId, PartitionId};
 use serde::Serialize;
 
@@ -19,6 +19,7 @@ use crate::client::client_operation_of;
 use crate::clock::{Clock, EPOCH};
 use crate::node::{ClockFaults, Process, SimNode};
 use crate::scene::Scene;
+use crate::words;
 use crate::world_time::WorldTime;
 
 /// A node and its machine.
@@ -379,7 +380,7 @@ fn numbers(partitions: &[PartitionId]) -> Vec<u32> {
 
 /// Seconds, with milliseconds.
 pub(super) fn seconds(us: u64) -> String {
-    format!("{}.{:03} s", us / 1_000_000, us / 1_000 % 1_000)
+    words::seconds(Span(us))
 }
 
 /// Puts what a core says of itself into words, at a moment of its own clock.

@@ -8,7 +8,7 @@ use super::{
     ClientState, ContainerState, CopyState, CoreState, DiskState, KeyState, LinkState, NodeState,
     OperationState, PeerState, RepairState, Runs, TroubleKind, UnderWay, WorldState,
 };
-use crate::report::{BAD, FAINT, HEADING, counted, thousands};
+use crate::words::{BAD, FAINT, HEADING, counted, thousands};
 use crate::world_time::WorldTime;
 
 /// Longer values are cut.

@@ -30,6 +30,7 @@ impl World {
             let number = OperationNumber(client_request(client, operation).0);
             checks.on_invoke(at, number, ClientNumber(client), id, &asked, &seen);
         }
+        self.record_begun((client, operation), node, &asked);
         self.trace(|scene| {
             let (name, key) = (scene.name(node), &asked.key);
             format!("client {client} asks {name} {operation}: {key:?} {:?}", asked.verb)
@@ -122,6 +123,7 @@ impl World {
 
     fn end_operation(&mut self, client: u32, operation: u32, ended: &Ended) {
         self.tally.events += 1;
+        self.record_ended(client, ended);
         self.trace(|_| format!("client {client} is told {operation}: {ended:?}"));
         let thinks = self.clients.end(client, operation, ended, &self.draws);
         if thinks == Span::ZERO {

@@ -18,6 +18,10 @@ use crate::scenario::{
 };
 use crate::world_time::WorldTime;
 
+/// Why a node does not work, in a record.
+const DOWN: &str = "down";
+const PAUSED: &str = "paused";
+
 /// The faults of a scenario.
 #[derive(Clone, Debug)]
 pub(super) struct Chaos {
@@ -88,6 +92,7 @@ impl World {
         let victims = self.victims(fault, &kind);
         self.tell_of_fault(&kind, Tag::FaultBegins, fault, &victims);
         *self.tally.faults.entry(kind.name()).or_default() += 1;
+        self.record_fault((fault, occurrence), &kind, &victims);
         self.scene.network.begin((fault, occurrence), &kind);
         for &node in &victims {
             match kind {
@@ -107,7 +112,7 @@ impl World {
                     self.begin_disk_fault(node, what, (fault, occurrence));
                 }
                 FaultKind::ClockStep { step_us, .. } => {
-                    self.scene.node_mut(node).clock.step(step_us);
+                    self.step_clock(node, step_us);
                 }
                 FaultKind::ClockDrift { drift_ppm, clock, .. } => {
                     self.change_clocks(node, clock, |faults| faults.drift_ppm += drift_ppm);
@@ -139,6 +144,7 @@ impl World {
         let Active { victims, .. } = self.chaos.active.swap_remove(at);
         let nodes: Vec<_> = victims.iter().map(|&(node, _)| node).collect();
         self.tell_of_fault(&kind, Tag::FaultEnds, fault, &nodes);
+        self.record_fault_ended((fault, occurrence));
         self.scene.network.end((fault, occurrence));
         for (node, life) in victims {
             match kind {
@@ -156,7 +162,7 @@ impl World {
                 }
                 FaultKind::Disk { fault: ref what, .. } => self.end_disk_fault(node, what),
                 FaultKind::ClockStep { step_us, .. } => {
-                    self.scene.node_mut(node).clock.step(-step_us);
+                    self.step_clock(node, -step_us);
                 }
                 FaultKind::ClockDrift { drift_ppm, clock, .. } => {
                     self.change_clocks(node, clock, |faults| faults.drift_ppm -= drift_ppm);
@@ -219,6 +225,9 @@ impl World {
         machine.downs += 1;
         let did_run = machine.process().is_some();
         let backlog = machine.kill(left);
+        self.record_outage_ended(node, Some(PAUSED));
+        self.record_outage(node, DOWN);
+        self.record_copies(node);
         if did_run {
             self.drop_backlog(backlog);
             self.reset_clients_of(node);
@@ -262,6 +271,7 @@ impl World {
     fn pause(&mut self, node: NodeIndex) {
         if let Some(process) = self.scene.node_mut(node).process_mut() {
             process.pauses += 1;
+            self.record_outage(node, PAUSED);
         }
     }
 
@@ -277,7 +287,16 @@ impl World {
         for what in machine.resume() {
             self.agenda.plan(self.scene.now, what);
         }
+        if self.scene.node(node).is_awake() {
+            self.record_outage_ended(node, Some(PAUSED));
+        }
         self.plan_call(node);
+    }
+
+    fn step_clock(&mut self, node: NodeIndex, by_us: i64) {
+        self.record_clocks(node);
+        self.scene.node_mut(node).clock.step(by_us);
+        self.record_clocks(node);
     }
 
     fn change_clocks(
@@ -286,6 +305,7 @@ impl World {
         which: WhichClock,
         change: impl Fn(&mut ClockFaults),
     ) {
+        self.record_clocks(node);
         let now = self.scene.now;
         let machine = self.scene.node_mut(node);
         if which.is_wall() {

@@ -13,6 +13,7 @@ use crate::agenda::Happening;
 use crate::digest::Tag;
 use crate::marks::WorldMark;
 use crate::network::{self, Fate, Trip, Way};
+use crate::record::fact;
 use crate::scenario::{ClogOrder, NodeIndex};
 use crate::world_time::WorldTime;
 
@@ -28,12 +29,13 @@ pub(super) struct Parcels {
 
 /// A message that is under way.
 #[derive(Clone, Debug)]
-struct Parcel {
+pub(super) struct Parcel {
     from: NodeIndex,
     to: NodeIndex,
     kind: Kind,
     request: RequestId,
     content: Content,
+    sent: WorldTime,
     /// What happened to its bytes on their way, if anything did.
     damage: Option<u64>,
 }
@@ -74,6 +76,20 @@ impl Waiting {
 impl Parcel {
     const fn way(&self) -> Way {
         Way { from: self.from, to: self.to, kind: Some(self.kind) }
+    }
+
+    /// The message that was sent, whatever happened to it; nothing, if it cannot be read.
+    pub(super) fn read(&self) -> Option<Message> {
+        match &self.content {
+            Content::Encoded(bytes) => wire::decode(bytes).ok(),
+            Content::Plain(message) => Some((**message).clone()),
+        }
+    }
+
+    /// As it is recorded, if it ends now and was not lost.
+    pub(super) const fn as_fact(&self, ended: WorldTime) -> fact::Message {
+        let Self { from, to, kind, request, sent, .. } = *self;
+        fact::Message { from, to, kind, request, sent, ended, lost: None, key: None }
     }
 }
 
@@ -139,7 +155,8 @@ impl World {
             Content::Plain(_) => 0,
         };
         self.tally.traffic.count(kind, bytes);
-        let parcel = Parcel { from, to, kind, request, content, damage: None };
+        let sent = self.scene.now;
+        let parcel = Parcel { from, to, kind, request, content, sent, damage: None };
         let way = parcel.way();
         match self.scene.network.fate(&mut self.draws, way, kind, request) {
             Fate::Cut => self.lose(&parcel, "is cut off"),
@@ -230,7 +247,8 @@ impl World {
         if let Some(damage) = parcel.damage {
             return self.drop_damaged(&parcel, damage);
         }
-        let Parcel { from, to, kind, request, content, damage: _ } = parcel;
+        let fact = self.recorder.as_ref().map(|_| parcel.as_fact(self.scene.now));
+        let Parcel { from, to, kind, request, content, .. } = parcel;
         let entry = self.digest.event(self.scene.now, Tag::Message, number(to));
         let message = match content {
             Content::Encoded(bytes) => {
@@ -244,6 +262,7 @@ impl World {
                 *message
             }
         };
+        self.record_received(fact, &message.body);
         self.trace(|scene| {
             let (from, to) = (scene.name(from), scene.name(to));
             format!("{to} receives {} of {request} from {from}: {:?}", kind.name(), message.body)
@@ -270,11 +289,12 @@ impl World {
         self.lose(parcel, "is damaged: its checksum is wrong");
     }
 
-    fn lose(&mut self, parcel: &Parcel, how: &str) {
-        let Parcel { from, to, kind, request, content: _, damage: _ } = parcel;
+    fn lose(&mut self, parcel: &Parcel, how: &'static str) {
+        let Parcel { from, to, kind, request, .. } = parcel;
         let entry = self.digest.event(self.scene.now, Tag::Lost, number(*to));
         drop(entry.number(number(*from).into()).number(*kind as u64).large(request.0));
         self.tally.lost += 1;
+        self.record_lost(parcel, how);
         self.trace(|scene| {
             let (from, to) = (scene.name(*from), scene.name(*to));
             format!("{} of {request} from {from} to {to} {how}", kind.name())

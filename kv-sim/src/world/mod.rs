@@ -12,6 +12,7 @@ mod faults;
 mod inspect;
 mod messages;
 mod operator;
+mod recording;
 mod rest;
 mod ruins;
 mod steps;
@@ -30,6 +31,7 @@ use crate::client::Clients;
 use crate::digest::{RunningDigest, Tag};
 use crate::draws::{Draws, NodeDraw, Overrides};
 use crate::marks::WorldMark;
+use crate::record::Recorder;
 use crate::run::{RunOptions, Trace};
 use crate::scenario::{self, Check, Expect, NodeIndex, Scenario};
 use crate::scene::{Scene, cluster_id};
@@ -70,6 +72,7 @@ pub struct World {
     digest: RunningDigest,
     tally: Tally,
     trace: Option<Trace>,
+    recorder: Option<Box<Recorder>>,
     expect: Expect,
     disk_speed: scenario::Disk,
     /// When the last command or sync ends that was begun so far.
@@ -170,6 +173,7 @@ impl World {
             digest: RunningDigest::new(),
             tally: Tally::default(),
             trace: options.trace.clone(),
+            recorder: None,
             expect: scenario.expect.clone(),
             disk_speed: scenario.disk.clone(),
             disks_busy_until: WorldTime(0),
@@ -226,6 +230,11 @@ impl World {
     /// How far the run has come.
     pub const fn phase(&self) -> &Phase {
         &self.phase
+    }
+
+    /// What is checked; nothing, if nothing is.
+    pub const fn checks(&self) -> Option<&Checks> {
+        self.checks.as_ref()
     }
 
     /// The identity of the run so far.
@@ -320,6 +329,7 @@ impl World {
         if let Some(checks) = &mut self.checks {
             checks.on_event(event);
         }
+        self.record_event(node, event);
         self.trace(|scene| format!("{} observes {event:?}", scene.name(node)));
     }
 
@@ -436,6 +446,7 @@ impl World {
     }
 
     fn enter(&mut self, phase: Phase) {
+        self.record_phase(phase.name());
         self.trace(|_| format!("==== {}", phase.name()));
         self.phase = phase;
     }
@@ -471,6 +482,8 @@ impl World {
         }
         self.scene.node_mut(node).disk.image_mut().take_over();
         self.scene.changed_at = now;
+        self.record_outage_ended(node, None);
+        self.record_copies(node);
         self.trace(|scene| format!("{} starts", scene.name(node)));
         self.plan_call(node);
     }

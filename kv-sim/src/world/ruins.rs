@@ -180,6 +180,7 @@ impl World {
         left.rot(rotten);
         self.tell_of_loss(node, Loss::Rot, &left);
         *self.scene.node_mut(node).disk.image_mut() = left;
+        self.record_copies(node);
     }
 
     fn tell_of_loss(&mut self, node: NodeIndex, loss: Loss, left: &Image) {
@@ -188,6 +189,7 @@ impl World {
         let id = scene.node(node).id;
         let lines = checks.before_loss(at, id, scene, loss, &|key| scene.held_in(left, key));
         for line in lines {
+            self.record_excuse(&line);
             self.trace(|_| line);
         }
     }

@@ -49,8 +49,10 @@ impl World {
             excuses = checks.on_outcome(time(now), id, &command, &outcome, &self.scene);
         }
         for line in excuses {
+            self.record_excuse(&line);
             self.trace(|_| line);
         }
+        self.record_executed(node, &command, &outcome);
         self.trace(|scene| format!("{} executes {command:?}: {outcome:?}", scene.name(node)));
         let disk = &mut self.scene.node_mut(node).disk;
         let at = now + disk.answer_delay();
@@ -94,6 +96,7 @@ impl World {
         let answer = ended.map_or(Answer::Failed, |seq| Answer::Durable { seq });
         let at = self.scene.node_mut(node).disk.answer(answer, at);
         self.agenda.plan(at, Happening::Answer { node: number(node), life });
+        self.record_synced(node);
         self.trace(|scene| match ended {
             Ok(seq) => format!("{} has synced up to {}", scene.name(node), seq.0),
             Err(fault) => format!("{} could not sync: {fault}", scene.name(node)),

@@ -1,33 +1,23 @@
-//! A run as people read it: what was built, what was done to it, what clients saw, what held.
+//! A run's result as people read it: what was built, what was done to it, what clients saw, what held.
 //!
 //! In: a scenario and the result of a run. Out: text with escape sequences for colour; whoever
 //! prints it strips them where they are not wanted.
 
 use std::fmt::{self, Write as _};
 
-use anstyle::{AnsiColor, Style};
 use kv_core::quorum::Mode;
 use kv_core::time::Span;
 
 use crate::result::{CheckVerdict, RunResult, Verdict};
 use crate::scenario::{Scenario, Workload, level_words};
-
-/// The style of headings.
-pub const HEADING: Style = Style::new().bold();
-/// The style of what is there to be looked up, not read.
-pub const FAINT: Style = Style::new().dimmed();
-/// The style of what held.
-pub const GOOD: Style = AnsiColor::Green.on_default().bold();
-/// The style of what did not.
-pub const BAD: Style = AnsiColor::Red.on_default().bold();
-const DOUBT: Style = AnsiColor::Yellow.on_default();
+use crate::words::{BAD, DOUBT, FAINT, GOOD, HEADING, counted, seconds, thousands};
 
 /// The most lines of what was injected that are shown.
 const TIMELINE_LINES_MAX: usize = 20;
 
 /// A run, and what its reader needs to go on from it. Its `Display` is the text.
 #[derive(Clone, Copy, Debug)]
-pub struct Report<'a> {
+pub struct RunSummary<'a> {
     /// What was run.
     pub scenario: &'a Scenario,
     /// What came out.
@@ -36,7 +26,7 @@ pub struct Report<'a> {
     pub replay: &'a str,
 }
 
-impl fmt::Display for Report<'_> {
+impl fmt::Display for RunSummary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { scenario, result, .. } = self;
         writeln!(f, "{HEADING}{}{HEADING:#}", scenario.title)?;
@@ -51,7 +41,7 @@ impl fmt::Display for Report<'_> {
     }
 }
 
-impl Report<'_> {
+impl RunSummary<'_> {
     fn cluster(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { scenario, .. } = self;
         let machines = scenario.cluster.machines();
@@ -273,36 +263,12 @@ fn workload_words(workload: &Workload, scenario: &Scenario) -> String {
     format!("{clients}{at}, {operations} operations together ({kind}), on {keys}")
 }
 
-/// `2.000 s`.
-fn seconds(span: Span) -> String {
-    format!("{}.{:03} s", span.as_ms() / 1_000, span.as_ms() % 1_000)
-}
-
-/// `1 run`, `2,000 runs`.
-pub fn counted(number: u64, noun: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{ending}", thousands(number))
-}
-
-/// `1,234,567`.
-pub fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::result::{CheckResult, Outcomes};
 
-    fn report(change: impl FnOnce(&mut RunResult)) -> String {
+    fn summary(change: impl FnOnce(&mut RunResult)) -> String {
         let text = include_str!("../../scenarios/partition.toml");
         let scenario = Scenario::parse("scenarios/partition.toml", text).expect("it is valid");
         let mut result = RunResult::new(&scenario, 7);
@@ -318,18 +284,18 @@ mod tests {
         change(&mut result);
         let result = result.concluded(&scenario.expect.outcomes);
         let replay = "kv-sim --scenario scenarios/partition.toml --seed 7";
-        let report = Report { scenario: &scenario, result: &result, replay };
-        anstream::adapter::strip_str(&report.to_string()).to_string()
+        let summary = RunSummary { scenario: &scenario, result: &result, replay };
+        anstream::adapter::strip_str(&summary.to_string()).to_string()
     }
 
     #[test]
     fn a_run_that_passed_says_what_happened_and_ends_with_passed() {
-        insta::assert_snapshot!(report(|_| ()));
+        insta::assert_snapshot!(summary(|_| ()));
     }
 
     #[test]
     fn a_run_that_failed_says_what_was_violated_and_how_to_see_it_again() {
-        insta::assert_snapshot!(report(|result| {
+        insta::assert_snapshot!(summary(|result| {
             let mut check =
                 CheckResult::violated(88, "put 17 of client 3 was acknowledged\nn1 has lost it");
             check.weakened = 3;
@@ -339,15 +305,9 @@ mod tests {
 
     #[test]
     fn a_check_that_examined_nothing_does_not_say_that_it_held() {
-        let text = report(|result| {
+        let text = summary(|result| {
             result.checks.insert("durability".to_owned(), CheckResult::held(0));
         });
         assert!(text.contains("durability     nothing to examine"), "{text}");
-    }
-
-    #[test]
-    fn numbers_are_grouped_by_thousands() {
-        let numbers = [0, 999, 1_000, 123_456, 1_234_567].map(thousands);
-        assert_eq!(numbers, ["0", "999", "1,000", "123,456", "1,234,567"]);
     }
 }

@@ -1,0 +1,329 @@
+//! The story of a failure, in the order of time: who asked for the write in question, which replica
+//! named it, where copies of it stood, who vouched for them, what happened to them, and what was seen
+//! in the end. Where a violation is about no write, what was asked of its key tells the story; where it
+//! is about no key, what was injected does.
+
+use kv_core::message::Kind;
+use kv_core::time::Span;
+use kv_core::types::Key;
+use kv_core::version::Dot;
+use serde::Serialize;
+
+use super::{Report, Violation};
+use crate::record::fact::{Asked, Copy, Ending, Fault, Message, Operation, Outage, Write};
+use crate::scenario::NodeIndex;
+use crate::world_time::WorldTime;
+
+/// So many lines tell a story; if there are more, those in the middle are left out.
+const LINES_MAX: usize = 70;
+/// Other operations on the key that are told of: the last ones.
+const OTHERS_MAX: usize = 16;
+/// How long after the violation the story ends.
+const AFTERWARDS: Span = Span::from_ms(1_000);
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Line {
+    /// When, in microseconds since the world began.
+    pub(super) at_us: u64,
+    /// What sort of thing it was.
+    pub(super) sort: Sort,
+    /// What it was.
+    pub(super) text: String,
+}
+
+/// What sort of thing happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Sort {
+    /// A client asked something.
+    Asked,
+    /// A replica named a write.
+    Named,
+    /// A copy came, changed or went.
+    Copy,
+    /// A node answered another, or was not heard.
+    Said,
+    /// A client was answered.
+    Told,
+    /// Something was broken, or mended.
+    Fault,
+    /// Lines are left out here.
+    Gap,
+    /// A promise was broken.
+    Violated,
+}
+
+/// What a node knows of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Nothing,
+    Fresh,
+    Durable,
+    Overwritten,
+}
+
+impl Report<'_> {
+    /// The story; empty if everything held.
+    pub(super) fn chronicle(&self) -> Vec<Line> {
+        let Some(violation) = self.violations.first() else { return Vec::new() };
+        let key = violation.subject.as_ref().map(|subject| &subject.key);
+        let writes = self.writes_of(violation);
+        let asked: Vec<_> = writes.iter().filter_map(|write| self.asker_of(write)).collect();
+        let from = asked
+            .iter()
+            .map(|operation| operation.begun)
+            .chain(writes.iter().map(|write| write.at))
+            .min();
+        let others = self.others(violation, key, &asked);
+        let from = from.or_else(|| others.first().map(|operation| operation.begun));
+        let from = from.unwrap_or_default();
+
+        let mut lines = Vec::new();
+        for operation in asked.iter().chain(&others) {
+            self.tell_operation(operation, &mut lines);
+        }
+        for write in &writes {
+            let (node, dot) = (self.node(write.node), self.names.dot(write.dot));
+            lines.push(line(write.at, Sort::Named, format!("{node} names the write {dot}")));
+        }
+        for operation in &asked {
+            self.tell_answers(operation, &mut lines);
+        }
+        if let Some(subject) = &violation.subject {
+            for &dot in &subject.dots {
+                self.tell_copies(dot, subject.dots.len() > 1, &mut lines);
+            }
+        }
+        self.tell_faults(from, violation.at, &mut lines);
+        let until = violation.at + AFTERWARDS;
+        lines.retain(|line| line.at_us <= until.0);
+        lines.sort_by_key(|line| (line.at_us, line.sort));
+        for Violation { check, at, story, .. } in &self.violations {
+            let first = story.lines().next().unwrap_or_default();
+            let text = format!("{check} is violated: {first}");
+            lines.push(line(*at, Sort::Violated, text));
+        }
+        lines.sort_by_key(|line| line.at_us);
+        shortened(lines)
+    }
+
+    /// What a node is called.
+    pub(super) fn node(&self, node: NodeIndex) -> &str {
+        self.plan.scenario.cluster.name(node)
+    }
+
+    fn nodes(&self, nodes: &[NodeIndex]) -> String {
+        if nodes.is_empty() { "nobody".to_owned() } else { self.plan.scenario.cluster.names(nodes) }
+    }
+
+    fn writes_of(&self, violation: &Violation) -> Vec<&Write> {
+        let Some(subject) = &violation.subject else { return Vec::new() };
+        self.record.writes.iter().filter(|write| subject.dots.contains(&write.dot)).collect()
+    }
+
+    /// The operation that asked for a write.
+    fn asker_of(&self, write: &Write) -> Option<&Operation> {
+        let asker = crate::client::asker_of(write.request)?;
+        let is_it = |operation: &&Operation| (operation.client, operation.number) == asker;
+        self.record.operations.iter().find(is_it)
+    }
+
+    /// The last other operations on the key that ended before the violation was noticed.
+    fn others(
+        &self,
+        violation: &Violation,
+        key: Option<&Key>,
+        asked: &[&Operation],
+    ) -> Vec<&Operation> {
+        let is_other = |operation: &&Operation| {
+            Some(&operation.key) == key
+                && operation.ended <= violation.at
+                && !asked.contains(operation)
+        };
+        let others = self.record.operations.iter().rev().filter(is_other);
+        let mut others: Vec<_> = others.take(OTHERS_MAX).collect();
+        others.reverse();
+        others
+    }
+
+    fn tell_operation(&self, operation: &Operation, lines: &mut Vec<Line>) {
+        let Operation { client, number, node, asked, begun, ended, .. } = operation;
+        let (node, key) = (self.node(*node), &operation.key);
+        let what = match asked {
+            Asked::Get => format!("to read {key:?}"),
+            Asked::Put(value) => format!("to write \"{value}\" to {key:?}"),
+            Asked::Delete => format!("to delete {key:?}"),
+        };
+        let text = format!("client {client} asks {node} {what} (operation #{number})");
+        lines.push(line(*begun, Sort::Asked, text));
+        let text = format!("client {client} is told of #{number}: {}", self.ending(operation));
+        lines.push(line(*ended, Sort::Told, text));
+    }
+
+    /// What replicas told the coordinator of an operation, and what of it was lost on the way.
+    fn tell_answers(&self, operation: &Operation, lines: &mut Vec<Line>) {
+        let asker = Some((operation.client, operation.number));
+        for message in self.record.messages.iter().filter(|message| message.asker() == asker) {
+            let Message { from, to, kind, sent, ended, lost, .. } = message;
+            let (name, from, to) = (kind.name(), self.node(*from), self.node(*to));
+            let text = match (kind, lost) {
+                (_, Some(how)) => format!("a {name} from {from} to {to} {how}"),
+                (Kind::Acked, None) => {
+                    format!("{to} hears from {from}, as of {sent} s, that it has it durably")
+                }
+                (Kind::Refused, None) => format!("{to} hears from {from} that it refuses"),
+                _ => continue,
+            };
+            lines.push(line(*ended, Sort::Said, text));
+        }
+    }
+
+    /// How an operation ended, in words.
+    pub(super) fn ending(&self, operation: &Operation) -> String {
+        match &operation.ending {
+            Ending::Never => "nothing: the run was over".to_owned(),
+            Ending::Unreachable => "nobody listens".to_owned(),
+            Ending::Unknown => "nothing: it may have happened or not".to_owned(),
+            Ending::Refused(reason) => format!("refused: {reason}"),
+            Ending::Answered { shown, owners, fallbacks } => {
+                let shown = self.stand(shown);
+                let by = match fallbacks.len() {
+                    0 => self.nodes(owners),
+                    _ => format!(
+                        "{}, and {} in their stead",
+                        self.nodes(owners),
+                        self.nodes(fallbacks)
+                    ),
+                };
+                match operation.asked {
+                    Asked::Get => format!("{shown}, as {by} say"),
+                    Asked::Put(_) | Asked::Delete => {
+                        format!("it is durable on {by}; {shown} now")
+                    }
+                }
+            }
+        }
+    }
+
+    /// Which siblings stand, in words.
+    fn stand(&self, dots: &[Dot]) -> String {
+        let verb = if dots.len() > 1 { "stand" } else { "stands" };
+        format!("{} {verb}", self.names.dots(dots.iter().copied()))
+    }
+
+    /// How the copies of a write came and went. `by_name` if the story is about several.
+    fn tell_copies(&self, dot: Dot, by_name: bool, lines: &mut Vec<Line>) {
+        let Some(bit) = self.record.focus.dots.iter().position(|&other| other == dot) else {
+            return;
+        };
+        let it = if by_name { self.names.dot(dot) } else { "it".to_owned() };
+        let mut before = vec![Standing::Nothing; self.plan.scenario.cluster.nodes.len()];
+        let Some(key) = self.key_of(dot) else { return };
+        for change in self.record.copies.iter().filter(|change| change.key == key) {
+            let now = standing(&change.copy, dot, bit);
+            let then = std::mem::replace(&mut before[change.node.0], now);
+            if now == then {
+                continue;
+            }
+            let node = self.node(change.node);
+            let role = if self.owners[key].contains(&change.node) { "" } else { " for an owner" };
+            let text = match now {
+                Standing::Fresh => format!("{node} holds {it}{role}, and not yet durably"),
+                Standing::Durable => format!("{node} holds {it} durably{role}"),
+                Standing::Overwritten => {
+                    let by = self.stand(&change.copy.live);
+                    format!("{node} takes {it} for overwritten: {by} there")
+                }
+                Standing::Nothing => {
+                    let why = self.why_gone(change.node, change.at);
+                    format!("{node} holds {it} no more{why}")
+                }
+            };
+            lines.push(line(change.at, Sort::Copy, text));
+        }
+    }
+
+    /// The followed key that the violations' write of this name was written to.
+    fn key_of(&self, dot: Dot) -> Option<usize> {
+        let subjects = self.violations.iter().filter_map(|violation| violation.subject.as_ref());
+        let mut of_dot = subjects.filter(|subject| subject.dots.contains(&dot));
+        self.record.focus.position(&of_dot.next()?.key)
+    }
+
+    fn why_gone(&self, node: NodeIndex, at: WorldTime) -> &'static str {
+        let went_down = |outage: &Outage| outage.node == node && outage.from == at;
+        if self.record.outages.iter().any(went_down) {
+            return ": it goes down, and loses it";
+        }
+        let has_hit = |fault: &Fault| fault.from == at && fault.nodes.contains(&node);
+        if self.record.faults.iter().any(has_hit) { ": a fault took it" } else { "" }
+    }
+
+    fn tell_faults(&self, from: WorldTime, until: WorldTime, lines: &mut Vec<Line>) {
+        let within = |at: WorldTime| from <= at && at <= until;
+        for fault in self.record.faults.iter() {
+            let Fault { kind, what, .. } = fault;
+            let lasts = fault.from < from && fault.until.is_none_or(|end| end > from);
+            if lasts {
+                let since = fault.from;
+                let text = format!("{kind} is at work since {since} s: {what}");
+                lines.push(line(from, Sort::Fault, text));
+            }
+            if within(fault.from) {
+                lines.push(line(fault.from, Sort::Fault, format!("{kind} begins: {what}")));
+            }
+            if let Some(end) = fault.until.filter(|&end| within(end)) {
+                lines.push(line(end, Sort::Fault, format!("{kind} ends: {what}")));
+            }
+        }
+        for Outage { node, how, from, until } in self.record.outages.iter() {
+            let node = self.node(*node);
+            if within(*from) {
+                lines.push(line(*from, Sort::Fault, format!("{node} is {how}")));
+            }
+            if let Some(end) = until.filter(|&end| within(end)) {
+                lines.push(line(end, Sort::Fault, format!("{node} is back: it was {how}")));
+            }
+        }
+    }
+}
+
+fn line(at: WorldTime, sort: Sort, text: String) -> Line {
+    Line { at_us: at.0, sort, text }
+}
+
+fn standing(copy: &Copy, dot: Dot, bit: usize) -> Standing {
+    if copy.knows >> bit & 1 == 0 {
+        Standing::Nothing
+    } else if !copy.live.contains(&dot) {
+        Standing::Overwritten
+    } else if copy.durable.contains(&dot) {
+        Standing::Durable
+    } else {
+        Standing::Fresh
+    }
+}
+
+fn shortened(mut lines: Vec<Line>) -> Vec<Line> {
+    let Some(more @ 1..) = lines.len().checked_sub(LINES_MAX) else { return lines };
+    let middle = LINES_MAX / 2;
+    let at_us = lines[middle].at_us;
+    let gap = Line { at_us, sort: Sort::Gap, text: format!("{} more", more + 1) };
+    lines.splice(middle..=middle + more, [gap]);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_story_keeps_its_beginning_and_its_end() {
+        let lines = (0..200).map(|at| line(WorldTime(at), Sort::Copy, String::new())).collect();
+        let short = shortened(lines);
+        assert_eq!((short.len(), short[0].at_us, short[LINES_MAX - 1].at_us), (LINES_MAX, 0, 199));
+        let gap = short.iter().find(|line| line.sort == Sort::Gap).expect("it says so");
+        assert_eq!(gap.text, "131 more");
+    }
+}

@@ -1,0 +1,348 @@
+//! What a recorder is told. Nothing here does any work while there is none.
+
+use kv_core::client::{ClientOperation, Reply, Verb};
+use kv_core::event::{EpochReason, Event};
+use kv_core::message::Body;
+use kv_core::store::{Action, Outcome, StoreCommand};
+use kv_core::types::{Key, NodeId};
+use kv_core::version::{Container, Content, Dot};
+
+use super::World;
+use super::messages::Parcel;
+use crate::checks::{Disks as _, Image};
+use crate::client::Ended;
+use crate::network::RuleName;
+use crate::record::fact::{
+    Asked, Copy, CopyChange, Ending, Fault, Message, Note, Operation, Write,
+};
+use crate::record::{Record, Recorder};
+use crate::scenario::{FaultKind, NodeIndex};
+use crate::scene::Scene;
+
+/// So many bytes of a value are kept.
+const VALUE_BYTES_MAX: usize = 24;
+
+impl World {
+    /// From now on this recorder is told what happens.
+    pub fn record(&mut self, mut recorder: Recorder) {
+        recorder.on_phase(self.scene.now, self.phase.name());
+        self.recorder = Some(Box::new(recorder));
+        for node in self.scene.cluster.clone().indices() {
+            self.record_clocks(node);
+            self.record_copies(node);
+        }
+    }
+
+    /// What was recorded; nothing, if nothing was.
+    pub fn take_record(&mut self) -> Option<Record> {
+        for node in self.scene.cluster.clone().indices() {
+            self.record_clocks(node);
+        }
+        Some(self.recorder.take()?.finish(self.scene.now))
+    }
+
+    /// A message is read by its addressee.
+    pub(super) fn record_received(&mut self, message: Option<Message>, body: &Body) {
+        if let (Some(recorder), Some(message)) = (&mut self.recorder, message) {
+            recorder.on_message(message, keys_of(body));
+        }
+    }
+
+    /// A message is gone.
+    pub(super) fn record_lost(&mut self, parcel: &Parcel, how: &'static str) {
+        let Some(recorder) = &mut self.recorder else { return };
+        let message = Message { lost: Some(how), ..parcel.as_fact(self.scene.now) };
+        let body = parcel.read().map(|message| message.body);
+        recorder.on_message(message, body.iter().flat_map(|body| keys_of(body)));
+    }
+
+    /// A client asks something.
+    pub(super) fn record_begun(
+        &mut self,
+        asker: (u32, u32),
+        node: NodeIndex,
+        asked: &ClientOperation,
+    ) {
+        let Some(recorder) = &mut self.recorder else { return };
+        let words = match &asked.verb {
+            Verb::Get => Asked::Get,
+            Verb::Put { content, .. } => shortened(content).map_or(Asked::Delete, Asked::Put),
+        };
+        let operation = Operation::begun(self.scene.now, asker, node, asked.key.clone(), words);
+        recorder.on_begun(operation, asked.options.request);
+    }
+
+    /// An operation has ended for its client.
+    pub(super) fn record_ended(&mut self, client: u32, ended: &Ended) {
+        let Some(recorder) = &mut self.recorder else { return };
+        let scene = &self.scene;
+        let nodes = |ids: &[NodeId]| ids.iter().map(|&id| scene.index_of(id)).collect();
+        let ending = match ended {
+            Ended::Replied(
+                Reply::Value { container, achieved, .. }
+                | Reply::Stored { container, achieved, .. },
+            ) => Ending::Answered {
+                shown: container.dots().collect(),
+                owners: nodes(&achieved.owners),
+                fallbacks: nodes(&achieved.fallbacks),
+            },
+            Ended::Replied(Reply::Refused(refusal)) => Ending::Refused(refusal.to_string()),
+            Ended::Replied(Reply::Unknown { .. }) | Ended::Unknown => Ending::Unknown,
+            Ended::Unreachable => Ending::Unreachable,
+        };
+        recorder.on_ended(scene.now, client, ending);
+    }
+
+    /// A disk has executed a command.
+    pub(super) fn record_executed(
+        &mut self,
+        node: NodeIndex,
+        command: &StoreCommand,
+        outcome: &Outcome,
+    ) {
+        let Some(recorder) = &mut self.recorder else { return };
+        if let Action::Mint(mint) = &command.action {
+            for event in &outcome.events {
+                if let Event::Minted { key, dot, request, .. } = event
+                    && let Some(key) = recorder.focus().position(key)
+                {
+                    let (at, value) = (self.scene.now, shortened(&mint.content));
+                    let request = *request;
+                    recorder.on_write(Write { dot: *dot, key, at, node, request, value });
+                }
+            }
+        }
+        let touched: Vec<_> = match written_by(&command.action) {
+            Touched::These(keys) => {
+                keys.into_iter().filter_map(|key| recorder.focus().position(key)).collect()
+            }
+            Touched::Perhaps => (0..recorder.focus().keys.len()).collect(),
+        };
+        for key in touched {
+            self.record_copy(node, key);
+        }
+    }
+
+    /// The disk of a node holds something else of any of its keys.
+    pub(super) fn record_copies(&mut self, node: NodeIndex) {
+        let followed = self.recorder.as_ref().map_or(0, |recorder| recorder.focus().keys.len());
+        for key in 0..followed {
+            self.record_copy(node, key);
+        }
+    }
+
+    /// What a node holds may have become durable: looks at the keys that are not, as far as was seen.
+    pub(super) fn record_synced(&mut self, node: NodeIndex) {
+        let Some(recorder) = &self.recorder else { return };
+        let is_fresh = |&key: &usize| {
+            let held = recorder.held(node, key);
+            held.is_some_and(|held| held.live != held.durable || held.knows != held.keeps)
+        };
+        let fresh: Vec<_> = (0..recorder.focus().keys.len()).filter(is_fresh).collect();
+        for key in fresh {
+            self.record_copy(node, key);
+        }
+    }
+
+    fn record_copy(&mut self, node: NodeIndex, key: usize) {
+        let Some(recorder) = &mut self.recorder else { return };
+        let (scene, focus) = (&self.scene, recorder.focus());
+        let (id, name) = (scene.node(node).id, &focus.keys[key]);
+        let live = scene.copy(id, name, Image::Live);
+        let durable = scene.copy(id, name, Image::Durable);
+        let known = |copy: &Container| {
+            let bits = focus.dots.iter().enumerate();
+            bits.map(|(bit, &dot)| u8::from(copy.seen().covers(dot)) << bit).sum()
+        };
+        let dots = |copy: &Container| copy.dots().collect::<Vec<Dot>>();
+        let copy = Copy {
+            knows: known(&live),
+            keeps: known(&durable),
+            live: dots(&live),
+            durable: dots(&durable),
+        };
+        recorder.on_copy(CopyChange { at: scene.now, node, key, copy });
+    }
+
+    /// The clocks of a node are about to change, have changed, or are just looked at.
+    pub(super) fn record_clocks(&mut self, node: NodeIndex) {
+        let Some(recorder) = &mut self.recorder else { return };
+        let now = self.scene.now;
+        recorder.on_clocks(now, node, self.scene.node(node).clock.now(now));
+    }
+
+    /// A fault begins, at these nodes if it is one of nodes.
+    pub(super) fn record_fault(&mut self, name: RuleName, kind: &FaultKind, nodes: &[NodeIndex]) {
+        let Some(recorder) = &mut self.recorder else { return };
+        let what = kind.describe(&self.scene.cluster);
+        let (kind, from) = (kind.name(), self.scene.now);
+        recorder.on_fault(name, Fault { kind, what, nodes: nodes.to_vec(), from, until: None });
+    }
+
+    /// A fault ends.
+    pub(super) fn record_fault_ended(&mut self, name: RuleName) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.on_fault_ended(self.scene.now, name);
+        }
+    }
+
+    /// A node does not work any more.
+    pub(super) fn record_outage(&mut self, node: NodeIndex, how: &'static str) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.on_outage(self.scene.now, node, how);
+        }
+    }
+
+    /// A node works again, as far as this was why it did not; or whatever was.
+    pub(super) fn record_outage_ended(&mut self, node: NodeIndex, how: Option<&'static str>) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.on_outage_ended(self.scene.now, node, how);
+        }
+    }
+
+    /// A node says something.
+    pub(super) fn record_event(&mut self, node: NodeIndex, event: &Event) {
+        let Some(recorder) = &mut self.recorder else { return };
+        if let Some((text, key)) = words(event, &self.scene) {
+            let (at, key) = (self.scene.now, key.cloned());
+            recorder.on_note(Note { at, node: Some(node), text, key });
+        }
+    }
+
+    /// A check says something.
+    pub(super) fn record_excuse(&mut self, text: &str) {
+        if let Some(recorder) = &mut self.recorder {
+            let (at, text) = (self.scene.now, text.to_owned());
+            recorder.on_note(Note { at, node: None, text, key: None });
+        }
+    }
+
+    /// A phase begins.
+    pub(super) fn record_phase(&mut self, name: &'static str) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.on_phase(self.scene.now, name);
+        }
+    }
+}
+
+/// Which keys a storage command may write.
+enum Touched<'a> {
+    These(Vec<&'a Key>),
+    /// It does not say.
+    Perhaps,
+}
+
+fn written_by(action: &Action) -> Touched<'_> {
+    Touched::These(match action {
+        Action::Mint(mint) => vec![&mint.key],
+        Action::Merge { items } => items.iter().map(|(key, _)| key).collect(),
+        Action::Hint(hint) => vec![&hint.key],
+        Action::HintDrop { items, .. } => items.iter().map(|(key, _)| key).collect(),
+        Action::MakeWhole { key, .. } => vec![key],
+        // Hints that are too old, or damaged, are deleted on the way.
+        Action::HintBatch { .. } => return Touched::Perhaps,
+        Action::Read { .. }
+        | Action::Branches
+        | Action::Leaves { .. }
+        | Action::Summaries { .. }
+        | Action::Fetch { .. }
+        | Action::MarkSynced
+        | Action::Scrub { .. } => Vec::new(),
+    })
+}
+
+/// The keys that a message names.
+fn keys_of(body: &Body) -> Vec<&Key> {
+    match body {
+        Body::Mint(request) => vec![&request.key],
+        Body::Merge(request) => vec![&request.key],
+        Body::Hint(request) => vec![&request.key],
+        Body::Read(request) => vec![&request.key],
+        Body::HintDelivery(delivery) => delivery.items.iter().map(|(key, _)| key).collect(),
+        Body::RepairExchange(exchange) => {
+            exchange.pushed.iter().map(|(key, _)| key).chain(&exchange.wanted).collect()
+        }
+        Body::RepairExchanged(exchanged) => exchanged.items.iter().map(|(key, _)| key).collect(),
+        Body::RepairSummarized(summarized) => {
+            summarized.entries.iter().map(|entry| &entry.key).collect()
+        }
+        Body::GossipSyn(_)
+        | Body::GossipAck(_)
+        | Body::GossipAck2(_)
+        | Body::Minted(_)
+        | Body::Acked(_)
+        | Body::Refused(_)
+        | Body::ReadReply(_)
+        | Body::HintDelivered(_)
+        | Body::RepairCompare(_)
+        | Body::RepairCompared(_)
+        | Body::RepairRoots(_)
+        | Body::RepairRootsDiffer(_)
+        | Body::RepairBranches(_)
+        | Body::RepairBranchesDiffer(_)
+        | Body::RepairLeaves(_)
+        | Body::RepairLeavesDiffer(_)
+        | Body::RepairSummaries(_) => Vec::new(),
+    }
+}
+
+/// The beginning of a value; nothing, for a tombstone.
+fn shortened(content: &Content) -> Option<String> {
+    let value = content.value()?;
+    let head = value[..value.len().min(VALUE_BYTES_MAX)].escape_ascii().to_string();
+    // What the simulator's clients write is filled up with dots.
+    let head = head.trim_end_matches('.').to_owned();
+    Some(head)
+}
+
+/// An event in words, with the key that it names. Nothing, for what is seen better elsewhere.
+fn words<'a>(event: &'a Event, scene: &Scene) -> Option<(String, Option<&'a Key>)> {
+    let name = |id: &NodeId| scene.name(scene.index_of(*id)).to_owned();
+    let partition = |partition: &kv_core::types::PartitionId| partition.0;
+    let mut about = None;
+    let text = match event {
+        Event::Minted { .. }
+        | Event::ReadBeforeWrite { .. }
+        | Event::RepairClean { .. }
+        | Event::Mark(_) => return None,
+        Event::EpochDrawn { partition: at, reason, .. } => {
+            let why = match reason {
+                EpochReason::Start => "its process is new",
+                EpochReason::HintDeleted => "a hint that it minted into was deleted",
+                EpochReason::Damage => "a record is damaged",
+                EpochReason::Ahead => "others know more of it than it does",
+            };
+            format!("draws a new epoch for partition {}: {why}", partition(at))
+        }
+        Event::Damaged { partition: at } => {
+            format!("finds a damaged record in partition {}", partition(at))
+        }
+        Event::Mended { key } => {
+            about = Some(key);
+            format!("has mended its copy of {key:?}")
+        }
+        Event::Suspected { peer } => format!("takes {} for dead", name(peer)),
+        Event::Trusted { peer } => format!("finds {} alive", name(peer)),
+        Event::Stalled { ms } => format!("notices that it stood still for {ms} ms"),
+        Event::ClockAhead { by_ms } => format!("is shown a time that is {by_ms} ms ahead"),
+        Event::HintStored { target } => format!("keeps a hint for {}", name(target)),
+        Event::HintDropped { target, .. } => format!("gives up a hint for {}", name(target)),
+        Event::HintsDelivered { target, count } => {
+            format!("has delivered hints to {}: {count}", name(target))
+        }
+        Event::RepairDiffered { peer, partition: at, keys } => {
+            let (peer, at) = (name(peer), partition(at));
+            format!("differs from {peer} in partition {at}, keys: {keys}")
+        }
+        Event::Synced { partition: at } => {
+            format!("has copied back partition {}", partition(at))
+        }
+        Event::ReadRepair { peer, key } => {
+            about = Some(key);
+            format!("repairs {key:?} on {}, as a read found it behind", name(peer))
+        }
+        Event::Rejected { reason, .. } => format!("refuses a message: {reason:?}"),
+        Event::StoreFailed => "stops: its disk failed".to_owned(),
+    };
+    Some((text, about))
+}
