@@ -136,17 +136,20 @@ fn after_the_end_there_is_no_moment_and_before_it_there_is() {
 #[test]
 fn a_run_that_panics_can_be_looked_at_up_to_there() {
     let mut timeline = timeline(CLOSE);
-    let at = WorldTime(2_000_000);
-    let fine = seen(timeline.seek(at).expect("it lies in the run"), at);
-    // As if the next step had panicked.
-    let steps = timeline.here.steps;
-    timeline.end_here(WorldTime(2_000_100), Some("out of bounds".to_owned()));
-    let error = timeline.seek(WorldTime(9_000_000)).map(drop).expect_err("it is over");
-    assert!(error.to_string().contains("panic: out of bounds"), "{error}");
-    timeline.seek(WorldTime(1_000_000)).expect("it lies before");
-    assert_eq!(seen(timeline.seek(at).expect("it lies before"), at), fine);
-    timeline.seek(WorldTime(2_000_100)).expect("just before it happens");
-    assert!(timeline.here.steps <= steps);
+    let (before, at) = (WorldTime(2_499_000), WorldTime(2_500_000));
+    for point in timeline.checkpoints.iter_mut().chain([&mut timeline.here]) {
+        point.world.plan_panic(at);
+    }
+    let error = timeline.seek(WorldTime(9_000_000)).map(drop).expect_err("it has panicked");
+    assert_eq!(error.end.at, at);
+    assert!(error.to_string().contains("a panic: internal error"), "{error}");
+    // The world that panicked is gone: what is shown is the one just before.
+    let last = seen(timeline.seek(at).expect("the moment of the panic"), at);
+    for part in [WorldTime(0), before, WorldTime(1_200_000), before] {
+        assert_eq!(seen(timeline.seek(part).expect("before it"), part), seen_from_zero(part));
+    }
+    assert_eq!(seen(timeline.seek(at).expect("again"), at), last);
+    timeline.seek(WorldTime(at.0 + 1)).map(drop).expect_err("there is nothing after it");
 }
 
 #[test]

@@ -33,6 +33,12 @@ impl World {
         }
     }
 
+    /// Sees to it that this world panics in the middle of the chaos phase.
+    #[cfg(test)]
+    pub(crate) fn plan_panic(&mut self, at: WorldTime) {
+        self.agenda.plan(at, Happening::Milestone);
+    }
+
     fn links(&self, focus: &Focus) -> Vec<LinkState> {
         let scene = &self.scene;
         if scene.network.is_untouched() {
