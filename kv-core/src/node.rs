@@ -18,7 +18,7 @@ use crate::event::{Event, RejectReason};
 use crate::handoff::Handoff;
 use crate::mark::Mark;
 use crate::membership::{Membership, Opinion};
-use crate::message::gossip::{Behind, StateKey};
+use crate::message::gossip::{Behind, Known, StateKey};
 use crate::message::{
     Body, Echo, Header, HintRequest, Message, MintRequest, OperationId, layout_hash,
 };
@@ -90,6 +90,12 @@ impl Node {
     /// How many hints are kept here for others.
     pub const fn pending_hints(&self) -> u64 {
         self.handoff.pending_hints()
+    }
+
+    /// How much is known of each member, this node included, and whether it seems up.
+    pub fn members(&self) -> impl Iterator<Item = (Known, bool)> {
+        let is_up = |known: Known| (known, self.membership.seems_up(known.node));
+        self.membership.known().map(is_up)
     }
 
     /// How many client operations are in flight.

@@ -1,7 +1,7 @@
 //! The world as it can be looked at: the ring, the nodes, their disks, the links, the time. Checks
 //! read it; only the world changes it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasherDefault;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use kv_core::config::Config;
 use kv_core::layout::{Layout, LayoutError, Member, Replication};
 use kv_core::message::Kind;
+use kv_core::message::gossip::Known;
 use kv_core::replica;
 use kv_core::ring::{MachineIndex, Ring};
 use kv_core::store::{Batch, Damage, Fault, Store, View, Visitor};
@@ -17,7 +18,7 @@ use kv_core::types::{ClusterId, Digest, Key, NodeId, PartitionId, Seq};
 use kv_core::version::Container;
 
 use crate::address::{Address, Aspect};
-use crate::checks::{self, Names};
+use crate::checks::{self, HintLoad, Load, Names};
 use crate::clock::EPOCH;
 use crate::disk;
 use crate::draws::{Draws, Hashed};
@@ -160,9 +161,28 @@ fn layout(scenario: &Scenario, nodes: &[SimNode]) -> Layout {
     Layout { version: 1, partitions: scenario.cluster.partitions, replication, members }
 }
 
+impl Scene {
+    /// What a node carries. One that does not run works on nothing.
+    pub fn load(&self, node: &SimNode) -> Load {
+        let mut hints = BTreeMap::new();
+        replica::for_each_hint(node.disk.image(), |target, bytes| {
+            let none = HintLoad { target, bytes: 0, largest: 0 };
+            let kept = hints.entry(target).or_insert(none);
+            kept.bytes += bytes;
+            kept.largest = kept.largest.max(bytes);
+        });
+        let operations = node.process().map_or(0, |process| process.core.operations() as u64);
+        Load { operations, hints: hints.into_values().collect() }
+    }
+}
+
 impl checks::Disks for Scene {
     fn nodes(&self) -> Vec<NodeId> {
         self.nodes.iter().map(|node| node.id).collect()
+    }
+
+    fn count(&self) -> usize {
+        self.nodes.len()
     }
 
     fn owners(&self, key: &Key) -> &[NodeId] {
@@ -223,6 +243,18 @@ impl checks::Topology for Scene {
         let way = Way { from: self.index_of(from), to: self.index_of(to), kind: Some(kind) };
         let are_awake = self.node(way.from).is_awake() && self.node(way.to).is_awake();
         are_awake && (from == to || self.network.is_calm(way))
+    }
+
+    fn views(&self) -> Vec<(NodeId, Vec<checks::View>)> {
+        let views = |node: &SimNode| {
+            let members = node.process()?.core.members();
+            let view = |(known, is_up): (Known, bool)| {
+                let Known { node: of, generation, .. } = known;
+                checks::View { of, generation, is_up }
+            };
+            Some((node.id, members.map(view).collect()))
+        };
+        self.nodes.iter().filter_map(views).collect()
     }
 }
 

@@ -5,7 +5,12 @@
 # that the patch names, and reports after how many seeds which check failed. A mutant that survives,
 # or is caught by another check than the one that it names, fails the script.
 #
-# usage: tests/mutants/run.sh [--seeds N] [PATCH...]        (default: 1000 seeds, every patch)
+# usage: tests/mutants/run.sh [--seeds N] [--in SCENARIO] [--shrink] [PATCH...]
+#   --seeds N       sweep N seeds (default 1000)
+#   --in SCENARIO   sweep this file in scenarios/ instead of those that the patches name; whichever check
+#                   catches a mutant will do
+#   --shrink        shrink the failure as well, for a minute at most, and show what is left of it
+#   PATCH...        default: every patch
 # A patch begins with lines of the form
 #   Breaks: the rule, in words
 #   Caught-by: the check
@@ -13,10 +18,21 @@
 set -euo pipefail
 cd "$(git -C "$(dirname "$0")" rev-parse --show-toplevel)"
 root=$PWD
-seeds=1000
-if [ "${1:-}" = --seeds ]; then seeds=${2:?"--seeds needs a number"}; shift 2; fi
+seeds=1000 instead='' shrinks=''
+while [[ "${1:-}" = --* ]]; do
+  case $1 in
+    --seeds) seeds=${2:?"--seeds needs a number"}; shift 2 ;;
+    --in) instead=${2:?"--in needs a file in scenarios/"}; shift 2 ;;
+    --shrink) shrinks=yes; shift ;;
+    *) echo "unknown option $1; see the head of $0" >&2; exit 2 ;;
+  esac
+done
 patches=("$@")
-[ ${#patches[@]} -gt 0 ] || patches=("$root"/tests/mutants/*.patch "$root"/tests/mutants/shell/*.patch)
+if [ ${#patches[@]} = 0 ]; then
+  patches=("$root"/tests/mutants/*.patch)
+  # The shell's patches are no matter for a scenario.
+  [ -n "$instead" ] || patches+=("$root"/tests/mutants/shell/*.patch)
+fi
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -39,14 +55,32 @@ restore() {
   done < <(git -C "$root" ls-files -z --cached --others --exclude-standard)
 }
 
+# Runs a command, and notes how many seconds of CPU it takes.
+clock() {
+  local TIMEFORMAT='%U %S' status=0
+  { time "$@" 2>&3; } 3>&2 2> "$scratch/time" || status=$?
+  seconds=$(awk '{ printf "%.1f", $1 + $2 }' "$scratch/time")
+  return $status
+}
+
+# Makes the failure that was found small, in the build that has it.
+shrink() {
+  local failure started
+  failure=$(find "$scratch/failures" -name '*.json' | sort | head -n 1)
+  started=$(date +%s)
+  "$build/mutant/kv-sim" shrink "$failure" -o "$scratch/small.toml" --for 60s > "$scratch/shrink.log" 2>&1
+  sed -n 's/^ *\(before\|now\): */  \1 /p' "$scratch/shrink.log" | paste -sd';'
+  echo "  in $(($(date +%s) - started)) s"
+}
+
 # Sweeps scenarios with a simulator that is built with the patch.
 sweep_scenarios() {
   local scenario scenarios=() status=0
-  for scenario in $(header "$1" Scenario); do scenarios+=("scenarios/$scenario"); done
+  for scenario in ${instead:-$(header "$1" Scenario)}; do scenarios+=("scenarios/$scenario"); done
   cargo build --quiet --profile mutant -p kv-sim --target-dir "$build" || return 2
-  started=$(date +%s.%N)
-  "$build/mutant/kv-sim" sweep --scenario "${scenarios[@]}" --seeds "0..$seeds" \
-    --until-failures 1 --json "$scratch/result.json" || status=$?
+  rm -rf "$scratch/failures"
+  clock "$build/mutant/kv-sim" sweep --scenario "${scenarios[@]}" --seeds "0..$seeds" \
+    --until-failures 1 --json "$scratch/result.json" --keep "$scratch/failures" || status=$?
   if [ $status = 1 ]; then
     caught=$(grep -o '"check": *"[a-z]*"' "$scratch/result.json" | sed 's/.*"\([a-z]*\)"$/\1/')
     runs=$(grep -o '"runs": *[0-9]*' "$scratch/result.json" | grep -o '[0-9]*$')
@@ -64,8 +98,7 @@ sweep_shell() {
     mkdir -p "$build" && cp -a "$built" "$build/madsim" || return 2
   fi
   tests/shell.sh --help > /dev/null || return 2
-  started=$(date +%s.%N)
-  tests/shell.sh --seeds "0..$seeds" --until-failures 1 > "$scratch/shell.log" || status=$?
+  clock tests/shell.sh --seeds "0..$seeds" --until-failures 1 > "$scratch/shell.log" || status=$?
   cat "$scratch/shell.log"
   if [ $status = 1 ]; then
     caught=$(sed -n 's/^seed [0-9]* violated \([a-z]*\):.*/\1/p' "$scratch/shell.log")
@@ -76,7 +109,7 @@ sweep_shell() {
 }
 
 survivors=0
-printf '%-44s %-12s %8s %8s\n' mutant caught-by seeds seconds
+printf '%-44s %-12s %8s %8s\n' mutant caught-by seeds cpu-s
 for patch in "${patches[@]}"; do
   patch=$(realpath "$patch")
   name=$(basename "$patch" .patch)
@@ -90,17 +123,17 @@ for patch in "${patches[@]}"; do
     tests/shell.sh) sweep=sweep_shell ;;
     *) sweep=sweep_scenarios ;;
   esac
-  caught='' runs='' started=$(date +%s.%N) status=0
+  caught='' runs='' seconds='' status=0
   cd "$scratch/copy"
   $sweep "$patch" > "$scratch/sweep.log" 2>&1 || status=$?
   cd "$root"
-  seconds=$(echo "$started $(date +%s.%N)" | awk '{ printf "%.1f", $2 - $1 }')
   case $status in
     0) printf '%-44s %-12s %8s %8s\n' "$name" SURVIVED "$seeds" "$seconds"; survivors=$((survivors + 1)) ;;
     1)
       caught=$(sort -u <<< "$caught")
       printf '%-44s %-12s %8s %8s\n' "$name" "$(paste -sd+ <<< "$caught")" "$runs" "$seconds"
-      if ! grep -qx "$expected" <<< "$caught"; then
+      [ -z "$shrinks" ] || [ $sweep = sweep_shell ] || shrink
+      if [ -z "$instead" ] && ! grep -qx "$expected" <<< "$caught"; then
         echo "  expected $expected" >&2
         survivors=$((survivors + 1))
       fi ;;

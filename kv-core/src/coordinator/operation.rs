@@ -69,6 +69,8 @@ pub(super) enum Kind {
     Get {
         /// What must hold the answer before it is given, if the next read may not go backwards.
         stand: Option<Vec<OwnerSet>>,
+        /// Who answered, while that is made to stand.
+        answered: Option<Achieved>,
     },
     Put {
         /// What is to be written, and where; taken when the write phase starts.
@@ -99,7 +101,7 @@ impl Operation {
             Verb::Get => {
                 let sets = sets(read)?;
                 let stand = monotonic.then(|| standing(&sets));
-                (Kind::Get { stand }, Phase::Reading(Reading::new(mode, sets)))
+                (Kind::Get { stand, answered: None }, Phase::Reading(Reading::new(mode, sets)))
             }
             Verb::Put { content, expiry, context } => {
                 check_value(&content, &site.config)?;
@@ -219,21 +221,22 @@ impl Operation {
         let Phase::Reading(reading) = &self.phase else { panic!("only a read phase has readers") };
         match &mut self.kind {
             Kind::Gather { asked } => Progress::Gathered { asked: *asked, container: joined },
-            Kind::Get { stand: None } => {
+            Kind::Get { stand: None, .. } => {
                 let achieved = achieved(&reading.tally);
                 self.reply_value(cx, site, joined, achieved);
                 self.end_read_if_complete(cx, site, id)
             }
-            Kind::Get { stand } => {
+            Kind::Get { stand, answered } => {
                 let sets = stand.take().expect("it was just seen");
+                let by = achieved(&reading.tally);
                 let holders = reading.holders_of(&joined);
                 let writing = Writing::write_back(site, self.mode, sets, joined.clone(), &holders);
                 if writing.tally.reached() {
-                    let achieved = achieved(&reading.tally);
-                    self.reply_value(cx, site, joined, achieved);
+                    self.reply_value(cx, site, joined, by);
                     return self.end_read_if_complete(cx, site, id);
                 }
                 cx.mark(Mark::ReadWrittenBack);
+                *answered = Some(by);
                 self.begin_write(cx, site, writing);
                 self.spread(cx, site, id)
             }
@@ -285,11 +288,15 @@ impl Operation {
     pub(super) fn on_write_quorum(&mut self, cx: &mut Cx<'_>, site: &Site) {
         let Phase::Writing(writing) = &self.phase else { panic!("only a write phase has acks") };
         let container = writing.container.clone().expect("it is known before it is acked");
-        let achieved = achieved(&writing.tally);
-        match self.kind {
+        match &mut self.kind {
             Kind::Gather { .. } => panic!("a gathering writes nothing"),
-            Kind::Get { .. } => self.reply_value(cx, site, container, achieved),
+            Kind::Get { answered, .. } => {
+                if let Some(achieved) = answered.take() {
+                    self.reply_value(cx, site, container, achieved);
+                }
+            }
             Kind::Put { .. } => {
+                let achieved = achieved(&writing.tally);
                 let context = self.token(site, &container);
                 self.reply(cx, Reply::Stored { container, context, achieved });
             }
@@ -407,9 +414,15 @@ fn achieved(tally: &Tally) -> Achieved {
         tally.answers().iter().map(|answer| answer.machine).collect();
     machines.sort_unstable();
     machines.dedup();
+    // A fallback that stands in for two owners has answered twice, and is one node.
     let by = |fallback: bool| {
-        let of_kind = tally.answers().iter().filter(move |answer| answer.is_fallback() == fallback);
-        of_kind.map(|answer| answer.by).collect()
+        let mut nodes: Vec<NodeId> = Vec::new();
+        for answer in tally.answers().iter().filter(|answer| answer.is_fallback() == fallback) {
+            if !nodes.contains(&answer.by) {
+                nodes.push(answer.by);
+            }
+        }
+        nodes
     };
     Achieved { owners: by(false), fallbacks: by(true), machines: machines.len() }
 }

@@ -440,7 +440,9 @@ fn a_monotonic_read_makes_its_answer_stand_before_it_is_given() {
     let read = bench.holds(b, Container::default());
     assert_eq!(replied(&read), None);
     assert!(receivers(&read, Kind::Merge).is_superset(&set(&[b, c])));
-    assert!(matches!(replied(&bench.acked(b, None)), Some(Reply::Value { .. })));
+    let stands = bench.acked(b, None);
+    let Some(Reply::Value { achieved, .. }) = replied(&stands) else { panic!("it stands now") };
+    assert_eq!(achieved.owners, [a, b], "those who answered the read, not who holds it now");
 }
 
 #[test]

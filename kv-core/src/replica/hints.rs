@@ -52,6 +52,19 @@ pub(super) fn for_each(
     });
 }
 
+/// Visits every hint that a store keeps: whom it is for, and how many bytes it takes, if it can be
+/// read.
+pub fn for_each_hint(store: &impl Store, mut visit: impl FnMut(NodeId, u64)) {
+    store.scan(View::Live, keyspace::ALL_HINTS, &[], &mut |record_key, record| {
+        if let (Some(Record::Hint { target, .. }), Ok(record)) =
+            (keyspace::parse(record_key), record)
+        {
+            visit(target, record.len() as u64);
+        }
+        ControlFlow::Continue(())
+    });
+}
+
 /// Adds a container to the hint for a key and target.
 pub(super) fn add(
     state: &mut PartitionState,

@@ -130,6 +130,9 @@ pub(super) fn owned_of(partition: PartitionId) -> Bytes {
     join(OWNED, partition, &[])
 }
 
+/// What the keys of all hints begin with.
+pub(super) const ALL_HINTS: &[u8] = &[HINT];
+
 /// What the keys of all Merkle leaves of a partition begin with.
 pub(super) fn leaves_in(partition: PartitionId) -> Bytes {
     join(LEAF, partition, &[])

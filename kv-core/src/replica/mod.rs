@@ -19,6 +19,7 @@ mod service;
 mod young;
 
 pub use execute::execute;
+pub use hints::for_each_hint;
 pub use inspect::{Held, StoredCopy, for_each_copy, held};
 pub use keyspace::{Record, parse as parse_record_key};
 pub use owned::decode_owned;

@@ -229,7 +229,7 @@ impl Durability {
         self.on_loss(node, at);
         let mut excuses = Vec::new();
         for history in histories {
-            if history.promised().next().is_none() {
+            if history.promised().next().is_none() && !history.has_shown() {
                 continue;
             }
             let before = disks.copy(node, &history.key, Image::Reported);
@@ -237,6 +237,9 @@ impl Durability {
                 continue;
             }
             let after = left(&history.key);
+            if before != after {
+                history.robbed_at = Some(at);
+            }
             let is_lost =
                 |write| history.is_claimed(write, &before) && !history.is_claimed(write, &after);
             let promised = history.promised().map(|(write, ..)| write);

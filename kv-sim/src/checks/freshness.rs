@@ -31,7 +31,7 @@ impl Freshness {
         self.findings.examined += 1;
         let promised = |event: &EventIndex| {
             let ack = history.write_of(*event).ack.as_ref();
-            ack.is_some_and(|ack| is_promised(ack, read, reads, n))
+            ack.is_some_and(|ack| is_promised(ack, read, n))
         };
         let missed: Vec<_> = reach.unreached.iter().filter(promised).collect();
         for event in history.without_twins(reach, missed) {
@@ -46,9 +46,11 @@ impl Freshness {
     }
 }
 
-fn is_promised(ack: &Ack, read: &Operation, reads: usize, n: usize) -> bool {
-    let overlaps = ack.quorum.is_some_and(|writes| reads + writes > n);
-    ack.mode == Mode::Strict && ack.step < read.step && overlaps
+/// Whether a read must see a write that was acknowledged like this, of a key with `n` owners.
+pub(super) fn is_promised(ack: &Ack, read: &Operation, n: usize) -> bool {
+    let are_strict = (ack.mode, read.terms.mode) == (Mode::Strict, Mode::Strict);
+    let quorums = ack.quorum.zip(read.terms.reads);
+    are_strict && ack.step < read.step && quorums.is_some_and(|(writes, reads)| reads + writes > n)
 }
 
 fn story(

@@ -13,6 +13,7 @@
 //! Invariants: parents were minted earlier than their children; a dot names one event.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use bytes::Bytes;
@@ -20,7 +21,7 @@ use kv_core::quorum::Mode;
 use kv_core::store::Basis;
 use kv_core::time::Time;
 use kv_core::types::{Key, NodeId, RequestId};
-use kv_core::version::{Container, Content, Dot, VersionVector};
+use kv_core::version::{Actor, Container, Content, Dot, VersionVector};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::ranges::Ranges;
@@ -41,10 +42,16 @@ pub(super) struct History {
     pub(super) key: Key,
     /// When each node last deleted hints for the key because they had been delivered.
     pub(super) hints_dropped: BTreeMap<NodeId, Time>,
+    /// When a fault last took anything of the key from anybody.
+    pub(super) robbed_at: Option<Time>,
     events: Vec<Event>,
     dots: BTreeMap<Dot, EventIndex>,
     writes: Vec<Write>,
     has_twins: bool,
+    /// The siblings that monotonic reads have shown, each with the first that did.
+    shown: BTreeMap<EventIndex, Shown>,
+    /// The events that acknowledged deletes have overwritten, each with the first that did.
+    deleted: BTreeMap<EventIndex, WriteIndex>,
 }
 
 /// A dot that a replica minted.
@@ -117,6 +124,21 @@ pub(super) struct Ack {
     pub(super) quorum: Option<usize>,
 }
 
+/// That a monotonic read has shown an event.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shown {
+    /// When.
+    pub(super) at: Time,
+    /// Its place among all that the checks were told.
+    pub(super) step: u64,
+    /// How many answers the read took.
+    pub(super) reads: usize,
+    /// The read.
+    pub(super) by: OperationNumber,
+    /// Its client.
+    pub(super) to: ClientNumber,
+}
+
 /// What is left of a promise after faults.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -175,10 +197,13 @@ impl History {
         Self {
             key,
             hints_dropped: BTreeMap::new(),
+            robbed_at: None,
             events: Vec::new(),
             dots: BTreeMap::new(),
             writes: Vec::new(),
             has_twins: false,
+            shown: BTreeMap::new(),
+            deleted: BTreeMap::new(),
         }
     }
 
@@ -205,6 +230,46 @@ impl History {
     /// The write that an event stands for.
     pub(super) fn write_of(&self, event: EventIndex) -> &Write {
         self.write(self.event(event).write)
+    }
+
+    /// How far an actor has counted with what it minted for this key.
+    pub(super) fn minted_by(&self, actor: Actor) -> u64 {
+        let dots = self.dots.range(Dot { actor, n: 0 }..=Dot { actor, n: u64::MAX });
+        dots.map(|(dot, _)| dot.n).next_back().unwrap_or(0)
+    }
+
+    /// Whether a monotonic read has shown anything.
+    pub(super) fn has_shown(&self) -> bool {
+        !self.shown.is_empty()
+    }
+
+    /// The first monotonic read that has shown an event.
+    pub(super) fn shown(&self, event: EventIndex) -> Option<&Shown> {
+        self.shown.get(&event)
+    }
+
+    /// A monotonic read shows an event.
+    pub(super) fn show(&mut self, event: EventIndex, shown: Shown) {
+        self.shown.entry(event).or_insert(shown);
+    }
+
+    /// The first acknowledged delete that has overwritten an event.
+    pub(super) fn deleted_by(&self, event: EventIndex) -> Option<WriteIndex> {
+        self.deleted.get(&event).copied()
+    }
+
+    /// A delete was acknowledged: all that it overwrites is deleted. The ancestors of what was
+    /// deleted before are deleted already, so each is visited once.
+    pub(super) fn delete_ancestors(&mut self, delete: WriteIndex) {
+        let events = self.writes[delete].events.iter();
+        let mut to_visit: Vec<EventIndex> =
+            events.flat_map(|&event| &self.events[event as usize].parents).copied().collect();
+        while let Some(event) = to_visit.pop() {
+            if let Entry::Vacant(entry) = self.deleted.entry(event) {
+                entry.insert(delete);
+                to_visit.extend(&self.events[event as usize].parents);
+            }
+        }
     }
 
     /// The writes that were acknowledged and must not be lost.
@@ -402,6 +467,11 @@ impl Fingerprint {
         let value = content.value().map(hashed);
         let bytes = content.value().map_or(&[][..], |bytes| bytes);
         Self { value, head: bytes[..bytes.len().min(Self::HEAD_BYTES)].into() }
+    }
+
+    /// Whether it is that of a tombstone.
+    pub(super) const fn is_tombstone(&self) -> bool {
+        self.value.is_none()
     }
 
     /// Whether it is that of a content.

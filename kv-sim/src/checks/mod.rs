@@ -9,25 +9,32 @@
 //! the same run. [`Checks`] is a plain value: a world that is cloned takes its checks along.
 
 mod availability;
+mod bounds;
 mod causality;
 mod convergence;
 mod crash;
+mod deletion;
 mod durability;
 mod findings;
 mod freshness;
 mod history;
 pub mod linearizability;
+mod membership;
 mod operation;
+mod ownership;
 mod quiescence;
 mod ranges;
+mod session;
 mod story;
 mod subject;
 
 #[cfg(test)]
 mod tests;
 
+pub use bounds::{HintLoad, Load};
 pub use convergence::{Rest, Restless};
 pub use findings::Findings;
+pub use membership::View;
 pub use quiescence::IdleWindow;
 pub use story::Names;
 pub use subject::Subject;
@@ -46,14 +53,19 @@ use kv_core::types::{Digest, Key, NodeId, PartitionId, RequestId};
 use kv_core::version::{Container, Content, Dot};
 
 use availability::Availability;
+use bounds::Bounds;
 use causality::{Causality, Sighting};
 use convergence::{Convergence, Sums};
 use crash::Crash;
+use deletion::Deletion;
 use durability::Durability;
 use freshness::Freshness;
 use history::{Asked, History, Minting, WriteIndex};
+use membership::Membership;
 use operation::{Operation, Terms};
+use ownership::Ownership;
 use quiescence::Quiescence;
+use session::Session;
 
 use crate::hashing::Table;
 use crate::result::CheckResult;
@@ -96,6 +108,8 @@ pub enum Loss {
 pub trait Disks {
     /// All nodes.
     fn nodes(&self) -> Vec<NodeId>;
+    /// How many there are.
+    fn count(&self) -> usize;
     /// The owners of a key.
     fn owners(&self, key: &Key) -> &[NodeId];
     /// The partition of a key.
@@ -119,6 +133,8 @@ pub trait Topology {
     fn keeps_time(&self, node: NodeId) -> bool;
     /// Whether messages of a kind from one node reach another, promptly and unharmed.
     fn reaches(&self, from: NodeId, to: NodeId, kind: Kind) -> bool;
+    /// What each running node thinks of all members, itself included.
+    fn views(&self) -> Vec<(NodeId, Vec<View>)>;
 }
 
 /// What the checks are told before a run.
@@ -147,18 +163,26 @@ pub struct Checks {
     operations: Table<OperationNumber, Operation>,
     waiting: Table<RequestId, OperationNumber>,
     availability: Availability,
+    bounds: Bounds,
     causality: Causality,
     convergence: Convergence,
     crash: Crash,
+    deletion: Deletion,
     durability: Durability,
     freshness: Freshness,
+    membership: Membership,
+    ownership: Ownership,
     quiescence: Quiescence,
+    session: Session,
 }
 
 impl Checks {
     /// The checks of a run in which nothing has happened yet.
     pub fn new(setting: Setting) -> Self {
         let availability = Availability::new(setting.settle, setting.patience);
+        let gossip_interval = setting.config.gossip_interval();
+        let membership = Membership::new(gossip_interval, setting.settle);
+        let bounds = Bounds::new(setting.config.clone());
         Self {
             setting,
             steps: 0,
@@ -168,12 +192,17 @@ impl Checks {
             operations: Table::default(),
             waiting: Table::default(),
             availability,
+            bounds,
             causality: Causality::default(),
             convergence: Convergence::default(),
             crash: Crash::default(),
+            deletion: Deletion::default(),
             durability: Durability::default(),
             freshness: Freshness::default(),
+            membership,
+            ownership: Ownership::default(),
             quiescence: Quiescence::default(),
+            session: Session::default(),
         }
     }
 
@@ -186,12 +215,17 @@ impl Checks {
     pub const fn findings(&self, check: Check) -> &Findings {
         match check {
             Check::Availability => &self.availability.findings,
+            Check::Bounds => &self.bounds.findings,
             Check::Causality => &self.causality.findings,
             Check::Convergence => &self.convergence.findings,
             Check::Crash => &self.crash.findings,
+            Check::Deletion => &self.deletion.findings,
             Check::Durability => &self.durability.findings,
             Check::Freshness => &self.freshness.findings,
+            Check::Membership => &self.membership.findings,
+            Check::Ownership => &self.ownership.findings,
             Check::Quiescence => &self.quiescence.findings,
+            Check::Session => &self.session.findings,
         }
     }
 
@@ -266,22 +300,29 @@ impl Checks {
         let history = &mut self.histories[operation.history];
         let node = operation.coordinator;
         match reply {
-            Reply::Value { container, .. } => {
+            Reply::Value { container, achieved, .. } => {
                 self.availability.on_answered();
+                self.ownership.on_achieved(history, &operation, achieved, at, world, names);
+                self.bounds.on_container(history, container, world.count(), names);
                 let reach = history.reach(container);
                 let sighting = Sighting { at, what: "in a read through", node };
                 self.causality.on_container(history, &reach, container, sighting, names);
                 let n = world.owners(&history.key).len();
                 self.freshness.on_read(history, &reach, &operation, n, at, names);
+                self.deletion.on_read(history, &reach, &operation, n, at, names);
+                self.session.on_read(history, &reach, &operation, at, step, names);
             }
             Reply::Stored { container, achieved, .. } => {
                 self.availability.on_answered();
+                self.ownership.on_achieved(history, &operation, achieved, at, world, names);
+                self.bounds.on_container(history, container, world.count(), names);
                 let reach = history.reach(container);
                 let sighting = Sighting { at, what: "with a write through", node };
                 self.causality.on_container(history, &reach, container, sighting, names);
                 let write = operation.write.expect("only writes are stored");
                 self.durability
                     .on_stored(history, write, &operation, achieved, at, step, world, names);
+                self.deletion.on_stored(history, write);
             }
             Reply::Refused(refusal) => {
                 self.availability.on_answered();
@@ -358,12 +399,38 @@ impl Checks {
     }
 
     /// A node tells people something.
-    pub fn on_event(&mut self, event: &Event) {
-        if let Event::ReadBeforeWrite { request, dots } = event
-            && let Some(&(history, write)) = self.writes.get(request)
-        {
-            self.histories[history].write_mut(write).on_read(dots);
+    pub fn on_event(&mut self, at: Time, node: NodeId, event: &Event) {
+        match event {
+            Event::ReadBeforeWrite { request, dots } => {
+                if let Some(&(history, write)) = self.writes.get(request) {
+                    self.histories[history].write_mut(write).on_read(dots);
+                }
+            }
+            Event::Suspected { peer } => {
+                self.membership.on_suspected(node, *peer, at, &self.setting.names);
+            }
+            _ => {}
         }
+    }
+
+    /// A process stands still from now on.
+    pub fn on_paused(&mut self, at: Time, node: NodeId) {
+        self.membership.on_paused(node, at);
+    }
+
+    /// A process that stood still goes on.
+    pub fn on_woke(&mut self, at: Time, node: NodeId) {
+        self.membership.on_woke(node, at);
+    }
+
+    /// A process ended.
+    pub fn on_stopped(&mut self, node: NodeId) {
+        self.membership.on_stopped(node);
+    }
+
+    /// A node was looked at.
+    pub fn on_load(&mut self, at: Time, node: NodeId, load: &Load) {
+        self.bounds.on_load(node, load, at, &self.setting.names);
     }
 
     /// A fault is about to destroy data of a node that it had reported durable, and leaves of each key
@@ -402,7 +469,7 @@ impl Checks {
     }
 
     /// The run is over. Compares what was promised with what the disks hold.
-    pub fn at_end(&mut self, at: Time, disks: &impl Disks) {
+    pub fn at_end(&mut self, at: Time, disks: &(impl Disks + Topology)) {
         let names = &self.setting.names;
         let mut sums = Sums::default();
         for history in &self.histories {
@@ -413,11 +480,14 @@ impl Checks {
                 let reach = history.reach(container);
                 let sighting = Sighting { at, what: "in the end on", node: *node };
                 self.causality.on_container(history, &reach, container, sighting, names);
+                self.bounds.on_container(history, container, disks.count(), names);
+                self.deletion.at_end(history, (*node, container), at, names);
             }
             self.durability.at_end(history, &copies, at, disks, names);
             self.convergence.on_copies(history, &copies, disks, &mut sums, names);
         }
         self.convergence.at_end(sums, disks, names);
+        self.membership.at_end(at, disks, names);
         self.crash.on_end();
     }
 

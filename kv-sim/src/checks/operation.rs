@@ -44,6 +44,8 @@ pub(super) struct Terms {
     pub(super) reads: Option<usize>,
     /// Durable copies that are written, likewise.
     pub(super) writes: Option<usize>,
+    /// Whether a read may not be followed by an older one.
+    pub(super) monotonic: bool,
     /// How long the coordinator tries.
     pub(super) timeout: Span,
 }
@@ -51,7 +53,7 @@ pub(super) struct Terms {
 impl Terms {
     /// The terms of an operation on a key that has `n` owners.
     pub(super) fn of(operation: &ClientOperation, config: &Config, n: usize) -> Self {
-        let Options { read, write, mode, timeout_ms, monotonic: _, request: _ } = operation.options;
+        let Options { read, write, mode, timeout_ms, monotonic, request: _ } = operation.options;
         let mode = mode.unwrap_or(config.mode);
         let read = needed(read, config.read_quorum, n);
         let write = needed(write, config.write_quorum, n);
@@ -64,7 +66,8 @@ impl Terms {
             Verb::Put { context, .. } => (read.filter(|_| reads_first(context)), write),
         };
         let timeout = Span::from_ms(timeout_ms.unwrap_or(config.timeout_ms));
-        Self { mode, reads, writes, timeout }
+        let monotonic = monotonic.unwrap_or(config.monotonic_reads);
+        Self { mode, reads, writes, monotonic, timeout }
     }
 }
 

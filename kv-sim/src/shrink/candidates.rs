@@ -109,7 +109,12 @@ fn only_the_check(table: &mut Table, number: usize) -> Option<()> {
         &["durability"],
         &["causality"],
         &["freshness"],
+        &["session"],
+        &["deletion"],
         &["availability"],
+        &["ownership"],
+        &["bounds"],
+        &["membership"],
         &["convergence"],
         &["convergence", "quiescence"],
     ];

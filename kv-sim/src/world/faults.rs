@@ -1,7 +1,9 @@
 //! Faults: when they begin and end, whom they hit, and what they do to a machine. What they do to
 //! links is for [`crate::network`] to say.
 
+use super::messages::time;
 use super::ruins::Ruin;
+
 use super::steps::Step;
 use super::{SETUP, World, number};
 use crate::address::{Address, Aspect};
@@ -89,6 +91,7 @@ impl World {
 
     pub(super) fn begin_fault(&mut self, fault: u32, occurrence: u32) {
         let kind = self.chaos.faults[fault as usize].kind.clone();
+        self.look_at_loads();
         let victims = self.victims(fault, &kind);
         self.tell_of_fault(&kind, Tag::FaultBegins, fault, &victims);
         *self.tally.faults.entry(kind.name()).or_default() += 1;
@@ -229,6 +232,9 @@ impl World {
         self.record_outage(node, DOWN);
         self.record_copies(node);
         if did_run {
+            if let Some(checks) = &mut self.checks {
+                checks.on_stopped(self.scene.node(node).id);
+            }
             self.drop_backlog(backlog);
             self.reset_clients_of(node);
             self.spread_news(node, false);
@@ -271,6 +277,9 @@ impl World {
     fn pause(&mut self, node: NodeIndex) {
         if let Some(process) = self.scene.node_mut(node).process_mut() {
             process.pauses += 1;
+            if let Some(checks) = &mut self.checks {
+                checks.on_paused(time(self.scene.now), self.scene.node(node).id);
+            }
             self.record_outage(node, PAUSED);
         }
     }
@@ -288,6 +297,9 @@ impl World {
             self.agenda.plan(self.scene.now, what);
         }
         if self.scene.node(node).is_awake() {
+            if let Some(checks) = &mut self.checks {
+                checks.on_woke(time(self.scene.now), self.scene.node(node).id);
+            }
             self.record_outage_ended(node, Some(PAUSED));
         }
         self.plan_call(node);

@@ -327,7 +327,7 @@ impl World {
             _ => {}
         }
         if let Some(checks) = &mut self.checks {
-            checks.on_event(event);
+            checks.on_event(Time(self.scene.now.0), self.scene.node(node).id, event);
         }
         self.record_event(node, event);
         self.trace(|scene| format!("{} observes {event:?}", scene.name(node)));
@@ -362,6 +362,7 @@ impl World {
         if !is_chaos || !self.clients.are_done() || !self.chaos.is_done() {
             return;
         }
+        self.look_at_loads();
         self.scene.network.heal();
         self.scene.changed_at = self.scene.now;
         // What a slow link or a slow disk still holds is the last that is left of its fault.
@@ -369,6 +370,15 @@ impl World {
         let since = self.scene.now.max(last);
         self.enter(Phase::Heal { since });
         self.agenda.plan(since + POLL, Happening::Milestone);
+    }
+
+    /// Lets the checks see what each node carries. At each beginning of a fault and at the end of the
+    /// last one: what piles up does so while something is broken.
+    fn look_at_loads(&mut self) {
+        let Some(checks) = &mut self.checks else { return };
+        for node in &self.scene.nodes {
+            checks.on_load(Time(self.scene.now.0), node.id, &self.scene.load(node));
+        }
     }
 
     fn look_for_rest(&mut self, since: WorldTime) {

@@ -81,7 +81,8 @@ fn a_sibling_that_the_coordinator_read_before_it_wrote_must_not_stand() {
     let mut bench = Bench::new();
     let first = bench.put(Mode::Strict, &[], &[A, B]);
     let asked = bench.ask(Mode::Strict, &[]);
-    bench.checks.on_event(&Event::ReadBeforeWrite { request: asked.request, dots: vec![first] });
+    let read = Event::ReadBeforeWrite { request: asked.request, dots: vec![first] };
+    bench.checks.on_event(bench.now, A, &read);
     bench.mint(C, 1, &asked, held());
     bench.send(C, &[A]);
     bench.read(Mode::Strict, &[A]);

@@ -2,11 +2,16 @@
 //! containers that are joined by the real rules unless a test breaks one.
 
 mod availability;
+mod bounds;
 mod causality;
 mod convergence;
+mod deletion;
 mod durability;
 mod freshness;
 mod history;
+mod membership;
+mod ownership;
+mod session;
 mod soak;
 
 use std::collections::BTreeMap;
@@ -44,12 +49,18 @@ struct Cluster {
     frozen: Vec<NodeId>,
     /// Kinds of messages that nobody receives.
     dropped: Vec<Kind>,
+    /// What nodes think of each other.
+    views: Vec<(NodeId, Vec<View>)>,
     last_change: Time,
 }
 
 impl Disks for Cluster {
     fn nodes(&self) -> Vec<NodeId> {
         CLUSTER.to_vec()
+    }
+
+    fn count(&self) -> usize {
+        CLUSTER.len()
     }
 
     fn owners(&self, _: &Key) -> &[NodeId] {
@@ -95,6 +106,10 @@ impl Topology for Cluster {
 
     fn reaches(&self, from: NodeId, to: NodeId, kind: Kind) -> bool {
         !self.down.contains(&from) && !self.down.contains(&to) && !self.dropped.contains(&kind)
+    }
+
+    fn views(&self) -> Vec<(NodeId, Vec<View>)> {
+        self.views.clone()
     }
 }
 
@@ -150,8 +165,24 @@ impl Bench {
     }
 
     fn ask_as(&mut self, request: RequestId, mode: Mode, seen: &[Dot]) -> Asked {
-        self.operations += 1;
         let content = Content::Value(Bytes::from(format!("value of {request}").into_bytes()));
+        self.ask_with(request, mode, seen, content)
+    }
+
+    /// A client asks a node to write this, having seen these dots.
+    fn ask_for(&mut self, mode: Mode, seen: &[Dot], content: Content) -> Asked {
+        let request = RequestId(u128::from(self.operations) + 1);
+        self.ask_with(request, mode, seen, content)
+    }
+
+    fn ask_with(
+        &mut self,
+        request: RequestId,
+        mode: Mode,
+        seen: &[Dot],
+        content: Content,
+    ) -> Asked {
+        self.operations += 1;
         let context = PutContext::Nothing;
         let verb = Verb::Put { content: content.clone(), expiry: None, context };
         let write = Some(Level::Count(self.quorum));
@@ -266,22 +297,32 @@ impl Bench {
 
     /// A client asks to read; the answer is for [`Bench::answer`].
     fn ask_to_read(&mut self, mode: Mode) -> OperationNumber {
-        self.operations += 1;
         let options = Options { mode: Some(mode), read: Some(Level::Quorum), ..Options::default() };
+        self.ask_to_read_as(options)
+    }
+
+    fn ask_to_read_as(&mut self, options: Options) -> OperationNumber {
+        self.operations += 1;
         let operation = ClientOperation { key: Key::from(KEY), verb: Verb::Get, options };
         let (at, number) = (self.tick(), OperationNumber(self.operations));
         self.checks.on_invoke(at, number, ClientNumber(8), A, &operation, &[]);
         number
     }
 
+    /// Two owners are said to have answered a read with this.
     fn answer(&mut self, number: OperationNumber, container: Container) {
-        let achieved = Achieved::default();
+        let achieved = Achieved { owners: vec![A, B], fallbacks: Vec::new(), machines: 2 };
         self.reply(number, &Reply::Value { container, context: Bytes::new(), achieved });
     }
 
     /// A client reads what these nodes hold.
     fn read(&mut self, mode: Mode, from: &[NodeId]) {
-        let number = self.ask_to_read(mode);
+        let options = Options { mode: Some(mode), read: Some(Level::Quorum), ..Options::default() };
+        self.read_as(options, from);
+    }
+
+    fn read_as(&mut self, options: Options, from: &[NodeId]) {
+        let number = self.ask_to_read_as(options);
         let mut container = Container::default();
         for &node in from {
             container.join(&self.cluster.copy(node, &Key::from(KEY), Image::Live));
@@ -296,7 +337,9 @@ impl Bench {
         let dot = self.mint(on[0], 1, &asked, Basis::Given(seen.iter().copied().collect()));
         self.send(on[0], on);
         self.sync(on);
-        self.stored(&asked, on, &[]);
+        let (owners, fallbacks): (Vec<_>, Vec<_>) =
+            on.iter().partition(|node| CLUSTER[..3].contains(node));
+        self.stored(&asked, &owners, &fallbacks);
         dot
     }
 

@@ -1,0 +1,128 @@
+//! Check `bounds`: what grows has an end.
+//!
+//! Vectors hold nothing but events that were minted for their key: one that names others would grow
+//! with every process that ever ran. Siblings stay near their limit. Hints stay near theirs, and so
+//! do the operations that a coordinator works on.
+
+use kv_core::config::Config;
+use kv_core::time::Time;
+use kv_core::types::NodeId;
+use kv_core::version::Container;
+
+use super::findings::Findings;
+use super::history::History;
+use super::story::{Names, when};
+
+/// What a node carries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Client operations that it works on.
+    pub operations: u64,
+    /// The hints that it keeps on its disk for each other node.
+    pub hints: Vec<HintLoad>,
+}
+
+/// The hints that a node keeps for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HintLoad {
+    /// For whom.
+    pub target: NodeId,
+    /// Bytes of all of them.
+    pub bytes: u64,
+    /// Bytes of the largest.
+    pub largest: u64,
+}
+
+/// What was admitted counts when it is executed. So what was in flight at once comes on top of a
+/// limit: we allow so many more hints, each as large as the largest.
+const IN_FLIGHT: u64 = 64;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(super) struct Bounds {
+    /// What was found so far; counted in containers, and in looks at nodes.
+    pub(super) findings: Findings,
+    config: Config,
+}
+
+impl Bounds {
+    /// Judges nodes of this configuration.
+    pub(super) fn new(config: Config) -> Self {
+        Self { findings: Findings::default(), config }
+    }
+
+    /// A container was shown, or stands in the end. `nodes` is how many there are.
+    pub(super) fn on_container(
+        &mut self,
+        history: &History,
+        container: &Container,
+        nodes: usize,
+        names: &Names,
+    ) {
+        self.findings.examined += 1;
+        // Each node refuses to add one more than the limit to what it holds; a join refuses nothing.
+        let siblings_max = self.config.siblings_max.saturating_mul(nodes as u64);
+        if container.siblings().len() as u64 > siblings_max {
+            self.findings.violated_about(
+                || history.subject([]),
+                || {
+                    format!(
+                        "{:?} has {} siblings; the limit of {} at each of {nodes} nodes allows \
+                     {siblings_max}",
+                        history.key,
+                        container.siblings().len(),
+                        self.config.siblings_max,
+                    )
+                },
+            );
+        }
+        let strange = |&(actor, n): &(_, u64)| n > history.minted_by(actor);
+        if let Some((actor, n)) = container.seen().iter().find(strange) {
+            self.findings.violated_about(|| history.subject([]), || {
+                format!(
+                    "the vector of {:?} accounts for {n} events of {}, epoch {}, who minted {} for \
+                     that key",
+                    history.key,
+                    names.node(actor.node),
+                    actor.epoch,
+                    history.minted_by(actor),
+                )
+            });
+        }
+    }
+
+    /// A node was looked at.
+    pub(super) fn on_load(&mut self, node: NodeId, load: &Load, at: Time, names: &Names) {
+        self.findings.examined += 1;
+        let Config { requests_max, hint_bytes_per_target, hint_bytes_total, .. } = self.config;
+        if load.operations > requests_max {
+            self.findings.violated(|| {
+                format!(
+                    "{} works on {} operations at {}; the limit is {requests_max}",
+                    names.node(node),
+                    load.operations,
+                    when(at),
+                )
+            });
+        }
+        let largest = load.hints.iter().map(|hints| hints.largest).max().unwrap_or(0);
+        let slack = largest.saturating_mul(IN_FLIGHT);
+        let mut over = |bytes: u64, of: String, limit: u64| {
+            if bytes > limit.saturating_add(slack) {
+                self.findings.violated(|| {
+                    format!(
+                        "{} keeps {bytes} bytes of hints for {of} at {}; the limit is {limit}, and \
+                         what was in flight may add {slack}",
+                        names.node(node),
+                        when(at),
+                    )
+                });
+            }
+        };
+        for hints in &load.hints {
+            over(hints.bytes, names.node(hints.target), hint_bytes_per_target);
+        }
+        let total = load.hints.iter().map(|hints| hints.bytes).sum();
+        over(total, "all others".to_owned(), hint_bytes_total);
+    }
+}

@@ -1,0 +1,126 @@
+//! Check `membership`: a node that wakes from a pause convicts nobody, and in the end all views agree.
+//!
+//! While a node stands still it hears nobody, so its silence says nothing of others (CASSANDRA-9183).
+//! In a cluster that has settled, everybody knows the present run of everybody, and takes nobody for
+//! dead. The layout is fixed yet: that what has left stays left cannot be asked.
+
+use std::collections::BTreeMap;
+
+use kv_core::time::{Span, Time};
+use kv_core::types::{Generation, NodeId};
+
+use super::Topology;
+use super::findings::Findings;
+use super::story::{Names, when};
+
+/// What a node thinks of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The member.
+    pub of: NodeId,
+    /// The latest run of it that is known.
+    pub generation: Generation,
+    /// Whether it seems up.
+    pub is_up: bool,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(super) struct Membership {
+    /// What was found so far; counted in pauses, and in pairs of nodes.
+    pub(super) findings: Findings,
+    gossip_interval: Span,
+    settle: Span,
+    paused: BTreeMap<NodeId, Time>,
+    /// Until when a node that woke may convict nobody.
+    lenient: BTreeMap<NodeId, Time>,
+}
+
+impl Membership {
+    /// Judges nodes that gossip once in this interval, and views `settle` after the last change.
+    pub(super) fn new(gossip_interval: Span, settle: Span) -> Self {
+        Self {
+            findings: Findings::default(),
+            gossip_interval,
+            settle,
+            paused: BTreeMap::new(),
+            lenient: BTreeMap::new(),
+        }
+    }
+
+    /// A node stands still from now on.
+    pub(super) fn on_paused(&mut self, node: NodeId, at: Time) {
+        self.paused.entry(node).or_insert(at);
+    }
+
+    /// A node goes on. After twice the interval, whatever its clock did, it must know that it stood
+    /// still; and it has promised three intervals of its own clock, of which one is demanded.
+    pub(super) fn on_woke(&mut self, node: NodeId, at: Time) {
+        let Some(since) = self.paused.remove(&node) else { return };
+        if at.since(since) >= self.gossip_interval.times(2) {
+            self.findings.examined += 1;
+            self.lenient.insert(node, at + self.gossip_interval);
+        }
+    }
+
+    /// A process ended.
+    pub(super) fn on_stopped(&mut self, node: NodeId) {
+        self.paused.remove(&node);
+        self.lenient.remove(&node);
+    }
+
+    /// A node takes a peer for dead.
+    pub(super) fn on_suspected(&mut self, node: NodeId, peer: NodeId, at: Time, names: &Names) {
+        let Some(&until) = self.lenient.get(&node) else { return };
+        if at >= until {
+            self.lenient.remove(&node);
+            return;
+        }
+        self.findings.violated(|| {
+            format!(
+                "a node that had stood still took another for dead as soon as it woke\n  {} took {} \
+                 for dead at {}, and was to convict nobody before {}",
+                names.node(node),
+                names.node(peer),
+                when(at),
+                when(until),
+            )
+        });
+    }
+
+    /// The run is over.
+    pub(super) fn at_end(&mut self, at: Time, world: &impl Topology, names: &Names) {
+        let views: BTreeMap<NodeId, Vec<View>> = world.views().into_iter().collect();
+        if world.last_change() + self.settle > at {
+            self.findings.weakened += 1;
+            return;
+        }
+        let own = |node: NodeId| {
+            views.get(&node)?.iter().find(|view| view.of == node).map(|view| view.generation)
+        };
+        let present: BTreeMap<_, _> =
+            views.keys().filter_map(|&node| Some((node, own(node)?))).collect();
+        for (&node, views) in &views {
+            for view in views {
+                let Some(&generation) = present.get(&view.of) else { continue };
+                self.findings.examined += 1;
+                if view.is_up && view.generation == generation {
+                    continue;
+                }
+                self.findings.violated(|| {
+                    format!(
+                        "a settled cluster does not agree on who is there\n  {} {} {} at {}, and \
+                         knows its run {} of {}; nothing has changed since {}",
+                        names.node(node),
+                        if view.is_up { "trusts" } else { "takes for dead" },
+                        names.node(view.of),
+                        when(at),
+                        view.generation.0,
+                        generation.0,
+                        when(world.last_change()),
+                    )
+                });
+            }
+        }
+    }
+}

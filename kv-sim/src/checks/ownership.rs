@@ -1,0 +1,93 @@
+//! Check `ownership`: answers are counted from distinct owners of the layout, and from those that
+//! stand in for them.
+//!
+//! In go replies, which name who answered. An owner that keeps a hint for another one as well, as
+//! nobody else was left to, is named in both roles and is one machine. The layout is fixed yet, so a
+//! key's owners are the same from the beginning to the end.
+
+use std::collections::BTreeSet;
+
+use kv_core::client::Achieved;
+use kv_core::quorum::Mode;
+use kv_core::time::Time;
+use kv_core::types::NodeId;
+
+use super::Disks;
+use super::findings::Findings;
+use super::history::History;
+use super::operation::{Operation, Terms};
+use super::story::{Names, when};
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ownership {
+    /// What was found so far; counted in replies.
+    pub(super) findings: Findings,
+}
+
+impl Ownership {
+    /// An operation succeeded, by the answers of these.
+    pub(super) fn on_achieved(
+        &mut self,
+        history: &History,
+        operation: &Operation,
+        achieved: &Achieved,
+        at: Time,
+        disks: &impl Disks,
+        names: &Names,
+    ) {
+        self.findings.examined += 1;
+        let Achieved { owners, fallbacks, machines: said } = achieved;
+        let real = disks.owners(&history.key);
+        let Terms { mode, reads, writes, .. } = operation.terms;
+        // A write may have read first; what it achieved is its copies.
+        let needed = if operation.write.is_some() { writes } else { reads };
+        let counts: Vec<_> = match mode {
+            Mode::Sloppy => owners.iter().chain(fallbacks).copied().collect(),
+            Mode::Strict => owners.clone(),
+        };
+        let machines = machines(counts.iter(), disks);
+        let all = self::machines(owners.iter().chain(fallbacks), disks);
+        let wrong = if !are_distinct(owners) || !are_distinct(fallbacks) {
+            "somebody was counted twice"
+        } else if owners.iter().any(|owner| !real.contains(owner)) {
+            "somebody was counted as an owner that is none"
+        } else if all != *said {
+            "the machines were counted wrong"
+        } else if needed.is_some_and(|needed| machines < needed) {
+            "too few machines that count"
+        } else {
+            return;
+        };
+        self.findings.violated_about(
+            || history.subject([]),
+            || {
+                let Operation { number, client, coordinator, .. } = operation;
+                format!(
+                    "an operation on {:?} was answered by others than it should be: {wrong}\n  \
+                 operation: {number} of {client} through {} at {}, {} of {} asked for\n  \
+                 counted:   owners {} and fallbacks {}, on {said} machines\n  owners:    {}",
+                    history.key,
+                    names.node(*coordinator),
+                    when(at),
+                    match mode {
+                        Mode::Sloppy => "sloppy",
+                        Mode::Strict => "strict",
+                    },
+                    needed.map_or_else(|| "some".to_owned(), |needed| needed.to_string()),
+                    names.nodes(owners),
+                    names.nodes(fallbacks),
+                    names.nodes(real),
+                )
+            },
+        );
+    }
+}
+
+fn machines<'a>(nodes: impl Iterator<Item = &'a NodeId>, disks: &impl Disks) -> usize {
+    nodes.map(|&node| disks.machine(node)).collect::<BTreeSet<_>>().len()
+}
+
+fn are_distinct(nodes: &[NodeId]) -> bool {
+    nodes.iter().collect::<BTreeSet<_>>().len() == nodes.len()
+}

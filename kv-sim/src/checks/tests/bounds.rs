@@ -1,0 +1,58 @@
+//! What grows.
+
+use super::*;
+
+fn look(bench: &mut Bench, operations: u64, hints: &[(NodeId, u64, u64)]) {
+    let load = |&(target, bytes, largest): &(NodeId, u64, u64)| HintLoad { target, bytes, largest };
+    let load = Load { operations, hints: hints.iter().map(load).collect() };
+    let at = bench.tick();
+    bench.checks.on_load(at, D, &load);
+}
+
+#[test]
+fn hints_stay_in_their_limits_but_for_what_was_in_flight() {
+    let Config { hint_bytes_per_target: one, hint_bytes_total: all, .. } = Config::default();
+    let mut bench = Bench::new();
+    look(&mut bench, 0, &[(A, one + 64 * 100, 100)]);
+    look(&mut bench, 0, &[(A, one, 1), (B, one, 1), (C, one, 1), (E, all - 3 * one + 64, 1)]);
+    bench.assert_held();
+    look(&mut bench, 0, &[(A, one + 64 * 100 + 1, 100)]);
+    bench.assert_violated(Check::Bounds, "bytes of hints for n1");
+    let mut bench = Bench::new();
+    look(&mut bench, 0, &[(A, one, 1), (B, one, 1), (C, one, 1), (E, one, 1), (D, 65, 1)]);
+    bench.assert_violated(Check::Bounds, "bytes of hints for all others");
+}
+
+#[test]
+fn operations_stay_in_their_limit() {
+    let mut bench = Bench::new();
+    look(&mut bench, Config::default().requests_max, &[]);
+    bench.assert_held();
+    look(&mut bench, Config::default().requests_max + 1, &[]);
+    bench.assert_violated(Check::Bounds, "works on 65537 operations");
+}
+
+#[test]
+fn a_vector_accounts_for_nothing_that_was_not_minted_for_the_key() {
+    let mut bench = Bench::new();
+    bench.put(Mode::Strict, &[], &[A, B, C]);
+    bench.read(Mode::Strict, &[A, B]);
+    bench.assert_held();
+    let stranger = Actor { node: A, epoch: Epoch(9) };
+    let more = [Dot { actor: stranger, n: 3 }].into_iter().collect();
+    bench.cluster.live.get_mut(&A).expect("it holds a value").discard(&more);
+    bench.read(Mode::Strict, &[A, B]);
+    bench.assert_violated(Check::Bounds, "accounts for 3 events of n1");
+}
+
+#[test]
+fn siblings_stay_in_the_limits_of_all_nodes_together() {
+    let mut bench = Bench::new();
+    let limit = Config::default().siblings_max as usize * CLUSTER.len();
+    for _ in 0..limit {
+        bench.put(Mode::Sloppy, &[], &[A, B]);
+    }
+    bench.assert_held();
+    bench.put(Mode::Sloppy, &[], &[A, B]);
+    bench.assert_violated(Check::Bounds, "has 321 siblings");
+}

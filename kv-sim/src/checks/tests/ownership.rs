@@ -1,0 +1,46 @@
+//! Who was counted.
+
+use super::*;
+
+fn achieved(owners: &[NodeId], fallbacks: &[NodeId], machines: usize) -> Achieved {
+    Achieved { owners: owners.to_vec(), fallbacks: fallbacks.to_vec(), machines }
+}
+
+/// A read is answered by these.
+fn answered_by(mode: Mode, achieved: Achieved) -> Bench {
+    let mut bench = Bench::new();
+    bench.cluster.machines.insert(E, D.0 as u32);
+    let number = bench.ask_to_read(mode);
+    let reply = Reply::Value { container: Container::default(), context: Bytes::new(), achieved };
+    bench.reply(number, &reply);
+    bench
+}
+
+#[test]
+fn owners_and_those_who_stand_in_for_them_count() {
+    answered_by(Mode::Strict, achieved(&[A, C], &[], 2)).assert_held();
+    answered_by(Mode::Sloppy, achieved(&[A], &[D], 2)).assert_held();
+    answered_by(Mode::Sloppy, achieved(&[A, C], &[A], 2)).assert_held();
+}
+
+#[test]
+fn nobody_counts_twice() {
+    answered_by(Mode::Strict, achieved(&[A, A], &[], 2))
+        .assert_violated(Check::Ownership, "counted twice");
+    answered_by(Mode::Sloppy, achieved(&[A], &[D, D], 2))
+        .assert_violated(Check::Ownership, "counted twice");
+    answered_by(Mode::Sloppy, achieved(&[A], &[A], 1))
+        .assert_violated(Check::Ownership, "too few machines that count");
+    answered_by(Mode::Sloppy, achieved(&[], &[D, E], 1))
+        .assert_violated(Check::Ownership, "too few machines that count");
+    answered_by(Mode::Sloppy, achieved(&[], &[D, E], 2))
+        .assert_violated(Check::Ownership, "the machines were counted wrong");
+}
+
+#[test]
+fn a_stranger_is_no_owner_and_a_fallback_does_not_count_in_strict() {
+    answered_by(Mode::Strict, achieved(&[A, D], &[], 2))
+        .assert_violated(Check::Ownership, "an owner that is none");
+    answered_by(Mode::Strict, achieved(&[A], &[D], 2))
+        .assert_violated(Check::Ownership, "too few machines that count");
+}
