@@ -142,6 +142,7 @@ impl World {
     }
 
     pub(super) fn end_fault(&mut self, fault: u32, occurrence: u32) {
+        self.look_at_loads();
         let kind = self.chaos.faults[fault as usize].kind.clone();
         let at = self.chaos.position((fault, occurrence)).expect("what ends has begun");
         let Active { victims, .. } = self.chaos.active.swap_remove(at);

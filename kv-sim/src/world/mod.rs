@@ -362,7 +362,6 @@ impl World {
         if !is_chaos || !self.clients.are_done() || !self.chaos.is_done() {
             return;
         }
-        self.look_at_loads();
         self.scene.network.heal();
         self.scene.changed_at = self.scene.now;
         // What a slow link or a slow disk still holds is the last that is left of its fault.
@@ -372,8 +371,8 @@ impl World {
         self.agenda.plan(since + POLL, Happening::Milestone);
     }
 
-    /// Lets the checks see what each node carries. At each beginning of a fault and at the end of the
-    /// last one: what piles up does so while something is broken.
+    /// Lets the checks see what each node carries. At each beginning and each end of a fault: what piles
+    /// up does so while something is broken.
     fn look_at_loads(&mut self) {
         let Some(checks) = &mut self.checks else { return };
         for node in &self.scene.nodes {
