@@ -4,7 +4,7 @@
 mod folder;
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -267,6 +267,9 @@ fn what_can_be_named_is_listed_with_what_it_does() {
     let listed = |what: &str| folder.kv_sim(&["list", what]).out;
     assert!(listed("faults").contains("\nkill  "), "{}", listed("faults"));
     assert!(listed("checks").contains("durability  "), "{}", listed("checks"));
+    let marks = listed("marks");
+    assert!(marks.contains("\ntwins-minted "), "{marks}");
+    assert!(marks.contains("died-before-sync "), "{marks}");
     let scenarios = "scenarios/demanding.toml  nobody does anything, and it should\n\
                      scenarios/idle.toml       nobody does anything\n";
     assert_eq!(listed("scenarios"), scenarios);
@@ -332,6 +335,94 @@ fn a_saved_failure_is_replayed_and_compared_with_what_was_saved() {
 }
 
 #[test]
+fn the_state_of_a_saved_failure_is_shown_at_any_moment() {
+    let folder = Folder::with("moments", &[("no-siblings.toml", NO_SIBLINGS)]);
+    assert_eq!(folder.kv_sim(&["--scenario", "no-siblings", "--keep", "kept"]).code, Some(1));
+    let at = |arguments: &[&str]| {
+        folder.kv_sim(&[&["replay", "kept/no-siblings-3.json"], arguments].concat())
+    };
+
+    let ended = at(&["--at", "1.35", "--node", "n2", "--key", "k1"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.error);
+    assert!(ended.out.starts_with("At 1.350000 s, in the phase chaos"), "{}", ended.out);
+    for part in ["\nn2 ", "  deadlines ", "  disk ", "\nKeys\n  \"k1\" partition "] {
+        assert!(ended.out.contains(part), "no {part:?} in\n{}", ended.out);
+    }
+    assert!(
+        !ended.out.contains("\nn1 ") && !ended.out.contains("\n  \"k2\" partition"),
+        "{}",
+        ended.out
+    );
+
+    // In any order, and of the scenario as well: the same moment is the same.
+    let back = at(&["--at", "2s", "--at", "1350ms", "--json"]);
+    assert_eq!(back.code, Some(0), "{}", back.error);
+    let states: Vec<_> = back.out.lines().map(json).collect();
+    assert_eq!([&states[0]["at_us"], &states[1]["at_us"]], [2_000_000, 1_350_000]);
+    let scenario = ["replay", "scenarios/no-siblings.toml", "--at", "1.35", "--json"];
+    assert_eq!(json(&folder.kv_sim(&scenario).out), states[1]);
+    let contract = [
+        "at_us",
+        "changed_us",
+        "chaos_since_us",
+        "clients",
+        "digest",
+        "events",
+        "faults",
+        "keys",
+        "links",
+        "nodes",
+        "phase",
+        "under_way",
+    ];
+    assert_eq!(keys(&states[0]), contract);
+
+    for (arguments, problem) in [
+        (&["--at", "-3"][..], "time begins at 0"),
+        (&["--at", "noon"], "`noon` is no moment"),
+        (&["--at", "1h"], "`1h` is no moment"),
+        (&["--at", "9999"], "the run ended at "),
+        (&["--at", "1", "--node", "n22"], "there is no node `n22`"),
+        (&["--node", "n1"], "--at"),
+        (&["--json"], "--at"),
+    ] {
+        let ended = at(arguments);
+        assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.out);
+        assert!(ended.error.contains(problem), "{arguments:?}: {}", ended.error);
+    }
+}
+
+#[test]
+fn moments_are_asked_for_one_after_another() {
+    let folder = Folder::with("moments-asked", &[("no-siblings.toml", NO_SIBLINGS)]);
+    let answers = |arguments: &[&str], asked: &str| {
+        let arguments =
+            [&["replay", "scenarios/no-siblings.toml", "--at", "-"], arguments].concat();
+        let mut child = folder
+            .command(&arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        child.stdin.take().expect("it is piped").write_all(asked.as_bytes()).expect("it reads");
+        Ended::from(child.wait_with_output().expect("it ends"))
+    };
+    let ended = answers(&["--json"], "2\n\nsoon\n1.5\n9999s\n 2 ");
+    assert_eq!((ended.code, ended.error.as_str()), (Some(0), ""));
+    let lines: Vec<_> = ended.out.lines().map(json).collect();
+    let at: Vec<_> = lines.iter().map(|line| line["at_us"].as_u64()).collect();
+    assert_eq!(at, [Some(2_000_000), None, Some(1_500_000), None, Some(2_000_000)]);
+    assert_eq!(lines[0], lines[4], "the way there makes no difference");
+    assert!(lines[1]["error"].as_str().is_some_and(|error| error.contains("no moment")));
+
+    let ended = answers(&["--node", "n1"], "soon\n1.5\n");
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.error.contains("`soon` is no moment"), "{}", ended.error);
+    assert!(ended.out.starts_with("At 1.500000 s"), "{}", ended.out);
+}
+
+#[test]
 fn a_failure_is_shrunk_to_a_scenario_that_a_person_can_read() {
     let folder = Folder::with("shrink", &[("no-siblings.toml", NO_SIBLINGS)]);
     assert_eq!(folder.kv_sim(&["--scenario", "no-siblings", "--keep", "kept"]).code, Some(1));
@@ -394,6 +485,70 @@ fn a_swarm_saves_the_scenario_that_it_drew() {
             .as_str()
             .is_some_and(|text| { text.contains("[[workload]]") && !text.contains("[swarm]") })
     );
+}
+
+/// A cluster that starts, and declares what it does and what it never does.
+const DECLARING: &str = "title = \"a cluster that only idles\"\nnodes = 3\n\
+                         [expect]\nchecks = [\"crash\"]\n\
+                         [marks]\nread-repair = 3\nrepair-clean = 1_000\n";
+
+#[test]
+fn a_sweep_fails_if_a_branch_is_not_reached_within_the_seeds_that_are_declared_to_be_enough() {
+    let folder = Folder::with("marks", &[("declaring.toml", DECLARING)]);
+    let sweep = |seeds: &str, more: &[&str]| {
+        let arguments = ["sweep", "--scenario", "declaring", "--seeds", seeds];
+        folder.kv_sim(&[&arguments[..], more].concat())
+    };
+    let few = sweep("0..2", &["--json", "few.json"]);
+    assert_eq!(few.code, Some(0), "{}{}", few.out, few.error);
+    assert!(few.out.ends_with("PASSED\n"), "{}", few.out);
+    assert_eq!(json(&folder.read("few.json"))["reachability"][0]["verdict"], "not-judged");
+
+    let ended = sweep("0..3", &["--json", "out.json", "--junit", "out.xml"]);
+    assert_eq!(ended.code, Some(1), "{}{}", ended.out, ended.error);
+    let line = "read-repair was not reached in 3 seeds of declaring, which declares it reachable within 3\n";
+    assert!(ended.out.contains(line), "{}", ended.out);
+    assert!(ended.out.ends_with("3 passed, 0 failed\nFAILED\n"), "{}", ended.out);
+    let summary = json(&folder.read("out.json"));
+    let verdicts = serde_json::json!([
+        { "scenario": "declaring", "mark": "read-repair", "within": 3, "seeds": 3, "reached": 0,
+          "verdict": "unreached" },
+        { "scenario": "declaring", "mark": "repair-clean", "within": 1000, "seeds": 3, "reached": 0,
+          "verdict": "not-judged" },
+    ]);
+    assert_eq!((&summary["reachability"], &summary["failed"]), (&verdicts, &0.into()));
+    let xml = folder.read("out.xml");
+    assert!(xml.contains("tests=\"4\"") && xml.contains("failures=\"1\""), "{xml}");
+    assert!(xml.contains("read-repair within 3 seeds"), "{xml}");
+
+    // One run alone, or a part of a sweep, is too little to tell; the parts together are not.
+    assert_eq!(folder.kv_sim(&["--scenario", "declaring"]).code, Some(0));
+    for part in ["0/2", "1/2"] {
+        let file = format!("part-{}.json", &part[..1]);
+        assert_eq!(sweep("0..4", &["--shard", part, "--json", &file]).code, Some(0));
+    }
+    let merged = folder.kv_sim(&["merge", "part-0.json", "part-1.json", "-o", "whole.json"]);
+    assert_eq!(merged.code, Some(1), "{}{}", merged.out, merged.error);
+    assert!(merged.out.contains("read-repair was not reached in 4 seeds"), "{}", merged.out);
+    assert_eq!(json(&folder.read("whole.json"))["reachability"][0]["seeds"], 4);
+}
+
+#[test]
+fn a_sweep_says_how_often_each_rare_branch_was_taken_and_in_how_many_runs() {
+    let reached = NO_SIBLINGS.replace("siblings_max = 0", "siblings_max = 999")
+        + "[marks]\npeer-restarted = 1\n";
+    let folder = Folder::with("mark-counts", &[("busy.toml", &reached)]);
+    let arguments = ["sweep", "--scenario", "busy", "--seeds", "0..4", "--json", "out.json"];
+    let ended = folder.kv_sim(&arguments);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.error);
+    let summary = json(&folder.read("out.json"));
+    assert_eq!(summary["mark_runs"]["epoch-at-start"], 4);
+    assert!(summary["marks"]["epoch-at-start"].as_u64() > Some(4), "{}", summary["marks"]);
+    let verdict = &summary["reachability"][0];
+    assert_eq!((&verdict["verdict"], &verdict["reached"]), (&"reached".into(), &4.into()));
+    let row = ended.out.lines().find(|line| line.starts_with(" peer-restarted ")).expect("a row");
+    assert!(row.ends_with(" 4  within 1"), "{row}");
+    assert!(ended.out.contains(" never: "), "{}", ended.out);
 }
 
 #[test]

@@ -19,6 +19,8 @@ const ROWS: &[Row] = &[
         "hybrid",
         "in_flight",
         "durable",
+        "deadline",
+        "mark",
     ]),
     Row::Open(&["version", "layout", "ring", "config", "tally", "merkle"]),
     Row::Open(&["event"]),

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use crate::client::{ClientOperation, Reply};
 use crate::config::Config;
 use crate::event::Event;
+use crate::mark::Mark;
 use crate::message::{Body, Echo, Header, Message, layout_hash};
 use crate::ring::Ring;
 use crate::store::{Outcome, StoreCommand};
@@ -261,6 +262,11 @@ impl Cx<'_> {
     /// Tells people.
     pub fn observe(&mut self, event: Event) {
         self.out.push(Effect::Observe(event));
+    }
+
+    /// Says that a rare branch was taken.
+    pub fn mark(&mut self, mark: Mark) {
+        self.observe(Event::Mark(mark));
     }
 
     /// Sends a message.

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use crate::mark::Mark;
 use crate::types::{Epoch, Key, NodeId, PartitionId, RequestId};
 use crate::version::Dot;
 
@@ -124,6 +125,41 @@ pub enum Event {
     /// The store failed. The node answers nothing any more, so that it is replaced instead of
     /// trusted (a zombie in the ring is worse than a hole).
     StoreFailed,
+    /// A rare branch was taken that nothing else tells of.
+    Mark(Mark),
+}
+
+impl Event {
+    /// The rare branch that this tells of, if it is one.
+    pub const fn mark(&self) -> Option<Mark> {
+        Some(match self {
+            Self::Minted { replaced, .. } if replaced.len() > 1 => Mark::MintedUponHeld,
+            Self::Minted { .. } => return None,
+            Self::ReadBeforeWrite { .. } => Mark::ReadBeforeWrite,
+            Self::EpochDrawn { reason, .. } => match reason {
+                EpochReason::Start => Mark::EpochAtStart,
+                EpochReason::HintDeleted => Mark::EpochAfterHint,
+                EpochReason::Damage => Mark::EpochAfterDamage,
+                EpochReason::Ahead => Mark::EpochAhead,
+            },
+            Self::Damaged { .. } => Mark::Damaged,
+            Self::Mended { .. } => Mark::Mended,
+            Self::Suspected { .. } => Mark::Suspected,
+            Self::Trusted { .. } => Mark::Trusted,
+            Self::Stalled { .. } => Mark::Stalled,
+            Self::ClockAhead { .. } => Mark::ClockAhead,
+            Self::HintStored { .. } => Mark::HintStored,
+            Self::HintDropped { .. } => Mark::HintDropped,
+            Self::HintsDelivered { .. } => Mark::HintsDelivered,
+            Self::RepairDiffered { .. } => Mark::RepairDiffered,
+            Self::RepairClean { .. } => Mark::RepairClean,
+            Self::Synced { .. } => Mark::Synced,
+            Self::ReadRepair { .. } => Mark::ReadRepair,
+            Self::Rejected { .. } => Mark::Rejected,
+            Self::StoreFailed => Mark::StoreFailed,
+            Self::Mark(mark) => *mark,
+        })
+    }
 }
 
 /// Why an epoch was drawn (SEMANTICS §1).

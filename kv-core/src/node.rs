@@ -4,15 +4,19 @@
 //! goes to the siblings that must learn of it; a message that a machine sends to its own node is
 //! delivered here and never leaves.
 
+mod inspect;
+
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
+pub use self::inspect::{Activity, NodeSnapshot};
 use crate::client::{Reply, RequestRefusal};
 use crate::config::Config;
 use crate::coordinator::Coordinator;
 use crate::cx::{AdminCommand, Cx, Desk, Effect, Identity, Input, LinkState, Peers, Site};
 use crate::event::{Event, RejectReason};
 use crate::handoff::Handoff;
+use crate::mark::Mark;
 use crate::membership::{Membership, Opinion};
 use crate::message::gossip::{Behind, Known, StateKey};
 use crate::message::{
@@ -166,7 +170,7 @@ impl Node {
                 None => self.on_message(cx, message),
             },
             Input::Link { peer, state: LinkState::Down } => self.coordinator.on_link_down(cx, peer),
-            Input::Link { peer, state: LinkState::Up } => self.handoff.on_peer_up(peer),
+            Input::Link { peer, state: LinkState::Up } => self.handoff.on_peer_up(cx, peer),
             Input::StoreDone { ticket, seq, outcome } => {
                 self.on_store_done(cx, ticket, seq, outcome);
             }
@@ -201,16 +205,16 @@ impl Node {
         match body {
             Body::GossipSyn(syn) => {
                 let opinions = membership.on_syn(cx, site, from, request, syn);
-                self.on_opinions(opinions);
+                self.on_opinions(cx, opinions);
             }
             Body::GossipAck(ack) => {
                 let opinions = membership.on_ack(cx, site, from, request, ack);
-                self.on_opinions(opinions);
+                self.on_opinions(cx, opinions);
                 self.look_who_is_behind();
             }
             Body::GossipAck2(ack2) => {
                 let opinions = membership.on_ack2(cx, site, from, request, ack2);
-                self.on_opinions(opinions);
+                self.on_opinions(cx, opinions);
                 self.look_who_is_behind();
             }
             Body::Mint(message) => self.on_mint(cx, asker, *message),
@@ -272,6 +276,7 @@ impl Node {
     ) -> bool {
         let admitted = self.handoff.admits(&self.site, target, bytes as u64);
         if !admitted {
+            cx.mark(Mark::HintOverBudget);
             let partition = self.site.ring().partition_of(key.token());
             self.handoff.on_refused(cx, target, partition);
             self.repair.on_stale(target);
@@ -286,8 +291,10 @@ impl Node {
             cx.observe(event);
         }
         self.repair.on_lost(outcome.lost.drain(..));
-        if outcome.result == Err(Refusal::DiskFailed) {
-            self.fail(cx);
+        match outcome.result {
+            Err(Refusal::DiskFailed) => self.fail(cx),
+            Err(Refusal::DiskFull) => cx.mark(Mark::DiskFull),
+            Ok(_) | Err(_) => {}
         }
         let (site, errand) = (&self.site, ticket.errand());
         match ticket.desk() {
@@ -327,7 +334,7 @@ impl Node {
             (due(self.handoff.next_deadline()), due(self.coordinator.next_deadline()));
         if gossips {
             let opinions = self.membership.on_deadline(cx, &self.site);
-            self.on_opinions(opinions);
+            self.on_opinions(cx, opinions);
         }
         if coordinates {
             self.coordinator.on_deadline(cx, &self.site);
@@ -363,7 +370,7 @@ impl Node {
         self.say_who_is_behind();
     }
 
-    fn on_opinions(&mut self, opinions: Vec<Opinion>) {
+    fn on_opinions(&mut self, cx: &mut Cx<'_>, opinions: Vec<Opinion>) {
         for opinion in opinions {
             match opinion {
                 Opinion::Down(peer) => {
@@ -371,7 +378,7 @@ impl Node {
                 }
                 Opinion::Up(peer) => {
                     self.site.peers.down.remove(&peer);
-                    self.handoff.on_peer_up(peer);
+                    self.handoff.on_peer_up(cx, peer);
                 }
             }
         }

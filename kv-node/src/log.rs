@@ -65,6 +65,7 @@ pub fn event(event: &Event) {
         | Event::ReadRepair { .. }
         | Event::HintStored { .. }
         | Event::Minted { .. }
+        | Event::Mark(_)
         | Event::ReadBeforeWrite { .. } => tracing::trace!(?event),
     }
 }

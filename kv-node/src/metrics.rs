@@ -86,6 +86,7 @@ pub struct Metrics {
     /// Links to peers that stand.
     pub links_up: Gauge,
     rejected: Family<Label, Counter>,
+    rare_branches: Family<Label, Counter>,
     peers_down: Gauge,
     hints_pending: Gauge,
     operations: Gauge,
@@ -238,6 +239,12 @@ impl Metrics {
             "Connections and messages of peers that were refused, by reason",
             rejected.clone(),
         );
+        let rare_branches = Family::<Label, Counter>::default();
+        of.0.register(
+            "rare_branches",
+            "Rare branches that the core has taken, by mark",
+            rare_branches.clone(),
+        );
         let storage_writing_seconds = Counter::default();
         of.0.register_with_unit(
             "storage_writing",
@@ -284,6 +291,7 @@ impl Metrics {
             ),
             links_up: of.gauge("peer_links_up", "Links to peers that stand"),
             rejected,
+            rare_branches,
             peers_down: of.gauge("peers_down", "Peers that seem to be down, by gossip"),
             hints_pending: of.gauge("hints_pending", "Hints that are kept for others"),
             operations: of.gauge("operations_in_flight", "Operations of clients in flight"),
@@ -379,6 +387,9 @@ impl Metrics {
 
     /// Counts what the core observed.
     pub fn on_event(&self, event: &Event) {
+        if let Some(mark) = event.mark() {
+            self.rare_branches.get_or_create(&[("mark", mark.name())]).inc();
+        }
         match event {
             Event::EpochDrawn { .. } => self.epochs.inc(),
             Event::Damaged { .. } => self.damaged.inc(),
@@ -401,6 +412,7 @@ impl Metrics {
             | Event::Trusted { .. }
             | Event::Synced { .. }
             | Event::Mended { .. }
+            | Event::Mark(_)
             | Event::StoreFailed => 0,
         };
     }
@@ -471,12 +483,14 @@ mod tests {
         metrics.on_request(RequestVerb::Put, RequestOutcome::Done, 0.001);
         metrics.on_message(Direction::In, Kind::RepairExchanged);
         metrics.on_rejected("cluster");
+        metrics.on_event(&Event::Mark(kv_core::mark::Mark::TwinsMinted));
         let shown = metrics.encode();
         for line in [
             "kv_requests_total{verb=\"put\",outcome=\"done\"} 1",
             "kv_request_duration_seconds_count{verb=\"put\",outcome=\"done\"} 1",
             "kv_peer_messages_total{direction=\"in\",kind=\"repair-exchanged\"} 1",
             "kv_peer_rejected_total{reason=\"cluster\"} 1",
+            "kv_rare_branches_total{mark=\"twins-minted\"} 1",
             "# EOF",
         ] {
             assert!(shown.lines().any(|shown| shown == line), "{line} is missing in\n{shown}");

@@ -164,6 +164,15 @@ impl Agenda {
         self.put(Entry { at, what });
     }
 
+    /// When something happens next.
+    pub fn next_at(&self) -> Option<WorldTime> {
+        if let Some(entry) = self.due.get(self.taken) {
+            return Some(entry.at);
+        }
+        let (_, slot) = self.first_slot()?;
+        slot.iter().map(|entry| entry.at).min()
+    }
+
     /// Takes what happens next.
     pub fn pop(&mut self) -> Option<(WorldTime, Happening)> {
         if self.taken == self.due.len() {
@@ -185,14 +194,20 @@ impl Agenda {
         wheel.slots[slot].push(entry);
     }
 
+    /// The place of the next entries that are not due: what is on lower wheels comes first, and on one
+    /// wheel what is in lower slots.
+    fn first_slot(&self) -> Option<((usize, usize), &[Entry])> {
+        let at = self.wheels.iter().position(|wheel| wheel.occupied != 0)?;
+        let slot = self.wheels[at].occupied.trailing_zeros() as usize;
+        Some(((at, slot), &self.wheels[at].slots[slot]))
+    }
+
     /// Lets it be the time of the next entry. Nothing, if there is none.
     fn move_on(&mut self) -> Option<()> {
         self.taken = 0;
         self.due.clear();
-        // What is on lower wheels comes first, and on one wheel what is in lower slots.
-        let at = self.wheels.iter().position(|wheel| wheel.occupied != 0)?;
+        let ((at, slot), _) = self.first_slot()?;
         let wheel = &mut self.wheels[at];
-        let slot = wheel.occupied.trailing_zeros() as usize;
         wheel.occupied &= !(1 << slot);
         let mut entries = std::mem::take(&mut wheel.slots[slot]);
         self.now = entries.iter().map(|entry| entry.at).min()?;
@@ -238,6 +253,7 @@ mod tests {
                 if after % 7 < 3 {
                     list.sort_by_key(|&(at, _)| at);
                     let next = (!list.is_empty()).then(|| list.remove(0));
+                    prop_assert_eq!(agenda.next_at(), next.map(|(at, _)| at));
                     prop_assert_eq!(agenda.pop(), next);
                     now = next.map_or(now, |(WorldTime(at), _)| at);
                 }

@@ -17,6 +17,8 @@ use crate::draws::Draws;
 use crate::hashing::Table;
 use crate::result::Outcomes;
 use crate::scenario::{NodeIndex, Workload, WorkloadKind};
+use crate::scene::Scene;
+use crate::state::{ClientState, Focus, RequestState};
 use crate::world_time::WorldTime;
 
 /// The keys whose order a session keeps.
@@ -242,6 +244,12 @@ impl Clients {
         self.clients[number as usize].reply.take()
     }
 
+    /// The clients that talk to nodes which are to be shown.
+    pub fn states(&self, scene: &Scene, focus: &Focus) -> Vec<ClientState> {
+        let shown = (0..).zip(&self.clients).filter(|(_, client)| focus.shows(client.node));
+        shown.map(|(number, client)| client.state(number, scene)).collect()
+    }
+
     /// Clients that wait for this node, with their operations.
     pub fn waiting_for(&self, node: NodeIndex) -> impl Iterator<Item = (u32, u32)> + '_ {
         (0..)
@@ -299,6 +307,23 @@ impl Clients {
 }
 
 impl Client {
+    fn state(&self, number: u32, scene: &Scene) -> ClientState {
+        let waits_for = self.waiting.as_ref().map(|waiting| RequestState {
+            operation: waiting.operation,
+            request: request_id(number, waiting.operation).to_string(),
+            verb: match &waiting.asked.verb {
+                Verb::Get => "get",
+                Verb::Put { content: Content::Value(_), .. } => "put",
+                Verb::Put { content: Content::Tombstone, .. } => "delete",
+            },
+            key: waiting.asked.key.to_string(),
+            until_us: waiting.until.0,
+            is_answered: self.reply.is_some(),
+        });
+        let node = scene.name(self.node).to_owned();
+        ClientState { client: number, node, begun: self.begun, waits_for }
+    }
+
     /// A write of a key that was not read for it.
     fn put(
         &self,
@@ -377,6 +402,12 @@ pub fn client_request(client: u32, operation: u32) -> ClientRequest {
 /// The client and its operation that a name stands for.
 pub const fn client_of(request: ClientRequest) -> (u32, u32) {
     ((request.0 >> 32) as u32, request.0 as u32)
+}
+
+/// The client and its operation that the cluster knows by this id; nothing, if no client asked.
+pub fn client_operation_of(request: RequestId) -> Option<(u32, u32)> {
+    let number = request.0.checked_sub(1 << 64)?;
+    u64::try_from(number).ok().map(|number| client_of(ClientRequest(number)))
 }
 
 /// The id under which the cluster knows an operation.

@@ -124,6 +124,11 @@ impl Network {
         self.calm.reorder_ppm = 0;
     }
 
+    /// Whether no fault does anything to any link.
+    pub const fn is_untouched(&self) -> bool {
+        self.rules.is_empty()
+    }
+
     /// Whether what goes there is dropped.
     pub fn is_cut(&self, way: Way) -> bool {
         self.rules.iter().any(|(_, rule)| rule.cuts(way))

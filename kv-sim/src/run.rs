@@ -62,9 +62,8 @@ pub fn run_by(
             let outcome = catch_unwind(AssertUnwindSafe(|| drive(&mut world)));
             world.report(&mut result);
             let crash = outcome.err().map(|panic| {
-                let place = options.panics.as_ref().and_then(PanicLog::take);
-                let place = place.map_or_else(String::new, |place| format!("\n  in {place}"));
-                format!("at {} s: {}{place}", world.scene.now, message_of(panic.as_ref()))
+                let message = crash_message(panic.as_ref(), options.panics.as_ref());
+                format!("at {} s: {message}", world.scene.now)
             });
             (crash, Some(world))
         }
@@ -131,6 +130,13 @@ fn parting(scenario: &Scenario, options: [&RunOptions; 2]) -> Option<Parting> {
         None
     };
     catch_unwind(AssertUnwindSafe(side_by_side)).ok().flatten()
+}
+
+/// What a panic said, and where it happened, if that is known.
+pub(crate) fn crash_message(panic: &(dyn std::any::Any + Send), log: Option<&PanicLog>) -> String {
+    let place = log.and_then(PanicLog::take);
+    let place = place.map_or_else(String::new, |place| format!("\n  in {place}"));
+    format!("{}{place}", message_of(panic))
 }
 
 fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {

@@ -18,7 +18,7 @@ use kv_core::types::{ClusterId, Digest, Key, NodeId, PartitionId, Seq};
 use kv_core::version::Container;
 
 use crate::address::{Address, Aspect};
-use crate::checks::{self, HintLoad, Load};
+use crate::checks::{self, HintLoad, Load, Names};
 use crate::clock::EPOCH;
 use crate::disk;
 use crate::draws::{Draws, Hashed};
@@ -100,6 +100,12 @@ impl Scene {
     /// A node.
     pub fn node_mut(&mut self, node: NodeIndex) -> &mut SimNode {
         &mut self.nodes[node.0]
+    }
+
+    /// What all nodes are called.
+    pub fn names(&self) -> Names {
+        let name = |(at, node): (usize, &SimNode)| (node.id, self.name(NodeIndex(at)).to_owned());
+        self.nodes.iter().enumerate().map(name).collect()
     }
 
     /// What a node is called.
@@ -253,7 +259,7 @@ impl checks::Topology for Scene {
 }
 
 /// A disk as a kill would leave it, to be read only.
-struct Safe<'a>(&'a disk::Image);
+pub(crate) struct Safe<'a>(pub(crate) &'a disk::Image);
 
 impl Store for Safe<'_> {
     fn get(&self, _view: View, key: &[u8]) -> Result<Option<bytes::Bytes>, Damage> {

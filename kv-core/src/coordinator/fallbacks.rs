@@ -48,6 +48,16 @@ impl Fallbacks {
         self.assigned.push(Assignment { owner, fallback });
     }
 
+    /// Who was asked in whose place, in the order in which they were.
+    pub(super) fn assigned(&self) -> &[Assignment] {
+        &self.assigned
+    }
+
+    /// Whether this node was asked in more places than one.
+    pub(super) fn is_shared(&self, fallback: NodeId) -> bool {
+        self.assigned.iter().filter(|one| one.fallback == fallback).count() > 1
+    }
+
     /// For whom this node was asked first.
     pub(super) fn owner_of(&self, fallback: NodeId) -> Option<NodeId> {
         self.assigned.iter().find(|one| one.fallback == fallback).map(|one| one.owner)

@@ -15,6 +15,7 @@
 //! every retry, so that asking twice is not writing twice (Riak #1754, #1188).
 
 mod fallbacks;
+mod inspect;
 mod operation;
 mod reading;
 mod writing;
@@ -22,10 +23,12 @@ mod writing;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+pub use self::inspect::{OperationSnapshot, Stage, StandIn, Task};
 use self::operation::{Operation, Progress};
 use crate::client::{ClientOperation, Reply, RequestRefusal};
 use crate::cx::{Cx, Effect, Purpose, Site};
 use crate::in_flight::InFlight;
+use crate::mark::Mark;
 use crate::message::{Acked, Minted, OperationId, ReadReply, Refused};
 use crate::time::Time;
 use crate::types::{ClientRequest, Key, NodeId, RequestId};
@@ -77,6 +80,7 @@ impl Coordinator {
         asked: ClientOperation,
     ) {
         if self.operations.len() as u64 >= site.config.requests_max {
+            cx.mark(Mark::Busy);
             let refusal = RequestRefusal::Busy { max: site.config.requests_max };
             return reply(cx, client, Reply::Refused(refusal));
         }
@@ -190,13 +194,14 @@ impl Coordinator {
     }
 
     /// The connection to a peer broke: what waits for it asks somebody else now, not later.
-    pub fn on_link_down(&mut self, cx: &Cx<'_>, peer: NodeId) {
+    pub fn on_link_down(&mut self, cx: &mut Cx<'_>, peer: NodeId) {
         let now = cx.now.monotonic;
         for (id, operation) in self.operations.iter_mut() {
             if operation.waits_for(peer) {
                 self.wakes.remove(&(operation.wake_at, id));
                 operation.wake_at = now;
                 self.wakes.insert((now, id));
+                cx.mark(Mark::LinkBrokeUnderOperation);
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::client::{Achieved, ClientOperation, Options, PutContext, Reply, Reque
 use crate::config::Config;
 use crate::cx::{Cx, Site};
 use crate::event::Event;
+use crate::mark::Mark;
 use crate::message::{Body, OperationId};
 use crate::quorum::{Level, Mode, sources_needed};
 use crate::ring::MachineIndex;
@@ -47,10 +48,10 @@ pub(super) struct Operation {
     /// The next hedge, or the end.
     pub(super) wake_at: Time,
     pub(super) phase: Phase,
-    expires_at: Time,
+    pub(super) expires_at: Time,
     /// The pause before the next spare request; it doubles.
     hedge: Span,
-    kind: Kind,
+    pub(super) kind: Kind,
 }
 
 /// How far it has come.
@@ -62,8 +63,9 @@ pub(super) enum Phase {
     Writing(Writing),
 }
 
+/// What it is for.
 #[derive(Clone, Debug)]
-enum Kind {
+pub(super) enum Kind {
     Get {
         /// What must hold the answer before it is given, if the next read may not go backwards.
         stand: Option<Vec<OwnerSet>>,
@@ -198,6 +200,9 @@ impl Operation {
     }
 
     fn expire(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId) -> Progress {
+        if self.client.is_some() {
+            cx.mark(Mark::OperationExpired);
+        }
         self.abandon(cx);
         if matches!(self.phase, Phase::Reading(_)) {
             self.repair_readers(cx, site, id);
@@ -230,6 +235,7 @@ impl Operation {
                     self.reply_value(cx, site, joined, by);
                     return self.end_read_if_complete(cx, site, id);
                 }
+                cx.mark(Mark::ReadWrittenBack);
                 *answered = Some(by);
                 self.begin_write(cx, site, writing);
                 self.spread(cx, site, id)

@@ -6,6 +6,7 @@ use super::fallbacks::Fallbacks;
 use super::operation::{Operation, Phase, Progress, answer};
 use crate::cx::{Cx, Site};
 use crate::event::Event;
+use crate::mark::Mark;
 use crate::message::{Body, MergeRequest, OperationId, ReadRequest};
 use crate::quorum::Mode;
 use crate::store::{CopyKind, Refusal};
@@ -19,13 +20,13 @@ pub(super) struct Reading {
     pub(super) tally: Tally,
     answers: Vec<(NodeId, Container)>,
     /// Owners that cannot say: damaged, or not synced. They are not counted in R.
-    refused: Vec<NodeId>,
+    pub(super) refused: Vec<NodeId>,
     /// Those of them whose copy is damaged.
     damaged: Vec<NodeId>,
     /// Answers of owners for which hints are kept somewhere: where one answer is enough, theirs
     /// counts only if no other comes before the first hedge, or can come at all.
-    behind: Vec<Answer>,
-    fallbacks: Fallbacks,
+    pub(super) behind: Vec<Answer>,
+    pub(super) fallbacks: Fallbacks,
     reached: bool,
 }
 
@@ -72,8 +73,9 @@ impl Reading {
         owners.iter().all(|&owner| self.has_answered(owner) || !site.is_up(owner))
     }
 
-    fn count_who_is_behind(&mut self) {
+    fn count_who_is_behind(&mut self, cx: &mut Cx<'_>) {
         for counted in core::mem::take(&mut self.behind) {
+            cx.mark(Mark::DoubtCounted);
             self.tally.record(counted);
         }
     }
@@ -115,6 +117,7 @@ impl Operation {
         let Some(counted) = answer(site, from, stands_for) else { return Progress::Going };
         reading.answers.push((from, container));
         if reading.asks_for_one() && site.peers.behind.contains(&from) {
+            cx.mark(Mark::AnswerInDoubt);
             reading.behind.push(counted);
         } else {
             reading.tally.record(counted);
@@ -145,7 +148,7 @@ impl Operation {
     /// Some have not answered: ask them again, and somebody else too.
     pub(super) fn hedge_read(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId) -> Progress {
         let Phase::Reading(reading) = &mut self.phase else { return Progress::Going };
-        reading.count_who_is_behind();
+        reading.count_who_is_behind(cx);
         let silent: Vec<NodeId> = site
             .ring()
             .owners(self.partition)
@@ -153,6 +156,9 @@ impl Operation {
             .copied()
             .filter(|&owner| !reading.has_answered(owner))
             .collect();
+        if !silent.is_empty() {
+            cx.mark(Mark::ReadHedged);
+        }
         for owner in silent {
             self.ask_reader(cx, site, id, owner, CopyKind::Owned);
             self.ask_fallback_reader(cx, site, id, owner);
@@ -163,7 +169,7 @@ impl Operation {
     fn look_at_readers(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId) -> Progress {
         let Phase::Reading(reading) = &mut self.phase else { return Progress::Going };
         if reading.has_heard_all(site.ring().owners(self.partition), site) {
-            reading.count_who_is_behind();
+            reading.count_who_is_behind(cx);
         }
         if !reading.reached && reading.tally.reached() {
             reading.reached = true;
@@ -235,6 +241,9 @@ impl Operation {
             return;
         }
         if let Some(fallback) = reading.fallbacks.assign(site, self.partition, owner) {
+            if reading.fallbacks.is_shared(fallback) {
+                cx.mark(Mark::StandInForTwo);
+            }
             self.ask_reader(cx, site, id, fallback, CopyKind::Hinted);
         }
     }

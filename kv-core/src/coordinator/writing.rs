@@ -7,6 +7,7 @@ use super::fallbacks::Fallbacks;
 use super::operation::{Operation, Phase, Progress, answer};
 use crate::client::{Reply, RequestRefusal};
 use crate::cx::{Cx, Site};
+use crate::mark::Mark;
 use crate::message::{Body, HintRequest, MergeRequest, MintRequest, OperationId, Place};
 use crate::quorum::Mode;
 use crate::store::{Basis, Refusal};
@@ -22,7 +23,7 @@ pub(super) struct Writing {
     /// What is to be held; unknown until a replica has named the write.
     pub(super) container: Option<Container>,
     minting: Option<Minting>,
-    fallbacks: Fallbacks,
+    pub(super) fallbacks: Fallbacks,
 }
 
 /// What a client wants written.
@@ -82,6 +83,11 @@ impl Writing {
         Self { tally, container: Some(container), minting: None, fallbacks }
     }
 
+    /// Those that were asked to name the write and would not.
+    pub(super) fn refused_to_mint(&self) -> &[NodeId] {
+        self.minting.as_ref().map_or(&[], |minting| &minting.refused)
+    }
+
     pub(super) fn waits_for(&self, node: NodeId) -> bool {
         let asked_to_mint = self.minting.as_ref().is_some_and(|m| m.asked.contains(&node));
         let asked = match &self.container {
@@ -127,6 +133,9 @@ impl Operation {
         if !minting.asked.contains(&minter) {
             minting.asked.push(minter);
         }
+        if !is_first {
+            cx.mark(Mark::AnotherMinterAsked);
+        }
         let Put { content, expiry, basis } = minting.put.clone();
         let basis = if is_first { basis } else { basis.of_a_spare() };
         let is_owner = site.ring().owns(minter, self.partition);
@@ -152,6 +161,9 @@ impl Operation {
         let Phase::Writing(writing) = &mut self.phase else { return Progress::Going };
         let holder = match &mut writing.container {
             None => {
+                if !site.ring().owns(from, self.partition) {
+                    cx.mark(Mark::StandInMinted);
+                }
                 writing.container = Some(container);
                 self.be_patient_anew(cx, site);
                 Some(from)
@@ -160,6 +172,7 @@ impl Operation {
             // Two replicas named the write, because the first one's answer was late. What both hold
             // together goes to everybody.
             Some(known) => {
+                cx.mark(Mark::TwinsMinted);
                 known.join(&container);
                 None
             }
@@ -204,6 +217,7 @@ impl Operation {
             // Nothing was done, and now there is news of the minter's time. If somebody else has been
             // asked meanwhile, that one names the write.
             if minting.asked == [from] {
+                cx.mark(Mark::LateAskedAgain);
                 minting.asked.clear();
                 minting.next =
                     minting.candidates.iter().position(|&node| node == from).unwrap_or(0);
@@ -219,6 +233,7 @@ impl Operation {
         let nobody_left = minting.refused.len() == minting.candidates.len();
         let all_refused = minting.asked.iter().all(|node| minting.refused.contains(node));
         if all_refused && (final_word || nobody_left) {
+            cx.mark(Mark::WriteRefused);
             self.reply(cx, Reply::Refused(RequestRefusal::Replica(refusal)));
             return Progress::Over;
         }
@@ -239,6 +254,9 @@ impl Operation {
         let owners = site.ring().owners(self.partition).iter().copied();
         let missing: Vec<NodeId> =
             owners.filter(|&owner| !writing.tally.has_answered(owner)).collect();
+        if !missing.is_empty() {
+            cx.mark(Mark::WriteHedged);
+        }
         for owner in missing {
             self.send_container(cx, site, id, owner);
             self.hint(cx, site, id, owner);
@@ -306,10 +324,16 @@ impl Operation {
             return;
         }
         let fallback = match writing.fallbacks.assign(site, self.partition, owner) {
-            Some(fallback) => fallback,
+            Some(fallback) => {
+                if writing.fallbacks.is_shared(fallback) {
+                    cx.mark(Mark::StandInForTwo);
+                }
+                fallback
+            }
             None if owner == site.me() => return,
             None if writing.fallbacks.of(owner).any(|kept_by| kept_by == site.me()) => return,
             None => {
+                cx.mark(Mark::CoordinatorKeptHint);
                 writing.fallbacks.note(owner, site.me());
                 site.me()
             }

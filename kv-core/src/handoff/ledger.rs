@@ -46,6 +46,12 @@ impl Ledger {
         self.accounts.keys().copied()
     }
 
+    /// The partitions in which something is kept for this target.
+    pub(super) fn partitions_of(&self, target: NodeId) -> impl Iterator<Item = PartitionId> + '_ {
+        let account = self.accounts.get(&target).into_iter();
+        account.flat_map(|account| account.partitions.keys().copied())
+    }
+
     /// The first partition behind `after`, or else the first of all, in which something is kept
     /// for this target.
     pub(super) fn partition_after(

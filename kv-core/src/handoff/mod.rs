@@ -21,6 +21,7 @@
 //!   has a request id of its own, half of it drawn once per life.
 //! - The receiving side keeps nothing but what waits for the disk.
 
+mod inspect;
 mod ledger;
 mod receive;
 
@@ -28,12 +29,14 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec;
 use alloc::vec::Vec;
 
+pub use self::inspect::{HandoffSnapshot, KeptSnapshot, ReplaySnapshot};
 use self::ledger::{Amount, Ledger};
 use self::receive::Receipt;
 use crate::cx::{Cx, Desk, Purpose, Site};
 use crate::durable::DurableQueue;
 use crate::event::Event;
 use crate::in_flight::InFlight;
+use crate::mark::Mark;
 use crate::message::{Body, HintDelivered, HintDelivery};
 use crate::store::{Action, Done, HintGrowth, KeptHints, Outcome, Refusal, StoredHint};
 use crate::time::{Span, Time};
@@ -190,13 +193,14 @@ impl Handoff {
     }
 
     /// A target was seen to be up after it was down: what failed before says nothing any more.
-    pub fn on_peer_up(&mut self, target: NodeId) {
+    pub fn on_peer_up(&mut self, cx: &mut Cx<'_>, target: NodeId) {
         let Some(replay) = self.replays.get_mut(&target) else { return };
         replay.failures = 0;
         match replay.turn {
             Turn::Rests { .. } => replay.turn = Turn::default(),
             Turn::AtStore => {}
             Turn::Delivers { delivery, .. } => {
+                cx.mark(Mark::HintReplayRestarted);
                 self.deliveries.remove(delivery);
                 replay.turn = Turn::default();
             }
@@ -218,6 +222,7 @@ impl Handoff {
             if let Turn::Delivers { delivery, until } = replay.turn
                 && until <= now
             {
+                cx.mark(Mark::HintDeliveryTimedOut);
                 self.deliveries.remove(delivery);
                 replay.failures += 1;
                 replay.turn = Turn::Rests { until: now };
@@ -434,6 +439,7 @@ impl Handoff {
             }
             DropReason::Expired if count == 0 => None,
             DropReason::Expired => {
+                cx.mark(Mark::HintInherited);
                 cx.observe(Event::HintDropped { target, partition });
                 self.stale.insert((target, partition), cx.now.monotonic);
                 Some(Stale { target, partition })

@@ -3,6 +3,7 @@
 
 use crate::cx::{Cx, Site};
 use crate::event::{Event, RejectReason};
+use crate::mark::Mark;
 use crate::membership::Horizon;
 use crate::membership::state::Stamp;
 use crate::types::NodeId;
@@ -13,13 +14,14 @@ pub(super) struct Gate {
     horizon: Horizon,
     strangers: bool,
     future: bool,
+    unsaid: bool,
 }
 
 impl Gate {
     /// For a message that comes now.
     pub(super) fn new(cx: &Cx<'_>, site: &Site) -> Self {
         let horizon = Horizon::new(cx.now.wall, site.config.gossip_interval());
-        Self { horizon, strangers: false, future: false }
+        Self { horizon, strangers: false, future: false, unsaid: false }
     }
 
     /// Passes what is known of a node that may be none of the members.
@@ -35,9 +37,18 @@ impl Gate {
         passes.then_some(stamp)
     }
 
+    /// Notes that this is about the node itself, which never said it. Returns it.
+    pub(super) const fn unsaid(&mut self, is_unsaid: bool) -> bool {
+        self.unsaid |= is_unsaid;
+        is_unsaid
+    }
+
     /// Tells people what was refused.
     pub(super) fn tell(self, cx: &mut Cx<'_>, from: NodeId) {
-        let Self { horizon: _, strangers, future } = self;
+        let Self { horizon: _, strangers, future, unsaid } = self;
+        if unsaid {
+            cx.mark(Mark::UnsaidNews);
+        }
         let reasons = [(strangers, RejectReason::Stranger), (future, RejectReason::Future)];
         for (_, reason) in reasons.into_iter().filter(|&(refused, _)| refused) {
             cx.observe(Event::Rejected { from, reason });

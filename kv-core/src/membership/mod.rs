@@ -32,6 +32,7 @@
 
 mod gate;
 mod horizon;
+mod inspect;
 mod partners;
 mod peer;
 mod phi;
@@ -48,11 +49,13 @@ use bytes::Bytes;
 
 use self::gate::Gate;
 pub use self::horizon::Horizon;
-use self::peer::Peer;
+pub use self::inspect::{MembershipSnapshot, PeerSnapshot};
+use self::peer::{Heard, Peer};
 use self::rounds::{Rounds, Turn};
 use self::state::{NodeState, Stamp};
 use crate::cx::{Cx, Purpose, Site};
 use crate::event::Event;
+use crate::mark::Mark;
 use crate::message::gossip::{Ack, Ack2, Delta, Known, StateKey, Syn};
 use crate::message::{Body, Kind};
 use crate::time::Time;
@@ -343,6 +346,9 @@ impl Membership {
         let ids = |peers: Vec<&Peer>| -> Vec<NodeId> { peers.iter().map(|peer| peer.id).collect() };
         let draws = || cx.draw.u64(Purpose::GossipPeers, 0);
         self.partners = partners::choose(&ids(up), &ids(down), self.fanout(site), draws);
+        if self.partners.iter().any(|&partner| !self.seems_up(partner)) {
+            cx.mark(Mark::DownPeerProbed);
+        }
     }
 
     /// Asks the next peer of this round what is new.
@@ -368,7 +374,8 @@ impl Membership {
         for known in known.into_iter().take(self.entries_max()) {
             if let Some(slot) = gate.member(self.slot_behind(&mut behind, known.node)) {
                 let stamp = Stamp::from(known);
-                let claim = gate.stamp(stamp, !self.has_yet_to_say(known.node, stamp));
+                let is_unsaid = gate.unsaid(self.has_yet_to_say(known.node, stamp));
+                let claim = gate.stamp(stamp, !is_unsaid);
                 claims[slot] = claims[slot].max(claim);
             }
         }
@@ -393,14 +400,18 @@ impl Membership {
             let Some(slot) = slot else { continue };
             let stamp = Stamp { generation: delta.generation, heartbeat: delta.heartbeat };
             let ahead = delta.states.iter().any(|state| state.version > delta.heartbeat);
-            let sound = !ahead && !self.has_yet_to_say(delta.node, stamp);
+            let sound = !gate.unsaid(self.has_yet_to_say(delta.node, stamp)) && !ahead;
             let passes = gate.stamp(stamp, sound).is_some();
             let peer = self.peers.get_mut(slot).filter(|_| passes);
-            if let Some(peer) = peer
-                && peer.learn(delta, cx.now.monotonic)
-            {
-                cx.observe(Event::Trusted { peer: peer.id });
-                opinions.push(Opinion::Up(peer.id));
+            let Some(peer) = peer else { continue };
+            match peer.learn(delta, cx.now.monotonic) {
+                Heard::Nothing | Heard::News => {}
+                Heard::Restart => cx.mark(Mark::PeerRestarted),
+                Heard::Stale => cx.mark(Mark::StaleNews),
+                Heard::UpAgain => {
+                    cx.observe(Event::Trusted { peer: peer.id });
+                    opinions.push(Opinion::Up(peer.id));
+                }
             }
         }
         opinions

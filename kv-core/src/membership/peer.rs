@@ -16,11 +16,26 @@ pub(super) struct Peer {
     pub(super) id: NodeId,
     pub(super) state: NodeState,
     pub(super) seems_up: bool,
-    gaps: Estimator,
+    pub(super) gaps: Estimator,
     /// When its newest known heartbeat was raised, by this node's clock.
     raised: Option<Time>,
     /// Since when this node has been listening without a break.
     listening_since: Time,
+}
+
+/// What news of a peer came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// It was none.
+    Nothing,
+    /// It lives.
+    News,
+    /// It was started again.
+    Restart,
+    /// It seems up again, having seemed down.
+    UpAgain,
+    /// It still seems down: news of one that fell silent long ago is no sign of life.
+    Stale,
 }
 
 impl Peer {
@@ -52,20 +67,27 @@ impl Peer {
         now.since(self.raised.unwrap_or_default())
     }
 
-    /// Learns what somebody knows of it. Whether it seems up again, having seemed down: news of one
-    /// that fell silent long ago is no sign of life.
-    pub(super) fn learn(&mut self, delta: Delta, now: Time) -> bool {
+    /// Learns what somebody knows of it.
+    pub(super) fn learn(&mut self, delta: Delta, now: Time) -> Heard {
         let raised = Time(now.0.saturating_sub(Span::from_ms(delta.age_ms.into()).0));
-        match self.state.learn(delta) {
-            News::None => return false,
+        let was_known = self.raised.is_some();
+        let news = self.state.learn(delta);
+        match news {
+            News::None => return Heard::Nothing,
             News::Run => {}
             News::Heartbeat => self.count_gap(now),
         }
         // A newer heartbeat was not raised earlier, whatever the clocks on its way say.
         self.raised = self.raised.max(Some(raised));
-        let up_again = !self.seems_up && !self.is_suspect(now);
-        self.seems_up |= up_again;
-        up_again
+        match news {
+            _ if !self.seems_up && self.is_suspect(now) => Heard::Stale,
+            _ if !self.seems_up => {
+                self.seems_up = true;
+                Heard::UpAgain
+            }
+            News::Run if was_known => Heard::Restart,
+            News::None | News::Run | News::Heartbeat => Heard::News,
+        }
     }
 
     /// Gives it up, if its silence has lasted too long. Whether it seems down now, having seemed up.
@@ -86,7 +108,8 @@ impl Peer {
         self.gaps.suspects(now.since(self.silent_since()))
     }
 
-    fn silent_since(&self) -> Time {
+    /// Since when nothing was heard of it, while this node was listening.
+    pub(super) fn silent_since(&self) -> Time {
         self.raised.unwrap_or_default().max(self.listening_since)
     }
 

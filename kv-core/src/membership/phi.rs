@@ -70,8 +70,14 @@ impl Estimator {
         self.mean() + Span(u64::try_from(excess).unwrap_or(u64::MAX))
     }
 
-    fn mean(&self) -> Span {
+    /// How long a silence lasts on average.
+    pub(super) fn mean(&self) -> Span {
         Span(self.mean_scaled / WINDOW)
+    }
+
+    /// The standard deviation of that.
+    pub(super) fn deviation(&self) -> Span {
+        Span(u64::try_from(self.variance().isqrt()).unwrap_or(u64::MAX))
     }
 
     fn variance(&self) -> u128 {

@@ -7,7 +7,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use super::{Bench, Errand};
+use super::{Bench, CopyingSnapshot, Errand};
 use crate::cx::{Cx, Site};
 use crate::quorum::sources_needed;
 use crate::store::Action;
@@ -52,6 +52,17 @@ impl Copying {
             .filter(|&(partition, owner)| owner != site.me() && self.needs(site, partition, owner))
             .map(|(_, owner)| owner)
             .collect()
+    }
+
+    /// What was copied, or is being marked.
+    pub(super) fn inspect(&self) -> Vec<CopyingSnapshot> {
+        let partitions: BTreeSet<_> = self.sources.keys().chain(&self.marking).copied().collect();
+        let snapshot = |partition| CopyingSnapshot {
+            partition,
+            sources: self.sources.get(&partition).into_iter().flatten().copied().collect(),
+            is_marking: self.marking.contains(&partition),
+        };
+        partitions.into_iter().map(snapshot).collect()
     }
 
     /// Whether this partition was copied from enough others.

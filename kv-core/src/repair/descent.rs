@@ -5,10 +5,11 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use super::Bench;
 use super::difference::{Difference, Page};
 use super::session::Talk;
+use super::{Bench, DescentAwaits, SessionStage};
 use crate::cx::{Cx, Site};
+use crate::mark::Mark;
 use crate::merkle::{FAN_OUT, LeafId};
 use crate::message::Body;
 use crate::message::repair::{Branches, Exchange, Leaves, SummariesRequest};
@@ -85,6 +86,27 @@ impl Descent {
     /// How many keys differed so far.
     pub(super) const fn keys_that_differed(&self) -> u64 {
         self.keys_that_differed
+    }
+
+    /// What it is at.
+    pub(super) fn inspect(&self) -> SessionStage {
+        SessionStage::Descending {
+            partition: self.partition,
+            awaits: match self.stage {
+                Stage::OwnBranches
+                | Stage::OwnLeaves
+                | Stage::OwnSummaries
+                | Stage::OwnContainers
+                | Stage::Joined => DescentAwaits::OwnStorage,
+                Stage::BranchesDiffer => DescentAwaits::Branches,
+                Stage::LeavesDiffer => DescentAwaits::Leaves,
+                Stage::Summarized(_) => DescentAwaits::Summaries,
+                Stage::Exchanged(_) => DescentAwaits::Containers,
+                Stage::Durable => DescentAwaits::Sync,
+            },
+            leaves: self.leaves.len(),
+            keys_that_differed: self.keys_that_differed,
+        }
     }
 
     /// The own storage has answered.
@@ -204,6 +226,9 @@ impl Descent {
         }
         let Some((last, _)) = items.last() else {
             // The peer knows nothing of them any more.
+            if !wanted.is_empty() {
+                cx.mark(Mark::ExchangeCameEmpty);
+            }
             self.difference.want.drain(..wanted.len());
             return self.next_batch(cx, site, talk, bench);
         };
@@ -279,8 +304,9 @@ impl Descent {
             self.exchange(cx, site, talk, bench, Vec::new())
         } else {
             self.after = self.difference.until.take();
-            if self.after.is_none() {
-                self.leaves.pop_front();
+            match self.after {
+                None => drop(self.leaves.pop_front()),
+                Some(_) => cx.mark(Mark::RepairPaged),
             }
             self.next_page(cx, site, talk, bench)
         }

@@ -12,9 +12,10 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::{Errand, Repair, Waiting};
+use super::{Errand, MendingSnapshot, Repair, Waiting};
 use crate::cx::{Cx, Site};
 use crate::event::Event;
+use crate::mark::Mark;
 use crate::store::{Action, Done, Refusal};
 use crate::time::{Span, Time};
 use crate::types::{Key, PartitionId, Seq};
@@ -69,6 +70,12 @@ impl Mending {
     pub(super) fn of(&self, site: &Site, partition: PartitionId) -> Vec<(Key, u64)> {
         let of = self.keys.iter().filter(|(key, _)| site.belongs(key, partition));
         of.map(|(key, mend)| (key.clone(), mend.number)).collect()
+    }
+
+    /// All keys.
+    pub(super) fn inspect(&self) -> Vec<MendingSnapshot> {
+        let keys = self.keys.iter();
+        keys.map(|(key, mend)| MendingSnapshot { key: key.clone(), ask_at: mend.ask_at }).collect()
     }
 
     fn key(&self, number: u64) -> Option<&Key> {
@@ -137,7 +144,8 @@ impl Repair {
                     cx.observe(Event::Mended { key });
                 }
             }
-            Ok(Done::MadeWhole { is_whole: false }) | Err(_) => {}
+            Ok(Done::MadeWhole { is_whole: false }) => cx.mark(Mark::MendedInVain),
+            Err(_) => {}
             Ok(other) => panic!("a key was to be made whole, not {other:?}"),
         }
     }

@@ -26,6 +26,7 @@ mod answer;
 mod copying;
 mod descent;
 mod difference;
+mod inspect;
 mod mending;
 mod scrubbing;
 mod session;
@@ -35,6 +36,10 @@ use alloc::vec::Vec;
 
 use self::answer::{Caller, Errand as AnswerErrand};
 use self::copying::{Copying, Ground};
+pub use self::inspect::{
+    CopyingSnapshot, DescentAwaits, MendingSnapshot, PartnerSnapshot, RepairSnapshot,
+    SessionSnapshot, SessionStage,
+};
 use self::mending::Mending;
 pub use self::mending::Wanted;
 use self::scrubbing::Scrubbing;
@@ -43,6 +48,7 @@ use crate::cx::{Cx, Desk, Purpose, Site};
 use crate::durable::DurableQueue;
 use crate::event::Event;
 use crate::in_flight::InFlight;
+use crate::mark::Mark;
 use crate::message::repair::{
     BranchesDiffer, Compared, Exchanged, LeavesDiffer, RootsDiffer, Step, Summarized,
 };
@@ -306,7 +312,10 @@ impl Repair {
                     self.bench.waiting.push(seq, Waiting::Marked(partition, ground));
                 }
                 Ok(other) => panic!("a marker was to be written, not {other:?}"),
-                Err(_) => self.bench.copying.on_not_marked(partition),
+                Err(_) => {
+                    cx.mark(Mark::MarkerNotWritten);
+                    self.bench.copying.on_not_marked(partition);
+                }
             },
             Errand::Scrub => self.on_scrubbed(cx, site, outcome.result),
             Errand::Join(mend) => self.on_joined(mend, seq, outcome.result),
@@ -338,9 +347,10 @@ impl Repair {
                 }
                 Waiting::Marked(partition, ground) => {
                     self.bench.copying.on_marked(partition);
-                    if ground == Ground::Copied {
-                        cx.observe(Event::Synced { partition });
-                    }
+                    cx.observe(match ground {
+                        Ground::Copied => Event::Synced { partition },
+                        Ground::LossAccepted => Event::Mark(Mark::LossAccepted),
+                    });
                     synced.push(partition);
                 }
                 Waiting::Joined(mend) => self.on_joined_durably(cx, site, mend),

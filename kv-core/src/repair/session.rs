@@ -6,9 +6,10 @@ use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use super::descent::{Descent, Progress};
-use super::{Bench, Errand, Waiting};
+use super::{Bench, Errand, SessionSnapshot, SessionStage, Waiting};
 use crate::cx::{Cx, Site};
 use crate::event::Event;
+use crate::mark::Mark;
 use crate::message::Body;
 use crate::message::repair::{Compare, Roots, Step};
 use crate::store::Action;
@@ -135,6 +136,31 @@ impl Session {
         self.talk.request
     }
 
+    /// Whether it waits for writes in flight and for nobody.
+    pub(super) const fn is_settling(&self) -> bool {
+        matches!(self.state, State::Settling)
+    }
+
+    /// What it is at.
+    pub(super) fn inspect(&self) -> SessionSnapshot {
+        SessionSnapshot {
+            peer: self.talk.peer,
+            request: self.talk.request,
+            began: self.began,
+            stage: match &self.state {
+                State::Comparing => SessionStage::Comparing,
+                State::Looking(asked) => SessionStage::Looking { partitions: asked.len() },
+                State::Settling => SessionStage::Settling,
+                State::Descending(descent) => descent.inspect(),
+            },
+            until: self.talk.until,
+            to_look: self.to_look.len(),
+            again: self.again.clone(),
+            to_repair: self.to_repair.iter().copied().collect(),
+            to_copy: self.to_copy.iter().copied().collect(),
+        }
+    }
+
     /// Since when.
     pub(super) const fn began(&self) -> Time {
         self.began
@@ -164,7 +190,10 @@ impl Session {
     ) -> Verdict {
         match self.state {
             State::Settling => self.next(cx, site, bench),
-            State::Comparing | State::Looking(_) | State::Descending(_) => Verdict::Broken,
+            State::Comparing | State::Looking(_) | State::Descending(_) => {
+                cx.mark(Mark::RepairTimedOut);
+                Verdict::Broken
+            }
         }
     }
 
@@ -208,6 +237,9 @@ impl Session {
                 self.to_copy.insert(partition);
             }
             if differing.binary_search(&partition).is_err() {
+                if !is_first_look {
+                    cx.mark(Mark::SecondLookEqual);
+                }
                 self.on_equal(cx, site, bench, partition, !is_first_look);
             } else if is_first_look && !is_lost_here {
                 self.again.push(partition);

@@ -7,12 +7,13 @@ use core::ops::ControlFlow;
 use super::partitions::{PartitionState, marker_of};
 use super::{hints, keyspace, owned, scrub};
 use crate::event::Event;
+use crate::mark::Mark;
 use crate::merkle::{FAN_OUT, LeafId};
 use crate::store::{
     Action, Basis, Batch, CopyKind, Damage, Done, Hint, Mint, Outcome, Refusal, Role, Store,
     StoreCommand, Summary, View,
 };
-use crate::types::{Digest, Key, NodeId};
+use crate::types::Key;
 use crate::version::{Container, Version, VersionVector};
 
 /// What a command tells beside its result.
@@ -21,6 +22,13 @@ pub(super) struct Notes {
     pub(super) events: Vec<Event>,
     /// Keys whose records were found to be damaged.
     pub(super) lost: Vec<Key>,
+}
+
+impl Notes {
+    /// Says that a rare branch was taken.
+    pub(super) fn mark(&mut self, mark: Mark) {
+        self.events.push(Event::Mark(mark));
+    }
 }
 
 /// Executes a command in the partition that it belongs to: reads, joins, and commits what changed.
@@ -39,7 +47,7 @@ pub fn execute<S: Store>(
         Action::HintBatch { target, bytes } => {
             hints::batch(state, store, *target, *bytes, &mut notes)
         }
-        Action::HintDrop { target, items } => drop_hints(state, store, *target, items),
+        Action::HintDrop { target, items } => hints::drop(state, store, *target, items, &mut notes),
         Action::Branches => Ok(Done::Branches(Box::new(state.tree.branches()))),
         Action::Leaves { branches } => Ok(leaves(state, *branches)),
         Action::Summaries { leaf, after, bytes } => {
@@ -73,10 +81,12 @@ fn mint<S: Store>(
             .map(|container| owned::Owned { container, digest: None }),
     };
     let owned::Owned { mut container, digest } = held.map_err(|Damage| Refusal::Damaged)?;
-    let known = container.made_by(mint.request).or_else(|| {
+    let stands = container.made_by(mint.request);
+    let known = stands.or_else(|| {
         state.recent.get(mint.request, &mint.key).filter(|&dot| container.seen().covers(dot))
     });
     if let Some(dot) = known {
+        notes.mark(if stands.is_some() { Mark::MintRepeated } else { Mark::MintRemembered });
         let hinted = match mint.role {
             Role::Owner => None,
             Role::StandIn(stand_in) => {
@@ -96,6 +106,7 @@ fn mint<S: Store>(
     minter.look_at(container.seen());
     let overwritten = container.discard(&context);
     if container.siblings().len() as u64 >= mint.siblings_max {
+        notes.mark(Mark::TooManySiblings);
         return Err(Refusal::TooManySiblings { max: mint.siblings_max });
     }
     let (dot, drawn) = minter.mint(mint.spare);
@@ -167,15 +178,6 @@ fn keep_hint<S: Store>(
     hints::add(state, store, &hint.key, &hint.container, hint.stand_in, false).map(Done::Hinted)
 }
 
-fn drop_hints<S: Store>(
-    state: &mut PartitionState,
-    store: &mut S,
-    target: NodeId,
-    items: &[(Key, Digest)],
-) -> Result<Done, Refusal> {
-    hints::drop(state, store, target, items)
-}
-
 fn read<S: Store>(
     state: &mut PartitionState,
     store: &S,
@@ -196,7 +198,10 @@ fn read<S: Store>(
             }),
         CopyKind::Hinted => hints::load_all(state.partition, store, View::Durable, key),
     };
-    read.map(Done::Read).map_err(|Damage| Refusal::Damaged)
+    read.map(Done::Read).map_err(|Damage| {
+        notes.mark(Mark::DamagedReadRefused);
+        Refusal::Damaged
+    })
 }
 
 fn leaves(state: &PartitionState, branches: u16) -> Done {

@@ -15,6 +15,7 @@ use super::keyspace::{self, Record};
 use super::partitions::PartitionState;
 use crate::codec::{Codec, Malformed, Reader};
 use crate::event::{EpochReason, Event};
+use crate::mark::Mark;
 use crate::store::{Batch, Damage, Done, HintGrowth, Refusal, StandIn, Store, StoredHint, View};
 use crate::types::{Digest, Key, NodeId, PartitionId};
 use crate::version::Container;
@@ -145,6 +146,7 @@ pub(super) fn batch(
         state.stand_in.forget(EpochReason::Damage);
         notes.events.push(Event::Damaged { partition });
         notes.events.push(Event::HintDropped { target, partition });
+        notes.mark(Mark::HintDamaged);
     }
     Ok(Done::HintBatch { hints, dropped })
 }
@@ -155,6 +157,7 @@ pub(super) fn drop(
     store: &mut impl Store,
     target: NodeId,
     items: &[(Key, Digest)],
+    notes: &mut Notes,
 ) -> Result<Done, Refusal> {
     let mut batch = Batch::default();
     let (mut count, mut bytes, mut minted) = (0, 0, false);
@@ -163,6 +166,7 @@ pub(super) fn drop(
         let Ok(Some(record)) = store.get(View::Live, &record_key) else { continue };
         let Ok(hint) = decode(&record) else { continue };
         if hint.container.digest(key) != *digest {
+            notes.mark(Mark::HintGrewInDelivery);
             continue;
         }
         batch.delete(record_key);
@@ -180,7 +184,7 @@ pub(super) fn drop(
     Ok(Done::HintDropped { count, bytes })
 }
 
-fn decode(record: &Bytes) -> Result<StoredHint, Damage> {
+pub(super) fn decode(record: &Bytes) -> Result<StoredHint, Damage> {
     let mut input = Reader::sharing(record);
     let hint = StoredHint::decode(&mut input).map_err(|Malformed| Damage)?;
     if input.rest().is_empty() { Ok(hint) } else { Err(Damage) }

@@ -1,10 +1,13 @@
 //! A look at what a store holds, from outside: for checks and for operators. Changes nothing.
 
+use core::ops::ControlFlow;
+
+use super::keyspace::Record;
 use super::{hints, keyspace, owned};
 use crate::merkle::leaf_of;
 use crate::ring::Ring;
 use crate::store::{Damage, Store, View};
-use crate::types::Key;
+use crate::types::{Key, NodeId};
 use crate::version::Container;
 
 /// What a store holds of a key.
@@ -14,6 +17,45 @@ pub struct Held {
     pub container: Container,
     /// Whether the owner's copy is there and cannot be read.
     pub is_damaged: bool,
+}
+
+/// One of the containers that a store holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredCopy {
+    /// The key.
+    pub key: Key,
+    /// The owner for whom it is kept as a hint; nothing, if it is the node's own as an owner.
+    pub kept_for: Option<NodeId>,
+    /// The container, if it can be read.
+    pub container: Result<Container, Damage>,
+}
+
+/// Shows every container that a store holds: the node's own, then those that it keeps as hints.
+pub fn for_each_copy(store: &impl Store, view: View, mut visit: impl FnMut(StoredCopy)) {
+    for prefix in keyspace::OF_CONTAINERS {
+        store.scan(view, prefix, &[], &mut |record_key, record| {
+            match keyspace::parse(record_key) {
+                Some(Record::Owned { key, .. }) => {
+                    let container = record.and_then(|bytes| owned::decode_owned(bytes));
+                    let container = container.map(|(_, container)| container);
+                    visit(StoredCopy { key, kept_for: None, container });
+                }
+                Some(Record::Hint { key, target, .. }) => {
+                    let container = record.and_then(|bytes| hints::decode(bytes));
+                    let container = container.map(|hint| hint.container);
+                    visit(StoredCopy { key, kept_for: Some(target), container });
+                }
+                Some(
+                    Record::HintOrder { .. }
+                    | Record::Leaf { .. }
+                    | Record::Marker { .. }
+                    | Record::Lost { .. },
+                )
+                | None => {}
+            }
+            ControlFlow::Continue(())
+        });
+    }
 }
 
 /// What a store holds of a key.

@@ -194,6 +194,9 @@ pub(super) fn lost(partition: PartitionId, key: &Key) -> Bytes {
 /// exceptions, and leaves.
 pub(super) const AT_START: [&[u8]; 4] = [&[HINT], &[MARKER], &[LOST], &[LEAF]];
 
+/// What the keys of all records begin with that hold containers.
+pub(super) const OF_CONTAINERS: [&[u8]; 2] = [&[OWNED], &[HINT]];
+
 fn join(kind: u8, partition: PartitionId, parts: &[&[u8]]) -> Bytes {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let mut bytes = Vec::with_capacity(1 + 4 + length);

@@ -19,6 +19,7 @@ use super::keyspace;
 use super::partitions::PartitionState;
 use crate::codec::{Codec, Malformed, Reader};
 use crate::event::{EpochReason, Event};
+use crate::mark::Mark;
 use crate::merkle::{LeafId, leaf_of};
 use crate::store::{Batch, Damage, Fault, Store, View};
 use crate::types::{Digest, Key};
@@ -66,6 +67,7 @@ pub(super) fn load_or_replace(
     notes: &mut Notes,
 ) -> Owned {
     load(state, store, View::Live, key).unwrap_or_else(|Damage| {
+        notes.mark(Mark::DamagedReplaced);
         lose(state, store, key, notes);
         Owned { container: Container::default(), digest: None }
     })
@@ -155,6 +157,7 @@ pub(super) fn make_whole(
         batch.delete(keyspace::owned(state.partition, leaf, key));
         let leaf_digest = encode_leaf(state.tree.leaf(leaf));
         batch.put(keyspace::leaf(state.partition, leaf), leaf_digest);
+        notes.mark(Mark::DamagedDeleted);
     }
     store.commit(batch)?;
     state.lost.remove(key);

@@ -9,6 +9,7 @@ use super::keyspace::{self, Record};
 use super::owned::{self, decode_owned};
 use super::partitions::{PartitionState, marker_of};
 use crate::event::Event;
+use crate::mark::Mark;
 use crate::merkle::LeafId;
 use crate::store::{Batch, Damage, Done, Refusal, Store, View};
 use crate::types::Key;
@@ -52,6 +53,7 @@ pub(super) fn scrub(
         mended.put(marker, marker_of(state.node));
     }
     if !mended.writes.is_empty() {
+        notes.mark(Mark::LeafRewritten);
         let damaged = Event::Damaged { partition: state.partition };
         notes.events.extend(mended.writes.iter().map(|_| damaged.clone()));
         store.commit(mended)?;

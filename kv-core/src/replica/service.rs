@@ -10,6 +10,7 @@ use crate::durable::DurableQueue;
 use crate::event::Event;
 use crate::hybrid::{HybridClock, Observed};
 use crate::in_flight::InFlight;
+use crate::mark::Mark;
 use crate::message::{
     Acked, Body, HintRequest, MergeRequest, MintRequest, Minted, OperationId, Place, ReadReply,
     ReadRequest, Refused,
@@ -28,6 +29,15 @@ pub struct Replica {
     errands: InFlight<Errand>,
     acks: DurableQueue<Asker>,
     young: Young,
+}
+
+/// What a replica is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplicaSnapshot {
+    /// Storage commands of coordinators that have not been answered.
+    pub commands: usize,
+    /// Answers that wait until what they tell of is durable.
+    pub awaits_sync: usize,
 }
 
 /// By how much the hints for a target grew.
@@ -59,6 +69,11 @@ struct Errand {
 }
 
 impl Replica {
+    /// What it is at now.
+    pub fn inspect(&self) -> ReplicaSnapshot {
+        ReplicaSnapshot { commands: self.errands.len(), awaits_sync: self.acks.len() }
+    }
+
     /// A coordinator asks this node to name a write.
     pub fn on_mint(
         &mut self,
@@ -76,6 +91,7 @@ impl Replica {
         }
         match basis {
             Basis::Held(_) if !self.young.admits(cx, site, from, operation, echo) => {
+                cx.mark(Mark::OldRequestRefused);
                 return refuse(cx, site, asker, Refusal::Late);
             }
             Basis::Held(_) | Basis::Given(_) => {}
@@ -144,6 +160,7 @@ impl Replica {
         // The storage knows of the marker when it is written; it counts when it is durable, for then
         // all that was copied before it is durable too.
         if copy == CopyKind::Owned && !site.synced.contains(&partition) {
+            cx.mark(Mark::UnsyncedReadRefused);
             return refuse(cx, site, asker, Refusal::NotSynced);
         }
         self.start(cx, asker, partition, Action::Read { key, copy });

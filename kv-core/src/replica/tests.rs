@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::Config;
 use crate::event::{EpochReason, Event};
+use crate::mark::Mark;
 use crate::merkle::{LeafId, Tree, leaf_of};
 use crate::store::{
     Action, Basis, CopyKind, Done, Fault, ForeignData, Hint, Mint, Outcome, Recovered, Refusal,
@@ -351,7 +352,8 @@ fn a_damaged_key_is_told_of_once_and_leaves_the_tree_so_that_a_comparison_finds_
     let (mut disk, _) = damaged_value();
     let first = disk.run(read());
     assert_eq!(first.lost, [key()]);
-    assert_eq!(first.events, [Event::Damaged { partition: PARTITION }]);
+    let damaged = Event::Damaged { partition: PARTITION };
+    assert_eq!(first.events, [damaged, Event::Mark(Mark::DamagedReadRefused)]);
     assert_eq!(disk.partitions.root(PARTITION), Digest::default());
     let again = disk.run(read());
     assert_eq!((again.result, again.lost.len()), (Err(Refusal::Damaged), 0));
@@ -466,7 +468,8 @@ fn a_leaf_or_a_marker_that_memory_knows_is_written_anew() {
         let before = disk.store.get(View::Live, &record);
         disk.store.damaged.insert(record.clone());
         let scrubbed = disk.run(Action::Scrub { from: LeafId(0), bytes: 1 << 20 });
-        assert_eq!(scrubbed.events, [Event::Damaged { partition: PARTITION }]);
+        let damaged = Event::Damaged { partition: PARTITION };
+        assert_eq!(scrubbed.events, [Event::Mark(Mark::LeafRewritten), damaged]);
         assert_eq!(disk.store.get(View::Live, &record), before);
         let again = disk.run(Action::Scrub { from: LeafId(0), bytes: 1 << 20 });
         assert_eq!(again.events, []);

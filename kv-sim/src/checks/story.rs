@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kv_core::time::Time;
 use kv_core::types::NodeId;
-use kv_core::version::Dot;
+use kv_core::version::{Actor, Dot};
 
 /// The names by which people know the nodes. A node without one is shown by its id.
 #[derive(Clone, Debug, Default)]
@@ -22,10 +22,15 @@ impl Names {
         if names.is_empty() { "nobody".to_owned() } else { names.join(", ") }
     }
 
-    /// A dot, as `node.epoch:n`, with as much of the epoch as tells it from others.
+    /// A dot, as `node.epoch:n`.
     pub fn dot(&self, dot: Dot) -> String {
-        let epoch = dot.actor.epoch.to_string();
-        format!("{}.{}:{}", self.node(dot.actor.node), &epoch[..6], dot.n)
+        format!("{}:{}", self.actor(dot.actor), dot.n)
+    }
+
+    /// An actor, as `node.epoch`, with as much of the epoch as tells it from others.
+    pub fn actor(&self, actor: Actor) -> String {
+        let epoch = actor.epoch.to_string();
+        format!("{}.{}", self.node(actor.node), &epoch[..6])
     }
 
     /// Some dots, in their order.

@@ -8,6 +8,7 @@ use kv_sim::artefact;
 use kv_sim::sweep::Summary;
 use kv_sim::words::{counted, thousands};
 
+use super::marks;
 use super::output::{self, Exit};
 
 #[derive(Args)]
@@ -40,6 +41,7 @@ fn try_execute(Arguments { parts, output }: &Arguments) -> Result<Exit, Exit> {
             thousands(whole.passed),
             thousands(whole.failed)
         ))?;
+        output::say(&marks::unreached(&whole))?;
     }
     Ok(Exit::of(&whole))
 }

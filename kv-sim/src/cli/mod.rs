@@ -4,7 +4,9 @@ mod argument;
 mod bench;
 mod failure;
 mod list;
+mod marks;
 mod merge;
+mod moments;
 mod output;
 mod replay;
 mod report;
@@ -21,7 +23,7 @@ use kv_sim::scenario::{self, ScenarioError, Source};
 use output::Exit;
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 everything held; 1 a check was violated; 2 the arguments or the scenario make no sense; \
+Exit codes: 0 everything held; 1 a check was violated, or a sweep missed a branch that is declared reachable; 2 the arguments or the scenario make no sense; \
 3 the same seed gave two digests.
 
 A bare name of a scenario, such as partition.toml, is looked for in the folder `scenarios` here and above.";
@@ -47,7 +49,8 @@ struct Cli {
 enum Command {
     /// Run many seeds of one or more scenarios, on all cores.
     Sweep(sweep::Arguments),
-    /// Run a saved failure again, and say whether it still fails in the same way.
+    /// Run a saved failure again, and say whether it still fails in the same way; or, with --at, show
+    /// the state of its nodes, disks, links, keys and clients at any moment.
     Replay(replay::Arguments),
     /// Make a failure as small as can be: a scenario that a person can read.
     Shrink(shrink::Arguments),

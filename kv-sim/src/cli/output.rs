@@ -28,10 +28,12 @@ pub(crate) enum Exit {
 impl Exit {
     /// How a sweep ends that came to this.
     pub(crate) fn of(summary: &Summary) -> Self {
-        match summary.failed {
-            _ if summary.is_nondeterministic() => Self::Nondeterministic,
-            0 => Self::Passed,
-            _ => Self::Failed,
+        if summary.is_nondeterministic() {
+            Self::Nondeterministic
+        } else if summary.has_passed() {
+            Self::Passed
+        } else {
+            Self::Failed
         }
     }
 }
@@ -70,6 +72,12 @@ pub(crate) fn say_json(value: &impl Serialize) -> Result<(), Exit> {
     say(&json(value)?)
 }
 
+/// Writes a value as one line of JSON to standard output.
+pub(crate) fn say_line(value: &impl Serialize) -> Result<(), Exit> {
+    let line = serde_json::to_string(value).map_err(|error| not_json(&error))?;
+    say(&(line + "\n"))
+}
+
 /// Writes a text to a file, or to standard output if the path is `-`.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), Exit> {
     if path == Path::new("-") {
@@ -94,11 +102,11 @@ pub(crate) fn unwritable(path: &Path, error: &io::Error) -> Exit {
 
 /// The value as JSON, with a newline at the end.
 pub(crate) fn json(value: &impl Serialize) -> Result<String, Exit> {
-    match serde_json::to_string_pretty(value) {
-        Ok(json) => Ok(json + "\n"),
-        Err(error) => {
-            complain(&format!("error: the result cannot be written as JSON: {error}\n"));
-            Err(Exit::Usage)
-        }
-    }
+    let text = serde_json::to_string_pretty(value).map_err(|error| not_json(&error))?;
+    Ok(text + "\n")
+}
+
+fn not_json(error: &serde_json::Error) -> Exit {
+    complain(&format!("error: the result cannot be written as JSON: {error}\n"));
+    Exit::Usage
 }

@@ -1,4 +1,5 @@
-//! `kv-sim replay`: a saved failure once more, and whether it still fails in the same way.
+//! `kv-sim replay`: a saved failure once more, and whether it still fails in the same way; or its state
+//! at some moments.
 
 use std::path::PathBuf;
 
@@ -11,20 +12,26 @@ use kv_sim::summary::RunSummary;
 use kv_sim::words::{FAINT, HEADING};
 
 use super::failure::{self, Failure};
+use super::moments;
 use super::output::{self, Exit};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The saved failure, or a scenario with the seed in it.
     failure: PathBuf,
+    #[command(flatten)]
+    moments: moments::Moments,
 }
 
 pub(crate) fn execute(arguments: &Arguments) -> Exit {
     try_execute(arguments).unwrap_or_else(|exit| exit)
 }
 
-fn try_execute(Arguments { failure: path }: &Arguments) -> Result<Exit, Exit> {
+fn try_execute(Arguments { failure: path, moments }: &Arguments) -> Result<Exit, Exit> {
     let Failure { scenario, seed, saved } = failure::load(path)?;
+    if moments.are_asked_for() {
+        return moments::show(moments, &scenario, seed);
+    }
     let panics = Some(PanicLog::install());
     let result = run(&scenario, &RunOptions { panics, ..RunOptions::seeded(seed) });
     let replay = format!("{} replay {}", super::program(), super::quoted(&path.to_string_lossy()));

@@ -18,6 +18,7 @@ use kv_sim::sweep::{Failure, Plan, Shard, Summary, junit, sweep};
 use kv_sim::words::{BAD, FAINT, GOOD, HEADING, counted, thousands};
 
 use super::argument;
+use super::marks;
 use super::output::{self, Exit};
 
 /// The most commands that are shown for one check.
@@ -166,6 +167,12 @@ fn words(plan: &Plan<'_>, summary: &Summary, replay: impl Fn(&Failure) -> String
         let left = plan.runs() - summary.runs;
         line(format!("stopped before the end: {} not made", counted(left, "run")));
     }
+    line(String::new());
+    text.push_str(&marks::table(summary));
+    let mut line = |line: String| {
+        text.push_str(&line);
+        text.push('\n');
+    };
     let mut alike: BTreeMap<(&str, String), Vec<&Failure>> = BTreeMap::new();
     for failure in &summary.failures {
         let what = failure.violation.lines().next().unwrap_or_default();
@@ -186,15 +193,15 @@ fn words(plan: &Plan<'_>, summary: &Summary, replay: impl Fn(&Failure) -> String
             line(format!("  and {more} more"));
         }
     }
-    let failed = summary.failed;
-    let _ = match failed {
-        0 => writeln!(text, "\n{GOOD}PASSED{GOOD:#}"),
-        _ => writeln!(
-            text,
-            "\n{} passed, {} failed\n{BAD}FAILED{BAD:#}",
-            thousands(summary.passed),
-            thousands(failed)
-        ),
+    let unreached = marks::unreached(summary);
+    if !unreached.is_empty() {
+        text.push('\n');
+        text.push_str(&unreached);
+    }
+    let (passed, failed) = (thousands(summary.passed), thousands(summary.failed));
+    let _ = match summary.has_passed() {
+        true => writeln!(text, "\n{GOOD}PASSED{GOOD:#}"),
+        false => writeln!(text, "\n{passed} passed, {failed} failed\n{BAD}FAILED{BAD:#}"),
     };
     text
 }

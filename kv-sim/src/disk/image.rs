@@ -180,6 +180,11 @@ impl Image {
         self.log.len()
     }
 
+    /// How many records would not be what they are after a kill.
+    pub fn unsynced_records(&self) -> usize {
+        self.fresh.len()
+    }
+
     /// The position up to which everything was reported as safe.
     pub const fn reported(&self) -> Seq {
         self.reported

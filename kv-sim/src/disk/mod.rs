@@ -108,6 +108,35 @@ impl Disk {
         self.queue.len() == 1
     }
 
+    /// The commands that wait to be executed, in their order.
+    pub fn queue(&self) -> impl Iterator<Item = &StoreCommand> {
+        self.queue.iter().map(|(_, command)| command)
+    }
+
+    /// How many answers are on their way.
+    pub fn answers(&self) -> usize {
+        self.answers.len()
+    }
+
+    /// What the sync under way will make safe.
+    pub const fn syncing(&self) -> Option<Seq> {
+        self.syncing
+    }
+
+    /// What is wrong with it, in words.
+    pub fn ailments(&self) -> impl Iterator<Item = &'static str> {
+        let Image { fillers, breakers, .. } = &self.image;
+        let all = [
+            (self.liars, "lies about syncs"),
+            (self.tearers, "would tear batches at a kill"),
+            (*fillers, "is full"),
+            (*breakers, "refuses commits"),
+            (self.sync_breakers, "fails syncs"),
+            (u32::from(!self.slow.is_empty()), "is slow"),
+        ];
+        all.into_iter().filter(|&(faults, _)| faults > 0).map(|(_, words)| words)
+    }
+
     /// The command to be executed next.
     pub fn next(&self) -> Option<Ticket> {
         self.queue.front().map(|&(ticket, _)| ticket)

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Unexpected, Visitor};
 use toml::Spanned;
 
-use super::error::Problem;
+use super::error::{Problem, nearest};
 use super::quantity::count;
 
 /// The most nodes that a scenario may have.
@@ -74,6 +74,20 @@ impl Cluster {
     }
 
     /// The node of this name.
+    ///
+    /// # Errors
+    /// Says which names there are.
+    pub fn find(&self, name: &str) -> Result<NodeIndex, String> {
+        let found = self.nodes.iter().position(|place| place.name == name);
+        found.map(NodeIndex).ok_or_else(|| {
+            let known: Vec<_> = self.nodes.iter().map(|place| place.name.as_str()).collect();
+            let meant = nearest(name, known.iter().copied());
+            let meant = meant.map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"));
+            format!("there is no node `{name}`{meant}: known here: {}", known.join(", "))
+        })
+    }
+
+    /// The node that is named in a scenario.
     pub(super) fn named(&self, name: &Spanned<String>) -> Result<NodeIndex, Problem> {
         let found = self.nodes.iter().position(|place| place.name == *name.get_ref());
         found.map(NodeIndex).ok_or_else(|| {

@@ -21,6 +21,7 @@ const ORDER: &[&str] = &[
     "workload",
     "fault",
     "expect",
+    "marks",
     "decision",
 ];
 

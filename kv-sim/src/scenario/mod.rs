@@ -16,6 +16,7 @@ mod lookup;
 mod node;
 mod quantity;
 mod quorum;
+mod reachable;
 mod source;
 mod swarm;
 #[cfg(test)]
@@ -34,6 +35,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::address::Aspect;
+use crate::marks::Reachable;
 
 pub use cluster::{Cluster, NODES_MAX, NodeIndex, Place};
 pub use environment::{Clocks, Disk, Network};
@@ -83,6 +85,8 @@ pub struct Scenario {
     pub faults: Vec<Fault>,
     /// What must hold.
     pub expect: Expect,
+    /// Which rare branches a sweep over enough seeds must reach.
+    pub reachable: Vec<Reachable>,
     /// What is not left to chance but takes its plainest value: delays their mean, misfortunes
     /// never, of several the first.
     pub calm: BTreeSet<Aspect>,
@@ -147,8 +151,8 @@ impl Scenario {
     }
 }
 
-/// The top of the file. `[node]` and `[[fault]]` are taken out before, as they need their tables as
-/// they stand; they are fields here so that serde knows them when it lists the keys.
+/// The top of the file. `[node]`, `[marks]` and `[[fault]]` are taken out before, as they need their
+/// tables as they stand; they are fields here so that serde knows them when it lists the keys.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Keys {
@@ -176,6 +180,8 @@ struct Keys {
     _fault: Option<IgnoredAny>,
     #[serde(default)]
     expect: expect::ExpectKeys,
+    #[serde(rename = "marks")]
+    _marks: Option<IgnoredAny>,
     #[serde(default)]
     decision: Vec<DecisionKeys>,
 }
@@ -195,10 +201,12 @@ fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
         .into_inner();
     let node = document.remove("node");
     let faults = document.remove("fault");
+    let marks = document.remove("marks");
 
     let mut problems = Problems::default();
     let node = problems.keep(node::shape(node));
     let faults = problems.keep(tables(faults));
+    let reachable = problems.keep(reachable::parse(marks));
     let keys = problems.keep(top(document, whole));
     let (Some(keys), Some(faults)) = (keys, faults) else {
         problems.into_result()?;
@@ -235,9 +243,12 @@ fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
     let workloads = workloads.into_iter().filter_map(|made| problems.keep(made)).collect();
 
     problems.into_result()?;
-    let (Some((node, quorum)), Some(network), Some(disk), Some(clocks), Some(expect), Some(calm)) =
-        (plan, network, disk, clocks, expect, calm)
+    let (Some((node, quorum)), Some(network), Some(disk), Some(clocks)) =
+        (plan, network, disk, clocks)
     else {
+        unreachable!("what is missing has a problem");
+    };
+    let (Some(expect), Some(reachable), Some(calm)) = (expect, reachable, calm) else {
         unreachable!("what is missing has a problem");
     };
     Ok(Scenario {
@@ -254,6 +265,7 @@ fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
         workloads,
         faults,
         expect,
+        reachable,
         calm,
         decisions: keys.decision.into_iter().map(DecisionKeys::into_decision).collect(),
         name: file_name(path),

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::error::ScenarioError;
 use super::swarm::Swarm;
 use super::{Scenario, file_name};
+use crate::marks::Reachable;
 
 /// A file that says what is to be run.
 #[derive(Clone, Debug)]
@@ -64,6 +65,14 @@ impl Source {
         match self {
             Self::One(scenario) => scenario.seed,
             Self::Swarm(swarm) => swarm.seed,
+        }
+    }
+
+    /// Which rare branches a sweep over enough seeds must reach.
+    pub fn reachable(&self) -> &[Reachable] {
+        match self {
+            Self::One(scenario) => &scenario.reachable,
+            Self::Swarm(swarm) => &swarm.reachable,
         }
     }
 

@@ -797,3 +797,18 @@ fn a_name_that_does_not_exist_is_answered_with_the_nearest_one() {
     let ScenarioError::NotFound { nearest, .. } = &error else { panic!("{error}") };
     assert_eq!(nearest.as_deref(), Some("partition"));
 }
+
+#[test]
+fn an_unknown_mark_is_answered_with_the_nearest_one() {
+    assert_snapshot!(refused("[marks]\nread-repair = 50\ntwins-mintet = 200\n"));
+}
+
+#[test]
+fn within_no_seeds_nothing_is_reached() {
+    let text = refused("[marks]\nread-repair = 0\n");
+    assert!(text.contains("must lie in 1..=1000000000"), "{text}");
+    let text = refused("marks = [\"read-repair\"]\n");
+    assert!(text.contains("this must be a table"), "{text}");
+    let text = refused("[marks]\nread-repair = \"soon\"\n");
+    assert!(text.contains("expected"), "{text}");
+}

@@ -1,11 +1,11 @@
-//! A sweep as JUnit: a suite per scenario, a case per seed.
+//! A sweep as JUnit: a suite per scenario, a case per seed and per rare branch that it was judged by.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Failure, Summary};
+use super::{Failure, ReachVerdict, Reachability, Summary};
 use crate::scenario::Source;
 
 /// The XML of a sweep over these scenarios. `replay` gives the command for a failure.
@@ -39,6 +39,23 @@ pub fn junit(
             let mut case = TestCase::new(format!("seed {}", record.seed), status);
             case.set_classname(scenario.name());
             case.set_time(Duration::from_secs_f64(record.wall_ms / 1_000.0));
+            suite.add_test_case(case);
+        }
+        let judged = summary.reachability.iter().filter(|one| one.position == position);
+        for one in judged {
+            let Reachability { mark, within, seeds, .. } = one;
+            let status = match one.verdict {
+                ReachVerdict::NotJudged => continue,
+                ReachVerdict::Reached => TestCaseStatus::success(),
+                ReachVerdict::Unreached => {
+                    let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+                    status.set_type("marks");
+                    status.set_message(format!("{mark} was not reached in {seeds} seeds"));
+                    status
+                }
+            };
+            let mut case = TestCase::new(format!("{mark} within {within} seeds"), status);
+            case.set_classname(scenario.name());
             suite.add_test_case(case);
         }
         report.add_test_suite(suite);

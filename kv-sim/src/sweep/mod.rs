@@ -5,6 +5,7 @@
 //! time, in the order of the seeds, so a sweep that is stopped has tried every scenario equally.
 
 mod junit;
+mod reachability;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -22,6 +23,7 @@ use crate::run::{RunOptions, run, run_twice};
 use crate::scenario::Source;
 
 pub use junit::junit;
+pub use reachability::{ReachVerdict, Reachability};
 
 /// One seed in so many is run twice, and its digests are compared.
 pub const TWICE_EVERY: u64 = 64;
@@ -77,8 +79,14 @@ pub struct Summary {
     pub wall_ms: f64,
     /// What failed, in the order of scenarios, then seeds.
     pub failures: Vec<Failure>,
-    /// How often each rare branch was reached, by its name.
+    /// How often each rare branch was taken, by its name.
     pub marks: BTreeMap<String, u64>,
+    /// In how many runs it was.
+    #[serde(default)]
+    pub mark_runs: BTreeMap<String, u64>,
+    /// What came of the branches that scenarios declare reachable.
+    #[serde(default)]
+    pub reachability: Vec<Reachability>,
     /// Every run, in the same order. For JUnit; not part of the contract.
     #[serde(skip)]
     pub records: Vec<Record>,
@@ -144,6 +152,26 @@ impl Summary {
         self.failures.iter().any(|failure| failure.check == artefact::DETERMINISM)
     }
 
+    /// Whether everything held, and all was reached that was declared to be.
+    pub fn has_passed(&self) -> bool {
+        self.failed == 0 && self.unreached().next().is_none()
+    }
+
+    /// The branches that were not reached although enough seeds were run.
+    pub fn unreached(&self) -> impl Iterator<Item = &Reachability> {
+        self.reachability.iter().filter(|one| one.verdict == ReachVerdict::Unreached)
+    }
+
+    /// A sweep of nothing, over scenarios that declare this.
+    fn of_nothing(scenarios: &[Source]) -> Self {
+        let declared = scenarios.iter().enumerate().flat_map(|(position, source)| {
+            let name = source.name();
+            let all = source.reachable().iter();
+            all.map(move |&reachable| Reachability::declared(position, &name, reachable))
+        });
+        Self { reachability: declared.collect(), ..Self::default() }
+    }
+
     fn add(&mut self, position: usize, result: &RunResult, saved: Option<String>) {
         self.runs += 1;
         self.events += result.events;
@@ -151,6 +179,10 @@ impl Summary {
         self.operations += result.operations;
         for (mark, count) in &result.marks {
             *self.marks.entry(mark.clone()).or_default() += count;
+            *self.mark_runs.entry(mark.clone()).or_default() += 1;
+        }
+        for one in self.reachability.iter_mut().filter(|one| one.position == position) {
+            one.on_run(result);
         }
         self.records.push(Record { position, seed: result.seed, wall_ms: result.wall_ms });
         match artefact::failure(result) {
@@ -191,6 +223,10 @@ impl Summary {
         for (mark, count) in other.marks {
             *self.marks.entry(mark).or_default() += count;
         }
+        for (mark, runs) in other.mark_runs {
+            *self.mark_runs.entry(mark).or_default() += runs;
+        }
+        self.reachability = Reachability::joined(self.reachability, other.reachability);
         self
     }
 }
@@ -216,7 +252,7 @@ pub fn sweep(
         !enough && !late
     };
     let parts = pool.broadcast(|_| {
-        let mut part = Summary::default();
+        let mut part = Summary::of_nothing(plan.scenarios);
         while goes_on() {
             let number = next.fetch_add(1, Ordering::Relaxed);
             if number >= runs {
@@ -232,7 +268,8 @@ pub fn sweep(
         }
         part
     });
-    let mut summary = parts.into_iter().fold(Summary::default(), Summary::merged);
+    let nothing = Summary::of_nothing(plan.scenarios);
+    let mut summary = parts.into_iter().fold(nothing, Summary::merged);
     summary.jobs = plan.jobs;
     summary.failures.sort_by_key(|failure| (failure.position, failure.seed));
     summary.records.sort_by_key(|record| (record.position, record.seed));
@@ -335,10 +372,12 @@ mod tests {
             "failed",
             "failures",
             "jobs",
+            "mark_runs",
             "marks",
             "messages",
             "operations",
             "passed",
+            "reachability",
             "runs",
             "wall_ms",
         ];

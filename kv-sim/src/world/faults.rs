@@ -10,6 +10,7 @@ use crate::address::{Address, Aspect};
 use crate::agenda::Happening;
 use crate::digest::Tag;
 use crate::disk::Ailment;
+use crate::marks::WorldMark;
 use crate::network::{RuleName, Way};
 use crate::node::ClockFaults;
 use crate::result::Moment;
@@ -51,6 +52,19 @@ impl Chaos {
     /// Where a fault at work stands.
     pub(super) fn position(&self, name: RuleName) -> Option<usize> {
         self.active.iter().position(|active| (active.fault, active.occurrence) == name)
+    }
+
+    /// The faults at work, with those whom they hit, and when each ends.
+    pub(super) fn at_work(&self) -> impl Iterator<Item = (FaultKind, Option<WorldTime>)> + '_ {
+        self.active.iter().filter_map(|active| {
+            let fault = &self.faults[active.fault as usize];
+            let mut kind = fault.kind.clone();
+            if let Some(victims) = victims_of(&mut kind) {
+                *victims = Victims::These(active.victims.iter().map(|&(node, _)| node).collect());
+            }
+            let times = fault.occurrences().nth(active.occurrence as usize)?;
+            Some((kind, times.until.map(|until| WorldTime(0) + SETUP + until)))
+        })
     }
 
     /// Whether every fault has ended.
@@ -322,7 +336,7 @@ impl World {
         let Some((fault, _)) = self.scene.node_mut(node).take_doom(step) else { return false };
         self.note(Tag::FaultBegins, fault, &[node]);
         self.tell_of_moment(format!("kill: {} dies, {}", self.scene.name(node), step.words()));
-        self.tally.marks.died_at(step);
+        self.tally.marks.count(WorldMark::died_at(step));
         self.scene.changed_at = self.scene.now;
         self.take_down(node, Ruin::Nothing);
         true

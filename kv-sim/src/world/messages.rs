@@ -12,6 +12,7 @@ use kv_core::wire;
 use super::{World, number};
 use crate::agenda::Happening;
 use crate::digest::Tag;
+use crate::marks::WorldMark;
 use crate::network::{self, Fate, Trip, Way};
 use crate::record::fact;
 use crate::scenario::{ClogOrder, NodeIndex};
@@ -66,6 +67,11 @@ struct Held {
 pub(super) struct Waiting(Vec<Held>);
 
 impl Waiting {
+    /// What waits, in the order in which it was sent.
+    pub(super) fn happenings(&self) -> impl Iterator<Item = Happening> + '_ {
+        self.0.iter().map(|held| held.what)
+    }
+
     /// Whether nothing waits.
     #[cfg(test)]
     pub(super) const fn is_empty(&self) -> bool {
@@ -102,6 +108,15 @@ impl Parcels {
     /// Notes when one of them arrives.
     fn arrives(&mut self, at: WorldTime) {
         self.last_arrival = self.last_arrival.max(at);
+    }
+
+    /// All of them, by number: from where to where, and of which kind.
+    pub(super) fn under_way(&self) -> impl Iterator<Item = (u32, Way, Kind)> + '_ {
+        let numbered = (0..).zip(&self.parcels);
+        numbered.filter_map(|(number, parcel)| {
+            let parcel = parcel.as_ref()?;
+            Some((number, parcel.way(), parcel.kind))
+        })
     }
 
     fn put(&mut self, parcel: Parcel) -> u32 {
@@ -178,7 +193,7 @@ impl World {
         if self.scene.network.clog_of(way).is_none() {
             return self.plan_arrival(what, self.scene.now + after);
         }
-        self.tally.marks.message_held();
+        self.tally.marks.count(WorldMark::MessageHeld);
         self.trace(|scene| {
             let (from, to) = (scene.name(way.from), scene.name(way.to));
             let what = if let Happening::Arrive { parcel } = what {
@@ -271,7 +286,10 @@ impl World {
             }
             Content::Plain(_) => false,
         };
-        self.tally.marks.message_damaged(passes);
+        self.tally.marks.count(WorldMark::MessageDamaged);
+        if passes {
+            self.tally.marks.count(WorldMark::DamageUndetected);
+        }
         if let Some(checks) = &mut self.checks {
             checks.on_message_lost(parcel.request);
         }

@@ -9,7 +9,7 @@
 
 mod clients;
 mod faults;
-mod marks;
+mod inspect;
 mod messages;
 mod operator;
 mod recording;
@@ -30,6 +30,7 @@ use crate::checks::{Checks, IdleWindow, Rest, Setting};
 use crate::client::Clients;
 use crate::digest::{RunningDigest, Tag};
 use crate::draws::{Draws, NodeDraw, Overrides};
+use crate::marks::WorldMark;
 use crate::record::Recorder;
 use crate::run::{RunOptions, Trace};
 use crate::scenario::{self, Check, Expect, NodeIndex, Scenario};
@@ -152,19 +153,13 @@ impl World {
             draws.keep_misfortunes();
         }
         let scene = Scene::new(scenario, &mut draws)?;
-        let names = || {
-            let name = |(at, node): (usize, &crate::node::SimNode)| {
-                (node.id, scene.name(NodeIndex(at)).to_owned())
-            };
-            scene.nodes.iter().enumerate().map(name).collect()
-        };
         let checks = options.checks.then(|| {
             Checks::new(Setting {
                 config: scenario.node.clone(),
                 n: scenario.quorum.owners().into(),
                 settle: SETTLE,
                 patience: PATIENCE,
-                names: names(),
+                names: scene.names(),
             })
         });
         let mut world = Self {
@@ -225,6 +220,11 @@ impl World {
             Happening::Milestone => self.pass_milestone(),
         }
         self.phase != Phase::Over
+    }
+
+    /// When the next thing happens, if there is one.
+    pub fn next_at(&self) -> Option<WorldTime> {
+        self.agenda.next_at()
     }
 
     /// How far the run has come.
@@ -320,7 +320,7 @@ impl World {
     }
 
     fn observe(&mut self, node: NodeIndex, event: &Event) {
-        self.tally.marks.count(event);
+        self.tally.marks.on_event(event);
         match event {
             Event::Synced { .. } | Event::Mended { .. } => self.scene.changed_at = self.scene.now,
             Event::StoreFailed => self.scene.node_mut(node).fails = true,
@@ -482,7 +482,7 @@ impl World {
         let machine = self.scene.node_mut(node);
         if let Err(foreign) = machine.start(now, &config, cluster_id(), &ring) {
             // It refuses to start on that. Its operator deletes what does not belong there.
-            self.tally.marks.count_foreign_data();
+            self.tally.marks.count(WorldMark::ForeignData);
             self.trace(|scene| format!("{} does not start: {foreign}", scene.name(node)));
             let machine = self.scene.node_mut(node);
             machine.disk.image_mut().wipe();

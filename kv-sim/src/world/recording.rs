@@ -301,9 +301,10 @@ fn words<'a>(event: &'a Event, scene: &Scene) -> Option<(String, Option<&'a Key>
     let partition = |partition: &kv_core::types::PartitionId| partition.0;
     let mut about = None;
     let text = match event {
-        Event::Minted { .. } | Event::ReadBeforeWrite { .. } | Event::RepairClean { .. } => {
-            return None;
-        }
+        Event::Minted { .. }
+        | Event::ReadBeforeWrite { .. }
+        | Event::RepairClean { .. }
+        | Event::Mark(_) => return None,
         Event::EpochDrawn { partition: at, reason, .. } => {
             let why = match reason {
                 EpochReason::Start => "its process is new",

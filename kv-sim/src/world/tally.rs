@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use kv_core::message::Kind;
 
 use super::World;
-use super::marks::Marks;
 use crate::address::Choice;
+use crate::marks::Marks;
 use crate::result::{Moment, RunDigest, RunResult};
 use crate::scenario::Decision;
 

@@ -9,7 +9,7 @@ use super::dice::{Dice, integer};
 const KNOBS: &[(&str, (u64, u64))] = &[
     ("timeout_ms", (200, 2_000)),
     ("hedge_ms", (5, 400)),
-    ("siblings_max", (8, 64)),
+    ("siblings_max", (2, 64)),
     ("requests_max", (4, 65_536)),
     ("recent_requests", (0, 128)),
     ("clock_ahead_ms", (0, 60_000)),

@@ -23,7 +23,8 @@ use toml::{Spanned, Table, Value};
 use super::error::{Problem, ScenarioError};
 use super::fault::FAULTS;
 use super::quantity::{count, milliseconds};
-use super::{Scenario, draft, file_name};
+use super::{Scenario, draft, file_name, reachable};
+use crate::marks::Reachable;
 
 use cluster::Shape;
 use dice::Dice;
@@ -37,6 +38,8 @@ pub struct Swarm {
     pub sweep: bool,
     /// The seed that is taken when the command line gives none. Default 1.
     pub seed: u64,
+    /// Which rare branches a sweep over enough seeds must reach.
+    pub reachable: Vec<Reachable>,
     ranges: Ranges,
     /// What is not drawn, as it stands in the file.
     fixed: Table,
@@ -86,12 +89,13 @@ impl Swarm {
             text: text.into(),
             problems: vec![problem],
         };
-        let (ranges, fixed) = parse(text).map_err(invalid)?;
+        let Parsed { ranges, reachable, fixed } = parse(text).map_err(invalid)?;
         let title = fixed.get("title").and_then(Value::as_str).unwrap_or_default().to_owned();
         let sweep = fixed.get("sweep").and_then(Value::as_bool).unwrap_or(true);
         let seed = fixed.get("seed").and_then(Value::as_integer);
         let seed = seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or(1);
-        let swarm = Self { title, sweep, seed, ranges, fixed, path: path.to_owned() };
+        let path = path.to_owned();
+        let swarm = Self { title, sweep, seed, reachable, ranges, fixed, path };
         // What is fixed may not fit what is drawn. Most such files are found out here.
         (0..16).try_for_each(|seed| swarm.scenario(seed).map(drop))?;
         Ok(swarm)
@@ -139,12 +143,21 @@ impl Swarm {
 }
 
 /// What a text says of the swarm, and what it says beside that.
-fn parse(text: &str) -> Result<(Ranges, Table), Problem> {
+struct Parsed {
+    ranges: Ranges,
+    reachable: Vec<Reachable>,
+    fixed: Table,
+}
+
+fn parse(text: &str) -> Result<Parsed, Problem> {
     let whole = 0..text.len();
     let toml = |error: toml::de::Error| Problem::from_toml(&error, whole.clone(), &[]);
     let mut fixed: Table = toml::from_str(text).map_err(toml)?;
+    // A sweep is judged by the marks, and not each scenario that is drawn.
     fixed.remove("swarm");
+    fixed.remove("marks");
     let mut document = DeTable::parse(text).map_err(toml)?.into_inner();
+    let reachable = reachable::parse(document.remove("marks"))?;
     if let Some(nodes) = document.get("nodes") {
         return Err(Problem::at(
             nodes.span(),
@@ -186,7 +199,7 @@ fn parse(text: &str) -> Result<(Ranges, Table), Problem> {
             Some(percent) => count(percent, "fault_percent", 0..=100)?,
         },
     };
-    Ok((ranges, fixed))
+    Ok(Parsed { ranges, reachable, fixed })
 }
 
 fn within(
@@ -260,6 +273,17 @@ mod tests {
     }
 
     #[test]
+    fn a_sweep_is_judged_by_the_marks_and_no_drawn_scenario_names_them() {
+        let text = "title = \"t\"\n[swarm]\n[marks]\nread-repair = 50\n";
+        let swarm = Swarm::parse("swarm.toml", text).expect("it is valid");
+        let declared: Vec<_> =
+            swarm.reachable.iter().map(|one| (one.branch.name(), one.within)).collect();
+        assert_eq!(declared, [("read-repair", 50)]);
+        let drawn = swarm.scenario(1).expect("it fits");
+        assert!(drawn.reachable.is_empty() && !drawn.text().contains("marks"), "{}", drawn.text());
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused_with_its_place() {
         let refused = |text: &str| {
             let error = Swarm::parse("swarm.toml", text).expect_err(text);
@@ -271,6 +295,8 @@ mod tests {
         assert!(text.contains("kill"), "{text}");
         let text = refused("title = \"t\"\n[swarm]\nfault_share = 1\n");
         assert!(text.contains("fault_share"), "{text}");
+        let text = refused("title = \"t\"\n[swarm]\n[marks]\nread-repare = 1\n");
+        assert!(text.contains("did you mean `read-repair`?"), "{text}");
         let text = refused("title = \"t\"\nnodez = 3\n[swarm]\n");
         assert!(text.contains("nodez"), "{text}");
         let text = refused("title = \"t\"\nnodes = 3\n[swarm]\n");

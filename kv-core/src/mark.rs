@@ -1,0 +1,187 @@
+//! Rare branches of the core that are worth counting: a test that never gets to one has not tested
+//! it (FoundationDB's `CODE_PROBE`, SQLite's `testcase()`).
+//!
+//! A machine says that it is in one with [`crate::cx::Cx::mark`], storage in the events of its
+//! outcome; what other events tell already is a mark as well ([`crate::event::Event::mark`]). The
+//! simulator counts them, and fails a sweep that misses one which its scenario declares reachable.
+
+macro_rules! marks {
+    ($($(#[doc = $about:literal])+ $mark:ident $name:literal,)*) => {
+        /// A rare branch. To add one, write it down here and say it where it is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Mark {
+            $($(#[doc = $about])+ $mark,)*
+        }
+
+        impl Mark {
+            /// Every mark, in the order of the parts of the core.
+            pub const ALL: &'static [Self] = &[$(Self::$mark,)*];
+
+            /// The name that results, scenarios and metrics use.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$mark => $name,)*
+                }
+            }
+
+            /// What the branch is, in a sentence.
+            pub const fn about(self) -> &'static str {
+                match self {
+                    $(Self::$mark => concat!($($about),+).trim_ascii_start(),)*
+                }
+            }
+        }
+    };
+}
+
+marks! {
+    /// A client was refused, as too many requests were in flight.
+    Busy "busy",
+    /// A replica that was to name a write was silent or refused, and another was asked.
+    AnotherMinterAsked "another-minter-asked",
+    /// A stand-in named a write in the place of an owner.
+    StandInMinted "stand-in-minted",
+    /// Two replicas named one write, as the answer of the first was late.
+    TwinsMinted "twins-minted",
+    /// A replica took a request for old, and was asked once more.
+    LateAskedAgain "late-mint-asked-again",
+    /// Everybody who was asked refused to name a write.
+    WriteRefused "write-refused",
+    /// Owners were silent after a write was named, and stand-ins were asked.
+    WriteHedged "write-hedged",
+    /// Owners were silent at a read, and others were asked too.
+    ReadHedged "read-hedged",
+    /// A stand-in was asked in a second place, as no other node was free.
+    StandInForTwo "stand-in-for-two",
+    /// Nobody was left to stand in, and the coordinator kept the hint itself.
+    CoordinatorKeptHint "coordinator-kept-hint",
+    /// A read of one copy was answered by an owner for which hints are kept.
+    AnswerInDoubt "answer-in-doubt",
+    /// Such an answer was counted after all, as no better one came.
+    DoubtCounted "answer-in-doubt-counted",
+    /// A monotonic read had to make its answer stand before it gave it.
+    ReadWrittenBack "read-written-back",
+    /// A put overwrote what it had to read first.
+    ReadBeforeWrite "read-before-write",
+    /// A read found a replica behind and brought it up.
+    ReadRepair "read-repair",
+    /// A client's time was up before enough had answered.
+    OperationExpired "operation-expired",
+    /// The connection to a node broke while an operation waited for it.
+    LinkBrokeUnderOperation "link-broke-under-operation",
+
+    /// A write overwrote siblings because its writer asked to overwrite whatever is held.
+    MintedUponHeld "minted-upon-held-siblings",
+    /// A replica was asked a second time to name a write, which still stands, and kept the name.
+    MintRepeated "mint-repeated",
+    /// Likewise, after the write was overwritten: the name was remembered.
+    MintRemembered "mint-remembered",
+    /// A write was refused, as its key has too many siblings.
+    TooManySiblings "too-many-siblings",
+    /// A request to overwrite what is held was refused, as nothing proved that it is young.
+    OldRequestRefused "old-request-refused",
+    /// The first mint since a start drew an epoch.
+    EpochAtStart "epoch-at-start",
+    /// A stand-in drew an epoch after a hint that it had minted into was deleted.
+    EpochAfterHint "epoch-after-hint-deleted",
+    /// A replica drew an epoch after a record was damaged.
+    EpochAfterDamage "epoch-after-damage",
+    /// A replica drew an epoch as others knew more of it than it did.
+    EpochAhead "epoch-shown-ahead",
+    /// A version was stamped far ahead of the own clock.
+    ClockAhead "clock-ahead",
+    /// An owner that has lost its data refused a read.
+    UnsyncedReadRefused "unsynced-read-refused",
+    /// A read was refused, as the record is damaged or not whole again.
+    DamagedReadRefused "damaged-read-refused",
+    /// A record could not be read.
+    Damaged "record-damaged",
+    /// A join wrote over a record that could not be read.
+    DamagedReplaced "damaged-record-replaced",
+    /// A record that could not be read, and of which nobody knew anything, was deleted.
+    DamagedDeleted "damaged-record-deleted",
+    /// A damaged Merkle leaf or data marker was written anew from memory.
+    LeafRewritten "leaf-rewritten",
+    /// The disk had no room for a command.
+    DiskFull "disk-full",
+    /// The disk failed, and the node says nothing any more.
+    StoreFailed "store-failed",
+
+    /// A hint was kept for an owner.
+    HintStored "hint-stored",
+    /// A hint was refused, as too many bytes of them are kept.
+    HintOverBudget "hint-over-budget",
+    /// A hint was refused or dropped: its target is stale until it is repaired.
+    HintDropped "hint-dropped",
+    /// Hints were applied by their target, and deleted.
+    HintsDelivered "hints-delivered",
+    /// A delivery of hints was given up, to be tried again.
+    HintDeliveryTimedOut "hint-delivery-timed-out",
+    /// A target came up in the middle of a delivery, which was begun anew.
+    HintReplayRestarted "hint-replay-restarted",
+    /// A hint had grown while it was delivered, and was kept.
+    HintGrewInDelivery "hint-grew-in-delivery",
+    /// A hint expired, and other owners took it over.
+    HintInherited "hint-inherited",
+    /// A hint could not be read.
+    HintDamaged "hint-damaged",
+
+    /// A peer seemed to be down.
+    Suspected "peer-suspected",
+    /// A peer seemed to be up again.
+    Trusted "peer-trusted",
+    /// A round of gossip tried a peer that seems down.
+    DownPeerProbed "down-peer-probed",
+    /// News of a peer that seems down was too old to be a sign of life.
+    StaleNews "stale-news-of-peer",
+    /// A peer was found to have been started again.
+    PeerRestarted "peer-restarted",
+    /// Others knew what this node never said: it runs twice, or with an old generation.
+    UnsaidNews "unsaid-news-of-self",
+    /// The node's own loop had stood still.
+    Stalled "loop-stalled",
+    /// A message was refused, or a part of it.
+    Rejected "message-rejected",
+
+    /// A repair found keys that differ.
+    RepairDiffered "repair-differed",
+    /// A repair ended with a partition known to be equal.
+    RepairClean "repair-clean",
+    /// What differed at the first look was equal at the second.
+    SecondLookEqual "second-look-equal",
+    /// A comparison was given up, as the peer was silent.
+    RepairTimedOut "repair-timed-out",
+    /// The keys of a leaf took more than one page.
+    RepairPaged "repair-paged",
+    /// The peer no longer knew anything of the keys that it was asked for.
+    ExchangeCameEmpty "exchange-came-empty",
+    /// An owner that had lost its data holds it again.
+    Synced "partition-synced",
+    /// A data marker could not be written.
+    MarkerNotWritten "marker-not-written",
+    /// An operator gave up what nobody can copy back.
+    LossAccepted "loss-accepted",
+    /// A key whose record was damaged is whole again.
+    Mended "key-mended",
+    /// A key was to be made whole and could not be read once more.
+    MendedInVain "key-mended-in-vain",
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_mark_has_a_name_of_its_own_and_says_what_it_is() {
+        let names: BTreeSet<_> = Mark::ALL.iter().map(|mark| mark.name()).collect();
+        assert_eq!(names.len(), Mark::ALL.len());
+        for mark in Mark::ALL {
+            let is_word = |letter: char| letter.is_ascii_lowercase() || letter == '-';
+            assert!(mark.name().chars().all(is_word), "{}", mark.name());
+            let about = mark.about();
+            assert!(about.ends_with('.') && !about.starts_with(' '), "{about}");
+        }
+    }
+}

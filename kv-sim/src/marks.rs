@@ -1,0 +1,185 @@
+//! Rare branches that a run has taken: those of the core ([`Mark`]), and those of the world around it.
+//!
+//! A sweep that never gets to a branch has not tested it. A scenario may declare a branch reachable
+//! within so many seeds ([`Reachable`]); a sweep of at least so many is judged by it.
+
+use std::collections::BTreeMap;
+
+use kv_core::event::Event;
+use kv_core::mark::Mark;
+
+use crate::scenario::StorageStep;
+
+/// A rare branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Branch {
+    /// Of the core.
+    Core(Mark),
+    /// Of the world.
+    World(WorldMark),
+}
+
+/// A rare thing that the world does to nodes, or finds them to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WorldMark {
+    /// A message waited on a clogged link.
+    MessageHeld,
+    /// A message was damaged on its way.
+    MessageDamaged,
+    /// Such a message would have passed for another one without its checksum.
+    DamageUndetected,
+    /// A node died before its disk executed a command.
+    DiedBeforeExecute,
+    /// A node died before a sync ended.
+    DiedBeforeSync,
+    /// A node died before it was told of a sync.
+    DiedBeforeAnswer,
+    /// A node did not start, because the data on its disk was another's.
+    ForeignData,
+}
+
+/// That a branch is declared to be reached at least once within so many seeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reachable {
+    /// The branch.
+    pub branch: Branch,
+    /// The seeds; at least 1.
+    pub within: u64,
+}
+
+impl WorldMark {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self::MessageHeld,
+        Self::MessageDamaged,
+        Self::DamageUndetected,
+        Self::DiedBeforeExecute,
+        Self::DiedBeforeSync,
+        Self::DiedBeforeAnswer,
+        Self::ForeignData,
+    ];
+
+    /// What happens when a node dies at a step of its disk.
+    pub const fn died_at(step: StorageStep) -> Self {
+        match step {
+            StorageStep::Execute => Self::DiedBeforeExecute,
+            StorageStep::Sync => Self::DiedBeforeSync,
+            StorageStep::Answer => Self::DiedBeforeAnswer,
+        }
+    }
+
+    const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::MessageHeld => ("message-held", "A message waited on a clogged link."),
+            Self::MessageDamaged => ("message-damaged", "A message was damaged on its way."),
+            Self::DamageUndetected => (
+                "damage-not-seen-by-decoder",
+                "Such a message would have passed for another one without its checksum.",
+            ),
+            Self::DiedBeforeExecute => {
+                ("died-before-execute", "A node died before its disk executed a command.")
+            }
+            Self::DiedBeforeSync => ("died-before-sync", "A node died before a sync ended."),
+            Self::DiedBeforeAnswer => {
+                ("died-before-answer", "A node died before it was told of a sync.")
+            }
+            Self::ForeignData => (
+                "foreign-data-refused",
+                "A node did not start, because the data on its disk was another's.",
+            ),
+        }
+    }
+}
+
+impl Branch {
+    /// All branches: those of the core, then those of the world.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let core = Mark::ALL.iter().map(|&mark| Self::Core(mark));
+        core.chain(WorldMark::ALL.iter().map(|&mark| Self::World(mark)))
+    }
+
+    /// The branch of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().find(|branch| branch.name() == name)
+    }
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Core(mark) => mark.name(),
+            Self::World(mark) => mark.words().0,
+        }
+    }
+
+    /// What it is, in a sentence.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Core(mark) => mark.about(),
+            Self::World(mark) => mark.words().1,
+        }
+    }
+}
+
+/// How often each branch was taken.
+#[derive(Clone, Debug)]
+pub struct Marks {
+    core: [u64; Mark::ALL.len()],
+    world: [u64; WorldMark::ALL.len()],
+}
+
+impl Marks {
+    /// Counts what a node tells, if it is a rare branch.
+    pub const fn on_event(&mut self, event: &Event) {
+        if let Some(mark) = event.mark() {
+            self.core[mark as usize] += 1;
+        }
+    }
+
+    /// Counts a rare thing that the world does.
+    pub const fn count(&mut self, mark: WorldMark) {
+        self.world[mark as usize] += 1;
+    }
+
+    /// The branches that were taken, by name.
+    pub fn counts(&self) -> BTreeMap<String, u64> {
+        let counts = Branch::all().zip(self.core.iter().chain(&self.world));
+        let taken = counts.filter(|(_, count)| **count > 0);
+        taken.map(|(branch, count)| (branch.name().to_owned(), *count)).collect()
+    }
+}
+
+impl Default for Marks {
+    fn default() -> Self {
+        Self { core: [0; Mark::ALL.len()], world: [0; WorldMark::ALL.len()] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_branch_is_found_by_its_name_and_no_two_share_one() {
+        let names: BTreeSet<_> = Branch::all().map(Branch::name).collect();
+        assert_eq!(names.len(), Branch::all().count());
+        for branch in Branch::all() {
+            assert_eq!(Branch::named(branch.name()), Some(branch));
+        }
+    }
+
+    #[test]
+    fn what_is_counted_is_told_by_its_name() {
+        let mut marks = Marks::default();
+        for mark in Mark::ALL {
+            marks.on_event(&Event::Mark(*mark));
+        }
+        marks.on_event(&Event::StoreFailed);
+        WorldMark::ALL.iter().for_each(|&mark| marks.count(mark));
+        let counts = marks.counts();
+        assert_eq!(counts.len(), Branch::all().count());
+        assert_eq!((counts["store-failed"], counts["busy"]), (2, 1));
+        assert!(Marks::default().counts().is_empty());
+    }
+}
