@@ -36,12 +36,12 @@ pub fn for_each_copy(store: &impl Store, view: View, mut visit: impl FnMut(Store
         store.scan(view, prefix, &[], &mut |record_key, record| {
             match keyspace::parse(record_key) {
                 Some(Record::Owned { key, .. }) => {
-                    let container = record.and_then(|bytes| owned::decode_owned(bytes));
+                    let container = record.and_then(owned::decode_owned);
                     let container = container.map(|(_, container)| container);
                     visit(StoredCopy { key, kept_for: None, container });
                 }
                 Some(Record::Hint { key, target, .. }) => {
-                    let container = record.and_then(|bytes| hints::decode(bytes));
+                    let container = record.and_then(hints::decode);
                     let container = container.map(|hint| hint.container);
                     visit(StoredCopy { key, kept_for: Some(target), container });
                 }
