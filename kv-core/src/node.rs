@@ -103,6 +103,11 @@ impl Node {
         self.coordinator.len()
     }
 
+    /// How many operations are in flight that clients asked for, answered or not.
+    pub fn requests(&self) -> usize {
+        self.coordinator.requests()
+    }
+
     /// When to call [`Node::handle`] with [`Input::Deadline`], if nothing else comes before.
     pub fn next_deadline(&self) -> Option<Time> {
         let Self { coordinator, membership, handoff, repair, state, .. } = self;

@@ -61,6 +61,11 @@ impl Coordinator {
         self.operations.len()
     }
 
+    /// How many of them clients asked for.
+    pub fn requests(&self) -> usize {
+        self.operations.iter().filter(|(_, operation)| operation.is_request()).count()
+    }
+
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
         self.operations.is_empty()

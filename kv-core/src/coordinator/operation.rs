@@ -133,7 +133,7 @@ impl Operation {
     }
 
     /// Asks the other owners of a key, of whom [`sources_needed`] must answer; nothing, if there are
-    /// none.
+    /// none, or if this node is no owner: what it has there is not its own, and nobody asks it.
     pub(super) fn gather(
         cx: &Cx<'_>,
         site: &Site,
@@ -144,10 +144,10 @@ impl Operation {
         let partition = site.ring().partition_of(key.token());
         let all = site.ring().owners(partition);
         let owners: Vec<_> = all.iter().copied().filter(|&owner| owner != site.me()).collect();
-        let needed = sources_needed(all.len(), site.config.write_quorum);
-        if owners.is_empty() {
+        if owners.is_empty() || owners.len() == all.len() {
             return None;
         }
+        let needed = sources_needed(all.len(), site.config.write_quorum);
         let reading = Reading::new(Mode::Strict, [OwnerSet { owners, needed }].into());
         let (now, timeout) = (cx.now.monotonic, Span::from_ms(site.config.timeout_ms));
         Some(Self {
@@ -270,7 +270,8 @@ impl Operation {
         }
     }
 
-    fn restart_hedge(&mut self, cx: &Cx<'_>, site: &Site) {
+    /// From now on nobody else is asked before the delay is over.
+    pub(super) fn restart_hedge(&mut self, cx: &Cx<'_>, site: &Site) {
         self.hedge = site.config.hedge();
         self.wake_at = (cx.now.monotonic + self.hedge).min(self.expires_at);
     }
@@ -328,6 +329,11 @@ impl Operation {
 
     pub(super) fn send(&self, cx: &mut Cx<'_>, site: &Site, to: NodeId, body: Body) {
         cx.send(site.message(to, self.request, body));
+    }
+
+    /// Whether a client asked for it.
+    pub(super) const fn is_request(&self) -> bool {
+        !matches!(self.kind, Kind::Gather { .. })
     }
 
     /// Whether an answer of this node is awaited.

@@ -483,6 +483,35 @@ fn only_the_first_who_is_asked_overwrites_what_it_holds() {
     assert_eq!(basis_of(&bench.wait()), Some(Basis::Given(seen)));
 }
 
+/// Seen at seed 9743 of swarm.toml: while the first was asked again, the hedge asked another one.
+#[test]
+fn a_minter_for_whom_it_was_late_is_asked_once_more_and_nobody_else_before_the_delay_is_over() {
+    let mut bench = Bench::new(true);
+    let [a, b] = [bench.owners[0], bench.owners[1]];
+    let latest = VersionVector::default();
+    bench.ask(put(PutContext::Latest(latest.clone())), Options::default());
+    bench.now = bench.now + Span(bench.site.config.hedge().0 / 2);
+    let again = bench.refused(a, Refusal::Late);
+    let asked_at = bench.now;
+    assert_eq!(receivers(&again, Kind::Mint), set(&[a]));
+    assert_eq!(basis_of(&again), Some(Basis::Held(latest.clone())));
+    assert!(sent(&bench.refused(a, Refusal::Late)).is_empty());
+    let hedged = bench.wait();
+    assert_eq!(bench.now.since(asked_at), bench.site.config.hedge());
+    assert_eq!(receivers(&hedged, Kind::Mint), set(&[b]));
+    assert_eq!(basis_of(&hedged), Some(Basis::Given(latest)));
+}
+
+/// Seen at seed 48680 of swarm.toml: a disk was cloned whose markers had rotted, so that it passed for
+/// the node's own.
+#[test]
+fn a_damaged_key_that_this_node_does_not_own_is_not_gathered() {
+    let mut bench = Bench::new(false);
+    let key = bench.key.clone();
+    let effects = bench.feed(|coordinator, cx, site| coordinator.gather(cx, site, key, 1));
+    assert!(effects.is_empty() && bench.coordinator.is_empty());
+}
+
 #[test]
 fn a_late_refusal_of_the_read_phase_is_none_of_the_write() {
     let mut bench = Bench::new(true);

@@ -44,6 +44,8 @@ struct Minting {
     next: usize,
     asked: Vec<NodeId>,
     refused: Vec<NodeId>,
+    /// Whether the first has said that what it was asked came too late.
+    was_late: bool,
 }
 
 impl Writing {
@@ -60,7 +62,7 @@ impl Writing {
         Self {
             tally: Tally::new(mode, sets),
             container: None,
-            minting: Some(Minting { put, candidates, next, asked, refused }),
+            minting: Some(Minting { put, candidates, next, asked, refused, was_late: false }),
             fallbacks: Fallbacks::default(),
         }
     }
@@ -214,13 +216,16 @@ impl Operation {
             return Progress::Going;
         }
         if refusal == Refusal::Late {
-            // Nothing was done, and now there is news of the minter's time. If somebody else has been
-            // asked meanwhile, that one names the write.
-            if minting.asked == [from] {
+            // Nothing was done, and now there is news of the minter's time: it is asked once more. It
+            // will rely on it that nobody else is asked for a whole delay from now on. If somebody else
+            // has been asked already, or it says so again, another one names the write.
+            if minting.asked == [from] && !minting.was_late {
                 cx.mark(Mark::LateAskedAgain);
+                minting.was_late = true;
                 minting.asked.clear();
                 minting.next =
                     minting.candidates.iter().position(|&node| node == from).unwrap_or(0);
+                self.restart_hedge(cx, site);
                 return self.ask_minter(cx, site, id);
             }
             return Progress::Going;
