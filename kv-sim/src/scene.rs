@@ -171,18 +171,14 @@ impl Scene {
             kept.bytes += bytes;
             kept.largest = kept.largest.max(bytes);
         });
-        let operations = node.process().map_or(0, |process| process.core.operations() as u64);
-        Load { operations, hints: hints.into_values().collect() }
+        let requests = node.process().map_or(0, |process| process.core.requests() as u64);
+        Load { requests, hints: hints.into_values().collect() }
     }
 }
 
 impl checks::Disks for Scene {
     fn nodes(&self) -> Vec<NodeId> {
         self.nodes.iter().map(|node| node.id).collect()
-    }
-
-    fn count(&self) -> usize {
-        self.nodes.len()
     }
 
     fn owners(&self, key: &Key) -> &[NodeId] {

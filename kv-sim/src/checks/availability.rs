@@ -51,7 +51,8 @@ impl Availability {
         let has_time = operation.terms.timeout >= self.patience;
         let reachable = reachable(operation, history, world);
         let is_owed = has_quorum(operation, history, &reachable, world);
-        if operation.is_disturbed || !is_settled || !has_time || !is_owed {
+        let is_open = operation.terms.is_open;
+        if operation.is_disturbed || !is_settled || !has_time || is_open || !is_owed {
             self.findings.weakened += 1;
             return;
         }

@@ -12,8 +12,7 @@
 //!
 //! Invariants: parents were minted earlier than their children; a dot names one event.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use bytes::Bytes;
@@ -258,17 +257,22 @@ impl History {
         self.deleted.get(&event).copied()
     }
 
-    /// A delete was acknowledged: all that it overwrites is deleted. The ancestors of what was
-    /// deleted before are deleted already, so each is visited once.
+    /// A delete was acknowledged: all that it overwrites is deleted. Of twins, any may be the one that
+    /// is left in the end, so what counts is what each of them overwrites. The ancestors of what was
+    /// deleted before are deleted already, so each of those is visited once.
     pub(super) fn delete_ancestors(&mut self, delete: WriteIndex) {
-        let events = self.writes[delete].events.iter();
-        let mut to_visit: Vec<EventIndex> =
-            events.flat_map(|&event| &self.events[event as usize].parents).copied().collect();
+        let Some((&first, twins)) = self.writes[delete].events.split_first() else { return };
+        let twins = twins.to_vec();
+        let mut to_visit = self.event(first).parents.to_vec();
+        let mut visited = BTreeSet::new();
         while let Some(event) = to_visit.pop() {
-            if let Entry::Vacant(entry) = self.deleted.entry(event) {
-                entry.insert(delete);
-                to_visit.extend(&self.events[event as usize].parents);
+            if self.deleted.contains_key(&event) || !visited.insert(event) {
+                continue;
             }
+            if twins.iter().all(|&twin| self.is_ancestor(event, twin)) {
+                self.deleted.insert(event, delete);
+            }
+            to_visit.extend(&self.event(event).parents);
         }
     }
 

@@ -108,8 +108,6 @@ pub enum Loss {
 pub trait Disks {
     /// All nodes.
     fn nodes(&self) -> Vec<NodeId>;
-    /// How many there are.
-    fn count(&self) -> usize;
     /// The owners of a key.
     fn owners(&self, key: &Key) -> &[NodeId];
     /// The partition of a key.
@@ -303,7 +301,7 @@ impl Checks {
             Reply::Value { container, achieved, .. } => {
                 self.availability.on_answered();
                 self.ownership.on_achieved(history, &operation, achieved, at, world, names);
-                self.bounds.on_container(history, container, world.count(), names);
+                self.bounds.on_container(history, container, names);
                 let reach = history.reach(container);
                 let sighting = Sighting { at, what: "in a read through", node };
                 self.causality.on_container(history, &reach, container, sighting, names);
@@ -315,7 +313,7 @@ impl Checks {
             Reply::Stored { container, achieved, .. } => {
                 self.availability.on_answered();
                 self.ownership.on_achieved(history, &operation, achieved, at, world, names);
-                self.bounds.on_container(history, container, world.count(), names);
+                self.bounds.on_container(history, container, names);
                 let reach = history.reach(container);
                 let sighting = Sighting { at, what: "with a write through", node };
                 self.causality.on_container(history, &reach, container, sighting, names);
@@ -480,7 +478,7 @@ impl Checks {
                 let reach = history.reach(container);
                 let sighting = Sighting { at, what: "in the end on", node: *node };
                 self.causality.on_container(history, &reach, container, sighting, names);
-                self.bounds.on_container(history, container, disks.count(), names);
+                self.bounds.on_container(history, container, names);
                 self.deletion.at_end(history, (*node, container), at, names);
             }
             self.durability.at_end(history, &copies, at, disks, names);

@@ -44,6 +44,8 @@ pub(super) struct Terms {
     pub(super) reads: Option<usize>,
     /// Durable copies that are written, likewise.
     pub(super) writes: Option<usize>,
+    /// Whether it takes more answers than can be said here, as a level names data centers.
+    pub(super) is_open: bool,
     /// Whether a read may not be followed by an older one.
     pub(super) monotonic: bool,
     /// How long the coordinator tries.
@@ -61,13 +63,16 @@ impl Terms {
             (Mode::Strict, PutContext::Latest(_)) => true,
             (Mode::Strict, PutContext::Token(_) | PutContext::Nothing) | (Mode::Sloppy, _) => false,
         };
-        let (reads, writes) = match &operation.verb {
-            Verb::Get => (read, None),
-            Verb::Put { context, .. } => (read.filter(|_| reads_first(context)), write),
+        let (reads, writes, is_open) = match &operation.verb {
+            Verb::Get => (read, None, read.is_none()),
+            Verb::Put { context, .. } if reads_first(context) => {
+                (read, write, read.is_none() || write.is_none())
+            }
+            Verb::Put { .. } => (None, write, write.is_none()),
         };
         let timeout = Span::from_ms(timeout_ms.unwrap_or(config.timeout_ms));
         let monotonic = monotonic.unwrap_or(config.monotonic_reads);
-        Self { mode, reads, writes, monotonic, timeout }
+        Self { mode, reads, writes, is_open, monotonic, timeout }
     }
 }
 
@@ -103,6 +108,17 @@ mod tests {
         assert_eq!(reads(put(latest(), strict())), Some(2));
         assert_eq!(reads(put(latest(), Options::default())), None);
         assert_eq!(reads(put(PutContext::Nothing, strict())), None);
+    }
+
+    /// Seen at seed 24067 of swarm.toml: a strict put that reads first from a local quorum.
+    #[test]
+    fn a_level_that_names_data_centers_is_open_for_those_who_read_or_write_with_it() {
+        let read = || Options { read: Some(Level::LocalQuorum), ..Options::default() };
+        let strict = || Options { mode: Some(Mode::Strict), ..read() };
+        let latest = || PutContext::Latest(VersionVector::default());
+        let is_open = |operation| Terms::of(&operation, &Config::default(), 3).is_open;
+        assert!(is_open(put(latest(), strict())));
+        assert!(!is_open(put(latest(), read())) && !is_open(put(PutContext::Nothing, strict())));
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub enum Check {
     Ownership,
     /// A node that wakes from a pause convicts nobody, and in the end all views agree.
     Membership,
-    /// Vectors, siblings, hints and work stay in their limits.
+    /// Vectors, hints and work stay in their limits.
     Bounds,
     /// Nothing panics. Always checked, whether listed or not.
     Crash,
@@ -124,7 +124,7 @@ impl Check {
             Self::Availability => "an operation succeeds while enough machines can be reached",
             Self::Ownership => "answers are counted from distinct owners and their stand-ins",
             Self::Membership => "who wakes convicts nobody, and in the end all views agree",
-            Self::Bounds => "vectors, siblings, hints and work stay in their limits",
+            Self::Bounds => "vectors, hints and work stay in their limits",
             Self::Crash => "nothing panics (always checked)",
         }
     }

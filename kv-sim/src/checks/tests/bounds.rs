@@ -2,9 +2,9 @@
 
 use super::*;
 
-fn look(bench: &mut Bench, operations: u64, hints: &[(NodeId, u64, u64)]) {
+fn look(bench: &mut Bench, requests: u64, hints: &[(NodeId, u64, u64)]) {
     let load = |&(target, bytes, largest): &(NodeId, u64, u64)| HintLoad { target, bytes, largest };
-    let load = Load { operations, hints: hints.iter().map(load).collect() };
+    let load = Load { requests, hints: hints.iter().map(load).collect() };
     let at = bench.tick();
     bench.checks.on_load(at, D, &load);
 }
@@ -43,16 +43,4 @@ fn a_vector_accounts_for_nothing_that_was_not_minted_for_the_key() {
     bench.cluster.live.get_mut(&A).expect("it holds a value").discard(&more);
     bench.read(Mode::Strict, &[A, B]);
     bench.assert_violated(Check::Bounds, "accounts for 3 events of n1");
-}
-
-#[test]
-fn siblings_stay_in_the_limits_of_all_nodes_together() {
-    let mut bench = Bench::new();
-    let limit = Config::default().siblings_max as usize * CLUSTER.len();
-    for _ in 0..limit {
-        bench.put(Mode::Sloppy, &[], &[A, B]);
-    }
-    bench.assert_held();
-    bench.put(Mode::Sloppy, &[], &[A, B]);
-    bench.assert_violated(Check::Bounds, "has 321 siblings");
 }

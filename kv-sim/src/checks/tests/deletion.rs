@@ -69,6 +69,27 @@ fn what_was_deleted_before_is_deleted_with_it() {
     bench.assert_violated(Check::Deletion, "came back");
 }
 
+/// Seen at seed 11588 of swarm.toml: the disk of the first twin was rolled back, and the second is all
+/// that is left of the delete.
+#[test]
+fn of_twins_that_delete_only_what_both_overwrite_is_deleted() {
+    let mut bench = Bench::new();
+    bench.put(Mode::Sloppy, &[], &[A, B]);
+    let asked = bench.ask_for(Mode::Sloppy, &[], Content::Tombstone);
+    bench.mint(A, 1, &asked, held());
+    bench.mint(C, 1, &asked, context(&[]));
+    bench.send(A, &[B, C]);
+    bench.sync(&[A, B, C]);
+    bench.stored(&asked, &[A, B], &[]);
+    assert_eq!(bench.checks.findings(Check::Deletion).examined, 1);
+    for node in [A, B, C] {
+        bench.lose(node, Loss::Rollback);
+    }
+    let asked = bench.ask_to_read(Mode::Strict);
+    bench.answer(asked, Container::default());
+    assert_eq!(bench.violation(Check::Deletion), None);
+}
+
 #[test]
 fn a_value_written_without_knowing_of_the_delete_stands_beside_it() {
     let mut bench = Bench::new();

@@ -59,10 +59,6 @@ impl Disks for Cluster {
         CLUSTER.to_vec()
     }
 
-    fn count(&self) -> usize {
-        CLUSTER.len()
-    }
-
     fn owners(&self, _: &Key) -> &[NodeId] {
         &CLUSTER[..3]
     }
