@@ -75,7 +75,7 @@ fn one(seed: u64, is_shown: bool) -> ExitCode {
     }
     let counts: String =
         verdict.counts.iter().map(|(name, count)| format!(" {name}={count}")).collect();
-    println!("digest={:032x}{counts}", verdict.digest.0);
+    println!("digest={:032x}{counts}", { verdict.digest.0 });
     ExitCode::SUCCESS
 }
 

@@ -231,7 +231,8 @@ impl Operation {
                 let by = achieved(&reading.tally);
                 let holders = reading.holders_of(&joined);
                 let writing = Writing::write_back(site, self.mode, sets, joined.clone(), &holders);
-                if writing.tally.reached() {
+                // That nothing is known hides nothing later, and there is nothing to hold.
+                if joined.is_empty() || writing.tally.reached() {
                     self.reply_value(cx, site, joined, by);
                     return self.end_read_if_complete(cx, site, id);
                 }

@@ -445,6 +445,17 @@ fn a_monotonic_read_makes_its_answer_stand_before_it_is_given() {
     assert_eq!(achieved.owners, [a, b], "those who answered the read, not who holds it now");
 }
 
+/// Seen at seed 56943 of swarm.toml: a hint of nothing was kept for an owner that did not answer.
+#[test]
+fn a_monotonic_read_that_found_nothing_writes_nothing() {
+    let mut bench = Bench::new(true);
+    let [a, b] = [bench.owners[0], bench.owners[1]];
+    bench.ask(Verb::Get, Options { monotonic: Some(true), read: Some(Level::One), ..strict() });
+    let read = bench.holds(a, Container::default());
+    assert!(matches!(replied(&read), Some(Reply::Value { .. })));
+    assert!(receivers(&bench.holds(b, Container::default()), Kind::Merge).is_empty());
+}
+
 #[test]
 fn a_monotonic_read_of_replicas_that_agree_costs_no_second_round() {
     let mut bench = Bench::new(true);
