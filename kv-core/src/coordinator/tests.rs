@@ -19,7 +19,7 @@ use crate::quorum::{Level, Mode};
 use crate::ring::Ring;
 use crate::store::{Basis, Refusal};
 use crate::testing::Counting;
-use crate::time::{HybridTime, Now, WallTime};
+use crate::time::{HybridTime, Now, Span, WallTime};
 use crate::types::{ClusterId, Epoch, Generation, Key};
 use crate::version::{Actor, Container, Content, Dot, Version, VersionVector};
 
@@ -518,8 +518,7 @@ fn a_minter_for_whom_it_was_late_is_asked_once_more_and_nobody_else_before_the_d
 #[test]
 fn a_damaged_key_that_this_node_does_not_own_is_not_gathered() {
     let mut bench = Bench::new(false);
-    let key = bench.key.clone();
-    let effects = bench.feed(|coordinator, cx, site| coordinator.gather(cx, site, key, 1));
+    let effects = bench.feed(|coordinator, cx, site| coordinator.gather(cx, site, key(), 1));
     assert!(effects.is_empty() && bench.coordinator.is_empty());
 }
 
