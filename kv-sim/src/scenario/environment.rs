@@ -104,6 +104,13 @@ pub(super) fn disk(keys: &DiskKeys) -> Result<Disk, Problem> {
         (keys.execute_us_mean.as_ref(), Span(50)),
         microseconds,
     )?;
+    if let Some(key) = keys.sync_us_mean.as_ref().filter(|key| *key.get_ref() == 0) {
+        return Err(Problem::at(
+            key.span(),
+            "a sync takes time: one that fails in no time fails for ever",
+        )
+        .label("must be at least 1"));
+    }
     let (sync_min, sync_mean) = min_and_mean(
         (keys.sync_us_min.as_ref(), Span(200)),
         (keys.sync_us_mean.as_ref(), Span(1_000)),

@@ -812,3 +812,9 @@ fn within_no_seeds_nothing_is_reached() {
     let text = refused("[marks]\nread-repair = \"soon\"\n");
     assert!(text.contains("expected"), "{text}");
 }
+
+#[test]
+fn a_disk_that_syncs_in_no_time_is_refused() {
+    let told = refused("disk = { sync_us_mean = 0 }\n");
+    assert!(told.contains("a sync takes time") && told.contains("must be at least 1"), "{told}");
+}
