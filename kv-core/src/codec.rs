@@ -2,8 +2,9 @@
 //!
 //! The layout is that of postcard, which other programs can read: numbers of more than eight bits
 //! take seven bits a byte, the lowest first; what has a length says it first; a choice is the number
-//! of what was chosen; fields follow each other in order, without names. A value has one form: a
-//! number in more bytes than it needs is malformed.
+//! of what was chosen; fields follow each other in order, without names. Numbers that are drawn or
+//! hashed are seldom small: they take the bytes that they have, the lowest first (`fixint::le`). A
+//! value has one form: a number of the first kind in more bytes than it needs is malformed.
 //!
 //! Types that are written or read are frozen per format version. Decoding never panics, never recurses
 //! with the input, and reserves little before it has seen what it reserves for.
@@ -13,6 +14,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 use thiserror::Error;
 
 /// Bytes that are not what they should be: cut short, out of range, or not in their one form.
@@ -77,6 +79,13 @@ impl<'a> Reader<'a> {
         let (taken, rest) = self.rest.split_at_checked(length).ok_or(Malformed)?;
         self.rest = rest;
         Ok(taken)
+    }
+
+    /// So many bytes, as many as a number has that always takes as many.
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let (&array, rest) = self.rest.split_first_chunk().ok_or(Malformed)?;
+        self.rest = rest;
+        Ok(array)
     }
 
     fn byte(&mut self) -> Result<u8, Malformed> {
@@ -144,11 +153,6 @@ const fn gather(word: u64) -> u64 {
     (x & 0x0fff_ffff_0000_0000) >> 4 | x & 0x0000_0000_0fff_ffff
 }
 
-/// Appends eight bytes of a number, behind which there are more.
-fn put_group(out: &mut Vec<u8>, value: u64) {
-    out.extend_from_slice(&(spread(value & GROUP_MAX) | MORE).to_le_bytes());
-}
-
 /// Appends the end of a number, of at most 56 bits.
 fn put_end(out: &mut Vec<u8>, value: u64) {
     let bits = u64::BITS - (value | 1).leading_zeros();
@@ -196,36 +200,6 @@ impl Codec for u64 {
         };
         input.rest = &input.rest[length..];
         Ok(u64::from(high) << GROUP_BITS | low)
-    }
-}
-
-impl Codec for u128 {
-    fn encode(&self, out: &mut Vec<u8>) {
-        let mut value = *self;
-        while value > GROUP_MAX.into() {
-            put_group(out, value as u64);
-            value >>= GROUP_BITS;
-        }
-        (value as u64).encode(out);
-    }
-
-    fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
-        if let Some((&small @ 0..0x80, rest)) = input.rest.split_first() {
-            input.rest = rest;
-            return Ok(small.into());
-        }
-        let (mut value, mut more) = (0, true);
-        for at in 0..3 {
-            if more {
-                let group;
-                (group, more) = input.group()?;
-                if at == 2 && group >= 1 << 16 {
-                    return Err(Malformed);
-                }
-                value |= Self::from(group) << (at * GROUP_BITS);
-            }
-        }
-        if more { Err(Malformed) } else { Ok(value) }
     }
 }
 
@@ -308,10 +282,7 @@ impl<T: Codec> Codec for Option<T> {
 
 impl<T: Codec> Codec for Vec<T> {
     fn encode(&self, out: &mut Vec<u8>) {
-        (self.len() as u64).encode(out);
-        for value in self {
-            value.encode(out);
-        }
+        encode_list(self, out);
     }
 
     fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -322,6 +293,27 @@ impl<T: Codec> Codec for Vec<T> {
         }
         Ok(values)
     }
+}
+
+/// Appends a list, however it lies in memory.
+pub(crate) fn encode_list<T: Codec>(values: &[T], out: &mut Vec<u8>) {
+    (values.len() as u64).encode(out);
+    for value in values {
+        value.encode(out);
+    }
+}
+
+/// Reads a list, and appends it to another: where lists lie in place, moving them costs.
+pub(crate) fn decode_onto<A: smallvec::Array<Item: Codec>>(
+    values: &mut SmallVec<A>,
+    input: &mut Reader<'_>,
+) -> Result<(), Malformed> {
+    let count = input.count()?;
+    values.reserve(count.min(RESERVED_MAX));
+    for _ in 0..count {
+        values.push(A::Item::decode(input)?);
+    }
+    Ok(())
 }
 
 impl<T: Codec + Copy + Default, const N: usize> Codec for [T; N] {
@@ -362,7 +354,8 @@ impl<A: Codec, B: Codec> Codec for (A, B) {
 }
 
 /// Writes and reads types of which all parts can be: `struct Name { fields }` in the order in which they
-/// are written, `struct Name(_)` for a name around a number, `enum Name { number => Variant(parts) }`.
+/// are written, `struct Name(_)` for a name around a number, `fixed Name(u64)` for one around a number
+/// that is as likely to be large as small, `enum Name { number => Variant(parts) }`.
 /// A field or a variant that is forgotten does not compile.
 macro_rules! codec {
     (struct $($name:ident(_)),+ $(,)?) => {$(
@@ -375,6 +368,18 @@ macro_rules! codec {
                 input: &mut $crate::codec::Reader<'_>,
             ) -> Result<Self, $crate::codec::Malformed> {
                 $crate::codec::Codec::decode(input).map(Self)
+            }
+        }
+    )+};
+    ($(fixed $name:ident($number:ident)),+ $(,)?) => {$(
+        impl $crate::codec::Codec for $name {
+            fn encode(&self, out: &mut alloc::vec::Vec<u8>) {
+                out.extend_from_slice(&{ self.0 }.to_le_bytes());
+            }
+            fn decode(
+                input: &mut $crate::codec::Reader<'_>,
+            ) -> Result<Self, $crate::codec::Malformed> {
+                input.array().map(|bytes| Self($number::from_le_bytes(bytes)))
             }
         }
     )+};

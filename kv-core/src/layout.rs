@@ -479,6 +479,6 @@ mod tests {
 
     #[test]
     fn the_digest_is_what_it_always_was() {
-        assert_eq!(format!("{}", three_nodes().digest()), "c0bd9a7bb820d1adf8a5f262b8f9fa34");
+        assert_eq!(format!("{}", three_nodes().digest()), "00ee07bdf53b85ed469d742b681800f5");
     }
 }

@@ -25,7 +25,8 @@ pub struct WallTime(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HybridTime(pub u64);
 
-codec!(struct Time(_), WallTime(_), HybridTime(_));
+codec!(struct Time(_), WallTime(_));
+codec!(fixed HybridTime(u64));
 
 /// Both clocks of one node at one moment. An input like any other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

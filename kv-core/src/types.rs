@@ -175,8 +175,10 @@ impl Codec for Key {
     }
 }
 
-codec!(struct
-    NodeId(_), Generation(_), Epoch(_), RequestId(_), ClusterId(_), PartitionId(_), Digest(_),
+codec!(struct Generation(_), PartitionId(_));
+codec!(
+    fixed NodeId(u64), fixed Epoch(u64), fixed RequestId(u128), fixed ClusterId(u64),
+    fixed Digest(u128),
 );
 
 impl PartialEq for Key {

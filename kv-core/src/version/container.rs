@@ -1,28 +1,40 @@
 //! The causal container `(D, V)` of one key, and its merge laws.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
+use core::fmt;
 
 use sha2::{Digest as _, Sha256};
+use smallvec::SmallVec;
 
 use super::{Content, Dot, Version, VersionVector};
-use crate::codec::{Codec, Malformed, Reader};
+use crate::codec::{Codec, Malformed, Reader, decode_onto, encode_list};
 use crate::time::HybridTime;
 use crate::types::{Digest, Key, RequestId};
 
 /// Everything that one replica knows of one key: the siblings that stand (`D`) and all events that
-/// are accounted for (`V`).
+/// are accounted for (`V`). Cheap to clone: clones share what is known until one of them changes.
 ///
 /// Whole containers travel between replicas, never single versions: `V[i] = n` says that all of
 /// `i`'s events on this key up to `n` are accounted for, which is true only of a container that
 /// came from one that had them.
 ///
-/// Invariants: siblings are strictly sorted by dot; `V` covers each of them.
+/// Invariant: it is `None` if and only if nothing is known.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Container(Option<Arc<Known>>);
+
+/// What is known of a key, if anything is. It takes one piece of memory, unless siblings or many actors
+/// meet.
+///
+/// Invariants: siblings are strictly sorted by dot; `seen` covers each of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Container {
-    siblings: Vec<(Dot, Version)>,
+struct Known {
+    siblings: Siblings,
     seen: VersionVector,
 }
+
+type Siblings = SmallVec<[(Dot, Version); 1]>;
 
 /// How much two containers know, compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,41 +52,43 @@ pub enum Relation {
 impl Container {
     /// The siblings that stand, in the order of their dots.
     pub fn siblings(&self) -> &[(Dot, Version)] {
-        &self.siblings
+        self.0.as_ref().map_or(&[], |known| &known.siblings)
     }
 
     /// The dots that stand.
     pub fn dots(&self) -> impl Iterator<Item = Dot> + '_ {
-        self.siblings.iter().map(|&(dot, _)| dot)
+        self.siblings().iter().map(|&(dot, _)| dot)
     }
 
     /// Every event that is accounted for. This is the context of a reply which returns the whole
     /// container: it covers every value in it and nothing more.
-    pub const fn seen(&self) -> &VersionVector {
-        &self.seen
+    pub fn seen(&self) -> &VersionVector {
+        const NOTHING: &VersionVector = &VersionVector::EMPTY;
+        self.0.as_ref().map_or(NOTHING, |known| &known.seen)
     }
 
     /// Whether nothing at all is known of the key.
-    pub fn is_empty(&self) -> bool {
-        self.seen.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_none()
     }
 
     /// The standing version of this dot.
     pub fn get(&self, dot: Dot) -> Option<&Version> {
-        let at = self.siblings.binary_search_by_key(&dot, |&(candidate, _)| candidate).ok()?;
-        Some(&self.siblings[at].1)
+        let siblings = self.siblings();
+        let at = siblings.binary_search_by_key(&dot, |&(candidate, _)| candidate).ok()?;
+        Some(&siblings[at].1)
     }
 
     /// The greatest standing dot that this request made. Twins of one request (it was minted twice,
     /// because the first answer was lost) are one write.
     pub fn made_by(&self, request: RequestId) -> Option<Dot> {
-        let mut made = self.siblings.iter().filter(|(_, version)| version.request == request);
+        let mut made = self.siblings().iter().filter(|(_, version)| version.request == request);
         made.next_back().map(|&(dot, _)| dot)
     }
 
     /// The newest time of a standing version.
     pub fn newest(&self) -> Option<HybridTime> {
-        self.siblings.iter().map(|(_, version)| version.time).max()
+        self.siblings().iter().map(|(_, version)| version.time).max()
     }
 
     /// Joins what two replicas know: commutative, associative, idempotent.
@@ -82,19 +96,21 @@ impl Container {
     /// A sibling stands if both have it, or if one has it and the other has never seen its event.
     /// Returns whether anything was new here.
     pub fn join(&mut self, other: &Self) -> bool {
-        if other.is_empty() || self == other {
+        let Some(theirs) = other.0.as_deref() else { return false };
+        if self == other {
             return false;
         }
         if self.is_empty() {
             self.clone_from(other);
             return true;
         }
-        let before = self.siblings.len();
-        let mut joined = Vec::with_capacity(before + other.siblings.len());
-        let mut mine = core::mem::take(&mut self.siblings).into_iter().peekable();
-        let mut theirs = other.siblings.iter().peekable();
+        let Known { siblings, seen } = self.known_mut();
+        let before = siblings.len();
+        let mut joined = Siblings::with_capacity(before.max(theirs.siblings.len()));
+        let mut mine = core::mem::take(siblings).into_iter().peekable();
+        let mut others = theirs.siblings.iter().peekable();
         loop {
-            let order = match (mine.peek(), theirs.peek()) {
+            let order = match (mine.peek(), others.peek()) {
                 (None, None) => break,
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
@@ -102,43 +118,53 @@ impl Container {
             };
             match order {
                 Ordering::Less => {
-                    joined.extend(mine.next().filter(|&(dot, _)| !other.seen.covers(dot)));
+                    joined.extend(mine.next().filter(|&(dot, _)| !theirs.seen.covers(dot)));
                 }
                 Ordering::Greater => {
-                    let unseen = theirs.next().filter(|&&(dot, _)| !self.seen.covers(dot));
+                    let unseen = others.next().filter(|&&(dot, _)| !seen.covers(dot));
                     joined.extend(unseen.cloned());
                 }
                 Ordering::Equal => {
                     joined.extend(mine.next());
-                    theirs.next();
+                    others.next();
                 }
             }
         }
-        self.siblings = joined;
+        *siblings = joined;
         // Where no event is new, no sibling is, and some may have been overwritten.
-        self.seen.merge(&other.seen) || self.siblings.len() != before
+        seen.merge(&theirs.seen) || siblings.len() != before
+    }
+
+    /// What is known, to be added to: it must not stay empty.
+    fn known_mut(&mut self) -> &mut Known {
+        Arc::make_mut(self.0.get_or_insert_default())
     }
 
     /// Overwrites every event that the context covers, and learns of all of them. Returns the dots
     /// that stood and no longer do.
     pub fn discard(&mut self, context: &VersionVector) -> Vec<Dot> {
+        if context.is_empty() {
+            return Vec::new();
+        }
         let covered = self.dots().filter(|&dot| context.covers(dot)).collect();
-        self.siblings.retain(|&(dot, _)| !context.covers(dot));
-        self.seen.merge(context);
+        let Known { siblings, seen } = self.known_mut();
+        siblings.retain(|&mut (dot, _)| !context.covers(dot));
+        seen.merge(context);
         covered
     }
 
     /// Adds the event of this dot. The dot must be new: one dot names one write.
     pub fn add(&mut self, dot: Dot, version: Version) {
-        assert!(!self.seen.covers(dot), "dot {dot:?} was minted before");
-        let at = self.siblings.partition_point(|&(candidate, _)| candidate < dot);
-        self.siblings.insert(at, (dot, version));
-        self.seen.raise(dot);
+        assert!(!self.seen().covers(dot), "dot {dot:?} was minted before");
+        let Known { siblings, seen } = self.known_mut();
+        let at = siblings.partition_point(|&(candidate, _)| candidate < dot);
+        siblings.insert(at, (dot, version));
+        seen.raise(dot);
     }
 
     /// How much this container has seen, compared with another.
     pub fn compare(&self, other: &Self) -> Relation {
-        match (self.seen.includes(&other.seen), other.seen.includes(&self.seen)) {
+        match (self.seen().includes(other.seen()), other.seen().includes(self.seen())) {
             (true, true) => Relation::Equal,
             (true, false) => Relation::Newer,
             (false, true) => Relation::Older,
@@ -148,19 +174,17 @@ impl Container {
 
     /// The siblings as a reader is shown them: of twins (one request, several dots) the greatest.
     pub fn distinct(&self) -> Vec<&(Dot, Version)> {
+        let siblings = self.siblings();
         let is_last_twin = |at: usize| {
-            let request = self.siblings[at].1.request;
-            !self.siblings[at + 1..].iter().any(|(_, version)| version.request == request)
+            let request = siblings[at].1.request;
+            !siblings[at + 1..].iter().any(|(_, version)| version.request == request)
         };
-        (0..self.siblings.len())
-            .filter(|&at| is_last_twin(at))
-            .map(|at| &self.siblings[at])
-            .collect()
+        (0..siblings.len()).filter(|&at| is_last_twin(at)).map(|at| &siblings[at]).collect()
     }
 
     /// The sibling of the greatest (hybrid time, dot): what a reader sees under last-write-wins.
     pub fn latest(&self) -> Option<&(Dot, Version)> {
-        self.siblings.iter().max_by_key(|(dot, version)| (version.time, *dot))
+        self.siblings().iter().max_by_key(|(dot, version)| (version.time, *dot))
     }
 
     /// What stands for this container in a Merkle tree. Of a value it takes the hash, so that a
@@ -169,7 +193,7 @@ impl Container {
         let mut hasher = Sha256::new();
         hasher.update((key.bytes().len() as u64).to_be_bytes());
         hasher.update(key.bytes());
-        for (dot, version) in &self.siblings {
+        for (dot, version) in self.siblings() {
             hash(&mut hasher, b'd', *dot);
             let mut times = [0; 16];
             times[..8].copy_from_slice(&version.time.0.to_be_bytes());
@@ -181,7 +205,7 @@ impl Container {
                 Content::Tombstone => hasher.update(b"t"),
             }
         }
-        for (actor, n) in self.seen.iter() {
+        for (actor, n) in self.seen().iter() {
             hash(&mut hasher, b'v', Dot { actor, n });
         }
         let hash = hasher.finalize();
@@ -194,8 +218,8 @@ impl Container {
     pub fn weight(&self) -> usize {
         let version =
             |version: &Version| 64 + version.content.value().map_or(0, |value| value.len());
-        let siblings: usize = self.siblings.iter().map(|(_, sibling)| version(sibling)).sum();
-        siblings + 24 * self.seen.len()
+        let siblings: usize = self.siblings().iter().map(|(_, sibling)| version(sibling)).sum();
+        siblings + 24 * self.seen().len()
     }
 }
 
@@ -208,19 +232,30 @@ fn hash(hasher: &mut Sha256, word: u8, dot: Dot) {
     hasher.update(bytes);
 }
 
+impl fmt::Debug for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (siblings, seen) = (&self.siblings(), self.seen());
+        f.debug_struct("Container").field("siblings", siblings).field("seen", seen).finish()
+    }
+}
+
 impl Codec for Container {
     fn encode(&self, out: &mut Vec<u8>) {
-        let Self { siblings, seen } = self;
-        siblings.encode(out);
-        seen.encode(out);
+        encode_list(self.siblings(), out);
+        self.seen().encode(out);
     }
 
     fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let siblings = Vec::<(Dot, Version)>::decode(input)?;
-        let seen = VersionVector::decode(input)?;
+        let mut known = Known::default();
+        let Known { siblings, seen } = &mut known;
+        decode_onto(siblings, input)?;
+        seen.decode_onto_nothing(input)?;
         let sorted = siblings.windows(2).all(|pair| pair[0].0 < pair[1].0);
         let covered = siblings.iter().all(|&(dot, _)| dot.n > 0 && seen.covers(dot));
-        if sorted && covered { Ok(Self { siblings, seen }) } else { Err(Malformed) }
+        if !sorted || !covered {
+            return Err(Malformed);
+        }
+        Ok(Self((!seen.is_empty()).then(|| Arc::new(known))))
     }
 }
 

@@ -13,6 +13,8 @@ pub use container::{Container, Relation};
 pub use context::{Context, ContextError};
 pub use vector::VersionVector;
 
+use alloc::boxed::Box;
+
 use bytes::Bytes;
 
 use crate::codec::codec;
@@ -53,7 +55,7 @@ pub struct Version {
     /// The request that made it; retries carry the same.
     pub request: RequestId,
     /// The order of linearizable writes.
-    pub tag: Option<Tag>,
+    pub tag: Option<Box<Tag>>,
 }
 
 codec!(struct Version { content, time, expiry, request, tag });

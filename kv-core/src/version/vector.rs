@@ -3,17 +3,25 @@
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
+use smallvec::SmallVec;
+
 use super::{Actor, Dot};
-use crate::codec::{Codec, Malformed, Reader};
+use crate::codec::{Codec, Malformed, Reader, decode_onto, encode_list};
 
 /// For each actor the greatest event known; all its earlier events on the same key are accounted
 /// for too.
 ///
 /// Invariant: strictly sorted by actor, no zero counters. So equal vectors have equal bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct VersionVector(Vec<(Actor, u64)>);
+pub struct VersionVector(Entries);
+
+/// As many as owners of a key, as a rule; these lie in place.
+type Entries = SmallVec<[(Actor, u64); 3]>;
 
 impl VersionVector {
+    /// Nothing is known.
+    pub const EMPTY: Self = Self(SmallVec::new_const());
+
     /// The greatest event of this actor that is known; 0 if none is.
     pub fn get(&self, actor: Actor) -> u64 {
         self.position(actor).map_or(0, |at| self.0[at].1)
@@ -51,7 +59,7 @@ impl VersionVector {
         if self.includes(other) {
             return false;
         }
-        let mut merged = Vec::with_capacity(self.0.len() + other.0.len());
+        let mut merged = Entries::with_capacity(self.0.len().max(other.0.len()));
         let (mut mine, mut theirs) = (self.0.iter().peekable(), other.0.iter().peekable());
         loop {
             let order = match (mine.peek(), theirs.peek()) {
@@ -88,6 +96,15 @@ impl VersionVector {
         self.0.is_empty()
     }
 
+    /// Reads what is known into a vector that knows nothing.
+    pub(super) fn decode_onto_nothing(&mut self, input: &mut Reader<'_>) -> Result<(), Malformed> {
+        let Self(entries) = self;
+        decode_onto(entries, input)?;
+        let sorted = entries.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        let counted = entries.iter().all(|&(_, n)| n > 0);
+        if sorted && counted { Ok(()) } else { Err(Malformed) }
+    }
+
     fn position(&self, actor: Actor) -> Result<usize, usize> {
         self.0.binary_search_by_key(&actor, |&(candidate, _)| candidate)
     }
@@ -105,13 +122,12 @@ impl FromIterator<Dot> for VersionVector {
 
 impl Codec for VersionVector {
     fn encode(&self, out: &mut Vec<u8>) {
-        self.0.encode(out);
+        encode_list(&self.0, out);
     }
 
     fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let entries = Vec::<(Actor, u64)>::decode(input)?;
-        let sorted = entries.windows(2).all(|pair| pair[0].0 < pair[1].0);
-        let counted = entries.iter().all(|&(_, n)| n > 0);
-        if sorted && counted { Ok(Self(entries)) } else { Err(Malformed) }
+        let mut vector = Self::EMPTY;
+        vector.decode_onto_nothing(input)?;
+        Ok(vector)
     }
 }

@@ -34,7 +34,7 @@ fn container() -> Container {
             time: HybridTime(5),
             expiry: Some(WallTime(6)),
             request: RequestId(7),
-            tag: Some(Tag { round: 1, coordinator: NodeId(8), request: RequestId(9) }),
+            tag: Some(Box::new(Tag { round: 1, coordinator: NodeId(8), request: RequestId(9) })),
         },
     );
     container.add(

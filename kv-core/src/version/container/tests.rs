@@ -159,9 +159,9 @@ fn twins_of_one_request_are_shown_as_one_and_the_greatest_dot_is_shown() {
 #[test]
 fn an_encoding_whose_vector_does_not_cover_its_siblings_is_refused() {
     let actor = Actor { node: NodeId(1), epoch: Epoch(0) };
-    let siblings = alloc::vec![(Dot { actor, n: 2 }, version(1))];
+    let siblings = smallvec::smallvec![(Dot { actor, n: 2 }, version(1))];
     let seen: VersionVector = [Dot { actor, n: 1 }].into_iter().collect();
-    let uncovered = Container { siblings, seen };
+    let uncovered = Container(Some(Known { siblings, seen }.into()));
     let bytes = encoded(&uncovered);
     assert_eq!(Container::decode(&mut Reader::new(&bytes)), Err(Malformed));
 }
