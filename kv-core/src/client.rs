@@ -3,6 +3,7 @@
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -160,8 +161,25 @@ pub enum RequestRefusal {
 #[derive(Clone, Debug)]
 pub struct Session {
     keys_max: usize,
-    seen: BTreeMap<Key, VersionVector>,
-    order: VecDeque<Key>,
+    seen: BTreeMap<ByToken, VersionVector>,
+    order: VecDeque<ByToken>,
+}
+
+/// A key in the order of tokens: they lie in place, so that finding one seldom means a look at the
+/// bytes of others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ByToken(Key);
+
+impl Ord for ByToken {
+    fn cmp(&self, Self(other): &Self) -> Ordering {
+        self.0.token().cmp(&other.token()).then_with(|| self.0.cmp(other))
+    }
+}
+
+impl PartialOrd for ByToken {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl Session {
@@ -172,7 +190,8 @@ impl Session {
 
     /// The context for a write that is to overwrite whatever stands.
     pub fn latest(&self, key: &Key) -> PutContext {
-        PutContext::Latest(self.seen.get(key).cloned().unwrap_or_default())
+        let seen = self.seen.get(&ByToken(key.clone()));
+        PutContext::Latest(seen.cloned().unwrap_or_default())
     }
 
     /// Learns from a reply.
@@ -183,7 +202,8 @@ impl Session {
         if self.keys_max == 0 {
             return;
         }
-        if let Some(seen) = self.seen.get_mut(key) {
+        let key = ByToken(key.clone());
+        if let Some(seen) = self.seen.get_mut(&key) {
             seen.merge(container.seen());
             return;
         }
@@ -192,7 +212,7 @@ impl Session {
             self.seen.remove(&oldest);
         }
         self.order.push_back(key.clone());
-        self.seen.insert(key.clone(), container.seen().clone());
+        self.seen.insert(key, container.seen().clone());
     }
 }
 

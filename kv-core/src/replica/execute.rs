@@ -269,7 +269,7 @@ fn fetch<S: Store>(
 
 fn mark_synced<S: Store>(state: &mut PartitionState, store: &mut S) -> Result<Done, Refusal> {
     let mut batch = Batch::default();
-    batch.put(keyspace::marker(state.partition), marker_of(state.node));
+    batch.put(&keyspace::marker(state.partition), &marker_of(state.node));
     store.commit(batch)?;
     state.synced = true;
     Ok(Done::MarkedSynced)

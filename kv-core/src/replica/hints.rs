@@ -79,7 +79,7 @@ pub(super) fn add(
     let record_key = keyspace::hint(state.partition, key, stand_in.target);
     let before = store.get(View::Live, &record_key).map_err(|Damage| Refusal::Damaged)?;
     let mut hint = StoredHint { key: key.clone(), container: container.clone(), stand_in, minted };
-    let mut batch = Batch::default();
+    let mut batch = Batch::with_capacity(128 + 3 * key.bytes().len() + container.weight());
     if let Some(record) = &before {
         let kept = decode(record).map_err(|Damage| Refusal::Damaged)?;
         hint.container.join(&kept.container);
@@ -90,15 +90,17 @@ pub(super) fn add(
         if hint == kept {
             return Ok(HintGrowth { added: false, bytes: 0 });
         }
-        batch.delete(keyspace::hint_order(state.partition, &kept.stand_in, key));
+        batch.delete(&keyspace::hint_order(state.partition, &kept.stand_in, key));
     }
-    let mut record = Vec::with_capacity(64 + key.bytes().len() + hint.container.weight());
-    hint.encode(&mut record);
-    let record = Bytes::from(record);
+    let mut length = 0;
+    batch.put_with(&record_key, |record| {
+        let begin = record.len();
+        hint.encode(record);
+        length = record.len() - begin;
+    });
     let length_before = before.as_ref().map_or(0, Bytes::len);
-    let bytes = record.len().saturating_sub(length_before) as u64;
-    batch.put(record_key, record);
-    batch.put(keyspace::hint_order(state.partition, &hint.stand_in, key), Bytes::new());
+    let bytes = length.saturating_sub(length_before) as u64;
+    batch.put(&keyspace::hint_order(state.partition, &hint.stand_in, key), &[]);
     store.commit(batch)?;
     Ok(HintGrowth { added: before.is_none(), bytes })
 }
@@ -129,16 +131,16 @@ pub(super) fn batch(
                 bytes += length;
                 hints.push(hint);
             }
-            Ok(None) => broken.delete(Bytes::copy_from_slice(place)),
+            Ok(None) => broken.delete(place),
             Err(Damage) => {
                 dropped += 1;
-                broken.delete(record_key);
-                broken.delete(Bytes::copy_from_slice(place));
+                broken.delete(&record_key);
+                broken.delete(place);
             }
         }
         if bytes < bytes_max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
-    if !broken.writes.is_empty() {
+    if !broken.is_empty() {
         store.commit(broken)?;
     }
     if dropped > 0 {
@@ -169,8 +171,8 @@ pub(super) fn drop(
             notes.mark(Mark::HintGrewInDelivery);
             continue;
         }
-        batch.delete(record_key);
-        batch.delete(keyspace::hint_order(state.partition, &hint.stand_in, key));
+        batch.delete(&record_key);
+        batch.delete(&keyspace::hint_order(state.partition, &hint.stand_in, key));
         count += 1;
         bytes += record.len() as u64;
         minted |= hint.minted;

@@ -11,9 +11,7 @@
 //!
 //! Numbers are big-endian.
 
-use alloc::vec::Vec;
-
-use bytes::Bytes;
+use smallvec::{SmallVec, smallvec};
 
 use crate::merkle::LeafId;
 use crate::store::StandIn;
@@ -25,6 +23,9 @@ const HINT_ORDER: u8 = b'x';
 const LEAF: u8 = b't';
 const MARKER: u8 = b'm';
 const LOST: u8 = b'l';
+
+/// A key of the store, or what some begin with. Those of short keys lie in place.
+pub(super) type StoreKey = SmallVec<[u8; 56]>;
 
 /// What a key of the store says about its record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,64 +131,64 @@ pub(super) fn leaf_of_owned(bytes: &[u8]) -> Option<LeafId> {
 }
 
 /// The key of an owner's container.
-pub(super) fn owned(partition: PartitionId, leaf: LeafId, key: &Key) -> Bytes {
-    join(OWNED, partition, &[&[leaf.0], key.bytes()])
+pub(super) fn owned(partition: PartitionId, leaf: LeafId, key: &Key) -> StoreKey {
+    join(OWNED, partition, [&[leaf.0], key.bytes()])
 }
 
 /// What the keys of all containers of a partition begin with.
-pub(super) fn owned_of(partition: PartitionId) -> Bytes {
-    join(OWNED, partition, &[])
+pub(super) fn owned_of(partition: PartitionId) -> StoreKey {
+    join(OWNED, partition, [])
 }
 
 /// What the keys of all hints begin with.
 pub(super) const ALL_HINTS: &[u8] = &[HINT];
 
 /// What the keys of all Merkle leaves of a partition begin with.
-pub(super) fn leaves_in(partition: PartitionId) -> Bytes {
-    join(LEAF, partition, &[])
+pub(super) fn leaves_in(partition: PartitionId) -> StoreKey {
+    join(LEAF, partition, [])
 }
 
 /// What the keys of all containers of a leaf begin with.
-pub(super) fn owned_in(partition: PartitionId, leaf: LeafId) -> Bytes {
-    join(OWNED, partition, &[&[leaf.0]])
+pub(super) fn owned_in(partition: PartitionId, leaf: LeafId) -> StoreKey {
+    join(OWNED, partition, [&[leaf.0]])
 }
 
 /// The key of a hint.
-pub(super) fn hint(partition: PartitionId, key: &Key, target: NodeId) -> Bytes {
-    join(HINT, partition, &[&length(key), key.bytes(), &target.0.to_be_bytes()])
+pub(super) fn hint(partition: PartitionId, key: &Key, target: NodeId) -> StoreKey {
+    join(HINT, partition, [&length(key), key.bytes(), &target.0.to_be_bytes()])
 }
 
 /// What the keys of all hints for a key begin with, whoever they are for.
-pub(super) fn hints_of(partition: PartitionId, key: &Key) -> Bytes {
-    join(HINT, partition, &[&length(key), key.bytes()])
+pub(super) fn hints_of(partition: PartitionId, key: &Key) -> StoreKey {
+    join(HINT, partition, [&length(key), key.bytes()])
 }
 
 /// A hint's place in the order of replay: those of which the fewest copies stand come first, then
 /// the oldest.
-pub(super) fn hint_order(partition: PartitionId, stand_in: &StandIn, key: &Key) -> Bytes {
+pub(super) fn hint_order(partition: PartitionId, stand_in: &StandIn, key: &Key) -> StoreKey {
     let target = stand_in.target.0.to_be_bytes();
     let created = stand_in.created.0.to_be_bytes();
-    join(HINT_ORDER, partition, &[&target, &[stand_in.copies], &created, key.bytes()])
+    join(HINT_ORDER, partition, [&target, &[stand_in.copies], &created, key.bytes()])
 }
 
 /// What the places of all hints for a target begin with.
-pub(super) fn hint_order_of(partition: PartitionId, target: NodeId) -> Bytes {
-    join(HINT_ORDER, partition, &[&target.0.to_be_bytes()])
+pub(super) fn hint_order_of(partition: PartitionId, target: NodeId) -> StoreKey {
+    join(HINT_ORDER, partition, [&target.0.to_be_bytes()])
 }
 
 /// The key of a Merkle leaf.
-pub(super) fn leaf(partition: PartitionId, leaf: LeafId) -> Bytes {
-    join(LEAF, partition, &[&[leaf.0]])
+pub(super) fn leaf(partition: PartitionId, leaf: LeafId) -> StoreKey {
+    join(LEAF, partition, [&[leaf.0]])
 }
 
 /// The key of a data marker.
-pub(super) fn marker(partition: PartitionId) -> Bytes {
-    join(MARKER, partition, &[])
+pub(super) fn marker(partition: PartitionId) -> StoreKey {
+    join(MARKER, partition, [])
 }
 
 /// The key of an exception from the data marker.
-pub(super) fn lost(partition: PartitionId, key: &Key) -> Bytes {
-    join(LOST, partition, &[key.bytes()])
+pub(super) fn lost(partition: PartitionId, key: &Key) -> StoreKey {
+    join(LOST, partition, [key.bytes()])
 }
 
 /// What all keys begin with that are scanned at start: those of hints, markers with their
@@ -197,15 +198,17 @@ pub(super) const AT_START: [&[u8]; 4] = [&[HINT], &[MARKER], &[LOST], &[LEAF]];
 /// What the keys of all records begin with that hold containers.
 pub(super) const OF_CONTAINERS: [&[u8]; 2] = [&[OWNED], &[HINT]];
 
-fn join(kind: u8, partition: PartitionId, parts: &[&[u8]]) -> Bytes {
+fn join<const N: usize>(kind: u8, partition: PartitionId, parts: [&[u8]; N]) -> StoreKey {
     let length: usize = parts.iter().map(|part| part.len()).sum();
-    let mut bytes = Vec::with_capacity(1 + 4 + length);
-    bytes.push(kind);
-    bytes.extend_from_slice(&partition.0.to_be_bytes());
+    let mut bytes: StoreKey = smallvec![kind; 1 + 4 + length];
+    let (number, mut rest) = bytes[1..].split_at_mut(4);
+    number.copy_from_slice(&partition.0.to_be_bytes());
     for part in parts {
-        bytes.extend_from_slice(part);
+        let place;
+        (place, rest) = rest.split_at_mut(part.len());
+        place.copy_from_slice(part);
     }
-    Bytes::from(bytes)
+    bytes
 }
 
 fn length(key: &Key) -> [u8; 4] {

@@ -27,6 +27,9 @@ use crate::version::Container;
 
 const DIGEST_BYTES: usize = 16;
 
+/// About what the keys of the store take in a batch beside the keys that they are for.
+const KEYS_BYTES: usize = 16;
+
 /// What is left of a key whose record was damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Loss {
@@ -113,12 +116,16 @@ pub(super) fn save(
     let leaf = leaf_of(key.token(), state.partitions);
     let digest = container.digest(key);
     let leaf_digest = state.tree.replace(leaf, before, Some(digest));
-    let mut batch = Batch::default();
-    batch.put(keyspace::owned(state.partition, leaf, key), encode(digest, container));
-    batch.put(keyspace::leaf(state.partition, leaf), encode_leaf(leaf_digest));
+    let length = 2 * DIGEST_BYTES + container.weight() + key.bytes().len() + KEYS_BYTES;
+    let mut batch = Batch::with_capacity(length);
+    batch.put_with(&keyspace::owned(state.partition, leaf, key), |record| {
+        record.extend_from_slice(&bytes_of(digest));
+        container.encode(record);
+    });
+    batch.put(&keyspace::leaf(state.partition, leaf), &bytes_of(leaf_digest));
     let loss = state.lost.get_mut(key);
     if loss.is_some() {
-        batch.put(keyspace::lost(state.partition, key), Bytes::new());
+        batch.put(&keyspace::lost(state.partition, key), &[]);
     }
     match store.commit(batch) {
         Ok(_) => {
@@ -151,12 +158,12 @@ pub(super) fn make_whole(
         }
     }
     let mut batch = Batch::default();
-    batch.delete(keyspace::lost(state.partition, key));
+    batch.delete(&keyspace::lost(state.partition, key));
     if !is_readable {
         let leaf = leaf_of(key.token(), state.partitions);
-        batch.delete(keyspace::owned(state.partition, leaf, key));
-        let leaf_digest = encode_leaf(state.tree.leaf(leaf));
-        batch.put(keyspace::leaf(state.partition, leaf), leaf_digest);
+        batch.delete(&keyspace::owned(state.partition, leaf, key));
+        let leaf_digest = bytes_of(state.tree.leaf(leaf));
+        batch.put(&keyspace::leaf(state.partition, leaf), &leaf_digest);
         notes.mark(Mark::DamagedDeleted);
     }
     store.commit(batch)?;
@@ -164,16 +171,9 @@ pub(super) fn make_whole(
     Ok(true)
 }
 
-/// The record of a Merkle leaf.
-pub(super) fn encode_leaf(digest: Digest) -> Bytes {
-    Bytes::copy_from_slice(&digest.0.to_be_bytes())
-}
-
-fn encode(digest: Digest, container: &Container) -> Bytes {
-    let mut record = Vec::with_capacity(DIGEST_BYTES + container.weight());
-    record.extend_from_slice(&digest.0.to_be_bytes());
-    container.encode(&mut record);
-    Bytes::from(record)
+/// A digest as a record: all of that of a Merkle leaf, and the beginning of an owner's.
+pub(super) const fn bytes_of(digest: Digest) -> [u8; DIGEST_BYTES] {
+    digest.0.to_be_bytes()
 }
 
 /// The container of an owner's record, and its digest. Its values share the record.

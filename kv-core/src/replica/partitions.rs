@@ -94,7 +94,7 @@ impl Partitions {
 pub fn format(store: &mut impl Store, node: NodeId, owned: &[PartitionId]) -> Result<(), Fault> {
     let mut batch = Batch::default();
     for &partition in owned {
-        batch.put(keyspace::marker(partition), marker_of(node));
+        batch.put(&keyspace::marker(partition), &marker_of(node));
     }
     store.commit(batch).map(|_| ())
 }
@@ -106,14 +106,14 @@ pub fn format(store: &mut impl Store, node: NodeId, owned: &[PartitionId]) -> Re
 pub fn unmark(store: &mut impl Store, synced: &[PartitionId]) -> Result<(), Fault> {
     let mut batch = Batch::default();
     for &partition in synced {
-        batch.delete(keyspace::marker(partition));
+        batch.delete(&keyspace::marker(partition));
     }
     store.commit(batch).map(|_| ())
 }
 
 /// The record of a data marker.
-pub(super) fn marker_of(node: NodeId) -> Bytes {
-    Bytes::copy_from_slice(&node.0.to_be_bytes())
+pub(super) const fn marker_of(node: NodeId) -> [u8; 8] {
+    node.0.to_be_bytes()
 }
 
 /// Finds out, at the start of a process, what the store holds.

@@ -2,6 +2,7 @@
 //! repair it from.
 
 use alloc::vec::Vec;
+use core::iter;
 use core::ops::ControlFlow;
 
 use super::execute::Notes;
@@ -43,19 +44,19 @@ pub(super) fn scrub(
         if let (Some(Record::Leaf { leaf, .. }), Err(Damage)) =
             (keyspace::parse(record_key), record)
         {
-            let known = owned::encode_leaf(state.tree.leaf(leaf));
-            mended.put(keyspace::leaf(state.partition, leaf), known);
+            let known = owned::bytes_of(state.tree.leaf(leaf));
+            mended.put(&keyspace::leaf(state.partition, leaf), &known);
         }
         ControlFlow::Continue(())
     });
     let marker = keyspace::marker(state.partition);
     if state.synced && store.get(View::Live, &marker).is_err() {
-        mended.put(marker, marker_of(state.node));
+        mended.put(&marker, &marker_of(state.node));
     }
-    if !mended.writes.is_empty() {
+    if !mended.is_empty() {
         notes.mark(Mark::LeafRewritten);
         let damaged = Event::Damaged { partition: state.partition };
-        notes.events.extend(mended.writes.iter().map(|_| damaged.clone()));
+        notes.events.extend(iter::repeat_n(damaged, mended.len()));
         store.commit(mended)?;
     }
     let next = until.and_then(|until| until.0.checked_add(1)).map(LeafId);

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kv_core::store::{Batch, Damage, Fault, Store, View, Visitor};
 use kv_core::types::Seq;
+use smallvec::SmallVec;
 
 use crate::hashing::Table;
 
@@ -27,7 +28,7 @@ pub struct Image {
     safe: Arc<Safe>,
     claimed: BTreeMap<Bytes, Option<Bytes>>,
     fresh: Table<Bytes, (Seq, Option<Bytes>)>,
-    log: VecDeque<(Seq, Batch)>,
+    log: VecDeque<(Seq, Writes)>,
     newest: Seq,
     reported: Seq,
     /// How many faults refuse commits that need room.
@@ -38,6 +39,9 @@ pub struct Image {
     /// Whether they are copied from another node's disk.
     is_foreign: bool,
 }
+
+/// The writes of a batch, in order. As a rule there are two: a record and its Merkle leaf.
+type Writes = SmallVec<[(Bytes, Option<Bytes>); 2]>;
 
 /// The records that a kill would leave. They are looked up far more often than scanned, so they lie
 /// in a table, and beside it stands their order.
@@ -87,9 +91,9 @@ impl Image {
 
     /// Reports everything up to this position as safe, and does nothing.
     pub fn claim(&mut self, seq: Seq) {
-        for (at, batch) in &self.log {
+        for (at, writes) in &self.log {
             if self.reported < *at && *at <= seq {
-                self.claimed.extend(batch.writes.iter().cloned());
+                self.claimed.extend(writes.iter().cloned());
             }
         }
         self.reported = self.reported.max(seq);
@@ -211,8 +215,8 @@ impl Image {
     /// Makes the first batches safe, as long as they are among these.
     fn make_safe(&mut self, is_among: impl Fn(Seq) -> bool) {
         let safe = Arc::make_mut(&mut self.safe);
-        while let Some((at, batch)) = self.log.pop_front_if(|(at, _)| is_among(*at)) {
-            for (key, record) in batch.writes {
+        while let Some((at, writes)) = self.log.pop_front_if(|(at, _)| is_among(*at)) {
+            for (key, record) in writes {
                 if self.fresh.get(&key).is_some_and(|&(newest, _)| newest <= at) {
                     self.fresh.remove(&key);
                 }
@@ -222,18 +226,16 @@ impl Image {
     }
 
     /// Whether a batch makes the records longer altogether.
-    fn grows(&self, batch: &Batch) -> bool {
+    fn grows(&self, writes: &Writes) -> bool {
         let length = |key: &Bytes, record: &Bytes| (key.len() + record.len()) as u64;
         let before = |key: &Bytes| match self.fresh.get(key) {
             Some((_, record)) => record.as_ref().map_or(0, |record| length(key, record)),
             None => self.safe.records.get(key).map_or(0, |record| length(key, record)),
         };
-        let after: u64 = batch
-            .writes
-            .iter()
-            .filter_map(|(key, record)| record.as_ref().map(|record| length(key, record)))
-            .sum();
-        after > batch.writes.iter().map(|(key, _)| before(key)).sum()
+        let put =
+            |(key, record): &(_, Option<Bytes>)| record.as_ref().map(|record| length(key, record));
+        let after: u64 = writes.iter().filter_map(put).sum();
+        after > writes.iter().map(|(key, _)| before(key)).sum()
     }
 }
 
@@ -258,6 +260,8 @@ impl Safe {
                 if let Some(&first) = key.first() {
                     *self.beginnings.entry(first).or_default() += 1;
                 }
+                // It stays as long as there is a record: so it must not keep the first one in memory.
+                let key = Bytes::copy_from_slice(&key);
                 self.records.insert(key.clone(), record);
                 self.order.insert(Place::of(key));
             }
@@ -355,14 +359,15 @@ impl Store for Image {
         if self.breakers > 0 {
             return Err(Fault::Failed);
         }
-        if self.fillers > 0 && self.grows(&batch) {
+        let writes: Writes = batch.into_writes().collect();
+        if self.fillers > 0 && self.grows(&writes) {
             return Err(Fault::Full);
         }
         self.newest = self.newest.next();
-        for (key, record) in &batch.writes {
+        for (key, record) in &writes {
             self.fresh.insert(key.clone(), (self.newest, record.clone()));
         }
-        self.log.push_back((self.newest, batch));
+        self.log.push_back((self.newest, writes));
         Ok(self.newest)
     }
 
@@ -418,8 +423,14 @@ mod tests {
     use super::*;
 
     fn batch(writes: &[(&str, Option<&str>)]) -> Batch {
-        let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
-        Batch { writes: writes.iter().map(|(key, to)| (bytes(key), to.map(bytes))).collect() }
+        let mut batch = Batch::default();
+        for (key, to) in writes {
+            match to {
+                Some(to) => batch.put(key.as_bytes(), to.as_bytes()),
+                None => batch.delete(key.as_bytes()),
+            }
+        }
+        batch
     }
 
     fn shown(image: &Image, view: View) -> Vec<String> {
@@ -599,7 +610,10 @@ mod tests {
                                 Some(record) => next.insert(key.clone(), record.clone()),
                                 None => next.remove(&key),
                             };
-                            batch.writes.push((key, record));
+                            match &record {
+                                Some(record) => batch.put(&key, record),
+                                None => batch.delete(&key),
+                            }
                         }
                         twin.images.push(next);
                         prop_assert_eq!(image.commit(batch), Ok(Seq(newest as u64 + 1)));

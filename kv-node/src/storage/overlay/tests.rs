@@ -79,7 +79,10 @@ proptest! {
                             Some(record) => next.insert(key.clone(), record.clone()),
                             None => next.remove(&key),
                         };
-                        batch.writes.push((key, record));
+                        match &record {
+                            Some(record) => batch.put(&key, record),
+                            None => batch.delete(&key),
+                        }
                     }
                     twin.images.push(next);
                     prop_assert_eq!(store.commit(batch), Ok(Seq(newest as u64 + 1)));
@@ -161,7 +164,7 @@ fn damage_below_is_shown_and_what_was_committed_over_it_too() {
     let mut store = Overlay::new(Arc::new(Torn));
     let mut batch = Batch::default();
     for key in ["a", "b", "c"] {
-        batch.put(Bytes::from(key), Bytes::from_static(b"fresh"));
+        batch.put(key.as_bytes(), b"fresh");
     }
     store.commit(batch).expect("there is no fault");
     let mut shown = Vec::new();
@@ -182,7 +185,7 @@ fn damage_below_is_shown_and_what_was_committed_over_it_too() {
 fn after_a_fault_nothing_is_committed_and_everything_can_be_read() {
     let mut store = Overlay::new(Arc::new(MemoryDisk::default().start()));
     let mut batch = Batch::default();
-    batch.put(Bytes::from("k"), Bytes::from("v"));
+    batch.put(b"k", b"v");
     store.commit(batch.clone()).expect("there is no fault");
     store.fail(Fault::Failed);
     store.fail(Fault::Full);
