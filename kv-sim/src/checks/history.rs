@@ -21,6 +21,7 @@ use kv_core::store::Basis;
 use kv_core::time::Time;
 use kv_core::types::{Key, NodeId, RequestId};
 use kv_core::version::{Actor, Container, Content, Dot, VersionVector};
+use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::ranges::Ranges;
@@ -45,6 +46,8 @@ pub(super) struct History {
     pub(super) robbed_at: Option<Time>,
     events: Vec<Event>,
     dots: BTreeMap<Dot, EventIndex>,
+    /// How far each actor has counted.
+    minted: VersionVector,
     writes: Vec<Write>,
     has_twins: bool,
     /// The siblings that monotonic reads have shown, each with the first that did.
@@ -65,7 +68,7 @@ pub(super) struct Event {
     /// By whom.
     pub(super) by: NodeId,
     /// What its writer knew.
-    pub(super) parents: Box<[EventIndex]>,
+    pub(super) parents: SmallVec<[EventIndex; 4]>,
     /// The earlier events that are not among its ancestors.
     gaps: Ranges,
 }
@@ -80,7 +83,7 @@ pub(super) struct Write {
     /// What it said.
     pub(super) content: Fingerprint,
     /// Its dots.
-    pub(super) events: Vec<EventIndex>,
+    pub(super) events: SmallVec<[EventIndex; 4]>,
     /// The promise that its client was given first.
     pub(super) ack: Option<Ack>,
     /// What is left of that promise.
@@ -90,10 +93,13 @@ pub(super) struct Write {
     /// How many times its client was told that nothing had been done.
     pub(super) refusals: usize,
     /// What its client had seen, for each time that it asked.
-    attempts: Vec<Vec<Dot>>,
+    attempts: SmallVec<[Dots; 1]>,
     /// What coordinators read before they wrote.
-    reads: Vec<Vec<Dot>>,
+    reads: SmallVec<[Dots; 1]>,
 }
+
+/// The siblings of one container: as a rule there is one.
+type Dots = SmallVec<[Dot; 1]>;
 
 /// Who asked for a write.
 #[derive(Clone, Copy, Debug)]
@@ -150,18 +156,21 @@ pub(super) enum Standing {
     Excused,
 }
 
+/// How much of a value is kept to be shown.
+const HEAD_BYTES: usize = 24;
+
 /// What stands for a content: enough to compare and to tell it apart by eye.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Fingerprint {
     value: Option<(usize, u128)>,
-    head: Box<[u8]>,
+    head: SmallVec<[u8; HEAD_BYTES]>,
 }
 
 /// What a reader of one container knows.
 #[derive(Clone, Debug)]
 pub(super) struct Reach {
     /// The siblings, rising.
-    pub(super) standing: Vec<EventIndex>,
+    pub(super) standing: SmallVec<[EventIndex; 4]>,
     /// Siblings that nobody minted.
     pub(super) strangers: Vec<Dot>,
     /// The events that are neither siblings nor ancestors of one.
@@ -199,6 +208,7 @@ impl History {
             robbed_at: None,
             events: Vec::new(),
             dots: BTreeMap::new(),
+            minted: VersionVector::EMPTY,
             writes: Vec::new(),
             has_twins: false,
             shown: BTreeMap::new(),
@@ -233,8 +243,7 @@ impl History {
 
     /// How far an actor has counted with what it minted for this key.
     pub(super) fn minted_by(&self, actor: Actor) -> u64 {
-        let dots = self.dots.range(Dot { actor, n: 0 }..=Dot { actor, n: u64::MAX });
-        dots.map(|(dot, _)| dot.n).next_back().unwrap_or(0)
+        self.minted.get(actor)
     }
 
     /// Whether a monotonic read has shown anything.
@@ -294,13 +303,13 @@ impl History {
             request,
             asked,
             content: Fingerprint::of(content),
-            events: Vec::new(),
+            events: SmallVec::new(),
             ack: None,
             standing: Standing::Whole,
             robbed: Vec::new(),
             refusals: 0,
-            attempts: Vec::new(),
-            reads: Vec::new(),
+            attempts: SmallVec::new(),
+            reads: SmallVec::new(),
         });
         self.writes.len() - 1
     }
@@ -324,15 +333,15 @@ impl History {
         };
         let Write { attempts, reads, .. } = &self.writes[write];
         let known = told(attempts, vector).chain(told(reads, vector)).chain(replaced);
-        let mut parents: Vec<_> = known.filter_map(|&dot| self.named(dot)).collect();
+        let mut parents: SmallVec<[_; 4]> = known.filter_map(|&dot| self.named(dot)).collect();
         parents.sort_unstable();
         parents.dedup();
 
         let event = self.events.len() as EventIndex;
         let gaps = self.missed_by(&parents);
-        let parents = parents.into_boxed_slice();
         self.events.push(Event { dot, write, at, by, parents, gaps });
         self.dots.insert(dot, event);
+        self.minted.raise(dot);
         let twins = &mut self.writes[write].events;
         twins.push(event);
         self.has_twins |= twins.len() > 1;
@@ -341,7 +350,7 @@ impl History {
 
     /// What a reader of this container knows.
     pub(super) fn reach(&self, container: &Container) -> Reach {
-        let mut standing = Vec::with_capacity(container.siblings().len());
+        let mut standing = SmallVec::with_capacity(container.siblings().len());
         let mut strangers = Vec::new();
         for dot in container.dots() {
             match self.named(dot) {
@@ -375,8 +384,8 @@ impl History {
             if std::mem::replace(&mut known[event as usize], true) {
                 continue;
             }
-            to_visit.extend(self.event(event).parents.iter());
-            to_visit.extend(&self.write_of(event).events);
+            to_visit.extend_from_slice(&self.event(event).parents);
+            to_visit.extend_from_slice(&self.write_of(event).events);
         }
         unreached.into_iter().filter(|&event| !known[event as usize]).collect()
     }
@@ -440,37 +449,35 @@ impl History {
 
 /// The dots in those sets that were told to the minter. One set was told. Of several, each belongs
 /// to one of several attempts, and the vector shows which of them led here.
-fn told<'a>(sets: &'a [Vec<Dot>], vector: &'a VersionVector) -> impl Iterator<Item = &'a Dot> {
+fn told<'a>(sets: &'a [Dots], vector: &'a VersionVector) -> impl Iterator<Item = &'a Dot> {
     let is_only = sets.len() == 1;
-    let told = move |set: &&Vec<Dot>| is_only || set.iter().all(|&dot| vector.covers(dot));
+    let told = move |set: &&Dots| is_only || set.iter().all(|&dot| vector.covers(dot));
     sets.iter().filter(told).flatten()
 }
 
 impl Write {
     /// The client asks, with what it has seen.
     pub(super) fn on_attempt(&mut self, seen: &[Dot]) {
-        self.attempts.push(seen.to_vec());
+        self.attempts.push(seen.into());
     }
 
     /// A coordinator has read these siblings and will overwrite them.
     pub(super) fn on_read(&mut self, dots: &[Dot]) {
-        self.reads.push(dots.to_vec());
+        self.reads.push(dots.into());
     }
 
     /// Whether its client was told each time that nothing had been done.
-    pub(super) const fn is_refused(&self) -> bool {
+    pub(super) fn is_refused(&self) -> bool {
         self.refusals > 0 && self.refusals == self.attempts.len()
     }
 }
 
 impl Fingerprint {
-    const HEAD_BYTES: usize = 24;
-
     /// That of a content.
     pub(super) fn of(content: &Content) -> Self {
         let value = content.value().map(hashed);
         let bytes = content.value().map_or(&[][..], |bytes| bytes);
-        Self { value, head: bytes[..bytes.len().min(Self::HEAD_BYTES)].into() }
+        Self { value, head: bytes[..bytes.len().min(HEAD_BYTES)].into() }
     }
 
     /// Whether it is that of a tombstone.

@@ -5,12 +5,11 @@
 //! nobody else was left to, is named in both roles and is one machine. The layout is fixed yet, so a
 //! key's owners are the same from the beginning to the end.
 
-use std::collections::BTreeSet;
-
 use kv_core::client::Achieved;
 use kv_core::quorum::Mode;
 use kv_core::time::Time;
 use kv_core::types::NodeId;
+use smallvec::SmallVec;
 
 use super::Disks;
 use super::findings::Findings;
@@ -42,12 +41,11 @@ impl Ownership {
         let Terms { mode, reads, writes, .. } = operation.terms;
         // A write may have read first; what it achieved is its copies.
         let needed = if operation.write.is_some() { writes } else { reads };
-        let counts: Vec<_> = match mode {
-            Mode::Sloppy => owners.iter().chain(fallbacks).copied().collect(),
-            Mode::Strict => owners.clone(),
+        let all = machines(owners.iter().chain(fallbacks), disks);
+        let machines = match mode {
+            Mode::Sloppy => all,
+            Mode::Strict => machines(owners.iter(), disks),
         };
-        let machines = machines(counts.iter(), disks);
-        let all = self::machines(owners.iter().chain(fallbacks), disks);
         let wrong = if !are_distinct(owners) || !are_distinct(fallbacks) {
             "somebody was counted twice"
         } else if owners.iter().any(|owner| !real.contains(owner)) {
@@ -85,9 +83,17 @@ impl Ownership {
 }
 
 fn machines<'a>(nodes: impl Iterator<Item = &'a NodeId>, disks: &impl Disks) -> usize {
-    nodes.map(|&node| disks.machine(node)).collect::<BTreeSet<_>>().len()
+    let machines = nodes.map(|&node| disks.machine(node)).collect();
+    distinct(machines)
 }
 
 fn are_distinct(nodes: &[NodeId]) -> bool {
-    nodes.iter().collect::<BTreeSet<_>>().len() == nodes.len()
+    distinct(nodes.iter().collect()) == nodes.len()
+}
+
+/// How many of these differ. They are few.
+fn distinct<T: Ord>(mut all: SmallVec<[T; 8]>) -> usize {
+    all.sort_unstable();
+    all.dedup();
+    all.len()
 }

@@ -2,19 +2,23 @@
 
 use std::ops::Range;
 
+use smallvec::{SmallVec, smallvec};
+
 /// A set of numbers, as ranges: sorted, disjoint, none empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ranges(Vec<Range<u32>>);
+pub(super) struct Ranges(Runs);
+
+type Runs = SmallVec<[Range<u32>; 2]>;
 
 impl Ranges {
     /// All numbers below `end`.
     pub(super) fn below(end: u32) -> Self {
         let all = 0..end;
-        Self(if all.is_empty() { Vec::new() } else { vec![all] })
+        Self(if all.is_empty() { Runs::new() } else { smallvec![all] })
     }
 
     /// Whether nothing is in the set.
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
@@ -31,7 +35,7 @@ impl Ranges {
 
     /// Keeps what is in `others` as well, or in the range `tail`, which begins behind `others`.
     pub(super) fn keep(&mut self, others: &Self, tail: Range<u32>) {
-        let mut kept = Vec::new();
+        let mut kept = Runs::new();
         let mut theirs = others.0.iter().cloned().chain([tail]).peekable();
         let mut mine = self.0.iter().cloned().peekable();
         while let (Some(a), Some(b)) = (mine.peek(), theirs.peek()) {
