@@ -109,9 +109,14 @@ impl Draws {
         Turn { domain, address, n: *again }
     }
 
+    /// The turn of this number, at an address whose asker counts.
+    pub fn nth(&self, address: Address, n: u32) -> Turn {
+        Turn { domain: address.domain(), address: address.hash(), n }
+    }
+
     /// The one turn at an address that is asked once: it is not counted.
     pub fn only(&self, address: Address) -> Turn {
-        Turn { domain: address.domain(), address: address.hash(), n: 0 }
+        self.nth(address, 0)
     }
 
     /// From now on, keeps what goes wrong with messages.

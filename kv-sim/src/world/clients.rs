@@ -59,7 +59,7 @@ impl World {
     }
 
     /// A node has answered: the reply is on its way.
-    pub(super) fn take_reply(&mut self, _node: NodeIndex, request: ClientRequest, reply: Reply) {
+    pub(super) fn take_reply(&mut self, request: ClientRequest, reply: Reply) {
         let (client, operation) = client_of(request);
         if self.clients.take_reply(client, operation, reply) {
             let at = self.scene.now + self.client_delay(client, operation, Aspect::Answer);

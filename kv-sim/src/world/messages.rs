@@ -149,13 +149,13 @@ impl Parcels {
 }
 
 impl World {
-    pub(super) fn send(&mut self, from: NodeIndex, message: Message) {
+    pub(super) fn send(&mut self, from: NodeIndex, message: &Message) {
         let (kind, request) = (message.body.kind(), message.header.request);
         let to = self.scene.index_of(message.header.to);
         let content = if self.encoding {
-            Content::Encoded(self.parcels.encoded(&message))
+            Content::Encoded(self.parcels.encoded(message))
         } else {
-            Content::Plain(Box::new(message))
+            Content::Plain(Box::new(message.clone()))
         };
         let bytes = match &content {
             Content::Encoded(bytes) => bytes.len() as u64,

@@ -253,10 +253,10 @@ impl World {
         process.core.handle(&mut Cx { now, draw: &mut draw, out: &mut effects }, input);
         for effect in effects.drain(..) {
             match effect {
-                Effect::Reply { request, reply } => self.take_reply(node, request, reply),
-                Effect::Send(message) => self.send(node, message),
+                Effect::Reply { request, reply } => self.take_reply(request, reply),
+                Effect::Send(ref message) => self.send(node, message),
                 Effect::Store { ticket, command } => self.store(node, ticket, command),
-                Effect::Observe(event) => self.observe(node, &event),
+                Effect::Observe(ref event) => self.observe(node, event),
             }
         }
         self.effects = effects;

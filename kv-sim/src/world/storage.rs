@@ -22,13 +22,14 @@ impl World {
 
     fn plan_execution(&mut self, node: NodeIndex, ticket: Ticket) {
         let now = self.scene.now;
-        let turn = self.draws.next(Address::Command { node, ticket });
+        let life = self.scene.node(node).life();
+        // Tickets start over with each life, the first of which is 1; in one life each is executed once.
+        let turn = self.draws.nth(Address::Command { node, ticket }, life - 1);
         let speed = &self.disk_speed;
         let after = self.draws.delay(turn, Aspect::Delay, speed.execute_min, speed.execute_mean);
         let answer = self.draws.up_to(turn, Aspect::Answer, speed.execute_min);
         let machine = self.scene.node_mut(node);
         machine.disk.set_answer_delay(answer);
-        let life = machine.life();
         let at = machine.disk.ends(now, after);
         self.disks_busy_until = self.disks_busy_until.max(at);
         self.agenda.plan(at, Happening::Execute { node: number(node), life });
