@@ -16,6 +16,7 @@ const ROWS: &[Row] = &[
         "error",
         "quorum",
         "sampling",
+        "sha",
         "hybrid",
         "in_flight",
         "durable",

@@ -54,6 +54,7 @@ pub mod repair;
 pub mod replica;
 pub mod ring;
 pub mod sampling;
+mod sha;
 pub mod store;
 pub mod tally;
 #[cfg(test)]

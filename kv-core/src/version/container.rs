@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 use core::cmp::Ordering;
 use core::fmt;
 
-use sha2::{Digest as _, Sha256};
 use smallvec::SmallVec;
 
 use super::{Content, Dot, Version, VersionVector};
@@ -190,28 +189,25 @@ impl Container {
     /// What stands for this container in a Merkle tree. Of a value it takes the hash, so that a
     /// version whose bytes were dropped at expiry keeps its digest.
     pub fn digest(&self, key: &Key) -> Digest {
-        let mut hasher = Sha256::new();
-        hasher.update((key.bytes().len() as u64).to_be_bytes());
-        hasher.update(key.bytes());
+        let mut bytes: SmallVec<[u8; 384]> = SmallVec::new();
+        bytes.extend_from_slice(&(key.bytes().len() as u64).to_be_bytes());
+        bytes.extend_from_slice(key.bytes());
         for (dot, version) in self.siblings() {
-            hash(&mut hasher, b'd', *dot);
-            let mut times = [0; 16];
-            times[..8].copy_from_slice(&version.time.0.to_be_bytes());
+            bytes.extend_from_slice(&said(b'd', *dot));
+            bytes.extend_from_slice(&version.time.0.to_be_bytes());
             let expiry = version.expiry.map_or(u64::MAX, |expiry| expiry.0);
-            times[8..].copy_from_slice(&expiry.to_be_bytes());
-            hasher.update(times);
+            bytes.extend_from_slice(&expiry.to_be_bytes());
             match &version.content {
-                Content::Value(value) => hasher.update(Digest::of(&[value]).0.to_be_bytes()),
-                Content::Tombstone => hasher.update(b"t"),
+                Content::Value(value) => {
+                    bytes.extend_from_slice(&Digest::of(&[value]).0.to_be_bytes());
+                }
+                Content::Tombstone => bytes.push(b't'),
             }
         }
         for (actor, n) in self.seen().iter() {
-            hash(&mut hasher, b'v', Dot { actor, n });
+            bytes.extend_from_slice(&said(b'v', Dot { actor, n }));
         }
-        let hash = hasher.finalize();
-        let mut first = [0; 16];
-        first.copy_from_slice(&hash[..16]);
-        Digest(u128::from_be_bytes(first))
+        Digest::of(&[&bytes])
     }
 
     /// About how many bytes the container takes in a message or a record.
@@ -223,13 +219,13 @@ impl Container {
     }
 }
 
-/// Adds a dot, behind a word that says what it is. In one piece, since pieces cost more than bytes.
-fn hash(hasher: &mut Sha256, word: u8, dot: Dot) {
+/// A dot behind a word that says what it is.
+fn said(word: u8, dot: Dot) -> [u8; 25] {
     let mut bytes = [word; 25];
     bytes[1..9].copy_from_slice(&dot.actor.node.0.to_be_bytes());
     bytes[9..17].copy_from_slice(&dot.actor.epoch.0.to_be_bytes());
     bytes[17..].copy_from_slice(&dot.n.to_be_bytes());
-    hasher.update(bytes);
+    bytes
 }
 
 impl fmt::Debug for Container {

@@ -89,7 +89,7 @@ impl Context {
 
 /// The first half of the key's own hash.
 const fn key_digest(key: &Key) -> u64 {
-    (key.token().0 >> 64) as u64
+    key.token().high()
 }
 
 fn checksum(signed: &[u8]) -> [u8; CHECKSUM_BYTES] {
