@@ -3,7 +3,6 @@
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
-use core::cmp::Ordering;
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -12,7 +11,7 @@ use crate::quorum::{Level, Mode};
 use crate::store::Refusal;
 use crate::tally::QuorumError;
 use crate::time::WallTime;
-use crate::types::{Key, NodeId, RequestId};
+use crate::types::{Key, NodeId, RequestId, Token};
 use crate::version::{Container, Content, ContextError, VersionVector};
 
 /// One request of a client.
@@ -161,25 +160,9 @@ pub enum RequestRefusal {
 #[derive(Clone, Debug)]
 pub struct Session {
     keys_max: usize,
-    seen: BTreeMap<ByToken, VersionVector>,
-    order: VecDeque<ByToken>,
-}
-
-/// A key in the order of tokens: they lie in place, so that finding one seldom means a look at the
-/// bytes of others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct ByToken(Key);
-
-impl Ord for ByToken {
-    fn cmp(&self, Self(other): &Self) -> Ordering {
-        self.0.token().cmp(&other.token()).then_with(|| self.0.cmp(other))
-    }
-}
-
-impl PartialOrd for ByToken {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
+    /// By the tokens of the keys, which stand for them: they lie in place, and no two keys share one.
+    seen: BTreeMap<Token, VersionVector>,
+    order: VecDeque<Token>,
 }
 
 impl Session {
@@ -190,8 +173,7 @@ impl Session {
 
     /// The context for a write that is to overwrite whatever stands.
     pub fn latest(&self, key: &Key) -> PutContext {
-        let seen = self.seen.get(&ByToken(key.clone()));
-        PutContext::Latest(seen.cloned().unwrap_or_default())
+        PutContext::Latest(self.seen.get(&key.token()).cloned().unwrap_or_default())
     }
 
     /// Learns from a reply.
@@ -202,7 +184,7 @@ impl Session {
         if self.keys_max == 0 {
             return;
         }
-        let key = ByToken(key.clone());
+        let key = key.token();
         if let Some(seen) = self.seen.get_mut(&key) {
             seen.merge(container.seen());
             return;
@@ -211,7 +193,7 @@ impl Session {
             let oldest = self.order.pop_front().expect("a full session has a first key");
             self.seen.remove(&oldest);
         }
-        self.order.push_back(key.clone());
+        self.order.push_back(key);
         self.seen.insert(key, container.seen().clone());
     }
 }

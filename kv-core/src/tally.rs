@@ -15,17 +15,21 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use smallvec::SmallVec;
 use thiserror::Error;
 
 use crate::quorum::{Level, Mode};
 use crate::ring::{MachineIndex, Ring};
 use crate::types::{NodeId, PartitionId};
 
+/// Nodes that care for one key. There are a handful, and they lie in place.
+pub type Nodes = SmallVec<[NodeId; 4]>;
+
 /// Owners of one key under one layout, and how many of them must have answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnerSet {
     /// The owners, in the order of preference.
-    pub owners: Vec<NodeId>,
+    pub owners: Nodes,
     /// Answers needed, on distinct machines: from 1 to the number of owners.
     pub needed: usize,
 }
@@ -46,7 +50,7 @@ pub struct Answer {
 pub struct Tally {
     mode: Mode,
     sets: Vec<OwnerSet>,
-    answers: Vec<Answer>,
+    answers: SmallVec<[Answer; 4]>,
 }
 
 /// Why no quorum can be made of a level. The request was not started.
@@ -89,12 +93,12 @@ impl Answer {
 impl OwnerSet {
     /// A set of which more than half is needed.
     pub fn majority(owners: &[NodeId]) -> Self {
-        Self { owners: owners.to_vec(), needed: owners.len() / 2 + 1 }
+        Self { owners: owners.into(), needed: owners.len() / 2 + 1 }
     }
 
     /// A set of which `needed` are needed.
     fn counted(owners: &[NodeId], needed: usize) -> Self {
-        Self { owners: owners.to_vec(), needed }
+        Self { owners: owners.into(), needed }
     }
 
     fn counts(&self, answer: &Answer, mode: Mode) -> bool {
@@ -108,7 +112,7 @@ impl OwnerSet {
     fn is_reached(&self, answers: &[Answer], mode: Mode) -> bool {
         let counting = || answers.iter().filter(|answer| self.counts(answer, mode));
         counting().count() >= self.needed
-            && copies(&counting().collect::<Vec<&Answer>>()) >= self.needed
+            && copies(&counting().collect::<SmallVec<[&Answer; 8]>>()) >= self.needed
     }
 }
 
@@ -158,7 +162,7 @@ impl Tally {
     pub fn new(mode: Mode, sets: Vec<OwnerSet>) -> Self {
         assert!(!sets.is_empty(), "a quorum is of some set of owners");
         assert!(sets.iter().all(|set| set.needed > 0), "a quorum needs an answer");
-        Self { mode, sets, answers: Vec::new() }
+        Self { mode, sets, answers: SmallVec::new() }
     }
 
     /// All answers, in the order in which they came, whether they count or not.
@@ -374,7 +378,7 @@ mod tests {
     fn a_local_quorum_is_of_the_coordinators_data_center() {
         let ring = two_data_centers();
         let sets = Level::LocalQuorum.owner_sets(&ring, PartitionId(3), "west").expect("sound");
-        assert_eq!(sets[0].owners, ring.owners_in(PartitionId(3), "west"));
+        assert_eq!(sets[0].owners[..], *ring.owners_in(PartitionId(3), "west"));
     }
 
     #[test]

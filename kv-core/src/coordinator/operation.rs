@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use smallvec::SmallVec;
+
 use super::reading::Reading;
 use super::reply;
 use super::writing::{Put, Writing};
@@ -14,7 +16,7 @@ use crate::message::{Body, OperationId};
 use crate::quorum::{Level, Mode, sources_needed};
 use crate::ring::MachineIndex;
 use crate::store::{Basis, Refusal};
-use crate::tally::{Answer, OwnerSet, QuorumError, Tally};
+use crate::tally::{Answer, Nodes, OwnerSet, QuorumError, Tally};
 use crate::time::{Span, Time};
 use crate::types::{ClientRequest, KEY_BYTES_MAX, Key, NodeId, PartitionId, RequestId};
 use crate::version::{Container, Content, Context};
@@ -143,7 +145,7 @@ impl Operation {
     ) -> Option<Self> {
         let partition = site.ring().partition_of(key.token());
         let all = site.ring().owners(partition);
-        let owners: Vec<_> = all.iter().copied().filter(|&owner| owner != site.me()).collect();
+        let owners: Nodes = all.iter().copied().filter(|&owner| owner != site.me()).collect();
         if owners.is_empty() || owners.len() == all.len() {
             return None;
         }
@@ -417,7 +419,7 @@ pub(super) fn answer(site: &Site, by: NodeId, stands_for: NodeId) -> Option<Answ
 }
 
 fn achieved(tally: &Tally) -> Achieved {
-    let mut machines: Vec<MachineIndex> =
+    let mut machines: SmallVec<[MachineIndex; 8]> =
         tally.answers().iter().map(|answer| answer.machine).collect();
     machines.sort_unstable();
     machines.dedup();

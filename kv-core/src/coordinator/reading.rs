@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use smallvec::SmallVec;
+
 use super::fallbacks::Fallbacks;
 use super::operation::{Operation, Phase, Progress, answer};
 use crate::cx::{Cx, Site};
@@ -18,7 +20,7 @@ use crate::version::Container;
 #[derive(Clone, Debug)]
 pub(super) struct Reading {
     pub(super) tally: Tally,
-    answers: Vec<(NodeId, Container)>,
+    answers: SmallVec<[(NodeId, Container); 4]>,
     /// Owners that cannot say: damaged, or not synced. They are not counted in R.
     pub(super) refused: Vec<NodeId>,
     /// Those of them whose copy is damaged.
@@ -34,7 +36,7 @@ impl Reading {
     pub(super) fn new(mode: Mode, sets: Vec<OwnerSet>) -> Self {
         Self {
             tally: Tally::new(mode, sets),
-            answers: Vec::new(),
+            answers: SmallVec::new(),
             refused: Vec::new(),
             damaged: Vec::new(),
             behind: Vec::new(),

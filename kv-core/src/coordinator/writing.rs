@@ -11,7 +11,7 @@ use crate::mark::Mark;
 use crate::message::{Body, HintRequest, MergeRequest, MintRequest, OperationId, Place};
 use crate::quorum::Mode;
 use crate::store::{Basis, Refusal};
-use crate::tally::{OwnerSet, Tally};
+use crate::tally::{Nodes, OwnerSet, Tally};
 use crate::time::WallTime;
 use crate::types::{NodeId, PartitionId};
 use crate::version::{Container, Content};
@@ -40,10 +40,10 @@ struct Minting {
     put: Put,
     /// Who is asked, in this order, and from the start again while the time lasts: the id of the
     /// request makes asking twice harmless.
-    candidates: Vec<NodeId>,
+    candidates: Nodes,
     next: usize,
-    asked: Vec<NodeId>,
-    refused: Vec<NodeId>,
+    asked: Nodes,
+    refused: Nodes,
     /// Whether the first has said that what it was asked came too late.
     was_late: bool,
 }
@@ -58,7 +58,7 @@ impl Writing {
         sets: Vec<OwnerSet>,
     ) -> Self {
         let candidates = candidates(site, partition, mode);
-        let (next, asked, refused) = (0, Vec::new(), Vec::new());
+        let (next, asked, refused) = (0, Nodes::new(), Nodes::new());
         Self {
             tally: Tally::new(mode, sets),
             container: None,
@@ -102,12 +102,12 @@ impl Writing {
 
 /// Who may name a write, the best first: this node if it is an owner, owners that seem up, and, if
 /// fallbacks count, those. Owners that seem down come last: they may be up all the same.
-fn candidates(site: &Site, partition: PartitionId, mode: Mode) -> Vec<NodeId> {
+fn candidates(site: &Site, partition: PartitionId, mode: Mode) -> Nodes {
     let owners = site.ring().owners(partition);
     let owner_is = |up: bool| {
         owners.iter().copied().filter(move |&owner| owner != site.me() && site.is_up(owner) == up)
     };
-    let mut candidates = Vec::with_capacity(owners.len());
+    let mut candidates = Nodes::new();
     candidates.extend(owners.contains(&site.me()).then_some(site.me()));
     candidates.extend(owner_is(true));
     match mode {
@@ -219,7 +219,7 @@ impl Operation {
             // Nothing was done, and now there is news of the minter's time: it is asked once more. It
             // will rely on it that nobody else is asked for a whole delay from now on. If somebody else
             // has been asked already, or it says so again, another one names the write.
-            if minting.asked == [from] && !minting.was_late {
+            if minting.asked[..] == [from] && !minting.was_late {
                 cx.mark(Mark::LateAskedAgain);
                 minting.was_late = true;
                 minting.asked.clear();

@@ -2,7 +2,7 @@
 
 use alloc::collections::{BTreeMap, VecDeque};
 
-use crate::types::{Key, RequestId};
+use crate::types::{Key, RequestId, Token};
 use crate::version::Dot;
 
 /// A bounded memory of request ids. What falls out of it is still known while its version stands;
@@ -10,7 +10,8 @@ use crate::version::Dot;
 #[derive(Clone, Debug)]
 pub(super) struct RecentRequests {
     requests_max: usize,
-    dots: BTreeMap<RequestId, (Key, Dot)>,
+    /// With the key's token, which stands for it.
+    dots: BTreeMap<RequestId, (Token, Dot)>,
     order: VecDeque<RequestId>,
 }
 
@@ -21,16 +22,14 @@ impl RecentRequests {
 
     /// What was minted for a request on this key. A client may use one id for several keys.
     pub(super) fn get(&self, request: RequestId, key: &Key) -> Option<Dot> {
-        self.dots.get(&request).filter(|(known, _)| known == key).map(|&(_, dot)| dot)
+        self.dots.get(&request).filter(|(known, _)| *known == key.token()).map(|&(_, dot)| dot)
     }
 
     pub(super) fn insert(&mut self, request: RequestId, key: &Key, dot: Dot) {
         if self.requests_max == 0 {
             return;
         }
-        // It outlives the message that it came in, and must not keep that in memory.
-        let key = key.unshared();
-        if self.dots.insert(request, (key, dot)).is_none() {
+        if self.dots.insert(request, (key.token(), dot)).is_none() {
             self.order.push_back(request);
         }
         if self.order.len() > self.requests_max {
