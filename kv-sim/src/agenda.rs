@@ -138,13 +138,13 @@ pub struct Agenda {
     wheels: [Wheel; WHEELS],
 }
 
-const DIGIT_BITS: u32 = 6;
+const DIGIT_BITS: u32 = 7;
 const SLOTS: usize = 1 << DIGIT_BITS;
 const WHEELS: usize = u64::BITS.div_ceil(DIGIT_BITS) as usize;
 
 #[derive(Clone, Debug)]
 struct Wheel {
-    occupied: u64,
+    occupied: u128,
     slots: [Vec<Entry>; SLOTS],
 }
 

@@ -91,15 +91,13 @@ struct Waiting {
     until: WorldTime,
 }
 
-/// An operation that begins.
+/// An operation that begins; [`Clients::asked`] says what it asks.
 #[derive(Clone, Debug)]
 pub struct Begun {
     /// The client's number for it.
     pub operation: u32,
     /// Whom it asks.
     pub node: NodeIndex,
-    /// What it asks.
-    pub asked: ClientOperation,
     /// The siblings that it was shown and that the operation may overwrite.
     pub seen: Vec<Dot>,
     /// When it gives up.
@@ -217,8 +215,8 @@ impl Clients {
         };
         let asked = ClientOperation { key: key_of(workload, keys, key).clone(), verb, options };
         let until = at + workload.timeout + PATIENCE;
-        client.waiting = Some(Waiting { operation, key, asked: asked.clone(), until });
-        Some(Begun { operation, node: client.node, asked, seen, until })
+        client.waiting = Some(Waiting { operation, key, asked, until });
+        Some(Begun { operation, node: client.node, seen, until })
     }
 
     /// What a client asked, and whom; nothing, if it no longer waits for it.

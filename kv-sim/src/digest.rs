@@ -6,7 +6,7 @@ use std::fmt;
 use kv_core::client::{Achieved, Reply};
 use kv_core::store::{Done, Outcome};
 use kv_core::version::{Container, Dot};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::world_time::WorldTime;
 
@@ -81,11 +81,9 @@ impl Drop for Entry<'_> {
 }
 
 impl Entry<'_> {
-    /// Bytes, behind their length.
+    /// Bytes, by their hash.
     pub fn bytes(self, bytes: &[u8]) -> Self {
-        let this = self.number(bytes.len() as u64);
-        this.0.event.extend_from_slice(bytes);
-        this
+        self.large(xxh3_128(bytes))
     }
 
     /// A number.

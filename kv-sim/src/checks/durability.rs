@@ -9,9 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kv_core::client::{Achieved, RequestRefusal};
 use kv_core::quorum::Mode;
+use kv_core::tally::Nodes;
 use kv_core::time::Time;
 use kv_core::types::{Key, NodeId};
 use kv_core::version::{Container, Dot};
+use smallvec::SmallVec;
 
 use super::findings::Findings;
 use super::history::{Ack, Asked, EventIndex, History, Standing, Write, WriteIndex};
@@ -31,9 +33,9 @@ pub(super) struct Durability {
 #[derive(Default)]
 struct Holders {
     /// They hold it.
-    holding: Vec<NodeId>,
+    holding: Nodes,
     /// Since the operation began, a fault has taken some of what they held.
-    robbed: Vec<NodeId>,
+    robbed: Nodes,
     /// They kept it for an owner and, since the operation began, have delivered it.
     delivered: Vec<NodeId>,
     /// They should hold it and do not.
@@ -70,7 +72,9 @@ impl Durability {
             Mode::Strict => owners.contains(node),
         };
         let held = holding.iter().chain(robbed).chain(delivered).filter(counts);
-        let machines: BTreeSet<_> = held.map(|&node| disks.machine(node)).collect();
+        let mut machines: SmallVec<[_; 8]> = held.map(|&node| disks.machine(node)).collect();
+        machines.sort_unstable();
+        machines.dedup();
         let is_enough = quorum.is_none_or(|quorum| machines.len() >= quorum);
         if !missing.is_empty() || !is_enough {
             self.findings.violated_about(
@@ -97,7 +101,7 @@ impl Durability {
         self.findings.weakened += u64::from(!robbed.is_empty() || !delivered.is_empty());
         let acked = history.write_mut(write);
         if acked.ack.is_none() {
-            let (owners, fallbacks) = (owners.clone(), fallbacks.clone());
+            let (owners, fallbacks) = (owners[..].into(), fallbacks.clone());
             acked.ack = Some(Ack { at, step, owners, fallbacks, mode, quorum });
         }
         if !robbed.is_empty() {

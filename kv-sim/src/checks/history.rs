@@ -18,6 +18,7 @@ use std::fmt;
 use bytes::Bytes;
 use kv_core::quorum::Mode;
 use kv_core::store::Basis;
+use kv_core::tally::Nodes;
 use kv_core::time::Time;
 use kv_core::types::{Key, NodeId, RequestId};
 use kv_core::version::{Actor, Container, Content, Dot, VersionVector};
@@ -95,7 +96,7 @@ pub(super) struct Write {
     /// What its client had seen, for each time that it asked.
     attempts: SmallVec<[Dots; 1]>,
     /// What coordinators read before they wrote.
-    reads: SmallVec<[Dots; 1]>,
+    reads: Vec<Dots>,
 }
 
 /// The siblings of one container: as a rule there is one.
@@ -120,7 +121,7 @@ pub(super) struct Ack {
     /// Its place among all that the checks were told.
     pub(super) step: u64,
     /// The owners that were said to hold it durably.
-    pub(super) owners: Vec<NodeId>,
+    pub(super) owners: Nodes,
     /// The fallbacks that were.
     pub(super) fallbacks: Vec<NodeId>,
     /// Who counted.
@@ -162,7 +163,8 @@ const HEAD_BYTES: usize = 24;
 /// What stands for a content: enough to compare and to tell it apart by eye.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Fingerprint {
-    value: Option<(usize, u128)>,
+    /// Its length, and a hash of it.
+    value: Option<(usize, [u8; 16])>,
     head: SmallVec<[u8; HEAD_BYTES]>,
 }
 
@@ -309,7 +311,7 @@ impl History {
             robbed: Vec::new(),
             refusals: 0,
             attempts: SmallVec::new(),
-            reads: SmallVec::new(),
+            reads: Vec::new(),
         });
         self.writes.len() - 1
     }
@@ -491,8 +493,8 @@ impl Fingerprint {
     }
 }
 
-fn hashed(value: &Bytes) -> (usize, u128) {
-    (value.len(), xxh3_128(value))
+fn hashed(value: &Bytes) -> (usize, [u8; 16]) {
+    (value.len(), xxh3_128(value).to_le_bytes())
 }
 
 impl fmt::Display for Fingerprint {

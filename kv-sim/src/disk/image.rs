@@ -7,6 +7,7 @@
 //! Clones are cheap: what is safe is copied when one of them is next synced, and the rest is short.
 
 use std::cmp::Ordering;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -217,9 +218,11 @@ impl Image {
         let safe = Arc::make_mut(&mut self.safe);
         while let Some((at, writes)) = self.log.pop_front_if(|(at, _)| is_among(*at)) {
             for (key, record) in writes {
-                if self.fresh.get(&key).is_some_and(|&(newest, _)| newest <= at) {
-                    self.fresh.remove(&key);
-                }
+                let key = match self.fresh.entry(key) {
+                    Entry::Occupied(fresh) if fresh.get().0 <= at => fresh.remove_entry().0,
+                    Entry::Occupied(fresher) => fresher.key().clone(),
+                    Entry::Vacant(none) => none.into_key(),
+                };
                 safe.write(key, record);
             }
         }

@@ -1,7 +1,7 @@
 //! Clients at work: what they ask travels to a node, and an answer travels back. These ways are
 //! short and safe; but a node may be dead, or die.
 
-use kv_core::client::Reply;
+use kv_core::client::{ClientOperation, Reply};
 use kv_core::cx::Input;
 use kv_core::time::Span;
 use kv_core::types::ClientRequest;
@@ -24,16 +24,22 @@ impl World {
         let Some(begun) = self.clients.begin(client, self.scene.now, &self.draws) else {
             return self.heal_if_all_is_done();
         };
-        let Begun { operation, node, asked, seen, until } = begun;
-        if let Some(checks) = &mut self.checks {
+        let Begun { operation, node, seen, until } = begun;
+        if let (Some(checks), Some((_, asked))) =
+            (&mut self.checks, self.clients.asked(client, operation))
+        {
             let (at, id) = (time(self.scene.now), self.scene.node(node).id);
             let number = OperationNumber(client_request(client, operation).0);
-            checks.on_invoke(at, number, ClientNumber(client), id, &asked, &seen);
+            checks.on_invoke(at, number, ClientNumber(client), id, asked, &seen);
         }
-        self.record_begun((client, operation), node, &asked);
+        self.record_begun(client, operation);
         self.trace(|scene| {
-            let (name, key) = (scene.name(node), &asked.key);
-            format!("client {client} asks {name} {operation}: {key:?} {:?}", asked.verb)
+            let Some((_, ClientOperation { key, verb, .. })) =
+                self.clients.asked(client, operation)
+            else {
+                unreachable!("it has just begun");
+            };
+            format!("client {client} asks {} {operation}: {key:?} {verb:?}", scene.name(node))
         });
         let at = self.scene.now + self.client_delay(client, operation, Aspect::Delay);
         self.agenda.plan(at, Happening::Ask { client, operation });
@@ -43,8 +49,7 @@ impl World {
     }
 
     pub(super) fn ask(&mut self, what: Happening, client: u32, operation: u32) {
-        let Some((node, asked)) = self.clients.asked(client, operation) else { return };
-        let asked = asked.clone();
+        let Some((node, _)) = self.clients.asked(client, operation) else { return };
         if !self.is_awake(node, what) {
             if self.scene.node(node).process().is_none() {
                 let at = self.scene.now + self.client_delay(client, operation, Aspect::Answer);
@@ -52,7 +57,8 @@ impl World {
             }
             return;
         }
-        let request = client_request(client, operation);
+        let Some((_, asked)) = self.clients.asked(client, operation) else { return };
+        let (asked, request) = (asked.clone(), client_request(client, operation));
         let entry = self.digest.event(self.scene.now, Tag::Ask, super::number(node));
         drop(entry.number(request.0).bytes(asked.key.bytes()));
         self.input(node, Input::Client { request, operation: asked });

@@ -1,6 +1,6 @@
 //! What a recorder is told. Nothing here does any work while there is none.
 
-use kv_core::client::{ClientOperation, Reply, Verb};
+use kv_core::client::{Reply, Verb};
 use kv_core::event::{EpochReason, Event};
 use kv_core::message::Body;
 use kv_core::store::{Action, Outcome, StoreCommand};
@@ -57,18 +57,18 @@ impl World {
     }
 
     /// A client asks something.
-    pub(super) fn record_begun(
-        &mut self,
-        asker: (u32, u32),
-        node: NodeIndex,
-        asked: &ClientOperation,
-    ) {
-        let Some(recorder) = &mut self.recorder else { return };
+    pub(super) fn record_begun(&mut self, client: u32, number: u32) {
+        let (Some(recorder), Some((node, asked))) =
+            (&mut self.recorder, self.clients.asked(client, number))
+        else {
+            return;
+        };
         let words = match &asked.verb {
             Verb::Get => Asked::Get,
             Verb::Put { content, .. } => shortened(content).map_or(Asked::Delete, Asked::Put),
         };
-        let operation = Operation::begun(self.scene.now, asker, node, asked.key.clone(), words);
+        let operation =
+            Operation::begun(self.scene.now, (client, number), node, asked.key.clone(), words);
         recorder.on_begun(operation, asked.options.request);
     }
 
