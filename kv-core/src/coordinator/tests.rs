@@ -489,6 +489,25 @@ fn where_the_stand_in_of_an_owner_that_refused_is_silent_another_is_asked() {
 }
 
 #[test]
+fn two_owners_that_share_a_stand_in_get_another_while_the_write_waits_for_it() {
+    let mut bench = Bench::new(false);
+    let [a, b, c] = [bench.owners[0], bench.owners[1], bench.owners[2]];
+    let [first, second] = [bench.others[0], bench.others[1]];
+    bench.put(Options { write: Some(Level::All), ..Options::default() });
+    bench.wait();
+    bench.minted(b, container(b, 1));
+    let hints = bench.wait();
+    assert_eq!(receivers(&hints, Kind::Hint), set(&[first, second]));
+    bench.acked(b, None);
+    for owner in [a, c] {
+        assert_eq!(replied(&bench.acked(first, Some(owner))), None);
+    }
+    bench.acked(second, Some(b));
+    assert_eq!(receivers(&bench.wait(), Kind::Hint), set(&[second]), "for the silent two");
+    assert!(matches!(replied(&bench.acked(second, Some(c))), Some(Reply::Stored { .. })));
+}
+
+#[test]
 fn a_monotonic_read_makes_its_answer_stand_before_it_is_given() {
     let mut bench = Bench::new(true);
     let [a, b, c] = [bench.owners[0], bench.owners[1], bench.owners[2]];
