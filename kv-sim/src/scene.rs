@@ -18,7 +18,7 @@ use kv_core::types::{ClusterId, Digest, Key, NodeId, PartitionId, Seq};
 use kv_core::version::Container;
 
 use crate::address::{Address, Aspect};
-use crate::checks::{self, HintLoad, Load, Names};
+use crate::checks::{self, HintLoad, Left, Load, Names};
 use crate::clock::EPOCH;
 use crate::disk;
 use crate::draws::{Draws, Hashed};
@@ -113,9 +113,12 @@ impl Scene {
         self.cluster.name(node)
     }
 
-    /// What can be read of a key on a disk that holds this.
-    pub fn held_in(&self, image: &disk::Image, key: &Key) -> Container {
-        replica::held(image, View::Durable, &self.ring, key).container
+    /// What is left of a key to a node whose disk holds this.
+    pub fn left_in(&self, image: &disk::Image, key: &Key) -> Left {
+        Left {
+            container: replica::held(image, View::Durable, &self.ring, key).container,
+            is_believed: replica::is_whole(image, View::Durable, &self.ring, key),
+        }
     }
 }
 

@@ -58,6 +58,15 @@ pub fn for_each_copy(store: &impl Store, view: View, mut visit: impl FnMut(Store
     }
 }
 
+/// Whether a node that has this store takes its copy of a key for all that it must hold of it as an owner,
+/// and gives it to readers: the data marker stands, and the key is no exception from it.
+pub fn is_whole(store: &impl Store, view: View, ring: &Ring, key: &Key) -> bool {
+    let partition = ring.partition_of(key.token());
+    let is_marked = matches!(store.get(view, &keyspace::marker(partition)), Ok(Some(_)));
+    let is_lost = store.get(view, &keyspace::lost(partition, key)) != Ok(None);
+    is_marked && !is_lost && !held(store, view, ring, key).is_damaged
+}
+
 /// What a store holds of a key.
 pub fn held(store: &impl Store, view: View, ring: &Ring, key: &Key) -> Held {
     let token = key.token();

@@ -17,7 +17,7 @@ use super::findings::Findings;
 use super::history::{Ack, Asked, EventIndex, History, Standing, Write, WriteIndex};
 use super::operation::Operation;
 use super::story::{Names, when};
-use super::{Disks, Image, Loss};
+use super::{Disks, Image, Left};
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
@@ -217,11 +217,14 @@ impl Durability {
 
     /// A fault is about to destroy data of a node. Excuses the writes of which no durable copy is
     /// left, and tells of each.
+    ///
+    /// It may also take from the node that it knows of an earlier loss: an old image of a disk that was
+    /// wiped holds the data marker of that time.
     pub(super) fn before_loss<'a>(
         &mut self,
         histories: impl Iterator<Item = &'a mut History>,
-        (node, loss): (NodeId, Loss),
-        left: &impl Fn(&Key) -> Container,
+        node: NodeId,
+        left: &impl Fn(&Key) -> Left,
         at: Time,
         disks: &impl Disks,
         names: &Names,
@@ -233,22 +236,23 @@ impl Durability {
                 continue;
             }
             let before = disks.copy(node, &history.key, Image::Reported);
-            if before.is_empty() {
-                continue;
-            }
-            let after = left(&history.key);
-            if before != after {
+            let left = left(&history.key);
+            if !before.is_empty() && before != left.container {
                 history.robbed_at = Some(at);
             }
-            let is_lost =
-                |write| history.is_claimed(write, &before) && !history.is_claimed(write, &after);
+            let is_lost = |write| {
+                history.is_claimed(write, &before) && !history.is_claimed(write, &left.container)
+            };
             let promised = history.promised().map(|(write, ..)| write);
             let lost: Vec<_> = promised.filter(|&write| is_lost(write)).collect();
             for &write in &lost {
                 history.write_mut(write).robbed.push(node);
             }
-            for write in self.weaken(history, &lost, Some((node, loss)), disks) {
+            for write in self.weaken(history, &lost, Some((node, &left)), disks) {
                 excuses.push(excuse(history, write, node, at, names));
+            }
+            if left.is_believed {
+                recount(history, (node, &left.container), disks);
             }
         }
         excuses
@@ -296,7 +300,9 @@ impl Durability {
     /// A write that waited for W of N owners is met by every reader of N - W + 1, as long as no more
     /// than N - W owners answer without it. An owner whose disk was wiped knows that, and does not
     /// answer before it has copied all back; nor does one about a key whose record is damaged. One
-    /// whose disk lied or was rolled back does not know.
+    /// whose disk lied or was rolled back does not know. Of those that know, only the one that is hit now
+    /// is not counted: others may have been told of half of what they lost, by owners that did not have
+    /// this, and count these among the enough that they ask.
     ///
     /// What a stand-in keeps counts only if it is there to stay: a hint that was delivered, and
     /// whose deletion is not durable yet, is still in the durable image and not in the live one.
@@ -304,7 +310,7 @@ impl Durability {
         &mut self,
         history: &mut History,
         writes: &[WriteIndex],
-        but: Option<(NodeId, Loss)>,
+        but: Option<(NodeId, &Left)>,
         disks: &impl Disks,
     ) -> Vec<WriteIndex> {
         if writes.is_empty() {
@@ -313,12 +319,8 @@ impl Durability {
         let owners = disks.owners(&history.key);
         let copy = |&node: &NodeId| disks.copy(node, &history.key, Image::Durable);
         let others = |node: &&NodeId| but.is_none_or(|(but, _)| but != **node);
-        let knows = |loss| match loss {
-            Loss::Wipe | Loss::Rot => true,
-            Loss::Unsynced | Loss::Rollback => false,
-        };
         let is_silent =
-            |&owner: &NodeId| but.is_some_and(|(but, loss)| but == owner && knows(loss));
+            |&owner: &NodeId| but.is_some_and(|(but, left)| but == owner && !left.is_believed);
         let answering = owners.iter().filter(|owner| !is_silent(owner)).count();
         let owned: Vec<_> = owners.iter().filter(others).map(copy).collect();
         let elsewhere = disks.nodes();
@@ -332,7 +334,6 @@ impl Durability {
                 copies.iter().filter(|copy| history.is_claimed(write, copy)).count()
             };
             let owners_holding = holding(&owned);
-            let quorum = history.write(write).ack.as_ref().and_then(|ack| ack.quorum);
             let is_gone = owners_holding == 0 && {
                 let [durable, live] = kept.get_or_insert_with(|| {
                     [elsewhere.clone().map(copy).collect(), elsewhere.clone().map(live).collect()]
@@ -344,8 +345,7 @@ impl Durability {
             };
             if is_gone {
                 weakened.push((write, Standing::Excused));
-            } else if quorum.is_none_or(|quorum| answering - owners_holding > owners.len() - quorum)
-            {
+            } else if may_miss(history.write(write), answering - owners_holding, owners) {
                 weakened.push((write, Standing::Weak));
             }
         }
@@ -383,6 +383,31 @@ impl Durability {
             self.findings.violated_about(|| history.subject_of(write), story);
         }
     }
+}
+
+/// A node believes again what is left to it. It was not counted among those that answer without the writes
+/// that it was the last to lose, if it knew of that; now it is. They were lost then, so nothing is excused.
+fn recount(history: &mut History, (node, left): (NodeId, &Container), disks: &impl Disks) {
+    let owners = disks.owners(&history.key);
+    let lost_last = |write: &Write| write.robbed.last() == Some(&node);
+    let misses = |write, copy: &Container| !history.is_claimed(write, copy);
+    let promised = history.promised();
+    let forgotten = promised.filter(|&(at, write, _)| lost_last(write) && misses(at, left));
+    let is_weak = |&(at, write, _): &(WriteIndex, &Write, &Ack)| {
+        let copy = |&owner: &NodeId| disks.copy(owner, &history.key, Image::Durable);
+        let without = |&owner: &&NodeId| *owner == node || misses(at, &copy(owner));
+        may_miss(write, owners.iter().filter(without).count(), owners)
+    };
+    let weak: Vec<_> = forgotten.filter(is_weak).map(|(at, ..)| at).collect();
+    for write in weak {
+        history.write_mut(write).standing = Standing::Weak;
+    }
+}
+
+/// Whether a quorum may miss a write, if so many owners may answer without it.
+fn may_miss(write: &Write, without: usize, owners: &[NodeId]) -> bool {
+    let quorum = write.ack.as_ref().and_then(|ack| ack.quorum);
+    quorum.is_none_or(|quorum| without > owners.len() - quorum)
 }
 
 fn excuse(history: &History, write: WriteIndex, node: NodeId, at: Time, names: &Names) -> String {

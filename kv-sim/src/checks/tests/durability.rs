@@ -112,6 +112,17 @@ fn a_hint_that_was_deleted_although_its_target_never_held_it_is_held_against_the
 }
 
 #[test]
+fn a_rollback_of_a_disk_that_was_wiped_before_excuses_nothing_more() {
+    let mut bench = Bench::new();
+    bench.put(Mode::Sloppy, &[], &[A, D]);
+    assert_eq!(bench.lose(A, Loss::Wipe).len(), 0, "the hint is left");
+    assert_eq!(drop_hint(&mut bench, D, B).len(), 0);
+    assert_eq!(bench.lose(A, Loss::Rollback).len(), 0, "it had lost it before");
+    bench.end();
+    bench.assert_violated(Check::Durability, "is lost");
+}
+
+#[test]
 fn a_write_that_is_lost_although_a_copy_was_left_is_caught() {
     let mut bench = Bench::new();
     bench.put(Mode::Sloppy, &[], &[A, B]);
