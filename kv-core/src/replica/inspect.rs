@@ -82,10 +82,17 @@ pub fn held(store: &impl Store, view: View, ring: &Ring, key: &Key) -> Held {
         }
         Err(Damage) => Held { container: Container::default(), is_damaged: true },
     };
-    hints::for_each(partition, store, view, key, |hint| {
+    held.container.join(&hinted(store, view, ring, key));
+    held
+}
+
+/// What a store keeps of a key for others: all hints joined, as far as they can be read.
+pub fn hinted(store: &impl Store, view: View, ring: &Ring, key: &Key) -> Container {
+    let mut hinted = Container::default();
+    hints::for_each(ring.partition_of(key.token()), store, view, key, |hint| {
         if let Ok(hint) = hint {
-            held.container.join(&hint.container);
+            hinted.join(&hint.container);
         }
     });
-    held
+    hinted
 }

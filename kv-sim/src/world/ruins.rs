@@ -186,7 +186,7 @@ impl World {
         let Some(checks) = &mut self.checks else { return };
         let (at, scene) = (time(self.scene.now), &self.scene);
         let id = scene.node(node).id;
-        let lines = checks.before_loss(at, id, scene, &|key| scene.left_in(left, key));
+        let lines = checks.before_loss(at, id, scene, &|key| scene.left_in(id, left, key));
         for line in lines {
             self.record_excuse(&line);
             self.trace(|_| line);
