@@ -128,6 +128,8 @@ pub(super) struct Ack {
 pub(super) struct Shown {
     /// When.
     pub(super) at: Time,
+    /// When the read began: since then owners may have said that they hold it.
+    pub(super) since: Time,
     /// Its place among all that the checks were told.
     pub(super) step: u64,
     /// How many answers the read took.
