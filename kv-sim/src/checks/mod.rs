@@ -369,7 +369,7 @@ impl Checks {
             for (key, _) in items {
                 let Some(&history) = self.keys.get(key) else { continue };
                 let history = &mut self.histories[history];
-                history.hints_dropped.insert(node, at);
+                history.hints_dropped.insert((node, *target), at);
                 let (delivery, names) = ((node, *target), &self.setting.names);
                 excuses.extend(self.durability.on_delivered(history, delivery, at, disks, names));
             }
