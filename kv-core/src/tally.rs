@@ -114,6 +114,16 @@ impl OwnerSet {
         counting().count() >= self.needed
             && copies(&counting().collect::<SmallVec<[&Answer; 8]>>()) >= self.needed
     }
+
+    /// Whether as many copies can be paired off without the place of this owner as with it. Then
+    /// whoever stands in its place counts in another one, or nobody does, and one more would count.
+    fn has_room_for(&self, owner: NodeId, answers: &[Answer], mode: Mode) -> bool {
+        let counting = || answers.iter().filter(|answer| self.counts(answer, mode));
+        let elsewhere = counting().filter(|answer| answer.stands_for != owner);
+        self.owners.contains(&owner)
+            && copies(&elsewhere.collect::<Vec<&Answer>>())
+                == copies(&counting().collect::<Vec<&Answer>>())
+    }
 }
 
 /// How many copies these answers stand for: the most that can be paired off so that no two share a
@@ -194,6 +204,19 @@ impl Tally {
     /// distinct owners, as it needs.
     pub fn reached(&self) -> bool {
         self.sets.iter().all(|set| set.is_reached(&self.answers, self.mode))
+    }
+
+    /// Whether the answer of one more stand-in for this owner, on a machine that has not answered yet,
+    /// would bring a quorum nearer. Somebody may stand in its place already and be needed in another.
+    pub fn lacks_stand_in(&self, owner: NodeId) -> bool {
+        let (answers, mode) = (&self.answers, self.mode);
+        let has_room = |set: &OwnerSet| {
+            !set.is_reached(answers, mode) && set.has_room_for(owner, answers, mode)
+        };
+        match mode {
+            Mode::Sloppy => self.sets.iter().any(has_room),
+            Mode::Strict => false,
+        }
     }
 
     /// Takes an answer in. False if that node has answered already in the same place: then nothing
@@ -460,6 +483,23 @@ mod tests {
         fn a_tally_counts_as_the_definition_does(mode in modes(), sets in owner_sets(), answers in answers()) {
             let reached = dumb_reached(mode, &sets, &answers);
             prop_assert_eq!(tally(mode, &sets, &answers).reached(), reached);
+        }
+
+        #[test]
+        fn a_stand_in_is_lacked_where_one_more_would_count(
+            owners in prop::collection::btree_set(0_u64..8, 1..5), answers in answers(), place in 0_u64..8,
+        ) {
+            let count = |answers: &[Answer]| {
+                let reached = |&needed: &usize| {
+                    dumb_reached(Mode::Sloppy, &[set(owners.iter().copied(), needed)], answers)
+                };
+                (1..=owners.len()).take_while(reached).count()
+            };
+            let one_more = [&answers[..], &[fallback(99, place)]].concat();
+            let needed = set(owners.iter().copied(), owners.len());
+            let lacks = |mode| tally(mode, core::slice::from_ref(&needed), &answers).lacks_stand_in(NodeId(place));
+            prop_assert_eq!(lacks(Mode::Sloppy), count(&one_more) > count(&answers));
+            prop_assert!(!lacks(Mode::Strict), "there they count for nothing");
         }
 
         #[test]

@@ -18,7 +18,7 @@ use kv_core::types::{ClusterId, Digest, Key, NodeId, PartitionId, Seq};
 use kv_core::version::Container;
 
 use crate::address::{Address, Aspect};
-use crate::checks::{self, HintLoad, Load, Names};
+use crate::checks::{self, HintLoad, Left, Load, Names};
 use crate::clock::EPOCH;
 use crate::disk;
 use crate::draws::{Draws, Hashed};
@@ -113,9 +113,22 @@ impl Scene {
         self.cluster.name(node)
     }
 
-    /// What can be read of a key on a disk that holds this.
-    pub fn held_in(&self, image: &disk::Image, key: &Key) -> Container {
-        replica::held(image, View::Durable, &self.ring, key).container
+    /// What is left of a key to a node whose disk holds this.
+    pub fn left_in(&self, node: NodeId, image: &disk::Image, key: &Key) -> Left {
+        Left {
+            container: self.held(node, image, View::Durable, key),
+            is_believed: replica::is_whole(image, View::Durable, &self.ring, key),
+        }
+    }
+
+    /// What a node that has this store holds of a key. An owner's record on the disk of a node that owns no
+    /// copy is nobody's: it came with another node's disk, and is neither read nor brought to anybody.
+    fn held(&self, node: NodeId, store: &impl Store, view: View, key: &Key) -> Container {
+        if self.ring.owns(node, self.ring.partition_of(key.token())) {
+            replica::held(store, view, &self.ring, key).container
+        } else {
+            replica::hinted(store, view, &self.ring, key)
+        }
     }
 }
 
@@ -198,12 +211,11 @@ impl checks::Disks for Scene {
         if disk.is_foreign() {
             return Container::default();
         }
-        let held = match image {
-            checks::Image::Live => replica::held(disk, View::Live, &self.ring, key),
-            checks::Image::Reported => replica::held(disk, View::Durable, &self.ring, key),
-            checks::Image::Durable => replica::held(&Safe(disk), View::Durable, &self.ring, key),
-        };
-        held.container
+        match image {
+            checks::Image::Live => self.held(node, disk, View::Live, key),
+            checks::Image::Reported => self.held(node, disk, View::Durable, key),
+            checks::Image::Durable => self.held(node, &Safe(disk), View::Durable, key),
+        }
     }
 
     fn root(&self, node: NodeId, partition: PartitionId) -> Digest {

@@ -55,12 +55,17 @@ impl Fallbacks {
 
     /// Whether this node was asked in more places than one.
     pub(super) fn is_shared(&self, fallback: NodeId) -> bool {
-        self.assigned.iter().filter(|one| one.fallback == fallback).count() > 1
+        self.owners_of(fallback).count() > 1
+    }
+
+    /// All for whom this node was asked.
+    pub(super) fn owners_of(&self, fallback: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        self.assigned.iter().filter(move |one| one.fallback == fallback).map(|one| one.owner)
     }
 
     /// For whom this node was asked first.
     pub(super) fn owner_of(&self, fallback: NodeId) -> Option<NodeId> {
-        self.assigned.iter().find(|one| one.fallback == fallback).map(|one| one.owner)
+        self.owners_of(fallback).next()
     }
 
     /// Those that were asked in the place of this owner.

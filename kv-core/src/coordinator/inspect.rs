@@ -106,7 +106,8 @@ impl Operation {
         };
         let (stage, tally, refused, in_doubt, fallbacks) = match &self.phase {
             Phase::Reading(reading) => {
-                let in_doubt = reading.behind.iter().map(|answer| answer.by).collect();
+                let mut in_doubt: Vec<_> = reading.behind.iter().map(|answer| answer.by).collect();
+                in_doubt.dedup();
                 let refused = reading.refused.clone();
                 (Stage::Reading, &reading.tally, refused, in_doubt, &reading.fallbacks)
             }

@@ -70,6 +70,26 @@ impl Reading {
         self.refused.contains(&node) || self.answers.iter().any(|&(from, _)| from == node)
     }
 
+    /// In whose places a node answers: its own, if it is an owner; of a stand-in, those of all owners for
+    /// which it was asked, as it says what it keeps for any of them. The tally sees to it that it is one
+    /// answer all the same.
+    fn places_of(&self, node: NodeId) -> Vec<NodeId> {
+        match self.fallbacks.owner_of(node) {
+            Some(_) => self.fallbacks.owners_of(node).collect(),
+            None => [node].into(),
+        }
+    }
+
+    /// A node that is in the ring has answered in this place.
+    fn count(&mut self, cx: &mut Cx<'_>, site: &Site, counted: Answer) {
+        if self.asks_for_one() && site.peers.behind.contains(&counted.by) {
+            cx.mark(Mark::AnswerInDoubt);
+            self.behind.push(counted);
+        } else {
+            self.tally.record(counted);
+        }
+    }
+
     /// Whether every owner that seems up has spoken.
     fn has_heard_all(&self, owners: &[NodeId], site: &Site) -> bool {
         owners.iter().all(|&owner| self.has_answered(owner) || !site.is_up(owner))
@@ -115,14 +135,14 @@ impl Operation {
         if reading.has_answered(from) {
             return Progress::Going;
         }
-        let stands_for = reading.fallbacks.owner_of(from).unwrap_or(from);
-        let Some(counted) = answer(site, from, stands_for) else { return Progress::Going };
+        if site.ring().machine(from).is_none() {
+            return Progress::Going;
+        }
         reading.answers.push((from, container));
-        if reading.asks_for_one() && site.peers.behind.contains(&from) {
-            cx.mark(Mark::AnswerInDoubt);
-            reading.behind.push(counted);
-        } else {
-            reading.tally.record(counted);
+        for place in reading.places_of(from) {
+            if let Some(counted) = answer(site, from, place) {
+                reading.count(cx, site, counted);
+            }
         }
         self.look_at_readers(cx, site, id)
     }
@@ -141,8 +161,9 @@ impl Operation {
             if refusal == Refusal::Damaged {
                 reading.damaged.push(from);
             }
-            let owner = reading.fallbacks.owner_of(from).unwrap_or(from);
-            self.ask_fallback_reader(cx, site, id, owner);
+            for owner in reading.places_of(from) {
+                self.ask_fallback_reader(cx, site, id, owner);
+            }
         }
         self.look_at_readers(cx, site, id)
     }
@@ -151,18 +172,23 @@ impl Operation {
     pub(super) fn hedge_read(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId) -> Progress {
         let Phase::Reading(reading) = &mut self.phase else { return Progress::Going };
         reading.count_who_is_behind(cx);
-        let silent: Vec<NodeId> = site
+        // The stand-in of an owner that refused may be silent too, or be needed in another place.
+        let is_silent = |owner: &NodeId| !reading.has_answered(*owner);
+        let (silent, missed): (Vec<NodeId>, Vec<NodeId>) = site
             .ring()
             .owners(self.partition)
             .iter()
             .copied()
-            .filter(|&owner| !reading.has_answered(owner))
-            .collect();
-        if !silent.is_empty() {
+            .filter(|owner| is_silent(owner) || reading.tally.lacks_stand_in(*owner))
+            .partition(is_silent);
+        if !silent.is_empty() || !missed.is_empty() {
             cx.mark(Mark::ReadHedged);
         }
         for owner in silent {
             self.ask_reader(cx, site, id, owner, CopyKind::Owned);
+            self.ask_fallback_reader(cx, site, id, owner);
+        }
+        for owner in missed {
             self.ask_fallback_reader(cx, site, id, owner);
         }
         self.look_at_readers(cx, site, id)
@@ -226,7 +252,8 @@ impl Operation {
         self.send(cx, site, node, Body::Read(read));
     }
 
-    /// Asks the next fallback what it keeps for others, if fallbacks count.
+    /// Asks the next fallback what it keeps for others, if fallbacks count. One that has said so already
+    /// counts in this place too, and if it is needed in another, the one behind it is asked.
     fn ask_fallback_reader(
         &mut self,
         cx: &mut Cx<'_>,
@@ -242,11 +269,21 @@ impl Operation {
         if !counts {
             return;
         }
-        if let Some(fallback) = reading.fallbacks.assign(site, self.partition, owner) {
+        while let Some(fallback) = reading.fallbacks.assign(site, self.partition, owner) {
             if reading.fallbacks.is_shared(fallback) {
                 cx.mark(Mark::StandInForTwo);
             }
-            self.ask_reader(cx, site, id, fallback, CopyKind::Hinted);
+            if !reading.has_answered(fallback) {
+                return self.ask_reader(cx, site, id, fallback, CopyKind::Hinted);
+            }
+            if !reading.refused.contains(&fallback)
+                && let Some(counted) = answer(site, fallback, owner)
+            {
+                reading.count(cx, site, counted);
+            }
+            if !reading.tally.lacks_stand_in(owner) {
+                return;
+            }
         }
     }
 }

@@ -320,12 +320,14 @@ impl Operation {
         self.send(cx, site, owner, Body::Merge(MergeRequest { operation: id, key, container }));
     }
 
-    /// Has the next fallback keep the write for an owner, unless somebody does. If nobody is left,
-    /// this node keeps it, and counts for nothing: the owner gets it sooner than by repair.
+    /// Has the next fallback keep the write for an owner, unless somebody does who need not count in the
+    /// place of another. If nobody keeps it and nobody is left, this node does, and counts for nothing:
+    /// the owner gets it sooner than by repair.
     fn hint(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId, owner: NodeId) {
         let Phase::Writing(writing) = &mut self.phase else { return };
         let Some(container) = writing.container.clone() else { return };
-        if writing.tally.is_cared_for(owner) {
+        let is_kept = writing.tally.is_cared_for(owner);
+        if is_kept && !(self.client.is_some() && writing.tally.lacks_stand_in(owner)) {
             return;
         }
         let fallback = match writing.fallbacks.assign(site, self.partition, owner) {
@@ -335,7 +337,7 @@ impl Operation {
                 }
                 fallback
             }
-            None if owner == site.me() => return,
+            None if is_kept || owner == site.me() => return,
             None if writing.fallbacks.of(owner).any(|kept_by| kept_by == site.me()) => return,
             None => {
                 cx.mark(Mark::CoordinatorKeptHint);

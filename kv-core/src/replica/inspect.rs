@@ -58,6 +58,15 @@ pub fn for_each_copy(store: &impl Store, view: View, mut visit: impl FnMut(Store
     }
 }
 
+/// Whether a node that has this store takes its copy of a key for all that it must hold of it as an owner,
+/// and gives it to readers: the data marker stands, and the key is no exception from it.
+pub fn is_whole(store: &impl Store, view: View, ring: &Ring, key: &Key) -> bool {
+    let partition = ring.partition_of(key.token());
+    let is_marked = matches!(store.get(view, &keyspace::marker(partition)), Ok(Some(_)));
+    let is_lost = store.get(view, &keyspace::lost(partition, key)) != Ok(None);
+    is_marked && !is_lost && !held(store, view, ring, key).is_damaged
+}
+
 /// What a store holds of a key.
 pub fn held(store: &impl Store, view: View, ring: &Ring, key: &Key) -> Held {
     let token = key.token();
@@ -73,10 +82,17 @@ pub fn held(store: &impl Store, view: View, ring: &Ring, key: &Key) -> Held {
         }
         Err(Damage) => Held { container: Container::default(), is_damaged: true },
     };
-    hints::for_each(partition, store, view, key, |hint| {
+    held.container.join(&hinted(store, view, ring, key));
+    held
+}
+
+/// What a store keeps of a key for others: all hints joined, as far as they can be read.
+pub fn hinted(store: &impl Store, view: View, ring: &Ring, key: &Key) -> Container {
+    let mut hinted = Container::default();
+    hints::for_each(ring.partition_of(key.token()), store, view, key, |hint| {
         if let Ok(hint) = hint {
-            held.container.join(&hint.container);
+            hinted.join(&hint.container);
         }
     });
-    held
+    hinted
 }

@@ -11,8 +11,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::Config;
 use crate::event::{EpochReason, Event};
+use crate::layout::Layout;
 use crate::mark::Mark;
 use crate::merkle::{LeafId, Tree, leaf_of};
+use crate::ring::Ring;
 use crate::store::{
     Action, Basis, CopyKind, Done, Fault, ForeignData, Hint, Mint, Outcome, Recovered, Refusal,
     Role, StandIn, Store, StoreCommand, View,
@@ -397,6 +399,32 @@ fn what_took_the_place_of_a_damaged_record_is_refused_until_the_key_is_whole() {
     disk.store.sync();
     assert_eq!(disk.run(read()).result, Ok(Done::Read(container)));
     assert!(disk.restart().lost.is_empty());
+}
+
+#[test]
+fn a_store_looks_whole_where_readers_are_answered_from_it_and_nowhere_else() {
+    fn agrees(disk: &mut Disk) -> bool {
+        let ring = Ring::new(Layout::single_datacenter(1, 1, [(ME, "me".into())]));
+        let ring = ring.expect("one node, one copy");
+        disk.store.sync();
+        disk.restart();
+        let looks_whole = is_whole(&disk.store, View::Durable, &ring, &key());
+        assert_eq!(disk.run(read()).result.is_ok(), looks_whole);
+        looks_whole
+    }
+    let mut unmarked = Disk::on(MemoryStore::default());
+    minted(&unmarked.mint(latest(), Role::Owner));
+    assert!(!agrees(&mut unmarked));
+    unmarked.run(Action::MarkSynced);
+    assert!(agrees(&mut unmarked));
+
+    let (mut disk, container) = damaged_value();
+    assert!(!agrees(&mut disk));
+    disk.run(read());
+    disk.merge(container);
+    assert!(!agrees(&mut disk), "it replaces what was damaged, and may be less");
+    disk.run(Action::MakeWhole { key: key(), is_unknown: false });
+    assert!(agrees(&mut disk));
 }
 
 #[test]

@@ -19,7 +19,7 @@ use super::findings::Findings;
 use super::history::{Ack, Asked, EventIndex, History, Standing, Write, WriteIndex};
 use super::operation::Operation;
 use super::story::{Names, when};
-use super::{Disks, Image, Loss};
+use super::{Disks, Image, Left};
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +40,24 @@ struct Holders {
     delivered: Vec<NodeId>,
     /// They should hold it and do not.
     missing: Vec<NodeId>,
+}
+
+/// What a node holds of a key.
+struct Kept {
+    durable: Container,
+    live: Container,
+}
+
+impl Kept {
+    fn of(node: NodeId, history: &History, disks: &impl Disks) -> Self {
+        let copy = |image| disks.copy(node, &history.key, image);
+        Self { durable: copy(Image::Durable), live: copy(Image::Live) }
+    }
+
+    /// Whether a write is there, and is there to stay.
+    fn keeps(&self, write: WriteIndex, history: &History) -> bool {
+        history.is_claimed(write, &self.durable) && history.is_claimed(write, &self.live)
+    }
 }
 
 impl Durability {
@@ -104,7 +122,7 @@ impl Durability {
             let (owners, fallbacks) = (owners[..].into(), fallbacks.clone());
             acked.ack = Some(Ack { at, step, owners, fallbacks, mode, quorum });
         }
-        if !robbed.is_empty() {
+        if !robbed.is_empty() || was_robbed_after_delivery(history, write, operation, achieved) {
             self.weaken(history, &[write], None, disks);
         }
     }
@@ -120,8 +138,10 @@ impl Durability {
         let mut holders = Holders::default();
         let since_start = |at: Option<&Time>| at.is_some_and(|&at| at >= operation.started);
         for &node in achieved.owners.iter().chain(&achieved.fallbacks) {
+            let of_node = |((by, _), _): &(&(NodeId, NodeId), &Time)| *by == node;
+            let mut dropped = history.hints_dropped.iter().filter(of_node);
             let was_delivered =
-                achieved.fallbacks.contains(&node) && since_start(history.hints_dropped.get(&node));
+                achieved.fallbacks.contains(&node) && dropped.any(|(_, at)| since_start(Some(at)));
             let durable = disks.copy(node, &history.key, Image::Reported);
             if history.is_claimed(write, &durable) {
                 holders.holding.push(node);
@@ -221,11 +241,14 @@ impl Durability {
 
     /// A fault is about to destroy data of a node. Excuses the writes of which no durable copy is
     /// left, and tells of each.
+    ///
+    /// It may also take from the node that it knows of an earlier loss: an old image of a disk that was
+    /// wiped holds the data marker of that time.
     pub(super) fn before_loss<'a>(
         &mut self,
         histories: impl Iterator<Item = &'a mut History>,
-        (node, loss): (NodeId, Loss),
-        left: &impl Fn(&Key) -> Container,
+        node: NodeId,
+        left: &impl Fn(&Key) -> Left,
         at: Time,
         disks: &impl Disks,
         names: &Names,
@@ -233,26 +256,25 @@ impl Durability {
         self.on_loss(node, at);
         let mut excuses = Vec::new();
         for history in histories {
-            if history.promised().next().is_none() && !history.has_shown() {
-                continue;
-            }
             let before = disks.copy(node, &history.key, Image::Reported);
-            if before.is_empty() {
-                continue;
-            }
-            let after = left(&history.key);
-            if before != after {
+            let left = left(&history.key);
+            if !before.is_empty() && before != left.container {
                 history.robbed_at = Some(at);
             }
-            let is_lost =
-                |write| history.is_claimed(write, &before) && !history.is_claimed(write, &after);
-            let promised = history.promised().map(|(write, ..)| write);
-            let lost: Vec<_> = promised.filter(|&write| is_lost(write)).collect();
+            let is_lost = |write| {
+                history.is_claimed(write, &before) && !history.is_claimed(write, &left.container)
+            };
+            let writes = history.writes().map(|(write, _)| write);
+            let mut lost: Vec<_> = writes.filter(|&write| is_lost(write)).collect();
             for &write in &lost {
                 history.write_mut(write).robbed.push(node);
             }
-            for write in self.weaken(history, &lost, Some((node, loss)), disks) {
+            lost.retain(|&write| history.write(write).is_promised());
+            for write in self.weaken(history, &lost, Some((node, &left)), disks) {
                 excuses.push(excuse(history, write, node, at, names));
+            }
+            if left.is_believed {
+                recount(history, (node, &left.container), disks);
             }
         }
         excuses
@@ -279,13 +301,9 @@ impl Durability {
         };
         let robbed = history.promised().filter(|(_, write, _)| has_answered(write));
         let robbed: Vec<_> = robbed.map(|(at, ..)| at).collect();
-        let copy = |node, image| disks.copy(node, &history.key, image);
-        let stays = |write: WriteIndex, &node: &NodeId| {
-            history.is_claimed(write, &copy(node, Image::Durable))
-                && history.is_claimed(write, &copy(node, Image::Live))
-        };
         let nodes = disks.nodes();
-        let is_gone = |write: &WriteIndex| !nodes.iter().any(|node| stays(*write, node));
+        let keeps = |write, &node: &NodeId| Kept::of(node, history, disks).keeps(write, history);
+        let is_gone = |write: &WriteIndex| !nodes.iter().any(|node| keeps(*write, node));
         let gone: Vec<_> = robbed.into_iter().filter(is_gone).collect();
         self.findings.weakened += gone.len() as u64;
         for &write in &gone {
@@ -300,56 +318,47 @@ impl Durability {
     /// A write that waited for W of N owners is met by every reader of N - W + 1, as long as no more
     /// than N - W owners answer without it. An owner whose disk was wiped knows that, and does not
     /// answer before it has copied all back; nor does one about a key whose record is damaged. One
-    /// whose disk lied or was rolled back does not know.
+    /// whose disk lied or was rolled back does not know. Of those that know, only the one that is hit now
+    /// is not counted: others may have been told of half of what they lost, by owners that did not have
+    /// this, and count these among the enough that they ask.
     ///
-    /// What a stand-in keeps counts only if it is there to stay: a hint that was delivered, and
-    /// whose deletion is not durable yet, is still in the durable image and not in the live one.
+    /// A copy counts only if it is there to stay: a hint that was delivered, and whose deletion is not
+    /// durable yet, is still in the durable image and not in the live one.
     fn weaken(
         &mut self,
         history: &mut History,
         writes: &[WriteIndex],
-        but: Option<(NodeId, Loss)>,
+        but: Option<(NodeId, &Left)>,
         disks: &impl Disks,
     ) -> Vec<WriteIndex> {
         if writes.is_empty() {
             return Vec::new();
         }
         let owners = disks.owners(&history.key);
-        let copy = |&node: &NodeId| disks.copy(node, &history.key, Image::Durable);
         let others = |node: &&NodeId| but.is_none_or(|(but, _)| but != **node);
-        let knows = |loss| match loss {
-            Loss::Wipe | Loss::Rot => true,
-            Loss::Unsynced | Loss::Rollback => false,
-        };
         let is_silent =
-            |&owner: &NodeId| but.is_some_and(|(but, loss)| but == owner && knows(loss));
+            |&owner: &NodeId| but.is_some_and(|(but, left)| but == owner && !left.is_believed);
         let answering = owners.iter().filter(|owner| !is_silent(owner)).count();
-        let owned: Vec<_> = owners.iter().filter(others).map(copy).collect();
+        let owned: Vec<_> =
+            owners.iter().filter(others).map(|&owner| Kept::of(owner, history, disks)).collect();
         let elsewhere = disks.nodes();
         let elsewhere = elsewhere.iter().filter(|node| others(node) && !owners.contains(*node));
-        let live = |&node: &NodeId| disks.copy(node, &history.key, Image::Live);
-        let mut kept: Option<[Vec<Container>; 2]> = None;
+        let mut kept: Option<Vec<Kept>> = None;
 
         let mut weakened = Vec::new();
         for &write in writes {
-            let holding = |copies: &[Container]| {
-                copies.iter().filter(|copy| history.is_claimed(write, copy)).count()
-            };
-            let owners_holding = holding(&owned);
-            let quorum = history.write(write).ack.as_ref().and_then(|ack| ack.quorum);
+            let keeps = |copy: &&Kept| copy.keeps(write, history);
+            let owners_holding = owned.iter().filter(keeps).count();
             let is_gone = owners_holding == 0 && {
-                let [durable, live] = kept.get_or_insert_with(|| {
-                    [elsewhere.clone().map(copy).collect(), elsewhere.clone().map(live).collect()]
+                let nodes = elsewhere.clone();
+                let kept = kept.get_or_insert_with(|| {
+                    nodes.map(|&node| Kept::of(node, history, disks)).collect()
                 });
-                let stays = |(durable, live): (&Container, &Container)| {
-                    history.is_claimed(write, durable) && history.is_claimed(write, live)
-                };
-                !durable.iter().zip(live.iter()).any(stays)
+                !kept.iter().any(|copy| keeps(&copy))
             };
             if is_gone {
                 weakened.push((write, Standing::Excused));
-            } else if quorum.is_none_or(|quorum| answering - owners_holding > owners.len() - quorum)
-            {
+            } else if may_miss(history.write(write), answering - owners_holding, owners) {
                 weakened.push((write, Standing::Weak));
             }
         }
@@ -387,6 +396,45 @@ impl Durability {
             self.findings.violated_about(|| history.subject_of(write), story);
         }
     }
+}
+
+/// Whether one of the nodes that an acknowledgement names has, since the operation began, deleted a hint for
+/// a target that held the write durably, and a fault has taken it from the target.
+fn was_robbed_after_delivery(
+    history: &History,
+    write: WriteIndex,
+    operation: &Operation,
+    achieved: &Achieved,
+) -> bool {
+    let robbed = &history.write(write).robbed;
+    history.hints_dropped.iter().any(|((by, target), &at)| {
+        at >= operation.started && achieved.fallbacks.contains(by) && robbed.contains(target)
+    })
+}
+
+/// A node believes again what is left to it. It was not counted among those that answer without the writes
+/// that it was the last to lose, if it knew of that; now it is. They were lost then, so nothing is excused.
+fn recount(history: &mut History, (node, left): (NodeId, &Container), disks: &impl Disks) {
+    let owners = disks.owners(&history.key);
+    let lost_last = |write: &Write| write.robbed.last() == Some(&node);
+    let promised = history.promised();
+    let forgotten =
+        promised.filter(|&(at, write, _)| lost_last(write) && !history.is_claimed(at, left));
+    let is_weak = |&(at, write, _): &(WriteIndex, &Write, &Ack)| {
+        let keeps = |owner| Kept::of(owner, history, disks).keeps(at, history);
+        let without = |&&owner: &&NodeId| owner == node || !keeps(owner);
+        may_miss(write, owners.iter().filter(without).count(), owners)
+    };
+    let weak: Vec<_> = forgotten.filter(is_weak).map(|(at, ..)| at).collect();
+    for write in weak {
+        history.write_mut(write).standing = Standing::Weak;
+    }
+}
+
+/// Whether a quorum may miss a write, if so many owners may answer without it.
+fn may_miss(write: &Write, without: usize, owners: &[NodeId]) -> bool {
+    let quorum = write.ack.as_ref().and_then(|ack| ack.quorum);
+    quorum.is_none_or(|quorum| without > owners.len() - quorum)
 }
 
 fn excuse(history: &History, write: WriteIndex, node: NodeId, at: Time, names: &Names) -> String {

@@ -41,8 +41,8 @@ pub(super) type WriteIndex = usize;
 pub(super) struct History {
     /// The key.
     pub(super) key: Key,
-    /// When each node last deleted hints for the key because they had been delivered.
-    pub(super) hints_dropped: BTreeMap<NodeId, Time>,
+    /// When each node last deleted a hint for each target because it had been delivered.
+    pub(super) hints_dropped: BTreeMap<(NodeId, NodeId), Time>,
     /// When a fault last took anything of the key from anybody.
     pub(super) robbed_at: Option<Time>,
     events: Vec<Event>,
@@ -135,6 +135,8 @@ pub(super) struct Ack {
 pub(super) struct Shown {
     /// When.
     pub(super) at: Time,
+    /// When the read began: since then owners may have said that they hold it.
+    pub(super) since: Time,
     /// Its place among all that the checks were told.
     pub(super) step: u64,
     /// How many answers the read took.
@@ -287,11 +289,15 @@ impl History {
         }
     }
 
+    /// All writes.
+    pub(super) fn writes(&self) -> impl Iterator<Item = (WriteIndex, &Write)> {
+        self.writes.iter().enumerate()
+    }
+
     /// The writes that were acknowledged and must not be lost.
     pub(super) fn promised(&self) -> impl Iterator<Item = (WriteIndex, &Write, &Ack)> {
-        let promised = |write: &&Write| write.standing != Standing::Excused;
-        let writes = self.writes.iter().enumerate().filter(move |(_, write)| promised(write));
-        writes.filter_map(|(at, write)| write.ack.as_ref().map(|ack| (at, write, ack)))
+        let promised = self.writes().filter(|(_, write)| write.is_promised());
+        promised.filter_map(|(at, write)| write.ack.as_ref().map(|ack| (at, write, ack)))
     }
 
     /// Learns of a request of which nothing was heard before.
@@ -458,6 +464,11 @@ fn told<'a>(sets: &'a [Dots], vector: &'a VersionVector) -> impl Iterator<Item =
 }
 
 impl Write {
+    /// Whether it was acknowledged and must not be lost.
+    pub(super) fn is_promised(&self) -> bool {
+        self.ack.is_some() && self.standing != Standing::Excused
+    }
+
     /// The client asks, with what it has seen.
     pub(super) fn on_attempt(&mut self, seen: &[Dot]) {
         self.attempts.push(seen.into());

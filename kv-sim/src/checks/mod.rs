@@ -91,17 +91,14 @@ pub enum Image {
     Durable,
 }
 
-/// What a fault destroys of a node's data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Loss {
-    /// All of it.
-    Wipe,
-    /// What was reported durable and is not.
-    Unsynced,
-    /// Some records, which are there and cannot be read.
-    Rot,
-    /// All that was written since an earlier moment.
-    Rollback,
+/// What a fault leaves of a key on a node.
+#[derive(Clone, Debug)]
+pub struct Left {
+    /// What can be read of it.
+    pub container: Container,
+    /// Whether the node takes that for all that it must hold as an owner, and gives it to readers. One
+    /// that knows that it has lost something does not.
+    pub is_believed: bool,
 }
 
 /// The disks of the world, to be looked at.
@@ -372,7 +369,7 @@ impl Checks {
             for (key, _) in items {
                 let Some(&history) = self.keys.get(key) else { continue };
                 let history = &mut self.histories[history];
-                history.hints_dropped.insert(node, at);
+                history.hints_dropped.insert((node, *target), at);
                 let (delivery, names) = ((node, *target), &self.setting.names);
                 excuses.extend(self.durability.on_delivered(history, delivery, at, disks, names));
             }
@@ -438,12 +435,11 @@ impl Checks {
         at: Time,
         node: NodeId,
         disks: &impl Disks,
-        loss: Loss,
-        left: &impl Fn(&Key) -> Container,
+        left: &impl Fn(&Key) -> Left,
     ) -> Vec<String> {
         let Self { durability, histories, setting, .. } = self;
         let histories = histories.iter_mut();
-        durability.before_loss(histories, (node, loss), left, at, disks, &setting.names)
+        durability.before_loss(histories, node, left, at, disks, &setting.names)
     }
 
     /// The time to converge is over.

@@ -44,7 +44,7 @@ impl Session {
             let hidden = reach.unreached.iter().filter(hidden).collect();
             for event in history.without_twins(reach, hidden) {
                 let shown = history.shown(event).expect("it is one of those that were shown");
-                if history.robbed_at.is_some_and(|robbed| robbed >= shown.at) {
+                if history.robbed_at.is_some_and(|robbed| robbed >= shown.since) {
                     self.findings.weakened += 1;
                 } else {
                     self.findings.violated_about(
@@ -56,7 +56,8 @@ impl Session {
         }
         if monotonic {
             for &event in &reach.standing {
-                history.show(event, Shown { at, step, reads, by: read.number, to: read.client });
+                let Operation { number: by, client: to, started: since, .. } = *read;
+                history.show(event, Shown { at, since, step, reads, by, to });
             }
         }
     }

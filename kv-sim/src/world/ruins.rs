@@ -5,7 +5,6 @@ use kv_core::replica;
 use super::messages::time;
 use super::{SETUP, World};
 use crate::address::{Address, Aspect};
-use crate::checks::Loss;
 use crate::disk::{Ailment, Image};
 use crate::scenario::{DiskFault, LogStep, NodeIndex, RecordKind, Rot};
 use crate::world_time::WorldTime;
@@ -107,8 +106,8 @@ impl World {
         let disk = &self.scene.node(node).disk;
         let mut left = disk.image().clone();
         // What was reported and is not safe goes with any kill.
-        let unsynced = (left.claimed().len() > 0).then_some(Loss::Unsynced);
-        let loss = match ruin {
+        let is_unsynced = left.claimed().len() > 0;
+        let is_loss = match ruin {
             Ruin::Nothing => {
                 let kept = if disk.tears() {
                     let turn = self.draws.only(Address::Sync { node, number: disk.syncs() });
@@ -126,11 +125,11 @@ impl World {
                     });
                 }
                 left.kill(kept);
-                unsynced
+                is_unsynced
             }
             Ruin::Wiped => {
                 left.wipe();
-                Some(Loss::Wipe)
+                true
             }
             // The node will know the data for another's, and not start on it.
             Ruin::Replaced { by } => {
@@ -138,7 +137,7 @@ impl World {
                     format!("{} gets the data of {}", scene.name(node), scene.name(by))
                 });
                 left.copy(self.scene.node(by).disk.image());
-                self.tell_of_loss(node, Loss::Wipe, &Image::default());
+                self.tell_of_loss(node, &Image::default());
                 return left;
             }
             Ruin::RolledBack { to } => {
@@ -147,11 +146,11 @@ impl World {
                     format!("{} holds what was safe at moment {to} of {of}", scene.name(node))
                 });
                 left.roll_back(to);
-                Some(Loss::Rollback)
+                true
             }
         };
-        if let Some(loss) = loss {
-            self.tell_of_loss(node, loss, &left);
+        if is_loss {
+            self.tell_of_loss(node, &left);
         }
         left
     }
@@ -178,16 +177,16 @@ impl World {
             format!("on the disk of {} rot: {}", scene.name(node), records.join(", "))
         });
         left.rot(rotten);
-        self.tell_of_loss(node, Loss::Rot, &left);
+        self.tell_of_loss(node, &left);
         *self.scene.node_mut(node).disk.image_mut() = left;
         self.record_copies(node);
     }
 
-    fn tell_of_loss(&mut self, node: NodeIndex, loss: Loss, left: &Image) {
+    fn tell_of_loss(&mut self, node: NodeIndex, left: &Image) {
         let Some(checks) = &mut self.checks else { return };
         let (at, scene) = (time(self.scene.now), &self.scene);
         let id = scene.node(node).id;
-        let lines = checks.before_loss(at, id, scene, loss, &|key| scene.held_in(left, key));
+        let lines = checks.before_loss(at, id, scene, &|key| scene.left_in(id, left, key));
         for line in lines {
             self.record_excuse(&line);
             self.trace(|_| line);

@@ -112,6 +112,17 @@ fn a_hint_that_was_deleted_although_its_target_never_held_it_is_held_against_the
 }
 
 #[test]
+fn a_rollback_of_a_disk_that_was_wiped_before_excuses_nothing_more() {
+    let mut bench = Bench::new();
+    bench.put(Mode::Sloppy, &[], &[A, D]);
+    assert_eq!(bench.lose(A, Loss::Wipe).len(), 0, "the hint is left");
+    assert_eq!(drop_hint(&mut bench, D, B).len(), 0);
+    assert_eq!(bench.lose(A, Loss::Rollback).len(), 0, "it had lost it before");
+    bench.end();
+    bench.assert_violated(Check::Durability, "is lost");
+}
+
+#[test]
 fn a_write_that_is_lost_although_a_copy_was_left_is_caught() {
     let mut bench = Bench::new();
     bench.put(Mode::Sloppy, &[], &[A, B]);
@@ -163,6 +174,45 @@ fn a_hint_that_is_on_its_way_out_is_none() {
     bench.sync(&[D]);
     bench.end();
     bench.assert_held();
+}
+
+/// Seen at seed 118632 of swarm.toml: its own copy was damaged, and what it kept for another was delivered.
+#[test]
+fn a_hint_that_is_on_its_way_out_of_an_owner_is_none() {
+    let mut bench = Bench::new();
+    bench.put(Mode::Sloppy, &[], &[A, C]);
+    bench.cluster.live.insert(C, Container::default());
+    assert_eq!(bench.lose(A, Loss::Wipe).len(), 1);
+    bench.sync(&[C]);
+    bench.end();
+    bench.assert_held();
+}
+
+/// Seen at seeds 107767 and 127427 of swarm.toml.
+#[test]
+fn what_a_stand_in_delivered_and_a_fault_took_before_the_client_was_told_is_excused() {
+    for was_delivered in [true, false] {
+        let mut bench = Bench::new();
+        bench.quorum = 1;
+        let asked = bench.ask(Mode::Sloppy, &[]);
+        bench.mint(D, 1, &asked, held());
+        bench.sync(&[D]);
+        if was_delivered {
+            bench.send(D, &[B]);
+            bench.sync(&[B]);
+        }
+        drop_hint(&mut bench, D, B);
+        bench.cluster.live.insert(D, Container::default());
+        bench.sync(&[D]);
+        bench.lose(B, Loss::Wipe);
+        bench.stored(&asked, &[], &[D]);
+        bench.end();
+        if was_delivered {
+            bench.assert_held();
+        } else {
+            bench.assert_violated(Check::Durability, "is lost");
+        }
+    }
 }
 
 #[test]

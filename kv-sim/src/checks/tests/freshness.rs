@@ -66,6 +66,29 @@ fn an_owner_whose_disk_was_wiped_must_not_be_read_before_it_is_synced() {
     bench.assert_violated(Check::Freshness, "missed a write");
 }
 
+/// Seen at seed 42496 of swarm.toml: a disk was wiped, and then an image of it came back that was older
+/// than the write. Its owner had known that it had lost something, and now answered.
+#[test]
+fn an_owner_that_knew_what_it_had_lost_may_be_rolled_back_to_where_it_does_not() {
+    let mut bench = Bench::new();
+    bench.put(Mode::Strict, &[], &[A, B]);
+    bench.send(A, &[C]);
+    bench.sync(&[C]);
+    bench.lose(A, Loss::Wipe);
+    bench.lose(B, Loss::Wipe);
+    let wiped = bench.clone();
+    bench.lose(B, Loss::Rollback);
+    bench.lose(A, Loss::Rollback);
+    bench.read(Mode::Strict, &[A, B]);
+    bench.assert_held();
+    assert_eq!(bench.weakened(Check::Freshness), 1);
+
+    let mut one = wiped;
+    one.lose(A, Loss::Rollback);
+    one.read(Mode::Strict, &[A, B]);
+    one.assert_violated(Check::Freshness, "missed a write");
+}
+
 #[test]
 fn a_write_of_which_two_wipes_left_no_owner_may_be_missed() {
     let mut bench = Bench::new();

@@ -36,6 +36,17 @@ const D: NodeId = NodeId(4);
 const E: NodeId = NodeId(5);
 const CLUSTER: [NodeId; 5] = [A, B, C, D, E];
 
+/// How a fault takes data of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loss {
+    /// All of it.
+    Wipe,
+    /// What was reported durable and is not.
+    Unsynced,
+    /// All that was written since an earlier moment.
+    Rollback,
+}
+
 /// Disks and links. The key of every map is a node: there is one key in the store.
 #[derive(Clone, Debug, Default)]
 struct Cluster {
@@ -341,12 +352,13 @@ impl Bench {
 
     fn lose(&mut self, node: NodeId, loss: Loss) -> Vec<String> {
         let at = self.tick();
-        let surviving = match loss {
-            Loss::Wipe | Loss::Rot | Loss::Rollback => Container::default(),
-            Loss::Unsynced => self.cluster.copy(node, &Key::from(KEY), Image::Durable),
+        let (surviving, is_believed) = match loss {
+            Loss::Wipe => (Container::default(), false),
+            Loss::Rollback => (Container::default(), true),
+            Loss::Unsynced => (self.cluster.copy(node, &Key::from(KEY), Image::Durable), true),
         };
-        let left = |_: &Key| surviving.clone();
-        let excuses = self.checks.before_loss(at, node, &self.cluster, loss, &left);
+        let left = |_: &Key| Left { container: surviving.clone(), is_believed };
+        let excuses = self.checks.before_loss(at, node, &self.cluster, &left);
         for images in
             [&mut self.cluster.live, &mut self.cluster.reported, &mut self.cluster.durable]
         {

@@ -72,3 +72,20 @@ fn what_a_fault_has_taken_since_may_be_hidden() {
     assert_eq!(bench.weakened(Check::Session), 1);
     bench.assert_held();
 }
+
+/// Seen at seed 106212 of swarm.toml: an owner said that it holds what is shown, and was rolled back before
+/// the last one had said so.
+#[test]
+fn what_a_fault_took_while_it_was_made_to_stand_may_be_hidden() {
+    let mut bench = Bench::new();
+    begin_to_write(&mut bench);
+    bench.send(A, &[B]);
+    bench.sync(&[B]);
+    let number = bench.ask_to_read_as(Options { monotonic: Some(true), ..strict() });
+    let shown = bench.cluster.live[&A].clone();
+    bench.lose(A, Loss::Rollback);
+    bench.answer(number, shown);
+    bench.read(Mode::Strict, &[A, C]);
+    assert_eq!(bench.weakened(Check::Session), 1);
+    bench.assert_held();
+}
