@@ -27,6 +27,8 @@ pub(super) struct Durability {
     /// What was found so far; counted in acknowledged writes.
     pub(super) findings: Findings,
     losses: BTreeMap<NodeId, Time>,
+    /// Until when the clock of a node stood still that measures time; no end, if it does.
+    stood: BTreeMap<NodeId, Option<Time>>,
 }
 
 /// What a look at the nodes that an acknowledgement names has shown.
@@ -185,13 +187,21 @@ impl Durability {
         self.refuse_write_of_refused(history, write, at, names);
     }
 
+    /// The clock with which a node measures time stands still from now on, or runs again.
+    pub(super) fn on_clock(&mut self, node: NodeId, at: Time, runs: bool) {
+        self.stood.insert(node, runs.then_some(at));
+    }
+
     /// A replica overwrote what it held for a write that said no more than "what is held". If that
     /// write had been acknowledged before, this is a second naming of it, and what others wrote
     /// since then was known neither to its writer nor to the replica that named it first.
+    ///
+    /// The replica tells a request that is late by its clock: it is promised nothing if that stood
+    /// still while the request was on its way.
     pub(super) fn on_replaced(
         &mut self,
         history: &History,
-        write: WriteIndex,
+        (write, by): (WriteIndex, NodeId),
         replaced: &[Dot],
         at: Time,
         names: &Names,
@@ -202,6 +212,10 @@ impl Durability {
             let began_later = |asked: &Asked| asked.step > ack.step;
             let Write { asked, ack: promise, .. } = history.write(victim);
             if promise.is_some() && asked.as_ref().is_some_and(began_later) {
+                if self.stood_since(by, history.write(write)) {
+                    self.findings.weakened += 1;
+                    continue;
+                }
                 self.findings.violated_about(|| history.subject_of(victim), || {
                     format!(
                         "an acknowledged write to {:?} was overwritten at {} by a second naming of \
@@ -216,6 +230,13 @@ impl Durability {
                 });
             }
         }
+    }
+
+    /// Whether the clock with which a node measures time has stood still since a write was asked for.
+    fn stood_since(&self, node: NodeId, write: &Write) -> bool {
+        let asked_at = write.asked.map_or(Time(0), |asked| asked.at);
+        let ended_since = |until: &Option<Time>| until.is_none_or(|until| until >= asked_at);
+        self.stood.get(&node).is_some_and(ended_since)
     }
 
     fn refuse_write_of_refused(

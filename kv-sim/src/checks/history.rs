@@ -109,6 +109,8 @@ pub(super) struct Asked {
     pub(super) client: ClientNumber,
     /// Its operation.
     pub(super) operation: OperationNumber,
+    /// When.
+    pub(super) at: Time,
     /// Its place among all that the checks were told.
     pub(super) step: u64,
 }

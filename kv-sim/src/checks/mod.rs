@@ -254,7 +254,7 @@ impl Checks {
             Verb::Put { content, .. } => {
                 let request = request.expect("simulated clients name their requests");
                 let (_, write) = *self.writes.entry(request).or_insert_with(|| {
-                    let asked = Some(Asked { client, operation: number, step });
+                    let asked = Some(Asked { client, operation: number, at, step });
                     let write = self.histories[history].on_request(request, asked, content);
                     (history, write)
                 });
@@ -387,7 +387,8 @@ impl Checks {
                 let history = &mut self.histories[history];
                 self.causality.on_minted(history, write, minting, &self.setting.names);
                 self.durability.on_minted(history, write, at, &self.setting.names);
-                self.durability.on_replaced(history, write, replaced, at, &self.setting.names);
+                let naming = (write, node);
+                self.durability.on_replaced(history, naming, replaced, at, &self.setting.names);
             }
         }
         excuses
@@ -406,6 +407,11 @@ impl Checks {
             }
             _ => {}
         }
+    }
+
+    /// The clock with which a node measures time stands still from now on, or runs again.
+    pub fn on_clock(&mut self, at: Time, node: NodeId, runs: bool) {
+        self.durability.on_clock(node, at, runs);
     }
 
     /// A process stands still from now on.

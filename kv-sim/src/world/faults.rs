@@ -327,7 +327,14 @@ impl World {
         if which.is_monotonic() {
             change(&mut machine.monotonic);
         }
+        let ran = machine.clock.measures();
         machine.set_clocks(now);
+        let (id, runs) = (machine.id, machine.clock.measures());
+        if let Some(checks) = &mut self.checks
+            && runs != ran
+        {
+            checks.on_clock(time(now), id, runs);
+        }
         self.plan_call(node);
     }
 

@@ -292,9 +292,24 @@ fn a_second_naming_of_an_older_write_must_not_overwrite_a_newer_one() {
     let mut fine = bench.clone();
 
     bench.put(Mode::Sloppy, &[first], &[A, C]);
+    let mut frozen = bench.clone();
+    let mut was_frozen = bench.clone();
     bench.mint(C, 1, &older, held());
     bench.assert_violated(Check::Durability, "overwritten");
     bench.assert_violated(Check::Durability, "by a second naming");
+
+    // Who names it knows by its clock that it is late: that must not stand still meanwhile.
+    frozen.checks.on_clock(frozen.now, C, false);
+    was_frozen.checks.on_clock(Time(0), C, false);
+    was_frozen.checks.on_clock(Time(0), C, true);
+    let mut ran_again = frozen.clone();
+    ran_again.checks.on_clock(ran_again.now, C, true);
+    for bench in [&mut frozen, &mut ran_again] {
+        bench.mint(C, 1, &older, held());
+        bench.assert_held();
+    }
+    was_frozen.mint(C, 1, &older, held());
+    was_frozen.assert_violated(Check::Durability, "by a second naming");
 
     // A write that began before the older one was acknowledged has no such claim.
     fine.mint(B, 1, &older, held());
