@@ -127,13 +127,6 @@ impl Key {
         &self.bytes
     }
 
-    /// The same key with bytes of its own: these may be a piece of a message, which they keep in
-    /// memory.
-    #[must_use]
-    pub fn unshared(&self) -> Self {
-        Self { bytes: Bytes::copy_from_slice(&self.bytes), token: self.token }
-    }
-
     /// Where the key lies on the ring.
     pub const fn token(&self) -> Token {
         self.token

@@ -12,13 +12,10 @@ use std::hash::{BuildHasherDefault, Hasher};
 use kv_core::cx::{Draw, Purpose};
 use kv_core::sampling;
 use kv_core::time::Span;
-use kv_core::types::RequestId;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
-use smallvec::SmallVec;
 
 use crate::address::{Address, AddressError, Aspect, Choice};
-use crate::hashing::Table;
 use crate::scenario::{Cluster, Decision, NodeIndex};
 
 /// Choices that are forced, where the seed would have chosen otherwise.
@@ -36,9 +33,6 @@ pub struct Draws {
     /// The addresses at which something was asked, by their hashes. Over the life of the world: a
     /// node that restarts must not draw its old epoch again. Their order never shows.
     asked: HashSet<u64, BuildHasherDefault<Hashed>>,
-    /// The same of messages, by request: what belongs to one is asked at about the same time, and so lies
-    /// together.
-    sent: Table<RequestId, SmallVec<[u64; 6]>>,
     /// How often that was done again. Most addresses are asked once: apart from these they take
     /// half of the memory.
     again: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
@@ -99,7 +93,6 @@ impl Draws {
             keys,
             overrides,
             asked: HashSet::default(),
-            sent: Table::default(),
             again: HashMap::default(),
             misfortunes: None,
         }
@@ -107,19 +100,8 @@ impl Draws {
 
     /// The next turn at an address that may be asked more than once.
     pub fn next(&mut self, address: Address) -> Turn {
-        let request =
-            if let Address::Message { request, .. } = address { Some(request) } else { None };
         let (domain, address) = (address.domain(), address.hash());
-        let is_first = match request {
-            Some(request) => {
-                let sent = self.sent.entry(request).or_default();
-                let is_first = !sent.contains(&address);
-                sent.extend(is_first.then_some(address));
-                is_first
-            }
-            None => self.asked.insert(address),
-        };
-        if is_first {
+        if self.asked.insert(address) {
             return Turn { domain, address, n: 0 };
         }
         let again = self.again.entry(address).or_insert(0);
