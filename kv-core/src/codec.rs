@@ -113,6 +113,23 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A number that takes more than a byte.
+    #[inline(never)]
+    fn large(&mut self) -> Result<u64, Malformed> {
+        let (low, more) = self.group()?;
+        if !more {
+            return Ok(low);
+        }
+        // Eight bits are left: one byte, or two of which the second is 1.
+        let (high, length) = match *self.rest {
+            [high @ 1..0x80, ..] => (high, 1),
+            [high @ 0x80..=0xff, 1, ..] => (high, 2),
+            _ => return Err(Malformed),
+        };
+        self.rest = &self.rest[length..];
+        Ok(u64::from(high) << GROUP_BITS | low)
+    }
+
     /// The next eight bytes of a number, or those up to its last one: up to 56 bits of it, and whether
     /// there are more.
     fn group(&mut self) -> Result<(u64, bool), Malformed> {
@@ -164,42 +181,42 @@ fn put_end(out: &mut Vec<u8>, value: u64) {
     out.truncate(end);
 }
 
+/// Appends a number that takes more than a byte.
+#[inline(never)]
+fn put_large(out: &mut Vec<u8>, value: u64) {
+    if value <= GROUP_MAX {
+        return put_end(out, value);
+    }
+    let high = value >> GROUP_BITS;
+    let mut bytes = [0; 10];
+    bytes[..8].copy_from_slice(&(spread(value & GROUP_MAX) | MORE).to_le_bytes());
+    let last = high >> 7;
+    bytes[8] = high as u8 & 0x7f | (last << 7) as u8;
+    bytes[9] = last as u8;
+    let end = out.len() + 9 + last as usize;
+    out.extend_from_slice(&bytes);
+    out.truncate(end);
+}
+
+// Nearly all numbers that are written this way are small: lengths, counters of one key, choices.
 impl Codec for u64 {
+    #[inline]
     fn encode(&self, out: &mut Vec<u8>) {
         match *self {
             small @ 0..0x80 => out.push(small as u8),
-            value if value <= GROUP_MAX => put_end(out, value),
-            value => {
-                let high = value >> GROUP_BITS;
-                let mut bytes = [0; 10];
-                bytes[..8].copy_from_slice(&(spread(value & GROUP_MAX) | MORE).to_le_bytes());
-                let last = high >> 7;
-                bytes[8] = high as u8 & 0x7f | (last << 7) as u8;
-                bytes[9] = last as u8;
-                let end = out.len() + 9 + last as usize;
-                out.extend_from_slice(&bytes);
-                out.truncate(end);
-            }
+            value => put_large(out, value),
         }
     }
 
+    #[inline]
     fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
-        if let Some((&small @ 0..0x80, rest)) = input.rest.split_first() {
-            input.rest = rest;
-            return Ok(small.into());
+        match input.rest.split_first() {
+            Some((&small @ 0..0x80, rest)) => {
+                input.rest = rest;
+                Ok(small.into())
+            }
+            _ => input.large(),
         }
-        let (low, more) = input.group()?;
-        if !more {
-            return Ok(low);
-        }
-        // Eight bits are left: one byte, or two of which the second is 1.
-        let (high, length) = match *input.rest {
-            [high @ 1..0x80, ..] => (high, 1),
-            [high @ 0x80..=0xff, 1, ..] => (high, 2),
-            _ => return Err(Malformed),
-        };
-        input.rest = &input.rest[length..];
-        Ok(u64::from(high) << GROUP_BITS | low)
     }
 }
 

@@ -64,13 +64,19 @@ pub fn decode(bytes: &Bytes) -> Result<Message, WireError> {
     }
     let kind = Kind::from_number(kind).ok_or(WireError::Kind(kind))?;
     let mut input = Reader::sharing(bytes);
-    let mut read = || {
-        input.take(2)?;
-        let header = Header::decode(&mut input)?;
-        Ok(Message { header, body: Body::decode(kind, &mut input)? })
-    };
-    let message = read().map_err(|Malformed| WireError::Malformed)?;
-    if input.rest().is_empty() { Ok(message) } else { Err(WireError::Trailing(input.rest().len())) }
+    input.take(2)?;
+    let header = Header::decode(&mut input)?;
+    let body = Body::decode(kind, &mut input)?;
+    match input.rest() {
+        [] => Ok(Message { header, body }),
+        rest => Err(WireError::Trailing(rest.len())),
+    }
+}
+
+impl From<Malformed> for WireError {
+    fn from(Malformed: Malformed) -> Self {
+        Self::Malformed
+    }
 }
 
 #[cfg(test)]

@@ -44,7 +44,44 @@ pub struct Header {
     pub sent: Time,
 }
 
-codec!(struct Header { cluster, from, generation, to, request, layout, fence, sent });
+/// How many words of 64 bits a header takes. It is in every message: each field takes the bytes that it
+/// has, so that a header is written and read in one piece.
+const HEADER_WORDS: usize = 10;
+
+impl Codec for Header {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let Self { cluster, from, generation, to, request, layout, fence, sent } = *self;
+        let words: [u64; HEADER_WORDS] = [
+            cluster.0,
+            from.0,
+            generation.0,
+            to.0,
+            request.0 as u64,
+            (request.0 >> 64) as u64,
+            layout.0,
+            layout.1,
+            fence,
+            sent.0,
+        ];
+        out.extend_from_slice(words.map(u64::to_le_bytes).as_flattened());
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let bytes: [u8; 8 * HEADER_WORDS] = input.array()?;
+        let (words, _) = bytes.as_chunks::<8>();
+        let word = |at: usize| u64::from_le_bytes(words[at]);
+        Ok(Self {
+            cluster: ClusterId(word(0)),
+            from: NodeId(word(1)),
+            generation: Generation(word(2)),
+            to: NodeId(word(3)),
+            request: RequestId(u128::from(word(5)) << 64 | u128::from(word(4))),
+            layout: (word(6), word(7)),
+            fence: word(8),
+            sent: Time(word(9)),
+        })
+    }
+}
 
 /// What a node said of the time in its last message, sent back to it: however late this arrives, the
 /// node knows by its own clock that it was sent after that.
@@ -62,7 +99,7 @@ codec!(struct Echo { generation, sent });
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OperationId(pub u64);
 
-codec!(struct OperationId(_));
+codec!(fixed OperationId(u64));
 
 macro_rules! bodies {
     ($($(#[$doc:meta])* $kind:ident($payload:ty) = $number:literal $name:literal,)*) => {

@@ -14,10 +14,11 @@ pub use context::{Context, ContextError};
 pub use vector::VersionVector;
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::codec::codec;
+use crate::codec::{Codec, Malformed, Reader, codec};
 use crate::time::{HybridTime, WallTime};
 use crate::types::{Epoch, NodeId, RequestId};
 
@@ -30,7 +31,17 @@ pub struct Actor {
     pub epoch: Epoch,
 }
 
-codec!(struct Actor { node, epoch });
+impl Codec for Actor {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let words = [self.node.0, self.epoch.0];
+        out.extend_from_slice(words.map(u64::to_le_bytes).as_flattened());
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let both = u128::from_le_bytes(input.array()?);
+        Ok(Self { node: NodeId(both as u64), epoch: Epoch((both >> 64) as u64) })
+    }
+}
 
 /// The name of one write event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
