@@ -2,16 +2,15 @@
 //! order.
 
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::vec::Vec;
 
 use bytes::Bytes;
 use thiserror::Error;
 
 use crate::quorum::{Level, Mode};
 use crate::store::Refusal;
-use crate::tally::QuorumError;
+use crate::tally::{Nodes, QuorumError};
 use crate::time::WallTime;
-use crate::types::{Key, NodeId, RequestId, Token};
+use crate::types::{Key, RequestId, Token};
 use crate::version::{Container, Content, ContextError, VersionVector};
 
 /// One request of a client.
@@ -105,9 +104,9 @@ pub enum Reply {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Achieved {
     /// The owners that answered a read, or hold a write durably.
-    pub owners: Vec<NodeId>,
+    pub owners: Nodes,
     /// The fallbacks that did, each in the place of an owner.
-    pub fallbacks: Vec<NodeId>,
+    pub fallbacks: Nodes,
     /// Distinct machines among them.
     pub machines: usize,
 }
@@ -155,25 +154,29 @@ pub enum RequestRefusal {
 }
 
 /// What one connection has seen last of each key, so that its own writes overwrite each other in
-/// order whichever replicas take them. Bounded: the key that was used longest ago is forgotten,
-/// and with it the order of its writes.
+/// order whichever replicas take them. Bounded: the key that was met first is forgotten, and with it
+/// the order of its writes.
 #[derive(Clone, Debug)]
 pub struct Session {
     keys_max: usize,
-    /// By the tokens of the keys, which stand for them: they lie in place, and no two keys share one.
-    seen: BTreeMap<Token, VersionVector>,
-    order: VecDeque<Token>,
+    /// In the order in which the keys were met. Their tokens stand for them: they lie in place, and no
+    /// two keys share one.
+    seen: VecDeque<(Token, VersionVector)>,
+    /// Where a key lies in `seen`, counted from the first that was ever met.
+    places: BTreeMap<Token, u64>,
+    forgotten: u64,
 }
 
 impl Session {
     /// A session that remembers at most so many keys.
     pub const fn new(keys_max: usize) -> Self {
-        Self { keys_max, seen: BTreeMap::new(), order: VecDeque::new() }
+        Self { keys_max, seen: VecDeque::new(), places: BTreeMap::new(), forgotten: 0 }
     }
 
     /// The context for a write that is to overwrite whatever stands.
     pub fn latest(&self, key: &Key) -> PutContext {
-        PutContext::Latest(self.seen.get(&key.token()).cloned().unwrap_or_default())
+        let seen = self.place(key.token()).map(|place| self.seen[place].1.clone());
+        PutContext::Latest(seen.unwrap_or_default())
     }
 
     /// Learns from a reply.
@@ -185,23 +188,31 @@ impl Session {
             return;
         }
         let key = key.token();
-        if let Some(seen) = self.seen.get_mut(&key) {
-            seen.merge(container.seen());
+        if let Some(place) = self.place(key) {
+            self.seen[place].1.merge(container.seen());
             return;
         }
         if self.seen.len() == self.keys_max {
-            let oldest = self.order.pop_front().expect("a full session has a first key");
-            self.seen.remove(&oldest);
+            let (oldest, _) = self.seen.pop_front().expect("a full session has a first key");
+            self.places.remove(&oldest);
+            self.forgotten += 1;
         }
-        self.order.push_back(key);
-        self.seen.insert(key, container.seen().clone());
+        self.places.insert(key, self.forgotten + self.seen.len() as u64);
+        self.seen.push_back((key, container.seen().clone()));
+    }
+
+    fn place(&self, key: Token) -> Option<usize> {
+        let place = self.places.get(&key)? - self.forgotten;
+        usize::try_from(place).ok()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
-    use crate::types::Epoch;
+    use crate::types::{Epoch, NodeId};
     use crate::version::{Actor, Dot};
 
     fn stored(n: u64) -> Reply {

@@ -6,7 +6,7 @@
 
 mod inspect;
 
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 pub use self::inspect::{Activity, NodeSnapshot};
@@ -42,8 +42,6 @@ pub struct Node {
     damaged: Vec<PartitionId>,
     /// Those who may lack acknowledged writes, as this node says it in gossip.
     behind: Behind,
-    /// Messages of this node to itself that are still to be handled.
-    own: VecDeque<Message>,
 }
 
 /// Whether the node takes new work.
@@ -71,7 +69,6 @@ impl Node {
             state: State::Serving,
             damaged,
             behind: Behind::default(),
-            own: VecDeque::new(),
             site: Site {
                 identity,
                 config,
@@ -111,18 +108,18 @@ impl Node {
     /// When to call [`Node::handle`] with [`Input::Deadline`], if nothing else comes before.
     pub fn next_deadline(&self) -> Option<Time> {
         let Self { coordinator, membership, handoff, repair, state, .. } = self;
-        match state {
-            State::Failed => None,
-            State::Serving | State::Stopping => [
-                coordinator.next_deadline(),
-                membership.next_deadline(),
-                handoff.next_deadline(),
-                repair.next_deadline(),
-            ]
-            .into_iter()
-            .flatten()
-            .min(),
+        if *state == State::Failed {
+            return None;
         }
+        // It is asked for after each call, so it is put together without branches.
+        let deadlines = [
+            coordinator.next_deadline(),
+            membership.next_deadline(),
+            handoff.next_deadline(),
+            repair.next_deadline(),
+        ];
+        let [a, b, c, d] = deadlines.map(|deadline| deadline.unwrap_or(Time::NEVER));
+        Some(a.min(b).min(c.min(d))).filter(|&soonest| soonest != Time::NEVER)
     }
 
     /// Takes one input. Effects are appended to `cx.out`, in the order in which they must happen.
@@ -135,23 +132,20 @@ impl Node {
             cx.observe(Event::Damaged { partition });
         }
         self.route(cx, input);
-        self.take_own_messages(cx.out, before);
-        while let Some(message) = self.own.pop_front() {
-            let before = cx.out.len();
-            self.on_message(cx, message);
-            self.take_own_messages(cx.out, before);
-        }
+        self.deliver_own_messages(cx, before);
     }
 
-    /// Takes what this node sends to itself out of what was put out last.
-    fn take_own_messages(&mut self, out: &mut Vec<Effect>, from: usize) {
+    /// Takes what this node sends to itself out of what was put out from a place on, and what comes of
+    /// that, one message after the other.
+    fn deliver_own_messages(&mut self, cx: &mut Cx<'_>, from: usize) {
         let me = self.site.me();
         let is_own =
             |effect: &Effect| matches!(effect, Effect::Send(message) if message.header.to == me);
-        let Some(first) = out[from..].iter().position(is_own) else { return };
-        for effect in out.extract_if(from + first.., |effect| is_own(effect)) {
-            if let Effect::Send(message) = effect {
-                self.own.push_back(message);
+        let mut at = from;
+        while let Some(further) = cx.out[at..].iter().position(is_own) {
+            at += further;
+            if let Effect::Send(message) = cx.out.remove(at) {
+                self.on_message(cx, message);
             }
         }
     }
@@ -202,12 +196,12 @@ impl Node {
         }
     }
 
-    fn on_message(&mut self, cx: &mut Cx<'_>, Message { header, body }: Message) {
-        let Header { from, request, generation, sent, .. } = header;
+    fn on_message(&mut self, cx: &mut Cx<'_>, message: Message) {
+        let Header { from, request, generation, sent, .. } = message.header;
         let asker = (from, request);
         self.site.peers.echoes.insert(from, Echo { generation, sent });
         let Self { site, coordinator, membership, replica, handoff, repair, .. } = self;
-        match body {
+        match message.body {
             Body::GossipSyn(syn) => {
                 let opinions = membership.on_syn(cx, site, from, request, syn);
                 self.on_opinions(cx, opinions);

@@ -10,7 +10,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use smallvec::SmallVec;
 use thiserror::Error;
 
@@ -53,6 +53,19 @@ pub trait Store {
     /// # Errors
     /// [`Damage`], if there is one that cannot be read.
     fn get(&self, view: View, key: &[u8]) -> Result<Option<Bytes>, Damage>;
+
+    /// What the record under this key decodes to. A store that has it in memory decodes it where it lies.
+    ///
+    /// # Errors
+    /// [`Damage`], if there is a record and it cannot be read or decoded.
+    fn read<T>(
+        &self,
+        view: View,
+        key: &[u8],
+        decode: impl FnOnce(&Bytes) -> Result<T, Damage>,
+    ) -> Result<Option<T>, Damage> {
+        self.get(view, key)?.map(|record| decode(&record)).transpose()
+    }
 
     /// Visits the records whose keys begin with `prefix` and are greater than `after` (if it is not
     /// empty), in order, until told to break.
@@ -124,14 +137,18 @@ impl Batch {
         self.writes.is_empty()
     }
 
-    /// Each write: the key and its record, or nothing if it is deleted. Each keeps all bytes of the
-    /// batch in memory.
-    pub fn into_writes(self) -> impl ExactSizeIterator<Item = (Bytes, Option<Bytes>)> {
-        let (bytes, mut begin) = (Bytes::from(self.bytes), 0);
+    /// Each write: the key, copied by `own`, and its record, or nothing if it is deleted. Records keep
+    /// all bytes of the batch in memory: as a rule there is one large one.
+    pub fn into_writes<K>(
+        self,
+        own: impl Fn(&[u8]) -> K,
+    ) -> impl ExactSizeIterator<Item = (K, Option<Bytes>)> {
+        let (mut rest, mut begin) = (Bytes::from(self.bytes), 0);
         self.writes.into_iter().map(move |Ends { key: end, record: record_end }| {
-            let key = bytes.slice(begin..end);
+            let key = own(&rest[..end - begin]);
+            rest.advance(end - begin);
             begin = record_end.unwrap_or(end);
-            (key, record_end.map(|record_end| bytes.slice(end..record_end)))
+            (key, record_end.map(|record_end| rest.split_to(record_end - end)))
         })
     }
 }

@@ -70,7 +70,7 @@ impl Store for MemoryStore {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        for (key, record) in batch.into_writes() {
+        for (key, record) in batch.into_writes(Bytes::copy_from_slice) {
             self.damaged.remove(&key);
             match record {
                 Some(record) => self.live.insert(key, record),

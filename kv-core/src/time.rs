@@ -58,6 +58,9 @@ impl Span {
 }
 
 impl Time {
+    /// Later than all that is waited for.
+    pub const NEVER: Self = Self(u64::MAX);
+
     /// The span from `earlier` to this point; zero if `earlier` is in fact later.
     pub const fn since(self, earlier: Self) -> Span {
         Span(self.0.saturating_sub(earlier.0))

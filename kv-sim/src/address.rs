@@ -222,7 +222,7 @@ const PURPOSES: &[(Purpose, &str)] = &[
 
 impl Address {
     /// Which of the run's keys answers: one per kind of address.
-    pub(crate) const fn domain(self) -> usize {
+    pub(crate) const fn domain(self) -> u8 {
         match self {
             Self::Setup { .. } => 0,
             Self::Node { .. } => 1,
@@ -240,7 +240,7 @@ impl Address {
 
     /// 64 bits that stand for the address. They never change: saved failures hang on them.
     pub fn hash(self) -> u64 {
-        let domain = self.domain() as u64;
+        let domain = u64::from(self.domain());
         match self {
             Self::Setup { node } => mix(&[domain, node.0 as u64]),
             Self::Node { node, purpose, subject } => {

@@ -4,15 +4,17 @@
 //! at (client, operation), so that one operation more or less changes no other client. Values are
 //! unique, and requests are named after their operation: a check can tell which is which.
 
+use std::io::Write as _;
+
 use bytes::Bytes;
 use kv_core::client::{ClientOperation, Options, PutContext, Reply, RequestRefusal, Session, Verb};
 use kv_core::sampling::PPM;
 use kv_core::time::Span;
 use kv_core::types::{ClientRequest, Key, RequestId};
-use kv_core::version::{Container, Content, Dot};
+use kv_core::version::{Container, Content};
 
 use crate::address::{Address, Aspect};
-use crate::checks::learn;
+use crate::checks::{Dots, learn};
 use crate::draws::Draws;
 use crate::hashing::Table;
 use crate::result::Outcomes;
@@ -61,7 +63,10 @@ struct Client {
     node: NodeIndex,
     begun: u32,
     session: Option<Session>,
-    /// By the number of the key.
+    /// By the number of the key, what its session has seen: all siblings that nothing it saw has
+    /// overwritten.
+    seen: Table<u32, Dots>,
+    /// By the number of the key, what its next write needs, unless the session keeps that.
     shown: Table<u32, Shown>,
     /// The key that was just read, to be written next.
     to_write: Option<u32>,
@@ -71,15 +76,12 @@ struct Client {
     watched: bool,
 }
 
-/// What a client was shown of a key, as far as its next write needs it.
+/// What a client was shown of a key with the last reply.
 #[derive(Clone, Debug, Default)]
 struct Shown {
-    /// The token of the last reply, unless the session keeps the context.
     token: Bytes,
-    /// The siblings that came with the token.
-    dots: Vec<Dot>,
-    /// All siblings that its session has seen and that nothing it saw has overwritten.
-    session_dots: Vec<Dot>,
+    /// The siblings that came with it.
+    dots: Dots,
 }
 
 /// An operation in flight.
@@ -99,7 +101,7 @@ pub struct Begun {
     /// Whom it asks.
     pub node: NodeIndex,
     /// The siblings that it was shown and that the operation may overwrite.
-    pub seen: Vec<Dot>,
+    pub seen: Dots,
     /// When it gives up.
     pub until: WorldTime,
 }
@@ -129,6 +131,7 @@ impl Clients {
                     node: workload.nodes[node],
                     begun: 0,
                     session: workload.session.then(|| Session::new(SESSION_KEYS_MAX)),
+                    seen: Table::default(),
                     shown: Table::default(),
                     to_write: None,
                     waiting: None,
@@ -199,7 +202,7 @@ impl Clients {
                 let deletes = workload.kind == WorkloadKind::PutGetDelete
                     && draws.chance(turn, Aspect::Delete, DELETE_PPM);
                 if reads {
-                    (Verb::Get, key, Vec::new())
+                    (Verb::Get, key, Dots::new())
                 } else {
                     client.put(number, (workload, keys), key, deletes)
                 }
@@ -329,29 +332,28 @@ impl Client {
         (workload, keys): (&Workload, &mut Keys),
         key: u32,
         deletes: bool,
-    ) -> (Verb, u32, Vec<Dot>) {
+    ) -> (Verb, u32, Dots) {
         let content = if deletes {
             Content::Tombstone
         } else {
             value(number, self.begun, workload.value_bytes)
         };
-        let shown = self.shown.get(&key);
-        let (context, seen) = match (&self.session, workload.kind, shown) {
+        let (context, seen) = match (&self.session, workload.kind, self.shown.get(&key)) {
             (Some(session), _, _) => {
-                let seen = shown.map(|shown| shown.session_dots.clone());
+                let seen = self.seen.get(&key).cloned();
                 (session.latest(key_of(workload, keys, key)), seen.unwrap_or_default())
             }
             (None, WorkloadKind::BlindPut, _) => {
-                (PutContext::Latest(Default::default()), Vec::new())
+                (PutContext::Latest(Default::default()), Dots::new())
             }
             (None, _, Some(shown)) => (PutContext::Token(shown.token.clone()), shown.dots.clone()),
-            (None, _, None) => (PutContext::Nothing, Vec::new()),
+            (None, _, None) => (PutContext::Nothing, Dots::new()),
         };
         (Verb::Put { content, expiry: None, context }, key, seen)
     }
 
     /// A write of a key that was just read: it resolves the siblings that came back.
-    fn put_upon_token(&self, number: u32, workload: &Workload, key: u32) -> (Verb, u32, Vec<Dot>) {
+    fn put_upon_token(&self, number: u32, workload: &Workload, key: u32) -> (Verb, u32, Dots) {
         let content = value(number, self.begun, workload.value_bytes);
         let shown = self.shown.get(&key).cloned().unwrap_or_default();
         let context = PutContext::Token(shown.token);
@@ -375,14 +377,12 @@ impl Client {
     }
 
     fn remember(&mut self, workload: &Workload, key: u32, container: &Container, token: &Bytes) {
-        let shown = self.shown.entry(key).or_default();
         if self.session.is_some() {
-            learn(&mut shown.session_dots, container);
+            learn(self.seen.entry(key).or_default(), container);
         }
         if self.session.is_none() || workload.kind == WorkloadKind::ReadModifyWrite {
-            shown.token = token.clone();
-            shown.dots.clear();
-            shown.dots.extend(container.dots());
+            let shown = Shown { token: token.clone(), dots: container.dots().collect() };
+            self.shown.insert(key, shown);
         }
     }
 }
@@ -424,7 +424,8 @@ pub const fn asker_of(request: RequestId) -> Option<(u32, u32)> {
 /// A value that no other operation writes, and that says who wrote it: client, operation, and dots
 /// up to the length asked for. Longer, if the numbers leave no room.
 fn value(client: u32, operation: u32, bytes: u32) -> Content {
-    let mut value = format!("c{client}#{operation}").into_bytes();
+    let mut value = Vec::with_capacity(bytes as usize);
+    write!(value, "c{client}#{operation}").expect("a vector takes everything");
     let length = value.len().max(bytes as usize);
     value.resize(length, b'.');
     Content::Value(Bytes::from(value))

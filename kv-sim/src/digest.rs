@@ -6,7 +6,7 @@ use std::fmt;
 use kv_core::client::{Achieved, Reply};
 use kv_core::store::{Done, Outcome};
 use kv_core::version::{Container, Dot};
-use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::world_time::WorldTime;
 
@@ -14,9 +14,12 @@ use crate::world_time::WorldTime;
 #[derive(Clone)]
 pub struct RunningDigest {
     hasher: Xxh3,
-    /// The event that is being put together. Kept for its room.
-    event: Vec<u8>,
+    /// What is not hashed yet: to hash little at a time costs more than to gather it.
+    pending: Vec<u8>,
 }
+
+/// So much is gathered before it is hashed.
+const PENDING_BYTES: usize = 8 * 1024;
 
 /// What kind of thing happened. Numbers are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,57 +53,62 @@ pub enum Tag {
     StoreFailed = 13,
 }
 
-/// One event on its way into the digest.
-pub struct Entry<'a>(&'a mut RunningDigest);
+/// One event, of which more can be said.
+pub struct Entry<'a>(&'a mut Vec<u8>);
 
 impl RunningDigest {
     /// Nothing has happened yet.
     pub const fn new() -> Self {
-        Self { hasher: Xxh3::new(), event: Vec::new() }
+        Self { hasher: Xxh3::new(), pending: Vec::new() }
     }
 
-    /// Begins an event. It is part of the digest when the entry is dropped.
+    /// An event happened.
     pub fn event(&mut self, at: WorldTime, tag: Tag, whom: u32) -> Entry<'_> {
-        self.event.clear();
-        self.event.extend_from_slice(&at.0.to_le_bytes());
-        self.event.push(tag as u8);
-        self.event.extend_from_slice(&whom.to_le_bytes());
-        Entry(self)
+        if self.pending.len() >= PENDING_BYTES {
+            self.hasher.update(&self.pending);
+            self.pending.clear();
+        }
+        let mut head = [0; 13];
+        head[..8].copy_from_slice(&at.0.to_le_bytes());
+        head[8] = tag as u8;
+        head[9..].copy_from_slice(&whom.to_le_bytes());
+        self.pending.extend_from_slice(&head);
+        Entry(&mut self.pending)
     }
 
     /// The digest so far.
     pub fn digest(&self) -> u128 {
-        self.hasher.digest128()
-    }
-}
-
-impl Drop for Entry<'_> {
-    fn drop(&mut self) {
-        self.0.hasher.update(&self.0.event);
+        let mut hasher = self.hasher.clone();
+        hasher.update(&self.pending);
+        hasher.digest128()
     }
 }
 
 impl Entry<'_> {
-    /// Bytes, by their hash.
+    /// Bytes, behind their length.
     pub fn bytes(self, bytes: &[u8]) -> Self {
-        self.large(xxh3_128(bytes))
+        let this = self.number(bytes.len() as u64);
+        this.0.extend_from_slice(bytes);
+        this
     }
 
     /// A number.
     pub fn number(self, number: u64) -> Self {
-        self.0.event.extend_from_slice(&number.to_le_bytes());
+        self.0.extend_from_slice(&number.to_le_bytes());
         self
     }
 
     /// A large number.
     pub fn large(self, number: u128) -> Self {
-        self.0.event.extend_from_slice(&number.to_le_bytes());
+        self.0.extend_from_slice(&number.to_le_bytes());
         self
     }
 
     /// A dot.
     pub fn dot(self, dot: Dot) -> Self {
-        self.number(dot.actor.node.0).number(dot.actor.epoch.0).number(dot.n)
+        let words = [dot.actor.node.0, dot.actor.epoch.0, dot.n];
+        self.0.extend_from_slice(words.map(u64::to_le_bytes).as_flattened());
+        self
     }
 
     /// What a container says about events; the values follow from those.

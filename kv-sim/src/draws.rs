@@ -30,22 +30,28 @@ pub struct Overrides {
 pub struct Draws {
     keys: [u64; Address::DOMAINS],
     overrides: Overrides,
-    /// The addresses at which something was asked, by their hashes. Over the life of the world: a
-    /// node that restarts must not draw its old epoch again. Their order never shows.
-    asked: HashSet<u64, BuildHasherDefault<Hashed>>,
+    /// The addresses at which something was asked. Over the life of the world: a node that restarts
+    /// must not draw its old epoch again. Their order never shows.
+    asked: HashSet<Asked, BuildHasherDefault<Hashed>>,
     /// How often that was done again. Most addresses are asked once: apart from these they take
     /// half of the memory.
-    again: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
+    again: HashMap<Asked, u32, BuildHasherDefault<Hashed>>,
     /// What went wrong with messages, if that is to be told afterwards.
     misfortunes: Option<Vec<(Choice, u64)>>,
 }
 
+/// An address at which something was asked: 40 bits of its own hash, over 24 bits of a hash of what it
+/// is about. The table takes its places from the lower bits: so what one request asks, message by
+/// message, lies side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Asked(u64);
+
 /// The n-th time that something is asked at an address.
 #[derive(Clone, Copy, Debug)]
 pub struct Turn {
-    domain: usize,
     address: u64,
     n: u32,
+    domain: u8,
 }
 
 /// The chance that the core of one node sees.
@@ -100,11 +106,12 @@ impl Draws {
 
     /// The next turn at an address that may be asked more than once.
     pub fn next(&mut self, address: Address) -> Turn {
-        let (domain, address) = (address.domain(), address.hash());
-        if self.asked.insert(address) {
+        let (domain, hash) = (address.domain(), address.hash());
+        let (asked, address) = (Asked::of(address, hash), hash);
+        if self.asked.insert(asked) {
             return Turn { domain, address, n: 0 };
         }
-        let again = self.again.entry(address).or_insert(0);
+        let again = self.again.entry(asked).or_insert(0);
         *again += 1;
         Turn { domain, address, n: *again }
     }
@@ -150,7 +157,7 @@ impl Draws {
     pub fn choose(&self, turn: Turn, aspect: Aspect, sample: impl FnOnce(u64) -> u64) -> u64 {
         self.forced(turn, aspect).unwrap_or_else(|| {
             let question = u64::from(turn.n) << 8 | aspect as u64;
-            sample(sampling::mix(&[self.keys[turn.domain], turn.address, question]))
+            sample(sampling::mix(&[self.keys[usize::from(turn.domain)], turn.address, question]))
         })
     }
 
@@ -169,7 +176,16 @@ impl Draws {
     }
 
     /// Whether something comes true that has this probability. Calm, it does not.
+    #[inline]
     pub fn chance(&self, turn: Turn, aspect: Aspect, ppm: u32) -> bool {
+        if ppm == 0 && self.overrides.choices.is_empty() {
+            return false;
+        }
+        self.draw_chance(turn, aspect, ppm)
+    }
+
+    #[inline(never)]
+    fn draw_chance(&self, turn: Turn, aspect: Aspect, ppm: u32) -> bool {
         if ppm == 0 {
             return self.forced(turn, aspect).unwrap_or(0) != 0;
         }
@@ -197,6 +213,17 @@ impl Draws {
     pub fn up_to(&self, turn: Turn, aspect: Aspect, max: Span) -> Span {
         let sample = |draw| sampling::between(draw, 0, max.0);
         Span(self.choose_or_stay_calm(turn, aspect, max.0 / 2, sample))
+    }
+}
+
+impl Asked {
+    fn of(address: Address, hash: u64) -> Self {
+        const PLACE_BITS: u32 = 24;
+        let place = match address {
+            Address::Message { request, .. } => sampling::mix(&[request.0 as u64]),
+            _ => hash >> (u64::BITS - PLACE_BITS),
+        };
+        Self(hash << PLACE_BITS | place & ((1 << PLACE_BITS) - 1))
     }
 }
 

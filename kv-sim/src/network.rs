@@ -7,6 +7,8 @@
 
 mod rule;
 
+use std::num::NonZeroU64;
+
 use kv_core::message::Kind;
 use kv_core::sampling::{self, PPM};
 use kv_core::time::Span;
@@ -64,7 +66,7 @@ pub struct Trip {
     /// After so long; if its link is clogged, counted from the end of that.
     pub after: Span,
     /// What happened to it on its way, for [`flipped`].
-    pub damage: Option<u64>,
+    pub damage: Option<NonZeroU64>,
 }
 
 /// Probabilities of one way, in parts per million, and how long its tail is.
@@ -200,7 +202,7 @@ impl Network {
             let damage = draws.choose(turn, Aspect::Damage, |draw| draw);
             note(draws, Aspect::Corrupt, 1);
             note(draws, Aspect::Damage, damage);
-            damage
+            NonZeroU64::new(damage).unwrap_or(NonZeroU64::MIN)
         });
         Trip { after, damage }
     }

@@ -20,6 +20,7 @@ mod operation;
 mod reading;
 mod writing;
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
@@ -40,7 +41,8 @@ const WAKES_PER_CALL: usize = 256;
 /// This node as a coordinator.
 #[derive(Clone, Debug, Default)]
 pub struct Coordinator {
-    operations: InFlight<Operation>,
+    /// They are large, and the table moves what it holds.
+    operations: InFlight<Box<Operation>>,
     /// When each operation wants to be called: its next hedge, or its end.
     wakes: BTreeSet<(Time, u64)>,
     requests: RequestIds,
@@ -118,7 +120,7 @@ impl Coordinator {
             let first = cx.draw.u64(Purpose::Requests, 1) >> 16;
             self.operations = InFlight::starting_at(first.max(1));
         }
-        let id = self.operations.insert(operation);
+        let id = self.operations.insert(Box::new(operation));
         self.advance(cx, site, id, |operation, cx, site, id| operation.start(cx, site, id));
     }
 

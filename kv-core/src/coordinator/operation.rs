@@ -425,7 +425,7 @@ fn achieved(tally: &Tally) -> Achieved {
     machines.dedup();
     // A fallback that stands in for two owners has answered twice, and is one node.
     let by = |fallback: bool| {
-        let mut nodes: Vec<NodeId> = Vec::new();
+        let mut nodes = Nodes::new();
         for answer in tally.answers().iter().filter(|answer| answer.is_fallback() == fallback) {
             if !nodes.contains(&answer.by) {
                 nodes.push(answer.by);

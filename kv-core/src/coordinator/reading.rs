@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::fallbacks::Fallbacks;
 use super::operation::{Operation, Phase, Progress, answer};
@@ -12,7 +12,7 @@ use crate::mark::Mark;
 use crate::message::{Body, MergeRequest, OperationId, ReadRequest};
 use crate::quorum::Mode;
 use crate::store::{CopyKind, Refusal};
-use crate::tally::{Answer, OwnerSet, Tally};
+use crate::tally::{Answer, Nodes, OwnerSet, Tally};
 use crate::types::NodeId;
 use crate::version::Container;
 
@@ -73,10 +73,10 @@ impl Reading {
     /// In whose places a node answers: its own, if it is an owner; of a stand-in, those of all owners for
     /// which it was asked, as it says what it keeps for any of them. The tally sees to it that it is one
     /// answer all the same.
-    fn places_of(&self, node: NodeId) -> Vec<NodeId> {
+    fn places_of(&self, node: NodeId) -> Nodes {
         match self.fallbacks.owner_of(node) {
             Some(_) => self.fallbacks.owners_of(node).collect(),
-            None => [node].into(),
+            None => smallvec![node],
         }
     }
 

@@ -207,7 +207,7 @@ fn a_put_is_acknowledged_after_w_durable_copies_and_not_before() {
     let Some(Reply::Stored { achieved, .. }) = replied(&bench.acked(a, None)).cloned() else {
         panic!("two owners hold it durably");
     };
-    assert_eq!((achieved.owners, achieved.machines), (vec![b, a], 2));
+    assert_eq!((&achieved.owners[..], achieved.machines), (&[b, a][..], 2));
     assert_eq!(bench.coordinator.len(), 1, "the third owner is still waited for");
     bench.acked(c, None);
     assert!(bench.coordinator.is_empty());
@@ -459,7 +459,7 @@ fn a_stand_in_that_was_asked_for_several_owners_counts_for_the_one_that_needs_it
         else {
             panic!("three machines answered, in the places of three owners");
         };
-        assert_eq!((achieved.fallbacks, achieved.machines), (others.clone(), 3));
+        assert_eq!((&achieved.fallbacks[..], achieved.machines), (&others[..], 3));
     }
 }
 
@@ -518,7 +518,7 @@ fn a_monotonic_read_makes_its_answer_stand_before_it_is_given() {
     assert!(receivers(&read, Kind::Merge).is_superset(&set(&[b, c])));
     let stands = bench.acked(b, None);
     let Some(Reply::Value { achieved, .. }) = replied(&stands) else { panic!("it stands now") };
-    assert_eq!(achieved.owners, [a, b], "those who answered the read, not who holds it now");
+    assert_eq!(achieved.owners[..], [a, b], "those who answered the read, not who holds it now");
 }
 
 /// Seen at seed 56943 of swarm.toml: a hint of nothing was kept for an owner that did not answer.

@@ -72,9 +72,7 @@ pub fn held(store: &impl Store, view: View, ring: &Ring, key: &Key) -> Held {
     let token = key.token();
     let partition = ring.partition_of(token);
     let leaf = leaf_of(token, ring.layout().partitions);
-    let owned = store.get(view, &keyspace::owned(partition, leaf, key));
-    let owned =
-        owned.and_then(|record| record.map(|bytes| owned::decode_owned(&bytes)).transpose());
+    let owned = store.read(view, &keyspace::owned(partition, leaf, key), owned::decode_owned);
     let mut held = match owned {
         Ok(found) => {
             let container = found.map(|(_, container)| container).unwrap_or_default();

@@ -11,7 +11,7 @@
 //!
 //! Numbers are big-endian.
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 use crate::merkle::LeafId;
 use crate::store::StandIn;
@@ -25,7 +25,10 @@ const MARKER: u8 = b'm';
 const LOST: u8 = b'l';
 
 /// A key of the store, or what some begin with. Those of short keys lie in place.
-pub(super) type StoreKey = SmallVec<[u8; 56]>;
+pub(super) type StoreKey = SmallVec<[u8; SHORT]>;
+
+/// How long a key of the store may be that lies in place.
+const SHORT: usize = 56;
 
 /// What a key of the store says about its record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,12 +135,12 @@ pub(super) fn leaf_of_owned(bytes: &[u8]) -> Option<LeafId> {
 
 /// The key of an owner's container.
 pub(super) fn owned(partition: PartitionId, leaf: LeafId, key: &Key) -> StoreKey {
-    join(OWNED, partition, [&[leaf.0], key.bytes()])
+    joined(head::<6>(OWNED, partition, &[leaf.0]), key.bytes())
 }
 
 /// What the keys of all containers of a partition begin with.
 pub(super) fn owned_of(partition: PartitionId) -> StoreKey {
-    join(OWNED, partition, [])
+    joined(head::<5>(OWNED, partition, &[]), &[])
 }
 
 /// What the keys of all hints begin with.
@@ -145,50 +148,54 @@ pub(super) const ALL_HINTS: &[u8] = &[HINT];
 
 /// What the keys of all Merkle leaves of a partition begin with.
 pub(super) fn leaves_in(partition: PartitionId) -> StoreKey {
-    join(LEAF, partition, [])
+    joined(head::<5>(LEAF, partition, &[]), &[])
 }
 
 /// What the keys of all containers of a leaf begin with.
 pub(super) fn owned_in(partition: PartitionId, leaf: LeafId) -> StoreKey {
-    join(OWNED, partition, [&[leaf.0]])
+    joined(head::<6>(OWNED, partition, &[leaf.0]), &[])
 }
 
 /// The key of a hint.
 pub(super) fn hint(partition: PartitionId, key: &Key, target: NodeId) -> StoreKey {
-    join(HINT, partition, [&length(key), key.bytes(), &target.0.to_be_bytes()])
+    let mut bytes = hints_of(partition, key);
+    bytes.extend_from_slice(&target.0.to_be_bytes());
+    bytes
 }
 
 /// What the keys of all hints for a key begin with, whoever they are for.
 pub(super) fn hints_of(partition: PartitionId, key: &Key) -> StoreKey {
-    join(HINT, partition, [&length(key), key.bytes()])
+    joined(head::<9>(HINT, partition, &length(key)), key.bytes())
 }
 
 /// A hint's place in the order of replay: those of which the fewest copies stand come first, then
 /// the oldest.
 pub(super) fn hint_order(partition: PartitionId, stand_in: &StandIn, key: &Key) -> StoreKey {
-    let target = stand_in.target.0.to_be_bytes();
-    let created = stand_in.created.0.to_be_bytes();
-    join(HINT_ORDER, partition, [&target, &[stand_in.copies], &created, key.bytes()])
+    let mut bytes = hint_order_of(partition, stand_in.target);
+    bytes.push(stand_in.copies);
+    bytes.extend_from_slice(&stand_in.created.0.to_be_bytes());
+    bytes.extend_from_slice(key.bytes());
+    bytes
 }
 
 /// What the places of all hints for a target begin with.
 pub(super) fn hint_order_of(partition: PartitionId, target: NodeId) -> StoreKey {
-    join(HINT_ORDER, partition, [&target.0.to_be_bytes()])
+    joined(head::<13>(HINT_ORDER, partition, &target.0.to_be_bytes()), &[])
 }
 
 /// The key of a Merkle leaf.
 pub(super) fn leaf(partition: PartitionId, leaf: LeafId) -> StoreKey {
-    join(LEAF, partition, [&[leaf.0]])
+    joined(head::<6>(LEAF, partition, &[leaf.0]), &[])
 }
 
 /// The key of a data marker.
 pub(super) fn marker(partition: PartitionId) -> StoreKey {
-    join(MARKER, partition, [])
+    joined(head::<5>(MARKER, partition, &[]), &[])
 }
 
 /// The key of an exception from the data marker.
 pub(super) fn lost(partition: PartitionId, key: &Key) -> StoreKey {
-    join(LOST, partition, [key.bytes()])
+    joined(head::<5>(LOST, partition, &[]), key.bytes())
 }
 
 /// What all keys begin with that are scanned at start: those of hints, markers with their
@@ -198,17 +205,24 @@ pub(super) const AT_START: [&[u8]; 4] = [&[HINT], &[MARKER], &[LOST], &[LEAF]];
 /// What the keys of all records begin with that hold containers.
 pub(super) const OF_CONTAINERS: [&[u8]; 2] = [&[OWNED], &[HINT]];
 
-fn join<const N: usize>(kind: u8, partition: PartitionId, parts: [&[u8]; N]) -> StoreKey {
-    let length: usize = parts.iter().map(|part| part.len()).sum();
-    let mut bytes: StoreKey = smallvec![kind; 1 + 4 + length];
-    let (number, mut rest) = bytes[1..].split_at_mut(4);
-    number.copy_from_slice(&partition.0.to_be_bytes());
-    for part in parts {
-        let place;
-        (place, rest) = rest.split_at_mut(part.len());
-        place.copy_from_slice(part);
-    }
+/// What a key of the store begins with, of this length.
+fn head<const N: usize>(kind: u8, partition: PartitionId, then: &[u8]) -> [u8; N] {
+    let mut bytes = [kind; N];
+    bytes[1..5].copy_from_slice(&partition.0.to_be_bytes());
+    bytes[5..].copy_from_slice(then);
     bytes
+}
+
+/// What begins and ends so.
+fn joined<const N: usize>(head: [u8; N], tail: &[u8]) -> StoreKey {
+    let length = N + tail.len();
+    if length > SHORT {
+        return [&head, tail].concat().into();
+    }
+    let mut bytes = [0; SHORT];
+    bytes[..N].copy_from_slice(&head);
+    bytes[N..length].copy_from_slice(tail);
+    StoreKey::from_buf_and_len(bytes, length)
 }
 
 fn length(key: &Key) -> [u8; 4] {

@@ -53,13 +53,11 @@ pub(super) fn load(
     key: &Key,
 ) -> Result<Owned, Damage> {
     let leaf = leaf_of(key.token(), state.partitions);
-    match store.get(view, &keyspace::owned(state.partition, leaf, key))? {
-        None => Ok(Owned { container: Container::default(), digest: None }),
-        Some(record) => {
-            let (digest, container) = decode_owned(&record)?;
-            Ok(Owned { container, digest: Some(digest) })
-        }
-    }
+    let record_key = keyspace::owned(state.partition, leaf, key);
+    Ok(match store.read(view, &record_key, decode_owned)? {
+        None => Owned { container: Container::default(), digest: None },
+        Some((digest, container)) => Owned { container, digest: Some(digest) },
+    })
 }
 
 /// As [`load`], for a join, which may go on without what it cannot read and then replaces it.

@@ -189,7 +189,7 @@ impl Container {
     /// What stands for this container in a Merkle tree. Of a value it takes the hash, so that a
     /// version whose bytes were dropped at expiry keeps its digest.
     pub fn digest(&self, key: &Key) -> Digest {
-        let mut bytes: SmallVec<[u8; 384]> = SmallVec::new();
+        let mut bytes = Vec::with_capacity(512);
         bytes.extend_from_slice(&(key.bytes().len() as u64).to_be_bytes());
         bytes.extend_from_slice(key.bytes());
         for (dot, version) in self.siblings() {
@@ -242,8 +242,9 @@ impl Codec for Container {
     }
 
     fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let mut known = Known::default();
-        let Known { siblings, seen } = &mut known;
+        // Read where it will lie: it is large to be moved.
+        let mut known = Arc::<Known>::default();
+        let Known { siblings, seen } = Arc::get_mut(&mut known).expect("nobody shares it yet");
         decode_onto(siblings, input)?;
         seen.decode_onto_nothing(input)?;
         let sorted = siblings.windows(2).all(|pair| pair[0].0 < pair[1].0);
@@ -251,7 +252,7 @@ impl Codec for Container {
         if !sorted || !covered {
             return Err(Malformed);
         }
-        Ok(Self((!seen.is_empty()).then(|| Arc::new(known))))
+        Ok(Self(if seen.is_empty() { None } else { Some(known) }))
     }
 }
 

@@ -51,7 +51,7 @@ impl Context {
         self.seen.encode(&mut token);
         let checksum = checksum(&token);
         token.extend_from_slice(&checksum);
-        Bytes::from(token)
+        Bytes::from(token.into_boxed_slice())
     }
 
     /// The context that this token stands for.

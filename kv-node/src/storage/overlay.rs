@@ -157,7 +157,7 @@ impl<E: Engine> Store for Overlay<E> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        for (key, record) in batch.into_writes() {
+        for (key, record) in batch.into_writes(Bytes::copy_from_slice) {
             let bytes = key.len() + record.as_ref().map_or(0, Bytes::len);
             self.fresh_bytes += bytes + RECORD_OVERHEAD_BYTES;
             self.fresh.insert(key, record);

@@ -20,6 +20,8 @@ pub struct Findings {
 
 impl Findings {
     /// Takes a violation. Its story is told only if it is the first.
+    #[cold]
+    #[inline(never)]
     pub fn violated(&mut self, story: impl FnOnce() -> String) {
         self.violations += 1;
         if self.first.is_none() {
@@ -28,6 +30,8 @@ impl Findings {
     }
 
     /// Takes a violation that is about something. What the first of these is about is kept.
+    #[cold]
+    #[inline(never)]
     pub fn violated_about(
         &mut self,
         subject: impl FnOnce() -> Subject,

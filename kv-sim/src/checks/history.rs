@@ -28,7 +28,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::ranges::Ranges;
 use super::story::{Names, when};
 use super::subject::Subject;
-use super::{ClientNumber, OperationNumber};
+use super::{ClientNumber, Dots, OperationNumber};
 
 /// The place of an event in its history: in the order of minting.
 pub(super) type EventIndex = u32;
@@ -99,9 +99,6 @@ pub(super) struct Write {
     reads: Vec<Dots>,
 }
 
-/// The siblings of one container: as a rule there is one.
-type Dots = SmallVec<[Dot; 1]>;
-
 /// Who asked for a write.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
@@ -125,7 +122,7 @@ pub(super) struct Ack {
     /// The owners that were said to hold it durably.
     pub(super) owners: Nodes,
     /// The fallbacks that were.
-    pub(super) fallbacks: Vec<NodeId>,
+    pub(super) fallbacks: Nodes,
     /// Who counted.
     pub(super) mode: Mode,
     /// How many durable copies were asked for, if that could be told.

@@ -51,6 +51,7 @@ use kv_core::store::{Action, Done, Outcome, StoreCommand};
 use kv_core::time::{Span, Time};
 use kv_core::types::{Digest, Key, NodeId, PartitionId, RequestId};
 use kv_core::version::{Container, Content, Dot};
+use smallvec::SmallVec;
 
 use availability::Availability;
 use bounds::Bounds;
@@ -100,6 +101,9 @@ pub struct Left {
     /// that knows that it has lost something does not.
     pub is_believed: bool,
 }
+
+/// The dots of siblings of one key: as a rule there is one.
+pub type Dots = SmallVec<[Dot; 1]>;
 
 /// The disks of the world, to be looked at.
 pub trait Disks {
@@ -529,8 +533,8 @@ impl Checks {
 
 /// What a session has seen of a key once it has learnt of this container too: what stands in it,
 /// and of the rest what the container does not account for.
-pub fn learn(seen: &mut Vec<Dot>, container: &Container) {
-    seen.retain(|&dot| !container.seen().covers(dot));
+pub fn learn(seen: &mut Dots, container: &Container) {
+    seen.retain(|dot| !container.seen().covers(*dot));
     seen.extend(container.dots());
 }
 

@@ -27,8 +27,8 @@ use crate::hashing::Table;
 #[derive(Clone, Debug, Default)]
 pub struct Image {
     safe: Arc<Safe>,
-    claimed: BTreeMap<Bytes, Option<Bytes>>,
-    fresh: Table<Bytes, (Seq, Option<Bytes>)>,
+    claimed: BTreeMap<RecordKey, Option<Bytes>>,
+    fresh: Table<RecordKey, (Seq, Option<Bytes>)>,
     log: VecDeque<(Seq, Writes)>,
     newest: Seq,
     reported: Seq,
@@ -41,8 +41,12 @@ pub struct Image {
     is_foreign: bool,
 }
 
+/// The key of a record. Those of short keys lie in place: to follow a pointer for each that is looked
+/// at costs more than all the rest of looking it up.
+pub type RecordKey = SmallVec<[u8; 24]>;
+
 /// The writes of a batch, in order. As a rule there are two: a record and its Merkle leaf.
-type Writes = SmallVec<[(Bytes, Option<Bytes>); 2]>;
+type Writes = SmallVec<[(RecordKey, Option<Bytes>); 2]>;
 
 /// The records that a kill would leave. They are looked up far more often than scanned, so they lie
 /// in a table, and beside it stands their order.
@@ -51,11 +55,11 @@ type Writes = SmallVec<[(Bytes, Option<Bytes>); 2]>;
 /// counts those that are not empty.
 #[derive(Clone, Debug, Default)]
 struct Safe {
-    records: Table<Bytes, Bytes>,
+    records: Table<RecordKey, Bytes>,
     order: BTreeSet<Place>,
     /// How many keys begin with each byte: most scans look for hints, and mostly there are none.
     beginnings: BTreeMap<u8, u64>,
-    rotten: BTreeSet<Bytes>,
+    rotten: BTreeSet<RecordKey>,
 }
 
 /// The place of a key in the order of keys. Its first bytes, as a number, mostly decide, and save the
@@ -63,7 +67,7 @@ struct Safe {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     head: u128,
-    key: Bytes,
+    key: RecordKey,
 }
 
 /// What was safe once: some of the moments, so that they are not too many.
@@ -163,20 +167,20 @@ impl Image {
     }
 
     /// Lets safe records rot. A key without one is left alone.
-    pub fn rot(&mut self, keys: impl IntoIterator<Item = Bytes>) {
+    pub fn rot(&mut self, keys: impl IntoIterator<Item = RecordKey>) {
         let Safe { records, rotten, .. } = Arc::make_mut(&mut self.safe);
         rotten.extend(keys.into_iter().filter(|key| records.contains_key(key)));
     }
 
     /// The keys of all safe records that can be read, in order.
-    pub fn sound(&self) -> impl Iterator<Item = &Bytes> {
+    pub fn sound(&self) -> impl Iterator<Item = &RecordKey> {
         let keys = self.safe.order.iter().map(|place| &place.key);
         keys.filter(|key| !self.safe.rotten.contains(*key))
     }
 
     /// The keys of all records that cannot be read, in order. One that a lying sync has reported to be
     /// written again can be, until a kill.
-    pub fn rotten(&self) -> impl Iterator<Item = &Bytes> {
+    pub fn rotten(&self) -> impl Iterator<Item = &RecordKey> {
         self.safe.rotten.iter().filter(|key| !self.claimed.contains_key(*key))
     }
 
@@ -196,7 +200,7 @@ impl Image {
     }
 
     /// The keys whose records a kill would take back although they were reported as safe.
-    pub fn claimed(&self) -> impl ExactSizeIterator<Item = &Bytes> {
+    pub fn claimed(&self) -> impl ExactSizeIterator<Item = &RecordKey> {
         self.claimed.keys()
     }
 
@@ -230,8 +234,8 @@ impl Image {
 
     /// Whether a batch makes the records longer altogether.
     fn grows(&self, writes: &Writes) -> bool {
-        let length = |key: &Bytes, record: &Bytes| (key.len() + record.len()) as u64;
-        let before = |key: &Bytes| match self.fresh.get(key) {
+        let length = |key: &RecordKey, record: &Bytes| (key.len() + record.len()) as u64;
+        let before = |key: &RecordKey| match self.fresh.get(key) {
             Some((_, record)) => record.as_ref().map_or(0, |record| length(key, record)),
             None => self.safe.records.get(key).map_or(0, |record| length(key, record)),
         };
@@ -250,7 +254,7 @@ impl Safe {
         Ok(self.records.get(key))
     }
 
-    fn write(&mut self, key: Bytes, record: Option<Bytes>) {
+    fn write(&mut self, key: RecordKey, record: Option<Bytes>) {
         if !self.rotten.is_empty() {
             self.rotten.remove(&key);
         }
@@ -263,8 +267,6 @@ impl Safe {
                 if let Some(&first) = key.first() {
                     *self.beginnings.entry(first).or_default() += 1;
                 }
-                // It stays as long as there is a record: so it must not keep the first one in memory.
-                let key = Bytes::copy_from_slice(&key);
                 self.records.insert(key.clone(), record);
                 self.order.insert(Place::of(key));
             }
@@ -283,7 +285,7 @@ impl Safe {
     fn from(&self, begin: Bound<&[u8]>, prefix: &[u8]) -> impl Iterator<Item = Read<'_>> {
         let is_counted = |first| self.beginnings.get(first).is_some_and(|&count| count > 0);
         let places = prefix.first().is_none_or(is_counted).then(|| {
-            let begin = begin.map(|key| Place::of(Bytes::copy_from_slice(key)));
+            let begin = begin.map(|key| Place::of(RecordKey::from_slice(key)));
             self.order.range((begin, Bound::Unbounded))
         });
         let places = places.into_iter().flatten();
@@ -295,7 +297,7 @@ impl Safe {
 }
 
 impl Place {
-    fn of(key: Bytes) -> Self {
+    fn of(key: RecordKey) -> Self {
         let mut head = [0; 16];
         let length = key.len().min(head.len());
         head[..length].copy_from_slice(&key[..length]);
@@ -324,18 +326,28 @@ impl Past {
 }
 
 /// A record as a scan reads it.
-type Read<'a> = (&'a Bytes, Result<&'a Bytes, Damage>);
+type Read<'a> = (&'a RecordKey, Result<&'a Bytes, Damage>);
 
 impl Store for Image {
     fn get(&self, view: View, key: &[u8]) -> Result<Option<Bytes>, Damage> {
+        self.read(view, key, |record| Ok(record.clone()))
+    }
+
+    fn read<T>(
+        &self,
+        view: View,
+        key: &[u8],
+        decode: impl FnOnce(&Bytes) -> Result<T, Damage>,
+    ) -> Result<Option<T>, Damage> {
         let above = match view {
             View::Live => self.fresh.get(key).map(|(_, record)| record),
             View::Durable => self.claimed.get(key),
         };
-        match above {
-            Some(record) => Ok(record.clone()),
-            None => self.safe.get(key).map(|record| record.cloned()),
-        }
+        let record = match above {
+            Some(record) => record.as_ref(),
+            None => self.safe.get(key)?,
+        };
+        record.map(decode).transpose()
     }
 
     fn scan(&self, view: View, prefix: &[u8], after: &[u8], visit: &mut Visitor<'_>) {
@@ -344,8 +356,8 @@ impl Store for Image {
         match view {
             View::Live => {
                 // They are few, and looked up far more often than scanned.
-                let is_behind = |key: &Bytes| after.is_empty() || key[..] > *after;
-                let is_in = |key: &Bytes| key.starts_with(prefix) && is_behind(key);
+                let is_behind = |key: &RecordKey| after.is_empty() || key[..] > *after;
+                let is_in = |key: &RecordKey| key.starts_with(prefix) && is_behind(key);
                 let above = self.fresh.iter().filter(|(key, _)| is_in(key));
                 let mut above: Vec<_> = above.map(|(key, (_, record))| (key, record)).collect();
                 above.sort_unstable_by_key(|&(key, _)| key);
@@ -362,7 +374,7 @@ impl Store for Image {
         if self.breakers > 0 {
             return Err(Fault::Failed);
         }
-        let writes: Writes = batch.into_writes().collect();
+        let writes: Writes = batch.into_writes(RecordKey::from_slice).collect();
         if self.fillers > 0 && self.grows(&writes) {
             return Err(Fault::Full);
         }
@@ -391,7 +403,7 @@ fn begin<'a>(prefix: &'a [u8], after: &'a [u8]) -> Bound<&'a [u8]> {
 /// Visits records in the order of their keys; where both layers have one, the upper one counts.
 fn merge<'a>(
     below: impl Iterator<Item = Read<'a>>,
-    above: impl Iterator<Item = (&'a Bytes, &'a Option<Bytes>)>,
+    above: impl Iterator<Item = (&'a RecordKey, &'a Option<Bytes>)>,
     prefix: &[u8],
     visit: &mut Visitor<'_>,
 ) {
@@ -464,7 +476,7 @@ mod tests {
         let second = image.commit(batch(&[("a", Some("2"))])).expect("the disk takes it");
         image.claim(second);
         assert_eq!(shown(&image, View::Durable), ["a=2"]);
-        assert_eq!(image.claimed().collect::<Vec<_>>(), ["a"]);
+        assert!(image.claimed().map(|key| &key[..]).eq([b"a"]));
         image.kill(0);
         assert_eq!(shown(&image, View::Live), ["a=1"]);
         assert_eq!((image.newest(), image.reported()), (Seq(0), Seq(0)));
@@ -486,10 +498,10 @@ mod tests {
         let mut image = Image::default();
         let seq = image.commit(batch(&[("a", Some("1")), ("b", Some("1"))])).expect("room");
         image.sync(seq);
-        image.rot(["a", "none"].map(|key| Bytes::from(key.to_owned())));
+        image.rot(["a", "none"].map(|key| RecordKey::from(key.as_bytes())));
         assert_eq!(shown(&image, View::Durable), ["a=?", "b=1"]);
         assert_eq!(image.get(View::Live, b"a"), Err(Damage));
-        assert_eq!(image.sound().collect::<Vec<_>>(), ["b"]);
+        assert!(image.sound().map(|key| &key[..]).eq([b"b"]));
         let seq = image.commit(batch(&[("a", Some("2"))])).expect("room");
         assert_eq!(shown(&image, View::Live), ["a=2", "b=1"]);
         assert_eq!(shown(&image, View::Durable), ["a=?", "b=1"]);
@@ -503,7 +515,7 @@ mod tests {
         let mut image = Image::default();
         let seq = image.commit(batch(&[("a", Some("1"))])).expect("room");
         image.sync(seq);
-        image.rot([Bytes::from("a")]);
+        image.rot([RecordKey::from(&b"a"[..])]);
         let seq = image.commit(batch(&[("a", Some("2"))])).expect("room");
         image.claim(seq);
         assert_eq!((shown(&image, View::Durable), image.rotten().count()), (vec!["a=2".into()], 0));

@@ -14,7 +14,7 @@ use kv_core::store::{Action, Fault, Outcome, Store as _, StoreCommand};
 use kv_core::time::Span;
 use kv_core::types::{Seq, Ticket};
 
-pub use image::Image;
+pub use image::{Image, RecordKey};
 
 use crate::scenario::Slowness;
 use crate::world_time::WorldTime;

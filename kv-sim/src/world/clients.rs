@@ -60,7 +60,7 @@ impl World {
         let Some((_, asked)) = self.clients.asked(client, operation) else { return };
         let (asked, request) = (asked.clone(), client_request(client, operation));
         let entry = self.digest.event(self.scene.now, Tag::Ask, super::number(node));
-        drop(entry.number(request.0).bytes(asked.key.bytes()));
+        entry.number(request.0).bytes(asked.key.bytes());
         self.input(node, Input::Client { request, operation: asked });
     }
 
@@ -76,7 +76,7 @@ impl World {
     pub(super) fn reply(&mut self, client: u32, operation: u32) {
         let Some(reply) = self.clients.reply(client, operation) else { return };
         let entry = self.digest.event(self.scene.now, Tag::Reply, client);
-        drop(entry.number(operation.into()).reply(&reply));
+        entry.number(operation.into()).reply(&reply);
         if let Some(checks) = &mut self.checks {
             let number = OperationNumber(client_request(client, operation).0);
             checks.on_reply(time(self.scene.now), number, &reply, &self.scene);
@@ -119,7 +119,7 @@ impl World {
             return;
         }
         let entry = self.digest.event(self.scene.now, Tag::NoReply, client);
-        drop(entry.number(operation.into()));
+        entry.number(operation.into());
         if let Some(checks) = &mut self.checks {
             let number = OperationNumber(client_request(client, operation).0);
             checks.on_unknown(time(self.scene.now), number, &self.scene);

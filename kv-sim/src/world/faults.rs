@@ -369,7 +369,6 @@ impl World {
         for &node in nodes {
             entry = entry.number(number(node).into());
         }
-        drop(entry);
     }
 
     /// Notes for people what was done to the cluster.

@@ -1,6 +1,7 @@
 //! Messages on their way: encoded when they leave, decoded when they are read.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 use bytes::{Bytes, BytesMut};
 use kv_core::cx::Input;
@@ -43,7 +44,7 @@ pub(super) struct Parcel {
     content: Content,
     sent: WorldTime,
     /// What happened to its bytes on their way, if anything did.
-    damage: Option<u64>,
+    damage: Option<NonZeroU64>,
 }
 
 #[derive(Clone, Debug)]
@@ -163,28 +164,26 @@ impl World {
         };
         self.tally.traffic.count(kind, bytes);
         let sent = self.scene.now;
-        let parcel = Parcel { from, to, kind, request, content, sent, damage: None };
-        let way = parcel.way();
+        let way = Way { from, to, kind: Some(kind) };
+        let parcel = |content, damage| Parcel { from, to, kind, request, content, sent, damage };
         match self.scene.network.fate(&mut self.draws, way, kind, request) {
-            Fate::Cut => self.lose(&parcel, "is cut off"),
+            Fate::Cut => self.lose(&parcel(content, None), "is cut off"),
             Fate::Lost => {
                 if let Some(checks) = &mut self.checks {
                     checks.on_message_lost(request);
                 }
-                self.lose(&parcel, "is lost");
+                self.lose(&parcel(content, None), "is lost");
             }
             Fate::Arrives { first, again } => {
-                if let Some(again) = again {
-                    self.send_copy(way, parcel.clone(), again);
+                if let Some(Trip { after, damage }) = again {
+                    let parcel = self.parcels.put(parcel(content.clone(), damage));
+                    self.put_on_its_way(way, Happening::Arrive { parcel }, after);
                 }
-                self.send_copy(way, parcel, first);
+                let Trip { after, damage } = first;
+                let parcel = self.parcels.put(parcel(content, damage));
+                self.put_on_its_way(way, Happening::Arrive { parcel }, after);
             }
         }
-    }
-
-    fn send_copy(&mut self, way: Way, parcel: Parcel, Trip { after, damage }: Trip) {
-        let parcel = self.parcels.put(Parcel { damage, ..parcel });
-        self.put_on_its_way(way, Happening::Arrive { parcel }, after);
     }
 
     /// Lets something happen at the end of a way after so long; if the way is clogged, after the end
@@ -259,11 +258,11 @@ impl World {
         let entry = self.digest.event(self.scene.now, Tag::Message, number(to));
         let message = match content {
             Content::Encoded(bytes) => {
-                drop(entry.bytes(&bytes));
+                entry.bytes(&bytes);
                 wire::decode(&bytes).expect("what was encoded here can be decoded")
             }
             Content::Plain(message) => {
-                drop(entry.number(number(from).into()).number(kind as u64).large(request.0));
+                entry.number(number(from).into()).number(kind as u64).large(request.0);
                 *message
             }
         };
@@ -279,10 +278,10 @@ impl World {
     /// with each frame and drop it; so does the simulator, which has none: it knows. (A real node
     /// gives up the connection as well, and connects anew.) It decodes the bytes all the same, since
     /// a decoder must survive everything.
-    fn drop_damaged(&mut self, parcel: &Parcel, damage: u64) {
+    fn drop_damaged(&mut self, parcel: &Parcel, damage: NonZeroU64) {
         let passes = match &parcel.content {
             Content::Encoded(bytes) => {
-                wire::decode(&Bytes::from(network::flipped(bytes, damage))).is_ok()
+                wire::decode(&Bytes::from(network::flipped(bytes, damage.get()))).is_ok()
             }
             Content::Plain(_) => false,
         };
@@ -299,7 +298,7 @@ impl World {
     fn lose(&mut self, parcel: &Parcel, how: &'static str) {
         let Parcel { from, to, kind, request, .. } = parcel;
         let entry = self.digest.event(self.scene.now, Tag::Lost, number(*to));
-        drop(entry.number(number(*from).into()).number(*kind as u64).large(request.0));
+        entry.number(number(*from).into()).number(*kind as u64).large(request.0);
         self.tally.lost += 1;
         self.record_lost(parcel, how);
         self.trace(|scene| {

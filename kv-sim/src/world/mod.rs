@@ -296,7 +296,7 @@ impl World {
         }
         let now = self.scene.now;
         if self.scene.node_mut(node).is_due(now) {
-            drop(self.digest.event(now, Tag::Deadline, number(node)));
+            self.digest.event(now, Tag::Deadline, number(node));
             self.trace(|scene| format!("{} is called at its deadline", scene.name(node)));
             self.input(node, Input::Deadline);
         } else {
@@ -311,7 +311,7 @@ impl World {
         let id = self.scene.node(index(peer)).id;
         let state = if up { LinkState::Up } else { LinkState::Down };
         let entry = self.digest.event(self.scene.now, Tag::Link, node);
-        drop(entry.number(id.0).number(up.into()));
+        entry.number(id.0).number(up.into());
         self.trace(|scene| {
             let (name, peer) = (scene.name(index(node)), scene.name(index(peer)));
             format!("{name} learns that its link to {peer} is {state:?}")
@@ -466,12 +466,19 @@ impl World {
 
     /// Writes a line, if somebody wants to read it.
     fn trace(&self, line: impl FnOnce(&Scene) -> String) {
-        if let Some(Trace(sink)) = &self.trace {
-            let line = line(&self.scene);
-            // A trace that cannot be written must not change the run.
-            if let Ok(mut sink) = sink.lock() {
-                let _ = writeln!(sink, "{} {line}", self.scene.now);
-            }
+        if let Some(trace) = &self.trace {
+            self.write_line(trace, line);
+        }
+    }
+
+    /// Out of line: the words for people must not lie between what every event runs through.
+    #[cold]
+    #[inline(never)]
+    fn write_line(&self, Trace(sink): &Trace, line: impl FnOnce(&Scene) -> String) {
+        let line = line(&self.scene);
+        // A trace that cannot be written must not change the run.
+        if let Ok(mut sink) = sink.lock() {
+            let _ = writeln!(sink, "{} {line}", self.scene.now);
         }
     }
 

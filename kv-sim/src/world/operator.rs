@@ -24,7 +24,7 @@ impl World {
             self.tell_of_moment(what);
             for partition in partitions {
                 let entry = self.digest.event(self.scene.now, Tag::Operator, number(node));
-                drop(entry.number(partition.0.into()));
+                entry.number(partition.0.into());
                 if let Some(checks) = &mut self.checks {
                     checks.on_loss_accepted();
                 }

@@ -7,6 +7,7 @@ use kv_core::store::Store as _;
 use kv_core::time::Span;
 
 use crate::checks::Restless;
+use crate::disk::RecordKey;
 use crate::node::{Process, SimNode};
 use crate::scene::Scene;
 
@@ -56,7 +57,7 @@ pub(super) fn restless(scene: &Scene, within: Span) -> Option<Restless> {
 /// Records of what a node owns that cannot be read, and keys that are not whole. Each is mended or
 /// given up.
 fn damage(scene: &Scene, node: &SimNode) -> u64 {
-    let is_due = |key: &&bytes::Bytes| match replica::parse_record_key(key) {
+    let is_due = |key: &&RecordKey| match replica::parse_record_key(key) {
         Some(
             Record::Owned { partition, .. }
             | Record::Leaf { partition, .. }

@@ -5,7 +5,7 @@ use kv_core::replica;
 use super::messages::time;
 use super::{SETUP, World};
 use crate::address::{Address, Aspect};
-use crate::disk::{Ailment, Image};
+use crate::disk::{Ailment, Image, RecordKey};
 use crate::scenario::{DiskFault, LogStep, NodeIndex, RecordKind, Rot};
 use crate::world_time::WorldTime;
 
@@ -157,7 +157,7 @@ impl World {
 
     fn rot(&mut self, node: NodeIndex, rot: &Rot, address: Address) {
         let mut left = self.scene.node(node).disk.image().clone();
-        let may_rot = |key: &&bytes::Bytes| {
+        let may_rot = |key: &&RecordKey| {
             let kind = replica::parse_record_key(key).as_ref().and_then(RecordKind::of);
             kind.is_some_and(|kind| rot.kinds.contains(&kind))
         };

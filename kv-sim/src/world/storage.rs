@@ -116,16 +116,16 @@ impl World {
         let input = match self.scene.node_mut(node).disk.deliver() {
             Answer::Done { ticket, seq, outcome } => {
                 let entry = self.digest.event(self.scene.now, Tag::Done, number(node));
-                drop(entry.number(ticket.0).number(seq.0).outcome(&outcome));
+                entry.number(ticket.0).number(seq.0).outcome(&outcome);
                 Input::StoreDone { ticket, seq, outcome }
             }
             Answer::Durable { seq } => {
                 let entry = self.digest.event(self.scene.now, Tag::Durable, number(node));
-                drop(entry.number(seq.0));
+                entry.number(seq.0);
                 Input::Durable { seq }
             }
             Answer::Failed => {
-                drop(self.digest.event(self.scene.now, Tag::StoreFailed, number(node)));
+                self.digest.event(self.scene.now, Tag::StoreFailed, number(node));
                 Input::StoreFailed
             }
         };

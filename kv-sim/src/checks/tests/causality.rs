@@ -172,11 +172,11 @@ fn a_session_has_seen_what_its_replies_showed_and_did_not_overwrite() {
     let mut bench = Bench::new();
     let first = bench.put(Mode::Sloppy, &[], &[A]);
     let second = bench.put(Mode::Sloppy, &[], &[B]);
-    let mut seen = Vec::new();
+    let mut seen = Dots::new();
     learn(&mut seen, &bench.cluster.live[&A]);
     learn(&mut seen, &bench.cluster.live[&B]);
-    assert_eq!(seen, [first, second]);
+    assert_eq!(seen[..], [first, second]);
     let third = bench.put(Mode::Sloppy, &[first], &[A]);
     learn(&mut seen, &bench.cluster.live[&A]);
-    assert_eq!(seen, [second, third]);
+    assert_eq!(seen[..], [second, third]);
 }

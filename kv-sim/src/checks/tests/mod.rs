@@ -285,8 +285,7 @@ impl Bench {
 
     fn stored(&mut self, asked: &Asked, owners: &[NodeId], fallbacks: &[NodeId]) {
         let machines = owners.len() + fallbacks.len();
-        let achieved =
-            Achieved { owners: owners.to_vec(), fallbacks: fallbacks.to_vec(), machines };
+        let achieved = Achieved { owners: owners.into(), fallbacks: fallbacks.into(), machines };
         let node = owners.first().or(fallbacks.first()).expect("somebody stored it");
         let container = self.cluster.copy(*node, &Key::from(KEY), Image::Live);
         let reply = Reply::Stored { container, context: Bytes::new(), achieved };
@@ -318,7 +317,8 @@ impl Bench {
 
     /// Two owners are said to have answered a read with this.
     fn answer(&mut self, number: OperationNumber, container: Container) {
-        let achieved = Achieved { owners: vec![A, B], fallbacks: Vec::new(), machines: 2 };
+        let achieved =
+            Achieved { owners: [A, B][..].into(), fallbacks: [][..].into(), machines: 2 };
         self.reply(number, &Reply::Value { container, context: Bytes::new(), achieved });
     }
 

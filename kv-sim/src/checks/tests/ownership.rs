@@ -3,7 +3,7 @@
 use super::*;
 
 fn achieved(owners: &[NodeId], fallbacks: &[NodeId], machines: usize) -> Achieved {
-    Achieved { owners: owners.to_vec(), fallbacks: fallbacks.to_vec(), machines }
+    Achieved { owners: owners.into(), fallbacks: fallbacks.into(), machines }
 }
 
 /// A read is answered by these.

@@ -114,7 +114,8 @@ impl Soak {
             self.bench.sync(&[node]);
             let (owners, fallbacks) =
                 if is_owner(node) { (vec![node], vec![]) } else { (vec![], vec![node]) };
-            let achieved = Achieved { owners, fallbacks, machines: 1 };
+            let achieved =
+                Achieved { owners: owners.into(), fallbacks: fallbacks.into(), machines: 1 };
             let reply = Reply::Stored { container, context: Bytes::new(), achieved };
             self.bench.reply(asked.number, &reply);
         }
