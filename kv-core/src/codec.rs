@@ -95,7 +95,7 @@ impl<'a> Reader<'a> {
     }
 
     /// How many things follow, each of which takes at least a byte.
-    fn count(&mut self) -> Result<usize, Malformed> {
+    pub(crate) fn count(&mut self) -> Result<usize, Malformed> {
         let count = usize::try_from(u64::decode(self)?).map_err(|_| Malformed)?;
         if count <= self.rest.len() { Ok(count) } else { Err(Malformed) }
     }

@@ -3,6 +3,7 @@
 //! One way in, [`Input`], and one way out, [`Effect`], into a buffer that the caller owns. Time and
 //! chance are inputs too: [`Cx::now`] and [`Cx::draw`].
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -61,8 +62,8 @@ pub enum Input {
     Client {
         /// Comes back with the reply.
         request: ClientRequest,
-        /// What it asks.
-        operation: ClientOperation,
+        /// What it asks. In a box, as nothing else that comes in is as large.
+        operation: Box<ClientOperation>,
     },
     /// An operator asks something.
     Admin(AdminCommand),

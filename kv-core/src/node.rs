@@ -153,7 +153,7 @@ impl Node {
     fn route(&mut self, cx: &mut Cx<'_>, input: Input) {
         match input {
             Input::Client { request, operation } => match self.state {
-                State::Serving => self.coordinator.on_client(cx, &self.site, request, operation),
+                State::Serving => self.coordinator.on_client(cx, &self.site, request, *operation),
                 State::Stopping | State::Failed => {
                     let reply = Reply::Refused(RequestRefusal::Stopping);
                     cx.out.push(Effect::Reply { request, reply });

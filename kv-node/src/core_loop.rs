@@ -424,7 +424,7 @@ fn inputs_of(work: Work) -> Vec<Input> {
             .into_iter()
             .map(|(tag, operation)| Input::Client {
                 request: request_of(connection, tag),
-                operation,
+                operation: Box::new(operation),
             })
             .collect(),
         Work::Peer(messages) => messages.into_iter().map(Input::Peer).collect(),

@@ -88,12 +88,23 @@ struct Shown {
 #[derive(Clone, Debug)]
 struct Waiting {
     operation: u32,
-    key: u32,
-    asked: ClientOperation,
+    /// The number of the key, and the key.
+    key: (u32, Key),
+    does: Does,
+    /// What the node is asked, until it is.
+    asked: Option<Box<ClientOperation>>,
     until: WorldTime,
 }
 
-/// An operation that begins; [`Clients::asked`] says what it asks.
+/// What an operation does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Does {
+    Get,
+    Put,
+    Delete,
+}
+
+/// An operation that begins; [`Clients::asks`] says what it asks.
 #[derive(Clone, Debug)]
 pub struct Begun {
     /// The client's number for it.
@@ -216,17 +227,31 @@ impl Clients {
             monotonic: None,
             request: Some(request_id(number, operation)),
         };
-        let asked = ClientOperation { key: key_of(workload, keys, key).clone(), verb, options };
+        let name = key_of(workload, keys, key).clone();
+        let does = Does::of(&verb);
+        let asked = Some(ClientOperation { key: name.clone(), verb, options }.into());
         let until = at + workload.timeout + PATIENCE;
-        client.waiting = Some(Waiting { operation, key, asked, until });
+        client.waiting = Some(Waiting { operation, key: (key, name), does, asked, until });
         Some(Begun { operation, node: client.node, seen, until })
     }
 
-    /// What a client asked, and whom; nothing, if it no longer waits for it.
-    pub fn asked(&self, number: u32, operation: u32) -> Option<(NodeIndex, &ClientOperation)> {
+    /// Whom a client asked; nothing, if it no longer waits for that.
+    pub fn whom(&self, number: u32, operation: u32) -> Option<NodeIndex> {
         let client = &self.clients[number as usize];
         let waiting = client.waiting.as_ref()?;
-        (waiting.operation == operation).then_some((client.node, &waiting.asked))
+        (waiting.operation == operation).then_some(client.node)
+    }
+
+    /// What a client is about to ask; nothing, if it has, or no longer waits for it.
+    pub fn asks(&self, number: u32, operation: u32) -> Option<&ClientOperation> {
+        let waiting = self.clients[number as usize].waiting.as_ref()?;
+        waiting.asked.as_deref().filter(|_| waiting.operation == operation)
+    }
+
+    /// The node is asked now.
+    pub fn ask(&mut self, number: u32, operation: u32) -> Option<Box<ClientOperation>> {
+        let waiting = self.clients[number as usize].waiting.as_mut()?;
+        if waiting.operation == operation { waiting.asked.take() } else { None }
     }
 
     /// Puts a reply on its way. Returns whether its client still waits for it.
@@ -241,7 +266,7 @@ impl Clients {
 
     /// The reply that is delivered now.
     pub fn reply(&mut self, number: u32, operation: u32) -> Option<Reply> {
-        self.asked(number, operation)?;
+        self.whom(number, operation)?;
         self.clients[number as usize].reply.take()
     }
 
@@ -312,12 +337,12 @@ impl Client {
         let waits_for = self.waiting.as_ref().map(|waiting| RequestState {
             operation: waiting.operation,
             request: request_id(number, waiting.operation).to_string(),
-            verb: match &waiting.asked.verb {
-                Verb::Get => "get",
-                Verb::Put { content: Content::Value(_), .. } => "put",
-                Verb::Put { content: Content::Tombstone, .. } => "delete",
+            verb: match waiting.does {
+                Does::Get => "get",
+                Does::Put => "put",
+                Does::Delete => "delete",
             },
-            key: waiting.asked.key.to_string(),
+            key: waiting.key.1.to_string(),
             until_us: waiting.until.0,
             is_answered: self.reply.is_some(),
         });
@@ -361,17 +386,17 @@ impl Client {
     }
 
     fn learn(&mut self, workload: &Workload, waiting: Waiting, reply: &Reply) {
-        let Waiting { key, asked, .. } = waiting;
+        let Waiting { key: (key, name), does, .. } = waiting;
         let (Reply::Value { container, context, .. } | Reply::Stored { container, context, .. }) =
             reply
         else {
             return;
         };
         if let Some(session) = &mut self.session {
-            session.on_reply(&asked.key, reply);
+            session.on_reply(&name, reply);
         }
         self.remember(workload, key, container, context);
-        if workload.kind == WorkloadKind::ReadModifyWrite && asked.verb == Verb::Get {
+        if workload.kind == WorkloadKind::ReadModifyWrite && does == Does::Get {
             self.to_write = Some(key);
         }
     }
@@ -383,6 +408,16 @@ impl Client {
         if self.session.is_none() || workload.kind == WorkloadKind::ReadModifyWrite {
             let shown = Shown { token: token.clone(), dots: container.dots().collect() };
             self.shown.insert(key, shown);
+        }
+    }
+}
+
+impl Does {
+    const fn of(verb: &Verb) -> Self {
+        match verb {
+            Verb::Get => Self::Get,
+            Verb::Put { content: Content::Value(_), .. } => Self::Put,
+            Verb::Put { content: Content::Tombstone, .. } => Self::Delete,
         }
     }
 }

@@ -6,7 +6,7 @@ use core::cmp::Ordering;
 use smallvec::SmallVec;
 
 use super::{Actor, Dot};
-use crate::codec::{Codec, Malformed, Reader, decode_onto, encode_list};
+use crate::codec::{Codec, Malformed, Reader, encode_list};
 
 /// For each actor the greatest event known; all its earlier events on the same key are accounted
 /// for too.
@@ -99,10 +99,16 @@ impl VersionVector {
     /// Reads what is known into a vector that knows nothing.
     pub(super) fn decode_onto_nothing(&mut self, input: &mut Reader<'_>) -> Result<(), Malformed> {
         let Self(entries) = self;
-        decode_onto(entries, input)?;
-        let sorted = entries.windows(2).all(|pair| pair[0].0 < pair[1].0);
-        let counted = entries.iter().all(|&(_, n)| n > 0);
-        if sorted && counted { Ok(()) } else { Err(Malformed) }
+        let count = input.count()?;
+        for _ in 0..count {
+            let (actor, n) = Codec::decode(input)?;
+            let is_sorted = entries.last().is_none_or(|&(last, _)| last < actor);
+            if !is_sorted || n == 0 {
+                return Err(Malformed);
+            }
+            entries.push((actor, n));
+        }
+        Ok(())
     }
 
     fn position(&self, actor: Actor) -> Result<usize, usize> {

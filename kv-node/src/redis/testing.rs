@@ -51,8 +51,8 @@ impl Core {
         self.options = options;
         let container = self.containers.entry(key.clone()).or_default();
         let achieved = Achieved {
-            owners: vec![NodeId(1), NodeId(2)],
-            fallbacks: vec![NodeId(9)],
+            owners: [NodeId(1), NodeId(2)][..].into(),
+            fallbacks: [NodeId(9)][..].into(),
             machines: 3,
         };
         let Verb::Put { content, expiry: None, context } = verb else {

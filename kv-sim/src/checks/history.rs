@@ -49,7 +49,8 @@ pub(super) struct History {
     dots: BTreeMap<Dot, EventIndex>,
     /// How far each actor has counted.
     minted: VersionVector,
-    writes: Vec<Write>,
+    #[expect(clippy::vec_box, reason = "they are large, and a list that grows is moved")]
+    writes: Vec<Box<Write>>,
     has_twins: bool,
     /// The siblings that monotonic reads have shown, each with the first that did.
     shown: BTreeMap<EventIndex, Shown>,
@@ -290,7 +291,7 @@ impl History {
 
     /// All writes.
     pub(super) fn writes(&self) -> impl Iterator<Item = (WriteIndex, &Write)> {
-        self.writes.iter().enumerate()
+        self.writes.iter().map(|write| &**write).enumerate()
     }
 
     /// The writes that were acknowledged and must not be lost.
@@ -306,7 +307,7 @@ impl History {
         asked: Option<Asked>,
         content: &Content,
     ) -> WriteIndex {
-        self.writes.push(Write {
+        self.writes.push(Box::new(Write {
             request,
             asked,
             content: Fingerprint::of(content),
@@ -317,7 +318,7 @@ impl History {
             refusals: 0,
             attempts: SmallVec::new(),
             reads: Vec::new(),
-        });
+        }));
         self.writes.len() - 1
     }
 
@@ -338,7 +339,7 @@ impl History {
         let vector = match basis {
             Basis::Given(vector) | Basis::Held(vector) => vector,
         };
-        let Write { attempts, reads, .. } = &self.writes[write];
+        let Write { attempts, reads, .. } = &*self.writes[write];
         let known = told(attempts, vector).chain(told(reads, vector)).chain(replaced);
         let mut parents: SmallVec<[_; 4]> = known.filter_map(|&dot| self.named(dot)).collect();
         parents.sort_unstable();

@@ -25,8 +25,8 @@ impl World {
             return self.heal_if_all_is_done();
         };
         let Begun { operation, node, seen, until } = begun;
-        if let (Some(checks), Some((_, asked))) =
-            (&mut self.checks, self.clients.asked(client, operation))
+        if let (Some(checks), Some(asked)) =
+            (&mut self.checks, self.clients.asks(client, operation))
         {
             let (at, id) = (time(self.scene.now), self.scene.node(node).id);
             let number = OperationNumber(client_request(client, operation).0);
@@ -34,8 +34,7 @@ impl World {
         }
         self.record_begun(client, operation);
         self.trace(|scene| {
-            let Some((_, ClientOperation { key, verb, .. })) =
-                self.clients.asked(client, operation)
+            let Some(ClientOperation { key, verb, .. }) = self.clients.asks(client, operation)
             else {
                 unreachable!("it has just begun");
             };
@@ -49,7 +48,7 @@ impl World {
     }
 
     pub(super) fn ask(&mut self, what: Happening, client: u32, operation: u32) {
-        let Some((node, _)) = self.clients.asked(client, operation) else { return };
+        let Some(node) = self.clients.whom(client, operation) else { return };
         if !self.is_awake(node, what) {
             if self.scene.node(node).process().is_none() {
                 let at = self.scene.now + self.client_delay(client, operation, Aspect::Answer);
@@ -57,8 +56,8 @@ impl World {
             }
             return;
         }
-        let Some((_, asked)) = self.clients.asked(client, operation) else { return };
-        let (asked, request) = (asked.clone(), client_request(client, operation));
+        let Some(asked) = self.clients.ask(client, operation) else { return };
+        let request = client_request(client, operation);
         let entry = self.digest.event(self.scene.now, Tag::Ask, super::number(node));
         entry.number(request.0).bytes(asked.key.bytes());
         self.input(node, Input::Client { request, operation: asked });
@@ -115,7 +114,7 @@ impl World {
     }
 
     fn give_up(&mut self, client: u32, operation: u32, ended: &Ended) {
-        if self.clients.asked(client, operation).is_none() {
+        if self.clients.whom(client, operation).is_none() {
             return;
         }
         let entry = self.digest.event(self.scene.now, Tag::NoReply, client);

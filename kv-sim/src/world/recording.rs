@@ -58,9 +58,11 @@ impl World {
 
     /// A client asks something.
     pub(super) fn record_begun(&mut self, client: u32, number: u32) {
-        let (Some(recorder), Some((node, asked))) =
-            (&mut self.recorder, self.clients.asked(client, number))
-        else {
+        let (Some(recorder), Some(node), Some(asked)) = (
+            &mut self.recorder,
+            self.clients.whom(client, number),
+            self.clients.asks(client, number),
+        ) else {
             return;
         };
         let words = match &asked.verb {
