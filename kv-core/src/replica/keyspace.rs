@@ -236,25 +236,30 @@ mod tests {
 
     #[test]
     fn every_key_parses_back_to_what_it_was_made_of() {
-        let (partition, key, target) = (PartitionId(7), Key::from("a key"), NodeId(9));
-        let stand_in = StandIn { target, created: WallTime(5), expires: WallTime(6), copies: 1 };
-        assert_eq!(
-            parse(&owned(partition, LeafId(3), &key)),
-            Some(Record::Owned { partition, leaf: LeafId(3), key: key.clone() })
-        );
-        assert_eq!(
-            parse(&hint(partition, &key, target)),
-            Some(Record::Hint { partition, key: key.clone(), target })
-        );
-        assert_eq!(
-            parse(&hint_order(partition, &stand_in, &key)),
-            Some(Record::HintOrder { partition, key })
-        );
-        let leaf_key = leaf(partition, LeafId(3));
-        assert_eq!(parse(&leaf_key), Some(Record::Leaf { partition, leaf: LeafId(3) }));
-        assert_eq!(parse(&marker(partition)), Some(Record::Marker { partition }));
-        let key = Key::from("a key");
-        assert_eq!(parse(&lost(partition, &key)), Some(Record::Lost { partition, key }));
+        // Those of long keys do not lie in place.
+        for key in [Key::from("a key"), Key::from(&[7; 2 * SHORT][..])] {
+            let (partition, target) = (PartitionId(7), NodeId(9));
+            let stand_in =
+                StandIn { target, created: WallTime(5), expires: WallTime(6), copies: 1 };
+            assert_eq!(
+                parse(&owned(partition, LeafId(3), &key)),
+                Some(Record::Owned { partition, leaf: LeafId(3), key: key.clone() })
+            );
+            assert_eq!(
+                parse(&hint(partition, &key, target)),
+                Some(Record::Hint { partition, key: key.clone(), target })
+            );
+            assert_eq!(
+                parse(&hint_order(partition, &stand_in, &key)),
+                Some(Record::HintOrder { partition, key: key.clone() })
+            );
+            assert_eq!(parse(&lost(partition, &key)), Some(Record::Lost { partition, key }));
+        }
+        let leaf_key = leaf(PartitionId(7), LeafId(3));
+        let of_leaf = Record::Leaf { partition: PartitionId(7), leaf: LeafId(3) };
+        assert_eq!(parse(&leaf_key), Some(of_leaf));
+        let of_marker = Record::Marker { partition: PartitionId(7) };
+        assert_eq!(parse(&marker(PartitionId(7))), Some(of_marker));
         assert_eq!(parse(b"q"), None);
     }
 
