@@ -227,7 +227,10 @@ impl History {
 
     /// The event that a dot names.
     pub(super) fn named(&self, dot: Dot) -> Option<EventIndex> {
-        self.dots.get(&dot).copied()
+        // Who is shown anything is mostly shown the newest, and these will be looked at anyway.
+        const NEWEST: usize = 3;
+        let mut newest = (0..self.events.len() as EventIndex).rev().take(NEWEST);
+        newest.find(|&event| self.event(event).dot == dot).or_else(|| self.dots.get(&dot).copied())
     }
 
     /// A write.

@@ -49,7 +49,7 @@ use kv_core::message::Kind;
 use kv_core::ring::MachineIndex;
 use kv_core::store::{Action, Done, Outcome, StoreCommand};
 use kv_core::time::{Span, Time};
-use kv_core::types::{Digest, Key, NodeId, PartitionId, RequestId};
+use kv_core::types::{Digest, Key, NodeId, PartitionId, RequestId, Token};
 use kv_core::version::{Container, Content, Dot};
 use smallvec::SmallVec;
 
@@ -156,7 +156,8 @@ pub struct Setting {
 pub struct Checks {
     setting: Setting,
     steps: u64,
-    keys: Table<Key, usize>,
+    /// By the tokens of their keys: no two keys share one.
+    keys: Table<Token, usize>,
     histories: Vec<History>,
     writes: Table<RequestId, (usize, WriteIndex)>,
     operations: Table<OperationNumber, Operation>,
@@ -371,7 +372,7 @@ impl Checks {
             (&command.action, &outcome.result)
         {
             for (key, _) in items {
-                let Some(&history) = self.keys.get(key) else { continue };
+                let Some(&history) = self.keys.get(&key.token()) else { continue };
                 let history = &mut self.histories[history];
                 history.hints_dropped.insert((node, *target), at);
                 let (delivery, names) = ((node, *target), &self.setting.names);
@@ -511,11 +512,11 @@ impl Checks {
     }
 
     fn history(&mut self, key: &Key) -> usize {
-        if let Some(&history) = self.keys.get(key) {
+        if let Some(&history) = self.keys.get(&key.token()) {
             return history;
         }
         self.histories.push(History::new(key.clone()));
-        self.keys.insert(key.clone(), self.histories.len() - 1);
+        self.keys.insert(key.token(), self.histories.len() - 1);
         self.histories.len() - 1
     }
 

@@ -83,17 +83,15 @@ impl Ownership {
 }
 
 fn machines<'a>(nodes: impl Iterator<Item = &'a NodeId>, disks: &impl Disks) -> usize {
-    let machines = nodes.map(|&node| disks.machine(node)).collect();
-    distinct(machines)
+    let machines: SmallVec<[_; 8]> = nodes.map(|&node| disks.machine(node)).collect();
+    distinct(&machines)
 }
 
 fn are_distinct(nodes: &[NodeId]) -> bool {
-    distinct(nodes.iter().collect()) == nodes.len()
+    distinct(nodes) == nodes.len()
 }
 
-/// How many of these differ. They are few.
-fn distinct<T: Ord>(mut all: SmallVec<[T; 8]>) -> usize {
-    all.sort_unstable();
-    all.dedup();
-    all.len()
+/// How many of these differ. They are few: each is compared with those behind it.
+fn distinct<T: PartialEq>(all: &[T]) -> usize {
+    all.iter().enumerate().filter(|(at, one)| !all[at + 1..].contains(one)).count()
 }
