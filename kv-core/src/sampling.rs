@@ -85,15 +85,9 @@ pub fn exponential(draw: u64, mean: u64) -> u64 {
 }
 
 fn exponential_of(surprise_q32: u64, mean: u64) -> u64 {
-    const LN_2_Q64: u64 = 0xb172_17f7_d1cf_79ab;
-    let nats_q32 = high_half(surprise_q32, LN_2_Q64);
-    // As a rule 64 bits are enough.
-    if let (Some(product), Some(most)) =
-        (nats_q32.checked_mul(mean), mean.checked_mul(EXPONENTIAL_MEANS_MAX))
-    {
-        return (product >> 32).min(most);
-    }
-    let exact = (u128::from(nats_q32) * u128::from(mean)) >> 32;
+    const LN_2_Q64: u128 = 0xb172_17f7_d1cf_79ab;
+    let nats_q32 = (u128::from(surprise_q32) * LN_2_Q64) >> 64;
+    let exact = (nats_q32 * u128::from(mean)) >> 32;
     let capped = exact.min(u128::from(mean) * u128::from(EXPONENTIAL_MEANS_MAX));
     u64::try_from(capped).unwrap_or(u64::MAX)
 }
