@@ -42,7 +42,8 @@ pub struct Draws {
 
 /// An address at which something was asked: 40 bits of its own hash, over 24 bits of a hash of what it
 /// is about. The table takes its places from the lower bits: so what one request asks, message by
-/// message, lies side by side.
+/// message, lies side by side. Should two addresses ever share all of these bits, they are counted
+/// together, and in every run alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Asked(u64);
 
