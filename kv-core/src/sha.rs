@@ -23,7 +23,9 @@ const BEGINNING: [u32; 8] = [
 pub(crate) fn sha256_128(bytes: &[u8]) -> u128 {
     let mut state = BEGINNING;
     let (blocks, rest) = bytes.as_chunks::<BLOCK_BYTES>();
-    compress256(&mut state, blocks);
+    if !blocks.is_empty() {
+        compress256(&mut state, blocks);
+    }
     // Behind the bytes come a bit, zeros to the end of a block, and the number of bits (§5.1.1).
     let mut end = [[0; BLOCK_BYTES]; 2];
     end[0][..rest.len()].copy_from_slice(rest);

@@ -7,7 +7,7 @@ use core::fmt;
 
 use smallvec::SmallVec;
 
-use super::{Content, Dot, Version, VersionVector};
+use super::{Dot, Version, VersionVector};
 use crate::codec::{Codec, Malformed, Reader, decode_onto, encode_list};
 use crate::time::HybridTime;
 use crate::types::{Digest, Key, RequestId};
@@ -189,24 +189,16 @@ impl Container {
     /// What stands for this container in a Merkle tree. Of a value it takes the hash, so that a
     /// version whose bytes were dropped at expiry keeps its digest.
     pub fn digest(&self, key: &Key) -> Digest {
-        let mut bytes = Vec::with_capacity(512);
-        bytes.extend_from_slice(&(key.bytes().len() as u64).to_be_bytes());
-        bytes.extend_from_slice(key.bytes());
-        for (dot, version) in self.siblings() {
-            bytes.extend_from_slice(&said(b'd', *dot));
-            bytes.extend_from_slice(&version.time.0.to_be_bytes());
-            let expiry = version.expiry.map_or(u64::MAX, |expiry| expiry.0);
-            bytes.extend_from_slice(&expiry.to_be_bytes());
-            match &version.content {
-                Content::Value(value) => {
-                    bytes.extend_from_slice(&Digest::of(&[value]).0.to_be_bytes());
-                }
-                Content::Tombstone => bytes.push(b't'),
-            }
+        let mut bytes = Vec::with_capacity(256);
+        key.encode(&mut bytes);
+        (self.siblings().len() as u64).encode(&mut bytes);
+        for (dot, Version { content, time, expiry, .. }) in self.siblings() {
+            dot.encode(&mut bytes);
+            time.encode(&mut bytes);
+            expiry.encode(&mut bytes);
+            content.value().map(|value| Digest::of(&[value])).encode(&mut bytes);
         }
-        for (actor, n) in self.seen().iter() {
-            bytes.extend_from_slice(&said(b'v', Dot { actor, n }));
-        }
+        self.seen().encode(&mut bytes);
         Digest::of(&[&bytes])
     }
 
@@ -217,15 +209,6 @@ impl Container {
         let siblings: usize = self.siblings().iter().map(|(_, sibling)| version(sibling)).sum();
         siblings + 24 * self.seen().len()
     }
-}
-
-/// A dot behind a word that says what it is.
-fn said(word: u8, dot: Dot) -> [u8; 25] {
-    let mut bytes = [word; 25];
-    bytes[1..9].copy_from_slice(&dot.actor.node.0.to_be_bytes());
-    bytes[9..17].copy_from_slice(&dot.actor.epoch.0.to_be_bytes());
-    bytes[17..].copy_from_slice(&dot.n.to_be_bytes());
-    bytes
 }
 
 impl fmt::Debug for Container {

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::types::{Epoch, NodeId};
-use crate::version::Actor;
+use crate::version::{Actor, Content};
 
 /// What a container means: which events are known, and which of them were really overwritten.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
