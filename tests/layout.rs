@@ -18,6 +18,7 @@ const ROWS: &[Row] = &[
         "sampling",
         "sha",
         "hybrid",
+        "fifo",
         "in_flight",
         "durable",
         "deadline",

@@ -1,11 +1,12 @@
 //! What clients ask and what they are told; and the session that keeps one client's writes in
 //! order.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::boxed::Box;
 
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::fifo::FifoCache;
 use crate::quorum::{Level, Mode};
 use crate::store::Refusal;
 use crate::tally::{Nodes, QuorumError};
@@ -158,24 +159,20 @@ pub enum RequestRefusal {
 /// the order of its writes.
 #[derive(Clone, Debug)]
 pub struct Session {
-    keys_max: usize,
-    /// In the order in which the keys were met. Their tokens stand for them: they lie in place, and no
-    /// two keys share one.
-    seen: VecDeque<(Token, VersionVector)>,
-    /// Where a key lies in `seen`, counted from the first that was ever met.
-    places: BTreeMap<Token, u64>,
-    forgotten: u64,
+    /// By the tokens of the keys: they lie in place, and no two keys share one. In boxes, as they would be
+    /// large to be moved when the cache grows.
+    seen: FifoCache<Token, Box<VersionVector>>,
 }
 
 impl Session {
     /// A session that remembers at most so many keys.
     pub const fn new(keys_max: usize) -> Self {
-        Self { keys_max, seen: VecDeque::new(), places: BTreeMap::new(), forgotten: 0 }
+        Self { seen: FifoCache::new(keys_max) }
     }
 
     /// The context for a write that is to overwrite whatever stands.
     pub fn latest(&self, key: &Key) -> PutContext {
-        let seen = self.place(key.token()).map(|place| self.seen[place].1.clone());
+        let seen = self.seen.get(&key.token()).map(|seen| (**seen).clone());
         PutContext::Latest(seen.unwrap_or_default())
     }
 
@@ -184,26 +181,11 @@ impl Session {
         let (Reply::Value { container, .. } | Reply::Stored { container, .. }) = reply else {
             return;
         };
-        if self.keys_max == 0 {
-            return;
+        if let Some(seen) = self.seen.get_mut(&key.token()) {
+            seen.merge(container.seen());
+        } else {
+            self.seen.insert(key.token(), container.seen().clone().into());
         }
-        let key = key.token();
-        if let Some(place) = self.place(key) {
-            self.seen[place].1.merge(container.seen());
-            return;
-        }
-        if self.seen.len() == self.keys_max {
-            let (oldest, _) = self.seen.pop_front().expect("a full session has a first key");
-            self.places.remove(&oldest);
-            self.forgotten += 1;
-        }
-        self.places.insert(key, self.forgotten + self.seen.len() as u64);
-        self.seen.push_back((key, container.seen().clone()));
-    }
-
-    fn place(&self, key: Token) -> Option<usize> {
-        let place = self.places.get(&key)? - self.forgotten;
-        usize::try_from(place).ok()
     }
 }
 

@@ -40,6 +40,7 @@ pub mod cx;
 pub mod deadline;
 pub mod durable;
 pub mod event;
+mod fifo;
 pub mod handoff;
 pub mod hybrid;
 pub mod in_flight;

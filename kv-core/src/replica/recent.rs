@@ -1,7 +1,6 @@
 //! The requests that a replica has minted for lately, so that a retry is not a second write.
 
-use alloc::collections::{BTreeMap, VecDeque};
-
+use crate::fifo::FifoCache;
 use crate::types::{Key, RequestId, Token};
 use crate::version::Dot;
 
@@ -9,15 +8,13 @@ use crate::version::Dot;
 /// after that, a very late retry is a second write, as documented for request ids (SEMANTICS §1).
 #[derive(Clone, Debug)]
 pub(super) struct RecentRequests {
-    requests_max: usize,
     /// With the key's token, which stands for it.
-    dots: BTreeMap<RequestId, (Token, Dot)>,
-    order: VecDeque<RequestId>,
+    dots: FifoCache<RequestId, (Token, Dot)>,
 }
 
 impl RecentRequests {
     pub(super) const fn new(requests_max: usize) -> Self {
-        Self { requests_max, dots: BTreeMap::new(), order: VecDeque::new() }
+        Self { dots: FifoCache::new(requests_max) }
     }
 
     /// What was minted for a request on this key. A client may use one id for several keys.
@@ -26,15 +23,6 @@ impl RecentRequests {
     }
 
     pub(super) fn insert(&mut self, request: RequestId, key: &Key, dot: Dot) {
-        if self.requests_max == 0 {
-            return;
-        }
-        if self.dots.insert(request, (key.token(), dot)).is_none() {
-            self.order.push_back(request);
-        }
-        if self.order.len() > self.requests_max {
-            let oldest = self.order.pop_front().expect("it is longer than its bound");
-            self.dots.remove(&oldest);
-        }
+        self.dots.insert(request, (key.token(), dot));
     }
 }

@@ -1,0 +1,147 @@
+//! A bounded map that forgets what came first: a FIFO cache.
+//!
+//! Its keys are spread over 64 bits already, or say how: nothing is hashed here with a seed, and
+//! nothing is ever walked through in the order of hashes.
+
+use alloc::collections::VecDeque;
+
+use hashbrown::HashTable;
+
+use crate::sampling;
+use crate::types::{RequestId, Token};
+
+/// A key that says where it belongs.
+pub(crate) trait Spread: Eq {
+    /// 64 bits, each of which differs between half of the keys.
+    fn spread(&self) -> u64;
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(crate) struct FifoCache<K, V> {
+    entries_max: usize,
+    /// In the order in which they came.
+    entries: VecDeque<(K, V)>,
+    /// For each entry, how many had ever come before it, in 32 bits: it can be told from those that
+    /// are still here.
+    places: HashTable<u32>,
+    forgotten: u32,
+}
+
+impl<K: Spread, V> FifoCache<K, V> {
+    /// A cache that keeps at most so many entries; at most 2^31.
+    pub(crate) const fn new(entries_max: usize) -> Self {
+        Self { entries_max, entries: VecDeque::new(), places: HashTable::new(), forgotten: 0 }
+    }
+
+    /// What is known under this key.
+    pub(crate) fn get(&self, key: &K) -> Option<&V> {
+        self.place(key).map(|place| &self.entries[place].1)
+    }
+
+    /// What is known under this key, to be changed.
+    pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.place(key).map(|place| &mut self.entries[place].1)
+    }
+
+    /// Adds an entry, or changes one where it stands.
+    pub(crate) fn insert(&mut self, key: K, value: V) {
+        if self.entries_max == 0 {
+            return;
+        }
+        if let Some(known) = self.get_mut(&key) {
+            *known = value;
+            return;
+        }
+        if self.entries.len() == self.entries_max {
+            self.forget_first();
+        }
+        let Self { entries, places, forgotten, .. } = self;
+        let number = forgotten.wrapping_add(entries.len() as u32);
+        let hash = key.spread();
+        entries.push_back((key, value));
+        let spread_of = |&number: &u32| entries[place_of(number, *forgotten)].0.spread();
+        places.insert_unique(hash, number, spread_of);
+    }
+
+    fn forget_first(&mut self) {
+        let Some((oldest, _)) = self.entries.pop_front() else { return };
+        let number = self.forgotten;
+        if let Ok(known) = self.places.find_entry(oldest.spread(), |&known| known == number) {
+            known.remove();
+        }
+        self.forgotten = number.wrapping_add(1);
+    }
+
+    fn place(&self, key: &K) -> Option<usize> {
+        let place = |&number: &u32| place_of(number, self.forgotten);
+        let is_it = |number: &u32| self.entries[place(number)].0 == *key;
+        self.places.find(key.spread(), is_it).map(place)
+    }
+}
+
+/// Where an entry lies that came behind so many, if so many were forgotten.
+const fn place_of(number: u32, forgotten: u32) -> usize {
+    number.wrapping_sub(forgotten) as usize
+}
+
+impl Spread for Token {
+    fn spread(&self) -> u64 {
+        // Those of one partition share the first bits.
+        self.0 as u64
+    }
+}
+
+impl Spread for RequestId {
+    fn spread(&self) -> u64 {
+        sampling::mix(&[(self.0 >> 64) as u64, self.0 as u64])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a cache must do, done slowly.
+    struct Model {
+        entries_max: usize,
+        entries: Vec<(RequestId, u32)>,
+    }
+
+    impl Model {
+        fn insert(&mut self, key: RequestId, value: u32) {
+            if let Some((_, known)) = self.entries.iter_mut().find(|(known, _)| *known == key) {
+                *known = value;
+                return;
+            }
+            self.entries.push((key, value));
+            if self.entries.len() > self.entries_max {
+                self.entries.remove(0);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_knows_what_came_last_and_nothing_else(
+            entries_max in 0_usize..20,
+            forgotten in prop_oneof![Just(0), Just(u32::MAX - 10)],
+            keys in prop::collection::vec(0_u128..40, 0..200),
+        ) {
+            let mut model = Model { entries_max, entries: Vec::new() };
+            let mut cache = FifoCache { forgotten, ..FifoCache::new(entries_max) };
+            for (value, key) in (0..).zip(keys) {
+                model.insert(RequestId(key), value);
+                cache.insert(RequestId(key), value);
+                for key in (0..40).map(RequestId) {
+                    let known = model.entries.iter().find(|(known, _)| *known == key);
+                    prop_assert_eq!(cache.get(&key), known.map(|(_, value)| value));
+                }
+            }
+        }
+    }
+}
