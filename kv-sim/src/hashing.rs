@@ -4,25 +4,31 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use xxhash_rust::xxh3::xxh3_64_with_seed;
-
 /// A table that is looked up and never walked through in its own order.
-pub(crate) type Table<K, V> = HashMap<K, V, BuildHasherDefault<Xxh3Hasher>>;
+pub(crate) type Table<K, V> = HashMap<K, V, BuildHasherDefault<FoldHasher>>;
 
 /// The golden ratio, as bits.
 const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// xxh3 over what a key is made of, piece by piece; a number is multiplied in.
+/// What a key is made of, multiplied in word by word; of each product, the halves are folded over one
+/// another, as in wyhash. Keys are short, and chosen by the simulator: nobody attacks these tables.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Xxh3Hasher(u64);
+pub(crate) struct FoldHasher(u64);
 
-impl Hasher for Xxh3Hasher {
+impl Hasher for FoldHasher {
     fn finish(&self) -> u64 {
         self.0
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        self.0 = xxh3_64_with_seed(bytes, self.0);
+        let (words, rest) = bytes.as_chunks();
+        for &word in words {
+            self.write_u64(u64::from_le_bytes(word));
+        }
+        if !rest.is_empty() {
+            let word = rest.iter().fold(0, |word, &byte| word << 8 | u64::from(byte));
+            self.write_u64(word);
+        }
     }
 
     fn write_u64(&mut self, number: u64) {

@@ -267,7 +267,7 @@ impl Safe {
                 if let Some(&first) = key.first() {
                     *self.beginnings.entry(first).or_default() += 1;
                 }
-                self.records.insert(key.clone(), record);
+                self.records.insert(RecordKey::from_slice(&key), record);
                 self.order.insert(Place::of(key));
             }
             None => {
@@ -380,7 +380,8 @@ impl Store for Image {
         }
         self.newest = self.newest.next();
         for (key, record) in &writes {
-            self.fresh.insert(key.clone(), (self.newest, record.clone()));
+            // Cloned, a key would be copied byte by byte.
+            self.fresh.insert(RecordKey::from_slice(key), (self.newest, record.clone()));
         }
         self.log.push_back((self.newest, writes));
         Ok(self.newest)
