@@ -5,11 +5,15 @@ mod cli;
 
 use std::process::ExitCode;
 
-use mimalloc::MiMalloc;
+// A simulated event takes tens of small allocations: with this allocator runs are about 7 % faster. Where
+// it can, it stands in for that of the C library, which Rust's own calls; its interface for Rust looks
+// at the alignment of each allocation first, which takes longer than the allocation.
+#[cfg(target_os = "linux")]
+use mimalloc as _;
 
-/// A simulated event takes tens of small allocations: this allocator makes runs about 7 % faster.
+#[cfg(not(target_os = "linux"))]
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     cli::main()
