@@ -89,6 +89,8 @@ impl World {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     pub(super) fn begin_fault(&mut self, fault: u32, occurrence: u32) {
         let kind = self.chaos.faults[fault as usize].kind.clone();
         self.look_at_loads();
@@ -141,6 +143,8 @@ impl World {
         self.pass_fault();
     }
 
+    #[cold]
+    #[inline(never)]
     pub(super) fn end_fault(&mut self, fault: u32, occurrence: u32) {
         self.look_at_loads();
         let kind = self.chaos.faults[fault as usize].kind.clone();

@@ -31,8 +31,9 @@ pub(super) struct Parcels {
     last_arrival: WorldTime,
 }
 
-/// Messages are small and many: so many bytes are reserved for them at a time.
-const ROOM_BYTES: usize = 16 * 1024;
+/// Messages are small and many: so many bytes are reserved for them at a time. Not many more: what is
+/// used again soon is still in the processor's caches.
+const ROOM_BYTES: usize = 4 * 1024;
 
 /// A message that is under way.
 #[derive(Clone, Debug)]
@@ -278,6 +279,8 @@ impl World {
     /// with each frame and drop it; so does the simulator, which has none: it knows. (A real node
     /// gives up the connection as well, and connects anew.) It decodes the bytes all the same, since
     /// a decoder must survive everything.
+    #[cold]
+    #[inline(never)]
     fn drop_damaged(&mut self, parcel: &Parcel, damage: NonZeroU64) {
         let passes = match &parcel.content {
             Content::Encoded(bytes) => {
@@ -295,6 +298,8 @@ impl World {
         self.lose(parcel, "is damaged: its checksum is wrong");
     }
 
+    #[cold]
+    #[inline(never)]
     fn lose(&mut self, parcel: &Parcel, how: &'static str) {
         let Parcel { from, to, kind, request, .. } = parcel;
         let entry = self.digest.event(self.scene.now, Tag::Lost, number(*to));

@@ -1,4 +1,5 @@
-//! What a recorder is told. Nothing here does any work while there is none.
+//! What a recorder is told. Nothing here does any work while there is none: what is done for it lies out
+//! of line.
 
 use kv_core::client::{Reply, Verb};
 use kv_core::event::{EpochReason, Event};
@@ -44,7 +45,7 @@ impl World {
     /// A message is read by its addressee.
     pub(super) fn record_received(&mut self, message: Option<Message>, body: &Body) {
         if let (Some(recorder), Some(message)) = (&mut self.recorder, message) {
-            recorder.on_message(message, keys_of(body));
+            rarely(|| recorder.on_message(message, keys_of(body)));
         }
     }
 
@@ -52,30 +53,39 @@ impl World {
     pub(super) fn record_lost(&mut self, parcel: &Parcel, how: &'static str) {
         let Some(recorder) = &mut self.recorder else { return };
         let message = Message { lost: Some(how), ..parcel.as_fact(self.scene.now) };
-        let body = parcel.read().map(|message| message.body);
-        recorder.on_message(message, body.iter().flat_map(|body| keys_of(body)));
+        rarely(|| {
+            let body = parcel.read().map(|message| message.body);
+            recorder.on_message(message, body.iter().flat_map(|body| keys_of(body)));
+        });
     }
 
     /// A client asks something.
     pub(super) fn record_begun(&mut self, client: u32, number: u32) {
-        let (Some(recorder), Some(node), Some(asked)) = (
-            &mut self.recorder,
-            self.clients.whom(client, number),
-            self.clients.asks(client, number),
-        ) else {
-            return;
-        };
-        let words = match &asked.verb {
-            Verb::Get => Asked::Get,
-            Verb::Put { content, .. } => shortened(content).map_or(Asked::Delete, Asked::Put),
-        };
-        let operation =
-            Operation::begun(self.scene.now, (client, number), node, asked.key.clone(), words);
-        recorder.on_begun(operation, asked.options.request);
+        let Some(recorder) = &mut self.recorder else { return };
+        rarely(|| {
+            let (Some(node), Some(asked)) =
+                (self.clients.whom(client, number), self.clients.asks(client, number))
+            else {
+                return;
+            };
+            let words = match &asked.verb {
+                Verb::Get => Asked::Get,
+                Verb::Put { content, .. } => shortened(content).map_or(Asked::Delete, Asked::Put),
+            };
+            let operation =
+                Operation::begun(self.scene.now, (client, number), node, asked.key.clone(), words);
+            recorder.on_begun(operation, asked.options.request);
+        });
     }
 
     /// An operation has ended for its client.
     pub(super) fn record_ended(&mut self, client: u32, ended: &Ended) {
+        if self.recorder.is_some() {
+            rarely(|| self.tell_ended(client, ended));
+        }
+    }
+
+    fn tell_ended(&mut self, client: u32, ended: &Ended) {
         let Some(recorder) = &mut self.recorder else { return };
         let scene = &self.scene;
         let nodes = |ids: &[NodeId]| ids.iter().map(|&id| scene.index_of(id)).collect();
@@ -102,6 +112,12 @@ impl World {
         command: &StoreCommand,
         outcome: &Outcome,
     ) {
+        if self.recorder.is_some() {
+            rarely(|| self.tell_executed(node, command, outcome));
+        }
+    }
+
+    fn tell_executed(&mut self, node: NodeIndex, command: &StoreCommand, outcome: &Outcome) {
         let Some(recorder) = &mut self.recorder else { return };
         if let Action::Mint(mint) = &command.action {
             for event in &outcome.events {
@@ -135,6 +151,12 @@ impl World {
 
     /// What a node holds may have become durable: looks at the keys that are not, as far as was seen.
     pub(super) fn record_synced(&mut self, node: NodeIndex) {
+        if self.recorder.is_some() {
+            rarely(|| self.tell_synced(node));
+        }
+    }
+
+    fn tell_synced(&mut self, node: NodeIndex) {
         let Some(recorder) = &self.recorder else { return };
         let is_fresh = |&key: &usize| {
             let held = recorder.held(node, key);
@@ -204,6 +226,12 @@ impl World {
 
     /// A node says something.
     pub(super) fn record_event(&mut self, node: NodeIndex, event: &Event) {
+        if self.recorder.is_some() {
+            rarely(|| self.tell_event(node, event));
+        }
+    }
+
+    fn tell_event(&mut self, node: NodeIndex, event: &Event) {
         let Some(recorder) = &mut self.recorder else { return };
         if let Some((text, key)) = words(event, &self.scene) {
             let (at, key) = (self.scene.now, key.cloned());
@@ -225,6 +253,14 @@ impl World {
             recorder.on_phase(self.scene.now, name);
         }
     }
+}
+
+/// Does what is seldom asked for. Out of line, so that it does not lie between what every event runs
+/// through.
+#[cold]
+#[inline(never)]
+fn rarely(what: impl FnOnce()) {
+    what();
 }
 
 /// Which keys a storage command may write.

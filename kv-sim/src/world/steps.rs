@@ -21,6 +21,8 @@ pub(super) enum Step {
 
 impl World {
     /// A fault takes one of its steps, unless it has ended.
+    #[cold]
+    #[inline(never)]
     pub(super) fn step_fault(&mut self, name: RuleName, step: u32) {
         let Some(at) = self.chaos.position(name) else { return };
         let (fault, _) = name;
