@@ -133,6 +133,7 @@ impl Clients {
     pub fn new(workloads: &[Workload], draws: &Draws) -> Self {
         let mut clients: Vec<Client> = Vec::new();
         for (at, workload) in workloads.iter().enumerate() {
+            let room = session_room(workload);
             for _ in 0..workload.clients {
                 let number = u32::try_from(clients.len()).expect("clients are counted in 32 bits");
                 let turn = draws.only(Address::Client { client: number, operation: 0 });
@@ -142,7 +143,7 @@ impl Clients {
                     node: workload.nodes[node],
                     begun: 0,
                     session: workload.session.then(|| Session::new(SESSION_KEYS_MAX)),
-                    seen: Table::default(),
+                    seen: Table::with_capacity_and_hasher(room, Default::default()),
                     shown: Table::default(),
                     to_write: None,
                     waiting: None,
@@ -420,6 +421,14 @@ impl Does {
             Verb::Put { content: Content::Tombstone, .. } => Self::Delete,
         }
     }
+}
+
+/// For how many keys to make room in each session from the beginning: tables that grow step by step are
+/// read and written as often as all that is looked up in them.
+fn session_room(workload: &Workload) -> usize {
+    const ROOM_MAX: u64 = 1 << 17;
+    let each = workload.operations.min(ROOM_MAX) / u64::from(workload.clients);
+    if workload.session { each.min(workload.keys.into()) as usize } else { 0 }
 }
 
 fn key_of<'a>(workload: &Workload, keys: &'a mut Keys, number: u32) -> &'a Key {

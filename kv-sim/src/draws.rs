@@ -105,6 +105,14 @@ impl Draws {
         }
     }
 
+    /// Makes room for what so many requests will ask: a table that grows step by step is read and written
+    /// as often as all that is looked up in it.
+    pub fn expect_requests(&mut self, requests: usize) {
+        /// The messages of one request, as a rule, and some for what nodes do on their own.
+        const ADDRESSES_EACH: usize = 6;
+        self.asked.reserve(ADDRESSES_EACH * requests);
+    }
+
     /// The next turn at an address that may be asked more than once.
     pub fn next(&mut self, address: Address) -> Turn {
         let (domain, hash) = (address.domain(), address.hash());

@@ -218,6 +218,26 @@ impl checks::Disks for Scene {
         }
     }
 
+    fn holds(
+        &self,
+        node: NodeId,
+        key: &Key,
+        image: checks::Image,
+        is_so: impl Fn(&Container) -> bool,
+    ) -> bool {
+        let disk = self.node(self.index_of(node)).disk.image();
+        let is_owner = self.ring.owns(node, self.partition_of(key)) && !disk.is_foreign();
+        match image {
+            checks::Image::Live if is_owner => {
+                replica::any_held(disk, View::Live, &self.ring, key, is_so)
+            }
+            checks::Image::Reported if is_owner => {
+                replica::any_held(disk, View::Durable, &self.ring, key, is_so)
+            }
+            _ => is_so(&self.copy(node, key, image)),
+        }
+    }
+
     fn root(&self, node: NodeId, partition: PartitionId) -> Digest {
         let process = self.node(self.index_of(node)).process();
         process.map_or(Digest(0), |process| process.partitions.root(partition))

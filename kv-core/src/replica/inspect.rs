@@ -69,19 +69,33 @@ pub fn is_whole(store: &impl Store, view: View, ring: &Ring, key: &Key) -> bool 
 
 /// What a store holds of a key.
 pub fn held(store: &impl Store, view: View, ring: &Ring, key: &Key) -> Held {
-    let token = key.token();
-    let partition = ring.partition_of(token);
-    let leaf = leaf_of(token, ring.layout().partitions);
-    let owned = store.read(view, &keyspace::owned(partition, leaf, key), owned::decode_owned);
-    let mut held = match owned {
-        Ok(found) => {
-            let container = found.map(|(_, container)| container).unwrap_or_default();
-            Held { container, is_damaged: false }
-        }
+    let mut held = match owned_copy(store, view, ring, key) {
+        Ok(found) => Held { container: found.unwrap_or_default(), is_damaged: false },
         Err(Damage) => Held { container: Container::default(), is_damaged: true },
     };
     held.container.join(&hinted(store, view, ring, key));
     held
+}
+
+/// Whether this is true of anything that a store holds of a key: the owner's copy, or one of the hints,
+/// as far as they can be read. Asked in this order, until it is.
+pub fn any_held(
+    store: &impl Store,
+    view: View,
+    ring: &Ring,
+    key: &Key,
+    is_so: impl Fn(&Container) -> bool,
+) -> bool {
+    let partition = ring.partition_of(key.token());
+    let owned = owned_copy(store, view, ring, key);
+    if owned.is_ok_and(|owned| owned.is_some_and(|container| is_so(&container))) {
+        return true;
+    }
+    let mut is_of_hint = false;
+    hints::for_each(partition, store, view, key, |hint| {
+        is_of_hint |= hint.is_ok_and(|hint| is_so(&hint.container));
+    });
+    is_of_hint
 }
 
 /// What a store keeps of a key for others: all hints joined, as far as they can be read.
@@ -93,4 +107,17 @@ pub fn hinted(store: &impl Store, view: View, ring: &Ring, key: &Key) -> Contain
         }
     });
     hinted
+}
+
+fn owned_copy(
+    store: &impl Store,
+    view: View,
+    ring: &Ring,
+    key: &Key,
+) -> Result<Option<Container>, Damage> {
+    let token = key.token();
+    let leaf = leaf_of(token, ring.layout().partitions);
+    let record = keyspace::owned(ring.partition_of(token), leaf, key);
+    let found = store.read(view, &record, owned::decode_owned)?;
+    Ok(found.map(|(_, container)| container))
 }

@@ -59,11 +59,11 @@ impl Availability {
         self.findings.violated_about(
             || history.subject([]),
             || {
-                let Operation { number, client, coordinator, started, terms, .. } = operation;
+                let Operation { number, coordinator, started, terms, .. } = operation;
                 let Terms { mode, reads, writes, .. } = terms;
                 format!(
                     "an operation on {:?} failed though all that it needed was there\n  \
-                 operation: {number} of {client} through {} from {} to {}\n  \
+                 operation: {number} through {} from {} to {}\n  \
                  needed:    {}{}of {}\n  \
                  reachable: {}, unchanged since {}",
                     history.key,

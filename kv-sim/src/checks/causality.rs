@@ -134,14 +134,14 @@ impl Causality {
         place: &impl Fn() -> String,
     ) {
         let seen = container.seen();
-        let claimed = |event: &EventIndex| seen.covers(history.event(*event).dot);
+        let claimed = |event: &EventIndex| seen.covers(history.dot(*event));
         let lost: Vec<_> = reach.unreached.iter().filter(claimed).collect();
         let suspects = lost.len();
         let lost = history.without_twins(reach, lost);
         self.findings.weakened += (suspects - lost.len()) as u64;
         for event in lost {
             self.findings.violated_about(|| history.subject([event]), || {
-                let dot = history.event(event).dot;
+                let dot = history.dot(event);
                 format!(
                     "a sibling of {:?} is lost: {} is accounted for and neither stands nor was \
                      overwritten by what stands\n  write:  {}\n  shown:  siblings {}, and a vector that \
@@ -199,8 +199,8 @@ fn false_sibling(
         "a false sibling of {:?}: {} stands beside {}, whose writer had seen it\n  \
          older:  {}\n  newer:  {}\n  shown:  {}",
         history.key,
-        names.dot(history.event(older).dot),
-        names.dot(history.event(newer).dot),
+        names.dot(history.dot(older)),
+        names.dot(history.dot(newer)),
         history.describe(history.event(older).write, names),
         history.describe(history.event(newer).write, names),
         place(),

@@ -46,9 +46,9 @@ impl Deletion {
             let write = history.write(delete);
             let ack = write.ack.as_ref().expect("only acknowledged deletes are looked for");
             if freshness::is_promised(ack, read, n) {
-                let Operation { number, client, coordinator, .. } = read;
+                let Operation { number, coordinator, .. } = read;
                 let shown = format!(
-                    "to operation {number} of {client} through {} at {}",
+                    "to operation {number} through {} at {}",
                     names.node(*coordinator),
                     when(at)
                 );

@@ -100,10 +100,10 @@ impl Durability {
             self.findings.violated_about(
                 || history.subject_of(write),
                 || {
-                    let Operation { number, client, coordinator, .. } = operation;
+                    let Operation { number, coordinator, .. } = operation;
                     format!(
                         "a write to {:?} was acknowledged before it was durable\n  write:    {}\n  \
-                     promised: at {} by {} to operation {number} of {client}: {}\n  \
+                     promised: at {} by {} to operation {number}: {}\n  \
                      durable:  on {}{} ({} distinct machines that count); not on {}",
                         history.key,
                         history.describe(write, names),
@@ -121,8 +121,7 @@ impl Durability {
         self.findings.weakened += u64::from(!robbed.is_empty() || !delivered.is_empty());
         let acked = history.write_mut(write);
         if acked.ack.is_none() {
-            let (owners, fallbacks) = (owners[..].into(), fallbacks.clone());
-            acked.ack = Some(Ack { at, step, owners, fallbacks, mode, quorum });
+            acked.ack = Some(Ack::new((at, step), (mode, quorum), achieved));
         }
         if !robbed.is_empty() || was_robbed_after_delivery(history, write, operation, achieved) {
             self.weaken(history, &[write], None, disks);
@@ -144,8 +143,8 @@ impl Durability {
             let mut dropped = history.hints_dropped.iter().filter(of_node);
             let was_delivered =
                 achieved.fallbacks.contains(&node) && dropped.any(|(_, at)| since_start(Some(at)));
-            let durable = disks.copy(node, &history.key, Image::Reported);
-            if history.is_claimed(write, &durable) {
+            let is_there = |container: &Container| history.is_claimed(write, container);
+            if disks.holds(node, &history.key, Image::Reported, is_there) {
                 holders.holding.push(node);
             } else if since_start(self.losses.get(&node)) {
                 holders.robbed.push(node);
@@ -170,7 +169,7 @@ impl Durability {
         if !is_definite(refusal) {
             return;
         }
-        history.write_mut(write).refusals += 1;
+        history.write_mut(write).on_refused();
         if !history.write(write).events.is_empty() {
             self.refuse_write_of_refused(history, write, at, names);
         }
@@ -288,7 +287,7 @@ impl Durability {
             let writes = history.writes().map(|(write, _)| write);
             let mut lost: Vec<_> = writes.filter(|&write| is_lost(write)).collect();
             for &write in &lost {
-                history.write_mut(write).robbed.push(node);
+                history.write_mut(write).on_robbed(node);
             }
             lost.retain(|&write| history.write(write).is_promised());
             for write in self.weaken(history, &lost, Some((node, &left)), disks) {
@@ -315,10 +314,10 @@ impl Durability {
         let owners = disks.owners(&history.key);
         let others: Vec<_> = owners.iter().filter(|&&owner| owner != target).collect();
         let has_answered = |write: &Write| {
-            let quorum = write.ack.as_ref().and_then(|ack| ack.quorum);
+            let quorum = write.ack.as_ref().and_then(Ack::quorum);
             let heirs = quorum.unwrap_or(others.len()).clamp(1, others.len().max(1));
-            write.robbed.contains(&target)
-                || others.iter().filter(|other| write.robbed.contains(other)).count() >= heirs
+            write.robbed().contains(&target)
+                || others.iter().filter(|other| write.robbed().contains(other)).count() >= heirs
         };
         let robbed = history.promised().filter(|(_, write, _)| has_answered(write));
         let robbed: Vec<_> = robbed.map(|(at, ..)| at).collect();
@@ -427,7 +426,7 @@ fn was_robbed_after_delivery(
     operation: &Operation,
     achieved: &Achieved,
 ) -> bool {
-    let robbed = &history.write(write).robbed;
+    let robbed = history.write(write).robbed();
     history.hints_dropped.iter().any(|((by, target), &at)| {
         at >= operation.started && achieved.fallbacks.contains(by) && robbed.contains(target)
     })
@@ -437,7 +436,7 @@ fn was_robbed_after_delivery(
 /// that it was the last to lose, if it knew of that; now it is. They were lost then, so nothing is excused.
 fn recount(history: &mut History, (node, left): (NodeId, &Container), disks: &impl Disks) {
     let owners = disks.owners(&history.key);
-    let lost_last = |write: &Write| write.robbed.last() == Some(&node);
+    let lost_last = |write: &Write| write.robbed().last() == Some(&node);
     let promised = history.promised();
     let forgotten =
         promised.filter(|&(at, write, _)| lost_last(write) && !history.is_claimed(at, left));
@@ -454,7 +453,7 @@ fn recount(history: &mut History, (node, left): (NodeId, &Container), disks: &im
 
 /// Whether a quorum may miss a write, if so many owners may answer without it.
 fn may_miss(write: &Write, without: usize, owners: &[NodeId]) -> bool {
-    let quorum = write.ack.as_ref().and_then(|ack| ack.quorum);
+    let quorum = write.ack.as_ref().and_then(Ack::quorum);
     quorum.is_none_or(|quorum| without > owners.len() - quorum)
 }
 
@@ -505,7 +504,7 @@ fn story(
 ) -> String {
     let ack = history.write(write).ack.as_ref().expect("only promised writes are looked for");
     let mut nodes = disks.owners(&history.key).to_vec();
-    nodes.extend(ack.fallbacks.iter().filter(|&node| !nodes.contains(node)).collect::<Vec<_>>());
+    nodes.extend(ack.fallbacks().iter().filter(|&node| !nodes.contains(node)).collect::<Vec<_>>());
     let copies = nodes.iter().map(|&node| {
         let copy = disks.copy(node, &history.key, Image::Live);
         let claimed = if history.is_claimed(write, &copy) { "accounts for" } else { "never saw" };
@@ -519,7 +518,7 @@ fn story(
         history.key,
         history.describe(write, names),
         when(ack.at),
-        promise(ack.mode, ack.quorum, &ack.owners, &ack.fallbacks, names),
+        promise(ack.mode, ack.quorum(), ack.owners(), ack.fallbacks(), names),
         when(at),
     )
 }

@@ -49,7 +49,7 @@ impl Freshness {
 /// Whether a read must see a write that was acknowledged like this, of a key with `n` owners.
 pub(super) fn is_promised(ack: &Ack, read: &Operation, n: usize) -> bool {
     let are_strict = (ack.mode, read.terms.mode) == (Mode::Strict, Mode::Strict);
-    let quorums = ack.quorum.zip(read.terms.reads);
+    let quorums = ack.quorum().zip(read.terms.reads);
     are_strict && ack.step < read.step && quorums.is_some_and(|(writes, reads)| reads + writes > n)
 }
 
@@ -64,16 +64,16 @@ fn story(
 ) -> String {
     let write = history.event(event).write;
     let ack = history.write(write).ack.as_ref().expect("only promised writes are missed");
-    let Operation { number, client, coordinator, started, .. } = read;
+    let Operation { number, coordinator, started, .. } = read;
     format!(
         "a strict read of {:?} missed a write that was acknowledged before it began\n  \
          write:  {}\n  acked:  at {} by {} (W = {} of {n})\n  \
-         read:   operation {number} of {client} through {} from {} to {} (R = {reads})",
+         read:   operation {number} through {} from {} to {} (R = {reads})",
         history.key,
         history.describe(write, names),
         when(ack.at),
-        names.nodes(&ack.owners),
-        ack.quorum.unwrap_or_default(),
+        names.nodes(ack.owners()),
+        ack.quorum().unwrap_or_default(),
         names.node(*coordinator),
         when(*started),
         when(at),

@@ -8,7 +8,7 @@
 //! Each event keeps its *gaps*: the earlier events that are not among its ancestors. Histories are
 //! nearly sequential, so the gaps are few and short, and what a container reaches is computed from
 //! the gaps of its siblings alone, whatever the length of the history. Nothing is forgotten: a late
-//! message or an old disk may show any event again. That costs about 300 bytes per write.
+//! message or an old disk may show any event again. That costs about half a kilobyte per write.
 //!
 //! Invariants: parents were minted earlier than their children; a dot names one event.
 
@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use bytes::Bytes;
+use kv_core::client::Achieved;
 use kv_core::quorum::Mode;
 use kv_core::store::Basis;
 use kv_core::tally::Nodes;
@@ -28,7 +29,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::ranges::Ranges;
 use super::story::{Names, when};
 use super::subject::Subject;
-use super::{ClientNumber, Dots, OperationNumber};
+use super::{Dots, OperationNumber};
 
 /// The place of an event in its history: in the order of minting.
 pub(super) type EventIndex = u32;
@@ -46,7 +47,10 @@ pub(super) struct History {
     /// When a fault last took anything of the key from anybody.
     pub(super) robbed_at: Option<Time>,
     events: Vec<Event>,
-    dots: BTreeMap<Dot, EventIndex>,
+    /// The name of each event. Apart from the rest: they are looked at most.
+    names: Vec<Dot>,
+    /// The events by their names.
+    named: BTreeMap<Dot, EventIndex>,
     /// How far each actor has counted.
     minted: VersionVector,
     #[expect(clippy::vec_box, reason = "they are large, and a list that grows is moved")]
@@ -61,8 +65,6 @@ pub(super) struct History {
 /// A dot that a replica minted.
 #[derive(Clone, Debug)]
 pub(super) struct Event {
-    /// Its name.
-    pub(super) dot: Dot,
     /// The write that it stands for.
     pub(super) write: WriteIndex,
     /// When it was minted.
@@ -90,12 +92,19 @@ pub(super) struct Write {
     pub(super) ack: Option<Ack>,
     /// What is left of that promise.
     pub(super) standing: Standing,
-    /// The nodes that held it durably until a fault took it.
-    pub(super) robbed: Vec<NodeId>,
-    /// How many times its client was told that nothing had been done.
-    pub(super) refusals: usize,
     /// What its client had seen, for each time that it asked.
     attempts: SmallVec<[Dots; 1]>,
+    /// What happens to few writes. Writes are many, and what is said of each is looked at often.
+    rare: Option<Box<Rare>>,
+}
+
+/// What happens to few writes.
+#[derive(Clone, Debug, Default)]
+struct Rare {
+    /// The nodes that held it durably until a fault took it.
+    robbed: Vec<NodeId>,
+    /// How many times its client was told that nothing had been done.
+    refusals: usize,
     /// What coordinators read before they wrote.
     reads: Vec<Dots>,
 }
@@ -103,9 +112,7 @@ pub(super) struct Write {
 /// Who asked for a write.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
-    /// The client.
-    pub(super) client: ClientNumber,
-    /// Its operation.
+    /// The operation of a client.
     pub(super) operation: OperationNumber,
     /// When.
     pub(super) at: Time,
@@ -120,14 +127,13 @@ pub(super) struct Ack {
     pub(super) at: Time,
     /// Its place among all that the checks were told.
     pub(super) step: u64,
-    /// The owners that were said to hold it durably.
-    pub(super) owners: Nodes,
-    /// The fallbacks that were.
-    pub(super) fallbacks: Nodes,
     /// Who counted.
     pub(super) mode: Mode,
     /// How many durable copies were asked for, if that could be told.
-    pub(super) quorum: Option<usize>,
+    quorum: Option<u16>,
+    /// The owners that were said to hold it durably, then the fallbacks that were.
+    holders: Nodes,
+    owners: u16,
 }
 
 /// That a monotonic read has shown an event.
@@ -143,8 +149,6 @@ pub(super) struct Shown {
     pub(super) reads: usize,
     /// The read.
     pub(super) by: OperationNumber,
-    /// Its client.
-    pub(super) to: ClientNumber,
 }
 
 /// What is left of a promise after faults.
@@ -211,7 +215,8 @@ impl History {
             hints_dropped: BTreeMap::new(),
             robbed_at: None,
             events: Vec::new(),
-            dots: BTreeMap::new(),
+            names: Vec::new(),
+            named: BTreeMap::new(),
             minted: VersionVector::EMPTY,
             writes: Vec::new(),
             has_twins: false,
@@ -229,8 +234,14 @@ impl History {
     pub(super) fn named(&self, dot: Dot) -> Option<EventIndex> {
         // Who is shown anything is mostly shown the newest, and these will be looked at anyway.
         const NEWEST: usize = 3;
-        let mut newest = (0..self.events.len() as EventIndex).rev().take(NEWEST);
-        newest.find(|&event| self.event(event).dot == dot).or_else(|| self.dots.get(&dot).copied())
+        let rest = self.names.len().saturating_sub(NEWEST);
+        let newest = self.names[rest..].iter().rposition(|&name| name == dot);
+        newest.map(|at| (rest + at) as EventIndex).or_else(|| self.named.get(&dot).copied())
+    }
+
+    /// The name of an event.
+    pub(super) fn dot(&self, event: EventIndex) -> Dot {
+        self.names[event as usize]
     }
 
     /// A write.
@@ -317,10 +328,8 @@ impl History {
             events: SmallVec::new(),
             ack: None,
             standing: Standing::Whole,
-            robbed: Vec::new(),
-            refusals: 0,
             attempts: SmallVec::new(),
-            reads: Vec::new(),
+            rare: None,
         }));
         self.writes.len() - 1
     }
@@ -342,7 +351,8 @@ impl History {
         let vector = match basis {
             Basis::Given(vector) | Basis::Held(vector) => vector,
         };
-        let Write { attempts, reads, .. } = &*self.writes[write];
+        let written = &*self.writes[write];
+        let (attempts, reads) = (&written.attempts, written.reads());
         let known = told(attempts, vector).chain(told(reads, vector)).chain(replaced);
         let mut parents: SmallVec<[_; 4]> = known.filter_map(|&dot| self.named(dot)).collect();
         parents.sort_unstable();
@@ -350,8 +360,9 @@ impl History {
 
         let event = self.events.len() as EventIndex;
         let gaps = self.missed_by(&parents);
-        self.events.push(Event { dot, write, at, by, parents, gaps });
-        self.dots.insert(dot, event);
+        self.events.push(Event { write, at, by, parents, gaps });
+        self.names.push(dot);
+        self.named.insert(dot, event);
         self.minted.raise(dot);
         let twins = &mut self.writes[write].events;
         twins.push(event);
@@ -405,7 +416,7 @@ impl History {
     /// claims; whether the claim is true is for [`History::reach`] to say.
     pub(super) fn is_claimed(&self, write: WriteIndex, container: &Container) -> bool {
         let events = &self.write(write).events;
-        events.iter().any(|&event| container.seen().covers(self.event(event).dot))
+        events.iter().any(|&event| container.seen().covers(self.dot(event)))
     }
 
     /// The events so far that are neither among these (which rise) nor ancestors of one.
@@ -423,11 +434,11 @@ impl History {
 
     /// What a violation is about that concerns these events.
     pub(super) fn subject(&self, events: impl IntoIterator<Item = EventIndex>) -> Subject {
-        let events: Vec<_> = events.into_iter().map(|event| self.event(event)).collect();
+        let events: Vec<_> = events.into_iter().collect();
         Subject {
             key: self.key.clone(),
-            dots: events.iter().map(|event| event.dot).collect(),
-            since: events.iter().map(|event| event.at).min(),
+            dots: events.iter().map(|&event| self.dot(event)).collect(),
+            since: events.iter().map(|&event| self.event(event).at).min(),
         }
     }
 
@@ -445,12 +456,12 @@ impl History {
     pub(super) fn describe(&self, write: WriteIndex, names: &Names) -> String {
         let Write { asked, content, events, request, .. } = self.write(write);
         let asked = match asked {
-            Some(Asked { client, operation, .. }) => format!("operation {operation} of {client}"),
+            Some(Asked { operation, .. }) => format!("operation {operation}"),
             None => format!("request {request}"),
         };
         let dots = events.iter().map(|&event| {
-            let Event { dot, at, by, .. } = self.event(event);
-            format!("{} by {} at {}", names.dot(*dot), names.node(*by), when(*at))
+            let Event { at, by, .. } = self.event(event);
+            format!("{} by {} at {}", names.dot(self.dot(event)), names.node(*by), when(*at))
         });
         let dots: Vec<_> = dots.collect();
         let named = if dots.is_empty() { "never named".to_owned() } else { dots.join(" and ") };
@@ -479,12 +490,65 @@ impl Write {
 
     /// A coordinator has read these siblings and will overwrite them.
     pub(super) fn on_read(&mut self, dots: &[Dot]) {
-        self.reads.push(dots.into());
+        self.rare_mut().reads.push(dots.into());
+    }
+
+    /// Its client is told that nothing has been done.
+    pub(super) fn on_refused(&mut self) {
+        self.rare_mut().refusals += 1;
+    }
+
+    /// A fault takes it from a node that held it durably.
+    pub(super) fn on_robbed(&mut self, node: NodeId) {
+        self.rare_mut().robbed.push(node);
     }
 
     /// Whether its client was told each time that nothing had been done.
     pub(super) fn is_refused(&self) -> bool {
-        self.refusals > 0 && self.refusals == self.attempts.len()
+        let refusals = self.rare.as_ref().map_or(0, |rare| rare.refusals);
+        refusals > 0 && refusals == self.attempts.len()
+    }
+
+    /// The nodes that held it durably until a fault took it.
+    pub(super) fn robbed(&self) -> &[NodeId] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.robbed)
+    }
+
+    fn reads(&self) -> &[Dots] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.reads)
+    }
+
+    fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+}
+
+impl Ack {
+    /// A promise of this time and step, with what was asked for and who was said to hold it durably.
+    pub(super) fn new(
+        (at, step): (Time, u64),
+        (mode, quorum): (Mode, Option<usize>),
+        achieved: &Achieved,
+    ) -> Self {
+        let Achieved { owners, fallbacks, machines: _ } = achieved;
+        let few = |number: usize| u16::try_from(number).expect("a key has few owners");
+        let holders = owners.iter().chain(fallbacks).copied().collect();
+        Self { at, step, mode, quorum: quorum.map(few), holders, owners: few(owners.len()) }
+    }
+
+    /// The owners that were said to hold it durably.
+    pub(super) fn owners(&self) -> &[NodeId] {
+        &self.holders[..self.owners.into()]
+    }
+
+    /// The fallbacks that were.
+    pub(super) fn fallbacks(&self) -> &[NodeId] {
+        &self.holders[self.owners.into()..]
+    }
+
+    /// How many durable copies were asked for, if that could be told.
+    pub(super) fn quorum(&self) -> Option<usize> {
+        self.quorum.map(usize::from)
     }
 }
 

@@ -77,10 +77,6 @@ use crate::scenario::Check;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OperationNumber(pub u64);
 
-/// The number of a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClientNumber(pub u32);
-
 /// Which image of a node's store is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Image {
@@ -117,6 +113,17 @@ pub trait Disks {
     fn machine(&self, node: NodeId) -> MachineIndex;
     /// What a node holds of a key: its own copy joined with the hints that it keeps for others.
     fn copy(&self, node: NodeId, key: &Key, image: Image) -> Container;
+    /// Whether a node holds a container of a key of which this is true. Cheaper than a look at its copy,
+    /// and the same for what is true of two containers joined if and only if it is of one of them.
+    fn holds(
+        &self,
+        node: NodeId,
+        key: &Key,
+        image: Image,
+        is_so: impl Fn(&Container) -> bool,
+    ) -> bool {
+        is_so(&self.copy(node, key, image))
+    }
     /// The live root that a node claims for a partition.
     fn root(&self, node: NodeId, partition: PartitionId) -> Digest;
 }
@@ -149,6 +156,8 @@ pub struct Setting {
     pub patience: Span,
     /// What people call the nodes.
     pub names: Names,
+    /// For how many operations to make room from the beginning.
+    pub operations: usize,
 }
 
 /// All checks of one run.
@@ -183,12 +192,14 @@ impl Checks {
         let gossip_interval = setting.config.gossip_interval();
         let membership = Membership::new(gossip_interval, setting.settle);
         let bounds = Bounds::new(setting.config.clone());
+        // As a rule, half of the operations write.
+        let writes = Table::with_capacity_and_hasher(setting.operations / 2, Default::default());
         Self {
             setting,
             steps: 0,
             keys: Table::default(),
             histories: Vec::new(),
-            writes: Table::default(),
+            writes,
             operations: Table::default(),
             waiting: Table::default(),
             availability,
@@ -246,7 +257,6 @@ impl Checks {
         &mut self,
         at: Time,
         number: OperationNumber,
-        client: ClientNumber,
         coordinator: NodeId,
         operation: &ClientOperation,
         seen: &[Dot],
@@ -259,7 +269,7 @@ impl Checks {
             Verb::Put { content, .. } => {
                 let request = request.expect("simulated clients name their requests");
                 let (_, write) = *self.writes.entry(request).or_insert_with(|| {
-                    let asked = Some(Asked { client, operation: number, at, step });
+                    let asked = Some(Asked { operation: number, at, step });
                     let write = self.histories[history].on_request(request, asked, content);
                     (history, write)
                 });
@@ -273,7 +283,6 @@ impl Checks {
         let terms = Terms::of(operation, &self.setting.config, self.setting.n);
         let operation = Operation {
             number,
-            client,
             coordinator,
             history,
             write,
@@ -541,12 +550,6 @@ pub fn learn(seen: &mut Dots, container: &Container) {
 
 impl fmt::Display for OperationNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}", self.0 & u64::from(u32::MAX))
-    }
-}
-
-impl fmt::Display for ClientNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "client {}", self.0)
+        write!(f, "#{} of client {}", self.0 & u64::from(u32::MAX), self.0 >> 32)
     }
 }

@@ -6,16 +6,14 @@ use kv_core::quorum::{Level, Mode};
 use kv_core::time::{Span, Time};
 use kv_core::types::{NodeId, RequestId};
 
+use super::OperationNumber;
 use super::history::WriteIndex;
-use super::{ClientNumber, OperationNumber};
 
 /// An operation that is under way.
 #[derive(Clone, Debug)]
 pub(super) struct Operation {
     /// Its number.
     pub(super) number: OperationNumber,
-    /// The client.
-    pub(super) client: ClientNumber,
     /// The node that the client asked.
     pub(super) coordinator: NodeId,
     /// The key's history.

@@ -60,10 +60,10 @@ impl Ownership {
         self.findings.violated_about(
             || history.subject([]),
             || {
-                let Operation { number, client, coordinator, .. } = operation;
+                let Operation { number, coordinator, .. } = operation;
                 format!(
                     "an operation on {:?} was answered by others than it should be: {wrong}\n  \
-                 operation: {number} of {client} through {} at {}, {} of {} asked for\n  \
+                 operation: {number} through {} at {}, {} of {} asked for\n  \
                  counted:   owners {} and fallbacks {}, on {said} machines\n  owners:    {}",
                     history.key,
                     names.node(*coordinator),

@@ -56,8 +56,8 @@ impl Session {
         }
         if monotonic {
             for &event in &reach.standing {
-                let Operation { number: by, client: to, started: since, .. } = *read;
-                history.show(event, Shown { at, since, step, reads, by, to });
+                let Operation { number: by, started: since, .. } = *read;
+                history.show(event, Shown { at, since, step, reads, by });
             }
         }
     }
@@ -71,16 +71,15 @@ fn story(
     at: Time,
     names: &Names,
 ) -> String {
-    let Operation { number, client, coordinator, started, terms, .. } = read;
+    let Operation { number, coordinator, started, terms, .. } = read;
     format!(
         "a strict read of {:?} hid what a monotonic read had shown before it began\n  \
-         write:  {}\n  shown:  at {} by operation {} of {} (R = {})\n  \
-         hidden: by operation {number} of {client} through {} from {} to {} (R = {})",
+         write:  {}\n  shown:  at {} by operation {} (R = {})\n  \
+         hidden: by operation {number} through {} from {} to {} (R = {})",
         history.key,
         history.describe(history.event(event).write, names),
         when(shown.at),
         shown.by,
-        shown.to,
         shown.reads,
         names.node(*coordinator),
         when(*started),

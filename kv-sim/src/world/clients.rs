@@ -10,7 +10,7 @@ use super::World;
 use super::messages::time;
 use crate::address::{Address, Aspect};
 use crate::agenda::Happening;
-use crate::checks::{ClientNumber, OperationNumber};
+use crate::checks::OperationNumber;
 use crate::client::{Begun, Ended, client_of, client_request};
 use crate::digest::Tag;
 use crate::scenario::NodeIndex;
@@ -30,7 +30,7 @@ impl World {
         {
             let (at, id) = (time(self.scene.now), self.scene.node(node).id);
             let number = OperationNumber(client_request(client, operation).0);
-            checks.on_invoke(at, number, ClientNumber(client), id, asked, &seen);
+            checks.on_invoke(at, number, id, asked, &seen);
         }
         self.record_begun(client, operation);
         self.trace(|scene| {

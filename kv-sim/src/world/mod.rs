@@ -152,6 +152,8 @@ impl World {
         if options.misfortunes {
             draws.keep_misfortunes();
         }
+        let operations = operations_expected(scenario);
+        draws.expect_requests(operations);
         let scene = Scene::new(scenario, &mut draws)?;
         let checks = options.checks.then(|| {
             Checks::new(Setting {
@@ -160,6 +162,7 @@ impl World {
                 settle: SETTLE,
                 patience: PATIENCE,
                 names: scene.names(),
+                operations,
             })
         });
         let mut world = Self {
@@ -333,6 +336,8 @@ impl World {
         self.trace(|scene| format!("{} observes {event:?}", scene.name(node)));
     }
 
+    #[cold]
+    #[inline(never)]
     fn pass_milestone(&mut self) {
         match &mut self.phase {
             Phase::Setup => self.begin_chaos(),
@@ -516,6 +521,13 @@ impl Phase {
             Self::Over => "over",
         }
     }
+}
+
+/// For how many operations to make room from the beginning.
+fn operations_expected(scenario: &Scenario) -> usize {
+    const ROOM_MAX: u64 = 1 << 17;
+    let operations = scenario.workloads.iter().map(|workload| workload.operations);
+    operations.fold(0, u64::saturating_add).min(ROOM_MAX) as usize
 }
 
 /// A node as the agenda names it.

@@ -149,6 +149,7 @@ impl Bench {
             settle: Span::from_ms(5_000),
             patience: Span::from_ms(500),
             names,
+            operations: 0,
         };
         Self {
             checks: Checks::new(setting),
@@ -196,8 +197,8 @@ impl Bench {
         let options =
             Options { mode: Some(mode), write, request: Some(request), ..Options::default() };
         let operation = ClientOperation { key: Key::from(KEY), verb, options };
-        let (at, number) = (self.tick(), OperationNumber(self.operations));
-        self.checks.on_invoke(at, number, ClientNumber(7), A, &operation, seen);
+        let (at, number) = (self.tick(), OperationNumber(7 << 32 | self.operations));
+        self.checks.on_invoke(at, number, A, &operation, seen);
         Asked { number, request, content }
     }
 
@@ -310,8 +311,8 @@ impl Bench {
     fn ask_to_read_as(&mut self, options: Options) -> OperationNumber {
         self.operations += 1;
         let operation = ClientOperation { key: Key::from(KEY), verb: Verb::Get, options };
-        let (at, number) = (self.tick(), OperationNumber(self.operations));
-        self.checks.on_invoke(at, number, ClientNumber(8), A, &operation, &[]);
+        let (at, number) = (self.tick(), OperationNumber(8 << 32 | self.operations));
+        self.checks.on_invoke(at, number, A, &operation, &[]);
         number
     }
 
