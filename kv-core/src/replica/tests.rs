@@ -261,6 +261,24 @@ fn a_stand_in_mints_upon_all_its_hints_for_the_key_whoever_they_are_for() {
 }
 
 #[test]
+fn what_is_held_of_a_key_is_found_in_the_owners_copy_and_in_every_hint() {
+    let ring = Ring::new(Layout::single_datacenter(1, 1, [(ME, "me".into())])).expect("sound");
+    let mut disk = Disk::new();
+    let covers = |disk: &Disk, dot| {
+        let is_there = |container: &Container| container.seen().covers(dot);
+        let found = any_held(&disk.store, View::Live, &ring, &key(), is_there);
+        assert_eq!(found, is_there(&held(&disk.store, View::Live, &ring, &key()).container));
+        found
+    };
+    let roles = [8, 9].map(|target| Role::StandIn(for_target(target)));
+    for role in [Role::Owner].into_iter().chain(roles) {
+        let (dot, _) = minted(&disk.mint(nothing(), role));
+        assert!(covers(&disk, dot), "{role:?}");
+        assert!(!covers(&disk, Dot { n: dot.n + 1, ..dot }), "{role:?}");
+    }
+}
+
+#[test]
 fn a_hint_that_has_grown_since_it_was_delivered_is_kept() {
     let mut disk = Disk::new();
     let stand_in = for_target(9);
