@@ -100,14 +100,15 @@ impl<'a> Reader<'a> {
         if count <= self.rest.len() { Ok(count) } else { Err(Malformed) }
     }
 
-    fn piece(&mut self) -> Result<Bytes, Malformed> {
-        let length = self.count()?;
+    /// So many bytes, to be kept.
+    pub(crate) fn piece(&mut self, length: usize) -> Result<Bytes, Malformed> {
         let piece = self.take(length)?;
         match self.whole {
             Some(whole)
                 if whole.len() <= FEW_BYTES || whole.len() / SHARED_PART_MIN <= piece.len() =>
             {
-                Ok(whole.slice_ref(piece))
+                let end = whole.len() - self.rest.len();
+                Ok(whole.slice(end - length..end))
             }
             _ => Ok(Bytes::copy_from_slice(piece)),
         }
@@ -260,21 +261,26 @@ macro_rules! numbers {
 
 numbers!(u16 u32);
 
+/// Appends bytes behind their length.
+pub(crate) fn encode_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    (bytes.len() as u64).encode(out);
+    out.extend_from_slice(bytes);
+}
+
 impl Codec for Bytes {
     fn encode(&self, out: &mut Vec<u8>) {
-        (self.len() as u64).encode(out);
-        out.extend_from_slice(self);
+        encode_bytes(self, out);
     }
 
     fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
-        input.piece()
+        let length = input.count()?;
+        input.piece(length)
     }
 }
 
 impl Codec for String {
     fn encode(&self, out: &mut Vec<u8>) {
-        (self.len() as u64).encode(out);
-        out.extend_from_slice(self.as_bytes());
+        encode_bytes(self.as_bytes(), out);
     }
 
     fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {

@@ -44,6 +44,7 @@ mod fifo;
 pub mod handoff;
 pub mod hybrid;
 pub mod in_flight;
+mod key;
 pub mod layout;
 pub mod mark;
 pub mod membership;

@@ -4,17 +4,15 @@
 //! reused; the *generation* orders the gossip of one node over its restarts; the *epoch* is part of
 //! an actor, and a new one is drawn whenever a node may have lost what it minted.
 
-use alloc::vec::Vec;
-use core::cmp::Ordering;
 use core::fmt;
-use core::hash::{Hash, Hasher};
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::codec::{Codec, Malformed, Reader, codec};
+use crate::codec::codec;
 use crate::sha::sha256_128;
+
+pub use crate::key::Key;
 
 /// The largest key, in bytes.
 pub const KEY_BYTES_MAX: usize = 64 * 1024;
@@ -60,16 +58,6 @@ pub struct PartitionId(pub u32);
 // Allocators are slower where they have to align to 16 bytes.
 #[repr(Rust, packed(8))]
 pub struct Digest(pub u128);
-
-/// A key: at most [`KEY_BYTES_MAX`] arbitrary bytes. Cheap to clone.
-///
-/// It knows its place on the ring, which everybody who handles it asks for: so it is hashed once on
-/// each node. Keys are ordered by their bytes.
-#[derive(Clone)]
-pub struct Key {
-    bytes: Bytes,
-    token: Token,
-}
 
 /// A driver's own name for a client request in flight; it comes back with the reply.
 #[derive(
@@ -121,85 +109,11 @@ impl Token {
     }
 }
 
-impl Key {
-    /// The key as clients know it.
-    pub const fn bytes(&self) -> &Bytes {
-        &self.bytes
-    }
-
-    /// Where the key lies on the ring.
-    pub const fn token(&self) -> Token {
-        self.token
-    }
-}
-
-impl From<Bytes> for Key {
-    fn from(bytes: Bytes) -> Self {
-        let token = Token::of(&bytes);
-        Self { bytes, token }
-    }
-}
-
-impl From<Vec<u8>> for Key {
-    fn from(key: Vec<u8>) -> Self {
-        Self::from(Bytes::from(key))
-    }
-}
-
-impl From<&[u8]> for Key {
-    fn from(key: &[u8]) -> Self {
-        Self::from(Bytes::copy_from_slice(key))
-    }
-}
-
-impl From<&str> for Key {
-    fn from(key: &str) -> Self {
-        Self::from(key.as_bytes())
-    }
-}
-
-impl Codec for Key {
-    fn encode(&self, out: &mut Vec<u8>) {
-        self.bytes.encode(out);
-    }
-
-    fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Bytes::decode(input).map(Self::from)
-    }
-}
-
 codec!(struct Generation(_), PartitionId(_));
 codec!(
     fixed NodeId(u64), fixed Epoch(u64), fixed RequestId(u128), fixed ClusterId(u64),
     fixed Digest(u128),
 );
-
-impl PartialEq for Key {
-    fn eq(&self, other: &Self) -> bool {
-        self.bytes == other.bytes
-    }
-}
-
-impl Eq for Key {}
-
-impl PartialOrd for Key {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Key {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.bytes.cmp(&other.bytes)
-    }
-}
-
-impl Hash for Key {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        // Nothing else about a key is as evenly spread, and it is known.
-        state.write_u64(self.token.high());
-    }
-}
 
 impl ClusterId {
     /// The id of the cluster with this name.
@@ -233,15 +147,3 @@ macro_rules! hexadecimal {
 }
 
 hexadecimal!(NodeId: "16", Epoch: "16", RequestId: "32", ClusterId: "16", Token: "32", Digest: "32");
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\"", self.bytes.escape_ascii())
-    }
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.bytes.escape_ascii())
-    }
-}
