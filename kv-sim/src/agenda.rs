@@ -1,6 +1,8 @@
 //! What is going to happen in a world, and when. Of two things at one time, that which was planned
 //! first happens first.
 
+use std::num::NonZeroU32;
+
 use crate::world_time::WorldTime;
 
 /// What can be planned. Nodes, clients and parcels are numbers, so that the heap moves little.
@@ -125,17 +127,21 @@ pub enum Happening {
 /// It compares no entries, as time only moves on.
 ///
 /// A time is read as digits. An entry lies on the wheel of the highest digit in which its time differs
-/// from now, in the slot of that digit; it comes to lower wheels as now comes near.
+/// from now, in the slot of that digit; it comes to lower wheels as now comes near. Slots are linked
+/// lists through one store of entries: so what is planned lies close together, however many slots
+/// there are, and moving it moves nothing but links.
 ///
-/// Invariants: entries of one time lie in one place, in the order in which they were planned; a bit of
-/// `occupied` is set where a slot is not empty.
+/// Invariants: entries of one time lie in one list, in the order in which they were planned; a bit of
+/// `occupied` is set where a slot is not empty; each entry of the store is in exactly one list.
 #[derive(Clone, Debug)]
 pub struct Agenda {
     now: WorldTime,
-    /// What happens now, and how much of it has happened.
-    due: Vec<Entry>,
-    taken: usize,
+    /// What happens now and has not happened yet.
+    due: List,
     wheels: [Wheel; WHEELS],
+    entries: Vec<Entry>,
+    /// The first of the entries that hold nothing any more: that which held something last.
+    free: Option<Place>,
 }
 
 const DIGIT_BITS: u32 = 7;
@@ -145,14 +151,23 @@ const WHEELS: usize = u64::BITS.div_ceil(DIGIT_BITS) as usize;
 #[derive(Clone, Debug)]
 struct Wheel {
     occupied: u128,
-    slots: [Vec<Entry>; SLOTS],
+    slots: [List; SLOTS],
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     at: WorldTime,
     what: Happening,
+    /// The one behind it in its list.
+    next: Option<Place>,
 }
+
+/// The place of an entry in the store, plus one.
+type Place = NonZeroU32;
+
+/// The first and the last entry of a list, if it has any.
+#[derive(Clone, Copy, Debug, Default)]
+struct List(Option<(Place, Place)>);
 
 impl Agenda {
     /// Plans something.
@@ -161,69 +176,134 @@ impl Agenda {
     /// If the time has passed.
     pub fn plan(&mut self, at: WorldTime, what: Happening) {
         assert!(at >= self.now, "nothing can be planned for the past");
-        self.put(Entry { at, what });
+        let entry = Entry { at, what, next: None };
+        let place = match self.free {
+            Some(place) => {
+                self.free = std::mem::replace(&mut self.entries[index(place)], entry).next;
+                place
+            }
+            None => {
+                self.entries.push(entry);
+                let places = u32::try_from(self.entries.len()).ok().and_then(Place::new);
+                places.expect("what is planned at one time fits 32 bits")
+            }
+        };
+        self.put(place);
     }
 
     /// When something happens next.
     pub fn next_at(&self) -> Option<WorldTime> {
-        if let Some(entry) = self.due.get(self.taken) {
-            return Some(entry.at);
-        }
-        let (_, slot) = self.first_slot()?;
-        slot.iter().map(|entry| entry.at).min()
+        let list = if self.due.is_empty() { self.first_slot()?.1 } else { self.due };
+        self.earliest(list)
     }
 
     /// Takes what happens next.
     pub fn pop(&mut self) -> Option<(WorldTime, Happening)> {
-        if self.taken == self.due.len() {
+        if self.due.is_empty() {
             self.move_on()?;
         }
-        let Entry { at, what } = self.due[self.taken];
-        self.taken += 1;
-        Some((at, what))
+        let place = self.due.pop(&self.entries)?;
+        let Entry { at, what, next } = &mut self.entries[index(place)];
+        *next = self.free.replace(place);
+        Some((*at, *what))
     }
 
-    fn put(&mut self, entry: Entry) {
-        let Some(highest) = (entry.at.0 ^ self.now.0).checked_ilog2() else {
-            return self.due.push(entry);
+    fn put(&mut self, place: Place) {
+        let at = self.entries[index(place)].at.0;
+        let Some(highest) = (at ^ self.now.0).checked_ilog2() else {
+            return self.due.push(place, &mut self.entries);
         };
         let wheel = highest / DIGIT_BITS;
-        let slot = (entry.at.0 >> (wheel * DIGIT_BITS)) as usize % SLOTS;
+        let slot = (at >> (wheel * DIGIT_BITS)) as usize % SLOTS;
         let wheel = &mut self.wheels[wheel as usize];
         wheel.occupied |= 1 << slot;
-        wheel.slots[slot].push(entry);
+        wheel.slots[slot].push(place, &mut self.entries);
     }
 
     /// The place of the next entries that are not due: what is on lower wheels comes first, and on one
     /// wheel what is in lower slots.
-    fn first_slot(&self) -> Option<((usize, usize), &[Entry])> {
+    fn first_slot(&self) -> Option<((usize, usize), List)> {
         let at = self.wheels.iter().position(|wheel| wheel.occupied != 0)?;
         let slot = self.wheels[at].occupied.trailing_zeros() as usize;
-        Some(((at, slot), &self.wheels[at].slots[slot]))
+        Some(((at, slot), self.wheels[at].slots[slot]))
+    }
+
+    /// The earliest time in a list.
+    fn earliest(&self, mut list: List) -> Option<WorldTime> {
+        let mut earliest = self.entries[index(list.pop(&self.entries)?)].at;
+        while let Some(place) = list.pop(&self.entries) {
+            earliest = earliest.min(self.entries[index(place)].at);
+        }
+        Some(earliest)
     }
 
     /// Lets it be the time of the next entry. Nothing, if there is none.
     fn move_on(&mut self) -> Option<()> {
-        self.taken = 0;
-        self.due.clear();
-        let ((at, slot), _) = self.first_slot()?;
+        let ((at, slot), mut list) = self.first_slot()?;
         let wheel = &mut self.wheels[at];
         wheel.occupied &= !(1 << slot);
-        let mut entries = std::mem::take(&mut wheel.slots[slot]);
-        self.now = entries.iter().map(|entry| entry.at).min()?;
-        for entry in entries.drain(..) {
-            self.put(entry);
+        wheel.slots[slot] = List::default();
+        self.now = self.earliest(list)?;
+        if at == 0 || list.is_single() {
+            // There is but one time in it.
+            self.due = list;
+            return Some(());
         }
-        // Kept for its room.
-        self.wheels[at].slots[slot] = entries;
+        while let Some(place) = list.pop(&self.entries) {
+            self.put(place);
+        }
         Some(())
     }
 }
 
+impl List {
+    const fn is_empty(self) -> bool {
+        self.0.is_none()
+    }
+
+    fn is_single(self) -> bool {
+        self.0.is_some_and(|(first, last)| first == last)
+    }
+
+    /// Takes the first entry.
+    fn pop(&mut self, entries: &[Entry]) -> Option<Place> {
+        let (first, last) = self.0?;
+        self.0 = if first == last {
+            None
+        } else {
+            entries[index(first)].next.map(|second| (second, last))
+        };
+        Some(first)
+    }
+
+    /// Adds an entry behind the last.
+    fn push(&mut self, place: Place, entries: &mut [Entry]) {
+        let first = match self.0 {
+            Some((first, last)) => {
+                entries[index(last)].next = Some(place);
+                first
+            }
+            None => place,
+        };
+        self.0 = Some((first, place));
+    }
+}
+
+/// Where an entry lies in the store.
+const fn index(place: Place) -> usize {
+    place.get() as usize - 1
+}
+
 impl Default for Agenda {
     fn default() -> Self {
-        let wheel = |_| Wheel { occupied: 0, slots: std::array::from_fn(|_| Vec::new()) };
-        Self { now: WorldTime(0), due: Vec::new(), taken: 0, wheels: std::array::from_fn(wheel) }
+        let wheel = |_| Wheel { occupied: 0, slots: [List::default(); SLOTS] };
+        Self {
+            now: WorldTime(0),
+            due: List::default(),
+            wheels: std::array::from_fn(wheel),
+            entries: Vec::new(),
+            free: None,
+        }
     }
 }
 
@@ -267,6 +347,7 @@ mod tests {
 
     #[test]
     fn an_entry_stays_small() {
-        assert!(size_of::<Entry>() <= 24);
+        assert!(size_of::<Entry>() <= 32);
+        assert!(size_of::<List>() == 8);
     }
 }
