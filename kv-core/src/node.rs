@@ -24,7 +24,7 @@ use crate::message::{
 };
 use crate::repair::{Repair, Wanted};
 use crate::replica::{HintGrown, Replica};
-use crate::store::{Outcome, Recovered, Refusal};
+use crate::store::{Done, Outcome, Recovered, Refusal};
 use crate::time::Time;
 use crate::types::{Key, NodeId, PartitionId, RequestId, Seq, Ticket};
 
@@ -199,7 +199,11 @@ impl Node {
     fn on_message(&mut self, cx: &mut Cx<'_>, message: Message) {
         let Header { from, request, generation, sent, .. } = message.header;
         let asker = (from, request);
-        self.site.peers.echoes.insert(from, Echo { generation, sent });
+        let echo = Echo { generation, sent };
+        match self.site.peers.echoes.get_mut(&from) {
+            Some(known) => *known = echo,
+            None => drop(self.site.peers.echoes.insert(from, echo)),
+        }
         let Self { site, coordinator, membership, replica, handoff, repair, .. } = self;
         match message.body {
             Body::GossipSyn(syn) => {
@@ -285,11 +289,14 @@ impl Node {
     }
 
     fn on_store_done(&mut self, cx: &mut Cx<'_>, ticket: Ticket, seq: Seq, mut outcome: Outcome) {
-        self.site.roots.insert(outcome.partition, outcome.root);
-        for event in outcome.events.drain(..) {
+        // What was read has changed nothing.
+        if !matches!(outcome.result, Ok(Done::Read(_))) {
+            self.site.roots.insert(outcome.partition, outcome.root);
+        }
+        for event in core::mem::take(&mut outcome.events) {
             cx.observe(event);
         }
-        self.repair.on_lost(outcome.lost.drain(..));
+        self.repair.on_lost(core::mem::take(&mut outcome.lost));
         match outcome.result {
             Err(Refusal::DiskFailed) => self.fail(cx),
             Err(Refusal::DiskFull) => cx.mark(Mark::DiskFull),

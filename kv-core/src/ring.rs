@@ -35,11 +35,13 @@ pub struct Ring {
     /// Sound, and with its members in the order of their ids.
     layout: Layout,
     digest: Digest,
+    /// [`Layout::copies`], computed once.
+    copies: usize,
     /// For each member, in the order of the layout.
     machines: Vec<MachineIndex>,
     /// For each data center, in the order of `layout.replication`.
     walks: Vec<Walk>,
-    /// The lists of all partitions, one after the other, each of `layout.copies()` nodes.
+    /// The lists of all partitions, one after the other, each of `copies` nodes.
     owners: Vec<NodeId>,
     /// The partitions of all members, one member after the other, each in ascending order.
     owned: Vec<PartitionId>,
@@ -71,12 +73,13 @@ impl Ring {
         let machines = indices_of(layout.members.iter().map(|member| member.machine.as_str()));
         let machines: Vec<_> = machines.into_iter().map(MachineIndex).collect();
         let mut walks = Vec::with_capacity(layout.replication.len());
-        let mut owners = vec![NodeId::default(); layout.partitions as usize * layout.copies()];
+        let copies = layout.copies();
+        let mut owners = vec![NodeId::default(); layout.partitions as usize * copies];
         let mut place = 0;
         for replication in &layout.replication {
             let walk = Walk::new(&layout, &replication.datacenter);
             let mut placement = Placement::new(&layout, &walk, &machines, replication.n);
-            for (partition, list) in (0..).zip(owners.chunks_exact_mut(layout.copies())) {
+            for (partition, list) in (0..).zip(owners.chunks_exact_mut(copies)) {
                 placement.place(
                     PartitionId(partition),
                     &mut list[place..place + usize::from(replication.n)],
@@ -86,7 +89,7 @@ impl Ring {
             place += usize::from(replication.n);
         }
         let (owned, owned_starts) = partitions_by_member(&layout, &owners);
-        Ok(Self { layout, digest, machines, walks, owners, owned, owned_starts })
+        Ok(Self { layout, digest, copies, machines, walks, owners, owned, owned_starts })
     }
 
     /// The layout that this is the table of, with its members in the order of their ids.
@@ -143,9 +146,8 @@ impl Ring {
     /// If there is no such partition: partitions come from [`Ring::partition_of`], or have been
     /// checked against [`Layout::partitions`].
     pub fn owners(&self, partition: PartitionId) -> &[NodeId] {
-        let copies = self.layout.copies();
-        let start = partition.0 as usize * copies;
-        &self.owners[start..start + copies]
+        let start = partition.0 as usize * self.copies;
+        &self.owners[start..start + self.copies]
     }
 
     /// The nodes of one data center that keep a partition, in the order of preference; none if the
@@ -203,6 +205,8 @@ impl Ring {
         self.owned_by(a).iter().copied().filter(both).collect()
     }
 
+    /// Out of line: it is called in many places, one after the other.
+    #[inline(never)]
     fn index_of(&self, id: NodeId) -> Option<usize> {
         self.layout.members.binary_search_by_key(&id, |member| member.id).ok()
     }

@@ -111,6 +111,8 @@ impl VersionVector {
         Ok(())
     }
 
+    /// Out of line: it is called in many places, one after the other.
+    #[inline(never)]
     fn position(&self, actor: Actor) -> Result<usize, usize> {
         self.0.binary_search_by_key(&actor, |&(candidate, _)| candidate)
     }
