@@ -1,8 +1,6 @@
 //! What clients ask and what they are told; and the session that keeps one client's writes in
 //! order.
 
-use alloc::boxed::Box;
-
 use bytes::Bytes;
 use thiserror::Error;
 
@@ -159,9 +157,8 @@ pub enum RequestRefusal {
 /// the order of its writes.
 #[derive(Clone, Debug)]
 pub struct Session {
-    /// By the tokens of the keys: they lie in place, and no two keys share one. In boxes, as they would be
-    /// large to be moved when the cache grows.
-    seen: FifoCache<Token, Box<VersionVector>>,
+    /// By the tokens of the keys: they lie in place, and no two keys share one.
+    seen: FifoCache<Token, VersionVector>,
 }
 
 impl Session {
@@ -170,10 +167,15 @@ impl Session {
         Self { seen: FifoCache::new(keys_max) }
     }
 
+    /// Such a session, with room for some keys from the beginning: one that grows step by step is copied
+    /// each time.
+    pub fn with_room(keys_max: usize, room: usize) -> Self {
+        Self { seen: FifoCache::with_room(keys_max, room) }
+    }
+
     /// The context for a write that is to overwrite whatever stands.
     pub fn latest(&self, key: &Key) -> PutContext {
-        let seen = self.seen.get(&key.token()).map(|seen| (**seen).clone());
-        PutContext::Latest(seen.unwrap_or_default())
+        PutContext::Latest(self.seen.get(&key.token()).cloned().unwrap_or_default())
     }
 
     /// Learns from a reply.
@@ -184,7 +186,7 @@ impl Session {
         if let Some(seen) = self.seen.get_mut(&key.token()) {
             seen.merge(container.seen());
         } else {
-            self.seen.insert(key.token(), container.seen().clone().into());
+            self.seen.insert(key.token(), container.seen().clone());
         }
     }
 }

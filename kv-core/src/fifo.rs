@@ -16,6 +16,10 @@ pub(crate) trait Spread: Eq {
     fn spread(&self) -> u64;
 }
 
+/// Whatever holds one entry will hold some: to begin with room for so many saves the first steps of
+/// growth.
+const FIRST_ROOM: usize = 32;
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct FifoCache<K, V> {
@@ -32,6 +36,13 @@ impl<K: Spread, V> FifoCache<K, V> {
     /// A cache that keeps at most so many entries; at most 2^31.
     pub(crate) const fn new(entries_max: usize) -> Self {
         Self { entries_max, entries: VecDeque::new(), places: HashTable::new(), forgotten: 0 }
+    }
+
+    /// Such a cache, with room for some entries from the beginning.
+    pub(crate) fn with_room(entries_max: usize, room: usize) -> Self {
+        let room = room.min(entries_max);
+        let (entries, places) = (VecDeque::with_capacity(room), HashTable::with_capacity(room));
+        Self { entries, places, ..Self::new(entries_max) }
     }
 
     /// What is known under this key.
@@ -52,6 +63,9 @@ impl<K: Spread, V> FifoCache<K, V> {
         if let Some(known) = self.get_mut(&key) {
             *known = value;
             return;
+        }
+        if self.entries.capacity() == 0 {
+            *self = Self::with_room(self.entries_max, FIRST_ROOM);
         }
         if self.entries.len() == self.entries_max {
             self.forget_first();

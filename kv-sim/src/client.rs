@@ -16,7 +16,7 @@ use kv_core::version::{Container, Content};
 use crate::address::{Address, Aspect};
 use crate::checks::{Dots, learn};
 use crate::draws::Draws;
-use crate::hashing::Table;
+use crate::hashing::{Ledger, Table};
 use crate::result::Outcomes;
 use crate::scenario::{NodeIndex, Workload, WorkloadKind};
 use crate::scene::Scene;
@@ -65,7 +65,7 @@ struct Client {
     session: Option<Session>,
     /// By the number of the key, what its session has seen: all siblings that nothing it saw has
     /// overwritten.
-    seen: Table<u32, Dots>,
+    seen: Ledger<u32, Dots>,
     /// By the number of the key, what its next write needs, unless the session keeps that.
     shown: Table<u32, Shown>,
     /// The key that was just read, to be written next.
@@ -142,8 +142,8 @@ impl Clients {
                     workload: at,
                     node: workload.nodes[node],
                     begun: 0,
-                    session: workload.session.then(|| Session::new(SESSION_KEYS_MAX)),
-                    seen: Table::with_capacity_and_hasher(room, Default::default()),
+                    session: workload.session.then(|| Session::with_room(SESSION_KEYS_MAX, room)),
+                    seen: Ledger::with_capacity_and_hasher(room, Default::default()),
                     shown: Table::default(),
                     to_write: None,
                     waiting: None,

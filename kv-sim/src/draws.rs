@@ -6,8 +6,7 @@
 //! Then come the aspects that are *calm*: they are not drawn, but take their plainest value. So a
 //! failure can be told with the few choices that matter, and nothing else left to chance.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::{BTreeMap, BTreeSet};
 
 use kv_core::cx::{Draw, Purpose};
 use kv_core::sampling;
@@ -16,6 +15,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use crate::address::{Address, AddressError, Aspect, Choice};
+use crate::asked::Asked;
 use crate::scenario::{Cluster, Decision, NodeIndex};
 
 /// Choices that are forced, where the seed would have chosen otherwise.
@@ -30,22 +30,10 @@ pub struct Overrides {
 pub struct Draws {
     keys: [u64; Address::DOMAINS],
     overrides: Overrides,
-    /// The addresses at which something was asked. Over the life of the world: a node that restarts
-    /// must not draw its old epoch again. Their order never shows.
-    asked: HashSet<Asked, BuildHasherDefault<Hashed>>,
-    /// How often that was done again. Most addresses are asked once: apart from these they take
-    /// half of the memory.
-    again: HashMap<Asked, u32, BuildHasherDefault<Hashed>>,
+    asked: Asked,
     /// What went wrong with messages, if that is to be told afterwards.
     misfortunes: Option<Vec<(Choice, u64)>>,
 }
-
-/// An address at which something was asked: 40 bits of its own hash, over 24 bits of a hash of what it
-/// is about. The table takes its places from the lower bits: so what one request asks, message by
-/// message, lies side by side. Should two addresses ever share all of these bits, they are counted
-/// together, and in every run alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Asked(u64);
 
 /// The n-th time that something is asked at an address.
 #[derive(Clone, Copy, Debug)]
@@ -96,33 +84,19 @@ impl Draws {
         }
         let mut chacha = ChaCha8Rng::from_seed(expanded);
         let keys = std::array::from_fn(|_| chacha.next_u64());
-        Self {
-            keys,
-            overrides,
-            asked: HashSet::default(),
-            again: HashMap::default(),
-            misfortunes: None,
-        }
+        Self { keys, overrides, asked: Asked::default(), misfortunes: None }
     }
 
-    /// Makes room for what so many requests will ask: a table that grows step by step is read and written
-    /// as often as all that is looked up in it.
+    /// Makes room for what so many requests will ask.
     pub fn expect_requests(&mut self, requests: usize) {
-        /// The messages of one request, as a rule, and some for what nodes do on their own.
-        const ADDRESSES_EACH: usize = 6;
-        self.asked.reserve(ADDRESSES_EACH * requests);
+        self.asked.expect_requests(requests);
     }
 
     /// The next turn at an address that may be asked more than once.
     pub fn next(&mut self, address: Address) -> Turn {
-        let (domain, hash) = (address.domain(), address.hash());
-        let (asked, address) = (Asked::of(address, hash), hash);
-        if self.asked.insert(asked) {
-            return Turn { domain, address, n: 0 };
-        }
-        let again = self.again.entry(asked).or_insert(0);
-        *again += 1;
-        Turn { domain, address, n: *again }
+        let hash = address.hash();
+        let n = self.asked.count(&address, hash);
+        Turn { domain: address.domain(), address: hash, n }
     }
 
     /// The turn of this number, at an address whose asker counts.
@@ -225,39 +199,10 @@ impl Draws {
     }
 }
 
-impl Asked {
-    fn of(address: Address, hash: u64) -> Self {
-        const PLACE_BITS: u32 = 24;
-        let place = match address {
-            Address::Message { request, .. } => sampling::mix(&[request.0 as u64]),
-            _ => hash >> (u64::BITS - PLACE_BITS),
-        };
-        Self(hash << PLACE_BITS | place & ((1 << PLACE_BITS) - 1))
-    }
-}
-
 impl Draw for NodeDraw<'_> {
     fn u64(&mut self, purpose: Purpose, subject: u64) -> u64 {
         let turn = self.draws.next(Address::Node { node: self.node, purpose, subject });
         self.draws.choose(turn, Aspect::Only, |draw| draw)
-    }
-}
-
-/// Hashes of addresses are as good as they get: they are taken as they are.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _bytes: &[u8]) {
-        unreachable!("only hashes of 64 bits are keys here");
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
     }
 }
 

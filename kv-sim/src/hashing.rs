@@ -4,8 +4,15 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use indexmap::IndexMap;
+
 /// A table that is looked up and never walked through in its own order.
 pub(crate) type Table<K, V> = HashMap<K, V, BuildHasherDefault<FoldHasher>>;
+
+/// As a [`Table`], for what is mostly looked up soon after it came, if at all: its entries lie in the order
+/// in which they came, apart from the places that their keys are hashed to. So what comes next lies beside
+/// what came last, and what is spread over memory is small.
+pub(crate) type Ledger<K, V, H = FoldHasher> = IndexMap<K, V, BuildHasherDefault<H>>;
 
 /// The golden ratio, as bits.
 const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -20,15 +27,22 @@ impl Hasher for FoldHasher {
         self.0
     }
 
+    /// Out of line: it is called in many places, one after the other.
+    #[inline(never)]
     fn write(&mut self, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks();
         for &word in words {
             self.write_u64(u64::from_le_bytes(word));
         }
-        if !rest.is_empty() {
-            let word = rest.iter().fold(0, |word, &byte| word << 8 | u64::from(byte));
-            self.write_u64(word);
+        if rest.is_empty() {
+            return;
         }
+        // The last word overlaps what was read before, if there is that much.
+        let word = match bytes.last_chunk() {
+            Some(&word) => u64::from_le_bytes(word),
+            None => rest.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+        };
+        self.write_u64(word);
     }
 
     fn write_u64(&mut self, number: u64) {
@@ -48,5 +62,54 @@ impl Hasher for FoldHasher {
     /// The length that stands before bytes.
     fn write_usize(&mut self, length: usize) {
         self.0 = self.0.wrapping_add(length as u64);
+    }
+}
+
+/// The places of requests: those that one of their makers numbers one after the other lie near those that
+/// its neighbours make meanwhile, so a table of them is read and written mostly where it was just before.
+/// Tables take a place from the lower bits, and from the upper ones what tells neighbours apart.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RequestHasher(u64);
+
+impl RequestHasher {
+    /// So many makers of neighbouring numbers are laid side by side.
+    const NEIGHBOURS_BITS: u32 = 6;
+}
+
+impl Hasher for RequestHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _bytes: &[u8]) {
+        unreachable!("only numbers of requests are keys here");
+    }
+
+    fn write_u128(&mut self, request: u128) {
+        let (low, high) = (request as u64, (request >> u64::BITS) as u64);
+        let (number, maker) = (low & u64::from(u32::MAX), low >> u32::BITS);
+        let (neighbourhood, door) =
+            (maker >> Self::NEIGHBOURS_BITS, maker & ((1 << Self::NEIGHBOURS_BITS) - 1));
+        let begin = (high ^ neighbourhood).wrapping_mul(ODD) >> 32;
+        let place = begin + (number << Self::NEIGHBOURS_BITS) + door;
+        self.0 = place ^ low.wrapping_mul(ODD) & !(u64::MAX >> 8);
+    }
+}
+
+/// Hashes of addresses are as good as they get: they are taken as they are.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _bytes: &[u8]) {
+        unreachable!("only hashes of 64 bits are keys here");
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
     }
 }

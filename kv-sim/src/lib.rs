@@ -3,6 +3,7 @@
 pub mod address;
 pub mod agenda;
 pub mod artefact;
+mod asked;
 pub mod bench;
 pub mod checks;
 pub mod client;

@@ -208,17 +208,17 @@ pub(super) struct Minting<'a> {
 }
 
 impl History {
-    /// The history of a key to which nothing was written.
-    pub(super) const fn new(key: Key) -> Self {
+    /// The history of a key to which nothing was written, with room for so many writes.
+    pub(super) fn new(key: Key, room: usize) -> Self {
         Self {
             key,
             hints_dropped: BTreeMap::new(),
             robbed_at: None,
-            events: Vec::new(),
-            names: Vec::new(),
+            events: Vec::with_capacity(room),
+            names: Vec::with_capacity(room),
             named: BTreeMap::new(),
             minted: VersionVector::EMPTY,
-            writes: Vec::new(),
+            writes: Vec::with_capacity(room),
             has_twins: false,
             shown: BTreeMap::new(),
             deleted: BTreeMap::new(),

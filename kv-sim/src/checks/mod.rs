@@ -68,7 +68,7 @@ use ownership::Ownership;
 use quiescence::Quiescence;
 use session::Session;
 
-use crate::hashing::Table;
+use crate::hashing::{Ledger, RequestHasher, Table};
 use crate::result::CheckResult;
 use crate::scenario::Check;
 
@@ -158,6 +158,17 @@ pub struct Setting {
     pub names: Names,
     /// For how many operations to make room from the beginning.
     pub operations: usize,
+    /// On how many keys.
+    pub keys: usize,
+}
+
+impl Setting {
+    /// For how many writes to make room in the history of a key: half of the operations write, as a rule,
+    /// and few keys get half as many again as the others.
+    fn writes_each(&self) -> usize {
+        const WRITES_MAX: usize = 64;
+        (self.operations * 3 / 4).checked_div(self.keys).unwrap_or(0).min(WRITES_MAX)
+    }
 }
 
 /// All checks of one run.
@@ -168,7 +179,7 @@ pub struct Checks {
     /// By the tokens of their keys: no two keys share one.
     keys: Table<Token, usize>,
     histories: Vec<History>,
-    writes: Table<RequestId, (usize, WriteIndex)>,
+    writes: Ledger<RequestId, (usize, WriteIndex), RequestHasher>,
     operations: Table<OperationNumber, Operation>,
     waiting: Table<RequestId, OperationNumber>,
     availability: Availability,
@@ -193,12 +204,14 @@ impl Checks {
         let membership = Membership::new(gossip_interval, setting.settle);
         let bounds = Bounds::new(setting.config.clone());
         // As a rule, half of the operations write.
-        let writes = Table::with_capacity_and_hasher(setting.operations / 2, Default::default());
+        let writes = Ledger::with_capacity_and_hasher(setting.operations / 2, Default::default());
+        let keys = Table::with_capacity_and_hasher(setting.keys, Default::default());
+        let histories = Vec::with_capacity(setting.keys);
         Self {
             setting,
             steps: 0,
-            keys: Table::default(),
-            histories: Vec::new(),
+            keys,
+            histories,
             writes,
             operations: Table::default(),
             waiting: Table::default(),
@@ -524,7 +537,7 @@ impl Checks {
         if let Some(&history) = self.keys.get(&key.token()) {
             return history;
         }
-        self.histories.push(History::new(key.clone()));
+        self.histories.push(History::new(key.clone(), self.setting.writes_each()));
         self.keys.insert(key.token(), self.histories.len() - 1);
         self.histories.len() - 1
     }

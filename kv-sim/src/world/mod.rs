@@ -163,6 +163,7 @@ impl World {
                 patience: PATIENCE,
                 names: scene.names(),
                 operations,
+                keys: keys_expected(scenario),
             })
         });
         let mut world = Self {
@@ -528,6 +529,13 @@ fn operations_expected(scenario: &Scenario) -> usize {
     const ROOM_MAX: u64 = 1 << 17;
     let operations = scenario.workloads.iter().map(|workload| workload.operations);
     operations.fold(0, u64::saturating_add).min(ROOM_MAX) as usize
+}
+
+/// On how many keys.
+fn keys_expected(scenario: &Scenario) -> usize {
+    const ROOM_MAX: usize = 1 << 14;
+    let keys = scenario.workloads.iter().map(|workload| workload.keys as usize);
+    keys.fold(0, usize::saturating_add).min(ROOM_MAX)
 }
 
 /// A node as the agenda names it.

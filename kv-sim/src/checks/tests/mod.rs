@@ -150,6 +150,7 @@ impl Bench {
             patience: Span::from_ms(500),
             names,
             operations: 0,
+            keys: 0,
         };
         Self {
             checks: Checks::new(setting),
