@@ -35,6 +35,8 @@ pub struct Ring {
     /// Sound, and with its members in the order of their ids.
     layout: Layout,
     digest: Digest,
+    /// Those of the members, in their order. Close together: they are searched for every message.
+    ids: Vec<NodeId>,
     /// [`Layout::copies`], computed once.
     copies: usize,
     /// For each member, in the order of the layout.
@@ -89,7 +91,8 @@ impl Ring {
             place += usize::from(replication.n);
         }
         let (owned, owned_starts) = partitions_by_member(&layout, &owners);
-        Ok(Self { layout, digest, copies, machines, walks, owners, owned, owned_starts })
+        let ids = layout.members.iter().map(|member| member.id).collect();
+        Ok(Self { layout, digest, ids, copies, machines, walks, owners, owned, owned_starts })
     }
 
     /// The layout that this is the table of, with its members in the order of their ids.
@@ -208,7 +211,7 @@ impl Ring {
     /// Out of line: it is called in many places, one after the other.
     #[inline(never)]
     fn index_of(&self, id: NodeId) -> Option<usize> {
-        self.layout.members.binary_search_by_key(&id, |member| member.id).ok()
+        self.ids.binary_search(&id).ok()
     }
 
     fn partition_bits(&self) -> u32 {
