@@ -13,6 +13,7 @@ const ROWS: &[Row] = &[
         "codec",
         "time",
         "types",
+        "key",
         "error",
         "quorum",
         "sampling",

@@ -113,3 +113,44 @@ impl Hasher for Hashed {
         self.0 = hash;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn place(maker: u128, number: u128) -> u64 {
+        let mut hasher = RequestHasher::default();
+        hasher.write_u128(1 << 64 | maker << 32 | number);
+        hasher.finish() << 8 >> 8
+    }
+
+    #[test]
+    fn requests_that_neighbours_number_alike_lie_side_by_side() {
+        for (maker, number) in [(0, 1), (1, 1), (62, 1), (3, 70_000)] {
+            assert_eq!(place(maker, number) + 1, place(maker + 1, number));
+            assert_eq!(place(maker, number) + 64, place(maker, number + 1));
+        }
+    }
+
+    #[test]
+    fn requests_of_few_makers_do_not_share_places() {
+        let makers = (0..64).flat_map(|maker| (0..100).map(move |number| (maker, number)));
+        let places: BTreeSet<_> = makers.map(|(maker, number)| place(maker, number)).collect();
+        assert_eq!(places.len(), 6_400);
+    }
+
+    #[test]
+    fn bytes_of_any_length_have_a_hash_of_their_own() {
+        let hash = |bytes: &[u8]| {
+            let mut hasher = FoldHasher::default();
+            hasher.write_usize(bytes.len());
+            hasher.write(bytes);
+            hasher.finish()
+        };
+        let bytes = (101..=140).collect::<Vec<u8>>();
+        let hashes: BTreeSet<_> = (0..=bytes.len()).map(|length| hash(&bytes[..length])).collect();
+        assert_eq!(hashes.len(), bytes.len() + 1);
+    }
+}
