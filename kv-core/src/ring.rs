@@ -35,8 +35,6 @@ pub struct Ring {
     /// Sound, and with its members in the order of their ids.
     layout: Layout,
     digest: Digest,
-    /// Those of the members, in their order. Close together: they are searched for every message.
-    ids: Vec<NodeId>,
     /// [`Layout::copies`], computed once.
     copies: usize,
     /// For each member, in the order of the layout.
@@ -91,8 +89,7 @@ impl Ring {
             place += usize::from(replication.n);
         }
         let (owned, owned_starts) = partitions_by_member(&layout, &owners);
-        let ids = layout.members.iter().map(|member| member.id).collect();
-        Ok(Self { layout, digest, ids, copies, machines, walks, owners, owned, owned_starts })
+        Ok(Self { layout, digest, copies, machines, walks, owners, owned, owned_starts })
     }
 
     /// The layout that this is the table of, with its members in the order of their ids.
@@ -211,7 +208,7 @@ impl Ring {
     /// Out of line: it is called in many places, one after the other.
     #[inline(never)]
     fn index_of(&self, id: NodeId) -> Option<usize> {
-        self.ids.binary_search(&id).ok()
+        self.layout.members.binary_search_by_key(&id, |member| member.id).ok()
     }
 
     fn partition_bits(&self) -> u32 {

@@ -44,7 +44,7 @@ const CHECKSUM_BYTES: usize = 8;
 impl Context {
     /// The token of this context for this key.
     pub fn to_token(&self, cluster: ClusterId, key: &Key) -> Bytes {
-        let mut token = Vec::with_capacity(80);
+        let mut token = Vec::with_capacity(128);
         token.push(FORMAT);
         cluster.encode(&mut token);
         key_digest(key).encode(&mut token);

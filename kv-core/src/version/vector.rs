@@ -114,16 +114,7 @@ impl VersionVector {
     /// Out of line: it is called in many places, one after the other.
     #[inline(never)]
     fn position(&self, actor: Actor) -> Result<usize, usize> {
-        /// Up to so many are looked at one after the other, which takes less than to divide them.
-        const FEW: usize = 4;
-        if self.0.len() > FEW {
-            return self.0.binary_search_by_key(&actor, |&(candidate, _)| candidate);
-        }
-        let smaller = self.0.iter().take_while(|(candidate, _)| *candidate < actor).count();
-        match self.0.get(smaller) {
-            Some((candidate, _)) if *candidate == actor => Ok(smaller),
-            _ => Err(smaller),
-        }
+        self.0.binary_search_by_key(&actor, |&(candidate, _)| candidate)
     }
 }
 
