@@ -16,10 +16,6 @@ pub(crate) trait Spread: Eq {
     fn spread(&self) -> u64;
 }
 
-/// Whatever holds one entry will hold some: to begin with room for so many saves the first steps of
-/// growth.
-const FIRST_ROOM: usize = 32;
-
 /// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct FifoCache<K, V> {
@@ -63,9 +59,6 @@ impl<K: Spread, V> FifoCache<K, V> {
         if let Some(known) = self.get_mut(&key) {
             *known = value;
             return;
-        }
-        if self.entries.capacity() == 0 {
-            *self = Self::with_room(self.entries_max, FIRST_ROOM);
         }
         if self.entries.len() == self.entries_max {
             self.forget_first();

@@ -200,10 +200,7 @@ impl Node {
         let Header { from, request, generation, sent, .. } = message.header;
         let asker = (from, request);
         let echo = Echo { generation, sent };
-        match self.site.peers.echoes.get_mut(&from) {
-            Some(known) => *known = echo,
-            None => drop(self.site.peers.echoes.insert(from, echo)),
-        }
+        *self.site.peers.echoes.entry(from).or_insert(echo) = echo;
         let Self { site, coordinator, membership, replica, handoff, repair, .. } = self;
         match message.body {
             Body::GossipSyn(syn) => {

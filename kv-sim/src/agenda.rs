@@ -132,7 +132,8 @@ pub enum Happening {
 /// there are, and moving it moves nothing but links.
 ///
 /// Invariants: entries of one time lie in one list, in the order in which they were planned; a bit of
-/// `occupied` is set where a slot is not empty; each entry of the store is in exactly one list.
+/// `occupied` is set where a slot is not empty; each entry of the store is in one list, or
+/// free.
 #[derive(Clone, Debug)]
 pub struct Agenda {
     now: WorldTime,
