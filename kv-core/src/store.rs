@@ -137,11 +137,11 @@ impl Batch {
         self.writes.is_empty()
     }
 
-    /// Each write: the key, copied by `own`, and its record, or nothing if it is deleted. Records keep
+    /// Each write: what `own` makes of the key, and its record, or nothing if it is deleted. Records keep
     /// all bytes of the batch in memory: as a rule there is one large one.
     pub fn into_writes<K>(
         self,
-        own: impl Fn(&[u8]) -> K,
+        mut own: impl FnMut(&[u8]) -> K,
     ) -> impl ExactSizeIterator<Item = (K, Option<Bytes>)> {
         let (mut rest, mut begin) = (Bytes::from(self.bytes), 0);
         self.writes.into_iter().map(move |Ends { key: end, record: record_end }| {

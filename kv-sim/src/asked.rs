@@ -10,7 +10,8 @@ use std::hash::BuildHasherDefault;
 use kv_core::types::RequestId;
 
 use crate::address::Address;
-use crate::hashing::{Hashed, Ledger, RequestHasher};
+use crate::hashing::{Hashed, RequestHasher};
+use crate::ledger::Ledger;
 
 /// The addresses at which something was asked, by their hashes. Should two of them share all bits that
 /// are kept, they are counted together, and in every run alike.
@@ -39,7 +40,7 @@ impl Asked {
     pub(crate) fn count(&mut self, address: &Address, hash: u64) -> u32 {
         let is_first = match address {
             Address::Message { request, .. } => {
-                let few = self.messages.entry(*request).or_default();
+                let few = self.messages.get_or_add_with(*request, Few::default);
                 few.insert(hash).unwrap_or_else(|Full| self.others.insert(hash))
             }
             _ => self.others.insert(hash),

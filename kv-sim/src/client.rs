@@ -16,7 +16,8 @@ use kv_core::version::{Container, Content};
 use crate::address::{Address, Aspect};
 use crate::checks::{Dots, learn};
 use crate::draws::Draws;
-use crate::hashing::{Ledger, Table};
+use crate::hashing::Table;
+use crate::ledger::Ledger;
 use crate::result::Outcomes;
 use crate::scenario::{NodeIndex, Workload, WorkloadKind};
 use crate::scene::Scene;
@@ -143,7 +144,7 @@ impl Clients {
                     node: workload.nodes[node],
                     begun: 0,
                     session: workload.session.then(|| Session::with_room(SESSION_KEYS_MAX, room)),
-                    seen: Ledger::with_capacity_and_hasher(room, Default::default()),
+                    seen: Ledger::with_room(room),
                     shown: Table::default(),
                     to_write: None,
                     waiting: None,
@@ -404,7 +405,7 @@ impl Client {
 
     fn remember(&mut self, workload: &Workload, key: u32, container: &Container, token: &Bytes) {
         if self.session.is_some() {
-            learn(self.seen.entry(key).or_default(), container);
+            learn(self.seen.get_or_add_with(key, Dots::new), container);
         }
         if self.session.is_none() || workload.kind == WorkloadKind::ReadModifyWrite {
             let shown = Shown { token: token.clone(), dots: container.dots().collect() };

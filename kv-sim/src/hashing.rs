@@ -4,15 +4,8 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use indexmap::IndexMap;
-
 /// A table that is looked up and never walked through in its own order.
 pub(crate) type Table<K, V> = HashMap<K, V, BuildHasherDefault<FoldHasher>>;
-
-/// As a [`Table`], for what is mostly looked up soon after it came, if at all: its entries lie in the order
-/// in which they came, apart from the places that their keys are hashed to. So what comes next lies beside
-/// what came last, and what is spread over memory is small.
-pub(crate) type Ledger<K, V, H = FoldHasher> = IndexMap<K, V, BuildHasherDefault<H>>;
 
 /// The golden ratio, as bits.
 const ODD: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -12,6 +12,7 @@ pub mod digest;
 pub mod disk;
 pub mod draws;
 mod hashing;
+mod ledger;
 pub mod marks;
 pub mod network;
 pub mod node;

@@ -68,7 +68,8 @@ use ownership::Ownership;
 use quiescence::Quiescence;
 use session::Session;
 
-use crate::hashing::{Ledger, RequestHasher, Table};
+use crate::hashing::{RequestHasher, Table};
+use crate::ledger::Ledger;
 use crate::result::CheckResult;
 use crate::scenario::Check;
 
@@ -204,7 +205,7 @@ impl Checks {
         let membership = Membership::new(gossip_interval, setting.settle);
         let bounds = Bounds::new(setting.config.clone());
         // As a rule, half of the operations write.
-        let writes = Ledger::with_capacity_and_hasher(setting.operations / 2, Default::default());
+        let writes = Ledger::with_room(setting.operations / 2);
         let keys = Table::with_capacity_and_hasher(setting.keys, Default::default());
         let histories = Vec::with_capacity(setting.keys);
         Self {
@@ -281,7 +282,7 @@ impl Checks {
             Verb::Get => None,
             Verb::Put { content, .. } => {
                 let request = request.expect("simulated clients name their requests");
-                let (_, write) = *self.writes.entry(request).or_insert_with(|| {
+                let (_, write) = *self.writes.get_or_add_with(request, || {
                     let asked = Some(Asked { operation: number, at, step });
                     let write = self.histories[history].on_request(request, asked, content);
                     (history, write)
@@ -549,7 +550,7 @@ impl Checks {
         }
         let history = self.history(key);
         let write = self.histories[history].on_request(request, None, content);
-        self.writes.insert(request, (history, write));
+        self.writes.add(request, (history, write));
         (history, write)
     }
 }

@@ -4,11 +4,11 @@
 //! it. A sync that lies reports and does nothing; one that fails says so, and what it was to write
 //! will never be safe, whatever later ones report. A kill leaves what is safe, and positions start
 //! over. Safe records may rot: they are there and cannot be read, until they are written again.
-//! Clones are cheap: what is safe is copied when one of them is next synced, and the rest is short.
+//! Clones are cheap: what is safe is copied when one of them is next synced, or takes a key that is new
+//! to it, and the rest is short.
 
 use std::cmp::Ordering;
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -17,18 +17,19 @@ use kv_core::store::{Batch, Damage, Fault, Store, View, Visitor};
 use kv_core::types::Seq;
 use smallvec::SmallVec;
 
+use super::safe::{Read, RecordKey, Safe, Slot};
 use crate::hashing::Table;
 
 /// The records of one disk.
 ///
 /// Invariants: `log` holds exactly the batches that a sync may still make safe, in order; `fresh` the
 /// newest of the writes to each key that are not safe; `claimed` the newest of those up to
-/// `reported`; what is rotten is there.
+/// `reported`. Slots are those of `safe`: what is not safe is dropped before another takes its place.
 #[derive(Clone, Debug, Default)]
 pub struct Image {
     safe: Arc<Safe>,
     claimed: BTreeMap<RecordKey, Option<Bytes>>,
-    fresh: Table<RecordKey, (Seq, Option<Bytes>)>,
+    fresh: Table<Slot, (Seq, Option<Bytes>)>,
     log: VecDeque<(Seq, Writes)>,
     newest: Seq,
     reported: Seq,
@@ -41,34 +42,8 @@ pub struct Image {
     is_foreign: bool,
 }
 
-/// The key of a record. Those of short keys lie in place: to follow a pointer for each that is looked
-/// at costs more than all the rest of looking it up.
-pub type RecordKey = SmallVec<[u8; 24]>;
-
 /// The writes of a batch, in order. As a rule there are two: a record and its Merkle leaf.
-type Writes = SmallVec<[(RecordKey, Option<Bytes>); 2]>;
-
-/// The records that a kill would leave. They are looked up far more often than scanned, so they lie
-/// in a table, and beside it stands their order.
-///
-/// Invariants: `order` holds exactly the keys of `records`, and `rotten` some of them; `beginnings`
-/// counts those that are not empty.
-#[derive(Clone, Debug, Default)]
-struct Safe {
-    records: Table<RecordKey, Bytes>,
-    order: BTreeSet<Place>,
-    /// How many keys begin with each byte: most scans look for hints, and mostly there are none.
-    beginnings: BTreeMap<u8, u64>,
-    rotten: BTreeSet<RecordKey>,
-}
-
-/// The place of a key in the order of keys. Its first bytes, as a number, mostly decide, and save the
-/// way to the key itself.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    head: u128,
-    key: RecordKey,
-}
+type Writes = SmallVec<[(Slot, Option<Bytes>); 2]>;
 
 /// What was safe once: some of the moments, so that they are not too many.
 #[derive(Clone, Debug, Default)]
@@ -98,7 +73,8 @@ impl Image {
     pub fn claim(&mut self, seq: Seq) {
         for (at, writes) in &self.log {
             if self.reported < *at && *at <= seq {
-                self.claimed.extend(writes.iter().cloned());
+                let named = writes.iter().map(|(slot, record)| (self.safe.key(*slot), record));
+                self.claimed.extend(named.map(|(key, record)| (key.clone(), record.clone())));
             }
         }
         self.reported = self.reported.max(seq);
@@ -168,20 +144,18 @@ impl Image {
 
     /// Lets safe records rot. A key without one is left alone.
     pub fn rot(&mut self, keys: impl IntoIterator<Item = RecordKey>) {
-        let Safe { records, rotten, .. } = Arc::make_mut(&mut self.safe);
-        rotten.extend(keys.into_iter().filter(|key| records.contains_key(key)));
+        Arc::make_mut(&mut self.safe).rot(keys);
     }
 
     /// The keys of all safe records that can be read, in order.
     pub fn sound(&self) -> impl Iterator<Item = &RecordKey> {
-        let keys = self.safe.order.iter().map(|place| &place.key);
-        keys.filter(|key| !self.safe.rotten.contains(*key))
+        self.safe.sound()
     }
 
     /// The keys of all records that cannot be read, in order. One that a lying sync has reported to be
     /// written again can be, until a kill.
     pub fn rotten(&self) -> impl Iterator<Item = &RecordKey> {
-        self.safe.rotten.iter().filter(|key| !self.claimed.contains_key(*key))
+        self.safe.rotten().filter(|key| !self.claimed.contains_key(*key))
     }
 
     /// How many batches are not safe and may become so.
@@ -209,7 +183,7 @@ impl Image {
     /// # Errors
     /// [`Damage`], if it cannot be read.
     pub fn safe(&self, key: &[u8]) -> Result<Option<&Bytes>, Damage> {
-        self.safe.get(key)
+        self.safe.find(key).map_or(Ok(None), |slot| self.safe.read(slot))
     }
 
     /// Visits the records as a kill would leave them, as [`Store::scan`] does.
@@ -221,87 +195,34 @@ impl Image {
     fn make_safe(&mut self, is_among: impl Fn(Seq) -> bool) {
         let safe = Arc::make_mut(&mut self.safe);
         while let Some((at, writes)) = self.log.pop_front_if(|(at, _)| is_among(*at)) {
-            for (key, record) in writes {
-                let key = match self.fresh.entry(key) {
-                    Entry::Occupied(fresh) if fresh.get().0 <= at => fresh.remove_entry().0,
-                    Entry::Occupied(fresher) => fresher.key().clone(),
-                    Entry::Vacant(none) => none.into_key(),
-                };
-                safe.write(key, record);
+            for (slot, record) in writes {
+                if self.fresh.get(&slot).is_some_and(|(newest, _)| *newest <= at) {
+                    self.fresh.remove(&slot);
+                }
+                safe.write(slot, record);
             }
         }
     }
 
     /// Whether a batch makes the records longer altogether.
     fn grows(&self, writes: &Writes) -> bool {
-        let length = |key: &RecordKey, record: &Bytes| (key.len() + record.len()) as u64;
-        let before = |key: &RecordKey| match self.fresh.get(key) {
-            Some((_, record)) => record.as_ref().map_or(0, |record| length(key, record)),
-            None => self.safe.records.get(key).map_or(0, |record| length(key, record)),
+        let length = |slot: Slot, record: Option<&Bytes>| {
+            record.map_or(0, |record| (self.safe.key(slot).len() + record.len()) as u64)
         };
-        let put =
-            |(key, record): &(_, Option<Bytes>)| record.as_ref().map(|record| length(key, record));
-        let after: u64 = writes.iter().filter_map(put).sum();
-        after > writes.iter().map(|(key, _)| before(key)).sum()
+        let before = |slot: Slot| match self.fresh.get(&slot) {
+            Some((_, record)) => record.as_ref(),
+            None => self.safe.record(slot),
+        };
+        let after: u64 = writes.iter().map(|(slot, record)| length(*slot, record.as_ref())).sum();
+        after > writes.iter().map(|&(slot, _)| length(slot, before(slot))).sum()
     }
-}
 
-impl Safe {
-    fn get(&self, key: &[u8]) -> Result<Option<&Bytes>, Damage> {
-        if !self.rotten.is_empty() && self.rotten.contains(key) {
-            return Err(Damage);
+    /// The slot of a key that is to be written.
+    fn slot(&mut self, key: &[u8]) -> Slot {
+        match self.safe.find(key) {
+            Some(slot) => slot,
+            None => Arc::make_mut(&mut self.safe).add(key),
         }
-        Ok(self.records.get(key))
-    }
-
-    fn write(&mut self, key: RecordKey, record: Option<Bytes>) {
-        if !self.rotten.is_empty() {
-            self.rotten.remove(&key);
-        }
-        match record {
-            Some(record) => {
-                if let Some(held) = self.records.get_mut(&key) {
-                    *held = record;
-                    return;
-                }
-                if let Some(&first) = key.first() {
-                    *self.beginnings.entry(first).or_default() += 1;
-                }
-                self.records.insert(RecordKey::from_slice(&key), record);
-                self.order.insert(Place::of(key));
-            }
-            None => {
-                if self.records.remove(&key).is_some() {
-                    if let Some(first) = key.first() {
-                        *self.beginnings.get_mut(first).expect("it was counted") -= 1;
-                    }
-                    self.order.remove(&Place::of(key));
-                }
-            }
-        }
-    }
-
-    /// The records from a key on, in the order of their keys; none, if none has this prefix.
-    fn from(&self, begin: Bound<&[u8]>, prefix: &[u8]) -> impl Iterator<Item = Read<'_>> {
-        let is_counted = |first| self.beginnings.get(first).is_some_and(|&count| count > 0);
-        let places = prefix.first().is_none_or(is_counted).then(|| {
-            let begin = begin.map(|key| Place::of(RecordKey::from_slice(key)));
-            self.order.range((begin, Bound::Unbounded))
-        });
-        let places = places.into_iter().flatten();
-        let is_rotten = |key| !self.rotten.is_empty() && self.rotten.contains(key);
-        places.map(move |Place { key, .. }| {
-            (key, if is_rotten(key) { Err(Damage) } else { Ok(&self.records[key]) })
-        })
-    }
-}
-
-impl Place {
-    fn of(key: RecordKey) -> Self {
-        let mut head = [0; 16];
-        let length = key.len().min(head.len());
-        head[..length].copy_from_slice(&key[..length]);
-        Self { head: u128::from_be_bytes(head), key }
     }
 }
 
@@ -325,9 +246,6 @@ impl Past {
     }
 }
 
-/// A record as a scan reads it.
-type Read<'a> = (&'a RecordKey, Result<&'a Bytes, Damage>);
-
 impl Store for Image {
     fn get(&self, view: View, key: &[u8]) -> Result<Option<Bytes>, Damage> {
         self.read(view, key, |record| Ok(record.clone()))
@@ -339,13 +257,14 @@ impl Store for Image {
         key: &[u8],
         decode: impl FnOnce(&Bytes) -> Result<T, Damage>,
     ) -> Result<Option<T>, Damage> {
+        let Some(slot) = self.safe.find(key) else { return Ok(None) };
         let above = match view {
-            View::Live => self.fresh.get(key).map(|(_, record)| record),
+            View::Live => self.fresh.get(&slot).map(|(_, record)| record),
             View::Durable => self.claimed.get(key),
         };
         let record = match above {
             Some(record) => record.as_ref(),
-            None => self.safe.get(key)?,
+            None => self.safe.read(slot)?,
         };
         record.map(decode).transpose()
     }
@@ -358,8 +277,9 @@ impl Store for Image {
                 // They are few, and looked up far more often than scanned.
                 let is_behind = |key: &RecordKey| after.is_empty() || key[..] > *after;
                 let is_in = |key: &RecordKey| key.starts_with(prefix) && is_behind(key);
-                let above = self.fresh.iter().filter(|(key, _)| is_in(key));
-                let mut above: Vec<_> = above.map(|(key, (_, record))| (key, record)).collect();
+                let above = self.fresh.iter();
+                let above = above.map(|(&slot, (_, record))| (self.safe.key(slot), record));
+                let mut above: Vec<_> = above.filter(|(key, _)| is_in(key)).collect();
                 above.sort_unstable_by_key(|&(key, _)| key);
                 merge(below, above.into_iter(), prefix, visit);
             }
@@ -374,14 +294,13 @@ impl Store for Image {
         if self.breakers > 0 {
             return Err(Fault::Failed);
         }
-        let writes: Writes = batch.into_writes(RecordKey::from_slice).collect();
+        let writes: Writes = batch.into_writes(|key| self.slot(key)).collect();
         if self.fillers > 0 && self.grows(&writes) {
             return Err(Fault::Full);
         }
         self.newest = self.newest.next();
-        for (key, record) in &writes {
-            // Cloned, a key would be copied byte by byte.
-            self.fresh.insert(RecordKey::from_slice(key), (self.newest, record.clone()));
+        for (slot, record) in &writes {
+            self.fresh.insert(*slot, (self.newest, record.clone()));
         }
         self.log.push_back((self.newest, writes));
         Ok(self.newest)

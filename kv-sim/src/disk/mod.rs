@@ -6,6 +6,7 @@
 //! happens then is said here.
 
 mod image;
+mod safe;
 
 use std::collections::VecDeque;
 
@@ -14,7 +15,8 @@ use kv_core::store::{Action, Fault, Outcome, Store as _, StoreCommand};
 use kv_core::time::Span;
 use kv_core::types::{Seq, Ticket};
 
-pub use image::{Image, RecordKey};
+pub use image::Image;
+pub use safe::RecordKey;
 
 use crate::scenario::Slowness;
 use crate::world_time::WorldTime;

@@ -1,0 +1,146 @@
+//! The records that a kill would leave, and the slots that all keys of a disk have.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use bytes::Bytes;
+use kv_core::store::Damage;
+use smallvec::SmallVec;
+
+use crate::ledger::{self, Ledger};
+
+/// The key of a record. Those of short keys lie in place: to follow a pointer for each that is looked
+/// at costs more than all the rest of looking it up.
+pub type RecordKey = SmallVec<[u8; 24]>;
+
+/// The place of a key among all that were ever written: a key is hashed once, where it comes in.
+pub(super) type Slot = ledger::Place;
+
+/// A record as a scan reads it.
+pub(super) type Read<'a> = (&'a RecordKey, Result<&'a Bytes, Damage>);
+
+/// See the module. Records are looked up far more often than scanned, so they lie in a table, and beside
+/// it stands their order.
+///
+/// Invariants: `order` holds exactly the keys that have a record, and `rotten` some of them; `beginnings`
+/// counts those that are not empty.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Safe {
+    /// By slot; none for a key whose record was deleted, or was never made safe.
+    records: Ledger<RecordKey, Option<Bytes>>,
+    order: BTreeMap<Place, Slot>,
+    /// How many keys begin with each byte: most scans look for hints, and mostly there are none.
+    beginnings: BTreeMap<u8, u64>,
+    rotten: BTreeSet<RecordKey>,
+}
+
+/// The place of a key in the order of keys. Its first bytes, as a number, mostly decide, and save the
+/// way to the key itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    head: u128,
+    key: RecordKey,
+}
+
+impl Safe {
+    /// The slot of a key, if it has one.
+    pub(super) fn find(&self, key: &[u8]) -> Option<Slot> {
+        self.records.find(key)
+    }
+
+    /// Gives a slot to a key that has none.
+    pub(super) fn add(&mut self, key: &[u8]) -> Slot {
+        self.records.add(RecordKey::from_slice(key), None)
+    }
+
+    /// The key that has a slot.
+    ///
+    /// # Panics
+    /// If none has, here and below.
+    pub(super) fn key(&self, slot: Slot) -> &RecordKey {
+        self.records.at(slot).0
+    }
+
+    /// The record of a key, whether it can be read or not.
+    pub(super) fn record(&self, slot: Slot) -> Option<&Bytes> {
+        self.records.at(slot).1.as_ref()
+    }
+
+    /// The record of a key.
+    ///
+    /// # Errors
+    /// [`Damage`], if it cannot be read.
+    pub(super) fn read(&self, slot: Slot) -> Result<Option<&Bytes>, Damage> {
+        let (key, record) = self.records.at(slot);
+        if self.is_rotten(key) { Err(Damage) } else { Ok(record.as_ref()) }
+    }
+
+    /// Writes or deletes the record of a key.
+    pub(super) fn write(&mut self, slot: Slot, record: Option<Bytes>) {
+        let (key, held) = self.records.at_mut(slot);
+        if !self.rotten.is_empty() {
+            self.rotten.remove(key);
+        }
+        let (is_held, is_kept) = (held.is_some(), record.is_some());
+        *held = record;
+        if is_held == is_kept {
+            return;
+        }
+        if let Some(&first) = key.first() {
+            let count = self.beginnings.entry(first).or_default();
+            *count = if is_kept { *count + 1 } else { *count - 1 };
+        }
+        let place = Place::of(key);
+        if is_kept {
+            self.order.insert(place, slot);
+        } else {
+            self.order.remove(&place);
+        }
+    }
+
+    /// Lets records rot. A key without one is left alone.
+    pub(super) fn rot(&mut self, keys: impl IntoIterator<Item = RecordKey>) {
+        let is_held = |key: &RecordKey| self.records.get(key).is_some_and(Option::is_some);
+        self.rotten.extend(keys.into_iter().filter(is_held));
+    }
+
+    /// The keys of all records that can be read, in order.
+    pub(super) fn sound(&self) -> impl Iterator<Item = &RecordKey> {
+        self.order.keys().map(|place| &place.key).filter(|key| !self.is_rotten(key))
+    }
+
+    /// The keys of all records that cannot be read, in order.
+    pub(super) fn rotten(&self) -> impl Iterator<Item = &RecordKey> {
+        self.rotten.iter()
+    }
+
+    /// The records from a key on, in the order of their keys; none, if none has this prefix.
+    pub(super) fn from(
+        &self,
+        begin: Bound<&[u8]>,
+        prefix: &[u8],
+    ) -> impl Iterator<Item = Read<'_>> {
+        let is_counted = |first| self.beginnings.get(first).is_some_and(|&count| count > 0);
+        let places = prefix
+            .first()
+            .is_none_or(is_counted)
+            .then(|| self.order.range((begin.map(Place::of), Bound::Unbounded)));
+        places
+            .into_iter()
+            .flatten()
+            .filter_map(|(place, &slot)| Some((&place.key, self.read(slot).transpose()?)))
+    }
+
+    fn is_rotten(&self, key: &RecordKey) -> bool {
+        !self.rotten.is_empty() && self.rotten.contains(key)
+    }
+}
+
+impl Place {
+    fn of(key: &[u8]) -> Self {
+        let mut head = [0; 16];
+        let length = key.len().min(head.len());
+        head[..length].copy_from_slice(&key[..length]);
+        Self { head: u128::from_be_bytes(head), key: RecordKey::from_slice(key) }
+    }
+}

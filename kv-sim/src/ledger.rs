@@ -1,0 +1,133 @@
+//! A table for what is mostly looked up soon after it came, if at all.
+//!
+//! Entries lie in the order in which they came, and apart from them, in four bytes each, the places that
+//! their keys are hashed to. So what comes next lies beside what came last, and what is spread over memory
+//! is small enough to stay in the processor's caches. Nothing is ever taken out.
+
+use std::borrow::Borrow;
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hash, Hasher};
+
+use hashbrown::HashTable;
+
+use crate::hashing::FoldHasher;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger<K, V, H = FoldHasher> {
+    entries: Vec<(K, V)>,
+    places: HashTable<Place>,
+    hasher: BuildHasherDefault<H>,
+}
+
+/// How many entries came before. It stays what it is.
+pub(crate) type Place = u32;
+
+impl<K: Hash + Eq, V, H: Hasher + Default> Ledger<K, V, H> {
+    /// An empty table with room for so many entries.
+    pub(crate) fn with_room(entries: usize) -> Self {
+        let (entries, places) = (Vec::with_capacity(entries), HashTable::with_capacity(entries));
+        Self { entries, places, hasher: BuildHasherDefault::default() }
+    }
+
+    /// Makes room for so many more entries: a table that grows step by step is read and written as often as
+    /// all that is looked up in it.
+    pub(crate) fn reserve(&mut self, entries: usize) {
+        let hash_of = |&place: &Place| self.hasher.hash_one(&self.entries[place as usize].0);
+        self.places.reserve(entries, hash_of);
+        self.entries.reserve(entries);
+    }
+
+    /// The place of a key, if it is there.
+    pub(crate) fn find<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<Place>
+    where
+        K: Borrow<Q>,
+    {
+        self.find_hashed(self.hasher.hash_one(key), key)
+    }
+
+    /// What is known under a key.
+    pub(crate) fn get(&self, key: &K) -> Option<&V> {
+        self.find(key).map(|place| self.at(place).1)
+    }
+
+    /// What is known under a key; if nothing is, what this makes.
+    pub(crate) fn get_or_add_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
+        let hash = self.hasher.hash_one(&key);
+        let place = match self.find_hashed(hash, &key) {
+            Some(place) => place,
+            None => self.add_hashed(hash, key, make()),
+        };
+        self.at_mut(place).1
+    }
+
+    /// Adds a key that is not there, and returns its place.
+    ///
+    /// # Panics
+    /// If there are more than 2^32.
+    pub(crate) fn add(&mut self, key: K, value: V) -> Place {
+        self.add_hashed(self.hasher.hash_one(&key), key, value)
+    }
+
+    /// What lies at a place.
+    ///
+    /// # Panics
+    /// If nothing does, here and below.
+    pub(crate) fn at(&self, place: Place) -> (&K, &V) {
+        let (key, value) = &self.entries[place as usize];
+        (key, value)
+    }
+
+    /// What lies at a place, to be changed.
+    pub(crate) fn at_mut(&mut self, place: Place) -> (&K, &mut V) {
+        let (key, value) = &mut self.entries[place as usize];
+        (key, value)
+    }
+
+    fn find_hashed<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<Place>
+    where
+        K: Borrow<Q>,
+    {
+        let is_it = |&place: &Place| self.entries[place as usize].0.borrow() == key;
+        self.places.find(hash, is_it).copied()
+    }
+
+    fn add_hashed(&mut self, hash: u64, key: K, value: V) -> Place {
+        let Self { entries, places, hasher } = self;
+        let place = Place::try_from(entries.len()).expect("entries are counted in 32 bits");
+        entries.push((key, value));
+        places.insert_unique(hash, place, |&place| hasher.hash_one(&entries[place as usize].0));
+        place
+    }
+}
+
+impl<K: Hash + Eq, V, H: Hasher + Default> Default for Ledger<K, V, H> {
+    fn default() -> Self {
+        Self::with_room(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_added_is_found_by_its_key_and_at_its_place() {
+        for room in [0, 100] {
+            let mut ledger = Ledger::<String, usize>::with_room(room);
+            for number in 0..1_000 {
+                assert_eq!(ledger.find(number.to_string().as_str()), None);
+                assert_eq!(ledger.add(number.to_string(), number) as usize, number);
+            }
+            for number in 0..1_000 {
+                let key = number.to_string();
+                ledger.reserve(number / 10);
+                assert_eq!(ledger.get(&key), Some(&number));
+                assert_eq!(*ledger.get_or_add_with(key.clone(), || panic!("it is there")), number);
+                *ledger.at_mut(number as Place).1 += 1;
+                assert_eq!(ledger.at(number as Place), (&key, &(number + 1)));
+            }
+            assert_eq!(*ledger.get_or_add_with("new".to_owned(), || 7), 7);
+            assert_eq!(ledger.find("new"), Some(1_000));
+        }
+    }
+}
