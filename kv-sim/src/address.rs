@@ -222,7 +222,7 @@ const PURPOSES: &[(Purpose, &str)] = &[
 
 impl Address {
     /// Which of the run's keys answers: one per kind of address.
-    pub(crate) const fn domain(self) -> u8 {
+    pub(crate) const fn domain(&self) -> u8 {
         match self {
             Self::Setup { .. } => 0,
             Self::Node { .. } => 1,
@@ -239,9 +239,9 @@ impl Address {
     pub(crate) const DOMAINS: usize = 8;
 
     /// 64 bits that stand for the address. They never change: saved failures hang on them.
-    pub fn hash(self) -> u64 {
+    pub fn hash(&self) -> u64 {
         let domain = u64::from(self.domain());
-        match self {
+        match *self {
             Self::Setup { node } => mix(&[domain, node.0 as u64]),
             Self::Node { node, purpose, subject } => {
                 mix(&[domain, (purpose as u64) << 32 | node.0 as u64, subject])
@@ -426,7 +426,7 @@ mod tests {
 
     #[test]
     fn addresses_have_hashes_of_their_own_that_never_change() {
-        let hashes: BTreeSet<u64> = one_of_each().into_iter().map(Address::hash).collect();
+        let hashes: BTreeSet<u64> = one_of_each().iter().map(Address::hash).collect();
         assert_eq!(hashes.len(), Address::DOMAINS);
         assert_eq!(one_of_each()[6].hash(), mix(&[6, 3 << 32 | 17]));
     }

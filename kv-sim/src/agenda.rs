@@ -177,14 +177,17 @@ impl Agenda {
     /// If the time has passed.
     pub fn plan(&mut self, at: WorldTime, what: Happening) {
         assert!(at >= self.now, "nothing can be planned for the past");
-        let entry = Entry { at, what, next: None };
         let place = match self.free {
             Some(place) => {
-                self.free = std::mem::replace(&mut self.entries[index(place)], entry).next;
+                // Written where it lies: what was just written elsewhere is slow to be copied.
+                let entry = &mut self.entries[index(place)];
+                self.free = entry.next.take();
+                entry.at = at;
+                entry.what = what;
                 place
             }
             None => {
-                self.entries.push(entry);
+                self.entries.push(Entry { at, what, next: None });
                 let places = u32::try_from(self.entries.len()).ok().and_then(Place::new);
                 places.expect("what is planned at one time fits 32 bits")
             }

@@ -93,9 +93,9 @@ impl Draws {
     }
 
     /// The next turn at an address that may be asked more than once.
-    pub fn next(&mut self, address: Address) -> Turn {
+    pub fn next(&mut self, address: &Address) -> Turn {
         let hash = address.hash();
-        let n = self.asked.count(&address, hash);
+        let n = self.asked.count(address, hash);
         Turn { domain: address.domain(), address: hash, n }
     }
 
@@ -121,9 +121,9 @@ impl Draws {
     }
 
     /// Something went wrong with a message.
-    pub fn note_misfortune(&mut self, address: Address, turn: Turn, aspect: Aspect, value: u64) {
+    pub fn note_misfortune(&mut self, address: &Address, turn: Turn, aspect: Aspect, value: u64) {
         if let Some(misfortunes) = &mut self.misfortunes {
-            misfortunes.push((Choice { address, n: turn.n, aspect }, value));
+            misfortunes.push((Choice { address: *address, n: turn.n, aspect }, value));
         }
     }
 
@@ -201,7 +201,7 @@ impl Draws {
 
 impl Draw for NodeDraw<'_> {
     fn u64(&mut self, purpose: Purpose, subject: u64) -> u64 {
-        let turn = self.draws.next(Address::Node { node: self.node, purpose, subject });
+        let turn = self.draws.next(&Address::Node { node: self.node, purpose, subject });
         self.draws.choose(turn, Aspect::Only, |draw| draw)
     }
 }

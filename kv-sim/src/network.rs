@@ -151,20 +151,20 @@ impl Network {
         let Way { from, to, .. } = way;
         let address = Address::Message { from, to, kind, request };
         // Taken even where nothing is drawn, so that a partition does not renumber later copies.
-        let first = draws.next(address);
+        let first = draws.next(&address);
         if self.is_cut(way) {
             return Fate::Cut;
         }
         let odds = self.odds(way);
         if draws.chance(first, Aspect::Loss, odds.loss) {
-            draws.note_misfortune(address, first, Aspect::Loss, 1);
+            draws.note_misfortune(&address, first, Aspect::Loss, 1);
             return Fate::Lost;
         }
-        let trip = self.trip(draws, (address, first), way, &odds);
+        let trip = self.trip(draws, (&address, first), way, &odds);
         let again = draws.chance(first, Aspect::Duplicate, odds.duplicate).then(|| {
-            draws.note_misfortune(address, first, Aspect::Duplicate, 1);
-            let second = draws.next(address);
-            self.trip(draws, (address, second), way, &odds)
+            draws.note_misfortune(&address, first, Aspect::Duplicate, 1);
+            let second = draws.next(&address);
+            self.trip(draws, (&address, second), way, &odds)
         });
         Fate::Arrives { first: trip, again }
     }
@@ -172,7 +172,7 @@ impl Network {
     fn trip(
         &self,
         draws: &mut Draws,
-        (address, turn): (Address, Turn),
+        (address, turn): (&Address, Turn),
         way: Way,
         odds: &Odds,
     ) -> Trip {
@@ -209,7 +209,7 @@ impl Network {
 
     /// How long the news takes that a connection broke or stands.
     pub fn news_delay(&self, draws: &mut Draws, way: Way) -> Span {
-        let turn = draws.next(Address::Link { from: way.from, to: way.to });
+        let turn = draws.next(&Address::Link { from: way.from, to: way.to });
         self.delay(draws, turn, way)
     }
 

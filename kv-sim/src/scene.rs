@@ -137,7 +137,7 @@ impl Scene {
 fn machine(scenario: &Scenario, node: NodeIndex, draws: &mut Draws) -> SimNode {
     /// A machine has run for up to this long before the world begins.
     const UPTIME_MAX_US: u64 = 1_000_000_000;
-    let turn = draws.next(Address::Setup { node });
+    let turn = draws.next(&Address::Setup { node });
     let id = NodeId(draws.choose(turn, Aspect::Id, |draw| draw));
     let within = |aspect, max: u64| {
         let max = max as i64;

@@ -215,14 +215,11 @@ fn head<const N: usize>(kind: u8, partition: PartitionId, then: &[u8]) -> [u8; N
 
 /// What begins and ends so.
 fn joined<const N: usize>(head: [u8; N], tail: &[u8]) -> StoreKey {
-    let length = N + tail.len();
-    if length > SHORT {
-        return [&head, tail].concat().into();
-    }
-    let mut bytes = [0; SHORT];
-    bytes[..N].copy_from_slice(&head);
-    bytes[N..length].copy_from_slice(tail);
-    StoreKey::from_buf_and_len(bytes, length)
+    // Put together where it lies: what was just written elsewhere is slow to be copied.
+    let mut bytes = StoreKey::new();
+    bytes.extend_from_slice(&head);
+    bytes.extend_from_slice(tail);
+    bytes
 }
 
 fn length(key: &Key) -> [u8; 4] {

@@ -215,12 +215,12 @@ impl World {
             Victims::These(nodes) => return nodes.clone(),
             Victims::Random(number) => *number,
             Victims::AnyNumber => {
-                let turn = self.draws.next(address);
+                let turn = self.draws.next(&address);
                 1 + self.draws.index(turn, Aspect::Victims, left.len())
             }
         };
         let draw = |_| {
-            let turn = self.draws.next(address);
+            let turn = self.draws.next(&address);
             left.remove(self.draws.index(turn, Aspect::Only, left.len()))
         };
         (0..number).map(draw).collect()

@@ -50,7 +50,7 @@ impl World {
             }
             DiskFault::CloneDisk { from } => {
                 let others = || self.scene.cluster.indices().filter(|&other| other != node);
-                let turn = self.draws.next(address);
+                let turn = self.draws.next(&address);
                 let at = self.draws.index(turn, Aspect::Donor, others().count());
                 let drawn = others().nth(at).expect("a clone has a model");
                 let by = from.filter(|&from| from != node).unwrap_or(drawn);
@@ -61,7 +61,7 @@ impl World {
             }
             DiskFault::RollbackDisk => {
                 let moments = self.scene.node(node).disk.image().moments();
-                let turn = self.draws.next(address);
+                let turn = self.draws.next(&address);
                 let to = self.draws.index(turn, Aspect::Moment, moments);
                 self.take_down(node, Ruin::RolledBack { to });
             }
@@ -164,7 +164,7 @@ impl World {
         let mut sound: Vec<_> = left.sound().filter(may_rot).cloned().collect();
         let rotten: Vec<_> = (0..rot.amount.of(sound.len()))
             .map(|_| {
-                let turn = self.draws.next(address);
+                let turn = self.draws.next(&address);
                 sound.swap_remove(self.draws.index(turn, Aspect::Record, sound.len()))
             })
             .collect();

@@ -84,7 +84,7 @@ impl World {
     }
 
     fn plan_flap(&mut self, (fault, occurrence): RuleName, step: u32, flap: Span) {
-        let turn = self.draws.next(Address::Fault { fault: fault as usize });
+        let turn = self.draws.next(&Address::Fault { fault: fault as usize });
         let after = Span(flap.0 / 2) + self.draws.up_to(turn, Aspect::Flap, flap);
         let step = Happening::FaultStep { fault, occurrence, step };
         self.agenda.plan(self.scene.now + after, step);
@@ -97,7 +97,7 @@ impl World {
         let half = Span((until.expect("a swizzle ends") - from).0 / 2);
         let mut steps = Vec::new();
         for &node in victims {
-            let turn = self.draws.next(Address::Fault { fault: fault as usize });
+            let turn = self.draws.next(&Address::Fault { fault: fault as usize });
             let clogged = self.draws.up_to(turn, Aspect::Clog, half);
             let let_go = half + self.draws.up_to(turn, Aspect::Unclog, half);
             for (after, step) in [(clogged, Step::Clog(node)), (let_go, Step::Unclog(node))] {
