@@ -38,8 +38,17 @@ pub trait Codec: Sized {
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
-    /// What `rest` is a part of, if pieces of it may be shared instead of copied.
-    whole: Option<&'a Bytes>,
+    pieces: Pieces<'a>,
+}
+
+/// What becomes of bytes that are to be kept.
+#[derive(Clone, Copy, Debug)]
+enum Pieces<'a> {
+    Copied,
+    /// They are shared with this, which `rest` is a part of.
+    Shared(&'a Bytes),
+    /// They come out empty.
+    Skipped,
 }
 
 /// A piece that is shared keeps all of the bytes in memory that it is a piece of. So it is copied if
@@ -58,12 +67,17 @@ const MORE: u64 = 0x8080_8080_8080_8080;
 impl<'a> Reader<'a> {
     /// Reads bytes of which nothing is kept.
     pub const fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, whole: None }
+        Self { rest: bytes, pieces: Pieces::Copied }
     }
 
     /// Reads bytes of which pieces may be kept.
     pub fn sharing(whole: &'a Bytes) -> Self {
-        Self { rest: whole, whole: Some(whole) }
+        Self { rest: whole, pieces: Pieces::Shared(whole) }
+    }
+
+    /// Reads bytes for what is said about values: these themselves come out empty.
+    pub(crate) const fn skimming(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, pieces: Pieces::Skipped }
     }
 
     /// What has not been read.
@@ -103,14 +117,15 @@ impl<'a> Reader<'a> {
     /// So many bytes, to be kept.
     pub(crate) fn piece(&mut self, length: usize) -> Result<Bytes, Malformed> {
         let piece = self.take(length)?;
-        match self.whole {
-            Some(whole)
+        match self.pieces {
+            Pieces::Skipped => Ok(Bytes::new()),
+            Pieces::Shared(whole)
                 if whole.len() <= FEW_BYTES || whole.len() / SHARED_PART_MIN <= piece.len() =>
             {
                 let end = whole.len() - self.rest.len();
                 Ok(whole.slice(end - length..end))
             }
-            _ => Ok(Bytes::copy_from_slice(piece)),
+            Pieces::Shared(_) | Pieces::Copied => Ok(Bytes::copy_from_slice(piece)),
         }
     }
 

@@ -15,7 +15,7 @@ use kv_core::ring::{MachineIndex, Ring};
 use kv_core::store::{Batch, Damage, Fault, Store, View, Visitor};
 use kv_core::time::{Now, Time};
 use kv_core::types::{ClusterId, Digest, Key, NodeId, PartitionId, Seq};
-use kv_core::version::Container;
+use kv_core::version::{Container, VersionVector};
 
 use crate::address::{Address, Aspect};
 use crate::checks::{self, HintLoad, Left, Load, Names};
@@ -219,23 +219,23 @@ impl checks::Disks for Scene {
         }
     }
 
-    fn holds(
+    fn has_seen(
         &self,
         node: NodeId,
         key: &Key,
         image: checks::Image,
-        is_so: impl Fn(&Container) -> bool,
+        has_seen: impl Fn(&VersionVector) -> bool,
     ) -> bool {
         let disk = self.node(self.index_of(node)).disk.image();
         let is_owner = self.ring.owns(node, self.partition_of(key)) && !disk.is_foreign();
         match image {
             checks::Image::Live if is_owner => {
-                replica::any_held(disk, View::Live, &self.ring, key, is_so)
+                replica::any_has_seen(disk, View::Live, &self.ring, key, has_seen)
             }
             checks::Image::Reported if is_owner => {
-                replica::any_held(disk, View::Durable, &self.ring, key, is_so)
+                replica::any_has_seen(disk, View::Durable, &self.ring, key, has_seen)
             }
-            _ => is_so(&self.copy(node, key, image)),
+            _ => has_seen(self.copy(node, key, image).seen()),
         }
     }
 

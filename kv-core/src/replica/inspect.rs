@@ -2,13 +2,13 @@
 
 use core::ops::ControlFlow;
 
-use super::keyspace::Record;
+use super::keyspace::{Record, StoreKey};
 use super::{hints, keyspace, owned};
 use crate::merkle::leaf_of;
 use crate::ring::Ring;
 use crate::store::{Damage, Store, View};
 use crate::types::{Key, NodeId};
-use crate::version::Container;
+use crate::version::{Container, VersionVector};
 
 /// What a store holds of a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,25 +77,25 @@ pub fn held(store: &impl Store, view: View, ring: &Ring, key: &Key) -> Held {
     held
 }
 
-/// Whether this is true of anything that a store holds of a key: the owner's copy, or one of the hints,
-/// as far as they can be read. Asked in this order, until it is.
-pub fn any_held(
+/// Whether anything that a store holds of a key has seen what is asked for: the owner's copy, or one of the
+/// hints, as far as they can be read. Asked in this order, until one has.
+pub fn any_has_seen(
     store: &impl Store,
     view: View,
     ring: &Ring,
     key: &Key,
-    is_so: impl Fn(&Container) -> bool,
+    has_seen: impl Fn(&VersionVector) -> bool,
 ) -> bool {
     let partition = ring.partition_of(key.token());
-    let owned = owned_copy(store, view, ring, key);
-    if owned.is_ok_and(|owned| owned.is_some_and(|container| is_so(&container))) {
+    let owned = store.read(view, &owned_key(ring, key), owned::skim_owned);
+    if owned.is_ok_and(|owned| owned.is_some_and(|(_, container)| has_seen(container.seen()))) {
         return true;
     }
-    let mut is_of_hint = false;
+    let mut a_hint_has = false;
     hints::for_each(partition, store, view, key, |hint| {
-        is_of_hint |= hint.is_ok_and(|hint| is_so(&hint.container));
+        a_hint_has |= hint.is_ok_and(|hint| has_seen(hint.container.seen()));
     });
-    is_of_hint
+    a_hint_has
 }
 
 /// What a store keeps of a key for others: all hints joined, as far as they can be read.
@@ -115,9 +115,11 @@ fn owned_copy(
     ring: &Ring,
     key: &Key,
 ) -> Result<Option<Container>, Damage> {
-    let token = key.token();
-    let leaf = leaf_of(token, ring.layout().partitions);
-    let record = keyspace::owned(ring.partition_of(token), leaf, key);
-    let found = store.read(view, &record, owned::decode_owned)?;
+    let found = store.read(view, &owned_key(ring, key), owned::decode_owned)?;
     Ok(found.map(|(_, container)| container))
+}
+
+fn owned_key(ring: &Ring, key: &Key) -> StoreKey {
+    let leaf = leaf_of(key.token(), ring.layout().partitions);
+    keyspace::owned(ring.partition_of(key.token()), leaf, key)
 }

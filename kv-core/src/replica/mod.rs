@@ -20,7 +20,7 @@ mod young;
 
 pub use execute::execute;
 pub use hints::for_each_hint;
-pub use inspect::{Held, StoredCopy, any_held, for_each_copy, held, hinted, is_whole};
+pub use inspect::{Held, StoredCopy, any_has_seen, for_each_copy, held, hinted, is_whole};
 pub use keyspace::{Record, parse as parse_record_key};
 pub use owned::decode_owned;
 pub use partitions::{PartitionState, Partitions, format, open, unmark};

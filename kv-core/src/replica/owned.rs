@@ -179,15 +179,21 @@ pub(super) const fn bytes_of(digest: Digest) -> [u8; DIGEST_BYTES] {
 /// # Errors
 /// [`Damage`], if the bytes are not such a record.
 pub fn decode_owned(record: &Bytes) -> Result<(Digest, Container), Damage> {
-    let digest = record.first_chunk::<DIGEST_BYTES>().ok_or(Damage)?;
-    let digest = Digest(u128::from_be_bytes(*digest));
-    let mut input = Reader::sharing(record);
+    read_owned(Reader::sharing(record))
+}
+
+/// As [`decode_owned`], for what is said about the values: these themselves are left out.
+pub(super) fn skim_owned(record: &Bytes) -> Result<(Digest, Container), Damage> {
+    read_owned(Reader::skimming(record))
+}
+
+fn read_owned(mut input: Reader<'_>) -> Result<(Digest, Container), Damage> {
     let mut read = || {
-        input.take(DIGEST_BYTES)?;
-        Container::decode(&mut input)
+        let digest = Digest(u128::from_be_bytes(input.array()?));
+        Ok((digest, Container::decode(&mut input)?))
     };
-    let container = read().map_err(|Malformed| Damage)?;
-    if input.rest().is_empty() { Ok((digest, container)) } else { Err(Damage) }
+    let owned = read().map_err(|Malformed| Damage)?;
+    if input.rest().is_empty() { Ok(owned) } else { Err(Damage) }
 }
 
 /// Visits the live containers of a leaf, in the order of their keys, behind `after`.

@@ -7,7 +7,7 @@ use core::ops::ControlFlow;
 
 use super::execute::Notes;
 use super::keyspace::{self, Record};
-use super::owned::{self, decode_owned};
+use super::owned::{self, skim_owned};
 use super::partitions::{PartitionState, marker_of};
 use crate::event::Event;
 use crate::mark::Mark;
@@ -77,7 +77,7 @@ fn read(state: &PartitionState, store: &impl Store, from: LeafId, bytes_max: u64
             return ControlFlow::Break(());
         }
         at = leaf;
-        match record.and_then(|record| Ok((record.len(), decode_owned(record)?))) {
+        match record.and_then(|record| Ok((record.len(), skim_owned(record)?))) {
             Ok((length, _)) => bytes += (record_key.len() + length) as u64,
             Err(Damage) => {
                 if let Some(Record::Owned { key, .. }) = keyspace::parse(record_key) {

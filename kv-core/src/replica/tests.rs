@@ -16,8 +16,8 @@ use crate::mark::Mark;
 use crate::merkle::{LeafId, Tree, leaf_of};
 use crate::ring::Ring;
 use crate::store::{
-    Action, Basis, CopyKind, Done, Fault, ForeignData, Hint, Mint, Outcome, Recovered, Refusal,
-    Role, StandIn, Store, StoreCommand, View,
+    Action, Basis, CopyKind, Damage, Done, Fault, ForeignData, Hint, Mint, Outcome, Recovered,
+    Refusal, Role, StandIn, Store, StoreCommand, View,
 };
 use crate::testing::MemoryStore;
 use crate::time::{HybridTime, WallTime};
@@ -265,9 +265,9 @@ fn what_is_held_of_a_key_is_found_in_the_owners_copy_and_in_every_hint() {
     let ring = Ring::new(Layout::single_datacenter(1, 1, [(ME, "me".into())])).expect("sound");
     let mut disk = Disk::new();
     let covers = |disk: &Disk, dot| {
-        let is_there = |container: &Container| container.seen().covers(dot);
-        let found = any_held(&disk.store, View::Live, &ring, &key(), is_there);
-        assert_eq!(found, is_there(&held(&disk.store, View::Live, &ring, &key()).container));
+        let covers = |seen: &VersionVector| seen.covers(dot);
+        let found = any_has_seen(&disk.store, View::Live, &ring, &key(), covers);
+        assert_eq!(found, covers(held(&disk.store, View::Live, &ring, &key()).container.seen()));
         found
     };
     let roles = [8, 9].map(|target| Role::StandIn(for_target(target)));
@@ -275,6 +275,26 @@ fn what_is_held_of_a_key_is_found_in_the_owners_copy_and_in_every_hint() {
         let (dot, _) = minted(&disk.mint(nothing(), role));
         assert!(covers(&disk, dot), "{role:?}");
         assert!(!covers(&disk, Dot { n: dot.n + 1, ..dot }), "{role:?}");
+    }
+}
+
+#[test]
+fn what_is_skimmed_is_what_is_read_but_for_the_values_and_damaged_where_that_is() {
+    let mut disk = Disk::new();
+    disk.mint(nothing(), Role::Owner);
+    disk.mint(nothing(), Role::Owner);
+    let is_owned = |key: &&Bytes| matches!(parse_record_key(key), Some(Record::Owned { .. }));
+    let record_key = disk.store.keys().find(is_owned).expect("it was written").clone();
+    let record = disk.store.get(View::Live, &record_key).expect("it is well").expect("it is there");
+    let (digest, read) = owned::decode_owned(&record).expect("it is well");
+    let (skimmed_digest, skimmed) = owned::skim_owned(&record).expect("it is well");
+    assert_eq!(skimmed_digest, digest);
+    assert_eq!(skimmed.seen(), read.seen());
+    assert!(skimmed.dots().eq(read.dots()));
+    let empty = Content::Value(Bytes::new());
+    assert!(skimmed.siblings().iter().all(|(_, version)| version.content == empty));
+    for length in 0..record.len() {
+        assert_eq!(owned::skim_owned(&record.slice(..length)), Err(Damage), "{length}");
     }
 }
 

@@ -12,7 +12,7 @@ use kv_core::quorum::Mode;
 use kv_core::tally::Nodes;
 use kv_core::time::Time;
 use kv_core::types::{Key, NodeId};
-use kv_core::version::{Container, Dot};
+use kv_core::version::{Container, Dot, VersionVector};
 use smallvec::SmallVec;
 
 use super::findings::Findings;
@@ -143,8 +143,8 @@ impl Durability {
             let mut dropped = history.hints_dropped.iter().filter(of_node);
             let was_delivered =
                 achieved.fallbacks.contains(&node) && dropped.any(|(_, at)| since_start(Some(at)));
-            let is_there = |container: &Container| history.is_claimed(write, container);
-            if disks.holds(node, &history.key, Image::Reported, is_there) {
+            let has_seen = |seen: &VersionVector| history.is_among(write, seen);
+            if disks.has_seen(node, &history.key, Image::Reported, has_seen) {
                 holders.holding.push(node);
             } else if since_start(self.losses.get(&node)) {
                 holders.robbed.push(node);

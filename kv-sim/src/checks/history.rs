@@ -415,8 +415,13 @@ impl History {
     /// Whether a container accounts for this write, standing or overwritten. That is what a replica
     /// claims; whether the claim is true is for [`History::reach`] to say.
     pub(super) fn is_claimed(&self, write: WriteIndex, container: &Container) -> bool {
+        self.is_among(write, container.seen())
+    }
+
+    /// As [`History::is_claimed`], of what a container has seen.
+    pub(super) fn is_among(&self, write: WriteIndex, seen: &VersionVector) -> bool {
         let events = &self.write(write).events;
-        events.iter().any(|&event| container.seen().covers(self.dot(event)))
+        events.iter().any(|&event| seen.covers(self.dot(event)))
     }
 
     /// The events so far that are neither among these (which rise) nor ancestors of one.

@@ -50,7 +50,7 @@ use kv_core::ring::MachineIndex;
 use kv_core::store::{Action, Done, Outcome, StoreCommand};
 use kv_core::time::{Span, Time};
 use kv_core::types::{Digest, Key, NodeId, PartitionId, RequestId, Token};
-use kv_core::version::{Container, Content, Dot};
+use kv_core::version::{Container, Content, Dot, VersionVector};
 use smallvec::SmallVec;
 
 use availability::Availability;
@@ -114,16 +114,16 @@ pub trait Disks {
     fn machine(&self, node: NodeId) -> MachineIndex;
     /// What a node holds of a key: its own copy joined with the hints that it keeps for others.
     fn copy(&self, node: NodeId, key: &Key, image: Image) -> Container;
-    /// Whether a node holds a container of a key of which this is true. Cheaper than a look at its copy,
-    /// and the same for what is true of two containers joined if and only if it is of one of them.
-    fn holds(
+    /// Whether a node holds a container of a key that has seen what is asked for. Cheaper than a look at its
+    /// copy, and the same for what two containers joined have seen if and only if one of them has.
+    fn has_seen(
         &self,
         node: NodeId,
         key: &Key,
         image: Image,
-        is_so: impl Fn(&Container) -> bool,
+        has_seen: impl Fn(&VersionVector) -> bool,
     ) -> bool {
-        is_so(&self.copy(node, key, image))
+        has_seen(self.copy(node, key, image).seen())
     }
     /// The live root that a node claims for a partition.
     fn root(&self, node: NodeId, partition: PartitionId) -> Digest;
