@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 
 use crate::world_time::WorldTime;
 
-/// What can be planned. Nodes, clients and parcels are numbers, so that the heap moves little.
+/// What can be planned. Nodes, clients and parcels are numbers: what is planned is small.
 ///
 /// A `life` says in which run of its node something was planned; a node that was killed meanwhile
 /// has another, and what was planned for the old one is void.
