@@ -141,6 +141,12 @@ pub enum RequestRefusal {
         /// The limit.
         max: u64,
     },
+    /// The node waits until its cluster is founded, or until it hears that it is.
+    #[error(
+        "this node waits: no member that it can reach knows the cluster; if the cluster is new, say \
+         `kv-node init` to one member, once"
+    )]
+    NotFounded,
     /// The node is stopping.
     #[error("this node is stopping: try another")]
     Stopping,

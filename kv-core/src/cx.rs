@@ -8,6 +8,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::admin::{AdminCommand, AdminReply};
 use crate::client::{ClientOperation, Reply};
 use crate::config::Config;
 use crate::event::Event;
@@ -17,8 +18,8 @@ use crate::ring::Ring;
 use crate::store::{Outcome, StoreCommand};
 use crate::time::{Now, Time};
 use crate::types::{
-    ClientRequest, ClusterId, Digest, Epoch, Generation, Key, NodeId, PartitionId, RequestId, Seq,
-    Ticket,
+    AdminRequest, ClientRequest, ClusterId, Digest, Epoch, Generation, Key, NodeId, PartitionId,
+    RequestId, Seq, Ticket,
 };
 
 /// Everything that a call into the core may use beside the node itself.
@@ -53,6 +54,8 @@ pub enum Purpose {
     Phase = 4,
     /// Which replica is compared next.
     RepairPartner = 5,
+    /// The id of a founding.
+    Founding = 6,
 }
 
 /// What a driver tells a node.
@@ -65,8 +68,13 @@ pub enum Input {
         /// What it asks. In a box, as nothing else that comes in is as large.
         operation: Box<ClientOperation>,
     },
-    /// An operator asks something.
-    Admin(AdminCommand),
+    /// An operator asks something. It is answered once ([`Effect::AdminReply`]), unless the node crashes.
+    Admin {
+        /// Comes back with the answer.
+        request: AdminRequest,
+        /// The order.
+        command: AdminCommand,
+    },
     /// A peer says something.
     Peer(Message),
     /// The connection to a peer changed.
@@ -99,17 +107,6 @@ pub enum Input {
     Stop,
 }
 
-/// What an operator asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AdminCommand {
-    /// Serve this partition although too few synced owners are left to copy it from: what they
-    /// would have held is given up.
-    AcceptLoss {
-        /// The partition.
-        partition: PartitionId,
-    },
-}
-
 /// What is known of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkState {
@@ -128,6 +125,13 @@ pub enum Effect {
         request: ClientRequest,
         /// The answer.
         reply: Reply,
+    },
+    /// Answer an operator.
+    AdminReply {
+        /// Which request.
+        request: AdminRequest,
+        /// The answer.
+        reply: AdminReply,
     },
     /// Send a message to a peer. It may be lost, doubled or overtaken.
     Send(Message),
@@ -180,6 +184,8 @@ pub enum Desk {
     Handoff,
     /// Merkle repair.
     Repair,
+    /// The founding of the cluster.
+    Founding,
 }
 
 impl Ticket {
@@ -195,7 +201,8 @@ impl Ticket {
         match self.0 >> Self::DESK_SHIFT {
             0 => Desk::Replica,
             1 => Desk::Handoff,
-            _ => Desk::Repair,
+            2 => Desk::Repair,
+            _ => Desk::Founding,
         }
     }
 

@@ -55,6 +55,8 @@ pub enum Reason {
         /// With whom it is compared.
         peer: NodeId,
     },
+    /// Members that wait for the founding of the cluster are asked what they know.
+    FoundingRound,
     /// A comparison is given up.
     RepairTimeout {
         /// Who is silent.

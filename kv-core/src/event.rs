@@ -47,6 +47,17 @@ pub enum Event {
         /// The key.
         key: Key,
     },
+    /// The cluster is founded, and this member, whose store is new, holds all that there is: nothing.
+    Founded,
+    /// The cluster was founded, and this member's store has nothing to show of it: it lost its data, or
+    /// comes late. It is incomplete until it has copied.
+    DataMissing,
+    /// Acknowledged writes may be lost for good: so many owners of some partitions are incomplete that this
+    /// one can never copy enough. An operator must accept that ([`crate::admin::AdminCommand::AcceptLoss`]).
+    LossUndecided {
+        /// How many partitions of this node that concerns.
+        partitions: u64,
+    },
     /// A peer seems to be down.
     Suspected {
         /// The peer.
@@ -144,6 +155,9 @@ impl Event {
             },
             Self::Damaged { .. } => Mark::Damaged,
             Self::Mended { .. } => Mark::Mended,
+            Self::Founded => Mark::Founded,
+            Self::DataMissing => Mark::DataMissing,
+            Self::LossUndecided { .. } => Mark::LossUndecided,
             Self::Suspected { .. } => Mark::Suspected,
             Self::Trusted { .. } => Mark::Trusted,
             Self::Stalled { .. } => Mark::Stalled,

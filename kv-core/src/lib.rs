@@ -32,6 +32,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod admin;
 pub mod client;
 pub mod codec;
 pub mod config;
@@ -41,6 +42,7 @@ pub mod deadline;
 pub mod durable;
 pub mod event;
 mod fifo;
+pub mod founding;
 pub mod handoff;
 pub mod hybrid;
 pub mod in_flight;

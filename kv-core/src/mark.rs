@@ -126,6 +126,23 @@ marks! {
     /// A hint could not be read.
     HintDamaged "hint-damaged",
 
+    /// A new member learned that its cluster is founded, and that it lacks nothing.
+    Founded "founded",
+    /// A member whose store was empty learned that its cluster had been founded before.
+    DataMissing "data-missing",
+    /// A member that could not read of which founding it is learned it from another.
+    FoundingRelearned "founding-relearned",
+    /// An operator told a member to found the cluster, and others did not answer.
+    FoundingTimedOut "founding-timed-out",
+    /// Two members were told to found the cluster at once.
+    FoundingCrossed "founding-crossed",
+    /// The store had no room for a pledge.
+    FoundingNotWritten "founding-not-written",
+    /// A message came to a member that waits for the founding.
+    NotFounded "not-founded",
+    /// An owner learned that too few complete ones are left for it to copy from.
+    LossUndecided "loss-undecided",
+
     /// A peer seemed to be down.
     Suspected "peer-suspected",
     /// A peer seemed to be up again.

@@ -10,11 +10,13 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 pub use self::inspect::{Activity, NodeSnapshot};
+use crate::admin::{AdminCommand, AdminRefusal, AdminReply};
 use crate::client::{Reply, RequestRefusal};
 use crate::config::Config;
 use crate::coordinator::Coordinator;
-use crate::cx::{AdminCommand, Cx, Desk, Effect, Identity, Input, LinkState, Peers, Site};
+use crate::cx::{Cx, Desk, Effect, Identity, Input, LinkState, Peers, Site};
 use crate::event::{Event, RejectReason};
+use crate::founding::{Founded, Founding};
 use crate::handoff::Handoff;
 use crate::mark::Mark;
 use crate::membership::{Membership, Opinion};
@@ -26,12 +28,13 @@ use crate::repair::{Repair, Wanted};
 use crate::replica::{HintGrown, Replica};
 use crate::store::{Done, Outcome, Recovered, Refusal};
 use crate::time::Time;
-use crate::types::{Key, NodeId, PartitionId, RequestId, Seq, Ticket};
+use crate::types::{AdminRequest, Key, NodeId, PartitionId, RequestId, Seq, Ticket};
 
 /// A node of the cluster, without clock, disk and network: those are the driver's.
 #[derive(Clone, Debug)]
 pub struct Node {
     site: Site,
+    founding: Founding,
     coordinator: Coordinator,
     membership: Membership,
     replica: Replica,
@@ -58,9 +61,12 @@ impl Node {
     /// A node at the start of a process. It has no clock yet: its first deadline is in the past, so
     /// that the driver calls it at once.
     pub fn new(config: Config, identity: Identity, recovered: Recovered) -> Self {
-        let Recovered { synced, roots, hints, lost, damaged } = recovered;
+        let Recovered { founding, synced, roots, hints, lost, damaged } = recovered;
+        let founding = Founding::new(identity.cluster, founding);
+        let identity = Identity { cluster: founding.cluster(), ..identity };
         let members = identity.ring.members().iter().map(|member| member.id);
         Self {
+            founding,
             coordinator: Coordinator::default(),
             membership: Membership::new(identity.node, members),
             replica: Replica::default(),
@@ -95,6 +101,21 @@ impl Node {
         self.membership.known().map(is_up)
     }
 
+    /// Tells whether the cluster is founded, as far as this node knows: it serves nobody before.
+    pub const fn is_founded(&self) -> bool {
+        self.founding.is_founded()
+    }
+
+    /// The partitions of which an operator must accept that writes may be lost for good.
+    pub fn undecided(&self) -> Vec<PartitionId> {
+        self.repair.undecided(&self.site)
+    }
+
+    /// The number of keys whose records are corrupt here and not repaired yet.
+    pub fn corrupt_keys(&self) -> usize {
+        self.repair.corrupt_keys()
+    }
+
     /// How many client operations are in flight.
     pub fn operations(&self) -> usize {
         self.coordinator.len()
@@ -107,9 +128,12 @@ impl Node {
 
     /// When to call [`Node::handle`] with [`Input::Deadline`], if nothing else comes before.
     pub fn next_deadline(&self) -> Option<Time> {
-        let Self { coordinator, membership, handoff, repair, state, .. } = self;
+        let Self { founding, coordinator, membership, handoff, repair, state, .. } = self;
         if *state == State::Failed {
             return None;
+        }
+        if !founding.is_founded() {
+            return founding.next_deadline();
         }
         // It is asked for after each call, so it is put together without branches.
         let deadlines = [
@@ -153,20 +177,25 @@ impl Node {
     fn route(&mut self, cx: &mut Cx<'_>, input: Input) {
         match input {
             Input::Client { request, operation } => match self.state {
+                State::Serving if !self.founding.is_founded() => {
+                    let reply = Reply::Refused(RequestRefusal::NotFounded);
+                    cx.out.push(Effect::Reply { request, reply });
+                }
                 State::Serving => self.coordinator.on_client(cx, &self.site, request, *operation),
                 State::Stopping | State::Failed => {
                     let reply = Reply::Refused(RequestRefusal::Stopping);
                     cx.out.push(Effect::Reply { request, reply });
                 }
             },
-            Input::Admin(AdminCommand::AcceptLoss { partition }) => {
-                self.repair.accept_loss(cx, &self.site, partition);
-            }
-            Input::Peer(message) => match self.reject(&message.header) {
+            Input::Admin { request, command } => self.on_admin(cx, request, command),
+            Input::Peer(message) => match self.reject(&message) {
                 Some(reason) => {
                     cx.observe(Event::Rejected { from: message.header.from, reason });
                 }
-                None => self.on_message(cx, message),
+                None if self.founding.is_founded() || message.body.is_founding() => {
+                    self.on_message(cx, message);
+                }
+                None => cx.mark(Mark::NotFounded),
             },
             Input::Link { peer, state: LinkState::Down } => self.coordinator.on_link_down(cx, peer),
             Input::Link { peer, state: LinkState::Up } => self.handoff.on_peer_up(cx, peer),
@@ -175,15 +204,40 @@ impl Node {
             }
             Input::Durable { seq } => self.on_durable(cx, seq),
             Input::StoreFailed => self.fail(cx),
+            Input::Deadline if !self.founding.is_founded() => {
+                self.founding.on_deadline(cx, &self.site);
+            }
             Input::Deadline => self.on_deadline(cx),
             Input::Stop => self.state = State::Stopping,
         }
     }
 
+    fn on_admin(&mut self, cx: &mut Cx<'_>, request: AdminRequest, command: AdminCommand) {
+        let site = &self.site;
+        match (self.state, command) {
+            (State::Stopping | State::Failed, _) => {
+                let reply = AdminReply::Refused(AdminRefusal::Ended);
+                cx.out.push(Effect::AdminReply { request, reply });
+            }
+            (State::Serving, AdminCommand::AcceptLoss { partition })
+                if self.founding.is_founded() =>
+            {
+                self.repair.accept_loss(cx, site, request, partition);
+            }
+            (State::Serving, command) => self.founding.on_admin(cx, site, request, command),
+        }
+    }
+
     /// Why a message must not be handled.
-    fn reject(&self, header: &Header) -> Option<RejectReason> {
-        let ring = self.site.ring();
-        if header.cluster != self.site.identity.cluster {
+    fn reject(&self, message: &Message) -> Option<RejectReason> {
+        let (header, ring) = (&message.header, self.site.ring());
+        let cluster = if message.body.is_founding() {
+            self.founding.named()
+        } else {
+            self.founding.cluster()
+        };
+        if header.cluster != cluster && (self.founding.is_founded() || message.body.is_founding()) {
+            // To one that waits, the id of the founded cluster is still unknown.
             Some(RejectReason::Cluster)
         } else if header.to != self.site.me() {
             Some(RejectReason::Addressee)
@@ -201,8 +255,11 @@ impl Node {
         let asker = (from, request);
         let echo = Echo { generation, sent };
         *self.site.peers.echoes.entry(from).or_insert(echo) = echo;
-        let Self { site, coordinator, membership, replica, handoff, repair, .. } = self;
+        let Self { site, founding, coordinator, membership, replica, handoff, repair, .. } = self;
         match message.body {
+            Body::FoundingTell(message) => founding.on_tell(cx, site, from, message),
+            Body::FoundingPledge(message) => founding.on_pledge(cx, site, asker, message),
+            Body::FoundingPledged(message) => founding.on_pledged(cx, site, from, message),
             Body::GossipSyn(syn) => {
                 let opinions = membership.on_syn(cx, site, from, request, syn);
                 self.on_opinions(cx, opinions);
@@ -318,10 +375,18 @@ impl Node {
                 let synced = self.repair.on_store_done(cx, site, errand, seq, outcome);
                 self.on_synced(synced);
             }
+            Desk::Founding => {
+                let founded = self.founding.on_store_done(cx, site, errand, seq, outcome);
+                self.on_founded(founded);
+            }
         }
     }
 
     fn on_durable(&mut self, cx: &mut Cx<'_>, seq: Seq) {
+        if !self.founding.is_founded() {
+            let founded = self.founding.on_durable(cx, &self.site, seq);
+            self.on_founded(founded);
+        }
         self.replica.on_durable(cx, &self.site, seq);
         self.handoff.on_durable(cx, &self.site, seq);
         let synced = self.repair.on_durable(cx, &self.site, seq);
@@ -384,6 +449,14 @@ impl Node {
                     self.handoff.on_peer_up(cx, peer);
                 }
             }
+        }
+    }
+
+    /// From now on this node serves, and its messages are those of the cluster that was founded.
+    fn on_founded(&mut self, founded: Option<Founded>) {
+        if let Some(Founded { cluster, complete }) = founded {
+            self.site.identity.cluster = cluster;
+            self.on_synced(complete);
         }
     }
 

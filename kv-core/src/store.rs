@@ -18,7 +18,7 @@ use crate::codec::codec;
 use crate::event::Event;
 use crate::merkle::{FAN_OUT, LeafId};
 use crate::time::{HybridTime, WallTime};
-use crate::types::{Digest, Epoch, Key, NodeId, PartitionId, RequestId, Seq};
+use crate::types::{Digest, Epoch, FoundingId, Key, NodeId, PartitionId, RequestId, Seq};
 use crate::version::{Container, Content, Dot, VersionVector};
 
 /// Which image of the store is read.
@@ -220,6 +220,18 @@ pub enum Action {
     },
     /// Write the marker which says that this owner holds all that it must hold.
     MarkSynced,
+    /// Write that this store was new before a founding, which is still to come. It is about the whole
+    /// store, in whatever partition it is said.
+    Pledge {
+        /// The founding.
+        founding: FoundingId,
+    },
+    /// Write that this store belongs to the cluster which came of a founding, and take away all
+    /// pledges. It is about the whole store, in whatever partition it is said.
+    Found {
+        /// The founding.
+        founding: FoundingId,
+    },
     /// Read every record of the leaves from this one on, to find those that are damaged.
     Scrub {
         /// The first leaf.
@@ -391,6 +403,10 @@ pub enum Done {
     Fetched(Vec<(Key, Container)>),
     /// The marker is written.
     MarkedSynced,
+    /// The pledge is written.
+    Pledged,
+    /// The founding is written.
+    Founded,
     /// Leaves were read.
     Scrubbed {
         /// The first that was not; nothing, if these were the last.
@@ -498,6 +514,8 @@ impl From<Fault> for Refusal {
 /// What a store says when a node starts on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
+    /// What the store says of the founding of its cluster.
+    pub founding: FoundingRecord,
     /// Partitions whose data marker stands: this owner holds all that it must hold.
     pub synced: Vec<PartitionId>,
     /// Merkle roots that are not those of an empty tree.
@@ -508,6 +526,20 @@ pub struct Recovered {
     pub lost: Vec<Key>,
     /// The partition of each record that is read at start and could not be.
     pub damaged: Vec<PartitionId>,
+}
+
+/// What a store says of the founding of its cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum FoundingRecord {
+    /// Nothing: it is new, or everything in it is gone.
+    #[default]
+    None,
+    /// It was new before these foundings, of which it does not know whether they came about.
+    Pledged(Vec<FoundingId>),
+    /// It belongs to the cluster that came of this founding.
+    Founded(FoundingId),
+    /// It belongs to a cluster, and the record that says of which founding cannot be read.
+    Unreadable,
 }
 
 /// The data of another node: its disk was copied, or came to the wrong machine. A node must not

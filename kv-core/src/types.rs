@@ -41,6 +41,17 @@ pub struct RequestId(pub u128);
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ClusterId(pub u64);
 
+/// One founding of a cluster: 64 random bits, drawn by the member that an operator tells to found it.
+/// Two clusters of one name that were founded apart have nothing to do with each other.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FoundingId(pub u64);
+
+/// A driver's own name for an operator's request in flight; it comes back with the answer.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct AdminRequest(pub u64);
+
 /// A position on the ring: the first 128 bits of SHA-256.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 // Allocators are slower where they have to align to 16 bytes.
@@ -112,6 +123,7 @@ impl Token {
 codec!(struct Generation(_), PartitionId(_));
 codec!(
     fixed NodeId(u64), fixed Epoch(u64), fixed RequestId(u128), fixed ClusterId(u64),
+    fixed FoundingId(u64),
     fixed Digest(u128),
 );
 
@@ -119,6 +131,12 @@ impl ClusterId {
     /// The id of the cluster with this name.
     pub fn of(name: &str) -> Self {
         Self(Digest::of(&[name.as_bytes()]).high())
+    }
+
+    /// The id of the cluster of this name that came of this founding.
+    #[must_use]
+    pub const fn founded(self, founding: FoundingId) -> Self {
+        Self(self.0 ^ founding.0)
     }
 }
 
@@ -146,4 +164,4 @@ macro_rules! hexadecimal {
     )*};
 }
 
-hexadecimal!(NodeId: "16", Epoch: "16", RequestId: "32", ClusterId: "16", Token: "32", Digest: "32");
+hexadecimal!(NodeId: "16", Epoch: "16", RequestId: "32", ClusterId: "16", FoundingId: "16", Token: "32", Digest: "32");

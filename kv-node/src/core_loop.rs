@@ -18,13 +18,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use kv_core::admin::{AdminCommand, AdminReply};
 use kv_core::client::{ClientOperation, Reply};
 use kv_core::cx::{Cx, Effect, Input, LinkState};
 use kv_core::event::Event;
 use kv_core::message::Message;
 use kv_core::node::Node;
 use kv_core::store::{Fault, StoreCommand};
-use kv_core::types::{ClientRequest, NodeId, Ticket};
+use kv_core::types::{AdminRequest, ClientRequest, NodeId, Ticket};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
@@ -84,6 +85,13 @@ pub enum Urgent {
         /// What it is now.
         state: LinkState,
     },
+    /// An operator gives an order.
+    Admin {
+        /// The order.
+        command: AdminCommand,
+        /// For the answer.
+        answer: oneshot::Sender<AdminReply>,
+    },
     /// Somebody wants to know how the core is.
     Inspect(oneshot::Sender<Inspection>),
     /// Take nothing new.
@@ -137,6 +145,16 @@ impl CoreHandle {
         let _ended = self.urgent.send(urgent);
     }
 
+    /// Gives the core an operator's order, and waits for the answer.
+    ///
+    /// # Errors
+    /// [`Ended`]: it is not known whether the order was carried out.
+    pub async fn admin(&self, command: AdminCommand) -> Result<AdminReply, Ended> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(Urgent::Admin { command, answer });
+        answered.await.map_err(|_| Ended)
+    }
+
     /// Asks the core how it is. Answered between two turns: no answer means that it hangs.
     ///
     /// # Errors
@@ -180,6 +198,8 @@ pub struct Core {
 pub struct Turned {
     /// By connection, in the order in which they were given.
     pub replies: BTreeMap<ConnectionId, Vec<(Tag, Reply)>>,
+    /// Answers to operators.
+    pub admin: Vec<(AdminRequest, AdminReply)>,
     /// By addressee, in the order in which they were sent.
     pub messages: BTreeMap<NodeId, Vec<Message>>,
     /// In the order in which they must be executed.
@@ -234,6 +254,7 @@ impl Core {
                     let (connection, tag) = parts_of(request);
                     turned.replies.entry(connection).or_default().push((tag, reply));
                 }
+                Effect::AdminReply { request, reply } => turned.admin.push((request, reply)),
                 Effect::Send(message) => {
                     turned.messages.entry(message.header.to).or_default().push(message);
                 }
@@ -258,6 +279,14 @@ pub struct CoreLoop<O> {
     work: mpsc::Receiver<Work>,
     urgent: mpsc::UnboundedReceiver<Urgent>,
     connections: BTreeMap<ConnectionId, Replies>,
+    orders: Orders,
+}
+
+/// Operators who wait for an answer.
+#[derive(Debug, Default)]
+struct Orders {
+    waiting: BTreeMap<AdminRequest, oneshot::Sender<AdminReply>>,
+    given: u64,
 }
 
 /// Whether the loop goes on.
@@ -286,7 +315,14 @@ impl<O: Outlets> CoreLoop<O> {
     /// A loop that has not begun.
     pub fn new(core: Core, outlets: O, inboxes: Inboxes) -> Self {
         let Inboxes { work, urgent } = inboxes;
-        Self { core, outlets, work, urgent, connections: BTreeMap::new() }
+        Self {
+            core,
+            outlets,
+            work,
+            urgent,
+            connections: BTreeMap::new(),
+            orders: Orders::default(),
+        }
     }
 
     /// Turns until it is told to end.
@@ -374,6 +410,12 @@ impl<O: Outlets> CoreLoop<O> {
                 }
             }
             Urgent::Link { peer, state } => inputs.push(Input::Link { peer, state }),
+            Urgent::Admin { command, answer } => {
+                self.orders.given += 1;
+                let request = AdminRequest(self.orders.given);
+                self.orders.waiting.insert(request, answer);
+                inputs.push(Input::Admin { request, command });
+            }
             Urgent::Inspect(answer) => {
                 let _gone = answer.send(self.core.inspect());
             }
@@ -398,7 +440,7 @@ impl<O: Outlets> CoreLoop<O> {
     }
 
     fn hand_out(&mut self, turned: Turned) {
-        let Turned { replies, messages, commands, storage_failed } = turned;
+        let Turned { replies, admin, messages, commands, storage_failed } = turned;
         if storage_failed {
             self.outlets.on_storage_failed();
         }
@@ -408,6 +450,11 @@ impl<O: Outlets> CoreLoop<O> {
         }
         for (peer, messages) in messages {
             self.outlets.send(peer, messages);
+        }
+        for (request, reply) in admin {
+            if let Some(answer) = self.orders.waiting.remove(&request) {
+                let _gone = answer.send(reply);
+            }
         }
         for (connection, replies) in replies {
             // A client that is gone is owed nothing.

@@ -47,6 +47,19 @@ pub fn event(event: &Event) {
         Event::Rejected { from, reason } => {
             tracing::debug!(%from, ?reason, "a message was refused");
         }
+        Event::Founded => {
+            tracing::info!("the cluster is founded; this node is new in it and serves")
+        }
+        Event::DataMissing => tracing::warn!(
+            "the cluster was founded before, and the data of this node is missing: it copies from \
+             its peers, and answers reads of each partition when that is complete"
+        ),
+        Event::LossUndecided { partitions } => tracing::error!(
+            partitions,
+            "so many owners of these partitions have lost their data that this node can never copy \
+             enough: acknowledged writes may be lost for good. Bring the other nodes back with their \
+             data, or accept the loss with `kv-node accept-loss`"
+        ),
         Event::Suspected { peer } => tracing::info!(%peer, "a peer seems to be down"),
         Event::Trusted { peer } => tracing::info!(%peer, "a peer seems to be up"),
         Event::HintsDelivered { target, count } => {

@@ -408,6 +408,9 @@ impl Metrics {
             // Gauges tell of these, or the requests that they belong to.
             Event::Minted { .. }
             | Event::ReadBeforeWrite { .. }
+            | Event::Founded
+            | Event::DataMissing
+            | Event::LossUndecided { .. }
             | Event::Suspected { .. }
             | Event::Trusted { .. }
             | Event::Synced { .. }

@@ -58,7 +58,6 @@ pub enum StartError {
 pub fn start(settings: Settings, listeners: Listeners) -> Result<Running, StartError> {
     let Settings {
         cluster,
-        founding,
         ring,
         addresses,
         node,
@@ -70,7 +69,7 @@ pub fn start(settings: Settings, listeners: Listeners) -> Result<Running, StartE
         limits,
     } = settings;
     let mut directory = Directory::open(&data_dir)?;
-    let generation = directory.claim(node, &cluster, founding, Clock::start().now().wall)?;
+    let generation = directory.claim(node, &cluster, Clock::start().now().wall)?;
     let seat = Seat::new(&limits);
     let options = Options {
         durability,

@@ -96,6 +96,11 @@ pub enum Happening {
         /// The client.
         client: u32,
     },
+    /// An operator tells a node to found the cluster.
+    Init {
+        /// The position of the order in the scenario.
+        order: u32,
+    },
     /// A fault begins.
     FaultBegins {
         /// Its position in the scenario.

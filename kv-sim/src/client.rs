@@ -495,6 +495,7 @@ const fn sends_away(reply: &Reply) -> bool {
         Reply::Unknown { .. } => true,
         Reply::Refused(refusal) => match refusal {
             RequestRefusal::Busy { .. }
+            | RequestRefusal::NotFounded
             | RequestRefusal::Stopping
             | RequestRefusal::StoreFailed => true,
             RequestRefusal::Context(_)

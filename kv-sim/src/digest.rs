@@ -51,6 +51,8 @@ pub enum Tag {
     Operator = 12,
     /// A node heard that its disk failed.
     StoreFailed = 13,
+    /// The operator told a node to found the cluster.
+    Init = 14,
 }
 
 /// One event, of which more can be said.
@@ -156,6 +158,8 @@ impl Entry<'_> {
                 items.iter().fold(this.number(10), |this, (_, container)| this.container(container))
             }
             Ok(Done::MarkedSynced) => this.number(11),
+            Ok(Done::Pledged) => this.number(15),
+            Ok(Done::Founded) => this.number(16),
             Ok(Done::Scrubbed { next }) => {
                 this.number(13).number(next.map_or(0, |leaf| leaf.0.into()))
             }

@@ -14,7 +14,7 @@ use kv_core::replica;
 use kv_core::ring::{MachineIndex, Ring};
 use kv_core::store::{Batch, Damage, Fault, Store, View, Visitor};
 use kv_core::time::{Now, Time};
-use kv_core::types::{ClusterId, Digest, Key, NodeId, PartitionId, Seq};
+use kv_core::types::{ClusterId, Digest, FoundingId, Key, NodeId, PartitionId, Seq};
 use kv_core::version::{Container, VersionVector};
 
 use crate::address::{Address, Aspect};
@@ -48,13 +48,17 @@ pub struct Scene {
     by_id: HashMap<u64, NodeIndex, BuildHasherDefault<Hashed>>,
 }
 
+/// The founding of a cluster that exists when its world begins.
+const FOUNDING: FoundingId = FoundingId(0);
+
 /// The cluster that all simulated nodes belong to.
 pub fn cluster_id() -> ClusterId {
     ClusterId::of("simulated")
 }
 
 impl Scene {
-    /// The machines of a scenario, on which nothing runs yet; owners hold their data markers.
+    /// The machines of a scenario, on which nothing runs yet; owners hold their data markers, unless the
+    /// scenario tells nodes to found the cluster.
     ///
     /// # Errors
     /// [`LayoutError`], if no ring can be made of the scenario.
@@ -76,7 +80,10 @@ impl Scene {
         for node in &mut scene.nodes {
             let id = node.id;
             let image = node.disk.image_mut();
-            replica::format(image, id, scene.ring.owned_by(id)).expect("an empty disk has room");
+            if scenario.inits.is_empty() {
+                let owned = scene.ring.owned_by(id);
+                replica::format(image, id, FOUNDING, owned).expect("an empty disk has room");
+            }
             image.sync(image.newest());
             if scenario.rolls_disks_back() {
                 image.keep_past();
@@ -258,7 +265,9 @@ impl checks::Topology for Scene {
             owned.iter().all(|&partition| process.partitions.is_synced(partition))
         };
         let has_lost_nothing = |process: &crate::node::Process| {
-            is_synced(process) && process.partitions.lost().next().is_none()
+            is_synced(process)
+                && process.partitions.lost().next().is_none()
+                && process.core.is_founded()
         };
         let is_sound = node.disk.is_well() && node.disk.image().rotten().next().is_none();
         is_sound && node.is_awake() && node.process().is_some_and(has_lost_nothing)

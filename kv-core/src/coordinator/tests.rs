@@ -167,7 +167,10 @@ fn sent(effects: &[Effect]) -> Vec<&Message> {
 fn message_of(effect: &Effect) -> Option<&Message> {
     match effect {
         Effect::Send(message) => Some(message),
-        Effect::Reply { .. } | Effect::Store { .. } | Effect::Observe(_) => None,
+        Effect::Reply { .. }
+        | Effect::AdminReply { .. }
+        | Effect::Store { .. }
+        | Effect::Observe(_) => None,
     }
 }
 
@@ -179,7 +182,11 @@ fn receivers(effects: &[Effect], kind: Kind) -> BTreeSet<NodeId> {
 fn replied(effects: &[Effect]) -> Option<&Reply> {
     effects.iter().find_map(|effect| match effect {
         Effect::Reply { request: CLIENT, reply } => Some(reply),
-        Effect::Reply { .. } | Effect::Send(_) | Effect::Store { .. } | Effect::Observe(_) => None,
+        Effect::Reply { .. }
+        | Effect::AdminReply { .. }
+        | Effect::Send(_)
+        | Effect::Store { .. }
+        | Effect::Observe(_) => None,
     })
 }
 
@@ -554,7 +561,10 @@ fn a_strict_put_over_whatever_stands_reads_vectors_first() {
         Event::ReadBeforeWrite { request: bench.request, dots: container(b, 4).dots().collect() };
     let observed = minting.iter().any(|effect| match effect {
         Effect::Observe(event) => *event == seen_first,
-        Effect::Reply { .. } | Effect::Send(_) | Effect::Store { .. } => false,
+        Effect::Reply { .. }
+        | Effect::AdminReply { .. }
+        | Effect::Send(_)
+        | Effect::Store { .. } => false,
     });
     assert!(observed);
 }

@@ -1,6 +1,7 @@
 //! What nodes say to each other. One header for all messages; the kinds are a closed list with
 //! stable numbers.
 
+pub mod founding;
 pub mod gossip;
 pub mod repair;
 
@@ -137,6 +138,15 @@ macro_rules! bodies {
         }
 
         impl Body {
+            /// Tells whether it is about the founding of the cluster: all that members say to each
+            /// other before it.
+            pub const fn is_founding(&self) -> bool {
+                matches!(
+                    self,
+                    Self::FoundingTell(_) | Self::FoundingPledge(_) | Self::FoundingPledged(_)
+                )
+            }
+
             /// Which kind it is.
             pub const fn kind(&self) -> Kind {
                 match self {
@@ -216,6 +226,13 @@ bodies! {
     RepairExchange(repair::Exchange) = 50 "repair-exchange",
     /// Joined, durably; and here they are.
     RepairExchanged(repair::Exchanged) = 51 "repair-exchanged",
+
+    /// Founding: this is what I know.
+    FoundingTell(founding::Tell) = 60 "founding-tell",
+    /// Founding: promise that your store is new.
+    FoundingPledge(founding::Pledge) = 61 "founding-pledge",
+    /// Founding: it is promised, or not.
+    FoundingPledged(founding::Pledged) = 62 "founding-pledged",
 }
 
 /// See [`Body::Mint`].

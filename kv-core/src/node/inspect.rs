@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::{Node, State};
 use crate::coordinator::OperationSnapshot;
 use crate::deadline::Deadline;
+use crate::founding::FoundingSnapshot;
 use crate::handoff::HandoffSnapshot;
 use crate::membership::MembershipSnapshot;
 use crate::repair::RepairSnapshot;
@@ -18,6 +19,8 @@ use crate::types::{NodeId, PartitionId};
 pub struct NodeSnapshot {
     /// Whether it takes new work.
     pub activity: Activity,
+    /// The founding of its cluster.
+    pub founding: FoundingSnapshot,
     /// Those that seem to be down.
     pub down: Vec<NodeId>,
     /// Those for which somebody keeps hints: they may lack acknowledged writes.
@@ -43,6 +46,8 @@ pub struct NodeSnapshot {
 /// Whether a node takes new work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activity {
+    /// It waits until it knows that its cluster is founded.
+    Waiting,
     /// It does.
     Serving,
     /// It was told to stop, and ends what is in flight.
@@ -57,7 +62,9 @@ impl Node {
         let owned = self.site.ring().owned_by(self.site.me()).to_vec();
         let synced = owned.iter().copied().filter(|at| self.site.synced.contains(at)).collect();
         NodeSnapshot {
+            founding: self.founding.inspect(),
             activity: match self.state {
+                State::Serving if !self.founding.is_founded() => Activity::Waiting,
                 State::Serving => Activity::Serving,
                 State::Stopping => Activity::Stopping,
                 State::Failed => Activity::Failed,
@@ -76,9 +83,12 @@ impl Node {
     }
 
     fn deadlines(&self) -> Vec<Deadline> {
-        let Self { coordinator, membership, handoff, repair, state, .. } = self;
+        let Self { founding, coordinator, membership, handoff, repair, state, .. } = self;
         if *state == State::Failed {
             return Vec::new();
+        }
+        if !founding.is_founded() {
+            return founding.deadlines().collect();
         }
         let of_background = membership.deadlines().chain(handoff.deadlines());
         let all = coordinator.deadlines().chain(of_background).chain(repair.deadlines());

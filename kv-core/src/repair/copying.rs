@@ -9,17 +9,24 @@ use alloc::vec::Vec;
 
 use super::{Bench, CopyingSnapshot, Errand};
 use crate::cx::{Cx, Site};
+use crate::event::Event;
 use crate::quorum::sources_needed;
 use crate::store::Action;
-use crate::types::{NodeId, PartitionId};
+use crate::types::{AdminRequest, NodeId, PartitionId};
 
 /// What has been copied so far of partitions that are not synced.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Copying {
     /// From whom everything was copied.
     sources: BTreeMap<PartitionId, BTreeSet<NodeId>>,
+    /// Peers that have said that they are incomplete themselves.
+    incomplete: BTreeMap<PartitionId, BTreeSet<NodeId>>,
     /// Partitions whose markers are being written.
     marking: BTreeSet<PartitionId>,
+    /// Operators who wait for a marker.
+    accepting: BTreeMap<PartitionId, Vec<AdminRequest>>,
+    /// The number of partitions that were undecided when people were told last.
+    told: u64,
 }
 
 /// Why a partition counts as synced.
@@ -72,17 +79,77 @@ impl Copying {
         self.sources.get(&partition).is_some_and(|met| met.len() >= needed)
     }
 
-    /// The marker of a partition is durable.
-    pub(super) fn on_marked(&mut self, partition: PartitionId) {
+    /// A peer says whether it is incomplete itself in a partition that is to be copied.
+    pub(super) fn on_answer(&mut self, partition: PartitionId, peer: NodeId, answer: Answer) {
+        match answer {
+            Answer::Complete => {
+                if let Some(peers) = self.incomplete.get_mut(&partition) {
+                    peers.remove(&peer);
+                }
+            }
+            Answer::Incomplete => {
+                self.incomplete.entry(partition).or_default().insert(peer);
+            }
+        }
+    }
+
+    /// The partitions that can never be copied from enough others, as too few of them are complete.
+    pub(super) fn undecided(&self, site: &Site) -> Vec<PartitionId> {
+        let owned = site.ring().owned_by(site.me());
+        if site.synced.len() >= owned.len() {
+            return Vec::new();
+        }
+        let unsynced = owned.iter().copied().filter(|at| !site.synced.contains(at));
+        unsynced.filter(|&partition| self.is_undecided(site, partition)).collect()
+    }
+
+    fn is_undecided(&self, site: &Site, partition: PartitionId) -> bool {
+        if self.marking.contains(&partition) {
+            return false;
+        }
+        let owners = site.ring().owners(partition);
+        let (met, incomplete) = (self.sources.get(&partition), self.incomplete.get(&partition));
+        let has = |peers: Option<&BTreeSet<NodeId>>, owner: &NodeId| {
+            peers.is_some_and(|peers| peers.contains(owner))
+        };
+        let may_serve =
+            |owner: &&NodeId| **owner != site.me() && (has(met, owner) || !has(incomplete, owner));
+        let needed = sources_needed(owners.len(), site.config.write_quorum).max(1);
+        owners.iter().filter(may_serve).count() < needed
+    }
+
+    /// Tells people how many partitions are undecided, whenever that number has grown.
+    pub(super) fn tell_undecided(&mut self, cx: &mut Cx<'_>, site: &Site) {
+        let partitions = self.undecided(site).len() as u64;
+        if partitions > self.told {
+            cx.observe(Event::LossUndecided { partitions });
+        }
+        self.told = partitions;
+    }
+
+    /// The marker of a partition is durable. Returns the operators who wait for it.
+    pub(super) fn on_marked(&mut self, partition: PartitionId) -> Vec<AdminRequest> {
         self.sources.remove(&partition);
+        self.incomplete.remove(&partition);
         self.marking.remove(&partition);
+        self.accepting.remove(&partition).unwrap_or_default()
     }
 
     /// The marker of a partition could not be written. It is tried again with the next round; an
-    /// operator who accepted a loss must say so again.
-    pub(super) fn on_not_marked(&mut self, partition: PartitionId) {
+    /// operator who accepted a loss must say so again, and is told so: those are returned.
+    pub(super) fn on_not_marked(&mut self, partition: PartitionId) -> Vec<AdminRequest> {
         self.marking.remove(&partition);
+        self.accepting.remove(&partition).unwrap_or_default()
     }
+}
+
+/// A peer's word on its own copy of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It holds all that it must hold.
+    Complete,
+    /// It has lost something itself.
+    Incomplete,
 }
 
 impl Bench {
@@ -112,6 +179,17 @@ impl Bench {
         if self.copying.is_complete(site, partition) {
             self.mark(cx, partition, Ground::Copied);
         }
+    }
+
+    /// Writes the marker of a partition, as an operator accepts what is lost.
+    pub(super) fn accept(
+        &mut self,
+        cx: &mut Cx<'_>,
+        request: AdminRequest,
+        partition: PartitionId,
+    ) {
+        self.copying.accepting.entry(partition).or_default().push(request);
+        self.mark(cx, partition, Ground::LossAccepted);
     }
 
     /// Writes the marker of a partition, unless that is being done.

@@ -72,6 +72,11 @@ impl Mending {
         of.map(|(key, mend)| (key.clone(), mend.number)).collect()
     }
 
+    /// The number of keys.
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
     /// All keys.
     pub(super) fn inspect(&self) -> Vec<MendingSnapshot> {
         let keys = self.keys.iter();

@@ -44,7 +44,8 @@ use self::mending::Mending;
 pub use self::mending::Wanted;
 use self::scrubbing::Scrubbing;
 use self::session::{Session, Verdict};
-use crate::cx::{Cx, Desk, Purpose, Site};
+use crate::admin::{AdminRefusal, AdminReply};
+use crate::cx::{Cx, Desk, Effect, Purpose, Site};
 use crate::durable::DurableQueue;
 use crate::event::Event;
 use crate::in_flight::InFlight;
@@ -55,7 +56,7 @@ use crate::message::repair::{
 use crate::sampling::below;
 use crate::store::{Action, Done, Outcome};
 use crate::time::{Span, Time};
-use crate::types::{Key, NodeId, PartitionId, RequestId, Seq, Ticket};
+use crate::types::{AdminRequest, Key, NodeId, PartitionId, RequestId, Seq, Ticket};
 
 /// Compares this node with the others that own what it owns, and makes both sides equal.
 #[derive(Clone, Debug, Default)]
@@ -152,15 +153,44 @@ impl Repair {
     }
 
     /// An operator gives up what an owner has lost and cannot copy back: it serves with what it
-    /// has, in the partition or, if that is synced, of those keys in it that were damaged. A partition
-    /// that is not owned is left alone.
-    pub fn accept_loss(&mut self, cx: &mut Cx<'_>, site: &Site, partition: PartitionId) {
-        for (key, mend) in self.mending.of(site, partition) {
-            self.make_whole(cx, site, mend, key, true);
+    /// has, in the partition or, if that is synced, of those keys in it that were damaged. Answered when
+    /// that is durable; of keys, which may have to be given up anew, as soon as it was asked for.
+    pub fn accept_loss(
+        &mut self,
+        cx: &mut Cx<'_>,
+        site: &Site,
+        request: AdminRequest,
+        partition: PartitionId,
+    ) {
+        let keys = self.mending.of(site, partition);
+        let is_complete = site.synced.contains(&partition);
+        let reply = if !site.owns(partition) {
+            AdminReply::Refused(AdminRefusal::NotOwned { partition })
+        } else if is_complete && keys.is_empty() {
+            AdminReply::Refused(AdminRefusal::NothingLost { partition })
+        } else {
+            AdminReply::LossAccepted
+        };
+        if reply == AdminReply::LossAccepted {
+            for (key, mend) in keys {
+                self.make_whole(cx, site, mend, key, true);
+            }
+            if !is_complete {
+                return self.bench.accept(cx, request, partition);
+            }
         }
-        if site.owns(partition) && !site.synced.contains(&partition) {
-            self.bench.mark(cx, partition, Ground::LossAccepted);
-        }
+        cx.out.push(Effect::AdminReply { request, reply });
+    }
+
+    /// The partitions that this node can never copy from enough others: acknowledged writes may be lost
+    /// for good there, and an operator must accept that.
+    pub fn undecided(&self, site: &Site) -> Vec<PartitionId> {
+        self.bench.copying.undecided(site)
+    }
+
+    /// The number of keys whose records are corrupt here and not repaired yet.
+    pub fn corrupt_keys(&self) -> usize {
+        self.mending.len()
     }
 
     /// Begins a round if one is due and none is going on; gives up what went unanswered. Returns the
@@ -187,6 +217,7 @@ impl Repair {
         let missed = now.since(self.round_at).0 / interval.0;
         self.round_at = self.round_at + interval.times(missed + 1);
         self.bench.mark_complete(cx, site);
+        self.bench.copying.tell_undecided(cx, site);
         if self.session.is_none() {
             self.begin(cx, site);
         }
@@ -312,9 +343,12 @@ impl Repair {
                     self.bench.waiting.push(seq, Waiting::Marked(partition, ground));
                 }
                 Ok(other) => panic!("a marker was to be written, not {other:?}"),
-                Err(_) => {
+                Err(refusal) => {
                     cx.mark(Mark::MarkerNotWritten);
-                    self.bench.copying.on_not_marked(partition);
+                    let reply = AdminReply::Refused(AdminRefusal::Store(refusal));
+                    for request in self.bench.copying.on_not_marked(partition) {
+                        cx.out.push(Effect::AdminReply { request, reply: reply.clone() });
+                    }
                 }
             },
             Errand::Scrub => self.on_scrubbed(cx, site, outcome.result),
@@ -346,7 +380,10 @@ impl Repair {
                     self.bench.fetch(cx, site, caller, partition, wanted);
                 }
                 Waiting::Marked(partition, ground) => {
-                    self.bench.copying.on_marked(partition);
+                    for request in self.bench.copying.on_marked(partition) {
+                        let reply = AdminReply::LossAccepted;
+                        cx.out.push(Effect::AdminReply { request, reply });
+                    }
                     cx.observe(match ground {
                         Ground::Copied => Event::Synced { partition },
                         Ground::LossAccepted => Event::Mark(Mark::LossAccepted),

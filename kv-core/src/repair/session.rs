@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
+use super::copying::Answer;
 use super::descent::{Descent, Progress};
 use super::{Bench, Errand, SessionSnapshot, SessionStage, Waiting};
 use crate::cx::{Cx, Site};
@@ -233,6 +234,10 @@ impl Session {
         for partition in asked {
             let is_lost_here = !site.synced.contains(&partition);
             let is_lost_there = not_synced.binary_search(&partition).is_ok();
+            if is_lost_here {
+                let answer = if is_lost_there { Answer::Incomplete } else { Answer::Complete };
+                bench.copying.on_answer(partition, self.talk.peer, answer);
+            }
             if is_lost_here && !is_lost_there {
                 self.to_copy.insert(partition);
             }

@@ -376,9 +376,23 @@ fn an_only_owner_that_lost_its_data_serves_when_an_operator_says_so() {
     round(&mut world);
     round(&mut world);
     assert_eq!(world.member(1).site.synced.len(), 0);
-    world.call(NodeId(1), |repair, cx, site| repair.accept_loss(cx, site, PartitionId(2)));
-    world.call(NodeId(1), |repair, cx, site| repair.accept_loss(cx, site, PartitionId(99)));
+    let undecided = [Event::LossUndecided { partitions: 4 }];
+    let said = world.events.iter().filter(|(_, event)| undecided.contains(event)).count();
+    assert_eq!(said, 1, "it is said once");
+    for (request, partition) in [(7, 2), (8, 99), (9, 2)] {
+        world.call(NodeId(1), |repair, cx, site| {
+            repair.accept_loss(cx, site, AdminRequest(request), PartitionId(partition));
+        });
+    }
     assert_eq!(world.member(1).site.synced, [PartitionId(2)].into());
+    let replies = [
+        AdminReply::LossAccepted,
+        AdminReply::Refused(AdminRefusal::NotOwned { partition: PartitionId(99) }),
+        AdminReply::Refused(AdminRefusal::NothingLost { partition: PartitionId(2) }),
+    ];
+    let numbered = (7..).map(AdminRequest).zip(replies);
+    let expected: Vec<_> = numbered.map(|(request, it)| (NodeId(1), request, it)).collect();
+    assert_eq!(world.replies, expected);
     assert_eq!(synced_events(&world), 0, "nothing was copied");
 }
 
@@ -748,7 +762,9 @@ fn what_an_operator_gives_up_is_whole() {
     let mut world = world(3, config());
     lose(&mut world, &key(0));
     let partition = world.ring().partition_of(key(0).token());
-    world.call(NodeId(1), |machine, cx, site| machine.accept_loss(cx, site, partition));
+    world.call(NodeId(1), |machine, cx, site| {
+        machine.accept_loss(cx, site, AdminRequest(1), partition);
+    });
     assert!(is_mended(&world));
 }
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 use super::partitions::{PartitionState, marker_of};
-use super::{hints, keyspace, owned, scrub};
+use super::{founding, hints, keyspace, owned, scrub};
 use crate::event::Event;
 use crate::mark::Mark;
 use crate::merkle::{FAN_OUT, LeafId};
@@ -55,6 +55,8 @@ pub fn execute<S: Store>(
         }
         Action::Fetch { keys, bytes } => Ok(fetch(state, store, keys, *bytes, &mut notes)),
         Action::MarkSynced => mark_synced(state, store),
+        Action::Pledge { founding } => founding::pledge(state.node, store, *founding),
+        Action::Found { founding } => founding::found(state.node, store, *founding),
         Action::Scrub { from, bytes } => scrub::scrub(state, store, *from, *bytes, &mut notes),
         Action::MakeWhole { key, is_unknown } => {
             let made = owned::make_whole(state, store, key, *is_unknown, &mut notes);

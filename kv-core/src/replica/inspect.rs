@@ -49,7 +49,9 @@ pub fn for_each_copy(store: &impl Store, view: View, mut visit: impl FnMut(Store
                     Record::HintOrder { .. }
                     | Record::Leaf { .. }
                     | Record::Marker { .. }
-                    | Record::Lost { .. },
+                    | Record::Lost { .. }
+                    | Record::Founded
+                    | Record::Pledge { .. },
                 )
                 | None => {}
             }

@@ -8,6 +8,8 @@
 //! | `t` | partition, leaf | the digest of a Merkle leaf |
 //! | `m` | partition | the node's id: the data marker, "this owner holds all that it must hold", |
 //! | `l` | partition, key | nothing: "but of this key", of which a record was damaged |
+//! | `f` | nothing | the node's id and the founding: "this store belongs to a cluster that was founded" |
+//! | `p` | founding | the node's id: the pledge, "this store was new before that founding" |
 //!
 //! Numbers are big-endian.
 
@@ -15,7 +17,7 @@ use smallvec::SmallVec;
 
 use crate::merkle::LeafId;
 use crate::store::StandIn;
-use crate::types::{Key, NodeId, PartitionId};
+use crate::types::{FoundingId, Key, NodeId, PartitionId};
 
 const OWNED: u8 = b'd';
 const HINT: u8 = b'h';
@@ -23,6 +25,8 @@ const HINT_ORDER: u8 = b'x';
 const LEAF: u8 = b't';
 const MARKER: u8 = b'm';
 const LOST: u8 = b'l';
+const FOUNDED: u8 = b'f';
+const PLEDGE: u8 = b'p';
 
 /// A key of the store, or what some begin with. Those of short keys lie in place.
 pub(super) type StoreKey = SmallVec<[u8; SHORT]>;
@@ -77,18 +81,26 @@ pub enum Record {
         /// The key.
         key: Key,
     },
+    /// The founding of the cluster that the store belongs to.
+    Founded,
+    /// The pledge that the store was new before a founding.
+    Pledge {
+        /// The founding.
+        founding: FoundingId,
+    },
 }
 
 impl Record {
-    /// The partition that it belongs to.
-    pub const fn partition(&self) -> PartitionId {
+    /// The partition that it belongs to; none, if it is about the whole store.
+    pub const fn partition(&self) -> Option<PartitionId> {
         match self {
             Self::Owned { partition, .. }
             | Self::Hint { partition, .. }
             | Self::HintOrder { partition, .. }
             | Self::Leaf { partition, .. }
             | Self::Marker { partition }
-            | Self::Lost { partition, .. } => *partition,
+            | Self::Lost { partition, .. } => Some(*partition),
+            Self::Founded | Self::Pledge { .. } => None,
         }
     }
 }
@@ -96,6 +108,14 @@ impl Record {
 /// What this key of the store says; `None` if it is none of ours.
 pub fn parse(bytes: &[u8]) -> Option<Record> {
     let (&kind, rest) = bytes.split_first()?;
+    match kind {
+        FOUNDED => return rest.is_empty().then_some(Record::Founded),
+        PLEDGE => {
+            let founding = FoundingId(u64::from_be_bytes(rest.try_into().ok()?));
+            return Some(Record::Pledge { founding });
+        }
+        _ => {}
+    }
     let (partition, rest) = rest.split_first_chunk::<4>()?;
     let partition = PartitionId(u32::from_be_bytes(*partition));
     match kind {
@@ -198,9 +218,23 @@ pub(super) fn lost(partition: PartitionId, key: &Key) -> StoreKey {
     joined(head::<5>(LOST, partition, &[]), key.bytes())
 }
 
+/// The key of the record of the founding.
+pub(super) const FOUNDED_KEY: &[u8] = &[FOUNDED];
+
+/// The beginning of the keys of all pledges.
+pub(super) const ALL_PLEDGES: &[u8] = &[PLEDGE];
+
+/// The key of a pledge.
+pub(super) fn pledge(founding: FoundingId) -> StoreKey {
+    let mut bytes = StoreKey::from_slice(ALL_PLEDGES);
+    bytes.extend_from_slice(&founding.0.to_be_bytes());
+    bytes
+}
+
 /// What all keys begin with that are scanned at start: those of hints, markers with their
-/// exceptions, and leaves.
-pub(super) const AT_START: [&[u8]; 4] = [&[HINT], &[MARKER], &[LOST], &[LEAF]];
+/// exceptions, leaves, and what is said of the founding.
+pub(super) const AT_START: [&[u8]; 6] =
+    [&[HINT], &[MARKER], &[LOST], &[LEAF], FOUNDED_KEY, ALL_PLEDGES];
 
 /// What the keys of all records begin with that hold containers.
 pub(super) const OF_CONTAINERS: [&[u8]; 2] = [&[OWNED], &[HINT]];
@@ -257,6 +291,9 @@ mod tests {
         assert_eq!(parse(&leaf_key), Some(of_leaf));
         let of_marker = Record::Marker { partition: PartitionId(7) };
         assert_eq!(parse(&marker(PartitionId(7))), Some(of_marker));
+        assert_eq!(parse(FOUNDED_KEY), Some(Record::Founded));
+        let founding = FoundingId(7);
+        assert_eq!(parse(&pledge(founding)), Some(Record::Pledge { founding }));
         assert_eq!(parse(b"q"), None);
     }
 

@@ -7,6 +7,7 @@
 //!   and outcomes into answers. It says nothing of a write before the write is durable.
 
 mod execute;
+mod founding;
 mod hints;
 mod inspect;
 mod keyspace;

@@ -8,6 +8,7 @@ use core::ops::ControlFlow;
 
 use bytes::Bytes;
 
+use super::founding;
 use super::keyspace::{self, Record};
 use super::minter::Minter;
 use super::owned::{self, Loss};
@@ -15,7 +16,7 @@ use super::recent::RecentRequests;
 use crate::config::Config;
 use crate::merkle::Tree;
 use crate::store::{Batch, Damage, Fault, ForeignData, KeptHints, Recovered, Store, View};
-use crate::types::{Digest, Key, NodeId, PartitionId};
+use crate::types::{Digest, FoundingId, Key, NodeId, PartitionId};
 
 /// All partitions of one node. Those that were never touched take no memory.
 #[derive(Clone, Debug)]
@@ -86,13 +87,20 @@ impl Partitions {
     }
 }
 
-/// Writes the data markers of a new cluster's first owners: they hold nothing because there is
-/// nothing yet.
+/// Makes a store that of a first owner in a cluster that was just founded: writes the founding and the
+/// data markers, since it holds nothing because there is nothing yet. A driver that has decided the
+/// founding itself calls it; in a real cluster the nodes do it ([`crate::founding`]).
 ///
 /// # Errors
 /// [`Fault`], if the store does.
-pub fn format(store: &mut impl Store, node: NodeId, owned: &[PartitionId]) -> Result<(), Fault> {
+pub fn format(
+    store: &mut impl Store,
+    node: NodeId,
+    founding: FoundingId,
+    owned: &[PartitionId],
+) -> Result<(), Fault> {
     let mut batch = Batch::default();
+    founding::put_founded(&mut batch, node, founding);
     for &partition in owned {
         batch.put(&keyspace::marker(partition), &marker_of(node));
     }
@@ -134,11 +142,12 @@ pub fn open(
     let mut opened = Partitions { node, recent_requests, states };
     let mut hints = BTreeMap::<(PartitionId, NodeId), KeptHints>::new();
     let (mut damaged, mut leaves, mut foreign) = (Vec::new(), Vec::new(), None);
+    let mut said = founding::Said::default();
     for prefix in keyspace::AT_START {
         store.scan(View::Durable, prefix, &[], &mut |key, record| {
             // A record of a partition that the ring does not have belongs to another layout.
-            let record_of = keyspace::parse(key).filter(|one| one.partition().0 < partitions);
-            match record_of {
+            let is_here = |one: &Record| one.partition().is_none_or(|at| at.0 < partitions);
+            match keyspace::parse(key).filter(is_here) {
                 Some(Record::Marker { partition }) => match number(record) {
                     Ok(owner) if owner == node.0 => opened.get_mut(partition).synced = true,
                     Ok(owner) => foreign = Some(ForeignData { owner: NodeId(owner) }),
@@ -158,11 +167,15 @@ pub fn open(
                     // One that cannot be read is dropped when its turn comes.
                     kept.bytes += record.map_or(0, |record| record.len() as u64);
                 }
+                Some(Record::Founded) => said.on_founded(record),
+                Some(Record::Pledge { founding }) => said.on_pledge(founding, record),
                 Some(Record::Owned { .. } | Record::HintOrder { .. }) | None => {}
             }
             ControlFlow::Continue(())
         });
     }
+    let owner = said.owner().filter(|&owner| owner != node);
+    foreign = foreign.or(owner.map(|owner| ForeignData { owner }));
     if let Some(foreign) = foreign {
         return Err(foreign);
     }
@@ -172,6 +185,7 @@ pub fn open(
     }
     let touched = || opened.states.iter().flatten();
     let recovered = Recovered {
+        founding: said.record(),
         synced: touched().filter(|state| state.synced).map(|state| state.partition).collect(),
         roots: touched()
             .filter(|state| !state.tree.is_empty())

@@ -221,6 +221,8 @@ impl Replica {
                 | Done::Summaries { .. }
                 | Done::Fetched(_)
                 | Done::MarkedSynced
+                | Done::Pledged
+                | Done::Founded
                 | Done::Scrubbed { .. }
                 | Done::MadeWhole { .. }),
             ) => panic!("the replica did not ask for {other:?}"),

@@ -21,7 +21,7 @@ use crate::store::{
 };
 use crate::testing::MemoryStore;
 use crate::time::{HybridTime, WallTime};
-use crate::types::{Digest, Epoch, Key, NodeId, PartitionId, RequestId};
+use crate::types::{Digest, Epoch, FoundingId, Key, NodeId, PartitionId, RequestId};
 use crate::version::{Actor, Container, Content, Dot, VersionVector};
 
 const PARTITION: PartitionId = PartitionId(0);
@@ -37,7 +37,7 @@ struct Disk {
 impl Disk {
     fn new() -> Self {
         let mut store = MemoryStore::default();
-        format(&mut store, ME, &[PARTITION]).expect("the store is empty and well");
+        format(&mut store, ME, FoundingId(0), &[PARTITION]).expect("the store is empty and well");
         store.sync();
         Self::on(store)
     }

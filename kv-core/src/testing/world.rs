@@ -10,6 +10,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::{Counting, MemoryStore};
+use crate::admin::AdminReply;
 use crate::config::Config;
 use crate::cx::{Cx, Effect, Identity, Peers, Site};
 use crate::event::Event;
@@ -19,7 +20,9 @@ use crate::replica::{self, Partitions};
 use crate::ring::Ring;
 use crate::store::{Action, Done, Outcome, Recovered, Store as _, StoreCommand};
 use crate::time::{Now, Span, Time, WallTime};
-use crate::types::{ClusterId, Generation, Key, NodeId, PartitionId, Seq};
+use crate::types::{
+    AdminRequest, ClusterId, FoundingId, Generation, Key, NodeId, PartitionId, Seq,
+};
 use crate::version::Container;
 use crate::wire;
 
@@ -49,6 +52,8 @@ pub(crate) struct World<M> {
     /// Every message that was sent, the lost ones too.
     pub(crate) sent: Vec<Message>,
     pub(crate) events: Vec<(NodeId, Event)>,
+    /// Answers to operators.
+    pub(crate) replies: Vec<(NodeId, AdminRequest, AdminReply)>,
     pub(crate) is_lost: IsLost,
     /// Nodes whose disks do not get to be durable.
     pub(crate) held: BTreeSet<NodeId>,
@@ -69,6 +74,19 @@ pub(crate) struct Member<M> {
 impl<M: Machine> World<M> {
     /// Nodes 1 to `nodes`, N = `n`, all data markers written.
     pub(crate) fn new(nodes: u64, n: u8, partitions: u32, config: Config) -> Self {
+        let mut world = Self::unfounded(nodes, n, partitions, config);
+        for id in (1..=nodes).map(NodeId) {
+            let mut store = MemoryStore::default();
+            let owned = world.ring.owned_by(id);
+            replica::format(&mut store, id, FoundingId(0), owned).expect("the store is well");
+            store.sync();
+            world.start(id, store);
+        }
+        world
+    }
+
+    /// The same nodes on empty stores.
+    pub(crate) fn unfounded(nodes: u64, n: u8, partitions: u32, config: Config) -> Self {
         let names = (1..=nodes).map(|id| (NodeId(id), id.to_string()));
         let ring = Ring::new(Layout::single_datacenter(partitions, n, names)).expect("sound");
         let mut world = Self {
@@ -76,6 +94,7 @@ impl<M: Machine> World<M> {
             now: Now { monotonic: Time(1_000_000), wall: WallTime(1_000_000_000) },
             sent: Vec::new(),
             events: Vec::new(),
+            replies: Vec::new(),
             is_lost: alloc::boxed::Box::new(|_| false),
             held: BTreeSet::new(),
             ring: Arc::new(ring),
@@ -85,10 +104,7 @@ impl<M: Machine> World<M> {
             draw: Counting::default(),
         };
         for id in (1..=nodes).map(NodeId) {
-            let mut store = MemoryStore::default();
-            replica::format(&mut store, id, world.ring.owned_by(id)).expect("the store is well");
-            store.sync();
-            world.start(id, store);
+            world.start(id, MemoryStore::default());
         }
         world
     }
@@ -236,6 +252,7 @@ impl<M: Machine> World<M> {
     fn apply(&mut self, node: NodeId, effect: Effect) {
         match effect {
             Effect::Reply { .. } => panic!("no client asked anything"),
+            Effect::AdminReply { request, reply } => self.replies.push((node, request, reply)),
             Effect::Send(message) => {
                 assert_ne!(message.header.to, node, "nobody sends to itself");
                 if !(self.is_lost)(&message) {

@@ -50,8 +50,6 @@ const WEIGHTS: std::ops::RangeInclusive<u16> = 1..=1_024;
 pub struct Settings {
     /// The cluster's name.
     pub cluster: String,
-    /// Whether the cluster is new, so that an empty directory has lost nothing.
-    pub founding: bool,
     /// The members and their places: the cluster's first layout.
     pub ring: Arc<Ring>,
     /// Where the peers of each member reach it.
@@ -130,8 +128,8 @@ struct ClusterKeys {
     partitions: Spanned<u32>,
     #[serde(default = "default_copies")]
     n: Spanned<u8>,
-    #[serde(default = "yes")]
-    founding: bool,
+    /// No key any more. Whoever still gives it is told why.
+    founding: Option<Spanned<toml::Value>>,
 }
 
 #[derive(Deserialize)]
@@ -167,10 +165,6 @@ fn default_partitions() -> Spanned<u32> {
 
 fn default_copies() -> Spanned<u8> {
     Spanned::new(0..0, 3)
-}
-
-const fn yes() -> bool {
-    true
 }
 
 fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
@@ -283,7 +277,6 @@ fn parse(text: &str, overrides: &Overrides) -> Result<Settings, Vec<Problem>> {
             let Own { node, name, data_dir, listen, durability } = own;
             Ok(Settings {
                 cluster: cluster.name.into_inner(),
-                founding: cluster.founding,
                 ring: Arc::new(ring),
                 addresses,
                 node,
@@ -310,6 +303,12 @@ fn missing(message: impl Into<String>) -> Problem {
 
 fn cluster_keys(table: Table<'_>) -> Result<ClusterKeys, Problem> {
     let keys: ClusterKeys = table.keys()?;
+    if let Some(founding) = &keys.founding {
+        let message = "`founding` is no key of a configuration";
+        let label =
+            "leave it out: a new cluster is founded by `kv-node init`, said once to one member";
+        return Err(Problem::at(Some(founding.span()), message, label));
+    }
     if keys.name.get_ref().is_empty() {
         return Err(Problem::at(Some(keys.name.span()), "the cluster has no name", "give it one"));
     }

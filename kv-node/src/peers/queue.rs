@@ -126,7 +126,10 @@ fn weight(message: &Message) -> usize {
         | Body::RepairLeaves(_)
         | Body::RepairLeavesDiffer(_)
         | Body::RepairSummaries(_)
-        | Body::RepairSummarized(_) => 0,
+        | Body::RepairSummarized(_)
+        | Body::FoundingTell(_)
+        | Body::FoundingPledge(_)
+        | Body::FoundingPledged(_) => 0,
     };
     FIXED + containers
 }

@@ -156,7 +156,9 @@ const fn code_of(refusal: &RequestRefusal) -> &'static str {
         RequestRefusal::Quorum(_) => "NOQUORUM",
         RequestRefusal::Key { .. } | RequestRefusal::Value { .. } => "ERR",
         RequestRefusal::Busy { .. } => "BUSY",
-        RequestRefusal::Stopping | RequestRefusal::StoreFailed => "UNAVAILABLE",
+        RequestRefusal::NotFounded | RequestRefusal::Stopping | RequestRefusal::StoreFailed => {
+            "UNAVAILABLE"
+        }
         RequestRefusal::Replica(refusal) => match refusal {
             Refusal::TooManySiblings { .. } => "SIBLINGS",
             Refusal::Damaged
@@ -183,6 +185,7 @@ fn advice_of(refusal: &RequestRefusal) -> String {
         | RequestRefusal::Key { .. }
         | RequestRefusal::Value { .. }
         | RequestRefusal::Busy { .. }
+        | RequestRefusal::NotFounded
         | RequestRefusal::Stopping
         | RequestRefusal::StoreFailed => format!("{refusal}. Nothing was done"),
     }

@@ -15,7 +15,6 @@ use kv_core::types::{Generation, NodeId};
 use thiserror::Error;
 
 use super::identity::{DecodeError, FORMAT, StoredIdentity};
-use super::recovery::Markers;
 
 /// Peers refuse generations that are further ahead of their clocks (CASSANDRA-8113).
 const AHEAD_SECONDS_MAX: u64 = 366 * 24 * 60 * 60;
@@ -143,16 +142,12 @@ impl Directory {
 
     /// Starts a node there: checks that the directory is its own, and stores its new generation.
     ///
-    /// `founding` says that the node is a member of the cluster's first layout. It counts only when
-    /// nobody lives there yet.
-    ///
     /// # Errors
     /// [`DirectoryError`]; then the node must not start.
     pub fn claim(
         &mut self,
         node: NodeId,
         cluster: &str,
-        founding: bool,
         now: WallTime,
     ) -> Result<Generation, DirectoryError> {
         let seconds = now.0 / 1_000_000;
@@ -166,7 +161,7 @@ impl Directory {
             }
             None => {
                 let generation = Generation(0);
-                StoredIdentity { node, cluster: cluster.into(), generation, founding }
+                StoredIdentity { node, cluster: cluster.into(), generation }
             }
         };
         let stored = identity.generation.0;
@@ -182,22 +177,6 @@ impl Directory {
     /// Where the engine's data lies.
     pub fn data(&self) -> PathBuf {
         self.path.join("data")
-    }
-
-    /// What becomes of the data markers at this start.
-    pub(super) fn markers(&self) -> Markers {
-        let founding = self.identity.as_ref().is_some_and(|identity| identity.founding);
-        if founding { Markers::Found } else { Markers::Keep }
-    }
-
-    /// The first markers are written: from now on a missing one means lost data.
-    pub(super) fn on_founded(&mut self) -> Result<(), DirectoryError> {
-        match self.identity.clone() {
-            Some(identity) if identity.founding => {
-                self.store(StoredIdentity { founding: false, ..identity })
-            }
-            Some(_) | None => Ok(()),
-        }
     }
 
     fn check(

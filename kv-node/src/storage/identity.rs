@@ -20,9 +20,6 @@ pub struct StoredIdentity {
     pub cluster: String,
     /// Its last start.
     pub generation: Generation,
-    /// Whether it is one of the cluster's first members and has never served: only then may it
-    /// write its first data markers.
-    pub founding: bool,
 }
 
 /// Why the file says nothing.
@@ -43,7 +40,6 @@ struct File {
     node: String,
     cluster: String,
     generation: u64,
-    founding: bool,
 }
 
 #[derive(Deserialize)]
@@ -58,7 +54,6 @@ impl StoredIdentity {
             node: self.node.to_string(),
             cluster: self.cluster.clone(),
             generation: self.generation.0,
-            founding: self.founding,
         };
         let content = toml::to_string(&file).expect("numbers and text are always TOML");
         let signed = format!("{HEADER}{content}");
@@ -78,10 +73,10 @@ impl StoredIdentity {
         }
         let content = |error: &dyn std::fmt::Display| DecodeError::Content(error.to_string());
         let file: File = toml::from_str(signed).map_err(|error| content(&error))?;
-        let File { format: _, node, cluster, generation, founding } = file;
+        let File { format: _, node, cluster, generation } = file;
         let node = u64::from_str_radix(&node, 16).map_err(|error| content(&error))?;
         let (node, generation) = (NodeId(node), Generation(generation));
-        Ok(Self { node, cluster, generation, founding })
+        Ok(Self { node, cluster, generation })
     }
 }
 
@@ -94,7 +89,6 @@ mod tests {
             node: NodeId(u64::MAX),
             cluster: "a \"quoted\"\nname".into(),
             generation: Generation(1_800_000_000),
-            founding: true,
         }
     }
 

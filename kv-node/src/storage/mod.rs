@@ -63,7 +63,7 @@ pub use fjall_engine::{FjallEngine, OpenError};
 pub use identity::StoredIdentity;
 pub use memory_engine::{MemoryDisk, MemoryEngine};
 pub use overlay::{Group, Overlay};
-pub use recovery::{Markers, RecoveryError};
+pub use recovery::RecoveryError;
 pub use task::StorageTask;
 
 use committer::Committer;
@@ -158,15 +158,13 @@ impl Storage {
     /// [`OpenError`]; the node must not start.
     #[cfg(not(madsim))]
     pub fn open(
-        mut directory: Directory,
+        directory: Directory,
         cache_bytes: u64,
         opening: &Opening<'_>,
         report: Report,
     ) -> Result<(Self, Recovered), OpenError> {
         let engine = FjallEngine::open(&directory.data(), cache_bytes)?;
-        let (mut storage, recovered) =
-            Self::on_threads(engine, directory.markers(), opening, report)?;
-        directory.on_founded()?;
+        let (mut storage, recovered) = Self::on_threads(engine, opening, report)?;
         if let Some(threads) = &mut storage.threads {
             threads.keep(directory);
         }
@@ -183,11 +181,10 @@ impl Storage {
     #[cfg(not(madsim))]
     pub fn on_threads<E: Engine>(
         engine: E,
-        markers: Markers,
         opening: &Opening<'_>,
         report: Report,
     ) -> Result<(Self, Recovered), RecoveryError> {
-        let (executor, committer, recovered) = prepare(engine, markers, opening)?;
+        let (executor, committer, recovered) = prepare(engine, opening)?;
         let (errands, incoming) = unbounded_channel();
         let meter = Arc::new(Meter::default());
         let threads = threads::Threads::start(
@@ -208,12 +205,11 @@ impl Storage {
     /// [`RecoveryError`]; the node must not start.
     pub fn as_task<E: Engine>(
         engine: E,
-        markers: Markers,
         opening: &Opening<'_>,
         sync_time: Duration,
         report: Report,
     ) -> Result<(Self, StorageTask<E>, Recovered), RecoveryError> {
-        let (executor, committer, recovered) = prepare(engine, markers, opening)?;
+        let (executor, committer, recovered) = prepare(engine, opening)?;
         let (errands, incoming) = unbounded_channel();
         let meter = Arc::new(Meter::default());
         let task =
@@ -312,11 +308,10 @@ impl Meter {
 
 fn prepare<E: Engine>(
     engine: E,
-    markers: Markers,
     opening: &Opening<'_>,
 ) -> Result<(Executor<E>, Committer<E>, Recovered), RecoveryError> {
     let engine = Arc::new(engine);
-    let recovery = recovery::recover(&engine, markers, opening)?;
+    let recovery = recovery::recover(&engine, opening)?;
     let Options { durability, unsynced_bytes_max, queue_commands_max: _ } = opening.options;
     let overlay = Overlay::new(Arc::clone(&engine));
     let executor = Executor::new(recovery.partitions, overlay, unsynced_bytes_max);

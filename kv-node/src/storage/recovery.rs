@@ -10,16 +10,6 @@ use super::Opening;
 use super::engine::{Engine, EngineError, Reach};
 use super::overlay::Overlay;
 
-/// What becomes of the data markers, which say that this owner holds all that it must hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Markers {
-    /// They are written: the cluster is new, this node is one of its first members and has never
-    /// served, so it holds all that there is. Saying so at any other time loses data.
-    Found,
-    /// They stay as they are. Where one is missing, the node has lost data.
-    Keep,
-}
-
 /// Why a node does not start on what it finds.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RecoveryError {
@@ -45,14 +35,8 @@ pub(super) struct Recovery {
 /// its peers what they hold before it answers reads again (SEMANTICS §4).
 pub(super) fn recover<E: Engine>(
     engine: &Arc<E>,
-    markers: Markers,
     opening: &Opening<'_>,
 ) -> Result<Recovery, RecoveryError> {
-    let owned = opening.ring.owned_by(opening.node);
-    match markers {
-        Markers::Found => write(engine, |store| replica::format(store, opening.node, owned))?,
-        Markers::Keep => {}
-    }
     let (recovery, damage) = read(engine, opening)?;
     if damage == 0 {
         return Ok(recovery);
@@ -73,7 +57,7 @@ fn read<E: Engine>(engine: &Arc<E>, opening: &Opening<'_>) -> Result<(Recovery, 
     Ok((Recovery { partitions, recovered }, store.damage_seen()))
 }
 
-fn write<E: Engine>(
+pub(super) fn write<E: Engine>(
     engine: &Arc<E>,
     commit: impl FnOnce(&mut Overlay<E>) -> Result<(), Fault>,
 ) -> Result<(), EngineError> {

@@ -8,12 +8,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use kv_core::layout::Layout;
-use kv_core::replica::held;
+use kv_core::replica::{self, held};
 use kv_core::store::{
     Action, Basis, CopyKind, Damage, Done, ForeignData, Mint, Refusal, Role, View, Visitor,
 };
 use kv_core::time::{HybridTime, WallTime};
-use kv_core::types::{Epoch, Key, PartitionId, RequestId};
+use kv_core::types::{Epoch, FoundingId, Key, PartitionId, RequestId};
 use kv_core::version::{Content, VersionVector};
 
 use super::*;
@@ -97,18 +97,28 @@ fn opening<T>(options: Options, open: impl FnOnce(&Opening<'_>) -> T) -> T {
     open(&Opening { node: NODE, core: &core, ring: &ring, options })
 }
 
+/// Makes the engine's records those of a member of a new cluster.
+fn founded<E: Engine>(engine: E) -> E {
+    let engine = Arc::new(engine);
+    let written = opening(Options::default(), |opening| {
+        let owned = opening.ring.owned_by(NODE);
+        recovery::write(&engine, |store| replica::format(store, NODE, FoundingId(1), owned))
+    });
+    written.expect("the engine is well");
+    Arc::into_inner(engine).expect("nobody else has it")
+}
+
 fn start<E: Engine>(engine: E, options: Options) -> (Storage, Ear) {
     let (ear, report) = Ear::new();
-    let (storage, _) = opening(options, |opening| {
-        Storage::on_threads(engine, Markers::Keep, opening, report).expect("it opens")
-    });
+    let (storage, _) =
+        opening(options, |opening| Storage::on_threads(engine, opening, report).expect("it opens"));
     (storage, ear)
 }
 
 fn open(path: &Path) -> (Storage, Ear, Recovered) {
     let (ear, report) = Ear::new();
     let mut directory = Directory::open(path).expect("it is free");
-    directory.claim(NODE, CLUSTER, true, WallTime(1_000_000)).expect("it is its own");
+    directory.claim(NODE, CLUSTER, WallTime(1_000_000)).expect("it is its own");
     let (storage, recovered) = opening(Options::default(), |opening| {
         Storage::open(directory, CACHE_BYTES, opening, report).expect("it opens")
     });
@@ -229,8 +239,9 @@ fn reads_see_what_is_durable_and_mints_what_is_live() {
     let (mut ear, report) = Ear::new();
     say.send(()).expect("the receiver is here");
     let engine = Gated { engine: disk.start(), word: word.into() };
+    let engine = founded(engine);
     let (storage, _) = opening(Options::default(), |opening| {
-        Storage::on_threads(engine, Markers::Found, opening, report).expect("it opens")
+        Storage::on_threads(engine, opening, report).expect("it opens")
     });
     // Dropped before the storage, which else would wait for it when the test fails.
     let say = say;
@@ -350,8 +361,7 @@ async fn a_task_does_what_the_threads_do_and_a_crash_takes_only_what_was_not_dur
     let (mut ear, report) = Ear::new();
     let sync_time = Duration::from_millis(20);
     let (storage, task, recovered) = opening(Options::default(), |opening| {
-        Storage::as_task(disk.start(), Markers::Found, opening, sync_time, report)
-            .expect("it opens")
+        Storage::as_task(founded(disk.start()), opening, sync_time, report).expect("it opens")
     });
     assert_eq!(recovered.synced, [PartitionId(0)]);
     let before = disk.groups();
@@ -379,7 +389,7 @@ async fn a_task_does_what_the_threads_do_and_a_crash_takes_only_what_was_not_dur
 
     let (_, report) = Ear::new();
     let (storage, task, recovered) = opening(Options::default(), |opening| {
-        Storage::as_task(disk.start(), Markers::Keep, opening, sync_time, report).expect("it opens")
+        Storage::as_task(disk.start(), opening, sync_time, report).expect("it opens")
     });
     assert_eq!(recovered.synced, [PartitionId(0)]);
     storage.submit(mints(200..300));
@@ -413,37 +423,40 @@ fn what_is_unreadable_at_start_costs_the_markers() {
         }
     }
     let disk = MemoryDisk::default();
-    let recovered = |engine, markers| {
-        let open = |opening: &Opening<'_>| recovery::recover(&engine, markers, opening);
-        opening(Options::default(), open).expect("it opens").recovered
-    };
-    let well = recovered(Arc::new(Torn(disk.start())), Markers::Found);
-    assert!(well.synced.is_empty());
-    let later = opening(Options::default(), |opening| {
-        recovery::recover(&Arc::new(disk.start()), Markers::Keep, opening)
-    });
+    let torn = Arc::new(founded(Torn(disk.start())));
+    let recovered =
+        opening(Options::default(), |opening| recovery::recover(&torn, opening).expect("it opens"));
+    assert!(recovered.recovered.synced.is_empty());
+    let later =
+        opening(Options::default(), |opening| recovery::recover(&Arc::new(disk.start()), opening));
     assert!(later.expect("it opens").recovered.synced.is_empty(), "also ever after");
 }
 
 #[test]
 fn a_node_does_not_start_on_the_data_of_another() {
     let disk = MemoryDisk::default();
-    let recover = |markers, node| {
+    let recover = |node| {
         opening(Options::default(), |opening| {
             let opening = Opening { node, ..*opening };
-            recovery::recover(&Arc::new(disk.start()), markers, &opening).map(|_| ())
+            recovery::recover(&Arc::new(disk.start()), &opening).map(|_| ())
         })
     };
-    assert_eq!(recover(Markers::Found, NODE), Ok(()));
-    let refused = recover(Markers::Keep, NodeId(77)).expect_err("it is another's");
+    founded(disk.start());
+    assert_eq!(recover(NODE), Ok(()));
+    let refused = recover(NodeId(77)).expect_err("it is another's");
     assert_eq!(refused, RecoveryError::Foreign(ForeignData { owner: NODE }));
     assert!(refused.to_string().contains("move this data away"), "{refused}");
-    assert_eq!(recover(Markers::Keep, NODE), Ok(()), "its own node is not harmed");
+    assert_eq!(recover(NODE), Ok(()), "its own node is not harmed");
 }
 
 #[test]
 fn a_reopened_directory_holds_all_and_a_wiped_one_is_not_believed() {
     let home = tempfile::tempdir().expect("there is room");
+    let (storage, _, recovered) = open(home.path());
+    assert_eq!(recovered, Recovered::default(), "it is new");
+    storage.close();
+    let engine = FjallEngine::open(&home.path().join("data"), CACHE_BYTES).expect("it is free");
+    drop(founded(engine));
     let (storage, mut ear, recovered) = open(home.path());
     assert_eq!(recovered.synced, [PartitionId(0)], "a founder holds all that there is");
     storage.submit(mints(1..100));
@@ -466,7 +479,7 @@ fn a_reopened_directory_holds_all_and_a_wiped_one_is_not_believed() {
     storage.close();
     let directory = Directory::open(home.path()).expect("it is free");
     let identity = directory.identity().expect("a wipe does not take it");
-    assert_eq!((identity.node, identity.generation.0), (NODE, 3));
+    assert_eq!((identity.node, identity.generation.0), (NODE, 4));
 }
 
 /// Where the child of the next test writes. Without it, it is no child.

@@ -476,6 +476,7 @@ const fn is_definite(refusal: &RequestRefusal) -> bool {
         | RequestRefusal::Key { .. }
         | RequestRefusal::Value { .. }
         | RequestRefusal::Busy { .. }
+        | RequestRefusal::NotFounded
         | RequestRefusal::Stopping
         | RequestRefusal::StoreFailed => true,
         RequestRefusal::Replica(_) => false,

@@ -141,7 +141,10 @@ const fn is_idle(kind: Kind) -> bool {
         | Kind::RepairSummaries
         | Kind::RepairSummarized
         | Kind::RepairExchange
-        | Kind::RepairExchanged => false,
+        | Kind::RepairExchanged
+        | Kind::FoundingTell
+        | Kind::FoundingPledge
+        | Kind::FoundingPledged => false,
     }
 }
 

@@ -18,6 +18,7 @@ const ORDER: &[&str] = &[
     "clocks",
     "calm",
     "node",
+    "init",
     "workload",
     "fault",
     "expect",

@@ -12,6 +12,7 @@ mod environment;
 mod error;
 mod expect;
 mod fault;
+mod init;
 mod lookup;
 mod node;
 mod quantity;
@@ -47,6 +48,7 @@ pub use fault::{
     Links, LogStep, Longer, Misfortune, Occurrence, Outage, OutageKind, Partition, RecordKind, Rot,
     SlowLink, Slowness, StorageStep, Tail, Victims, WhichClock,
 };
+pub use init::Init;
 pub use lookup::{all, find, load};
 pub use quantity::PPM;
 pub use quorum::{Quorum, REPLICAS_MAX, level_words};
@@ -79,6 +81,8 @@ pub struct Scenario {
     pub clocks: Clocks,
     /// What every node is told. R, W and the mode agree with `quorum`.
     pub node: Config,
+    /// Orders to found the cluster, which is new then. Empty if it exists.
+    pub inits: Vec<Init>,
     /// What clients do. Empty for an idle cluster.
     pub workloads: Vec<Workload>,
     /// What is broken on purpose.
@@ -175,6 +179,8 @@ struct Keys {
     #[serde(rename = "node")]
     _node: Option<IgnoredAny>,
     #[serde(default)]
+    init: Vec<init::InitKeys>,
+    #[serde(default)]
     workload: Vec<workload::WorkloadKeys>,
     #[serde(rename = "fault")]
     _fault: Option<IgnoredAny>,
@@ -227,6 +233,7 @@ fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
         problems.into_result()?;
         unreachable!("what is missing has a problem");
     };
+    let inits = problems.keep(keys.init.iter().map(|keys| init::parse(keys, &cluster)).collect());
     let faults: Vec<_> = faults
         .into_iter()
         .filter_map(|table| problems.keep(fault::parse(table, &cluster)))
@@ -248,7 +255,8 @@ fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
     else {
         unreachable!("what is missing has a problem");
     };
-    let (Some(expect), Some(reachable), Some(calm)) = (expect, reachable, calm) else {
+    let (Some(expect), Some(reachable), Some(calm), Some(inits)) = (expect, reachable, calm, inits)
+    else {
         unreachable!("what is missing has a problem");
     };
     Ok(Scenario {
@@ -262,6 +270,7 @@ fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
         disk,
         clocks,
         node,
+        inits,
         workloads,
         faults,
         expect,

@@ -40,7 +40,7 @@ const FRACTIONS: &[(i64, i64, i64)] =
 const KEPT: &[&str] = &["title", "seed", "nodes", "expect", "calm"];
 
 /// Lists of tables of which no element is there by default.
-const LISTS: &[&str] = &["fault", "workload", "decision"];
+const LISTS: &[&str] = &["fault", "workload", "decision", "init"];
 
 impl Pass {
     /// All kinds, in the order in which they are tried.

@@ -71,6 +71,8 @@ fn words(command: &StoreCommand) -> String {
         Action::Summaries { leaf, .. } => format!("summaries of leaf {}", leaf.0),
         Action::Fetch { keys, .. } => format!("fetch {} keys", keys.len()),
         Action::MarkSynced => "mark as synced".to_owned(),
+        Action::Pledge { founding } => format!("pledge before founding {founding}"),
+        Action::Found { founding } => format!("write down founding {founding}"),
         Action::Scrub { from, .. } => format!("scrub from leaf {}", from.0),
         Action::MakeWhole { key, .. } => format!("make {key:?} whole"),
     };
@@ -88,6 +90,8 @@ fn record_words(record_key: &[u8]) -> String {
         }
         Some(Record::Marker { partition }) => format!("the marker of partition {}", partition.0),
         Some(Record::Lost { key, .. }) => format!("that {key:?} is not whole"),
+        Some(Record::Founded) => "the record of the founding".to_owned(),
+        Some(Record::Pledge { founding }) => format!("the pledge before founding {founding}"),
         None => "a record of nobody's".to_owned(),
     }
 }

@@ -395,6 +395,7 @@ impl Teller<'_> {
     fn core(&self, process: &Process) -> CoreState {
         let NodeSnapshot {
             activity,
+            founding: _,
             down: _,
             behind,
             owned,
@@ -416,6 +417,7 @@ impl Teller<'_> {
         });
         CoreState {
             activity: match activity {
+                Activity::Waiting => "waiting",
                 Activity::Serving => "serving",
                 Activity::Stopping => "stopping",
                 Activity::Failed => "failed",
@@ -613,6 +615,9 @@ impl Teller<'_> {
             Reason::RepairSecondLook { peer } => {
                 let peer = node(peer);
                 ("repair-second-look", format!("what differed from {peer} is looked at again"))
+            }
+            Reason::FoundingRound => {
+                ("founding-round", "others are asked whether the cluster is founded".to_owned())
             }
             Reason::RepairTimeout { peer } => {
                 ("repair-timeout", format!("the comparison with {} is given up", node(peer)))

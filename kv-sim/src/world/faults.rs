@@ -67,6 +67,16 @@ impl Chaos {
         })
     }
 
+    /// Something else that is planned must happen before it is done.
+    pub(super) const fn expect_one(&mut self) {
+        self.pending += 1;
+    }
+
+    /// It has happened.
+    pub(super) const fn on_expected(&mut self) {
+        self.pending -= 1;
+    }
+
     /// Whether every fault has ended.
     pub(super) const fn is_done(&self) -> bool {
         self.pending == 0

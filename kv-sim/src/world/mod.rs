@@ -22,6 +22,7 @@ mod tally;
 use kv_core::cx::{Cx, Effect, Input, LinkState};
 use kv_core::event::Event;
 use kv_core::layout::LayoutError;
+use kv_core::mark::Mark;
 use kv_core::time::{Span, Time};
 
 use crate::address::AddressError;
@@ -33,7 +34,7 @@ use crate::draws::{Draws, NodeDraw, Overrides};
 use crate::marks::WorldMark;
 use crate::record::Recorder;
 use crate::run::{RunOptions, Trace};
-use crate::scenario::{self, Check, Expect, NodeIndex, Scenario};
+use crate::scenario::{self, Check, Expect, Init, NodeIndex, Scenario};
 use crate::scene::{Scene, cluster_id};
 use crate::world_time::WorldTime;
 
@@ -77,6 +78,8 @@ pub struct World {
     disk_speed: scenario::Disk,
     /// When the last command or sync ends that was begun so far.
     disks_busy_until: WorldTime,
+    /// Orders to found the cluster.
+    inits: Vec<Init>,
     encoding: bool,
     /// What a core puts out. Kept for its room.
     effects: Vec<Effect>,
@@ -181,6 +184,7 @@ impl World {
             expect: scenario.expect.clone(),
             disk_speed: scenario.disk.clone(),
             disks_busy_until: WorldTime(0),
+            inits: scenario.inits.clone(),
             encoding: options.encoding,
             effects: Vec::new(),
             draws,
@@ -216,6 +220,7 @@ impl World {
             Happening::Reset { client, operation } => self.reset(client, operation),
             Happening::Refuse { client, operation } => self.refuse(client, operation),
             Happening::Patience { client } => self.lose_patience(client),
+            Happening::Init { order } => self.give_order(order),
             Happening::FaultBegins { fault, occurrence } => self.begin_fault(fault, occurrence),
             Happening::FaultStep { fault, occurrence, step } => {
                 self.step_fault((fault, occurrence), step);
@@ -258,6 +263,11 @@ impl World {
         for effect in effects.drain(..) {
             match effect {
                 Effect::Reply { request, reply } => self.take_reply(request, reply),
+                Effect::AdminReply { request: _, ref reply } => {
+                    self.trace(|scene| {
+                        format!("{} tells its operator {reply:?}", scene.name(node))
+                    });
+                }
                 Effect::Send(ref message) => self.send(node, message),
                 Effect::Store { ticket, command } => self.store(node, ticket, command),
                 Effect::Observe(ref event) => self.observe(node, event),
@@ -326,7 +336,11 @@ impl World {
     fn observe(&mut self, node: NodeIndex, event: &Event) {
         self.tally.marks.on_event(event);
         match event {
-            Event::Synced { .. } | Event::Mended { .. } => self.scene.changed_at = self.scene.now,
+            Event::Synced { .. }
+            | Event::Mended { .. }
+            | Event::Founded
+            | Event::DataMissing
+            | Event::Mark(Mark::FoundingRelearned) => self.scene.changed_at = self.scene.now,
             Event::StoreFailed => self.scene.node_mut(node).fails = true,
             _ => {}
         }
@@ -359,6 +373,7 @@ impl World {
             self.agenda.plan(since + after, Happening::Begin { client });
         }
         self.plan_faults();
+        self.plan_orders();
         self.heal_if_all_is_done();
     }
 
@@ -387,6 +402,7 @@ impl World {
     }
 
     fn look_for_rest(&mut self, since: WorldTime) {
+        self.found_anew();
         self.accept_losses();
         let waited = self.scene.now.since(since);
         let restless = rest::restless(&self.scene, waited);

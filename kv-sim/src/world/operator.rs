@@ -6,15 +6,63 @@
 
 use std::collections::BTreeMap;
 
-use kv_core::cx::{AdminCommand, Input};
-use kv_core::types::{Key, NodeId, PartitionId};
+use kv_core::admin::AdminCommand;
+use kv_core::cx::Input;
+use kv_core::types::{AdminRequest, Key, NodeId, PartitionId};
 
 use super::{World, number};
+use crate::agenda::Happening;
 use crate::digest::Tag;
 use crate::node::Process;
 use crate::scenario::NodeIndex;
 
 impl World {
+    /// Plans the orders to found the cluster.
+    pub(super) fn plan_orders(&mut self) {
+        let since = self.scene.now;
+        for (order, init) in (0..).zip(&self.inits) {
+            self.agenda.plan(since + init.at, Happening::Init { order });
+            self.chaos.expect_one();
+        }
+    }
+
+    /// Gives an order of the scenario. A node that does not run does not hear it.
+    pub(super) fn give_order(&mut self, order: u32) {
+        self.chaos.on_expected();
+        let init = self.inits[order as usize].clone();
+        if self.scene.node(init.node).is_awake() {
+            self.tell_to_found(init.node, init.without);
+        }
+        self.heal_if_all_is_done();
+    }
+
+    /// Tells a node to found the cluster, if every node that runs waits for somebody who knows it: the
+    /// faults have taken all disks, or no order of the scenario was carried out.
+    pub(super) fn found_anew(&mut self) {
+        let scene = &self.scene;
+        let mut nodes = scene.cluster.indices().filter(|node| scene.node(*node).is_awake());
+        let founded = |node: NodeIndex| {
+            scene.node(node).process().is_some_and(|process| process.core.is_founded())
+        };
+        let Some(first) = nodes.next() else { return };
+        if !founded(first) && !nodes.any(founded) {
+            self.tell_to_found(first, Vec::new());
+        }
+    }
+
+    fn tell_to_found(&mut self, node: NodeIndex, without: Vec<NodeIndex>) {
+        let name = self.scene.name(node);
+        let but = match &without[..] {
+            [] => String::new(),
+            left_out => format!(" without {}", self.scene.cluster.names(left_out)),
+        };
+        self.tell_of_moment(format!("the operator tells {name} to found the cluster{but}"));
+        self.digest.event(self.scene.now, Tag::Init, number(node));
+        let without = without.into_iter().map(|node| self.scene.node(node).id).collect();
+        let command = AdminCommand::Init { without };
+        self.input(node, Input::Admin { request: AdminRequest(0), command });
+    }
+
     /// Gives up what can never be copied back.
     pub(super) fn accept_losses(&mut self) {
         for (node, partitions) in self.stuck() {
@@ -28,12 +76,15 @@ impl World {
                 if let Some(checks) = &mut self.checks {
                     checks.on_loss_accepted();
                 }
-                self.input(node, Input::Admin(AdminCommand::AcceptLoss { partition }));
+                let command = AdminCommand::AcceptLoss { partition };
+                self.input(node, Input::Admin { request: AdminRequest(0), command });
             }
         }
     }
 
-    /// Owners that can never copy a partition back: too few are left that have it.
+    /// Owners that can never copy a partition back, as too few are left that have it, and that say so.
+    /// The operator believes no ruin that the node itself does not report: so one that kept silent would
+    /// never converge.
     fn stuck(&self) -> BTreeMap<NodeIndex, Vec<PartitionId>> {
         let scene = &self.scene;
         let mut stuck: BTreeMap<_, Vec<_>> = BTreeMap::new();
@@ -46,7 +97,11 @@ impl World {
             let (synced, unsynced): (Vec<_>, Vec<_>) = owners.partition(is_synced);
             if synced.len() < self.sources_needed(synced.len() + unsynced.len()) {
                 for node in unsynced {
-                    stuck.entry(node).or_default().push(partition);
+                    let process = scene.node(node).process();
+                    if process.is_some_and(|process| process.core.undecided().contains(&partition))
+                    {
+                        stuck.entry(node).or_default().push(partition);
+                    }
                 }
             }
         }

@@ -285,6 +285,8 @@ fn written_by(action: &Action) -> Touched<'_> {
         | Action::Summaries { .. }
         | Action::Fetch { .. }
         | Action::MarkSynced
+        | Action::Pledge { .. }
+        | Action::Found { .. }
         | Action::Scrub { .. } => Vec::new(),
     })
 }
@@ -320,7 +322,10 @@ fn keys_of(body: &Body) -> Vec<&Key> {
         | Body::RepairBranchesDiffer(_)
         | Body::RepairLeaves(_)
         | Body::RepairLeavesDiffer(_)
-        | Body::RepairSummaries(_) => Vec::new(),
+        | Body::RepairSummaries(_)
+        | Body::FoundingTell(_)
+        | Body::FoundingPledge(_)
+        | Body::FoundingPledged(_) => Vec::new(),
     }
 }
 
@@ -358,6 +363,13 @@ fn words<'a>(event: &'a Event, scene: &Scene) -> Option<(String, Option<&'a Key>
         Event::Mended { key } => {
             about = Some(key);
             format!("has mended its copy of {key:?}")
+        }
+        Event::Founded => "serves: the cluster is founded, and it is new in it".to_owned(),
+        Event::DataMissing => {
+            "serves: the cluster was founded before, and its own data is missing".to_owned()
+        }
+        Event::LossUndecided { partitions } => {
+            format!("can never copy enough of its partitions: {partitions}")
         }
         Event::Suspected { peer } => format!("takes {} for dead", name(peer)),
         Event::Trusted { peer } => format!("finds {} alive", name(peer)),

@@ -63,8 +63,15 @@ fn damage(scene: &Scene, node: &SimNode) -> u64 {
             | Record::Leaf { partition, .. }
             | Record::Marker { partition },
         ) => scene.ring.owns(node.id, partition),
-        // Hints are counted by themselves.
-        Some(Record::Hint { .. } | Record::HintOrder { .. } | Record::Lost { .. }) | None => false,
+        // Hints are counted by themselves. A record of the founding is learned anew at the next start.
+        Some(
+            Record::Hint { .. }
+            | Record::HintOrder { .. }
+            | Record::Lost { .. }
+            | Record::Founded
+            | Record::Pledge { .. },
+        )
+        | None => false,
     };
     let rotten = node.disk.image().rotten().filter(is_due).count();
     let lost = node.process().map_or(0, |process| process.partitions.lost().count());

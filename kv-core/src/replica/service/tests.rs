@@ -105,7 +105,10 @@ fn said(effects: &[Effect]) -> Vec<(NodeId, Kind)> {
         .iter()
         .filter_map(|effect| match effect {
             Effect::Send(message) => Some((message.header.to, message.body.kind())),
-            Effect::Reply { .. } | Effect::Store { .. } | Effect::Observe(_) => None,
+            Effect::Reply { .. }
+            | Effect::AdminReply { .. }
+            | Effect::Store { .. }
+            | Effect::Observe(_) => None,
         })
         .collect()
 }
@@ -187,7 +190,10 @@ fn a_container_from_the_far_future_is_kept_reported_and_not_adopted() {
     let effects = bench.feed(|replica, cx, site| replica.on_merge(cx, site, ASKER, merge));
     let ahead = |effect: &Effect| match effect {
         Effect::Observe(event) => matches!(event, Event::ClockAhead { .. }),
-        Effect::Reply { .. } | Effect::Send(_) | Effect::Store { .. } => false,
+        Effect::Reply { .. }
+        | Effect::AdminReply { .. }
+        | Effect::Send(_)
+        | Effect::Store { .. } => false,
     };
     let stored = |effect: &Effect| matches!(effect, Effect::Store { .. });
     assert!(effects.iter().any(ahead) && effects.iter().any(stored));

@@ -9,7 +9,7 @@ fn at(seconds: u64) -> WallTime {
 }
 
 fn claim(path: &Path, now: WallTime) -> Result<Generation, DirectoryError> {
-    Directory::open(path)?.claim(NODE, "blue", true, now)
+    Directory::open(path)?.claim(NODE, "blue", now)
 }
 
 fn refusal(path: &Path) -> String {
@@ -39,9 +39,9 @@ fn the_directory_of_another_node_or_cluster_is_refused() {
     let home = tempfile::tempdir().expect("there is room");
     claim(home.path(), at(100)).expect("it is free");
     let mut directory = Directory::open(home.path()).expect("it is free");
-    let error = directory.claim(NodeId(8), "blue", true, at(100)).expect_err("another node");
+    let error = directory.claim(NodeId(8), "blue", at(100)).expect_err("another node");
     assert!(matches!(error, DirectoryError::OtherNode { owner: NODE, .. }), "{error}");
-    let error = directory.claim(NODE, "green", true, at(100)).expect_err("another cluster");
+    let error = directory.claim(NODE, "green", at(100)).expect_err("another cluster");
     assert!(error.to_string().contains("belongs to cluster `blue`"), "{error}");
     let stored = directory.identity().expect("somebody lives there");
     assert_eq!(stored.generation, Generation(100), "a refusal changes nothing");
@@ -92,28 +92,4 @@ fn a_node_whose_generation_its_peers_would_refuse_does_not_start() {
     claim(home.path(), wrong).expect("it is free");
     let refusal = refusal(home.path());
     assert!(refusal.contains("set the clock"), "{refusal}");
-}
-
-#[test]
-fn first_markers_are_written_until_they_stand_and_never_again() {
-    let home = tempfile::tempdir().expect("there is room");
-    for _ in 0..2 {
-        claim(home.path(), at(100)).expect("it is its own");
-        let directory = Directory::open(home.path()).expect("it is free");
-        assert_eq!(directory.markers(), Markers::Found, "it never served");
-    }
-    let mut directory = Directory::open(home.path()).expect("it is free");
-    directory.on_founded().expect("it can be written");
-    drop(directory);
-    claim(home.path(), at(100)).expect("it is its own");
-    let directory = Directory::open(home.path()).expect("it is free");
-    assert_eq!(directory.markers(), Markers::Keep);
-}
-
-#[test]
-fn a_node_that_joins_later_writes_no_first_markers() {
-    let home = tempfile::tempdir().expect("there is room");
-    let mut directory = Directory::open(home.path()).expect("it is free");
-    directory.claim(NODE, "blue", false, at(100)).expect("it is free");
-    assert_eq!(directory.markers(), Markers::Keep);
 }

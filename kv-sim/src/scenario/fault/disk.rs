@@ -330,7 +330,10 @@ impl RecordKind {
             Record::Hint { .. } => Some(Self::Hints),
             Record::Leaf { .. } => Some(Self::Leaves),
             Record::Marker { .. } => Some(Self::Markers),
-            Record::HintOrder { .. } | Record::Lost { .. } => None,
+            Record::HintOrder { .. }
+            | Record::Lost { .. }
+            | Record::Founded
+            | Record::Pledge { .. } => None,
         }
     }
 }

@@ -1,0 +1,89 @@
+//! What an operator asks of a node, and the answers.
+
+use alloc::vec::Vec;
+
+use thiserror::Error;
+
+use crate::store::Refusal;
+use crate::types::{FoundingId, NodeId, PartitionId};
+
+/// An operator's order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdminCommand {
+    /// Found the cluster, of which all members but those that are left out have new stores. It is said
+    /// once in the life of a cluster, to any of its members.
+    Init {
+        /// Members that need not be there: they copy from the others when they come.
+        without: Vec<NodeId>,
+    },
+    /// Serve this partition although too few complete owners are left to copy it from: acknowledged
+    /// writes that only the others held are given up.
+    AcceptLoss {
+        /// The partition.
+        partition: PartitionId,
+    },
+}
+
+/// The answer to an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdminReply {
+    /// The cluster is founded; this node serves.
+    Founded {
+        /// The founding.
+        founding: FoundingId,
+    },
+    /// The loss is accepted, durably.
+    LossAccepted,
+    /// Nothing was changed.
+    Refused(AdminRefusal),
+}
+
+/// Why an order was not carried out. Nothing was changed, or nothing that matters.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum AdminRefusal {
+    /// The cluster exists.
+    #[error("the cluster is founded already: nothing is to be done")]
+    AlreadyFounded,
+    /// Two orders to found the cluster cross each other.
+    #[error("node {by} is being told to found the cluster at the same time: say it to one of them")]
+    AlsoFounding {
+        /// The other member; this node, if it was told twice.
+        by: NodeId,
+    },
+    /// Members did not answer in time.
+    #[error("not every member has answered")]
+    Unanswered {
+        /// Those.
+        members: Vec<NodeId>,
+    },
+    /// So many members would be left out that they could never copy what they must hold.
+    #[error("so many members cannot be left out: partition {} would have too few complete owners", partition.0)]
+    TooManyLeftOut {
+        /// One such partition.
+        partition: PartitionId,
+    },
+    /// The member that is told to found the cluster cannot be left out.
+    #[error("the member that is told to found the cluster cannot be left out")]
+    LeavesItselfOut,
+    /// There is no such cluster yet.
+    #[error("the cluster is not founded yet")]
+    NotFounded,
+    /// The partition is not this node's.
+    #[error("this node does not own partition {}", partition.0)]
+    NotOwned {
+        /// The partition.
+        partition: PartitionId,
+    },
+    /// There is no loss to accept.
+    #[error("this node holds all that it must hold of partition {}", partition.0)]
+    NothingLost {
+        /// The partition.
+        partition: PartitionId,
+    },
+    /// The store did not take it.
+    #[error("it could not be written: {0}")]
+    Store(Refusal),
+    /// The node is stopping, or its store failed.
+    #[error("this node does not serve any more")]
+    Ended,
+}

@@ -1,0 +1,40 @@
+//! Tables `[[init]]`: the cluster is new, and an operator tells a node to found it.
+//!
+//! Without one the cluster exists when the world begins.
+
+use kv_core::time::Span;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::cluster::{Cluster, NodeIndex};
+use super::error::Problem;
+use super::quantity::milliseconds;
+
+/// An operator's order to found the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Init {
+    /// The time of the order, since the chaos phase began.
+    pub at: Span,
+    /// The node that is told.
+    pub node: NodeIndex,
+    /// Nodes that are left out.
+    pub without: Vec<NodeIndex>,
+}
+
+/// A table `[[init]]` as it stands in the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InitKeys {
+    at_ms: Spanned<u64>,
+    node: Spanned<String>,
+    #[serde(default)]
+    without: Vec<Spanned<String>>,
+}
+
+pub(super) fn parse(keys: &InitKeys, cluster: &Cluster) -> Result<Init, Problem> {
+    Ok(Init {
+        at: milliseconds(&keys.at_ms)?,
+        node: cluster.named(&keys.node)?,
+        without: keys.without.iter().map(|name| cluster.named(name)).collect::<Result<_, _>>()?,
+    })
+}
