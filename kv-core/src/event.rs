@@ -73,9 +73,10 @@ pub enum Event {
         /// For how long, in milliseconds.
         ms: u64,
     },
-    /// A version or a peer is stamped far ahead of the own clock. It was kept; the clock was not
-    /// moved.
+    /// A version is stamped far ahead of the own clock. It was kept; the clock was not moved.
     ClockAhead {
+        /// The node that stamped it.
+        stamped_by: NodeId,
         /// How far, in milliseconds.
         by_ms: u64,
     },

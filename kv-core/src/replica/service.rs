@@ -253,10 +253,12 @@ impl Replica {
     /// Keeps the clock from falling behind what others have stamped. A container is never refused
     /// for its time; a time that is too far ahead is only reported.
     fn look_at_time(&mut self, cx: &mut Cx<'_>, site: &Site, container: &Container) {
-        let Some(newest) = container.newest() else { return };
+        let Some((stamped_by, newest)) = container.newest_stamp() else { return };
         match self.clock.observe(newest, cx.now.wall, site.config.clock_ahead_ms) {
             Observed::Adopted | Observed::Behind => {}
-            Observed::TooFarAhead { by_ms } => cx.observe(Event::ClockAhead { by_ms }),
+            Observed::TooFarAhead { by_ms } => {
+                cx.observe(Event::ClockAhead { stamped_by, by_ms });
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::{Dot, Version, VersionVector};
 use crate::codec::{Codec, Malformed, Reader, decode_onto, encode_list};
 use crate::time::HybridTime;
-use crate::types::{Digest, Key, RequestId};
+use crate::types::{Digest, Key, NodeId, RequestId};
 
 /// Everything that one replica knows of one key: the siblings that stand (`D`) and all events that
 /// are accounted for (`V`). Cheap to clone: clones share what is known until one of them changes.
@@ -87,7 +87,13 @@ impl Container {
 
     /// The newest time of a standing version.
     pub fn newest(&self) -> Option<HybridTime> {
-        self.siblings().iter().map(|(_, version)| version.time).max()
+        self.newest_stamp().map(|(_, time)| time)
+    }
+
+    /// The newest time of a standing version, with the node that stamped it.
+    pub fn newest_stamp(&self) -> Option<(NodeId, HybridTime)> {
+        let stamps = self.siblings().iter().map(|(dot, version)| (dot.actor.node, version.time));
+        stamps.max_by_key(|&(_, time)| time)
     }
 
     /// Joins what two replicas know: commutative, associative, idempotent.

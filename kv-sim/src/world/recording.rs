@@ -374,7 +374,9 @@ fn words<'a>(event: &'a Event, scene: &Scene) -> Option<(String, Option<&'a Key>
         Event::Suspected { peer } => format!("takes {} for dead", name(peer)),
         Event::Trusted { peer } => format!("finds {} alive", name(peer)),
         Event::Stalled { ms } => format!("notices that it stood still for {ms} ms"),
-        Event::ClockAhead { by_ms } => format!("is shown a time that is {by_ms} ms ahead"),
+        Event::ClockAhead { stamped_by, by_ms } => {
+            format!("is shown a time of {} that is {by_ms} ms ahead", name(stamped_by))
+        }
         Event::HintStored { target } => format!("keeps a hint for {}", name(target)),
         Event::HintDropped { target, .. } => format!("gives up a hint for {}", name(target)),
         Event::HintsDelivered { target, count } => {
