@@ -24,6 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use crate::core_loop::{CoreHandle, Inspection};
+use crate::log::LogLimiter;
 use crate::metrics::{CONTENT_TYPE, Metrics};
 use crate::stop::Stopping;
 use crate::storage::Storage;
@@ -49,6 +50,8 @@ pub struct View {
     pub storage: Weak<Storage>,
     /// What it counts.
     pub metrics: Arc<Metrics>,
+    /// What keeps the log short.
+    pub log_limiter: Arc<LogLimiter>,
     /// Whether it stops taking clients.
     pub leaving: Stopping,
 }
@@ -60,6 +63,7 @@ pub async fn listen(
     view: View,
     mut stopping: Stopping,
 ) {
+    let log_limiter = Arc::clone(&view.log_limiter);
     let router = router(view);
     let room = Arc::new(Semaphore::new(connections_max));
     let mut tasks = Tasks::default();
@@ -77,7 +81,13 @@ pub async fn listen(
                 }
             }
             Err(error) => {
-                tracing::warn!("a connection to the HTTP interface cannot be accepted: {error}");
+                let kind = error.to_string();
+                log_limiter.tell("http", &kind, move |repeated| {
+                    tracing::warn!(
+                        repeated,
+                        "a connection to the HTTP interface cannot be accepted: {error}"
+                    );
+                });
                 sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -21,6 +21,7 @@ use crate::config::{Limits, Listen};
 use crate::core_loop::{Core, CoreHandle, CoreLoop, Inboxes, Outlets, Urgent};
 use crate::draws::Draws;
 use crate::http;
+use crate::log::LogLimiter;
 use crate::metrics::Metrics;
 use crate::peers::queue::QueueLimits;
 use crate::peers::{PeerLimits, PeerSetup, Peers};
@@ -145,6 +146,7 @@ pub struct Running {
     core_task: CoreTask,
     storage: Arc<Storage>,
     metrics: Arc<Metrics>,
+    log_limiter: Arc<LogLimiter>,
     clients: Tasks,
     others: Tasks,
     /// Ends the clients.
@@ -200,6 +202,7 @@ impl Running {
         let (metrics, storage) = (Arc::new(Metrics::new()), Arc::new(storage));
         let ((leaving, left), (ending, ended)) = (stop::channel(), stop::channel());
         let (failing, failed) = watch::channel(false);
+        let log_limiter = Arc::new(LogLimiter::default());
         let (mut clients, mut others) = (Tasks::default(), Tasks::default());
 
         let setup = PeerSetup {
@@ -208,6 +211,7 @@ impl Running {
             limits: peer_limits(&limits),
             core: core.clone(),
             metrics: Arc::clone(&metrics),
+            log_limiter: Arc::clone(&log_limiter),
         };
         let peers = Peers::new(&setup);
         peers.connect(setup, listeners.peer, &mut draws, &ended, &mut others);
@@ -216,9 +220,12 @@ impl Running {
             core: core.clone(),
             storage: Arc::downgrade(&storage),
             metrics: Arc::clone(&metrics),
+            log_limiter: Arc::clone(&log_limiter),
             leaving: left.clone(),
         };
-        others.spawn(http::listen(listeners.http, limits.http_connections, view, ended));
+        others.spawn(http::listen(listeners.http, limits.http_connections, view, ended.clone()));
+        let ticking = Arc::clone(&log_limiter);
+        others.spawn(async move { ticking.run(ended).await });
         let setup = RedisSetup {
             name,
             node: identity.node,
@@ -227,6 +234,7 @@ impl Running {
             config: config.clone(),
             limits: limits.clone(),
             metrics: Arc::clone(&metrics),
+            log_limiter: Arc::clone(&log_limiter),
         };
         clients.spawn(redis_server::listen(listeners.redis, setup, left));
 
@@ -240,6 +248,7 @@ impl Running {
             core_task,
             storage,
             metrics,
+            log_limiter,
             clients,
             others,
             leaving,
@@ -268,7 +277,19 @@ impl Running {
     /// Stops: takes no more clients, answers those that it has, leaves the peers, and makes
     /// everything durable that was executed. Returns whether nobody was kept waiting for too long.
     pub async fn stop(self) -> bool {
-        let Self { core, core_task, storage, clients, others, leaving, ending, stop_ms, .. } = self;
+        let Self {
+            core,
+            core_task,
+            storage,
+            metrics: _,
+            log_limiter,
+            clients,
+            others,
+            leaving,
+            ending,
+            failed: _,
+            stop_ms,
+        } = self;
         leaving.stop();
         let drained = clients.end(Duration::from_millis(stop_ms) + PATIENCE).await == 0;
         core.tell(Urgent::Stop);
@@ -277,6 +298,7 @@ impl Running {
         core.tell(Urgent::End);
         core_task.end().await;
         close(storage).await;
+        log_limiter.flush();
         drained && left
     }
 }

@@ -23,6 +23,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::config::Limits;
 use crate::core_loop::{ConnectionId, CoreHandle, Tag, Urgent, Work};
+use crate::log::LogLimiter;
 use crate::metrics::{Direction, Metrics, RequestOutcome, RequestVerb};
 use crate::redis::{Ask, Connection, Facts, Identity, Pipeline, PipelineTicket, Section, Settings};
 use crate::resp::{self, Parser};
@@ -59,6 +60,8 @@ pub struct RedisSetup {
     pub limits: Limits,
     /// Who counts.
     pub metrics: Arc<Metrics>,
+    /// What keeps the log short.
+    pub log_limiter: Arc<LogLimiter>,
 }
 
 /// What all connections share.
@@ -98,7 +101,10 @@ pub async fn listen(listener: TcpListener, setup: RedisSetup, mut stopping: Stop
                 }
             },
             Err(error) => {
-                tracing::warn!("a client cannot be accepted: {error}");
+                let kind = error.to_string();
+                shared.setup.log_limiter.tell("clients", &kind, move |repeated| {
+                    tracing::warn!(repeated, "a client cannot be accepted: {error}");
+                });
                 sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -1,9 +1,15 @@
 //! What a node says to people while it runs: lines for eyes, or JSON for machines.
 
+mod limiter;
+mod named;
+
 use std::io::IsTerminal as _;
 
 use kv_core::event::Event;
 use tracing_subscriber::EnvFilter;
+
+pub use limiter::LogLimiter;
+pub use named::Named;
 
 /// In which form the log is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -38,8 +44,8 @@ pub fn event(event: &Event) {
             tracing::warn!(partition = partition.0, "a record is damaged; peers will mend it");
         }
         Event::Stalled { ms } => tracing::warn!(ms, "this node stalled"),
-        Event::ClockAhead { by_ms } => {
-            tracing::warn!(by_ms, "something is stamped far ahead of this node's clock");
+        Event::ClockAhead { stamped_by, by_ms } => {
+            tracing::warn!(%stamped_by, by_ms, "something is stamped far ahead of this node's clock");
         }
         Event::HintDropped { target, partition } => {
             tracing::warn!(%target, partition = partition.0, "a hint was dropped; repair follows");

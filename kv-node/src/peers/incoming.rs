@@ -76,11 +76,14 @@ pub(super) async fn listen(listener: TcpListener, shared: Shared) {
                 Ok(permit) => tasks.spawn(hear(stream, from, shared.clone(), permit)),
                 Err(_) => {
                     shared.metrics.on_rejected("too-many");
-                    shared.complaints.complain(&from.ip().to_string(), &"too many connections");
+                    shared.complain(&from.ip().to_string(), &"too many connections");
                 }
             },
             Err(error) => {
-                tracing::warn!("a peer cannot be accepted: {error}");
+                let kind = error.to_string();
+                shared.log_limiter.tell("peers", &kind, move |repeated| {
+                    tracing::warn!(repeated, "a peer cannot be accepted: {error}");
+                });
                 sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -94,7 +97,7 @@ async fn hear(stream: TcpStream, from: SocketAddr, shared: Shared, _permit: Owne
     match error.word() {
         Some(word) => {
             shared.metrics.on_rejected(word);
-            shared.complaints.complain(&from, &error);
+            shared.complain(&from, &error);
         }
         None => tracing::debug!("peer {from}: {error}"),
     }
@@ -107,7 +110,7 @@ async fn listen_to(mut stream: TcpStream, from: &str, shared: &Shared) -> Result
     let peer = timeout(PATIENCE, welcome(&mut stream, &mut bytes, shared))
         .await
         .map_err(|_| LinkError::TimedOut)??;
-    shared.complaints.forgive(from);
+    shared.log_limiter.over(from);
     let decoder = Decoder::new(shared.limits.frame_bytes);
     loop {
         let messages = decode(&decoder, &mut bytes, peer, shared)?;

@@ -18,9 +18,9 @@ mod incoming;
 mod outgoing;
 pub mod queue;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kv_core::cx::Identity;
@@ -30,6 +30,7 @@ use tokio::net::TcpListener;
 
 use crate::core_loop::CoreHandle;
 use crate::draws::Draws;
+use crate::log::LogLimiter;
 use crate::metrics::Metrics;
 use crate::stop::Stopping;
 use crate::tasks::Tasks;
@@ -57,7 +58,7 @@ struct Shared {
     limits: PeerLimits,
     core: CoreHandle,
     metrics: Arc<Metrics>,
-    complaints: Arc<Complaints>,
+    log_limiter: Arc<LogLimiter>,
     stopping: Stopping,
 }
 
@@ -81,6 +82,8 @@ pub struct PeerSetup {
     pub core: CoreHandle,
     /// Who counts.
     pub metrics: Arc<Metrics>,
+    /// What keeps the log short.
+    pub log_limiter: Arc<LogLimiter>,
 }
 
 impl Peers {
@@ -100,10 +103,9 @@ impl Peers {
         stopping: &Stopping,
         tasks: &mut Tasks,
     ) {
-        let PeerSetup { identity, addresses, limits, core, metrics } = setup;
-        let complaints = Arc::default();
+        let PeerSetup { identity, addresses, limits, core, metrics, log_limiter } = setup;
         let stopping = stopping.clone();
-        let shared = Shared { identity, limits, core, metrics, complaints, stopping };
+        let shared = Shared { identity, limits, core, metrics, log_limiter, stopping };
         for (peer, address) in addresses {
             let queue = Arc::clone(&self.queues[&peer]);
             let jitter = draws.below(u64::MAX);
@@ -125,28 +127,13 @@ impl Peers {
     }
 }
 
-/// What was said already: the same complaint about the same peer is made once, until the peer has
-/// behaved. A stranger who knocks a thousand times must not fill the log.
-#[derive(Debug, Default)]
-struct Complaints(Mutex<BTreeSet<(String, String)>>);
-
-impl Complaints {
-    /// More are not remembered, and so not said.
-    const REMEMBERED_MAX: usize = 1_000;
-
-    fn complain(&self, peer: &str, what: &dyn Display) {
-        let complaint = (peer.to_owned(), what.to_string());
-        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.len() < Self::REMEMBERED_MAX && !said.contains(&complaint) {
-            tracing::warn!("peer {peer}: {}", complaint.1);
-            said.insert(complaint);
-        } else {
-            tracing::debug!("peer {peer}, again: {}", complaint.1);
-        }
-    }
-
-    fn forgive(&self, peer: &str) {
-        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        said.retain(|(whom, _)| whom != peer);
+impl Shared {
+    /// Logs what is wrong with a peer, once until it has behaved.
+    fn complain(&self, peer: &str, error: &dyn Display) {
+        let (subject, error) = (peer.to_owned(), error.to_string());
+        let kind = error.clone();
+        self.log_limiter.tell(peer, &kind, move |repeated| {
+            tracing::warn!(repeated, "peer {subject}: {error}");
+        });
     }
 }

@@ -106,7 +106,7 @@ impl Outgoing {
             if let LinkError::Hello(error) = &error {
                 self.shared.metrics.on_rejected(error.word());
             }
-            self.shared.complaints.complain(&self.name(), &error);
+            self.shared.complain(&self.name(), &error);
             sleep(self.pause()).await;
         }
     }
@@ -137,7 +137,7 @@ impl Outgoing {
 
     /// Sends until the connection ends.
     async fn serve(&mut self, stream: TcpStream) -> LinkError {
-        self.shared.complaints.forgive(&self.name());
+        self.shared.log_limiter.over(&self.name());
         let (mut reader, mut writer) = tokio::io::split(stream);
         let queue = Arc::clone(&self.queue);
         loop {
@@ -181,7 +181,7 @@ impl Outgoing {
     }
 
     fn encode_batch(&mut self, bytes: &mut BytesMut) {
-        let max = self.shared.limits.frame_bytes;
+        let (max, name) = (self.shared.limits.frame_bytes, self.name());
         self.batch.retain(|message| {
             let payload = wire::encode(message);
             let fits = payload.len() <= max;
@@ -191,7 +191,17 @@ impl Outgoing {
                 // The peer would close the connection for it, again and again.
                 self.shared.metrics.messages_too_large.inc();
                 let (kind, bytes) = (message.body.kind().name(), payload.len());
-                tracing::error!(kind, bytes, max, "a message is too large for a frame");
+                let peer = name.clone();
+                self.shared.log_limiter.tell(&name, "too large", move |repeated| {
+                    tracing::error!(
+                        repeated,
+                        peer,
+                        kind,
+                        bytes,
+                        max,
+                        "a message is too large for a frame"
+                    );
+                });
             }
             fits
         });
@@ -284,7 +294,7 @@ mod tests {
             limits: PeerLimits { queue, frame_bytes: FRAME_BYTES, connections: 1 },
             core: core_loop::inboxes(1).0,
             metrics: Arc::new(Metrics::new()),
-            complaints: Arc::default(),
+            log_limiter: Arc::default(),
             stopping: stop::channel().1,
         };
         let queue = Arc::new(Queue::new(queue));
