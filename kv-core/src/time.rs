@@ -109,6 +109,14 @@ impl WallTime {
     pub const fn as_seconds(self) -> u64 {
         self.0 / 1_000_000
     }
+
+    /// Tells whether this can be the date. A machine that shows one from before this software was made
+    /// has lost it (an empty battery, no network yet), and nothing is judged by its clock.
+    pub const fn can_be_the_date(self) -> bool {
+        /// 2025-01-01T00:00:00Z.
+        const SOFTWARE_SECONDS: u64 = 1_735_689_600;
+        self.as_seconds() >= SOFTWARE_SECONDS
+    }
 }
 
 impl HybridTime {

@@ -11,17 +11,22 @@ use smallvec::SmallVec;
 
 use crate::codec::codec;
 use crate::sha::sha256_128;
+use crate::time::{Span, WallTime};
 
 pub use crate::key::Key;
 
 /// The largest key, in bytes.
 pub const KEY_BYTES_MAX: usize = 64 * 1024;
 
+/// The hash by which keys are placed on the ring and containers are compared. Data that was made with
+/// another one is not found with this one.
+pub const HASH: &str = "sha-256/128";
+
 /// A node's name for life: random, given when it first joins, never reused.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NodeId(pub u64);
 
-/// `max(stored + 1, wall seconds)` at each start of a node. Orders its gossip and nothing else.
+/// The number of a run of a node: see [`Generation::of_run`]. Orders its gossip and nothing else.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -140,6 +145,31 @@ impl ClusterId {
     }
 }
 
+impl Generation {
+    /// How far ahead of a wall clock a generation may be and still be believed: a year of 365 days
+    /// (CASSANDRA-8113). Clocks that differ by less are borne; beyond that one of them is wrong.
+    pub const AHEAD_MAX: Span = Span::from_ms(365 * 24 * 3_600 * 1_000);
+
+    /// The generation of the run that starts at this moment, after one of generation `former`:
+    /// `max(former + 1, wall seconds)`.
+    ///
+    /// If the former one is further ahead of the clock than [`Generation::AHEAD_MAX`], it was drawn
+    /// under a clock that was wrong, and no peer whose clock is right would believe what follows it.
+    /// So it is disbelieved and the clock decides alone: a wrong clock at one start must not outlive
+    /// that start. A clock that has lost the date disbelieves nothing.
+    #[must_use]
+    pub const fn of_run(former: Self, wall: WallTime) -> Self {
+        let (next, seconds) = (Self(former.0.saturating_add(1)), wall.as_seconds());
+        if next.0 < seconds || !next.is_believed_at(wall) { Self(seconds) } else { next }
+    }
+
+    /// Tells whether a run of this generation can have begun by now, as far as this clock can tell.
+    pub const fn is_believed_at(self, wall: WallTime) -> bool {
+        let latest = wall.as_seconds().saturating_add(Self::AHEAD_MAX.as_ms() / 1_000);
+        self.0 <= latest || !wall.can_be_the_date()
+    }
+}
+
 impl Seq {
     /// The one after this.
     #[must_use]
@@ -164,4 +194,43 @@ macro_rules! hexadecimal {
     )*};
 }
 
-hexadecimal!(NodeId: "16", Epoch: "16", RequestId: "32", ClusterId: "16", FoundingId: "16", Token: "32", Digest: "32");
+hexadecimal!(
+    NodeId: "16", Epoch: "16", RequestId: "32", ClusterId: "16", FoundingId: "16", Token: "32",
+    Digest: "32"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_800_000_000;
+    const YEAR: u64 = 365 * 24 * 3_600;
+
+    fn of_run(former: u64, seconds: u64) -> u64 {
+        Generation::of_run(Generation(former), WallTime(seconds * 1_000_000)).0
+    }
+
+    #[test]
+    fn generations_rise_with_the_clock_and_without_it() {
+        assert_eq!(of_run(0, NOW), NOW);
+        assert_eq!(of_run(NOW, NOW), NOW + 1);
+        assert_eq!(of_run(NOW, NOW - 3_600), NOW + 1, "the clock went back by an hour");
+        assert_eq!(of_run(NOW + YEAR - 1, NOW), NOW + YEAR, "within the year it is believed");
+    }
+
+    #[test]
+    fn a_generation_of_a_clock_that_was_years_ahead_is_forgotten_once_the_clock_is_right() {
+        for ahead in [YEAR, 2 * YEAR, 100 * YEAR] {
+            assert_eq!(of_run(NOW + ahead, NOW), NOW);
+        }
+        assert_eq!(of_run(u64::MAX, NOW), NOW);
+    }
+
+    #[test]
+    fn a_clock_that_has_lost_the_date_does_not_undo_a_generation() {
+        for lost in [0, 946_684_800, 1_577_836_800] {
+            assert_eq!(of_run(NOW, lost), NOW + 1);
+        }
+        assert_eq!(of_run(u64::MAX, 0), u64::MAX, "and nothing overflows");
+    }
+}

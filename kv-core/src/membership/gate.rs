@@ -32,14 +32,15 @@ impl Gate {
 
     /// Passes what can have been said by now, if it is sound otherwise too.
     pub(super) fn stamp(&mut self, stamp: Stamp, sound: bool) -> Option<Stamp> {
-        let passes = sound && self.horizon.admits(stamp.generation, stamp.heartbeat);
+        let passes = sound && stamp.is_within(self.horizon);
         self.future |= !passes;
         passes.then_some(stamp)
     }
 
-    /// Notes that this is about the node itself, which never said it. Returns it.
-    pub(super) const fn unsaid(&mut self, is_unsaid: bool) -> bool {
-        self.unsaid |= is_unsaid;
+    /// Notes that this is about the node itself, which never said it. Returns it. What nobody can have
+    /// said by now tells nothing of a second node under this id.
+    pub(super) fn unsaid(&mut self, stamp: Stamp, is_unsaid: bool) -> bool {
+        self.unsaid |= is_unsaid && stamp.is_within(self.horizon);
         is_unsaid
     }
 

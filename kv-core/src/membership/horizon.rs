@@ -12,27 +12,29 @@ use crate::types::Generation;
 /// intervals, while they are being changed: a node whose clock was a month ahead when it started
 /// must not be taken for dead a day later. A heartbeat that is wrong by less than a year silences
 /// its node until it is restarted, and the node itself tells people.
+///
+/// A clock that is years ahead is put right in the end. Then what was believed under it must not stand
+/// in the way of what is true: in each round a node forgets what lies beyond the horizon *of now*.
 #[derive(Clone, Copy, Debug)]
 pub struct Horizon {
-    end: WallTime,
+    /// None, if this node has lost the date: then it cannot tell.
+    end: Option<WallTime>,
     interval: Span,
 }
 
 impl Horizon {
-    /// How far ahead of the own wall clock a heartbeat may come from: a year of 365 days.
-    pub const AHEAD_MAX: Span = Span::from_ms(365 * 24 * 3_600 * 1_000);
-
     /// The horizon at this moment, for nodes that raise their heartbeats once per interval.
     pub fn new(now: WallTime, interval: Span) -> Self {
-        Self { end: now + Self::AHEAD_MAX, interval }
+        let end = now.can_be_the_date().then_some(now + Generation::AHEAD_MAX);
+        Self { end, interval }
     }
 
-    /// Whether this heartbeat of a run can have been raised by now. A run begins with heartbeat 0;
-    /// a node whose own generation is refused must not start.
+    /// Whether this heartbeat of a run can have been raised by now. A run begins with heartbeat 0.
     pub fn admits(self, generation: Generation, heartbeat: u64) -> bool {
+        let Some(end) = self.end else { return true };
         let began_us = u128::from(generation.0) * 1_000_000;
         let ran_us = u128::from(heartbeat) * u128::from(self.interval.0);
-        began_us.saturating_add(ran_us) <= u128::from(self.end.0)
+        began_us.saturating_add(ran_us) <= u128::from(end.0)
     }
 }
 
@@ -61,6 +63,12 @@ mod tests {
         assert!(horizon().admits(Generation(NOW_SECONDS - week), week + YEAR_SECONDS));
         assert!(!horizon().admits(Generation(NOW_SECONDS - week), week + YEAR_SECONDS + 1));
         assert!(!horizon().admits(Generation(0), u64::MAX));
+    }
+
+    #[test]
+    fn a_node_that_has_lost_the_date_refuses_nobody_for_it() {
+        let lost = Horizon::new(WallTime(0), Span::from_ms(1_000));
+        assert!(lost.admits(Generation(NOW_SECONDS), 1_000));
     }
 
     #[test]

@@ -26,6 +26,10 @@
 //!   in every round;
 //! - a state that is newer than the heartbeat that brings it.
 //!
+//! Nothing that was believed under a wrong clock outlives it. In each round a node forgets what it knows
+//! of a peer and can no longer be true; and if its own generation cannot be, it goes on under one that
+//! can, and returns to its own should the clock turn out to have been right after all.
+//!
 //! Invariants: peers are sorted, and never added to by a message; the work of a message is bounded
 //! by its length and by a limit, its answer by the members; nobody is convicted before this node has
 //! been running for [`LENIENT_INTERVALS`] after a stall (CASSANDRA-9183).
@@ -59,7 +63,7 @@ use crate::mark::Mark;
 use crate::message::gossip::{Ack, Ack2, Delta, Known, StateKey, Syn};
 use crate::message::{Body, Kind};
 use crate::time::Time;
-use crate::types::{NodeId, RequestId};
+use crate::types::{Generation, NodeId, RequestId};
 
 /// For how many intervals after a stall nobody is convicted.
 pub const LENIENT_INTERVALS: u64 = 3;
@@ -339,7 +343,10 @@ impl Membership {
 
     /// Raises the own heartbeat, and chooses whom to talk to.
     fn begin_round(&mut self, cx: &mut Cx<'_>, site: &Site) {
+        let horizon = Horizon::new(cx.now.wall, site.config.gossip_interval());
+        self.peers.iter_mut().for_each(|peer| peer.forget_beyond(horizon));
         self.own.stamp.heartbeat = self.own.stamp.heartbeat.saturating_add(1);
+        self.own.stamp.generation = self.believable_generation(cx, site, horizon);
         self.raised = cx.now.monotonic;
         let (up, down): (Vec<&Peer>, Vec<&Peer>) =
             self.peers.iter().partition(|peer| peer.seems_up);
@@ -349,6 +356,15 @@ impl Membership {
         if self.partners.iter().any(|&partner| !self.seems_up(partner)) {
             cx.mark(Mark::DownPeerProbed);
         }
+    }
+
+    /// The generation that this run was started under, unless peers cannot believe it: then one that
+    /// they can, and as long as they can the same.
+    fn believable_generation(&self, cx: &Cx<'_>, site: &Site, horizon: Horizon) -> Generation {
+        let Stamp { generation, heartbeat } = self.own.stamp;
+        let known = [site.identity.generation, generation];
+        let mut believable = known.into_iter().filter(|&known| horizon.admits(known, heartbeat));
+        believable.next().unwrap_or(Generation(cx.now.wall.as_seconds()))
     }
 
     /// Asks the next peer of this round what is new.
@@ -374,7 +390,7 @@ impl Membership {
         for known in known.into_iter().take(self.entries_max()) {
             if let Some(slot) = gate.member(self.slot_behind(&mut behind, known.node)) {
                 let stamp = Stamp::from(known);
-                let is_unsaid = gate.unsaid(self.has_yet_to_say(known.node, stamp));
+                let is_unsaid = gate.unsaid(stamp, self.has_yet_to_say(known.node, stamp));
                 let claim = gate.stamp(stamp, !is_unsaid);
                 claims[slot] = claims[slot].max(claim);
             }
@@ -400,7 +416,8 @@ impl Membership {
             let Some(slot) = slot else { continue };
             let stamp = Stamp { generation: delta.generation, heartbeat: delta.heartbeat };
             let ahead = delta.states.iter().any(|state| state.version > delta.heartbeat);
-            let sound = !gate.unsaid(self.has_yet_to_say(delta.node, stamp)) && !ahead;
+            let is_unsaid = gate.unsaid(stamp, self.has_yet_to_say(delta.node, stamp));
+            let sound = !is_unsaid && !ahead;
             let passes = gate.stamp(stamp, sound).is_some();
             let peer = self.peers.get_mut(slot).filter(|_| passes);
             let Some(peer) = peer else { continue };

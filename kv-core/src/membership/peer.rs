@@ -4,6 +4,7 @@
 //! heard of: the way that news takes through a large cluster varies by whole seconds, and must not
 //! be allowed for twice, once in the silence and once in the patience with it.
 
+use crate::membership::Horizon;
 use crate::membership::phi::Estimator;
 use crate::membership::state::{News, NodeState};
 use crate::message::gossip::Delta;
@@ -65,6 +66,14 @@ impl Peer {
     /// How old its newest known heartbeat is.
     pub(super) fn age(&self, now: Time) -> Span {
         now.since(self.raised.unwrap_or_default())
+    }
+
+    /// Forgets what it said, if that cannot have been said by now: it was learned while clocks were
+    /// wrong, and would make all that it says from now on look old.
+    pub(super) fn forget_beyond(&mut self, horizon: Horizon) {
+        if !self.state.stamp.is_within(horizon) {
+            self.state = NodeState::default();
+        }
     }
 
     /// Learns what somebody knows of it.

@@ -14,6 +14,7 @@ use alloc::collections::btree_map::Entry;
 
 use bytes::Bytes;
 
+use crate::membership::Horizon;
 use crate::message::gossip::{Delta, Known, State, StateKey};
 use crate::time::Span;
 use crate::types::{Generation, NodeId};
@@ -60,6 +61,11 @@ impl From<Known> for Stamp {
 impl Stamp {
     pub(super) const fn known(self, node: NodeId) -> Known {
         Known { node, generation: self.generation, version: self.heartbeat }
+    }
+
+    /// Tells whether this can have been said by now.
+    pub(super) fn is_within(self, horizon: Horizon) -> bool {
+        horizon.admits(self.generation, self.heartbeat)
     }
 
     /// The heartbeat up to which this much covers a run: nothing of any other run.

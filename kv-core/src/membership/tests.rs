@@ -1,5 +1,6 @@
 //! Clusters of machines in a queue of events, and single machines against what may be sent to them.
 
+mod clocks;
 mod world;
 
 use alloc::collections::BTreeSet;

@@ -67,6 +67,8 @@ pub(super) struct World {
     pub(super) now: Time,
     pub(super) hosts: Vec<Host>,
     pub(super) sent: u64,
+    /// How far ahead all wall clocks are.
+    pub(super) ahead: Span,
     /// Messages between these are lost.
     pub(super) cut: BTreeSet<(NodeId, NodeId)>,
     link_ms: RangeInclusive<u64>,
@@ -130,6 +132,7 @@ impl World {
             now: Time(0),
             hosts: (1..=nodes).map(host).collect(),
             sent: 0,
+            ahead: Span::ZERO,
             cut: BTreeSet::new(),
             link_ms,
             links: Draws::new(mix(&[seed, 0])),
@@ -141,7 +144,7 @@ impl World {
     }
 
     pub(super) fn wall(&self) -> WallTime {
-        WallTime(WALL_SECONDS * 1_000_000) + self.now.since(Time(0))
+        WallTime(WALL_SECONDS * 1_000_000) + self.now.since(Time(0)) + self.ahead
     }
 
     /// Lets time pass.
@@ -168,7 +171,7 @@ impl World {
         let wall = self.wall();
         let host = &mut self.hosts[index];
         let generation = &mut host.site.identity.generation;
-        *generation = Generation(wall.as_seconds().max(generation.0 + 1));
+        *generation = Generation::of_run(*generation, wall);
         host.membership = membership_of(&host.site);
         host.site.peers = Peers::default();
         host.running = Running::Yes;
