@@ -40,6 +40,18 @@ pub struct Knob {
     pub max: u64,
 }
 
+impl Knob {
+    /// Refuses a value that is out of the range.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] names the knob, the value and the range.
+    pub fn check(&self, value: u64) -> Result<(), OutOfRange> {
+        let Self { name: knob, default: _, min, max } = *self;
+        let in_range = (min..=max).contains(&value);
+        if in_range { Ok(()) } else { Err(OutOfRange { knob, value, min, max }) }
+    }
+}
+
 macro_rules! config {
     ($($(#[$doc:meta])* $knob:ident = $default:literal in $min:literal..=$max:literal,)*) => {
         /// What a node is told when it starts. All nodes of a cluster should be told the same.
@@ -179,24 +191,17 @@ impl Resolve {
 }
 
 impl Config {
-    /// Refuses the first number that is out of its range.
+    /// Refuses a number that is out of its range.
     ///
     /// # Errors
-    /// [`OutOfRange`] names the knob, its value and its range.
+    /// The first of [`Config::out_of_range`].
     pub fn validate(&self) -> Result<(), OutOfRange> {
-        let broken = |(knob, value): (&Knob, u64)| {
-            let in_range = (knob.min..=knob.max).contains(&value);
-            (!in_range).then_some(OutOfRange {
-                knob: knob.name,
-                value,
-                min: knob.min,
-                max: knob.max,
-            })
-        };
-        match Self::KNOBS.iter().zip(self.values()).find_map(broken) {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
+        self.out_of_range().next().map_or(Ok(()), Err)
+    }
+
+    /// Every number that is out of its range.
+    pub fn out_of_range(&self) -> impl Iterator<Item = OutOfRange> {
+        Self::KNOBS.iter().zip(self.values()).filter_map(|(knob, value)| knob.check(value).err())
     }
 
     /// How the siblings of this key are resolved.

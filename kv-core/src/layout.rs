@@ -7,6 +7,8 @@
 //! Two layouts are the same only if version *and* content agree (SEMANTICS §7): [`Layout::digest`]
 //! stands for the content. The order in which members are listed is no part of it.
 
+mod difference;
+
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec;
@@ -17,6 +19,8 @@ use thiserror::Error;
 
 use crate::codec::{Codec, codec};
 use crate::types::{Digest, NodeId};
+
+pub use difference::Difference;
 
 /// The most partitions that a ring may be cut into.
 pub const PARTITIONS_MAX: u32 = 1 << 20;
@@ -238,15 +242,22 @@ impl Layout {
     /// Refuses a layout of which no ring can be made.
     ///
     /// # Errors
-    /// The first [`LayoutError`] found.
+    /// The first of [`Layout::errors`].
     pub fn validate(&self) -> Result<(), LayoutError> {
+        self.errors().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// Everything because of which no ring can be made of this layout; nothing, if one can.
+    pub fn errors(&self) -> Vec<LayoutError> {
+        let mut errors = Vec::new();
         if !self.partitions.is_power_of_two() || self.partitions > PARTITIONS_MAX {
-            return Err(LayoutError::Partitions { partitions: self.partitions });
+            errors.push(LayoutError::Partitions { partitions: self.partitions });
         }
-        self.validate_identities()?;
-        self.validate_weights()?;
-        self.validate_places()?;
-        self.validate_replication()
+        self.look_at_identities(&mut errors);
+        self.look_at_weights(&mut errors);
+        self.look_at_places(&mut errors);
+        self.look_at_replication(&mut errors);
+        errors
     }
 
     /// Refuses a layout that cannot take over from `former`.
@@ -267,40 +278,37 @@ impl Layout {
         Ok(())
     }
 
-    fn validate_identities(&self) -> Result<(), LayoutError> {
+    fn look_at_identities(&self, errors: &mut Vec<LayoutError>) {
         if self.members.is_empty() {
-            return Err(LayoutError::NoMembers);
+            errors.push(LayoutError::NoMembers);
         }
         let mut name_by_id = BTreeMap::new();
         for member in &self.members {
             if let Some(first) = name_by_id.insert(member.id, &member.name) {
                 let (first, second) = (first.clone(), member.name.clone());
-                return Err(LayoutError::DuplicateId { id: member.id, first, second });
+                errors.push(LayoutError::DuplicateId { id: member.id, first, second });
             }
         }
         let mut id_by_name = BTreeMap::new();
         for (&id, &name) in &name_by_id {
             if let Some(first) = id_by_name.insert(name, id) {
-                return Err(LayoutError::DuplicateName { name: name.clone(), first, second: id });
+                errors.push(LayoutError::DuplicateName { name: name.clone(), first, second: id });
             }
         }
-        Ok(())
     }
 
-    fn validate_weights(&self) -> Result<(), LayoutError> {
-        if let Some(member) = self.members.iter().find(|member| member.weight == 0) {
-            return Err(LayoutError::NoWeight { name: member.name.clone() });
-        }
+    fn look_at_weights(&self, errors: &mut Vec<LayoutError>) {
+        let weightless = self.members.iter().filter(|member| member.weight == 0);
+        errors.extend(weightless.map(|member| LayoutError::NoWeight { name: member.name.clone() }));
         let sum = self.members.iter().map(|member| u64::from(member.weight)).sum();
         if sum > WEIGHT_SUM_MAX {
-            return Err(LayoutError::WeightSum { sum });
+            errors.push(LayoutError::WeightSum { sum });
         }
-        Ok(())
     }
 
-    fn validate_places(&self) -> Result<(), LayoutError> {
+    fn look_at_places(&self, errors: &mut Vec<LayoutError>) {
         if self.replication.is_empty() {
-            return Err(LayoutError::NoReplication);
+            errors.push(LayoutError::NoReplication);
         }
         let datacenters: BTreeSet<&String> =
             self.replication.iter().map(|replication| &replication.datacenter).collect();
@@ -308,36 +316,34 @@ impl Layout {
         for member in &self.members {
             if !datacenters.contains(&member.datacenter) {
                 let (name, datacenter) = (member.name.clone(), member.datacenter.clone());
-                return Err(LayoutError::UnknownDatacenter { name, datacenter });
+                errors.push(LayoutError::UnknownDatacenter { name, datacenter });
             }
             let first = *member_by_machine.entry(&member.machine).or_insert(member);
             if (&first.rack, &first.datacenter) != (&member.rack, &member.datacenter) {
-                return Err(LayoutError::MachineInTwoPlaces {
+                errors.push(LayoutError::MachineInTwoPlaces {
                     machine: member.machine.clone(),
                     first: first.name.clone(),
                     second: member.name.clone(),
                 });
             }
         }
-        Ok(())
     }
 
-    fn validate_replication(&self) -> Result<(), LayoutError> {
+    fn look_at_replication(&self, errors: &mut Vec<LayoutError>) {
         let mut datacenters = BTreeSet::new();
         for Replication { datacenter, n } in &self.replication {
             let (datacenter, n) = (datacenter.clone(), *n);
-            if n == 0 {
-                return Err(LayoutError::NoCopies { datacenter });
-            }
             let machines = self.machines_in(&datacenter);
-            if usize::from(n) > machines {
-                return Err(LayoutError::TooFewMachines { datacenter, n, machines });
+            if n == 0 {
+                errors.push(LayoutError::NoCopies { datacenter: datacenter.clone() });
+            } else if usize::from(n) > machines {
+                let datacenter = datacenter.clone();
+                errors.push(LayoutError::TooFewMachines { datacenter, n, machines });
             }
             if let Some(datacenter) = datacenters.replace(datacenter) {
-                return Err(LayoutError::DuplicateDatacenter { datacenter });
+                errors.push(LayoutError::DuplicateDatacenter { datacenter });
             }
         }
-        Ok(())
     }
 
     fn machines_in(&self, datacenter: &str) -> usize {

@@ -21,6 +21,10 @@ use crate::time::{HybridTime, WallTime};
 use crate::types::{Digest, Epoch, FoundingId, Key, NodeId, PartitionId, RequestId, Seq};
 use crate::version::{Container, Content, Dot, VersionVector};
 
+/// The version of what is written into the store: where records lie (`replica/keyspace.rs`) and how
+/// they are encoded. A version of this software with another one does not read them.
+pub const RECORD_FORMAT: u32 = 1;
+
 /// Which image of the store is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum View {
