@@ -27,6 +27,7 @@ pub mod redis_server;
 pub mod resp;
 #[cfg(not(madsim))]
 pub mod signals;
+pub mod socket;
 #[cfg(not(madsim))]
 pub mod start;
 pub mod stop;
