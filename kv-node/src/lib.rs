@@ -9,6 +9,10 @@
 //! Nothing here decides anything about data: what does belongs into `kv-core`.
 
 #[cfg(not(madsim))]
+pub mod admin_client;
+#[cfg(not(madsim))]
+pub mod admin_targets;
+#[cfg(not(madsim))]
 pub mod cli;
 pub mod clock;
 pub mod config;
