@@ -4,6 +4,8 @@
 mod command_line;
 #[path = "node/disks.rs"]
 mod disks;
+#[path = "node/founding.rs"]
+mod founding;
 #[path = "trial/kill_rounds.rs"]
 mod kill_rounds;
 #[path = "node/processes.rs"]

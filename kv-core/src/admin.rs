@@ -16,6 +16,8 @@ pub enum AdminCommand {
         /// Members that need not be there: they copy from the others when they come.
         without: Vec<NodeId>,
     },
+    /// List the partitions that this node can never copy from enough others.
+    Losses,
     /// Serve this partition although too few complete owners are left to copy it from: acknowledged
     /// writes that only the others held are given up.
     AcceptLoss {
@@ -31,6 +33,11 @@ pub enum AdminReply {
     Founded {
         /// The founding.
         founding: FoundingId,
+    },
+    /// The partitions that this node can never copy from enough others.
+    Losses {
+        /// Those.
+        partitions: Vec<PartitionId>,
     },
     /// The loss is accepted, durably.
     LossAccepted,

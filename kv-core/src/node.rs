@@ -224,6 +224,10 @@ impl Node {
             {
                 self.repair.accept_loss(cx, site, request, partition);
             }
+            (State::Serving, AdminCommand::Losses) if self.founding.is_founded() => {
+                let reply = AdminReply::Losses { partitions: self.repair.undecided(site) };
+                cx.out.push(Effect::AdminReply { request, reply });
+            }
             (State::Serving, command) => self.founding.on_admin(cx, site, request, command),
         }
     }

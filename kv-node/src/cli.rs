@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use crate::config::{self, ConfigError, Overrides, Settings};
 use crate::dev;
 use crate::log::{self, LogFormat};
+use crate::orders;
 use crate::start::{self, StartError};
 
 const AFTER_HELP: &str = "\
@@ -35,6 +36,10 @@ enum Command {
     Start(StartArguments),
     /// Run a whole cluster on this machine, to try it or to build against it
     Dev(dev::Arguments),
+    /// Found a new cluster: said once, to one of its members, when all of them run and wait
+    Init(orders::Init),
+    /// List what a node can never copy back, and accept its loss
+    AcceptLoss(orders::AcceptLoss),
     /// Look at configurations
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -76,6 +81,8 @@ pub fn main() -> ExitCode {
         Command::Dev(arguments) => {
             run(log, async { dev::run(arguments).await.map_err(Failure::Ran) })
         }
+        Command::Init(arguments) => return orders::init(arguments),
+        Command::AcceptLoss(arguments) => return orders::accept_loss(arguments),
         Command::Config(ConfigCommand::Check { file, overrides }) => check(&file, &overrides),
         Command::Config(ConfigCommand::Default) => {
             // Whoever closed the pipe has read enough.

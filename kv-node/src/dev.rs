@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use kv_core::admin::{AdminCommand, AdminRefusal, AdminReply};
+
 use crate::config::{Listen, Overrides, Settings};
 use crate::node::{Listeners, Running};
 use crate::signals::Signals;
@@ -71,6 +73,9 @@ pub async fn run(arguments: Arguments) -> Result<(), StartError> {
             true
         }
     };
+    if met {
+        found(&cluster).await;
+    }
     let mut failed = None;
     if met {
         print!("{}", greeting(&addresses, &dir, temporary.is_some()));
@@ -140,6 +145,17 @@ async fn all_met(cluster: &[Running]) {
     let others = cluster.len() as i64 - 1;
     while cluster.iter().any(|node| node.metrics().links_up.get() < others) {
         tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Says `init` to the first node. A cluster that was founded by an earlier run refuses it, and nothing
+/// is to be done.
+async fn found(cluster: &[Running]) {
+    let order = AdminCommand::Init { without: Vec::new() };
+    match cluster[0].core().admin(order).await {
+        Ok(AdminReply::Refused(AdminRefusal::AlreadyFounded)) | Ok(AdminReply::Founded { .. }) => {}
+        Ok(other) => tracing::error!("the cluster is not founded: {other:?}"),
+        Err(ended) => tracing::error!("the cluster is not founded: {ended}"),
     }
 }
 

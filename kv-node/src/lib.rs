@@ -25,6 +25,8 @@ pub mod log;
 pub mod metrics;
 mod nearest;
 pub mod node;
+#[cfg(not(madsim))]
+pub mod orders;
 pub mod peers;
 pub mod redis;
 pub mod redis_server;

@@ -218,9 +218,9 @@ impl Running {
         let view = http::View {
             name: name.clone(),
             core: core.clone(),
+            ring: Arc::clone(&identity.ring),
             storage: Arc::downgrade(&storage),
             metrics: Arc::clone(&metrics),
-            log_limiter: Arc::clone(&log_limiter),
             leaving: left.clone(),
         };
         others.spawn(http::listen(listeners.http, limits.http_connections, view, ended.clone()));

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use kv_core::cx::Identity;
+use kv_core::store::FoundingRecord;
 use kv_core::types::ClusterId;
 use thiserror::Error;
 
@@ -88,6 +89,12 @@ pub fn start(settings: Settings, listeners: Listeners) -> Result<Running, StartE
         owned = ring.owned_by(node).len(),
         "the data is open"
     );
+    if !matches!(recovered.founding, FoundingRecord::Founded(_)) {
+        tracing::warn!(
+            "nothing here says that the cluster exists: this node asks its peers, and serves nobody \
+             until one of them knows. If the cluster is new, say `kv-node init` to one member, once"
+        );
+    }
     let identity = Identity { node, generation, cluster: ClusterId::of(&cluster), ring };
     let draws = Draws::from_os()?;
     let assembly = Assembly {

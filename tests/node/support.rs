@@ -104,8 +104,19 @@ impl Cluster {
         self.data_dir(index).with_extension("log")
     }
 
-    /// Starts a node and waits until it listens.
+    /// Starts a node and waits until it listens. A cluster of one node is founded when it starts for the
+    /// first time.
     pub(crate) fn start(&self, index: usize) -> Process {
+        let is_first = !self.data_dir(index).exists();
+        let node = self.start_as(index, self.command(index));
+        if self.peers.len() == 1 && is_first {
+            node.found();
+        }
+        node
+    }
+
+    /// Starts a node as it is, founded or not, and waits until it listens.
+    pub(crate) fn start_unfounded(&self, index: usize) -> Process {
         self.start_as(index, self.command(index))
     }
 
@@ -116,9 +127,27 @@ impl Cluster {
         Process::start(command)
     }
 
-    /// Starts all nodes and waits until they have found each other.
+    /// Starts all nodes and waits until they have found each other, and until all of them serve. When
+    /// they start for the first time, the cluster is founded.
     pub(crate) fn start_all(&self) -> Vec<Process> {
-        let nodes: Vec<_> = (0..self.peers.len()).map(|index| self.start(index)).collect();
+        let is_first = (0..self.peers.len()).all(|index| !self.data_dir(index).exists());
+        let nodes = self.start_all_unfounded();
+        if is_first {
+            nodes[0].found();
+        }
+        for node in &nodes {
+            wait_for("a node that serves", || {
+                let asked = node.client().ask(&["EXISTS", "a"]);
+                (!matches!(asked, Answer::Error(_))).then_some(())
+            });
+        }
+        nodes
+    }
+
+    /// Starts all nodes as they are, founded or not, and waits until they have found each other.
+    pub(crate) fn start_all_unfounded(&self) -> Vec<Process> {
+        let start = |index| self.start_unfounded(index);
+        let nodes: Vec<_> = (0..self.peers.len()).map(start).collect();
         let links = format!("kv_peer_links_up {}", nodes.len() - 1);
         for node in &nodes {
             wait_for("links", || node.http("/metrics").1.contains(&links).then_some(()));
@@ -178,6 +207,34 @@ impl Process {
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
         (status.expect("a status"), body.to_owned())
+    }
+
+    /// The status and the body of the answer to an order.
+    pub(crate) fn order(&self, path: &str, body: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.http).expect("it listens");
+        write!(
+            stream,
+            "POST {path} HTTP/1.1\r\nhost: kv\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .expect("it listens");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        (status.expect("a status"), body.to_owned())
+    }
+
+    /// Founds the cluster through this node.
+    pub(crate) fn found(&self) {
+        let (status, body) = self.order("/admin/init", "{}");
+        assert_eq!(status, 200, "{body}");
+    }
+
+    /// The address of its HTTP interface.
+    pub(crate) fn http_address(&self) -> &str {
+        &self.http
     }
 
     /// The value of a line of `/metrics`, with its labels.

@@ -10,7 +10,7 @@ use kv_core::types::{ClusterId, Generation};
 use kv_node::config::{Overrides, Settings};
 use kv_node::draws::Draws;
 use kv_node::node::{Assembly, Listeners, Running, Seat};
-use kv_node::storage::{Markers, MemoryDisk, Opening, Options, Storage};
+use kv_node::storage::{MemoryDisk, Opening, Options, Storage};
 use madsim::runtime::Handle;
 use madsim::task::NodeId;
 use tokio::sync::Mutex;
@@ -153,12 +153,11 @@ impl Machine {
         handle.restart(self.node);
         self.life = self.ledger.begin(self.index);
         self.log.note(format_args!("n{} starts life {}", self.index + 1, self.life.1));
-        let markers = if self.generation == Generation(0) { Markers::Found } else { Markers::Keep };
         self.generation.0 += 1;
         let (disk, generation) = (self.disk.clone(), self.generation);
         let (settings, sync) = (settings(self.index, &self.shape), self.shape.sync);
         let node = handle.get_node(self.node).expect("it was created");
-        let started = node.spawn(begin(settings, disk, markers, generation, sync));
+        let started = node.spawn(begin(settings, disk, generation, sync));
         self.running = Some(started.await.expect("a sound node starts"));
     }
 
@@ -201,7 +200,6 @@ impl Machine {
 async fn begin(
     settings: Settings,
     disk: MemoryDisk,
-    markers: Markers,
     generation: Generation,
     sync: Duration,
 ) -> Running {
@@ -215,7 +213,7 @@ async fn begin(
         unsynced_bytes_max: limits.unsynced_bytes,
     };
     let opening = Opening { node, core: &core, ring: &ring, options };
-    let opened = Storage::as_task(disk.start(), markers, &opening, sync, seat.report());
+    let opened = Storage::as_task(disk.start(), &opening, sync, seat.report());
     let (storage, task, recovered) = opened.expect("the disk is sound");
     tokio::spawn(task.run());
     let identity = Identity { node, generation, cluster: ClusterId::of(&cluster), ring };

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use kv_core::admin::{AdminCommand, AdminReply};
 use madsim::net::NetSim;
 use madsim::runtime::{Handle, NodeHandle, Runtime};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -90,6 +91,7 @@ impl Scene {
             machine.lock().await.start().await;
         }
         self.await_links().await;
+        self.found().await;
         let (stop, stopping) = watch::channel(false);
         let ip = IpAddr::V4(Ipv4Addr::new(10, 0, 2, 1));
         let visitors = Handle::current().create_node().name("visitors").ip(ip).build();
@@ -117,6 +119,19 @@ impl Scene {
             machine.lock().await.stop().await;
         }
         self.cluster.judge_ended().await;
+    }
+
+    /// Tells the first node to found the cluster, as an operator does once.
+    async fn found(&self) {
+        let core = {
+            let machine = self.cluster.machines[0].lock().await;
+            machine.running().expect("it was started").core().clone()
+        };
+        let order = AdminCommand::Init { without: Vec::new() };
+        match core.admin(order).await {
+            Ok(AdminReply::Founded { .. }) => {}
+            other => self.log.violated("founding", format_args!("{other:?}")),
+        }
     }
 
     fn send_clients(

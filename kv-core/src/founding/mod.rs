@@ -229,7 +229,7 @@ impl Founding {
     ) {
         let result = match command {
             AdminCommand::Init { without } => self.init(cx, site, request, &without),
-            AdminCommand::AcceptLoss { .. } => Err(AdminRefusal::NotFounded),
+            AdminCommand::Losses | AdminCommand::AcceptLoss { .. } => Err(AdminRefusal::NotFounded),
         };
         if let Err(refusal) = result {
             cx.out.push(Effect::AdminReply { request, reply: AdminReply::Refused(refusal) });

@@ -88,7 +88,7 @@ fn complete(world: &mut World<Founding>, node: u64) -> usize {
 fn refusals(world: &World<Founding>) -> Vec<AdminRefusal> {
     let refused = world.replies.iter().filter_map(|(_, _, reply)| match reply {
         AdminReply::Refused(refusal) => Some(refusal.clone()),
-        AdminReply::Founded { .. } | AdminReply::LossAccepted => None,
+        AdminReply::Founded { .. } | AdminReply::Losses { .. } | AdminReply::LossAccepted => None,
     });
     refused.collect()
 }

@@ -9,6 +9,7 @@
 //! Each concept has a file with its routes: `health.rs`, `metrics.rs`. `server.rs` accepts the
 //! connections and knows no routes.
 
+mod admin;
 mod health;
 mod metrics;
 mod server;
@@ -16,6 +17,7 @@ mod server;
 use std::sync::{Arc, Weak};
 
 use axum::Router;
+use kv_core::ring::Ring;
 use tokio::net::TcpListener;
 
 use crate::core_loop::CoreHandle;
@@ -30,6 +32,8 @@ pub struct View {
     pub name: String,
     /// Its core.
     pub core: CoreHandle,
+    /// The members of its cluster.
+    pub ring: Arc<Ring>,
     /// Its storage, as long as it is open.
     pub storage: Weak<Storage>,
     /// Its counters.
@@ -45,5 +49,9 @@ pub async fn listen(listener: TcpListener, connections_max: usize, view: View, s
 
 /// All routes. A new kind of request gets a file of its own and a line here.
 fn router(view: View) -> Router {
-    Router::new().merge(health::routes()).merge(metrics::routes()).with_state(view)
+    Router::new()
+        .merge(admin::routes())
+        .merge(health::routes())
+        .merge(metrics::routes())
+        .with_state(view)
 }

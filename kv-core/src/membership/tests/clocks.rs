@@ -90,7 +90,8 @@ fn absurd_news_of_the_node_itself_is_no_sign_of_a_second_one() {
     alone.on_ack2(2, vec![delta(1, absurd, 5)]);
     assert_eq!(alone.rejected(), [RejectReason::Future]);
     let is_told = |alone: &Alone| {
-        let unsaid = |effect: &Effect| matches!(effect, Effect::Observe(Event::Mark(Mark::UnsaidNews)));
+        let unsaid =
+            |effect: &Effect| matches!(effect, Effect::Observe(Event::Mark(Mark::UnsaidNews)));
         alone.out.iter().any(unsaid)
     };
     assert!(!is_told(&alone));

@@ -1,0 +1,159 @@
+//! `/admin/…`: orders of an operator. The commands `kv-node init` and `kv-node accept-loss` send them.
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `POST /admin/init` | `{"without": ["n3"]}`, or `{}` | 200 `{"founding": "…"}` |
+//! | `GET /admin/losses` | | 200 `{"partitions": [1, 2]}`: those that this node can never copy |
+//! | `POST /admin/accept-loss` | `{"partitions": [1, 2]}` | 200 `{"accepted": [1], "refused": {"2": "…"}}` |
+//!
+//! An order that is refused is answered 409 and `{"problem": "…"}`, and one that makes no sense 400. Bodies
+//! are of the type `application/json`, which no page in a browser can send to another site unasked.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use kv_core::admin::{AdminCommand, AdminRefusal, AdminReply};
+use kv_core::types::{NodeId, PartitionId};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::View;
+
+/// The routes of this file.
+pub(super) fn routes() -> Router<View> {
+    Router::new()
+        .route("/admin/init", post(init))
+        .route("/admin/losses", get(losses))
+        .route("/admin/accept-loss", post(accept_loss))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Init {
+    /// Names of members that need not be there.
+    #[serde(default)]
+    without: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AcceptLoss {
+    partitions: Vec<u32>,
+}
+
+async fn init(State(view): State<View>, body: Result<Json<Init>, JsonRejection>) -> Response {
+    let Json(Init { without }) = match body {
+        Ok(body) => body,
+        Err(rejection) => return problem(StatusCode::BAD_REQUEST, rejection.body_text()),
+    };
+    let mut members = Vec::new();
+    for name in without {
+        match view.ring.members().iter().find(|member| member.name == name) {
+            Some(member) => members.push(member.id),
+            None => {
+                let names: Vec<_> = view.ring.members().iter().map(|it| &*it.name).collect();
+                let names = names.join(", ");
+                let message = format!("`{name}` is no member: the members are {names}");
+                return problem(StatusCode::BAD_REQUEST, message);
+            }
+        }
+    }
+    match view.core.admin(AdminCommand::Init { without: members }).await {
+        Ok(AdminReply::Founded { founding }) => {
+            answer(StatusCode::OK, &json!({ "founding": founding.to_string() }))
+        }
+        Ok(other) => refused(&view, &other),
+        Err(ended) => problem(StatusCode::SERVICE_UNAVAILABLE, ended.to_string()),
+    }
+}
+
+async fn losses(State(view): State<View>) -> Response {
+    match view.core.admin(AdminCommand::Losses).await {
+        Ok(AdminReply::Losses { partitions }) => {
+            let numbers: Vec<_> = partitions.iter().map(|partition| partition.0).collect();
+            answer(StatusCode::OK, &json!({ "partitions": numbers }))
+        }
+        Ok(other) => refused(&view, &other),
+        Err(ended) => problem(StatusCode::SERVICE_UNAVAILABLE, ended.to_string()),
+    }
+}
+
+async fn accept_loss(
+    State(view): State<View>,
+    body: Result<Json<AcceptLoss>, JsonRejection>,
+) -> Response {
+    let Json(AcceptLoss { partitions }) = match body {
+        Ok(body) => body,
+        Err(rejection) => return problem(StatusCode::BAD_REQUEST, rejection.body_text()),
+    };
+    let (mut accepted, mut refused) = (Vec::new(), BTreeMap::new());
+    for number in partitions {
+        let partition = PartitionId(number);
+        match view.core.admin(AdminCommand::AcceptLoss { partition }).await {
+            Ok(AdminReply::LossAccepted) => {
+                tracing::warn!(partition = number, "an operator accepts what is lost");
+                accepted.push(number);
+            }
+            Ok(other) => {
+                refused.insert(number.to_string(), words(&view, &other));
+            }
+            Err(ended) => {
+                refused.insert(number.to_string(), ended.to_string());
+            }
+        }
+    }
+    let status = if refused.is_empty() { StatusCode::OK } else { StatusCode::CONFLICT };
+    answer(status, &json!({ "accepted": accepted, "refused": refused }))
+}
+
+fn refused(view: &View, reply: &AdminReply) -> Response {
+    problem(StatusCode::CONFLICT, words(view, reply))
+}
+
+/// The reason in words, with the names of members.
+fn words(view: &View, reply: &AdminReply) -> String {
+    let AdminReply::Refused(refusal) = reply else {
+        return format!("an answer to another order: {reply:?}");
+    };
+    let name = |id: NodeId| match view.ring.member(id) {
+        Some(member) => format!("{} ({id})", member.name),
+        None => id.to_string(),
+    };
+    match refusal {
+        AdminRefusal::Unanswered { members } => {
+            let names: Vec<_> = members.iter().copied().map(name).collect();
+            format!(
+                "not every member has answered: {}. Start them, and see to it that the members reach \
+                 each other; or leave out with --without those that are to copy when they come. \
+                 Nothing was founded",
+                names.join(", ")
+            )
+        }
+        AdminRefusal::AlsoFounding { by } => format!(
+            "{} is being told to found the cluster at the same time: say it to one member, and wait \
+             for its answer. Nothing was founded here",
+            name(*by)
+        ),
+        AdminRefusal::AlreadyFounded
+        | AdminRefusal::TooManyLeftOut { .. }
+        | AdminRefusal::LeavesItselfOut
+        | AdminRefusal::NotFounded
+        | AdminRefusal::NotOwned { .. }
+        | AdminRefusal::NothingLost { .. }
+        | AdminRefusal::Store(_)
+        | AdminRefusal::Ended => refusal.to_string(),
+    }
+}
+
+fn problem(status: StatusCode, message: impl Into<String>) -> Response {
+    answer(status, &json!({ "problem": message.into() }))
+}
+
+fn answer(status: StatusCode, body: &serde_json::Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
+}
