@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::merkle::{FAN_OUT, LeafId};
+use crate::message::founding::{Pledge, Pledged, Tell};
 use crate::message::gossip::{Ack, Ack2, Delta, Known, State, StateKey, Syn};
 use crate::message::repair::{
     Branches, BranchesDiffer, Compare, Compared, Exchange, Exchanged, Leaves, LeavesDiffer, Roots,
@@ -21,7 +22,9 @@ use crate::message::{
 };
 use crate::store::{Basis, CopyKind, Refusal, Summary};
 use crate::time::{HybridTime, Time, WallTime};
-use crate::types::{ClusterId, Digest, Epoch, Generation, Key, NodeId, PartitionId, RequestId};
+use crate::types::{
+    ClusterId, Digest, Epoch, FoundingId, Generation, Key, NodeId, PartitionId, RequestId,
+};
 use crate::version::{Actor, Container, Content, Dot, Tag, Version};
 
 fn container() -> Container {
@@ -121,6 +124,9 @@ fn bodies() -> Vec<Body> {
             wanted: vec![key],
         }),
         Body::RepairExchanged(Exchanged { step, items }),
+        Body::FoundingTell(Tell::Founded { founding: FoundingId(11) }),
+        Body::FoundingPledge(Pledge { founding: FoundingId(11) }),
+        Body::FoundingPledged(Pledged::Promised { founding: FoundingId(11) }),
     ]
 }
 
