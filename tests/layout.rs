@@ -28,11 +28,12 @@ const ROWS: &[Row] = &[
     Row::Open(&["version", "layout", "ring", "config", "tally", "merkle"]),
     Row::Open(&["event"]),
     Row::Open(&["store"]),
-    Row::Open(&["client", "message"]),
+    Row::Open(&["admin", "client", "message"]),
     Row::Open(&["wire"]),
     Row::Open(&["cx"]),
     Row::Siblings(&[
         "coordinator",
+        "founding",
         "handoff",
         "membership",
         "repair",
