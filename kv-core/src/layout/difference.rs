@@ -23,7 +23,7 @@ impl Layout {
     /// members and data centers is no difference.
     pub fn differences(&self, now: &Self) -> Vec<Difference> {
         let mut found = Found(Vec::new());
-        found.compare("version", &self.version, &now.version);
+        found.compare("layout version", &self.version, &now.version);
         found.compare("partitions", &self.partitions, &now.partitions);
         for was in &self.replication {
             let is = now.replication.iter().find(|is| is.datacenter == was.datacenter);
@@ -135,7 +135,7 @@ mod tests {
             layout.members[2].id = NodeId(9);
         });
         let expected = [
-            "version: 1 → 2",
+            "layout version: 1 → 2",
             "partitions: 16 → 32",
             "n of data center `dc1`: 3 → 2",
             "name of `n1`: n1 → one",
