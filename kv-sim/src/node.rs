@@ -153,9 +153,8 @@ impl SimNode {
         assert!(self.process.is_none(), "one process runs on a machine");
         let count = ring.layout().partitions;
         let (partitions, recovered) = replica::open(self.id, config, count, self.disk.image())?;
-        let started = self.clock.now(at).wall.as_seconds();
         // It lies apart from the data: a wipe does not change it.
-        self.generation = Generation(started.max(self.generation.0 + 1));
+        self.generation = Generation::of_run(self.generation, self.clock.now(at).wall);
         self.life += 1;
         let ring = Arc::clone(ring);
         let identity = Identity { node: self.id, generation: self.generation, cluster, ring };
