@@ -13,7 +13,7 @@ use crate::config::{Listen, Settings};
 use crate::draws::Draws;
 use crate::node::{Assembly, BindError, Listeners, Running, Seat};
 use crate::signals::Signals;
-use crate::storage::{Directory, DirectoryError, OpenError, Opening, Options, Storage};
+use crate::storage::{Directory, DirectoryError, OpenError, Opening, Options, Pinned, Storage};
 
 /// Why a node does not start, or did not end as it should. What was acknowledged is where it was.
 #[derive(Debug, Error)]
@@ -70,7 +70,8 @@ pub fn start(settings: Settings, listeners: Listeners) -> Result<Running, StartE
         limits,
     } = settings;
     let mut directory = Directory::open(&data_dir)?;
-    let generation = directory.claim(node, &cluster, Clock::start().now().wall)?;
+    let pinned = Pinned::of(&cluster, ring.layout());
+    let generation = directory.claim(node, &pinned, Clock::start().now().wall)?;
     let seat = Seat::new(&limits);
     let options = Options {
         durability,

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `lock` | held while a process uses the directory; says which |
 //! | `identity` | who the node is ([`StoredIdentity`]); survives a wipe |
+//! | `pinned` | what must not change as long as there is data ([`Pinned`]); survives a wipe |
 //! | `data` | the engine's; a wipe takes this and nothing else |
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -14,16 +15,19 @@ use kv_core::time::WallTime;
 use kv_core::types::{Generation, NodeId};
 use thiserror::Error;
 
-use super::identity::{DecodeError, FORMAT, StoredIdentity};
+use super::identity::{self, StoredIdentity};
+use super::pinned::{self, Pinned};
+use super::sealed::{self, SealError};
 
-/// Peers refuse generations that are further ahead of their clocks (CASSANDRA-8113).
-const AHEAD_SECONDS_MAX: u64 = 366 * 24 * 60 * 60;
+const IDENTITY: &str = "identity";
+const PINNED: &str = "pinned";
 
 /// A directory that this process holds.
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
     identity: Option<StoredIdentity>,
+    pinned: Option<Pinned>,
     /// The lock lasts as long as this is open.
     _lock: File,
 }
@@ -56,25 +60,38 @@ pub enum DirectoryError {
     /// The identity cannot be read.
     #[error(
         "the identity file {path} is damaged ({reason}): restore it from a backup; if there is \
-         none, this node is lost: start a new one in an empty directory and put it into the \
-         layout in its place"
+         none, move the whole directory away and start again: this node then copies from its peers \
+         what they hold"
     )]
-    Damaged {
+    DamagedIdentity {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
     },
-    /// It was written by a later version.
+    /// What was pinned cannot be read.
     #[error(
-        "the identity file {path} has format {found}, and this kv-node knows {known}: start the version that wrote it, or a later one",
-        known = FORMAT
+        "the file {path} is damaged ({reason}): copy the file `pinned` from the directory of another \
+         node of this cluster, where it is the same, or restore it from a backup"
     )]
-    Newer {
+    DamagedPinned {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file was written by another version.
+    #[error(
+        "the file {path} has format {found}, and this kv-node knows format {known} only: {}",
+        advice(*found, *known)
+    )]
+    OtherFormat {
         /// The file.
         path: PathBuf,
         /// Its format.
         found: u32,
+        /// The one that is known.
+        known: u32,
     },
     /// It is the directory of another node.
     #[error(
@@ -108,19 +125,39 @@ pub enum DirectoryError {
         /// The directory.
         path: PathBuf,
     },
-    /// The node last started under a clock far ahead of this one.
+    /// Somebody lives there, and nobody knows how the data was made.
     #[error(
-        "this node last started at {stored} s since 1970, and this machine's clock says {now} s: \
-         set the clock; if it is right, the node once started under a wrong one, and its peers \
-         will not listen to it: start a new node in an empty directory and put it into the layout \
-         in its place"
+        "{path} has no file `pinned`, which says how its data was made, so nobody can tell whether the \
+         configuration fits: copy the file from the directory of another node of this cluster, where \
+         it is the same, or restore it from a backup; if there is none, move {path} away, and this node \
+         copies from its peers what they hold"
     )]
-    Ahead {
-        /// The last generation.
-        stored: u64,
-        /// The clock.
-        now: u64,
+    Unpinned {
+        /// The directory.
+        path: PathBuf,
     },
+    /// What must not change has changed.
+    #[error(
+        "the data in {path} was made under another configuration, and would not be found under this one:\n  \
+         {}\nundo these changes in the configuration of every node; to change them, found a new cluster \
+         with directories of its own and copy the data",
+        differences.join("\n  ")
+    )]
+    OtherShape {
+        /// The directory.
+        path: PathBuf,
+        /// Everything that differs, with both values.
+        differences: Vec<String>,
+    },
+}
+
+/// What to do about a file of another format.
+const fn advice(found: u32, known: u32) -> &'static str {
+    if found > known {
+        "start the version that wrote it, or a later one"
+    } else {
+        "no released version wrote it; move the directory away and found the cluster anew, or start the version that wrote it"
+    }
 }
 
 impl Directory {
@@ -131,8 +168,13 @@ impl Directory {
     pub fn open(path: &Path) -> Result<Self, DirectoryError> {
         std::fs::create_dir_all(path).map_err(system("make", path))?;
         let lock = take_lock(path)?;
-        let identity = read_identity(&path.join("identity"))?;
-        Ok(Self { path: path.into(), identity, _lock: lock })
+        let (in_identity, in_pinned) = (path.join(IDENTITY), path.join(PINNED));
+        let identity = read(&in_identity)?.map(|text| StoredIdentity::decode(&text)).transpose();
+        let identity =
+            identity.map_err(|error| unreadable(&error, in_identity, identity::FORMAT))?;
+        let pinned = read(&in_pinned)?.map(|text| Pinned::decode(&text)).transpose();
+        let pinned = pinned.map_err(|error| unreadable(&error, in_pinned, pinned::FORMAT))?;
+        Ok(Self { path: path.into(), identity, pinned, _lock: lock })
     }
 
     /// Who lives there; nobody, before the first claim.
@@ -140,17 +182,18 @@ impl Directory {
         self.identity.as_ref()
     }
 
-    /// Starts a node there: checks that the directory is its own, and stores its new generation.
+    /// Starts a node there: checks that the directory is its own and fits what is true now, and stores
+    /// its new generation.
     ///
     /// # Errors
     /// [`DirectoryError`]; then the node must not start.
     pub fn claim(
         &mut self,
         node: NodeId,
-        cluster: &str,
-        now: WallTime,
+        now: &Pinned,
+        wall: WallTime,
     ) -> Result<Generation, DirectoryError> {
-        let seconds = now.0 / 1_000_000;
+        let cluster = now.cluster();
         let mut identity = match self.identity.clone() {
             Some(identity) => {
                 self.check(&identity, node, cluster)?;
@@ -164,11 +207,20 @@ impl Directory {
                 StoredIdentity { node, cluster: cluster.into(), generation }
             }
         };
-        let stored = identity.generation.0;
-        if stored > seconds.saturating_add(AHEAD_SECONDS_MAX) {
-            return Err(DirectoryError::Ahead { stored, now: seconds });
+        self.pin(now)?;
+        let former = identity.generation;
+        if !former.is_believed_at(wall) {
+            tracing::warn!(
+                last_start_s = former.0,
+                clock_s = wall.as_seconds(),
+                "the last start of this node lies more than a year ahead of this machine's clock: one \
+                 of them was under a wrong clock; this one is believed"
+            );
         }
-        identity.generation = Generation((stored + 1).max(seconds));
+        if !wall.can_be_the_date() {
+            tracing::warn!(clock_s = wall.as_seconds(), "this machine's clock has lost the date");
+        }
+        identity.generation = Generation::of_run(former, wall);
         let generation = identity.generation;
         self.store(identity)?;
         Ok(generation)
@@ -196,25 +248,35 @@ impl Directory {
         Ok(())
     }
 
-    /// Replaces the identity file: after a crash there is the former or the new one, whole.
+    /// Compares what must not change with how the data was made. Where nobody has lived yet, writes it
+    /// down, before the identity: whoever has one has this too.
+    fn pin(&mut self, now: &Pinned) -> Result<(), DirectoryError> {
+        let path = self.path.clone();
+        match (&self.pinned, &self.identity) {
+            (Some(pinned), _) => {
+                let differences = pinned.differences(now);
+                if differences.is_empty() {
+                    return Ok(());
+                }
+                Err(DirectoryError::OtherShape { path, differences })
+            }
+            (None, Some(_)) => Err(DirectoryError::Unpinned { path }),
+            (None, None) => {
+                let written = sealed::replace(&path, PINNED, &now.encode());
+                written.map_err(system("write", &path.join(PINNED)))?;
+                self.pinned = Some(now.clone());
+                Ok(())
+            }
+        }
+    }
+
+    /// Replaces the identity file.
     fn store(&mut self, identity: StoredIdentity) -> Result<(), DirectoryError> {
-        let (path, unfinished) = (self.path.join("identity"), self.path.join("identity.new"));
-        let write = || {
-            let mut file = File::create(&unfinished)?;
-            file.write_all(identity.encode().as_bytes())?;
-            file.sync_all()?;
-            std::fs::rename(&unfinished, &path)?;
-            sync_directory(&self.path)
-        };
-        write().map_err(system("write", &path))?;
+        let written = sealed::replace(&self.path, IDENTITY, &identity.encode());
+        written.map_err(system("write", &self.path.join(IDENTITY)))?;
         self.identity = Some(identity);
         Ok(())
     }
-}
-
-/// Makes the names in a directory reach the disk.
-pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }
 
 fn take_lock(directory: &Path) -> Result<File, DirectoryError> {
@@ -243,17 +305,24 @@ fn take_lock(directory: &Path) -> Result<File, DirectoryError> {
     Ok(file)
 }
 
-fn read_identity(path: &Path) -> Result<Option<StoredIdentity>, DirectoryError> {
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(system("read", path)(error)),
-    };
-    match StoredIdentity::decode(&String::from_utf8_lossy(&bytes)) {
-        Ok(identity) => Ok(Some(identity)),
-        Err(DecodeError::Newer(found)) => Err(DirectoryError::Newer { path: path.into(), found }),
-        Err(error @ (DecodeError::Checksum | DecodeError::Content(_))) => {
-            Err(DirectoryError::Damaged { path: path.into(), reason: error.to_string() })
+/// The text of a file, if there is one.
+fn read(path: &Path) -> Result<Option<String>, DirectoryError> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(system("read", path)(error)),
+    }
+}
+
+fn unreadable(error: &SealError, path: PathBuf, known: u32) -> DirectoryError {
+    let reason = error.to_string();
+    match *error {
+        SealError::Format(found) => DirectoryError::OtherFormat { path, found, known },
+        SealError::Checksum | SealError::Content(_) if path.ends_with(IDENTITY) => {
+            DirectoryError::DamagedIdentity { path, reason }
+        }
+        SealError::Checksum | SealError::Content(_) => {
+            DirectoryError::DamagedPinned { path, reason }
         }
     }
 }

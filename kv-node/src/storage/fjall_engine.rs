@@ -14,10 +14,14 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as 
 use kv_core::store::{Damage, Fault, Visitor};
 use thiserror::Error;
 
-use super::directory::{DirectoryError, sync_directory};
+use super::directory::DirectoryError;
 use super::engine::{Engine, EngineError, Reach, Records};
 use super::long_keys;
 use super::recovery::RecoveryError;
+use super::sealed::sync_directory;
+
+/// The engine and its format on disk. Another one does not open what this one wrote.
+pub(super) const FORMAT: &str = "fjall 3";
 
 const KEYSPACE: &str = "records";
 

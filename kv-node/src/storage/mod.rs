@@ -36,7 +36,11 @@ mod layers;
 mod long_keys;
 mod memory_engine;
 mod overlay;
+#[cfg(not(madsim))]
+mod pinned;
 mod recovery;
+#[cfg(not(madsim))]
+mod sealed;
 mod task;
 #[cfg(not(madsim))]
 mod threads;
@@ -63,6 +67,8 @@ pub use fjall_engine::{FjallEngine, OpenError};
 pub use identity::StoredIdentity;
 pub use memory_engine::{MemoryDisk, MemoryEngine};
 pub use overlay::{Group, Overlay};
+#[cfg(not(madsim))]
+pub use pinned::Pinned;
 pub use recovery::RecoveryError;
 pub use task::StorageTask;
 

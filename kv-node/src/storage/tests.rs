@@ -118,7 +118,8 @@ fn start<E: Engine>(engine: E, options: Options) -> (Storage, Ear) {
 fn open(path: &Path) -> (Storage, Ear, Recovered) {
     let (ear, report) = Ear::new();
     let mut directory = Directory::open(path).expect("it is free");
-    directory.claim(NODE, CLUSTER, WallTime(1_000_000)).expect("it is its own");
+    let pinned = Pinned::of(CLUSTER, ring().layout());
+    directory.claim(NODE, &pinned, WallTime(1_000_000)).expect("it is its own");
     let (storage, recovered) = opening(Options::default(), |opening| {
         Storage::open(directory, CACHE_BYTES, opening, report).expect("it opens")
     });
