@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::admin_client::{HttpAddress, HttpAddressError};
-use crate::config::{ConfigError, Overrides, Settings};
+use crate::config::{ConfigError, Overrides, Settings, Surroundings};
 
 /// The flags that name running nodes.
 #[derive(Clone, Debug, clap::Args)]
@@ -91,7 +91,7 @@ fn of_config(path: &Path, name: Option<String>) -> Result<HttpAddress, AdminTarg
         peer: unused,
         ..Overrides::default()
     };
-    let listener = Settings::load(path, &overrides)?.listen.http;
+    let listener = Settings::load(path, &overrides, &Surroundings::default())?.listen.http;
     if listener.port() == 0 {
         return Err(AdminTargetsError::ChosenPort { path: path.display().to_string() });
     }

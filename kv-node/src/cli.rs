@@ -2,14 +2,16 @@
 //! arguments or the configuration make no sense.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use kv_core::quorum::Mode;
 
-use crate::config::{self, ConfigError, Overrides, Settings};
+use crate::config::{self, ConfigError, Listen, Overrides, Settings, Surroundings};
 use crate::dev;
 use crate::log::{self, LogFormat};
+use crate::memory;
 use crate::orders;
 use crate::start::{self, StartError};
 
@@ -111,20 +113,54 @@ fn run(log: LogFormat, work: impl Future<Output = Result<(), Failure>>) -> Resul
 
 async fn start_node(arguments: StartArguments) -> Result<(), Failure> {
     let StartArguments { config, overrides } = arguments;
-    let settings = Settings::load(&config, &overrides).map_err(Failure::Config)?;
+    let settings = load(&config, &overrides)?;
     start::run(settings).await.map_err(Failure::Ran)
 }
 
-fn check(file: &std::path::Path, overrides: &Overrides) -> Result<(), Failure> {
-    let settings = Settings::load(file, overrides).map_err(Failure::Config)?;
-    let (members, layout) = (settings.ring.members().len(), settings.ring.layout());
+fn load(file: &Path, overrides: &Overrides) -> Result<Settings, Failure> {
+    let set = std::env::vars_os().filter_map(|(name, value)| {
+        Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+    });
+    let known = variables(&Cli::command());
+    let around = Surroundings::look(known, set, Some(memory::available_bytes()));
+    Settings::load(file, overrides, &around).map_err(Failure::Config)
+}
+
+/// Every variable of the environment that a command or those below it read.
+fn variables(command: &clap::Command) -> Vec<String> {
+    let own = command.get_arguments().filter_map(clap::Arg::get_env);
+    let own = own.map(|name| name.to_string_lossy().into_owned());
+    own.chain(command.get_subcommands().flat_map(variables)).collect()
+}
+
+fn check(file: &Path, overrides: &Overrides) -> Result<(), Failure> {
+    let settings = load(file, overrides)?;
+    eprint!("{}", settings.warnings.render(std::io::stderr().is_terminal()));
+    let (layout, core) = (settings.ring.layout(), &settings.core);
+    let Listen { redis, peer, http } = settings.listen;
+    let address = settings.addresses.get(&settings.node).map_or("", String::as_str);
     println!(
-        "{} is sound: node {} ({}) of cluster {}, which has {members} members and keeps {} copies",
+        "{} is sound{}: node {} ({}) of cluster {}, which has {} members and keeps {} copies",
         file.display(),
+        if settings.warnings.is_empty() { "" } else { ", with warnings" },
         settings.name,
         settings.node,
         settings.cluster,
+        layout.members.len(),
         layout.copies(),
+    );
+    println!(
+        "  data       {}\n  redis      {redis}\n  peer       {peer}, known to peers as {address}\n  \
+         http       {http}\n  quorum     R={} W={} of N={}, {}\n  partitions {}",
+        settings.data_dir.display(),
+        core.read_quorum,
+        core.write_quorum,
+        layout.copies(),
+        match core.mode {
+            Mode::Sloppy => "sloppy",
+            Mode::Strict => "strict",
+        },
+        layout.partitions,
     );
     Ok(())
 }

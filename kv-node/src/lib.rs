@@ -22,6 +22,8 @@ pub mod dev;
 pub mod draws;
 pub mod http;
 pub mod log;
+#[cfg(not(madsim))]
+pub mod memory;
 pub mod metrics;
 mod nearest;
 pub mod node;

@@ -68,6 +68,7 @@ pub fn start(settings: Settings, listeners: Listeners) -> Result<Running, StartE
         durability,
         core,
         limits,
+        warnings: _,
     } = settings;
     let mut directory = Directory::open(&data_dir)?;
     let pinned = Pinned::of(&cluster, ring.layout());
@@ -119,6 +120,9 @@ pub fn start(settings: Settings, listeners: Listeners) -> Result<Running, StartE
 /// [`StartError`].
 pub async fn run(settings: Settings) -> Result<(), StartError> {
     let mut signals = Signals::listen()?;
+    for warning in settings.warnings.lines() {
+        tracing::warn!("the configuration: {warning}");
+    }
     let name = settings.name.clone();
     let listeners = Listeners::bind(settings.listen).await?;
     let Listen { redis, peer, http } = listeners.addresses()?;

@@ -1,12 +1,16 @@
 //! From `[cluster]` and `[[member]]` to the cluster's first layout.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use kv_core::layout::{Layout, LayoutError, Member, Replication};
 use kv_core::ring::Ring;
 use kv_core::types::{Digest, NodeId};
+use toml::Spanned;
 
-use super::{ClusterKeys, MemberKeys, Problem};
+use super::address::PeerAddress;
+use super::problem::Problem;
+use super::table::{ClusterKeys, MemberKeys, Table, check_member, keep};
 
 /// The id of a member of a cluster's first layout: the first 64 bits of SHA-256 over the lengths
 /// and the names of cluster and member.
@@ -16,71 +20,130 @@ pub fn founder_id(cluster: &str, member: &str) -> NodeId {
     NodeId(Digest::of(&parts).high())
 }
 
+/// One member, as far as it was described.
+pub(super) struct ReadMember {
+    pub(super) member: Member,
+    /// None, if none was given that makes sense.
+    pub(super) address: Option<(PeerAddress, Spanned<String>)>,
+    name_span: Range<usize>,
+}
+
+/// What all nodes of a cluster are told alike.
+pub(super) struct Shared {
+    pub(super) cluster: String,
+    pub(super) ring: Ring,
+    pub(super) addresses: BTreeMap<NodeId, String>,
+}
+
+/// Reads one member. What is wrong is told and replaced, so that the layout can be looked at.
+pub(super) fn member(cluster: &str, table: Table<'_>, problems: &mut Vec<Problem>) -> ReadMember {
+    let at = table.span();
+    let (keys, spans) = table.read(problems, check_member);
+    let MemberKeys { name, address, machine, rack, datacenter, weight, id } = keys;
+    for key in ["name", "address"].into_iter().filter(|key| !spans.contains_key(*key)) {
+        let message = format!("the key `{key}` is missing");
+        problems.push(Problem::at(Some(at.clone()), message, format!("this needs `{key}`")));
+    }
+    let address = address.and_then(|text| {
+        let address = PeerAddress::parse(text.get_ref()).map_err(|error| {
+            let message = format!("`{}` is no address of a peer", text.get_ref());
+            Problem::at(Some(text.span()), message, error.label)
+        });
+        Some((keep(problems, address)?, text))
+    });
+    let name = name.unwrap_or_else(|| Spanned::new(at.clone(), format!("(at byte {})", at.start)));
+    let name_span = name.span();
+    let name = name.into_inner();
+    let id = id.and_then(|id| keep(problems, given_id(&id)));
+    let machine = machine.map_or_else(|| name.clone(), Spanned::into_inner);
+    let member = Member {
+        id: id.unwrap_or_else(|| founder_id(cluster, &name)),
+        weight: weight.map_or(1, Spanned::into_inner),
+        rack: rack.map_or_else(|| machine.clone(), Spanned::into_inner),
+        datacenter: datacenter.map_or_else(|| "dc1".to_owned(), Spanned::into_inner),
+        machine,
+        name,
+    };
+    ReadMember { member, address, name_span }
+}
+
+fn given_id(id: &Spanned<String>) -> Result<NodeId, Problem> {
+    let digits = id.get_ref();
+    let number = u64::from_str_radix(digits, 16).ok();
+    number.filter(|_| digits.len() == 16 && !digits.starts_with('+')).map(NodeId).ok_or_else(|| {
+        let message = format!("`{digits}` is no id of a node");
+        Problem::at(Some(id.span()), message, "expected 16 hexadecimal digits")
+    })
+}
+
 /// The cluster's first layout, and where its members are reached.
-pub(super) fn layout(
-    cluster: &ClusterKeys,
-    members: &[MemberKeys],
-) -> Result<(Ring, BTreeMap<NodeId, String>), Problem> {
+pub(super) fn shared(
+    keys: &ClusterKeys,
+    members: &[ReadMember],
+    problems: &mut Vec<Problem>,
+) -> Option<Shared> {
+    let name = keys.name.as_ref()?;
     let mut layout = Layout {
         version: 1,
-        partitions: *cluster.partitions.get_ref(),
+        partitions: keys.partitions.as_ref().map_or(4_096, |partitions| *partitions.get_ref()),
         replication: Vec::new(),
         members: Vec::new(),
     };
     let mut addresses = BTreeMap::new();
-    for keys in members {
-        let member = member(cluster.name.get_ref(), keys)?;
+    for ReadMember { member, address, name_span: _ } in members {
         let datacenter = &member.datacenter;
         if !layout.replication.iter().any(|replication| replication.datacenter == *datacenter) {
-            let (datacenter, n) = (datacenter.clone(), *cluster.n.get_ref());
-            layout.replication.push(Replication { datacenter, n });
+            let n = keys.n.as_ref().map_or(3, |n| *n.get_ref());
+            layout.replication.push(Replication { datacenter: datacenter.clone(), n });
         }
-        addresses.insert(member.id, keys.address.get_ref().clone());
-        layout.members.push(member);
+        if let Some((_, text)) = address {
+            addresses.insert(member.id, text.get_ref().clone());
+        }
+        layout.members.push(member.clone());
     }
     layout.replication.sort_by(|left, right| left.datacenter.cmp(&right.datacenter));
-    let ring = Ring::new(layout).map_err(|error| at_its_key(&error, cluster, members))?;
-    Ok((ring, addresses))
-}
-
-fn member(cluster: &str, keys: &MemberKeys) -> Result<Member, Problem> {
-    let name = keys.name.get_ref().clone();
-    let id = match &keys.id {
-        None => founder_id(cluster, &name),
-        Some(id) => u64::from_str_radix(id.get_ref(), 16)
-            .ok()
-            .filter(|_| id.get_ref().len() == 16)
-            .map(NodeId)
-            .ok_or_else(|| {
-                let message = format!("`{}` is no id of a node", id.get_ref());
-                Problem::at(Some(id.span()), message, "expected 16 hexadecimal digits")
-            })?,
+    let mut errors = layout.errors();
+    // Two members of one name have one machine too, if nothing else is said: that is no second problem.
+    let is_twin = |error: &LayoutError| {
+        matches!(error, LayoutError::DuplicateId { .. } | LayoutError::DuplicateName { .. })
     };
-    let machine = keys.machine.clone().unwrap_or_else(|| name.clone());
-    Ok(Member {
-        id,
-        weight: keys.weight.as_ref().map_or(1, |weight| *weight.get_ref()),
-        rack: keys.rack.clone().unwrap_or_else(|| machine.clone()),
-        datacenter: keys.datacenter.clone().unwrap_or_else(|| "dc1".to_owned()),
-        machine,
-        name,
-    })
+    if errors.iter().any(is_twin) {
+        errors.retain(|error| !matches!(error, LayoutError::TooFewMachines { .. }));
+    }
+    let problem = |error: &LayoutError| at_its_key(error, keys, name, members);
+    problems.extend(errors.iter().map(problem));
+    if !errors.is_empty() {
+        return None;
+    }
+    let ring = Ring::new(layout).map_err(|error| problem(&error));
+    Some(Shared { cluster: name.get_ref().clone(), ring: keep(problems, ring)?, addresses })
 }
 
 /// An error of the layout, at the key that it is about, as far as one is.
-fn at_its_key(error: &LayoutError, cluster: &ClusterKeys, members: &[MemberKeys]) -> Problem {
+fn at_its_key(
+    error: &LayoutError,
+    keys: &ClusterKeys,
+    cluster: &Spanned<String>,
+    members: &[ReadMember],
+) -> Problem {
     let named = |name: &str| {
-        let mut named = members.iter().filter(|member| member.name.get_ref() == name);
-        named.next_back().map(|member| member.name.span())
+        let mut named = members.iter().filter(|member| member.member.name == name);
+        named.next_back().map(|member| member.name_span.clone())
     };
+    if let LayoutError::DuplicateId { first, second, .. } = error
+        && first == second
+    {
+        let message = format!("two members are called `{first}`");
+        return Problem::at(named(first), message, "the second one");
+    }
     let span = match error {
         LayoutError::DuplicateId { second: name, .. }
         | LayoutError::DuplicateName { name, .. }
         | LayoutError::NoWeight { name }
         | LayoutError::UnknownDatacenter { name, .. }
         | LayoutError::MachineInTwoPlaces { second: name, .. } => named(name),
-        LayoutError::TooFewMachines { .. } => Some(cluster.n.span()),
-        LayoutError::Partitions { .. } => Some(cluster.partitions.span()),
+        LayoutError::TooFewMachines { .. } => keys.n.as_ref().map(Spanned::span),
+        LayoutError::Partitions { .. } => keys.partitions.as_ref().map(Spanned::span),
         LayoutError::NoMembers
         | LayoutError::NoReplication
         | LayoutError::WeightSum { .. }
@@ -90,6 +153,6 @@ fn at_its_key(error: &LayoutError, cluster: &ClusterKeys, members: &[MemberKeys]
         | LayoutError::VersionNotGreater { .. } => None,
     };
     // A key that is not given stands nowhere.
-    let span = span.filter(|span| !span.is_empty()).or_else(|| Some(cluster.name.span()));
-    Problem::at(span, error.to_string(), "here")
+    let span = span.unwrap_or_else(|| cluster.span());
+    Problem::at(Some(span), error.to_string(), "here")
 }

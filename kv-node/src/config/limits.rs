@@ -57,9 +57,10 @@ limits! {
     cache_bytes = 67_108_864 in 1_048_576..=1_099_511_627_776,
     /// Messages that wait for one peer; of more, the oldest is dropped.
     peer_queue_messages = 65_536 in 16..=1_048_576,
-    /// Bytes that wait for one peer; of more, the oldest message is dropped.
-    peer_queue_bytes = 67_108_864 in 65_536..=4_294_967_296,
-    /// The largest message between peers, in bytes. Above `siblings_max` times the usual value.
+    /// Bytes that wait for one peer; of more, the oldest message is dropped. At least
+    /// `peer_frame_bytes`.
+    peer_queue_bytes = 134_217_728 in 65_536..=4_294_967_296,
+    /// The largest message between peers, in bytes. Above `siblings_max` times `value_bytes_max`.
     peer_frame_bytes = 134_217_728 in 1_048_576..=1_073_741_824,
     /// Connections of peers that are listened to at once.
     peer_connections = 1_024 in 1..=65_536,
@@ -70,17 +71,9 @@ limits! {
 }
 
 impl Limits {
-    /// Refuses the first limit that is out of its range.
-    ///
-    /// # Errors
-    /// [`OutOfRange`] names the limit, its value and its range.
-    pub fn validate(&self) -> Result<(), OutOfRange> {
-        for (knob, value) in Self::KNOBS.iter().zip(self.values()) {
-            let value = value as u64;
-            if !(knob.min..=knob.max).contains(&value) {
-                return Err(OutOfRange { knob: knob.name, value, min: knob.min, max: knob.max });
-            }
-        }
-        Ok(())
+    /// Every limit that is out of its range.
+    pub fn out_of_range(&self) -> impl Iterator<Item = OutOfRange> {
+        let values = self.values().map(|value| value as u64);
+        Self::KNOBS.iter().zip(values).filter_map(|(knob, value)| knob.check(value).err())
     }
 }

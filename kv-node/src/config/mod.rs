@@ -1,35 +1,46 @@
 //! The configuration of a node: one TOML file, and flags or environment above it.
 //!
-//! In: a text and [`Overrides`]. Out: [`Settings`], which exist only if everything in them makes
-//! sense (parse, don't validate), or a [`ConfigError`] with every problem, each at its line.
+//! In: a text, [`Overrides`] and [`Surroundings`]. Out: [`Settings`], which exist only if everything in
+//! them makes sense (parse, don't validate), or a [`ConfigError`] with every problem, each at its line.
+//!
+//! - `table.rs` reads key by key: each must make sense by itself.
+//! - `layout.rs` and `address.rs` make the cluster of `[cluster]` and `[[member]]`.
+//! - `relations.rs` looks at what must hold between keys.
 //!
 //! `default.toml` beside this file documents every key; `kv-node config default` prints it, and a
 //! test holds it equal to what stands where a file says nothing.
 
+mod address;
 mod layout;
 mod limits;
 mod problem;
+mod relations;
+mod surroundings;
+mod table;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kv_core::config::{Config, OutOfRange};
+use kv_core::config::Config;
 use kv_core::ring::Ring;
 use kv_core::types::NodeId;
-use serde::de::{DeserializeOwned, IntoDeserializer as _};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 pub use layout::founder_id;
 pub use limits::Limits;
-pub use problem::{ConfigError, Problem};
+pub use problem::{ConfigError, Findings, Problem, Severity};
+pub use surroundings::Surroundings;
+
+use layout::Shared;
+use relations::{Ports, Relations};
+use table::{OwnKeys, Table, check_cluster, check_own, in_range, keep};
 
 use crate::storage::Durability;
 
@@ -38,12 +49,6 @@ pub const DEFAULT: &str = include_str!("default.toml");
 
 /// The range of `self.sync_interval_ms`.
 const SYNC_INTERVAL_MS: std::ops::RangeInclusive<u64> = 1..=60_000;
-
-/// The range of `cluster.n`.
-const COPIES: std::ops::RangeInclusive<u8> = 1..=16;
-
-/// The range of a member's weight.
-const WEIGHTS: std::ops::RangeInclusive<u16> = 1..=1_024;
 
 /// Everything that a node is told. Made by [`Settings::parse`] only.
 #[derive(Clone, Debug)]
@@ -58,7 +63,7 @@ pub struct Settings {
     pub node: NodeId,
     /// Its name.
     pub name: String,
-    /// Where its data lies.
+    /// Where its data lies: an absolute path.
     pub data_dir: PathBuf,
     /// Where it listens.
     pub listen: Listen,
@@ -68,6 +73,8 @@ pub struct Settings {
     pub core: Config,
     /// What the node will bear.
     pub limits: Limits,
+    /// What is probably not meant. People should be told.
+    pub warnings: Findings,
 }
 
 /// Where a node listens. Port 0 lets the system choose.
@@ -120,118 +127,67 @@ pub enum DurabilityWord {
     Never,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ClusterKeys {
-    name: Spanned<String>,
-    #[serde(default = "default_partitions")]
-    partitions: Spanned<u32>,
-    #[serde(default = "default_copies")]
-    n: Spanned<u8>,
-    /// No key any more. Whoever still gives it is told why.
-    founding: Option<Spanned<toml::Value>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MemberKeys {
-    name: Spanned<String>,
-    address: Spanned<String>,
-    machine: Option<String>,
-    rack: Option<String>,
-    datacenter: Option<String>,
-    weight: Option<Spanned<u16>>,
-    id: Option<Spanned<String>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OwnKeys {
-    name: Option<Spanned<String>>,
-    data_dir: Option<PathBuf>,
-    #[serde(default, deserialize_with = "address")]
-    redis: Option<SocketAddr>,
-    #[serde(default, deserialize_with = "address")]
-    peer: Option<SocketAddr>,
-    #[serde(default, deserialize_with = "address")]
-    http: Option<SocketAddr>,
-    durability: Option<DurabilityWord>,
-    sync_interval_ms: Option<Spanned<u64>>,
-}
-
-fn default_partitions() -> Spanned<u32> {
-    Spanned::new(0..0, 4_096)
-}
-
-fn default_copies() -> Spanned<u8> {
-    Spanned::new(0..0, 3)
-}
-
-fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let expected = "an address and a port, such as 127.0.0.1:7001";
-    text.parse()
-        .map(Some)
-        .map_err(|_| serde::de::Error::invalid_value(serde::de::Unexpected::Str(&text), &expected))
-}
-
 impl Settings {
     /// Reads a file.
     ///
     /// # Errors
     /// [`ConfigError`].
-    pub fn load(path: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
+    pub fn load(
+        path: &Path,
+        overrides: &Overrides,
+        around: &Surroundings,
+    ) -> Result<Self, ConfigError> {
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
             path: shown.clone(),
             reason: error.to_string(),
         })?;
-        Self::parse(&shown, &text, overrides)
+        Self::parse_in(&shown, &text, overrides, around)
     }
 
-    /// The settings that a text describes. `path` is only a name: nothing is read.
+    /// The settings that a text describes, whatever is around. Nothing is read; `path` says what the
+    /// text is called, and what folder its paths begin at.
     ///
     /// # Errors
     /// [`ConfigError::Invalid`], with every problem that could be found.
     pub fn parse(path: &str, text: &str, overrides: &Overrides) -> Result<Self, ConfigError> {
-        parse(text, overrides).map_err(|mut problems| {
-            problems.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));
-            ConfigError::Invalid { path: path.to_owned(), text: text.into(), problems }
-        })
-    }
-}
-
-/// A table that was taken out of the document.
-struct Table<'a>(Spanned<DeValue<'a>>);
-
-impl Table<'_> {
-    fn span(&self) -> Range<usize> {
-        self.0.span()
+        Self::parse_in(path, text, overrides, &Surroundings::default())
     }
 
-    /// Where the value of each key stands.
-    fn spans(&self) -> BTreeMap<String, Range<usize>> {
-        match self.0.get_ref() {
-            DeValue::Table(keys) => keys
-                .iter()
-                .map(|(key, value)| (key.get_ref().clone().into_owned(), value.span()))
-                .collect(),
-            _ => BTreeMap::new(),
+    fn parse_in(
+        path: &str,
+        text: &str,
+        overrides: &Overrides,
+        around: &Surroundings,
+    ) -> Result<Self, ConfigError> {
+        let mut problems = around.problems();
+        let folder = Path::new(path).parent().unwrap_or(Path::new(""));
+        let settings = read(text, folder, overrides, around, &mut problems);
+        let findings = Findings::new(path, text, problems);
+        match settings {
+            Some(settings) if !findings.has_errors() => Ok(Self { warnings: findings, ..settings }),
+            Some(_) | None => Err(ConfigError::Invalid(findings)),
         }
     }
-
-    fn keys<T: DeserializeOwned>(self) -> Result<T, Problem> {
-        let span = self.span();
-        T::deserialize(self.0.into_deserializer()).map_err(|error| Problem::from_toml(&error, span))
-    }
 }
 
-fn parse(text: &str, overrides: &Overrides) -> Result<Settings, Vec<Problem>> {
-    let mut document = DeTable::parse(text)
-        .map_err(|error| vec![Problem::from_toml(&error, 0..text.len())])?
-        .into_inner();
-    let mut problems = Vec::new();
-    let mut take = |name: &str| document.remove(name).map(Table);
+/// The settings that a text describes; nothing, if they cannot be put together. Whether they may be used
+/// is said by the problems.
+fn read(
+    text: &str,
+    folder: &Path,
+    overrides: &Overrides,
+    around: &Surroundings,
+    problems: &mut Vec<Problem>,
+) -> Option<Settings> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        let everything = 0..text.len();
+        problems.extend(errors.iter().map(|error| Problem::from_toml(error, everything.clone())));
+        return None;
+    }
+    let mut document = document.into_inner();
+    let mut take = |name: &str| document.remove(name);
     let (cluster, members) = (take("cluster"), take("member"));
     let (own, node, limits) = (take("self"), take("node"), take("limits"));
     let tables = ["cluster", "member", "self", "node", "limits"];
@@ -241,198 +197,198 @@ fn parse(text: &str, overrides: &Overrides) -> Result<Settings, Vec<Problem>> {
             .map(|key| Problem::unknown_word(key.span(), "table", key.get_ref(), &tables)),
     );
 
-    let cluster = match cluster {
-        Some(table) => keep(&mut problems, cluster_keys(table)),
-        None => keep(&mut problems, Err(missing("the table [cluster] is missing"))),
+    let table = |value: Option<_>, problems: &mut Vec<Problem>| {
+        value.and_then(|value| keep(problems, Table::of(value)))
     };
-    let members = match members {
-        Some(table) => keep(&mut problems, member_keys(table)),
-        None => keep(&mut problems, Err(missing("there is no [[member]] table"))),
-    };
-    let own = match own {
-        Some(table) => keep(&mut problems, own_keys(table)),
-        None => Some(OwnKeys::default()),
-    };
-    let limits = match limits {
-        Some(table) => keep(&mut problems, limit_keys(table)),
-        None => Some(Limits::default()),
-    };
-    let spans = node.as_ref().map(Table::spans).unwrap_or_default();
-    let core = match node {
-        Some(table) => keep(&mut problems, core_keys(table, &spans)),
-        None => Some(Config::default()),
-    };
-    let (Some(cluster), Some(members)) = (cluster, members) else {
-        return Err(problems);
-    };
-    let layout = keep(&mut problems, layout::layout(&cluster, &members));
-    let own = own
-        .zip(layout.as_ref())
-        .and_then(|(keys, (ring, _))| keep(&mut problems, place(keys, overrides, ring)));
-    let core = core.zip(layout.as_ref()).and_then(|(core, (ring, _))| {
-        keep(&mut problems, with_quorums(core, ring.layout().copies(), &spans))
-    });
-    match (layout, own, core, limits) {
-        (Some((ring, addresses)), Some(own), Some(core), Some(limits)) if problems.is_empty() => {
-            let Own { node, name, data_dir, listen, durability } = own;
-            Ok(Settings {
-                cluster: cluster.name.into_inner(),
-                ring: Arc::new(ring),
-                addresses,
-                node,
-                name,
-                data_dir,
-                listen,
-                durability,
-                core,
-                limits,
-            })
-        }
-        _ => Err(problems),
+    if cluster.is_none() {
+        problems.push(missing("the table [cluster] is missing"));
     }
-}
+    let (cluster, cluster_spans) = match table(cluster, problems) {
+        Some(mut table) => {
+            let at = table.span();
+            if let Some(founding) = table.remove("founding") {
+                let message = "`founding` is no key of a configuration";
+                let label = "leave it out: a new cluster is founded by `kv-node init`, said once to \
+                             one member";
+                problems.push(Problem::at(Some(founding), message, label));
+            }
+            let (keys, spans) = table.read(problems, check_cluster);
+            if !spans.contains_key("name") {
+                let message = "the key `name` is missing";
+                problems.push(Problem::at(Some(at), message, "this needs `name`"));
+            }
+            (keys, spans)
+        }
+        None => Default::default(),
+    };
+    if members.is_none() {
+        problems.push(missing("there is no [[member]] table"));
+    }
+    let members = members.map_or_else(Vec::new, |value| Table::list(value, problems));
+    let cluster_name = cluster.name.as_ref().map_or("", |name| name.get_ref());
+    let members: Vec<_> =
+        members.into_iter().map(|table| layout::member(cluster_name, table, problems)).collect();
+    let (own, own_spans) = match table(own, problems) {
+        Some(table) => table.read(problems, check_own),
+        None => Default::default(),
+    };
+    let (core, core_spans) = match table(node, problems) {
+        Some(table) => {
+            table.read(problems, |keys: &Config, at| in_range(keys.out_of_range().next(), at))
+        }
+        None => Default::default(),
+    };
+    let (limits, limit_spans) = match table(limits, problems) {
+        Some(table) => {
+            table.read(problems, |keys: &Limits, at| in_range(keys.out_of_range().next(), at))
+        }
+        None => Default::default(),
+    };
 
-/// Keeps a value, or its problem.
-fn keep<T>(problems: &mut Vec<Problem>, result: Result<T, Problem>) -> Option<T> {
-    result.map_err(|problem| problems.push(problem)).ok()
+    let shared =
+        if members.is_empty() { None } else { layout::shared(&cluster, &members, problems) };
+    let copies = shared.as_ref().map(|shared| shared.ring.layout().copies());
+    let core = with_quorums(core, copies, &core_spans);
+    let names = members.iter().map(|read| (&*read.member.name, read.member.id)).collect();
+    let own = own_place((own, &own_spans), folder, overrides, &names, problems);
+    let relations = Relations {
+        core: &core,
+        core_spans: &core_spans,
+        limits: &limits,
+        limit_spans: &limit_spans,
+        members: &members,
+        partitions: (
+            cluster.partitions.as_ref().map_or(4_096, |count| u64::from(*count.get_ref())),
+            cluster_spans.get("partitions").cloned(),
+        ),
+        copies,
+        node: own.node.as_ref().map(|(_, id)| *id),
+        ports: own.ports,
+        own_spans: &own_spans,
+        memory_bytes: around.memory_bytes,
+    };
+    problems.extend(relations.problems());
+
+    let Shared { cluster: name, ring, addresses } = shared?;
+    let (own_name, node) = own.node?;
+    let Ports { redis: Some(redis), peer: Some(peer), http: Some(http) } = own.ports else {
+        return None;
+    };
+    Some(Settings {
+        cluster: name,
+        ring: Arc::new(ring),
+        addresses,
+        node,
+        name: own_name,
+        data_dir: own.data_dir?,
+        listen: Listen { redis, peer, http },
+        durability: own.durability,
+        core,
+        limits,
+        warnings: Findings::default(),
+    })
 }
 
 fn missing(message: impl Into<String>) -> Problem {
     Problem::at(None, message, "").help("`kv-node config default` prints a complete file")
 }
 
-fn cluster_keys(table: Table<'_>) -> Result<ClusterKeys, Problem> {
-    let keys: ClusterKeys = table.keys()?;
-    if let Some(founding) = &keys.founding {
-        let message = "`founding` is no key of a configuration";
-        let label =
-            "leave it out: a new cluster is founded by `kv-node init`, said once to one member";
-        return Err(Problem::at(Some(founding.span()), message, label));
-    }
-    if keys.name.get_ref().is_empty() {
-        return Err(Problem::at(Some(keys.name.span()), "the cluster has no name", "give it one"));
-    }
-    if !COPIES.contains(keys.n.get_ref()) {
-        let message = format!("n = {} is out of range", keys.n.get_ref());
-        return Err(Problem::at(Some(keys.n.span()), message, "must lie in 1..=16"));
-    }
-    Ok(keys)
-}
-
-fn member_keys(table: Table<'_>) -> Result<Vec<MemberKeys>, Problem> {
-    if !matches!(table.0.get_ref(), DeValue::Array(_)) {
-        let label = "write [[member]], with two brackets";
-        return Err(Problem::at(Some(table.span()), "`member` is a list of tables", label));
-    }
-    let keys: Vec<MemberKeys> = table.keys()?;
-    let mut names = BTreeSet::new();
-    for MemberKeys { name, address, weight, .. } in &keys {
-        if !names.insert(name.get_ref()) {
-            let message = format!("two members are called `{}`", name.get_ref());
-            return Err(Problem::at(Some(name.span()), message, "the second one"));
-        }
-        let port = address.get_ref().rsplit_once(':').map(|(host, port)| (host, port.parse()));
-        if !matches!(port, Some((host, Ok(1..=u16::MAX))) if !host.is_empty()) {
-            let message = format!("`{}` is no address of a peer", address.get_ref());
-            return Err(Problem::at(Some(address.span()), message, "write HOST:PORT"));
-        }
-        if let Some(weight) = weight.as_ref().filter(|weight| !WEIGHTS.contains(weight.get_ref())) {
-            let message = format!("weight = {} is out of range", weight.get_ref());
-            return Err(Problem::at(Some(weight.span()), message, "must lie in 1..=1024"));
-        }
-    }
-    Ok(keys)
-}
-
-fn own_keys(table: Table<'_>) -> Result<OwnKeys, Problem> {
-    let keys: OwnKeys = table.keys()?;
-    match &keys.sync_interval_ms {
-        Some(ms) if !SYNC_INTERVAL_MS.contains(ms.get_ref()) => {
-            let message = format!("sync_interval_ms = {} is out of range", ms.get_ref());
-            Err(Problem::at(Some(ms.span()), message, "must lie in 1..=60000"))
-        }
-        Some(_) | None => Ok(keys),
-    }
-}
-
-fn core_keys(table: Table<'_>, spans: &BTreeMap<String, Range<usize>>) -> Result<Config, Problem> {
-    let config: Config = table.keys()?;
-    config.validate().map_err(|error| out_of_range(&error, spans))?;
-    Ok(config)
-}
-
-fn limit_keys(table: Table<'_>) -> Result<Limits, Problem> {
-    let spans = table.spans();
-    let limits: Limits = table.keys()?;
-    limits.validate().map_err(|error| out_of_range(&error, &spans))?;
-    Ok(limits)
-}
-
-fn out_of_range(error: &OutOfRange, spans: &BTreeMap<String, Range<usize>>) -> Problem {
-    let OutOfRange { knob, value, min, max } = error;
-    let message = format!("{knob} = {value} is out of range");
-    Problem::at(spans.get(*knob).cloned(), message, format!("must lie in {min}..={max}"))
-}
-
-/// What `[self]` and the overrides say together.
+/// What `[self]` and the overrides say together, as far as it makes sense.
 struct Own {
-    node: NodeId,
-    name: String,
-    data_dir: PathBuf,
-    listen: Listen,
+    node: Option<(String, NodeId)>,
+    data_dir: Option<PathBuf>,
+    ports: Ports,
     durability: Durability,
 }
 
-fn place(keys: OwnKeys, overrides: &Overrides, ring: &Ring) -> Result<Own, Problem> {
-    let needed = |key: &str, flag: &str| {
-        missing(format!("it is not said what `{key}` is: neither in [self] nor by {flag}"))
+fn own_place(
+    (keys, spans): (OwnKeys, &table::Spans),
+    folder: &Path,
+    overrides: &Overrides,
+    members: &BTreeMap<&str, NodeId>,
+    problems: &mut Vec<Problem>,
+) -> Own {
+    let OwnKeys { name, data_dir, redis, peer, http, durability, sync_interval_ms } = keys;
+    let ports = Ports {
+        redis: overrides.redis.or(redis),
+        peer: overrides.peer.or(peer),
+        http: overrides.http.or(http),
     };
-    let span = keys.name.as_ref().filter(|_| overrides.name.is_none()).map(Spanned::span);
-    let name = overrides.name.clone().or(keys.name.map(Spanned::into_inner));
-    let name = name.ok_or_else(|| needed("name", "--name"))?;
-    let Some(member) = ring.members().iter().find(|member| member.name == name) else {
-        let names: Vec<_> = ring.members().iter().map(|member| &*member.name).collect();
-        return Err(Problem::at(span, format!("`{name}` is no member"), "no such member")
-            .help(format!("the members are {}", names.join(", "))));
+    for (key, flag, is_overridden) in [
+        ("name", "--name", overrides.name.is_some()),
+        ("data_dir", "--data-dir", overrides.data_dir.is_some()),
+        ("redis", "--redis", overrides.redis.is_some()),
+        ("peer", "--peer", overrides.peer.is_some()),
+        ("http", "--http", overrides.http.is_some()),
+    ] {
+        if !is_overridden && !spans.contains_key(key) {
+            let message =
+                format!("it is not said what `{key}` is: neither in [self] nor by {flag}");
+            problems.push(missing(message));
+        }
+    }
+    let node = own_name(name, overrides, members, problems);
+    let data_dir = match (&overrides.data_dir, data_dir) {
+        // A shell completes paths from the folder that it is in, and so they are meant.
+        (Some(path), _) => keep(problems, absolute(Path::new(""), path, None)),
+        (None, Some(path)) => keep(problems, absolute(folder, path.get_ref(), Some(path.span()))),
+        (None, None) => None,
     };
-    let redis = overrides.redis.or(keys.redis).ok_or_else(|| needed("redis", "--redis"))?;
-    let peer = overrides.peer.or(keys.peer).ok_or_else(|| needed("peer", "--peer"))?;
-    let http = overrides.http.or(keys.http).ok_or_else(|| needed("http", "--http"))?;
-    let data_dir = overrides.data_dir.clone().or(keys.data_dir);
-    let word = overrides.durability.or(keys.durability).unwrap_or_default();
-    let interval = keys.sync_interval_ms.map(Spanned::into_inner);
+    let interval = sync_interval_ms.map(Spanned::into_inner);
     let every = Duration::from_millis(overrides.sync_interval_ms.or(interval).unwrap_or(1_000));
-    Ok(Own {
-        node: member.id,
-        name,
-        data_dir: data_dir.ok_or_else(|| needed("data_dir", "--data-dir"))?,
-        listen: Listen { redis, peer, http },
-        durability: match word {
-            DurabilityWord::Always => Durability::Always,
-            DurabilityWord::Interval => Durability::Interval { every },
-            DurabilityWord::Never => Durability::Never,
-        },
+    let durability = match overrides.durability.or(durability).unwrap_or_default() {
+        DurabilityWord::Always => Durability::Always,
+        DurabilityWord::Interval => Durability::Interval { every },
+        DurabilityWord::Never => Durability::Never,
+    };
+    Own { node, data_dir, ports, durability }
+}
+
+fn own_name(
+    name: Option<Spanned<String>>,
+    overrides: &Overrides,
+    members: &BTreeMap<&str, NodeId>,
+    problems: &mut Vec<Problem>,
+) -> Option<(String, NodeId)> {
+    let span = name.as_ref().filter(|_| overrides.name.is_none()).map(Spanned::span);
+    let name = overrides.name.clone().or(name.map(Spanned::into_inner))?;
+    if let Some(id) = members.get(&*name) {
+        return Some((name, *id));
+    }
+    let names: Vec<_> = members.keys().copied().collect();
+    let problem = Problem::at(span, format!("`{name}` is no member"), "no such member");
+    problems.push(problem.help(format!("the members are {}", names.join(", "))));
+    None
+}
+
+/// A path that means the same whichever folder a node is started in.
+fn absolute(
+    folder: &Path,
+    path: &Path,
+    span: Option<std::ops::Range<usize>>,
+) -> Result<PathBuf, Problem> {
+    if path.as_os_str().is_empty() {
+        return Err(Problem::at(span, "`data_dir` is empty", "name a folder"));
+    }
+    if path.starts_with("~") {
+        let message = format!("`{}`: only a shell knows what ~ is", path.display());
+        return Err(Problem::at(span, message, "write the path out"));
+    }
+    std::path::absolute(folder.join(path)).map_err(|error| {
+        let message = format!("`{}` cannot be made an absolute path: {error}", path.display());
+        Problem::at(span, message, "write the path out")
     })
 }
 
-/// R and W can be met; where nothing was said, by all the owners that there are.
-fn with_quorums(
-    mut core: Config,
-    copies: usize,
-    spans: &BTreeMap<String, Range<usize>>,
-) -> Result<Config, Problem> {
-    let copies = copies as u64;
+/// Where nothing was said of R and W, all the owners that there are can meet them.
+fn with_quorums(mut core: Config, copies: Option<usize>, spans: &table::Spans) -> Config {
+    let copies = copies.map_or(u64::MAX, |copies| copies as u64);
     for (name, value) in
         [("read_quorum", &mut core.read_quorum), ("write_quorum", &mut core.write_quorum)]
     {
-        match spans.get(name) {
-            None => *value = (*value).min(copies),
-            Some(span) if *value > copies => {
-                let message = format!("{name} = {value}, and there are {copies} of each key");
-                return Err(Problem::at(Some(span.clone()), message, "no request could meet this"));
-            }
-            Some(_) => {}
+        if !spans.contains_key(name) {
+            *value = (*value).min(copies);
         }
     }
-    Ok(core)
+    core
 }

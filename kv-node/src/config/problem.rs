@@ -1,5 +1,6 @@
-//! What is wrong with a configuration, said so that its author can mend it: where, what, and what to
-//! do. Every problem of a file is shown, not the first alone.
+//! What is wrong with a configuration, said so that its author can put it right: where, what, and what to
+//! do. Every problem of a file is shown, not the first alone. An error makes a node refuse to start; with
+//! a warning it starts, and says so.
 
 use std::error::Error;
 use std::fmt;
@@ -25,20 +26,35 @@ pub enum ConfigError {
         /// The operating system's reason.
         reason: String,
     },
-    /// The file was read and makes no configuration.
-    Invalid {
-        /// The file.
-        path: String,
-        /// Its text.
-        text: Arc<str>,
-        /// What is wrong, in the order of the file; never empty.
-        problems: Vec<Problem>,
-    },
+    /// The file was read and makes no configuration: at least one of these is an error.
+    Invalid(Findings),
+}
+
+/// Everything that was found in a configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// The file.
+    path: String,
+    /// Its text.
+    text: Arc<str>,
+    /// What is wrong, in the order of the file.
+    problems: Vec<Problem>,
+}
+
+/// What a problem leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Nothing starts with this configuration.
+    Error,
+    /// A node starts, and something is probably not what its operator wants.
+    Warning,
 }
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    /// How bad it is.
+    pub severity: Severity,
     /// What is wrong.
     pub message: String,
     /// What stands beside the caret.
@@ -51,13 +67,19 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem at a place.
+    /// An error at a place.
     pub(super) fn at(
         span: Option<Range<usize>>,
         message: impl Into<String>,
         label: impl Into<String>,
     ) -> Self {
-        Self { message: message.into(), label: label.into(), help: None, span }
+        let (severity, message, label) = (Severity::Error, message.into(), label.into());
+        Self { severity, message, label, help: None, span }
+    }
+
+    /// Makes it a warning.
+    pub(super) fn warning(self) -> Self {
+        Self { severity: Severity::Warning, ..self }
     }
 
     /// Says what to do.
@@ -107,11 +129,7 @@ impl ConfigError {
     pub fn render(&self, colour: bool) -> String {
         match self {
             Self::Unreadable { .. } => format!("  × {self}\n"),
-            Self::Invalid { path, text, problems } => problems
-                .iter()
-                .map(|problem| Drawing { problem, text: NamedSource::new(path, text.clone()) })
-                .map(|drawing| drawing.render(colour))
-                .collect(),
+            Self::Invalid(findings) => findings.render(colour),
         }
     }
 }
@@ -120,11 +138,49 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable { path, reason } => write!(f, "{path} cannot be read: {reason}"),
-            Self::Invalid { path, problems, .. } => {
+            Self::Invalid(Findings { path, problems, .. }) => {
                 let first = problems.first().map_or("", |problem| &problem.message);
                 write!(f, "{path}: {first}")
             }
         }
+    }
+}
+
+impl Findings {
+    /// What was found in the text of a file.
+    pub(super) fn new(path: &str, text: &str, mut problems: Vec<Problem>) -> Self {
+        if problems.is_empty() {
+            return Self::default();
+        }
+        problems.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));
+        Self { path: path.to_owned(), text: text.into(), problems }
+    }
+
+    /// Tells whether nothing can be started with this.
+    pub(super) fn has_errors(&self) -> bool {
+        self.problems.iter().any(|problem| problem.severity == Severity::Error)
+    }
+
+    /// Each problem in one line, for the log.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.problems.iter().map(|Problem { message, help, .. }| match help {
+            Some(help) => format!("{message}: {help}"),
+            None => message.clone(),
+        })
+    }
+
+    /// Tells whether nothing was found.
+    pub const fn is_empty(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// All problems as people read them, each with its lines of the file; ends with a newline.
+    pub fn render(&self, colour: bool) -> String {
+        let drawing = |problem| Drawing {
+            problem,
+            text: NamedSource::new(&self.path, Arc::clone(&self.text)),
+        };
+        self.problems.iter().map(|problem| drawing(problem).render(colour)).collect()
     }
 }
 
@@ -185,6 +241,13 @@ impl fmt::Display for Drawing<'_> {
 impl Error for Drawing<'_> {}
 
 impl Diagnostic for Drawing<'_> {
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.problem.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+        })
+    }
+
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         self.problem.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
     }
