@@ -9,6 +9,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use kv_core::quorum::Mode;
 
 use crate::config::{self, ConfigError, Listen, Overrides, Settings, Surroundings};
+use crate::descriptors;
 use crate::dev;
 use crate::log::{self, LogFormat};
 use crate::memory;
@@ -162,5 +163,17 @@ fn check(file: &Path, overrides: &Overrides) -> Result<(), Failure> {
         },
         layout.partitions,
     );
+    let peers = layout.members.len() - 1;
+    let may = descriptors::raise();
+    match descriptors::share(&settings.limits, peers, 1, may) {
+        Ok(given) => {
+            let lowered = descriptors::lowered(&settings.limits, &given);
+            if !lowered.is_empty() {
+                let lowered = lowered.join(", ");
+                println!("  files      {may} may be open here, which lowers {lowered}");
+            }
+        }
+        Err(error) => println!("  files      not here: {error}"),
+    }
     Ok(())
 }

@@ -10,7 +10,7 @@ use kv_core::admin::{AdminCommand, AdminRefusal, AdminReply};
 use crate::config::{Listen, Overrides, Settings};
 use crate::node::{Listeners, Running};
 use crate::signals::Signals;
-use crate::start::{StartError, start};
+use crate::start::{StartError, start, within_descriptors};
 
 /// How long nodes may take to find each other before the cluster is shown as it is.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -53,9 +53,11 @@ pub async fn run(arguments: Arguments) -> Result<(), StartError> {
         bound.push((listeners, addresses));
     }
     let addresses: Vec<Listen> = bound.iter().map(|(_, addresses)| *addresses).collect();
+    let limits = within_descriptors(&settings(&dir, &addresses, 0), bound.len())?;
     let mut cluster = Vec::new();
     for (index, (listeners, _)) in bound.into_iter().enumerate() {
-        match start(settings(&dir, &addresses, index), listeners) {
+        let settings = Settings { limits: limits.clone(), ..settings(&dir, &addresses, index) };
+        match start(settings, listeners) {
             Ok(running) => cluster.push(running),
             Err(error) => {
                 stop(cluster).await;

@@ -18,6 +18,8 @@ pub mod clock;
 pub mod config;
 pub mod core_loop;
 #[cfg(not(madsim))]
+pub mod descriptors;
+#[cfg(not(madsim))]
 pub mod dev;
 pub mod draws;
 pub mod http;

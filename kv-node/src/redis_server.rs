@@ -43,6 +43,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long one who is turned away may take to hear why.
 const TURN_AWAY: Duration = Duration::from_secs(1);
 
+/// How many are told why at once; more are closed without a word. Each holds a descriptor beyond
+/// `limits.connections`, and `descriptors.rs` leaves room for so many.
+const TURNED_AWAY_MAX: usize = 32;
+
 /// What a listener for Redis clients must know.
 #[derive(Debug)]
 pub struct RedisSetup {
@@ -79,6 +83,7 @@ struct Shared {
 /// Serves clients until the node stops, and then until they have what they are owed.
 pub async fn listen(listener: TcpListener, setup: RedisSetup, mut stopping: Stopping) {
     let room = Arc::new(Semaphore::new(setup.limits.connections));
+    let room_outside = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
     let patience = Duration::from_millis(setup.limits.stop_ms as u64);
     let shared = Arc::new(Shared::new(setup, listener.local_addr().ok()));
     let (mut tasks, mut next) = (Tasks::default(), 0);
@@ -97,7 +102,9 @@ pub async fn listen(listener: TcpListener, setup: RedisSetup, mut stopping: Stop
                 }
                 Err(_) => {
                     shared.setup.metrics.connections_refused.inc();
-                    tasks.spawn(turn_away(stream));
+                    if let Ok(permit) = Arc::clone(&room_outside).try_acquire_owned() {
+                        tasks.spawn(turn_away(stream, permit));
+                    }
                 }
             },
             Err(error) => {
@@ -116,7 +123,7 @@ pub async fn listen(listener: TcpListener, setup: RedisSetup, mut stopping: Stop
     }
 }
 
-async fn turn_away(mut stream: TcpStream) {
+async fn turn_away(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {
     let say = async {
         stream.write_all(b"-ERR max number of clients reached\r\n").await?;
         stream.flush().await

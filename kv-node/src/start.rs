@@ -9,7 +9,8 @@ use kv_core::types::ClusterId;
 use thiserror::Error;
 
 use crate::clock::Clock;
-use crate::config::{Listen, Settings};
+use crate::config::{Limits, Listen, Settings};
+use crate::descriptors::{self, TooFew};
 use crate::draws::Draws;
 use crate::node::{Assembly, BindError, Listeners, Running, Seat};
 use crate::signals::Signals;
@@ -45,6 +46,9 @@ pub enum StartError {
         /// Nodes that were asked for.
         wanted: usize,
     },
+    /// It may not open as many files as it needs.
+    #[error(transparent)]
+    Descriptors(#[from] TooFew),
     /// It ran, and could not go on.
     #[error(
         "node {0} cannot go on: see the log; what it acknowledged stands on its disk and on those of others"
@@ -114,15 +118,36 @@ pub fn start(settings: Settings, listeners: Listeners) -> Result<Running, StartE
     Ok(Running::start(seat, assembly))
 }
 
+/// The limits of one of so many nodes in this process, lowered to the files that it may open.
+///
+/// # Errors
+/// [`TooFew`], if it may open too few.
+pub fn within_descriptors(settings: &Settings, nodes: usize) -> Result<Limits, TooFew> {
+    let (asked, peers) = (&settings.limits, settings.ring.members().len() - 1);
+    let may = descriptors::raise();
+    let given = descriptors::share(asked, peers, nodes, may)?;
+    let lowered = descriptors::lowered(asked, &given);
+    if !lowered.is_empty() {
+        tracing::warn!(
+            node = settings.name,
+            "this process may open {may} files, so some limits are lowered: {}; raise the hard limit \
+             (`LimitNOFILE`, `ulimit -Hn`) to have them as they are configured",
+            lowered.join(", ")
+        );
+    }
+    Ok(given)
+}
+
 /// `kv-node start`: runs until a signal comes or the node fails.
 ///
 /// # Errors
 /// [`StartError`].
-pub async fn run(settings: Settings) -> Result<(), StartError> {
+pub async fn run(mut settings: Settings) -> Result<(), StartError> {
     let mut signals = Signals::listen()?;
     for warning in settings.warnings.lines() {
         tracing::warn!("the configuration: {warning}");
     }
+    settings.limits = within_descriptors(&settings, 1)?;
     let name = settings.name.clone();
     let listeners = Listeners::bind(settings.listen).await?;
     let Listen { redis, peer, http } = listeners.addresses()?;

@@ -28,6 +28,10 @@ const KEYSPACE: &str = "records";
 /// What a database has from the moment when it is wholly made.
 const VERSION_FILE: &str = "version";
 
+/// Files that are kept open for reads. What a process may open at most is shared out around them
+/// (`descriptors.rs`).
+pub const FILES_CACHED: usize = 192;
+
 /// Flushing and compaction need few threads; a machine may carry several nodes.
 const WORKER_THREADS: usize = 2;
 
@@ -107,6 +111,7 @@ impl FjallEngine {
     fn open_as_it_is(path: &Path, cache_bytes: u64) -> fjall::Result<Self> {
         let database = Database::builder(path)
             .cache_size(cache_bytes)
+            .max_cached_files(Some(FILES_CACHED))
             .worker_threads(WORKER_THREADS)
             .open()?;
         let records = database.keyspace(KEYSPACE, KeyspaceCreateOptions::default)?;

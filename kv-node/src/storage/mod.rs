@@ -62,7 +62,7 @@ pub use committer::Durability;
 pub use directory::{Directory, DirectoryError};
 pub use engine::{Engine, EngineError, Reach, Records};
 #[cfg(not(madsim))]
-pub use fjall_engine::{FjallEngine, OpenError};
+pub use fjall_engine::{FILES_CACHED, FjallEngine, OpenError};
 #[cfg(not(madsim))]
 pub use identity::StoredIdentity;
 pub use memory_engine::{MemoryDisk, MemoryEngine};
