@@ -2,6 +2,12 @@
 
 #[path = "node/command_line.rs"]
 mod command_line;
+#[path = "node/configuration.rs"]
+mod configuration;
+#[path = "node/descriptors.rs"]
+mod descriptors;
+#[path = "node/directory.rs"]
+mod directory;
 #[path = "node/disks.rs"]
 mod disks;
 #[path = "node/founding.rs"]

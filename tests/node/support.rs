@@ -72,6 +72,17 @@ impl Cluster {
         std::fs::write(self.config(), self.text()).expect("the file is ours");
     }
 
+    /// Gives every member another port for its peers.
+    pub(crate) fn move_away(&mut self) {
+        self.peers = free_ports(self.peers.len());
+        std::fs::write(self.config(), self.text()).expect("the file is ours");
+    }
+
+    /// Where a node listens for its peers.
+    pub(crate) fn peer(&self, index: usize) -> String {
+        format!("127.0.0.1:{}", self.peers[index])
+    }
+
     fn text(&self) -> String {
         let Self { folder, settings, peers } = self;
         let (folder, copies) = (folder.display(), peers.len().min(3));
