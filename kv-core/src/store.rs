@@ -252,6 +252,27 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// Says that this writes nothing: if nobody waits for the answer, it need not be done.
+    pub const fn is_read(&self) -> bool {
+        match self {
+            Self::Read { .. }
+            | Self::HintBatch { .. }
+            | Self::Branches
+            | Self::Leaves { .. }
+            | Self::Summaries { .. }
+            | Self::Fetch { .. }
+            | Self::Scrub { .. } => true,
+            Self::Mint(_)
+            | Self::Merge { .. }
+            | Self::Hint(_)
+            | Self::HintDrop { .. }
+            | Self::MarkSynced
+            | Self::MakeWhole { .. } => false,
+        }
+    }
+}
+
 /// A client's write, to be named by this replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mint {

@@ -34,6 +34,14 @@ impl<E: Engine> Executor<E> {
         self.waiting.extend(commands);
     }
 
+    /// Forgets what waits and only reads: the node ends, and nobody hears the answers. Returns how much
+    /// that was.
+    pub(super) fn drop_reads(&mut self) -> usize {
+        let before = self.waiting.len();
+        self.waiting.retain(|(_, command)| !command.action.is_read());
+        before - self.waiting.len()
+    }
+
     /// Whether a turn would execute anything.
     pub(super) fn has_work(&self) -> bool {
         !self.waiting.is_empty() && !self.is_held_up()

@@ -253,14 +253,14 @@ impl Storage {
         }
     }
 
-    /// Asks it to execute all that was submitted, to sync, and to end. A task ends by itself then;
-    /// threads are waited for by [`Storage::close`].
+    /// Asks it to write all that was submitted, to sync, and to end; what was only to be read is dropped.
+    /// A task ends by itself then; threads are waited for by [`Storage::close`].
     pub fn stop(&self) {
         // If it has ended already, so much the better.
         let _ = self.errands.send(Errand::Stop);
     }
 
-    /// Ends: executes all that was submitted, syncs, and waits for the threads.
+    /// Ends: writes all that was submitted, syncs, and waits for the threads.
     pub fn close(self) {
         drop(self);
     }
@@ -303,6 +303,10 @@ impl Meter {
     fn on_executed(&self, commands: usize) {
         self.waiting.fetch_sub(commands, Ordering::Relaxed);
         self.executed.fetch_add(commands as u64, Ordering::Relaxed);
+    }
+
+    fn on_dropped(&self, commands: usize) {
+        self.waiting.fetch_sub(commands, Ordering::Relaxed);
     }
 
     fn on_written(&self, took: Duration) {

@@ -111,7 +111,10 @@ impl<E: Engine> StorageTask<E> {
     fn take(&mut self, errand: Errand) {
         match errand {
             Errand::Execute(commands) => self.executor.queue(commands),
-            Errand::Stop => self.stopping = true,
+            Errand::Stop => {
+                self.meter.on_dropped(self.executor.drop_reads());
+                self.stopping = true;
+            }
             #[cfg(not(madsim))]
             Errand::Written | Errand::Fault(_) => unreachable!("a task writes by itself"),
         }

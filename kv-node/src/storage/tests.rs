@@ -401,6 +401,25 @@ async fn a_task_does_what_the_threads_do_and_a_crash_takes_only_what_was_not_dur
     assert!((200..300).all(|n| holds(&store, n)), "a clean end loses nothing");
 }
 
+#[tokio::test]
+async fn at_its_end_storage_writes_what_waits_and_reads_nothing_for_nobody() {
+    let disk = MemoryDisk::default();
+    let (ear, report) = Ear::new();
+    let (storage, task, _) = opening(Options::default(), |opening| {
+        let engine = disk.start();
+        Storage::as_task(engine, Markers::Found, opening, Duration::ZERO, report).expect("it opens")
+    });
+    storage.submit((0..50).flat_map(|n| [read(100 + n), mint(n)]).collect());
+    storage.stop();
+    task.run().await;
+    assert_eq!((storage.counts().waiting, storage.counts().executed), (0, 50));
+    let told = ear.heard.try_iter().flatten();
+    let done = told.filter(|event| matches!(event, StorageEvent::Done { .. })).count();
+    assert_eq!(done, 50, "the writes, and no read");
+    let store = Overlay::new(Arc::new(disk.look()));
+    assert!((0..50).all(|n| holds(&store, n)));
+}
+
 #[test]
 fn what_is_unreadable_at_start_costs_the_markers() {
     /// An engine that cannot show one stretch.

@@ -129,7 +129,10 @@ impl<E: Engine> Executing<E> {
             Errand::Execute(commands) => self.executor.queue(commands),
             Errand::Written => self.executor.on_written(),
             Errand::Fault(fault) => self.executor.on_fault(fault),
-            Errand::Stop => return true,
+            Errand::Stop => {
+                self.line.meter.on_dropped(self.executor.drop_reads());
+                return true;
+            }
         }
         false
     }
