@@ -268,6 +268,8 @@ impl Action {
             | Self::Hint(_)
             | Self::HintDrop { .. }
             | Self::MarkSynced
+            | Self::Pledge { .. }
+            | Self::Found { .. }
             | Self::MakeWhole { .. } => false,
         }
     }

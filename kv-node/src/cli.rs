@@ -1,9 +1,10 @@
 //! The command line. Exit codes are a contract: 0 all went well, 1 it failed while it ran, 2 the
 //! arguments or the configuration make no sense.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use kv_core::quorum::Mode;
@@ -11,7 +12,7 @@ use kv_core::quorum::Mode;
 use crate::config::{self, ConfigError, Listen, Overrides, Settings, Surroundings};
 use crate::descriptors;
 use crate::dev;
-use crate::log::{self, LogFormat};
+use crate::log::{self, LogFormat, Sink};
 use crate::memory;
 use crate::orders;
 use crate::start::{self, StartError};
@@ -74,48 +75,76 @@ enum ConfigCommand {
 enum Failure {
     Ran(StartError),
     Config(ConfigError),
+    /// What was asked for could not be printed.
+    Print(io::Error),
 }
+
+/// How long the end of the program waits for its last lines to be written.
+const FLUSH: Duration = Duration::from_secs(1);
 
 /// Runs what the command line asks for.
 pub fn main() -> ExitCode {
     let Cli { command, log } = Cli::parse();
+    let stderr = match Sink::stderr() {
+        Ok(stderr) => stderr,
+        // Without a thread or a descriptor there is nothing that could be run, and nobody to tell.
+        Err(_) => return ExitCode::FAILURE,
+    };
     let done = match command {
-        Command::Start(arguments) => run(log, start_node(arguments)),
+        Command::Start(arguments) => {
+            run(log, &stderr, async |out| start_node(arguments, out).await)
+        }
         Command::Dev(arguments) => {
-            run(log, async { dev::run(arguments).await.map_err(Failure::Ran) })
+            run(log, &stderr, async |out| dev::run(arguments, out).await.map_err(Failure::Ran))
         }
         Command::Init(arguments) => return orders::init(arguments),
         Command::AcceptLoss(arguments) => return orders::accept_loss(arguments),
-        Command::Config(ConfigCommand::Check { file, overrides }) => check(&file, &overrides),
-        Command::Config(ConfigCommand::Default) => {
-            // Whoever closed the pipe has read enough.
-            let _closed = std::io::stdout().write_all(config::DEFAULT.as_bytes());
-            Ok(())
+        Command::Config(ConfigCommand::Check { file, overrides }) => {
+            check(&file, &overrides, &stderr).and_then(|text| print(&text))
         }
+        Command::Config(ConfigCommand::Default) => print(config::DEFAULT),
     };
-    match done {
+    let code = match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Ran(error)) => {
-            eprintln!("kv-node: {error}");
+            stderr.line(format!("kv-node: {error}\n"));
+            ExitCode::FAILURE
+        }
+        Err(Failure::Print(error)) => {
+            stderr.line(format!("kv-node: cannot write to standard output: {error}\n"));
             ExitCode::FAILURE
         }
         Err(Failure::Config(error)) => {
-            eprint!("{}", error.render(std::io::stderr().is_terminal()));
+            stderr.line(error.render(std::io::stderr().is_terminal()));
             ExitCode::from(2)
         }
-    }
+    };
+    stderr.flush(FLUSH);
+    code
 }
 
-fn run(log: LogFormat, work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    log::begin(log);
+/// Runs nodes, with a log on `stderr`. When the work is done, nothing is waited for any more: threads
+/// that are still busy with a disk end with the process.
+fn run(
+    log: LogFormat,
+    stderr: &Sink,
+    work: impl AsyncFnOnce(&Sink) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let refused = |error| Failure::Ran(StartError::System(error));
+    log::begin(log, stderr);
+    let out = Sink::stdout().map_err(refused)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|error| Failure::Ran(StartError::System(error)))?.block_on(work)
+    let runtime = runtime.map_err(refused)?;
+    let done = runtime.block_on(work(&out));
+    runtime.shutdown_background();
+    out.flush(FLUSH);
+    done
 }
 
-async fn start_node(arguments: StartArguments) -> Result<(), Failure> {
+async fn start_node(arguments: StartArguments, out: &Sink) -> Result<(), Failure> {
     let StartArguments { config, overrides } = arguments;
     let settings = load(&config, &overrides)?;
-    start::run(settings).await.map_err(Failure::Ran)
+    start::run(settings, out).await.map_err(Failure::Ran)
 }
 
 fn load(file: &Path, overrides: &Overrides) -> Result<Settings, Failure> {
@@ -134,14 +163,17 @@ fn variables(command: &clap::Command) -> Vec<String> {
     own.chain(command.get_subcommands().flat_map(variables)).collect()
 }
 
-fn check(file: &Path, overrides: &Overrides) -> Result<(), Failure> {
+/// Returns lines that say that a configuration makes sense. What is doubtful in it goes to `stderr`.
+fn check(file: &Path, overrides: &Overrides, stderr: &Sink) -> Result<String, Failure> {
     let settings = load(file, overrides)?;
-    eprint!("{}", settings.warnings.render(std::io::stderr().is_terminal()));
+    if !settings.warnings.is_empty() {
+        stderr.line(settings.warnings.render(std::io::stderr().is_terminal()));
+    }
     let (layout, core) = (settings.ring.layout(), &settings.core);
     let Listen { redis, peer, http } = settings.listen;
     let address = settings.addresses.get(&settings.node).map_or("", String::as_str);
-    println!(
-        "{} is sound{}: node {} ({}) of cluster {}, which has {} members and keeps {} copies",
+    let mut text = format!(
+        "{} is sound{}: node {} ({}) of cluster {}, which has {} members and keeps {} copies\n",
         file.display(),
         if settings.warnings.is_empty() { "" } else { ", with warnings" },
         settings.name,
@@ -150,9 +182,9 @@ fn check(file: &Path, overrides: &Overrides) -> Result<(), Failure> {
         layout.members.len(),
         layout.copies(),
     );
-    println!(
+    text += &format!(
         "  data       {}\n  redis      {redis}\n  peer       {peer}, known to peers as {address}\n  \
-         http       {http}\n  quorum     R={} W={} of N={}, {}\n  partitions {}",
+         http       {http}\n  quorum     R={} W={} of N={}, {}\n  partitions {}\n",
         settings.data_dir.display(),
         core.read_quorum,
         core.write_quorum,
@@ -170,10 +202,20 @@ fn check(file: &Path, overrides: &Overrides) -> Result<(), Failure> {
             let lowered = descriptors::lowered(&settings.limits, &given);
             if !lowered.is_empty() {
                 let lowered = lowered.join(", ");
-                println!("  files      {may} may be open here, which lowers {lowered}");
+                text += &format!("  files      {may} may be open here, which lowers {lowered}\n");
             }
         }
-        Err(error) => println!("  files      not here: {error}"),
+        Err(error) => text += &format!("  files      not here: {error}\n"),
     }
-    Ok(())
+    Ok(text)
+}
+
+/// Prints what was asked for, however long whoever reads it takes.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        // Whoever closed the pipe has read enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.map_err(Failure::Print),
+    }
 }

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kv_core::admin::{AdminCommand, AdminReply};
-use kv_core::client::{ClientOperation, Reply};
+use kv_core::client::{ClientOperation, Reply, Verb};
 use kv_core::cx::{Cx, Effect, Input, LinkState};
 use kv_core::event::Event;
 use kv_core::message::Message;
@@ -30,6 +30,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::draws::Draws;
+use crate::log::EventLog;
 use crate::metrics::Metrics;
 use crate::storage::{EngineError, StorageEvent};
 
@@ -189,6 +190,7 @@ pub struct Core {
     clock: Clock,
     draws: Draws,
     metrics: Arc<Metrics>,
+    log: EventLog,
     effects: Vec<Effect>,
     storage_failed: bool,
 }
@@ -210,8 +212,14 @@ pub struct Turned {
 
 impl Core {
     /// A core that has not turned yet.
-    pub fn new(node: Node, clock: Clock, draws: Draws, metrics: Arc<Metrics>) -> Self {
-        Self { node, clock, draws, metrics, effects: Vec::new(), storage_failed: false }
+    pub fn new(
+        node: Node,
+        clock: Clock,
+        draws: Draws,
+        metrics: Arc<Metrics>,
+        log: EventLog,
+    ) -> Self {
+        Self { node, clock, draws, metrics, log, effects: Vec::new(), storage_failed: false }
     }
 
     /// Handles all inputs, and the deadlines that are due.
@@ -265,7 +273,7 @@ impl Core {
                         turned.storage_failed = true;
                     }
                     self.metrics.on_event(&event);
-                    crate::log::event(&event);
+                    self.log.log(&event);
                 }
             }
         }
@@ -342,7 +350,7 @@ impl<O: Outlets> CoreLoop<O> {
                     return;
                 }
             }
-            inputs.extend(work.drain(..).flat_map(inputs_of));
+            inputs.extend(work.drain(..).flat_map(|work| inputs_of(work, &self.connections)));
             let turned = self.core.turn(inputs);
             self.hand_out(turned);
         }
@@ -465,15 +473,24 @@ impl<O: Outlets> CoreLoop<O> {
     }
 }
 
-fn inputs_of(work: Work) -> Vec<Input> {
+/// Returns what the core is asked. What a client that is gone wanted to know is asked for nobody; what
+/// it wanted to write is written, as it may count on that.
+fn inputs_of(work: Work, connections: &BTreeMap<ConnectionId, Replies>) -> Vec<Input> {
     match work {
-        Work::Client { connection, operations } => operations
-            .into_iter()
-            .map(|(tag, operation)| Input::Client {
-                request: request_of(connection, tag),
-                operation: Box::new(operation),
-            })
-            .collect(),
+        Work::Client { connection, operations } => {
+            let is_there = connections.contains_key(&connection);
+            let is_wanted = |operation: &ClientOperation| match operation.verb {
+                Verb::Get => is_there,
+                Verb::Put { .. } => true,
+            };
+            let wanted = operations.into_iter().filter(|(_, operation)| is_wanted(operation));
+            wanted
+                .map(|(tag, operation)| Input::Client {
+                    request: request_of(connection, tag),
+                    operation: Box::new(operation),
+                })
+                .collect()
+        }
         Work::Peer(messages) => messages.into_iter().map(Input::Peer).collect(),
     }
 }
@@ -496,6 +513,10 @@ fn parts_of(request: ClientRequest) -> (ConnectionId, Tag) {
 
 #[cfg(test)]
 mod tests {
+    use kv_core::client::{Options, PutContext};
+    use kv_core::types::Key;
+    use kv_core::version::Content;
+
     use super::*;
 
     #[test]
@@ -504,5 +525,26 @@ mod tests {
             let request = request_of(ConnectionId(connection), tag);
             assert_eq!(parts_of(request), (ConnectionId(connection), tag));
         }
+    }
+
+    #[test]
+    fn nothing_is_read_for_a_client_that_is_gone_and_what_it_wrote_is_written() {
+        let connection = ConnectionId(1);
+        let operation =
+            |verb| ClientOperation { key: Key::from("key"), verb, options: Options::default() };
+        let put =
+            Verb::Put { content: Content::Tombstone, expiry: None, context: PutContext::Nothing };
+        let asked = |connections: &BTreeMap<ConnectionId, Replies>| {
+            let operations = vec![(0, operation(Verb::Get)), (1, operation(put.clone()))];
+            let inputs = inputs_of(Work::Client { connection, operations }, connections);
+            let tag = |input| match input {
+                Input::Client { request, .. } => parts_of(request).1,
+                other => panic!("a client asked, and not {other:?}"),
+            };
+            inputs.into_iter().map(tag).collect::<Vec<_>>()
+        };
+        let (replies, _inbox) = mpsc::unbounded_channel();
+        assert_eq!(asked(&BTreeMap::from([(connection, replies)])), [0, 1]);
+        assert_eq!(asked(&BTreeMap::new()), [1]);
     }
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use kv_core::admin::{AdminCommand, AdminRefusal, AdminReply};
 
-use crate::config::{Listen, Overrides, Settings};
-use crate::node::{Listeners, Running};
+use crate::config::{Limits, Listen, Overrides, Settings};
+use crate::log::Sink;
+use crate::node::{Listeners, Running, Stopped};
 use crate::signals::Signals;
-use crate::start::{StartError, start, within_descriptors};
+use crate::start::{StartError, start_aside, within_descriptors};
 
 /// How long nodes may take to find each other before the cluster is shown as it is.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,11 +30,11 @@ pub struct Arguments {
     pub dir: Option<PathBuf>,
 }
 
-/// Runs a cluster until a signal comes.
+/// Runs a cluster until a signal comes. How to use it is written to `out`.
 ///
 /// # Errors
 /// [`StartError`].
-pub async fn run(arguments: Arguments) -> Result<(), StartError> {
+pub async fn run(arguments: Arguments, out: &Sink) -> Result<(), StartError> {
     let mut signals = Signals::listen()?;
     let temporary = match &arguments.dir {
         Some(_) => None,
@@ -46,56 +47,60 @@ pub async fn run(arguments: Arguments) -> Result<(), StartError> {
     };
     check_size(&dir, usize::from(arguments.nodes))?;
 
+    let mut cluster = Vec::new();
+    let starting = async {
+        let addresses = begin(&arguments, &dir, &mut cluster).await?;
+        if tokio::time::timeout(PATIENCE, all_met(&cluster)).await.is_err() {
+            tracing::warn!("the nodes have not found each other yet");
+        }
+        found(&cluster).await;
+        Ok(addresses)
+    };
+    let mut ended = tokio::select! {
+        biased;
+        _ = signals.next() => Some(Ok(())),
+        started = starting => match started {
+            Ok(addresses) => {
+                out.line(greeting(&addresses, &dir, temporary.is_some()));
+                None
+            }
+            Err(error) => Some(Err(error)),
+        }
+    };
+    if ended.is_none() {
+        ended = tokio::select! {
+            biased;
+            _ = signals.next() => Some(Ok(())),
+            index = any_failed(&mut cluster) => Some(Err(StartError::Failed(name(index)))),
+        };
+    }
+    let stopped = tokio::select! {
+        biased;
+        _ = signals.next() => return Err(StartError::SecondSignal),
+        stopped = stop(cluster) => stopped,
+    };
+    ended.unwrap_or(Ok(())).and(stopped)
+}
+
+/// Starts all nodes, as long as each of them starts. Returns where they listen.
+async fn begin(
+    arguments: &Arguments,
+    dir: &Path,
+    cluster: &mut Vec<Running>,
+) -> Result<Vec<Listen>, StartError> {
     let mut bound = Vec::new();
     for index in 0..arguments.nodes {
-        let listeners = Listeners::bind(listen(&arguments, index)).await?;
+        let listeners = Listeners::bind(listen(arguments, index)).await?;
         let addresses = listeners.addresses()?;
         bound.push((listeners, addresses));
     }
     let addresses: Vec<Listen> = bound.iter().map(|(_, addresses)| *addresses).collect();
-    let limits = within_descriptors(&settings(&dir, &addresses, 0), bound.len())?;
-    let mut cluster = Vec::new();
+    let limits = within_descriptors(&settings(dir, &addresses, 0), bound.len())?;
     for (index, (listeners, _)) in bound.into_iter().enumerate() {
-        let settings = Settings { limits: limits.clone(), ..settings(&dir, &addresses, index) };
-        match start(settings, listeners) {
-            Ok(running) => cluster.push(running),
-            Err(error) => {
-                stop(cluster).await;
-                return Err(error);
-            }
-        }
+        let settings = Settings { limits: limits.clone(), ..settings(dir, &addresses, index) };
+        cluster.push(start_aside(settings, listeners).await?);
     }
-    let met = tokio::select! {
-        biased;
-        _ = signals.next() => false,
-        met = tokio::time::timeout(PATIENCE, all_met(&cluster)) => {
-            if met.is_err() {
-                tracing::warn!("the nodes have not found each other yet");
-            }
-            true
-        }
-    };
-    if met {
-        found(&cluster).await;
-    }
-    let mut failed = None;
-    if met {
-        print!("{}", greeting(&addresses, &dir, temporary.is_some()));
-        failed = tokio::select! {
-            biased;
-            _ = signals.next() => None,
-            index = any_failed(&mut cluster) => Some(index),
-        };
-    }
-    tokio::select! {
-        biased;
-        _ = signals.next() => std::process::exit(1),
-        () = stop(cluster) => {}
-    }
-    match failed {
-        Some(index) => Err(StartError::Failed(name(index))),
-        None => Ok(()),
-    }
+    Ok(addresses)
 }
 
 fn name(index: usize) -> String {
@@ -173,11 +178,19 @@ async fn any_failed(cluster: &mut [Running]) -> usize {
 }
 
 /// Stops all nodes at once: none is to see the others go one by one.
-async fn stop(cluster: Vec<Running>) {
-    let stopping: Vec<_> = cluster.into_iter().map(|node| tokio::spawn(node.stop())).collect();
-    for stopped in stopping {
-        let _drained = stopped.await.expect("a node stops without a panic");
+async fn stop(cluster: Vec<Running>) -> Result<(), StartError> {
+    let stopping: Vec<_> = cluster.into_iter().map(Running::stop).collect();
+    let mut result = Ok(());
+    for (index, stopping) in stopping.into_iter().enumerate() {
+        match stopping.await {
+            Stopped::Clean => {}
+            stopped @ (Stopped::ClientsLeft | Stopped::Unfinished) => {
+                let stop_ms = Limits::default().stop_ms;
+                result = Err(StartError::KeptWaiting { name: name(index), stop_ms, stopped });
+            }
+        }
     }
+    result
 }
 
 /// How to talk to it.

@@ -16,6 +16,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::core_loop::Inspection;
+use crate::log;
 use crate::storage::StorageCounts;
 
 /// The type of what [`Metrics::encode`] writes.
@@ -102,6 +103,7 @@ pub struct Metrics {
     turns: Counter,
     storage_commands: Counter,
     storage_groups: Counter,
+    log_lines_lost: Counter,
     storage_writing_seconds: Counter<f64, AtomicU64>,
     storage_waiting: Gauge,
 }
@@ -323,6 +325,10 @@ impl Metrics {
             ),
             storage_failed: of.gauge("storage_failed", "1 if the storage failed"),
             turns: of.counter("core_turns", "Turns of the core's loop"),
+            log_lines_lost: of.counter(
+                "log_lines_lost",
+                "Lines that the process could not write: standard error is full, or nobody reads it",
+            ),
             storage_commands: of.counter("storage_commands", "Commands that were executed"),
             storage_groups: of
                 .counter("storage_groups", "Groups of commands that went to the disk together"),
@@ -448,6 +454,7 @@ impl Metrics {
 
     /// Everything, as Prometheus reads it.
     pub fn encode(&self) -> String {
+        self.log_lines_lost.inner().store(log::lines_lost(), Ordering::Relaxed);
         let mut encoded = String::new();
         text::encode(&mut encoded, &self.registry).expect("a string takes every text");
         encoded

@@ -15,13 +15,15 @@ use kv_core::store::{Recovered, StoreCommand};
 use kv_core::types::{NodeId, Ticket};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::clock::Clock;
 use crate::config::{Limits, Listen};
 use crate::core_loop::{Core, CoreHandle, CoreLoop, Inboxes, Outlets, Urgent};
 use crate::draws::Draws;
 use crate::http;
-use crate::log::LogLimiter;
+use crate::log::{EventLog, LogLimiter};
 use crate::metrics::Metrics;
 use crate::peers::queue::QueueLimits;
 use crate::peers::{PeerLimits, PeerSetup, Peers};
@@ -31,7 +33,16 @@ use crate::storage::{Report, Storage};
 use crate::tasks::Tasks;
 
 /// How long tasks may take that have nothing to wait for.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How much longer than `limits.stop_ms` a stop may take, whatever its disk does.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// How long an address that is in use is asked for again: the process that had it may be dying.
+const BIND_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The pause before it is asked for again.
+const BIND_PAUSE: Duration = Duration::from_millis(100);
 
 /// The sockets of a node, bound before anything else is begun: a port in use is found out early.
 #[derive(Debug)]
@@ -63,16 +74,18 @@ fn hint(error: &io::Error) -> &'static str {
 }
 
 impl Listeners {
-    /// Binds all three.
+    /// Binds all three. An address that is in use is asked for again, for a few seconds: after a
+    /// `kill -9` the system may not have taken it back yet.
     ///
     /// # Errors
     /// [`BindError`], of the first that cannot be bound; none stays bound then.
     pub async fn bind(listen: Listen) -> Result<Self, BindError> {
         let Listen { redis, peer, http } = listen;
+        let until = Instant::now() + BIND_TIMEOUT;
         Ok(Self {
-            redis: bind("Redis clients", redis).await?,
-            peer: bind("peers", peer).await?,
-            http: bind("health checks and metrics", http).await?,
+            redis: bind("Redis clients", redis, until).await?,
+            peer: bind("peers", peer, until).await?,
+            http: bind("health checks and metrics", http, until).await?,
         })
     }
 
@@ -89,8 +102,27 @@ impl Listeners {
     }
 }
 
-async fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {
-    TcpListener::bind(address).await.map_err(|source| BindError { what, address, source })
+async fn bind(
+    what: &'static str,
+    address: SocketAddr,
+    until: Instant,
+) -> Result<TcpListener, BindError> {
+    let mut is_told = false;
+    loop {
+        let source = match TcpListener::bind(address).await {
+            Ok(listener) => return Ok(listener),
+            Err(source) => source,
+        };
+        if source.kind() != io::ErrorKind::AddrInUse || Instant::now() >= until {
+            return Err(BindError { what, address, source });
+        }
+        if !is_told {
+            let seconds = BIND_TIMEOUT.as_secs();
+            tracing::warn!("{address}, for {what}, is in use: trying for up to {seconds} s");
+            is_told = true;
+        }
+        sleep(BIND_PAUSE).await;
+    }
 }
 
 /// The core's inboxes, made before its storage, which reports there.
@@ -147,7 +179,7 @@ pub struct Running {
     storage: Arc<Storage>,
     metrics: Arc<Metrics>,
     log_limiter: Arc<LogLimiter>,
-    clients: Tasks,
+    clients: JoinHandle<usize>,
     others: Tasks,
     /// Ends the clients.
     leaving: Stopper,
@@ -155,6 +187,17 @@ pub struct Running {
     ending: Stopper,
     failed: watch::Receiver<bool>,
     stop_ms: u64,
+}
+
+/// How a node stopped. What it acknowledged is durable in each case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// Nobody was kept waiting.
+    Clean,
+    /// Clients that did not read, or whose requests took too long, were left.
+    ClientsLeft,
+    /// Something, such as the disk, is still at work: the process must end without it.
+    Unfinished,
 }
 
 /// Where the core's effects go.
@@ -203,7 +246,7 @@ impl Running {
         let ((leaving, left), (ending, ended)) = (stop::channel(), stop::channel());
         let (failing, failed) = watch::channel(false);
         let log_limiter = Arc::new(LogLimiter::default());
-        let (mut clients, mut others) = (Tasks::default(), Tasks::default());
+        let mut others = Tasks::default();
 
         let setup = PeerSetup {
             identity: identity.clone(),
@@ -236,10 +279,11 @@ impl Running {
             metrics: Arc::clone(&metrics),
             log_limiter: Arc::clone(&log_limiter),
         };
-        clients.spawn(redis_server::listen(listeners.redis, setup, left));
+        let clients = tokio::spawn(redis_server::listen(listeners.redis, setup, left));
 
+        let log = EventLog::new(Arc::clone(&identity.ring), Arc::clone(&log_limiter));
         let node = Node::new(config, identity, recovered);
-        let turning = Core::new(node, Clock::start(), draws, Arc::clone(&metrics));
+        let turning = Core::new(node, Clock::start(), draws, Arc::clone(&metrics), log);
         let ways = Ways { peers, storage: Arc::clone(&storage), failed: failing };
         let core_task = CoreTask::spawn(CoreLoop::new(turning, ways, inboxes));
         let stop_ms = limits.stop_ms as u64;
@@ -275,8 +319,21 @@ impl Running {
     }
 
     /// Stops: takes no more clients, answers those that it has, leaves the peers, and makes
-    /// everything durable that was executed. Returns whether nobody was kept waiting for too long.
-    pub async fn stop(self) -> bool {
+    /// everything durable that was executed. Takes no longer than `limits.stop_ms` and a few seconds.
+    ///
+    /// It goes on if nobody waits for it: a node that is dropped half way would wait for its disk.
+    pub fn stop(self) -> impl Future<Output = Stopped> + Send {
+        let longest = Duration::from_millis(self.stop_ms) + STOP_GRACE;
+        let stopping = tokio::spawn(self.stop_in_order());
+        async move {
+            match timeout(longest, stopping).await {
+                Ok(stopped) => stopped.expect("a node stops without a panic"),
+                Err(_) => Stopped::Unfinished,
+            }
+        }
+    }
+
+    async fn stop_in_order(self) -> Stopped {
         let Self {
             core,
             core_task,
@@ -291,7 +348,8 @@ impl Running {
             stop_ms,
         } = self;
         leaving.stop();
-        let drained = clients.end(Duration::from_millis(stop_ms) + PATIENCE).await == 0;
+        let served = timeout(Duration::from_millis(stop_ms) + PATIENCE, clients).await;
+        let drained = matches!(served, Ok(Ok(0)));
         core.tell(Urgent::Stop);
         ending.stop();
         let left = others.end(PATIENCE).await == 0;
@@ -299,7 +357,7 @@ impl Running {
         core_task.end().await;
         close(storage).await;
         log_limiter.flush();
-        drained && left
+        if drained && left { Stopped::Clean } else { Stopped::ClientsLeft }
     }
 }
 
@@ -320,7 +378,7 @@ async fn close(mut storage: Arc<Storage>) {
             Ok(storage) => break storage,
             Err(shared) => storage = shared,
         }
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        sleep(Duration::from_millis(1)).await;
     };
     let closed = tokio::task::spawn_blocking(move || storage.close()).await;
     closed.expect("the threads of the storage end without a panic");

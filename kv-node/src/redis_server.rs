@@ -80,8 +80,9 @@ struct Shared {
     connections: Mutex<BTreeMap<ConnectionId, String>>,
 }
 
-/// Serves clients until the node stops, and then until they have what they are owed.
-pub async fn listen(listener: TcpListener, setup: RedisSetup, mut stopping: Stopping) {
+/// Serves clients until the node stops, and then until they have what they are owed. Returns how many
+/// had to be left.
+pub async fn listen(listener: TcpListener, setup: RedisSetup, mut stopping: Stopping) -> usize {
     let room = Arc::new(Semaphore::new(setup.limits.connections));
     let room_outside = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
     let patience = Duration::from_millis(setup.limits.stop_ms as u64);
@@ -121,6 +122,7 @@ pub async fn listen(listener: TcpListener, setup: RedisSetup, mut stopping: Stop
     if left > 0 {
         tracing::warn!(connections = left, "clients were left that waited or did not read");
     }
+    left
 }
 
 async fn turn_away(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {

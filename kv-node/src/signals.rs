@@ -1,32 +1,101 @@
-//! The signals that end a process.
+//! The signals of the process: two end it, and most others must not.
+//!
+//! | signal | what happens |
+//! |---|---|
+//! | SIGTERM, SIGINT (ctrl-C) | the node stops; a second one ends it at once |
+//! | SIGHUP | is logged: there is nothing to reload |
+//! | SIGUSR1, SIGUSR2, timers, limits, real-time signals | are logged and ignored; by default each of them ends a process |
+//! | SIGPIPE | is ignored, as in every Rust program: a write says that the pipe is broken |
+//! | SIGQUIT, SIGABRT and those of faults | end the process with a core dump, if the system keeps any |
+//! | SIGTSTP, SIGSTOP, SIGCONT | stop the process and let it go on |
 
 use std::io;
+use std::task::{Context, Poll};
 
+use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Listens for SIGINT (ctrl-C) and SIGTERM.
+/// Those that end a node.
+const ENDING: &[(Number, &str)] = &[(Number::TERM, "SIGTERM"), (Number::INT, "ctrl-C")];
+
+/// Those that would end a process that does not listen to them.
+const IGNORED: &[(Number, &str)] = &[
+    (Number::HUP, "SIGHUP"),
+    (Number::USR1, "SIGUSR1"),
+    (Number::USR2, "SIGUSR2"),
+    (Number::ALARM, "SIGALRM"),
+    (Number::VTALARM, "SIGVTALRM"),
+    (Number::PROF, "SIGPROF"),
+    // A file has reached the limit of its size: the write fails too, and says so.
+    (Number::XFSZ, "SIGXFSZ"),
+    (Number::XCPU, "SIGXCPU"),
+    #[cfg(target_os = "linux")]
+    (Number::IO, "SIGIO"),
+    #[cfg(target_os = "linux")]
+    (Number::POWER, "SIGPWR"),
+    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    (Number::STKFLT, "SIGSTKFLT"),
+];
+
+/// Real-time signals: they mean what somebody agreed upon, and nobody has with this program. The C
+/// library keeps those below for itself.
+#[cfg(target_os = "linux")]
+const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
+
+/// Listens to all signals that something else than their default is done about.
 #[derive(Debug)]
 pub struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
+    ending: Vec<(&'static str, Signal)>,
+    ignored: Vec<(&'static str, Signal)>,
 }
 
 impl Signals {
-    /// Begins to listen: from now on neither ends the process by itself.
+    /// Begins to listen: from now on none of them ends the process by itself.
     ///
     /// # Errors
     /// The system refuses.
     pub fn listen() -> io::Result<Self> {
-        let interrupt = signal(SignalKind::interrupt())?;
-        Ok(Self { interrupt, terminate: signal(SignalKind::terminate())? })
+        let mut ignored = listen_to(IGNORED)?;
+        #[cfg(target_os = "linux")]
+        for number in REAL_TIME {
+            ignored.push(("a real-time signal", signal(SignalKind::from_raw(number))?));
+        }
+        Ok(Self { ending: listen_to(ENDING)?, ignored })
     }
 
-    /// The name of the next.
+    /// Returns the name of the next signal that ends the node.
     pub async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            biased;
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "ctrl-C",
+        std::future::poll_fn(|context| self.poll(context)).await
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<&'static str> {
+        for (name, signal) in &mut self.ignored {
+            while signal.poll_recv(context).is_ready() {
+                log_ignored(name);
+            }
         }
+        for (name, signal) in &mut self.ending {
+            if signal.poll_recv(context).is_ready() {
+                return Poll::Ready(name);
+            }
+        }
+        Poll::Pending
+    }
+}
+
+fn listen_to(signals: &[(Number, &'static str)]) -> io::Result<Vec<(&'static str, Signal)>> {
+    let listen = |&(number, name): &(Number, &'static str)| {
+        Ok((name, signal(SignalKind::from_raw(number.as_raw()))?))
+    };
+    signals.iter().map(listen).collect()
+}
+
+fn log_ignored(name: &str) {
+    if name == "SIGHUP" {
+        tracing::info!(
+            "{name}: there is nothing to reload; a changed configuration needs a restart"
+        );
+    } else {
+        tracing::info!("{name}: ignored; SIGTERM stops this node");
     }
 }

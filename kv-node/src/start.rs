@@ -12,7 +12,8 @@ use crate::clock::Clock;
 use crate::config::{Limits, Listen, Settings};
 use crate::descriptors::{self, TooFew};
 use crate::draws::Draws;
-use crate::node::{Assembly, BindError, Listeners, Running, Seat};
+use crate::log::Sink;
+use crate::node::{Assembly, BindError, Listeners, Running, Seat, Stopped};
 use crate::signals::Signals;
 use crate::storage::{Directory, DirectoryError, OpenError, Opening, Options, Pinned, Storage};
 
@@ -54,6 +55,30 @@ pub enum StartError {
         "node {0} cannot go on: see the log; what it acknowledged stands on its disk and on those of others"
     )]
     Failed(String),
+    /// It was to stop, and did not get done in time with what it owed to others.
+    #[error(
+        "node {name} ended after {stop_ms} ms (limits.stop_ms) although {}; what it acknowledged is kept",
+        left(*stopped)
+    )]
+    KeptWaiting {
+        /// The node.
+        name: String,
+        /// The longest that it waits.
+        stop_ms: usize,
+        /// Who was left.
+        stopped: Stopped,
+    },
+    /// A second signal came while it stopped.
+    #[error("ended at once, as a second signal came; what was acknowledged is kept")]
+    SecondSignal,
+}
+
+const fn left(stopped: Stopped) -> &'static str {
+    match stopped {
+        Stopped::Clean => "nothing was left to do",
+        Stopped::ClientsLeft => "clients did not read what they asked for, or waited for more",
+        Stopped::Unfinished => "its disk was still at work",
+    }
 }
 
 /// Starts a node whose sockets are bound.
@@ -138,21 +163,47 @@ pub fn within_descriptors(settings: &Settings, nodes: usize) -> Result<Limits, T
     Ok(given)
 }
 
-/// `kv-node start`: runs until a signal comes or the node fails.
+/// Starts a node on a thread that may block: opening the data replays its journal, which takes as long
+/// as there is data.
+///
+/// # Errors
+/// [`StartError`]: nothing runs.
+///
+/// # Panics
+/// If the start panics.
+pub async fn start_aside(settings: Settings, listeners: Listeners) -> Result<Running, StartError> {
+    let starting = tokio::task::spawn_blocking(move || start(settings, listeners));
+    starting.await.expect("a start that panics has said so")
+}
+
+/// `kv-node start`: runs until a signal comes or the node fails. Where it listens is written to `out`.
+///
+/// A signal ends it at any time. Before it serves it is simply left where it is: whatever is under way
+/// on the disk would survive a crash.
 ///
 /// # Errors
 /// [`StartError`].
-pub async fn run(mut settings: Settings) -> Result<(), StartError> {
+pub async fn run(mut settings: Settings, out: &Sink) -> Result<(), StartError> {
     let mut signals = Signals::listen()?;
     for warning in settings.warnings.lines() {
         tracing::warn!("the configuration: {warning}");
     }
     settings.limits = within_descriptors(&settings, 1)?;
-    let name = settings.name.clone();
-    let listeners = Listeners::bind(settings.listen).await?;
-    let Listen { redis, peer, http } = listeners.addresses()?;
-    let mut running = start(settings, listeners)?;
-    println!("redis {redis}\npeer {peer}\nhttp http://{http}");
+    let (name, stop_ms) = (settings.name.clone(), settings.limits.stop_ms);
+    let starting = async {
+        let listeners = Listeners::bind(settings.listen).await?;
+        let addresses = listeners.addresses()?;
+        Ok::<_, StartError>((start_aside(settings, listeners).await?, addresses))
+    };
+    let (mut running, Listen { redis, peer, http }) = tokio::select! {
+        biased;
+        signal = signals.next() => {
+            tracing::info!("{signal}: ended before the node served; it has acknowledged nothing");
+            return Ok(());
+        }
+        started = starting => started?,
+    };
+    out.line(format!("redis {redis}\npeer {peer}\nhttp http://{http}\n"));
     let failed = tokio::select! {
         biased;
         signal = signals.next() => {
@@ -163,11 +214,14 @@ pub async fn run(mut settings: Settings) -> Result<(), StartError> {
     };
     let stopped = tokio::select! {
         biased;
-        _ = signals.next() => std::process::exit(1),
+        _ = signals.next() => return Err(StartError::SecondSignal),
         stopped = running.stop() => stopped,
     };
-    if !stopped {
-        tracing::warn!("somebody was kept waiting for too long and was left");
+    match stopped {
+        _ if failed => Err(StartError::Failed(name)),
+        Stopped::Clean => Ok(()),
+        Stopped::ClientsLeft | Stopped::Unfinished => {
+            Err(StartError::KeptWaiting { name, stop_ms, stopped })
+        }
     }
-    if failed { Err(StartError::Failed(name)) } else { Ok(()) }
 }

@@ -9,7 +9,7 @@ use kv_core::cx::Identity;
 use kv_core::types::{ClusterId, Generation};
 use kv_node::config::{Overrides, Settings};
 use kv_node::draws::Draws;
-use kv_node::node::{Assembly, Listeners, Running, Seat};
+use kv_node::node::{Assembly, Listeners, Running, Seat, Stopped};
 use kv_node::storage::{MemoryDisk, Opening, Options, Storage};
 use madsim::runtime::Handle;
 use madsim::task::NodeId;
@@ -179,11 +179,10 @@ impl Machine {
         let metrics = Arc::clone(running.metrics());
         let node = Handle::current().get_node(self.node).expect("it was created");
         let began = Instant::now();
-        let kept_nobody_waiting = node.spawn(running.stop()).await;
+        let stopped = node.spawn(async { running.stop().await }).await;
         let took = began.elapsed();
-        if took > STOP_MAX || !matches!(kept_nobody_waiting, Ok(true)) {
-            let what =
-                format_args!("n{} stopped in {took:?}: {kept_nobody_waiting:?}", self.index + 1);
+        if took > STOP_MAX || !matches!(stopped, Ok(Stopped::Clean)) {
+            let what = format_args!("n{} stopped in {took:?}: {stopped:?}", self.index + 1);
             self.log.violated("shutdown", what);
         }
         self.log.note(format_args!("n{} has stopped", self.index + 1));

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!   tell    line at once ─► counted … ─► line with `repeated`, each minute ─► a quiet minute: forgotten
-//!   gather  counted … ─► line with the sum, after a quiet second or each minute
+//!   gather  counted … ─► line with the sum, after five quiet seconds or each minute
 //! ```
 //! The limiter knows no clock: somebody calls [`LogLimiter::tick`] every [`TICK`]. Each node has one
 //! limiter, so that what is said about one node never hides what is said about another.
@@ -25,6 +25,9 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Counts are told each minute.
 const TICKS_PER_PERIOD: u64 = 60;
+
+/// Sums are told after so many ticks without an event.
+const QUIET_TICKS: u64 = 5;
 
 /// Facts that are remembered at once.
 const FACTS_MAX: usize = 1_000;
@@ -59,8 +62,11 @@ struct Fact {
 enum Pace {
     /// Counts are told each period.
     Period,
-    /// The sum is told as soon as there is a tick without new events.
-    Quiet { is_fresh: bool },
+    /// The sum is told when no event has come for a while.
+    Quiet {
+        /// Ticks since the last event.
+        ticks: u64,
+    },
 }
 
 impl Fact {
@@ -101,18 +107,24 @@ impl LogLimiter {
         }
     }
 
-    /// Counts what comes in crowds, such as one event for each of a thousand partitions. The sum is
-    /// logged after a quiet second, and each minute if there is none.
-    pub fn gather(&self, subject: &str, kind: &str, line: impl Fn(Option<u64>) + Send + 'static) {
+    /// Counts what comes in crowds, such as one event for each of a thousand partitions. `line` logs
+    /// the sum when it has been quiet for five seconds, and each minute if it never is.
+    pub fn gather(
+        &self,
+        subject: &str,
+        kind: &str,
+        count: u64,
+        line: impl Fn(u64) + Send + 'static,
+    ) {
         let mut state = self.state();
-        let fact = state.fact(subject, kind, Pace::Quiet { is_fresh: true });
+        let fact = state.fact(subject, kind, Pace::Quiet { ticks: 0 });
         match fact {
             Some((fact, _is_new)) => {
-                fact.untold += 1;
-                fact.pace = Pace::Quiet { is_fresh: true };
-                fact.line.get_or_insert_with(|| Box::new(line));
+                fact.untold += count;
+                fact.pace = Pace::Quiet { ticks: 0 };
+                fact.line.get_or_insert_with(|| Box::new(move |sum| line(sum.unwrap_or(0))));
             }
-            None => state.overflowed += 1,
+            None => state.overflowed += count,
         }
     }
 
@@ -206,12 +218,13 @@ impl State {
                 due.extend(line);
                 !is_quiet
             }
-            Pace::Quiet { is_fresh } => {
-                let was_fresh = std::mem::replace(is_fresh, false);
-                if is_period || !was_fresh {
+            Pace::Quiet { ticks } => {
+                *ticks += 1;
+                let is_quiet = *ticks >= QUIET_TICKS;
+                if is_period || is_quiet {
                     due.extend(fact.take());
                 }
-                was_fresh
+                !is_quiet
             }
         });
         if is_period {
@@ -267,6 +280,11 @@ mod tests {
             move |repeated| logged.lock().expect("nobody panics").push((value, repeated))
         }
 
+        fn sum(&self, value: u64) -> impl Fn(u64) + Send + 'static {
+            let line = self.line(value);
+            move |sum| line(Some(sum))
+        }
+
         fn take(&self) -> Vec<(u64, Option<u64>)> {
             std::mem::take(&mut self.0.lock().expect("nobody panics"))
         }
@@ -315,18 +333,18 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_in_crowds_is_one_line_after_a_quiet_second_or_a_minute() {
+    fn what_comes_in_crowds_is_one_line_after_some_quiet_or_a_minute() {
         let (limiter, logged) = (LogLimiter::default(), Logged::default());
-        (0..4_096).for_each(|n| limiter.gather("", "complete", logged.line(n)));
-        limiter.tick();
+        (0..4_096).for_each(|n| limiter.gather("", "complete", 1, logged.sum(n)));
+        (1..QUIET_TICKS).for_each(|_| limiter.tick());
         assert_eq!(logged.take(), []);
         limiter.tick();
         assert_eq!(logged.take(), [(0, Some(4_096))]);
-        for _ in 2..TICKS_PER_PERIOD {
-            limiter.gather("", "complete", logged.line(1));
+        for _ in QUIET_TICKS..TICKS_PER_PERIOD {
+            limiter.gather("", "complete", 1, logged.sum(1));
             limiter.tick();
         }
-        assert_eq!(logged.take(), [(1, Some(58))], "it never was quiet");
+        assert_eq!(logged.take(), [(1, Some(55))], "it never was quiet");
     }
 
     #[test]
@@ -335,9 +353,9 @@ mod tests {
         let all = FACTS_MAX as u64 + 5;
         (0..all).for_each(|n| limiter.tell(&n.to_string(), "knock", logged.line(n)));
         assert_eq!(logged.take().len(), FACTS_MAX);
-        assert_eq!(limiter.state().overflowed, 5);
         limiter.tell("0", "knock", logged.line(0));
-        limiter.gather("0", "crowd", logged.line(0));
+        limiter.gather("0", "crowd", 3, logged.sum(0));
+        assert_eq!(limiter.state().overflowed, 5 + 3);
         limiter.flush();
         assert_eq!(logged.take(), [(0, Some(1))]);
         assert_eq!((limiter.state().overflowed, limiter.state().facts_len), (0, 0));

@@ -406,8 +406,8 @@ async fn at_its_end_storage_writes_what_waits_and_reads_nothing_for_nobody() {
     let disk = MemoryDisk::default();
     let (ear, report) = Ear::new();
     let (storage, task, _) = opening(Options::default(), |opening| {
-        let engine = disk.start();
-        Storage::as_task(engine, Markers::Found, opening, Duration::ZERO, report).expect("it opens")
+        let engine = founded(disk.start());
+        Storage::as_task(engine, opening, Duration::ZERO, report).expect("it opens")
     });
     storage.submit((0..50).flat_map(|n| [read(100 + n), mint(n)]).collect());
     storage.stop();
