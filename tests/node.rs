@@ -8,6 +8,8 @@ mod configuration;
 mod descriptors;
 #[path = "node/directory.rs"]
 mod directory;
+#[path = "node/diagnostics.rs"]
+mod diagnostics;
 #[path = "node/disks.rs"]
 mod disks;
 #[path = "node/founding.rs"]
@@ -18,5 +20,7 @@ mod kill_rounds;
 mod processes;
 #[path = "node/redis_tools.rs"]
 mod redis_tools;
+#[path = "node/signals.rs"]
+mod signals;
 #[path = "node/support.rs"]
 mod support;

@@ -199,6 +199,25 @@ impl Process {
         Self { child, redis, peer, http }
     }
 
+    /// Starts a node that cannot say where it listens, and waits until it answers.
+    pub(crate) fn start_silent(mut command: Command) -> Self {
+        let addresses = free_ports(2).into_iter().map(|port| format!("127.0.0.1:{port}"));
+        let [redis, http] = Vec::from_iter(addresses).try_into().expect("two were asked for");
+        command.args(["--redis", &redis, "--http", &http]);
+        let child = command.spawn().expect("the program starts");
+        let mut process = Self { child, redis, peer: String::new(), http };
+        wait_for("the node to answer", || {
+            assert!(process.is_running(), "it ended");
+            let mut client = Client::try_connect(&process.redis).ok()?;
+            client.try_ask(&["PING"]).ok()
+        });
+        process
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("it is our child").is_none()
+    }
+
     /// The number of the process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
@@ -266,18 +285,23 @@ impl Process {
         wait_for("the end", || self.child.try_wait().expect("it is our child"))
     }
 
+    /// Sends it a signal, and waits for nothing.
+    pub(crate) fn send(&self, signal: &str) {
+        send(&self.child, signal);
+    }
+
     /// Asks it to end, and waits until it has.
-    pub(crate) fn signal(mut self, signal: &str) -> ExitStatus {
-        end(&mut self.child, signal)
+    pub(crate) fn signal(self, signal: &str) -> ExitStatus {
+        self.send(signal);
+        self.ended()
     }
 }
 
-/// Sends a signal to a process of ours, and waits until it has ended.
-fn end(child: &mut Child, signal: &str) -> ExitStatus {
+/// Sends a signal to a process of ours.
+pub(crate) fn send(child: &Child, signal: &str) {
     let id = child.id().to_string();
     let sent = Command::new("kill").args([&format!("-{signal}"), &id]).status();
     assert!(sent.expect("there is a kill").success());
-    wait_for("the end", || child.try_wait().expect("it is our child"))
 }
 
 /// A running `kv-node dev`. Killed when it is dropped.
@@ -305,8 +329,14 @@ impl Dev {
         text
     }
 
+    /// Sends it a signal, and waits for nothing.
+    pub(crate) fn send(&self, signal: &str) {
+        send(&self.child, signal);
+    }
+
     pub(crate) fn interrupt(&mut self) -> ExitStatus {
-        end(&mut self.child, "INT")
+        self.send("INT");
+        wait_for("the end", || self.child.try_wait().expect("it is our child"))
     }
 }
 
