@@ -55,9 +55,9 @@ pub enum StartError {
         "node {0} cannot go on: see the log; what it acknowledged stands on its disk and on those of others"
     )]
     Failed(String),
-    /// It was to stop, and did not get done in time with what it owed to others.
+    /// It was to stop, and was not done in time.
     #[error(
-        "node {name} ended after {stop_ms} ms (limits.stop_ms) although {}; what it acknowledged is kept",
+        "node {name} was to stop within {stop_ms} ms (limits.stop_ms), and left {}; what it acknowledged is kept",
         left(*stopped)
     )]
     KeptWaiting {
@@ -75,9 +75,9 @@ pub enum StartError {
 
 const fn left(stopped: Stopped) -> &'static str {
     match stopped {
-        Stopped::Clean => "nothing was left to do",
-        Stopped::ClientsLeft => "clients did not read what they asked for, or waited for more",
-        Stopped::Unfinished => "its disk was still at work",
+        Stopped::Clean => "nothing undone",
+        Stopped::ClientsLeft => "clients that did not read, or still waited for replies",
+        Stopped::Unfinished => "its disk at work",
     }
 }
 
