@@ -6,14 +6,16 @@ mod command_line;
 mod configuration;
 #[path = "node/descriptors.rs"]
 mod descriptors;
-#[path = "node/directory.rs"]
-mod directory;
 #[path = "node/diagnostics.rs"]
 mod diagnostics;
+#[path = "node/directory.rs"]
+mod directory;
 #[path = "node/disks.rs"]
 mod disks;
 #[path = "node/founding.rs"]
 mod founding;
+#[path = "node/full_disks.rs"]
+mod full_disks;
 #[path = "trial/kill_rounds.rs"]
 mod kill_rounds;
 #[path = "node/processes.rs"]
@@ -22,5 +24,7 @@ mod processes;
 mod redis_tools;
 #[path = "node/signals.rs"]
 mod signals;
+#[path = "node/small_disk.rs"]
+mod small_disk;
 #[path = "node/support.rs"]
 mod support;

@@ -45,9 +45,22 @@ pub enum Fault {
     /// No room. Reads go on.
     #[error("the disk is full")]
     Full,
+    /// The system gives the node no more file descriptors. Reads go on.
+    #[error("no file descriptors are left")]
+    OutOfFiles,
     /// The log failed. The node stops serving.
     #[error("the disk failed")]
     Failed,
+}
+
+impl Fault {
+    /// Says whether writes are taken again by themselves once the environment allows it.
+    pub const fn is_passing(self) -> bool {
+        match self {
+            Self::Full | Self::OutOfFiles => true,
+            Self::Failed => false,
+        }
+    }
 }
 
 /// An ordered map of bytes, written in atomic batches.
@@ -516,6 +529,9 @@ pub enum Refusal {
     /// It asks to overwrite what is held, and nothing proves that it is not an old one.
     #[error("nothing proves that the request is not an old one")]
     Late,
+    /// The system gives the node no more file descriptors.
+    #[error("no file descriptors are left to this node")]
+    OutOfFiles,
 }
 
 codec!(enum Refusal {
@@ -527,12 +543,14 @@ codec!(enum Refusal {
     5 => HintsFull,
     6 => Layout,
     7 => Late,
+    8 => OutOfFiles,
 });
 
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Full => Self::DiskFull,
+            Fault::OutOfFiles => Self::OutOfFiles,
             Fault::Failed => Self::DiskFailed,
         }
     }

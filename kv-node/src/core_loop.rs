@@ -24,7 +24,7 @@ use kv_core::cx::{Cx, Effect, Input, LinkState};
 use kv_core::event::Event;
 use kv_core::message::Message;
 use kv_core::node::Node;
-use kv_core::store::{Fault, StoreCommand};
+use kv_core::store::StoreCommand;
 use kv_core::types::{AdminRequest, ClientRequest, NodeId, Ticket};
 use tokio::sync::{mpsc, oneshot};
 
@@ -411,8 +411,17 @@ impl<O: Outlets> CoreLoop<O> {
                             inputs.push(Input::StoreDone { ticket, seq, outcome });
                         }
                         StorageEvent::Durable { seq } => inputs.push(Input::Durable { seq }),
+                        // The core hears of these with every command: writes are refused, and
+                        // reads go on.
+                        StorageEvent::Refusing(error) => tracing::error!(
+                            "writes are refused: {error}; reads go on, and writes are taken again by \
+                             themselves when that has passed"
+                        ),
+                        StorageEvent::Writable { after } => {
+                            tracing::warn!("writes are taken again after {} s", after.as_secs());
+                        }
                         StorageEvent::Failed(error) => {
-                            inputs.extend(self.on_storage_failed(&error));
+                            inputs.push(self.on_storage_failed(&error));
                         }
                     }
                 }
@@ -434,17 +443,11 @@ impl<O: Outlets> CoreLoop<O> {
     }
 
     /// Returns what the core must hear of it.
-    fn on_storage_failed(&mut self, error: &EngineError) -> Option<Input> {
+    fn on_storage_failed(&mut self, error: &EngineError) -> Input {
         tracing::error!("the storage: {error}");
-        match error.fault {
-            // The core hears of it with every command: writes are refused, and reads go on.
-            Fault::Full => None,
-            Fault::Failed => {
-                self.core.storage_failed = true;
-                self.outlets.on_storage_failed();
-                Some(Input::StoreFailed)
-            }
-        }
+        self.core.storage_failed = true;
+        self.outlets.on_storage_failed();
+        Input::StoreFailed
     }
 
     fn hand_out(&mut self, turned: Turned) {

@@ -17,7 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::core_loop::Inspection;
 use crate::log;
-use crate::storage::StorageCounts;
+use crate::storage::{DiskRoom, StorageCounts, StorageState};
 
 /// The type of what [`Metrics::encode`] writes.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -106,6 +106,8 @@ pub struct Metrics {
     log_lines_lost: Counter,
     storage_writing_seconds: Counter<f64, AtomicU64>,
     storage_waiting: Gauge,
+    storage_state: [Gauge; StorageState::WORDS.len()],
+    disk_bytes: [Gauge; 2],
 }
 
 impl RequestVerb {
@@ -334,6 +336,18 @@ impl Metrics {
                 .counter("storage_groups", "Groups of commands that went to the disk together"),
             storage_writing_seconds,
             storage_waiting: of.gauge("storage_waiting", "Commands that wait for the storage"),
+            storage_state: of.gauges(
+                "storage_state",
+                "1 for the state that the storage is in: it takes writes only if writable",
+                "state",
+                StorageState::WORDS,
+            ),
+            disk_bytes: of.gauges(
+                "disk_bytes",
+                "Bytes of the disk under the data, and those of them that are free",
+                "what",
+                ["free", "total"],
+            ),
             registry: of.0,
         }
     }
@@ -428,7 +442,14 @@ impl Metrics {
 
     /// Takes over what the storage says of itself.
     pub fn on_storage(&self, counts: &StorageCounts) {
-        let StorageCounts { waiting, executed, groups, writing } = *counts;
+        let StorageCounts { waiting, executed, groups, writing, state, disk } = *counts;
+        for (gauge, word) in self.storage_state.iter().zip(StorageState::WORDS) {
+            gauge.set(i64::from(word == state.word()));
+        }
+        if let Some(DiskRoom { free_bytes, total_bytes }) = disk {
+            self.disk_bytes[0].set(free_bytes as i64);
+            self.disk_bytes[1].set(total_bytes as i64);
+        }
         self.storage_waiting.set(waiting as i64);
         self.storage_commands.inner().store(executed, Ordering::Relaxed);
         self.storage_groups.inner().store(groups, Ordering::Relaxed);

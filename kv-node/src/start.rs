@@ -107,6 +107,7 @@ pub fn start(settings: Settings, listeners: Listeners) -> Result<Running, StartE
         durability,
         queue_commands_max: limits.storage_queue,
         unsynced_bytes_max: limits.unsynced_bytes,
+        disk_reserve_bytes: limits.disk_reserve_bytes as u64,
     };
     let opening = Opening { node, core: &core, ring: &ring, options };
     let (storage, recovered) =

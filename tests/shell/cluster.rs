@@ -210,6 +210,7 @@ async fn begin(
         durability,
         queue_commands_max: limits.storage_queue,
         unsynced_bytes_max: limits.unsynced_bytes,
+        disk_reserve_bytes: limits.disk_reserve_bytes as u64,
     };
     let opening = Opening { node, core: &core, ring: &ring, options };
     let opened = Storage::as_task(disk.start(), &opening, sync, seat.report());

@@ -53,6 +53,9 @@ limits! {
     storage_queue = 16_384 in 1..=1_048_576,
     /// Bytes that are executed and not yet on the disk before the storage waits for it.
     unsynced_bytes = 67_108_864 in 65_536..=4_294_967_296,
+    /// Bytes of the disk that are left free: with less, writes are refused until there is more again.
+    /// The storage needs them for the tables that it owes.
+    disk_reserve_bytes = 67_108_864 in 0..=1_099_511_627_776,
     /// Bytes of the storage's cache of blocks.
     cache_bytes = 67_108_864 in 1_048_576..=1_099_511_627_776,
     /// Messages that wait for one peer; of more, the oldest is dropped.

@@ -31,10 +31,12 @@ async fn ready(State(view): State<View>) -> Response {
     };
     let status = if problem.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let state = inspection.as_ref().map(shown);
+    let storage = view.storage.upgrade().map(|storage| storage.counts());
     let body = json!({
         "node": view.name,
         "ready": problem.is_none(),
         "problem": problem,
+        "storage": storage.map(|counts| counts.state.word()),
         "state": state,
     });
     let content_type = [(header::CONTENT_TYPE, "application/json")];

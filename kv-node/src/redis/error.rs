@@ -164,6 +164,7 @@ const fn code_of(refusal: &RequestRefusal) -> &'static str {
             Refusal::Damaged
             | Refusal::NotSynced
             | Refusal::DiskFull
+            | Refusal::OutOfFiles
             | Refusal::DiskFailed
             | Refusal::HintsFull
             | Refusal::Layout

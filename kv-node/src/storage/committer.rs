@@ -6,6 +6,10 @@ use std::time::{Duration, Instant};
 use super::engine::{Engine, EngineError, Reach};
 use super::overlay::Group;
 
+/// How long after a refusal the engine is asked again, and how often it is asked when there is nothing to
+/// write: an operator hears of a full disk before a client does.
+pub(super) const CHECK_PAUSE: Duration = Duration::from_secs(1);
+
 /// What `Durable` promises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
@@ -61,6 +65,20 @@ impl<E: Engine> Committer<E> {
 
     /// Syncs what was written and is not synced.
     pub(super) fn sync(&mut self) -> Result<(), EngineError> {
-        if self.unsynced_since.take().is_some() { self.engine.sync() } else { Ok(()) }
+        if self.unsynced_since.is_some() {
+            self.engine.sync()?;
+            self.unsynced_since = None;
+        }
+        Ok(())
+    }
+
+    /// Says whether a group would be taken now.
+    pub(super) fn check(&self) -> Result<(), EngineError> {
+        self.engine.check()
+    }
+
+    /// Makes the engine ready to take what it refused with a passing fault.
+    pub(super) fn resume(&self) -> Result<(), EngineError> {
+        self.engine.resume()
     }
 }

@@ -15,6 +15,7 @@ use kv_core::time::WallTime;
 use kv_core::types::{Generation, NodeId};
 use thiserror::Error;
 
+use super::advice::advice;
 use super::identity::{self, StoredIdentity};
 use super::pinned::{self, Pinned};
 use super::sealed::{self, SealError};
@@ -36,9 +37,7 @@ pub struct Directory {
 #[derive(Debug, Error)]
 pub enum DirectoryError {
     /// The system refused.
-    #[error(
-        "cannot {verb} {path}: {source}: see to it that this user may write there and that the disk has room"
-    )]
+    #[error("cannot {verb} {path}: {source}: {advice}", advice = advice(source))]
     System {
         /// What was tried.
         verb: &'static str,
@@ -83,7 +82,7 @@ pub enum DirectoryError {
     /// A file was written by another version.
     #[error(
         "the file {path} has format {found}, and this kv-node knows format {known} only: {}",
-        advice(*found, *known)
+        format_advice(*found, *known)
     )]
     OtherFormat {
         /// The file.
@@ -152,7 +151,7 @@ pub enum DirectoryError {
 }
 
 /// What to do about a file of another format.
-const fn advice(found: u32, known: u32) -> &'static str {
+const fn format_advice(found: u32, known: u32) -> &'static str {
     if found > known {
         "start the version that wrote it, or a later one"
     } else {

@@ -1,6 +1,7 @@
 //! What lies below the overlay: records that outlive the process.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use bytes::Bytes;
 use kv_core::store::{Damage, Fault, Visitor};
@@ -40,8 +41,9 @@ pub trait Engine: Send + Sync + 'static {
     /// Writes a group: all of it or nothing, also after a crash.
     ///
     /// # Errors
-    /// [`EngineError`]. Nobody knows then what a restart will find of the group, so nothing more
-    /// is written.
+    /// [`EngineError`]. Nobody knows then what will be found of the group, so nothing else is
+    /// written. After a passing fault the same group is applied again, as a whole, once
+    /// [`Engine::resume`] has succeeded.
     fn apply(&self, records: &Records, reach: Reach) -> Result<(), EngineError>;
 
     /// Makes all that was written reach the disk.
@@ -49,6 +51,19 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// [`EngineError`]. What was not synced may be lost even if a later sync succeeds.
     fn sync(&self) -> Result<(), EngineError>;
+
+    /// Says whether a write would be taken now.
+    ///
+    /// # Errors
+    /// [`EngineError`]: why it would not.
+    fn check(&self) -> Result<(), EngineError>;
+
+    /// Makes an engine that refused with a passing fault ready to write again. It holds then all
+    /// that it held before, as durable as it was.
+    ///
+    /// # Errors
+    /// [`EngineError`]. If it is passing, it may be tried again.
+    fn resume(&self) -> Result<(), EngineError>;
 }
 
 /// Why an engine did not write, with the words of whoever refused.
@@ -59,4 +74,26 @@ pub struct EngineError {
     pub fault: Fault,
     /// What the engine or the system said.
     pub message: String,
+}
+
+impl EngineError {
+    /// An error of this kind, in these words.
+    pub fn new(fault: Fault, message: impl Into<String>) -> Self {
+        Self { fault, message: message.into() }
+    }
+
+    /// Sorts an error of the system: what passes by itself, and what does not.
+    pub fn of(error: &io::Error) -> Self {
+        let fault = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Fault::Full,
+            _ if is_out_of_files(error) => Fault::OutOfFiles,
+            _ => Fault::Failed,
+        };
+        Self::new(fault, error.to_string())
+    }
+}
+
+/// EMFILE and ENFILE, for which std has no kinds.
+pub(super) fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(23 | 24))
 }

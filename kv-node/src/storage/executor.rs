@@ -79,6 +79,10 @@ impl<E: Engine> Executor<E> {
         self.overlay.fail(fault);
     }
 
+    pub(super) fn on_resumed(&mut self) {
+        self.overlay.resume();
+    }
+
     /// Back-pressure: while the disk is busy, only so much may be piled up behind it.
     fn is_held_up(&self) -> bool {
         self.overlay.is_committing()

@@ -3,30 +3,38 @@
 //! What is relied upon: a batch is written to the journal and synced before any of it can be read;
 //! a snapshot shows whole batches; every block of a table is checksummed; after a failed write or
 //! sync the database refuses all later ones. What fjall does not give: it opens without an error
-//! after a hole in the middle of its journal, or without a journal that it should have; and when a
-//! thread of its own cannot write a table, it refuses what follows without saying why.
+//! after a hole in the middle of its journal, or without a journal that it should have; when a thread
+//! of its own cannot write a table, it refuses what follows without saying why; and it never takes
+//! writes again. So it is opened anew ([`reopening`]) when the reason has passed.
+//!
+//! Most of the time that is not needed: a group is not even tried while less than the reserve is
+//! free, so that the engine always has room for the tables that it owes.
 
-use std::ops::{Bound, ControlFlow};
+mod reopening;
+mod scan;
+
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as _};
-use kv_core::store::{Damage, Fault, Visitor};
-use thiserror::Error;
+use fjall::{AbstractTree as _, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use kv_core::store::{Damage, Visitor};
 
-use super::directory::DirectoryError;
-use super::engine::{Engine, EngineError, Reach, Records};
+use super::engine::{Engine, EngineError, Reach, Records, is_out_of_files};
 use super::long_keys;
-use super::recovery::RecoveryError;
+use super::open_error::{OpenError, missing_file};
 use super::sealed::sync_directory;
+
+use reopening::Journal;
+pub(super) use reopening::room;
 
 /// The engine and its format on disk. Another one does not open what this one wrote.
 pub(super) const FORMAT: &str = "fjall 3";
 
 const KEYSPACE: &str = "records";
-
-/// What a database has from the moment when it is wholly made.
-const VERSION_FILE: &str = "version";
 
 /// Files that are kept open for reads. What a process may open at most is shared out around them
 /// (`descriptors.rs`).
@@ -35,87 +43,151 @@ pub const FILES_CACHED: usize = 192;
 /// Flushing and compaction need few threads; a machine may carry several nodes.
 const WORKER_THREADS: usize = 2;
 
-/// Less room than this, in bytes, and the disk is full: a table may not fit any more. As large as
-/// fjall lets a table in memory grow before it is written.
-const ROOM_BYTES_MIN: u64 = 64 << 20;
+/// So many tables in memory wait to be written, and the next group waits for them: of one more each
+/// may come of the group itself and of what is under way. From 4 on the engine would wait, and for
+/// ever if the thread that writes them has given up.
+const SEALED_TABLES_MAX: usize = 2;
+
+/// So many unmerged tables wait, and the next group waits for them. From 30 on the engine would.
+const UNMERGED_TABLES_MAX: usize = 24;
+
+/// The pause between two looks at something that another thread does.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// How long a read waits while the engine is opened anew, or for a file descriptor. Then the node
+/// gives up: what it would answer is not known.
+const READ_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// A database in a directory of its own.
 pub struct FjallEngine {
     path: PathBuf,
+    cache_bytes: u64,
+    /// How much of the disk is left free.
+    reserve_bytes: u64,
+    /// The database, but while it is opened anew. Whoever uses it holds a share as long as that.
+    opened: RwLock<Option<Arc<Opened>>>,
+    journal: Mutex<Journal>,
+    /// A read waited for too long.
+    gave_up: AtomicBool,
+}
+
+struct Opened {
     database: Database,
     records: Keyspace,
 }
 
-/// Why data could not be opened. Nothing was changed.
-#[derive(Debug, Error)]
-pub enum OpenError {
-    /// The directory around the data is at fault.
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
-    /// The system refused.
-    #[error(
-        "cannot open the data in {path}: {message}: see to it that this user may write there and that the disk has room"
-    )]
-    System {
-        /// Where the data lies.
-        path: PathBuf,
-        /// What it said.
-        message: String,
-    },
-    /// Somebody has the data open.
-    #[error("the data in {path} is open in another process: stop that one first")]
-    Locked {
-        /// Where the data lies.
-        path: PathBuf,
-    },
-    /// The data is of another version.
-    #[error(
-        "the data in {path} was written by another version of the storage engine: start the version of kv-node that wrote it"
-    )]
-    Version {
-        /// Where the data lies.
-        path: PathBuf,
-    },
-    /// The data is damaged.
-    #[error(
-        "the data in {path} is damaged ({message}): move {path} away and start again, then this \
-         node copies from its peers what they hold; leave the identity file where it is"
-    )]
-    Damaged {
-        /// Where the data lies.
-        path: PathBuf,
-        /// What the engine found.
-        message: String,
-    },
-    /// It opened, and the node must not start on it.
-    #[error(transparent)]
-    Recovery(#[from] RecoveryError),
-}
-
 impl FjallEngine {
     /// Opens the database in this directory, or makes one there. `cache_bytes` is how much of its
-    /// tables it keeps in memory.
+    /// tables it keeps in memory, and `reserve_bytes` how much of the disk it leaves free.
     ///
     /// # Errors
     /// [`OpenError`]
-    pub fn open(path: &Path, cache_bytes: u64) -> Result<Self, OpenError> {
-        if !exists(path)? {
+    pub fn open(path: &Path, cache_bytes: u64, reserve_bytes: u64) -> Result<Self, OpenError> {
+        reopening::clean(path).map_err(OpenError::system(path))?;
+        if !path.try_exists().map_err(OpenError::system(path))? {
             make(path)?;
-        } else if !exists(&path.join(VERSION_FILE))? {
-            let message = format!("it has no file `{VERSION_FILE}`");
-            return Err(OpenError::Damaged { path: path.into(), message });
+        } else if let Some(file) = missing_file(path)? {
+            return Err(OpenError::Missing { file, data: path.into() });
         }
-        Self::open_as_it_is(path, cache_bytes).map_err(|error| explain(path, &error))
+        // An operator may take it for the leavings of a crash; the directory around has its own lock.
+        let lock = path.join("lock");
+        let locked = std::fs::OpenOptions::new().create(true).append(true).open(&lock);
+        locked.map_err(OpenError::system(&lock))?;
+        let opened = Opened::open(path, cache_bytes);
+        let opened = opened.map_err(|error| OpenError::of_engine(path, error))?;
+        Ok(Self {
+            path: path.into(),
+            cache_bytes,
+            reserve_bytes,
+            opened: RwLock::new(Some(opened.into())),
+            journal: Mutex::default(),
+            gave_up: AtomicBool::new(false),
+        })
     }
 
-    fn open_as_it_is(path: &Path, cache_bytes: u64) -> fjall::Result<Self> {
+    /// The database. Waits while it is opened anew.
+    fn opened(&self) -> Result<Arc<Opened>, Damage> {
+        let begun = Instant::now();
+        loop {
+            let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner).clone();
+            match opened {
+                Some(opened) => return Ok(opened),
+                None => self.wait_since(begun)?,
+            }
+        }
+    }
+
+    /// Lets a moment pass in a read that began then.
+    fn wait_since(&self, begun: Instant) -> Result<(), Damage> {
+        if begun.elapsed() > READ_WAIT_MAX {
+            self.gave_up.store(true, Ordering::Relaxed);
+            return Err(Damage);
+        }
+        std::thread::sleep(PAUSE);
+        Ok(())
+    }
+
+    /// Reads. A lack of file descriptors is no damage: it is waited for.
+    fn read<T>(&self, read: impl Fn(&Opened) -> fjall::Result<T>) -> Result<T, Damage> {
+        let begun = Instant::now();
+        loop {
+            match read(&*self.opened()?) {
+                Ok(found) => return Ok(found),
+                Err(error) if lacks_files(&error) => self.wait_since(begun)?,
+                Err(error) => return Err(unreadable(&error)),
+            }
+        }
+    }
+}
+
+impl Opened {
+    fn open(path: &Path, cache_bytes: u64) -> fjall::Result<Self> {
         let database = Database::builder(path)
             .cache_size(cache_bytes)
             .max_cached_files(Some(FILES_CACHED))
             .worker_threads(WORKER_THREADS)
             .open()?;
         let records = database.keyspace(KEYSPACE, KeyspaceCreateOptions::default)?;
-        Ok(Self { path: path.into(), database, records })
+        Ok(Self { database, records })
+    }
+
+    fn get(&self, key: &[u8]) -> fjall::Result<Option<Bytes>> {
+        let found = self.records.get(&*long_keys::engine_key(key))?;
+        Ok(found.map(Bytes::from))
+    }
+
+    fn apply(&self, records: &Records, mode: PersistMode) -> fjall::Result<()> {
+        self.wait_for_tables()?;
+        let mut batch = self.database.batch().durability(Some(mode));
+        for (key, record) in records {
+            match record {
+                None => batch.remove(&self.records, &*long_keys::engine_key(key)),
+                Some(record) if long_keys::is_long(key) => {
+                    let wrapped = long_keys::wrap(key, record);
+                    batch.insert(&self.records, &*long_keys::engine_key(key), wrapped);
+                }
+                Some(record) => batch.insert(&self.records, key.clone(), record.clone()),
+            }
+        }
+        batch.commit()
+    }
+
+    /// Lets the engine's threads catch up, as the engine does itself within a commit; but there it
+    /// would never notice that they have given up.
+    fn wait_for_tables(&self) -> fjall::Result<()> {
+        let tree = &self.records.tree;
+        while tree.sealed_memtable_count() >= SEALED_TABLES_MAX
+            || tree.l0_run_count() >= UNMERGED_TABLES_MAX
+        {
+            self.check()?;
+            std::thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+
+    /// An error if the database takes no writes any more.
+    fn check(&self) -> fjall::Result<()> {
+        self.database.persist(PersistMode::Buffer)
     }
 }
 
@@ -123,44 +195,21 @@ impl FjallEngine {
 /// could not be opened.
 fn make(path: &Path) -> Result<(), OpenError> {
     let unfinished = path.with_extension("new");
-    if exists(&unfinished)? {
-        std::fs::remove_dir_all(&unfinished).map_err(|error| system(&unfinished, &error))?;
+    if unfinished.try_exists().map_err(OpenError::system(&unfinished))? {
+        std::fs::remove_dir_all(&unfinished).map_err(OpenError::system(&unfinished))?;
     }
-    let made = FjallEngine::open_as_it_is(&unfinished, 0);
-    drop(made.map_err(|error| explain(&unfinished, &error))?);
-    std::fs::rename(&unfinished, path).map_err(|error| system(path, &error))?;
+    let made = Opened::open(&unfinished, 0);
+    drop(made.map_err(|error| OpenError::of_engine(&unfinished, error))?);
+    std::fs::rename(&unfinished, path).map_err(OpenError::system(path))?;
     let parent = path.parent().expect("it is not the root");
-    sync_directory(parent).map_err(|error| system(parent, &error))
-}
-
-fn exists(path: &Path) -> Result<bool, OpenError> {
-    path.try_exists().map_err(|error| system(path, &error))
-}
-
-fn system(path: &Path, error: &std::io::Error) -> OpenError {
-    OpenError::System { path: path.into(), message: error.to_string() }
-}
-
-fn explain(path: &Path, error: &fjall::Error) -> OpenError {
-    match error {
-        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => {
-            system(path, error)
-        }
-        fjall::Error::Locked => OpenError::Locked { path: path.into() },
-        fjall::Error::InvalidVersion(_)
-        | fjall::Error::Storage(fjall::LsmError::InvalidVersion(_)) => {
-            OpenError::Version { path: path.into() }
-        }
-        damage => OpenError::Damaged { path: path.into(), message: damage.to_string() },
-    }
+    sync_directory(parent).map_err(OpenError::system(parent))
 }
 
 impl Engine for FjallEngine {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Damage> {
-        let engine_key = long_keys::engine_key(key);
-        let found = self.records.get(&*engine_key).map_err(|error| unreadable(&error))?;
-        match found.map(Bytes::from) {
+        match self.read(|opened| opened.get(key))? {
             Some(wrapped) if long_keys::is_long(key) => {
+                let engine_key = long_keys::engine_key(key);
                 long_keys::unwrap(&engine_key, &wrapped).map(|(_, record)| Some(record))
             }
             found => Ok(found),
@@ -173,130 +222,43 @@ impl Engine for FjallEngine {
     }
 
     fn apply(&self, records: &Records, reach: Reach) -> Result<(), EngineError> {
-        let mut batch = self.database.batch().durability(Some(match reach {
+        let mode = match reach {
             Reach::Written => PersistMode::Buffer,
             Reach::Synced => PersistMode::SyncData,
-        }));
-        for (key, record) in records {
-            match record {
-                None => batch.remove(&self.records, &*long_keys::engine_key(key)),
-                Some(record) if long_keys::is_long(key) => {
-                    let wrapped = long_keys::wrap(key, record);
-                    batch.insert(&self.records, &*long_keys::engine_key(key), wrapped);
-                }
-                Some(record) => batch.insert(&self.records, key.clone(), record.clone()),
-            }
+        };
+        self.check_room(self.reserve_bytes)?;
+        let applied = self.write(|opened| opened.apply(records, mode));
+        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        match &applied {
+            Ok(()) => journal.on_applied(records),
+            Err(_) => journal.on_refused(records),
         }
-        batch.commit().map_err(|error| self.refused(&error))
+        applied
     }
 
     fn sync(&self) -> Result<(), EngineError> {
-        self.database.persist(PersistMode::SyncData).map_err(|error| self.refused(&error))
+        self.write(|opened| opened.database.persist(PersistMode::SyncData))
+    }
+
+    fn check(&self) -> Result<(), EngineError> {
+        self.check_room(self.reserve_bytes)?;
+        self.write(Opened::check)
+    }
+
+    fn resume(&self) -> Result<(), EngineError> {
+        self.try_resume()
     }
 }
 
-impl FjallEngine {
-    fn refused(&self, error: &fjall::Error) -> EngineError {
-        let full = match error {
-            fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => {
-                use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-                matches!(error.kind(), StorageFull | QuotaExceeded)
-            }
-            fjall::Error::Poisoned => self.lacks_room(),
-            _ => false,
-        };
-        let fault = if full { Fault::Full } else { Fault::Failed };
-        EngineError { fault, message: error.to_string() }
-    }
-
-    /// Whether the disk has so little room that this is why it was not written to.
-    fn lacks_room(&self) -> bool {
-        let disk = rustix::fs::statvfs(&self.path);
-        disk.is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM_BYTES_MIN)
-    }
-
-    fn try_scan(&self, prefix: &[u8], after: &[u8], visit: &mut Visitor<'_>) -> ControlFlow<()> {
-        let (first, end) = fjall::util::prefix_to_range(long_keys::head(prefix));
-        let begin = if after < prefix {
-            first
-        } else if long_keys::is_long(after) {
-            Bound::Included(long_keys::head(after).into())
-        } else {
-            Bound::Excluded(after.into())
-        };
-        let mut scan = Scan {
-            prefix,
-            after,
-            long: Vec::new(),
-            unseen: if after < prefix { prefix.to_vec() } else { next_to(after) },
-            visit,
-        };
-        for item in self.database.snapshot().range(&self.records, (begin, end)) {
-            match item.into_inner() {
-                Ok((key, record)) => scan.on_item(key.into(), record.into())?,
-                Err(error) => return scan.on_damage(unreadable(&error)),
-            }
-        }
-        scan.show_long()
+fn io_error(error: &fjall::Error) -> Option<&io::Error> {
+    match error {
+        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => Some(error),
+        _ => None,
     }
 }
 
-/// A scan that puts long keys into their places.
-struct Scan<'a, 'b> {
-    prefix: &'a [u8],
-    after: &'a [u8],
-    /// Long keys with one head that were not shown yet.
-    long: Vec<(Bytes, Bytes)>,
-    /// The least key that was not shown yet.
-    unseen: Vec<u8>,
-    visit: &'a mut Visitor<'b>,
-}
-
-impl Scan<'_, '_> {
-    fn on_item(&mut self, engine_key: Bytes, record: Bytes) -> ControlFlow<()> {
-        let of_group = |(key, _): &(Bytes, Bytes)| engine_key.starts_with(long_keys::head(key));
-        if !self.long.first().is_some_and(of_group) {
-            self.show_long()?;
-        }
-        if !long_keys::is_long(&engine_key) {
-            return self.show(&engine_key, &record);
-        }
-        match long_keys::unwrap(&engine_key, &record) {
-            Ok(unwrapped) => {
-                self.long.push(unwrapped);
-                ControlFlow::Continue(())
-            }
-            Err(damage) => self.on_damage(damage),
-        }
-    }
-
-    fn on_damage(&mut self, damage: Damage) -> ControlFlow<()> {
-        self.show_long()?;
-        (self.visit)(&self.unseen, Err(damage))?;
-        ControlFlow::Break(())
-    }
-
-    fn show_long(&mut self) -> ControlFlow<()> {
-        let mut long = std::mem::take(&mut self.long);
-        long.sort();
-        long.iter().try_for_each(|(key, record)| self.show(key, record))
-    }
-
-    fn show(&mut self, key: &Bytes, record: &Bytes) -> ControlFlow<()> {
-        let behind = self.after.is_empty() || key[..] > *self.after;
-        if !behind || !key.starts_with(self.prefix) {
-            return ControlFlow::Continue(());
-        }
-        self.unseen.clear();
-        self.unseen.extend_from_slice(key);
-        self.unseen.push(0);
-        (self.visit)(key, Ok(record))
-    }
-}
-
-/// The least key that is greater than this.
-fn next_to(key: &[u8]) -> Vec<u8> {
-    [key, &[0]].concat()
+fn lacks_files(error: &fjall::Error) -> bool {
+    io_error(error).is_some_and(is_out_of_files)
 }
 
 fn unreadable(error: &fjall::Error) -> Damage {

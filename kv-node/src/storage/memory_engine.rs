@@ -139,6 +139,14 @@ impl Engine for MemoryEngine {
         platter.sync();
         Ok(())
     }
+
+    fn check(&self) -> Result<(), EngineError> {
+        lock(&self.platter).check(self.life)
+    }
+
+    fn resume(&self) -> Result<(), EngineError> {
+        self.check()
+    }
 }
 
 fn lock(platter: &Mutex<Platter>) -> MutexGuard<'_, Platter> {

@@ -16,12 +16,18 @@
 //! - Back-pressure: [`Storage::submit`] never blocks. Whoever submits asks [`Storage::is_full`]
 //!   before taking work from clients and peers, and again after every event. Behind a busy disk the
 //!   executor piles up [`Options::unsynced_bytes_max`] and then waits, so that the queue fills.
-//! - When a write or a sync fails, `Failed` comes once. All later commits are refused with the same
-//!   fault, and reads go on; what was executed and not durable will never be.
+//! - When the disk is full, `Refusing` comes once. Commits are refused, and reads go on. The group
+//!   that was under way is kept and written again, as a whole, until the disk takes it; then
+//!   `Writable` comes, and all goes on where it was. What was executed is never forgotten while the
+//!   process lives, so no actor ever claims what it lost. The same goes for file descriptors.
+//! - When a write or a sync fails for another reason, `Failed` comes once. All later commits are
+//!   refused; what was executed and not durable will never be.
 //!
 //! The same code runs on two threads ([`Storage::open`], [`Storage::on_threads`]) or as one task
 //! ([`Storage::as_task`]), where there are no threads.
 
+#[cfg(not(madsim))]
+mod advice;
 mod committer;
 #[cfg(not(madsim))]
 mod directory;
@@ -35,12 +41,15 @@ mod layers;
 #[cfg(not(madsim))]
 mod long_keys;
 mod memory_engine;
+#[cfg(not(madsim))]
+mod open_error;
 mod overlay;
 #[cfg(not(madsim))]
 mod pinned;
 mod recovery;
 #[cfg(not(madsim))]
 mod sealed;
+mod state;
 mod task;
 #[cfg(not(madsim))]
 mod threads;
@@ -62,18 +71,22 @@ pub use committer::Durability;
 pub use directory::{Directory, DirectoryError};
 pub use engine::{Engine, EngineError, Reach, Records};
 #[cfg(not(madsim))]
-pub use fjall_engine::{FILES_CACHED, FjallEngine, OpenError};
+pub use fjall_engine::{FILES_CACHED, FjallEngine};
 #[cfg(not(madsim))]
 pub use identity::StoredIdentity;
 pub use memory_engine::{MemoryDisk, MemoryEngine};
+#[cfg(not(madsim))]
+pub use open_error::OpenError;
 pub use overlay::{Group, Overlay};
 #[cfg(not(madsim))]
 pub use pinned::Pinned;
 pub use recovery::RecoveryError;
+pub use state::{DiskRoom, StorageState};
 pub use task::StorageTask;
 
 use committer::Committer;
 use executor::Executor;
+use state::States;
 
 /// What storage tells its node.
 #[derive(Clone, Debug)]
@@ -92,7 +105,14 @@ pub enum StorageEvent {
         /// The position.
         seq: Seq,
     },
-    /// The disk refused. If it failed, the node must stop; if it is full, reads go on.
+    /// The disk takes no writes for a while, and here is why. Reads go on.
+    Refusing(EngineError),
+    /// The disk takes writes again.
+    Writable {
+        /// How long it did not.
+        after: Duration,
+    },
+    /// The disk failed: the node must stop.
     Failed(EngineError),
 }
 
@@ -109,6 +129,8 @@ pub struct Options {
     pub queue_commands_max: usize,
     /// About how many bytes may be executed while a group is on its way to the disk; at least 1.
     pub unsynced_bytes_max: usize,
+    /// How many bytes of the disk are left free: with less, it counts as full.
+    pub disk_reserve_bytes: u64,
 }
 
 impl Default for Options {
@@ -117,6 +139,7 @@ impl Default for Options {
             durability: Durability::Always,
             queue_commands_max: 16_384,
             unsynced_bytes_max: 64 << 20,
+            disk_reserve_bytes: 64 << 20,
         }
     }
 }
@@ -145,6 +168,10 @@ pub struct StorageCounts {
     pub groups: u64,
     /// How long writing them took, syncs included.
     pub writing: Duration,
+    /// Whether writes are taken.
+    pub state: StorageState,
+    /// How much room the disk has; nothing, if it is none or does not say.
+    pub disk: Option<DiskRoom>,
 }
 
 /// A running storage. Dropping it ends it as [`Storage::close`] does.
@@ -155,6 +182,9 @@ pub struct Storage {
     queue_commands_max: usize,
     #[cfg(not(madsim))]
     threads: Option<threads::Threads>,
+    /// The directory whose disk is asked for its room.
+    #[cfg(not(madsim))]
+    data: Option<std::path::PathBuf>,
 }
 
 impl Storage {
@@ -169,8 +199,10 @@ impl Storage {
         opening: &Opening<'_>,
         report: Report,
     ) -> Result<(Self, Recovered), OpenError> {
-        let engine = FjallEngine::open(&directory.data(), cache_bytes)?;
+        let reserve_bytes = opening.options.disk_reserve_bytes;
+        let engine = FjallEngine::open(&directory.data(), cache_bytes, reserve_bytes)?;
         let (mut storage, recovered) = Self::on_threads(engine, opening, report)?;
+        storage.data = Some(directory.data());
         if let Some(threads) = &mut storage.threads {
             threads.keep(directory);
         }
@@ -201,7 +233,8 @@ impl Storage {
             &meter,
         );
         let queue_commands_max = opening.options.queue_commands_max;
-        Ok((Self { errands, meter, queue_commands_max, threads: Some(threads) }, recovered))
+        let threads = Some(threads);
+        Ok((Self { errands, meter, queue_commands_max, threads, data: None }, recovered))
     }
 
     /// Starts as a task, which the caller spawns; aborting it is a crash. A group becomes durable
@@ -226,6 +259,8 @@ impl Storage {
             queue_commands_max: opening.options.queue_commands_max,
             #[cfg(not(madsim))]
             threads: None,
+            #[cfg(not(madsim))]
+            data: None,
         };
         Ok((storage, task, recovered))
     }
@@ -242,15 +277,27 @@ impl Storage {
         self.meter.waiting.load(Ordering::Relaxed) >= self.queue_commands_max
     }
 
-    /// What was done so far.
+    /// What was done so far, and how storage is now.
     pub fn counts(&self) -> StorageCounts {
-        let Meter { waiting, executed, groups, writing_us } = &*self.meter;
+        let Meter { waiting, executed, groups, writing_us, states } = &*self.meter;
         StorageCounts {
             waiting: waiting.load(Ordering::Relaxed),
             executed: executed.load(Ordering::Relaxed),
             groups: groups.load(Ordering::Relaxed),
             writing: Duration::from_micros(writing_us.load(Ordering::Relaxed)),
+            state: states.now(),
+            disk: self.disk(),
         }
+    }
+
+    #[cfg(not(madsim))]
+    fn disk(&self) -> Option<DiskRoom> {
+        fjall_engine::room(self.data.as_deref()?).ok()
+    }
+
+    #[cfg(madsim)]
+    fn disk(&self) -> Option<DiskRoom> {
+        None
     }
 
     /// Asks it to write all that was submitted, to sync, and to end; what was only to be read is dropped.
@@ -283,9 +330,12 @@ enum Errand {
     /// The group that was under way is in the base. A task knows by itself.
     #[cfg(not(madsim))]
     Written,
-    /// The base failed. A task knows by itself.
+    /// The base refuses. A task knows by itself.
     #[cfg(not(madsim))]
     Fault(Fault),
+    /// The base takes writes again. A task knows by itself.
+    #[cfg(not(madsim))]
+    Resumed,
     /// End when all is done.
     Stop,
 }
@@ -297,6 +347,7 @@ struct Meter {
     executed: AtomicU64,
     groups: AtomicU64,
     writing_us: AtomicU64,
+    states: States,
 }
 
 impl Meter {
@@ -322,7 +373,8 @@ fn prepare<E: Engine>(
 ) -> Result<(Executor<E>, Committer<E>, Recovered), RecoveryError> {
     let engine = Arc::new(engine);
     let recovery = recovery::recover(&engine, opening)?;
-    let Options { durability, unsynced_bytes_max, queue_commands_max: _ } = opening.options;
+    let Options { durability, unsynced_bytes_max, queue_commands_max: _, disk_reserve_bytes: _ } =
+        opening.options;
     let overlay = Overlay::new(Arc::clone(&engine));
     let executor = Executor::new(recovery.partitions, overlay, unsynced_bytes_max);
     Ok((executor, Committer::new(engine, durability), recovery.recovered))

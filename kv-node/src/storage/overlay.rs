@@ -11,7 +11,7 @@
 //! layers hold what is not durable and nothing else, so a restart finds exactly the durable view.
 //!
 //! Invariants: at most one group is under way; what the base shows of that group while it is being
-//! applied is covered by the syncing layer; after a fault nothing is committed any more.
+//! applied is covered by the syncing layer; during a fault nothing is committed.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -83,7 +83,8 @@ impl<E: Engine> Overlay<E> {
         assert!(self.syncing.take().is_some(), "a group that ends has begun");
     }
 
-    /// The base failed. Both layers stay: they are live, and will never be durable.
+    /// The base refuses. Both layers stay: they are live, and become durable when the base takes
+    /// them after all, which it does only if the fault passes.
     pub fn fail(&mut self, fault: Fault) {
         // A disk that failed does not become merely full.
         if self.fault != Some(Fault::Failed) {
@@ -91,12 +92,17 @@ impl<E: Engine> Overlay<E> {
         }
     }
 
+    /// The base takes writes again. A disk that failed never does.
+    pub fn resume(&mut self) {
+        self.fault = self.fault.filter(|fault| !fault.is_passing());
+    }
+
     /// Whether a group is under way.
     pub const fn is_committing(&self) -> bool {
         self.syncing.is_some()
     }
 
-    /// Why nothing is committed any more, if so.
+    /// Why nothing is committed, if so.
     pub const fn fault(&self) -> Option<Fault> {
         self.fault
     }

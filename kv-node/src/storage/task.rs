@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::committer::Committer;
+use super::committer::{CHECK_PAUSE, Committer};
 use super::engine::{Engine, EngineError};
 use super::executor::Executor;
 use super::overlay::Group;
@@ -21,6 +21,8 @@ pub struct StorageTask<E> {
     sync_time: Duration,
     /// The group that is under way, and since when.
     writing: Option<(Group, Instant)>,
+    /// When the disk, which refused for a reason that passes, is asked again.
+    resume_at: Option<Instant>,
     stopping: bool,
     report: Report,
     meter: Arc<Meter>,
@@ -35,8 +37,17 @@ impl<E: Engine> StorageTask<E> {
         report: Report,
         meter: Arc<Meter>,
     ) -> Self {
-        let (writing, stopping) = (None, false);
-        Self { executor, committer, errands, sync_time, writing, stopping, report, meter }
+        Self {
+            executor,
+            committer,
+            errands,
+            sync_time,
+            writing: None,
+            resume_at: None,
+            stopping: false,
+            report,
+            meter,
+        }
     }
 
     /// Runs until storage is stopped or the disk fails; then commits are refused, and reads go on.
@@ -75,7 +86,8 @@ impl<E: Engine> StorageTask<E> {
             self.meter.on_executed(events.len());
             (self.report)(events);
         }
-        let written = self.write_if_due().and_then(|()| self.sync_if_due());
+        let resumed = self.resume_if_due();
+        let written = resumed.and_then(|()| self.write_if_due()).and_then(|()| self.sync_if_due());
         if let Err(error) = written {
             self.on_error(error);
         }
@@ -84,10 +96,29 @@ impl<E: Engine> StorageTask<E> {
         }
     }
 
+    fn resume_if_due(&mut self) -> Result<(), EngineError> {
+        if self.resume_at.is_some_and(|at| at <= Instant::now()) {
+            self.committer.resume()?;
+            self.resume_at = None;
+            self.executor.on_resumed();
+            if let Some(event) = self.meter.states.on_taken() {
+                (self.report)(vec![event]);
+            }
+        }
+        Ok(())
+    }
+
     fn write_if_due(&mut self) -> Result<(), EngineError> {
         let due = |(_, begun): &mut (Group, Instant)| begun.elapsed() >= self.sync_time;
-        let Some((group, begun)) = self.writing.take_if(due) else { return Ok(()) };
-        self.committer.write(&group)?;
+        if self.resume_at.is_some() || !self.writing.as_mut().is_some_and(due) {
+            return Ok(());
+        }
+        let Some((group, begun)) = self.writing.take() else { return Ok(()) };
+        if let Err(error) = self.committer.write(&group) {
+            // Kept: it is written again, as a whole, if that passes.
+            self.writing = Some((group, begun));
+            return Err(error);
+        }
         self.meter.on_written(begun.elapsed());
         self.executor.on_written();
         (self.report)(vec![StorageEvent::Durable { seq: group.seq }]);
@@ -95,7 +126,7 @@ impl<E: Engine> StorageTask<E> {
     }
 
     fn sync_if_due(&mut self) -> Result<(), EngineError> {
-        if self.committer.sync_due_in() == Some(Duration::ZERO) {
+        if self.resume_at.is_none() && self.committer.sync_due_in() == Some(Duration::ZERO) {
             self.committer.sync()?;
         }
         Ok(())
@@ -103,6 +134,9 @@ impl<E: Engine> StorageTask<E> {
 
     /// How long until there is something to write or to sync.
     fn due_in(&self) -> Option<Duration> {
+        if let Some(at) = self.resume_at {
+            return Some(at.saturating_duration_since(Instant::now()));
+        }
         let writing = self.writing.as_ref();
         let write = writing.map(|(_, begun)| self.sync_time.saturating_sub(begun.elapsed()));
         [write, self.committer.sync_due_in()].into_iter().flatten().min()
@@ -116,14 +150,23 @@ impl<E: Engine> StorageTask<E> {
                 self.stopping = true;
             }
             #[cfg(not(madsim))]
-            Errand::Written | Errand::Fault(_) => unreachable!("a task writes by itself"),
+            Errand::Written | Errand::Fault(_) | Errand::Resumed => {
+                unreachable!("a task writes by itself")
+            }
         }
     }
 
     fn on_error(&mut self, error: EngineError) {
-        tracing::error!(%error, "storage stops writing");
-        self.writing = None;
         self.executor.on_fault(error.fault);
-        (self.report)(vec![StorageEvent::Failed(error)]);
+        if error.fault.is_passing() {
+            self.resume_at = Some(Instant::now() + CHECK_PAUSE);
+            if let Some(event) = self.meter.states.on_refused(&error) {
+                (self.report)(vec![event]);
+            }
+        } else {
+            (self.writing, self.resume_at) = (None, None);
+            self.meter.states.on_failed();
+            (self.report)(vec![StorageEvent::Failed(error)]);
+        }
     }
 }

@@ -55,7 +55,10 @@ impl Ear {
                         outcomes.push((ticket, seq, outcome));
                     }
                     StorageEvent::Durable { seq } => self.durable = seq,
-                    StorageEvent::Failed(error) => panic!("the disk is well: {error}"),
+                    StorageEvent::Failed(error) | StorageEvent::Refusing(error) => {
+                        panic!("the disk is well: {error}")
+                    }
+                    StorageEvent::Writable { .. } => panic!("it was all the time"),
                 }
             }
         }
@@ -78,7 +81,9 @@ impl Ear {
             for event in self.next() {
                 match event {
                     StorageEvent::Failed(error) => return error,
-                    StorageEvent::Done { .. } => {}
+                    StorageEvent::Done { .. }
+                    | StorageEvent::Refusing(_)
+                    | StorageEvent::Writable { .. } => {}
                     StorageEvent::Durable { .. } => panic!("nothing is durable"),
                 }
             }
@@ -186,6 +191,14 @@ impl Engine for Gated {
     fn sync(&self) -> Result<(), EngineError> {
         self.engine.sync()
     }
+
+    fn check(&self) -> Result<(), EngineError> {
+        self.engine.check()
+    }
+
+    fn resume(&self) -> Result<(), EngineError> {
+        self.engine.resume()
+    }
 }
 
 #[test]
@@ -262,32 +275,130 @@ fn reads_see_what_is_durable_and_mints_what_is_live() {
     assert_eq!(container.siblings().len(), 1);
 }
 
+/// What came of one command. Passes over all that is said before.
+fn outcome_of(ear: &Ear, wanted: Ticket) -> Outcome {
+    let mut events = std::iter::repeat_with(|| ear.next()).flatten();
+    let outcome = events.find_map(|event| match event {
+        StorageEvent::Done { ticket, outcome, .. } => (ticket == wanted).then_some(outcome),
+        _ => None,
+    });
+    outcome.expect("storage answers or the wait ends")
+}
+
+/// Mints keys from the `n`-th on until one is refused. Returns why, and how many were not.
+fn wait_refused(storage: &Storage, ear: &Ear, n: u64) -> (Refusal, u64) {
+    let refused = (0..).find_map(|taken| {
+        // The executor hears of it after the node.
+        storage.submit(mints(n + taken..n + taken + 1));
+        let refusal = outcome_of(ear, Ticket(n + taken)).result.err()?;
+        Some((refusal, taken))
+    });
+    refused.expect("it is refused before the numbers end")
+}
+
 #[test]
 fn a_disk_that_fails_says_so_once_and_takes_nothing_more() {
-    for fault in [Fault::Failed, Fault::Full] {
+    let disk = MemoryDisk::default();
+    let (storage, mut ear) = start(disk.start(), Options::default());
+    storage.submit(mints(1..10));
+    ear.outcomes(9);
+    ear.wait_durable(Seq(9));
+    disk.set_fault(Some(Fault::Failed));
+    storage.submit(mints(10..11));
+    assert_eq!(ear.wait_failed().fault, Fault::Failed);
+    assert_eq!(wait_refused(&storage, &ear, 11).0, Refusal::DiskFailed);
+    assert_eq!(storage.counts().state.word(), "failed");
+    disk.set_fault(None);
+    storage.close();
+    let store = Overlay::new(Arc::new(disk.start()));
+    assert!(holds(&store, 9) && !holds(&store, 10), "what was durable stays");
+}
+
+#[test]
+fn a_full_disk_refuses_and_what_it_was_given_before_is_durable_when_there_is_room() {
+    for (fault, refusal) in
+        [(Fault::Full, Refusal::DiskFull), (Fault::OutOfFiles, Refusal::OutOfFiles)]
+    {
         let disk = MemoryDisk::default();
-        let (storage, mut ear) = start(disk.start(), Options::default());
+        let (mut ear, report) = Ear::new();
+        let (storage, _) = opening(Options::default(), |opening| {
+            Storage::on_threads(founded(disk.start()), opening, report).expect("it opens")
+        });
         storage.submit(mints(1..10));
         ear.outcomes(9);
         ear.wait_durable(Seq(9));
         disk.set_fault(Some(fault));
         storage.submit(mints(10..11));
-        assert_eq!(ear.wait_failed().fault, fault);
-        let refusal = loop {
-            // The executor hears of it after the node.
-            storage.submit(mints(11..12));
-            let StorageEvent::Done { outcome, .. } = ear.next().remove(0) else { continue };
-            match outcome.result {
-                Err(refusal) => break refusal,
-                Ok(_) => std::thread::yield_now(),
-            }
+        let refusing = |event: &StorageEvent| match event {
+            StorageEvent::Refusing(error) => Some(error.fault),
+            _ => None,
         };
-        assert_eq!(refusal, Refusal::from(fault));
+        let heard =
+            std::iter::repeat_with(|| ear.next()).flatten().find_map(|event| refusing(&event));
+        assert_eq!(heard, Some(fault));
+        let (refused, taken) = wait_refused(&storage, &ear, 1_000);
+        assert_eq!(refused, refusal);
+        assert_ne!(storage.counts().state.word(), "writable");
+        storage.submit(vec![read(9)]);
+        let outcome = outcome_of(&ear, read(9).0);
+        assert!(matches!(outcome.result, Ok(Done::Read(_))), "reads go on: {outcome:?}");
+
         disk.set_fault(None);
+        let (mut durable, mut writable) = (Seq(0), 0);
+        while durable < Seq(10 + taken) || writable == 0 {
+            for event in ear.next() {
+                match event {
+                    StorageEvent::Durable { seq } => durable = seq,
+                    StorageEvent::Writable { .. } => writable += 1,
+                    other => panic!("nothing else is due: {other:?}"),
+                }
+            }
+        }
+        assert_eq!((writable, storage.counts().state.word()), (1, "writable"));
+        ear.newest = durable;
+        ear.durable = durable;
+        storage.submit(mints(12..13));
+        let outcome = ear.outcomes(1).remove(0).2;
+        assert!(outcome.result.is_ok(), "{outcome:?}");
         storage.close();
         let store = Overlay::new(Arc::new(disk.start()));
-        assert!(holds(&store, 9) && !holds(&store, 10), "what was durable stays");
+        assert!(holds(&store, 10) && !holds(&store, 1_000 + taken) && holds(&store, 12));
     }
+}
+
+#[test]
+fn storage_ends_at_once_while_its_disk_is_full() {
+    let disk = MemoryDisk::default();
+    let (storage, ear) = start(disk.start(), Options::default());
+    disk.set_fault(Some(Fault::Full));
+    storage.submit(mints(1..2));
+    assert_eq!(wait_refused(&storage, &ear, 2).0, Refusal::DiskFull);
+    storage.close();
+    assert!(!holds(&Overlay::new(Arc::new(disk.start())), 1), "and promised nothing");
+}
+
+#[tokio::test]
+async fn a_task_waits_for_room_as_the_threads_do() {
+    let disk = MemoryDisk::default();
+    let (ear, report) = Ear::new();
+    let (storage, task, _) = opening(Options::default(), |opening| {
+        Storage::as_task(disk.start(), opening, Duration::ZERO, report).expect("it opens")
+    });
+    disk.set_fault(Some(Fault::Full));
+    storage.submit(mints(1..3));
+    let running = tokio::spawn(task.run());
+    let told = async |wanted: fn(&StorageEvent) -> bool| {
+        while !ear.heard.try_iter().flatten().any(|event| wanted(&event)) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    told(|event| matches!(event, StorageEvent::Refusing(_))).await;
+    disk.set_fault(None);
+    told(|event| matches!(event, StorageEvent::Durable { seq: Seq(2) })).await;
+    drop(storage);
+    running.await.expect("it ends by itself");
+    let store = Overlay::new(Arc::new(disk.start()));
+    assert!(holds(&store, 1) && holds(&store, 2));
 }
 
 #[test]
@@ -302,6 +413,12 @@ fn a_storage_thread_that_panics_is_a_failed_disk() {
             panic!("a test panics here")
         }
         fn sync(&self) -> Result<(), EngineError> {
+            Ok(())
+        }
+        fn check(&self) -> Result<(), EngineError> {
+            Ok(())
+        }
+        fn resume(&self) -> Result<(), EngineError> {
             Ok(())
         }
     }
@@ -441,6 +558,12 @@ fn what_is_unreadable_at_start_costs_the_markers() {
         fn sync(&self) -> Result<(), EngineError> {
             self.0.sync()
         }
+        fn check(&self) -> Result<(), EngineError> {
+            self.0.check()
+        }
+        fn resume(&self) -> Result<(), EngineError> {
+            self.0.resume()
+        }
     }
     let disk = MemoryDisk::default();
     let torn = Arc::new(founded(Torn(disk.start())));
@@ -475,7 +598,7 @@ fn a_reopened_directory_holds_all_and_a_wiped_one_is_not_believed() {
     let (storage, _, recovered) = open(home.path());
     assert_eq!(recovered, Recovered::default(), "it is new");
     storage.close();
-    let engine = FjallEngine::open(&home.path().join("data"), CACHE_BYTES).expect("it is free");
+    let engine = FjallEngine::open(&home.path().join("data"), CACHE_BYTES, 0).expect("it is free");
     drop(founded(engine));
     let (storage, mut ear, recovered) = open(home.path());
     assert_eq!(recovered.synced, [PartitionId(0)], "a founder holds all that there is");
@@ -547,7 +670,8 @@ fn what_was_durable_is_there_after_kill_9() {
             durable = line.unwrap_or(durable);
         }
         assert!(durable > before);
-        let engine = FjallEngine::open(&home.path().join("data"), CACHE_BYTES).expect("it opens");
+        let engine =
+            FjallEngine::open(&home.path().join("data"), CACHE_BYTES, 0).expect("it opens");
         let store = Overlay::new(Arc::new(engine));
         let lost: Vec<_> = (1..=durable).filter(|&n| !holds(&store, n)).collect();
         assert!(lost.is_empty(), "round {round}: {lost:?}");

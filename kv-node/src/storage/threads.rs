@@ -1,4 +1,7 @@
 //! Storage on two threads: one executes, one waits for the disk.
+//!
+//! While the disk is full the committer holds on to its group, and the executor, which has been told,
+//! refuses what would commit and goes on reading.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -8,12 +11,15 @@ use std::time::{Duration, Instant};
 use kv_core::store::Fault;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
-use super::committer::Committer;
+use super::committer::{CHECK_PAUSE, Committer};
 use super::directory::Directory;
 use super::engine::{Engine, EngineError};
 use super::executor::Executor;
 use super::overlay::Group;
 use super::{Errand, Meter, Report, StorageEvent};
+
+/// How often a pause is interrupted to see whether storage is to end.
+const PAUSE_STEP: Duration = Duration::from_millis(50);
 
 /// The threads of a running storage, and the directory that they work in.
 #[derive(Debug)]
@@ -85,6 +91,7 @@ impl Drop for Line {
         if std::thread::panicking() {
             let message = "a storage thread panicked".into();
             let error = EngineError { fault: Fault::Failed, message };
+            self.meter.states.on_failed();
             (self.report)(vec![StorageEvent::Failed(error)]);
         }
     }
@@ -129,6 +136,7 @@ impl<E: Engine> Executing<E> {
             Errand::Execute(commands) => self.executor.queue(commands),
             Errand::Written => self.executor.on_written(),
             Errand::Fault(fault) => self.executor.on_fault(fault),
+            Errand::Resumed => self.executor.on_resumed(),
             Errand::Stop => {
                 self.line.meter.on_dropped(self.executor.drop_reads());
                 return true;
@@ -154,12 +162,20 @@ impl<E> Drop for Committing<E> {
     }
 }
 
+/// Whether the engine took what it was given.
+#[derive(PartialEq, Eq)]
+enum Taken {
+    Yes,
+    /// It refuses, and storage ends meanwhile. Nothing of it was promised to anybody.
+    Never,
+}
+
 impl<E: Engine> Committing<E> {
     fn run(mut self) {
         if let Err(error) = self.commit_all() {
-            tracing::error!(%error, "storage stops writing");
             // The executor may have ended already.
             let _ = self.errands.send(Errand::Fault(error.fault));
+            self.line.meter.states.on_failed();
             (self.line.report)(vec![StorageEvent::Failed(error)]);
         }
     }
@@ -167,29 +183,76 @@ impl<E: Engine> Committing<E> {
     fn commit_all(&mut self) -> Result<(), EngineError> {
         loop {
             let due = self.committer.sync_due_in();
-            if due == Some(Duration::ZERO) {
-                self.committer.sync()?;
-                continue;
-            }
-            let group = match due {
-                Some(due) => self.groups.recv_timeout(due),
-                None => self.groups.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            let taken = if due == Some(Duration::ZERO) {
+                self.until_taken(Committer::sync)?
+            } else {
+                match self.groups.recv_timeout(due.unwrap_or(CHECK_PAUSE).min(CHECK_PAUSE)) {
+                    Ok(group) => self.commit(&group)?,
+                    Err(RecvTimeoutError::Timeout) => {
+                        self.until_taken(|committer| committer.check())?
+                    }
+                    Err(RecvTimeoutError::Disconnected) => return self.committer.sync(),
+                }
             };
-            match group {
-                Ok(group) => self.commit(&group)?,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.committer.sync(),
+            if taken == Taken::Never {
+                return Ok(());
             }
         }
     }
 
-    fn commit(&mut self, group: &Group) -> Result<(), EngineError> {
+    fn commit(&mut self, group: &Group) -> Result<Taken, EngineError> {
         let begun = Instant::now();
-        self.committer.write(group)?;
+        if self.until_taken(|committer| committer.write(group))? == Taken::Never {
+            return Ok(Taken::Never);
+        }
         self.line.meter.on_written(begun.elapsed());
         // The executor may have ended only after this group.
         let _ = self.errands.send(Errand::Written);
         (self.line.report)(vec![StorageEvent::Durable { seq: group.seq }]);
+        Ok(Taken::Yes)
+    }
+
+    /// Does something with the engine, again and again while that is refused for a reason that passes.
+    fn until_taken(
+        &mut self,
+        attempt: impl Fn(&mut Committer<E>) -> Result<(), EngineError>,
+    ) -> Result<Taken, EngineError> {
+        let mut attempted = attempt(&mut self.committer);
+        while let Err(error) = attempted {
+            self.on_refused(error)?;
+            if self.pause() == Taken::Never {
+                return Ok(Taken::Never);
+            }
+            let resumed = self.committer.resume();
+            attempted = resumed.and_then(|()| attempt(&mut self.committer));
+        }
+        if let Some(event) = self.line.meter.states.on_taken() {
+            let _ = self.errands.send(Errand::Resumed);
+            (self.line.report)(vec![event]);
+        }
+        Ok(Taken::Yes)
+    }
+
+    fn on_refused(&self, error: EngineError) -> Result<(), EngineError> {
+        if !error.fault.is_passing() {
+            return Err(error);
+        }
+        if let Some(event) = self.line.meter.states.on_refused(&error) {
+            let _ = self.errands.send(Errand::Fault(error.fault));
+            (self.line.report)(vec![event]);
+        }
         Ok(())
+    }
+
+    /// Waits before the next attempt. There is none if the executor has ended.
+    fn pause(&self) -> Taken {
+        let begun = Instant::now();
+        while begun.elapsed() < CHECK_PAUSE {
+            if self.errands.is_closed() {
+                return Taken::Never;
+            }
+            std::thread::sleep(PAUSE_STEP);
+        }
+        Taken::Yes
     }
 }

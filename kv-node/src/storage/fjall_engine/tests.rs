@@ -1,25 +1,31 @@
 //! What is relied upon of the library, and what we lay around it.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
+use kv_core::store::Fault;
 use kv_core::types::KEY_BYTES_MAX;
 
 use super::*;
 
-const CACHE_BYTES: u64 = 1 << 20;
+pub(super) const CACHE_BYTES: u64 = 1 << 20;
 
-fn open(path: &Path) -> FjallEngine {
-    FjallEngine::open(path, CACHE_BYTES).expect("it opens")
+pub(super) fn open(path: &Path) -> FjallEngine {
+    FjallEngine::open(path, CACHE_BYTES, 0).expect("it opens")
 }
 
-fn put(engine: &FjallEngine, writes: &[(&[u8], &[u8])]) {
+pub(super) fn put(engine: &FjallEngine, writes: &[(&[u8], &[u8])]) {
     let records = writes
         .iter()
         .map(|(key, record)| (Bytes::copy_from_slice(key), Some(Bytes::copy_from_slice(record))));
     engine.apply(&records.collect(), Reach::Synced).expect("the disk is well");
 }
 
-fn scanned(engine: &FjallEngine, prefix: &[u8], after: &[u8]) -> Vec<Result<Vec<u8>, Damage>> {
+pub(super) fn scanned(
+    engine: &FjallEngine,
+    prefix: &[u8],
+    after: &[u8],
+) -> Vec<Result<Vec<u8>, Damage>> {
     let mut scanned = Vec::new();
     engine.scan(prefix, after, &mut |key, record| {
         scanned.push(record.map(|_| key.to_vec()));
@@ -96,7 +102,12 @@ fn a_record_in_a_damaged_table_is_damage_and_never_missing() {
             .collect();
         put(&engine, &[(key.as_bytes(), &record)]);
     }
-    engine.records.rotate_memtable_and_wait().expect("the disk is well");
+    engine
+        .opened()
+        .expect("it is open")
+        .records
+        .rotate_memtable_and_wait()
+        .expect("the disk is well");
     drop(engine);
 
     let table = tables(&path).into_iter().max_by_key(|(_, length)| *length).expect("one was made");
@@ -145,9 +156,9 @@ fn a_database_that_lost_its_version_is_not_taken_for_a_new_one() {
     let home = tempfile::tempdir().expect("there is room");
     let path = home.path().join("data");
     drop(open(&path));
-    std::fs::remove_file(path.join(VERSION_FILE)).expect("it is there");
-    let error = FjallEngine::open(&path, CACHE_BYTES).err().expect("it is refused");
-    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+    std::fs::remove_file(path.join("version")).expect("it is there");
+    let error = FjallEngine::open(&path, CACHE_BYTES, 0).err().expect("it is refused");
+    assert!(matches!(error, OpenError::Missing { .. }), "{error}");
 }
 
 #[test]
@@ -155,7 +166,7 @@ fn data_that_is_open_is_refused() {
     let home = tempfile::tempdir().expect("there is room");
     let path = home.path().join("data");
     let _held = open(&path);
-    let error = FjallEngine::open(&path, CACHE_BYTES).err().expect("it is refused");
+    let error = FjallEngine::open(&path, CACHE_BYTES, 0).err().expect("it is refused");
     assert!(matches!(error, OpenError::Locked { .. }), "{error}");
 }
 
@@ -167,6 +178,45 @@ fn only_a_full_disk_is_called_full() {
     assert_eq!(fault(std::io::ErrorKind::StorageFull), Fault::Full);
     assert_eq!(fault(std::io::ErrorKind::QuotaExceeded), Fault::Full);
     assert_eq!(fault(std::io::ErrorKind::Other), Fault::Failed);
+    for number in [23, 24] {
+        let error = fjall::Error::Io(std::io::Error::from_raw_os_error(number));
+        assert_eq!(engine.refused(&error).fault, Fault::OutOfFiles);
+    }
     // Why it is poisoned the engine does not say; this disk has room.
     assert_eq!(engine.refused(&fjall::Error::Poisoned).fault, Fault::Failed);
+}
+
+#[test]
+fn a_file_that_is_missing_is_named_and_nothing_is_made_in_its_place() {
+    for file in
+        ["version", "keyspaces", "keyspaces/0/current", "keyspaces/1/current", "keyspaces/1/v0"]
+    {
+        let home = tempfile::tempdir().expect("there is room");
+        let path = home.path().join("data");
+        drop(open(&path));
+        let gone = path.join(file);
+        assert!(gone.exists(), "{file}");
+        std::fs::rename(&gone, home.path().join("gone")).expect("it can be moved");
+        let error =
+            FjallEngine::open(&path, CACHE_BYTES, 0).err().expect("it is refused").to_string();
+        assert!(
+            error.starts_with(&format!(
+                "{}, a file of the storage engine, is missing",
+                gone.display()
+            )),
+            "{error}"
+        );
+        assert!(error.contains("one node at a time") && !error.contains("has room"), "{error}");
+        std::fs::rename(home.path().join("gone"), &gone).expect("it can be moved back");
+        open(&path);
+    }
+}
+
+#[test]
+fn a_lock_file_that_was_cleaned_away_is_made_anew() {
+    let home = tempfile::tempdir().expect("there is room");
+    let path = home.path().join("data");
+    put(&open(&path), &[(b"k", b"1")]);
+    std::fs::remove_file(path.join("lock")).expect("it is there");
+    assert_eq!(open(&path).get(b"k"), Ok(Some(Bytes::from("1"))));
 }

@@ -157,6 +157,14 @@ impl Engine for Torn {
     fn sync(&self) -> Result<(), crate::storage::EngineError> {
         unreachable!("nothing is synced")
     }
+
+    fn check(&self) -> Result<(), crate::storage::EngineError> {
+        unreachable!("nothing is written")
+    }
+
+    fn resume(&self) -> Result<(), crate::storage::EngineError> {
+        unreachable!("nothing was refused")
+    }
 }
 
 #[test]
@@ -190,7 +198,25 @@ fn after_a_fault_nothing_is_committed_and_everything_can_be_read() {
     store.fail(Fault::Failed);
     store.fail(Fault::Full);
     assert_eq!(store.commit(batch), Err(Fault::Failed), "the graver fault stays");
+    store.resume();
+    assert_eq!(store.fault(), Some(Fault::Failed), "and does not pass");
     assert!(store.begin_commit().is_none());
     assert_eq!(store.get(View::Live, b"k"), Ok(Some(Bytes::from("v"))));
     assert_eq!(store.get(View::Durable, b"k"), Ok(None));
+}
+
+#[test]
+fn what_was_committed_before_a_passing_fault_goes_out_after_it() {
+    for fault in [Fault::Full, Fault::OutOfFiles] {
+        let mut store = Overlay::new(Arc::new(MemoryDisk::default().start()));
+        let mut batch = Batch::default();
+        batch.put(b"k", b"v");
+        let seq = store.commit(batch.clone()).expect("there is no fault");
+        store.fail(fault);
+        assert_eq!(store.commit(batch.clone()), Err(fault));
+        assert!(store.begin_commit().is_none());
+        store.resume();
+        assert_eq!(store.begin_commit().map(|group| group.seq), Some(seq), "nothing was forgotten");
+        assert!(store.commit(batch).is_ok());
+    }
 }

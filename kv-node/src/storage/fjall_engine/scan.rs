@@ -1,0 +1,117 @@
+//! Scans, which put long keys into their places.
+
+use std::ops::{Bound, ControlFlow};
+use std::time::Instant;
+
+use bytes::Bytes;
+use fjall::Readable as _;
+use kv_core::store::{Damage, Visitor};
+
+use super::super::long_keys;
+use super::{FjallEngine, lacks_files, unreadable};
+
+/// How a look at the engine's items ended.
+enum Looked {
+    /// Nothing is left to be shown, or nobody wants to see it.
+    Through,
+    /// The system had no file descriptor: what was not shown yet is looked at again.
+    WithoutFiles,
+}
+
+impl FjallEngine {
+    pub(super) fn try_scan(
+        &self,
+        prefix: &[u8],
+        after: &[u8],
+        visit: &mut Visitor<'_>,
+    ) -> ControlFlow<()> {
+        let unseen = if after < prefix { prefix.to_vec() } else { next_to(after) };
+        let mut scan = Scan { prefix, long: Vec::new(), unseen, visit };
+        let begun = Instant::now();
+        while let Looked::WithoutFiles = self.look(&mut scan)? {
+            if let Err(damage) = self.wait_since(begun) {
+                return scan.on_damage(damage);
+            }
+            scan.long.clear();
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Shows what was not shown yet.
+    fn look(&self, scan: &mut Scan<'_, '_>) -> ControlFlow<(), Looked> {
+        let opened = match self.opened() {
+            Ok(opened) => opened,
+            Err(damage) => return scan.on_damage(damage).map_continue(|()| Looked::Through),
+        };
+        let (_, end) = fjall::util::prefix_to_range(long_keys::head(scan.prefix));
+        let begin = Bound::Included(long_keys::head(&scan.unseen).into());
+        for item in opened.database.snapshot().range(&opened.records, (begin, end)) {
+            match item.into_inner() {
+                Ok((key, record)) => scan.on_item(key.into(), record.into())?,
+                Err(error) if lacks_files(&error) => {
+                    return ControlFlow::Continue(Looked::WithoutFiles);
+                }
+                Err(error) => {
+                    return scan.on_damage(unreadable(&error)).map_continue(|()| Looked::Through);
+                }
+            }
+        }
+        scan.show_long()?;
+        ControlFlow::Continue(Looked::Through)
+    }
+}
+
+struct Scan<'a, 'b> {
+    prefix: &'a [u8],
+    /// Long keys with one head that were not shown yet.
+    long: Vec<(Bytes, Bytes)>,
+    /// The least key that was not shown yet.
+    unseen: Vec<u8>,
+    visit: &'a mut Visitor<'b>,
+}
+
+impl Scan<'_, '_> {
+    fn on_item(&mut self, engine_key: Bytes, record: Bytes) -> ControlFlow<()> {
+        let of_group = |(key, _): &(Bytes, Bytes)| engine_key.starts_with(long_keys::head(key));
+        if !self.long.first().is_some_and(of_group) {
+            self.show_long()?;
+        }
+        if !long_keys::is_long(&engine_key) {
+            return self.show(&engine_key, &record);
+        }
+        match long_keys::unwrap(&engine_key, &record) {
+            Ok(unwrapped) => {
+                self.long.push(unwrapped);
+                ControlFlow::Continue(())
+            }
+            Err(damage) => self.on_damage(damage),
+        }
+    }
+
+    fn on_damage(&mut self, damage: Damage) -> ControlFlow<()> {
+        self.show_long()?;
+        (self.visit)(&self.unseen, Err(damage))?;
+        ControlFlow::Break(())
+    }
+
+    fn show_long(&mut self) -> ControlFlow<()> {
+        let mut long = std::mem::take(&mut self.long);
+        long.sort();
+        long.iter().try_for_each(|(key, record)| self.show(key, record))
+    }
+
+    fn show(&mut self, key: &Bytes, record: &Bytes) -> ControlFlow<()> {
+        if key[..] < *self.unseen || !key.starts_with(self.prefix) {
+            return ControlFlow::Continue(());
+        }
+        self.unseen.clear();
+        self.unseen.extend_from_slice(key);
+        self.unseen.push(0);
+        (self.visit)(key, Ok(record))
+    }
+}
+
+/// The least key that is greater than this.
+fn next_to(key: &[u8]) -> Vec<u8> {
+    [key, &[0]].concat()
+}

@@ -1,0 +1,164 @@
+//! Why data is not opened, which file is at fault, and what an operator does about it.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::advice::advice;
+use super::directory::DirectoryError;
+use super::recovery::RecoveryError;
+
+/// Why data could not be opened. Nothing was changed.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The directory around the data is at fault.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The system refused.
+    #[error("cannot open {path}: {source}: {advice}", advice = advice(source))]
+    System {
+        /// The file or directory.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// A file of the data is not there.
+    #[error(
+        "{file}, a file of the storage engine, is missing: if it was moved, bring it back. {}",
+        replace(data)
+    )]
+    Missing {
+        /// The file.
+        file: PathBuf,
+        /// Where the data lies.
+        data: PathBuf,
+    },
+    /// Somebody has the data open.
+    #[error("the data in {path} is open in another process: stop that one first")]
+    Locked {
+        /// Where the data lies.
+        path: PathBuf,
+    },
+    /// The data is of another version.
+    #[error(
+        "the data in {path} was written by another version of the storage engine: start the version of kv-node that wrote it"
+    )]
+    Version {
+        /// Where the data lies.
+        path: PathBuf,
+    },
+    /// The data is damaged.
+    #[error("the data in {path} is damaged ({message}). {}", replace(path))]
+    Damaged {
+        /// Where the data lies.
+        path: PathBuf,
+        /// What the engine found.
+        message: String,
+    },
+    /// It opened, and the node must not start on it.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+}
+
+/// How a node gets back what its peers hold, without the cluster losing what only this node held.
+fn replace(data: &Path) -> String {
+    format!(
+        "Else move {} away (keep it) and start again: this node then copies what it held from its peers, and answers no \
+         reads until it is complete. Do so with one node at a time, and only while all other members \
+         are complete, which /health/ready of each of them says: what no other node holds would be \
+         lost. Leave the identity file where it is",
+        data.display()
+    )
+}
+
+impl OpenError {
+    /// An error of the system, about this file or directory.
+    pub(super) fn system(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::System { path: path.into(), source }
+    }
+
+    /// What the engine said when it opened the data in this directory.
+    pub(super) fn of_engine(data: &Path, error: fjall::Error) -> Self {
+        let damaged = |message: String| Self::Damaged { path: data.into(), message };
+        match error {
+            fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => {
+                match error.kind() {
+                    io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                        damaged(error.to_string())
+                    }
+                    kind => {
+                        let path = culprit(data, kind).unwrap_or_else(|| data.into());
+                        Self::System { path, source: error }
+                    }
+                }
+            }
+            fjall::Error::Locked => Self::Locked { path: data.into() },
+            fjall::Error::InvalidVersion(_)
+            | fjall::Error::Storage(fjall::LsmError::InvalidVersion(_)) => {
+                Self::Version { path: data.into() }
+            }
+            fjall::Error::Storage(fjall::LsmError::Unrecoverable) => damaged(
+                "the files under keyspaces/*/tables are not those that the list of tables beside \
+                 them names: one is missing, or the list is damaged"
+                    .to_owned(),
+            ),
+            error => damaged(error.to_string()),
+        }
+    }
+}
+
+/// The first file or directory at which the system refuses in this way. The engine does not say
+/// which it was.
+fn culprit(path: &Path, kind: io::ErrorKind) -> Option<PathBuf> {
+    let refuses = |tried: io::Result<()>| tried.is_err_and(|error| error.kind() == kind);
+    if !path.is_dir() {
+        let opened = OpenOptions::new().read(true).write(true).open(path);
+        return refuses(opened.map(drop)).then(|| path.into());
+    }
+    match std::fs::read_dir(path) {
+        Err(error) => (error.kind() == kind).then(|| path.into()),
+        Ok(entries) => entries.flatten().find_map(|entry| culprit(&entry.path(), kind)),
+    }
+}
+
+/// A file that the data cannot be without, and that is not there. The engine itself would make some
+/// of them anew, empty, and remove what belonged to them.
+pub(super) fn missing_file(data: &Path) -> Result<Option<PathBuf>, OpenError> {
+    let keyspaces = data.join("keyspaces");
+    let mut files = vec![data.join(VERSION_FILE), keyspaces.clone()];
+    for keyspace in KEYSPACE_IDS.map(|id| keyspaces.join(id)) {
+        let current = keyspace.join("current");
+        let version = version_of(&current)?;
+        files.extend([keyspace.clone(), current, keyspace.join("tables")]);
+        files.extend(version.map(|version| keyspace.join(format!("v{version}"))));
+    }
+    for file in files {
+        if !file.try_exists().map_err(OpenError::system(&file))? {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
+}
+
+/// What a database has from the moment when it is wholly made.
+const VERSION_FILE: &str = "version";
+
+/// The engine's own keyspace, and that of the records.
+const KEYSPACE_IDS: [&str; 2] = ["0", "1"];
+
+/// The number of a keyspace's list of tables, if the file that says so can be read. One that is cut
+/// off is left for the engine to find.
+fn version_of(current: &Path) -> Result<Option<u64>, OpenError> {
+    let mut number = [0; 8];
+    let read =
+        File::open(current).and_then(|mut file| io::Read::read_exact(&mut file, &mut number));
+    match read {
+        Ok(()) => Ok(Some(u64::from_le_bytes(number))),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => Ok(None),
+            _ => Err(OpenError::system(current)(error)),
+        },
+    }
+}
