@@ -19,11 +19,16 @@ fn cluster(test: &str, settings: &'static str) -> Cluster {
     Cluster::within(folder, 1, settings)
 }
 
-/// Starts a node with a log at the usual level.
+/// Starts a node with a log at the usual level, and founds its cluster if it is new.
 fn start(cluster: &Cluster) -> Process {
+    let is_first = !cluster.data_dir(0).exists();
     let mut command = cluster.command(0);
     command.env("RUST_LOG", "info");
-    cluster.start_as(0, command)
+    let node = cluster.start_as(0, command);
+    if is_first {
+        node.found();
+    }
+    node
 }
 
 /// Waits until a node has logged something.
