@@ -6,7 +6,7 @@
 
 mod inspect;
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 pub use self::inspect::{Activity, NodeSnapshot};
@@ -20,7 +20,7 @@ use crate::founding::{Founded, Founding};
 use crate::handoff::Handoff;
 use crate::mark::Mark;
 use crate::membership::{Membership, Opinion};
-use crate::message::gossip::{Behind, Known, StateKey};
+use crate::message::gossip::{Behind, Incomplete, Known, StateKey};
 use crate::message::{
     Body, Echo, Header, HintRequest, Message, MintRequest, OperationId, layout_hash,
 };
@@ -45,6 +45,8 @@ pub struct Node {
     damaged: Vec<PartitionId>,
     /// Those who may lack acknowledged writes, as this node says it in gossip.
     behind: Behind,
+    /// The number of its complete partitions when it last looked what to say of them in gossip.
+    said_complete: Option<usize>,
 }
 
 /// Whether the node takes new work.
@@ -75,6 +77,7 @@ impl Node {
             state: State::Serving,
             damaged,
             behind: Behind::default(),
+            said_complete: None,
             site: Site {
                 identity,
                 config,
@@ -114,6 +117,18 @@ impl Node {
     /// The number of keys whose records are corrupt here and not repaired yet.
     pub fn corrupt_keys(&self) -> usize {
         self.repair.corrupt_keys()
+    }
+
+    /// The partitions of which other owners say that they do not hold all that they must. For people:
+    /// a read finds out when it asks.
+    pub fn incomplete_elsewhere(&self) -> BTreeMap<NodeId, BTreeSet<PartitionId>> {
+        let said = self.membership.states(StateKey::INCOMPLETE);
+        let others = said.filter(|&(node, _)| node != self.site.me());
+        let partitions = |(node, value): (NodeId, &bytes::Bytes)| {
+            let owned = self.site.ring().owned_by(node);
+            (node, Incomplete::decode(value).partitions(owned).collect::<BTreeSet<_>>())
+        };
+        others.map(partitions).filter(|(_, partitions)| !partitions.is_empty()).collect()
     }
 
     /// How many client operations are in flight.
@@ -405,6 +420,7 @@ impl Node {
         let (replays, coordinates) =
             (due(self.handoff.next_deadline()), due(self.coordinator.next_deadline()));
         if gossips {
+            self.say_what_is_incomplete();
             let opinions = self.membership.on_deadline(cx, &self.site);
             self.on_opinions(cx, opinions);
         }
@@ -480,6 +496,21 @@ impl Node {
         self.behind = Behind(behind.into_iter().collect());
         self.membership.set_state(StateKey::BEHIND, self.behind.encode());
         self.look_who_is_behind();
+    }
+
+    /// Tells the others of which partitions this node does not hold all that it must, if that has
+    /// changed. A node that was complete from its start says nothing.
+    fn say_what_is_incomplete(&mut self) {
+        let complete = &self.site.synced;
+        let said_before = self.said_complete.replace(complete.len());
+        if said_before == Some(complete.len()) {
+            return;
+        }
+        let owned = self.site.ring().owned_by(self.site.me());
+        let incomplete = Incomplete::of(owned, |partition| complete.contains(&partition));
+        if said_before.is_some() || !incomplete.is_empty() {
+            self.membership.set_state(StateKey::INCOMPLETE, incomplete.encode());
+        }
     }
 
     fn look_who_is_behind(&mut self) {

@@ -17,6 +17,7 @@
 mod fallbacks;
 mod inspect;
 mod operation;
+mod out_of_reach;
 mod reading;
 mod writing;
 
@@ -26,6 +27,7 @@ use alloc::vec::Vec;
 
 pub use self::inspect::{OperationSnapshot, Stage, StandIn, Task};
 use self::operation::{Operation, Progress};
+pub use self::out_of_reach::{Others, OutOfReach, OwnStorage};
 use crate::client::{ClientOperation, Reply, RequestRefusal};
 use crate::cx::{Cx, Effect, Purpose, Site};
 use crate::in_flight::InFlight;

@@ -349,16 +349,16 @@ impl Operation {
 }
 
 /// What a request asks for, with the node's configuration where it says nothing.
-struct Quorums {
-    read: Level,
-    write: Level,
-    mode: Mode,
+pub(super) struct Quorums {
+    pub(super) read: Level,
+    pub(super) write: Level,
+    pub(super) mode: Mode,
     timeout: Span,
     monotonic: bool,
 }
 
 impl Quorums {
-    fn of(options: &Options, config: &Config) -> Self {
+    pub(super) fn of(options: &Options, config: &Config) -> Self {
         let count = |n: u64| Level::Count(u8::try_from(n).unwrap_or(u8::MAX));
         Self {
             read: options.read.unwrap_or_else(|| count(config.read_quorum)),
@@ -370,7 +370,7 @@ impl Quorums {
     }
 }
 
-fn owner_sets(
+pub(super) fn owner_sets(
     site: &Site,
     partition: PartitionId,
     level: Level,

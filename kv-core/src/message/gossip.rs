@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::codec::{Codec, Reader, codec};
-use crate::types::{Generation, NodeId};
+use crate::types::{Generation, NodeId, PartitionId};
 
 /// How much the sender knows of one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,8 @@ codec!(struct StateKey(_));
 impl StateKey {
     /// Who may lack acknowledged writes ([`Behind`]).
     pub const BEHIND: Self = Self(1);
+    /// Of which partitions a node does not hold all that it must ([`Incomplete`]).
+    pub const INCOMPLETE: Self = Self(2);
 }
 
 /// What is said under [`StateKey::BEHIND`]: the nodes for which the sender keeps hints, or could not
@@ -72,6 +74,58 @@ impl StateKey {
 pub struct Behind(pub Vec<NodeId>);
 
 impl Behind {
+    /// The value of the state.
+    pub fn encode(&self) -> Bytes {
+        let mut value = Vec::new();
+        self.0.encode(&mut value);
+        Bytes::from(value)
+    }
+
+    /// What a peer says. One that says nothing intelligible says nothing.
+    pub fn decode(value: &[u8]) -> Self {
+        Vec::decode(&mut Reader::new(value)).map(Self).unwrap_or_default()
+    }
+}
+
+/// What is said under [`StateKey::INCOMPLETE`]: where in the list of the partitions that it owns
+/// ([`crate::ring::Ring::owned_by`]) those lie of which the sender does not hold all that it must, as
+/// ranges from a place up to another. A node that was never incomplete says nothing.
+///
+/// For people and load balancers: a read finds out when it asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Incomplete(pub Vec<(u32, u32)>);
+
+impl Incomplete {
+    /// The most ranges. If there are more, the last one goes on to the end: too much is said to be
+    /// incomplete then, never too little.
+    const RANGES_MAX: usize = 256;
+
+    /// The places of those partitions that are not complete.
+    pub fn of(owned: &[PartitionId], is_complete: impl Fn(PartitionId) -> bool) -> Self {
+        let mut ranges: Vec<(u32, u32)> = Vec::new();
+        for (at, _) in (0_u32..).zip(owned).filter(|&(_, &partition)| !is_complete(partition)) {
+            let is_full = ranges.len() == Self::RANGES_MAX;
+            match ranges.last_mut() {
+                Some((_, end)) if *end == at || is_full => *end = at + 1,
+                Some(_) | None => ranges.push((at, at + 1)),
+            }
+        }
+        Self(ranges)
+    }
+
+    /// Tells whether everything is complete.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The partitions, of one that owns these. Ranges that make no sense are none.
+    pub fn partitions(&self, owned: &[PartitionId]) -> impl Iterator<Item = PartitionId> {
+        let range = |&(start, end): &(u32, u32)| {
+            owned.get(start as usize..(end as usize).min(owned.len())).unwrap_or_default()
+        };
+        self.0.iter().take(Self::RANGES_MAX).flat_map(range).copied()
+    }
+
     /// The value of the state.
     pub fn encode(&self) -> Bytes {
         let mut value = Vec::new();
@@ -113,3 +167,46 @@ pub struct Ack2 {
 }
 
 codec!(struct Ack2 { deltas });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passed_on(owned: &[u32], complete: &[u32]) -> Vec<u32> {
+        let owned: Vec<_> = owned.iter().copied().map(PartitionId).collect();
+        let said = Incomplete::of(&owned, |partition| complete.contains(&partition.0));
+        let heard = Incomplete::decode(&said.encode());
+        assert_eq!(heard, said);
+        heard.partitions(&owned).map(|partition| partition.0).collect()
+    }
+
+    #[test]
+    fn what_is_incomplete_arrives_as_it_was_said() {
+        assert_eq!(passed_on(&[3, 5, 8, 9], &[]), [3, 5, 8, 9]);
+        assert_eq!(passed_on(&[3, 5, 8, 9], &[5]), [3, 8, 9]);
+        assert_eq!(passed_on(&[3, 5, 8, 9], &[3, 5, 8, 9]), []);
+        assert_eq!(passed_on(&[], &[]), []);
+    }
+
+    #[test]
+    fn many_gaps_are_said_to_be_incomplete_rather_than_too_few() {
+        let owned: Vec<u32> = (0..2_000).collect();
+        let odd: Vec<u32> = (0..2_000).filter(|partition| partition % 2 == 1).collect();
+        let heard = passed_on(&owned, &odd);
+        assert!((0..2_000).step_by(2).all(|partition| heard.contains(&partition)));
+        assert!(heard.len() < 2_000, "as long as there is room, gaps are told");
+        let partitions: Vec<_> = owned.iter().copied().map(PartitionId).collect();
+        let said = Incomplete::of(&partitions, |partition| odd.contains(&partition.0));
+        assert_eq!(said.0.len(), Incomplete::RANGES_MAX);
+    }
+
+    #[test]
+    fn ranges_that_make_no_sense_are_none() {
+        let owned = [PartitionId(1), PartitionId(2)];
+        for range in [(5, 9), (2, 1), (u32::MAX, u32::MAX)] {
+            assert_eq!(Incomplete(Vec::from([range])).partitions(&owned).count(), 0, "{range:?}");
+        }
+        let beyond = Incomplete(Vec::from([(1, u32::MAX)]));
+        assert_eq!(beyond.partitions(&owned).collect::<Vec<_>>(), [PartitionId(2)]);
+    }
+}
