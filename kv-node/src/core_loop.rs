@@ -24,18 +24,23 @@ use kv_core::cx::{Cx, Effect, Input, LinkState};
 use kv_core::event::Event;
 use kv_core::message::Message;
 use kv_core::node::Node;
+use kv_core::quorum::Mode;
 use kv_core::store::StoreCommand;
 use kv_core::types::{AdminRequest, ClientRequest, NodeId, Ticket};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::draws::Draws;
+use crate::inspection::{DefaultQuorums, Inspection, PeerWatch, StorageFact, TurnCounts};
 use crate::log::EventLog;
 use crate::metrics::Metrics;
 use crate::storage::{EngineError, StorageEvent};
 
 /// Inputs of one turn at most, so that effects do not wait for long.
 const INPUTS_PER_TURN: usize = 1_024;
+
+/// The least time after which a silent peer is not heard any more, in milliseconds.
+const HEARD_WITHIN_MS_MIN: u64 = 10_000;
 
 /// Calls at deadlines in one turn at most. A call at a deadline makes progress or moves it, so that
 /// a few are enough; should the core spin, peers and clients still get their turn.
@@ -93,31 +98,19 @@ pub enum Urgent {
         /// For the answer.
         answer: oneshot::Sender<AdminReply>,
     },
+    /// This node refuses to speak with a peer.
+    Refused {
+        /// The peer.
+        peer: NodeId,
+        /// Why, in one word.
+        reason: &'static str,
+    },
     /// Somebody wants to know how the core is.
     Inspect(oneshot::Sender<Inspection>),
     /// Take nothing new.
     Stop,
     /// Nothing is owed to anybody: the loop ends.
     End,
-}
-
-/// How the core is, as it says itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Inspection {
-    /// Partitions that this node owns.
-    pub partitions_owned: u64,
-    /// Those of them that it serves reads of.
-    pub partitions_synced: u64,
-    /// Hints that it keeps for others.
-    pub hints_pending: u64,
-    /// Client operations in flight.
-    pub operations: u64,
-    /// Peers that seem to be down.
-    pub peers_down: u64,
-    /// Peers.
-    pub peers: u64,
-    /// Whether its storage has failed.
-    pub storage_failed: bool,
 }
 
 /// How everybody else speaks to the core.
@@ -192,7 +185,8 @@ pub struct Core {
     metrics: Arc<Metrics>,
     log: EventLog,
     effects: Vec<Effect>,
-    storage_failed: bool,
+    peers: PeerWatch,
+    storage: StorageFact,
 }
 
 /// What a turn brought forth, sorted by where it goes.
@@ -219,7 +213,8 @@ impl Core {
         metrics: Arc<Metrics>,
         log: EventLog,
     ) -> Self {
-        Self { node, clock, draws, metrics, log, effects: Vec::new(), storage_failed: false }
+        let (effects, peers) = (Vec::new(), PeerWatch::default());
+        Self { node, clock, draws, metrics, log, effects, peers, storage: StorageFact::default() }
     }
 
     /// Handles all inputs, and the deadlines that are due.
@@ -235,21 +230,55 @@ impl Core {
             }
             self.handle(Input::Deadline, &mut turned);
         }
-        self.metrics.on_turn(&self.inspect());
+        self.metrics.on_turn(&self.counts());
         turned
     }
 
-    /// How the core is.
-    pub fn inspect(&self) -> Inspection {
+    /// Notes which peers are heard. What they say may be rejected all the same, in the same turn.
+    fn notice_speakers(&mut self, work: &[Work]) {
+        let now = self.clock.now().monotonic;
+        for given in work {
+            // What is given at once comes from one connection, and so from one peer.
+            if let Work::Peer(messages) = given
+                && let Some(message) = messages.first()
+            {
+                self.peers.on_heard(message.header.from, now);
+            }
+        }
+    }
+
+    fn counts(&self) -> TurnCounts {
         let site = self.node.site();
-        Inspection {
+        TurnCounts {
             partitions_owned: site.ring().owned_by(site.me()).len() as u64,
-            partitions_synced: site.synced.len() as u64,
+            partitions_complete: site.synced.len() as u64,
             hints_pending: self.node.pending_hints(),
             operations: self.node.operations() as u64,
             peers_down: site.peers.down.len() as u64,
             peers: site.ring().members().len() as u64 - 1,
-            storage_failed: self.storage_failed,
+        }
+    }
+
+    /// How the core is.
+    pub fn inspect(&mut self) -> Inspection {
+        let (now, storage, site) = (self.clock.now().monotonic, self.storage, self.node.site());
+        let peers = self.peers.peers(site, now);
+        let config = &site.config;
+        let mode = match config.mode {
+            Mode::Sloppy => "sloppy",
+            Mode::Strict => "strict",
+        };
+        Inspection {
+            counts: self.counts(),
+            is_founded: self.node.is_founded(),
+            partitions: u64::from(site.ring().layout().partitions),
+            quorums: DefaultQuorums { read: config.read_quorum, write: config.write_quorum, mode },
+            out_of_reach: self.peers.out_of_reach(&self.node, &peers, storage),
+            partitions_loss_undecided: self.node.undecided().len() as u64,
+            corrupt_keys: self.node.corrupt_keys() as u64,
+            storage,
+            heard_within_ms: HEARD_WITHIN_MS_MIN.max(10 * config.gossip_interval_ms),
+            peers,
         }
     }
 
@@ -269,8 +298,11 @@ impl Core {
                 Effect::Store { ticket, command } => turned.commands.push((ticket, command)),
                 Effect::Observe(event) => {
                     if event == Event::StoreFailed {
-                        self.storage_failed = true;
+                        self.storage = StorageFact::Failed;
                         turned.storage_failed = true;
+                    }
+                    if let Event::Rejected { from, reason } = event {
+                        self.peers.on_rejected(from, reason);
                     }
                     self.metrics.on_event(&event);
                     self.log.log(&event);
@@ -350,6 +382,7 @@ impl<O: Outlets> CoreLoop<O> {
                     return;
                 }
             }
+            self.core.notice_speakers(&work);
             inputs.extend(work.drain(..).flat_map(|work| inputs_of(work, &self.connections)));
             let turned = self.core.turn(inputs);
             self.hand_out(turned);
@@ -413,11 +446,15 @@ impl<O: Outlets> CoreLoop<O> {
                         StorageEvent::Durable { seq } => inputs.push(Input::Durable { seq }),
                         // The core hears of these with every command: writes are refused, and
                         // reads go on.
-                        StorageEvent::Refusing(error) => tracing::error!(
-                            "writes are refused: {error}; reads go on, and writes are taken again by \
-                             themselves when that has passed"
-                        ),
+                        StorageEvent::Refusing(error) => {
+                            self.core.storage = StorageFact::of(error.fault);
+                            tracing::error!(
+                                "writes are refused: {error}; reads go on, and writes are taken \
+                                 again by themselves when that has passed"
+                            );
+                        }
                         StorageEvent::Writable { after } => {
+                            self.core.storage = StorageFact::Writable;
                             tracing::warn!("writes are taken again after {} s", after.as_secs());
                         }
                         StorageEvent::Failed(error) => {
@@ -426,13 +463,17 @@ impl<O: Outlets> CoreLoop<O> {
                     }
                 }
             }
-            Urgent::Link { peer, state } => inputs.push(Input::Link { peer, state }),
             Urgent::Admin { command, answer } => {
                 self.orders.given += 1;
                 let request = AdminRequest(self.orders.given);
                 self.orders.waiting.insert(request, answer);
                 inputs.push(Input::Admin { request, command });
             }
+            Urgent::Link { peer, state } => {
+                self.core.peers.on_link(peer, state);
+                inputs.push(Input::Link { peer, state });
+            }
+            Urgent::Refused { peer, reason } => self.core.peers.on_refused(peer, reason),
             Urgent::Inspect(answer) => {
                 let _gone = answer.send(self.core.inspect());
             }
@@ -445,7 +486,7 @@ impl<O: Outlets> CoreLoop<O> {
     /// Returns what the core must hear of it.
     fn on_storage_failed(&mut self, error: &EngineError) -> Input {
         tracing::error!("the storage: {error}");
-        self.core.storage_failed = true;
+        self.core.storage = StorageFact::Failed;
         self.outlets.on_storage_failed();
         Input::StoreFailed
     }

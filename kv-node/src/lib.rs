@@ -22,7 +22,9 @@ pub mod descriptors;
 #[cfg(not(madsim))]
 pub mod dev;
 pub mod draws;
+pub mod health;
 pub mod http;
+pub mod inspection;
 pub mod log;
 #[cfg(not(madsim))]
 pub mod memory;
@@ -40,6 +42,8 @@ pub mod signals;
 pub mod socket;
 #[cfg(not(madsim))]
 pub mod start;
+#[cfg(not(madsim))]
+pub mod status;
 pub mod stop;
 pub mod storage;
 pub mod tasks;

@@ -3,6 +3,12 @@
 //! One registry per node, not per process: `kv-node dev` runs several in one. Counting is one atomic
 //! addition: families are looked up when the node starts, not when something happens.
 
+mod exposition;
+mod health;
+#[cfg(all(target_os = "linux", not(madsim)))]
+mod process;
+mod register;
+
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,15 +18,17 @@ use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::core_loop::Inspection;
+use crate::health::{Facts, Verdict};
+use crate::inspection::TurnCounts;
 use crate::log;
 use crate::storage::{DiskRoom, StorageCounts, StorageState};
 
-/// The type of what [`Metrics::encode`] writes.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub use exposition::Exposition;
+use health::HealthGauges;
+use register::{Register, counts};
 
 type Label = [(&'static str, &'static str); 1];
 type Labels = [(&'static str, &'static str); 2];
@@ -65,7 +73,11 @@ struct Requests {
 
 /// All that one node counts.
 pub struct Metrics {
+    /// What is the node's own, under the prefix `kv`.
     registry: Registry,
+    /// What is the process's.
+    process: Registry,
+    health: HealthGauges,
     requests: [[Requests; RequestOutcome::ALL.len()]; RequestVerb::ALL.len()],
     siblings: Histogram,
     /// Connections of clients that stand.
@@ -86,6 +98,10 @@ pub struct Metrics {
     pub messages_too_large: Counter,
     /// Links to peers that stand.
     pub links_up: Gauge,
+    /// Connections to the HTTP interface that had to go because there were too many.
+    pub http_connections_evicted: Counter,
+    /// Times that the system refused to accept a connection to the HTTP interface.
+    pub http_accept_errors: Counter,
     rejected: Family<Label, Counter>,
     rare_branches: Family<Label, Counter>,
     peers_down: Gauge,
@@ -99,7 +115,6 @@ pub struct Metrics {
     damaged: Counter,
     stalls: Counter,
     clock_ahead: Counter,
-    storage_failed: Gauge,
     turns: Counter,
     storage_commands: Counter,
     storage_groups: Counter,
@@ -142,91 +157,6 @@ impl Direction {
             Self::In => "in",
             Self::Out => "out",
         }
-    }
-}
-
-/// From 64 µs to 8 s, in powers of two.
-fn seconds() -> Histogram {
-    Histogram::new(exponential_buckets(64e-6, 2.0, 18))
-}
-
-/// From 1 to 65,536, in powers of two.
-fn counts() -> Histogram {
-    Histogram::new(exponential_buckets(1.0, 2.0, 17))
-}
-
-/// Registers metrics under their names.
-struct Register(Registry);
-
-impl Register {
-    fn counter(&mut self, name: &'static str, help: &'static str) -> Counter {
-        let counter = Counter::default();
-        self.0.register(name, help, counter.clone());
-        counter
-    }
-
-    fn gauge(&mut self, name: &'static str, help: &'static str) -> Gauge {
-        let gauge = Gauge::default();
-        self.0.register(name, help, gauge.clone());
-        gauge
-    }
-
-    /// One counter for each value of a label.
-    fn counters<const N: usize>(
-        &mut self,
-        name: &'static str,
-        help: &'static str,
-        label: &'static str,
-        values: [&'static str; N],
-    ) -> [Counter; N] {
-        let family = Family::<Label, Counter>::default();
-        self.0.register(name, help, family.clone());
-        values.map(|value| family.get_or_create_owned(&[(label, value)]))
-    }
-
-    fn gauges<const N: usize>(
-        &mut self,
-        name: &'static str,
-        help: &'static str,
-        label: &'static str,
-        values: [&'static str; N],
-    ) -> [Gauge; N] {
-        let family = Family::<Label, Gauge>::default();
-        self.0.register(name, help, family.clone());
-        values.map(|value| family.get_or_create_owned(&[(label, value)]))
-    }
-
-    fn requests(&mut self) -> [[Requests; RequestOutcome::ALL.len()]; RequestVerb::ALL.len()] {
-        let count = Family::<Labels, Counter>::default();
-        self.0.register("requests", "Requests of clients, by verb and outcome", count.clone());
-        let time = Family::<Labels, Histogram>::new_with_constructor(seconds);
-        self.0.register_with_unit(
-            "request_duration",
-            "Time from reading a request to having its reply, by verb and outcome",
-            Unit::Seconds,
-            time.clone(),
-        );
-        RequestVerb::ALL.map(|verb| {
-            RequestOutcome::ALL.map(|outcome| {
-                let labels = [("verb", verb.name()), ("outcome", outcome.name())];
-                Requests {
-                    count: count.get_or_create_owned(&labels),
-                    seconds: time.get_or_create_owned(&labels),
-                }
-            })
-        })
-    }
-
-    fn messages(&mut self) -> [Vec<Counter>; 2] {
-        let family = Family::<Labels, Counter>::default();
-        self.0.register("peer_messages", "Messages of peers and to them, by kind", family.clone());
-        Direction::ALL.map(|direction| {
-            let counter = |kind: &Kind| {
-                let labels = [("direction", direction.name()), ("kind", kind.name())];
-                family.get_or_create_owned(&labels)
-            };
-            Kind::ALL.iter().map(counter).collect()
-        })
     }
 }
 
@@ -294,6 +224,14 @@ impl Metrics {
                 "Messages that were dropped: larger than limits.peer_frame_bytes",
             ),
             links_up: of.gauge("peer_links_up", "Links to peers that stand"),
+            http_connections_evicted: of.counter(
+                "http_connections_evicted",
+                "Connections to the HTTP interface that had to go because there were too many",
+            ),
+            http_accept_errors: of.counter(
+                "http_accept_errors",
+                "Times that the system refused to accept a connection to the HTTP interface",
+            ),
             rejected,
             rare_branches,
             peers_down: of.gauge("peers_down", "Peers that seem to be down, by gossip"),
@@ -325,7 +263,6 @@ impl Metrics {
                 "clock_ahead",
                 "Versions and messages that were stamped far ahead of this node's clock",
             ),
-            storage_failed: of.gauge("storage_failed", "1 if the storage failed"),
             turns: of.counter("core_turns", "Turns of the core's loop"),
             log_lines_lost: of.counter(
                 "log_lines_lost",
@@ -335,6 +272,8 @@ impl Metrics {
             storage_groups: of
                 .counter("storage_groups", "Groups of commands that went to the disk together"),
             storage_writing_seconds,
+            health: HealthGauges::new(&mut of),
+            process: process_registry(),
             storage_waiting: of.gauge("storage_waiting", "Commands that wait for the storage"),
             storage_state: of.gauges(
                 "storage_state",
@@ -386,23 +325,26 @@ impl Metrics {
     }
 
     /// Takes over what the core says of itself.
-    pub fn on_turn(&self, inspection: &Inspection) {
-        let Inspection {
+    pub fn on_turn(&self, counts: &TurnCounts) {
+        let TurnCounts {
             partitions_owned,
-            partitions_synced,
+            partitions_complete,
             hints_pending,
             operations,
             peers_down,
             peers: _,
-            storage_failed,
-        } = *inspection;
+        } = *counts;
         self.turns.inc();
         self.partitions[0].set(partitions_owned as i64);
-        self.partitions[1].set(partitions_synced as i64);
+        self.partitions[1].set(partitions_complete as i64);
         self.hints_pending.set(hints_pending as i64);
         self.operations.set(operations as i64);
         self.peers_down.set(peers_down as i64);
-        self.storage_failed.set(i64::from(storage_failed));
+    }
+
+    /// Takes over how the node is.
+    pub fn on_health(&self, facts: &Facts, verdict: &Verdict) {
+        self.health.set(facts, verdict);
     }
 
     /// Counts what the core observed.
@@ -473,13 +415,28 @@ impl Metrics {
         .into()
     }
 
-    /// Everything, as Prometheus reads it.
-    pub fn encode(&self) -> String {
+    /// Everything, in this form.
+    pub fn encode(&self, exposition: Exposition) -> String {
         self.log_lines_lost.inner().store(log::lines_lost(), Ordering::Relaxed);
         let mut encoded = String::new();
-        text::encode(&mut encoded, &self.registry).expect("a string takes every text");
-        encoded
+        for registry in [&self.registry, &self.process] {
+            text::encode_registry(&mut encoded, registry).expect("a string takes every text");
+        }
+        text::encode_eof(&mut encoded).expect("a string takes every text");
+        exposition.of_open_metrics(encoded)
     }
+}
+
+/// What is told of the process: nothing, where the system does not say it in a way that is known.
+fn process_registry() -> Registry {
+    #[cfg_attr(
+        not(all(target_os = "linux", not(madsim))),
+        expect(unused_mut, reason = "there is nothing to register")
+    )]
+    let mut registry = Registry::default();
+    #[cfg(all(target_os = "linux", not(madsim)))]
+    registry.register_collector(Box::new(process::ProcessCollector));
+    registry
 }
 
 impl Default for Metrics {
@@ -515,7 +472,7 @@ mod tests {
         metrics.on_message(Direction::In, Kind::RepairExchanged);
         metrics.on_rejected("cluster");
         metrics.on_event(&Event::Mark(kv_core::mark::Mark::TwinsMinted));
-        let shown = metrics.encode();
+        let shown = metrics.encode(Exposition::OpenMetrics);
         for line in [
             "kv_requests_total{verb=\"put\",outcome=\"done\"} 1",
             "kv_request_duration_seconds_count{verb=\"put\",outcome=\"done\"} 1",
@@ -532,8 +489,8 @@ mod tests {
     fn two_nodes_in_one_process_count_apart() {
         let (one, other) = (Metrics::new(), Metrics::new());
         one.messages_dropped.inc();
-        assert!(one.encode().contains("kv_peer_messages_dropped_total 1"));
-        assert!(other.encode().contains("kv_peer_messages_dropped_total 0"));
+        assert!(one.encode(Exposition::Text).contains("kv_peer_messages_dropped_total 1"));
+        assert!(other.encode(Exposition::Text).contains("kv_peer_messages_dropped_total 0"));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::config::{Limits, Listen};
 use crate::core_loop::{Core, CoreHandle, CoreLoop, Inboxes, Outlets, Urgent};
 use crate::draws::Draws;
-use crate::http;
+use crate::http::{About, HttpServer};
 use crate::log::{EventLog, LogLimiter};
 use crate::metrics::Metrics;
 use crate::peers::queue::QueueLimits;
@@ -125,18 +125,27 @@ async fn bind(
     }
 }
 
-/// The core's inboxes, made before its storage, which reports there.
+/// What is there before the data of a node is open: the core's inboxes, where the storage reports to,
+/// and what the HTTP interface shows meanwhile.
 #[derive(Debug)]
 pub struct Seat {
     core: CoreHandle,
     inboxes: Inboxes,
+    metrics: Arc<Metrics>,
+    log_limiter: Arc<LogLimiter>,
 }
 
 impl Seat {
     /// Inboxes for a core.
     pub fn new(limits: &Limits) -> Self {
         let (core, inboxes) = crate::core_loop::inboxes(limits.core_queue);
-        Self { core, inboxes }
+        Self { core, inboxes, metrics: Arc::default(), log_limiter: Arc::default() }
+    }
+
+    /// Begins to answer health checks: the node is starting.
+    pub fn serve_http(&self, listener: TcpListener, limits: &Limits, about: About) -> HttpServer {
+        let (metrics, log_limiter) = (Arc::clone(&self.metrics), Arc::clone(&self.log_limiter));
+        HttpServer::start(listener, limits.http_connections, about, metrics, log_limiter)
     }
 
     /// Where the storage reports to.
@@ -165,8 +174,12 @@ pub struct Assembly {
     pub storage: Storage,
     /// What its storage holds.
     pub recovered: Recovered,
-    /// Its sockets.
-    pub listeners: Listeners,
+    /// Its socket for Redis clients.
+    pub redis: TcpListener,
+    /// Its socket for peers.
+    pub peer: TcpListener,
+    /// Its HTTP interface, which tells of the start already.
+    pub http: HttpServer,
     /// Its chance.
     pub draws: Draws,
 }
@@ -179,6 +192,7 @@ pub struct Running {
     storage: Arc<Storage>,
     metrics: Arc<Metrics>,
     log_limiter: Arc<LogLimiter>,
+    http: HttpServer,
     clients: JoinHandle<usize>,
     others: Tasks,
     /// Ends the clients.
@@ -228,7 +242,7 @@ impl Outlets for Ways {
 impl Running {
     /// Starts a node.
     pub fn start(seat: Seat, assembly: Assembly) -> Self {
-        let Seat { core, inboxes } = seat;
+        let Seat { core, inboxes, metrics, log_limiter } = seat;
         let Assembly {
             name,
             cluster,
@@ -238,14 +252,15 @@ impl Running {
             limits,
             storage,
             recovered,
-            listeners,
+            redis,
+            peer,
+            http,
             mut draws,
         } = assembly;
         addresses.remove(&identity.node);
-        let (metrics, storage) = (Arc::new(Metrics::new()), Arc::new(storage));
+        let storage = Arc::new(storage);
         let ((leaving, left), (ending, ended)) = (stop::channel(), stop::channel());
         let (failing, failed) = watch::channel(false);
-        let log_limiter = Arc::new(LogLimiter::default());
         let mut others = Tasks::default();
 
         let setup = PeerSetup {
@@ -257,16 +272,7 @@ impl Running {
             log_limiter: Arc::clone(&log_limiter),
         };
         let peers = Peers::new(&setup);
-        peers.connect(setup, listeners.peer, &mut draws, &ended, &mut others);
-        let view = http::View {
-            name: name.clone(),
-            core: core.clone(),
-            ring: Arc::clone(&identity.ring),
-            storage: Arc::downgrade(&storage),
-            metrics: Arc::clone(&metrics),
-            leaving: left.clone(),
-        };
-        others.spawn(http::listen(listeners.http, limits.http_connections, view, ended.clone()));
+        peers.connect(setup, peer, &mut draws, &ended, &mut others);
         let ticking = Arc::clone(&log_limiter);
         others.spawn(async move { ticking.run(ended).await });
         let setup = RedisSetup {
@@ -279,13 +285,14 @@ impl Running {
             metrics: Arc::clone(&metrics),
             log_limiter: Arc::clone(&log_limiter),
         };
-        let clients = tokio::spawn(redis_server::listen(listeners.redis, setup, left));
+        let clients = tokio::spawn(redis_server::listen(redis, setup, left));
 
         let log = EventLog::new(Arc::clone(&identity.ring), Arc::clone(&log_limiter));
         let node = Node::new(config, identity, recovered);
         let turning = Core::new(node, Clock::start(), draws, Arc::clone(&metrics), log);
         let ways = Ways { peers, storage: Arc::clone(&storage), failed: failing };
         let core_task = CoreTask::spawn(CoreLoop::new(turning, ways, inboxes));
+        http.on_running(core.clone(), Arc::downgrade(&storage));
         let stop_ms = limits.stop_ms as u64;
         Self {
             core,
@@ -293,6 +300,7 @@ impl Running {
             storage,
             metrics,
             log_limiter,
+            http,
             clients,
             others,
             leaving,
@@ -340,6 +348,7 @@ impl Running {
             storage,
             metrics: _,
             log_limiter,
+            http,
             clients,
             others,
             leaving,
@@ -347,6 +356,7 @@ impl Running {
             failed: _,
             stop_ms,
         } = self;
+        http.on_stopping();
         leaving.stop();
         let served = timeout(Duration::from_millis(stop_ms) + PATIENCE, clients).await;
         let drained = matches!(served, Ok(Ok(0)));

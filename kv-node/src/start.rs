@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use kv_core::cx::Identity;
 use kv_core::store::FoundingRecord;
@@ -12,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::{Limits, Listen, Settings};
 use crate::descriptors::{self, TooFew};
 use crate::draws::Draws;
+use crate::http::About;
 use crate::log::Sink;
 use crate::node::{Assembly, BindError, Listeners, Running, Seat, Stopped};
 use crate::signals::Signals;
@@ -99,10 +101,19 @@ pub fn start(settings: Settings, listeners: Listeners) -> Result<Running, StartE
         limits,
         warnings: _,
     } = settings;
+    let Listeners { redis, peer, http } = listeners;
+    let about = About {
+        name: name.clone(),
+        node,
+        cluster: cluster.clone(),
+        data_dir: Some(data_dir.clone()),
+        ring: Arc::clone(&ring),
+    };
+    let seat = Seat::new(&limits);
+    let http = seat.serve_http(http, &limits, about);
     let mut directory = Directory::open(&data_dir)?;
     let pinned = Pinned::of(&cluster, ring.layout());
     let generation = directory.claim(node, &pinned, Clock::start().now().wall)?;
-    let seat = Seat::new(&limits);
     let options = Options {
         durability,
         queue_commands_max: limits.storage_queue,
@@ -138,7 +149,9 @@ pub fn start(settings: Settings, listeners: Listeners) -> Result<Running, StartE
         limits,
         storage,
         recovered,
-        listeners,
+        redis,
+        peer,
+        http,
         draws,
     };
     Ok(Running::start(seat, assembly))

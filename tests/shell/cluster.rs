@@ -9,6 +9,7 @@ use kv_core::cx::Identity;
 use kv_core::types::{ClusterId, Generation};
 use kv_node::config::{Overrides, Settings};
 use kv_node::draws::Draws;
+use kv_node::http::About;
 use kv_node::node::{Assembly, Listeners, Running, Seat, Stopped};
 use kv_node::storage::{MemoryDisk, Opening, Options, Storage};
 use madsim::runtime::Handle;
@@ -204,8 +205,17 @@ async fn begin(
 ) -> Running {
     let Settings { cluster, ring, addresses, node, name, listen, durability, core, limits, .. } =
         settings;
-    let listeners = Listeners::bind(listen).await.expect("the addresses are its own");
+    let bound = Listeners::bind(listen).await.expect("the addresses are its own");
+    let Listeners { redis, peer, http } = bound;
+    let about = About {
+        name: name.clone(),
+        node,
+        cluster: cluster.clone(),
+        data_dir: None,
+        ring: Arc::clone(&ring),
+    };
     let seat = Seat::new(&limits);
+    let http = seat.serve_http(http, &limits, about);
     let options = Options {
         durability,
         queue_commands_max: limits.storage_queue,
@@ -227,7 +237,9 @@ async fn begin(
         limits,
         storage,
         recovered,
-        listeners,
+        redis,
+        peer,
+        http,
         draws,
     };
     Running::start(seat, assembly)

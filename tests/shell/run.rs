@@ -430,7 +430,9 @@ impl Scene {
     /// What an operator's tools see.
     async fn check_http(&self) {
         for node in 0..NODES {
-            for (path, expected) in [("/health/ready", "\"ready\":true"), ("/metrics", "\n# EOF")] {
+            for (path, expected) in
+                [("/health/ready", "\"ready\":true"), ("/metrics", "\nkv_ready 1\n")]
+            {
                 let request =
                     format!("GET {path} HTTP/1.1\r\nhost: kv\r\nconnection: close\r\n\r\n");
                 let asked = async {

@@ -67,7 +67,7 @@ limits! {
     peer_frame_bytes = 134_217_728 in 1_048_576..=1_073_741_824,
     /// Connections of peers that are listened to at once.
     peer_connections = 1_024 in 1..=65_536,
-    /// Connections to the HTTP interface at once.
+    /// Connections to the HTTP interface at once; one more closes the one that has been idle for longest.
     http_connections = 256 in 1..=65_536,
     /// How long a clean stop waits for what clients are still owed, in milliseconds.
     stop_ms = 5_000 in 0..=600_000,

@@ -53,33 +53,33 @@ async fn init(State(view): State<View>, body: Result<Json<Init>, JsonRejection>)
     };
     let mut members = Vec::new();
     for name in without {
-        match view.ring.members().iter().find(|member| member.name == name) {
+        match view.about().ring.members().iter().find(|member| member.name == name) {
             Some(member) => members.push(member.id),
             None => {
-                let names: Vec<_> = view.ring.members().iter().map(|it| &*it.name).collect();
+                let names: Vec<_> = view.about().ring.members().iter().map(|it| &*it.name).collect();
                 let names = names.join(", ");
                 let message = format!("`{name}` is no member: the members are {names}");
                 return problem(StatusCode::BAD_REQUEST, message);
             }
         }
     }
-    match view.core.admin(AdminCommand::Init { without: members }).await {
+    match view.order(AdminCommand::Init { without: members }).await {
         Ok(AdminReply::Founded { founding }) => {
             answer(StatusCode::OK, &json!({ "founding": founding.to_string() }))
         }
         Ok(other) => refused(&view, &other),
-        Err(ended) => problem(StatusCode::SERVICE_UNAVAILABLE, ended.to_string()),
+        Err(error) => problem(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
     }
 }
 
 async fn losses(State(view): State<View>) -> Response {
-    match view.core.admin(AdminCommand::Losses).await {
+    match view.order(AdminCommand::Losses).await {
         Ok(AdminReply::Losses { partitions }) => {
             let numbers: Vec<_> = partitions.iter().map(|partition| partition.0).collect();
             answer(StatusCode::OK, &json!({ "partitions": numbers }))
         }
         Ok(other) => refused(&view, &other),
-        Err(ended) => problem(StatusCode::SERVICE_UNAVAILABLE, ended.to_string()),
+        Err(error) => problem(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
     }
 }
 
@@ -94,7 +94,7 @@ async fn accept_loss(
     let (mut accepted, mut refused) = (Vec::new(), BTreeMap::new());
     for number in partitions {
         let partition = PartitionId(number);
-        match view.core.admin(AdminCommand::AcceptLoss { partition }).await {
+        match view.order(AdminCommand::AcceptLoss { partition }).await {
             Ok(AdminReply::LossAccepted) => {
                 tracing::warn!(partition = number, "an operator accepts what is lost");
                 accepted.push(number);
@@ -102,8 +102,8 @@ async fn accept_loss(
             Ok(other) => {
                 refused.insert(number.to_string(), words(&view, &other));
             }
-            Err(ended) => {
-                refused.insert(number.to_string(), ended.to_string());
+            Err(error) => {
+                refused.insert(number.to_string(), error.to_string());
             }
         }
     }
@@ -120,7 +120,7 @@ fn words(view: &View, reply: &AdminReply) -> String {
     let AdminReply::Refused(refusal) = reply else {
         return format!("an answer to another order: {reply:?}");
     };
-    let name = |id: NodeId| match view.ring.member(id) {
+    let name = |id: NodeId| match view.about().ring.member(id) {
         Some(member) => format!("{} ({id})", member.name),
         None => id.to_string(),
     };

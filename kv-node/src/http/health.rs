@@ -4,62 +4,130 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use serde_json::json;
-use tokio::time::timeout;
+use serde_json::{Value, json};
 
 use super::View;
-use crate::core_loop::Inspection;
+use super::probe::ANSWER_TIMEOUT;
+use crate::health::{Facts, Stage, Status, Verdict};
+use crate::inspection::{Inspection, PeerState};
+use crate::log;
 
-/// A core that has not answered for so long hangs.
-const CORE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Whoever asks whether the process lives waits for a second at most, as a rule.
+const LIVE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The routes of this file.
 pub(super) fn routes() -> Router<View> {
-    Router::new().route("/health/live", get(async || "live\n")).route("/health/ready", get(ready))
+    Router::new().route("/health/live", get(live)).route("/health/ready", get(ready))
+}
+
+async fn live(State(view): State<View>) -> Response {
+    if let (_, Some(parts)) = view.parts() {
+        let _answer = parts.probe.inspect(LIVE_TIMEOUT).await;
+        if parts.probe.hangs() {
+            let message = "the core of the node has not answered for a minute: restart the node\n";
+            return (StatusCode::SERVICE_UNAVAILABLE, message).into_response();
+        }
+    }
+    "live\n".into_response()
 }
 
 async fn ready(State(view): State<View>) -> Response {
-    let inspection = timeout(CORE_TIMEOUT, view.core.inspect()).await.ok().and_then(Result::ok);
-    let problem = match &inspection {
-        _ if view.leaving.has_stopped() => Some("the node is stopping"),
-        None => Some("the core does not answer"),
-        Some(inspection) if inspection.storage_failed => Some("the storage failed"),
-        Some(_) => None,
+    let facts = facts(&view).await;
+    let verdict = Verdict::of(&facts);
+    let status = match verdict.status() {
+        Status::Ready | Status::Degraded => StatusCode::OK,
+        Status::NotReady => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let status = if problem.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let state = inspection.as_ref().map(shown);
-    let storage = view.storage.upgrade().map(|storage| storage.counts());
-    let body = json!({
-        "node": view.name,
-        "ready": problem.is_none(),
-        "problem": problem,
-        "storage": storage.map(|counts| counts.state.word()),
-        "state": state,
-    });
-    let content_type = [(header::CONTENT_TYPE, "application/json")];
-    (status, content_type, format!("{body}\n")).into_response()
+    super::json(status, &body(&view, &facts, &verdict))
 }
 
-fn shown(inspection: &Inspection) -> serde_json::Value {
+/// Everything that is known about the node now.
+pub(super) async fn facts(view: &View) -> Facts {
+    let (stage, parts) = view.parts();
+    let core = match &parts {
+        Some(parts) => parts.probe.inspect(ANSWER_TIMEOUT).await,
+        None => None,
+    };
+    // It may have begun to stop while the core was asked, which then answers no more.
+    let stage = match (stage, view.parts().0) {
+        (Stage::Running, now) => now,
+        (then, _) => then,
+    };
+    Facts { stage, core, log_lines_lost: log::lines_lost() }
+}
+
+fn body(view: &View, facts: &Facts, verdict: &Verdict) -> Value {
+    let about = view.about();
+    let problem = |problem: &crate::health::Problem| {
+        json!({
+            "code": problem.code.word(),
+            "severity": problem.severity.word(),
+            "message": problem.message,
+        })
+    };
+    let storage = view.parts().1.and_then(|parts| parts.storage.upgrade());
+    let room = storage.and_then(|storage| storage.counts().disk);
+    json!({
+        "node": about.name,
+        "id": about.node.to_string(),
+        "cluster": about.cluster,
+        "version": env!("CARGO_PKG_VERSION"),
+        "status": verdict.status().word(),
+        "ready": verdict.status() != Status::NotReady,
+        "problems": verdict.problems().iter().map(problem).collect::<Vec<_>>(),
+        "state": facts.core.as_ref().map(state),
+        "disk": room.map(|DiskRoom { free_bytes, total_bytes }| {
+            json!({ "free_bytes": free_bytes, "total_bytes": total_bytes })
+        }),
+        "log_lines_lost": facts.log_lines_lost,
+    })
+}
+
+fn state(inspection: &Inspection) -> Value {
     let Inspection {
-        partitions_owned,
-        partitions_synced,
-        hints_pending,
-        operations,
-        peers_down,
+        counts,
+        is_founded,
+        partitions,
+        quorums,
+        out_of_reach,
+        partitions_loss_undecided,
+        corrupt_keys,
+        storage,
+        heard_within_ms: _,
         peers,
-        storage_failed,
     } = inspection;
     json!({
-        "partitions_owned": partitions_owned,
-        "partitions_synced": partitions_synced,
-        "hints_pending": hints_pending,
-        "operations_in_flight": operations,
-        "peers": peers,
-        "peers_down": peers_down,
-        "storage_failed": storage_failed,
+        "founded": is_founded,
+        "partitions": partitions,
+        "partitions_owned": counts.partitions_owned,
+        "partitions_complete": counts.partitions_complete,
+        "partitions_loss_undecided": partitions_loss_undecided,
+        "corrupt_keys": corrupt_keys,
+        "partitions_unreadable": out_of_reach.reads,
+        "partitions_unwritable": out_of_reach.writes,
+        "read_quorum": quorums.read,
+        "write_quorum": quorums.write,
+        "mode": quorums.mode,
+        "hints_pending": counts.hints_pending,
+        "operations_in_flight": counts.operations,
+        "storage": storage.word(),
+        "peers": counts.peers,
+        "peers_down": counts.peers_down,
+        "members": peers.iter().map(member).collect::<Vec<_>>(),
+    })
+}
+
+fn member(peer: &PeerState) -> Value {
+    let PeerState { node, name, seems_up, is_connected, silent_ms, refused } = peer;
+    json!({
+        "name": name,
+        "id": node.to_string(),
+        "seems_up": seems_up,
+        "connected": is_connected,
+        "silent_ms": silent_ms,
+        "refused": refused,
     })
 }

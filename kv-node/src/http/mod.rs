@@ -2,49 +2,151 @@
 //!
 //! | path | answer |
 //! |---|---|
-//! | `/health/live` | 200: the process serves |
-//! | `/health/ready` | 200 if the core answers and its storage has not failed, else 503; JSON says how it is |
-//! | `/metrics` | everything that is counted, as OpenMetrics |
+//! | `/health/live` | 200, unless the core has been silent for a minute: then 503, and a restart is the only way out |
+//! | `/health/ready` | 200 if the node can serve what it promises, else 503; JSON names every problem |
+//! | `/metrics` | everything that is counted, as OpenMetrics or as Prometheus text |
+//! | `/admin/…` | what came of an operator's order |
 //!
-//! Each concept has a file with its routes: `health.rs`, `metrics.rs`. `server.rs` accepts the
-//! connections and knows no routes.
+//! It is there before the data is open, and until the storage is closed: starting and stopping are
+//! answers too. Each concept has a file with its routes: `admin.rs`, `health.rs`, `metrics.rs`. `server.rs`
+//! accepts connections and knows no routes, `pool.rs` decides which of them may stay, `probe.rs` asks the core.
 
 mod admin;
 mod health;
 mod metrics;
+mod pool;
+mod probe;
 mod server;
 
-use std::sync::{Arc, Weak};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use kv_core::admin::{AdminCommand, AdminReply};
 use kv_core::ring::Ring;
+use kv_core::types::NodeId;
+use thiserror::Error;
 use tokio::net::TcpListener;
 
-use crate::core_loop::CoreHandle;
+use crate::core_loop::{CoreHandle, Ended};
+use crate::health::Stage;
+use crate::log::LogLimiter;
 use crate::metrics::Metrics;
-use crate::stop::Stopping;
 use crate::storage::Storage;
+use crate::tasks::Tasks;
+use probe::{CoreProbe, HANGS_AFTER};
 
-/// The parts of a node that the HTTP interface shows.
+/// What never changes about the node whose interface it is.
 #[derive(Clone, Debug)]
-pub struct View {
+pub struct About {
     /// The node's name.
     pub name: String,
-    /// Its core.
-    pub core: CoreHandle,
+    /// Its id.
+    pub node: NodeId,
+    /// The name of its cluster.
+    pub cluster: String,
+    /// Where its data lies, if it lies on a disk.
+    pub data_dir: Option<PathBuf>,
     /// The members of its cluster.
     pub ring: Arc<Ring>,
-    /// Its storage, as long as it is open.
-    pub storage: Weak<Storage>,
-    /// Its counters.
-    pub metrics: Arc<Metrics>,
-    /// Closed once it takes no more clients.
-    pub leaving: Stopping,
 }
 
-/// Serves until the node stops.
-pub async fn listen(listener: TcpListener, connections_max: usize, view: View, stopping: Stopping) {
-    server::listen(listener, connections_max, router(view), stopping).await;
+/// The HTTP interface of one node. Dropped, it is gone.
+#[derive(Debug)]
+pub struct HttpServer {
+    view: View,
+    _serving: Tasks,
+}
+
+/// The parts of a node that the HTTP interface shows. Every handler is given one.
+#[derive(Clone, Debug)]
+struct View(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    about: About,
+    metrics: Arc<Metrics>,
+    log_limiter: Arc<LogLimiter>,
+    stage: Mutex<(Stage, Option<Parts>)>,
+}
+
+/// The parts of a node that runs.
+#[derive(Clone, Debug)]
+struct Parts {
+    core: CoreHandle,
+    probe: CoreProbe,
+    storage: Weak<Storage>,
+}
+
+/// Why the core is given no order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+enum OrderError {
+    #[error("the node is starting: say it again when it has opened its data")]
+    Starting,
+    #[error(transparent)]
+    Ended(#[from] Ended),
+}
+
+impl HttpServer {
+    /// Begins to serve, for a node that is starting.
+    pub fn start(
+        listener: TcpListener,
+        connections_max: usize,
+        about: About,
+        metrics: Arc<Metrics>,
+        log_limiter: Arc<LogLimiter>,
+    ) -> Self {
+        let stage = Mutex::new((Stage::Starting, None));
+        let view = View(Arc::new(Shared { about, metrics, log_limiter, stage }));
+        let mut serving = Tasks::default();
+        let router = router(view.clone());
+        serving.spawn(server::listen(listener, connections_max, view.clone(), router));
+        Self { view, _serving: serving }
+    }
+
+    /// The node runs.
+    pub fn on_running(&self, core: CoreHandle, storage: Weak<Storage>) {
+        let probe = CoreProbe::new(core.clone(), HANGS_AFTER);
+        *self.view.stage() = (Stage::Running, Some(Parts { core, probe, storage }));
+    }
+
+    /// The node ends.
+    pub fn on_stopping(&self) {
+        self.view.stage().0 = Stage::Stopping;
+    }
+}
+
+impl View {
+    fn stage(&self) -> MutexGuard<'_, (Stage, Option<Parts>)> {
+        self.0.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How far the node has come, and its parts, if it has come so far.
+    fn parts(&self) -> (Stage, Option<Parts>) {
+        self.stage().clone()
+    }
+
+    /// Gives the core an order.
+    async fn order(&self, command: AdminCommand) -> Result<AdminReply, OrderError> {
+        match self.parts() {
+            (_, Some(parts)) => Ok(parts.core.admin(command).await?),
+            (_, None) => Err(OrderError::Starting),
+        }
+    }
+
+    fn about(&self) -> &About {
+        &self.0.about
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    fn log_limiter(&self) -> &LogLimiter {
+        &self.0.log_limiter
+    }
 }
 
 /// All routes. A new kind of request gets a file of its own and a line here.
@@ -53,5 +155,79 @@ fn router(view: View) -> Router {
         .merge(admin::routes())
         .merge(health::routes())
         .merge(metrics::routes())
+        .fallback(no_such_page)
         .with_state(view)
+}
+
+async fn no_such_page() -> Response {
+    let pages = "there is no such page; there are /health/live, /health/ready, /metrics and /admin\n";
+    (StatusCode::NOT_FOUND, pages).into_response()
+}
+
+/// An answer in JSON, on a line of its own.
+fn json(status: StatusCode, body: &serde_json::Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
+}
+
+#[cfg(all(test, not(madsim)))]
+mod tests {
+    use kv_core::layout::Layout;
+
+    use super::*;
+    use crate::admin_client::{self, HttpAddress};
+
+    /// The interface of a node that is starting, and where it is.
+    async fn starting() -> (HttpServer, HttpAddress) {
+        let layout = Layout::single_datacenter(16, 1, [(NodeId(1), "n1".to_owned())]);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("the system has a port");
+        let address = HttpAddress::of_listener(listener.local_addr().expect("it is bound"));
+        let about = About {
+            name: "n1".to_owned(),
+            node: NodeId(1),
+            cluster: "kv".to_owned(),
+            data_dir: Some(std::env::temp_dir()),
+            ring: Arc::new(Ring::new(layout).expect("a sound layout")),
+        };
+        (HttpServer::start(listener, 4, about, Arc::default(), Arc::default()), address)
+    }
+
+    #[tokio::test]
+    async fn a_node_that_is_starting_or_stopping_lives_and_is_not_ready() {
+        let (server, address) = starting().await;
+        for (code, body) in [("starting", "\"id\":\"0000000000000001\""), ("stopping", "kv")] {
+            let ready = admin_client::get(&address, "/health/ready").await.expect("an answer");
+            assert_eq!(ready.status, 503);
+            assert!(ready.body.contains(&format!("\"code\":\"{code}\"")), "{}", ready.body);
+            assert!(ready.body.contains(body), "{}", ready.body);
+            let live = admin_client::get(&address, "/health/live").await.expect("an answer");
+            assert_eq!((live.status.as_u16(), &*live.body), (200, "live\n"));
+            let metrics = admin_client::get(&address, "/metrics").await.expect("an answer").body;
+            assert!(metrics.contains("\nkv_ready 0\n"), "{metrics}");
+            let problem = format!("\nkv_health_problem{{code=\"{code}\"}} 1\n");
+            assert!(metrics.contains(&problem), "{metrics}");
+            server.on_stopping();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_core_that_does_not_answer_makes_a_node_not_ready() {
+        let (server, address) = starting().await;
+        let (core, _nobody_listens) = crate::core_loop::inboxes(1);
+        server.on_running(core, Weak::new());
+        let ready = admin_client::get(&address, "/health/ready").await.expect("an answer");
+        assert_eq!(ready.status, 503);
+        assert!(ready.body.contains("\"code\":\"core-silent\""), "{}", ready.body);
+        let live = admin_client::get(&address, "/health/live").await.expect("an answer");
+        assert_eq!(live.status, 200, "it may only be busy");
+    }
+
+    #[tokio::test]
+    async fn a_page_that_is_not_there_names_those_that_are() {
+        let (_server, address) = starting().await;
+        let missing = admin_client::get(&address, "/helth").await.expect("an answer");
+        assert_eq!(missing.status, 404);
+        assert!(missing.body.contains("/health/ready"), "{}", missing.body);
+        let posted = admin_client::post(&address, "/health/ready", String::new()).await;
+        assert_eq!(posted.expect("an answer").status, 405);
+    }
 }

@@ -88,6 +88,11 @@ impl Hello {
         postcard::to_allocvec(self).expect("numbers can be encoded")
     }
 
+    /// Who says that he speaks, in a hello that may be refused.
+    pub fn speaker(payload: &[u8]) -> Option<NodeId> {
+        postcard::take_from_bytes::<Self>(payload).ok().map(|(hello, _)| hello.from)
+    }
+
     /// Reads a peer's hello and decides whether to speak to it. `expected` is the one that was
     /// dialled; whoever listens takes every member.
     ///

@@ -19,7 +19,7 @@ use super::frame::{self, Decoder, FrameError};
 use super::hello::Hello;
 use super::outgoing::LinkError;
 use super::{PATIENCE, Shared};
-use crate::core_loop::Work;
+use crate::core_loop::{Urgent, Work};
 use crate::metrics::Direction;
 use crate::tasks::Tasks;
 
@@ -132,8 +132,12 @@ async fn welcome(
     bytes: &mut BytesMut,
     shared: &Shared,
 ) -> Result<NodeId, LinkError> {
-    let hello = read_frame(stream, bytes).await?.ok_or(LinkError::Closed)?;
-    let hello = Hello::accept(&hello, &shared.identity, None)?;
+    let payload = read_frame(stream, bytes).await?.ok_or(LinkError::Closed)?;
+    let hello = Hello::accept(&payload, &shared.identity, None).inspect_err(|error| {
+        if let Some(peer) = Hello::speaker(&payload) {
+            shared.core.tell(Urgent::Refused { peer, reason: error.word() });
+        }
+    })?;
     let mut answer = BytesMut::new();
     frame::encode(&Hello::new(&shared.identity, hello.from).encode(), &mut answer);
     stream.write_all(&answer).await?;

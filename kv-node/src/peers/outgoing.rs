@@ -104,7 +104,9 @@ impl Outgoing {
                 }
             };
             if let LinkError::Hello(error) = &error {
-                self.shared.metrics.on_rejected(error.word());
+                let (peer, reason) = (self.peer, error.word());
+                self.shared.metrics.on_rejected(reason);
+                self.shared.core.tell(Urgent::Refused { peer, reason });
             }
             self.shared.complain(&self.name(), &error);
             sleep(self.pause()).await;

@@ -1,0 +1,245 @@
+//! How a node is, as its core tells it: plain data for health checks, metrics and people.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kv_core::coordinator::{Others, OutOfReach, OwnStorage};
+use kv_core::cx::{LinkState, Site};
+use kv_core::event::RejectReason;
+use kv_core::node::Node;
+use kv_core::store::Fault;
+use kv_core::time::Time;
+use kv_core::types::NodeId;
+
+/// The numbers that are looked at after each turn of the core.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TurnCounts {
+    /// Partitions that this node owns.
+    pub partitions_owned: u64,
+    /// Those of them of which it holds all that it must: it serves reads of them.
+    pub partitions_complete: u64,
+    /// Hints that it keeps for others.
+    pub hints_pending: u64,
+    /// Client operations in flight.
+    pub operations: u64,
+    /// Peers that seem to be down.
+    pub peers_down: u64,
+    /// Peers.
+    pub peers: u64,
+}
+
+/// How a node is, in full.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// The numbers.
+    pub counts: TurnCounts,
+    /// False while the node waits until its cluster is founded.
+    pub is_founded: bool,
+    /// Partitions of the whole ring.
+    pub partitions: u64,
+    /// Answers that a read waits for, durable copies that a write waits for, and who counts, when a
+    /// request does not say.
+    pub quorums: DefaultQuorums,
+    /// Partitions of the ring in which such a request could not be met now.
+    pub out_of_reach: OutOfReach,
+    /// Partitions of this node of which so many owners are incomplete that nobody can become complete,
+    /// until an operator accepts that.
+    pub partitions_loss_undecided: u64,
+    /// Keys whose records are corrupt here and not repaired yet.
+    pub corrupt_keys: u64,
+    /// What its storage does.
+    pub storage: StorageFact,
+    /// A peer that has been silent for longer is not heard any more: by then it has gossiped many
+    /// times, and so has every other one.
+    pub heard_within_ms: u64,
+    /// The other members, in the order of their names.
+    pub peers: Vec<PeerState>,
+}
+
+/// What the storage of a node does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StorageFact {
+    /// It reads and writes.
+    #[default]
+    Writable,
+    /// Its disk is full: it reads, and refuses writes.
+    Full,
+    /// It has no file descriptors: it reads what it can, and refuses writes.
+    OutOfFiles,
+    /// It failed, and does nothing any more.
+    Failed,
+}
+
+impl StorageFact {
+    /// The state of a storage that refuses writes for this reason.
+    pub const fn of(fault: Fault) -> Self {
+        match fault {
+            Fault::Full => Self::Full,
+            Fault::OutOfFiles => Self::OutOfFiles,
+            Fault::Failed => Self::Failed,
+        }
+    }
+
+    /// The state in one word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Writable => "writable",
+            Self::Full => "full",
+            Self::OutOfFiles => "out-of-files",
+            Self::Failed => "failed",
+        }
+    }
+
+    const fn own(self) -> OwnStorage {
+        match self {
+            Self::Writable => OwnStorage::Writable,
+            Self::Full | Self::OutOfFiles => OwnStorage::ReadOnly,
+            Self::Failed => OwnStorage::Failed,
+        }
+    }
+}
+
+/// What a request waits for when it does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DefaultQuorums {
+    /// Answers to a read.
+    pub read: u64,
+    /// Durable copies of a write.
+    pub write: u64,
+    /// The mode, in one word.
+    pub mode: &'static str,
+}
+
+/// Another member, as this node sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerState {
+    /// Its id.
+    pub node: NodeId,
+    /// Its name.
+    pub name: String,
+    /// False if gossip says that it is silent.
+    pub seems_up: bool,
+    /// True while the connection on which this node speaks to it stands.
+    pub is_connected: bool,
+    /// The time since its last message; `None` if there was none since this node started.
+    pub silent_ms: Option<u64>,
+    /// Why this node refuses to speak with it, in one word; `None` if it does not.
+    pub refused: Option<&'static str>,
+}
+
+impl Inspection {
+    /// Tells whether this node has heard a peer lately.
+    pub fn hears(&self, peer: &PeerState) -> bool {
+        peer.silent_ms.is_some_and(|ms| ms <= self.heard_within_ms)
+    }
+}
+
+impl PeerState {
+    /// Tells whether it would answer if it were asked something now, as far as can be known.
+    pub const fn can_be_asked(&self) -> bool {
+        self.seems_up && self.is_connected && self.silent_ms.is_some()
+    }
+}
+
+/// What the driver of a core notices about the peers, beside the opinions of the core.
+#[derive(Debug, Default)]
+pub struct PeerWatch {
+    heard: BTreeMap<NodeId, Time>,
+    connected: BTreeSet<NodeId>,
+    refused: BTreeMap<NodeId, &'static str>,
+    /// The last answer, and what it was the answer to: going through a large ring takes its time, and
+    /// nothing changes as a rule.
+    reach: Option<(ReachQuestion, OutOfReach)>,
+}
+
+/// All that [`OutOfReach::of`] depends on, beside what never changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ReachQuestion {
+    others: Others,
+    complete: usize,
+    storage: StorageFact,
+}
+
+impl PeerWatch {
+    /// Notes that a peer has said something.
+    pub fn on_heard(&mut self, peer: NodeId, now: Time) {
+        self.heard.insert(peer, now);
+        self.refused.remove(&peer);
+    }
+
+    /// Notes that a connection to a peer came to be, or broke.
+    pub fn on_link(&mut self, peer: NodeId, state: LinkState) {
+        match state {
+            LinkState::Up => {
+                self.connected.insert(peer);
+                self.refused.remove(&peer);
+            }
+            LinkState::Down => {
+                self.connected.remove(&peer);
+            }
+        }
+    }
+
+    /// Notes that a message of a peer was rejected: if all that it says is, it is as good as silent.
+    pub fn on_rejected(&mut self, peer: NodeId, reason: RejectReason) {
+        match reason {
+            RejectReason::Cluster => self.refuse(peer, "cluster"),
+            RejectReason::Addressee => self.refuse(peer, "addressee"),
+            RejectReason::Layout => self.refuse(peer, "layout"),
+            // Such a sender is nobody's peer.
+            RejectReason::Stranger => {}
+            // What its clock has to do with is rejected, and nothing else.
+            RejectReason::Future => {}
+        }
+    }
+
+    /// Notes that somebody who says that he is a peer was refused. While the connection to the peer
+    /// stands it was somebody else.
+    pub fn on_refused(&mut self, peer: NodeId, reason: &'static str) {
+        if !self.connected.contains(&peer) {
+            self.refuse(peer, reason);
+        }
+    }
+
+    fn refuse(&mut self, peer: NodeId, reason: &'static str) {
+        self.refused.insert(peer, reason);
+        self.heard.remove(&peer);
+    }
+
+    /// All other members as they seem now.
+    pub fn peers(&self, site: &Site, now: Time) -> Vec<PeerState> {
+        let others = site.ring().members().iter().filter(|member| member.id != site.me());
+        let state = |member: &kv_core::layout::Member| PeerState {
+            node: member.id,
+            name: member.name.clone(),
+            seems_up: site.is_up(member.id),
+            is_connected: self.connected.contains(&member.id),
+            silent_ms: self.heard.get(&member.id).map(|&heard| now.since(heard).as_ms()),
+            refused: self.refused.get(&member.id).copied(),
+        };
+        let mut peers: Vec<_> = others.map(state).collect();
+        peers.sort_by(|left, right| left.name.cmp(&right.name));
+        peers
+    }
+
+    /// What could not be met by these peers.
+    pub fn out_of_reach(
+        &mut self,
+        node: &Node,
+        peers: &[PeerState],
+        storage: StorageFact,
+    ) -> OutOfReach {
+        let site = node.site();
+        let asked = peers.iter().filter(|peer| peer.can_be_asked()).map(|peer| peer.node);
+        let others =
+            Others { can_be_asked: asked.collect(), incomplete: node.incomplete_elsewhere() };
+        let question = ReachQuestion { others, complete: site.synced.len(), storage };
+        match &self.reach {
+            Some((known, answer)) if *known == question => *answer,
+            Some(_) | None => {
+                let answer = OutOfReach::of(site, storage.own(), &question.others);
+                self.reach = Some((question, answer));
+                answer
+            }
+        }
+    }
+}
