@@ -16,6 +16,8 @@ mod disks;
 mod founding;
 #[path = "node/full_disks.rs"]
 mod full_disks;
+#[path = "node/health.rs"]
+mod health;
 #[path = "trial/kill_rounds.rs"]
 mod kill_rounds;
 #[path = "node/processes.rs"]

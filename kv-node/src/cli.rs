@@ -16,6 +16,7 @@ use crate::log::{self, LogFormat, Sink};
 use crate::memory;
 use crate::orders;
 use crate::start::{self, StartError};
+use crate::status;
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 all went well; 1 it failed while it ran; 2 the arguments or the configuration make no sense.
@@ -44,6 +45,8 @@ enum Command {
     Init(orders::Init),
     /// List what a node can never copy back, and accept its loss
     AcceptLoss(orders::AcceptLoss),
+    /// Ask running nodes how they are: exit code 0 if all are ready, 1 if one is not or does not answer
+    Status(status::Arguments),
     /// Look at configurations
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -97,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Dev(arguments) => {
             run(log, &stderr, async |out| dev::run(arguments, out).await.map_err(Failure::Ran))
         }
+        Command::Status(arguments) => return status::main(arguments),
         Command::Init(arguments) => return orders::init(arguments),
         Command::AcceptLoss(arguments) => return orders::accept_loss(arguments),
         Command::Config(ConfigCommand::Check { file, overrides }) => {

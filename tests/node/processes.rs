@@ -36,7 +36,7 @@ fn a_cluster_outlives_a_killed_node_which_converges_when_it_returns() {
     assert_held(&mut nodes[1].client(), "second", 50..150);
 
     let returned = cluster.start(2);
-    assert_eq!(returned.http("/health/ready").0, 200);
+    wait_for("it to hear its peers", || (returned.http("/health/ready").0 == 200).then_some(()));
     wait_for("both peers to deliver their hints and to find the third equal", || {
         let settled = |node: &Process| {
             let (_, ready) = node.http("/health/ready");

@@ -75,6 +75,8 @@ impl HealthGauges {
                 "partitions_loss_undecided",
                 "Partitions of which an operator must accept that writes may be lost",
             ),
+            corrupt_keys: of
+                .gauge("corrupt_keys", "Keys whose records are corrupt here and not repaired yet"),
             storage_failed: of.gauge("storage_failed", "1 if the storage failed"),
             peers_heard: of.gauge("peers_heard", "Members that have been heard lately"),
             peer_seems_up,
