@@ -110,7 +110,7 @@ pub struct Verdict {
 
 impl Code {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Starting,
         Self::WaitingToBeFounded,
         Self::Stopping,

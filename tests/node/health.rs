@@ -126,7 +126,11 @@ fn a_node_that_no_peer_has_spoken_to_is_not_ready() {
 #[test]
 fn members_with_another_layout_are_named_and_the_odd_one_out_is_not_ready() {
     let cluster = Cluster::new("layouts", 3);
-    let (first, second) = (cluster.start(0), cluster.start(1));
+    let mut nodes = cluster.start_all();
+    nodes.iter().for_each(wait_until_ready);
+    nodes.remove(2).kill();
+    std::fs::remove_dir_all(cluster.data_dir(2)).expect("the node is dead");
+    let [first, second] = &nodes[..] else { panic!("one of three is dead") };
     let text = std::fs::read_to_string(cluster.config()).expect("it was written");
     let other = cluster.config().with_extension("other.toml");
     std::fs::write(&other, text.replace("partitions = 64", "partitions = 32"))
@@ -136,10 +140,10 @@ fn members_with_another_layout_are_named_and_the_odd_one_out_is_not_ready() {
     let message = wait_for_problem(&odd, 503, "layout-refused");
     assert!(message.contains("n1 (") && message.contains("n2 ("), "{message}");
     assert_eq!(ready(&odd).1, "not-ready");
-    let message = wait_for_problem(&first, 200, "layout-refused");
+    let message = wait_for_problem(first, 200, "layout-refused");
     assert!(message.starts_with("n3 (") && !message.contains("n2"), "{message}");
-    assert_eq!(ready(&first).1, "degraded", "two of three have one layout");
-    assert_eq!(ready(&second).0, 200);
+    assert_eq!(ready(first).1, "degraded", "two of three have one layout");
+    assert_eq!(ready(second).0, 200);
 }
 
 /// The same command with another configuration.
@@ -159,7 +163,9 @@ fn with_config(command: &Command, config: &Path) -> Command {
 #[test]
 fn a_node_that_is_stopping_is_not_ready() {
     let cluster = Cluster::new("stopping", 3);
-    let node = cluster.start(0);
+    let mut nodes = cluster.start_all();
+    let node = nodes.remove(0);
+    nodes.into_iter().for_each(Process::kill);
     // A client is owed an answer that the missing members keep from it, and the node waits for that.
     let mut client = node.client();
     client.ask(&["KV.OPTIONS", "TIMEOUT", "4000"]);

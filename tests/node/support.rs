@@ -223,11 +223,6 @@ impl Process {
         self.child.id()
     }
 
-    /// Where its HTTP interface listens.
-    pub(crate) fn http_address(&self) -> &str {
-        &self.http
-    }
-
     pub(crate) fn client(&self) -> Client {
         Client::connect(&self.redis)
     }

@@ -56,7 +56,8 @@ async fn init(State(view): State<View>, body: Result<Json<Init>, JsonRejection>)
         match view.about().ring.members().iter().find(|member| member.name == name) {
             Some(member) => members.push(member.id),
             None => {
-                let names: Vec<_> = view.about().ring.members().iter().map(|it| &*it.name).collect();
+                let names: Vec<_> =
+                    view.about().ring.members().iter().map(|it| &*it.name).collect();
                 let names = names.join(", ");
                 let message = format!("`{name}` is no member: the members are {names}");
                 return problem(StatusCode::BAD_REQUEST, message);

@@ -14,6 +14,7 @@ use super::probe::ANSWER_TIMEOUT;
 use crate::health::{Facts, Stage, Status, Verdict};
 use crate::inspection::{Inspection, PeerState};
 use crate::log;
+use crate::storage::DiskRoom;
 
 /// Whoever asks whether the process lives waits for a second at most, as a rule.
 const LIVE_TIMEOUT: Duration = Duration::from_millis(500);

@@ -160,7 +160,8 @@ fn router(view: View) -> Router {
 }
 
 async fn no_such_page() -> Response {
-    let pages = "there is no such page; there are /health/live, /health/ready, /metrics and /admin\n";
+    let pages =
+        "there is no such page; there are /health/live, /health/ready, /metrics and /admin\n";
     (StatusCode::NOT_FOUND, pages).into_response()
 }
 
