@@ -282,12 +282,12 @@ fn the_process_its_build_and_its_disk_are_told_of() {
         "process_max_fds",
         "process_threads",
         "process_start_time_seconds",
-        "kv_disk_free_bytes",
-        "kv_disk_size_bytes",
+        "kv_disk_bytes{what=\"free\"}",
+        "kv_disk_bytes{what=\"total\"}",
     ] {
         assert!(node.metric(name) > 0.0, "{name} in {metrics}");
     }
-    assert!(node.metric("kv_disk_free_bytes") <= node.metric("kv_disk_size_bytes"));
+    assert!(node.metric("kv_disk_bytes{what=\"free\"}") <= node.metric("kv_disk_bytes{what=\"total\"}"));
 }
 
 #[test]
