@@ -20,8 +20,14 @@ mod full_disks;
 mod health;
 #[path = "trial/kill_rounds.rs"]
 mod kill_rounds;
+#[path = "node/links.rs"]
+mod links;
+#[path = "node/peers.rs"]
+mod peers;
 #[path = "node/processes.rs"]
 mod processes;
+#[path = "node/proxy.rs"]
+mod proxy;
 #[path = "node/redis_tools.rs"]
 mod redis_tools;
 #[path = "node/signals.rs"]

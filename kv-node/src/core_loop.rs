@@ -34,6 +34,7 @@ use crate::draws::Draws;
 use crate::inspection::{DefaultQuorums, Inspection, PeerWatch, StorageFact, TurnCounts};
 use crate::log::EventLog;
 use crate::metrics::Metrics;
+use crate::peers::room::Share;
 use crate::storage::{EngineError, StorageEvent};
 
 /// Inputs of one turn at most, so that effects do not wait for long.
@@ -67,7 +68,12 @@ pub enum Work {
         operations: Vec<(Tag, ClientOperation)>,
     },
     /// Peers have said something.
-    Peer(Vec<Message>),
+    Peer {
+        /// What, in the order in which it was heard.
+        messages: Vec<Message>,
+        /// The room that large messages take until the core has them.
+        share: Share,
+    },
 }
 
 /// What the core must learn at once.
@@ -174,6 +180,9 @@ pub trait Outlets: Send {
 
     /// The storage failed: the node must stop.
     fn on_storage_failed(&mut self);
+
+    /// A peer seems to be down.
+    fn on_suspected(&mut self, peer: NodeId);
 }
 
 /// The core and what it needs to turn.
@@ -202,6 +211,8 @@ pub struct Turned {
     pub commands: Vec<(Ticket, StoreCommand)>,
     /// Whether the core has learned that its storage failed.
     pub storage_failed: bool,
+    /// Peers that seem to be down, and did not before.
+    pub suspected: Vec<NodeId>,
 }
 
 impl Core {
@@ -239,7 +250,7 @@ impl Core {
         let now = self.clock.now().monotonic;
         for given in work {
             // What is given at once comes from one connection, and so from one peer.
-            if let Work::Peer(messages) = given
+            if let Work::Peer { messages, share: _ } = given
                 && let Some(message) = messages.first()
             {
                 self.peers.on_heard(message.header.from, now);
@@ -303,6 +314,9 @@ impl Core {
                     }
                     if let Event::Rejected { from, reason } = event {
                         self.peers.on_rejected(from, reason);
+                    }
+                    if let Event::Suspected { peer } = event {
+                        turned.suspected.push(peer);
                     }
                     self.metrics.on_event(&event);
                     self.log.log(&event);
@@ -492,7 +506,7 @@ impl<O: Outlets> CoreLoop<O> {
     }
 
     fn hand_out(&mut self, turned: Turned) {
-        let Turned { replies, admin, messages, commands, storage_failed } = turned;
+        let Turned { replies, admin, messages, commands, storage_failed, suspected } = turned;
         if storage_failed {
             self.outlets.on_storage_failed();
         }
@@ -502,6 +516,9 @@ impl<O: Outlets> CoreLoop<O> {
         }
         for (peer, messages) in messages {
             self.outlets.send(peer, messages);
+        }
+        for peer in suspected {
+            self.outlets.on_suspected(peer);
         }
         for (request, reply) in admin {
             if let Some(answer) = self.orders.waiting.remove(&request) {
@@ -535,7 +552,7 @@ fn inputs_of(work: Work, connections: &BTreeMap<ConnectionId, Replies>) -> Vec<I
                 })
                 .collect()
         }
-        Work::Peer(messages) => messages.into_iter().map(Input::Peer).collect(),
+        Work::Peer { messages, share: _ } => messages.into_iter().map(Input::Peer).collect(),
     }
 }
 

@@ -60,9 +60,10 @@ pub fn raise() -> usize {
 /// # Errors
 /// [`TooFew`], if not even a few clients could connect.
 pub fn share(limits: &Limits, peers: usize, nodes: usize, may: usize) -> Result<Limits, TooFew> {
-    // A peer that connects anew may do so before its former connection has ended, on either side.
-    let (outgoing, incoming_min) = (2 * peers, 2 * peers + 2);
-    let fixed = FILES_CACHED + OF_NODE + outgoing;
+    // A peer that connects anew may do so before its former connection has ended, on either side. What
+    // the limit bounds are connections that have not said yet whose they are.
+    let (of_peers, incoming_min) = (4 * peers, 2 * peers + 2);
+    let fixed = FILES_CACHED + OF_NODE + of_peers;
     let peers_min = incoming_min.min(limits.peer_connections);
     let http_min = HTTP_MIN.min(limits.http_connections);
     let clients_min = CLIENTS_MIN.min(limits.connections);
@@ -142,7 +143,7 @@ mod tests {
             let asked = limits(connections, peer_connections, http_connections);
             if let Ok(given) = share(&asked, peers, nodes, may) {
                 let sockets = given.connections + given.peer_connections + given.http_connections;
-                let reserved = FILES_CACHED + OF_NODE + 2 * peers;
+                let reserved = FILES_CACHED + OF_NODE + 4 * peers;
                 prop_assert!(OF_PROCESS + nodes * (reserved + sockets) <= may);
                 prop_assert!(given.connections >= CLIENTS_MIN.min(connections));
                 prop_assert!(given.http_connections >= HTTP_MIN.min(http_connections));

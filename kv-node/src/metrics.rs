@@ -5,6 +5,7 @@
 
 mod exposition;
 mod health;
+mod labels;
 #[cfg(all(target_os = "linux", not(madsim)))]
 mod process;
 mod register;
@@ -12,6 +13,7 @@ mod register;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use kv_core::cx::LinkState;
 use kv_core::event::{Event, RejectReason};
 use kv_core::message::Kind;
 use prometheus_client::encoding::text;
@@ -28,41 +30,12 @@ use crate::storage::{DiskRoom, StorageCounts, StorageState};
 
 pub use exposition::Exposition;
 use health::HealthGauges;
+pub use labels::{Direction, Discarded, RequestOutcome, RequestVerb};
 use register::{Register, counts};
 
 type Label = [(&'static str, &'static str); 1];
+type PeerLabel = [(&'static str, String); 1];
 type Labels = [(&'static str, &'static str); 2];
-
-/// What a client asked, as far as the count goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RequestVerb {
-    /// It read.
-    Get,
-    /// It wrote a value.
-    Put,
-    /// It wrote a tombstone.
-    Delete,
-}
-
-/// What came of a client's request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RequestOutcome {
-    /// It was done.
-    Done,
-    /// It was refused, and nothing was done.
-    Refused,
-    /// The time was up.
-    Unknown,
-}
-
-/// Which way bytes and messages went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// To this node.
-    In,
-    /// From this node.
-    Out,
-}
 
 /// The count and the time of the requests of one verb with one outcome.
 #[derive(Clone, Debug)]
@@ -89,20 +62,23 @@ pub struct Metrics {
     client_bytes: [Counter; 2],
     messages: [Vec<Counter>; 2],
     peer_bytes: [Counter; 2],
-    /// Messages that the core handed over for peers. Each is sent, dropped or too large, once it no
-    /// longer waits: what is missing in that sum waits, and nothing else is lost on this side.
+    /// Messages that the core handed over for peers. Each is sent or dropped once it no longer waits:
+    /// what is missing in that sum waits, and nothing else is lost on this side.
     pub messages_queued: Counter,
     /// Messages that were dropped because a peer's queue was full or its link was down.
     pub messages_dropped: Counter,
-    /// Messages too large for a frame.
-    pub messages_too_large: Counter,
+    messages_discarded: [Counter; 2],
     /// Links to peers that stand.
     pub links_up: Gauge,
+    link_up: Family<PeerLabel, Gauge>,
+    /// Links that were given up because the peer was silent or took nothing.
+    pub links_reset: Counter,
     /// Connections to the HTTP interface that had to go because there were too many.
     pub http_connections_evicted: Counter,
     /// Times that the system refused to accept a connection to the HTTP interface.
     pub http_accept_errors: Counter,
     rejected: Family<Label, Counter>,
+    refused: Family<Label, Counter>,
     rare_branches: Family<Label, Counter>,
     peers_down: Gauge,
     hints_pending: Gauge,
@@ -125,41 +101,6 @@ pub struct Metrics {
     disk_bytes: [Gauge; 2],
 }
 
-impl RequestVerb {
-    const ALL: [Self; 3] = [Self::Get, Self::Put, Self::Delete];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Get => "get",
-            Self::Put => "put",
-            Self::Delete => "delete",
-        }
-    }
-}
-
-impl RequestOutcome {
-    const ALL: [Self; 3] = [Self::Done, Self::Refused, Self::Unknown];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Refused => "refused",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-impl Direction {
-    const ALL: [Self; 2] = [Self::In, Self::Out];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::In => "in",
-            Self::Out => "out",
-        }
-    }
-}
-
 impl Metrics {
     /// Everything at zero.
     pub fn new() -> Self {
@@ -172,6 +113,18 @@ impl Metrics {
             "peer_rejected",
             "Connections and messages of peers that were refused, by reason",
             rejected.clone(),
+        );
+        let refused = Family::<Label, Counter>::default();
+        of.0.register(
+            "peer_refusals",
+            "Refusals by peers of this node, by reason",
+            refused.clone(),
+        );
+        let link_up = Family::<PeerLabel, Gauge>::default();
+        of.0.register(
+            "peer_link_up",
+            "1 if the link to a peer stands and the peer was heard within seconds",
+            link_up.clone(),
         );
         let rare_branches = Family::<Label, Counter>::default();
         of.0.register(
@@ -213,17 +166,27 @@ impl Metrics {
             ),
             messages_queued: of.counter(
                 "peer_messages_queued",
-                "Messages for peers: each waits, or was sent, dropped or found too large",
+                "Messages for peers: each waits, or was sent or dropped",
             ),
             messages_dropped: of.counter(
                 "peer_messages_dropped",
                 "Messages that were dropped: the peer's queue was full or its link broke",
             ),
-            messages_too_large: of.counter(
-                "peer_messages_too_large",
-                "Messages that were dropped: larger than limits.peer_frame_bytes",
+            messages_discarded: of.counters(
+                "peer_messages_discarded",
+                "Large messages of peers that were not accepted, by reason",
+                "reason",
+                Discarded::ALL.map(Discarded::name),
             ),
-            links_up: of.gauge("peer_links_up", "Links to peers that stand"),
+            links_up: of.gauge(
+                "peer_links_up",
+                "Links to peers that stand and on which the peer was heard within seconds",
+            ),
+            link_up,
+            links_reset: of.counter(
+                "peer_links_reset",
+                "Links that were given up because the peer was silent or took nothing",
+            ),
             http_connections_evicted: of.counter(
                 "http_connections_evicted",
                 "Connections to the HTTP interface that had to go because there were too many",
@@ -233,6 +196,7 @@ impl Metrics {
                 "Times that the system refused to accept a connection to the HTTP interface",
             ),
             rejected,
+            refused,
             rare_branches,
             peers_down: of.gauge("peers_down", "Peers that seem to be down, by gossip"),
             hints_pending: of.gauge("hints_pending", "Hints that are kept for others"),
@@ -322,6 +286,36 @@ impl Metrics {
     /// Counts a peer or a message that was refused.
     pub fn on_rejected(&self, reason: &'static str) {
         self.rejected.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// Counts a refusal of this node by a peer.
+    pub fn on_refused(&self, reason: &'static str) {
+        self.refused.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// Counts a large message of a peer that was not accepted.
+    pub fn on_discarded(&self, why: Discarded) {
+        self.messages_discarded[why as usize].inc();
+    }
+
+    /// Takes note of a peer, to which there is no link yet.
+    pub fn on_peer(&self, peer: &str) {
+        drop(self.link_up.get_or_create_owned(&[("peer", peer.to_owned())]));
+    }
+
+    /// Takes over what the link to a peer is now.
+    pub fn on_link(&self, peer: &str, state: LinkState) {
+        let link = self.link_up.get_or_create_owned(&[("peer", peer.to_owned())]);
+        match state {
+            LinkState::Up => {
+                self.links_up.inc();
+                link.set(1);
+            }
+            LinkState::Down => {
+                self.links_up.dec();
+                link.set(0);
+            }
+        }
     }
 
     /// Takes over what the core says of itself.

@@ -25,7 +25,6 @@ use crate::draws::Draws;
 use crate::http::{About, HttpServer};
 use crate::log::{EventLog, LogLimiter};
 use crate::metrics::Metrics;
-use crate::peers::queue::QueueLimits;
 use crate::peers::{PeerLimits, PeerSetup, Peers};
 use crate::redis_server::{self, RedisSetup};
 use crate::stop::{self, Stopper};
@@ -237,6 +236,10 @@ impl Outlets for Ways {
     fn on_storage_failed(&mut self) {
         self.failed.send_replace(true);
     }
+
+    fn on_suspected(&mut self, peer: NodeId) {
+        self.peers.suspect(peer);
+    }
 }
 
 impl Running {
@@ -266,7 +269,7 @@ impl Running {
         let setup = PeerSetup {
             identity: identity.clone(),
             addresses,
-            limits: peer_limits(&limits),
+            limits: PeerLimits::new(&limits, &config),
             core: core.clone(),
             metrics: Arc::clone(&metrics),
             log_limiter: Arc::clone(&log_limiter),
@@ -368,14 +371,6 @@ impl Running {
         close(storage).await;
         log_limiter.flush();
         if drained && left { Stopped::Clean } else { Stopped::ClientsLeft }
-    }
-}
-
-fn peer_limits(limits: &Limits) -> PeerLimits {
-    PeerLimits {
-        queue: QueueLimits { messages: limits.peer_queue_messages, bytes: limits.peer_queue_bytes },
-        frame_bytes: limits.peer_frame_bytes,
-        connections: limits.peer_connections,
     }
 }
 

@@ -45,6 +45,31 @@ pub fn keep_alive(_stream: &TcpStream, _idle: Duration, _user_timeout: Duration)
     Ok(())
 }
 
+/// Keeps the system from taking more than about so many bytes that it cannot send yet: what it has
+/// taken cannot be overtaken. Where the system has no such option, nothing is done.
+///
+/// # Errors
+/// The system refuses the option.
+#[cfg(not(madsim))]
+pub fn limit_unsent(stream: &TcpStream, bytes_max: u32) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    return socket2::SockRef::from(stream).set_tcp_notsent_lowat(bytes_max);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _not_there = (stream, bytes_max);
+        Ok(())
+    }
+}
+
+/// Does nothing: the simulated network takes everything at once.
+///
+/// # Errors
+/// None.
+#[cfg(madsim)]
+pub fn limit_unsent(_stream: &TcpStream, _bytes_max: u32) -> io::Result<()> {
+    Ok(())
+}
+
 #[cfg(all(test, not(madsim)))]
 mod tests {
     use rustix::net::sockopt;

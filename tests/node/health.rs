@@ -287,7 +287,9 @@ fn the_process_its_build_and_its_disk_are_told_of() {
     ] {
         assert!(node.metric(name) > 0.0, "{name} in {metrics}");
     }
-    assert!(node.metric("kv_disk_bytes{what=\"free\"}") <= node.metric("kv_disk_bytes{what=\"total\"}"));
+    assert!(
+        node.metric("kv_disk_bytes{what=\"free\"}") <= node.metric("kv_disk_bytes{what=\"total\"}")
+    );
 }
 
 #[test]

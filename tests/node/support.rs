@@ -36,6 +36,16 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
 pub(crate) const QUICK: &str = "partitions = 64\n\
     [node]\ngossip_interval_ms = 200\nrepair_interval_ms = 200\nhedge_ms = 20\n";
 
+/// An empty folder, for each test of this name.
+pub(crate) fn new_folder(test: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).expect("an earlier run's folder goes");
+    }
+    std::fs::create_dir_all(&folder).expect("a new folder");
+    folder
+}
+
 /// The configuration of a cluster in a folder of its own.
 pub(crate) struct Cluster {
     folder: PathBuf,
@@ -46,12 +56,7 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// A cluster of so many quick nodes. The folder is new for each test of this name.
     pub(crate) fn new(test: &str, nodes: usize) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
-        if folder.exists() {
-            std::fs::remove_dir_all(&folder).expect("an earlier run's folder goes");
-        }
-        std::fs::create_dir_all(&folder).expect("a new folder");
-        Self::within(folder, nodes, QUICK)
+        Self::within(new_folder(test), nodes, QUICK)
     }
 
     /// A cluster of so many nodes in an empty folder. The settings go on from the table `[cluster]`.
@@ -95,6 +100,11 @@ impl Cluster {
             text += &format!("[[member]]\nname = \"n{name}\"\naddress = \"127.0.0.1:{port}\"\n");
         }
         text
+    }
+
+    /// Where a node listens for its peers.
+    pub(crate) fn peer_port(&self, index: usize) -> u16 {
+        self.peers[index]
     }
 
     pub(crate) fn data_dir(&self, index: usize) -> PathBuf {
@@ -146,12 +156,7 @@ impl Cluster {
         if is_first {
             nodes[0].found();
         }
-        for node in &nodes {
-            wait_for("a node that serves", || {
-                let asked = node.client().ask(&["EXISTS", "a"]);
-                (!matches!(asked, Answer::Error(_))).then_some(())
-            });
-        }
+        nodes.iter().for_each(Process::wait_until_it_serves);
         nodes
     }
 
@@ -216,6 +221,14 @@ impl Process {
 
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("it is our child").is_none()
+    }
+
+    /// Waits until it answers clients.
+    pub(crate) fn wait_until_it_serves(&self) {
+        wait_for("a node that serves", || {
+            let asked = self.client().ask(&["EXISTS", "a"]);
+            (!matches!(asked, Answer::Error(_))).then_some(())
+        });
     }
 
     /// The number of the process.

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!   core ─queued─► queue ─sent─► socket ─entered─► wire ─left─► socket ─received─► core
-//!                    └─► dropped, too large
+//!                    └─► dropped
 //! ```
 //! and between two stations only what is named here may be missing:
 //!
@@ -33,7 +33,6 @@ pub(crate) struct Counts {
     pub(crate) queued: u64,
     pub(crate) sent: u64,
     pub(crate) dropped: u64,
-    pub(crate) too_large: u64,
     pub(crate) received: u64,
     pub(crate) rejected: u64,
     pub(crate) links_up: i64,
@@ -53,16 +52,17 @@ impl Counts {
             queued: sum("kv_peer_messages_queued_total"),
             sent: sum("kv_peer_messages_total{direction=\"out\""),
             dropped: sum("kv_peer_messages_dropped_total"),
-            too_large: sum("kv_peer_messages_too_large_total"),
             received: sum("kv_peer_messages_total{direction=\"in\""),
-            rejected: sum("kv_peer_rejected_total"),
+            // A hello that was under way for so long that the next run of its node was there first.
+            rejected: sum("kv_peer_rejected_total")
+                - sum("kv_peer_rejected_total{reason=\"replaced\"}"),
             links_up: metrics.links_up.get(),
         }
     }
 
     /// What was handed over, and neither left nor was dropped.
     pub(crate) const fn waiting(&self) -> i64 {
-        self.queued as i64 - (self.sent + self.dropped + self.too_large) as i64
+        self.queued as i64 - (self.sent + self.dropped) as i64
     }
 }
 

@@ -341,10 +341,12 @@ impl Scene {
     }
 
     /// What is under way comes and goes; what is lost stays lost. So of many looks at the sums, the
-    /// smallest difference is what was lost, and in calm weather it does not grow.
+    /// smallest difference is what was lost, and in calm weather it does not grow. (A node loses what
+    /// is under way to it on a connection that it gives up, because it is silent or another one has
+    /// taken its place. Nobody gives up a connection in calm weather.)
     async fn check_calm(&self) {
-        let (lost_before, _) = self.least_missing().await;
-        let (lost_after, unreceived) = self.least_missing().await;
+        let (lost_before, unreceived_before) = self.least_missing().await;
+        let (lost_after, unreceived_after) = self.least_missing().await;
         for node in 0..NODES {
             if lost_before[node] != lost_after[node] {
                 let (before, after) = (lost_before[node], lost_after[node]);
@@ -354,9 +356,12 @@ impl Scene {
                 );
                 self.log.violated("delivery", what);
             }
-            if unreceived[node] != 0 {
-                let what =
-                    format_args!("n{} has not received {} messages", node + 1, unreceived[node]);
+            if unreceived_before[node] != unreceived_after[node] {
+                let (before, after) = (unreceived_before[node], unreceived_after[node]);
+                let what = format_args!(
+                    "n{} has not received {before} messages, and then {after}",
+                    node + 1
+                );
                 self.log.violated("delivery", what);
             }
         }

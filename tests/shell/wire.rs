@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex};
 
 use bytes::BytesMut;
 use kv_core::wire;
-use kv_node::peers::frame::Decoder;
+use kv_node::peers::assembly::{Added, Assembly};
+use kv_node::peers::frame::{Decoder, FrameKind, PAYLOAD_BYTES_MAX};
 use madsim::net::NetSim;
 use madsim::runtime::Handle;
 use madsim::task::NodeId;
@@ -24,9 +25,6 @@ use tokio::time::sleep;
 use crate::accounts::{Ledger, Life};
 use crate::chance::Chance;
 use crate::log::Log;
-
-/// No message of these tests is as large.
-const FRAME_BYTES_MAX: usize = 1 << 24;
 
 /// The port on which every wire listens.
 const PORT: u16 = 7_000;
@@ -234,8 +232,9 @@ impl Connection<'_> {
                     if sent.await.is_err() {
                         return "was left by its source";
                     }
+                    let answers_hello = !self.stands;
                     self.on_answered();
-                    if self.is_brief() {
+                    if answers_hello && self.is_brief() {
                         // The source has not even heard the hello: nothing is under way.
                         self.wire.log.count("connections_broken");
                         return "was brief";
@@ -306,7 +305,7 @@ impl Connection<'_> {
 #[derive(Default)]
 struct Meter {
     buffer: BytesMut,
-    said_hello: bool,
+    assembly: Assembly,
 }
 
 impl Meter {
@@ -314,11 +313,24 @@ impl Meter {
     fn messages(&mut self, bytes: &[u8]) -> Vec<bytes::Bytes> {
         self.buffer.extend_from_slice(bytes);
         let mut payloads = Vec::new();
-        while let Ok(Some(payload)) = Decoder::new(FRAME_BYTES_MAX).next(&mut self.buffer) {
-            if std::mem::replace(&mut self.said_hello, true) {
-                payloads.push(payload);
+        while let Ok(Some(frame)) = Decoder::new(PAYLOAD_BYTES_MAX).next(&mut self.buffer) {
+            match frame.kind {
+                FrameKind::Hello | FrameKind::Refusal | FrameKind::Beat => {}
+                FrameKind::Message => payloads.push(frame.payload),
+                FrameKind::FirstPart => {
+                    let (_, part) = self.assembly.begin(&frame.payload).expect("a sound part");
+                    payloads.extend(self.whole(&part));
+                }
+                FrameKind::NextPart => payloads.extend(self.whole(&frame.payload)),
             }
         }
         payloads
+    }
+
+    fn whole(&mut self, part: &[u8]) -> Option<bytes::Bytes> {
+        match self.assembly.add(part).expect("a sound part") {
+            Added::Whole(whole) => Some(whole),
+            Added::Unfinished | Added::Discarded => None,
+        }
     }
 }

@@ -63,9 +63,17 @@ limits! {
     /// Bytes that wait for one peer; of more, the oldest message is dropped. At least
     /// `peer_frame_bytes`.
     peer_queue_bytes = 134_217_728 in 65_536..=4_294_967_296,
-    /// The largest message between peers, in bytes. Above `siblings_max` times `value_bytes_max`.
+    /// Bytes that wait for all peers together; of more, a peer keeps its equal share, and the oldest
+    /// messages beyond that are dropped.
+    peer_queue_bytes_total = 268_435_456 in 65_536..=1_099_511_627_776,
+    /// The largest message that is accepted of a peer, in bytes. A node accepts more if its own
+    /// `siblings_max` and `value_bytes_max` need more.
     peer_frame_bytes = 134_217_728 in 1_048_576..=1_073_741_824,
-    /// Connections of peers that are listened to at once.
+    /// Bytes of large messages of all peers together, from the first part until the core has them. One
+    /// message may go beyond; parts of more wait, and then their message is discarded.
+    peer_receive_bytes = 268_435_456 in 1_048_576..=1_099_511_627_776,
+    /// Connections to the port for peers that have not said yet who they are. Of each member there is
+    /// one more, whatever this says.
     peer_connections = 1_024 in 1..=65_536,
     /// Connections to the HTTP interface at once; one more closes the one that has been idle for longest.
     http_connections = 256 in 1..=65_536,

@@ -245,9 +245,19 @@ impl Relations<'_> {
     fn look_at_memory(&self, problems: &mut Vec<Problem>) {
         let Some(memory) = self.memory_bytes else { return };
         let peers = self.members.len().max(1) - 1;
-        let Limits { cache_bytes, unsynced_bytes, peer_queue_bytes, peer_frame_bytes, .. } =
-            self.limits;
-        let for_peers = peer_queue_bytes.saturating_add(*peer_frame_bytes).saturating_mul(peers);
+        let Limits {
+            cache_bytes,
+            unsynced_bytes,
+            peer_queue_bytes,
+            peer_queue_bytes_total,
+            peer_frame_bytes,
+            peer_receive_bytes,
+            ..
+        } = self.limits;
+        let waiting = peer_queue_bytes.saturating_mul(peers).min(*peer_queue_bytes_total);
+        // One message may go beyond what is received of all.
+        let received = peer_receive_bytes.saturating_add(*peer_frame_bytes);
+        let for_peers = waiting.saturating_add(received);
         // While one group is on its way to the disk, another one piles up.
         let for_storage = unsynced_bytes.saturating_mul(2).saturating_add(*cache_bytes);
         let sum =
@@ -263,7 +273,8 @@ impl Relations<'_> {
                 mib(self.limits.reply_bytes as u64),
                 mib(memory),
             );
-            let keys = ["cache_bytes", "unsynced_bytes", "peer_queue_bytes", "peer_frame_bytes"];
+            let keys =
+                ["cache_bytes", "unsynced_bytes", "peer_queue_bytes_total", "peer_receive_bytes"];
             let help = format!("lower some of {}, or reply_bytes", keys.join(", "));
             problems.push(Problem::at(self.place(&keys), message, "").help(help).warning());
         }

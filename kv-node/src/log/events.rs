@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use kv_core::event::{Event, RejectReason};
+use kv_core::mark::Mark;
 use kv_core::ring::Ring;
 use kv_core::types::NodeId;
 
@@ -49,6 +50,14 @@ impl EventLog {
                     tracing::info!(records, "corrupt records were repaired from peers");
                 });
             }
+            Event::Mark(Mark::UnsaidNews) => self.tell("node", "unsaid news", |repeated| {
+                tracing::warn!(
+                    repeated,
+                    "others have heard something of this node that it never said: another process runs \
+                     as this node, or this one runs on an old copy of its data; stop one of the two, or \
+                     restart this one"
+                );
+            }),
             Event::Stalled { ms } => {
                 let ms = *ms;
                 self.tell("node", "stalled", move |repeated| {

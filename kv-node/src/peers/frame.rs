@@ -1,14 +1,16 @@
 //! Frames: how bytes on a connection between peers become messages again. Pure: no socket is here.
 //!
 //! ```text
-//!   0      3        4        8        12
-//!   ┌──────┬────────┬────────┬────────┬─────────────────┐
-//!   │ KVP  │ format │ length │ CRC-32 │ payload …       │     numbers are big-endian
-//!   └──────┴────────┴────────┴────────┴─────────────────┘
+//!   0      3        4      5        8        12
+//!   ┌──────┬────────┬──────┬────────┬────────┬─────────────────┐
+//!   │ KVP  │ format │ kind │ length │ CRC-32 │ payload …       │     numbers are big-endian
+//!   └──────┴────────┴──────┴────────┴────────┴─────────────────┘
 //! ```
-//! The checksum covers format, length and payload. The first payload on a connection is a hello
-//! (`hello.rs`), every later one a message (`kv_core::wire`). A stream that is wrong once cannot be
+//! The checksum covers format, kind, length and payload. A stream that is wrong once cannot be
 //! trusted to be right later: whoever reads it closes it.
+//!
+//! No frame is large. A message with more than [`PART_BYTES`] goes in parts (`assembly.rs`), and
+//! other messages go between them.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use thiserror::Error;
@@ -17,10 +19,52 @@ use thiserror::Error;
 pub const MAGIC: [u8; 3] = *b"KVP";
 
 /// The version of the frame itself; that of the messages is `kv_core::wire::FORMAT`.
-pub const FORMAT: u8 = 1;
+pub const FORMAT: u8 = 2;
 
 /// Bytes before the payload.
 pub const HEADER_BYTES: usize = 12;
+
+/// The largest message that goes in one piece, and the size of the parts of a larger one.
+pub const PART_BYTES: usize = 64 * 1024;
+
+/// The largest payload of a frame: a part, and the length of the whole before the first one.
+pub const PAYLOAD_BYTES_MAX: usize = PART_BYTES + 8;
+
+/// What the payload of a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum FrameKind {
+    /// Who speaks (`hello.rs`). The first frame in either direction, and only that.
+    Hello = 1,
+    /// Why the sender closes this connection (`refusal.rs`).
+    Refusal = 2,
+    /// Nothing, as a sign of life.
+    Beat = 3,
+    /// A whole message (`kv_core::wire`).
+    Message = 4,
+    /// The first part of a large message, after the length of the whole in 8 bytes.
+    FirstPart = 5,
+    /// A later part of the large message that has begun.
+    NextPart = 6,
+}
+
+impl FrameKind {
+    const ALL: [Self; 6] =
+        [Self::Hello, Self::Refusal, Self::Beat, Self::Message, Self::FirstPart, Self::NextPart];
+
+    fn of(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as u8 == number)
+    }
+}
+
+/// A frame as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// What the payload is.
+    pub kind: FrameKind,
+    /// The payload.
+    pub payload: Bytes,
+}
 
 /// Why a stream is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -29,9 +73,15 @@ pub enum FrameError {
     #[error("what arrived is no frame of a peer")]
     Magic,
     /// The sender's software frames its messages in another way.
-    #[error("the frame has format {0}; this version reads format {FORMAT}")]
+    #[error(
+        "the frame has format {0}, and this node reads format {FORMAT}: run the same version of \
+         kv-node on all nodes"
+    )]
     Format(u8),
-    /// The payload would be longer than is accepted.
+    /// No frame of this format is of this kind.
+    #[error("the frame is of kind {0}, which this version does not know")]
+    Kind(u8),
+    /// The payload would be longer than is accepted here.
     #[error("the frame is said to have {bytes} bytes, and at most {max} are accepted")]
     Length {
         /// The length in the frame.
@@ -47,15 +97,26 @@ pub enum FrameError {
 /// Appends a frame around the payload.
 ///
 /// # Panics
-/// If the payload has 4 GiB or more: the limits of keys, values and batches lie far below.
-pub fn encode(payload: &[u8], out: &mut BytesMut) {
-    let length = u32::try_from(payload.len()).expect("messages are far smaller than 4 GiB");
-    out.reserve(HEADER_BYTES + payload.len());
+/// If the payload has more than [`PAYLOAD_BYTES_MAX`] bytes: larger messages are cut before.
+pub fn encode(kind: FrameKind, payload: &[u8], out: &mut BytesMut) {
+    encode_pieces(kind, &[payload], out);
+}
+
+/// Appends a frame around a payload that lies in pieces.
+///
+/// # Panics
+/// As [`encode`].
+pub fn encode_pieces(kind: FrameKind, payload: &[&[u8]], out: &mut BytesMut) {
+    let length: usize = payload.iter().map(|piece| piece.len()).sum();
+    assert!(length <= PAYLOAD_BYTES_MAX, "larger messages are cut into parts");
+    let kind = kind as u8;
+    out.reserve(HEADER_BYTES + length);
     out.put_slice(&MAGIC);
     out.put_u8(FORMAT);
-    out.put_u32(length);
-    out.put_u32(checksum(FORMAT, length, payload));
-    out.put_slice(payload);
+    out.put_u8(kind);
+    out.put_uint(length as u64, 3);
+    out.put_u32(checksum(kind, length, payload));
+    payload.iter().for_each(|piece| out.put_slice(piece));
 }
 
 /// Takes frames out of what has arrived so far.
@@ -70,13 +131,13 @@ impl Decoder {
         Self { payload_bytes_max }
     }
 
-    /// The payload of the next frame; `None` if it has not arrived as a whole. Then `buffer` is as
-    /// before, and more is to be appended to it. Nothing is allocated on the word of a length.
+    /// The next frame; `None` if it has not arrived as a whole. Then `buffer` is as before, and more
+    /// is to be appended to it. Nothing is allocated on the word of a length.
     ///
     /// # Errors
     /// [`FrameError`], as soon as it can be told. The buffer is not changed; nothing more can be
     /// read from this stream.
-    pub fn next(&self, buffer: &mut BytesMut) -> Result<Option<Bytes>, FrameError> {
+    pub fn next(&self, buffer: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
         let known = buffer.len().min(MAGIC.len());
         if buffer[..known] != MAGIC[..known] {
             return Err(FrameError::Magic);
@@ -84,30 +145,31 @@ impl Decoder {
         if let Some(&format) = buffer.get(3).filter(|&&format| format != FORMAT) {
             return Err(FrameError::Format(format));
         }
-        let Some(mut header) = buffer.get(4..HEADER_BYTES) else {
+        let Some(&number) = buffer.get(4) else { return Ok(None) };
+        let kind = FrameKind::of(number).ok_or(FrameError::Kind(number))?;
+        let Some(mut header) = buffer.get(5..HEADER_BYTES) else {
             return Ok(None);
         };
-        let (length, sum) = (header.get_u32(), header.get_u32());
-        let bytes = length as usize;
+        let (bytes, sum) = (header.get_uint(3) as usize, header.get_u32());
         if bytes > self.payload_bytes_max {
             return Err(FrameError::Length { bytes, max: self.payload_bytes_max });
         }
         let Some(payload) = buffer.get(HEADER_BYTES..HEADER_BYTES + bytes) else {
             return Ok(None);
         };
-        if checksum(FORMAT, length, payload) != sum {
+        if checksum(number, bytes, &[payload]) != sum {
             return Err(FrameError::Checksum);
         }
         buffer.advance(HEADER_BYTES);
-        Ok(Some(buffer.split_to(bytes).freeze()))
+        Ok(Some(Frame { kind, payload: buffer.split_to(bytes).freeze() }))
     }
 }
 
-fn checksum(format: u8, length: u32, payload: &[u8]) -> u32 {
+fn checksum(kind: u8, length: usize, payload: &[&[u8]]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&[format]);
-    hasher.update(&length.to_be_bytes());
-    hasher.update(payload);
+    hasher.update(&[FORMAT, kind]);
+    hasher.update(&(length as u32).to_be_bytes());
+    payload.iter().for_each(|piece| hasher.update(piece));
     hasher.finalize()
 }
 
@@ -122,7 +184,7 @@ mod tests {
     fn framed(payloads: &[Vec<u8>]) -> BytesMut {
         let mut bytes = BytesMut::new();
         for payload in payloads {
-            encode(payload, &mut bytes);
+            encode(FrameKind::Message, payload, &mut bytes);
         }
         bytes
     }
@@ -132,8 +194,9 @@ mod tests {
         let (decoder, mut buffer, mut payloads) = (Decoder::new(MAX), BytesMut::new(), Vec::new());
         for piece in bytes.chunks(piece) {
             buffer.extend_from_slice(piece);
-            while let Some(payload) = decoder.next(&mut buffer)? {
-                payloads.push(payload.to_vec());
+            while let Some(frame) = decoder.next(&mut buffer)? {
+                assert_eq!(frame.kind, FrameKind::Message);
+                payloads.push(frame.payload.to_vec());
             }
         }
         Ok(payloads)
@@ -142,14 +205,15 @@ mod tests {
     #[test]
     fn a_frame_is_what_it_always_was() {
         let bytes = framed(&[b"hello".to_vec()]);
-        assert_eq!(bytes[..8], *b"KVP\x01\x00\x00\x00\x05");
+        assert_eq!(bytes[..8], *b"KVP\x02\x04\x00\x00\x05");
         assert_eq!(bytes[12..], *b"hello");
     }
 
     #[test]
     fn garbage_is_refused_at_its_first_byte() {
         assert_eq!(decoded(b"GET / HTTP/1.1\r\n", 1), Err(FrameError::Magic));
-        assert_eq!(decoded(b"KVP\x02", 4), Err(FrameError::Format(2)));
+        assert_eq!(decoded(b"KVP\x01", 4), Err(FrameError::Format(1)));
+        assert_eq!(decoded(b"KVP\x02\x09", 5), Err(FrameError::Kind(9)));
     }
 
     #[test]
@@ -173,12 +237,14 @@ mod tests {
             let mut bytes = framed(std::slice::from_ref(&payload));
             let at = usize::from(at) % bytes.len();
             bytes[at] ^= 1_u8 << bit;
-            prop_assert_ne!(decoded(&bytes, bytes.len()), Ok(vec![payload]));
+            // A greater length makes it wait for what never comes; everything else is an error.
+            let next = Decoder::new(MAX).next(&mut bytes);
+            prop_assert!(matches!(next, Err(_) | Ok(None)), "{:?}", next);
         }
 
         #[test]
         fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
-            let mut framed = b"KVP\x01".to_vec();
+            let mut framed = b"KVP\x02\x04".to_vec();
             framed.extend(&bytes);
             let _ = decoded(&framed, 7);
             let _ = decoded(&bytes, 7);

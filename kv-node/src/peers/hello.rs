@@ -2,14 +2,49 @@
 //! the door. Pure.
 //!
 //! The one who dials says hello, the one who listens answers with its own; each side checks the
-//! other's. After that messages go in one direction only, from the one who dialled.
+//! other's, and whoever refuses says why (`refusal.rs`). After that messages go in one direction
+//! only, from the one who dialled.
 
 use kv_core::cx::Identity;
 use kv_core::message::layout_hash;
+use kv_core::time::WallTime;
 use kv_core::types::{ClusterId, Generation, NodeId};
 use kv_core::wire;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::log::Named;
+
+/// The largest payload of a hello: it has a few numbers.
+pub const HELLO_BYTES_MAX: usize = 256;
+
+/// The word of [`HelloError::Replaced`].
+pub const REPLACED: &str = "replaced";
+
+/// One life of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// The second in which it began, or more.
+    pub generation: Generation,
+    /// Drawn when it began: no other run has it.
+    pub nonce: u64,
+}
+
+impl Run {
+    /// The run of this process as it is told now. A generation that was drawn under a wrong clock, and
+    /// that nobody can believe, is not told: the run goes on under one of the clock that is right.
+    pub fn told_at(self, wall: WallTime) -> Self {
+        let is_believed = self.generation.is_believed_at(wall);
+        let generation = if is_believed { self.generation } else { Generation(wall.as_seconds()) };
+        Self { generation, ..self }
+    }
+
+    /// Whether this is another process than that one, which began later; should both have begun within
+    /// the same second, one of them is taken for the later.
+    pub fn is_newer_than(self, other: Self) -> bool {
+        self.nonce != other.nonce && (self.generation, self.nonce) > (other.generation, other.nonce)
+    }
+}
 
 /// Who speaks. Frozen: a change needs another [`super::frame::FORMAT`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,63 +56,155 @@ pub struct Hello {
     /// Whom it believes to speak to.
     pub to: NodeId,
     /// Which run of the speaker.
-    pub generation: Generation,
+    pub run: Run,
     /// The format of its messages.
     pub format: u8,
     /// The version and the content hash of its layout.
     pub layout: (u64, u64),
 }
 
-/// Why a peer is not spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Error)]
+/// Why a peer is not spoken to. Each says the same to both sides, and which of them is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum HelloError {
     /// It is no hello.
-    #[error("it does not introduce itself as a peer does")]
+    #[error("the hello cannot be read: run the same version of kv-node on all nodes")]
     Malformed,
     /// The peer belongs to another cluster.
-    #[error("it belongs to another cluster ({0}): check [cluster] name in both configurations")]
-    Cluster(ClusterId),
-    /// The peer's messages have another format.
-    #[error("it writes messages of format {0}, and this node reads format {FORMAT}", FORMAT = wire::FORMAT)]
-    Format(u8),
-    /// The peer wants to speak to somebody else.
-    #[error("it looks for node {0}, which this is not: check the addresses of the members")]
-    Addressee(NodeId),
-    /// The peer is no member, or not the one that was dialled.
-    #[error("it is node {0}, which does not belong there: check the members and their addresses")]
-    Stranger(NodeId),
-    /// The peer has another layout under the same version.
     #[error(
-        "its layout {version} differs from ours: the tables [cluster] and [[member]] must be the same on all nodes"
+        "node {from} belongs to another cluster ({theirs}) than node {me} ({ours}): check \
+         [cluster] name in both configurations"
+    )]
+    Cluster {
+        /// The peer.
+        from: Named,
+        /// This node.
+        me: Named,
+        /// The peer's cluster.
+        theirs: ClusterId,
+        /// This node's cluster.
+        ours: ClusterId,
+    },
+    /// The peer's messages have another format.
+    #[error(
+        "node {from} writes messages of format {format}, and node {me} reads format {FORMAT}: run \
+         the same version of kv-node on both",
+        FORMAT = wire::FORMAT
+    )]
+    Format {
+        /// The peer.
+        from: Named,
+        /// This node.
+        me: Named,
+        /// The peer's format.
+        format: u8,
+    },
+    /// The peer wants to speak to somebody else.
+    #[error(
+        "node {from} looks for node {to}, and node {me} listens here: check the addresses of the \
+         members"
+    )]
+    Addressee {
+        /// The peer.
+        from: Named,
+        /// The one that it looks for.
+        to: Named,
+        /// This node.
+        me: Named,
+    },
+    /// The peer is no member, or not the one that was dialled.
+    #[error(
+        "node {from} is not expected by node {me}: check that [cluster] and [[member]] are the same \
+         on both, and the addresses"
+    )]
+    Stranger {
+        /// The peer.
+        from: Named,
+        /// This node.
+        me: Named,
+    },
+    /// The peer says that it is this node.
+    #[error(
+        "both sides say that they are node {me}: two processes run as one node, or an address of \
+         [[member]] leads back to the node itself"
+    )]
+    SameNode {
+        /// This node.
+        me: Named,
+    },
+    /// The peer has another layout.
+    #[error(
+        "node {from} has layout {version} ({hash:016x}), and node {me} has layout {our_version} \
+         ({our_hash:016x}): the tables [cluster] and [[member]] must be the same on all nodes"
     )]
     Layout {
-        /// The version that both have.
+        /// The peer.
+        from: Named,
+        /// This node.
+        me: Named,
+        /// The version of the peer's layout.
         version: u64,
+        /// The content hash of the peer's layout.
+        hash: u64,
+        /// The version of this node's.
+        our_version: u64,
+        /// The content hash of this node's.
+        our_hash: u64,
+    },
+    /// The peer began further in the future than clocks differ (CASSANDRA-8113).
+    #[error(
+        "node {from} says that it started in the second {generation} of the Unix clock, more than a \
+         year after the time of node {me}: set the clocks of both, and start the one that was wrong \
+         again"
+    )]
+    Future {
+        /// The peer.
+        from: Named,
+        /// This node.
+        me: Named,
+        /// The peer's generation.
+        generation: u64,
+    },
+    /// A newer run of the peer is connected.
+    #[error(
+        "two processes run as node {from}: one that started later is connected to node {me} from \
+         {newer}. Stop one of them; two nodes must not share a name, an id or a copy of a data \
+         directory"
+    )]
+    Replaced {
+        /// The peer.
+        from: Named,
+        /// This node.
+        me: Named,
+        /// Where the newer run is.
+        newer: std::net::IpAddr,
     },
 }
 
 impl HelloError {
     /// The reason in one word, for metrics.
-    pub const fn word(self) -> &'static str {
+    pub const fn word(&self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
-            Self::Cluster(_) => "cluster",
-            Self::Format(_) => "format",
-            Self::Addressee(_) => "addressee",
-            Self::Stranger(_) => "stranger",
+            Self::Cluster { .. } => "cluster",
+            Self::Format { .. } => "format",
+            Self::Addressee { .. } => "addressee",
+            Self::Stranger { .. } => "stranger",
+            Self::SameNode { .. } => "same-node",
             Self::Layout { .. } => "layout",
+            Self::Future { .. } => "future",
+            Self::Replaced { .. } => REPLACED,
         }
     }
 }
 
 impl Hello {
     /// What this node says to a peer.
-    pub fn new(identity: &Identity, to: NodeId) -> Self {
+    pub fn new(identity: &Identity, run: Run, to: NodeId) -> Self {
         Self {
             cluster: identity.cluster,
             from: identity.node,
             to,
-            generation: identity.generation,
+            run,
             format: wire::FORMAT,
             layout: layout_of(identity),
         }
@@ -102,23 +229,33 @@ impl Hello {
         payload: &[u8],
         identity: &Identity,
         expected: Option<NodeId>,
+        wall: WallTime,
     ) -> Result<Self, HelloError> {
         let (hello, rest) =
             postcard::take_from_bytes::<Self>(payload).map_err(|_| HelloError::Malformed)?;
-        let (version, _) = layout_of(identity);
-        let is_member = identity.ring.member(hello.from).is_some() && hello.from != identity.node;
+        let named = |node| Named::new(&identity.ring, node);
+        let (from, me) = (named(hello.from), named(identity.node));
+        let is_member = identity.ring.member(hello.from).is_some();
+        let (our_version, our_hash) = layout_of(identity);
+        let (version, hash) = hello.layout;
+        let generation = hello.run.generation;
         if !rest.is_empty() {
             Err(HelloError::Malformed)
         } else if hello.cluster != identity.cluster {
-            Err(HelloError::Cluster(hello.cluster))
+            let (theirs, ours) = (hello.cluster, identity.cluster);
+            Err(HelloError::Cluster { from, me, theirs, ours })
         } else if hello.format != wire::FORMAT {
-            Err(HelloError::Format(hello.format))
+            Err(HelloError::Format { from, me, format: hello.format })
+        } else if hello.from == identity.node {
+            Err(HelloError::SameNode { me })
         } else if hello.to != identity.node {
-            Err(HelloError::Addressee(hello.to))
+            Err(HelloError::Addressee { from, to: named(hello.to), me })
         } else if expected.map_or(!is_member, |expected| expected != hello.from) {
-            Err(HelloError::Stranger(hello.from))
-        } else if hello.layout.0 == version && hello.layout != layout_of(identity) {
-            Err(HelloError::Layout { version })
+            Err(HelloError::Stranger { from, me })
+        } else if (version, hash) != (our_version, our_hash) {
+            Err(HelloError::Layout { from, me, version, hash, our_version, our_hash })
+        } else if !generation.is_believed_at(wall) {
+            Err(HelloError::Future { from, me, generation: generation.0 })
         } else {
             Ok(hello)
         }
@@ -149,48 +286,94 @@ mod tests {
         }
     }
 
+    const NOW_SECONDS: u64 = 1_800_000_000;
+
+    const NOW: WallTime = WallTime(NOW_SECONDS * 1_000_000);
+
+    const RUN: Run = Run { generation: Generation(1), nonce: 7 };
+
     /// What node 1 thinks of a hello of node 2, changed.
-    fn heard(change: impl FnOnce(&mut Hello)) -> Result<NodeId, HelloError> {
-        let mut hello = Hello::new(&identity(2, 3), NodeId(1));
+    fn heard(change: impl FnOnce(&mut Hello)) -> Result<NodeId, &'static str> {
+        let mut hello = Hello::new(&identity(2, 3), RUN, NodeId(1));
         change(&mut hello);
-        Hello::accept(&hello.encode(), &identity(1, 3), None).map(|hello| hello.from)
+        let accepted = Hello::accept(&hello.encode(), &identity(1, 3), None, NOW);
+        accepted.map(|hello| hello.from).map_err(|error| error.word())
     }
 
     #[test]
     fn a_member_of_the_cluster_is_welcome() {
         assert_eq!(heard(|_| {}), Ok(NodeId(2)));
-        assert_eq!(heard(|hello| hello.layout = (2, 7)), Ok(NodeId(2)), "layouts may change");
+        let a_month_ahead = Generation(NOW_SECONDS + 30 * 24 * 3_600);
+        assert_eq!(heard(|hello| hello.run.generation = a_month_ahead), Ok(NodeId(2)));
     }
 
     #[test]
     fn a_stranger_is_turned_away_and_told_apart() {
-        let other = ClusterId::of("other");
-        assert_eq!(heard(|hello| hello.cluster = other), Err(HelloError::Cluster(other)));
-        assert_eq!(heard(|hello| hello.format = 9), Err(HelloError::Format(9)));
-        assert_eq!(heard(|hello| hello.to = NodeId(3)), Err(HelloError::Addressee(NodeId(3))));
-        assert_eq!(heard(|hello| hello.from = NodeId(9)), Err(HelloError::Stranger(NodeId(9))));
-        assert_eq!(heard(|hello| hello.from = NodeId(1)), Err(HelloError::Stranger(NodeId(1))));
+        assert_eq!(heard(|hello| hello.cluster = ClusterId::of("other")), Err("cluster"));
+        assert_eq!(heard(|hello| hello.format = 9), Err("format"));
+        assert_eq!(heard(|hello| hello.to = NodeId(3)), Err("addressee"));
+        assert_eq!(heard(|hello| hello.from = NodeId(9)), Err("stranger"));
+    }
+
+    #[test]
+    fn a_hello_from_the_node_itself_is_known_for_what_it_is() {
+        assert_eq!(heard(|hello| hello.from = NodeId(1)), Err("same-node"));
+    }
+
+    #[test]
+    fn another_layout_is_refused_whatever_version_it_has() {
         let layout = identity(2, 2);
-        let error = HelloError::Layout { version: 1 };
-        assert_eq!(heard(|hello| hello.layout = layout_of(&layout)), Err(error));
+        assert_eq!(heard(|hello| hello.layout = layout_of(&layout)), Err("layout"));
+        assert_eq!(heard(|hello| hello.layout.0 = 2), Err("layout"), "a made-up version");
+    }
+
+    #[test]
+    fn a_run_that_began_after_more_than_a_year_is_refused() {
+        let year_2255 = Generation(9_000_000_000);
+        assert_eq!(heard(|hello| hello.run.generation = year_2255), Err("future"));
+        assert_eq!(heard(|hello| hello.run.generation = Generation(u64::MAX)), Err("future"));
+    }
+
+    #[test]
+    fn a_run_that_began_under_a_wrong_clock_is_told_as_it_can_be_believed() {
+        let told = Run { generation: Generation(9_000_000_000), nonce: 7 }.told_at(NOW);
+        assert_eq!(told, Run { generation: Generation(NOW_SECONDS), nonce: 7 });
+        assert_eq!(RUN.told_at(NOW), RUN);
+        assert!(!told.is_newer_than(RUN), "it is the same process");
+        assert!(told.is_newer_than(Run { nonce: 8, ..RUN }));
+    }
+
+    #[test]
+    fn a_refusal_names_both_nodes_and_what_to_do() {
+        let mut hello = Hello::new(&identity(2, 3), RUN, NodeId(1));
+        hello.layout = (5, 6);
+        let error = Hello::accept(&hello.encode(), &identity(1, 3), None, NOW);
+        let text = error.expect_err("the layouts differ").to_string();
+        for part in ["n2 (0000000000000002) has layout 5", "n1 (", "[[member]] must be the same"] {
+            assert!(text.contains(part), "{part} is missing in {text}");
+        }
     }
 
     #[test]
     fn the_one_who_was_dialled_must_answer() {
-        let answer = Hello::new(&identity(3, 3), NodeId(1)).encode();
-        let accepted = |expected| Hello::accept(&answer, &identity(1, 3), Some(NodeId(expected)));
+        let answer = Hello::new(&identity(3, 3), RUN, NodeId(1)).encode();
+        let accepted = |expected| {
+            let expected = Some(NodeId(expected));
+            Hello::accept(&answer, &identity(1, 3), expected, NOW)
+        };
         assert!(accepted(3).is_ok());
-        assert_eq!(accepted(2), Err(HelloError::Stranger(NodeId(3))));
+        assert_eq!(accepted(2).map_err(|error| error.word()), Err("stranger"));
     }
 
     #[test]
     fn bytes_that_are_no_hello_are_refused() {
         for bytes in [&b""[..], b"hello", &[0xff; 40], &[0; 200]] {
-            let heard = Hello::accept(bytes, &identity(1, 3), None);
+            let heard = Hello::accept(bytes, &identity(1, 3), None, NOW);
             assert!(heard.is_err(), "{bytes:?}");
         }
-        let mut long = Hello::new(&identity(2, 3), NodeId(1)).encode();
+        let mut long = Hello::new(&identity(2, 3), RUN, NodeId(1)).encode();
         long.push(0);
-        assert_eq!(Hello::accept(&long, &identity(1, 3), None), Err(HelloError::Malformed));
+        let heard = Hello::accept(&long, &identity(1, 3), None, NOW);
+        assert_eq!(heard, Err(HelloError::Malformed));
     }
 }

@@ -2,71 +2,193 @@
 //! it hears.
 //!
 //! ```text
-//!   core ─► Queue ─► outgoing.rs ─► wire, frame ─► socket ═══► socket ─► frame, wire ─► incoming.rs ─► core
+//!   core ─► Queue ─► sender ─► wire, frame ─► socket ═══► socket ─► frame, assembly, wire ─► visit ─► core
 //! ```
-//! - `frame.rs`, `hello.rs`: the bytes, pure.
-//! - `queue.rs`: what waits for one peer; bounded, drops the oldest.
-//! - `outgoing.rs`: dials, says hello, sends; dials again with growing pauses.
-//! - `incoming.rs`: listens, checks the hello, hands messages to the core.
+//! - `frame.rs`, `assembly.rs`, `hello.rs`, `refusal.rs`: the bytes, pure.
+//! - `queue.rs`: what waits for one peer, in lanes; bounded, drops the oldest.
+//! - `outgoing.rs`: dials (`dialer.rs`), sends (`sender.rs`), and dials again with growing pauses.
+//! - `incoming.rs`: listens; `visit.rs`: checks the hello, hands messages to the core.
+//! - `presence.rs`: which run of each peer is connected. `room.rs`: the bound on large messages.
 //!
-//! A message may be lost where a connection breaks or a queue is full, and doubled where a batch was
-//! not known to have left. The core is made for both.
+//! Messages go from the one who dialled to the one who listens. The other way go only signs of life
+//! (*beats*), of which each says that something was received since the last one; an idle connection
+//! is asked for one each second. So a link that counts as up has been heard from within seconds, in
+//! both directions, whatever the operating system believes; and there is no deadline for a transfer,
+//! only for its progress.
+//!
+//! There is one connection and not two, one for what is urgent and one for data: large messages are
+//! cut into parts and the system is kept from taking much that it cannot send, which is as good, and
+//! one connection has one state.
+//!
+//! A message may be lost where a connection breaks or a queue is full, doubled where a batch was not
+//! known to have left, and overtaken by one that is more urgent or smaller. The core is made for all
+//! of these.
 
+pub mod assembly;
+mod dialer;
+mod error;
 pub mod frame;
 pub mod hello;
 mod incoming;
 mod outgoing;
+mod presence;
 pub mod queue;
+pub mod refusal;
+pub mod room;
+mod sender;
+mod stream;
+#[cfg(all(test, not(madsim)))]
+mod testing;
+mod visit;
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kv_core::config::Config;
 use kv_core::cx::Identity;
 use kv_core::message::Message;
-use kv_core::types::NodeId;
+use kv_core::time::WallTime;
+use kv_core::types::{KEY_BYTES_MAX, NodeId};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
+use crate::clock::Clock;
+use crate::config::Limits;
 use crate::core_loop::CoreHandle;
 use crate::draws::Draws;
-use crate::log::LogLimiter;
+use crate::log::{LogLimiter, Named};
 use crate::metrics::Metrics;
 use crate::stop::Stopping;
 use crate::tasks::Tasks;
-use queue::{Queue, QueueLimits};
+use dialer::Dialer;
+use error::LinkError;
+use hello::{Hello, REPLACED, Run};
+use outgoing::Outgoing;
+use presence::Presence;
+use queue::{Queue, QueueLimits, Sum};
+use room::Room;
+use sender::Sender;
 
 /// How peers are spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerLimits {
     /// What may wait for one peer.
     pub queue: QueueLimits,
+    /// Bytes that may wait for all peers together.
+    pub queues_bytes: usize,
     /// The largest message, in bytes.
-    pub frame_bytes: usize,
-    /// Connections of peers that are listened to at once.
+    pub message_bytes: usize,
+    /// Bytes of large messages that are being received or wait for the core, of all peers together.
+    pub receive_bytes: usize,
+    /// Connections that have not said yet who they are.
     pub connections: usize,
 }
 
-/// How long anything may take that a sound peer does at once: to accept, to say hello, to take
-/// bytes. After that the connection is given up.
-const PATIENCE: Duration = Duration::from_secs(5);
+impl PeerLimits {
+    /// The limits that a node was told, raised so that nothing that its core makes is too large: a
+    /// container of as many siblings as a key may have, and twice as many where replicas that had
+    /// different ones meet, in the last place of a batch.
+    pub fn new(limits: &Limits, core: &Config) -> Self {
+        /// Names, times and vectors beside each value.
+        const VERSION_BYTES: u64 = 1_024;
+        let version = core.value_bytes_max.saturating_add(VERSION_BYTES);
+        let container = core.siblings_max.saturating_mul(2).saturating_mul(version);
+        let batch = core.hint_batch_bytes.max(core.repair_batch_bytes);
+        let largest = container.saturating_add(batch).saturating_add(2 * KEY_BYTES_MAX as u64);
+        let largest = usize::try_from(largest).unwrap_or(usize::MAX);
+        Self {
+            queue: QueueLimits {
+                messages: limits.peer_queue_messages,
+                bytes: limits.peer_queue_bytes,
+            },
+            queues_bytes: limits.peer_queue_bytes_total,
+            message_bytes: largest.max(limits.peer_frame_bytes),
+            receive_bytes: limits.peer_receive_bytes,
+            connections: limits.peer_connections,
+        }
+    }
+}
+
+/// How long it may take to say hello, once connected.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What all connections with peers share.
 #[derive(Clone, Debug)]
 struct Shared {
     identity: Identity,
+    /// Tells this run from one of another process that began in the same second.
+    nonce: u64,
     limits: PeerLimits,
+    clock: Clock,
     core: CoreHandle,
     metrics: Arc<Metrics>,
     log_limiter: Arc<LogLimiter>,
+    presence: Presence,
+    room: Room,
     stopping: Stopping,
+}
+
+impl Shared {
+    fn wall(&self) -> WallTime {
+        self.clock.now().wall
+    }
+
+    /// What this node says to a peer first.
+    fn hello(&self, to: NodeId) -> Hello {
+        let run = Run { generation: self.identity.generation, nonce: self.nonce };
+        Hello::new(&self.identity, run.told_at(self.wall()), to)
+    }
+
+    /// A node as people know it.
+    fn name_of(&self, node: NodeId) -> String {
+        Named::new(&self.identity.ring, node).to_string()
+    }
+
+    /// Logs what is wrong with a peer: one line per kind, then a count.
+    fn complain(&self, peer: &str, kind: &str, what: String) {
+        let subject = peer.to_owned();
+        self.log_limiter.tell(peer, kind, move |repeated| {
+            tracing::warn!(repeated, "peer {subject}: {what}");
+        });
+    }
+
+    /// Logs why a connection ended.
+    fn complain_of(&self, peer: &str, error: &LinkError) {
+        match error {
+            LinkError::Refused(refusal) if refusal.reason == REPLACED => {
+                let (subject, text) = (peer.to_owned(), refusal.text.clone());
+                self.log_limiter.tell(peer, "refused as replaced", move |repeated| {
+                    tracing::error!(
+                        repeated,
+                        "peer {subject} does not speak to this node any more: {text}"
+                    );
+                });
+            }
+            LinkError::Refused(refusal) => {
+                self.complain(peer, &format!("refused: {}", refusal.reason), error.to_string());
+            }
+            error => {
+                let text = error.to_string();
+                // A stranger chooses the numbers in the text, but not the word.
+                self.complain(peer, error.word().unwrap_or(&text), text.clone());
+            }
+        }
+    }
 }
 
 /// The queues of all peers: where the core's messages go.
 #[derive(Clone, Debug)]
 pub struct Peers {
-    queues: BTreeMap<NodeId, Arc<Queue>>,
+    ways: BTreeMap<NodeId, Way>,
     metrics: Arc<Metrics>,
+}
+
+/// How the core reaches the task of one peer.
+#[derive(Clone, Debug)]
+struct Way {
+    queue: Arc<Queue>,
+    suspected: Arc<Notify>,
 }
 
 /// What must be known to speak to peers.
@@ -89,9 +211,13 @@ pub struct PeerSetup {
 impl Peers {
     /// Queues for all peers, to which nobody is connected yet.
     pub fn new(setup: &PeerSetup) -> Self {
-        let queue = |peer: &NodeId| (*peer, Arc::new(Queue::new(setup.limits.queue)));
-        let queues = setup.addresses.keys().map(queue).collect();
-        Self { queues, metrics: Arc::clone(&setup.metrics) }
+        let sum = Arc::new(Sum::new(setup.limits.queues_bytes, setup.addresses.len()));
+        let way = |peer: &NodeId| {
+            let queue = Arc::new(Queue::new(setup.limits.queue, Arc::clone(&sum)));
+            (*peer, Way { queue, suspected: Arc::default() })
+        };
+        let ways = setup.addresses.keys().map(way).collect();
+        Self { ways, metrics: Arc::clone(&setup.metrics) }
     }
 
     /// Begins to listen and to dial.
@@ -104,12 +230,25 @@ impl Peers {
         tasks: &mut Tasks,
     ) {
         let PeerSetup { identity, addresses, limits, core, metrics, log_limiter } = setup;
-        let stopping = stopping.clone();
-        let shared = Shared { identity, limits, core, metrics, log_limiter, stopping };
+        let shared = Shared {
+            identity,
+            nonce: draws.below(u64::MAX),
+            limits,
+            clock: Clock::start(),
+            core,
+            metrics,
+            log_limiter,
+            presence: Presence::default(),
+            room: Room::new(limits.receive_bytes),
+            stopping: stopping.clone(),
+        };
         for (peer, address) in addresses {
-            let queue = Arc::clone(&self.queues[&peer]);
+            let Way { queue, suspected } = self.ways[&peer].clone();
             let jitter = draws.below(u64::MAX);
-            let outgoing = outgoing::Outgoing::new(peer, address, queue, jitter, shared.clone());
+            let dialer = Dialer::new(peer, address, shared.clone());
+            shared.metrics.on_peer(dialer.label());
+            let sender = Sender::new(queue, Arc::clone(&shared.metrics));
+            let outgoing = Outgoing::new(dialer, sender, suspected, jitter, shared.clone());
             tasks.spawn(outgoing.run());
         }
         tasks.spawn(incoming::listen(listener, shared));
@@ -118,22 +257,18 @@ impl Peers {
     /// Puts messages into a peer's queue.
     pub fn send(&self, peer: NodeId, messages: Vec<Message>) {
         self.metrics.messages_queued.inc_by(messages.len() as u64);
-        let dropped = match self.queues.get(&peer) {
-            Some(queue) => queue.push(messages),
+        let dropped = match self.ways.get(&peer) {
+            Some(way) => way.queue.push(messages),
             // The core speaks to members only; one without an address is not reachable.
             None => messages.len() as u64,
         };
         self.metrics.messages_dropped.inc_by(dropped);
     }
-}
 
-impl Shared {
-    /// Logs what is wrong with a peer, once until it has behaved.
-    fn complain(&self, peer: &str, error: &dyn Display) {
-        let (subject, error) = (peer.to_owned(), error.to_string());
-        let kind = error.clone();
-        self.log_limiter.tell(peer, &kind, move |repeated| {
-            tracing::warn!(repeated, "peer {subject}: {error}");
-        });
+    /// A peer seems to be down: a connection on which nothing is heard of it is made anew.
+    pub fn suspect(&self, peer: NodeId) {
+        if let Some(way) = self.ways.get(&peer) {
+            way.suspected.notify_one();
+        }
     }
 }

@@ -1,12 +1,19 @@
-//! What waits to be sent to one peer: bounded in messages and bytes. A full queue drops its oldest,
-//! whose senders are the nearest to having given up; every drop is counted. The core takes a lost
-//! message as the network's doing, which it is made for.
+//! What waits to be sent to one peer: bounded in messages and bytes, and in bytes over all peers. A
+//! full queue drops the oldest of what fills it; every drop is counted. The core takes a lost message
+//! as the network's doing, which it is made for.
+//!
+//! Messages wait in three lanes, and each lane keeps its order: what must never wait for data
+//! (heartbeats, answers that hold none), ordinary messages, and large ones, which are sent in parts.
+//! Between lanes messages overtake each other; the core is made for that too.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kv_core::message::{Body, Message};
 use tokio::sync::Notify;
+
+use super::frame::PART_BYTES;
 
 /// How much may wait for one peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,60 +24,129 @@ pub struct QueueLimits {
     pub bytes: usize,
 }
 
+/// The bytes that wait for all peers together.
+#[derive(Debug)]
+pub struct Sum {
+    bytes: AtomicUsize,
+    max: usize,
+    /// What each peer may keep waiting even when the sum is exceeded.
+    share: usize,
+}
+
+impl Sum {
+    /// A bound for so many peers together.
+    pub fn new(bytes_max: usize, peers: usize) -> Self {
+        Self { bytes: AtomicUsize::new(0), max: bytes_max, share: bytes_max / peers.max(1) }
+    }
+
+    fn is_exceeded(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) > self.max
+    }
+}
+
+/// The part of a message in the sum, until it is dropped.
+#[derive(Debug)]
+pub struct Weight {
+    bytes: usize,
+    sum: Arc<Sum>,
+}
+
+impl Weight {
+    fn new(bytes: usize, sum: &Arc<Sum>) -> Self {
+        sum.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Self { bytes, sum: Arc::clone(sum) }
+    }
+}
+
+impl Drop for Weight {
+    fn drop(&mut self) {
+        self.sum.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// A message that waits or is being sent.
+#[derive(Debug)]
+pub struct Waiting {
+    /// The message.
+    pub message: Message,
+    /// Its part in the sum of all peers.
+    pub weight: Weight,
+}
+
 /// The queue of one peer: the core's thread pushes, the peer's task takes.
 #[derive(Debug)]
 pub struct Queue {
     limits: QueueLimits,
-    waiting: Mutex<Waiting>,
+    sum: Arc<Sum>,
+    lanes: Mutex<Lanes>,
     filled: Notify,
 }
 
+/// What a message waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lane {
+    /// For nothing but its like.
+    Urgent,
+    /// For what is urgent.
+    Ordinary,
+    /// For other large messages, and between its parts for everything else.
+    Large,
+}
+
 #[derive(Debug, Default)]
-struct Waiting {
-    messages: VecDeque<(usize, Message)>,
+struct Lanes([LaneQueue; 3]);
+
+#[derive(Debug, Default)]
+struct LaneQueue {
+    messages: VecDeque<Waiting>,
     bytes: usize,
 }
 
 impl Queue {
     /// An empty queue.
-    pub fn new(limits: QueueLimits) -> Self {
-        Self { limits, waiting: Mutex::default(), filled: Notify::new() }
+    pub fn new(limits: QueueLimits, sum: Arc<Sum>) -> Self {
+        Self { limits, sum, lanes: Mutex::default(), filled: Notify::new() }
     }
 
     /// Appends messages, in their order. Returns how many were dropped to make room.
     pub fn push(&self, messages: impl IntoIterator<Item = Message>) -> u64 {
         let mut dropped = 0;
-        let mut waiting = self.lock();
+        let mut lanes = self.lock();
         for message in messages {
-            let weight = weight(&message);
-            waiting.bytes += weight;
-            waiting.messages.push_back((weight, message));
-            // The newest stays, even one that is above the limit all by itself.
-            while waiting.messages.len() > 1 && waiting.exceeds(self.limits) {
-                waiting.pop();
+            let (lane, bytes) = weigh(&message);
+            lanes.0[lane as usize].push(Waiting { message, weight: Weight::new(bytes, &self.sum) });
+            while lanes.make_room(self.limits, &self.sum) {
                 dropped += 1;
             }
         }
-        drop(waiting);
+        drop(lanes);
         self.filled.notify_one();
         dropped
     }
 
-    /// Moves waiting messages to `taken`, about so many bytes of them.
-    pub fn take(&self, bytes: usize, taken: &mut Vec<Message>) {
-        let mut waiting = self.lock();
+    /// Moves waiting messages to `taken`, about so many bytes of them, the urgent first and none that
+    /// is large.
+    pub fn take(&self, bytes: usize, taken: &mut Vec<Waiting>) {
+        let mut lanes = self.lock();
         let mut sum = 0;
-        while sum < bytes {
-            let Some((weight, message)) = waiting.pop() else { break };
-            sum += weight;
-            taken.push(message);
+        for lane in [Lane::Urgent, Lane::Ordinary] {
+            while sum < bytes {
+                let Some(waiting) = lanes.0[lane as usize].pop() else { break };
+                sum += waiting.weight.bytes;
+                taken.push(waiting);
+            }
         }
+    }
+
+    /// Takes the large message that has waited the longest.
+    pub fn take_large(&self) -> Option<Waiting> {
+        self.lock().0[Lane::Large as usize].pop()
     }
 
     /// Drops everything. Returns how many messages that were.
     pub fn clear(&self) -> u64 {
-        let waiting = std::mem::take(&mut *self.lock());
-        waiting.messages.len() as u64
+        let lanes = std::mem::take(&mut *self.lock());
+        lanes.messages() as u64
     }
 
     /// Returns when something may be waiting. Only the peer's task calls it.
@@ -78,46 +154,67 @@ impl Queue {
         self.filled.notified().await;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, Lanes> {
         // Nothing in here panics half way: what a poisoned lock holds is whole.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Waiting {
-    fn pop(&mut self) -> Option<(usize, Message)> {
+impl LaneQueue {
+    fn push(&mut self, waiting: Waiting) {
+        self.bytes += waiting.weight.bytes;
+        self.messages.push_back(waiting);
+    }
+
+    fn pop(&mut self) -> Option<Waiting> {
         let popped = self.messages.pop_front();
-        self.bytes -= popped.as_ref().map_or(0, |(weight, _)| *weight);
+        self.bytes -= popped.as_ref().map_or(0, |waiting| waiting.weight.bytes);
         popped
     }
+}
 
-    fn exceeds(&self, limits: QueueLimits) -> bool {
-        self.messages.len() > limits.messages || self.bytes > limits.bytes
+impl Lanes {
+    fn messages(&self) -> usize {
+        self.0.iter().map(|lane| lane.messages.len()).sum()
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.iter().map(|lane| lane.bytes).sum()
+    }
+
+    /// Drops the oldest message of the lane that fills the queue, if the queue is too full. The last
+    /// one of a lane stays, even one that is above the limit all by itself.
+    fn make_room(&mut self, limits: QueueLimits, sum: &Sum) -> bool {
+        let bytes = self.bytes();
+        let fullest = if self.messages() > limits.messages {
+            self.0.iter_mut().max_by_key(|lane| lane.messages.len())
+        } else if bytes > limits.bytes || (sum.is_exceeded() && bytes > sum.share) {
+            self.0.iter_mut().max_by_key(|lane| lane.bytes)
+        } else {
+            return false;
+        };
+        let fullest = fullest.filter(|lane| lane.messages.len() > 1);
+        fullest.and_then(LaneQueue::pop).is_some()
     }
 }
 
-/// About how many bytes a message takes.
-fn weight(message: &Message) -> usize {
+/// The lane of a message, and about how many bytes it takes.
+fn weigh(message: &Message) -> (Lane, usize) {
     const FIXED: usize = 200;
-    let containers = match &message.body {
+    let (lane, data) = match &message.body {
         Body::Mint(mint) => {
-            mint.key.bytes().len() + mint.content.value().map_or(0, bytes::Bytes::len)
+            let value = mint.content.value().map_or(0, bytes::Bytes::len);
+            (Lane::Ordinary, mint.key.bytes().len() + value)
         }
-        Body::Minted(minted) => minted.container.weight(),
-        Body::Merge(merge) => merge.key.bytes().len() + merge.container.weight(),
-        Body::Hint(hint) => hint.key.bytes().len() + hint.container.weight(),
-        Body::Read(read) => read.key.bytes().len(),
-        Body::ReadReply(reply) => reply.container.weight(),
-        Body::HintDelivery(delivery) => weight_of_items(&delivery.items),
-        Body::RepairExchange(exchange) => weight_of_items(&exchange.pushed),
-        Body::RepairExchanged(exchanged) => weight_of_items(&exchanged.items),
-        Body::GossipSyn(_)
-        | Body::GossipAck(_)
-        | Body::GossipAck2(_)
-        | Body::Acked(_)
-        | Body::Refused(_)
-        | Body::HintDelivered(_)
-        | Body::RepairCompare(_)
+        Body::Minted(minted) => (Lane::Ordinary, minted.container.weight()),
+        Body::Merge(merge) => (Lane::Ordinary, merge.key.bytes().len() + merge.container.weight()),
+        Body::Hint(hint) => (Lane::Ordinary, hint.key.bytes().len() + hint.container.weight()),
+        Body::Read(read) => (Lane::Ordinary, read.key.bytes().len()),
+        Body::ReadReply(reply) => (Lane::Ordinary, reply.container.weight()),
+        Body::HintDelivery(delivery) => (Lane::Ordinary, weight_of_items(&delivery.items)),
+        Body::RepairExchange(exchange) => (Lane::Ordinary, weight_of_items(&exchange.pushed)),
+        Body::RepairExchanged(exchanged) => (Lane::Ordinary, weight_of_items(&exchanged.items)),
+        Body::RepairCompare(_)
         | Body::RepairCompared(_)
         | Body::RepairRoots(_)
         | Body::RepairRootsDiffer(_)
@@ -126,12 +223,19 @@ fn weight(message: &Message) -> usize {
         | Body::RepairLeaves(_)
         | Body::RepairLeavesDiffer(_)
         | Body::RepairSummaries(_)
-        | Body::RepairSummarized(_)
-        | Body::FoundingTell(_)
+        | Body::RepairSummarized(_) => (Lane::Ordinary, 0),
+        Body::FoundingTell(_)
         | Body::FoundingPledge(_)
-        | Body::FoundingPledged(_) => 0,
+        | Body::FoundingPledged(_)
+        | Body::GossipSyn(_)
+        | Body::GossipAck(_)
+        | Body::GossipAck2(_)
+        | Body::Acked(_)
+        | Body::Refused(_)
+        | Body::HintDelivered(_) => (Lane::Urgent, 0),
     };
-    FIXED + containers
+    let bytes = FIXED + data;
+    (if bytes > PART_BYTES { Lane::Large } else { lane }, bytes)
 }
 
 fn weight_of_items(items: &[(kv_core::types::Key, kv_core::version::Container)]) -> usize {
@@ -140,8 +244,9 @@ fn weight_of_items(items: &[(kv_core::types::Key, kv_core::version::Container)])
 
 #[cfg(test)]
 mod tests {
-    use kv_core::message::{Acked, Header, OperationId};
-    use kv_core::types::{ClusterId, Generation, NodeId, RequestId};
+    use kv_core::message::{Acked, Header, MergeRequest, OperationId};
+    use kv_core::types::{ClusterId, Generation, Key, NodeId, RequestId};
+    use kv_core::version::Container;
 
     use super::*;
 
@@ -160,15 +265,27 @@ mod tests {
         Message { header, body }
     }
 
+    /// A message with a key of so many bytes.
+    fn data(n: u64, bytes: usize) -> Message {
+        let Message { header, .. } = message(n);
+        let key = Key::from(vec![b'k'; bytes]);
+        let (operation, container) = (OperationId(n), Container::default());
+        Message { header, body: Body::Merge(MergeRequest { operation, key, container }) }
+    }
+
+    fn queue(messages: usize, bytes: usize) -> Queue {
+        Queue::new(QueueLimits { messages, bytes }, Arc::new(Sum::new(usize::MAX, 1)))
+    }
+
     fn taken(queue: &Queue, bytes: usize) -> Vec<u128> {
         let mut taken = Vec::new();
         queue.take(bytes, &mut taken);
-        taken.iter().map(|message| message.header.request.0).collect()
+        taken.iter().map(|waiting| waiting.message.header.request.0).collect()
     }
 
     #[test]
-    fn messages_leave_in_the_order_in_which_they_came() {
-        let queue = Queue::new(QueueLimits { messages: 10, bytes: 10_000 });
+    fn messages_of_a_kind_leave_in_the_order_in_which_they_came() {
+        let queue = queue(10, 10_000);
         assert_eq!(queue.push((1..=3).map(message)), 0);
         assert_eq!(taken(&queue, 300), [1, 2], "about so many bytes at once");
         assert_eq!(taken(&queue, 300), [3]);
@@ -176,18 +293,51 @@ mod tests {
     }
 
     #[test]
+    fn what_is_urgent_overtakes_data_and_large_messages_keep_nobody_waiting() {
+        let queue = queue(10, 1 << 30);
+        let large = PART_BYTES;
+        queue.push([data(1, large), data(2, 100), data(3, large), message(4)]);
+        assert_eq!(taken(&queue, usize::MAX), [4, 2]);
+        let next = || queue.take_large().map(|waiting| waiting.message.header.request.0);
+        assert_eq!([next(), next(), next()], [Some(1), Some(3), None]);
+    }
+
+    #[test]
     fn a_full_queue_drops_its_oldest_and_counts_them() {
-        let queue = Queue::new(QueueLimits { messages: 2, bytes: 10_000 });
+        let queue = queue(2, 10_000);
         assert_eq!(queue.push((1..=5).map(message)), 3);
         assert_eq!(taken(&queue, usize::MAX), [4, 5]);
     }
 
     #[test]
     fn bytes_are_bounded_too_but_the_newest_stays() {
-        let queue = Queue::new(QueueLimits { messages: 10, bytes: 10 });
+        let queue = queue(10, 10);
         assert_eq!(queue.push((1..=2).map(message)), 1);
         assert_eq!(taken(&queue, usize::MAX), [2]);
         assert_eq!(queue.push((3..=4).map(message)), 1, "what was taken weighs nothing any more");
         assert_eq!(queue.clear(), 1);
+    }
+
+    #[test]
+    fn data_that_fills_the_queue_makes_room_and_not_what_is_urgent() {
+        let queue = queue(100, 10_000);
+        queue.push([message(1), message(2)]);
+        assert_eq!(queue.push((3..=9).map(|n| data(n, 3_000))), 4);
+        assert_eq!(taken(&queue, usize::MAX), [1, 2, 7, 8, 9]);
+    }
+
+    #[test]
+    fn the_queues_of_all_peers_are_bounded_in_sum_and_each_keeps_its_share() {
+        let sum = Arc::new(Sum::new(10_000, 2));
+        let limits = QueueLimits { messages: 100, bytes: 1 << 30 };
+        let queues = [1, 2].map(|_| Queue::new(limits, Arc::clone(&sum)));
+        let fill = |queue: &Queue| queue.push((1..=20).map(|n| data(n, 800)));
+        assert_eq!(fill(&queues[0]), 10, "one alone may have it all");
+        assert_eq!(fill(&queues[1]), 15, "the other has its share even then");
+        assert_eq!(sum.bytes.load(Ordering::Relaxed), 15_000);
+        fill(&queues[0]);
+        assert_eq!(sum.bytes.load(Ordering::Relaxed), 10_000, "whoever has more gives way");
+        drop(queues);
+        assert_eq!(sum.bytes.load(Ordering::Relaxed), 0);
     }
 }
