@@ -38,8 +38,8 @@ limits! {
     /// Commands of one connection that are read before the first of them is answered. More wait in
     /// the socket.
     pipeline = 1_024 in 1..=65_536,
-    /// Arguments of one Redis command.
-    arguments = 65_536 in 16..=1_048_576,
+    /// Arguments of one Redis command. The default is what Redis takes.
+    arguments = 1_048_576 in 16..=16_777_216,
     /// Bytes that one connection may hold, in commands that wait and in replies that it has not read,
     /// before no more of its commands are read.
     held_bytes = 16_777_216 in 65_536..=1_073_741_824,

@@ -23,6 +23,19 @@ use thiserror::Error;
 /// up to this length; what is announced to be longer is not waited for.
 pub const SKIPPED_BYTES_MAX: usize = 512 * 1024 * 1024;
 
+/// The most arguments of a command that are skipped where so many are not taken. What is announced
+/// to have more is not waited for, as in Redis.
+const SKIPPED_ARGUMENTS_MAX: usize = i32::MAX as usize;
+
+/// Of a command that is skipped, so many words are kept at most, if they come first and are no longer
+/// than names: enough to see what kind of command it was.
+const SKIPPED_WORDS_MAX: usize = 8;
+/// The longest of them, in bytes.
+const SKIPPED_WORD_BYTES_MAX: usize = 64;
+
+/// What an argument costs beside its bytes, while its command is incomplete.
+const ARGUMENT_BYTES: usize = size_of::<Bytes>() + size_of::<Range<usize>>();
+
 /// The longest `*<count>` or `$<length>`, without its line break. No count that is allowed is longer.
 const HEADER_BYTES_MAX: usize = 21;
 
@@ -34,7 +47,7 @@ pub struct Limits {
     /// Bytes of one argument. Above the largest value that the store takes, so that a value which
     /// is a little too long is refused by the store, in its words.
     pub argument_bytes_max: usize,
-    /// Bytes of all arguments of one command together.
+    /// Bytes of all arguments of one command together, with what it takes to keep them apart.
     pub command_bytes_max: usize,
     /// Bytes of one inline command.
     pub inline_bytes_max: usize,
@@ -60,16 +73,23 @@ pub enum ParseError {
         max: usize,
     },
     /// All arguments together are longer than is allowed. The command was skipped.
-    #[error("the command has more than {max} bytes. Nothing was done: send it in parts")]
+    #[error(
+        "the command has more than {max} bytes, with {overhead} for each argument. Nothing was done: \
+         send it in parts",
+        overhead = ARGUMENT_BYTES
+    )]
     CommandTooLong {
         /// The limit.
         max: usize,
     },
-    /// More arguments were announced than are allowed.
-    #[error("Protocol error: invalid multibulk length: {count} arguments; at most {max} are taken")]
+    /// More arguments were announced than are allowed. The command was skipped.
+    #[error(
+        "the command has {count} arguments; at most {max} are taken (limits.arguments). Nothing was \
+         done: send it in parts"
+    )]
     TooManyArguments {
         /// The number announced.
-        count: i64,
+        count: usize,
         /// The limit.
         max: usize,
     },
@@ -122,8 +142,11 @@ pub struct Parser {
     found: Vec<Range<usize>>,
     /// Bytes of all of them.
     command_bytes: usize,
-    /// Why the unfinished command will be refused, if it will: from then on nothing of it is kept.
+    /// Why the unfinished command will be refused, if it will: from then on nothing of it is kept but
+    /// its first words.
     refused: Option<ParseError>,
+    /// The first words of the command that was refused last.
+    skipped: Vec<Bytes>,
     /// Bytes at the front of the input in which there is no line break.
     searched: usize,
 }
@@ -138,6 +161,8 @@ enum State {
     Bulk(Progress, usize),
     /// Within an argument of which so many bytes are still to be dropped.
     Skip(Progress, usize),
+    /// Behind the last byte of such an argument, before its line break.
+    Skipped(Progress),
     /// The stream makes no sense any more.
     Broken(ParseError),
 }
@@ -195,9 +220,10 @@ impl ParseError {
     /// Whether the stream can go on.
     pub const fn aftermath(&self) -> Aftermath {
         match self {
-            Self::ArgumentTooLong { .. } | Self::CommandTooLong { .. } => Aftermath::GoOn,
-            Self::TooManyArguments { .. }
-            | Self::ArrayHeader
+            Self::ArgumentTooLong { .. }
+            | Self::CommandTooLong { .. }
+            | Self::TooManyArguments { .. } => Aftermath::GoOn,
+            Self::ArrayHeader
             | Self::BulkHeader
             | Self::NotBulk { .. }
             | Self::BulkEnd { .. }
@@ -217,6 +243,7 @@ impl Parser {
             found: Vec::new(),
             command_bytes: 0,
             refused: None,
+            skipped: Vec::new(),
             searched: 0,
         }
     }
@@ -246,7 +273,10 @@ impl Parser {
                     self.command_bytes = 0;
                     let words = mem::take(&mut self.words);
                     return match self.refused.take() {
-                        Some(refused) => Err(refused),
+                        Some(refused) => {
+                            self.skipped = words;
+                            Err(refused)
+                        }
                         None => Ok(Some(Command { words })),
                     };
                 }
@@ -258,13 +288,22 @@ impl Parser {
         }
     }
 
+    /// What is known of the command that the last error skipped: its first words. Nothing, if the
+    /// first of them was too long for any name, or if no command was skipped.
+    pub fn take_skipped(&mut self) -> Option<Command> {
+        Command::new(mem::take(&mut self.skipped))
+    }
+
     /// Takes what was understood out of the input: the arguments in it, and the rest for good.
     fn take(&mut self, input: &mut BytesMut, at: usize) {
         if self.found.is_empty() {
             return input.advance(at);
         }
         let taken = input.split_to(at).freeze();
-        self.words.extend(self.found.drain(..).map(|range| taken.slice(range)));
+        let is_refused = self.refused.is_some();
+        self.words.extend(self.found.drain(..).map(|range| {
+            if is_refused { Bytes::copy_from_slice(&taken[range]) } else { taken.slice(range) }
+        }));
     }
 
     /// One look at the input behind `at`, which moves over what was understood.
@@ -287,11 +326,12 @@ impl Parser {
                 let skipped = left.min(rest.len());
                 *at += skipped;
                 self.state = match left - skipped {
-                    0 => State::Bulk(progress, 0),
+                    0 => State::Skipped(progress),
                     left => State::Skip(progress, left),
                 };
                 Ok(if skipped < left { Found::NotEnough } else { Found::Part })
             }
+            State::Skipped(progress) => self.look_at_end(rest, at, progress, 0),
         }
     }
 
@@ -304,9 +344,12 @@ impl Parser {
         let max = self.limits.arguments_max;
         match usize::try_from(count) {
             // Redis passes over commands of no words.
-            Ok(0) | Err(_) => {}
-            Ok(count) if count <= max => self.state = State::Header(Progress { index: 0, count }),
-            Ok(_) => return Err(ParseError::TooManyArguments { count, max }),
+            Ok(0) | Err(_) => return Ok(Found::Part),
+            Ok(count) if count > SKIPPED_ARGUMENTS_MAX => return Err(ParseError::ArrayHeader),
+            Ok(count) => {
+                self.refused = (count > max).then_some(ParseError::TooManyArguments { count, max });
+                self.state = State::Header(Progress { index: 0, count });
+            }
         }
         Ok(Found::Part)
     }
@@ -324,19 +367,38 @@ impl Parser {
         let bytes = usize::try_from(bytes).ok().filter(|&bytes| bytes <= SKIPPED_BYTES_MAX);
         let bytes = bytes.ok_or(ParseError::BulkHeader)?;
         *at += length;
-        self.command_bytes = self.command_bytes.saturating_add(bytes);
+        self.command_bytes = self.command_bytes.saturating_add(bytes + ARGUMENT_BYTES);
         if self.refused.is_none() {
             self.refused = self.refusal(progress.index, bytes);
             if self.refused.is_some() {
-                self.words.clear();
-                self.found.clear();
+                self.keep_first_words();
             }
         }
-        self.state = match self.refused {
-            None => State::Bulk(progress, bytes),
-            Some(_) => State::Skip(progress, bytes),
+        let is_kept = match self.refused {
+            None => true,
+            Some(_) => {
+                // Only as long as no word is missing before it.
+                progress.index == self.words.len() + self.found.len()
+                    && progress.index < SKIPPED_WORDS_MAX
+                    && bytes <= SKIPPED_WORD_BYTES_MAX
+            }
         };
+        self.state =
+            if is_kept { State::Bulk(progress, bytes) } else { State::Skip(progress, bytes) };
         Ok(Found::Part)
+    }
+
+    /// Drops the arguments of a command that was refused, but for the first few. These are copied,
+    /// since a slice of a read would keep all of it.
+    fn keep_first_words(&mut self) {
+        let is_short = |bytes: usize| bytes <= SKIPPED_WORD_BYTES_MAX;
+        let words = mem::take(&mut self.words);
+        let short = words.iter().take(SKIPPED_WORDS_MAX).take_while(|word| is_short(word.len()));
+        self.words = short.map(|word| Bytes::copy_from_slice(word)).collect();
+        let room = SKIPPED_WORDS_MAX - self.words.len();
+        let room = if self.words.len() == words.len() { room } else { 0 };
+        let found = mem::take(&mut self.found).into_iter().take(room);
+        self.found = found.take_while(|range| is_short(range.len())).collect();
     }
 
     /// Why the command of this argument cannot be taken.
@@ -353,15 +415,30 @@ impl Parser {
         &mut self,
         rest: &[u8],
         at: &mut usize,
+        progress: Progress,
+        bytes: usize,
+    ) -> Result<Found, ParseError> {
+        let begun = *at;
+        let found = self.look_at_end(rest, at, progress, bytes)?;
+        match found {
+            Found::NotEnough => {}
+            Found::Part | Found::Complete => self.found.push(begun..begun + bytes),
+            Found::Inline(_) => unreachable!("no line is looked for"),
+        }
+        Ok(found)
+    }
+
+    /// Looks for the line break behind an argument whose last bytes these are.
+    fn look_at_end(
+        &mut self,
+        rest: &[u8],
+        at: &mut usize,
         Progress { index, count }: Progress,
         bytes: usize,
     ) -> Result<Found, ParseError> {
         let Some(end) = rest.get(bytes..bytes + 2) else { return Ok(Found::NotEnough) };
         if end != b"\r\n" {
             return Err(ParseError::BulkEnd { bytes });
-        }
-        if self.refused.is_none() {
-            self.found.push(*at..*at + bytes);
         }
         *at += bytes + 2;
         self.state = State::Header(Progress { index: index + 1, count });

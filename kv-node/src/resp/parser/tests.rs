@@ -118,7 +118,7 @@ fn what_makes_no_sense_is_named_and_ends_the_stream() {
         (b"*+1\r\n", ParseError::ArrayHeader),
         (b"*99999999999999999999\r\n", ParseError::ArrayHeader),
         (b"*1111111111111111111111111", ParseError::ArrayHeader),
-        (b"*100002\r\n", ParseError::TooManyArguments { count: 100_002, max: 100_001 }),
+        (b"*2147483648\r\n", ParseError::ArrayHeader),
         (b"*1\r\n:1\r\n", ParseError::NotBulk { found: b':' }),
         (b"*1\r\n$-1\r\n", ParseError::BulkHeader),
         (b"*1\r\n$1x\r\n", ParseError::BulkHeader),
@@ -165,11 +165,61 @@ fn an_argument_over_the_limit_is_skipped_and_the_stream_goes_on() {
 
 #[test]
 fn a_command_over_the_limit_is_skipped_and_the_stream_goes_on() {
-    let limits = Limits { command_bytes_max: 10, ..LIMITS };
+    let max = 10 + 3 * ARGUMENT_BYTES;
+    let limits = Limits { command_bytes_max: max, ..LIMITS };
     let stream = [array(&[b"SET", b"key", b"value"]), array(&[b"SET", b"key", b"valu"])].concat();
     let heard = feed(limits, [&stream[..]]);
-    assert_eq!(heard.commands[0], Err(ParseError::CommandTooLong { max: 10 }));
+    assert_eq!(heard.commands[0], Err(ParseError::CommandTooLong { max }));
     assert!(heard.commands[1].is_ok());
+}
+
+#[test]
+fn a_command_of_too_many_arguments_is_skipped_and_the_stream_goes_on() {
+    let limits = Limits { arguments_max: 3, ..LIMITS };
+    let stream = [array(&[&b"SET"[..]; 4]), array(&[&b"PING"[..]; 3])].concat();
+    let expected = ParseError::TooManyArguments { count: 4, max: 3 };
+    for pieces in [vec![&stream[..]], stream.chunks(7).collect()] {
+        let heard = feed(limits, pieces);
+        assert_eq!(heard.commands, [Err(expected), Ok(vec![Bytes::from("PING"); 3])]);
+        assert_eq!(heard.broken, None);
+    }
+}
+
+#[test]
+fn what_is_kept_of_each_argument_counts_as_well() {
+    let limits = Limits { command_bytes_max: 2 * ARGUMENT_BYTES, ..LIMITS };
+    let heard = feed(limits, [&array(&[b"", b"", b""])[..], &array(&[b"", b""])]);
+    let expected = ParseError::CommandTooLong { max: 2 * ARGUMENT_BYTES };
+    assert_eq!(heard.commands, [Err(expected), Ok(vec![Bytes::new(); 2])]);
+}
+
+#[test]
+fn of_a_skipped_command_the_first_words_are_known() {
+    let long = vec![b'v'; 4_097];
+    let limits = Limits { arguments_max: 9, ..LIMITS };
+    let cases: [(&[&[u8]], &[&str]); 6] = [
+        (&[b"AUTH", &long, b"more"], &["AUTH"]),
+        (&[b"HELLO", b"3", b"AUTH", &long], &["HELLO", "3", "AUTH"]),
+        (&[b"SET", &[b'k'; 65], b"v", &long], &["SET"]),
+        (&[&long, b"MULTI"], &[]),
+        (&[&b"MULTI"[..]; 10], &["MULTI"; 8]),
+        (&[b"", b"", b"", b"", b"", b"", b"", b"", b"", &long], &[""; 8]),
+    ];
+    for (words, expected) in cases {
+        for piece in [1_usize, 7, 10_000] {
+            let (mut parser, mut input) = (Parser::new(limits), BytesMut::new());
+            let mut skipped = None;
+            for piece in array(words).chunks(piece) {
+                input.extend_from_slice(piece);
+                if parser.next(&mut input).is_err() {
+                    skipped = Some(parser.take_skipped());
+                }
+            }
+            let skipped = skipped.expect("it is refused");
+            let expected: Vec<_> = expected.iter().copied().map(Bytes::from).collect();
+            assert_eq!(skipped.map(|command| command.words).unwrap_or_default(), expected);
+        }
+    }
 }
 
 #[test]
