@@ -55,8 +55,16 @@ pub struct Metrics {
     siblings: Histogram,
     /// Connections of clients that stand.
     pub connections: Gauge,
+    /// Connections of clients that were made since the start.
+    pub connections_received: Counter,
     /// Connections of clients that were refused because there were too many.
     pub connections_refused: Counter,
+    /// Commands of clients that were read.
+    pub commands: Counter,
+    /// Reads that found a value.
+    pub reads_found: Counter,
+    /// Reads that found none.
+    pub reads_not_found: Counter,
     /// Connections of clients that were closed for what they sent.
     pub protocol_errors: Counter,
     client_bytes: [Counter; 2],
@@ -139,10 +147,23 @@ impl Metrics {
             Unit::Seconds,
             storage_writing_seconds.clone(),
         );
+        let [reads_found, reads_not_found] = of.counters(
+            "client_reads",
+            "Reads of clients, by whether they found a value",
+            "found",
+            ["value", "nothing"],
+        );
         Self {
             requests: of.requests(),
             siblings,
             connections: of.gauge("client_connections", "Connections of clients"),
+            connections_received: of.counter(
+                "client_connections_received",
+                "Connections of clients that were made since the start",
+            ),
+            commands: of.counter("client_commands", "Commands of clients that were read"),
+            reads_found,
+            reads_not_found,
             connections_refused: of.counter(
                 "client_connections_refused",
                 "Connections of clients that were refused because there were too many",
@@ -270,6 +291,16 @@ impl Metrics {
     /// Counts bytes of clients.
     pub fn on_client_bytes(&self, direction: Direction, bytes: usize) {
         self.client_bytes[direction as usize].inc_by(bytes as u64);
+    }
+
+    /// Bytes of clients, or to them.
+    pub fn client_bytes(&self, direction: Direction) -> u64 {
+        self.client_bytes[direction as usize].get()
+    }
+
+    /// Whether the storage failed.
+    pub fn has_storage_failed(&self) -> bool {
+        self.storage_failed.get() != 0
     }
 
     /// Counts bytes of peers.

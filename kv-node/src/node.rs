@@ -28,7 +28,7 @@ use crate::metrics::Metrics;
 use crate::peers::{PeerLimits, PeerSetup, Peers};
 use crate::redis_server::{self, RedisSetup};
 use crate::stop::{self, Stopper};
-use crate::storage::{Report, Storage};
+use crate::storage::{Durability, Report, Storage};
 use crate::tasks::Tasks;
 
 /// How long tasks may take that have nothing to wait for.
@@ -169,6 +169,8 @@ pub struct Assembly {
     pub core: Config,
     /// What it will bear.
     pub limits: Limits,
+    /// What its storage promises of an acknowledged write.
+    pub durability: Durability,
     /// Its storage, open.
     pub storage: Storage,
     /// What its storage holds.
@@ -253,6 +255,7 @@ impl Running {
             mut addresses,
             core: config,
             limits,
+            durability,
             storage,
             recovered,
             redis,
@@ -285,6 +288,7 @@ impl Running {
             core: core.clone(),
             config: config.clone(),
             limits: limits.clone(),
+            durability,
             metrics: Arc::clone(&metrics),
             log_limiter: Arc::clone(&log_limiter),
         };

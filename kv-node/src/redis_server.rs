@@ -6,9 +6,13 @@
 //! [`Limits::held_bytes`] goes. An idle connection holds a buffer of 1 KiB and little
 //! else.
 
-use std::collections::BTreeMap;
+mod info;
+mod process;
+mod rate;
+mod registry;
+
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -25,10 +29,13 @@ use crate::config::Limits;
 use crate::core_loop::{ConnectionId, CoreHandle, Tag, Urgent, Work};
 use crate::log::LogLimiter;
 use crate::metrics::{Direction, Metrics, RequestOutcome, RequestVerb};
-use crate::redis::{Ask, Connection, Facts, Identity, Pipeline, PipelineTicket, Section, Settings};
+use crate::redis::{Ask, Connection, Identity, Pipeline, PipelineTicket, Settings};
 use crate::resp::{self, Parser};
 use crate::stop::Stopping;
+use crate::storage::Durability;
 use crate::tasks::Tasks;
+use rate::Rate;
+use registry::{Entry, Registry};
 
 /// Room for a read on a connection that says little, in bytes.
 const READ_BYTES_MIN: usize = 1_024;
@@ -62,6 +69,8 @@ pub struct RedisSetup {
     pub config: Config,
     /// What the node will bear.
     pub limits: Limits,
+    /// What an acknowledged write has survived.
+    pub durability: Durability,
     /// Who counts.
     pub metrics: Arc<Metrics>,
     /// What keeps the log short.
@@ -76,8 +85,8 @@ struct Shared {
     parser: resp::Limits,
     address: Option<SocketAddr>,
     started: Instant,
-    /// One line about each connection, for `CLIENT LIST`.
-    connections: Mutex<BTreeMap<ConnectionId, String>>,
+    registry: Registry,
+    rate: Rate,
 }
 
 /// Serves clients until the node stops, and then until they have what they are owed. Returns how many
@@ -147,12 +156,8 @@ impl Shared {
         };
         let parser = resp::Limits { arguments_max: limits.arguments, ..settings.limits() };
         let (settings, started) = (Arc::new(settings), Instant::now());
-        Self { setup, settings, parser, address, started, connections: Mutex::default() }
-    }
-
-    fn connections(&self) -> MutexGuard<'_, BTreeMap<ConnectionId, String>> {
-        // Lines of text: nothing about them can be half done.
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+        let (registry, rate) = (Registry::default(), Rate::default());
+        Self { setup, settings, parser, address, started, registry, rate }
     }
 }
 
@@ -160,52 +165,14 @@ impl Shared {
 struct Seen<'a> {
     shared: &'a Shared,
     by: ConnectionId,
-}
-
-impl Facts for Seen<'_> {
-    fn info(&self) -> Vec<Section> {
-        let Shared { setup, address, started, .. } = self.shared;
-        let metrics = &setup.metrics;
-        let port = address.map_or(0, |address| address.port());
-        vec![
-            Section {
-                name: "server",
-                facts: vec![
-                    ("node", setup.name.clone()),
-                    ("node_id", setup.node.to_string()),
-                    ("cluster", setup.cluster.clone()),
-                    ("process_id", std::process::id().to_string()),
-                    ("tcp_port", port.to_string()),
-                    ("uptime_in_seconds", started.elapsed().as_secs().to_string()),
-                ],
-            },
-            Section {
-                name: "clients",
-                facts: vec![
-                    ("connected_clients", metrics.connections.get().to_string()),
-                    ("maxclients", setup.limits.connections.to_string()),
-                ],
-            },
-            Section {
-                name: "replication",
-                // Every node takes writes; a client that looks for the primary has found one.
-                facts: vec![("role", "master".to_owned()), ("connected_slaves", "0".to_owned())],
-            },
-            Section { name: "kv", facts: metrics.shown() },
-        ]
-    }
-
-    fn others(&self) -> Vec<String> {
-        let connections = self.shared.connections();
-        let others = connections.iter().filter(|(connection, _)| **connection != self.by);
-        others.map(|(_, line)| line.clone()).collect()
-    }
+    entry: &'a Entry,
 }
 
 /// One connection.
 struct Client {
     id: ConnectionId,
     shared: Arc<Shared>,
+    entry: Arc<Entry>,
     pipeline: Pipeline,
     parser: Parser,
     input: BytesMut,
@@ -221,11 +188,13 @@ impl Client {
         let local = stream.local_addr().map(|address| address.to_string()).unwrap_or_default();
         let identity = Identity { id: id.0, peer: from.to_string(), local };
         let connection = Connection::new(identity, Arc::clone(&shared.settings));
-        shared.connections().insert(id, connection.describe());
+        let entry = shared.registry.open(id, connection.profile().clone(), Instant::now());
         shared.setup.metrics.connections.inc();
+        shared.setup.metrics.connections_received.inc();
         Self {
             id,
             shared: Arc::clone(shared),
+            entry,
             pipeline: Pipeline::new(connection),
             parser: Parser::new(shared.parser),
             input: BytesMut::new(),
@@ -274,7 +243,9 @@ impl Client {
                     None => return Ok(()),
                 },
                 written = writer.write_buf(self.pipeline.ready()), if has_output => {
-                    metrics.on_client_bytes(Direction::Out, written?);
+                    let written = written?;
+                    metrics.on_client_bytes(Direction::Out, written);
+                    self.entry.on_sent(written, self.pipeline.ready().len());
                     if self.pipeline.ready().is_empty() {
                         writer.flush().await?;
                         // A connection that had much to say once need not keep the room for it.
@@ -292,6 +263,7 @@ impl Client {
                     }
                     count => {
                         metrics.on_client_bytes(Direction::In, count);
+                        self.entry.on_received(count, Instant::now());
                         self.on_read(count);
                     }
                 },
@@ -310,13 +282,14 @@ impl Client {
 
     /// Takes commands out of what has arrived, as long as there is room for them.
     fn read_commands(&mut self) {
-        let mut has_read = false;
+        let mut commands = 0;
         while self.pipeline.has_room() {
             match self.parser.next(&mut self.input) {
                 Ok(Some(command)) => {
-                    let seen = Seen { shared: &self.shared, by: self.id };
+                    let (shared, entry) = (&*self.shared, &*self.entry);
+                    let seen = Seen { shared, by: self.id, entry };
                     self.pipeline.on_command(&command, &seen, &mut self.asks);
-                    has_read = true;
+                    commands += 1;
                 }
                 Ok(None) => {
                     if self.input.is_empty() {
@@ -326,15 +299,17 @@ impl Client {
                 }
                 Err(error) => {
                     self.shared.setup.metrics.protocol_errors.inc();
-                    self.pipeline.on_parse_error(error);
+                    let skipped = self.parser.take_skipped();
+                    self.pipeline.on_parse_error(error, skipped.as_ref());
                 }
             }
         }
-        // What a client says of itself comes in commands that ask the core for nothing.
-        if has_read && self.asks.is_empty() {
-            let line = self.pipeline.connection().describe();
-            self.shared.connections().insert(self.id, line);
+        if commands > 0 {
+            self.shared.setup.metrics.commands.inc_by(u64::from(commands));
+            self.shared.rate.add(self.shared.started.elapsed(), commands);
         }
+        let (filled, room) = (self.input.len(), self.input.capacity() - self.input.len());
+        self.entry.on_commands(&mut self.pipeline, commands, filled, room);
     }
 
     /// Hands to the core what it is to be asked, in one go.
@@ -359,6 +334,12 @@ impl Client {
             metrics.on_request(flight.verb, outcome_of(&reply), seconds);
             if let Reply::Value { container, .. } = &reply {
                 metrics.on_siblings(container.siblings().len());
+                let is_found = container
+                    .siblings()
+                    .iter()
+                    .any(|(_, version)| matches!(version.content, Content::Value(_)));
+                let reads = if is_found { &metrics.reads_found } else { &metrics.reads_not_found };
+                reads.inc();
             }
             self.pipeline.on_reply(flight.ticket, reply, &mut self.asks);
         }
@@ -368,7 +349,7 @@ impl Client {
 impl Drop for Client {
     fn drop(&mut self) {
         self.shared.setup.core.tell(Urgent::Closed(self.id));
-        self.shared.connections().remove(&self.id);
+        self.shared.registry.close(self.id);
         self.shared.setup.metrics.connections.dec();
     }
 }

@@ -147,6 +147,7 @@ pub fn start(settings: Settings, listeners: Listeners) -> Result<Running, StartE
         addresses,
         core,
         limits,
+        durability,
         storage,
         recovered,
         redis,

@@ -235,6 +235,7 @@ async fn begin(
         addresses,
         core,
         limits,
+        durability,
         storage,
         recovered,
         redis,

@@ -13,11 +13,14 @@ use kv_core::client::{ClientOperation, Options, Reply, Session};
 use kv_core::config::Config;
 use kv_core::types::KEY_BYTES_MAX;
 
+use super::assumption::{Assumption, RefusedAssumptions};
+use super::client_line::{Activity, LastCommand, Profile, client_line};
 use super::commands::{self, Call};
 use super::error::CommandError;
 use super::facts::Facts;
+use super::reply_flags::ReplyFlags;
 use super::request::{Request, Shape, Target};
-use crate::resp::{Command, Encoder, Limits, Protocol};
+use crate::resp::{Command, Encoder, Limits, ParseError, Protocol};
 
 /// What all connections of a node share.
 #[derive(Clone, Debug)]
@@ -53,20 +56,15 @@ pub struct Identity {
 /// The state of one connection.
 #[derive(Debug)]
 pub struct Connection {
-    identity: Identity,
     settings: Arc<Settings>,
-    protocol: Protocol,
-    name: Bytes,
-    library: Library,
+    profile: Profile,
+    /// How often the profile has changed.
+    profile_changes: u64,
     options: Options,
     session: Session,
-}
-
-/// What a client library says of itself.
-#[derive(Debug, Default)]
-struct Library {
-    name: Bytes,
-    version: Bytes,
+    refused: RefusedAssumptions,
+    replies: ReplyFlags,
+    last: LastCommand,
 }
 
 /// What is to become of a command.
@@ -107,13 +105,21 @@ impl Settings {
 impl Connection {
     /// The state of a connection that was just made.
     pub fn new(identity: Identity, settings: Arc<Settings>) -> Self {
-        Self {
+        let profile = Profile {
             identity,
-            protocol: Protocol::default(),
             name: Bytes::new(),
-            library: Library::default(),
+            library_name: Bytes::new(),
+            library_version: Bytes::new(),
+            protocol: Protocol::default(),
+        };
+        Self {
+            profile,
+            profile_changes: 0,
             options: Options::default(),
             session: Session::new(settings.session_keys_max),
+            refused: RefusedAssumptions::default(),
+            replies: ReplyFlags::default(),
+            last: LastCommand::default(),
             settings,
         }
     }
@@ -125,38 +131,96 @@ impl Connection {
 
     /// The form that replies take from now on.
     pub const fn protocol(&self) -> Protocol {
-        self.protocol
+        self.profile.protocol
     }
 
-    /// One line about the connection, as `CLIENT LIST` shows it.
-    pub fn describe(&self) -> String {
-        let Self { identity, protocol, name, library, settings: _, options: _, session: _ } = self;
-        let Identity { id, peer, local } = identity;
-        format!(
-            "id={id} addr={peer} laddr={local} name={} db=0 user=default resp={} lib-name={} \
-             lib-ver={}",
-            name.escape_ascii(),
-            protocol.number(),
-            library.name.escape_ascii(),
-            library.version.escape_ascii(),
-        )
+    /// What the client has said of itself.
+    pub const fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// How often [`Connection::profile`] has changed.
+    pub const fn profile_changes(&self) -> u64 {
+        self.profile_changes
+    }
+
+    /// The last command, as `CLIENT LIST` shows it.
+    pub const fn last_command(&self) -> LastCommand {
+        self.last
+    }
+
+    /// This connection as `CLIENT LIST` shows it.
+    pub(crate) fn describe(&self, activity: Activity) -> String {
+        client_line(&self.profile, &Activity { last: self.last, ..activity })
     }
 
     /// The next command of the client. What can be said at once is appended to `out`.
     pub fn on_command(&mut self, command: &Command, facts: &dyn Facts, out: &mut BytesMut) -> Step {
+        let begun = out.len();
+        self.replies.begin();
+        let mut step = self.take(command, facts, out);
+        if self.replies.is_muted() {
+            out.truncate(begun);
+            if let Step::Ask(request) = &mut step {
+                request.mute();
+            }
+        }
+        step
+    }
+
+    /// The client's stream holds no command here. `begun` is what is known of the one that was
+    /// skipped. The reply is appended to `out`.
+    pub fn on_parse_error(
+        &mut self,
+        error: ParseError,
+        begun: Option<&Command>,
+        out: &mut BytesMut,
+    ) {
+        self.replies.begin();
+        let within = begun.map_or(Ok(()), |begun| self.refused.admit_within_transaction(begun));
+        if let (Some(begun), Ok(())) = (begun, within) {
+            self.refused.on_refused(begun, self.profile.protocol);
+        }
+        if !self.replies.is_muted() {
+            self.encoder(out).error(&CommandError::Parse(error).to_string());
+        }
+    }
+
+    /// Does what a command says, and writes its reply, whether or not that will be sent.
+    fn take(&mut self, command: &Command, facts: &dyn Facts, out: &mut BytesMut) -> Step {
         if commands::is_http(command.name()) {
             self.encoder(out).error(&CommandError::Http.to_string());
             return Step::Close;
         }
-        let spec = commands::find(command);
-        let result = spec.and_then(|spec| {
-            let call = Call { spec, arguments: command.arguments(), facts };
-            (spec.run)(self, &call, out)
-        });
+        let protocol = self.profile.protocol;
+        let result = match self.refused.admit_within_transaction(command) {
+            Err(refused) => Err(refused),
+            Ok(()) => {
+                let result = self.execute(command, facts, out);
+                match &result {
+                    Ok(_) => self.refused.on_taken(command, protocol),
+                    Err(_) => self.refused.on_refused(command, protocol),
+                }
+                result
+            }
+        };
         result.unwrap_or_else(|error| {
             self.encoder(out).error(&error.to_string());
-            Step::Reply
+            if error == CommandError::ReplyMode { Step::Close } else { Step::Reply }
         })
+    }
+
+    fn execute(
+        &mut self,
+        command: &Command,
+        facts: &dyn Facts,
+        out: &mut BytesMut,
+    ) -> Result<Step, CommandError> {
+        self.last = LastCommand::default();
+        let (spec, arguments) = (commands::find(command)?, command.arguments());
+        self.last = LastCommand { name: Some(spec.name), subcommand: spec.subcommand(arguments) };
+        self.refused.admit(spec.name)?;
+        (spec.run)(self, &Call { spec, arguments, facts }, out)
     }
 
     /// One operation of a request. Every earlier command that touches its key must have ended.
@@ -172,15 +236,15 @@ impl Connection {
 
     /// An encoder of replies in the form that the client wants.
     pub(crate) const fn encoder<'a>(&self, out: &'a mut BytesMut) -> Encoder<'a> {
-        Encoder::new(self.protocol, out)
+        Encoder::new(self.profile.protocol, out)
     }
 
     pub(crate) const fn identity(&self) -> &Identity {
-        &self.identity
+        &self.profile.identity
     }
 
     pub(crate) const fn name(&self) -> &Bytes {
-        &self.name
+        &self.profile.name
     }
 
     /// What this connection's commands use when they do not say.
@@ -192,29 +256,46 @@ impl Connection {
         &mut self.options
     }
 
+    pub(crate) const fn replies_mut(&mut self) -> &mut ReplyFlags {
+        &mut self.replies
+    }
+
     pub(crate) fn set_protocol(&mut self, protocol: Protocol) {
-        self.protocol = protocol;
+        self.profile_mut().protocol = protocol;
     }
 
     /// Names are copied, since they stay: a slice of a read would keep all of it.
     pub(crate) fn set_name(&mut self, name: &[u8]) {
-        self.name = Bytes::copy_from_slice(name);
+        self.profile_mut().name = Bytes::copy_from_slice(name);
     }
 
     pub(crate) fn set_library_name(&mut self, name: &[u8]) {
-        self.library.name = Bytes::copy_from_slice(name);
+        self.profile_mut().library_name = Bytes::copy_from_slice(name);
     }
 
     pub(crate) fn set_library_version(&mut self, version: &[u8]) {
-        self.library.version = Bytes::copy_from_slice(version);
+        self.profile_mut().library_version = Bytes::copy_from_slice(version);
     }
 
-    /// Forgets what the client has set. The session stays: it keeps the order of writes, some of
-    /// which may still be in flight.
+    const fn profile_mut(&mut self) -> &mut Profile {
+        self.profile_changes += 1;
+        &mut self.profile
+    }
+
+    /// Leaves a transaction that was refused; says whether there was one.
+    pub(crate) fn leave_transaction(&mut self) -> bool {
+        self.refused.lift(Assumption::Transaction)
+    }
+
+    /// Forgets what the client has set, and what it was refused. The session stays: it keeps the
+    /// order of writes, some of which may still be in flight.
     pub(crate) fn reset(&mut self) {
-        self.protocol = Protocol::default();
-        self.name = Bytes::new();
+        let profile = self.profile_mut();
+        profile.protocol = Protocol::default();
+        profile.name = Bytes::new();
         self.options = Options::default();
+        self.refused.clear();
+        self.replies.reset();
     }
 
     /// A request with this connection's options and protocol.
@@ -224,6 +305,6 @@ impl Connection {
 
     /// A request with options of its own.
     pub(crate) fn ask_with(&self, targets: Vec<Target>, shape: Shape, options: Options) -> Step {
-        Step::Ask(Box::new(Request::new(targets, shape, options, self.protocol)))
+        Step::Ask(Box::new(Request::new(targets, shape, options, self.profile.protocol)))
     }
 }

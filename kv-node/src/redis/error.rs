@@ -1,35 +1,81 @@
 //! Why a command was not done, in words that say what to do about it.
 
+use std::fmt;
+
 use kv_core::client::{Achieved, RequestRefusal};
 use kv_core::store::Refusal;
 use thiserror::Error;
 
+use super::assumption::Assumption;
+use crate::resp::ParseError;
+
 /// The answer to a command that was not done. The text begins with its code, as clients expect.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CommandError {
-    /// There is no such command.
-    #[error(
-        "ERR unknown command '{name}', with args beginning with: {arguments}{}",
-        did_you_mean(*.nearest)
-    )]
+    /// Neither this store nor Redis has such a command.
+    #[error("ERR unknown command '{name}', with args beginning with: {arguments}{nearest}")]
     UnknownCommand {
         /// What was sent, printable and cut.
         name: String,
         /// Its first arguments, likewise.
         arguments: String,
-        /// The most similar name that there is.
-        nearest: Option<&'static str>,
+        /// The most similar name.
+        nearest: Nearest,
     },
-    /// The command has no such subcommand.
+    /// Redis has the command, and this store does not. The text begins as that of an unknown one,
+    /// since client libraries look for that.
+    #[error(
+        "ERR unknown command '{name}': Redis has it, this store does not; nothing was done. {instead}"
+    )]
+    AbsentCommand {
+        /// In upper case.
+        name: String,
+        /// Why it is not there, and what to use.
+        instead: &'static str,
+    },
+    /// Neither this store nor Redis has such a subcommand.
     #[error("ERR unknown subcommand '{subcommand}' of '{command}'. Try: {known}")]
     UnknownSubcommand {
-        /// The command.
-        command: &'static str,
+        /// The command, in upper case.
+        command: String,
         /// What was sent, printable and cut.
         subcommand: String,
         /// Those that there are.
-        known: &'static str,
+        known: String,
     },
+    /// Redis has the subcommand, and this store does not.
+    #[error(
+        "ERR unknown subcommand '{subcommand}' of '{command}': Redis has it, this store does not; \
+         nothing was done. {instead}"
+    )]
+    AbsentSubcommand {
+        /// The command, in upper case.
+        command: String,
+        /// In upper case.
+        subcommand: &'static str,
+        /// Why it is not there, and what to use.
+        instead: &'static str,
+    },
+    /// The command is fine, and depends on an earlier one that was refused.
+    #[error("{} '{command}' was not executed: {assumption}", assumption.code())]
+    Assumed {
+        /// Its name, printable, cut and in upper case.
+        command: String,
+        /// What was refused.
+        assumption: Assumption,
+    },
+    /// The end of a transaction that was refused.
+    #[error(
+        "EXECABORT Transaction discarded because of previous errors: MULTI was refused, so nothing \
+         of it was executed"
+    )]
+    TransactionRefused,
+    /// The end of a transaction that was never begun.
+    #[error("ERR {0} without MULTI")]
+    NoTransaction(&'static str),
+    /// The client's stream holds no command here.
+    #[error("ERR {0}")]
+    Parse(ParseError),
     /// Too few arguments or too many.
     #[error("ERR wrong number of arguments for '{command}' command")]
     WrongNumberOfArguments {
@@ -76,11 +122,32 @@ pub enum CommandError {
         instead: &'static str,
     },
     /// Another database than the first.
-    #[error("ERR DB index is out of range: there is one database, 0")]
+    #[error(
+        "ERR DB index is out of range: there is one database, 0. Until SELECT 0 or RESET nothing \
+         else is executed here"
+    )]
     NoSuchDatabase,
     /// A protocol version that is not spoken here.
     #[error("NOPROTO unsupported protocol version: use 2 or 3")]
     NoSuchProtocol,
+    /// A password without a user.
+    #[error(
+        "ERR AUTH <password> called without any password configured for the default user. Are you \
+         sure your configuration is correct? There are no passwords here: connect without one"
+    )]
+    NoPassword,
+    /// Another user than the one that there is.
+    #[error(
+        "WRONGPASS invalid username-password pair or user is disabled. There is one user, default, \
+         without a password"
+    )]
+    NoSuchUser,
+    /// It is not clear which commands the client wants to be answered. The connection ends.
+    #[error(
+        "ERR CLIENT REPLY takes ON, OFF or SKIP. It is not known which replies are expected now, so \
+         the connection is closed"
+    )]
+    ReplyMode,
     /// A name of a client that would break the lines of `CLIENT LIST`.
     #[error("ERR Client names cannot contain spaces, newlines or special characters.")]
     ClientName,
@@ -125,6 +192,29 @@ pub enum CommandError {
         /// All keys.
         keys: usize,
     },
+}
+
+/// The most similar name to one that nobody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nearest {
+    /// A command of this store, in lower case.
+    Here(&'static str),
+    /// A command of Redis that this store does not have, in upper case.
+    Absent(&'static str),
+    /// Nothing is similar.
+    None,
+}
+
+impl fmt::Display for Nearest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Here(name) => write!(f, "; did you mean {}?", name.to_ascii_uppercase()),
+            Self::Absent(name) => {
+                write!(f, "; did you mean {name}? Redis has it, this store does not")
+            }
+            Self::None => Ok(()),
+        }
+    }
 }
 
 /// The most bytes of what a client sent that are quoted back to it.

@@ -1,14 +1,21 @@
 //! What a connection tells its client about the node, and cannot know by itself.
 
-/// The node, as seen by its connections.
+use super::client_line::Activity;
+
+/// The node, as seen by one of its connections.
 pub trait Facts {
     /// The sections of `INFO`, in the order in which they are shown. The section `server` is
     /// completed by the connection with what clients look for there.
     fn info(&self) -> Vec<Section>;
 
-    /// The other connections, one line each, as [`crate::redis::Connection::describe`] writes them
-    /// (`CLIENT LIST`).
-    fn others(&self) -> Vec<String>;
+    /// The settings that `CONFIG GET` shows, under the names that Redis gives them.
+    fn settings(&self) -> Vec<(&'static str, String)>;
+
+    /// What this connection has done up to the command that asks.
+    fn activity(&self) -> Activity;
+
+    /// The other connections: their numbers, and their lines (`CLIENT LIST`).
+    fn others(&self) -> Vec<(u64, String)>;
 }
 
 /// One section of `INFO`.

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! - [`Connection`] knows what one client has set up, and turns a command into a [`Step`]: a reply,
-//!   a [`Request`] of the core, or a reply after which the connection ends.
+//!   a [`Request`] of the core, or a reply after which the connection ends. Nothing is executed under
+//!   an assumption that was refused (`assumption.rs`).
 //! - [`Pipeline`] keeps the order: replies leave in the order of their commands, although the
 //!   requests behind them run side by side. Commands that touch one key run one after the other,
 //!   if any of them writes it.
@@ -23,7 +24,8 @@
 //!         match parser.next(&mut input) {
 //!             Ok(Some(command)) => pipeline.on_command(&command, &facts, &mut asks),
 //!             Ok(None) => break,
-//!             Err(error) => pipeline.on_parse_error(error),      // and go on: it ends if it must
+//!             // and go on: it ends if it must
+//!             Err(error) => pipeline.on_parse_error(error, parser.take_skipped().as_ref()),
 //!         }
 //!     }
 //!     // hand all of `asks` to the core in one go, then write all of `pipeline.ready()` in one go
@@ -39,10 +41,13 @@
 //! | command | reply |
 //! |---|---|
 //! | `PING [message]` `ECHO message` | the message |
-//! | `HELLO [2\|3 [SETNAME name]]` | a map; `AUTH` is refused: there are no passwords |
+//! | `HELLO [2\|3 [AUTH default password] [SETNAME name]]` | a map |
+//! | `AUTH default password` | `OK`, whatever the password: there are none |
 //! | `SELECT 0` | `OK`; there is one database |
-//! | `RESET` `QUIT` `READONLY` `READWRITE` | `RESET`, `OK`; the last two change nothing |
-//! | `CLIENT SETNAME\|GETNAME\|ID\|INFO\|LIST\|SETINFO\|NO-EVICT\|NO-TOUCH` | as Redis |
+//! | `RESET` `QUIT` `READONLY` `READWRITE` `ASKING` | `RESET`, `OK`; the last three change nothing |
+//! | `EXEC` `DISCARD` `UNWATCH` | `MULTI` and `WATCH` are refused: `EXECABORT`, `OK`, `OK` |
+//! | `CLIENT SETNAME\|GETNAME\|ID\|INFO\|LIST\|SETINFO\|REPLY\|NO-EVICT\|NO-TOUCH` | as Redis |
+//! | `CLIENT TRACKING OFF` | `OK`; `ON` is refused |
 //! | `COMMAND [COUNT\|DOCS\|INFO\|LIST]` `INFO [section …]` `CONFIG GET pattern …` | as Redis |
 //! | `GET key` `MGET key …` | the value, or of siblings the latest |
 //! | `STRLEN key` `EXISTS key …` | an integer, by reading |
@@ -72,6 +77,9 @@
 //! | code | meaning | what to do |
 //! |---|---|---|
 //! | `ERR` | the command cannot be done as it stands; nothing was done | change it |
+//! | `EXECABORT` | the end of a transaction whose `MULTI` was refused; nothing was done | send its commands without `MULTI` |
+//! | `NOAUTH` | an earlier `AUTH` was refused; nothing was done | `AUTH default`, or `RESET` |
+//! | `WRONGPASS` | `AUTH` of another user than `default` | connect without a user |
 //! | `NOPROTO` | `HELLO` with a protocol that is not spoken here | use 2 or 3 |
 //! | `CONTEXT` | the context token is damaged or not of this key; nothing was stored | read the key again |
 //! | `NOQUORUM` | no such quorum exists in this layout; nothing was done | ask for fewer copies |
@@ -80,17 +88,21 @@
 //! | `UNAVAILABLE` | this node or the replica cannot do it now; nothing was done | try again, or another node |
 //! | `TIMEOUT` | a read: too few answers in time. A write: it may stand or not, now or later | try again (a write with its `REQUEST`) |
 
+mod assumption;
 pub mod claims;
+mod client_line;
 mod commands;
 pub mod connection;
 pub mod error;
 pub mod facts;
 pub mod pipeline;
+mod reply_flags;
 pub mod request;
 #[cfg(test)]
 mod testing;
 mod words;
 
+pub use client_line::{Activity, LastCommand, Profile, client_line};
 pub use connection::{Connection, Identity, Settings, Step};
 pub use error::CommandError;
 pub use facts::{Facts, Section};

@@ -125,6 +125,11 @@ impl Pipeline {
             && self.held_bytes + self.ready.len() < settings.held_bytes_max
     }
 
+    /// Bytes of commands that were not answered yet, and of replies that wait for earlier ones.
+    pub const fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
     /// The bytes that may be written now. The caller takes what it has written from the front.
     pub const fn ready(&mut self) -> &mut BytesMut {
         &mut self.ready
@@ -169,13 +174,14 @@ impl Pipeline {
         }
     }
 
-    /// The client's stream holds no command here. If it cannot go on, the connection ends.
-    pub fn on_parse_error(&mut self, error: ParseError) {
+    /// The client's stream holds no command here. `begun` is what is known of one that was skipped.
+    /// If the stream cannot go on, the connection ends.
+    pub fn on_parse_error(&mut self, error: ParseError, begun: Option<&Command>) {
         if self.ending {
             return;
         }
         let mut reply = BytesMut::new();
-        self.connection.encoder(&mut reply).error(&format!("ERR {error}"));
+        self.connection.on_parse_error(error, begun, &mut reply);
         self.push(Pending::Answered(reply));
         self.flush();
         match error.aftermath() {

@@ -28,6 +28,7 @@ pub struct Request {
     protocol: Protocol,
     shape: Shape,
     gathered: Gathered,
+    muted: bool,
 }
 
 /// One key, and what is to be done with it.
@@ -201,7 +202,13 @@ impl Request {
     ) -> Self {
         let writes = targets.iter().any(|target| target.access() == Access::Write);
         let access = if writes || shape == Shape::Survey { Access::Write } else { Access::Read };
-        Self { targets, access, options, protocol, shape, gathered: Gathered::default() }
+        let gathered = Gathered::default();
+        Self { targets, access, options, protocol, shape, gathered, muted: false }
+    }
+
+    /// Keeps its reply from the client, who does not expect one.
+    pub const fn mute(&mut self) {
+        self.muted = true;
     }
 
     /// The keys that it touches.
@@ -324,7 +331,16 @@ impl Request {
     /// Writes the client's reply, once every operation that was asked for has been answered; or
     /// becomes what is to be done next.
     pub fn finish(&mut self, out: &mut BytesMut) -> Finished {
-        let Self { targets, access: _, options: _, protocol, shape, gathered } = self;
+        let begun = out.len();
+        let finished = self.conclude(out);
+        if self.muted {
+            out.truncate(begun);
+        }
+        finished
+    }
+
+    fn conclude(&mut self, out: &mut BytesMut) -> Finished {
+        let Self { targets, access: _, options: _, protocol, shape, gathered, muted: _ } = self;
         let Gathered { values, value_bytes: _, present, written, details, failure } =
             mem::take(gathered);
         let mut encoder = Encoder::new(*protocol, out);

@@ -11,6 +11,7 @@ use kv_core::time::HybridTime;
 use kv_core::types::{ClusterId, Epoch, Key, NodeId, RequestId};
 use kv_core::version::{Actor, Container, Content, Context, Dot, Version};
 
+use super::client_line::Activity;
 use super::connection::{Connection, Identity, Settings};
 use super::facts::{Facts, Section};
 use super::pipeline::{Ask, Pipeline};
@@ -30,8 +31,18 @@ impl Facts for Node {
         ]
     }
 
-    fn others(&self) -> Vec<String> {
-        vec!["id=2 addr=other".to_owned()]
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        [("appendfsync", "everysec"), ("appendonly", "yes"), ("maxclients", "10")]
+            .map(|(name, value)| (name, value.to_owned()))
+            .into()
+    }
+
+    fn activity(&self) -> Activity {
+        Activity { age_s: 7, commands: 3, ..Activity::default() }
+    }
+
+    fn others(&self) -> Vec<(u64, String)> {
+        vec![(2, "id=2 addr=other".to_owned())]
     }
 }
 
@@ -122,7 +133,10 @@ impl Client {
             match self.parser.next(&mut self.input) {
                 Ok(Some(command)) => self.pipeline.on_command(&command, &Node, &mut self.asks),
                 Ok(None) => return,
-                Err(error) => self.pipeline.on_parse_error(error),
+                Err(error) => {
+                    let begun = self.parser.take_skipped();
+                    self.pipeline.on_parse_error(error, begun.as_ref());
+                }
             }
         }
     }

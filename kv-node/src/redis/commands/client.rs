@@ -2,13 +2,18 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Call, NO_KEYS, Spec, subcommand, wrong_number};
+use super::{Call, NO_KEYS, Spec, subcommand, write_help, wrong_number_of};
 use crate::redis::connection::{Connection, Step};
 use crate::redis::error::CommandError;
+use crate::redis::words::number;
 
 pub(super) const COMMANDS: &[Spec] = &[Spec {
     name: "client",
     arity: -2,
+    subcommands: &[
+        "SETNAME", "GETNAME", "ID", "INFO", "LIST", "SETINFO", "REPLY", "TRACKING", "NO-EVICT",
+        "NO-TOUCH", "HELP",
+    ],
     flags: &["noscript", "loading", "stale"],
     keys: NO_KEYS,
     group: "connection",
@@ -16,15 +21,13 @@ pub(super) const COMMANDS: &[Spec] = &[Spec {
     run: client,
 }];
 
-const SUBCOMMANDS: &str = "SETNAME, GETNAME, ID, INFO, LIST, SETINFO, NO-EVICT, NO-TOUCH";
-
 fn client(
     connection: &mut Connection,
     call: &Call<'_>,
     out: &mut BytesMut,
 ) -> Result<Step, CommandError> {
-    let (subcommand, arguments) = subcommand(call);
-    match (&*subcommand, arguments) {
+    let (subcommand, arguments) = subcommand(call)?;
+    match (subcommand, arguments) {
         ("SETNAME", [name]) => {
             connection.set_name(checked_name(name)?);
             connection.encoder(out).simple("OK");
@@ -38,17 +41,24 @@ fn client(
             connection.encoder(out).integer(id);
         }
         ("INFO", []) => {
-            let line = connection.describe() + "\n";
+            let line = connection.describe(call.facts.activity()) + "\n";
             connection.encoder(out).text(&line);
         }
-        ("LIST", []) => {
-            let mut lines = vec![connection.describe()];
-            lines.extend(call.facts.others());
-            connection.encoder(out).text(&(lines.join("\n") + "\n"));
-        }
+        ("LIST", which) => list(connection, call, which, out)?,
         ("SETINFO", [attribute, value]) => {
             set_info(connection, attribute, checked_name(value)?)?;
             connection.encoder(out).simple("OK");
+        }
+        ("REPLY", [mode]) => set_replies(connection, mode, out)?,
+        // Whoever turns replies off reads none: an error would be taken for another one's reply.
+        ("REPLY", _) => return Err(CommandError::ReplyMode),
+        ("TRACKING", [switch]) if switch.eq_ignore_ascii_case(b"OFF") => {
+            connection.encoder(out).simple("OK");
+        }
+        ("TRACKING", _) => {
+            let instead = "Nobody is told of changes to what it has read: cache nothing, and send \
+                           CLIENT TRACKING OFF to go on";
+            return Err(CommandError::NotSupported { what: "CLIENT TRACKING", instead });
         }
         // Nothing is evicted, and a read changes no key's age: both hold already.
         ("NO-EVICT" | "NO-TOUCH", [switch]) if is_switch(switch) => {
@@ -57,16 +67,67 @@ fn client(
         ("NO-EVICT" | "NO-TOUCH", [_]) => {
             return Err(CommandError::Conflict("this is switched ON or OFF"));
         }
-        (
-            "SETNAME" | "GETNAME" | "ID" | "INFO" | "LIST" | "SETINFO" | "NO-EVICT" | "NO-TOUCH",
-            _,
-        ) => return Err(wrong_number(&format!("client|{}", subcommand.to_ascii_lowercase()))),
-        _ => {
-            let (command, known) = ("CLIENT", SUBCOMMANDS);
-            return Err(CommandError::UnknownSubcommand { command, subcommand, known });
-        }
+        ("HELP", []) => write_help(&mut connection.encoder(out), call.spec),
+        _ => return Err(wrong_number_of(call, subcommand)),
     }
     Ok(Step::Reply)
+}
+
+/// `CLIENT LIST`, of all connections, of one type, or of those with some ids.
+fn list(
+    connection: &Connection,
+    call: &Call<'_>,
+    which: &[Bytes],
+    out: &mut BytesMut,
+) -> Result<(), CommandError> {
+    let word = |at: usize| which.get(at).map(|word| word.to_ascii_uppercase());
+    let ids = match (word(0).as_deref(), word(1).as_deref()) {
+        (None, _) => None,
+        (Some(b"TYPE"), Some(b"NORMAL")) if which.len() == 2 => None,
+        // Every connection is one of a client that asks.
+        (Some(b"TYPE"), Some(b"MASTER" | b"REPLICA" | b"SLAVE" | b"PUBSUB"))
+            if which.len() == 2 =>
+        {
+            Some(Vec::new())
+        }
+        (Some(b"ID"), Some(_)) => {
+            let ids = which[1..].iter().map(|id| number(id));
+            let ids: Option<Vec<u64>> = ids.collect();
+            Some(ids.ok_or(CommandError::Conflict("CLIENT LIST ID takes numbers"))?)
+        }
+        _ => {
+            let usage = "CLIENT LIST takes nothing, or TYPE normal|master|replica|pubsub, or ID \
+                         and numbers";
+            return Err(CommandError::Conflict(usage));
+        }
+    };
+    let own = (connection.identity().id, connection.describe(call.facts.activity()));
+    let mut lines = String::new();
+    for (id, line) in std::iter::once(own).chain(call.facts.others()) {
+        if ids.as_ref().is_none_or(|ids| ids.contains(&id)) {
+            lines += &line;
+            lines.push('\n');
+        }
+    }
+    connection.encoder(out).text(&lines);
+    Ok(())
+}
+
+/// `CLIENT REPLY`. What it writes is dropped unless replies are on.
+fn set_replies(
+    connection: &mut Connection,
+    mode: &[u8],
+    out: &mut BytesMut,
+) -> Result<(), CommandError> {
+    let replies = connection.replies_mut();
+    match &mode.to_ascii_uppercase()[..] {
+        b"ON" => replies.turn_on(),
+        b"OFF" => replies.turn_off(),
+        b"SKIP" => replies.skip(),
+        _ => return Err(CommandError::ReplyMode),
+    }
+    connection.encoder(out).simple("OK");
+    Ok(())
 }
 
 /// A name that keeps the lines of `CLIENT LIST` whole.

@@ -14,6 +14,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     Spec {
         name: "ping",
         arity: -1,
+        subcommands: &[],
         flags: &["fast"],
         keys: NO_KEYS,
         group: "connection",
@@ -23,6 +24,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     Spec {
         name: "echo",
         arity: 2,
+        subcommands: &[],
         flags: &["loading", "stale", "fast"],
         keys: NO_KEYS,
         group: "connection",
@@ -32,6 +34,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     Spec {
         name: "hello",
         arity: -1,
+        subcommands: &[],
         flags: FLAGS,
         keys: NO_KEYS,
         group: "connection",
@@ -41,15 +44,17 @@ pub(super) const COMMANDS: &[Spec] = &[
     Spec {
         name: "auth",
         arity: -2,
+        subcommands: &[],
         flags: FLAGS,
         keys: NO_KEYS,
         group: "connection",
-        summary: "Is refused: there are no passwords.",
+        summary: "Takes the one user, default, with any password: there are none.",
         run: auth,
     },
     Spec {
         name: "select",
         arity: 2,
+        subcommands: &[],
         flags: &["loading", "stale", "fast"],
         keys: NO_KEYS,
         group: "connection",
@@ -59,6 +64,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     Spec {
         name: "readonly",
         arity: 1,
+        subcommands: &[],
         flags: &["loading", "stale", "fast"],
         keys: NO_KEYS,
         group: "cluster",
@@ -68,6 +74,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     Spec {
         name: "readwrite",
         arity: 1,
+        subcommands: &[],
         flags: &["loading", "stale", "fast"],
         keys: NO_KEYS,
         group: "cluster",
@@ -75,8 +82,19 @@ pub(super) const COMMANDS: &[Spec] = &[
         run: ok,
     },
     Spec {
+        name: "asking",
+        arity: 1,
+        subcommands: &[],
+        flags: &["fast"],
+        keys: NO_KEYS,
+        group: "cluster",
+        summary: "Changes nothing: every node serves every key.",
+        run: ok,
+    },
+    Spec {
         name: "reset",
         arity: 1,
+        subcommands: &[],
         flags: FLAGS,
         keys: NO_KEYS,
         group: "connection",
@@ -86,6 +104,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     Spec {
         name: "quit",
         arity: -1,
+        subcommands: &[],
         flags: FLAGS,
         keys: NO_KEYS,
         group: "connection",
@@ -93,11 +112,6 @@ pub(super) const COMMANDS: &[Spec] = &[
         run: quit,
     },
 ];
-
-const NO_PASSWORDS: CommandError = CommandError::NotSupported {
-    what: "AUTH",
-    instead: "There are no passwords: connect without one",
-};
 
 fn ping(
     connection: &mut Connection,
@@ -130,17 +144,23 @@ fn hello(
     let (mut protocol, mut name) = (connection.protocol(), None);
     if let [version, options @ ..] = call.arguments {
         protocol = protocol_of(version)?;
-        let mut options = options.iter();
-        while let Some(option) = options.next() {
-            name = Some(match (&option.to_ascii_uppercase()[..], options.next()) {
-                (b"AUTH", _) => return Err(NO_PASSWORDS),
-                (b"SETNAME", Some(name)) => client::checked_name(name)?,
-                (b"SETNAME", None) => return Err(wrong_number(call.spec.name)),
+        let mut options = options;
+        while let [option, values @ ..] = options {
+            options = match (&option.to_ascii_uppercase()[..], values) {
+                (b"AUTH", [user, _password, rest @ ..]) => {
+                    authenticate(user)?;
+                    rest
+                }
+                (b"SETNAME", [given, rest @ ..]) => {
+                    name = Some(client::checked_name(given)?);
+                    rest
+                }
+                (b"AUTH" | b"SETNAME", _) => return Err(wrong_number(call.spec.name)),
                 _ => {
                     let (command, option) = (call.spec.name, quote(option));
                     return Err(CommandError::UnknownOption { command, option, nearest: None });
                 }
-            });
+            };
         }
     }
     connection.set_protocol(protocol);
@@ -174,12 +194,25 @@ fn protocol_of(version: &Bytes) -> Result<Protocol, CommandError> {
         .ok_or(CommandError::NoSuchProtocol)
 }
 
+/// As Redis does whose user `default` has no password.
 fn auth(
-    _connection: &mut Connection,
-    _call: &Call<'_>,
-    _out: &mut BytesMut,
+    connection: &mut Connection,
+    call: &Call<'_>,
+    out: &mut BytesMut,
 ) -> Result<Step, CommandError> {
-    Err(NO_PASSWORDS)
+    match call.arguments {
+        [_password] => Err(CommandError::NoPassword),
+        [user, _password] => {
+            authenticate(user)?;
+            ok(connection, call, out)
+        }
+        _ => Err(CommandError::Conflict("AUTH takes a password, or a user and a password")),
+    }
+}
+
+/// There is one user, and any password is right.
+fn authenticate(user: &[u8]) -> Result<(), CommandError> {
+    if user == b"default" { Ok(()) } else { Err(CommandError::NoSuchUser) }
 }
 
 fn select(

@@ -12,6 +12,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     Spec {
         name: "del",
         arity: -2,
+        subcommands: &[],
         flags: &["write"],
         keys: (1, -1, 1),
         group: "generic",
@@ -21,6 +22,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     Spec {
         name: "exists",
         arity: -2,
+        subcommands: &[],
         flags: &["readonly", "fast"],
         keys: (1, -1, 1),
         group: "generic",

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Call, NO_KEYS, Spec, all, named, subcommand, wrong_number};
+use super::{Call, NO_KEYS, Spec, all, named, subcommand, write_help, wrong_number_of};
 use crate::redis::connection::{Connection, Step};
 use crate::redis::error::CommandError;
 use crate::redis::facts::Section;
@@ -18,6 +18,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     Spec {
         name: "command",
         arity: -1,
+        subcommands: &["COUNT", "DOCS", "INFO", "LIST", "HELP"],
         flags: &["loading", "stale"],
         keys: NO_KEYS,
         group: "server",
@@ -27,6 +28,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     Spec {
         name: "info",
         arity: -1,
+        subcommands: &[],
         flags: &["loading", "stale"],
         keys: NO_KEYS,
         group: "server",
@@ -36,6 +38,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     Spec {
         name: "config",
         arity: -2,
+        subcommands: &["GET", "HELP"],
         flags: &["admin", "noscript", "loading", "stale"],
         keys: NO_KEYS,
         group: "server",
@@ -49,10 +52,13 @@ fn command(
     call: &Call<'_>,
     out: &mut BytesMut,
 ) -> Result<Step, CommandError> {
-    let (subcommand, names) = subcommand(call);
+    let (subcommand, names) = match call.arguments {
+        [] => ("INFO", &[][..]),
+        [_, ..] => subcommand(call)?,
+    };
     let mut encoder = connection.encoder(out);
-    match (&*subcommand, names) {
-        ("" | "INFO", []) => {
+    match (subcommand, names) {
+        ("INFO", []) => {
             encoder.array(all().count());
             all().for_each(|spec| write_info(&mut encoder, spec));
         }
@@ -78,13 +84,8 @@ fn command(
             encoder.map(all().filter(is_wanted).count());
             all().filter(is_wanted).for_each(|spec| write_docs(&mut encoder, spec));
         }
-        ("COUNT" | "LIST", _) => {
-            return Err(wrong_number(&format!("command|{}", subcommand.to_ascii_lowercase())));
-        }
-        _ => {
-            let (command, known) = ("COMMAND", "COUNT, DOCS, INFO, LIST");
-            return Err(CommandError::UnknownSubcommand { command, subcommand, known });
-        }
+        ("HELP", []) => write_help(&mut encoder, call.spec),
+        _ => return Err(wrong_number_of(call, subcommand)),
     }
     Ok(Step::Reply)
 }
@@ -92,7 +93,16 @@ fn command(
 /// One command as Redis 7 describes it; the last four parts, which it leaves empty where there is
 /// nothing to say, are empty here.
 fn write_info(encoder: &mut Encoder<'_>, spec: &Spec) {
-    let Spec { name, arity, flags, keys: (first, last, step), group: _, summary: _, run: _ } = spec;
+    let Spec {
+        name,
+        arity,
+        subcommands: _,
+        flags,
+        keys: (first, last, step),
+        group: _,
+        summary: _,
+        run: _,
+    } = spec;
     encoder.array(10);
     encoder.bulk(name.as_bytes());
     encoder.integer(*arity);
@@ -109,7 +119,7 @@ fn write_info(encoder: &mut Encoder<'_>, spec: &Spec) {
 }
 
 fn write_docs(encoder: &mut Encoder<'_>, spec: &Spec) {
-    let Spec { name, summary, group, arity: _, flags: _, keys: _, run: _ } = spec;
+    let Spec { name, summary, group, arity: _, subcommands: _, flags: _, keys: _, run: _ } = spec;
     encoder.bulk(name.as_bytes());
     encoder.map(3);
     for (field, text) in
@@ -169,11 +179,10 @@ fn config(
     call: &Call<'_>,
     out: &mut BytesMut,
 ) -> Result<Step, CommandError> {
-    let (subcommand, patterns) = subcommand(call);
-    match (&*subcommand, patterns) {
-        ("GET", []) => Err(wrong_number("config|get")),
-        ("GET", patterns) => {
-            let settings = settings(connection);
+    let (subcommand, patterns) = subcommand(call)?;
+    match (subcommand, patterns) {
+        ("GET", [_, ..]) => {
+            let settings = settings(connection, call);
             let is_wanted = |name: &str| {
                 let name = name.as_bytes();
                 patterns.iter().any(|pattern| matches(&pattern.to_ascii_lowercase(), name))
@@ -185,35 +194,33 @@ fn config(
                 encoder.bulk(name.as_bytes());
                 encoder.bulk(value.as_bytes());
             }
-            Ok(Step::Reply)
         }
-        ("SET" | "REWRITE" | "RESETSTAT", _) => Err(CommandError::NotSupported {
-            what: "changing the configuration of a node that runs",
-            instead: "Write it in the file that the node was started with, and start it again",
-        }),
-        _ => {
-            let (command, known) = ("CONFIG", "GET");
-            Err(CommandError::UnknownSubcommand { command, subcommand, known })
-        }
+        ("HELP", []) => write_help(&mut connection.encoder(out), call.spec),
+        _ => return Err(wrong_number_of(call, subcommand)),
     }
+    Ok(Step::Reply)
 }
 
-/// What Redis clients and benchmarks ask for, in the words of Redis: every acknowledged write is in
-/// a log that was synced, nothing is evicted, and there is one database.
-fn settings(connection: &Connection) -> Vec<(&'static str, String)> {
+/// What Redis clients and benchmarks ask for, in the words of Redis: what the node says, and what
+/// holds for every node. Nothing is evicted or expires, there is one database and no password.
+fn settings(connection: &Connection, call: &Call<'_>) -> Vec<(&'static str, String)> {
     let config = &connection.settings().config;
-    [
-        ("appendfsync", "always"),
-        ("appendonly", "yes"),
-        ("databases", "1"),
-        ("maxmemory", "0"),
-        ("maxmemory-policy", "noeviction"),
-        ("proto-max-bulk-len", &config.value_bytes_max.to_string()),
-        ("save", ""),
-        ("timeout", "0"),
-    ]
-    .map(|(name, value)| (name, value.to_owned()))
-    .into()
+    let mut settings = call.facts.settings();
+    settings.extend(
+        [
+            ("cluster-enabled", "no"),
+            ("databases", "1"),
+            ("maxmemory", "0"),
+            ("maxmemory-policy", "noeviction"),
+            ("notify-keyspace-events", ""),
+            ("proto-max-bulk-len", &config.value_bytes_max.to_string()),
+            ("requirepass", ""),
+            ("save", ""),
+        ]
+        .map(|(name, value)| (name, value.to_owned())),
+    );
+    settings.sort_unstable();
+    settings
 }
 
 /// Whether a name matches a pattern with `*` and `?`. Takes at most the product of the two lengths,

@@ -15,6 +15,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     Spec {
         name: "get",
         arity: 2,
+        subcommands: &[],
         flags: &["readonly", "fast"],
         keys: (1, 1, 1),
         group: "string",
@@ -24,6 +25,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     Spec {
         name: "set",
         arity: -3,
+        subcommands: &[],
         flags: &["write", "denyoom"],
         keys: (1, 1, 1),
         group: "string",
@@ -33,6 +35,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     Spec {
         name: "mget",
         arity: -2,
+        subcommands: &[],
         flags: &["readonly", "fast"],
         keys: (1, -1, 1),
         group: "string",
@@ -42,6 +45,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     Spec {
         name: "mset",
         arity: -3,
+        subcommands: &[],
         flags: &["write", "denyoom"],
         keys: (1, -1, 2),
         group: "string",
@@ -51,6 +55,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     Spec {
         name: "strlen",
         arity: 2,
+        subcommands: &[],
         flags: &["readonly", "fast"],
         keys: (1, 1, 1),
         group: "string",

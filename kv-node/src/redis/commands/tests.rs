@@ -45,6 +45,9 @@ fn a_client_and_a_node_greet_each_other() {
         ("SELECT 0", r"+OK\r\n"),
         ("READONLY", r"+OK\r\n"),
         ("READWRITE", r"+OK\r\n"),
+        ("ASKING", r"+OK\r\n"),
+        ("AUTH default anything", r"+OK\r\n"),
+        ("UNWATCH", r"+OK\r\n"),
         ("RESET", r"+RESET\r\n"),
         ("QUIT", r"+OK\r\n"),
         ("PING", ""),
@@ -53,10 +56,10 @@ fn a_client_and_a_node_greet_each_other() {
         ("PING a b", "ERR wrong number of arguments for 'ping' command"),
         ("ECHO", "ERR wrong number of arguments for 'echo' command"),
         ("SELECT 1", "ERR DB index is out of range: there is one database, 0"),
-        (
-            "AUTH secret",
-            "ERR AUTH is not supported by this store yet; nothing was done. There are no",
-        ),
+        ("AUTH secret", "ERR AUTH <password> called without any password configured"),
+        ("AUTH bob secret", "WRONGPASS invalid username-password pair or user is disabled."),
+        ("AUTH", "ERR wrong number of arguments for 'auth' command"),
+        ("AUTH a b c", "ERR syntax error"),
     ]);
 }
 
@@ -71,7 +74,7 @@ fn hello_chooses_the_protocol_of_its_own_reply_and_of_those_after_it() {
     converse(&[
         ("HELLO", &(r"*14\r\n".to_owned() + &body(2))),
         ("GET nothing", r"$-1\r\n"),
-        ("HELLO 3 SETNAME me", &(r"%7\r\n".to_owned() + &body(3))),
+        ("HELLO 3 AUTH default any SETNAME me", &(r"%7\r\n".to_owned() + &body(3))),
         ("GET nothing", r"_\r\n"),
         ("CLIENT GETNAME", r"$2\r\nme\r\n"),
         ("HELLO 2", &(r"*14\r\n".to_owned() + &body(2))),
@@ -80,7 +83,8 @@ fn hello_chooses_the_protocol_of_its_own_reply_and_of_those_after_it() {
     refuse(&[
         ("HELLO 4", "NOPROTO unsupported protocol version: use 2 or 3"),
         ("HELLO x", "NOPROTO"),
-        ("HELLO 3 AUTH user secret", "ERR AUTH is not supported"),
+        ("HELLO 3 AUTH user secret", "WRONGPASS"),
+        ("HELLO 3 AUTH user", "ERR wrong number of arguments for 'hello' command"),
         ("HELLO 3 SETNAME", "ERR wrong number of arguments for 'hello' command"),
         ("HELLO 3 NAME x", "ERR syntax error: 'hello' has no option 'NAME'"),
     ]);
@@ -89,17 +93,27 @@ fn hello_chooses_the_protocol_of_its_own_reply_and_of_those_after_it() {
 #[test]
 fn a_hello_that_is_refused_changes_nothing() {
     let (mut client, mut core) = client();
-    client.ask(&mut core, "HELLO 3 SETNAME me AUTH user secret");
+    client.ask(&mut core, "HELLO 3 SETNAME me AUTH default any NAME");
+    client.ask(&mut core, "AUTH default any");
     assert_eq!(client.ask(&mut core, "GET k"), r"$-1\r\n");
     assert_eq!(client.ask(&mut core, "CLIENT GETNAME"), r"$-1\r\n");
 }
 
 #[test]
 fn a_connection_says_who_it_is() {
-    let line = "id=1 addr=10.0.0.1:5000 laddr=10.0.0.2:7001 name=me db=0 user=default resp=2 \
-                lib-name=lib lib-ver=1.0\\n";
-    let info = format!(r"${}\r\n{line}\r\n", line.len() - 1);
-    let list = format!(r"${}\r\n{line}id=2 addr=other\n\r\n", line.len() - 1 + 16);
+    let line = |command: &str| {
+        format!(
+            "id=1 addr=10.0.0.1:5000 laddr=10.0.0.2:7001 name=me age=7 idle=0 flags=N db=0 sub=0 \
+             psub=0 ssub=0 multi=-1 watch=0 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 obl=0 oll=0 \
+             omem=0 tot-mem={} events=r cmd={command} user=default redir=-1 resp=2 lib-name=lib \
+             lib-ver=1.0 tot-net-in=0 tot-net-out=0 tot-cmds=3\n",
+            size_of::<Connection>()
+        )
+    };
+    let bulk = |text: &str| format!(r"${}\r\n{}\r\n", text.len(), text.as_bytes().escape_ascii());
+    let info = bulk(&line("client|info"));
+    let (own, other) = (line("client|list"), "id=2 addr=other\n");
+    let (list, own, other) = (bulk(&(own.clone() + other)), bulk(&own), bulk(other));
     converse(&[
         ("CLIENT GETNAME", r"$-1\r\n"),
         ("CLIENT SETNAME me", r"+OK\r\n"),
@@ -109,6 +123,10 @@ fn a_connection_says_who_it_is() {
         ("CLIENT ID", r":1\r\n"),
         ("CLIENT INFO", &info),
         ("client list", &list),
+        ("CLIENT LIST TYPE normal", &list),
+        ("CLIENT LIST TYPE pubsub", r"$0\r\n\r\n"),
+        ("CLIENT LIST ID 2 3", &other),
+        ("CLIENT LIST ID 1", &own),
         ("CLIENT NO-EVICT on", r"+OK\r\n"),
         ("CLIENT NO-TOUCH off", r"+OK\r\n"),
         ("CLIENT SETNAME \"\"", r"+OK\r\n"),
@@ -119,7 +137,10 @@ fn a_connection_says_who_it_is() {
         ("CLIENT SETNAME", "ERR wrong number of arguments for 'client|setname' command"),
         ("CLIENT SETINFO LIB x", "ERR syntax error: CLIENT SETINFO takes LIB-NAME or LIB-VER"),
         ("CLIENT NO-EVICT maybe", "ERR syntax error: this is switched ON or OFF"),
-        ("CLIENT KILL 1", "ERR unknown subcommand 'KILL' of 'CLIENT'. Try: SETNAME, GETNAME"),
+        ("CLIENT KILL 1", "ERR unknown subcommand 'KILL' of 'CLIENT': Redis has it, this store"),
+        ("CLIENT KIL 1", "ERR unknown subcommand 'KIL' of 'CLIENT'. Try: SETNAME, GETNAME"),
+        ("CLIENT LIST TYPE some", "ERR syntax error: CLIENT LIST takes nothing, or TYPE normal"),
+        ("CLIENT LIST ID x", "ERR syntax error: CLIENT LIST ID takes numbers"),
     ]);
 }
 
@@ -144,7 +165,8 @@ fn the_commands_are_described_as_clients_expect() {
     assert!(client.ask(&mut core, "COMMAND LIST").starts_with(&format!(r"*{count}\r\n$3\r\nget")));
     refuse(&[
         ("COMMAND COUNT x", "ERR wrong number of arguments for 'command|count' command"),
-        ("COMMAND GETKEYS get k", "ERR unknown subcommand 'GETKEYS' of 'COMMAND'"),
+        ("COMMAND GETKEYS get k", "ERR unknown subcommand 'GETKEYS' of 'COMMAND': Redis has it"),
+        ("COMMAND NAMES", "ERR unknown subcommand 'NAMES' of 'COMMAND'. Try: COUNT, DOCS"),
     ]);
 }
 
@@ -187,8 +209,8 @@ fn config_shows_what_benchmarks_ask_for_and_changes_nothing() {
         (
             "CONFIG GET append* save nothing",
             concat!(
-                r"*6\r\n$11\r\nappendfsync\r\n$6\r\nalways\r\n$10\r\nappendonly\r\n$3\r\nyes\r\n",
-                r"$4\r\nsave\r\n$0\r\n\r\n"
+                r"*6\r\n$11\r\nappendfsync\r\n$8\r\neverysec\r\n$10\r\nappendonly\r\n",
+                r"$3\r\nyes\r\n$4\r\nsave\r\n$0\r\n\r\n"
             ),
         ),
     ]);
@@ -196,9 +218,10 @@ fn config_shows_what_benchmarks_ask_for_and_changes_nothing() {
         ("CONFIG GET", "ERR wrong number of arguments for 'config|get' command"),
         (
             "CONFIG SET save x",
-            "ERR changing the configuration of a node that runs is not supported",
+            "ERR unknown subcommand 'SET' of 'CONFIG': Redis has it, this store does not; nothing \
+             was done. Settings of a running node do not change",
         ),
-        ("CONFIG x", "ERR unknown subcommand 'X' of 'CONFIG'. Try: GET"),
+        ("CONFIG x", "ERR unknown subcommand 'x' of 'CONFIG'. Try: GET, HELP"),
     ]);
 }
 
@@ -397,12 +420,13 @@ fn options_that_a_command_does_not_take_are_refused() {
 fn options_of_which_one_is_wrong_change_nothing() {
     let (mut client, mut core) = client();
     client.ask(&mut core, "KV.OPTIONS R 3 MODE loose");
+    client.ask(&mut core, "KV.OPTIONS W 1");
     client.ask(&mut core, "GET k");
-    assert_eq!(core.options.read, None);
+    assert_eq!((core.options.read, core.options.write), (None, Some(Level::Count(1))));
 }
 
 #[test]
-fn an_unknown_command_is_answered_with_the_nearest_one() {
+fn a_slip_of_the_finger_is_answered_with_the_nearest_name_that_redis_or_this_store_knows() {
     refuse(&[
         (
             "GTE a b",
@@ -412,9 +436,35 @@ fn an_unknown_command_is_answered_with_the_nearest_one() {
             "KV.PUTT",
             "ERR unknown command 'KV.PUTT', with args beginning with: ; did you mean KV.PUT?",
         ),
-        ("SUBSCRIBE a", "ERR unknown command 'SUBSCRIBE', with args beginning with: 'a'\\r"),
+        (
+            "HGETAL a",
+            "ERR unknown command 'HGETAL', with args beginning with: 'a'; did you mean HGETALL? \
+             Redis has it, this store does not",
+        ),
+        ("FROBNICATE a", "ERR unknown command 'FROBNICATE', with args beginning with: 'a'\\r"),
         ("\"a\\r\\nb\"", r"ERR unknown command 'a\\r\\nb'"),
     ]);
+}
+
+#[test]
+fn a_command_that_only_redis_has_is_not_taken_for_another_one() {
+    refuse(&[
+        (
+            "HSET k f v",
+            "ERR unknown command 'HSET': Redis has it, this store does not; nothing was done. \
+             Hashes are not there.",
+        ),
+        ("getset k v", "ERR unknown command 'GETSET': Redis has it, this store does not"),
+        ("JSON.SET k $ 1", "ERR unknown command 'JSON.SET': Redis has it, this store does not"),
+        ("SUBSCRIBE a", "ERR unknown command 'SUBSCRIBE': Redis has it, this store does not"),
+    ]);
+    let (mut client, mut core) = client();
+    for name in absent::names() {
+        let reply = client.ask(&mut core, &format!("{name} a b"));
+        assert!(reply.contains("Redis has it") || reply.contains("MULTI was refused"), "{reply}");
+        assert!(!reply.contains("did you mean"), "{reply}");
+        client.ask(&mut core, "RESET");
+    }
 }
 
 #[test]

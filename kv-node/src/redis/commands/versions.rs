@@ -18,6 +18,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     Spec {
         name: "kv.get",
         arity: -2,
+        subcommands: &[],
         flags: &["readonly", "fast"],
         keys: (1, 1, 1),
         group: "generic",
@@ -27,6 +28,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     Spec {
         name: "kv.put",
         arity: -3,
+        subcommands: &[],
         flags: &["write", "denyoom"],
         keys: (1, 1, 1),
         group: "generic",
@@ -36,6 +38,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     Spec {
         name: "kv.del",
         arity: -2,
+        subcommands: &[],
         flags: &["write"],
         keys: (1, 1, 1),
         group: "generic",
@@ -45,6 +48,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     Spec {
         name: "kv.options",
         arity: -1,
+        subcommands: &[],
         flags: &["loading", "stale", "fast"],
         keys: super::NO_KEYS,
         group: "connection",

@@ -1,0 +1,77 @@
+//! The ends of transactions. There are none yet: `MULTI` and `WATCH` are refused, and these say what
+//! that came to.
+
+use bytes::BytesMut;
+
+use super::{Call, NO_KEYS, Spec};
+use crate::redis::connection::{Connection, Step};
+use crate::redis::error::CommandError;
+
+const FLAGS: &[&str] = &["noscript", "loading", "stale", "fast"];
+
+pub(super) const COMMANDS: &[Spec] = &[
+    Spec {
+        name: "exec",
+        arity: 1,
+        subcommands: &[],
+        flags: FLAGS,
+        keys: NO_KEYS,
+        group: "transactions",
+        summary: "Leaves a transaction that was refused, of which nothing was executed.",
+        run: exec,
+    },
+    Spec {
+        name: "discard",
+        arity: 1,
+        subcommands: &[],
+        flags: FLAGS,
+        keys: NO_KEYS,
+        group: "transactions",
+        summary: "Leaves a transaction that was refused, of which nothing was executed.",
+        run: discard,
+    },
+    Spec {
+        name: "unwatch",
+        arity: 1,
+        subcommands: &[],
+        flags: FLAGS,
+        keys: NO_KEYS,
+        group: "transactions",
+        summary: "Changes nothing: no key is watched.",
+        run: unwatch,
+    },
+];
+
+fn exec(
+    connection: &mut Connection,
+    _call: &Call<'_>,
+    _out: &mut BytesMut,
+) -> Result<Step, CommandError> {
+    Err(if connection.leave_transaction() {
+        CommandError::TransactionRefused
+    } else {
+        CommandError::NoTransaction("EXEC")
+    })
+}
+
+/// Nothing of a refused transaction was queued, so that discarding it always goes well.
+fn discard(
+    connection: &mut Connection,
+    _call: &Call<'_>,
+    out: &mut BytesMut,
+) -> Result<Step, CommandError> {
+    if !connection.leave_transaction() {
+        return Err(CommandError::NoTransaction("DISCARD"));
+    }
+    connection.encoder(out).simple("OK");
+    Ok(Step::Reply)
+}
+
+fn unwatch(
+    connection: &mut Connection,
+    _call: &Call<'_>,
+    out: &mut BytesMut,
+) -> Result<Step, CommandError> {
+    connection.encoder(out).simple("OK");
+    Ok(Step::Reply)
+}

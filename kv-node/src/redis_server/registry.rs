@@ -1,0 +1,113 @@
+//! The connections that stand, each with what is known of it outside of its own task.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::core_loop::ConnectionId;
+use crate::redis::{Activity, Pipeline, Profile, client_line};
+
+/// All connections of one listener.
+#[derive(Debug, Default)]
+pub(super) struct Registry(Mutex<BTreeMap<ConnectionId, Arc<Entry>>>);
+
+/// One connection. Its task writes it after each read and each write, others read it.
+#[derive(Debug)]
+pub(super) struct Entry(Mutex<Known>);
+
+#[derive(Debug)]
+struct Known {
+    profile: Profile,
+    /// At which of its changes the profile was copied.
+    profile_changes: u64,
+    opened: Instant,
+    heard: Instant,
+    /// But for the times.
+    activity: Activity,
+}
+
+impl Registry {
+    /// A connection was made.
+    pub(super) fn open(&self, id: ConnectionId, profile: Profile, now: Instant) -> Arc<Entry> {
+        let entry = Arc::new(Entry(Mutex::new(Known {
+            profile,
+            profile_changes: 0,
+            opened: now,
+            heard: now,
+            activity: Activity::default(),
+        })));
+        lock(&self.0).insert(id, Arc::clone(&entry));
+        entry
+    }
+
+    /// A connection has ended.
+    pub(super) fn close(&self, id: ConnectionId) {
+        lock(&self.0).remove(&id);
+    }
+
+    /// The lines of all connections but this one.
+    pub(super) fn others(&self, than: ConnectionId, now: Instant) -> Vec<(u64, String)> {
+        let entries: Vec<_> = {
+            let all = lock(&self.0);
+            let others = all.iter().filter(|(id, _)| **id != than);
+            others.map(|(id, entry)| (id.0, Arc::clone(entry))).collect()
+        };
+        let line = |entry: &Entry| client_line(&lock(&entry.0).profile, &entry.activity(now));
+        entries.iter().map(|(id, entry)| (*id, line(entry))).collect()
+    }
+}
+
+impl Entry {
+    /// Bytes were read.
+    pub(super) fn on_received(&self, bytes: usize, now: Instant) {
+        let mut known = lock(&self.0);
+        known.heard = now;
+        known.activity.received_bytes += bytes as u64;
+    }
+
+    /// Bytes were written, after which so many wait.
+    pub(super) fn on_sent(&self, bytes: usize, waiting: usize) {
+        let activity = &mut lock(&self.0).activity;
+        activity.sent_bytes += bytes as u64;
+        activity.output_bytes = waiting;
+    }
+
+    /// Commands were taken out of the input, of which so much is left.
+    pub(super) fn on_commands(
+        &self,
+        pipeline: &mut Pipeline,
+        commands: u32,
+        input_bytes: usize,
+        input_room: usize,
+    ) {
+        let mut known = lock(&self.0);
+        let known = &mut *known;
+        known.activity = Activity {
+            input_bytes,
+            input_room,
+            held_bytes: pipeline.held_bytes(),
+            output_bytes: pipeline.ready().len(),
+            commands: known.activity.commands + u64::from(commands),
+            last: pipeline.connection().last_command(),
+            ..known.activity
+        };
+        let connection = pipeline.connection();
+        if connection.profile_changes() != known.profile_changes {
+            known.profile_changes = connection.profile_changes();
+            known.profile = connection.profile().clone();
+        }
+    }
+
+    /// What it has done up to now.
+    pub(super) fn activity(&self, now: Instant) -> Activity {
+        let Known { opened, heard, activity, profile: _, profile_changes: _ } = &*lock(&self.0);
+        let age_s = now.saturating_duration_since(*opened).as_secs();
+        let idle_s = now.saturating_duration_since(*heard).as_secs();
+        Activity { age_s, idle_s, ..*activity }
+    }
+}
+
+/// Nothing about what is locked here can be half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
