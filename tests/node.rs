@@ -34,5 +34,7 @@ mod redis_tools;
 mod signals;
 #[path = "node/small_disk.rs"]
 mod small_disk;
+#[path = "node/refusals.rs"]
+mod refusals;
 #[path = "node/support.rs"]
 mod support;
