@@ -234,11 +234,11 @@ fn what_tools_read_of_a_node_is_there_and_true() {
     redis_cli_shows_what_happens(&node);
 }
 
-/// `redis-cli --stat` shows no number that is none.
+/// `redis-cli --stat` shows no number that is none. Into a pipe it writes many rows at once.
 fn redis_cli_shows_what_happens(node: &Process) {
     let (host, port) = node.redis.split_once(':').expect("HOST:PORT");
     let mut child = Command::new("redis-cli")
-        .args(["-h", host, "-p", port, "--stat", "-i", "0.05"])
+        .args(["-h", host, "-p", port, "--stat", "-i", "0.01"])
         .stdout(Stdio::piped())
         .spawn()
         .expect("tests/setup.sh installs redis-cli");

@@ -52,7 +52,10 @@ impl Registry {
             let others = all.iter().filter(|(id, _)| **id != than);
             others.map(|(id, entry)| (id.0, Arc::clone(entry))).collect()
         };
-        let line = |entry: &Entry| client_line(&lock(&entry.0).profile, &entry.activity(now));
+        let line = |entry: &Entry| {
+            let known = lock(&entry.0);
+            client_line(&known.profile, &known.activity(now))
+        };
         entries.iter().map(|(id, entry)| (*id, line(entry))).collect()
     }
 }
@@ -100,7 +103,13 @@ impl Entry {
 
     /// What it has done up to now.
     pub(super) fn activity(&self, now: Instant) -> Activity {
-        let Known { opened, heard, activity, profile: _, profile_changes: _ } = &*lock(&self.0);
+        lock(&self.0).activity(now)
+    }
+}
+
+impl Known {
+    fn activity(&self, now: Instant) -> Activity {
+        let Self { opened, heard, activity, profile: _, profile_changes: _ } = self;
         let age_s = now.saturating_duration_since(*opened).as_secs();
         let idle_s = now.saturating_duration_since(*heard).as_secs();
         Activity { age_s, idle_s, ..*activity }
