@@ -132,7 +132,6 @@ impl Shared {
         let none = [
             "expired_keys",
             "evicted_keys",
-            "evicted_clients",
             "pubsub_channels",
             "pubsub_patterns",
             "pubsubshard_channels",
