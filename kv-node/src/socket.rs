@@ -1,10 +1,20 @@
-//! Options of TCP sockets that tell a silent peer from one that is gone. The deterministic runtime has
-//! no such options; there the functions do nothing.
+//! TCP sockets, as far as the system and the deterministic runtime differ in them: options that tell a
+//! silent peer from one that is gone, and how a reset is noticed without a read.
 
 use std::io;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+#[cfg(not(madsim))]
+pub use tokio::net::tcp::{OwnedReadHalf as ReadHalf, OwnedWriteHalf as WriteHalf};
+
+/// The side of a connection that is read from.
+#[cfg(madsim)]
+pub type ReadHalf = tokio::io::ReadHalf<TcpStream>;
+
+/// The side of a connection that is written to.
+#[cfg(madsim)]
+pub type WriteHalf = tokio::io::WriteHalf<TcpStream>;
 
 /// Probes that may go unanswered before the system takes a silent peer for gone.
 #[cfg(not(madsim))]
@@ -70,9 +80,36 @@ pub fn limit_unsent(_stream: &TcpStream, _bytes_max: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// The two sides of a connection, for one task each or for two futures of one.
+#[cfg(not(madsim))]
+pub fn split(stream: TcpStream) -> (ReadHalf, WriteHalf) {
+    stream.into_split()
+}
+
+/// The two sides of a connection, for one task each or for two futures of one.
+#[cfg(madsim)]
+pub fn split(stream: TcpStream) -> (ReadHalf, WriteHalf) {
+    tokio::io::split(stream)
+}
+
+/// Returns once the other side has reset the connection, so that nothing reaches it any more. A side
+/// that has only ended its own stream, and still reads, has not.
+#[cfg(not(madsim))]
+pub async fn reset(reader: &ReadHalf) {
+    // An error says the same.
+    let _reset = reader.ready(tokio::io::Interest::ERROR).await;
+}
+
+/// Never returns: there a reset is noticed by whoever reads or writes.
+#[cfg(madsim)]
+pub async fn reset(_reader: &ReadHalf) {
+    std::future::pending().await
+}
+
 #[cfg(all(test, not(madsim)))]
 mod tests {
     use rustix::net::sockopt;
+    use tokio::io::AsyncWriteExt as _;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -93,6 +130,27 @@ mod tests {
         assert_eq!((idle.as_secs(), between.as_secs()), (30, 10));
         #[cfg(target_os = "linux")]
         assert_eq!(sockopt::tcp_user_timeout(&stream).expect("it is a TCP socket"), 7_500);
+    }
+
+    /// A connection; the first end is the accepted one.
+    async fn connection() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("the system has a port");
+        let address = listener.local_addr().expect("it is bound");
+        let (accepted, connected) = tokio::join!(listener.accept(), TcpStream::connect(address));
+        (accepted.expect("somebody connects").0, connected.expect("it listens"))
+    }
+
+    #[tokio::test]
+    async fn a_reset_is_noticed_without_a_read_and_the_end_of_a_stream_is_none() {
+        let (mut here, mut there) = connection().await;
+        there.shutdown().await.expect("it is connected");
+        // Unread bytes make the close of the other side a reset.
+        here.write_all(b"x").await.expect("it reads on");
+        let (reader, _writer) = split(here);
+        let waited = tokio::time::timeout(Duration::from_millis(50), reset(&reader)).await;
+        assert!(waited.is_err(), "it has only ended its own stream");
+        drop(there);
+        reset(&reader).await;
     }
 
     #[tokio::test]
