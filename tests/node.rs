@@ -30,11 +30,13 @@ mod processes;
 mod proxy;
 #[path = "node/redis_tools.rs"]
 mod redis_tools;
-#[path = "node/signals.rs"]
-mod signals;
-#[path = "node/small_disk.rs"]
-mod small_disk;
 #[path = "node/refusals.rs"]
 mod refusals;
+#[path = "node/signals.rs"]
+mod signals;
+#[path = "node/slow_clients.rs"]
+mod slow_clients;
+#[path = "node/small_disk.rs"]
+mod small_disk;
 #[path = "node/support.rs"]
 mod support;

@@ -225,7 +225,9 @@ impl Core {
         log: EventLog,
     ) -> Self {
         let (effects, peers) = (Vec::new(), PeerWatch::default());
-        Self { node, clock, draws, metrics, log, effects, peers, storage: StorageFact::default() }
+        let storage = StorageFact::default();
+        metrics.on_storage_state(storage.word());
+        Self { node, clock, draws, metrics, log, effects, peers, storage }
     }
 
     /// Handles all inputs, and the deadlines that are due.
@@ -243,6 +245,12 @@ impl Core {
         }
         self.metrics.on_turn(&self.counts());
         turned
+    }
+
+    /// Notes what the storage does from now on.
+    fn on_storage(&mut self, storage: StorageFact) {
+        self.storage = storage;
+        self.metrics.on_storage_state(storage.word());
     }
 
     /// Notes which peers are heard. What they say may be rejected all the same, in the same turn.
@@ -310,6 +318,7 @@ impl Core {
                 Effect::Observe(event) => {
                     if event == Event::StoreFailed {
                         self.storage = StorageFact::Failed;
+                        self.metrics.on_storage_state(self.storage.word());
                         turned.storage_failed = true;
                     }
                     if let Event::Rejected { from, reason } = event {
@@ -461,14 +470,14 @@ impl<O: Outlets> CoreLoop<O> {
                         // The core hears of these with every command: writes are refused, and
                         // reads go on.
                         StorageEvent::Refusing(error) => {
-                            self.core.storage = StorageFact::of(error.fault);
+                            self.core.on_storage(StorageFact::of(error.fault));
                             tracing::error!(
                                 "writes are refused: {error}; reads go on, and writes are taken \
                                  again by themselves when that has passed"
                             );
                         }
                         StorageEvent::Writable { after } => {
-                            self.core.storage = StorageFact::Writable;
+                            self.core.on_storage(StorageFact::Writable);
                             tracing::warn!("writes are taken again after {} s", after.as_secs());
                         }
                         StorageEvent::Failed(error) => {
@@ -500,7 +509,7 @@ impl<O: Outlets> CoreLoop<O> {
     /// Returns what the core must hear of it.
     fn on_storage_failed(&mut self, error: &EngineError) -> Input {
         tracing::error!("the storage: {error}");
-        self.core.storage = StorageFact::Failed;
+        self.core.on_storage(StorageFact::Failed);
         self.outlets.on_storage_failed();
         Input::StoreFailed
     }

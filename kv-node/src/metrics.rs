@@ -26,6 +26,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::health::{Facts, Verdict};
 use crate::inspection::TurnCounts;
 use crate::log;
+use crate::redis_server::DropReason;
 use crate::storage::{DiskRoom, StorageCounts, StorageState};
 
 pub use exposition::Exposition;
@@ -67,6 +68,9 @@ pub struct Metrics {
     pub reads_not_found: Counter,
     /// Connections of clients that were closed for what they sent.
     pub protocol_errors: Counter,
+    /// Bytes that all connections of clients hold.
+    pub client_held_bytes: Gauge,
+    clients_dropped: [Counter; DropReason::ALL.len()],
     client_bytes: [Counter; 2],
     messages: [Vec<Counter>; 2],
     peer_bytes: [Counter; 2],
@@ -171,6 +175,17 @@ impl Metrics {
             protocol_errors: of.counter(
                 "client_protocol_errors",
                 "Connections of clients that were closed for what they sent",
+            ),
+            client_held_bytes: of.gauge(
+                "client_held_bytes",
+                "Bytes of requests and replies that connections of clients hold, as far as \
+                 limits.client_bytes counts them",
+            ),
+            clients_dropped: of.counters(
+                "client_connections_dropped",
+                "Connections of clients that were dropped because they did not get on, by reason",
+                "reason",
+                DropReason::ALL.map(DropReason::name),
             ),
             client_bytes: of.counters(
                 "client_bytes",
@@ -288,6 +303,11 @@ impl Metrics {
         self.siblings.observe(siblings as f64);
     }
 
+    /// Counts a client that was dropped.
+    pub fn on_client_dropped(&self, reason: DropReason) {
+        self.clients_dropped[reason as usize].inc();
+    }
+
     /// Counts bytes of clients.
     pub fn on_client_bytes(&self, direction: Direction, bytes: usize) {
         self.client_bytes[direction as usize].inc_by(bytes as u64);
@@ -298,9 +318,9 @@ impl Metrics {
         self.client_bytes[direction as usize].get()
     }
 
-    /// Whether the storage failed.
-    pub fn has_storage_failed(&self) -> bool {
-        self.storage_failed.get() != 0
+    /// Tells whether the storage takes writes.
+    pub fn takes_writes(&self) -> bool {
+        self.storage_state[0].get() != 0
     }
 
     /// Counts bytes of peers.
@@ -407,12 +427,16 @@ impl Metrics {
         };
     }
 
+    /// Takes over the state of the storage, by its word.
+    pub fn on_storage_state(&self, state: &str) {
+        for (gauge, word) in self.storage_state.iter().zip(StorageState::WORDS) {
+            gauge.set(i64::from(word == state));
+        }
+    }
+
     /// Takes over what the storage says of itself.
     pub fn on_storage(&self, counts: &StorageCounts) {
-        let StorageCounts { waiting, executed, groups, writing, state, disk } = *counts;
-        for (gauge, word) in self.storage_state.iter().zip(StorageState::WORDS) {
-            gauge.set(i64::from(word == state.word()));
-        }
+        let StorageCounts { waiting, executed, groups, writing, state: _, disk } = *counts;
         if let Some(DiskRoom { free_bytes, total_bytes }) = disk {
             self.disk_bytes[0].set(free_bytes as i64);
             self.disk_bytes[1].set(total_bytes as i64);

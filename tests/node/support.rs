@@ -56,7 +56,12 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// A cluster of so many quick nodes. The folder is new for each test of this name.
     pub(crate) fn new(test: &str, nodes: usize) -> Self {
-        Self::within(new_folder(test), nodes, QUICK)
+        Self::with(test, nodes, QUICK)
+    }
+
+    /// Such a cluster with other settings, which go on from the table `[cluster]`.
+    pub(crate) fn with(test: &str, nodes: usize, settings: &'static str) -> Self {
+        Self::within(new_folder(test), nodes, settings)
     }
 
     /// A cluster of so many nodes in an empty folder. The settings go on from the table `[cluster]`.

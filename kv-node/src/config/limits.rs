@@ -40,11 +40,25 @@ limits! {
     pipeline = 1_024 in 1..=65_536,
     /// Arguments of one Redis command. The default is what Redis takes.
     arguments = 1_048_576 in 16..=16_777_216,
+    /// Bytes that all connections of Redis clients may hold together: requests that arrive or wait, what
+    /// is gathered for replies, and replies that were not taken. One eighth of it more is for what reads
+    /// hold in the core.
+    client_bytes = 268_435_456 in 16_777_216..=1_099_511_627_776,
     /// Bytes that one connection may hold, in commands that wait and in replies that it has not read,
-    /// before no more of its commands are read.
-    held_bytes = 16_777_216 in 65_536..=1_073_741_824,
-    /// Bytes of all values in one reply.
-    reply_bytes = 536_870_912 in 1_048_576..=4_294_967_296,
+    /// before no more of its commands are read. Not above `client_bytes`.
+    held_bytes = 134_217_728 in 65_536..=1_073_741_824,
+    /// Bytes of all values in one reply. Not above `client_bytes`.
+    reply_bytes = 134_217_728 in 1_048_576..=4_294_967_296,
+    /// Bytes from which a client that does not get on is dropped after `stalled_ms`.
+    stalled_bytes = 1_048_576 in 65_536..=1_073_741_824,
+    /// How long a client that holds `stalled_bytes` may neither send the rest of a request nor take a
+    /// reply, in milliseconds.
+    stalled_ms = 30_000 in 1_000..=3_600_000,
+    /// How long a client may ask nothing, in milliseconds; 0: as long as it likes.
+    idle_timeout_ms = 0 in 0..=4_294_967_295,
+    /// How long the connection of a client may be silent before the system asks whether it still stands
+    /// (TCP keepalive), in milliseconds; 0: it never asks.
+    keepalive_ms = 300_000 in 0..=86_400_000,
     /// Keys whose last version one connection remembers, so that its writes stay in order.
     session_keys = 1_024 in 0..=65_536,
     /// Batches of clients and peers that wait for the core.

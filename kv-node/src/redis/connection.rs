@@ -85,8 +85,8 @@ impl Default for Settings {
             session_keys_max: 1_024,
             commands_max: 1_024,
             operations_max: 1_024,
-            held_bytes_max: 16 * 1024 * 1024,
-            reply_bytes_max: 512 * 1024 * 1024,
+            held_bytes_max: 128 * 1024 * 1024,
+            reply_bytes_max: 128 * 1024 * 1024,
         }
     }
 }
@@ -228,10 +228,10 @@ impl Connection {
         request.operation(index, &self.session)
     }
 
-    /// The core's reply to one operation of a request.
-    pub fn on_reply(&mut self, request: &mut Request, index: usize, reply: Reply) {
+    /// The core's reply to one operation of a request, of which so many bytes may be kept.
+    pub fn on_reply(&mut self, request: &mut Request, index: usize, reply: Reply, room: usize) {
         self.session.on_reply(request.key(index), &reply);
-        request.on_reply(index, reply, &self.settings);
+        request.on_reply(index, reply, room, &self.settings);
     }
 
     /// An encoder of replies in the form that the client wants.

@@ -163,6 +163,13 @@ pub enum CommandError {
         /// The limit.
         max: usize,
     },
+    /// This node holds so many bytes for all its clients that the values which were asked for cannot be
+    /// held as well.
+    #[error(
+        "BUSY this node holds as many bytes for its clients as it may (limits.client_bytes); nothing \
+         was done. Take the replies that wait for you, ask for fewer keys at a time, or try again"
+    )]
+    NoRoom,
     /// The core did nothing.
     #[error("{} {}", code_of(.0), advice_of(.0))]
     Refused(RequestRefusal),

@@ -28,7 +28,7 @@
 //!             Err(error) => pipeline.on_parse_error(error, parser.take_skipped().as_ref()),
 //!         }
 //!     }
-//!     // hand all of `asks` to the core in one go, then write all of `pipeline.ready()` in one go
+//!     // hand all of `asks` to the core in one go, then write `pipeline.ready()`: pipeline.on_written(…)
 //!     if pipeline.is_over() { close }
 //!     // wait for bytes (only if pipeline.has_room()), or for replies: pipeline.on_reply(…)
 //! }
@@ -84,7 +84,7 @@
 //! | `CONTEXT` | the context token is damaged or not of this key; nothing was stored | read the key again |
 //! | `NOQUORUM` | no such quorum exists in this layout; nothing was done | ask for fewer copies |
 //! | `SIBLINGS` | the key has as many siblings as are allowed; nothing was stored | read it, write with the context |
-//! | `BUSY` | this node works on as many requests as it may; nothing was done | try again later |
+//! | `BUSY` | this node works on as many requests as it may, or holds as many bytes for its clients; nothing was done | try again later |
 //! | `UNAVAILABLE` | this node or the replica cannot do it now; nothing was done | try again, or another node |
 //! | `TIMEOUT` | a read: too few answers in time. A write: it may stand or not, now or later | try again (a write with its `REQUEST`) |
 
@@ -95,6 +95,7 @@ mod commands;
 pub mod connection;
 pub mod error;
 pub mod facts;
+pub mod output;
 pub mod pipeline;
 mod reply_flags;
 pub mod request;
@@ -106,5 +107,6 @@ pub use client_line::{Activity, LastCommand, Profile, client_line};
 pub use connection::{Connection, Identity, Settings, Step};
 pub use error::CommandError;
 pub use facts::{Facts, Section};
+pub use output::Output;
 pub use pipeline::{Ask, Pipeline, PipelineTicket};
 pub use request::Request;

@@ -8,7 +8,9 @@
 //! `SET` before it and not the one behind it, and the session has learned from every earlier reply
 //! about a key when the next write to that key is built: that is what keeps a connection's writes
 //! in order whichever replicas take them (SEMANTICS §1). No more than a set number of operations is
-//! in the core at once, however many keys a command has.
+//! in the core at once, however many keys a command has. A connection that holds all that it may goes on
+//! with its first command alone, and with none while its client takes nothing: so it holds no more than
+//! that and one reply.
 
 use std::collections::VecDeque;
 
@@ -18,6 +20,7 @@ use kv_core::client::{ClientOperation, Reply};
 use super::claims::Claims;
 use super::connection::{Connection, Step};
 use super::facts::Facts;
+use super::output::Output;
 use super::request::{Finished, Request};
 use crate::resp::parser::Aftermath;
 use crate::resp::{Command, ParseError};
@@ -52,10 +55,10 @@ pub struct Pipeline {
     runnable: VecDeque<u64>,
     /// Operations that the core works on.
     operations: usize,
-    /// Bytes in `commands`.
+    /// Bytes in `commands`, what was gathered for their replies included.
     held_bytes: usize,
     /// Replies that may be written.
-    ready: BytesMut,
+    ready: Output,
     /// Whether no more commands are taken.
     ending: bool,
 }
@@ -106,7 +109,7 @@ impl Pipeline {
             runnable: VecDeque::new(),
             operations: 0,
             held_bytes: 0,
-            ready: BytesMut::new(),
+            ready: Output::default(),
             ending: false,
         }
     }
@@ -120,19 +123,35 @@ impl Pipeline {
     /// core, or after the bytes in [`Pipeline::ready`] have been written.
     pub fn has_room(&self) -> bool {
         let settings = self.connection.settings();
-        !self.ending
-            && self.commands.len() < settings.commands_max
-            && self.held_bytes + self.ready.len() < settings.held_bytes_max
+        !self.ending && self.commands.len() < settings.commands_max && !self.is_heavy()
     }
 
-    /// Bytes of commands that were not answered yet, and of replies that wait for earlier ones.
+    /// Bytes of commands that were not answered yet, of what was gathered for their replies, and of
+    /// replies that wait for earlier ones.
     pub const fn held_bytes(&self) -> usize {
         self.held_bytes
     }
 
-    /// The bytes that may be written now. The caller takes what it has written from the front.
-    pub const fn ready(&mut self) -> &mut BytesMut {
+    /// Says that a command waits for others or for the core.
+    pub fn is_working(&self) -> bool {
+        !self.commands.is_empty()
+    }
+
+    /// The bytes that may be written now. The caller takes what it has written from the front, and
+    /// calls [`Pipeline::on_written`].
+    pub fn ready(&mut self) -> &mut Output {
+        self.ready.settle();
         &mut self.ready
+    }
+
+    /// Says that the connection holds all that it may.
+    fn is_heavy(&self) -> bool {
+        self.held_bytes + self.ready.len() >= self.connection.settings().held_bytes_max
+    }
+
+    /// Bytes of [`Pipeline::ready`] were written. Appends to `asks` what the core is to be asked next.
+    pub fn on_written(&mut self, asks: &mut Vec<Ask>) {
+        self.run(asks);
     }
 
     /// Whether nothing more will come: once `ready` is written, the connection is to be closed.
@@ -153,7 +172,7 @@ impl Pipeline {
         }
         let mut reply = BytesMut::new();
         let is_first = self.commands.is_empty();
-        let out = if is_first { &mut self.ready } else { &mut reply };
+        let out = if is_first { self.ready.tail() } else { &mut reply };
         match self.connection.on_command(command, facts, out) {
             Step::Reply if is_first => {}
             Step::Reply => self.push(Pending::Answered(reply)),
@@ -190,11 +209,18 @@ impl Pipeline {
         }
     }
 
-    /// The core's reply to an operation. Appends to `asks` what the core is to be asked next.
+    /// The core's reply to an operation. Appends to `asks` what the core is to be asked next. A value
+    /// that takes more than `room` bytes is not kept: its command fails.
     ///
     /// # Panics
     /// If nothing was asked under this ticket, or it was answered before and its command has ended.
-    pub fn on_reply(&mut self, ticket: PipelineTicket, reply: Reply, asks: &mut Vec<Ask>) {
+    pub fn on_reply(
+        &mut self,
+        ticket: PipelineTicket,
+        reply: Reply,
+        room: usize,
+        asks: &mut Vec<Ask>,
+    ) {
         let PipelineTicket { command, operation } = ticket;
         let at = self.position(command).expect("a command waits for each of its replies");
         let Pending::Asking(asking) = &mut self.commands[at] else {
@@ -202,7 +228,11 @@ impl Pipeline {
         };
         self.operations -= 1;
         asking.unanswered -= 1;
-        self.connection.on_reply(&mut asking.request, operation, reply);
+        let before = asking.request.gathered_bytes();
+        self.connection.on_reply(&mut asking.request, operation, reply, room);
+        let after = asking.request.gathered_bytes();
+        asking.weight = asking.weight + after - before;
+        self.held_bytes = self.held_bytes + after - before;
         if asking.is_over() {
             self.finish(at);
         }
@@ -212,17 +242,12 @@ impl Pipeline {
     /// Asks for operations of those commands that may run, in their order, while there is room.
     fn run(&mut self, asks: &mut Vec<Ask>) {
         let operations_max = self.connection.settings().operations_max;
-        while let Some(&number) = self.runnable.front() {
-            let asking = match self.position(number).map(|at| &mut self.commands[at]) {
-                Some(Pending::Asking(asking)) if asking.has_more() => asking,
-                Some(Pending::Asking(_) | Pending::Answered(_)) | None => {
-                    self.runnable.pop_front();
-                    continue;
-                }
+        while self.operations < operations_max
+            && let Some((number, at)) = self.next_runnable()
+        {
+            let Pending::Asking(asking) = &mut self.commands[at] else {
+                unreachable!("only a command that asks can run");
             };
-            if self.operations >= operations_max {
-                return;
-            }
             let ticket = PipelineTicket { command: number, operation: asking.next };
             let operation = self.connection.operation(&asking.request, asking.next);
             asking.next += 1;
@@ -232,17 +257,42 @@ impl Pipeline {
         }
     }
 
+    /// The command whose operation is to be asked for next, and its position.
+    fn next_runnable(&mut self) -> Option<(u64, usize)> {
+        if self.is_heavy() {
+            // Nobody is before the first: it waits for no key, and all others wait for it to leave.
+            let is_taken = self.ready.len() < self.connection.settings().held_bytes_max;
+            return (is_taken && self.has_more(0)).then_some((self.first, 0));
+        }
+        while let Some(&number) = self.runnable.front() {
+            match self.position(number) {
+                Some(at) if self.has_more(at) => return Some((number, at)),
+                Some(_) | None => self.runnable.pop_front(),
+            };
+        }
+        None
+    }
+
+    /// Whether an operation of the command at this position is still to be asked for.
+    fn has_more(&self, at: usize) -> bool {
+        match self.commands.get(at) {
+            Some(Pending::Asking(asking)) => asking.has_more(),
+            Some(Pending::Answered(_)) | None => false,
+        }
+    }
+
     /// A command's last operation was answered.
     fn finish(&mut self, at: usize) {
         let Pending::Asking(asking) = &mut self.commands[at] else {
             unreachable!("only a command that asked comes to an end");
         };
         let mut reply = BytesMut::new();
-        let out = if at == 0 { &mut self.ready } else { &mut reply };
+        let out = if at == 0 { self.ready.tail() } else { &mut reply };
         self.held_bytes -= asking.weight;
         match asking.request.finish(out) {
             Finished::Again => {
                 asking.next = 0;
+                asking.weight = asking.request.weight();
                 self.held_bytes += asking.weight;
                 self.runnable.push_back(self.first + at as u64);
             }
@@ -266,9 +316,9 @@ impl Pipeline {
 
     /// Moves the replies that wait for nothing any more.
     fn flush(&mut self) {
-        while let Some(Pending::Answered(reply)) = self.commands.front() {
+        while let Some(Pending::Answered(reply)) = self.commands.front_mut() {
             self.held_bytes -= reply.len();
-            self.ready.extend_from_slice(reply);
+            self.ready.push(std::mem::take(reply));
             self.commands.pop_front();
             self.first += 1;
         }

@@ -19,6 +19,16 @@ use super::connection::Settings;
 use super::error::CommandError;
 use crate::resp::{Encoder, Protocol};
 
+/// Values up to this are copied when they are written: a slice keeps all of the read that brought it,
+/// which may be much more (see [`crate::resp::parser`]).
+const COPIED_BYTES_MAX: usize = 16 * 1024;
+
+/// What a value in a reply takes beside itself, at most.
+const BULK_OVERHEAD_BYTES: usize = 24;
+
+/// What a key of a command takes beside itself, about: its place among the commands that wait for it.
+const KEY_OVERHEAD_BYTES: usize = 96;
+
 /// One command's operations, and what has come of them so far.
 #[derive(Debug)]
 pub struct Request {
@@ -94,6 +104,8 @@ struct Gathered {
     values: Vec<Option<Bytes>>,
     /// Bytes of all of them.
     value_bytes: usize,
+    /// Memory of all that is kept.
+    bytes: usize,
     /// How many keys have a value.
     present: usize,
     /// How many keys are known to be written.
@@ -150,7 +162,9 @@ impl Target {
         if bytes as u64 > max {
             return Err(RequestRefusal::Value { bytes, max }.into());
         }
-        let content = Content::Value(value.clone());
+        let value =
+            if bytes <= COPIED_BYTES_MAX { Bytes::copy_from_slice(value) } else { value.clone() };
+        let content = Content::Value(value);
         Ok(Self { key: checked_key(key)?, deed: Deed::Write { content, basis } })
     }
 
@@ -180,7 +194,7 @@ impl Target {
             Deed::Write { content, .. } => content.value().map_or(0, Bytes::len),
             Deed::Read => 0,
         };
-        size_of::<Self>() + self.key.bytes().len() + value
+        size_of::<Self>() + KEY_OVERHEAD_BYTES + self.key.bytes().len() + value
     }
 }
 
@@ -226,9 +240,14 @@ impl Request {
         self.targets.len()
     }
 
-    /// About how many bytes it holds before it is answered.
+    /// About how many bytes it holds before it is answered, without those of [`Request::gathered_bytes`].
     pub fn weight(&self) -> usize {
         self.targets.iter().map(Target::weight).sum()
+    }
+
+    /// Bytes that it holds for its reply.
+    pub const fn gathered_bytes(&self) -> usize {
+        self.gathered.bytes
     }
 
     /// One of its operations. To be asked for only when every earlier command that touches the key
@@ -260,8 +279,9 @@ impl Request {
         self.gathered.failure.is_some()
     }
 
-    /// Learns what came of one operation.
-    pub fn on_reply(&mut self, index: usize, reply: Reply, settings: &Settings) {
+    /// Learns what came of one operation. If what the reply to the client needs of it takes more than
+    /// `room` bytes, the request has failed.
+    pub fn on_reply(&mut self, index: usize, reply: Reply, room: usize, settings: &Settings) {
         let access = self.targets[index].access();
         let failure = match (reply, access) {
             (Reply::Refused(refusal), _) => Some(refusal.into()),
@@ -281,17 +301,28 @@ impl Request {
                             .filter_map(|(_, version)| version.content.value().cloned())
                             .collect();
                         let tombstones = shown.len() - values.len();
-                        let details = Details { values, tombstones, context, achieved };
-                        self.gathered.details = Some(details);
-                        None
+                        let bytes: usize = values.iter().map(Bytes::len).sum();
+                        if bytes > room {
+                            Some(CommandError::NoRoom)
+                        } else {
+                            self.gathered.bytes = bytes;
+                            let details = Details { values, tombstones, context, achieved };
+                            self.gathered.details = Some(details);
+                            None
+                        }
                     }
                     Shape::Count | Shape::Survey => {
                         self.gathered.present += usize::from(resolve.single(&container).is_some());
                         None
                     }
-                    Shape::Value | Shape::Values | Shape::Length => {
+                    Shape::Length => {
+                        let value = resolve.single(&container);
+                        self.gathered.value_bytes = value.map_or(0, Bytes::len);
+                        None
+                    }
+                    Shape::Value | Shape::Values => {
                         let value = resolve.single(&container).cloned();
-                        self.keep(index, value, settings.reply_bytes_max)
+                        self.keep(index, value, room, settings.reply_bytes_max)
                     }
                     Shape::Stored | Shape::Deleted(_) | Shape::Receipt => {
                         unreachable!("a write is not answered with a value")
@@ -310,21 +341,42 @@ impl Request {
                 None
             }
         };
-        if self.gathered.failure.is_none() {
-            self.gathered.failure = failure;
+        let gathered = &mut self.gathered;
+        if gathered.failure.is_none() && failure.is_some() {
+            // An error is all that the client will get.
+            let (present, written) = (gathered.present, gathered.written);
+            *gathered = Gathered { present, written, failure, ..Gathered::default() };
         }
     }
 
     /// Keeps a value for the reply, unless that becomes too long.
-    fn keep(&mut self, index: usize, value: Option<Bytes>, max: usize) -> Option<CommandError> {
-        let Gathered { values, value_bytes, .. } = &mut self.gathered;
-        *value_bytes = value_bytes.saturating_add(value.as_ref().map_or(0, Bytes::len));
-        if *value_bytes > max {
-            values.clear();
+    fn keep(
+        &mut self,
+        index: usize,
+        value: Option<Bytes>,
+        room: usize,
+        max: usize,
+    ) -> Option<CommandError> {
+        let (targets, gathered) = (self.targets.len(), &mut self.gathered);
+        if gathered.failure.is_some() {
+            return None;
+        }
+        let mut more = value.as_ref().map_or(0, Bytes::len);
+        if gathered.value_bytes + more > max {
             return Some(CommandError::ReplyTooLong { max });
         }
-        values.resize(self.targets.len(), None);
-        values[index] = value;
+        gathered.value_bytes += more;
+        if gathered.values.is_empty() {
+            more += targets * size_of::<Option<Bytes>>();
+        }
+        if more > room {
+            return Some(CommandError::NoRoom);
+        }
+        gathered.bytes += more;
+        gathered.values.resize(targets, None);
+        // A value that waits for others is copied: it may be a small part of what a peer sent.
+        gathered.values[index] =
+            if targets > 1 { value.as_deref().map(Bytes::copy_from_slice) } else { value };
         None
     }
 
@@ -341,8 +393,12 @@ impl Request {
 
     fn conclude(&mut self, out: &mut BytesMut) -> Finished {
         let Self { targets, access: _, options: _, protocol, shape, gathered, muted: _ } = self;
-        let Gathered { values, value_bytes: _, present, written, details, failure } =
+        let Gathered { values, value_bytes, bytes: _, present, written, details, failure } =
             mem::take(gathered);
+        // Once for all, since a reply that grows step by step is held twice at each step.
+        if !values.is_empty() {
+            out.reserve(value_bytes + values.len() * BULK_OVERHEAD_BYTES);
+        }
         let mut encoder = Encoder::new(*protocol, out);
         if let Some(error) = failure {
             let (keys, several) = (targets.len(), targets.len() > 1);
@@ -363,16 +419,16 @@ impl Request {
             encoder.error(&error.to_string());
             return Finished::Replied;
         }
-        let value = |index: usize| values.get(index).and_then(Option::as_deref);
         match shape {
-            Shape::Value => encoder.bulk_or_null(value(0)),
+            Shape::Value => encoder.bulk_or_null(values.first().and_then(Option::as_deref)),
             Shape::Values => {
-                encoder.array(targets.len());
-                for index in 0..targets.len() {
-                    encoder.bulk_or_null(value(index));
+                encoder.array(values.len());
+                // One by one, so that no more than one is held twice.
+                for value in values {
+                    encoder.bulk_or_null(value.as_deref());
                 }
             }
-            Shape::Length => encoder.count(value(0).map_or(0, <[u8]>::len)),
+            Shape::Length => encoder.count(value_bytes),
             Shape::Count => encoder.count(present),
             Shape::Stored => encoder.simple("OK"),
             Shape::Deleted(count) => encoder.count(*count),

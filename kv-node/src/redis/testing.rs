@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use kv_core::client::{
     Achieved, ClientOperation, Options, PutContext, Reply, RequestRefusal, Verb,
 };
@@ -107,6 +107,8 @@ pub(crate) struct Client {
     pub(crate) pipeline: Pipeline,
     /// What the core was asked and has not answered.
     pub(crate) asks: Vec<Ask>,
+    /// Bytes that the node can hold of an answer of the core.
+    pub(crate) room: usize,
 }
 
 impl Client {
@@ -118,6 +120,7 @@ impl Client {
             input: BytesMut::new(),
             pipeline: Pipeline::new(Connection::new(identity, Arc::new(settings))),
             asks: Vec::new(),
+            room: usize::MAX,
         }
     }
 
@@ -149,7 +152,7 @@ impl Client {
     /// Gives one of the open questions its answer.
     pub(crate) fn answer(&mut self, at: usize, answer: impl FnOnce(ClientOperation) -> Reply) {
         let Ask { ticket, operation } = self.asks.remove(at);
-        self.pipeline.on_reply(ticket, answer(operation), &mut self.asks);
+        self.pipeline.on_reply(ticket, answer(operation), self.room, &mut self.asks);
     }
 
     /// Gives all questions their answers, the first first.
@@ -161,7 +164,10 @@ impl Client {
 
     /// What has been written since the last call, with line breaks to be seen.
     pub(crate) fn received(&mut self) -> String {
-        let escaped = self.pipeline.ready().split().escape_ascii().to_string();
+        let ready = self.pipeline.ready();
+        let written = ready.copy_to_bytes(ready.remaining());
+        self.pipeline.on_written(&mut self.asks);
+        let escaped = written.escape_ascii().to_string();
         escaped.replace(r"\'", "'").replace(r#"\""#, "\"")
     }
 

@@ -46,9 +46,10 @@ impl Facts for Seen<'_> {
             ("appendonly", "yes".to_owned()),
             ("kv-durability", durability(setup.durability)),
             ("maxclients", setup.limits.connections.to_string()),
+            ("maxmemory-clients", setup.limits.client_bytes.to_string()),
             ("port", port.to_string()),
-            // No client is closed for being idle.
-            ("timeout", "0".to_owned()),
+            ("tcp-keepalive", seconds(setup.limits.keepalive_ms)),
+            ("timeout", seconds(setup.limits.idle_timeout_ms)),
         ]
     }
 
@@ -59,6 +60,11 @@ impl Facts for Seen<'_> {
     fn others(&self) -> Vec<(u64, String)> {
         self.shared.registry.others(self.by, Instant::now())
     }
+}
+
+/// Milliseconds as whole seconds; only 0 is none.
+fn seconds(ms: usize) -> String {
+    ms.div_ceil(1_000).to_string()
 }
 
 impl Shared {
@@ -101,7 +107,7 @@ impl Shared {
 
     fn persistence(&self) -> Lines {
         let Self { setup, .. } = self;
-        let written = if setup.metrics.has_storage_failed() { "err" } else { "ok" };
+        let written = if setup.metrics.takes_writes() { "ok" } else { "err" };
         vec![
             // Clients are not listened to before the data is open.
             ("loading", "0".to_owned()),

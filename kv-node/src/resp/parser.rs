@@ -142,6 +142,8 @@ pub struct Parser {
     found: Vec<Range<usize>>,
     /// Bytes of all of them.
     command_bytes: usize,
+    /// Bytes that were taken out of the input for the arguments that are kept.
+    taken_bytes: usize,
     /// Why the unfinished command will be refused, if it will: from then on nothing of it is kept but
     /// its first words.
     refused: Option<ParseError>,
@@ -242,10 +244,16 @@ impl Parser {
             words: Vec::new(),
             found: Vec::new(),
             command_bytes: 0,
+            taken_bytes: 0,
             refused: None,
             skipped: Vec::new(),
             searched: 0,
         }
+    }
+
+    /// The memory that the arguments of an unfinished command take, those left in the input aside.
+    pub const fn held_bytes(&self) -> usize {
+        self.taken_bytes + self.words.capacity() * size_of::<Bytes>()
     }
 
     /// The next command, if the input holds all of it. Takes from the front of the input what it has
@@ -271,6 +279,7 @@ impl Parser {
                     self.take(input, at);
                     self.state = State::Start;
                     self.command_bytes = 0;
+                    self.taken_bytes = 0;
                     let words = mem::take(&mut self.words);
                     return match self.refused.take() {
                         Some(refused) => {
@@ -301,6 +310,7 @@ impl Parser {
         }
         let taken = input.split_to(at).freeze();
         let is_refused = self.refused.is_some();
+        self.taken_bytes += if is_refused { 0 } else { at };
         self.words.extend(self.found.drain(..).map(|range| {
             if is_refused { Bytes::copy_from_slice(&taken[range]) } else { taken.slice(range) }
         }));
@@ -371,6 +381,7 @@ impl Parser {
         if self.refused.is_none() {
             self.refused = self.refusal(progress.index, bytes);
             if self.refused.is_some() {
+                self.taken_bytes = 0;
                 self.keep_first_words();
             }
         }

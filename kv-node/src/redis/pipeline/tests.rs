@@ -144,6 +144,64 @@ fn a_reply_that_would_be_too_long_is_an_error() {
 }
 
 #[test]
+fn a_reply_for_which_the_node_has_no_room_is_an_error_and_nothing_of_it_is_kept() {
+    let (mut client, mut core) = client();
+    client.ask(&mut core, "MSET a 123 b 456");
+    for line in ["MGET a b", "GET a", "KV.GET a"] {
+        client.room = 2;
+        client.send(format!("{line}\r\n"));
+        client.answer_all(&mut core);
+        assert_eq!(client.pipeline.held_bytes, 0, "{line}");
+        let reply = client.received();
+        assert!(
+            reply.starts_with("-BUSY this node holds as many bytes for its clients"),
+            "{reply}"
+        );
+        client.room = 1_000;
+        let reply = client.ask(&mut core, line);
+        assert!(!reply.starts_with('-'), "{reply}");
+    }
+    client.room = 0;
+    assert_eq!(client.ask(&mut core, "EXISTS a b nothing"), r":2\r\n", "it keeps nothing");
+    assert_eq!(client.ask(&mut core, "STRLEN a"), r":3\r\n", "nor does this");
+    assert_eq!(client.ask(&mut core, "MSET a 1 b 2"), r"+OK\r\n");
+}
+
+#[test]
+fn what_is_gathered_is_counted_until_the_reply_is_written() {
+    let (mut client, mut core) = client();
+    client.ask(&mut core, &format!("MSET a {} b 2", "v".repeat(5_000)));
+    client.send("MGET a b\r\n");
+    let asked = client.pipeline.held_bytes;
+    client.answer(0, |operation| core.answer(operation));
+    assert!(client.pipeline.held_bytes >= asked + 5_000);
+    client.answer(0, |operation| core.answer(operation));
+    assert_eq!(client.pipeline.held_bytes, 0);
+    assert!(client.pipeline.ready().held_bytes() >= 5_000);
+    client.received();
+    assert_eq!(client.pipeline.ready().held_bytes(), 0);
+}
+
+#[test]
+fn a_connection_that_holds_all_it_may_goes_on_with_its_first_command_alone() {
+    let settings = Settings { operations_max: 2, held_bytes_max: 3_000, ..Settings::default() };
+    let (mut client, mut core) = (Client::new(settings), Core::default());
+    client.ask(&mut core, &format!("SET a {}", "v".repeat(2_000)));
+    client.send("MGET a a a\r\nMGET a b\r\nGET c\r\nGET d\r\n");
+    assert_eq!(asked(&client), ["a", "a"]);
+    client.answer(0, |operation| core.answer(operation));
+    client.answer(0, |operation| core.answer(operation));
+    assert_eq!(asked(&client), ["a"], "the others wait until the first has left");
+    client.answer(0, |operation| core.answer(operation));
+    assert_eq!(asked(&client), Vec::<String>::new(), "nothing is asked while nothing is taken");
+    assert!(client.received().starts_with(r"*3\r\n$2000\r\n"));
+    assert_eq!(asked(&client), ["a", "b"]);
+    client.answer_all(&mut core);
+    assert!(client.received().ends_with(r"$-1\r\n$-1\r\n$-1\r\n"));
+    assert!(client.asks.is_empty() && client.pipeline.has_room());
+}
+
+#[test]
 fn no_more_commands_are_read_than_the_connection_may_hold() {
     let settings = Settings { commands_max: 3, ..Settings::default() };
     let (mut client, mut core) = (Client::new(settings), Core::default());

@@ -285,6 +285,33 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
     vec(part, 0..12).prop_map(|parts| parts.concat())
 }
 
+#[test]
+fn what_an_unfinished_command_keeps_is_counted_until_it_is_complete_or_refused() {
+    let limits = Limits { command_bytes_max: 10_000, ..LIMITS };
+    let (mut parser, mut input) = (Parser::new(limits), BytesMut::new());
+    let mut feed = |bytes: &[u8]| {
+        input.extend_from_slice(bytes);
+        let heard = parser.next(&mut input);
+        (heard, parser.held_bytes())
+    };
+    let argument = [b"$3000\r\n".to_vec(), vec![b'v'; 3_000], b"\r\n".to_vec()].concat();
+    let (heard, held) = feed(b"*3\r\n$4\r\nMSET\r\n");
+    assert!(heard == Ok(None) && held < 1_000, "{held}");
+    let (heard, held) = feed(&argument);
+    assert!(heard == Ok(None) && (3_000..4_000).contains(&held), "{held}");
+    let (heard, held) = feed(&argument);
+    assert!(matches!(heard, Ok(Some(_))) && held < 1_000, "{held}");
+
+    let (heard, _) = feed(b"*6\r\n");
+    assert_eq!(heard, Ok(None));
+    for _ in 0..3 {
+        let (heard, _) = feed(&argument);
+        assert_eq!(heard, Ok(None));
+    }
+    let (heard, held) = feed(&argument);
+    assert!(heard == Ok(None) && held < 1_000, "it was refused: {held}");
+}
+
 proptest! {
     #[test]
     fn a_stream_in_any_pieces_says_what_it_says_as_a_whole(
