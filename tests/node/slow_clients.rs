@@ -224,7 +224,8 @@ fn what_a_client_asked_that_is_gone_is_not_begun_any_more() {
     const KEYS: usize = 30_000;
     let pairs: Vec<_> = (0..KEYS).flat_map(|key| [format!("key-{key}"), "v".to_owned()]).collect();
     let words: Vec<_> = std::iter::once("MSET").chain(pairs.iter().map(String::as_str)).collect();
-    client.send(&command(&words[..]));
+    // So many that the node reads no more for now, and nothing is written before the first has ended.
+    client.send(&command(&words).repeat(10));
     let writes = || node.metric("kv_requests_total{verb=\"put\",outcome=\"done\"}");
     wait_for("the first writes", || (writes() > 0.0).then_some(()));
     drop(client);
