@@ -2,6 +2,10 @@
 
 #[path = "command_line/folder.rs"]
 mod folder;
+#[path = "command_line/nothing_examined.rs"]
+mod nothing_examined;
+#[path = "command_line/slow_ground.rs"]
+mod slow_ground;
 
 use std::fs;
 use std::io::{Read, Write};

@@ -78,6 +78,12 @@ impl Clock {
         Some(self.set_at + self.monotonic.takes(to_pass)?)
     }
 
+    /// How long so much of the monotonic clock's time lasts in the world, at its present speed; nothing, if it
+    /// stands still.
+    pub fn lasts(&self, here: Span) -> Option<Span> {
+        self.monotonic.takes(here)
+    }
+
     /// Whether the monotonic clock runs.
     pub fn measures(&self) -> bool {
         self.monotonic != Speed::STILL

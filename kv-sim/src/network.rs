@@ -126,6 +126,11 @@ impl Network {
         self.calm.reorder_ppm = 0;
     }
 
+    /// The longest that a message takes unless a fault makes its way slow, or holds it back.
+    pub const fn trip_max(&self) -> Span {
+        self.calm.delay_max()
+    }
+
     /// Whether no fault does anything to any link.
     pub const fn is_untouched(&self) -> bool {
         self.rules.is_empty()

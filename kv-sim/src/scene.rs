@@ -13,7 +13,7 @@ use kv_core::message::gossip::Known;
 use kv_core::replica;
 use kv_core::ring::{MachineIndex, Ring};
 use kv_core::store::{Batch, Damage, Fault, Store, View, Visitor};
-use kv_core::time::{Now, Time};
+use kv_core::time::{Now, Span, Time};
 use kv_core::types::{ClusterId, Digest, FoundingId, Key, NodeId, PartitionId, Seq};
 use kv_core::version::{Container, VersionVector};
 
@@ -148,12 +148,12 @@ fn machine(scenario: &Scenario, node: NodeIndex, draws: &mut Draws) -> SimNode {
     let id = NodeId(draws.choose(turn, Aspect::Id, |draw| draw));
     let within = |aspect, max: u64| {
         let max = max as i64;
-        let drawn = draws.up_to(turn, aspect, kv_core::time::Span(2 * max as u64)).0;
+        let drawn = draws.up_to(turn, aspect, Span(2 * max as u64)).0;
         (drawn as i64).clamp(0, 2 * max) - max
     };
     let offset_us = within(Aspect::ClockOffset, scenario.clocks.offset_max.0);
     let drift_ppm = within(Aspect::ClockDrift, scenario.clocks.drift_ppm_max.into());
-    let uptime = draws.up_to(turn, Aspect::ClockStart, kv_core::time::Span(UPTIME_MAX_US));
+    let uptime = draws.up_to(turn, Aspect::ClockStart, Span(UPTIME_MAX_US));
     let wall = kv_core::time::WallTime(EPOCH.0.saturating_add_signed(offset_us));
     SimNode::new(id, Now { monotonic: Time(uptime.0), wall }, drift_ppm as i32)
 }
@@ -275,6 +275,16 @@ impl checks::Topology for Scene {
 
     fn keeps_time(&self, node: NodeId) -> bool {
         self.node(self.index_of(node)).clock.measures()
+    }
+
+    fn lasts(&self, node: NodeId, span: Span) -> Option<Span> {
+        self.node(self.index_of(node)).clock.lasts(span)
+    }
+
+    fn slowest_command(&self) -> Span {
+        let well = self.nodes.iter().filter(|node| node.disk.is_well() && node.is_awake());
+        let waiting = well.filter_map(|node| node.disk.waiting_since());
+        waiting.map(|since| self.now.since(since)).max().unwrap_or_default()
     }
 
     fn reaches(&self, from: NodeId, to: NodeId, kind: Kind) -> bool {

@@ -1,7 +1,8 @@
 //! Check `availability`: an operation succeeds while as many machines as it needs are reachable.
 //!
 //! In go operations that ended; out of the world's [`Topology`] comes whether the cluster had been
-//! well and unchanged all the time.
+//! well and unchanged all the time, and out of the pace whether its messages and its disks were fast
+//! enough for the time that the operation had.
 
 use std::collections::BTreeSet;
 
@@ -13,6 +14,7 @@ use kv_core::types::NodeId;
 use super::findings::Findings;
 use super::history::History;
 use super::operation::{Operation, Terms};
+use super::pace::{Pace, TRIP_FLOOR};
 use super::story::{Names, when};
 use super::{Disks, Topology};
 
@@ -23,13 +25,23 @@ pub(super) struct Availability {
     pub(super) findings: Findings,
     settle: Span,
     patience: Span,
+    hedge: Span,
+}
+
+/// What an operation needs at most, one thing after the other, to succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Path {
+    /// Messages from one node to another.
+    trips: usize,
+    /// Storage commands.
+    commands: u32,
 }
 
 impl Availability {
     /// Demands success of operations that begin `settle` after the last change, and may take
-    /// `patience` or more.
-    pub(super) fn new(settle: Span, patience: Span) -> Self {
-        Self { findings: Findings::default(), settle, patience }
+    /// `patience` or more. A coordinator asks somebody else too after a silence of `hedge`.
+    pub(super) fn new(settle: Span, patience: Span, hedge: Span) -> Self {
+        Self { findings: Findings::default(), settle, patience, hedge }
     }
 
     /// An operation was answered.
@@ -43,13 +55,13 @@ impl Availability {
         history: &History,
         operation: &Operation,
         at: Time,
-        world: &(impl Disks + Topology),
+        (world, pace): (&(impl Disks + Topology), &Pace),
         names: &Names,
     ) {
         self.findings.examined += 1;
         let is_settled = world.last_change() + self.settle <= operation.started;
-        let has_time = operation.terms.timeout >= self.patience;
         let reachable = reachable(operation, history, world);
+        let has_time = self.has_time(operation, history, &reachable, (world, pace));
         let is_owed = has_quorum(operation, history, &reachable, world);
         let is_open = operation.terms.is_open;
         if operation.is_disturbed || !is_settled || !has_time || is_open || !is_owed {
@@ -83,6 +95,62 @@ impl Availability {
             },
         );
     }
+}
+
+impl Availability {
+    /// Whether an operation could succeed in its time, as long as its messages and the disks in fact took.
+    fn has_time(
+        &self,
+        operation: &Operation,
+        history: &History,
+        reachable: &[NodeId],
+        (world, pace): (&(impl Disks + Topology), &Pace),
+    ) -> bool {
+        let Operation { coordinator, started, terms, trips, .. } = operation;
+        let lasts = |span| world.lasts(*coordinator, span);
+        let (Some(timeout), Some(hedge)) = (lasts(terms.timeout), lasts(self.hedge)) else {
+            return false;
+        };
+        let everybody = world.owners(&history.key).iter().all(|owner| reachable.contains(owner));
+        let path = Path::of(terms, everybody);
+        let command = pace.command_max(*started).max(world.slowest_command());
+        let there_and_back = trips_max(trips, 2) + command;
+        let mut needed = trips_max(trips, path.trips) + command.times(path.commands.into());
+        // One that is slow to answer is taken for one that does not, and then somebody else is asked.
+        if there_and_back > hedge {
+            needed = needed + hedge;
+        }
+        terms.timeout >= self.patience && needed < timeout.min(terms.timeout)
+    }
+}
+
+impl Path {
+    /// What an operation on these terms needs, if every owner answers, or if others must be asked first
+    /// because one does not.
+    fn of(terms: &Terms, every_owner_answers: bool) -> Self {
+        let another = if every_owner_answers { 0 } else { 2 };
+        let (mut trips, mut commands) = (0, 0);
+        if terms.reads.is_some() {
+            // Read and the answer to it.
+            trips += 2 + another;
+            commands += 1;
+        }
+        if terms.writes.is_some() || (terms.reads.is_some() && terms.monotonic) {
+            // Mint and the answer, then merge and the acknowledgement. A read that is made to stand merges.
+            let mints = terms.writes.is_some();
+            trips += another + if mints { 4 } else { 2 };
+            commands += if mints { 2 } else { 1 };
+        }
+        Self { trips, commands }
+    }
+}
+
+/// How long so many messages of an operation took together at most, of which the slow ones took this long.
+fn trips_max(slow: &[Span], count: usize) -> Span {
+    let mut slow = slow.to_vec();
+    slow.sort_unstable();
+    let slowest = slow.iter().rev().copied().chain(std::iter::repeat(TRIP_FLOOR));
+    slowest.take(count).fold(Span::ZERO, |sum, trip| sum + trip)
 }
 
 /// The nodes that can answer the coordinator, itself among them; none if it does not run, or if no
@@ -141,4 +209,37 @@ fn has_quorum(
     let machines: BTreeSet<_> =
         reachable.iter().filter(counts).map(|&node| disks.machine(node)).collect();
     machines.len() >= needed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms(reads: Option<usize>, writes: Option<usize>, monotonic: bool) -> Terms {
+        let (mode, timeout) = (Mode::Strict, Span::from_ms(1_000));
+        Terms { mode, reads, writes, is_open: false, monotonic, timeout }
+    }
+
+    #[test]
+    fn a_path_is_as_long_as_the_phases_of_the_operation() {
+        let path = |reads, writes, monotonic, all| {
+            let Path { trips, commands } = Path::of(&terms(reads, writes, monotonic), all);
+            (trips, commands)
+        };
+        assert_eq!(path(Some(2), None, false, true), (2, 1));
+        assert_eq!(path(Some(2), None, true, true), (4, 2));
+        assert_eq!(path(None, Some(2), false, true), (4, 2));
+        assert_eq!(path(Some(2), Some(2), false, true), (6, 3));
+        assert_eq!(path(Some(2), Some(2), true, false), (10, 3));
+    }
+
+    #[test]
+    fn the_slowest_messages_count_and_the_others_as_the_floor_says() {
+        let ms = Span::from_ms;
+        let slow = [ms(30), ms(500), ms(70)];
+        assert_eq!(trips_max(&slow, 1), ms(500));
+        assert_eq!(trips_max(&slow, 3), ms(600));
+        assert_eq!(trips_max(&slow, 5), ms(640));
+        assert_eq!(trips_max(&[], 2), ms(40));
+    }
 }

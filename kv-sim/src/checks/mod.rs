@@ -22,6 +22,7 @@ pub mod linearizability;
 mod membership;
 mod operation;
 mod ownership;
+mod pace;
 mod quiescence;
 mod ranges;
 mod session;
@@ -35,6 +36,7 @@ pub use bounds::{HintLoad, Load};
 pub use convergence::{Rest, Restless};
 pub use findings::Findings;
 pub use membership::View;
+pub use pace::{DISK_FLOOR, TRIP_FLOOR};
 pub use quiescence::IdleWindow;
 pub use story::Names;
 pub use subject::Subject;
@@ -65,6 +67,7 @@ use history::{Asked, History, Minting, WriteIndex};
 use membership::Membership;
 use operation::{Operation, Terms};
 use ownership::Ownership;
+use pace::Pace;
 use quiescence::Quiescence;
 use session::Session;
 
@@ -138,6 +141,11 @@ pub trait Topology {
     fn is_well(&self, node: NodeId) -> bool;
     /// Whether time passes for a node, so that it notices if somebody does not answer.
     fn keeps_time(&self, node: NodeId) -> bool;
+    /// How long so much time of a node's clock lasts in the world; nothing, if that never passes.
+    fn lasts(&self, node: NodeId, span: Span) -> Option<Span>;
+    /// How long the oldest storage command has been waiting that is not done or not durable yet, on any disk
+    /// that no fault slows down.
+    fn slowest_command(&self) -> Span;
     /// Whether messages of a kind from one node reach another, promptly and unharmed.
     fn reaches(&self, from: NodeId, to: NodeId, kind: Kind) -> bool;
     /// What each running node thinks of all members, itself included.
@@ -183,6 +191,7 @@ pub struct Checks {
     writes: Ledger<RequestId, (usize, WriteIndex), RequestHasher>,
     operations: Table<OperationNumber, Operation>,
     waiting: Table<RequestId, OperationNumber>,
+    pace: Pace,
     availability: Availability,
     bounds: Bounds,
     causality: Causality,
@@ -200,7 +209,9 @@ pub struct Checks {
 impl Checks {
     /// The checks of a run in which nothing has happened yet.
     pub fn new(setting: Setting) -> Self {
-        let availability = Availability::new(setting.settle, setting.patience);
+        let hedge = setting.config.hedge();
+        let availability = Availability::new(setting.settle, setting.patience, hedge);
+        let pace = Pace::new(Span::from_ms(setting.config.repair_timeout_ms));
         let gossip_interval = setting.config.gossip_interval();
         let membership = Membership::new(gossip_interval, setting.settle);
         let bounds = Bounds::new(setting.config.clone());
@@ -216,6 +227,7 @@ impl Checks {
             writes,
             operations: Table::default(),
             waiting: Table::default(),
+            pace,
             availability,
             bounds,
             causality: Causality::default(),
@@ -305,6 +317,7 @@ impl Checks {
             step,
             terms,
             is_disturbed: false,
+            trips: Vec::new(),
         };
         self.operations.insert(number, operation);
     }
@@ -354,7 +367,7 @@ impl Checks {
                 }
             }
             Reply::Unknown { .. } => {
-                self.availability.on_unknown(history, &operation, at, world, names);
+                self.availability.on_unknown(history, &operation, at, (world, &self.pace), names);
             }
         }
     }
@@ -367,8 +380,8 @@ impl Checks {
         world: &(impl Disks + Topology),
     ) {
         let Some(operation) = self.close(number) else { return };
-        let history = &self.histories[operation.history];
-        self.availability.on_unknown(history, &operation, at, world, &self.setting.names);
+        let (history, names) = (&self.histories[operation.history], &self.setting.names);
+        self.availability.on_unknown(history, &operation, at, (world, &self.pace), names);
     }
 
     /// A message of this request was lost, so that nobody can be blamed if it fails.
@@ -377,6 +390,21 @@ impl Checks {
         if let Some(operation) = operation.and_then(|number| self.operations.get_mut(number)) {
             operation.is_disturbed = true;
         }
+    }
+
+    /// A message of this request takes longer than [`TRIP_FLOOR`] on a way that no fault touches.
+    pub fn on_message_slow(&mut self, at: Time, request: RequestId, takes: Span) {
+        self.pace.on_message(at, takes);
+        let operation = self.waiting.get(&request);
+        if let Some(operation) = operation.and_then(|number| self.operations.get_mut(number)) {
+            operation.trips.push(takes);
+        }
+    }
+
+    /// A storage command was done, or is durable, longer than [`DISK_FLOOR`] after it was given, on a disk
+    /// that no fault slows down.
+    pub fn on_command_slow(&mut self, at: Time, took: Span) {
+        self.pace.on_command(at, took);
     }
 
     /// A storage command was executed at a node. To be told when it is, not when the node learns
@@ -478,7 +506,7 @@ impl Checks {
 
     /// The time to converge is over.
     pub fn on_rest(&mut self, at: Time, rest: &Rest) {
-        self.convergence.on_rest(rest, at, &self.setting.names);
+        self.convergence.on_rest(rest, at, &self.pace, &self.setting.names);
     }
 
     /// A partition could never be copied back, and was given up.

@@ -30,6 +30,8 @@ pub(super) struct Operation {
     pub(super) terms: Terms,
     /// Whether a message of it was lost.
     pub(super) is_disturbed: bool,
+    /// How long its messages took that were slow although no fault made them so.
+    pub(super) trips: Vec<Span>,
 }
 
 /// What an operation takes, with the configuration's defaults filled in.

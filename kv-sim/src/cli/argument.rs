@@ -1,5 +1,5 @@
 //! Values of options that are more than a word or a number. What cannot mean anything is refused
-//! here, with the reason, before anything runs.
+//! here, with the reason, before anything runs; and so is what would let nothing run at all.
 
 use std::num::NonZeroU64;
 use std::ops::Range;
@@ -37,7 +37,14 @@ pub(crate) fn shard(text: &str) -> Result<Shard, String> {
     }
 }
 
-/// `90s`, `10m`, `8h`.
+/// A whole number of at least 1.
+pub(crate) fn at_least_one(text: &str) -> Result<NonZeroU64, String> {
+    let number: u64 = text.parse().map_err(|_| format!("`{text}` is no whole number"))?;
+    NonZeroU64::new(number)
+        .ok_or_else(|| "it must be at least 1: with 0, nothing is run".to_owned())
+}
+
+/// `90s`, `10m`, `8h`; never no time at all.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     const FORM: &str = "a time is written 90s, 10m or 8h";
     let unit = text.chars().last().ok_or(FORM)?;
@@ -48,6 +55,9 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err(FORM.to_owned()),
     };
     let number: u64 = text[..text.len() - 1].parse().map_err(|_| FORM)?;
+    if number == 0 {
+        return Err("it must be longer: in no time, nothing is run".to_owned());
+    }
     number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(|| "too long".to_owned())
 }
 
@@ -84,6 +94,18 @@ mod tests {
         assert_eq!(duration("8h"), Ok(Duration::from_secs(28_800)));
         for wrong in ["90", "m", "", "1.5h", "10 m", "99999999999999999999h", "5µ"] {
             assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_would_let_nothing_run_is_refused() {
+        for never in ["0s", "0m", "00h"] {
+            assert!(duration(never).is_err_and(|why| why.contains("nothing is run")), "{never}");
+        }
+        assert_eq!(at_least_one("3").map(NonZeroU64::get), Ok(3));
+        assert!(at_least_one("0").is_err_and(|why| why.contains("nothing is run")));
+        for wrong in ["", "-1", "many", "1.5"] {
+            assert!(at_least_one(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -1,10 +1,11 @@
-//! What a sweep came to in rare branches: how often each was taken, and which were not that should.
+//! What a sweep came to beside failures: how often each rare branch was taken, which were not that should,
+//! and which checks found nothing to look at.
 
 use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use kv_sim::marks::Branch;
-use kv_sim::sweep::{ReachVerdict, Reachability, Summary};
+use kv_sim::sweep::{Examined, ReachVerdict, Reachability, Summary};
 use kv_sim::words::{BAD, FAINT, HEADING, counted, thousands};
 
 /// How often each branch was taken and in how many runs, and those that never were.
@@ -60,6 +61,19 @@ pub(super) fn unreached(summary: &Summary) -> String {
         )
     };
     summary.unreached().map(line).collect()
+}
+
+/// The checks that examined nothing although their scenarios name them, a line each.
+pub(super) fn idle(summary: &Summary) -> String {
+    let line = |one: &Examined| {
+        let Examined { scenario, check, seeds, .. } = one;
+        let seeds = counted(*seeds, "seed");
+        format!(
+            "{BAD}{check}{BAD:#} examined nothing in {seeds} of {scenario}, which names it: it has proved \
+             nothing. Let clients do what it looks at, or take it out of `checks`\n"
+        )
+    };
+    summary.idle_checks().map(line).collect()
 }
 
 /// What a scenario declares of a branch, beside its counts.

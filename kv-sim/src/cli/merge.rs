@@ -42,6 +42,7 @@ fn try_execute(Arguments { parts, output }: &Arguments) -> Result<Exit, Exit> {
             thousands(whole.failed)
         ))?;
         output::say(&marks::unreached(&whole))?;
+        output::say(&marks::idle(&whole))?;
     }
     Ok(Exit::of(&whole))
 }
@@ -53,6 +54,19 @@ fn read(path: &Path) -> Result<Summary, Exit> {
     };
     let json =
         fs::read_to_string(path).map_err(|error| complain(format!("cannot be read: {error}")))?;
-    serde_json::from_str(&json)
-        .map_err(|error| complain(format!("is no result of a sweep, or a damaged one: {error}")))
+    let damaged =
+        |why: String| complain(format!("is no result of a sweep, or a damaged one: {why}"));
+    let part: Summary = serde_json::from_str(&json).map_err(|error| damaged(error.to_string()))?;
+    if !part.is_consistent() {
+        let Summary { runs, passed, failed, failures, .. } = &part;
+        let failures = failures.len();
+        return Err(damaged(format!(
+            "{runs} runs are not {passed} passed and {failed} failed, with {failures} failures listed"
+        )));
+    }
+    if part.runs == 0 {
+        let why = "holds no run: it proves nothing. Run that part, or leave it out";
+        return Err(complain(why.to_owned()));
+    }
+    Ok(part)
 }

@@ -23,8 +23,8 @@ use kv_sim::scenario::{self, ScenarioError, Source};
 use output::Exit;
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 everything held; 1 a check was violated, or a sweep missed a branch that is declared reachable; 2 the arguments or the scenario make no sense; \
-3 the same seed gave two digests.
+Exit codes: 0 everything held; 1 a check was violated, or a sweep missed a branch that is declared reachable; 2 the arguments or the scenario make no sense, or nothing was examined: no run was made, or a check that a scenario names found \
+nothing to look at in a whole sweep; 3 the same seed gave two digests.
 
 A bare name of a scenario, such as partition.toml, is looked for in the folder `scenarios` here and above.";
 

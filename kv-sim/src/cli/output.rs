@@ -19,21 +19,25 @@ pub(crate) enum Exit {
     Passed,
     /// A check was violated.
     Failed,
-    /// The arguments or a scenario make no sense, or a file cannot be read or written.
+    /// The arguments or a scenario make no sense, nothing was examined, or a file cannot be read or
+    /// written.
     Usage,
     /// The same seed gave two digests.
     Nondeterministic,
 }
 
 impl Exit {
-    /// How a sweep ends that came to this.
+    /// How a sweep ends that came to this. What was violated comes before what was not looked at: it is a
+    /// result all the same.
     pub(crate) fn of(summary: &Summary) -> Self {
         if summary.is_nondeterministic() {
             Self::Nondeterministic
-        } else if summary.has_passed() {
-            Self::Passed
-        } else {
+        } else if !summary.has_passed() {
             Self::Failed
+        } else if summary.runs == 0 || summary.idle_checks().next().is_some() {
+            Self::Usage
+        } else {
+            Self::Passed
         }
     }
 }

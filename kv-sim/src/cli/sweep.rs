@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::num::{NonZeroU64, NonZeroUsize};
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::Duration;
 
 use clap::Args;
@@ -32,9 +31,10 @@ pub(crate) struct Arguments {
     /// The seeds, from A up to but not including B.
     #[arg(long, value_name = "A..B", value_parser = argument::seeds)]
     seeds: Range<u64>,
-    /// How many runs are at work at once. By default one for each core.
-    #[arg(long, value_name = "N")]
-    jobs: Option<NonZeroUsize>,
+    /// How many runs are at work at once. By default one for each core; never more than there are runs,
+    /// or than a few for each core.
+    #[arg(long, value_name = "N", value_parser = argument::at_least_one)]
+    jobs: Option<NonZeroU64>,
     /// Run only part I, counted from 0, of N equal parts of the seeds.
     #[arg(long, value_name = "I/N", value_parser = argument::shard)]
     shard: Option<Shard>,
@@ -48,7 +48,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
     /// Begin no further run after K have failed.
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", value_parser = argument::at_least_one)]
     until_failures: Option<NonZeroU64>,
     /// Begin no further run after this time: 90s, 10m or 8h.
     #[arg(long, value_name = "TIME", value_parser = argument::duration)]
@@ -78,15 +78,29 @@ fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
         scenarios: &scenarios,
         seeds: arguments.seeds.clone(),
         shard: arguments.shard.unwrap_or(Shard::WHOLE),
-        jobs: arguments
-            .jobs
-            .or_else(|| thread::available_parallelism().ok())
-            .map_or(1, NonZeroUsize::get),
+        jobs: arguments.jobs.map(|jobs| usize::try_from(jobs.get()).unwrap_or(usize::MAX)),
         failures_max: arguments.until_failures,
         time_max: arguments.r#for,
         panics: Some(PanicLog::install()),
     };
+    if plan.runs() == 0 {
+        let (Range { start, end }, Shard { index, count }) = (&plan.seeds, plan.shard);
+        output::complain(&format!(
+            "error: part {index}/{count} of the seeds {start}..{end} is empty: nothing was run\n"
+        ));
+        return Err(Exit::Usage);
+    }
     let summary = run(&plan, arguments.keep.as_deref())?;
+    if summary.runs == 0 {
+        output::complain("error: the time was over before the first run began: nothing was run\n");
+        return Err(Exit::Usage);
+    }
+    if let Some(asked) = plan.jobs.filter(|&asked| asked > summary.jobs) {
+        output::complain(&format!(
+            "{} at work at once, not {asked}: more would not be faster\n",
+            counted(summary.jobs as u64, "run")
+        ));
+    }
 
     let replay = |failure: &Failure| super::again(&scenarios[failure.position], failure.seed);
     if let Some(path) = &arguments.json {
@@ -198,10 +212,18 @@ fn words(plan: &Plan<'_>, summary: &Summary, replay: impl Fn(&Failure) -> String
         text.push('\n');
         text.push_str(&unreached);
     }
+    let idle = marks::idle(summary);
+    if !idle.is_empty() {
+        text.push('\n');
+        text.push_str(&idle);
+    }
     let (passed, failed) = (thousands(summary.passed), thousands(summary.failed));
-    let _ = match summary.has_passed() {
-        true => writeln!(text, "\n{GOOD}PASSED{GOOD:#}"),
-        false => writeln!(text, "\n{passed} passed, {failed} failed\n{BAD}FAILED{BAD:#}"),
+    let _ = match Exit::of(summary) {
+        Exit::Passed => writeln!(text, "\n{GOOD}PASSED{GOOD:#}"),
+        Exit::Usage => writeln!(text, "\n{BAD}NOTHING PROVED{BAD:#}"),
+        Exit::Failed | Exit::Nondeterministic => {
+            writeln!(text, "\n{passed} passed, {failed} failed\n{BAD}FAILED{BAD:#}")
+        }
     };
     text
 }

@@ -27,12 +27,16 @@ use crate::world_time::WorldTime;
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
     image: Image,
-    queue: VecDeque<(Ticket, StoreCommand)>,
+    queue: VecDeque<Queued>,
     answers: VecDeque<Answer>,
     answered_at: WorldTime,
     /// How long the answer to the command at the head of the queue will take.
     answer_delay: Span,
     syncing: Option<Seq>,
+    /// When the oldest command was given that the sync under way makes safe,
+    syncs_since: Option<WorldTime>,
+    /// and the oldest of those that the next one will.
+    unsynced_since: Option<WorldTime>,
     syncs: u64,
     /// How many faults want the disk to lie about syncs.
     liars: u32,
@@ -42,6 +46,14 @@ pub struct Disk {
     tearers: u32,
     /// How slow the faults at work make it, and until when.
     slow: Vec<(Slowness, WorldTime)>,
+}
+
+/// A command that waits to be executed.
+#[derive(Clone, Debug)]
+struct Queued {
+    ticket: Ticket,
+    command: StoreCommand,
+    given_at: WorldTime,
 }
 
 /// What a disk tells its node.
@@ -91,6 +103,8 @@ pub struct Executed {
     pub command: StoreCommand,
     /// What came of it.
     pub outcome: Outcome,
+    /// When it was given.
+    pub given_at: WorldTime,
 }
 
 impl Disk {
@@ -105,14 +119,14 @@ impl Disk {
     }
 
     /// Takes a command. Returns whether it is the only one, so that its execution must be planned.
-    pub fn push(&mut self, ticket: Ticket, command: StoreCommand) -> bool {
-        self.queue.push_back((ticket, command));
+    pub fn push(&mut self, ticket: Ticket, command: StoreCommand, given_at: WorldTime) -> bool {
+        self.queue.push_back(Queued { ticket, command, given_at });
         self.queue.len() == 1
     }
 
     /// The commands that wait to be executed, in their order.
     pub fn queue(&self) -> impl Iterator<Item = &StoreCommand> {
-        self.queue.iter().map(|(_, command)| command)
+        self.queue.iter().map(|queued| &queued.command)
     }
 
     /// How many answers are on their way.
@@ -141,12 +155,12 @@ impl Disk {
 
     /// The command to be executed next.
     pub fn next(&self) -> Option<Ticket> {
-        self.queue.front().map(|&(ticket, _)| ticket)
+        self.queue.front().map(|queued| queued.ticket)
     }
 
     /// Whether it has nothing to do but to look for damage.
     pub fn is_idle(&self) -> bool {
-        self.queue.iter().all(|(_, command)| matches!(command.action, Action::Scrub { .. }))
+        self.queue().all(|command| matches!(command.action, Action::Scrub { .. }))
     }
 
     /// Executes the next command.
@@ -154,10 +168,26 @@ impl Disk {
     /// # Panics
     /// If there is none.
     pub fn execute(&mut self, partitions: &mut Partitions) -> Executed {
-        let (ticket, command) = self.queue.pop_front().expect("an execution has a command");
-        let state = partitions.get_mut(command.partition);
+        let Queued { ticket, command, given_at } =
+            self.queue.pop_front().expect("an execution has a command");
+        let (state, before) = (partitions.get_mut(command.partition), self.image.newest());
         let outcome = replica::execute(state, &mut self.image, &command);
-        Executed { ticket, seq: self.image.newest(), command, outcome }
+        let seq = self.image.newest();
+        if seq != before {
+            self.unsynced_since.get_or_insert(given_at);
+        }
+        Executed { ticket, seq, command, outcome, given_at }
+    }
+
+    /// When the oldest command was given that is not done yet, or not safe.
+    pub fn waiting_since(&self) -> Option<WorldTime> {
+        let queued = self.queue.front().map(|queued| queued.given_at);
+        queued.into_iter().chain(self.syncs_since).chain(self.unsynced_since).min()
+    }
+
+    /// When the oldest command was given that the sync under way makes safe.
+    pub const fn syncs_since(&self) -> Option<WorldTime> {
+        self.syncs_since
     }
 
     /// Puts an answer on its way, to be delivered at `at` or, if that would overtake, just after
@@ -202,6 +232,7 @@ impl Disk {
             return None;
         }
         self.syncing = Some(self.image.newest());
+        self.syncs_since = self.unsynced_since.take();
         self.syncs += 1;
         Some(self.syncs)
     }
@@ -215,6 +246,7 @@ impl Disk {
     /// If none was begun.
     pub fn end_sync(&mut self) -> Result<Seq, Fault> {
         let seq = self.syncing.take().expect("a sync that ends was begun");
+        self.syncs_since = None;
         if self.sync_breakers > 0 {
             self.image.fail(seq);
             return Err(Fault::Failed);
@@ -282,11 +314,13 @@ impl Disk {
     /// The process ends: loses the queue and the answers on their way, and holds from now on what a
     /// fault left of its records.
     pub fn kill(&mut self, left: Image) {
-        let Self { image, queue, answers, syncing, .. } = self;
+        let Self { image, queue, answers, syncing, syncs_since, unsynced_since, .. } = self;
         *image = left;
         queue.clear();
         answers.clear();
         *syncing = None;
+        *syncs_since = None;
+        *unsynced_since = None;
     }
 }
 

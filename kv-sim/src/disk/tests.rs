@@ -38,7 +38,8 @@ fn killed_at(point: Point, lying: bool) -> (Vec<&'static str>, bool) {
     if lying {
         disk.afflict(Ailment::Lies, true);
     }
-    disk.push(Ticket(1), StoreCommand { partition: PARTITION, action: Action::MarkSynced });
+    let command = StoreCommand { partition: PARTITION, action: Action::MarkSynced };
+    disk.push(Ticket(1), command, WorldTime(0));
     if point >= Point::Executed {
         let Executed { ticket, seq, outcome, .. } = disk.execute(&mut partitions);
         disk.answer(Answer::Done { ticket, seq, outcome }, WorldTime(1));
@@ -89,7 +90,7 @@ fn a_sync_covers_what_was_committed_when_it_began() {
     let mut disk = Disk::default();
     let (mut partitions, _) = open(&disk);
     let command = StoreCommand { partition: PARTITION, action: Action::MarkSynced };
-    disk.push(Ticket(1), command.clone());
+    disk.push(Ticket(1), command.clone(), WorldTime(0));
     disk.execute(&mut partitions);
     assert_eq!(disk.begin_sync(), Some(1));
     replica::format(disk.image_mut(), NodeId(1), &[PartitionId(7)]).expect("the disk takes it");
@@ -130,7 +131,7 @@ fn a_sync_that_fails_says_so_and_the_next_one_does_not_make_good_for_it() {
     let mut disk = Disk::default();
     let (mut partitions, _) = open(&disk);
     let mark = || StoreCommand { partition: PARTITION, action: Action::MarkSynced };
-    disk.push(Ticket(1), mark());
+    disk.push(Ticket(1), mark(), WorldTime(0));
     disk.execute(&mut partitions);
     disk.afflict(Ailment::FailsSyncs, true);
     disk.begin_sync();

@@ -1,11 +1,14 @@
 //! What the nodes stand on when nothing is broken: links, disks and clocks, with their ordinary
 //! delays and their ordinary rates of misfortune. Faults come on top of it.
 
+use kv_core::config::Config;
+use kv_core::sampling;
 use kv_core::time::Span;
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::Problem;
+use super::expect::CONVERGED_WITHIN;
 use super::quantity::{count, decimal_milliseconds, microseconds, milliseconds, parts_per_million};
 
 /// The fastest that a clock may run wrong, in parts per million: half the speed, or one and a half.
@@ -49,6 +52,27 @@ pub struct Clocks {
     pub offset_max: Span,
     /// A node's clocks run fast or slow by up to this much, in parts per million. Default 50.
     pub drift_ppm_max: u32,
+}
+
+impl Network {
+    /// The longest that a message takes which is not held back.
+    pub const fn delay_max(&self) -> Span {
+        let drawn = self.delay_mean.0.saturating_sub(self.delay_min.0);
+        let drawn_max = drawn.saturating_mul(sampling::EXPONENTIAL_MEANS_MAX);
+        Span(self.delay_min.0.saturating_add(drawn_max))
+    }
+}
+
+/// How long after the last fault replicas may take to become equal, where a scenario does not say: half
+/// a minute, or as long as rounds of repair last on slow links and slow disks.
+pub(super) fn converged_within(network: &Network, disk: &Disk, node: &Config) -> Span {
+    /// With a few other owners, each of whom may have to be compared with more than once.
+    const ROUNDS: u64 = 15;
+    /// From the first comparison to the last key that is exchanged, one after the other.
+    const STEPS: u64 = 12;
+    let step = network.delay_mean + disk.execute_mean + disk.sync_mean;
+    let round = Span::from_ms(node.repair_interval_ms) + step.times(STEPS);
+    CONVERGED_WITHIN.max(round.times(ROUNDS))
 }
 
 /// `network` as it stands in the file.

@@ -46,7 +46,11 @@ const LATER: &[&str] = &["linearizability"];
 pub struct Expect {
     /// The checks that run. [`Check::Crash`] is always among them.
     pub checks: BTreeSet<Check>,
-    /// How long after the last fault replicas may take to become equal. Default 30 s.
+    /// Those of them that the file names. A sweep in which one of these finds nothing to look at proves
+    /// nothing.
+    pub named: BTreeSet<Check>,
+    /// How long after the last fault replicas may take to become equal. Default 30 s, or longer where links,
+    /// disks or repairs are slow.
     pub converged_within: Span,
     /// What clients may see.
     pub outcomes: OutcomeBounds,
@@ -166,16 +170,38 @@ struct OutcomesKeys {
     siblings_max: Option<Spanned<u64>>,
 }
 
+/// How long replicas may take to become equal on fast links and disks.
+pub(super) const CONVERGED_WITHIN: Span = Span::from_ms(30_000);
+
+impl ExpectKeys {
+    /// Whether the file says how long replicas may take to become equal.
+    pub(super) const fn bounds_convergence(&self) -> bool {
+        self.converged_within_ms.is_some()
+    }
+}
+
 /// What the keys demand.
 pub(super) fn parse(keys: &ExpectKeys) -> Result<Expect, Problem> {
-    let mut checks: BTreeSet<Check> = match &keys.checks {
+    let named: BTreeSet<Check> = match &keys.checks {
+        Some(names) if names.get_ref().is_empty() => {
+            return Err(Problem::at(
+                names.span(),
+                "no check is named, so a run would prove nothing",
+            )
+            .label("name at least one")
+            .help("\"crash\" alone says that nothing panics; without `checks`, all are checked"));
+        }
         Some(names) => names.get_ref().iter().map(check).collect::<Result<_, _>>()?,
+        None => BTreeSet::new(),
+    };
+    let mut checks = match &keys.checks {
+        Some(_) => named.clone(),
         None => Check::ALL.iter().copied().collect(),
     };
     checks.insert(Check::Crash);
     let converged_within = match &keys.converged_within_ms {
         Some(within) => milliseconds(within)?,
-        None => Span::from_ms(30_000),
+        None => CONVERGED_WITHIN,
     };
     let OutcomesKeys {
         acknowledged_min,
@@ -193,7 +219,7 @@ pub(super) fn parse(keys: &ExpectKeys) -> Result<Expect, Problem> {
         refused: bound(*refused_min, refused_max.as_ref())?,
         siblings: bound(*siblings_min, siblings_max.as_ref())?,
     };
-    Ok(Expect { checks, converged_within, outcomes })
+    Ok(Expect { checks, named, converged_within, outcomes })
 }
 
 fn check(name: &Spanned<String>) -> Result<Check, Problem> {

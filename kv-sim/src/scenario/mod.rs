@@ -255,10 +255,14 @@ fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
     else {
         unreachable!("what is missing has a problem");
     };
-    let (Some(expect), Some(reachable), Some(calm), Some(inits)) = (expect, reachable, calm, inits)
+    let (Some(mut expect), Some(reachable), Some(calm), Some(inits)) =
+        (expect, reachable, calm, inits)
     else {
         unreachable!("what is missing has a problem");
     };
+    if !keys.expect.bounds_convergence() {
+        expect.converged_within = environment::converged_within(&network, &disk, &node);
+    }
     Ok(Scenario {
         title: keys.title.into_inner(),
         about: keys.about,

@@ -1,10 +1,11 @@
 //! What a file gives: one scenario, or a swarm of them.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::error::ScenarioError;
 use super::swarm::Swarm;
-use super::{Scenario, file_name};
+use super::{Check, Scenario, file_name};
 use crate::marks::Reachable;
 
 /// A file that says what is to be run.
@@ -73,6 +74,14 @@ impl Source {
         match self {
             Self::One(scenario) => &scenario.reachable,
             Self::Swarm(swarm) => &swarm.reachable,
+        }
+    }
+
+    /// The checks that the file names, and that must therefore have something to look at.
+    pub fn named_checks(&self) -> &BTreeSet<Check> {
+        match self {
+            Self::One(scenario) => &scenario.expect.named,
+            Self::Swarm(swarm) => &swarm.named_checks,
         }
     }
 

@@ -1,11 +1,12 @@
-//! A sweep as JUnit: a suite per scenario, a case per seed and per rare branch that it was judged by.
+//! A sweep as JUnit: a suite per scenario, a case per seed and per rare branch that it was judged by, and one
+//! for each check that proved nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Failure, ReachVerdict, Reachability, Summary};
+use super::{Examined, Failure, ReachVerdict, Reachability, Summary};
 use crate::scenario::Source;
 
 /// The XML of a sweep over these scenarios. `replay` gives the command for a failure.
@@ -55,6 +56,15 @@ pub fn junit(
                 }
             };
             let mut case = TestCase::new(format!("{mark} within {within} seeds"), status);
+            case.set_classname(scenario.name());
+            suite.add_test_case(case);
+        }
+        for one in summary.idle_checks().filter(|one| one.position == position) {
+            let Examined { check, seeds, .. } = one;
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status.set_type("examined");
+            status.set_message(format!("{check} examined nothing in {seeds} seeds"));
+            let mut case = TestCase::new(format!("{check} examines something"), status);
             case.set_classname(scenario.name());
             suite.add_test_case(case);
         }

@@ -4,13 +4,15 @@
 //! of workers, unless the sweep was told to stop early. A worker takes one seed of one scenario at a
 //! time, in the order of the seeds, so a sweep that is stopped has tried every scenario equally.
 
+mod examined;
 mod junit;
 mod reachability;
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
@@ -22,11 +24,15 @@ use crate::result::{RunResult, Verdict};
 use crate::run::{RunOptions, run, run_twice};
 use crate::scenario::Source;
 
+pub use examined::{Examined, SEEDS_JUDGED};
 pub use junit::junit;
 pub use reachability::{ReachVerdict, Reachability};
 
 /// One seed in so many is run twice, and its digests are compared.
 pub const TWICE_EVERY: u64 = 64;
+
+/// More workers than this for each core only take memory from each other.
+const JOBS_PER_CORE_MAX: usize = 4;
 
 /// What a sweep is told.
 #[derive(Clone, Debug)]
@@ -37,8 +43,9 @@ pub struct Plan<'a> {
     pub seeds: Range<u64>,
     /// Which part of the seeds.
     pub shard: Shard,
-    /// How many runs are at work at once; at least 1.
-    pub jobs: usize,
+    /// How many runs are at work at once, within what [`Plan::workers`] allows; by default one for each
+    /// core.
+    pub jobs: Option<usize>,
     /// No run begins after so many have failed.
     pub failures_max: Option<NonZeroU64>,
     /// No run begins after this time.
@@ -87,6 +94,9 @@ pub struct Summary {
     /// What came of the branches that scenarios declare reachable.
     #[serde(default)]
     pub reachability: Vec<Reachability>,
+    /// How much the checks that scenarios name have looked at.
+    #[serde(default)]
+    pub checks: Vec<Examined>,
     /// Every run, in the same order. For JUnit; not part of the contract.
     #[serde(skip)]
     pub records: Vec<Record>,
@@ -137,6 +147,15 @@ impl Plan<'_> {
         here.saturating_mul(self.scenarios.len() as u64)
     }
 
+    /// How many runs are at work at once: at least 1, and never more than there are runs, or than a few
+    /// for each core.
+    pub fn workers(&self) -> usize {
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let runs = usize::try_from(self.runs()).unwrap_or(usize::MAX);
+        let most = cores.saturating_mul(JOBS_PER_CORE_MAX).min(runs).max(1);
+        self.jobs.unwrap_or(cores).clamp(1, most)
+    }
+
     /// The scenario's position and the seed of the run with this number.
     fn task(&self, number: u64) -> (usize, u64) {
         let scenarios = self.scenarios.len() as u64;
@@ -162,14 +181,30 @@ impl Summary {
         self.reachability.iter().filter(|one| one.verdict == ReachVerdict::Unreached)
     }
 
+    /// The checks that examined nothing although their scenarios name them, and enough seeds were run.
+    pub fn idle_checks(&self) -> impl Iterator<Item = &Examined> {
+        self.checks.iter().filter(|one| one.is_idle())
+    }
+
+    /// Whether the numbers fit each other, as those of every sweep do.
+    pub fn is_consistent(&self) -> bool {
+        let Self { runs, passed, failed, failures, .. } = self;
+        passed.checked_add(*failed) == Some(*runs) && failures.len() as u64 == *failed
+    }
+
     /// A sweep of nothing, over scenarios that declare this.
     fn of_nothing(scenarios: &[Source]) -> Self {
-        let declared = scenarios.iter().enumerate().flat_map(|(position, source)| {
+        let mut nothing = Self::default();
+        for (position, source) in scenarios.iter().enumerate() {
             let name = source.name();
-            let all = source.reachable().iter();
-            all.map(move |&reachable| Reachability::declared(position, &name, reachable))
-        });
-        Self { reachability: declared.collect(), ..Self::default() }
+            let declared = source.reachable().iter();
+            let declared =
+                declared.map(|&reachable| Reachability::declared(position, &name, reachable));
+            nothing.reachability.extend(declared);
+            let named = source.named_checks().iter();
+            nothing.checks.extend(named.map(|&check| Examined::nothing(position, &name, check)));
+        }
+        nothing
     }
 
     fn add(&mut self, position: usize, result: &RunResult, saved: Option<String>) {
@@ -182,6 +217,9 @@ impl Summary {
             *self.mark_runs.entry(mark.clone()).or_default() += 1;
         }
         for one in self.reachability.iter_mut().filter(|one| one.position == position) {
+            one.on_run(result);
+        }
+        for one in self.checks.iter_mut().filter(|one| one.position == position) {
             one.on_run(result);
         }
         self.records.push(Record { position, seed: result.seed, wall_ms: result.wall_ms });
@@ -204,7 +242,7 @@ impl Summary {
     /// The whole of which these are the parts, made at the same time on several machines: the runs
     /// and workers of all, and the time of the slowest.
     pub fn of_parts(parts: Vec<Self>) -> Self {
-        let jobs = parts.iter().map(|part| part.jobs).sum();
+        let jobs = parts.iter().map(|part| part.jobs).fold(0, usize::saturating_add);
         let wall_ms = parts.iter().map(|part| part.wall_ms).fold(0.0, f64::max);
         let mut whole = parts.into_iter().fold(Self::default(), Self::merged);
         whole.failures.sort_by(|a, b| (&a.scenario, a.seed).cmp(&(&b.scenario, b.seed)));
@@ -212,21 +250,29 @@ impl Summary {
     }
 
     fn merged(mut self, other: Self) -> Self {
-        self.runs += other.runs;
-        self.passed += other.passed;
-        self.failed += other.failed;
-        self.events += other.events;
-        self.messages += other.messages;
-        self.operations += other.operations;
+        let sums = [
+            (&mut self.runs, other.runs),
+            (&mut self.passed, other.passed),
+            (&mut self.failed, other.failed),
+            (&mut self.events, other.events),
+            (&mut self.messages, other.messages),
+            (&mut self.operations, other.operations),
+        ];
+        // Parts come from files, in which anything may stand.
+        for (sum, part) in sums {
+            *sum = sum.saturating_add(part);
+        }
         self.failures.extend(other.failures);
         self.records.extend(other.records);
-        for (mark, count) in other.marks {
-            *self.marks.entry(mark).or_default() += count;
-        }
-        for (mark, runs) in other.mark_runs {
-            *self.mark_runs.entry(mark).or_default() += runs;
+        let counts = [(&mut self.marks, other.marks), (&mut self.mark_runs, other.mark_runs)];
+        for (sums, parts) in counts {
+            for (mark, count) in parts {
+                let sum = sums.entry(mark).or_default();
+                *sum = sum.saturating_add(count);
+            }
         }
         self.reachability = Reachability::joined(self.reachability, other.reachability);
+        self.checks = Examined::joined(self.checks, other.checks);
         self
     }
 }
@@ -241,7 +287,8 @@ pub fn sweep(
     finished: impl Fn(usize, &RunResult) -> Option<String> + Sync,
 ) -> Result<Summary, ThreadPoolBuildError> {
     let started = Instant::now();
-    let pool = ThreadPoolBuilder::new().num_threads(plan.jobs).build()?;
+    let jobs = plan.workers();
+    let pool = ThreadPoolBuilder::new().num_threads(jobs).build()?;
     let runs = plan.runs();
     let next = AtomicU64::new(0);
     let failed = AtomicU64::new(0);
@@ -270,7 +317,7 @@ pub fn sweep(
     });
     let nothing = Summary::of_nothing(plan.scenarios);
     let mut summary = parts.into_iter().fold(nothing, Summary::merged);
-    summary.jobs = plan.jobs;
+    summary.jobs = jobs;
     summary.failures.sort_by_key(|failure| (failure.position, failure.seed));
     summary.records.sort_by_key(|record| (record.position, record.seed));
     summary.wall_ms = started.elapsed().as_secs_f64() * 1_000.0;
@@ -304,7 +351,15 @@ mod tests {
     }
 
     fn plan(scenarios: &[Source], seeds: Range<u64>, shard: Shard) -> Plan<'_> {
-        Plan { scenarios, seeds, shard, jobs: 2, failures_max: None, time_max: None, panics: None }
+        Plan {
+            scenarios,
+            seeds,
+            shard,
+            jobs: Some(2),
+            failures_max: None,
+            time_max: None,
+            panics: None,
+        }
     }
 
     #[test]
@@ -349,6 +404,42 @@ mod tests {
     }
 
     #[test]
+    fn no_more_runs_are_at_work_than_there_are_or_than_the_cores_can_use() {
+        let scenarios = scenarios();
+        let workers =
+            |seeds, jobs| Plan { jobs, ..plan(&scenarios, seeds, Shard::WHOLE) }.workers();
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        assert_eq!(workers(0..1, Some(1_000)), 2);
+        assert_eq!(workers(0..1_000_000, Some(1_000_000)), cores * JOBS_PER_CORE_MAX);
+        assert_eq!(workers(0..1_000_000, None), cores);
+        assert_eq!(workers(0..1_000_000, Some(1)), 1);
+    }
+
+    #[test]
+    fn a_check_that_its_scenario_names_is_counted_and_one_that_it_does_not_name_is_not() {
+        let named = "title = \"t\"\nnodes = 3\n[expect]\nchecks = [\"deletion\"]\n";
+        let mut scenarios = scenarios();
+        scenarios.push(Source::parse("c.toml", named).expect("it is valid"));
+        let plan = plan(&scenarios, 0..SEEDS_JUDGED, Shard::WHOLE);
+        let summary = sweep(&plan, |_, _| None).expect("there are threads");
+        let counted: Vec<_> =
+            summary.checks.iter().map(|one| (one.scenario.as_str(), one.check.as_str())).collect();
+        assert_eq!(counted, [("c", "deletion")]);
+        assert_eq!((summary.checks[0].seeds, summary.checks[0].examined), (SEEDS_JUDGED, 0));
+        assert_eq!(summary.idle_checks().count(), 1);
+        assert!(summary.has_passed(), "nothing was violated");
+    }
+
+    #[test]
+    fn numbers_that_do_not_fit_each_other_are_no_result_of_a_sweep() {
+        assert!(Summary { runs: 3, passed: 3, ..Summary::default() }.is_consistent());
+        assert!(!Summary { runs: 3, passed: 2, ..Summary::default() }.is_consistent());
+        assert!(!Summary { runs: 3, passed: 2, failed: 1, ..Summary::default() }.is_consistent());
+        let wraps = Summary { passed: u64::MAX, failed: 1, ..Summary::default() };
+        assert!(!wraps.is_consistent());
+    }
+
+    #[test]
     fn a_failing_run_is_counted_with_the_check_that_it_failed() {
         let scenarios = scenarios();
         let mut summary = Summary::default();
@@ -368,6 +459,7 @@ mod tests {
         let json = serde_json::to_value(Summary::default()).expect("it is plain data");
         let keys: Vec<_> = json.as_object().expect("a table").keys().cloned().collect();
         let contract = [
+            "checks",
             "events",
             "failed",
             "failures",

@@ -12,6 +12,7 @@ use kv_core::wire;
 
 use super::{World, number};
 use crate::agenda::Happening;
+use crate::checks::TRIP_FLOOR;
 use crate::digest::Tag;
 use crate::marks::WorldMark;
 use crate::network::{self, Fate, Trip, Way};
@@ -176,6 +177,11 @@ impl World {
                 self.lose(&parcel(content, None), "is lost");
             }
             Fate::Arrives { first, again } => {
+                self.note_trip(
+                    way,
+                    request,
+                    first.after.min(again.map_or(first.after, |trip| trip.after)),
+                );
                 if let Some(Trip { after, damage }) = again {
                     let parcel = self.parcels.put(parcel(content.clone(), damage));
                     self.put_on_its_way(way, Happening::Arrive { parcel }, after);
@@ -184,6 +190,16 @@ impl World {
                 let parcel = self.parcels.put(parcel(content, damage));
                 self.put_on_its_way(way, Happening::Arrive { parcel }, after);
             }
+        }
+    }
+
+    /// Lets the checks know if a message takes long, unless a fault makes its way slow.
+    fn note_trip(&mut self, way: Way, request: RequestId, takes: Span) {
+        if takes > TRIP_FLOOR
+            && let Some(checks) = &mut self.checks
+            && self.scene.network.is_calm(way)
+        {
+            checks.on_message_slow(time(self.scene.now), request, takes);
         }
     }
 

@@ -50,9 +50,15 @@ const SETUP: Span = Span::from_ms(1_000);
 const POLL: Span = Span::from_ms(250);
 /// How long the idle cluster is watched, twice.
 const IDLE: Span = Span::from_ms(10_000);
-/// How long after a change of the topology operations may still fail: until suspicions have caught
-/// up with it.
+/// How long after a change of the topology operations may still fail, at least: until suspicions have
+/// caught up with it.
 const SETTLE: Span = Span::from_ms(15_000);
+/// In so many rounds of gossip they do,
+const SETTLE_ROUNDS: u64 = 8;
+/// if the slowest messages do not delay them: so many, one after the other.
+const SETTLE_TRIPS: u64 = 4;
+/// A repair that has begun sends so many messages one after the other.
+const REPAIR_TRIPS: u64 = 12;
 /// Operations that may take less time than this may fail.
 const PATIENCE: Span = Span::from_ms(500);
 
@@ -162,7 +168,7 @@ impl World {
             Checks::new(Setting {
                 config: scenario.node.clone(),
                 n: scenario.quorum.owners().into(),
-                settle: SETTLE,
+                settle: settle(scenario),
                 patience: PATIENCE,
                 names: scene.names(),
                 operations,
@@ -431,7 +437,11 @@ impl World {
     fn settling(&self) -> Span {
         let config = &self.scene.config;
         let rounds = Span::from_ms(2 * config.repair_interval_ms + config.repair_settle_ms);
-        rounds + Span::from_ms(config.repair_timeout_ms) + self.clients.timeout_max()
+        let repair_timeout = Span::from_ms(config.repair_timeout_ms);
+        let settling = rounds + repair_timeout + self.clients.timeout_max();
+        // Answers that come too late to be waited for come all the same.
+        let trip = self.scene.network.trip_max();
+        if trip.times(2) > repair_timeout { settling + trip.times(REPAIR_TRIPS) } else { settling }
     }
 
     fn end_window(&mut self) {
@@ -538,6 +548,12 @@ impl Phase {
             Self::Over => "over",
         }
     }
+}
+
+/// How long after a change of the topology operations of a scenario may still fail.
+fn settle(scenario: &Scenario) -> Span {
+    let rounds = scenario.node.gossip_interval().times(SETTLE_ROUNDS);
+    SETTLE.max(rounds + scenario.network.delay_max().times(SETTLE_TRIPS))
 }
 
 /// For how many operations to make room from the beginning.

@@ -8,14 +8,17 @@ use super::messages::time;
 use super::{World, number};
 use crate::address::{Address, Aspect};
 use crate::agenda::Happening;
+use crate::checks::DISK_FLOOR;
 use crate::digest::Tag;
 use crate::disk::{Answer, Executed};
 use crate::scenario::{NodeIndex, StorageStep};
+use crate::world_time::WorldTime;
 
 impl World {
     pub(super) fn store(&mut self, node: NodeIndex, ticket: Ticket, command: StoreCommand) {
         self.trace(|scene| format!("{} asks its disk: {command:?}", scene.name(node)));
-        if self.scene.node_mut(node).disk.push(ticket, command) {
+        let now = self.scene.now;
+        if self.scene.node_mut(node).disk.push(ticket, command, now) {
             self.plan_execution(node, ticket);
         }
     }
@@ -44,7 +47,9 @@ impl World {
         let id = machine.id;
         let (process, disk) = machine.process_and_disk();
         let process = process.expect("who is awake has a process");
-        let Executed { ticket, seq, command, outcome } = disk.execute(&mut process.partitions);
+        let Executed { ticket, seq, command, outcome, given_at } =
+            disk.execute(&mut process.partitions);
+        self.note_command(node, given_at);
         let mut excuses = Vec::new();
         if let Some(checks) = &mut self.checks {
             excuses = checks.on_outcome(time(now), id, &command, &outcome, &self.scene);
@@ -87,9 +92,13 @@ impl World {
         let disk = &mut self.scene.node_mut(node).disk;
         let sync = disk.syncs();
         let rotten = disk.image().rotten().count();
+        let since = disk.syncs_since();
         let ended = disk.end_sync();
         if disk.image().rotten().count() < rotten {
             self.scene.changed_at = self.scene.now;
+        }
+        if let Some(since) = since {
+            self.note_command(node, since);
         }
         let turn = self.draws.only(Address::Sync { node, number: sync });
         let after = self.draws.up_to(turn, Aspect::Answer, self.disk_speed.execute_min);
@@ -103,6 +112,17 @@ impl World {
             Err(fault) => format!("{} could not sync: {fault}", scene.name(node)),
         });
         self.begin_sync(node);
+    }
+
+    /// Lets the checks know if a command took long that was given then, unless a fault makes the disk slow.
+    fn note_command(&mut self, node: NodeIndex, given_at: WorldTime) {
+        let took = self.scene.now.since(given_at);
+        if took > DISK_FLOOR
+            && self.scene.node(node).disk.is_well()
+            && let Some(checks) = &mut self.checks
+        {
+            checks.on_command_slow(time(self.scene.now), took);
+        }
     }
 
     pub(super) fn answer(&mut self, what: Happening, node: NodeIndex, life: u32) {

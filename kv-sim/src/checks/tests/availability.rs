@@ -124,3 +124,48 @@ fn an_operation_may_fail_if_no_time_passes_for_its_coordinator_but_not_for_anoth
         assert_eq!(violation.is_some(), is_violated, "{frozen:?}");
     }
 }
+
+#[test]
+fn an_operation_may_fail_if_its_messages_took_too_long_and_only_then() {
+    let failed = |trips: &[u64], timeout_ms: u64| {
+        let mut bench = Bench::new();
+        later(&mut bench);
+        bench.checks.setting.config.timeout_ms = timeout_ms;
+        let asked = bench.ask(Mode::Sloppy, &[]);
+        for trip in trips {
+            bench.checks.on_message_slow(bench.now, asked.request, Span::from_ms(*trip));
+        }
+        give_up(&mut bench, asked.number);
+        bench.checks.findings(Check::Availability).violation().is_some()
+    };
+    // A write takes four messages, and here somebody else is asked to name it after 100 ms.
+    assert!(!failed(&[500; 4], 1_000), "no write can succeed in 1 s");
+    assert!(failed(&[500; 4], 3_000), "it can in 3 s");
+    assert!(failed(&[200; 4], 1_000), "four times 200 ms, the disks and 100 ms are less than 1 s");
+    assert!(!failed(&[220; 4], 1_000));
+    assert!(failed(&[220; 3], 1_000), "one of the four was fast");
+    assert!(!failed(&[900], 1_000), "a single one can be enough");
+    assert!(
+        failed(&[30; 40], 1_000),
+        "that there were many matters only as far as they follow each other"
+    );
+}
+
+#[test]
+fn an_operation_may_fail_if_disks_took_too_long_and_only_then() {
+    let failed = |done_ms: u64, took_ms: u64, waiting_ms: u64| {
+        let mut bench = Bench::new();
+        bench.checks.on_command_slow(bench.now, Span::from_ms(10_000));
+        later(&mut bench);
+        bench.cluster.slowest_command = Span::from_ms(waiting_ms);
+        let asked = bench.ask(Mode::Sloppy, &[]);
+        let done = bench.now + Span::from_ms(done_ms);
+        bench.checks.on_command_slow(done, Span::from_ms(took_ms));
+        give_up(&mut bench, asked.number);
+        bench.checks.findings(Check::Availability).violation().is_some()
+    };
+    assert!(failed(10, 300, 0), "twice 300 ms, the messages and 100 ms are less than 1 s");
+    assert!(!failed(10, 450, 0));
+    assert!(!failed(10, 30, 450), "it is still being waited for");
+    assert!(failed(10, 30, 30), "what was slow long before does not count");
+}

@@ -49,3 +49,31 @@ fn a_cluster_that_does_not_come_to_rest_is_told_of_with_what_is_missing() {
     );
     bench.assert_violated(Check::Convergence, "and 3 more of the kind");
 }
+
+#[test]
+fn owners_may_differ_in_the_end_if_no_repair_could_be_answered_in_time_and_only_then() {
+    let restless = |trip_ms: u64, tree: Option<Digest>| {
+        let mut bench = converged();
+        bench.put(Mode::Sloppy, &[], &[B, C]);
+        let request = RequestId(99);
+        bench.now = bench.now + Span::from_ms(60_000);
+        bench.checks.on_message_slow(bench.now, request, Span::from_ms(trip_ms));
+        bench.cluster.roots.extend(tree.map(|tree| (A, tree)));
+        let restless = Restless {
+            within: Span::from_ms(30_000),
+            partitions: vec![(PartitionId(0), vec![A, B])],
+            ..Restless::default()
+        };
+        let at = bench.tick();
+        bench.checks.on_rest(at, &Rest::Restless(restless));
+        bench.end_as_it_is();
+        bench
+    };
+    // A repair waits for 2 s by default.
+    restless(999, None).assert_violated(Check::Convergence, "partition 0 differs");
+    let slow = restless(1_000, None);
+    slow.assert_held();
+    assert_eq!(slow.weakened(Check::Convergence), 2, "the rest, and two owners of the key");
+    restless(1_000, Some(Digest(1)))
+        .assert_violated(Check::Convergence, "does not show what it holds");
+}

@@ -58,6 +58,8 @@ struct Cluster {
     down: Vec<NodeId>,
     /// Nodes whose clocks stand still.
     frozen: Vec<NodeId>,
+    /// How long a storage command has been waiting on a disk.
+    slowest_command: Span,
     /// Kinds of messages that nobody receives.
     dropped: Vec<Kind>,
     /// What nodes think of each other.
@@ -109,6 +111,14 @@ impl Topology for Cluster {
 
     fn keeps_time(&self, node: NodeId) -> bool {
         !self.frozen.contains(&node)
+    }
+
+    fn lasts(&self, node: NodeId, span: Span) -> Option<Span> {
+        self.keeps_time(node).then_some(span)
+    }
+
+    fn slowest_command(&self) -> Span {
+        self.slowest_command
     }
 
     fn reaches(&self, from: NodeId, to: NodeId, kind: Kind) -> bool {

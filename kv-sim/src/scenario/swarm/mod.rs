@@ -14,6 +14,8 @@ mod faults;
 mod knobs;
 mod workloads;
 
+use std::collections::BTreeSet;
+
 use kv_core::time::Span;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
@@ -23,7 +25,7 @@ use toml::{Spanned, Table, Value};
 use super::error::{Problem, ScenarioError};
 use super::fault::FAULTS;
 use super::quantity::{count, milliseconds};
-use super::{Scenario, draft, file_name, reachable};
+use super::{Check, Scenario, draft, file_name, reachable};
 use crate::marks::Reachable;
 
 use cluster::Shape;
@@ -40,6 +42,8 @@ pub struct Swarm {
     pub seed: u64,
     /// Which rare branches a sweep over enough seeds must reach.
     pub reachable: Vec<Reachable>,
+    /// The checks that the file names.
+    pub(super) named_checks: BTreeSet<Check>,
     ranges: Ranges,
     /// What is not drawn, as it stands in the file.
     fixed: Table,
@@ -95,9 +99,13 @@ impl Swarm {
         let seed = fixed.get("seed").and_then(Value::as_integer);
         let seed = seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or(1);
         let path = path.to_owned();
-        let swarm = Self { title, sweep, seed, reachable, ranges, fixed, path };
-        // What is fixed may not fit what is drawn. Most such files are found out here.
-        (0..16).try_for_each(|seed| swarm.scenario(seed).map(drop))?;
+        let named_checks = BTreeSet::new();
+        let mut swarm = Self { title, sweep, seed, reachable, named_checks, ranges, fixed, path };
+        // What is fixed may not fit what is drawn. Most such files are found out here. Checks are never
+        // drawn: every scenario names the same.
+        for seed in 0..16 {
+            swarm.named_checks = swarm.scenario(seed)?.expect.named;
+        }
         Ok(swarm)
     }
 
