@@ -18,10 +18,16 @@ mod founding;
 mod full_disks;
 #[path = "node/health.rs"]
 mod health;
+#[path = "trial/hosts.rs"]
+mod hosts;
 #[path = "trial/kill_rounds.rs"]
 mod kill_rounds;
 #[path = "node/links.rs"]
 mod links;
+#[path = "node/network.rs"]
+mod network;
+#[path = "trial/network_rounds.rs"]
+mod network_rounds;
 #[path = "node/peers.rs"]
 mod peers;
 #[path = "node/processes.rs"]
@@ -32,6 +38,8 @@ mod proxy;
 mod redis_tools;
 #[path = "node/refusals.rs"]
 mod refusals;
+#[path = "trial/sandbox.rs"]
+mod sandbox;
 #[path = "node/signals.rs"]
 mod signals;
 #[path = "node/slow_clients.rs"]
@@ -40,3 +48,5 @@ mod slow_clients;
 mod small_disk;
 #[path = "node/support.rs"]
 mod support;
+#[path = "trial/writers.rs"]
+mod writers;

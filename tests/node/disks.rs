@@ -2,8 +2,7 @@
 
 use std::process::Command;
 
-use crate::small_disk::before;
-use crate::support::{Answer, Cluster};
+use crate::support::{Answer, Cluster, before};
 
 /// Larger than what a node says to its log, and smaller than what it is made to write.
 const FILE_BYTES_MAX: usize = 64 * 1_024;

@@ -5,20 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use crate::support::Cluster;
-
-/// Puts a program and its arguments before a command.
-pub(crate) fn before(words: &[&str], command: &Command) -> Command {
-    let mut wrapped = Command::new(words[0]);
-    wrapped.args(&words[1..]).arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => wrapped.env(name, value),
-            None => wrapped.env_remove(name),
-        };
-    }
-    wrapped
-}
+use crate::support::{Cluster, before};
 
 /// A disk in memory, mounted in a name space of its own, which a process holds. It outlives the nodes
 /// that run on it, and is unmounted when the last of these processes has ended.

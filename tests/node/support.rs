@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -18,6 +18,19 @@ pub(crate) fn kv_node() -> Command {
     }
     command.env("RUST_LOG", "warn");
     command
+}
+
+/// Puts a program and its arguments before a command.
+pub(crate) fn before(words: &[&str], command: &Command) -> Command {
+    let mut wrapped = Command::new(words[0]);
+    wrapped.args(&words[1..]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    wrapped
 }
 
 /// Looks again and again until something is there.
@@ -46,10 +59,25 @@ pub(crate) fn new_folder(test: &str) -> PathBuf {
     folder
 }
 
+/// A host that a node runs on.
+#[derive(Clone, Debug)]
+pub(crate) struct Host {
+    /// Its address.
+    pub(crate) ip: IpAddr,
+    /// The network namespace that it is, if it is one of its own.
+    pub(crate) namespace: Option<String>,
+}
+
+impl Host {
+    /// The host of whoever asks.
+    const LOOPBACK: Self = Self { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), namespace: None };
+}
+
 /// The configuration of a cluster in a folder of its own.
 pub(crate) struct Cluster {
     folder: PathBuf,
     settings: &'static str,
+    hosts: Vec<Host>,
     peers: Vec<u16>,
 }
 
@@ -66,8 +94,14 @@ impl Cluster {
 
     /// A cluster of so many nodes in an empty folder. The settings go on from the table `[cluster]`.
     pub(crate) fn within(folder: PathBuf, nodes: usize, settings: &'static str) -> Self {
+        Self::on(vec![Host::LOOPBACK; nodes], folder, settings)
+    }
+
+    /// As [`Cluster::within`], with one node on each of these hosts.
+    pub(crate) fn on(hosts: Vec<Host>, folder: PathBuf, settings: &'static str) -> Self {
         // Peers must know each other's ports, and find them again after a restart.
-        let cluster = Self { folder, settings, peers: free_ports(nodes) };
+        let peers = free_ports(hosts.len());
+        let cluster = Self { folder, settings, hosts, peers };
         std::fs::write(cluster.config(), cluster.text()).expect("a new file");
         cluster
     }
@@ -90,19 +124,19 @@ impl Cluster {
 
     /// Where a node listens for its peers.
     pub(crate) fn peer(&self, index: usize) -> String {
-        format!("127.0.0.1:{}", self.peers[index])
+        format!("{}:{}", self.hosts[index].ip, self.peers[index])
     }
 
     fn text(&self) -> String {
-        let Self { folder, settings, peers } = self;
+        let Self { folder, settings, hosts, peers } = self;
         let (folder, copies) = (folder.display(), peers.len().min(3));
         let mut text = format!(
             "[self]\nredis = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n\
              [cluster]\nname = \"{folder}\"\nn = {copies}\n{settings}"
         );
-        for (index, port) in peers.iter().enumerate() {
+        for (index, (Host { ip, .. }, port)) in hosts.iter().zip(peers).enumerate() {
             let name = index + 1;
-            text += &format!("[[member]]\nname = \"n{name}\"\naddress = \"127.0.0.1:{port}\"\n");
+            text += &format!("[[member]]\nname = \"n{name}\"\naddress = \"{ip}:{port}\"\n");
         }
         text
     }
@@ -117,12 +151,17 @@ impl Cluster {
     }
 
     pub(crate) fn command(&self, index: usize) -> Command {
+        let Host { ip, namespace } = &self.hosts[index];
         let mut command = kv_node();
         command.args(["start", "--config"]).arg(self.config());
         command.args(["--name", &format!("n{}", index + 1)]);
         command.arg("--data-dir").arg(self.data_dir(index));
-        command.args(["--peer", &format!("127.0.0.1:{}", self.peers[index])]);
-        command
+        command.args(["--peer", &format!("{ip}:{}", self.peers[index])]);
+        let Some(namespace) = namespace else { return command };
+        for port in ["--redis", "--http"] {
+            command.args([port, &format!("{ip}:0")]);
+        }
+        before(&["ip", "netns", "exec", namespace], &command)
     }
 
     /// What a node has said, in all its lives.
@@ -405,8 +444,15 @@ impl Client {
     }
 
     pub(crate) fn try_connect(address: &str) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        Self::connect_within(address, PATIENCE)
+    }
+
+    /// A connection to a node that may be out of reach: neither it nor an answer is waited for longer.
+    pub(crate) fn connect_within(address: &str, timeout: Duration) -> io::Result<Self> {
+        let address: SocketAddr = address.parse().map_err(io::Error::other)?;
+        let stream = TcpStream::connect_timeout(&address, timeout)?;
+        stream.set_read_timeout(Some(timeout))?;
+        stream.set_write_timeout(Some(timeout))?;
         stream.set_nodelay(true)?;
         Ok(Self { reader: BufReader::new(stream) })
     }
