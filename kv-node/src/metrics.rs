@@ -35,7 +35,6 @@ pub use labels::{Direction, Discarded, RequestOutcome, RequestVerb};
 use register::{Register, counts};
 
 type Label = [(&'static str, &'static str); 1];
-type PeerLabel = [(&'static str, String); 1];
 type Labels = [(&'static str, &'static str); 2];
 
 /// The count and the time of the requests of one verb with one outcome.
@@ -82,7 +81,6 @@ pub struct Metrics {
     messages_discarded: [Counter; 2],
     /// Links to peers that stand.
     pub links_up: Gauge,
-    link_up: Family<PeerLabel, Gauge>,
     /// Links that were given up because the peer was silent or took nothing.
     pub links_reset: Counter,
     /// Connections to the HTTP interface that had to go because there were too many.
@@ -131,12 +129,6 @@ impl Metrics {
             "peer_refusals",
             "Refusals by peers of this node, by reason",
             refused.clone(),
-        );
-        let link_up = Family::<PeerLabel, Gauge>::default();
-        of.0.register(
-            "peer_link_up",
-            "1 if the link to a peer stands and the peer was heard within seconds",
-            link_up.clone(),
         );
         let rare_branches = Family::<Label, Counter>::default();
         of.0.register(
@@ -218,7 +210,6 @@ impl Metrics {
                 "peer_links_up",
                 "Links to peers that stand and on which the peer was heard within seconds",
             ),
-            link_up,
             links_reset: of.counter(
                 "peer_links_reset",
                 "Links that were given up because the peer was silent or took nothing",
@@ -349,24 +340,12 @@ impl Metrics {
         self.messages_discarded[why as usize].inc();
     }
 
-    /// Takes note of a peer, to which there is no link yet.
-    pub fn on_peer(&self, peer: &str) {
-        drop(self.link_up.get_or_create_owned(&[("peer", peer.to_owned())]));
-    }
-
-    /// Takes over what the link to a peer is now.
-    pub fn on_link(&self, peer: &str, state: LinkState) {
-        let link = self.link_up.get_or_create_owned(&[("peer", peer.to_owned())]);
+    /// Takes over that a link to a peer came to be, or broke.
+    pub fn on_link(&self, state: LinkState) {
         match state {
-            LinkState::Up => {
-                self.links_up.inc();
-                link.set(1);
-            }
-            LinkState::Down => {
-                self.links_up.dec();
-                link.set(0);
-            }
-        }
+            LinkState::Up => self.links_up.inc(),
+            LinkState::Down => self.links_up.dec(),
+        };
     }
 
     /// Takes over what the core says of itself.

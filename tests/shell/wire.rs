@@ -230,7 +230,9 @@ impl Connection<'_> {
                         source_back.flush().await
                     };
                     if sent.await.is_err() {
-                        return "was left by its source";
+                        // The source is gone. What it has sent before may still be under way.
+                        back.clear();
+                        continue;
                     }
                     let answers_hello = !self.stands;
                     self.on_answered();

@@ -46,11 +46,6 @@ impl Dialer {
         format!("{} at {}", Named::new(&self.shared.identity.ring, self.peer), self.address)
     }
 
-    /// The peer as metrics name it.
-    pub(super) fn label(&self) -> &str {
-        self.shared.identity.ring.member(self.peer).map_or(&self.address, |member| &member.name)
-    }
-
     /// A connection on which both sides have said hello.
     pub(super) async fn dial(&mut self) -> Result<TcpStream, LinkError> {
         let addresses = self.resolve().await?;

@@ -77,14 +77,27 @@ impl LinkError {
         }
     }
 
-    /// The reason in one word for which one of the two refuses the other; `None` for all other ends.
+    /// The reason for which one of the two sides refuses the other, in one word.
     pub(super) fn refused(&self) -> Option<&'static str> {
         match self {
-            Self::Addresses(Attempts(attempts)) => {
-                attempts.iter().find_map(|(_, error)| error.refused())
-            }
+            Self::Hello(error) => Some(error.word()),
             Self::Refused(refusal) => Some(refusal.reason),
-            error => error.word(),
+            Self::Addresses(Attempts(errors)) => {
+                errors.iter().find_map(|(_, error)| error.refused())
+            }
+            Self::Resolve(_)
+            | Self::Dial(_)
+            | Self::TimedOut { .. }
+            | Self::Broken(_)
+            | Self::Closed
+            | Self::Silent(_)
+            | Self::Stuck(_)
+            | Self::Stalled(_)
+            | Self::Frame(_)
+            | Self::Part(_)
+            | Self::Message(_)
+            | Self::SpeaksFor(_)
+            | Self::OutOfTurn => None,
         }
     }
 

@@ -246,7 +246,6 @@ impl Peers {
             let Way { queue, suspected } = self.ways[&peer].clone();
             let jitter = draws.below(u64::MAX);
             let dialer = Dialer::new(peer, address, shared.clone());
-            shared.metrics.on_peer(dialer.label());
             let sender = Sender::new(queue, Arc::clone(&shared.metrics));
             let outgoing = Outgoing::new(dialer, sender, suspected, jitter, shared.clone());
             tasks.spawn(outgoing.run());

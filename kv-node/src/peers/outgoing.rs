@@ -88,10 +88,10 @@ impl Outgoing {
                     error
                 }
             };
+            self.shared.complain_of(&self.dialer.name(), &error);
             if let Some(reason) = error.refused() {
                 self.shared.core.tell(Urgent::Refused { peer: self.dialer.peer, reason });
             }
-            self.shared.complain_of(&self.dialer.name(), &error);
             sleep(self.pause()).await;
         }
     }
@@ -130,7 +130,7 @@ impl Outgoing {
 
     fn on_link(&self, state: LinkState) {
         let peer = self.dialer.peer;
-        self.shared.metrics.on_link(self.dialer.label(), state);
+        self.shared.metrics.on_link(state);
         self.shared.core.tell(Urgent::Link { peer, state });
     }
 
