@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{Answer, Cluster, before};
+use crate::support::{Answer, Cluster, before, wait_for};
 
 /// Larger than what a node says to its log, and smaller than what it is made to write.
 const FILE_BYTES_MAX: usize = 64 * 1_024;
@@ -15,6 +15,13 @@ fn a_node_whose_disk_fails_ends_visibly_and_the_others_go_on() {
     let deaf = before(&["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"], &cluster.command(0));
     let failing = cluster.start_as(0, deaf);
     let nodes = [cluster.start(1), cluster.start(2)];
+    nodes[0].found();
+    for node in nodes.iter().chain([&failing]) {
+        wait_for("a node that serves", || {
+            let asked = node.client().ask(&["EXISTS", "a"]);
+            (!matches!(asked, Answer::Error(_))).then_some(())
+        });
+    }
     let (mut client, value) = (nodes[0].client(), "v".repeat(1_024));
     for key in 0..2 * FILE_BYTES_MAX / value.len() {
         assert_eq!(client.ask(&["SET", &format!("before-{key}"), &value]), Answer::ok());
@@ -38,4 +45,29 @@ fn a_node_whose_disk_fails_ends_visibly_and_the_others_go_on() {
     let mut client = returned.client();
     assert_eq!(client.ask(&["GET", "mine"]), Answer::bulk("kept"));
     assert_eq!(client.ask(&["GET", "after-99"]), Answer::bulk("kept"));
+}
+
+#[test]
+fn a_start_without_a_file_of_the_engine_names_it_and_makes_nothing_in_its_place() {
+    let cluster = Cluster::new("file-lost", 1);
+    let node = cluster.start(0);
+    assert_eq!(node.client().ask(&["SET", "mine", "kept"]), Answer::ok());
+    assert_eq!(node.signal("TERM").code(), Some(0));
+    let data = cluster.data_dir(0).join("data");
+    let aside = cluster.data_dir(0).join("aside");
+    for name in ["version", "keyspaces/1/current", "keyspaces/1/v0", "keyspaces/0/current"] {
+        let file = data.join(name);
+        std::fs::rename(&file, &aside).expect("it is there");
+        let refused = cluster.command(0).output().expect("it runs");
+        assert_eq!(refused.status.code(), Some(1), "{name}");
+        let said = String::from_utf8_lossy(&refused.stderr);
+        let named = format!("{}, a file of the storage engine, is missing", file.display());
+        assert!(said.contains(&named), "{said}");
+        assert!(said.contains("one node at a time") && !said.contains("room"), "{said}");
+        assert!(!file.exists(), "{name}");
+        std::fs::rename(&aside, &file).expect("it can be brought back");
+    }
+    // Its lock is no data, and who cleans it away does no harm.
+    std::fs::remove_file(data.join("lock")).expect("it is there");
+    assert_eq!(cluster.start(0).client().ask(&["GET", "mine"]), Answer::bulk("kept"));
 }
