@@ -470,7 +470,7 @@ impl<O: Outlets> CoreLoop<O> {
                         // The core hears of these with every command: writes are refused, and
                         // reads go on.
                         StorageEvent::Refusing(error) => {
-                            self.core.on_storage(StorageFact::of(error.fault));
+                            self.core.on_storage(StorageFact::from(error.fault));
                             tracing::error!(
                                 "writes are refused: {error}; reads go on, and writes are taken \
                                  again by themselves when that has passed"

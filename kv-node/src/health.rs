@@ -49,7 +49,7 @@ pub enum Code {
     StorageFailed,
     /// The disk is full.
     DiskFull,
-    /// The process has no file descriptors.
+    /// The storage has no file descriptors left.
     OutOfFiles,
     /// No other member is heard.
     NoPeerHeard,
@@ -250,8 +250,8 @@ impl Verdict {
             ),
             StorageFact::OutOfFiles => self.not_ready(
                 Code::OutOfFiles,
-                "the process has no file descriptors left: the node refuses writes. Raise the limit \
-                 (`LimitNOFILE`, `ulimit -n`), or let fewer clients in; it takes writes again by itself",
+                "no file descriptors are left for the storage: the node refuses writes and serves reads. Raise \
+                 the limit (`ulimit -n`, `LimitNOFILE`); it takes writes again by itself",
             ),
             StorageFact::Failed => self.not_ready(
                 Code::StorageFailed,

@@ -63,22 +63,23 @@ pub enum StorageFact {
     Writable,
     /// Its disk is full: it reads, and refuses writes.
     Full,
-    /// It has no file descriptors: it reads what it can, and refuses writes.
+    /// The system gives it no more file descriptors: it reads, and refuses writes.
     OutOfFiles,
     /// It failed, and does nothing any more.
     Failed,
 }
 
-impl StorageFact {
-    /// The state of a storage that refuses writes for this reason.
-    pub const fn of(fault: Fault) -> Self {
+impl From<Fault> for StorageFact {
+    fn from(fault: Fault) -> Self {
         match fault {
             Fault::Full => Self::Full,
             Fault::OutOfFiles => Self::OutOfFiles,
             Fault::Failed => Self::Failed,
         }
     }
+}
 
+impl StorageFact {
     /// The state in one word.
     pub const fn word(self) -> &'static str {
         match self {

@@ -106,7 +106,6 @@ pub fn start(settings: Settings, listeners: Listeners) -> Result<Running, StartE
         name: name.clone(),
         node,
         cluster: cluster.clone(),
-        data_dir: Some(data_dir.clone()),
         ring: Arc::clone(&ring),
     };
     let seat = Seat::new(&limits);

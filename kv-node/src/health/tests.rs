@@ -92,6 +92,8 @@ fn before_its_cluster_is_founded_a_node_is_not_judged_by_its_partitions() {
 fn a_storage_that_takes_no_writes_makes_a_node_not_ready() {
     let full = changed(|node| node.storage = StorageFact::Full);
     assert_eq!(full, (vec![("disk-full", "not-ready")], "not-ready"));
+    let short = changed(|node| node.storage = StorageFact::OutOfFiles);
+    assert_eq!(short, (vec![("out-of-files", "not-ready")], "not-ready"));
     let failed = changed(|node| node.storage = StorageFact::Failed);
     assert_eq!(failed, (vec![("storage-failed", "not-ready")], "not-ready"));
 }

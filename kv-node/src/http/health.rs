@@ -69,8 +69,8 @@ fn body(view: &View, facts: &Facts, verdict: &Verdict) -> Value {
             "message": problem.message,
         })
     };
-    let storage = view.parts().1.and_then(|parts| parts.storage.upgrade());
-    let room = storage.and_then(|storage| storage.counts().disk);
+    let storage = view.storage_counts();
+    let room = storage.and_then(|counts| counts.disk);
     json!({
         "node": about.name,
         "id": about.node.to_string(),

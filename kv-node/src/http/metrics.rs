@@ -22,10 +22,8 @@ async fn metrics(State(view): State<View>, headers: HeaderMap) -> Response {
     let facts = facts(&view).await;
     let metrics = view.metrics();
     metrics.on_health(&facts, &Verdict::of(&facts));
-    if let (_, Some(parts)) = view.parts()
-        && let Some(storage) = parts.storage.upgrade()
-    {
-        metrics.on_storage(&storage.counts());
+    if let Some(counts) = view.storage_counts() {
+        metrics.on_storage(&counts);
     }
     let headers = [(header::CONTENT_TYPE, exposition.content_type()), (header::VARY, "accept")];
     (headers, metrics.encode(exposition)).into_response()

@@ -18,7 +18,6 @@ mod pool;
 mod probe;
 mod server;
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use axum::Router;
@@ -34,7 +33,7 @@ use crate::core_loop::{CoreHandle, Ended};
 use crate::health::Stage;
 use crate::log::LogLimiter;
 use crate::metrics::Metrics;
-use crate::storage::Storage;
+use crate::storage::{Storage, StorageCounts};
 use crate::tasks::Tasks;
 use probe::{CoreProbe, HANGS_AFTER};
 
@@ -47,8 +46,6 @@ pub struct About {
     pub node: NodeId,
     /// The name of its cluster.
     pub cluster: String,
-    /// Where its data lies, if it lies on a disk.
-    pub data_dir: Option<PathBuf>,
     /// The members of its cluster.
     pub ring: Arc<Ring>,
 }
@@ -136,6 +133,12 @@ impl View {
         }
     }
 
+    /// What the storage says of itself, if it is open.
+    fn storage_counts(&self) -> Option<StorageCounts> {
+        let (_, parts) = self.parts();
+        Some(parts?.storage.upgrade()?.counts())
+    }
+
     fn about(&self) -> &About {
         &self.0.about
     }
@@ -186,7 +189,6 @@ mod tests {
             name: "n1".to_owned(),
             node: NodeId(1),
             cluster: "kv".to_owned(),
-            data_dir: Some(std::env::temp_dir()),
             ring: Arc::new(Ring::new(layout).expect("a sound layout")),
         };
         (HttpServer::start(listener, 4, about, Arc::default(), Arc::default()), address)

@@ -7,7 +7,7 @@ use prometheus_client::registry::Unit;
 
 use super::register::Register;
 use crate::health::{Code, Facts, Status, Verdict};
-use crate::inspection::{Inspection, PeerState, StorageFact};
+use crate::inspection::{Inspection, PeerState};
 
 /// What a scraper is told of the node's health. Set when it asks.
 pub(super) struct HealthGauges {
@@ -16,7 +16,6 @@ pub(super) struct HealthGauges {
     partitions_out_of_reach: [Gauge; 2],
     partitions_loss_undecided: Gauge,
     corrupt_keys: Gauge,
-    storage_failed: Gauge,
     peers_heard: Gauge,
     peer_seems_up: Family<PeerLabel, Gauge>,
     peer_connected: Family<PeerLabel, Gauge>,
@@ -77,7 +76,6 @@ impl HealthGauges {
             ),
             corrupt_keys: of
                 .gauge("corrupt_keys", "Keys whose records are corrupt here and not repaired yet"),
-            storage_failed: of.gauge("storage_failed", "1 if the storage failed"),
             peers_heard: of.gauge("peers_heard", "Members that have been heard lately"),
             peer_seems_up,
             peer_connected,
@@ -104,7 +102,6 @@ impl HealthGauges {
         writes.set(inspection.out_of_reach.writes as i64);
         self.partitions_loss_undecided.set(inspection.partitions_loss_undecided as i64);
         self.corrupt_keys.set(inspection.corrupt_keys as i64);
-        self.storage_failed.set(i64::from(inspection.storage == StorageFact::Failed));
         let heard = |peer: &&PeerState| inspection.hears(peer);
         self.peers_heard.set(inspection.peers.iter().filter(heard).count() as i64);
         self.peer_silent.clear();
