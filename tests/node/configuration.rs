@@ -36,9 +36,12 @@ fn refusal(mut command: Command) -> String {
     error.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ")
 }
 
+/// A flag or a name, what is replaced in the file by what, and a part of what is said.
+type Change<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+
 #[test]
 fn keys_that_contradict_each_other_are_refused_by_check_and_by_start() {
-    let changes: &[(&str, &[(&str, &str)], &str)] = &[
+    let changes: &[Change<'_>] = &[
         ("one-address", &[("127.0.0.1:7103", "127.0.0.1:7102")], "`n2` and `n3` have one address"),
         ("one-address-by-name", &[("127.0.0.1:7103", "LOCALHOST:7102")], "have one address"),
         (

@@ -211,7 +211,6 @@ async fn begin(
         name: name.clone(),
         node,
         cluster: cluster.clone(),
-        data_dir: None,
         ring: Arc::clone(&ring),
     };
     let seat = Seat::new(&limits);

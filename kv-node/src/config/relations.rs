@@ -294,7 +294,7 @@ impl Relations<'_> {
                 problems.push(Problem::at(Some(text.span()), message, "the second one"));
             }
             if address.is_loopback() {
-                here = here.or_else(|| Some((member, text)));
+                here = here.or(Some((member, text)));
             } else {
                 elsewhere = true;
             }

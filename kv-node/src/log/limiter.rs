@@ -272,7 +272,10 @@ mod tests {
 
     /// What was logged: the value with which a line was made, and the argument that it got.
     #[derive(Clone, Default)]
-    struct Logged(Arc<Mutex<Vec<(u64, Option<u64>)>>>);
+    struct Logged(Arc<Mutex<Lines>>);
+
+    /// The subject of each line, and how many more there were.
+    type Lines = Vec<(u64, Option<u64>)>;
 
     impl Logged {
         fn line(&self, value: u64) -> impl Fn(Option<u64>) + Send + 'static {
