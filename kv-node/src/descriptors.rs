@@ -68,21 +68,26 @@ pub fn share(limits: &Limits, peers: usize, nodes: usize, may: usize) -> Result<
     let http_min = HTTP_MIN.min(limits.http_connections);
     let clients_min = CLIENTS_MIN.min(limits.connections);
     let left = (may.saturating_sub(OF_PROCESS) / nodes).saturating_sub(fixed);
-    if left < peers_min + http_min + clients_min {
+    let Some(mut spare) = left.checked_sub(peers_min + http_min + clients_min) else {
         let needed = OF_PROCESS + nodes * (fixed + peers_min + http_min + clients_min);
         return Err(TooFew { may, needed });
-    }
-    // Clients are why there is a node; of the rest, health checks come before strangers at the peers' door.
-    let http = limits.http_connections.min((left / 16).max(http_min));
-    let clients = limits.connections.min(left - peers_min - http);
-    let peers = limits.peer_connections.min(left - clients - http);
-    let http = limits.http_connections.min(left - clients - peers);
-    Ok(Limits {
-        connections: clients,
-        peer_connections: peers,
-        http_connections: http,
-        ..limits.clone()
-    })
+    };
+    // Most goes to clients, for whom there is a node. Strangers may knock at the other two doors, so some
+    // room is left there beside those who must come in.
+    let some = spare / 10;
+    let http = raised(http_min, limits.http_connections.min(http_min + some), &mut spare);
+    let peer = raised(peers_min, limits.peer_connections.min(peers_min + some), &mut spare);
+    let connections = raised(clients_min, limits.connections, &mut spare);
+    let peer_connections = raised(peer, limits.peer_connections, &mut spare);
+    let http_connections = raised(http, limits.http_connections, &mut spare);
+    Ok(Limits { connections, peer_connections, http_connections, ..limits.clone() })
+}
+
+/// A number raised towards what is wanted, as far as there is something to spare.
+fn raised(number: usize, wanted: usize, spare: &mut usize) -> usize {
+    let more = (wanted - number).min(*spare);
+    *spare -= more;
+    number + more
 }
 
 /// What was lowered, in words; nothing, if all is as it was asked for.
