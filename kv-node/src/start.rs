@@ -102,12 +102,8 @@ pub fn start(settings: Settings, listeners: Listeners) -> Result<Running, StartE
         warnings: _,
     } = settings;
     let Listeners { redis, peer, http } = listeners;
-    let about = About {
-        name: name.clone(),
-        node,
-        cluster: cluster.clone(),
-        ring: Arc::clone(&ring),
-    };
+    let about =
+        About { name: name.clone(), node, cluster: cluster.clone(), ring: Arc::clone(&ring) };
     let seat = Seat::new(&limits);
     let http = seat.serve_http(http, &limits, about);
     let mut directory = Directory::open(&data_dir)?;

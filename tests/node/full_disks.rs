@@ -137,7 +137,7 @@ fn a_full_disk_is_told_to_everybody_and_writes_go_on_when_there_is_room() {
         disk.fill();
         // Nobody needs to write for that.
         wait_state(&node, FULL);
-        assert!(node.http("/health/ready").1.contains("full"));
+        assert!(node.http("/health/ready").1.contains("\"code\":\"disk-full\""));
         assert_eq!(node.metric("kv_disk_bytes{what=\"free\"}"), 0.0);
         assert!(node.metric("kv_disk_bytes{what=\"total\"}") > 90e6);
         assert!(says_full(&written.write(&mut client, &value)));
@@ -145,7 +145,7 @@ fn a_full_disk_is_told_to_everybody_and_writes_go_on_when_there_is_room() {
         disk.empty();
         written.write_again(&mut client, &value);
         wait_state(&node, "kv_storage_state{state=\"writable\"}");
-        assert!(!node.http("/health/ready").1.contains("full"));
+        assert!(!node.http("/health/ready").1.contains("\"code\":\"disk-full\""));
         assert_eq!(lines(&cluster, 0, "writes are refused: the disk is full"), round);
         assert_eq!(lines(&cluster, 0, "writes are taken again after"), round);
     }

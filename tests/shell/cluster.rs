@@ -207,12 +207,8 @@ async fn begin(
         settings;
     let bound = Listeners::bind(listen).await.expect("the addresses are its own");
     let Listeners { redis, peer, http } = bound;
-    let about = About {
-        name: name.clone(),
-        node,
-        cluster: cluster.clone(),
-        ring: Arc::clone(&ring),
-    };
+    let about =
+        About { name: name.clone(), node, cluster: cluster.clone(), ring: Arc::clone(&ring) };
     let seat = Seat::new(&limits);
     let http = seat.serve_http(http, &limits, about);
     let options = Options {

@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn equal_layouts_do_not_differ_whatever_their_order() {
-        assert_eq!(after(|layout| layout.members.reverse()), vec![String::new(); 0]);
+        assert_eq!(after(|layout| layout.members.reverse()), Vec::<String>::new());
     }
 
     #[test]

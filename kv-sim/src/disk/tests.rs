@@ -2,7 +2,7 @@
 
 use kv_core::config::Config;
 use kv_core::store::Done;
-use kv_core::types::{NodeId, PartitionId};
+use kv_core::types::{FoundingId, NodeId, PartitionId};
 
 use super::*;
 
@@ -93,7 +93,8 @@ fn a_sync_covers_what_was_committed_when_it_began() {
     disk.push(Ticket(1), command.clone(), WorldTime(0));
     disk.execute(&mut partitions);
     assert_eq!(disk.begin_sync(), Some(1));
-    replica::format(disk.image_mut(), NodeId(1), &[PartitionId(7)]).expect("the disk takes it");
+    replica::format(disk.image_mut(), NodeId(1), FoundingId(0), &[PartitionId(7)])
+        .expect("the disk takes it");
     assert_eq!(disk.begin_sync(), None, "one at a time");
     assert_eq!(disk.end_sync(), Ok(Seq(1)));
     assert_eq!(disk.begin_sync(), Some(2), "the next one covers the rest");
