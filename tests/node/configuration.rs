@@ -91,8 +91,13 @@ fn keys_that_contradict_each_other_are_refused_by_check_and_by_start() {
         ),
         (
             "reply",
-            &[("reply_bytes = 536870912", "reply_bytes = 1048576")],
+            &[("reply_bytes = 134217728", "reply_bytes = 1048576")],
             "could be written and never read",
+        ),
+        (
+            "clients",
+            &[("client_bytes = 268435456", "client_bytes = 16777216")],
+            "held_bytes = 134217728 is more than client_bytes = 16777216",
         ),
         (
             "hints",

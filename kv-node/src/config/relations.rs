@@ -66,6 +66,7 @@ impl Relations<'_> {
         self.look_at_times(&mut problems);
         self.look_at_buckets(&mut problems);
         self.look_at_sizes(&mut problems);
+        self.look_at_clients(&mut problems);
         self.look_at_hints(&mut problems);
         self.look_at_counts(&mut problems);
         self.look_at_memory(&mut problems);
@@ -185,6 +186,21 @@ impl Relations<'_> {
         }
     }
 
+    /// What one connection may hold counts in what all may hold together.
+    fn look_at_clients(&self, problems: &mut Vec<Problem>) {
+        let Limits { client_bytes, held_bytes, reply_bytes, .. } = *self.limits;
+        for (key, bytes) in [("held_bytes", held_bytes), ("reply_bytes", reply_bytes)] {
+            if bytes > client_bytes {
+                let message = format!(
+                    "{key} = {bytes} is more than client_bytes = {client_bytes}, which all clients may \
+                     hold together: one of them could never have it"
+                );
+                let place = self.place(&[key, "client_bytes"]);
+                problems.push(Problem::at(place, message, "lower this, or raise client_bytes"));
+            }
+        }
+    }
+
     fn look_at_hints(&self, problems: &mut Vec<Problem>) {
         let Config { value_bytes_max, hint_bytes_per_target, hint_bytes_total, .. } = *self.core;
         let hint = value_bytes_max.saturating_add(ROOM_FIXED);
@@ -260,22 +276,28 @@ impl Relations<'_> {
         let for_peers = waiting.saturating_add(received);
         // While one group is on its way to the disk, another one piles up.
         let for_storage = unsynced_bytes.saturating_mul(2).saturating_add(*cache_bytes);
-        let sum =
-            for_peers.saturating_add(for_storage).saturating_add(self.limits.reply_bytes) as u64;
+        // What reads hold in the core comes on top of what clients hold.
+        let for_clients = self.limits.client_bytes.saturating_add(self.limits.client_bytes / 8);
+        let sum = for_peers.saturating_add(for_storage).saturating_add(for_clients) as u64;
         if sum > memory {
             let mib = |bytes: u64| bytes / (1 << 20);
             let message = format!(
                 "the limits allow this node {} MiB of memory ({} for its storage, {} for {peers} peers, \
-                 {} for a reply), and there are {} MiB",
+                 {} for clients), and there are {} MiB",
                 mib(sum),
                 mib(for_storage as u64),
                 mib(for_peers as u64),
-                mib(self.limits.reply_bytes as u64),
+                mib(for_clients as u64),
                 mib(memory),
             );
-            let keys =
-                ["cache_bytes", "unsynced_bytes", "peer_queue_bytes_total", "peer_receive_bytes"];
-            let help = format!("lower some of {}, or reply_bytes", keys.join(", "));
+            let keys = [
+                "cache_bytes",
+                "unsynced_bytes",
+                "peer_queue_bytes_total",
+                "peer_receive_bytes",
+                "client_bytes",
+            ];
+            let help = format!("lower some of {}", keys.join(", "));
             problems.push(Problem::at(self.place(&keys), message, "").help(help).warning());
         }
     }
