@@ -93,16 +93,17 @@ pub fn split(stream: TcpStream) -> (ReadHalf, WriteHalf) {
 }
 
 /// Returns once the other side has reset the connection, so that nothing reaches it any more. A side
-/// that has only ended its own stream, and still reads, has not.
+/// that has only ended its own stream, and still reads, has not. (It borrows the half for itself alone,
+/// because the deterministic runtime's cannot be shared by threads.)
 #[cfg(not(madsim))]
-pub async fn reset(reader: &ReadHalf) {
+pub async fn reset(reader: &mut ReadHalf) {
     // An error says the same.
     let _reset = reader.ready(tokio::io::Interest::ERROR).await;
 }
 
 /// Never returns: there a reset is noticed by whoever reads or writes.
 #[cfg(madsim)]
-pub async fn reset(_reader: &ReadHalf) {
+pub async fn reset(_reader: &mut ReadHalf) {
     std::future::pending().await
 }
 
@@ -146,11 +147,11 @@ mod tests {
         there.shutdown().await.expect("it is connected");
         // Unread bytes make the close of the other side a reset.
         here.write_all(b"x").await.expect("it reads on");
-        let (reader, _writer) = split(here);
-        let waited = tokio::time::timeout(Duration::from_millis(50), reset(&reader)).await;
+        let (mut reader, _writer) = split(here);
+        let waited = tokio::time::timeout(Duration::from_millis(50), reset(&mut reader)).await;
         assert!(waited.is_err(), "it has only ended its own stream");
         drop(there);
-        reset(&reader).await;
+        reset(&mut reader).await;
     }
 
     #[tokio::test]

@@ -20,7 +20,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use kv_node::metrics::Metrics;
+use kv_node::metrics::{Exposition, Metrics};
 
 use crate::log::Log;
 
@@ -41,7 +41,7 @@ pub(crate) struct Counts {
 impl Counts {
     /// Reads them as an operator's tools do.
     pub(crate) fn of(metrics: &Metrics) -> Self {
-        let text = metrics.encode();
+        let text = metrics.encode(Exposition::OpenMetrics);
         let sum = |prefix: &str| -> u64 {
             text.lines()
                 .filter(|line| line.starts_with(prefix))

@@ -322,11 +322,12 @@ impl Scene {
                 inspections.push(running.core().inspect().await);
             }
             let is_calm = inspections.iter().all(|inspection| {
-                inspection.is_ok_and(|core| {
-                    core.operations == 0
-                        && core.peers_down == 0
-                        && core.hints_pending == 0
-                        && core.partitions_synced == core.partitions_owned
+                inspection.as_ref().is_ok_and(|core| {
+                    let counts = &core.counts;
+                    counts.operations == 0
+                        && counts.peers_down == 0
+                        && counts.hints_pending == 0
+                        && counts.partitions_complete == counts.partitions_owned
                 })
             });
             if is_calm {
