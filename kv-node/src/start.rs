@@ -227,8 +227,10 @@ pub async fn run(mut settings: Settings, out: &Sink) -> Result<(), StartError> {
         _ = signals.next() => return Err(StartError::SecondSignal),
         stopped = running.stop() => stopped,
     };
+    if failed {
+        return Err(StartError::Failed(name));
+    }
     match stopped {
-        _ if failed => Err(StartError::Failed(name)),
         Stopped::Clean => Ok(()),
         Stopped::ClientsLeft | Stopped::Unfinished => {
             Err(StartError::KeptWaiting { name, stop_ms, stopped })
