@@ -68,6 +68,9 @@ pub(crate) struct Host {
     pub(crate) namespace: Option<String>,
 }
 
+/// Where a node listens for its peers that has a host of its own.
+const OWN_PORT: u16 = 7_101;
+
 impl Host {
     /// The host of whoever asks.
     const LOOPBACK: Self = Self { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), namespace: None };
@@ -99,8 +102,12 @@ impl Cluster {
 
     /// As [`Cluster::within`], with one node on each of these hosts.
     pub(crate) fn on(hosts: Vec<Host>, folder: PathBuf, settings: &'static str) -> Self {
-        // Peers must know each other's ports, and find them again after a restart.
-        let peers = free_ports(hosts.len());
+        // Peers must know each other's ports, and find them again after a restart. On a host of its own a
+        // node has all ports to itself; this one is none that the system would choose for its clients.
+        let peers = match hosts.iter().any(|host| host.namespace.is_some()) {
+            true => vec![OWN_PORT; hosts.len()],
+            false => free_ports(hosts.len()),
+        };
         let cluster = Self { folder, settings, hosts, peers };
         std::fs::write(cluster.config(), cluster.text()).expect("a new file");
         cluster
