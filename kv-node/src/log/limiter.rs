@@ -361,6 +361,7 @@ mod tests {
         assert_eq!(limiter.state().overflowed, 5 + 3);
         limiter.flush();
         assert_eq!(logged.take(), [(0, Some(1))]);
-        assert_eq!((limiter.state().overflowed, limiter.state().facts_len), (0, 0));
+        let state = limiter.state();
+        assert_eq!((state.overflowed, state.facts_len), (0, 0));
     }
 }
