@@ -137,8 +137,10 @@ fn members_with_another_layout_are_named_and_the_odd_one_out_is_not_ready() {
         .expect("the folder is ours");
     let odd = cluster.start_as(2, with_config(&cluster.command(2), &other));
 
-    let message = wait_for_problem(&odd, 503, "layout-refused");
-    assert!(message.contains("n1 (") && message.contains("n2 ("), "{message}");
+    wait_for("both others to be named", || {
+        let message = wait_for_problem(&odd, 503, "layout-refused");
+        (message.contains("n1 (") && message.contains("n2 (")).then_some(())
+    });
     assert_eq!(ready(&odd).1, "not-ready");
     let message = wait_for_problem(first, 200, "layout-refused");
     assert!(message.starts_with("n3 (") && !message.contains("n2"), "{message}");

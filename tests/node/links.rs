@@ -110,7 +110,7 @@ fn a_large_value_over_a_slow_link_arrives_once_and_keeps_nobody_waiting() {
     let stored = near.ask(&["KV.PUT", "small", "v", "NONE", "W", "all"]);
     assert!(matches!(stored, Answer::Array(_)), "{stored:?}");
     let merges = || nodes[0].metric("kv_peer_messages_total{direction=\"out\",kind=\"merge\"}");
-    assert_eq!(merges(), 3.0, "the large one takes seconds");
+    assert!(merges() < 4.0, "the large one takes seconds");
     assert_eq!(held(&mut far, "small"), [Answer::bulk("v")]);
 
     wait_for("the large value", || (merges() == 4.0).then_some(()));
