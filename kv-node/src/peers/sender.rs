@@ -214,6 +214,7 @@ mod tests {
         let (mut bytes, mut beat) = (BytesMut::new(), BytesMut::new());
         frame::encode(FrameKind::Beat, &[], &mut beat);
         tokio::select! {
+            biased;
             error = sender.send(&mut near) => panic!("{error}"),
             // Until the first sign that nothing is left.
             () = async {
