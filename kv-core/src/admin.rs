@@ -45,7 +45,7 @@ pub enum AdminReply {
     Refused(AdminRefusal),
 }
 
-/// Why an order was not carried out. Nothing was changed, or nothing that matters.
+/// The reason for which an order was not carried out. Nothing was founded or given up.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AdminRefusal {
     /// The cluster exists.
