@@ -147,6 +147,11 @@ impl Seat {
         HttpServer::start(listener, limits.http_connections, about, metrics, log_limiter)
     }
 
+    /// What keeps the node's log short.
+    pub fn log_limiter(&self) -> Arc<LogLimiter> {
+        Arc::clone(&self.log_limiter)
+    }
+
     /// Where the storage reports to.
     pub fn report(&self) -> Report {
         let core = self.core.clone();

@@ -116,8 +116,9 @@ pub fn start(settings: Settings, listeners: Listeners) -> Result<Running, StartE
         disk_reserve_bytes: limits.disk_reserve_bytes as u64,
     };
     let opening = Opening { node, core: &core, ring: &ring, options };
+    let (log_limiter, report) = (seat.log_limiter(), seat.report());
     let (storage, recovered) =
-        Storage::open(directory, limits.cache_bytes as u64, &opening, seat.report())?;
+        Storage::open(directory, limits.cache_bytes as u64, &opening, log_limiter, report)?;
     tracing::info!(
         node = name,
         id = %node,

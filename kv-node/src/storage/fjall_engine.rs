@@ -23,6 +23,8 @@ use bytes::Bytes;
 use fjall::{AbstractTree as _, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use kv_core::store::{Damage, Visitor};
 
+use crate::log::LogLimiter;
+
 use super::engine::{Engine, EngineError, Reach, Records, is_out_of_files};
 use super::long_keys;
 use super::open_error::{OpenError, missing_file};
@@ -64,6 +66,7 @@ pub struct FjallEngine {
     cache_bytes: u64,
     /// How much of the disk is left free.
     reserve_bytes: u64,
+    log_limiter: Arc<LogLimiter>,
     /// The database, but while it is opened anew. Whoever uses it holds a share as long as that.
     opened: RwLock<Option<Arc<Opened>>>,
     journal: Mutex<Journal>,
@@ -78,11 +81,17 @@ struct Opened {
 
 impl FjallEngine {
     /// Opens the database in this directory, or makes one there. `cache_bytes` is how much of its
-    /// tables it keeps in memory, and `reserve_bytes` how much of the disk it leaves free.
+    /// tables it keeps in memory, and `reserve_bytes` how much of the disk it leaves free. What it
+    /// cannot read is told to `log_limiter`.
     ///
     /// # Errors
     /// [`OpenError`]
-    pub fn open(path: &Path, cache_bytes: u64, reserve_bytes: u64) -> Result<Self, OpenError> {
+    pub fn open(
+        path: &Path,
+        cache_bytes: u64,
+        reserve_bytes: u64,
+        log_limiter: Arc<LogLimiter>,
+    ) -> Result<Self, OpenError> {
         reopening::clean(path).map_err(OpenError::system(path))?;
         if !path.try_exists().map_err(OpenError::system(path))? {
             make(path)?;
@@ -99,6 +108,7 @@ impl FjallEngine {
             path: path.into(),
             cache_bytes,
             reserve_bytes,
+            log_limiter,
             opened: RwLock::new(Some(opened.into())),
             journal: Mutex::default(),
             gave_up: AtomicBool::new(false),
@@ -127,6 +137,16 @@ impl FjallEngine {
         Ok(())
     }
 
+    /// Says that something cannot be read. One bad block of a table is met once for each of its
+    /// records, and again by every scrub.
+    fn unreadable(&self, error: &fjall::Error) -> Damage {
+        let error = error.to_string();
+        self.log_limiter.tell("the storage engine", "unreadable", move |repeated| {
+            tracing::error!(repeated, error, "a record cannot be read");
+        });
+        Damage
+    }
+
     /// Reads. A lack of file descriptors is no damage: it is waited for.
     fn read<T>(&self, read: impl Fn(&Opened) -> fjall::Result<T>) -> Result<T, Damage> {
         let begun = Instant::now();
@@ -134,7 +154,7 @@ impl FjallEngine {
             match read(&*self.opened()?) {
                 Ok(found) => return Ok(found),
                 Err(error) if lacks_files(&error) => self.wait_since(begun)?,
-                Err(error) => return Err(unreadable(&error)),
+                Err(error) => return Err(self.unreadable(&error)),
             }
         }
     }
@@ -259,11 +279,6 @@ fn io_error(error: &fjall::Error) -> Option<&io::Error> {
 
 fn lacks_files(error: &fjall::Error) -> bool {
     io_error(error).is_some_and(is_out_of_files)
-}
-
-fn unreadable(error: &fjall::Error) -> Damage {
-    tracing::error!(%error, "a record cannot be read");
-    Damage
 }
 
 #[cfg(test)]

@@ -66,6 +66,9 @@ use kv_core::store::{Outcome, Recovered, StoreCommand};
 use kv_core::types::{NodeId, Seq, Ticket};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+#[cfg(not(madsim))]
+use crate::log::LogLimiter;
+
 pub use committer::Durability;
 #[cfg(not(madsim))]
 pub use directory::{Directory, DirectoryError};
@@ -197,10 +200,11 @@ impl Storage {
         directory: Directory,
         cache_bytes: u64,
         opening: &Opening<'_>,
+        log_limiter: Arc<LogLimiter>,
         report: Report,
     ) -> Result<(Self, Recovered), OpenError> {
         let reserve_bytes = opening.options.disk_reserve_bytes;
-        let engine = FjallEngine::open(&directory.data(), cache_bytes, reserve_bytes)?;
+        let engine = FjallEngine::open(&directory.data(), cache_bytes, reserve_bytes, log_limiter)?;
         let (mut storage, recovered) = Self::on_threads(engine, opening, report)?;
         storage.data = Some(directory.data());
         if let Some(threads) = &mut storage.threads {

@@ -126,7 +126,7 @@ fn open(path: &Path) -> (Storage, Ear, Recovered) {
     let pinned = Pinned::of(CLUSTER, ring().layout());
     directory.claim(NODE, &pinned, WallTime(1_000_000)).expect("it is its own");
     let (storage, recovered) = opening(Options::default(), |opening| {
-        Storage::open(directory, CACHE_BYTES, opening, report).expect("it opens")
+        Storage::open(directory, CACHE_BYTES, opening, Arc::default(), report).expect("it opens")
     });
     (storage, ear, recovered)
 }
@@ -598,7 +598,8 @@ fn a_reopened_directory_holds_all_and_a_wiped_one_is_not_believed() {
     let (storage, _, recovered) = open(home.path());
     assert_eq!(recovered, Recovered::default(), "it is new");
     storage.close();
-    let engine = FjallEngine::open(&home.path().join("data"), CACHE_BYTES, 0).expect("it is free");
+    let engine = FjallEngine::open(&home.path().join("data"), CACHE_BYTES, 0, Arc::default())
+        .expect("it is free");
     drop(founded(engine));
     let (storage, mut ear, recovered) = open(home.path());
     assert_eq!(recovered.synced, [PartitionId(0)], "a founder holds all that there is");
@@ -670,8 +671,8 @@ fn what_was_durable_is_there_after_kill_9() {
             durable = line.unwrap_or(durable);
         }
         assert!(durable > before);
-        let engine =
-            FjallEngine::open(&home.path().join("data"), CACHE_BYTES, 0).expect("it opens");
+        let engine = FjallEngine::open(&home.path().join("data"), CACHE_BYTES, 0, Arc::default())
+            .expect("it opens");
         let store = Overlay::new(Arc::new(engine));
         let lost: Vec<_> = (1..=durable).filter(|&n| !holds(&store, n)).collect();
         assert!(lost.is_empty(), "round {round}: {lost:?}");

@@ -8,7 +8,7 @@ use fjall::Readable as _;
 use kv_core::store::{Damage, Visitor};
 
 use super::super::long_keys;
-use super::{FjallEngine, lacks_files, unreadable};
+use super::{FjallEngine, lacks_files};
 
 /// How a look at the engine's items ended.
 enum Looked {
@@ -52,7 +52,9 @@ impl FjallEngine {
                     return ControlFlow::Continue(Looked::WithoutFiles);
                 }
                 Err(error) => {
-                    return scan.on_damage(unreadable(&error)).map_continue(|()| Looked::Through);
+                    return scan
+                        .on_damage(self.unreadable(&error))
+                        .map_continue(|()| Looked::Through);
                 }
             }
         }

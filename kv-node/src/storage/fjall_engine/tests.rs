@@ -11,7 +11,7 @@ use super::*;
 pub(super) const CACHE_BYTES: u64 = 1 << 20;
 
 pub(super) fn open(path: &Path) -> FjallEngine {
-    FjallEngine::open(path, CACHE_BYTES, 0).expect("it opens")
+    FjallEngine::open(path, CACHE_BYTES, 0, Arc::default()).expect("it opens")
 }
 
 pub(super) fn put(engine: &FjallEngine, writes: &[(&[u8], &[u8])]) {
@@ -157,7 +157,8 @@ fn a_database_that_lost_its_version_is_not_taken_for_a_new_one() {
     let path = home.path().join("data");
     drop(open(&path));
     std::fs::remove_file(path.join("version")).expect("it is there");
-    let error = FjallEngine::open(&path, CACHE_BYTES, 0).err().expect("it is refused");
+    let error =
+        FjallEngine::open(&path, CACHE_BYTES, 0, Arc::default()).err().expect("it is refused");
     assert!(matches!(error, OpenError::Missing { .. }), "{error}");
 }
 
@@ -166,7 +167,8 @@ fn data_that_is_open_is_refused() {
     let home = tempfile::tempdir().expect("there is room");
     let path = home.path().join("data");
     let _held = open(&path);
-    let error = FjallEngine::open(&path, CACHE_BYTES, 0).err().expect("it is refused");
+    let error =
+        FjallEngine::open(&path, CACHE_BYTES, 0, Arc::default()).err().expect("it is refused");
     assert!(matches!(error, OpenError::Locked { .. }), "{error}");
 }
 
@@ -197,8 +199,10 @@ fn a_file_that_is_missing_is_named_and_nothing_is_made_in_its_place() {
         let gone = path.join(file);
         assert!(gone.exists(), "{file}");
         std::fs::rename(&gone, home.path().join("gone")).expect("it can be moved");
-        let error =
-            FjallEngine::open(&path, CACHE_BYTES, 0).err().expect("it is refused").to_string();
+        let error = FjallEngine::open(&path, CACHE_BYTES, 0, Arc::default())
+            .err()
+            .expect("it is refused")
+            .to_string();
         assert!(
             error.starts_with(&format!(
                 "{}, a file of the storage engine, is missing",

@@ -85,8 +85,8 @@ fn a_disk_with_less_room_than_the_reserve_is_full_and_is_not_tried() {
     let home = tempfile::tempdir().expect("there is room");
     let path = home.path().join("data");
     drop(open(&path));
-    let engine =
-        FjallEngine::open(&path, CACHE_BYTES, u64::MAX / 2).expect("it opens all the same");
+    let engine = FjallEngine::open(&path, CACHE_BYTES, u64::MAX / 2, Arc::default())
+        .expect("it opens all the same");
     let records = Records::from([(Bytes::from("k"), Some(Bytes::from("1")))]);
     let refusals = [engine.check(), engine.resume(), engine.apply(&records, Reach::Synced)];
     for refusal in refusals {
