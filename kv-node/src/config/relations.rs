@@ -189,11 +189,12 @@ impl Relations<'_> {
     /// What one connection may hold counts in what all may hold together.
     fn look_at_clients(&self, problems: &mut Vec<Problem>) {
         let Limits { client_bytes, held_bytes, reply_bytes, .. } = *self.limits;
+        let share = client_bytes / 8 * 7;
         for (key, bytes) in [("held_bytes", held_bytes), ("reply_bytes", reply_bytes)] {
-            if bytes > client_bytes {
+            if bytes > share {
                 let message = format!(
-                    "{key} = {bytes} is more than client_bytes = {client_bytes}, which all clients may \
-                     hold together: one of them could never have it"
+                    "{key} = {bytes} is more than {share}, which is what connections that hold much may \
+                     have together of client_bytes = {client_bytes}: one of them could never have it"
                 );
                 let place = self.place(&[key, "client_bytes"]);
                 problems.push(Problem::at(place, message, "lower this, or raise client_bytes"));
@@ -237,15 +238,6 @@ impl Relations<'_> {
             let place = self.place(&["pipeline", "requests_max"]);
             problems
                 .push(Problem::at(place, message, "lower this, or raise requests_max").warning());
-        }
-        let (connections, peers) = (self.limits.peer_connections, self.members.len().max(1) - 1);
-        if connections < peers {
-            let message = format!(
-                "peer_connections = {connections} is less than the {peers} other members: some of them \
-                 would never be heard"
-            );
-            let place = self.place(&["peer_connections"]);
-            problems.push(Problem::at(place, message, format!("{peers} are needed")));
         }
         let ((partitions, place), members) = (&self.partitions, self.members.len() as u64);
         if *partitions < members {
