@@ -166,7 +166,8 @@ impl Metrics {
             ),
             protocol_errors: of.counter(
                 "client_protocol_errors",
-                "Connections of clients that were closed for what they sent",
+                "Requests of clients that were no commands, or too large: the connection was closed, or the \
+                 command was passed over",
             ),
             client_held_bytes: of.gauge(
                 "client_held_bytes",
