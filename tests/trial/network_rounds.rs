@@ -103,14 +103,13 @@ pub(crate) fn run(
     let [acked, in_doubt, verified, lost] = outcome.counts.columns();
     print_row("all", "", [String::new(), acked, in_doubt, verified, lost, String::new()]);
     outcome.back.sort_unstable();
-    if let (Some(median), Some(max)) =
-        (outcome.back.get(outcome.back.len() / 2), outcome.back.last())
-    {
+    if let Some(longest) = outcome.back.last() {
+        let half = outcome.back[outcome.back.len().div_ceil(2) - 1];
         println!(
-            "back after a black hole: median {}, max {}, of {}",
-            in_seconds(*median),
-            in_seconds(*max),
-            outcome.back.len()
+            "back after {} black holes: half of them within {}, all within {}",
+            outcome.back.len(),
+            in_seconds(half),
+            in_seconds(*longest),
         );
     }
     Ok(outcome)
