@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kv_core::admin::{AdminCommand, AdminRefusal, AdminReply};
+use tokio::time::{sleep, timeout};
 
 use crate::config::{Limits, Listen, Overrides, Settings};
 use crate::log::Sink;
@@ -50,10 +51,12 @@ pub async fn run(arguments: Arguments, out: &Sink) -> Result<(), StartError> {
     let mut cluster = Vec::new();
     let starting = async {
         let addresses = begin(&arguments, &dir, &mut cluster).await?;
-        if tokio::time::timeout(PATIENCE, all_met(&cluster)).await.is_err() {
+        let met = timeout(PATIENCE, all_met(&cluster)).await;
+        found(&cluster).await;
+        let know = timeout(PATIENCE, all_know(&cluster)).await;
+        if met.is_err() || know.is_err() {
             tracing::warn!("the nodes have not found each other yet");
         }
-        found(&cluster).await;
         Ok(addresses)
     };
     let mut ended = tokio::select! {
@@ -151,7 +154,7 @@ fn settings(dir: &Path, addresses: &[Listen], index: usize) -> Settings {
 async fn all_met(cluster: &[Running]) {
     let others = cluster.len() as i64 - 1;
     while cluster.iter().any(|node| node.metrics().links_up.get() < others) {
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        sleep(Duration::from_millis(10)).await;
     }
 }
 
@@ -163,6 +166,15 @@ async fn found(cluster: &[Running]) {
         Ok(AdminReply::Refused(AdminRefusal::AlreadyFounded)) | Ok(AdminReply::Founded { .. }) => {}
         Ok(other) => tracing::error!("the cluster is not founded: {other:?}"),
         Err(ended) => tracing::error!("the cluster is not founded: {ended}"),
+    }
+}
+
+/// Returns when every node knows that the cluster is founded: until then it serves nobody.
+async fn all_know(cluster: &[Running]) {
+    for node in cluster {
+        while node.core().inspect().await.is_ok_and(|node| !node.is_founded) {
+            sleep(Duration::from_millis(10)).await;
+        }
     }
 }
 
