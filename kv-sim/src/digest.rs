@@ -3,9 +3,10 @@
 
 use std::fmt;
 
-use kv_core::client::{Achieved, Reply};
-use kv_core::store::{Done, Outcome};
-use kv_core::version::{Container, Dot};
+use kv_core::client::{Achieved, Reply, RequestRefusal};
+use kv_core::store::{Done, Outcome, Refusal};
+use kv_core::tally::QuorumError;
+use kv_core::version::{Container, ContextError, Dot};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::world_time::WorldTime;
@@ -164,7 +165,7 @@ impl Entry<'_> {
                 this.number(13).number(next.map_or(0, |leaf| leaf.0.into()))
             }
             Ok(Done::MadeWhole { is_whole }) => this.number(14).number((*is_whole).into()),
-            Err(refusal) => this.number(12).bytes(refusal.to_string().as_bytes()),
+            Err(refusal) => this.number(12).refusal(*refusal),
         }
     }
 
@@ -177,8 +178,63 @@ impl Entry<'_> {
             Reply::Stored { container, context, achieved } => {
                 self.number(2).container(container).bytes(context).achieved(achieved)
             }
-            Reply::Refused(refusal) => self.number(3).bytes(refusal.to_string().as_bytes()),
+            Reply::Refused(refusal) => self.number(3).request_refusal(refusal),
             Reply::Unknown { achieved } => self.number(4).achieved(achieved),
+        }
+    }
+
+    /// Why a replica refused: by a number, since words may be mended at any time.
+    fn refusal(self, refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::TooManySiblings { max } => self.number(1).number(max),
+            Refusal::Damaged => self.number(2),
+            Refusal::NotSynced => self.number(3),
+            Refusal::DiskFull => self.number(4),
+            Refusal::DiskFailed => self.number(5),
+            Refusal::HintsFull => self.number(6),
+            Refusal::Layout => self.number(7),
+            Refusal::Late => self.number(8),
+            Refusal::OutOfFiles => self.number(9),
+        }
+    }
+
+    /// Why nothing was done for a client.
+    fn request_refusal(self, refusal: &RequestRefusal) -> Self {
+        match refusal {
+            RequestRefusal::Context(error) => self.number(1).context_error(*error),
+            RequestRefusal::Quorum(error) => self.number(2).quorum_error(error),
+            RequestRefusal::Key { bytes, max } => {
+                self.number(3).number(*bytes as u64).number(*max as u64)
+            }
+            RequestRefusal::Value { bytes, max } => {
+                self.number(4).number(*bytes as u64).number(*max)
+            }
+            RequestRefusal::Busy { max } => self.number(5).number(*max),
+            RequestRefusal::NotFounded => self.number(6),
+            RequestRefusal::Stopping => self.number(7),
+            RequestRefusal::StoreFailed => self.number(8),
+            RequestRefusal::Replica(refusal) => self.number(9).refusal(*refusal),
+        }
+    }
+
+    fn context_error(self, error: ContextError) -> Self {
+        match error {
+            ContextError::Damaged => self.number(1),
+            ContextError::Format(format) => self.number(2).number(format.into()),
+            ContextError::OtherCluster => self.number(3),
+            ContextError::OtherKey => self.number(4),
+        }
+    }
+
+    fn quorum_error(self, error: &QuorumError) -> Self {
+        match error {
+            QuorumError::NoAnswers => self.number(1),
+            QuorumError::MoreThanOwners { asked, owners } => {
+                self.number(2).number((*asked).into()).number(*owners as u64)
+            }
+            QuorumError::NoLocalOwners { datacenter } => {
+                self.number(3).bytes(datacenter.as_bytes())
+            }
         }
     }
 
