@@ -61,6 +61,7 @@ fn the_json_of_a_run_has_the_keys_of_the_contract() {
         "marks",
         "messages",
         "operations",
+        "probes",
         "scenario",
         "seed",
         "simulated_ms",
@@ -271,9 +272,9 @@ fn what_can_be_named_is_listed_with_what_it_does() {
     let listed = |what: &str| folder.kv_sim(&["list", what]).out;
     assert!(listed("faults").contains("\nkill  "), "{}", listed("faults"));
     assert!(listed("checks").contains("durability  "), "{}", listed("checks"));
-    let marks = listed("marks");
-    assert!(marks.contains("\ntwins-minted "), "{marks}");
-    assert!(marks.contains("died-before-sync "), "{marks}");
+    let probes = listed("probes");
+    assert!(probes.contains("\ntwins-minted "), "{probes}");
+    assert!(probes.contains("died-before-sync "), "{probes}");
     let scenarios = "scenarios/demanding.toml  nobody does anything, and it should\n\
                      scenarios/idle.toml       nobody does anything\n";
     assert_eq!(listed("scenarios"), scenarios);
@@ -324,7 +325,7 @@ fn a_saved_failure_is_replayed_and_compared_with_what_was_saved() {
     assert!(different.out.contains("It fails in another way now"), "{}", different.out);
 
     for (name, text, problem) in [
-        ("torn.json", &saved[..saved.len() / 2], "is no saved failure, or a damaged one"),
+        ("torn.json", &saved[..saved.len() / 2], "is no saved failure, or a corrupt one"),
         ("foreign.json", &saved.replace("\"format\": 1", "\"format\": 99"), "has format 99"),
         ("wrong.json", &saved.replace("nodes = 5", "nodez = 5"), "nodez"),
         ("more.json", &saved.replace("\"seed\"", "\"sede\""), "sede"),
@@ -494,11 +495,11 @@ fn a_swarm_saves_the_scenario_that_it_drew() {
 /// A cluster that starts, and declares what it does and what it never does.
 const DECLARING: &str = "title = \"a cluster that only idles\"\nnodes = 3\n\
                          [expect]\nchecks = [\"crash\"]\n\
-                         [marks]\nread-repair = 3\nrepair-clean = 1_000\n";
+                         [probes]\nread-repair = 3\nrepair-clean = 1_000\n";
 
 #[test]
 fn a_sweep_fails_if_a_branch_is_not_reached_within_the_seeds_that_are_declared_to_be_enough() {
-    let folder = Folder::with("marks", &[("declaring.toml", DECLARING)]);
+    let folder = Folder::with("probes", &[("declaring.toml", DECLARING)]);
     let sweep = |seeds: &str, more: &[&str]| {
         let arguments = ["sweep", "--scenario", "declaring", "--seeds", seeds];
         folder.kv_sim(&[&arguments[..], more].concat())
@@ -515,9 +516,9 @@ fn a_sweep_fails_if_a_branch_is_not_reached_within_the_seeds_that_are_declared_t
     assert!(ended.out.ends_with("3 passed, 0 failed\nFAILED\n"), "{}", ended.out);
     let summary = json(&folder.read("out.json"));
     let verdicts = serde_json::json!([
-        { "scenario": "declaring", "mark": "read-repair", "within": 3, "seeds": 3, "reached": 0,
+        { "scenario": "declaring", "probe": "read-repair", "mark": "read-repair", "within": 3, "seeds": 3, "reached": 0,
           "verdict": "unreached" },
-        { "scenario": "declaring", "mark": "repair-clean", "within": 1000, "seeds": 3, "reached": 0,
+        { "scenario": "declaring", "probe": "repair-clean", "mark": "repair-clean", "within": 1000, "seeds": 3, "reached": 0,
           "verdict": "not-judged" },
     ]);
     assert_eq!((&summary["reachability"], &summary["failed"]), (&verdicts, &0.into()));
@@ -540,14 +541,14 @@ fn a_sweep_fails_if_a_branch_is_not_reached_within_the_seeds_that_are_declared_t
 #[test]
 fn a_sweep_says_how_often_each_rare_branch_was_taken_and_in_how_many_runs() {
     let reached = NO_SIBLINGS.replace("siblings_max = 0", "siblings_max = 999")
-        + "[marks]\npeer-restarted = 1\n";
-    let folder = Folder::with("mark-counts", &[("busy.toml", &reached)]);
+        + "[probes]\npeer-restarted = 1\n";
+    let folder = Folder::with("probe-counts", &[("busy.toml", &reached)]);
     let arguments = ["sweep", "--scenario", "busy", "--seeds", "0..4", "--json", "out.json"];
     let ended = folder.kv_sim(&arguments);
     assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.error);
     let summary = json(&folder.read("out.json"));
     assert_eq!(summary["mark_runs"]["epoch-at-start"], 4);
-    assert!(summary["marks"]["epoch-at-start"].as_u64() > Some(4), "{}", summary["marks"]);
+    assert!(summary["probes"]["epoch-at-start"].as_u64() > Some(4), "{}", summary["probes"]);
     let verdict = &summary["reachability"][0];
     assert_eq!((&verdict["verdict"], &verdict["reached"]), (&"reached".into(), &4.into()));
     let row = ended.out.lines().find(|line| line.starts_with(" peer-restarted ")).expect("a row");
@@ -578,7 +579,7 @@ fn the_parts_of_a_sweep_are_joined_into_the_whole() {
     assert_eq!(joined, whole);
 
     fs::write(folder.0.join("torn.json"), "{ \"runs\": 7, ").expect("a new file");
-    for (part, problem) in [("torn.json", "or a damaged one"), ("none.json", "cannot be read")] {
+    for (part, problem) in [("torn.json", "or a corrupt one"), ("none.json", "cannot be read")] {
         let ended = folder.kv_sim(&["merge", "0.json", part, "-o", "never.json"]);
         assert_eq!(ended.code, Some(2));
         assert!(ended.error.contains(problem), "{}", ended.error);

@@ -23,7 +23,7 @@ const ROWS: &[Row] = &[
         "in_flight",
         "durable",
         "deadline",
-        "mark",
+        "probe",
     ]),
     Row::Open(&["version", "layout", "ring", "config", "tally", "merkle"]),
     Row::Open(&["event"]),

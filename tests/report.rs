@@ -144,8 +144,8 @@ fn bad_input_is_refused_with_the_reason_and_leaves_nothing_behind() {
     let cases: &[(&[&str], &str)] = &[
         (&["missing.json", "-o", "x.html"], "missing.json cannot be read"),
         (&["missing.toml", "-o", "x.html"], "missing"),
-        (&["empty.json", "-o", "x.html"], "empty.json is no saved failure, or a damaged one"),
-        (&["half.json", "-o", "x.html"], "half.json is no saved failure, or a damaged one"),
+        (&["empty.json", "-o", "x.html"], "empty.json is no saved failure, or a corrupt one"),
+        (&["half.json", "-o", "x.html"], "half.json is no saved failure, or a corrupt one"),
         (&["binary.json", "-o", "x.html"], "binary.json cannot be read"),
         (&["later.json", "-o", "x.html"], "has format 99, and this version reads format 1"),
         (&["folder", "-o", "x.html"], "folder cannot be read"),

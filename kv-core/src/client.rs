@@ -153,7 +153,7 @@ pub enum RequestRefusal {
     /// The node's disk failed.
     #[error("this node's disk failed: try another")]
     StoreFailed,
-    /// The replica that was to name the write refused it, and no other was asked.
+    /// The replica that was to mint refused, and no other was asked.
     #[error(transparent)]
     Replica(Refusal),
 }

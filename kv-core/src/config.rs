@@ -59,7 +59,7 @@ macro_rules! config {
         #[serde(default, deny_unknown_fields)]
         pub struct Config {
             $($(#[$doc])* pub $knob: u64,)*
-            /// Who counts when a request does not say (SEMANTICS §3). Default `sloppy`.
+            /// Who counts when a request does not say (semantics.md §3). Default `sloppy`.
             pub mode: Mode,
             /// Whether a read makes its answer stand on enough owners before it replies, so that
             /// the next read cannot go backwards (CASSANDRA-14740). Costs a round trip where
@@ -145,7 +145,7 @@ config! {
     /// Containers and summaries go in messages of about this many bytes.
     repair_batch_bytes = 65_536 in 256..=16_777_216,
     /// In each interval of repair a node reads on through what it holds, some partitions or about
-    /// this many bytes of a large one, to find damage while there are others to repair it from.
+    /// this many bytes of a large one, to find corruption while there are others to repair it from.
     scrub_batch_bytes = 1_048_576 in 256..=16_777_216,
 }
 

@@ -12,14 +12,14 @@ use crate::admin::{AdminCommand, AdminReply};
 use crate::client::{ClientOperation, Reply};
 use crate::config::Config;
 use crate::event::Event;
-use crate::mark::Mark;
-use crate::message::{Body, Echo, Header, Message, layout_hash};
+use crate::message::{Body, Echo, Header, Message};
+use crate::probe::Probe;
 use crate::ring::Ring;
 use crate::store::{Outcome, StoreCommand};
 use crate::time::{Now, Time};
 use crate::types::{
-    AdminRequest, ClientRequest, ClusterId, Digest, Epoch, Generation, Key, NodeId, PartitionId,
-    RequestId, Seq, Ticket,
+    AdminRequest, ClientRequest, ClusterId, ContentHash, Epoch, Generation, Key, NodeId,
+    PartitionId, RequestId, Seq, Ticket,
 };
 
 /// Everything that a call into the core may use beside the node itself.
@@ -161,7 +161,7 @@ pub struct Identity {
 
 /// What all machines of one node read and none but `node.rs` writes.
 #[derive(Clone, Debug)]
-pub struct Site {
+pub struct NodeContext {
     /// Who this node is.
     pub identity: Identity,
     /// What it was told.
@@ -169,15 +169,15 @@ pub struct Site {
     /// What it thinks of its peers.
     pub peers: Peers,
     /// The partitions that it owns and has not lost.
-    pub synced: BTreeSet<PartitionId>,
+    pub complete: BTreeSet<PartitionId>,
     /// The live Merkle roots of its partitions; one that is not here is that of an empty tree.
-    pub roots: BTreeMap<PartitionId, Digest>,
+    pub roots: BTreeMap<PartitionId, ContentHash>,
 }
 
 /// Which machine of a node asked for a storage command. It is part of the ticket, so that
 /// `node.rs` finds the way back without a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Desk {
+pub enum Issuer {
     /// Requests of coordinators.
     Replica,
     /// Hints.
@@ -189,26 +189,26 @@ pub enum Desk {
 }
 
 impl Ticket {
-    const DESK_SHIFT: u32 = 62;
+    const ISSUER_SHIFT: u32 = 62;
 
-    /// The ticket of a machine's own number for an errand.
-    pub const fn new(desk: Desk, errand: u64) -> Self {
-        Self(((desk as u64) << Self::DESK_SHIFT) | errand)
+    /// The ticket of a number that the machine gives its command.
+    pub const fn new(issuer: Issuer, command: u64) -> Self {
+        Self(((issuer as u64) << Self::ISSUER_SHIFT) | command)
     }
 
     /// Whose it is.
-    pub const fn desk(self) -> Desk {
-        match self.0 >> Self::DESK_SHIFT {
-            0 => Desk::Replica,
-            1 => Desk::Handoff,
-            2 => Desk::Repair,
-            _ => Desk::Founding,
+    pub const fn issuer(self) -> Issuer {
+        match self.0 >> Self::ISSUER_SHIFT {
+            0 => Issuer::Replica,
+            1 => Issuer::Handoff,
+            2 => Issuer::Repair,
+            _ => Issuer::Founding,
         }
     }
 
     /// That machine's number for it.
-    pub const fn errand(self) -> u64 {
-        self.0 & ((1 << Self::DESK_SHIFT) - 1)
+    pub const fn command(self) -> u64 {
+        self.0 & ((1 << Self::ISSUER_SHIFT) - 1)
     }
 }
 
@@ -223,7 +223,7 @@ pub struct Peers {
     pub echoes: BTreeMap<NodeId, Echo>,
 }
 
-impl Site {
+impl NodeContext {
     /// This node's id.
     pub const fn me(&self) -> NodeId {
         self.identity.node
@@ -258,7 +258,7 @@ impl Site {
             generation: self.identity.generation,
             to,
             request,
-            layout: (self.ring().version(), layout_hash(self.ring().digest())),
+            layout: (self.ring().version(), self.ring().layout_hash()),
             fence: 0,
             sent: Time::default(),
         };
@@ -273,8 +273,8 @@ impl Cx<'_> {
     }
 
     /// Says that a rare branch was taken.
-    pub fn mark(&mut self, mark: Mark) {
-        self.observe(Event::Mark(mark));
+    pub fn probe(&mut self, probe: Probe) {
+        self.observe(Event::Probe(probe));
     }
 
     /// Sends a message.

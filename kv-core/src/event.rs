@@ -2,18 +2,18 @@
 
 use alloc::vec::Vec;
 
-use crate::mark::Mark;
+use crate::probe::Probe;
 use crate::types::{Epoch, Key, NodeId, PartitionId, RequestId};
 use crate::version::Dot;
 
 /// Something that happened in a node and is worth telling.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A replica named a write.
+    /// A replica minted a dot.
     Minted {
         /// The key that was written.
         key: Key,
-        /// The name of the write.
+        /// The dot.
         dot: Dot,
         /// The request that it was made for.
         request: RequestId,
@@ -38,12 +38,12 @@ pub enum Event {
         reason: EpochReason,
     },
     /// A record could not be read. It will be repaired from peers.
-    Damaged {
+    Corrupt {
         /// The partition that it lies in.
         partition: PartitionId,
     },
-    /// An owner's copy of a key that was damaged holds again all that enough others held.
-    Mended {
+    /// An owner's copy of a key that was corrupt holds again all that enough others held.
+    KeyRepaired {
         /// The key.
         key: Key,
     },
@@ -116,7 +116,7 @@ pub enum Event {
         partition: PartitionId,
     },
     /// A partition that had lost its data holds again all that a read quorum of the others held.
-    Synced {
+    Completed {
         /// The partition.
         partition: PartitionId,
     },
@@ -138,54 +138,54 @@ pub enum Event {
     /// trusted (a zombie in the ring is worse than a hole).
     StoreFailed,
     /// A rare branch was taken that nothing else tells of.
-    Mark(Mark),
+    Probe(Probe),
 }
 
 impl Event {
     /// The rare branch that this tells of, if it is one.
-    pub const fn mark(&self) -> Option<Mark> {
+    pub const fn probe(&self) -> Option<Probe> {
         Some(match self {
-            Self::Minted { replaced, .. } if replaced.len() > 1 => Mark::MintedUponHeld,
+            Self::Minted { replaced, .. } if replaced.len() > 1 => Probe::MintedUponHeld,
             Self::Minted { .. } => return None,
-            Self::ReadBeforeWrite { .. } => Mark::ReadBeforeWrite,
+            Self::ReadBeforeWrite { .. } => Probe::ReadBeforeWrite,
             Self::EpochDrawn { reason, .. } => match reason {
-                EpochReason::Start => Mark::EpochAtStart,
-                EpochReason::HintDeleted => Mark::EpochAfterHint,
-                EpochReason::Damage => Mark::EpochAfterDamage,
-                EpochReason::Ahead => Mark::EpochAhead,
+                EpochReason::Start => Probe::EpochAtStart,
+                EpochReason::HintDeleted => Probe::EpochAfterHint,
+                EpochReason::Corruption => Probe::EpochAfterCorruption,
+                EpochReason::Ahead => Probe::EpochAhead,
             },
-            Self::Damaged { .. } => Mark::Damaged,
-            Self::Mended { .. } => Mark::Mended,
-            Self::Founded => Mark::Founded,
-            Self::DataMissing => Mark::DataMissing,
-            Self::LossUndecided { .. } => Mark::LossUndecided,
-            Self::Suspected { .. } => Mark::Suspected,
-            Self::Trusted { .. } => Mark::Trusted,
-            Self::Stalled { .. } => Mark::Stalled,
-            Self::ClockAhead { .. } => Mark::ClockAhead,
-            Self::HintStored { .. } => Mark::HintStored,
-            Self::HintDropped { .. } => Mark::HintDropped,
-            Self::HintsDelivered { .. } => Mark::HintsDelivered,
-            Self::RepairDiffered { .. } => Mark::RepairDiffered,
-            Self::RepairClean { .. } => Mark::RepairClean,
-            Self::Synced { .. } => Mark::Synced,
-            Self::ReadRepair { .. } => Mark::ReadRepair,
-            Self::Rejected { .. } => Mark::Rejected,
-            Self::StoreFailed => Mark::StoreFailed,
-            Self::Mark(mark) => *mark,
+            Self::Corrupt { .. } => Probe::Corrupt,
+            Self::KeyRepaired { .. } => Probe::KeyRepaired,
+            Self::Founded => Probe::Founded,
+            Self::DataMissing => Probe::DataMissing,
+            Self::LossUndecided { .. } => Probe::LossUndecided,
+            Self::Suspected { .. } => Probe::Suspected,
+            Self::Trusted { .. } => Probe::Trusted,
+            Self::Stalled { .. } => Probe::Stalled,
+            Self::ClockAhead { .. } => Probe::ClockAhead,
+            Self::HintStored { .. } => Probe::HintStored,
+            Self::HintDropped { .. } => Probe::HintDropped,
+            Self::HintsDelivered { .. } => Probe::HintsDelivered,
+            Self::RepairDiffered { .. } => Probe::RepairDiffered,
+            Self::RepairClean { .. } => Probe::RepairClean,
+            Self::Completed { .. } => Probe::Completed,
+            Self::ReadRepair { .. } => Probe::ReadRepair,
+            Self::Rejected { .. } => Probe::Rejected,
+            Self::StoreFailed => Probe::StoreFailed,
+            Self::Probe(probe) => *probe,
         })
     }
 }
 
-/// Why an epoch was drawn (SEMANTICS §1).
+/// Why an epoch was drawn (semantics.md §1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EpochReason {
     /// The first mint since the process started.
     Start,
-    /// A hint that this stand-in minted into was deleted.
+    /// A hint that this fallback minted into was deleted.
     HintDeleted,
-    /// A record of the partition is unreadable.
-    Damage,
+    /// A record of the partition is corrupt.
+    Corruption,
     /// A context or a peer shows an event of this actor that it does not remember.
     Ahead,
 }

@@ -4,7 +4,7 @@
 //! input: [`Layout::validate`] says what is wrong with it, and [`crate::ring::Ring::new`] turns it
 //! into a table of owners, so that whoever holds a ring holds a layout that makes sense.
 //!
-//! Two layouts are the same only if version *and* content agree (SEMANTICS §7): [`Layout::digest`]
+//! Two layouts are the same only if version *and* content agree (semantics.md §7): [`Layout::hash`]
 //! stands for the content. The order in which members are listed is no part of it.
 
 mod difference;
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::codec::{Codec, codec};
-use crate::types::{Digest, NodeId};
+use crate::types::{ContentHash, LayoutHash, NodeId};
 
 pub use difference::Difference;
 
@@ -77,7 +77,7 @@ pub struct Member {
 
 codec!(struct Member { id, name, weight, machine, rack, datacenter });
 
-/// What is wrong with a layout and how to mend it. Nothing was changed.
+/// What is wrong with a layout and how to correct it. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LayoutError {
     /// The number of partitions is none that a ring can be cut into.
@@ -227,11 +227,11 @@ impl Layout {
     }
 
     /// What stands for the whole content, version included, whatever the order of the members.
-    pub fn digest(&self) -> Digest {
+    pub fn hash(&self) -> LayoutHash {
         let canonical = self.clone().canonical();
         let mut bytes = Vec::new();
         canonical.encode(&mut bytes);
-        Digest::of(&[&bytes])
+        LayoutHash(ContentHash::of(&[&bytes]).high())
     }
 
     /// How many copies there are of everything, over all data centers.
@@ -461,11 +461,11 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_stands_for_the_content_and_not_for_the_order_of_members() {
+    fn the_hash_stands_for_the_content_and_not_for_the_order_of_members() {
         let layout = three_nodes();
         let mut reordered = layout.clone();
         reordered.members.reverse();
-        assert_eq!(reordered.digest(), layout.digest());
+        assert_eq!(reordered.hash(), layout.hash());
         assert_eq!(reordered.canonical(), layout);
 
         let changes: [fn(&mut Layout); 6] = [
@@ -479,12 +479,12 @@ mod tests {
         for change in changes {
             let mut changed = layout.clone();
             change(&mut changed);
-            assert_ne!(changed.digest(), layout.digest());
+            assert_ne!(changed.hash(), layout.hash());
         }
     }
 
     #[test]
-    fn the_digest_is_what_it_always_was() {
-        assert_eq!(format!("{}", three_nodes().digest()), "00ee07bdf53b85ed469d742b681800f5");
+    fn the_hash_is_what_it_always_was() {
+        assert_eq!(format!("{}", three_nodes().hash()), "00ee07bdf53b85ed");
     }
 }

@@ -1,18 +1,18 @@
 //! The tree over the keys of one partition, by which two replicas find where they differ.
 //!
-//! In go the digests of single keys, before and after a write; out come digests of ever larger
+//! In go the hashes of single keys, before and after a write; out come hashes of ever larger
 //! parts of the partition. Two replicas compare roots, then branches, then leaves, then the keys of
-//! the leaves that differ (SEMANTICS §8; Merkle 1987, as in Dynamo §4.7).
+//! the leaves that differ (semantics.md §8; Merkle 1987, as in Dynamo §4.7).
 //!
 //! The tree has 16 branches of 16 leaves. A leaf holds the keys with the same 8 bits after those
 //! that name the partition, and so lies within one partition under any layout (Riak #1759: trees
-//! over different ranges repaired each other for ever). The digest of a leaf, of a branch and of
-//! the whole is the *sum* of the digests of their keys, modulo 2^128 (AdHash, Bellare and Micciancio
+//! over different ranges repaired each other for ever). The hash of a leaf, of a branch and of
+//! the whole is the *sum* of the hashes of their keys, modulo 2^128 (AdHash, Bellare and Micciancio
 //! 1997): it does not hang on the order of writes, and a write changes it by subtracting and adding,
 //! whatever lies beside it. Sums withstand accidents and not a forger, who could look for keys whose
-//! digests cancel out; that would hide their keys' differences from repair, and nobody else's.
+//! hashes cancel out; that would hide their keys' differences from repair, and nobody else's.
 //!
-//! Invariants: the root is the sum of all leaves. The digest of a key covers the key itself as well
+//! Invariants: the root is the sum of all leaves. The hash of a key covers the key itself as well
 //! as its container, or two keys of one leaf could swap containers unseen. A tree takes no memory
 //! before its first write, since a node may own thousands of empty partitions.
 
@@ -22,7 +22,7 @@ use core::array;
 use core::fmt;
 
 use crate::codec::codec;
-use crate::types::{Digest, Token};
+use crate::types::{ContentHash, Token};
 
 /// Branches of a tree, and leaves of a branch.
 pub const FAN_OUT: usize = 16;
@@ -36,13 +36,13 @@ pub struct LeafId(pub u8);
 
 codec!(struct LeafId(_));
 
-/// The digests of one partition.
+/// The hashes of one partition.
 #[derive(Clone, Default)]
 pub struct Tree {
-    /// Nothing until the first write: all digests are zero then.
-    leaves: Option<Box<[Digest; LEAVES]>>,
+    /// Nothing until the first write: all hashes are zero then.
+    leaves: Option<Box<[ContentHash; LEAVES]>>,
     /// The sum of all leaves.
-    root: Digest,
+    root: ContentHash,
 }
 
 /// The leaf of a token: the 8 bits that follow those which name its partition. `partitions` is a
@@ -70,78 +70,83 @@ impl LeafId {
 }
 
 impl Tree {
-    /// The digest of the whole partition; zero if it is empty.
-    pub const fn root(&self) -> Digest {
+    /// The hash of the whole partition; zero if it is empty.
+    pub const fn root(&self) -> ContentHash {
         self.root
     }
 
     /// Whether the partition holds no key.
     pub fn is_empty(&self) -> bool {
-        LeafId::all().all(|leaf| self.leaf(leaf) == Digest::default())
+        LeafId::all().all(|leaf| self.leaf(leaf) == ContentHash::default())
     }
 
-    /// The digest of one leaf; zero if it is empty.
-    pub fn leaf(&self, leaf: LeafId) -> Digest {
-        self.leaves.as_ref().map_or(Digest::default(), |leaves| leaves[usize::from(leaf.0)])
+    /// The hash of one leaf; zero if it is empty.
+    pub fn leaf(&self, leaf: LeafId) -> ContentHash {
+        self.leaves.as_ref().map_or(ContentHash::default(), |leaves| leaves[usize::from(leaf.0)])
     }
 
-    /// The digest of one branch; zero if it is empty.
+    /// The hash of one branch; zero if it is empty.
     ///
     /// # Panics
     /// If `branch` is not below [`FAN_OUT`].
-    pub fn branch(&self, branch: u8) -> Digest {
-        self.leaves_of(branch).into_iter().fold(Digest::default(), sum)
+    pub fn branch(&self, branch: u8) -> ContentHash {
+        self.leaves_of(branch).into_iter().fold(ContentHash::default(), sum)
     }
 
-    /// The digests of all branches, in order.
-    pub fn branches(&self) -> [Digest; FAN_OUT] {
+    /// The hashes of all branches, in order.
+    pub fn branches(&self) -> [ContentHash; FAN_OUT] {
         array::from_fn(|branch| self.branch(branch as u8))
     }
 
-    /// The digests of all leaves of one branch, in order.
+    /// The hashes of all leaves of one branch, in order.
     ///
     /// # Panics
     /// If `branch` is not below [`FAN_OUT`].
-    pub fn leaves_of(&self, branch: u8) -> [Digest; FAN_OUT] {
+    pub fn leaves_of(&self, branch: u8) -> [ContentHash; FAN_OUT] {
         assert!(usize::from(branch) < FAN_OUT, "a tree has {FAN_OUT} branches, not {branch}");
         array::from_fn(|place| self.leaf(LeafId::at(branch, place)))
     }
 
-    /// The branches whose digests differ from those of another tree, in order.
-    pub fn differing_branches(&self, others: &[Digest; FAN_OUT]) -> Vec<u8> {
+    /// The branches whose hashes differ from those of another tree, in order.
+    pub fn differing_branches(&self, others: &[ContentHash; FAN_OUT]) -> Vec<u8> {
         (0..FAN_OUT as u8).filter(|&one| self.branch(one) != others[usize::from(one)]).collect()
     }
 
-    /// The leaves of a branch whose digests differ from those of another tree, in order.
+    /// The leaves of a branch whose hashes differ from those of another tree, in order.
     ///
     /// # Panics
     /// If `branch` is not below [`FAN_OUT`].
-    pub fn differing_leaves(&self, branch: u8, others: &[Digest; FAN_OUT]) -> Vec<LeafId> {
+    pub fn differing_leaves(&self, branch: u8, others: &[ContentHash; FAN_OUT]) -> Vec<LeafId> {
         let pairs = self.leaves_of(branch).into_iter().zip(others).enumerate();
         let differing = pairs.filter(|(_, (own, other))| own != *other);
         differing.map(|(place, _)| LeafId::at(branch, place)).collect()
     }
 
-    /// Takes the digest of one key out of a leaf and puts another one in; nothing stands for "the
-    /// key is not there". Returns the leaf's new digest, which goes to the disk in the batch of the
+    /// Takes the hash of one key out of a leaf and puts another one in; nothing stands for "the
+    /// key is not there". Returns the leaf's new hash, which goes to the disk in the batch of the
     /// write itself.
-    pub fn replace(&mut self, leaf: LeafId, old: Option<Digest>, new: Option<Digest>) -> Digest {
+    pub fn replace(
+        &mut self,
+        leaf: LeafId,
+        old: Option<ContentHash>,
+        new: Option<ContentHash>,
+    ) -> ContentHash {
         let without = difference(self.leaf(leaf), old.unwrap_or_default());
-        let digest = sum(without, new.unwrap_or_default());
-        self.load(leaf, digest);
-        digest
+        let hash = sum(without, new.unwrap_or_default());
+        self.load(leaf, hash);
+        hash
     }
 
-    /// Sets the digest of a leaf to what the disk says: at the start of a node, or when a batch
+    /// Sets the hash of a leaf to what the disk says: at the start of a node, or when a batch
     /// that [`Tree::replace`] was meant for has failed.
-    pub fn load(&mut self, leaf: LeafId, digest: Digest) {
+    pub fn load(&mut self, leaf: LeafId, hash: ContentHash) {
         let former = self.leaf(leaf);
-        if former == digest {
+        if former == hash {
             return;
         }
-        self.root = sum(difference(self.root, former), digest);
-        let leaves = self.leaves.get_or_insert_with(|| Box::new([Digest::default(); LEAVES]));
-        leaves[usize::from(leaf.0)] = digest;
+        self.root = sum(difference(self.root, former), hash);
+        let leaves = self.leaves.get_or_insert_with(|| Box::new([ContentHash::default(); LEAVES]));
+        leaves[usize::from(leaf.0)] = hash;
     }
 }
 
@@ -156,17 +161,17 @@ impl Eq for Tree {}
 
 impl fmt::Debug for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let filled = LeafId::all().filter(|&leaf| self.leaf(leaf) != Digest::default());
+        let filled = LeafId::all().filter(|&leaf| self.leaf(leaf) != ContentHash::default());
         f.debug_map().entries(filled.map(|leaf| (leaf.0, self.leaf(leaf)))).finish()
     }
 }
 
-fn sum(a: Digest, b: Digest) -> Digest {
-    Digest(a.0.wrapping_add(b.0))
+fn sum(a: ContentHash, b: ContentHash) -> ContentHash {
+    ContentHash(a.0.wrapping_add(b.0))
 }
 
-fn difference(a: Digest, b: Digest) -> Digest {
-    Digest(a.0.wrapping_sub(b.0))
+fn difference(a: ContentHash, b: ContentHash) -> ContentHash {
+    ContentHash(a.0.wrapping_sub(b.0))
 }
 
 #[cfg(test)]
@@ -180,8 +185,8 @@ mod tests {
 
     const PARTITIONS: u32 = 4;
 
-    fn key_digest(key: u16, value: u8) -> Digest {
-        Digest::of(&[&key.to_be_bytes(), &[value]])
+    fn key_hash(key: u16, value: u8) -> ContentHash {
+        ContentHash::of(&[&key.to_be_bytes(), &[value]])
     }
 
     fn leaf_of_key(key: u16) -> LeafId {
@@ -195,21 +200,21 @@ mod tests {
     }
 
     impl DumbTree {
-        fn sum_where(&self, belongs: impl Fn(LeafId) -> bool) -> Digest {
+        fn sum_where(&self, belongs: impl Fn(LeafId) -> bool) -> ContentHash {
             let keys = self.values.iter().filter(|&(&key, _)| belongs(leaf_of_key(key)));
-            let digests = keys.map(|(&key, &value)| key_digest(key, value).0);
-            Digest(digests.fold(0, u128::wrapping_add))
+            let hashes = keys.map(|(&key, &value)| key_hash(key, value).0);
+            ContentHash(hashes.fold(0, u128::wrapping_add))
         }
     }
 
     /// Writes or deletes a key in both.
-    fn write(tree: &mut Tree, dumb: &mut DumbTree, key: u16, value: Option<u8>) -> Digest {
+    fn write(tree: &mut Tree, dumb: &mut DumbTree, key: u16, value: Option<u8>) -> ContentHash {
         let former = match value {
             Some(value) => dumb.values.insert(key, value),
             None => dumb.values.remove(&key),
         };
-        let digest = |value| key_digest(key, value);
-        tree.replace(leaf_of_key(key), former.map(digest), value.map(digest))
+        let hash = |value| key_hash(key, value);
+        tree.replace(leaf_of_key(key), former.map(hash), value.map(hash))
     }
 
     fn tree_of(writes: &[(u16, Option<u8>)]) -> (Tree, DumbTree) {
@@ -264,7 +269,7 @@ mod tests {
     fn an_empty_tree_takes_no_memory() {
         let mut tree = Tree::default();
         assert!(tree.is_empty());
-        tree.load(LeafId(3), Digest::default());
+        tree.load(LeafId(3), ContentHash::default());
         tree.replace(LeafId(3), None, None);
         assert!(tree.leaves.is_none());
         assert!(size_of::<Tree>() <= 32);
@@ -295,9 +300,9 @@ mod tests {
             let (tree, dumb) = tree_of(&writes);
             prop_assert_eq!(tree.root(), dumb.sum_where(|_| true));
             prop_assert_eq!(tree.is_empty(), dumb.values.is_empty());
-            for (branch, digest) in (0..).zip(tree.branches()) {
-                prop_assert_eq!(digest, tree.branch(branch));
-                prop_assert_eq!(digest, dumb.sum_where(|leaf| leaf.0 >> 4 == branch));
+            for (branch, hash) in (0..).zip(tree.branches()) {
+                prop_assert_eq!(hash, tree.branch(branch));
+                prop_assert_eq!(hash, dumb.sum_where(|leaf| leaf.0 >> 4 == branch));
             }
             for &(key, _) in &writes {
                 let leaf = leaf_of_key(key);
@@ -327,8 +332,8 @@ mod tests {
                 disk.insert(leaf_of_key(key), write(&mut tree, &mut dumb, key, value));
             }
             let mut loaded = Tree::default();
-            for (leaf, digest) in disk {
-                loaded.load(leaf, digest);
+            for (leaf, hash) in disk {
+                loaded.load(leaf, hash);
             }
             prop_assert_eq!(&loaded, &tree);
             prop_assert_eq!(loaded.root(), tree.root());

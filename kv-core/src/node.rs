@@ -14,16 +14,14 @@ use crate::admin::{AdminCommand, AdminRefusal, AdminReply};
 use crate::client::{Reply, RequestRefusal};
 use crate::config::Config;
 use crate::coordinator::Coordinator;
-use crate::cx::{Cx, Desk, Effect, Identity, Input, LinkState, Peers, Site};
+use crate::cx::{Cx, Effect, Identity, Input, Issuer, LinkState, NodeContext, Peers};
 use crate::event::{Event, RejectReason};
 use crate::founding::{Founded, Founding};
 use crate::handoff::Handoff;
-use crate::mark::Mark;
 use crate::membership::{Membership, Opinion};
 use crate::message::gossip::{Behind, Incomplete, Known, StateKey};
-use crate::message::{
-    Body, Echo, Header, HintRequest, Message, MintRequest, OperationId, layout_hash,
-};
+use crate::message::{Body, Echo, Header, HintRequest, Message, MintRequest, OperationId};
+use crate::probe::Probe;
 use crate::repair::{Repair, Wanted};
 use crate::replica::{HintGrown, Replica};
 use crate::store::{Done, Outcome, Recovered, Refusal};
@@ -33,7 +31,7 @@ use crate::types::{AdminRequest, Key, NodeId, PartitionId, RequestId, Seq, Ticke
 /// A node of the cluster, without clock, disk and network: those are the driver's.
 #[derive(Clone, Debug)]
 pub struct Node {
-    site: Site,
+    local: NodeContext,
     founding: Founding,
     coordinator: Coordinator,
     membership: Membership,
@@ -41,8 +39,8 @@ pub struct Node {
     handoff: Handoff,
     repair: Repair,
     state: State,
-    /// Damage that was found at start, and is still to be told of.
-    damaged: Vec<PartitionId>,
+    /// Corrupt records that were found at start, and is still to be told of.
+    corrupt_at_start: Vec<PartitionId>,
     /// Those who may lack acknowledged writes, as this node says it in gossip.
     behind: Behind,
     /// The number of its complete partitions when it last looked what to say of them in gossip.
@@ -63,7 +61,7 @@ impl Node {
     /// A node at the start of a process. It has no clock yet: its first deadline is in the past, so
     /// that the driver calls it at once.
     pub fn new(config: Config, identity: Identity, recovered: Recovered) -> Self {
-        let Recovered { founding, synced, roots, hints, lost, damaged } = recovered;
+        let Recovered { founding, complete, roots, hints, corrupt, corrupt_at_start } = recovered;
         let founding = Founding::new(identity.cluster, founding);
         let identity = Identity { cluster: founding.cluster(), ..identity };
         let members = identity.ring.members().iter().map(|member| member.id);
@@ -73,24 +71,24 @@ impl Node {
             membership: Membership::new(identity.node, members),
             replica: Replica::default(),
             handoff: Handoff::new(&hints),
-            repair: Repair::new(lost),
+            repair: Repair::new(corrupt),
             state: State::Serving,
-            damaged,
+            corrupt_at_start,
             behind: Behind::default(),
             said_complete: None,
-            site: Site {
+            local: NodeContext {
                 identity,
                 config,
                 peers: Peers::default(),
-                synced: synced.into_iter().collect(),
+                complete: complete.into_iter().collect(),
                 roots: roots.into_iter().collect(),
             },
         }
     }
 
     /// What all machines of this node read.
-    pub const fn site(&self) -> &Site {
-        &self.site
+    pub const fn local(&self) -> &NodeContext {
+        &self.local
     }
 
     /// How many hints are kept here for others.
@@ -111,7 +109,7 @@ impl Node {
 
     /// The partitions of which an operator must accept that writes may be lost for good.
     pub fn undecided(&self) -> Vec<PartitionId> {
-        self.repair.undecided(&self.site)
+        self.repair.undecided(&self.local)
     }
 
     /// The number of keys whose records are corrupt here and not repaired yet.
@@ -123,9 +121,9 @@ impl Node {
     /// a read finds out when it asks.
     pub fn incomplete_elsewhere(&self) -> BTreeMap<NodeId, BTreeSet<PartitionId>> {
         let said = self.membership.states(StateKey::INCOMPLETE);
-        let others = said.filter(|&(node, _)| node != self.site.me());
+        let others = said.filter(|&(node, _)| node != self.local.me());
         let partitions = |(node, value): (NodeId, &bytes::Bytes)| {
-            let owned = self.site.ring().owned_by(node);
+            let owned = self.local.ring().owned_by(node);
             (node, Incomplete::decode(value).partitions(owned).collect::<BTreeSet<_>>())
         };
         others.map(partitions).filter(|(_, partitions)| !partitions.is_empty()).collect()
@@ -167,8 +165,8 @@ impl Node {
             return refuse_after_failure(cx, &input);
         }
         let before = cx.out.len();
-        for partition in core::mem::take(&mut self.damaged) {
-            cx.observe(Event::Damaged { partition });
+        for partition in core::mem::take(&mut self.corrupt_at_start) {
+            cx.observe(Event::Corrupt { partition });
         }
         self.route(cx, input);
         self.deliver_own_messages(cx, before);
@@ -177,7 +175,7 @@ impl Node {
     /// Takes what this node sends to itself out of what was put out from a place on, and what comes of
     /// that, one message after the other.
     fn deliver_own_messages(&mut self, cx: &mut Cx<'_>, from: usize) {
-        let me = self.site.me();
+        let me = self.local.me();
         let is_own =
             |effect: &Effect| matches!(effect, Effect::Send(message) if message.header.to == me);
         let mut at = from;
@@ -196,7 +194,7 @@ impl Node {
                     let reply = Reply::Refused(RequestRefusal::NotFounded);
                     cx.out.push(Effect::Reply { request, reply });
                 }
-                State::Serving => self.coordinator.on_client(cx, &self.site, request, *operation),
+                State::Serving => self.coordinator.on_client(cx, &self.local, request, *operation),
                 State::Stopping | State::Failed => {
                     let reply = Reply::Refused(RequestRefusal::Stopping);
                     cx.out.push(Effect::Reply { request, reply });
@@ -210,7 +208,7 @@ impl Node {
                 None if self.founding.is_founded() || message.body.is_founding() => {
                     self.on_message(cx, message);
                 }
-                None => cx.mark(Mark::NotFounded),
+                None => cx.probe(Probe::NotFounded),
             },
             Input::Link { peer, state: LinkState::Down } => self.coordinator.on_link_down(cx, peer),
             Input::Link { peer, state: LinkState::Up } => self.handoff.on_peer_up(cx, peer),
@@ -220,7 +218,7 @@ impl Node {
             Input::Durable { seq } => self.on_durable(cx, seq),
             Input::StoreFailed => self.fail(cx),
             Input::Deadline if !self.founding.is_founded() => {
-                self.founding.on_deadline(cx, &self.site);
+                self.founding.on_deadline(cx, &self.local);
             }
             Input::Deadline => self.on_deadline(cx),
             Input::Stop => self.state = State::Stopping,
@@ -228,7 +226,7 @@ impl Node {
     }
 
     fn on_admin(&mut self, cx: &mut Cx<'_>, request: AdminRequest, command: AdminCommand) {
-        let site = &self.site;
+        let local = &self.local;
         match (self.state, command) {
             (State::Stopping | State::Failed, _) => {
                 let reply = AdminReply::Refused(AdminRefusal::Ended);
@@ -237,19 +235,19 @@ impl Node {
             (State::Serving, AdminCommand::AcceptLoss { partition })
                 if self.founding.is_founded() =>
             {
-                self.repair.accept_loss(cx, site, request, partition);
+                self.repair.accept_loss(cx, local, request, partition);
             }
             (State::Serving, AdminCommand::Losses) if self.founding.is_founded() => {
-                let reply = AdminReply::Losses { partitions: self.repair.undecided(site) };
+                let reply = AdminReply::Losses { partitions: self.repair.undecided(local) };
                 cx.out.push(Effect::AdminReply { request, reply });
             }
-            (State::Serving, command) => self.founding.on_admin(cx, site, request, command),
+            (State::Serving, command) => self.founding.on_admin(cx, local, request, command),
         }
     }
 
     /// Why a message must not be handled.
     fn reject(&self, message: &Message) -> Option<RejectReason> {
-        let (header, ring) = (&message.header, self.site.ring());
+        let (header, ring) = (&message.header, self.local.ring());
         let cluster = if message.body.is_founding() {
             self.founding.named()
         } else {
@@ -258,11 +256,11 @@ impl Node {
         if header.cluster != cluster && (self.founding.is_founded() || message.body.is_founding()) {
             // To one that waits, the id of the founded cluster is still unknown.
             Some(RejectReason::Cluster)
-        } else if header.to != self.site.me() {
+        } else if header.to != self.local.me() {
             Some(RejectReason::Addressee)
         } else if ring.member(header.from).is_none() {
             Some(RejectReason::Stranger)
-        } else if header.layout != (ring.version(), layout_hash(ring.digest())) {
+        } else if header.layout != (ring.version(), ring.layout_hash()) {
             Some(RejectReason::Layout)
         } else {
             None
@@ -271,72 +269,83 @@ impl Node {
 
     fn on_message(&mut self, cx: &mut Cx<'_>, message: Message) {
         let Header { from, request, generation, sent, .. } = message.header;
-        let asker = (from, request);
+        let requester = (from, request);
         let echo = Echo { generation, sent };
-        *self.site.peers.echoes.entry(from).or_insert(echo) = echo;
-        let Self { site, founding, coordinator, membership, replica, handoff, repair, .. } = self;
+        *self.local.peers.echoes.entry(from).or_insert(echo) = echo;
+        let Self { local, founding, coordinator, membership, replica, handoff, repair, .. } = self;
         match message.body {
-            Body::FoundingTell(message) => founding.on_tell(cx, site, from, message),
-            Body::FoundingPledge(message) => founding.on_pledge(cx, site, asker, message),
-            Body::FoundingPledged(message) => founding.on_pledged(cx, site, from, message),
+            Body::FoundingTell(message) => founding.on_tell(cx, local, from, message),
+            Body::FoundingPledge(message) => founding.on_pledge(cx, local, requester, message),
+            Body::FoundingPledged(message) => founding.on_pledged(cx, local, from, message),
             Body::GossipSyn(syn) => {
-                let opinions = membership.on_syn(cx, site, from, request, syn);
+                let opinions = membership.on_syn(cx, local, from, request, syn);
                 self.on_opinions(cx, opinions);
             }
             Body::GossipAck(ack) => {
-                let opinions = membership.on_ack(cx, site, from, request, ack);
+                let opinions = membership.on_ack(cx, local, from, request, ack);
                 self.on_opinions(cx, opinions);
                 self.look_who_is_behind();
             }
             Body::GossipAck2(ack2) => {
-                let opinions = membership.on_ack2(cx, site, from, request, ack2);
+                let opinions = membership.on_ack2(cx, local, from, request, ack2);
                 self.on_opinions(cx, opinions);
                 self.look_who_is_behind();
             }
-            Body::Mint(message) => self.on_mint(cx, asker, *message),
-            Body::Hint(message) => self.on_hint(cx, asker, message),
-            Body::Merge(message) => replica.on_merge(cx, site, asker, message),
-            Body::Read(message) => replica.on_read(cx, site, asker, message),
-            Body::Minted(message) => coordinator.on_minted(cx, site, asker, message),
-            Body::Acked(message) => coordinator.on_acked(cx, site, asker, message),
+            Body::Mint(message) => self.on_mint(cx, requester, *message),
+            Body::Hint(message) => self.on_hint(cx, requester, message),
+            Body::Merge(message) => replica.on_merge(cx, local, requester, message),
+            Body::Read(message) => replica.on_read(cx, local, requester, message),
+            Body::Minted(message) => coordinator.on_minted(cx, local, requester, message),
+            Body::Acked(message) => coordinator.on_acked(cx, local, requester, message),
             Body::ReadReply(message) => {
-                coordinator.on_read_reply(cx, site, asker, message);
+                coordinator.on_read_reply(cx, local, requester, message);
                 self.take_what_was_gathered(cx);
             }
-            Body::Refused(message) => coordinator.on_refused(cx, site, asker, message),
-            Body::HintDelivery(message) => handoff.on_delivery(cx, site, asker, message),
-            Body::HintDelivered(message) => handoff.on_delivered(cx, asker, message),
-            Body::RepairCompare(message) => repair.on_compare(cx, site, asker, message),
-            Body::RepairCompared(message) => repair.on_compared(cx, site, asker, message),
-            Body::RepairRoots(message) => repair.on_roots(cx, site, asker, message),
-            Body::RepairRootsDiffer(message) => repair.on_roots_differ(cx, site, asker, message),
-            Body::RepairBranches(message) => repair.on_branches(cx, site, asker, message),
-            Body::RepairBranchesDiffer(message) => {
-                repair.on_branches_differ(cx, site, asker, message);
+            Body::Refused(message) => coordinator.on_refused(cx, local, requester, message),
+            Body::HintDelivery(message) => handoff.on_delivery(cx, local, requester, message),
+            Body::HintDelivered(message) => handoff.on_delivered(cx, requester, message),
+            Body::RepairCompare(message) => repair.on_compare(cx, local, requester, message),
+            Body::RepairCompared(message) => repair.on_compared(cx, local, requester, message),
+            Body::RepairRoots(message) => repair.on_roots(cx, local, requester, message),
+            Body::RepairRootsDiffer(message) => {
+                repair.on_roots_differ(cx, local, requester, message)
             }
-            Body::RepairLeaves(message) => repair.on_leaves(cx, site, asker, message),
-            Body::RepairLeavesDiffer(message) => repair.on_leaves_differ(cx, site, asker, message),
-            Body::RepairSummaries(message) => repair.on_summaries(cx, site, asker, message),
-            Body::RepairSummarized(message) => repair.on_summarized(cx, site, asker, message),
-            Body::RepairExchange(message) => repair.on_exchange(cx, site, asker, message),
-            Body::RepairExchanged(message) => repair.on_exchanged(cx, site, asker, message),
+            Body::RepairBranches(message) => repair.on_branches(cx, local, requester, message),
+            Body::RepairBranchesDiffer(message) => {
+                repair.on_branches_differ(cx, local, requester, message);
+            }
+            Body::RepairLeaves(message) => repair.on_leaves(cx, local, requester, message),
+            Body::RepairLeavesDiffer(message) => {
+                repair.on_leaves_differ(cx, local, requester, message)
+            }
+            Body::RepairSummaries(message) => repair.on_summaries(cx, local, requester, message),
+            Body::RepairSummarized(message) => repair.on_summarized(cx, local, requester, message),
+            Body::RepairExchange(message) => repair.on_exchange(cx, local, requester, message),
+            Body::RepairExchanged(message) => repair.on_exchanged(cx, local, requester, message),
         }
     }
 
-    fn on_mint(&mut self, cx: &mut Cx<'_>, asker: (NodeId, RequestId), message: MintRequest) {
-        let admitted = message.place.is_none_or(|place| {
+    fn on_mint(&mut self, cx: &mut Cx<'_>, requester: (NodeId, RequestId), message: MintRequest) {
+        let admitted = message.fallback_for.is_none_or(|fallback_for| {
             let bytes = message.content.value().map_or(0, bytes::Bytes::len);
-            self.admits_hint(cx, asker, message.operation, &message.key, place.owner, bytes)
+            self.admits_hint(
+                cx,
+                requester,
+                message.operation,
+                &message.key,
+                fallback_for.owner,
+                bytes,
+            )
         });
         if admitted {
-            self.replica.on_mint(cx, &self.site, asker, message);
+            self.replica.on_mint(cx, &self.local, requester, message);
         }
     }
 
-    fn on_hint(&mut self, cx: &mut Cx<'_>, asker: (NodeId, RequestId), message: HintRequest) {
-        let (target, bytes) = (message.place.owner, message.container.weight());
-        if self.admits_hint(cx, asker, message.operation, &message.key, target, bytes) {
-            self.replica.on_hint(cx, &self.site, asker, message);
+    fn on_hint(&mut self, cx: &mut Cx<'_>, requester: (NodeId, RequestId), message: HintRequest) {
+        let (target, bytes) = (message.fallback_for.owner, message.container.weight());
+        if self.admits_hint(cx, requester, message.operation, &message.key, target, bytes) {
+            self.replica.on_hint(cx, &self.local, requester, message);
         }
     }
 
@@ -344,19 +353,19 @@ impl Node {
     fn admits_hint(
         &mut self,
         cx: &mut Cx<'_>,
-        asker: (NodeId, RequestId),
+        requester: (NodeId, RequestId),
         operation: OperationId,
         key: &Key,
         target: NodeId,
         bytes: usize,
     ) -> bool {
-        let admitted = self.handoff.admits(&self.site, target, bytes as u64);
+        let admitted = self.handoff.admits(&self.local, target, bytes as u64);
         if !admitted {
-            cx.mark(Mark::HintOverBudget);
-            let partition = self.site.ring().partition_of(key.token());
+            cx.probe(Probe::HintOverBudget);
+            let partition = self.local.ring().partition_of(key.token());
             self.handoff.on_refused(cx, target, partition);
             self.repair.on_stale(target);
-            self.replica.refuse(cx, &self.site, asker, operation, Refusal::HintsFull);
+            self.replica.refuse(cx, &self.local, requester, operation, Refusal::HintsFull);
         }
         admitted
     }
@@ -364,38 +373,38 @@ impl Node {
     fn on_store_done(&mut self, cx: &mut Cx<'_>, ticket: Ticket, seq: Seq, mut outcome: Outcome) {
         // What was read has changed nothing.
         if !matches!(outcome.result, Ok(Done::Read(_))) {
-            self.site.roots.insert(outcome.partition, outcome.root);
+            self.local.roots.insert(outcome.partition, outcome.root);
         }
         for event in core::mem::take(&mut outcome.events) {
             cx.observe(event);
         }
-        self.repair.on_lost(core::mem::take(&mut outcome.lost));
+        self.repair.on_corrupt(core::mem::take(&mut outcome.corrupt));
         match outcome.result {
             Err(Refusal::DiskFailed) => self.fail(cx),
-            Err(Refusal::DiskFull) => cx.mark(Mark::DiskFull),
+            Err(Refusal::DiskFull) => cx.probe(Probe::DiskFull),
             Ok(_) | Err(_) => {}
         }
-        let (site, errand) = (&self.site, ticket.errand());
-        match ticket.desk() {
-            Desk::Replica => {
-                let hinted = self.replica.on_store_done(cx, site, errand, seq, outcome);
+        let (local, command) = (&self.local, ticket.command());
+        match ticket.issuer() {
+            Issuer::Replica => {
+                let hinted = self.replica.on_store_done(cx, local, command, seq, outcome);
                 if let Some(HintGrown { target, partition, growth }) = hinted {
                     self.handoff.on_hinted(target, partition, growth);
                     self.say_who_is_behind();
                 }
             }
-            Desk::Handoff => {
-                if let Some(stale) = self.handoff.on_store_done(cx, site, errand, seq, outcome) {
+            Issuer::Handoff => {
+                if let Some(stale) = self.handoff.on_store_done(cx, local, command, seq, outcome) {
                     self.repair.on_stale(stale.target);
                 }
                 self.say_who_is_behind();
             }
-            Desk::Repair => {
-                let synced = self.repair.on_store_done(cx, site, errand, seq, outcome);
-                self.on_synced(synced);
+            Issuer::Repair => {
+                let complete = self.repair.on_store_done(cx, local, command, seq, outcome);
+                self.on_complete(complete);
             }
-            Desk::Founding => {
-                let founded = self.founding.on_store_done(cx, site, errand, seq, outcome);
+            Issuer::Founding => {
+                let founded = self.founding.on_store_done(cx, local, command, seq, outcome);
                 self.on_founded(founded);
             }
         }
@@ -403,13 +412,13 @@ impl Node {
 
     fn on_durable(&mut self, cx: &mut Cx<'_>, seq: Seq) {
         if !self.founding.is_founded() {
-            let founded = self.founding.on_durable(cx, &self.site, seq);
+            let founded = self.founding.on_durable(cx, &self.local, seq);
             self.on_founded(founded);
         }
-        self.replica.on_durable(cx, &self.site, seq);
-        self.handoff.on_durable(cx, &self.site, seq);
-        let synced = self.repair.on_durable(cx, &self.site, seq);
-        self.on_synced(synced);
+        self.replica.on_durable(cx, &self.local, seq);
+        self.handoff.on_durable(cx, &self.local, seq);
+        let complete = self.repair.on_durable(cx, &self.local, seq);
+        self.on_complete(complete);
     }
 
     /// Each machine is called: one whose deadline has not come does nothing.
@@ -421,29 +430,29 @@ impl Node {
             (due(self.handoff.next_deadline()), due(self.coordinator.next_deadline()));
         if gossips {
             self.say_what_is_incomplete();
-            let opinions = self.membership.on_deadline(cx, &self.site);
+            let opinions = self.membership.on_deadline(cx, &self.local);
             self.on_opinions(cx, opinions);
         }
         if coordinates {
-            self.coordinator.on_deadline(cx, &self.site);
+            self.coordinator.on_deadline(cx, &self.local);
             self.take_what_was_gathered(cx);
         }
         if replays {
-            self.handoff.on_deadline(cx, &self.site);
+            self.handoff.on_deadline(cx, &self.local);
         }
         if compares {
-            let wanted = self.repair.on_deadline(cx, &self.site);
+            let wanted = self.repair.on_deadline(cx, &self.local);
             self.look_who_was_repaired();
-            for Wanted { key, mend } in wanted {
-                self.coordinator.gather(cx, &self.site, key, mend);
+            for Wanted { key, number } in wanted {
+                self.coordinator.gather(cx, &self.local, key, number);
             }
         }
     }
 
-    /// What other owners hold of a key that was damaged here goes to whoever asked for it.
+    /// What other owners hold of a key that was corrupt here goes to whoever asked for it.
     fn take_what_was_gathered(&mut self, cx: &mut Cx<'_>) {
-        for (mend, container) in self.coordinator.take_gathered() {
-            self.repair.on_gathered(cx, &self.site, mend, container);
+        for (number, container) in self.coordinator.take_gathered() {
+            self.repair.on_gathered(cx, &self.local, number, container);
         }
     }
 
@@ -452,7 +461,7 @@ impl Node {
         let stale: BTreeSet<NodeId> = self.handoff.stale().map(|stale| stale.target).collect();
         for target in stale {
             if let Some(began) = self.repair.clean_since(target) {
-                self.handoff.on_repaired(&self.site, target, began);
+                self.handoff.on_repaired(&self.local, target, began);
             }
         }
         self.say_who_is_behind();
@@ -462,10 +471,10 @@ impl Node {
         for opinion in opinions {
             match opinion {
                 Opinion::Down(peer) => {
-                    self.site.peers.down.insert(peer);
+                    self.local.peers.down.insert(peer);
                 }
                 Opinion::Up(peer) => {
-                    self.site.peers.down.remove(&peer);
+                    self.local.peers.down.remove(&peer);
                     self.handoff.on_peer_up(cx, peer);
                 }
             }
@@ -475,19 +484,19 @@ impl Node {
     /// From now on this node serves, and its messages are those of the cluster that was founded.
     fn on_founded(&mut self, founded: Option<Founded>) {
         if let Some(Founded { cluster, complete }) = founded {
-            self.site.identity.cluster = cluster;
-            self.on_synced(complete);
+            self.local.identity.cluster = cluster;
+            self.on_complete(complete);
         }
     }
 
-    fn on_synced(&mut self, partitions: Vec<PartitionId>) {
-        self.site.synced.extend(partitions);
+    fn on_complete(&mut self, partitions: Vec<PartitionId>) {
+        self.local.complete.extend(partitions);
     }
 
     /// Tells the others for whom hints are kept here, and who missed hints for what this node owns
     /// too (and so sees them repaired): such nodes may lack acknowledged writes.
     fn say_who_is_behind(&mut self) {
-        let stale = self.handoff.stale().filter(|stale| self.site.owns(stale.partition));
+        let stale = self.handoff.stale().filter(|stale| self.local.owns(stale.partition));
         let behind: BTreeSet<NodeId> =
             self.handoff.targets_pending().chain(stale.map(|stale| stale.target)).collect();
         if behind.iter().eq(&self.behind.0) {
@@ -501,12 +510,12 @@ impl Node {
     /// Tells the others of which partitions this node does not hold all that it must, if that has
     /// changed. A node that was complete from its start says nothing.
     fn say_what_is_incomplete(&mut self) {
-        let complete = &self.site.synced;
+        let complete = &self.local.complete;
         let said_before = self.said_complete.replace(complete.len());
         if said_before == Some(complete.len()) {
             return;
         }
-        let owned = self.site.ring().owned_by(self.site.me());
+        let owned = self.local.ring().owned_by(self.local.me());
         let incomplete = Incomplete::of(owned, |partition| complete.contains(&partition));
         if said_before.is_some() || !incomplete.is_empty() {
             self.membership.set_state(StateKey::INCOMPLETE, incomplete.encode());
@@ -516,7 +525,7 @@ impl Node {
     fn look_who_is_behind(&mut self) {
         let said = self.membership.states(StateKey::BEHIND);
         let behind = said.flat_map(|(_, value)| Behind::decode(value).0);
-        self.site.peers.behind = behind.collect();
+        self.local.peers.behind = behind.collect();
     }
 
     /// The disk failed. A node that cannot keep what it is told must not stay and seem to.

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Who counts towards a quorum (SEMANTICS §3).
+/// Who counts towards a quorum (semantics.md §3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// Owners, and fallbacks that stand in for them, on distinct machines: writeable while W
+    /// Owners, and fallbacks in place of others, on distinct machines: writeable while W
     /// machines are reachable; converges.
     #[default]
     Sloppy,

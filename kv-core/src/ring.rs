@@ -22,7 +22,7 @@ use alloc::vec::Vec;
 pub use self::placement::{BOUND_PERCENT, VIRTUAL_NODES_PER_WEIGHT};
 use self::placement::{Placement, Walk, indices_of, partition_start};
 use crate::layout::{Layout, LayoutError, Member};
-use crate::types::{Digest, NodeId, PartitionId, Token};
+use crate::types::{LayoutHash, NodeId, PartitionId, Token};
 
 /// A machine in one ring: two nodes have equal ones if and only if they stand on one machine. Means
 /// nothing in another ring.
@@ -34,7 +34,7 @@ pub struct MachineIndex(pub u32);
 pub struct Ring {
     /// Sound, and with its members in the order of their ids.
     layout: Layout,
-    digest: Digest,
+    hash: LayoutHash,
     /// [`Layout::copies`], computed once.
     copies: usize,
     /// For each member, in the order of the layout.
@@ -69,7 +69,7 @@ impl Ring {
     pub fn new(layout: Layout) -> Result<Self, LayoutError> {
         layout.validate()?;
         let layout = layout.canonical();
-        let digest = layout.digest();
+        let hash = layout.hash();
         let machines = indices_of(layout.members.iter().map(|member| member.machine.as_str()));
         let machines: Vec<_> = machines.into_iter().map(MachineIndex).collect();
         let mut walks = Vec::with_capacity(layout.replication.len());
@@ -89,7 +89,7 @@ impl Ring {
             place += usize::from(replication.n);
         }
         let (owned, owned_starts) = partitions_by_member(&layout, &owners);
-        Ok(Self { layout, digest, copies, machines, walks, owners, owned, owned_starts })
+        Ok(Self { layout, hash, copies, machines, walks, owners, owned, owned_starts })
     }
 
     /// The layout that this is the table of, with its members in the order of their ids.
@@ -102,9 +102,9 @@ impl Ring {
         self.layout.version
     }
 
-    /// [`Layout::digest`], computed once.
-    pub const fn digest(&self) -> Digest {
-        self.digest
+    /// [`Layout::hash`], computed once.
+    pub const fn layout_hash(&self) -> LayoutHash {
+        self.hash
     }
 
     /// All nodes, in the order of their ids.
@@ -175,7 +175,7 @@ impl Ring {
         self.owners(partition).contains(&id)
     }
 
-    /// All nodes that do not keep a partition, in the order in which they are asked to stand in:
+    /// All nodes that do not keep a partition, in the order in which they are asked to be a fallback:
     /// data center by data center as the owners are, and clockwise within each. Lazy: taking the
     /// first few is cheap.
     ///

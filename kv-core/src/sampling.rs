@@ -3,7 +3,7 @@
 //! In goes one draw, 64 uniform bits, or a source of them; out comes the choice. Nothing here keeps
 //! state, and nothing may ever change its results: a saved failure is a list of draws, and it has to
 //! mean the same run on every platform and after every update of a library (DESIGN §4). The golden
-//! tests at the end pin the results; when one of them fails, mend the code and not the test.
+//! tests at the end pin the results; when one of them fails, correct the code and not the test.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;

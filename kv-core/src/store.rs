@@ -18,7 +18,7 @@ use crate::codec::codec;
 use crate::event::Event;
 use crate::merkle::{FAN_OUT, LeafId};
 use crate::time::{HybridTime, WallTime};
-use crate::types::{Digest, Epoch, FoundingId, Key, NodeId, PartitionId, RequestId, Seq};
+use crate::types::{ContentHash, Epoch, FoundingId, Key, NodeId, PartitionId, RequestId, Seq};
 use crate::version::{Container, Content, Dot, VersionVector};
 
 /// The version of what is written into the store: where records lie (`replica/keyspace.rs`) and how
@@ -36,8 +36,8 @@ pub enum View {
 
 /// A record that is there and cannot be read. It is never "not found".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the record is damaged")]
-pub struct Damage;
+#[error("the record is corrupt")]
+pub struct Corrupt;
 
 /// Why a batch was not committed. Nothing of it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
@@ -68,19 +68,19 @@ pub trait Store {
     /// The record under this key.
     ///
     /// # Errors
-    /// [`Damage`], if there is one that cannot be read.
-    fn get(&self, view: View, key: &[u8]) -> Result<Option<Bytes>, Damage>;
+    /// [`Corrupt`], if there is one that cannot be read.
+    fn get(&self, view: View, key: &[u8]) -> Result<Option<Bytes>, Corrupt>;
 
     /// What the record under this key decodes to. A store that has it in memory decodes it where it lies.
     ///
     /// # Errors
-    /// [`Damage`], if there is a record and it cannot be read or decoded.
+    /// [`Corrupt`], if there is a record and it cannot be read or decoded.
     fn read<T>(
         &self,
         view: View,
         key: &[u8],
-        decode: impl FnOnce(&Bytes) -> Result<T, Damage>,
-    ) -> Result<Option<T>, Damage> {
+        decode: impl FnOnce(&Bytes) -> Result<T, Corrupt>,
+    ) -> Result<Option<T>, Corrupt> {
         self.get(view, key)?.map(|record| decode(&record)).transpose()
     }
 
@@ -100,7 +100,7 @@ pub trait Store {
 }
 
 /// Is shown a key and its record, and says whether to go on.
-pub type Visitor<'a> = dyn FnMut(&[u8], Result<&Bytes, Damage>) -> ControlFlow<()> + 'a;
+pub type Visitor<'a> = dyn FnMut(&[u8], Result<&Bytes, Corrupt>) -> ControlFlow<()> + 'a;
 
 /// Writes that happen together or not at all, in order: a later write to the same key wins. They lie
 /// in one piece of memory.
@@ -209,8 +209,8 @@ pub enum Action {
     HintDrop {
         /// Whom they were for.
         target: NodeId,
-        /// Each key with the digest of the container that was delivered.
-        items: Vec<(Key, Digest)>,
+        /// Each key with the hash of the container that was delivered.
+        items: Vec<(Key, ContentHash)>,
     },
     /// The inner nodes of the partition's Merkle tree.
     Branches,
@@ -236,7 +236,7 @@ pub enum Action {
         bytes: u64,
     },
     /// Write the marker which says that this owner holds all that it must hold.
-    MarkSynced,
+    MarkComplete,
     /// Write that this store was new before a founding, which is still to come. It is about the whole
     /// store, in whatever partition it is said.
     Pledge {
@@ -249,18 +249,18 @@ pub enum Action {
         /// The founding.
         founding: FoundingId,
     },
-    /// Read every record of the leaves from this one on, to find those that are damaged.
+    /// Read every record of the leaves from this one on, to find those that are corrupt.
     Scrub {
         /// The first leaf.
         from: LeafId,
         /// About how many bytes of containers; at least one leaf.
         bytes: u64,
     },
-    /// Believe the owner's copy of a key again that was damaged: what enough others hold is in it.
-    MakeWhole {
+    /// Believe the owner's copy of a key again that was corrupt: what enough others hold is in it.
+    MarkRepaired {
         /// The key.
         key: Key,
-        /// They hold nothing: if the record is unreadable still, it is deleted.
+        /// They hold nothing: if the record is corrupt still, it is deleted.
         is_unknown: bool,
     },
 }
@@ -280,10 +280,10 @@ impl Action {
             | Self::Merge { .. }
             | Self::Hint(_)
             | Self::HintDrop { .. }
-            | Self::MarkSynced
+            | Self::MarkComplete
             | Self::Pledge { .. }
             | Self::Found { .. }
-            | Self::MakeWhole { .. } => false,
+            | Self::MarkRepaired { .. } => false,
         }
     }
 }
@@ -299,7 +299,7 @@ pub struct Mint {
     pub expiry: Option<WallTime>,
     /// What it overwrites.
     pub basis: Basis,
-    /// Whether this replica owns the key or stands in for an owner.
+    /// Whether this replica owns the key or is the fallback of an owner.
     pub role: Role,
     /// The client's request; a replica that knows it answers with the dot that it minted then.
     pub request: RequestId,
@@ -323,8 +323,8 @@ pub enum Basis {
 codec!(enum Basis { 0 => Given(seen), 1 => Held(seen) });
 
 impl Basis {
-    /// What a write overwrites when a second replica is asked to name it, because the first was
-    /// silent. By the time it is, the first may have named it, and others may have overwritten it:
+    /// What a write overwrites when a second replica is asked to mint, because the first was
+    /// silent. By the time it is, the first may have minted, and others may have overwritten it:
     /// then "what the replica holds" is newer than the write. At worst it stands beside it.
     #[must_use]
     pub fn of_a_spare(self) -> Self {
@@ -340,12 +340,12 @@ pub enum Role {
     /// As an owner of the key.
     Owner,
     /// In the place of an owner that cannot be reached.
-    StandIn(StandIn),
+    Fallback(HintTerms),
 }
 
 /// For whom a replica stands in, and how its hint is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StandIn {
+pub struct HintTerms {
     /// The owner that the hint is for.
     pub target: NodeId,
     /// When the hint was made, by the clock of the node that keeps it.
@@ -356,7 +356,7 @@ pub struct StandIn {
     pub copies: u8,
 }
 
-codec!(struct StandIn { target, created, expires, copies });
+codec!(struct HintTerms { target, created, expires, copies });
 
 /// A container to be kept for somebody else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -366,7 +366,7 @@ pub struct Hint {
     /// The whole container.
     pub container: Container,
     /// For whom, and for how long.
-    pub stand_in: StandIn,
+    pub terms: HintTerms,
 }
 
 /// The two kinds of copies that a node can hold of a key.
@@ -388,11 +388,11 @@ pub struct Outcome {
     /// What it found or did.
     pub result: Result<Done, Refusal>,
     /// The partition's Merkle root after it, live.
-    pub root: Digest,
+    pub root: ContentHash,
     /// What happened on the way. The node observes them when it learns of the outcome.
     pub events: Vec<Event>,
-    /// Keys of which the owner's record was found to be damaged just now.
-    pub lost: Vec<Key>,
+    /// Keys of which the owner's record was found to be corrupt just now.
+    pub corrupt: Vec<Key>,
 }
 
 /// What a command found or did.
@@ -404,7 +404,7 @@ pub enum Done {
         dot: Dot,
         /// The whole container.
         container: Container,
-        /// By how much the hints of a target grew, if this was a stand-in.
+        /// By how much the hints of a target grew, if this was a fallback.
         hinted: Option<HintGrowth>,
     },
     /// The containers are part of the own ones.
@@ -427,10 +427,10 @@ pub enum Done {
         /// How many bytes of hints that frees.
         bytes: u64,
     },
-    /// The digests of the inner nodes.
-    Branches(Box<[Digest; FAN_OUT]>),
-    /// The digests of leaves.
-    Leaves(Vec<(LeafId, Digest)>),
+    /// The hashes of the inner nodes.
+    Branches(Box<[ContentHash; FAN_OUT]>),
+    /// The hashes of leaves.
+    Leaves(Vec<(LeafId, ContentHash)>),
     /// What is known of some keys.
     Summaries {
         /// In the order of the keys.
@@ -442,7 +442,7 @@ pub enum Done {
     /// left out, and so are all that had no room.
     Fetched(Vec<(Key, Container)>),
     /// The marker is written.
-    MarkedSynced,
+    MarkedComplete,
     /// The pledge is written.
     Pledged,
     /// The founding is written.
@@ -452,10 +452,10 @@ pub enum Done {
         /// The first that was not; nothing, if these were the last.
         next: Option<LeafId>,
     },
-    /// The copy is believed again, unless it has been damaged anew.
-    MadeWhole {
+    /// The copy is believed again, unless it has been corrupt anew.
+    MarkedRepaired {
         /// Whether it is.
-        is_whole: bool,
+        is_repaired: bool,
     },
 }
 
@@ -476,12 +476,12 @@ pub struct StoredHint {
     /// The whole container.
     pub container: Container,
     /// For whom, and for how long.
-    pub stand_in: StandIn,
+    pub terms: HintTerms,
     /// Whether this node minted into it, in the epoch that it then had.
     pub minted: bool,
 }
 
-codec!(struct StoredHint { key, container, stand_in, minted });
+codec!(struct StoredHint { key, container, terms, minted });
 
 /// What is known of a key, without the values.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -490,11 +490,11 @@ pub struct Summary {
     pub key: Key,
     /// Every event that is accounted for.
     pub seen: VersionVector,
-    /// The digest of the container.
-    pub digest: Digest,
+    /// The hash of the container.
+    pub hash: ContentHash,
 }
 
-codec!(struct Summary { key, seen, digest });
+codec!(struct Summary { key, seen, hash });
 
 /// Why a replica did not do what it was asked. It changed nothing; only of a merge of several
 /// containers may some have been joined, which harms nobody.
@@ -509,11 +509,11 @@ pub enum Refusal {
         max: u64,
     },
     /// The record is there and cannot be read.
-    #[error("the record is damaged here")]
-    Damaged,
+    #[error("the record is corrupt here")]
+    Corrupt,
     /// This owner has lost data and has not yet copied it back.
-    #[error("this replica has lost data and is not synced yet")]
-    NotSynced,
+    #[error("this replica is incomplete: it has not copied yet what it lost")]
+    Incomplete,
     /// The disk has no room.
     #[error("the disk is full")]
     DiskFull,
@@ -536,8 +536,8 @@ pub enum Refusal {
 
 codec!(enum Refusal {
     0 => TooManySiblings { max },
-    1 => Damaged,
-    2 => NotSynced,
+    1 => Corrupt,
+    2 => Incomplete,
     3 => DiskFull,
     4 => DiskFailed,
     5 => HintsFull,
@@ -562,15 +562,15 @@ pub struct Recovered {
     /// What the store says of the founding of its cluster.
     pub founding: FoundingRecord,
     /// Partitions whose data marker stands: this owner holds all that it must hold.
-    pub synced: Vec<PartitionId>,
+    pub complete: Vec<PartitionId>,
     /// Merkle roots that are not those of an empty tree.
-    pub roots: Vec<(PartitionId, Digest)>,
+    pub roots: Vec<(PartitionId, ContentHash)>,
     /// The hints that are kept.
     pub hints: Vec<KeptHints>,
     /// Keys of which this owner lost something, and which are not whole yet.
-    pub lost: Vec<Key>,
+    pub corrupt: Vec<Key>,
     /// The partition of each record that is read at start and could not be.
-    pub damaged: Vec<PartitionId>,
+    pub corrupt_at_start: Vec<PartitionId>,
 }
 
 /// What a store says of the founding of its cluster.
@@ -584,11 +584,11 @@ pub enum FoundingRecord {
     /// It belongs to the cluster that came of this founding.
     Founded(FoundingId),
     /// It belongs to a cluster, and the record that says of which founding cannot be read.
-    Unreadable,
+    Corrupt,
 }
 
 /// The data of another node: its disk was copied, or came to the wrong machine. A node must not
-/// start on it, for it would seem to hold what it never had (SEMANTICS §9.22).
+/// start on it, for it would seem to hold what it never had (semantics.md §9.22).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the data belongs to node {owner}")]
 pub struct ForeignData {

@@ -2,7 +2,7 @@
 //!
 //! In go the sets of owners whose answers are needed, and the answers as they come; out comes
 //! whether there are enough. The sets are a list: of length one as a rule, longer while layouts
-//! overlap (a write needs a quorum in each, SEMANTICS §7) or where every data center needs its own.
+//! overlap (a write needs a quorum in each, semantics.md §7) or where every data center needs its own.
 //!
 //! Invariants: only nodes that answered count, never nodes that seem up (Riak before 1.3.1).
 //! Answers from one machine count as one, whoever gave them (Riak's node diversity: two fallbacks on
@@ -42,7 +42,7 @@ pub struct Answer {
     /// The machine on which it stands. All answers of one tally take theirs from one ring.
     pub machine: MachineIndex,
     /// The owner in whose place it answered: itself, if it is one.
-    pub stands_for: NodeId,
+    pub for_owner: NodeId,
 }
 
 /// The answers to one request so far.
@@ -81,12 +81,12 @@ pub enum QuorumError {
 impl Answer {
     /// The answer of an owner, which stands for itself.
     pub const fn of_owner(owner: NodeId, machine: MachineIndex) -> Self {
-        Self { by: owner, machine, stands_for: owner }
+        Self { by: owner, machine, for_owner: owner }
     }
 
-    /// Whether the node stands in for an owner, rather than being one.
+    /// Whether the node is the fallback of an owner, rather than being one.
     pub fn is_fallback(&self) -> bool {
-        self.by != self.stands_for
+        self.by != self.for_owner
     }
 }
 
@@ -106,7 +106,7 @@ impl OwnerSet {
             Mode::Sloppy => true,
             Mode::Strict => !answer.is_fallback(),
         };
-        eligible && self.owners.contains(&answer.stands_for)
+        eligible && self.owners.contains(&answer.for_owner)
     }
 
     fn is_reached(&self, answers: &[Answer], mode: Mode) -> bool {
@@ -119,7 +119,7 @@ impl OwnerSet {
     /// whoever stands in its place counts in another one, or nobody does, and one more would count.
     fn has_room_for(&self, owner: NodeId, answers: &[Answer], mode: Mode) -> bool {
         let counting = || answers.iter().filter(|answer| self.counts(answer, mode));
-        let elsewhere = counting().filter(|answer| answer.stands_for != owner);
+        let elsewhere = counting().filter(|answer| answer.for_owner != owner);
         self.owners.contains(&owner)
             && copies(&elsewhere.collect::<Vec<&Answer>>())
                 == copies(&counting().collect::<Vec<&Answer>>())
@@ -130,36 +130,36 @@ impl OwnerSet {
 /// machine or an owner's place. As a rule no two do. Else there are a handful of answers, so each
 /// place simply tries each machine, and asks who has it to move on (Kuhn's algorithm for matchings).
 fn copies(answers: &[&Answer]) -> usize {
-    let shares = |a: &Answer, b: &Answer| a.machine == b.machine || a.stands_for == b.stands_for;
+    let shares = |a: &Answer, b: &Answer| a.machine == b.machine || a.for_owner == b.for_owner;
     let shares_with_later = |(at, answer): (usize, &&Answer)| {
         answers[at + 1..].iter().any(|later| shares(answer, later))
     };
     if !answers.iter().enumerate().any(shares_with_later) {
         return answers.len();
     }
-    fn seat(
+    fn assign(
         place: NodeId,
         answers: &[&Answer],
-        seated: &mut BTreeMap<MachineIndex, NodeId>,
+        assigned: &mut BTreeMap<MachineIndex, NodeId>,
         tried: &mut BTreeSet<MachineIndex>,
     ) -> bool {
-        for answer in answers.iter().filter(|answer| answer.stands_for == place) {
+        for answer in answers.iter().filter(|answer| answer.for_owner == place) {
             if !tried.insert(answer.machine) {
                 continue;
             }
-            let holder = seated.get(&answer.machine).copied();
-            if holder.is_none_or(|holder| seat(holder, answers, seated, tried)) {
-                seated.insert(answer.machine, place);
+            let holder = assigned.get(&answer.machine).copied();
+            if holder.is_none_or(|holder| assign(holder, answers, assigned, tried)) {
+                assigned.insert(answer.machine, place);
                 return true;
             }
         }
         false
     }
-    let places: BTreeSet<NodeId> = answers.iter().map(|answer| answer.stands_for).collect();
-    let mut seated = BTreeMap::new();
+    let places: BTreeSet<NodeId> = answers.iter().map(|answer| answer.for_owner).collect();
+    let mut assigned = BTreeMap::new();
     places
         .into_iter()
-        .filter(|&place| seat(place, answers, &mut seated, &mut BTreeSet::new()))
+        .filter(|&place| assign(place, answers, &mut assigned, &mut BTreeSet::new()))
         .count()
 }
 
@@ -197,7 +197,7 @@ impl Tally {
 
     /// Whether this owner, or somebody in its place, has answered.
     pub fn is_cared_for(&self, owner: NodeId) -> bool {
-        self.answers.iter().any(|answer| answer.stands_for == owner)
+        self.answers.iter().any(|answer| answer.for_owner == owner)
     }
 
     /// Whether every set has as many counting answers, on distinct machines and in the places of
@@ -206,9 +206,9 @@ impl Tally {
         self.sets.iter().all(|set| set.is_reached(&self.answers, self.mode))
     }
 
-    /// Whether the answer of one more stand-in for this owner, on a machine that has not answered yet,
+    /// Whether the answer of one more fallback for this owner, on a machine that has not answered yet,
     /// would bring a quorum nearer. Somebody may stand in its place already and be needed in another.
-    pub fn lacks_stand_in(&self, owner: NodeId) -> bool {
+    pub fn lacks_fallback(&self, owner: NodeId) -> bool {
         let (answers, mode) = (&self.answers, self.mode);
         let has_room = |set: &OwnerSet| {
             !set.is_reached(answers, mode) && set.has_room_for(owner, answers, mode)
@@ -223,7 +223,7 @@ impl Tally {
     /// changed.
     pub fn record(&mut self, answer: Answer) -> bool {
         let is_known =
-            |known: &Answer| (known.by, known.stands_for) == (answer.by, answer.stands_for);
+            |known: &Answer| (known.by, known.for_owner) == (answer.by, answer.for_owner);
         let is_new = !self.answers.iter().any(is_known);
         if is_new {
             self.answers.push(answer);
@@ -233,7 +233,7 @@ impl Tally {
 
     fn answers_for_owners(&self) -> impl Iterator<Item = &Answer> {
         let for_an_owner =
-            |answer: &&Answer| self.sets.iter().any(|set| set.owners.contains(&answer.stands_for));
+            |answer: &&Answer| self.sets.iter().any(|set| set.owners.contains(&answer.for_owner));
         self.answers.iter().filter(for_an_owner)
     }
 }
@@ -293,8 +293,8 @@ mod tests {
         Answer::of_owner(NodeId(node), MachineIndex(node as u32))
     }
 
-    fn fallback(node: u64, stands_for: u64) -> Answer {
-        Answer { stands_for: NodeId(stands_for), ..owner(node) }
+    fn fallback(node: u64, for_owner: u64) -> Answer {
+        Answer { for_owner: NodeId(for_owner), ..owner(node) }
     }
 
     fn tally(mode: Mode, sets: &[OwnerSet], answers: &[Answer]) -> Tally {
@@ -325,8 +325,8 @@ mod tests {
     }
 
     #[test]
-    fn an_owner_and_its_own_stand_in_count_once() {
-        // When the hint is delivered, the stand-in's copy goes and the owner's is all that is left.
+    fn an_owner_and_its_own_fallback_count_once() {
+        // When the hint is delivered, the fallback's copy goes and the owner's is all that is left.
         let answers = [owner(1), fallback(7, 1), fallback(8, 1)];
         assert!(!tally(Mode::Sloppy, &[set(1..=3, 2)], &answers).reached());
         let one_more = [answers[0], answers[1], answers[2], fallback(7, 2)];
@@ -423,7 +423,7 @@ mod tests {
         for answer in given {
             if answers
                 .iter()
-                .all(|other| (other.by, other.stands_for) != (answer.by, answer.stands_for))
+                .all(|other| (other.by, other.for_owner) != (answer.by, answer.for_owner))
             {
                 answers.push(*answer);
             }
@@ -433,12 +433,12 @@ mod tests {
             for answer in &answers {
                 let counts = match mode {
                     Mode::Strict => {
-                        set.owners.contains(&answer.by) && answer.stands_for == answer.by
+                        set.owners.contains(&answer.by) && answer.for_owner == answer.by
                     }
-                    Mode::Sloppy => set.owners.contains(&answer.stands_for),
+                    Mode::Sloppy => set.owners.contains(&answer.for_owner),
                 };
                 if counts {
-                    pairs.push((answer.machine, answer.stands_for));
+                    pairs.push((answer.machine, answer.for_owner));
                 }
             }
             if most_apart(&pairs, &[]) < set.needed {
@@ -470,10 +470,10 @@ mod tests {
 
     fn answers() -> impl Strategy<Value = Vec<Answer>> {
         let one = (0_u64..10, 0_u32..8, prop::option::of(0_u64..8));
-        let one = one.prop_map(|(by, machine, stands_for)| Answer {
+        let one = one.prop_map(|(by, machine, for_owner)| Answer {
             by: NodeId(by),
             machine: MachineIndex(machine),
-            stands_for: NodeId(stands_for.unwrap_or(by)),
+            for_owner: NodeId(for_owner.unwrap_or(by)),
         });
         prop::collection::vec(one, 0..10)
     }
@@ -486,7 +486,7 @@ mod tests {
         }
 
         #[test]
-        fn a_stand_in_is_lacked_where_one_more_would_count(
+        fn a_fallback_is_lacked_where_one_more_would_count(
             owners in prop::collection::btree_set(0_u64..8, 1..5), answers in answers(), place in 0_u64..8,
         ) {
             let count = |answers: &[Answer]| {
@@ -497,7 +497,7 @@ mod tests {
             };
             let one_more = [&answers[..], &[fallback(99, place)]].concat();
             let needed = set(owners.iter().copied(), owners.len());
-            let lacks = |mode| tally(mode, core::slice::from_ref(&needed), &answers).lacks_stand_in(NodeId(place));
+            let lacks = |mode| tally(mode, core::slice::from_ref(&needed), &answers).lacks_fallback(NodeId(place));
             prop_assert_eq!(lacks(Mode::Sloppy), count(&one_more) > count(&answers));
             prop_assert!(!lacks(Mode::Strict), "there they count for nothing");
         }

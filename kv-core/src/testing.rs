@@ -11,7 +11,7 @@ use core::ops::ControlFlow;
 use bytes::Bytes;
 
 use crate::cx::{Draw, Purpose};
-use crate::store::{Batch, Damage, Fault, Store, View, Visitor};
+use crate::store::{Batch, Corrupt, Fault, Store, View, Visitor};
 use crate::types::Seq;
 
 /// A store of which one image is live and the other durable.
@@ -21,7 +21,7 @@ pub(crate) struct MemoryStore {
     durable: BTreeMap<Bytes, Bytes>,
     newest: Seq,
     /// Records that cannot be read.
-    pub(crate) damaged: BTreeSet<Bytes>,
+    pub(crate) corrupt: BTreeSet<Bytes>,
     /// What the next commits answer, if not success.
     pub(crate) fault: Option<Fault>,
 }
@@ -49,9 +49,9 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn get(&self, view: View, key: &[u8]) -> Result<Option<Bytes>, Damage> {
+    fn get(&self, view: View, key: &[u8]) -> Result<Option<Bytes>, Corrupt> {
         let record = self.image(view).get(key).cloned();
-        if record.is_some() && self.damaged.contains(key) { Err(Damage) } else { Ok(record) }
+        if record.is_some() && self.corrupt.contains(key) { Err(Corrupt) } else { Ok(record) }
     }
 
     fn scan(&self, view: View, prefix: &[u8], after: &[u8], visit: &mut Visitor<'_>) {
@@ -59,7 +59,7 @@ impl Store for MemoryStore {
             if !key.starts_with(prefix) || (!after.is_empty() && &key[..] <= after) {
                 continue;
             }
-            let record = if self.damaged.contains(key) { Err(Damage) } else { Ok(record) };
+            let record = if self.corrupt.contains(key) { Err(Corrupt) } else { Ok(record) };
             if visit(key, record) == ControlFlow::Break(()) {
                 return;
             }
@@ -71,7 +71,7 @@ impl Store for MemoryStore {
             return Err(fault);
         }
         for (key, record) in batch.into_writes(Bytes::copy_from_slice) {
-            self.damaged.remove(&key);
+            self.corrupt.remove(&key);
             match record {
                 Some(record) => self.live.insert(key, record),
                 None => self.live.remove(&key),

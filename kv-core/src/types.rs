@@ -1,6 +1,6 @@
 //! The names that everything else speaks in: who, which key, where on the ring, which request.
 //!
-//! Three identities must not be mixed up (SEMANTICS): the *node id* never changes and is never
+//! Three identities must not be mixed up (semantics.md §1): the *node id* never changes and is never
 //! reused; the *generation* orders the gossip of one node over its restarts; the *epoch* is part of
 //! an actor, and a new one is drawn whenever a node may have lost what it minted.
 
@@ -42,7 +42,7 @@ pub struct Epoch(pub u64);
 #[repr(Rust, packed(8))]
 pub struct RequestId(pub u128);
 
-/// The cluster that a message, a token or a data directory belongs to: a digest of its name.
+/// The cluster that a message, a token or a data directory belongs to: a hash of its name.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ClusterId(pub u64);
 
@@ -69,11 +69,20 @@ pub struct Token(pub u128);
 )]
 pub struct PartitionId(pub u32);
 
-/// 128 bits that stand for something larger (SHA-256, truncated).
+/// 128 bits that stand for content (SHA-256, truncated): a container, or in a sum all containers of a
+/// Merkle leaf or a tree.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 // Allocators are slower where they have to align to 16 bytes.
 #[repr(Rust, packed(8))]
-pub struct Digest(pub u128);
+pub struct ContentHash(pub u128);
+
+/// 64 bits that stand for the content of a layout (SHA-256, truncated): enough to tell mistakes apart.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LayoutHash(pub u64);
+
+/// 64 bits that stand for a key, the first half of its token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyHash(pub u64);
 
 /// A driver's own name for a client request in flight; it comes back with the reply.
 #[derive(
@@ -93,8 +102,8 @@ pub struct Ticket(pub u64);
 )]
 pub struct Seq(pub u64);
 
-impl Digest {
-    /// The digest of the given parts, one after the other. Parts are not delimited: callers whose
+impl ContentHash {
+    /// The hash of the given parts, one after the other. Parts are not delimited: callers whose
     /// parts vary in length put the lengths in.
     pub fn of(parts: &[&[u8]]) -> Self {
         if let [part] = parts {
@@ -125,17 +134,17 @@ impl Token {
     }
 }
 
-codec!(struct Generation(_), PartitionId(_));
+codec!(struct Generation(_), PartitionId(_), KeyHash(_));
 codec!(
     fixed NodeId(u64), fixed Epoch(u64), fixed RequestId(u128), fixed ClusterId(u64),
     fixed FoundingId(u64),
-    fixed Digest(u128),
+    fixed ContentHash(u128), fixed LayoutHash(u64),
 );
 
 impl ClusterId {
     /// The id of the cluster with this name.
     pub fn of(name: &str) -> Self {
-        Self(Digest::of(&[name.as_bytes()]).high())
+        Self(ContentHash::of(&[name.as_bytes()]).high())
     }
 
     /// The id of the cluster of this name that came of this founding.
@@ -196,7 +205,7 @@ macro_rules! hexadecimal {
 
 hexadecimal!(
     NodeId: "16", Epoch: "16", RequestId: "32", ClusterId: "16", FoundingId: "16", Token: "32",
-    Digest: "32"
+    ContentHash: "32", LayoutHash: "16"
 );
 
 #[cfg(test)]

@@ -200,7 +200,7 @@ pub struct Core {
 
 /// What a turn brought forth, sorted by where it goes.
 #[derive(Debug, Default)]
-pub struct Turned {
+pub struct TurnOutput {
     /// By connection, in the order in which they were given.
     pub replies: BTreeMap<ConnectionId, Vec<(Tag, Reply)>>,
     /// Answers to operators.
@@ -216,7 +216,7 @@ pub struct Turned {
 }
 
 impl Core {
-    /// A core that has not turned yet.
+    /// A core that has not output yet.
     pub fn new(
         node: Node,
         clock: Clock,
@@ -231,20 +231,20 @@ impl Core {
     }
 
     /// Handles all inputs, and the deadlines that are due.
-    pub fn turn(&mut self, inputs: impl IntoIterator<Item = Input>) -> Turned {
-        let mut turned = Turned::default();
+    pub fn turn(&mut self, inputs: impl IntoIterator<Item = Input>) -> TurnOutput {
+        let mut output = TurnOutput::default();
         for input in inputs {
-            self.handle(input, &mut turned);
+            self.handle(input, &mut output);
         }
         for _ in 0..DEADLINES_PER_TURN {
             let now = self.clock.now().monotonic;
             if self.node.next_deadline().is_none_or(|deadline| deadline > now) {
                 break;
             }
-            self.handle(Input::Deadline, &mut turned);
+            self.handle(Input::Deadline, &mut output);
         }
         self.metrics.on_turn(&self.counts());
-        turned
+        output
     }
 
     /// Notes what the storage does from now on.
@@ -267,22 +267,22 @@ impl Core {
     }
 
     fn counts(&self) -> TurnCounts {
-        let site = self.node.site();
+        let local = self.node.local();
         TurnCounts {
-            partitions_owned: site.ring().owned_by(site.me()).len() as u64,
-            partitions_complete: site.synced.len() as u64,
+            partitions_owned: local.ring().owned_by(local.me()).len() as u64,
+            partitions_complete: local.complete.len() as u64,
             hints_pending: self.node.pending_hints(),
             operations: self.node.operations() as u64,
-            peers_down: site.peers.down.len() as u64,
-            peers: site.ring().members().len() as u64 - 1,
+            peers_down: local.peers.down.len() as u64,
+            peers: local.ring().members().len() as u64 - 1,
         }
     }
 
     /// How the core is.
     pub fn inspect(&mut self) -> Inspection {
-        let (now, storage, site) = (self.clock.now().monotonic, self.storage, self.node.site());
-        let peers = self.peers.peers(site, now);
-        let config = &site.config;
+        let (now, storage, local) = (self.clock.now().monotonic, self.storage, self.node.local());
+        let peers = self.peers.peers(local, now);
+        let config = &local.config;
         let mode = match config.mode {
             Mode::Sloppy => "sloppy",
             Mode::Strict => "strict",
@@ -290,7 +290,7 @@ impl Core {
         Inspection {
             counts: self.counts(),
             is_founded: self.node.is_founded(),
-            partitions: u64::from(site.ring().layout().partitions),
+            partitions: u64::from(local.ring().layout().partitions),
             quorums: DefaultQuorums { read: config.read_quorum, write: config.write_quorum, mode },
             out_of_reach: self.peers.out_of_reach(&self.node, &peers, storage),
             partitions_loss_undecided: self.node.undecided().len() as u64,
@@ -301,31 +301,31 @@ impl Core {
         }
     }
 
-    fn handle(&mut self, input: Input, turned: &mut Turned) {
+    fn handle(&mut self, input: Input, output: &mut TurnOutput) {
         let mut cx = Cx { now: self.clock.now(), draw: &mut self.draws, out: &mut self.effects };
         self.node.handle(&mut cx, input);
         for effect in self.effects.drain(..) {
             match effect {
                 Effect::Reply { request, reply } => {
                     let (connection, tag) = parts_of(request);
-                    turned.replies.entry(connection).or_default().push((tag, reply));
+                    output.replies.entry(connection).or_default().push((tag, reply));
                 }
-                Effect::AdminReply { request, reply } => turned.admin.push((request, reply)),
+                Effect::AdminReply { request, reply } => output.admin.push((request, reply)),
                 Effect::Send(message) => {
-                    turned.messages.entry(message.header.to).or_default().push(message);
+                    output.messages.entry(message.header.to).or_default().push(message);
                 }
-                Effect::Store { ticket, command } => turned.commands.push((ticket, command)),
+                Effect::Store { ticket, command } => output.commands.push((ticket, command)),
                 Effect::Observe(event) => {
                     if event == Event::StoreFailed {
                         self.storage = StorageFact::Failed;
                         self.metrics.on_storage_state(self.storage.word());
-                        turned.storage_failed = true;
+                        output.storage_failed = true;
                     }
                     if let Event::Rejected { from, reason } = event {
                         self.peers.on_rejected(from, reason);
                     }
                     if let Event::Suspected { peer } = event {
-                        turned.suspected.push(peer);
+                        output.suspected.push(peer);
                     }
                     self.metrics.on_event(&event);
                     self.log.log(&event);
@@ -407,8 +407,8 @@ impl<O: Outlets> CoreLoop<O> {
             }
             self.core.notice_speakers(&work);
             inputs.extend(work.drain(..).flat_map(|work| inputs_of(work, &self.connections)));
-            let turned = self.core.turn(inputs);
-            self.hand_out(turned);
+            let output = self.core.turn(inputs);
+            self.hand_out(output);
         }
     }
 
@@ -514,8 +514,8 @@ impl<O: Outlets> CoreLoop<O> {
         Input::StoreFailed
     }
 
-    fn hand_out(&mut self, turned: Turned) {
-        let Turned { replies, admin, messages, commands, storage_failed, suspected } = turned;
+    fn hand_out(&mut self, output: TurnOutput) {
+        let TurnOutput { replies, admin, messages, commands, storage_failed, suspected } = output;
         if storage_failed {
             self.outlets.on_storage_failed();
         }

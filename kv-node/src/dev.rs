@@ -15,7 +15,7 @@ use crate::signals::Signals;
 use crate::start::{StartError, start_aside, within_descriptors};
 
 /// How long nodes may take to find each other before the cluster is shown as it is.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What cluster is wanted.
 #[derive(Clone, Debug, clap::Args)]
@@ -51,9 +51,9 @@ pub async fn run(arguments: Arguments, out: &Sink) -> Result<(), StartError> {
     let mut cluster = Vec::new();
     let starting = async {
         let addresses = begin(&arguments, &dir, &mut cluster).await?;
-        let met = timeout(PATIENCE, all_met(&cluster)).await;
+        let met = timeout(TIMEOUT, all_met(&cluster)).await;
         found(&cluster).await;
-        let know = timeout(PATIENCE, all_know(&cluster)).await;
+        let know = timeout(TIMEOUT, all_know(&cluster)).await;
         if met.is_err() || know.is_err() {
             tracing::warn!("the nodes have not found each other yet");
         }

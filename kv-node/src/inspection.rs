@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kv_core::coordinator::{Others, OutOfReach, OwnStorage};
-use kv_core::cx::{LinkState, Site};
+use kv_core::cx::{LinkState, NodeContext};
 use kv_core::event::RejectReason;
 use kv_core::node::Node;
 use kv_core::store::Fault;
@@ -207,12 +207,12 @@ impl PeerWatch {
     }
 
     /// All other members as they seem now.
-    pub fn peers(&self, site: &Site, now: Time) -> Vec<PeerState> {
-        let others = site.ring().members().iter().filter(|member| member.id != site.me());
+    pub fn peers(&self, local: &NodeContext, now: Time) -> Vec<PeerState> {
+        let others = local.ring().members().iter().filter(|member| member.id != local.me());
         let state = |member: &kv_core::layout::Member| PeerState {
             node: member.id,
             name: member.name.clone(),
-            seems_up: site.is_up(member.id),
+            seems_up: local.is_up(member.id),
             is_connected: self.connected.contains(&member.id),
             silent_ms: self.heard.get(&member.id).map(|&heard| now.since(heard).as_ms()),
             refused: self.refused.get(&member.id).copied(),
@@ -229,15 +229,15 @@ impl PeerWatch {
         peers: &[PeerState],
         storage: StorageFact,
     ) -> OutOfReach {
-        let site = node.site();
+        let local = node.local();
         let asked = peers.iter().filter(|peer| peer.can_be_asked()).map(|peer| peer.node);
         let others =
             Others { can_be_asked: asked.collect(), incomplete: node.incomplete_elsewhere() };
-        let question = ReachQuestion { others, complete: site.synced.len(), storage };
+        let question = ReachQuestion { others, complete: local.complete.len(), storage };
         match &self.reach {
             Some((known, answer)) if *known == question => *answer,
             Some(_) | None => {
-                let answer = OutOfReach::of(site, storage.own(), &question.others);
+                let answer = OutOfReach::of(local, storage.own(), &question.others);
                 self.reach = Some((question, answer));
                 answer
             }

@@ -98,7 +98,7 @@ pub struct Metrics {
     repairs: [Counter; 2],
     read_repairs: Counter,
     epochs: Counter,
-    damaged: Counter,
+    corrupt: Counter,
     stalls: Counter,
     clock_ahead: Counter,
     turns: Counter,
@@ -133,7 +133,7 @@ impl Metrics {
         let rare_branches = Family::<Label, Counter>::default();
         of.0.register(
             "rare_branches",
-            "Rare branches that the core has taken, by mark",
+            "Rare branches that the core has taken, by probe",
             rare_branches.clone(),
         );
         let storage_writing_seconds = Counter::default();
@@ -233,7 +233,7 @@ impl Metrics {
                 "partitions",
                 "Partitions that this node owns, and those of them that it serves reads of",
                 "state",
-                ["owned", "synced"],
+                ["owned", "complete"],
             ),
             hints: of.counters(
                 "hints",
@@ -249,7 +249,7 @@ impl Metrics {
             ),
             read_repairs: of.counter("read_repairs", "Replicas that a read found behind"),
             epochs: of.counter("epochs_drawn", "Epochs that replicas drew"),
-            damaged: of.counter("records_damaged", "Records that could not be read"),
+            corrupt: of.counter("records_corrupt", "Records that could not be read"),
             stalls: of.counter("stalls", "Times that the node's own loop stalled"),
             clock_ahead: of.counter(
                 "clock_ahead",
@@ -374,12 +374,12 @@ impl Metrics {
 
     /// Counts what the core observed.
     pub fn on_event(&self, event: &Event) {
-        if let Some(mark) = event.mark() {
-            self.rare_branches.get_or_create(&[("mark", mark.name())]).inc();
+        if let Some(probe) = event.probe() {
+            self.rare_branches.get_or_create(&[("probe", probe.name())]).inc();
         }
         match event {
             Event::EpochDrawn { .. } => self.epochs.inc(),
-            Event::Damaged { .. } => self.damaged.inc(),
+            Event::Corrupt { .. } => self.corrupt.inc(),
             Event::Stalled { .. } => self.stalls.inc(),
             Event::ClockAhead { .. } => self.clock_ahead.inc(),
             Event::HintStored { .. } => self.hints[0].inc(),
@@ -400,9 +400,9 @@ impl Metrics {
             | Event::LossUndecided { .. }
             | Event::Suspected { .. }
             | Event::Trusted { .. }
-            | Event::Synced { .. }
-            | Event::Mended { .. }
-            | Event::Mark(_)
+            | Event::Completed { .. }
+            | Event::KeyRepaired { .. }
+            | Event::Probe(_)
             | Event::StoreFailed => 0,
         };
     }
@@ -438,7 +438,7 @@ impl Metrics {
             ("hints_pending", &self.hints_pending),
             ("operations_in_flight", &self.operations),
             ("partitions_owned", &self.partitions[0]),
-            ("partitions_synced", &self.partitions[1]),
+            ("partitions_complete", &self.partitions[1]),
         ]
         .map(|(name, gauge)| (name, gauge.get().to_string()))
         .into()
@@ -500,14 +500,14 @@ mod tests {
         metrics.on_request(RequestVerb::Put, RequestOutcome::Done, 0.001);
         metrics.on_message(Direction::In, Kind::RepairExchanged);
         metrics.on_rejected("cluster");
-        metrics.on_event(&Event::Mark(kv_core::mark::Mark::TwinsMinted));
+        metrics.on_event(&Event::Probe(kv_core::probe::Probe::TwinsMinted));
         let shown = metrics.encode(Exposition::OpenMetrics);
         for line in [
             "kv_requests_total{verb=\"put\",outcome=\"done\"} 1",
             "kv_request_duration_seconds_count{verb=\"put\",outcome=\"done\"} 1",
             "kv_peer_messages_total{direction=\"in\",kind=\"repair-exchanged\"} 1",
             "kv_peer_rejected_total{reason=\"cluster\"} 1",
-            "kv_rare_branches_total{mark=\"twins-minted\"} 1",
+            "kv_rare_branches_total{probe=\"twins-minted\"} 1",
             "# EOF",
         ] {
             assert!(shown.lines().any(|shown| shown == line), "{line} is missing in\n{shown}");

@@ -32,7 +32,7 @@ use crate::storage::{Durability, Report, Storage};
 use crate::tasks::Tasks;
 
 /// How long tasks may take that have nothing to wait for.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How much longer than `limits.stop_ms` a stop may take, whatever its disk does.
 const STOP_GRACE: Duration = Duration::from_secs(5);
@@ -127,14 +127,14 @@ async fn bind(
 /// What is there before the data of a node is open: the core's inboxes, where the storage reports to,
 /// and what the HTTP interface shows meanwhile.
 #[derive(Debug)]
-pub struct Seat {
+pub struct Startup {
     core: CoreHandle,
     inboxes: Inboxes,
     metrics: Arc<Metrics>,
     log_limiter: Arc<LogLimiter>,
 }
 
-impl Seat {
+impl Startup {
     /// Inboxes for a core.
     pub fn new(limits: &Limits) -> Self {
         let (core, inboxes) = crate::core_loop::inboxes(limits.core_queue);
@@ -251,8 +251,8 @@ impl Outlets for Ways {
 
 impl Running {
     /// Starts a node.
-    pub fn start(seat: Seat, assembly: Assembly) -> Self {
-        let Seat { core, inboxes, metrics, log_limiter } = seat;
+    pub fn start(startup: Startup, assembly: Assembly) -> Self {
+        let Startup { core, inboxes, metrics, log_limiter } = startup;
         let Assembly {
             name,
             cluster,
@@ -370,11 +370,11 @@ impl Running {
         } = self;
         http.on_stopping();
         leaving.stop();
-        let served = timeout(Duration::from_millis(stop_ms) + PATIENCE, clients).await;
+        let served = timeout(Duration::from_millis(stop_ms) + TIMEOUT, clients).await;
         let drained = matches!(served, Ok(Ok(0)));
         core.tell(Urgent::Stop);
         ending.stop();
-        let left = others.end(PATIENCE).await == 0;
+        let left = others.end(TIMEOUT).await == 0;
         core.tell(Urgent::End);
         core_task.end().await;
         close(storage).await;
@@ -442,6 +442,6 @@ impl CoreTask {
     }
 
     async fn end(self) {
-        let _aborted = self.0.end(PATIENCE).await;
+        let _aborted = self.0.end(TIMEOUT).await;
     }
 }

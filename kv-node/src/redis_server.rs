@@ -96,7 +96,7 @@ struct Shared {
 /// had to be left.
 pub async fn listen(listener: TcpListener, setup: RedisSetup, mut stopping: Stopping) -> usize {
     let room = Arc::new(Semaphore::new(setup.limits.connections));
-    let patience = Duration::from_millis(setup.limits.stop_ms as u64);
+    let timeout = Duration::from_millis(setup.limits.stop_ms as u64);
     let shared = Arc::new(Shared::new(setup, listener.local_addr().ok()));
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
     let (mut tasks, mut next) = (Tasks::default(), 0);
@@ -133,7 +133,7 @@ pub async fn listen(listener: TcpListener, setup: RedisSetup, mut stopping: Stop
         }
     }
     drop(listener);
-    let left = tasks.end(patience).await;
+    let left = tasks.end(timeout).await;
     if left > 0 {
         tracing::warn!(connections = left, "clients were left that waited or did not read");
     }

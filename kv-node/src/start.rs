@@ -15,7 +15,7 @@ use crate::descriptors::{self, TooFew};
 use crate::draws::Draws;
 use crate::http::About;
 use crate::log::Sink;
-use crate::node::{Assembly, BindError, Listeners, Running, Seat, Stopped};
+use crate::node::{Assembly, BindError, Listeners, Running, Startup, Stopped};
 use crate::signals::Signals;
 use crate::storage::{Directory, DirectoryError, OpenError, Opening, Options, Pinned, Storage};
 
@@ -104,8 +104,8 @@ pub fn start(settings: Settings, listeners: Listeners) -> Result<Running, StartE
     let Listeners { redis, peer, http } = listeners;
     let about =
         About { name: name.clone(), node, cluster: cluster.clone(), ring: Arc::clone(&ring) };
-    let seat = Seat::new(&limits);
-    let http = seat.serve_http(http, &limits, about);
+    let startup = Startup::new(&limits);
+    let http = startup.serve_http(http, &limits, about);
     let mut directory = Directory::open(&data_dir)?;
     let pinned = Pinned::of(&cluster, ring.layout());
     let generation = directory.claim(node, &pinned, Clock::start().now().wall)?;
@@ -116,7 +116,7 @@ pub fn start(settings: Settings, listeners: Listeners) -> Result<Running, StartE
         disk_reserve_bytes: limits.disk_reserve_bytes as u64,
     };
     let opening = Opening { node, core: &core, ring: &ring, options };
-    let (log_limiter, report) = (seat.log_limiter(), seat.report());
+    let (log_limiter, report) = (startup.log_limiter(), startup.report());
     let (storage, recovered) =
         Storage::open(directory, limits.cache_bytes as u64, &opening, log_limiter, report)?;
     tracing::info!(
@@ -124,7 +124,7 @@ pub fn start(settings: Settings, listeners: Listeners) -> Result<Running, StartE
         id = %node,
         generation = generation.0,
         data = %data_dir.display(),
-        synced = recovered.synced.len(),
+        complete = recovered.complete.len(),
         owned = ring.owned_by(node).len(),
         "the data is open"
     );
@@ -151,7 +151,7 @@ pub fn start(settings: Settings, listeners: Listeners) -> Result<Running, StartE
         http,
         draws,
     };
-    Ok(Running::start(seat, assembly))
+    Ok(Running::start(startup, assembly))
 }
 
 /// The limits of one of so many nodes in this process, lowered to the files that it may open.

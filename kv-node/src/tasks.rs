@@ -21,8 +21,8 @@ impl Tasks {
 
     /// Waits until all have ended, for so long at most; aborts those that have not. Returns how
     /// many these were.
-    pub async fn end(mut self, patience: Duration) -> usize {
-        let end = Instant::now() + patience;
+    pub async fn end(mut self, longest: Duration) -> usize {
+        let end = Instant::now() + longest;
         let mut aborted = 0;
         for task in &mut self.0 {
             let left = end.saturating_duration_since(Instant::now());

@@ -16,6 +16,7 @@ use kv_core::sampling::mix;
 use kv_core::types::{RequestId, Ticket};
 use thiserror::Error;
 
+use crate::former_names;
 use crate::scenario::{Cluster, NodeIndex};
 
 /// Who chooses, and about what.
@@ -146,10 +147,10 @@ aspects! {
     Donor = 18 "donor",
     /// To which moment a disk is rolled back.
     Moment = 19 "moment",
-    /// Whether it is damaged.
+    /// Whether it is corrupt.
     Corrupt = 32 "corrupt",
     /// Which of its bits are flipped: see [`crate::network::flipped`].
-    Damage = 33 "damage",
+    FlippedBits = 33 "flipped-bits",
     /// Whether it is in the long tail of delays.
     Tail = 34 "tail",
     /// How much longer it takes then.
@@ -167,7 +168,7 @@ aspects! {
 impl Aspect {
     /// Those of which one answer is plainer than the others. An id is not among them: it must be
     /// another one for each node.
-    pub const THAT_CAN_BE_CALM: &[Self] = &[
+    pub const THAT_CAN_BE_NOMINAL: &[Self] = &[
         Self::Delay,
         Self::Loss,
         Self::Duplicate,
@@ -308,7 +309,7 @@ impl Choice {
             None => Aspect::Only,
             Some(word) => *Aspect::ALL
                 .iter()
-                .find(|aspect| aspect.name() == word)
+                .find(|aspect| aspect.name() == former_names::aspect(word))
                 .ok_or_else(|| error("the last word is no aspect of a choice"))?,
         };
         match words.words.next() {

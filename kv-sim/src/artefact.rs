@@ -53,9 +53,9 @@ pub enum ArtefactError {
         /// The operating system's reason.
         error: io::Error,
     },
-    /// It is none, or it is damaged.
-    #[error("{path} is no saved failure, or a damaged one: {error}")]
-    Damaged {
+    /// It is none, or it is corrupt.
+    #[error("{path} is no saved failure, or a corrupt one: {error}")]
+    Corrupt {
         /// The file.
         path: PathBuf,
         /// What is wrong with it, and where.
@@ -147,12 +147,12 @@ impl SavedFailure {
         }
         let json = fs::read_to_string(path)
             .map_err(|error| ArtefactError::Unreadable { path: path.to_owned(), error })?;
-        let damaged = |error| ArtefactError::Damaged { path: path.to_owned(), error };
-        let Head { format: found } = serde_json::from_str(&json).map_err(damaged)?;
+        let corrupt = |error| ArtefactError::Corrupt { path: path.to_owned(), error };
+        let Head { format: found } = serde_json::from_str(&json).map_err(corrupt)?;
         if found != FORMAT {
             return Err(ArtefactError::Foreign { path: path.to_owned(), found });
         }
-        let saved: Self = serde_json::from_str(&json).map_err(damaged)?;
+        let saved: Self = serde_json::from_str(&json).map_err(corrupt)?;
         let scenario = Scenario::parse(&format!("{}.toml", saved.scenario), &saved.text)
             .map_err(|error| ArtefactError::Scenario { path: path.to_owned(), error })?;
         Ok((saved, scenario))

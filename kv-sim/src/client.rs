@@ -28,7 +28,7 @@ use crate::world_time::WorldTime;
 const SESSION_KEYS_MAX: usize = 1_024;
 
 /// How much longer than the cluster a client waits.
-const PATIENCE: Span = Span::from_ms(500);
+const TIMEOUT: Span = Span::from_ms(500);
 
 /// The share of the writes of `put-get-delete` that are deletes.
 const DELETE_PPM: u32 = PPM / 4;
@@ -73,7 +73,7 @@ struct Client {
     to_write: Option<u32>,
     waiting: Option<Waiting>,
     reply: Option<Reply>,
-    /// The one entry of the agenda that watches its patience.
+    /// The one entry of the event_queue that watches its timeout.
     watched: bool,
 }
 
@@ -232,7 +232,7 @@ impl Clients {
         let name = key_of(workload, keys, key).clone();
         let does = Does::of(&verb);
         let asked = Some(ClientOperation { key: name.clone(), verb, options }.into());
-        let until = at + workload.timeout + PATIENCE;
+        let until = at + workload.timeout + TIMEOUT;
         client.waiting = Some(Waiting { operation, key: (key, name), does, asked, until });
         Some(Begun { operation, node: client.node, seen, until })
     }
@@ -287,12 +287,12 @@ impl Clients {
     }
 
     /// When the operation that a client waits for is given up; nothing, if it waits for none.
-    pub fn patience(&self, number: u32) -> Option<(u32, WorldTime)> {
+    pub fn timeout(&self, number: u32) -> Option<(u32, WorldTime)> {
         let waiting = self.clients[number as usize].waiting.as_ref()?;
         Some((waiting.operation, waiting.until))
     }
 
-    /// Notes whether an entry of the agenda watches the client's patience. Returns whether one did.
+    /// Notes whether an entry of the event_queue watches the client's timeout. Returns whether one did.
     pub fn watch(&mut self, number: u32, watched: bool) -> bool {
         std::mem::replace(&mut self.clients[number as usize].watched, watched)
     }
@@ -459,7 +459,7 @@ fn request_id(client: u32, operation: u32) -> RequestId {
 }
 
 /// The client and its operation that a request belongs to; nothing, for work of the nodes' own.
-pub const fn asker_of(request: RequestId) -> Option<(u32, u32)> {
+pub const fn requester_of(request: RequestId) -> Option<(u32, u32)> {
     if request.0 >> 64 != 1 {
         return None;
     }

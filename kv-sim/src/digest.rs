@@ -145,26 +145,26 @@ impl Entry<'_> {
             Ok(Done::Branches(digests)) => {
                 digests.iter().fold(this.number(7), |this, digest| this.large(digest.0))
             }
-            Ok(Done::Leaves(leaves)) => {
-                leaves.iter().fold(this.number(8), |this, (leaf, digest)| {
-                    this.number(leaf.0.into()).large(digest.0)
-                })
-            }
+            Ok(Done::Leaves(leaves)) => leaves.iter().fold(this.number(8), |this, (leaf, hash)| {
+                this.number(leaf.0.into()).large(hash.0)
+            }),
             Ok(Done::Summaries { entries, more }) => {
                 entries.iter().fold(this.number(9).number((*more).into()), |this, entry| {
-                    this.large(entry.digest.0)
+                    this.large(entry.hash.0)
                 })
             }
             Ok(Done::Fetched(items)) => {
                 items.iter().fold(this.number(10), |this, (_, container)| this.container(container))
             }
-            Ok(Done::MarkedSynced) => this.number(11),
+            Ok(Done::MarkedComplete) => this.number(11),
             Ok(Done::Pledged) => this.number(15),
             Ok(Done::Founded) => this.number(16),
             Ok(Done::Scrubbed { next }) => {
                 this.number(13).number(next.map_or(0, |leaf| leaf.0.into()))
             }
-            Ok(Done::MadeWhole { is_whole }) => this.number(14).number((*is_whole).into()),
+            Ok(Done::MarkedRepaired { is_repaired }) => {
+                this.number(14).number((*is_repaired).into())
+            }
             Err(refusal) => this.number(12).refusal(*refusal),
         }
     }
@@ -183,12 +183,12 @@ impl Entry<'_> {
         }
     }
 
-    /// Why a replica refused: by a number, since words may be mended at any time.
+    /// Why a replica refused: by a number, since words may change at any time.
     fn refusal(self, refusal: Refusal) -> Self {
         match refusal {
             Refusal::TooManySiblings { max } => self.number(1).number(max),
-            Refusal::Damaged => self.number(2),
-            Refusal::NotSynced => self.number(3),
+            Refusal::Corrupt => self.number(2),
+            Refusal::Incomplete => self.number(3),
             Refusal::DiskFull => self.number(4),
             Refusal::DiskFailed => self.number(5),
             Refusal::HintsFull => self.number(6),
@@ -219,7 +219,7 @@ impl Entry<'_> {
 
     fn context_error(self, error: ContextError) -> Self {
         match error {
-            ContextError::Damaged => self.number(1),
+            ContextError::Corrupt => self.number(1),
             ContextError::Format(format) => self.number(2).number(format.into()),
             ContextError::OtherCluster => self.number(3),
             ContextError::OtherKey => self.number(4),

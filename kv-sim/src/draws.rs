@@ -3,7 +3,7 @@
 //!
 //! [`Overrides`] are asked first. They hold what is *chosen* (a delay in microseconds, an index, 0 or
 //! 1), not the random bits behind it; so a saved choice means the same after a mean was changed.
-//! Then come the aspects that are *calm*: they are not drawn, but take their plainest value. So a
+//! Then come the aspects that are *nominal*: they are not drawn, but take their plainest value. So a
 //! failure can be told with the few choices that matter, and nothing else left to chance.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,14 +15,14 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use crate::address::{Address, AddressError, Aspect, Choice};
-use crate::asked::Asked;
+use crate::draw_counter::DrawCounter;
 use crate::scenario::{Cluster, Decision, NodeIndex};
 
 /// Choices that are forced, where the seed would have chosen otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     choices: BTreeMap<(u64, u32, Aspect), u64>,
-    calm: BTreeSet<Aspect>,
+    nominal: BTreeSet<Aspect>,
 }
 
 /// The source of all choices of one world.
@@ -30,7 +30,7 @@ pub struct Overrides {
 pub struct Draws {
     keys: [u64; Address::DOMAINS],
     overrides: Overrides,
-    asked: Asked,
+    asked: DrawCounter,
     /// What went wrong with messages, if that is to be told afterwards.
     misfortunes: Option<Vec<(Choice, u64)>>,
 }
@@ -58,10 +58,10 @@ impl Overrides {
     /// [`AddressError`] for the first that names no choice.
     pub fn new(
         decisions: &[Decision],
-        calm: &BTreeSet<Aspect>,
+        nominal: &BTreeSet<Aspect>,
         cluster: &Cluster,
     ) -> Result<Self, AddressError> {
-        let mut overrides = Self { calm: calm.clone(), ..Self::default() };
+        let mut overrides = Self { nominal: nominal.clone(), ..Self::default() };
         for Decision { at, value } in decisions {
             overrides.set(Choice::parse(at, cluster)?, *value);
         }
@@ -84,7 +84,7 @@ impl Draws {
         }
         let mut chacha = ChaCha8Rng::from_seed(expanded);
         let keys = std::array::from_fn(|_| chacha.next_u64());
-        Self { keys, overrides, asked: Asked::default(), misfortunes: None }
+        Self { keys, overrides, asked: DrawCounter::default(), misfortunes: None }
     }
 
     /// Makes room for what so many requests will ask.
@@ -99,7 +99,7 @@ impl Draws {
         Turn { domain: address.domain(), address: hash, n }
     }
 
-    /// The turn of this number, at an address whose asker counts.
+    /// The turn of this number, at an address whose requester counts.
     pub fn nth(&self, address: Address, n: u32) -> Turn {
         Turn { domain: address.domain(), address: address.hash(), n }
     }
@@ -145,20 +145,20 @@ impl Draws {
     }
 
     /// As [`Draws::choose`], for what has a plainest value.
-    fn choose_or_stay_calm(
+    fn choose_or_stay_nominal(
         &self,
         turn: Turn,
         aspect: Aspect,
-        calm: u64,
+        nominal: u64,
         sample: impl FnOnce(u64) -> u64,
     ) -> u64 {
-        if !self.overrides.calm.is_empty() && self.overrides.calm.contains(&aspect) {
-            return self.forced(turn, aspect).unwrap_or(calm);
+        if !self.overrides.nominal.is_empty() && self.overrides.nominal.contains(&aspect) {
+            return self.forced(turn, aspect).unwrap_or(nominal);
         }
         self.choose(turn, aspect, sample)
     }
 
-    /// Whether something comes true that has this probability. Calm, it does not.
+    /// Whether something comes true that has this probability. Nominal, it does not.
     #[inline]
     pub fn chance(&self, turn: Turn, aspect: Aspect, ppm: u32) -> bool {
         if ppm == 0 && self.overrides.choices.is_empty() {
@@ -173,29 +173,29 @@ impl Draws {
             return self.forced(turn, aspect).unwrap_or(0) != 0;
         }
         let sample = |draw| sampling::chance_ppm(draw, ppm).into();
-        self.choose_or_stay_calm(turn, aspect, 0, sample) != 0
+        self.choose_or_stay_nominal(turn, aspect, 0, sample) != 0
     }
 
-    /// An index below `n`, which is not zero. Calm, it is the first.
+    /// An index below `n`, which is not zero. Nominal, it is the first.
     pub fn index(&self, turn: Turn, aspect: Aspect, n: usize) -> usize {
         let last = n as u64 - 1;
         let sample = |draw| sampling::below(draw, n as u64);
         // An override may come from a scenario in which there were more to choose from.
-        let chosen = self.choose_or_stay_calm(turn, aspect, 0, sample).min(last);
+        let chosen = self.choose_or_stay_nominal(turn, aspect, 0, sample).min(last);
         usize::try_from(chosen).expect("below a usize")
     }
 
-    /// A delay: a fixed part and an exponential one. Calm, it is the mean.
+    /// A delay: a fixed part and an exponential one. Nominal, it is the mean.
     pub fn delay(&self, turn: Turn, aspect: Aspect, min: Span, mean: Span) -> Span {
-        let calm = min.0.max(mean.0);
+        let nominal = min.0.max(mean.0);
         let sample = |draw| sampling::delay(draw, min.0, mean.0);
-        Span(self.choose_or_stay_calm(turn, aspect, calm, sample))
+        Span(self.choose_or_stay_nominal(turn, aspect, nominal, sample))
     }
 
-    /// A span of up to `max`, each as likely as the other. Calm, it is half of that.
+    /// A span of up to `max`, each as likely as the other. Nominal, it is half of that.
     pub fn up_to(&self, turn: Turn, aspect: Aspect, max: Span) -> Span {
         let sample = |draw| sampling::between(draw, 0, max.0);
-        Span(self.choose_or_stay_calm(turn, aspect, max.0 / 2, sample))
+        Span(self.choose_or_stay_nominal(turn, aspect, max.0 / 2, sample))
     }
 }
 
@@ -256,10 +256,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_calm_is_not_drawn_and_can_still_be_forced() {
-        let calm = BTreeSet::from([Aspect::Loss, Aspect::Key, Aspect::Delay]);
+    fn what_is_nominal_is_not_drawn_and_can_still_be_forced() {
+        let nominal = BTreeSet::from([Aspect::Loss, Aspect::Key, Aspect::Delay]);
         let decision = Decision { at: "client 0 2 0 key".to_owned(), value: 5 };
-        let overrides = Overrides::new(&[decision], &calm, &cluster(3)).expect("it is valid");
+        let overrides = Overrides::new(&[decision], &nominal, &cluster(3)).expect("it is valid");
         let draws = Draws::new(1, overrides);
         let turn = |operation| draws.only(Address::Client { client: 0, operation });
         assert!(!draws.chance(turn(1), Aspect::Loss, sampling::PPM));

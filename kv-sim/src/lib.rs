@@ -1,22 +1,23 @@
 //! A seeded deterministic simulator for whole clusters of `kv-core`.
 
 pub mod address;
-pub mod agenda;
 pub mod artefact;
-mod asked;
 pub mod bench;
 pub mod checks;
 pub mod client;
 pub mod clock;
 pub mod digest;
 pub mod disk;
+mod draw_counter;
 pub mod draws;
+pub mod event_queue;
+pub mod former_names;
 mod hashing;
 mod ledger;
-pub mod marks;
 pub mod network;
 pub mod node;
 pub mod panics;
+pub mod probes;
 pub mod record;
 pub mod report;
 pub mod result;

@@ -6,7 +6,7 @@ mod cli;
 use std::process::ExitCode;
 
 // A simulated event takes tens of small allocations: with this allocator runs are about 7 % faster. Where
-// it can, it stands in for that of the C library, which Rust's own calls; its interface for Rust looks
+// it can, it takes the place of that of the C library, which Rust's own calls; its interface for Rust looks
 // at the alignment of each allocation first, which takes longer than the allocation.
 #[cfg(target_os = "linux")]
 use mimalloc as _;

@@ -24,7 +24,7 @@ use rule::Rule;
 #[derive(Clone, Debug)]
 pub struct Network {
     nodes: usize,
-    calm: scenario::Network,
+    nominal: scenario::Network,
     /// Rules of active faults, each under the name that its fault gave it.
     rules: Vec<(RuleName, Rule)>,
 }
@@ -66,7 +66,7 @@ pub struct Trip {
     /// After so long; if its link is clogged, counted from the end of that.
     pub after: Span,
     /// What happened to it on its way, for [`flipped`].
-    pub damage: Option<NonZeroU64>,
+    pub corruption: Option<NonZeroU64>,
 }
 
 /// Probabilities of one way, in parts per million, and how long its tail is.
@@ -91,8 +91,8 @@ impl Way {
 
 impl Network {
     /// The links of a scenario, nothing broken.
-    pub fn new(nodes: usize, calm: scenario::Network) -> Self {
-        Self { nodes, calm, rules: Vec::new() }
+    pub fn new(nodes: usize, nominal: scenario::Network) -> Self {
+        Self { nodes, nominal, rules: Vec::new() }
     }
 
     /// Begins to do what a fault does to links; nothing, if it is no fault of links.
@@ -121,14 +121,14 @@ impl Network {
     /// From now on nothing is lost, doubled or held back. Messages still take their time.
     pub fn heal(&mut self) {
         self.rules.clear();
-        self.calm.loss_ppm = 0;
-        self.calm.duplicate_ppm = 0;
-        self.calm.reorder_ppm = 0;
+        self.nominal.loss_ppm = 0;
+        self.nominal.duplicate_ppm = 0;
+        self.nominal.reorder_ppm = 0;
     }
 
     /// The longest that a message takes unless a fault makes its way slow, or holds it back.
     pub const fn trip_max(&self) -> Span {
-        self.calm.delay_max()
+        self.nominal.delay_max()
     }
 
     /// Whether no fault does anything to any link.
@@ -147,7 +147,7 @@ impl Network {
     }
 
     /// Whether no fault stops, slows or endangers what goes there.
-    pub fn is_calm(&self, way: Way) -> bool {
+    pub fn is_nominal(&self, way: Way) -> bool {
         !self.rules.iter().any(|(_, rule)| rule.disturbs(way))
     }
 
@@ -198,18 +198,18 @@ impl Network {
             after = after + longer;
         }
         if draws.chance(turn, Aspect::Reorder, odds.reorder) {
-            let hold = draws.up_to(turn, Aspect::Hold, self.calm.reorder_max);
+            let hold = draws.up_to(turn, Aspect::Hold, self.nominal.reorder_max);
             note(draws, Aspect::Reorder, 1);
             note(draws, Aspect::Hold, hold.0);
             after = after + hold;
         }
-        let damage = draws.chance(turn, Aspect::Corrupt, odds.corrupt).then(|| {
-            let damage = draws.choose(turn, Aspect::Damage, |draw| draw);
+        let corruption = draws.chance(turn, Aspect::Corrupt, odds.corrupt).then(|| {
+            let corruption = draws.choose(turn, Aspect::FlippedBits, |draw| draw);
             note(draws, Aspect::Corrupt, 1);
-            note(draws, Aspect::Damage, damage);
-            NonZeroU64::new(damage).unwrap_or(NonZeroU64::MIN)
+            note(draws, Aspect::FlippedBits, corruption);
+            NonZeroU64::new(corruption).unwrap_or(NonZeroU64::MIN)
         });
-        Trip { after, damage }
+        Trip { after, corruption }
     }
 
     /// How long the news takes that a connection broke or stands.
@@ -219,7 +219,7 @@ impl Network {
     }
 
     fn delay(&self, draws: &Draws, turn: Turn, way: Way) -> Span {
-        let (mut mean, mut times) = (self.calm.delay_mean, 1_u64);
+        let (mut mean, mut times) = (self.nominal.delay_mean, 1_u64);
         for (_, rule) in &self.rules {
             if let Rule::Slow { lanes, delay_mean, factor, tail: _ } = rule
                 && lanes.contain(way)
@@ -228,11 +228,11 @@ impl Network {
                 times = times.saturating_mul((*factor).into());
             }
         }
-        draws.delay(turn, Aspect::Delay, self.calm.delay_min, mean).times(times)
+        draws.delay(turn, Aspect::Delay, self.nominal.delay_min, mean).times(times)
     }
 
     fn odds(&self, way: Way) -> Odds {
-        let scenario::Network { loss_ppm, duplicate_ppm, reorder_ppm, .. } = self.calm;
+        let scenario::Network { loss_ppm, duplicate_ppm, reorder_ppm, .. } = self.nominal;
         let mut odds = Odds {
             loss: loss_ppm,
             duplicate: duplicate_ppm,
@@ -265,13 +265,13 @@ impl Network {
 }
 
 /// Bytes in which bits were flipped: one to sixteen of them, each at a place of its own. Which, is a
-/// function of `damage` alone.
-pub fn flipped(bytes: &[u8], damage: u64) -> Vec<u8> {
+/// function of `corruption` alone.
+pub fn flipped(bytes: &[u8], corruption: u64) -> Vec<u8> {
     const BITS_MAX: u64 = 16;
     let mut bytes = bytes.to_vec();
     let places = bytes.len() * 8;
-    let bits = 1 + sampling::below(sampling::mix(&[damage]), BITS_MAX) as usize;
-    let mut draws = (1..).map(|number| sampling::mix(&[damage, number]));
+    let bits = 1 + sampling::below(sampling::mix(&[corruption]), BITS_MAX) as usize;
+    let mut draws = (1..).map(|number| sampling::mix(&[corruption, number]));
     let draw = || draws.next().expect("there is always a next number");
     for place in sampling::choose_distinct(places, bits, draw) {
         bytes[place / 8] ^= 1 << (place % 8);

@@ -15,9 +15,9 @@ use kv_core::store::ForeignData;
 use kv_core::time::{Now, Time};
 use kv_core::types::{ClusterId, Generation, NodeId};
 
-use crate::agenda::Happening;
 use crate::clock::{Clock, Speed};
 use crate::disk::{Disk, Image};
+use crate::event_queue::SimEvent;
 use crate::network::RuleName;
 use crate::scenario::StorageStep;
 use crate::world_time::WorldTime;
@@ -42,7 +42,7 @@ pub struct SimNode {
     /// What active faults do to its monotonic clock.
     pub monotonic: ClockFaults,
     /// The steps of its disk at which active faults want it to die.
-    dooms: Vec<(RuleName, StorageStep)>,
+    kills_at: Vec<(RuleName, StorageStep)>,
     /// How many active faults keep it down.
     pub downs: u32,
     /// Whether its core has said, just now, that its disk failed.
@@ -75,10 +75,10 @@ pub struct Process {
     /// How many active faults pause it.
     pub pauses: u32,
     /// What arrived while it was paused, in order.
-    pub backlog: Vec<Happening>,
+    pub backlog: Vec<SimEvent>,
     /// The deadline that the core named last.
     deadline: Option<Time>,
-    /// When it is called, at the latest: the one entry of the agenda that counts.
+    /// When it is called, at the latest: the one entry of the event_queue that counts.
     called_at: Option<WorldTime>,
     /// The last call at a deadline, and how many there were at that time.
     calls: (WorldTime, u32),
@@ -94,7 +94,7 @@ impl SimNode {
             base_drift_ppm,
             wall: ClockFaults::default(),
             monotonic: ClockFaults::default(),
-            dooms: Vec::new(),
+            kills_at: Vec::new(),
             downs: 0,
             fails: false,
             has_failed: false,
@@ -171,14 +171,14 @@ impl SimNode {
     }
 
     /// Ends the process. This is left on the disk. Returns what had waited for it, if it was paused.
-    pub fn kill(&mut self, left: Image) -> Vec<Happening> {
+    pub fn kill(&mut self, left: Image) -> Vec<SimEvent> {
         self.commits_before = self.commits();
         self.disk.kill(left);
         self.fails = false;
         self.process.take().map(|process| process.backlog).unwrap_or_default()
     }
 
-    /// When the core must be called anew: asks it for its deadline. Nothing, if the agenda holds
+    /// When the core must be called anew: asks it for its deadline. Nothing, if the event_queue holds
     /// an entry already that comes early enough. To be asked after each call.
     pub fn plan_call(&mut self, at: WorldTime) -> Option<WorldTime> {
         let process = self.process.as_mut()?;
@@ -195,7 +195,7 @@ impl SimNode {
         Some(due)
     }
 
-    /// An entry of the agenda has come up. Returns whether the core is to be called now; if not,
+    /// An entry of the event_queue has come up. Returns whether the core is to be called now; if not,
     /// the entry was outrun by events, and [`SimNode::plan_call`] knows the next.
     ///
     /// # Panics
@@ -238,24 +238,24 @@ impl SimNode {
     }
 
     /// From now on it is to die at the next such step of its disk.
-    pub fn doom(&mut self, name: RuleName, step: StorageStep) {
-        self.dooms.push((name, step));
+    pub fn kill_at(&mut self, name: RuleName, step: StorageStep) {
+        self.kills_at.push((name, step));
     }
 
     /// The fault because of which it dies at this step, if it does. It does so once.
-    pub fn take_doom(&mut self, step: StorageStep) -> Option<RuleName> {
-        let at = self.dooms.iter().position(|(_, doom)| *doom == step)?;
-        Some(self.dooms.remove(at).0)
+    pub fn take_kill_at(&mut self, step: StorageStep) -> Option<RuleName> {
+        let at = self.kills_at.iter().position(|(_, at_step)| *at_step == step)?;
+        Some(self.kills_at.remove(at).0)
     }
 
     /// It is no longer to die because of this fault. Returns whether it still was.
-    pub fn spare(&mut self, name: RuleName) -> bool {
-        let before = self.dooms.len();
-        self.dooms.retain(|(doom, _)| *doom != name);
-        self.dooms.len() < before
+    pub fn do_not_kill_at(&mut self, name: RuleName) -> bool {
+        let before = self.kills_at.len();
+        self.kills_at.retain(|(rule, _)| *rule != name);
+        self.kills_at.len() < before
     }
 
-    /// Makes the entry of the agenda void, so that [`SimNode::plan_call`] plans another.
+    /// Makes the entry of the event_queue void, so that [`SimNode::plan_call`] plans another.
     fn forget_call(&mut self) {
         if let Some(process) = &mut self.process {
             process.deadline = None;
@@ -268,7 +268,7 @@ impl SimNode {
     ///
     /// # Panics
     /// If it is not paused.
-    pub fn resume(&mut self) -> Vec<Happening> {
+    pub fn resume(&mut self) -> Vec<SimEvent> {
         let process = self.process.as_mut().expect("a paused process runs");
         process.pauses = process.pauses.checked_sub(1).expect("what is resumed was paused");
         if process.pauses > 0 {

@@ -40,7 +40,7 @@ pub struct RunResult {
     /// What each check found, by its name.
     pub checks: BTreeMap<String, CheckResult>,
     /// How often each rare branch was reached, by its name.
-    pub marks: BTreeMap<String, u64>,
+    pub probes: BTreeMap<String, u64>,
     /// What clients saw.
     pub outcomes: Outcomes,
     /// Messages that nodes sent to each other, by kind; they add up to `messages`.
@@ -176,7 +176,7 @@ impl RunResult {
             wall_ms: 0.0,
             faults: BTreeMap::new(),
             checks: BTreeMap::new(),
-            marks: BTreeMap::new(),
+            probes: BTreeMap::new(),
             outcomes: Outcomes::default(),
             messages_by_kind: BTreeMap::new(),
             timeline: Vec::new(),

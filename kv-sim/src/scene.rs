@@ -12,9 +12,9 @@ use kv_core::message::Kind;
 use kv_core::message::gossip::Known;
 use kv_core::replica;
 use kv_core::ring::{MachineIndex, Ring};
-use kv_core::store::{Batch, Damage, Fault, Store, View, Visitor};
+use kv_core::store::{Batch, Corrupt, Fault, Store, View, Visitor};
 use kv_core::time::{Now, Span, Time};
-use kv_core::types::{ClusterId, Digest, FoundingId, Key, NodeId, PartitionId, Seq};
+use kv_core::types::{ClusterId, ContentHash, FoundingId, Key, NodeId, PartitionId, Seq};
 use kv_core::version::{Container, VersionVector};
 
 use crate::address::{Address, Aspect};
@@ -43,7 +43,7 @@ pub struct Scene {
     pub network: Network,
     /// The time.
     pub now: WorldTime,
-    /// When a node or a link was last broken or mended.
+    /// When a node or a link was last broken or repaired.
     pub changed_at: WorldTime,
     by_id: HashMap<u64, NodeIndex, BuildHasherDefault<Hashed>>,
 }
@@ -125,7 +125,7 @@ impl Scene {
     pub fn left_in(&self, node: NodeId, image: &disk::Image, key: &Key) -> Left {
         Left {
             container: self.held(node, image, View::Durable, key),
-            is_believed: replica::is_whole(image, View::Durable, &self.ring, key),
+            is_believed: replica::is_repaired(image, View::Durable, &self.ring, key),
         }
     }
 
@@ -246,9 +246,9 @@ impl checks::Disks for Scene {
         }
     }
 
-    fn root(&self, node: NodeId, partition: PartitionId) -> Digest {
+    fn root(&self, node: NodeId, partition: PartitionId) -> ContentHash {
         let process = self.node(self.index_of(node)).process();
-        process.map_or(Digest(0), |process| process.partitions.root(partition))
+        process.map_or(ContentHash(0), |process| process.partitions.root(partition))
     }
 }
 
@@ -261,15 +261,15 @@ impl checks::Topology for Scene {
         let index = self.index_of(node);
         let node = self.node(index);
         let owned = self.ring.owned_by(node.id);
-        let is_synced = |process: &crate::node::Process| {
-            owned.iter().all(|&partition| process.partitions.is_synced(partition))
+        let is_complete = |process: &crate::node::Process| {
+            owned.iter().all(|&partition| process.partitions.is_complete(partition))
         };
         let has_lost_nothing = |process: &crate::node::Process| {
-            is_synced(process)
-                && process.partitions.lost().next().is_none()
+            is_complete(process)
+                && process.partitions.corrupt().next().is_none()
                 && process.core.is_founded()
         };
-        let is_sound = node.disk.is_well() && node.disk.image().rotten().next().is_none();
+        let is_sound = node.disk.is_well() && node.disk.image().corrupt().next().is_none();
         is_sound && node.is_awake() && node.process().is_some_and(has_lost_nothing)
     }
 
@@ -290,7 +290,7 @@ impl checks::Topology for Scene {
     fn reaches(&self, from: NodeId, to: NodeId, kind: Kind) -> bool {
         let way = Way { from: self.index_of(from), to: self.index_of(to), kind: Some(kind) };
         let are_awake = self.node(way.from).is_awake() && self.node(way.to).is_awake();
-        are_awake && (from == to || self.network.is_calm(way))
+        are_awake && (from == to || self.network.is_nominal(way))
     }
 
     fn views(&self) -> Vec<(NodeId, Vec<checks::View>)> {
@@ -310,7 +310,7 @@ impl checks::Topology for Scene {
 pub(crate) struct Safe<'a>(pub(crate) &'a disk::Image);
 
 impl Store for Safe<'_> {
-    fn get(&self, _view: View, key: &[u8]) -> Result<Option<bytes::Bytes>, Damage> {
+    fn get(&self, _view: View, key: &[u8]) -> Result<Option<bytes::Bytes>, Corrupt> {
         Ok(self.0.safe(key)?.cloned())
     }
 

@@ -134,8 +134,8 @@ impl RunSummary<'_> {
 
     /// What the nodes did about it, of what is worth telling.
     fn done(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counts = DEEDS.iter().filter_map(|(mark, words)| {
-            let count = self.result.marks.get(*mark)?;
+        let counts = COUNTS.iter().filter_map(|(probe, words)| {
+            let count = self.result.probes.get(*probe)?;
             Some((*count, words))
         });
         let counts: Vec<_> = counts.collect();
@@ -191,8 +191,8 @@ impl RunSummary<'_> {
     }
 }
 
-/// The marks of a run that tell a newcomer what the cluster was doing, in words.
-const DEEDS: &[(&str, &str)] = &[
+/// The probes of a run that tell a newcomer what the cluster was doing, in words.
+const COUNTS: &[(&str, &str)] = &[
     ("peer-suspected", "times a node took another for dead"),
     ("peer-trusted", "times it found it alive again"),
     ("loop-stalled", "times a node noticed that it had stood still itself"),
@@ -201,7 +201,7 @@ const DEEDS: &[(&str, &str)] = &[
     ("hint-dropped", "hints given up: their owners were left to repair"),
     ("read-repair", "replicas brought up because a read found them behind"),
     ("repair-differed", "partitions in which a comparison of trees found a difference"),
-    ("partition-synced", "partitions copied back to an owner that had lost its data"),
+    ("partition-complete", "partitions copied back to an owner that had lost its data"),
     ("epoch-at-start", "new epochs after a start"),
     ("epoch-after-hint-deleted", "new epochs after a hint was deleted"),
     ("epoch-shown-ahead", "new epochs because others knew more than a replica of itself"),
@@ -223,7 +223,7 @@ fn quorum_words(scenario: &Scenario) -> String {
     };
     let (read, write) = (level_words(quorum.read), level_words(quorum.write));
     let mode = match quorum.mode {
-        Mode::Sloppy => "sloppy: other nodes stand in for owners that do not answer",
+        Mode::Sloppy => "sloppy: other nodes are fallbacks of owners that do not answer",
         Mode::Strict => "strict: only answers of owners count",
     };
     format!(

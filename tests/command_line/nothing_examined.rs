@@ -132,7 +132,7 @@ fn parts_that_hold_no_run_or_numbers_that_do_not_add_up_are_not_merged() {
         ([0, 0, 0], "part.json holds no run: it proves nothing"),
         ([5, 3, 0], "5 runs are not 3 passed and 0 failed"),
         ([4, 3, 1], "with 0 failures listed"),
-        ([0, u64::MAX, 1], "or a damaged one"),
+        ([0, u64::MAX, 1], "or a corrupt one"),
     ];
     for (numbers, reason) in cases {
         fs::write(folder.0.join("part.json"), changed(numbers)).expect("a new file");

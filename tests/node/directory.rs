@@ -119,7 +119,7 @@ fn a_lost_record_of_what_must_not_change_is_refused_and_can_be_copied_from_anoth
     std::fs::write(pinned(0), "format = 9\n").expect("it can be written");
     assert!(refusal(&cluster, 0).contains("has format 9, and this kv-node knows format 1 only"));
     std::fs::write(pinned(0), "").expect("it can be written");
-    assert!(refusal(&cluster, 0).contains("is damaged"));
+    assert!(refusal(&cluster, 0).contains("is corrupt"));
     std::fs::copy(pinned(1), pinned(0)).expect("it is there");
     drop(cluster.start_all());
 }

@@ -14,7 +14,7 @@ use kv_node::peers::frame::{
 use kv_node::peers::hello::{Hello, Run};
 use kv_node::peers::refusal::Refusal;
 
-use crate::support::{Cluster, PATIENCE, Process, free_ports, kv_node, new_folder, wait_for};
+use crate::support::{Cluster, Process, TIMEOUT, free_ports, kv_node, new_folder, wait_for};
 
 /// The identity of a member, as its configuration gives it.
 fn identity(cluster: &Cluster, index: usize) -> Identity {
@@ -45,7 +45,7 @@ struct Peer {
 impl Peer {
     fn connect(node: &Process) -> Self {
         let stream = TcpStream::connect(&node.peer).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("not zero");
         Self { stream, bytes: BytesMut::new() }
     }
 

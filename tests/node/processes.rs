@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::time::Instant;
 
 use crate::kill_rounds;
-use crate::support::{Answer, Client, Cluster, PATIENCE, Process, command, wait_for};
+use crate::support::{Answer, Client, Cluster, Process, TIMEOUT, command, wait_for};
 use crate::writers;
 
 /// Writes numbered keys with values that name the round.
@@ -156,7 +156,7 @@ fn a_pipeline_of_a_hundred_thousand_commands_is_answered_in_order() {
     }
     let begun = Instant::now();
     // All is sent before the first reply is read: nobody may wait for the other for ever.
-    client.stream().set_write_timeout(Some(PATIENCE)).expect("not zero");
+    client.stream().set_write_timeout(Some(TIMEOUT)).expect("not zero");
     client.send(&bytes);
     for number in 0..COMMANDS / 2 {
         assert_eq!(client.answer(), Answer::ok());

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long anything may take that is waited for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The program, deaf to the environment of whoever runs the tests.
 pub(crate) fn kv_node() -> Command {
@@ -40,7 +40,7 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
         if let Some(found) = look() {
             return found;
         }
-        assert!(begun.elapsed() < PATIENCE, "waited for too long: {what}");
+        assert!(begun.elapsed() < TIMEOUT, "waited for too long: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -451,7 +451,7 @@ impl Client {
     }
 
     pub(crate) fn try_connect(address: &str) -> io::Result<Self> {
-        Self::connect_within(address, PATIENCE)
+        Self::connect_within(address, TIMEOUT)
     }
 
     /// A connection to a node that may be out of reach: neither it nor an answer is waited for longer.

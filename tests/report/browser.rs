@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// A busy machine takes its time; a browser that hangs is not waited for longer, in seconds.
-const PATIENCE_S: &str = "240";
+const TIMEOUT_S: &str = "240";
 
 /// The page as it stands after its script ran, written out as HTML.
 pub(crate) struct Dom(pub(crate) String);
@@ -22,7 +22,7 @@ pub(crate) struct Row {
 pub(crate) fn open(folder: &Path, file: &str, fragment: &str) -> Dom {
     let profile = folder.join("browser");
     let output = Command::new("timeout")
-        .args([PATIENCE_S, "chromium", "--headless", "--no-sandbox", "--disable-gpu"])
+        .args([TIMEOUT_S, "chromium", "--headless", "--no-sandbox", "--disable-gpu"])
         .args(["--no-first-run", "--disable-extensions", "--disable-background-networking"])
         .args(["--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND"])
         .arg(format!("--user-data-dir={}", profile.display()))

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 /// How long anything may take that is asked of a node: it answers after a second at the latest, and
 /// the network needs far less than the rest.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub(crate) enum ClientError {
     #[error("the connection ended: {0}")]
     Gone(#[from] io::Error),
     /// Neither a reply nor an end.
-    #[error("no reply within {} s, and no end", PATIENCE.as_secs())]
+    #[error("no reply within {} s, and no end", TIMEOUT.as_secs())]
     Stuck,
 }
 
@@ -59,7 +59,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Result<Self, ClientError> {
-        let connected = timeout(PATIENCE, TcpStream::connect(address)).await;
+        let connected = timeout(TIMEOUT, TcpStream::connect(address)).await;
         let stream = connected.map_err(|_| ClientError::Stuck)??;
         Ok(Self { stream: BufReader::new(stream) })
     }
@@ -74,7 +74,7 @@ impl Client {
             return (answers, Some(error.into()));
         }
         for _ in commands {
-            match timeout(PATIENCE, self.answer()).await {
+            match timeout(TIMEOUT, self.answer()).await {
                 Ok(Ok(answer)) => answers.push(answer),
                 Ok(Err(error)) => return (answers, Some(error.into())),
                 Err(_) => return (answers, Some(ClientError::Stuck)),

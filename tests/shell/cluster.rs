@@ -10,7 +10,7 @@ use kv_core::types::{ClusterId, Generation};
 use kv_node::config::{Overrides, Settings};
 use kv_node::draws::Draws;
 use kv_node::http::About;
-use kv_node::node::{Assembly, Listeners, Running, Seat, Stopped};
+use kv_node::node::{Assembly, Listeners, Running, Startup, Stopped};
 use kv_node::storage::{MemoryDisk, Opening, Options, Storage};
 use madsim::runtime::Handle;
 use madsim::task::NodeId;
@@ -30,7 +30,7 @@ const STOP_MAX: Duration = Duration::from_secs(6);
 
 /// What a seed draws for the whole run.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
+pub(crate) struct ClusterShape {
     pub(crate) seed: u64,
     /// Messages that may wait for one peer.
     pub(crate) queue: u64,
@@ -54,7 +54,7 @@ pub(crate) struct Cluster {
 pub(crate) struct Machine {
     index: usize,
     node: NodeId,
-    shape: Shape,
+    shape: ClusterShape,
     disk: MemoryDisk,
     generation: Generation,
     life: Life,
@@ -85,7 +85,7 @@ const fn ip(index: usize) -> IpAddr {
 
 impl Cluster {
     /// Machines on which nothing runs, and the wires between them.
-    pub(crate) fn build(shape: Shape, log: &Log) -> Self {
+    pub(crate) fn build(shape: ClusterShape, log: &Log) -> Self {
         let ledger = Ledger::default();
         let machine = |index: usize| {
             let name = format!("n{}", index + 1);
@@ -209,8 +209,8 @@ async fn begin(
     let Listeners { redis, peer, http } = bound;
     let about =
         About { name: name.clone(), node, cluster: cluster.clone(), ring: Arc::clone(&ring) };
-    let seat = Seat::new(&limits);
-    let http = seat.serve_http(http, &limits, about);
+    let startup = Startup::new(&limits);
+    let http = startup.serve_http(http, &limits, about);
     let options = Options {
         durability,
         queue_commands_max: limits.storage_queue,
@@ -218,7 +218,7 @@ async fn begin(
         disk_reserve_bytes: limits.disk_reserve_bytes as u64,
     };
     let opening = Opening { node, core: &core, ring: &ring, options };
-    let opened = Storage::as_task(disk.start(), &opening, sync, seat.report());
+    let opened = Storage::as_task(disk.start(), &opening, sync, startup.report());
     let (storage, task, recovered) = opened.expect("the disk is sound");
     tokio::spawn(task.run());
     let identity = Identity { node, generation, cluster: ClusterId::of(&cluster), ring };
@@ -238,12 +238,12 @@ async fn begin(
         http,
         draws,
     };
-    Running::start(seat, assembly)
+    Running::start(startup, assembly)
 }
 
 /// What the file of this node would say: its peers are at the other ends of its wires.
-fn settings(index: usize, shape: &Shape) -> Settings {
-    let Shape { queue, hedge_ms, .. } = shape;
+fn settings(index: usize, shape: &ClusterShape) -> Settings {
+    let ClusterShape { queue, hedge_ms, .. } = shape;
     let (redis, own, http) = (redis(index), peer(index), http(index));
     let mut text = format!(
         "[cluster]\nname = \"shell\"\npartitions = 16\nn = {NODES}\n\

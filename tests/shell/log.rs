@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use kv_core::types::Digest;
+use kv_core::types::ContentHash;
 
 /// Clones are the same log.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ struct Entries {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
     /// Stands for every line of the trace.
-    pub(crate) digest: Digest,
+    pub(crate) digest: ContentHash,
     /// How often things were done or seen.
     pub(crate) counts: BTreeMap<&'static str, u64>,
     /// The check, and what broke it.
@@ -33,7 +33,7 @@ impl Log {
     /// An empty log of a world that begins now. `is_shown`: every line goes to standard output.
     pub(crate) fn new(is_shown: bool) -> Self {
         let verdict =
-            Verdict { digest: Digest(0), counts: BTreeMap::new(), violations: Vec::new() };
+            Verdict { digest: ContentHash(0), counts: BTreeMap::new(), violations: Vec::new() };
         Self(Arc::new(Mutex::new(Entries { began: Instant::now(), is_shown, verdict })))
     }
 
@@ -42,7 +42,7 @@ impl Log {
         self.with(|entries| {
             let line = format!("{:>12} {what}", entries.began.elapsed().as_micros());
             let before = entries.verdict.digest.0.to_be_bytes();
-            entries.verdict.digest = Digest::of(&[&before, line.as_bytes()]);
+            entries.verdict.digest = ContentHash::of(&[&before, line.as_bytes()]);
             if entries.is_shown {
                 println!("{line}");
             }

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::accounts::Counts;
 use crate::chance::Chance;
 use crate::client::{Answer, Client};
-use crate::cluster::{self, Cluster, NODES, Shape};
+use crate::cluster::{self, Cluster, ClusterShape, NODES};
 use crate::history::History;
 use crate::log::{Log, Verdict};
 use crate::workload::{Shared, Worker};
@@ -62,7 +62,7 @@ async fn scenario(seed: u64, is_shown: bool) -> Verdict {
     let log = Log::new(is_shown);
     let mut chance = Chance::new(seed, OF_SHAPE);
     let small = chance.percent(30);
-    let shape = Shape {
+    let shape = ClusterShape {
         seed,
         queue: if small { chance.between(16..40) } else { 65_536 },
         sync: chance.ms(0..20),
@@ -82,7 +82,7 @@ struct Scene {
     log: Log,
     history: History,
     seed: u64,
-    shape: Shape,
+    shape: ClusterShape,
 }
 
 impl Scene {
@@ -221,7 +221,7 @@ impl Scene {
             }
         }
         for wire in &self.cluster.wires {
-            wire.calm_down();
+            wire.stop_troubles();
         }
     }
 
@@ -257,7 +257,7 @@ impl Scene {
             sleep(chance.ms(20..400)).await;
         }
         for wire in &self.cluster.wires {
-            wire.calm_down();
+            wire.stop_troubles();
         }
         self.await_links().await;
         let after = self.cluster.counts().await;
@@ -342,9 +342,9 @@ impl Scene {
     }
 
     /// What is under way comes and goes; what is lost stays lost. So of many looks at the sums, the
-    /// smallest difference is what was lost, and in calm weather it does not grow. (A node loses what
+    /// smallest difference is what was lost, and with no trouble it does not grow. (A node loses what
     /// is under way to it on a connection that it gives up, because it is silent or another one has
-    /// taken its place. Nobody gives up a connection in calm weather.)
+    /// taken its place. Nobody gives up a connection with no trouble.)
     async fn check_calm(&self) {
         let (lost_before, unreceived_before) = self.least_missing().await;
         let (lost_after, unreceived_after) = self.least_missing().await;
@@ -412,7 +412,7 @@ impl Scene {
                             held.push(values.into_iter().collect::<BTreeSet<_>>());
                         }
                         other => {
-                            let what = format_args!("n{} in calm weather: {other:?}", node + 1);
+                            let what = format_args!("n{} with no trouble: {other:?}", node + 1);
                             self.log.violated("availability", what);
                             return;
                         }

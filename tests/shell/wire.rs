@@ -123,7 +123,7 @@ impl Wire {
     }
 
     /// Lets connections live.
-    pub(crate) fn calm_down(&self) {
+    pub(crate) fn stop_troubles(&self) {
         self.brief.store(0, Ordering::Relaxed);
     }
 
@@ -311,7 +311,7 @@ struct Meter {
 }
 
 impl Meter {
-    /// The payloads of the messages that these bytes make whole.
+    /// The payloads of the messages that are whole with these bytes.
     fn messages(&mut self, bytes: &[u8]) -> Vec<bytes::Bytes> {
         self.buffer.extend_from_slice(bytes);
         let mut payloads = Vec::new();

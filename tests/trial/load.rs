@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use crate::support::command;
 
 /// How long after its end a load waits for what is in flight.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A command of some words.
 pub(crate) type Words = &'static [&'static str];
@@ -103,7 +103,7 @@ pub(crate) fn drive(load: Load) -> io::Result<Measured> {
             tasks.spawn(connection.run(begun + shared.load.time_max));
         }
         let mut measured = Measured::nothing();
-        let ended = tokio::time::timeout(shared.load.time_max + PATIENCE, async {
+        let ended = tokio::time::timeout(shared.load.time_max + TIMEOUT, async {
             while let Some(ended) = tasks.join_next().await {
                 measured.add(&ended.expect("no connection panics")?);
             }

@@ -23,7 +23,7 @@ const MANNER: Manner =
 /// Acknowledged writes before each trouble and after it.
 const WRITES_AROUND: u64 = 100;
 
-/// A cluster that is not whole again so long after its links are is not coming back.
+/// A cluster that is not repaired yet so long after its links are is not coming back.
 const BACK_MAX: Duration = Duration::from_secs(180);
 
 /// In loss so many packets in a hundred are lost.

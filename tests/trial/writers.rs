@@ -16,7 +16,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
-use crate::support::{Answer, Client, PATIENCE, Process, command, wait_for};
+use crate::support::{Answer, Client, Process, TIMEOUT, command, wait_for};
 
 /// How many nodes there are; as many copies of each key.
 pub(crate) const NODES: usize = 3;
@@ -44,7 +44,7 @@ pub(crate) struct Manner {
 
 impl Manner {
     /// As fast as they can, and sure that every node answers or breaks the connection.
-    pub(crate) const HASTY: Self = Self { timeout: PATIENCE, pause: Duration::ZERO };
+    pub(crate) const HASTY: Self = Self { timeout: TIMEOUT, pause: Duration::ZERO };
 }
 
 /// What was counted.

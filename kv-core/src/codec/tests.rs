@@ -5,7 +5,7 @@ use alloc::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::types::{Digest, NodeId};
+use crate::types::{ContentHash, NodeId};
 
 fn encoded(value: &impl Codec) -> Vec<u8> {
     let mut out = vec![7];
@@ -55,13 +55,13 @@ proptest! {
 
     #[test]
     fn numbers_that_are_drawn_or_hashed_take_the_bytes_that_they_have(
-        (id, digest) in (numbers(), any::<u128>()),
+        (id, hash) in (numbers(), any::<u128>()),
         cut in 1..24_usize,
     ) {
-        let bytes = encoded(&(NodeId(id), Digest(digest)));
-        prop_assert_eq!(&bytes, &postcard::to_allocvec(&Fixed(id, digest)).expect("fits"));
-        prop_assert_eq!(decoded(&bytes), Ok(((NodeId(id), Digest(digest)), 0)));
-        prop_assert_eq!(decoded::<(NodeId, Digest)>(&bytes[cut..]), Err(Malformed));
+        let bytes = encoded(&(NodeId(id), ContentHash(hash)));
+        prop_assert_eq!(&bytes, &postcard::to_allocvec(&Fixed(id, hash)).expect("fits"));
+        prop_assert_eq!(decoded(&bytes), Ok(((NodeId(id), ContentHash(hash)), 0)));
+        prop_assert_eq!(decoded::<(NodeId, ContentHash)>(&bytes[cut..]), Err(Malformed));
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Who stands in for whom in one operation.
+//! Who is the fallback of whom in one operation.
 
 use alloc::vec::Vec;
 
-use crate::cx::Site;
+use crate::cx::NodeContext;
 use crate::types::{NodeId, PartitionId};
 
 /// The fallbacks of one operation: nodes further along the ring that seem up.
@@ -22,16 +22,16 @@ pub(super) struct Assignment {
 
 impl Fallbacks {
     /// The next fallback for this owner: clockwise, as every coordinator looks for them, so that a
-    /// reader asks those that a writer has used. One that stands in for nobody yet is preferred; a
+    /// reader asks those that a writer has used. One that nobody needs yet is preferred; a
     /// second place is better than none.
     pub(super) fn assign(
         &mut self,
-        site: &Site,
+        local: &NodeContext,
         partition: PartitionId,
         owner: NodeId,
     ) -> Option<NodeId> {
         let candidates = self.candidates.get_or_insert_with(|| {
-            site.ring().fallbacks(partition).filter(|&node| site.is_up(node)).collect()
+            local.ring().fallbacks(partition).filter(|&node| local.is_up(node)).collect()
         });
         let is_free = |&&node: &&NodeId| self.assigned.iter().all(|one| one.fallback != node);
         let is_new =
@@ -42,7 +42,7 @@ impl Fallbacks {
         Some(fallback)
     }
 
-    /// Says that this node stands in for this owner: a minter that was found otherwise, or a
+    /// Says that this node is the fallback of this owner: a minter that was found otherwise, or a
     /// coordinator that is an owner itself and keeps what nobody else is left to keep.
     pub(super) fn note(&mut self, owner: NodeId, fallback: NodeId) {
         self.assigned.push(Assignment { owner, fallback });

@@ -37,7 +37,7 @@ pub struct OperationSnapshot {
     /// Those that were asked and have not answered.
     pub awaited: Vec<NodeId>,
     /// Who was asked in whose place.
-    pub stand_ins: Vec<StandIn>,
+    pub fallbacks: Vec<AssignedFallback>,
     /// When it asks again, or is given up, by the node's monotonic clock.
     pub wakes_at: Time,
     /// When it is given up.
@@ -51,7 +51,7 @@ pub enum Task {
     Get,
     /// A client writes.
     Put,
-    /// What others hold of a key that is damaged here.
+    /// What others hold of a key that is corrupt here.
     Gather,
 }
 
@@ -60,7 +60,7 @@ pub enum Task {
 pub enum Stage {
     /// Replicas are asked what they hold.
     Reading,
-    /// A replica is to name the write.
+    /// A replica is to mint.
     Naming,
     /// Replicas are sent what they are to hold.
     Spreading,
@@ -68,7 +68,7 @@ pub enum Stage {
 
 /// That a node was asked in the place of an owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StandIn {
+pub struct AssignedFallback {
     /// The owner.
     pub owner: NodeId,
     /// The node.
@@ -120,12 +120,12 @@ impl Operation {
                 (stage, &writing.tally, refused, Vec::new(), &writing.fallbacks)
             }
         };
-        let stand_ins = fallbacks.assigned().iter();
-        let stand_ins: Vec<_> = stand_ins
-            .map(|&Assignment { owner, fallback: node }| StandIn { owner, node })
+        let fallbacks = fallbacks.assigned().iter();
+        let fallbacks: Vec<_> = fallbacks
+            .map(|&Assignment { owner, fallback: node }| AssignedFallback { owner, node })
             .collect();
         let owners = tally.sets().iter().flat_map(|set| set.owners.iter().copied());
-        let mut awaited: Vec<_> = owners.chain(stand_ins.iter().map(|one| one.node)).collect();
+        let mut awaited: Vec<_> = owners.chain(fallbacks.iter().map(|one| one.node)).collect();
         awaited.retain(|&node| self.waits_for(node) && !refused.contains(&node));
         awaited.sort_unstable();
         awaited.dedup();
@@ -141,7 +141,7 @@ impl Operation {
             in_doubt,
             refused,
             awaited,
-            stand_ins,
+            fallbacks,
             wakes_at: self.wake_at,
             expires_at: self.expires_at,
         }

@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | get | yes | only to make a monotonic answer stand |
 //! | put, delete | only in `strict`, when whatever stands is to be overwritten | yes |
-//! | gathering, for a damaged copy of this node | yes, of the other owners | no |
+//! | gathering, for a corrupt copy of this node | yes, of the other owners | no |
 //!
 //! Invariants: a reply is given once. A success is counted from answers, never from nodes that seem
 //! up (Riak before 1.3.1). A time-out is "unknown", never "failed". A request keeps its id through
@@ -25,14 +25,14 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-pub use self::inspect::{OperationSnapshot, Stage, StandIn, Task};
+pub use self::inspect::{AssignedFallback, OperationSnapshot, Stage, Task};
 use self::operation::{Operation, Progress};
 pub use self::out_of_reach::{Others, OutOfReach, OwnStorage};
 use crate::client::{ClientOperation, Reply, RequestRefusal};
-use crate::cx::{Cx, Effect, Purpose, Site};
+use crate::cx::{Cx, Effect, NodeContext, Purpose};
 use crate::in_flight::InFlight;
-use crate::mark::Mark;
 use crate::message::{Acked, Minted, OperationId, ReadReply, Refused};
+use crate::probe::Probe;
 use crate::time::Time;
 use crate::types::{ClientRequest, Key, NodeId, RequestId};
 use crate::version::Container;
@@ -84,29 +84,29 @@ impl Coordinator {
     pub fn on_client(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         client: ClientRequest,
         asked: ClientOperation,
     ) {
-        if self.operations.len() as u64 >= site.config.requests_max {
-            cx.mark(Mark::Busy);
-            let refusal = RequestRefusal::Busy { max: site.config.requests_max };
+        if self.operations.len() as u64 >= local.config.requests_max {
+            cx.probe(Probe::Busy);
+            let refusal = RequestRefusal::Busy { max: local.config.requests_max };
             return reply(cx, client, Reply::Refused(refusal));
         }
         let request = asked.options.request.unwrap_or_else(|| self.requests.next(cx));
-        match Operation::plan(cx, site, client, request, asked) {
+        match Operation::plan(cx, local, client, request, asked) {
             Err(refusal) => reply(cx, client, Reply::Refused(refusal)),
-            Ok(operation) => self.start(cx, site, operation),
+            Ok(operation) => self.start(cx, local, operation),
         }
     }
 
-    /// This owner's copy of a key was damaged: asks so many of the other owners that every
+    /// This owner's copy of a key was corrupt: asks so many of the other owners that every
     /// acknowledged write is met, and gives what they hold together to whoever asked, under this
     /// number ([`Coordinator::take_gathered`]). If too few answer in time, nothing comes of it.
-    pub fn gather(&mut self, cx: &mut Cx<'_>, site: &Site, key: Key, asked: u64) {
+    pub fn gather(&mut self, cx: &mut Cx<'_>, local: &NodeContext, key: Key, asked: u64) {
         let request = self.requests.next(cx);
-        if let Some(operation) = Operation::gather(cx, site, request, key, asked) {
-            self.start(cx, site, operation);
+        if let Some(operation) = Operation::gather(cx, local, request, key, asked) {
+            self.start(cx, local, operation);
         }
     }
 
@@ -115,7 +115,7 @@ impl Coordinator {
         core::mem::take(&mut self.gathered)
     }
 
-    fn start(&mut self, cx: &mut Cx<'_>, site: &Site, operation: Operation) {
+    fn start(&mut self, cx: &mut Cx<'_>, local: &NodeContext, operation: Operation) {
         if self.operations.next_id() == 0 {
             // An answer to a former life of this node must not meet an operation of this one,
             // even if a client uses its request id again.
@@ -123,19 +123,19 @@ impl Coordinator {
             self.operations = InFlight::starting_at(first.max(1));
         }
         let id = self.operations.insert(Box::new(operation));
-        self.advance(cx, site, id, |operation, cx, site, id| operation.start(cx, site, id));
+        self.advance(cx, local, id, |operation, cx, local, id| operation.start(cx, local, id));
     }
 
     /// A minter holds the write.
     pub fn on_minted(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         (from, request): (NodeId, RequestId),
         Minted { operation, container }: Minted,
     ) {
-        self.advance_for(cx, site, operation, request, |operation, cx, site, id| {
-            operation.on_minted(cx, site, id, from, container)
+        self.advance_for(cx, local, operation, request, |operation, cx, local, id| {
+            operation.on_minted(cx, local, id, from, container)
         });
     }
 
@@ -143,12 +143,12 @@ impl Coordinator {
     pub fn on_acked(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         (from, request): (NodeId, RequestId),
-        Acked { operation, stands_for }: Acked,
+        Acked { operation, for_owner }: Acked,
     ) {
-        self.advance_for(cx, site, operation, request, |operation, cx, site, _| {
-            operation.on_acked(cx, site, from, stands_for.unwrap_or(from))
+        self.advance_for(cx, local, operation, request, |operation, cx, local, _| {
+            operation.on_acked(cx, local, from, for_owner.unwrap_or(from))
         });
     }
 
@@ -156,12 +156,12 @@ impl Coordinator {
     pub fn on_read_reply(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         (from, request): (NodeId, RequestId),
         ReadReply { operation, container }: ReadReply,
     ) {
-        self.advance_for(cx, site, operation, request, |operation, cx, site, id| {
-            operation.on_read_reply(cx, site, id, from, container)
+        self.advance_for(cx, local, operation, request, |operation, cx, local, id| {
+            operation.on_read_reply(cx, local, id, from, container)
         });
     }
 
@@ -169,17 +169,17 @@ impl Coordinator {
     pub fn on_refused(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         (from, request): (NodeId, RequestId),
         Refused { operation, refusal }: Refused,
     ) {
-        self.advance_for(cx, site, operation, request, |operation, cx, site, id| {
-            operation.on_refused(cx, site, id, from, refusal)
+        self.advance_for(cx, local, operation, request, |operation, cx, local, id| {
+            operation.on_refused(cx, local, id, from, refusal)
         });
     }
 
     /// The time that [`Coordinator::next_deadline`] named has come.
-    pub fn on_deadline(&mut self, cx: &mut Cx<'_>, site: &Site) {
+    pub fn on_deadline(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
         let now = cx.now.monotonic;
         let due: Vec<u64> = self
             .wakes
@@ -189,7 +189,9 @@ impl Coordinator {
             .map(|&(_, id)| id)
             .collect();
         for id in due {
-            self.advance(cx, site, id, |operation, cx, site, id| operation.on_wake(cx, site, id));
+            self.advance(cx, local, id, |operation, cx, local, id| {
+                operation.on_wake(cx, local, id)
+            });
         }
     }
 
@@ -210,7 +212,7 @@ impl Coordinator {
                 self.wakes.remove(&(operation.wake_at, id));
                 operation.wake_at = now;
                 self.wakes.insert((now, id));
-                cx.mark(Mark::LinkBrokeUnderOperation);
+                cx.probe(Probe::LinkBrokeUnderOperation);
             }
         }
     }
@@ -220,26 +222,26 @@ impl Coordinator {
     fn advance_for(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         OperationId(id): OperationId,
         request: RequestId,
-        step: impl FnOnce(&mut Operation, &mut Cx<'_>, &Site, OperationId) -> Progress,
+        step: impl FnOnce(&mut Operation, &mut Cx<'_>, &NodeContext, OperationId) -> Progress,
     ) {
         if self.operations.get(id).is_some_and(|operation| operation.request == request) {
-            self.advance(cx, site, id, step);
+            self.advance(cx, local, id, step);
         }
     }
 
     fn advance(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         id: u64,
-        step: impl FnOnce(&mut Operation, &mut Cx<'_>, &Site, OperationId) -> Progress,
+        step: impl FnOnce(&mut Operation, &mut Cx<'_>, &NodeContext, OperationId) -> Progress,
     ) {
         let operation = self.operations.get_mut(id).expect("it is in flight");
         let before = operation.wake_at;
-        let progress = step(operation, cx, site, OperationId(id));
+        let progress = step(operation, cx, local, OperationId(id));
         let after = operation.wake_at;
         match progress {
             Progress::Going => {

@@ -9,10 +9,10 @@ use super::reply;
 use super::writing::{Put, Writing};
 use crate::client::{Achieved, ClientOperation, Options, PutContext, Reply, RequestRefusal, Verb};
 use crate::config::Config;
-use crate::cx::{Cx, Site};
+use crate::cx::{Cx, NodeContext};
 use crate::event::Event;
-use crate::mark::Mark;
 use crate::message::{Body, OperationId};
+use crate::probe::Probe;
 use crate::quorum::{Level, Mode, sources_needed};
 use crate::ring::MachineIndex;
 use crate::store::{Basis, Refusal};
@@ -88,16 +88,17 @@ impl Operation {
     /// Checks what a client asks, and plans it. Nothing is sent yet.
     pub(super) fn plan(
         cx: &Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         client: ClientRequest,
         request: RequestId,
         asked: ClientOperation,
     ) -> Result<Self, RequestRefusal> {
         let ClientOperation { key, verb, options } = asked;
         check_key(&key)?;
-        let partition = site.ring().partition_of(key.token());
-        let sets = |level| owner_sets(site, partition, level);
-        let Quorums { read, write, mode, timeout, monotonic } = Quorums::of(&options, &site.config);
+        let partition = local.ring().partition_of(key.token());
+        let sets = |level| owner_sets(local, partition, level);
+        let Quorums { read, write, mode, timeout, monotonic } =
+            Quorums::of(&options, &local.config);
         let now = cx.now.monotonic;
         let (kind, phase) = match verb {
             Verb::Get => {
@@ -106,16 +107,16 @@ impl Operation {
                 (Kind::Get { stand, answered: None }, Phase::Reading(Reading::new(mode, sets)))
             }
             Verb::Put { content, expiry, context } => {
-                check_value(&content, &site.config)?;
+                check_value(&content, &local.config)?;
                 let reads_first = mode == Mode::Strict && matches!(context, PutContext::Latest(_));
-                let basis = basis_of(context, site, &key)?;
+                let basis = basis_of(context, local, &key)?;
                 let put = Put { content, expiry, basis };
                 let write_sets = sets(write)?;
                 if reads_first {
                     let reading = Reading::new(mode, sets(read)?);
                     (Kind::Put { write: Some((put, write_sets)) }, Phase::Reading(reading))
                 } else {
-                    let writing = Writing::mint(site, partition, mode, put, write_sets);
+                    let writing = Writing::mint(local, partition, mode, put, write_sets);
                     (Kind::Put { write: None }, Phase::Writing(writing))
                 }
             }
@@ -126,10 +127,10 @@ impl Operation {
             partition,
             mode,
             client: Some(client),
-            wake_at: now + site.config.hedge().min(timeout),
+            wake_at: now + local.config.hedge().min(timeout),
             phase,
             expires_at: now + timeout,
-            hedge: site.config.hedge(),
+            hedge: local.config.hedge(),
             kind,
         })
     }
@@ -138,76 +139,86 @@ impl Operation {
     /// none, or if this node is no owner: what it has there is not its own, and nobody asks it.
     pub(super) fn gather(
         cx: &Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         request: RequestId,
         key: Key,
         asked: u64,
     ) -> Option<Self> {
-        let partition = site.ring().partition_of(key.token());
-        let all = site.ring().owners(partition);
-        let owners: Nodes = all.iter().copied().filter(|&owner| owner != site.me()).collect();
+        let partition = local.ring().partition_of(key.token());
+        let all = local.ring().owners(partition);
+        let owners: Nodes = all.iter().copied().filter(|&owner| owner != local.me()).collect();
         if owners.is_empty() || owners.len() == all.len() {
             return None;
         }
-        let needed = sources_needed(all.len(), site.config.write_quorum);
+        let needed = sources_needed(all.len(), local.config.write_quorum);
         let reading = Reading::new(Mode::Strict, [OwnerSet { owners, needed }].into());
-        let (now, timeout) = (cx.now.monotonic, Span::from_ms(site.config.timeout_ms));
+        let (now, timeout) = (cx.now.monotonic, Span::from_ms(local.config.timeout_ms));
         Some(Self {
             request,
             key,
             partition,
             mode: Mode::Strict,
             client: None,
-            wake_at: now + site.config.hedge().min(timeout),
+            wake_at: now + local.config.hedge().min(timeout),
             phase: Phase::Reading(reading),
             expires_at: now + timeout,
-            hedge: site.config.hedge(),
+            hedge: local.config.hedge(),
             kind: Kind::Gather { asked },
         })
     }
 
-    pub(super) fn start(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId) -> Progress {
+    pub(super) fn start(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        id: OperationId,
+    ) -> Progress {
         match &self.phase {
-            Phase::Reading(_) => self.ask_readers(cx, site, id),
-            Phase::Writing(_) => self.ask_minter(cx, site, id),
+            Phase::Reading(_) => self.ask_readers(cx, local, id),
+            Phase::Writing(_) => self.ask_minter(cx, local, id),
         }
     }
 
     pub(super) fn on_refused(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         id: OperationId,
         from: NodeId,
         refusal: Refusal,
     ) -> Progress {
         match &self.phase {
-            Phase::Reading(_) => self.on_read_refused(cx, site, id, from, refusal),
-            Phase::Writing(_) => self.on_write_refused(cx, site, id, from, refusal),
+            Phase::Reading(_) => self.on_read_refused(cx, local, id, from, refusal),
+            Phase::Writing(_) => self.on_write_refused(cx, local, id, from, refusal),
         }
     }
 
     /// A hedge or the end has come.
-    pub(super) fn on_wake(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId) -> Progress {
+    pub(super) fn on_wake(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        id: OperationId,
+    ) -> Progress {
         let now = cx.now.monotonic;
         if now >= self.expires_at {
-            return self.expire(cx, site, id);
+            return self.expire(cx, local, id);
         }
         self.hedge = self.hedge.times(2);
         self.wake_at = (now + self.hedge).min(self.expires_at);
         match &self.phase {
-            Phase::Reading(_) => self.hedge_read(cx, site, id),
-            Phase::Writing(_) => self.hedge_write(cx, site, id),
+            Phase::Reading(_) => self.hedge_read(cx, local, id),
+            Phase::Writing(_) => self.hedge_write(cx, local, id),
         }
     }
 
-    fn expire(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId) -> Progress {
+    fn expire(&mut self, cx: &mut Cx<'_>, local: &NodeContext, id: OperationId) -> Progress {
         if self.client.is_some() {
-            cx.mark(Mark::OperationExpired);
+            cx.probe(Probe::OperationExpired);
         }
         self.abandon(cx);
         if matches!(self.phase, Phase::Reading(_)) {
-            self.repair_readers(cx, site, id);
+            self.repair_readers(cx, local, id);
         }
         Progress::Over
     }
@@ -216,7 +227,7 @@ impl Operation {
     pub(super) fn on_read_quorum(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         id: OperationId,
         joined: Container,
     ) -> Progress {
@@ -225,23 +236,23 @@ impl Operation {
             Kind::Gather { asked } => Progress::Gathered { asked: *asked, container: joined },
             Kind::Get { stand: None, .. } => {
                 let achieved = achieved(&reading.tally);
-                self.reply_value(cx, site, joined, achieved);
-                self.end_read_if_complete(cx, site, id)
+                self.reply_value(cx, local, joined, achieved);
+                self.end_read_if_complete(cx, local, id)
             }
             Kind::Get { stand, answered } => {
                 let sets = stand.take().expect("it was just seen");
                 let by = achieved(&reading.tally);
                 let holders = reading.holders_of(&joined);
-                let writing = Writing::write_back(site, self.mode, sets, joined.clone(), &holders);
+                let writing = Writing::write_back(local, self.mode, sets, joined.clone(), &holders);
                 // That nothing is known hides nothing later, and there is nothing to hold.
                 if joined.is_empty() || writing.tally.reached() {
-                    self.reply_value(cx, site, joined, by);
-                    return self.end_read_if_complete(cx, site, id);
+                    self.reply_value(cx, local, joined, by);
+                    return self.end_read_if_complete(cx, local, id);
                 }
-                cx.mark(Mark::ReadWrittenBack);
+                cx.probe(Probe::ReadWrittenBack);
                 *answered = Some(by);
-                self.begin_write(cx, site, writing);
-                self.spread(cx, site, id)
+                self.begin_write(cx, local, writing);
+                self.spread(cx, local, id)
             }
             Kind::Put { write } => {
                 let (mut put, sets) = write.take().expect("the write phase starts once");
@@ -252,30 +263,30 @@ impl Operation {
                 let (Basis::Held(mut seen) | Basis::Given(mut seen)) = put.basis;
                 seen.merge(joined.seen());
                 put.basis = Basis::Given(seen);
-                let writing = Writing::mint(site, self.partition, self.mode, put, sets);
-                self.begin_write(cx, site, writing);
-                self.ask_minter(cx, site, id)
+                let writing = Writing::mint(local, self.partition, self.mode, put, sets);
+                self.begin_write(cx, local, writing);
+                self.ask_minter(cx, local, id)
             }
         }
     }
 
-    /// The second phase has patience of its own.
-    fn begin_write(&mut self, cx: &Cx<'_>, site: &Site, writing: Writing) {
+    /// The second phase has timeout of its own.
+    fn begin_write(&mut self, cx: &Cx<'_>, local: &NodeContext, writing: Writing) {
         self.phase = Phase::Writing(writing);
-        self.restart_hedge(cx, site);
+        self.restart_hedge(cx, local);
     }
 
     /// Others are asked now than those whose silence has made the waits longer. A wait that is the
     /// first one goes on: nobody was silent yet.
-    pub(super) fn be_patient_anew(&mut self, cx: &Cx<'_>, site: &Site) {
-        if self.hedge > site.config.hedge() {
-            self.restart_hedge(cx, site);
+    pub(super) fn be_patient_anew(&mut self, cx: &Cx<'_>, local: &NodeContext) {
+        if self.hedge > local.config.hedge() {
+            self.restart_hedge(cx, local);
         }
     }
 
     /// From now on nobody else is asked before the delay is over.
-    pub(super) fn restart_hedge(&mut self, cx: &Cx<'_>, site: &Site) {
-        self.hedge = site.config.hedge();
+    pub(super) fn restart_hedge(&mut self, cx: &Cx<'_>, local: &NodeContext) {
+        self.hedge = local.config.hedge();
         self.wake_at = (cx.now.monotonic + self.hedge).min(self.expires_at);
     }
 
@@ -289,19 +300,19 @@ impl Operation {
     }
 
     /// The write phase has its quorum.
-    pub(super) fn on_write_quorum(&mut self, cx: &mut Cx<'_>, site: &Site) {
+    pub(super) fn on_write_quorum(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
         let Phase::Writing(writing) = &self.phase else { panic!("only a write phase has acks") };
         let container = writing.container.clone().expect("it is known before it is acked");
         match &mut self.kind {
             Kind::Gather { .. } => panic!("a gathering writes nothing"),
             Kind::Get { answered, .. } => {
                 if let Some(achieved) = answered.take() {
-                    self.reply_value(cx, site, container, achieved);
+                    self.reply_value(cx, local, container, achieved);
                 }
             }
             Kind::Put { .. } => {
                 let achieved = achieved(&writing.tally);
-                let context = self.token(site, &container);
+                let context = self.token(local, &container);
                 self.reply(cx, Reply::Stored { container, context, achieved });
             }
         }
@@ -310,17 +321,17 @@ impl Operation {
     fn reply_value(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         container: Container,
         achieved: Achieved,
     ) {
-        let context = self.token(site, &container);
+        let context = self.token(local, &container);
         self.reply(cx, Reply::Value { container, context, achieved });
     }
 
-    fn token(&self, site: &Site, container: &Container) -> bytes::Bytes {
+    fn token(&self, local: &NodeContext, container: &Container) -> bytes::Bytes {
         let context = Context { seen: container.seen().clone() };
-        context.to_token(site.identity.cluster, &self.key)
+        context.to_token(local.identity.cluster, &self.key)
     }
 
     /// Answers the client, if it still waits.
@@ -330,8 +341,8 @@ impl Operation {
         }
     }
 
-    pub(super) fn send(&self, cx: &mut Cx<'_>, site: &Site, to: NodeId, body: Body) {
-        cx.send(site.message(to, self.request, body));
+    pub(super) fn send(&self, cx: &mut Cx<'_>, local: &NodeContext, to: NodeId, body: Body) {
+        cx.send(local.message(to, self.request, body));
     }
 
     /// Whether a client asked for it.
@@ -371,12 +382,12 @@ impl Quorums {
 }
 
 pub(super) fn owner_sets(
-    site: &Site,
+    local: &NodeContext,
     partition: PartitionId,
     level: Level,
 ) -> Result<Vec<OwnerSet>, QuorumError> {
-    let own = site.ring().member(site.me()).map_or("", |member| &member.datacenter);
-    level.owner_sets(site.ring(), partition, own)
+    let own = local.ring().member(local.me()).map_or("", |member| &member.datacenter);
+    level.owner_sets(local.ring(), partition, own)
 }
 
 /// What must hold the answer of a read with these sets, so that every later read with the same ones
@@ -389,10 +400,10 @@ fn standing(read: &[OwnerSet]) -> Vec<OwnerSet> {
     read.iter().map(stand).collect()
 }
 
-fn basis_of(context: PutContext, site: &Site, key: &Key) -> Result<Basis, RequestRefusal> {
+fn basis_of(context: PutContext, local: &NodeContext, key: &Key) -> Result<Basis, RequestRefusal> {
     Ok(match context {
         PutContext::Token(token) => {
-            Basis::Given(Context::from_token(&token, site.identity.cluster, key)?.seen)
+            Basis::Given(Context::from_token(&token, local.identity.cluster, key)?.seen)
         }
         PutContext::Nothing => Basis::Given(crate::version::VersionVector::default()),
         PutContext::Latest(seen) => Basis::Held(seen),
@@ -413,9 +424,9 @@ fn check_value(content: &Content, config: &Config) -> Result<(), RequestRefusal>
 }
 
 /// The answer of a node, as a tally counts it. A node that is not in the ring counts for nothing.
-pub(super) fn answer(site: &Site, by: NodeId, stands_for: NodeId) -> Option<Answer> {
-    let machine = site.ring().machine(by)?;
-    Some(Answer { by, machine, stands_for })
+pub(super) fn answer(local: &NodeContext, by: NodeId, for_owner: NodeId) -> Option<Answer> {
+    let machine = local.ring().machine(by)?;
+    Some(Answer { by, machine, for_owner })
 }
 
 fn achieved(tally: &Tally) -> Achieved {
@@ -423,7 +434,7 @@ fn achieved(tally: &Tally) -> Achieved {
         tally.answers().iter().map(|answer| answer.machine).collect();
     machines.sort_unstable();
     machines.dedup();
-    // A fallback that stands in for two owners has answered twice, and is one node.
+    // A fallback of two owners has answered twice, and is one node.
     let by = |fallback: bool| {
         let mut nodes = Nodes::new();
         for answer in tally.answers().iter().filter(|answer| answer.is_fallback() == fallback) {

@@ -7,7 +7,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 
 use super::operation::{Quorums, answer, owner_sets};
 use crate::client::Options;
-use crate::cx::Site;
+use crate::cx::NodeContext;
 use crate::quorum::{Level, Mode};
 use crate::tally::Tally;
 use crate::types::{NodeId, PartitionId};
@@ -52,15 +52,15 @@ impl Others {
 
 impl OutOfReach {
     /// Goes through all partitions.
-    pub fn of(site: &Site, own: OwnStorage, others: &Others) -> Self {
-        let quorums = Quorums::of(&Options::default(), &site.config);
-        let me = site.me();
+    pub fn of(local: &NodeContext, own: OwnStorage, others: &Others) -> Self {
+        let quorums = Quorums::of(&Options::default(), &local.config);
+        let me = local.me();
         let reads = |partition: PartitionId, node: NodeId| match own {
             _ if node != me => others.reads(partition, node),
             OwnStorage::Failed => false,
             // What it holds for others it can always say.
             OwnStorage::Writable | OwnStorage::ReadOnly => {
-                !site.owns(partition) || site.synced.contains(&partition)
+                !local.owns(partition) || local.complete.contains(&partition)
             }
         };
         let writes = |_: PartitionId, node: NodeId| match own {
@@ -69,9 +69,9 @@ impl OutOfReach {
             OwnStorage::ReadOnly | OwnStorage::Failed => false,
         };
         let mut out_of_reach = Self::default();
-        for partition in site.ring().partitions() {
-            let readable = is_met(site, partition, quorums.read, quorums.mode, &reads);
-            let writable = is_met(site, partition, quorums.write, quorums.mode, &writes);
+        for partition in local.ring().partitions() {
+            let readable = is_met(local, partition, quorums.read, quorums.mode, &reads);
+            let writable = is_met(local, partition, quorums.write, quorums.mode, &writes);
             // A strict write reads first, to know what it overwrites.
             let writable = match quorums.mode {
                 Mode::Strict => readable && writable,
@@ -87,17 +87,17 @@ impl OutOfReach {
 /// Tells whether a level is met when everybody who can answers, and fallbacks are asked in the places
 /// of those owners who cannot.
 fn is_met(
-    site: &Site,
+    local: &NodeContext,
     partition: PartitionId,
     level: Level,
     mode: Mode,
     answers: &impl Fn(PartitionId, NodeId) -> bool,
 ) -> bool {
-    let Ok(sets) = owner_sets(site, partition, level) else { return false };
+    let Ok(sets) = owner_sets(local, partition, level) else { return false };
     let mut tally = Tally::new(mode, sets);
-    let owners = site.ring().owners(partition);
+    let owners = local.ring().owners(partition);
     for &owner in owners.iter().filter(|&&owner| answers(partition, owner)) {
-        tally.record(answer(site, owner, owner).expect("owners are members"));
+        tally.record(answer(local, owner, owner).expect("owners are members"));
     }
     if tally.reached() {
         return true;
@@ -107,10 +107,10 @@ fn is_met(
         Mode::Sloppy => {}
     }
     let missing = || owners.iter().filter(|&&owner| !answers(partition, owner));
-    let fallbacks = site.ring().fallbacks(partition);
+    let fallbacks = local.ring().fallbacks(partition);
     for fallback in fallbacks.filter(|&fallback| answers(partition, fallback)) {
         for &owner in missing() {
-            tally.record(answer(site, fallback, owner).expect("fallbacks are members"));
+            tally.record(answer(local, fallback, owner).expect("fallbacks are members"));
         }
         if tally.reached() {
             return true;
@@ -135,7 +135,7 @@ mod tests {
     const PARTITIONS: u32 = 16;
 
     /// Node 1 of so many, each on the machine that `machine_of` names; complete.
-    fn site_on(nodes: u64, mode: Mode, machine_of: impl Fn(u64) -> u64) -> Site {
+    fn local_on(nodes: u64, mode: Mode, machine_of: impl Fn(u64) -> u64) -> NodeContext {
         let names = (1..=nodes).map(|id| (NodeId(id), format!("n{id}")));
         let mut layout = Layout::single_datacenter(PARTITIONS, 3, names);
         for member in &mut layout.members {
@@ -149,24 +149,24 @@ mod tests {
             cluster: ClusterId(1),
             ring: Arc::clone(&ring),
         };
-        Site {
+        NodeContext {
             identity,
             config: Config { mode, ..Config::default() },
             peers: Peers::default(),
-            synced: ring.owned_by(NodeId(1)).iter().copied().collect(),
+            complete: ring.owned_by(NodeId(1)).iter().copied().collect(),
             roots: Default::default(),
         }
     }
 
-    fn site(nodes: u64, mode: Mode) -> Site {
-        site_on(nodes, mode, |node| node)
+    fn local(nodes: u64, mode: Mode) -> NodeContext {
+        local_on(nodes, mode, |node| node)
     }
 
     /// What is out of reach if only these peers answer.
-    fn with(site: &Site, own: OwnStorage, peers: &[u64]) -> (u64, u64) {
+    fn with(local: &NodeContext, own: OwnStorage, peers: &[u64]) -> (u64, u64) {
         let can_be_asked = peers.iter().copied().map(NodeId).collect();
         let others = Others { can_be_asked, ..Others::default() };
-        let OutOfReach { reads, writes } = OutOfReach::of(site, own, &others);
+        let OutOfReach { reads, writes } = OutOfReach::of(local, own, &others);
         (reads, writes)
     }
 
@@ -175,19 +175,19 @@ mod tests {
     #[test]
     fn three_nodes_serve_while_two_of_them_answer() {
         for mode in [Mode::Sloppy, Mode::Strict] {
-            let site = site(3, mode);
-            assert_eq!(with(&site, OwnStorage::Writable, &[2, 3]), (0, 0), "{mode:?}");
-            assert_eq!(with(&site, OwnStorage::Writable, &[3]), (0, 0), "{mode:?}");
-            assert_eq!(with(&site, OwnStorage::Writable, &[]), (ALL, ALL), "{mode:?}");
+            let local = local(3, mode);
+            assert_eq!(with(&local, OwnStorage::Writable, &[2, 3]), (0, 0), "{mode:?}");
+            assert_eq!(with(&local, OwnStorage::Writable, &[3]), (0, 0), "{mode:?}");
+            assert_eq!(with(&local, OwnStorage::Writable, &[]), (ALL, ALL), "{mode:?}");
         }
     }
 
     #[test]
     fn fallbacks_meet_a_sloppy_quorum_and_not_a_strict_one() {
         // Nodes 1 and 2 of six: each partition lacks at least one of its three owners.
-        let pairs = |mode| with(&site(6, mode), OwnStorage::Writable, &[2]);
+        let pairs = |mode| with(&local(6, mode), OwnStorage::Writable, &[2]);
         assert_eq!(pairs(Mode::Sloppy), (0, 0));
-        let strict = site(6, Mode::Strict);
+        let strict = local(6, Mode::Strict);
         let both = |partition: &PartitionId| {
             let ring = strict.ring();
             ring.owns(NodeId(1), *partition) && ring.owns(NodeId(2), *partition)
@@ -202,22 +202,22 @@ mod tests {
 
     #[test]
     fn fallbacks_on_one_machine_count_once() {
-        let apart = site_on(6, Mode::Sloppy, |node| node);
+        let apart = local_on(6, Mode::Sloppy, |node| node);
         assert_eq!(with(&apart, OwnStorage::Writable, &[2]), (0, 0));
-        let together = site_on(6, Mode::Sloppy, |node| if node <= 2 { 1 } else { node });
+        let together = local_on(6, Mode::Sloppy, |node| if node <= 2 { 1 } else { node });
         assert_eq!(with(&together, OwnStorage::Writable, &[2]), (ALL, ALL));
         assert_eq!(with(&together, OwnStorage::Writable, &[2, 3]), (0, 0));
     }
 
     #[test]
     fn what_this_node_has_not_copied_it_cannot_be_read_from() {
-        let mut site = site(3, Mode::Sloppy);
-        site.synced = BTreeSet::from([PartitionId(0)]);
-        assert_eq!(with(&site, OwnStorage::Writable, &[2, 3]), (0, 0));
-        assert_eq!(with(&site, OwnStorage::Writable, &[2]), (ALL - 1, 0));
-        site.config.mode = Mode::Strict;
+        let mut local = local(3, Mode::Sloppy);
+        local.complete = BTreeSet::from([PartitionId(0)]);
+        assert_eq!(with(&local, OwnStorage::Writable, &[2, 3]), (0, 0));
+        assert_eq!(with(&local, OwnStorage::Writable, &[2]), (ALL - 1, 0));
+        local.config.mode = Mode::Strict;
         assert_eq!(
-            with(&site, OwnStorage::Writable, &[2]),
+            with(&local, OwnStorage::Writable, &[2]),
             (ALL - 1, ALL - 1),
             "a strict write reads first"
         );
@@ -225,12 +225,12 @@ mod tests {
 
     #[test]
     fn what_other_owners_have_not_copied_they_cannot_be_read_from() {
-        let site = site(3, Mode::Sloppy);
+        let local = local(3, Mode::Sloppy);
         let mut others = Others {
             can_be_asked: BTreeSet::from([NodeId(2), NodeId(3)]),
             incomplete: BTreeMap::from([(NodeId(2), BTreeSet::from([PartitionId(0)]))]),
         };
-        let found = |others: &Others| OutOfReach::of(&site, OwnStorage::Writable, others);
+        let found = |others: &Others| OutOfReach::of(&local, OwnStorage::Writable, others);
         assert_eq!(found(&others), OutOfReach { reads: 0, writes: 0 });
         others.incomplete.insert(NodeId(3), BTreeSet::from([PartitionId(0), PartitionId(1)]));
         assert_eq!(found(&others), OutOfReach { reads: 1, writes: 0 }, "two of three lost it");
@@ -238,22 +238,22 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_read_and_not_written_and_a_failed_one_neither() {
-        let site = site(3, Mode::Sloppy);
-        assert_eq!(with(&site, OwnStorage::ReadOnly, &[2, 3]), (0, 0));
-        assert_eq!(with(&site, OwnStorage::ReadOnly, &[2]), (0, ALL));
-        assert_eq!(with(&site, OwnStorage::Failed, &[2]), (ALL, ALL));
+        let local = local(3, Mode::Sloppy);
+        assert_eq!(with(&local, OwnStorage::ReadOnly, &[2, 3]), (0, 0));
+        assert_eq!(with(&local, OwnStorage::ReadOnly, &[2]), (0, ALL));
+        assert_eq!(with(&local, OwnStorage::Failed, &[2]), (ALL, ALL));
     }
 
     #[test]
     fn a_quorum_that_no_key_has_owners_for_is_out_of_reach() {
-        let mut site = site(3, Mode::Sloppy);
-        site.config.read_quorum = 4;
-        assert_eq!(with(&site, OwnStorage::Writable, &[2, 3]), (ALL, 0));
+        let mut local = local(3, Mode::Sloppy);
+        local.config.read_quorum = 4;
+        assert_eq!(with(&local, OwnStorage::Writable, &[2, 3]), (ALL, 0));
     }
 
     /// By trying every choice of who answers in whose place.
     fn dumb_is_met(
-        site: &Site,
+        local: &NodeContext,
         partition: PartitionId,
         needed: usize,
         up: &BTreeSet<NodeId>,
@@ -272,7 +272,7 @@ mod tests {
             });
             with.max().unwrap_or(0).max(without)
         }
-        let owners = site.ring().owners(partition);
+        let owners = local.ring().owners(partition);
         let can = |node: NodeId, place: NodeId| {
             node == place || (!owners.contains(&node) && !up.contains(&place))
         };
@@ -282,13 +282,13 @@ mod tests {
 
     #[test]
     fn it_is_as_the_definition_says_whoever_is_up() {
-        let site = site(5, Mode::Sloppy);
+        let local = local(5, Mode::Sloppy);
         for set in 0..1_u32 << 4 {
             let peers: Vec<u64> = (2..=5).filter(|id| set & (1 << (id - 2)) != 0).collect();
             let up: BTreeSet<NodeId> = peers.iter().copied().chain([1]).map(NodeId).collect();
-            let short = site.ring().partitions();
-            let short = short.filter(|&partition| !dumb_is_met(&site, partition, 2, &up)).count();
-            let found = with(&site, OwnStorage::Writable, &peers);
+            let short = local.ring().partitions();
+            let short = short.filter(|&partition| !dumb_is_met(&local, partition, 2, &up)).count();
+            let found = with(&local, OwnStorage::Writable, &peers);
             assert_eq!(found, (short as u64, short as u64), "up: {up:?}");
         }
     }

@@ -6,10 +6,10 @@ use smallvec::{SmallVec, smallvec};
 
 use super::fallbacks::Fallbacks;
 use super::operation::{Operation, Phase, Progress, answer};
-use crate::cx::{Cx, Site};
+use crate::cx::{Cx, NodeContext};
 use crate::event::Event;
-use crate::mark::Mark;
 use crate::message::{Body, MergeRequest, OperationId, ReadRequest};
+use crate::probe::Probe;
 use crate::quorum::Mode;
 use crate::store::{CopyKind, Refusal};
 use crate::tally::{Answer, Nodes, OwnerSet, Tally};
@@ -21,10 +21,10 @@ use crate::version::Container;
 pub(super) struct Reading {
     pub(super) tally: Tally,
     answers: SmallVec<[(NodeId, Container); 4]>,
-    /// Owners that cannot say: damaged, or not synced. They are not counted in R.
+    /// Owners that cannot say: corrupt, or incomplete. They are not counted in R.
     pub(super) refused: Vec<NodeId>,
-    /// Those of them whose copy is damaged.
-    damaged: Vec<NodeId>,
+    /// Those of them whose copy is corrupt.
+    corrupt: Vec<NodeId>,
     /// Answers of owners for which hints are kept somewhere: where one answer is enough, theirs
     /// counts only if no other comes before the first hedge, or can come at all.
     pub(super) behind: Vec<Answer>,
@@ -38,7 +38,7 @@ impl Reading {
             tally: Tally::new(mode, sets),
             answers: SmallVec::new(),
             refused: Vec::new(),
-            damaged: Vec::new(),
+            corrupt: Vec::new(),
             behind: Vec::new(),
             fallbacks: Fallbacks::default(),
             reached: false,
@@ -70,7 +70,7 @@ impl Reading {
         self.refused.contains(&node) || self.answers.iter().any(|&(from, _)| from == node)
     }
 
-    /// In whose places a node answers: its own, if it is an owner; of a stand-in, those of all owners for
+    /// In whose places a node answers: its own, if it is an owner; of a fallback, those of all owners for
     /// which it was asked, as it says what it keeps for any of them. The tally sees to it that it is one
     /// answer all the same.
     fn places_of(&self, node: NodeId) -> Nodes {
@@ -81,9 +81,9 @@ impl Reading {
     }
 
     /// A node that is in the ring has answered in this place.
-    fn count(&mut self, cx: &mut Cx<'_>, site: &Site, counted: Answer) {
-        if self.asks_for_one() && site.peers.behind.contains(&counted.by) {
-            cx.mark(Mark::AnswerInDoubt);
+    fn count(&mut self, cx: &mut Cx<'_>, local: &NodeContext, counted: Answer) {
+        if self.asks_for_one() && local.peers.behind.contains(&counted.by) {
+            cx.probe(Probe::AnswerInDoubt);
             self.behind.push(counted);
         } else {
             self.tally.record(counted);
@@ -91,13 +91,13 @@ impl Reading {
     }
 
     /// Whether every owner that seems up has spoken.
-    fn has_heard_all(&self, owners: &[NodeId], site: &Site) -> bool {
-        owners.iter().all(|&owner| self.has_answered(owner) || !site.is_up(owner))
+    fn has_heard_all(&self, owners: &[NodeId], local: &NodeContext) -> bool {
+        owners.iter().all(|&owner| self.has_answered(owner) || !local.is_up(owner))
     }
 
     fn count_who_is_behind(&mut self, cx: &mut Cx<'_>) {
         for counted in core::mem::take(&mut self.behind) {
-            cx.mark(Mark::DoubtCounted);
+            cx.probe(Probe::DoubtCounted);
             self.tally.record(counted);
         }
     }
@@ -111,13 +111,13 @@ impl Operation {
     pub(super) fn ask_readers(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         id: OperationId,
     ) -> Progress {
-        for &owner in site.ring().owners(self.partition) {
-            self.ask_reader(cx, site, id, owner, CopyKind::Owned);
-            if !site.is_up(owner) {
-                self.ask_fallback_reader(cx, site, id, owner);
+        for &owner in local.ring().owners(self.partition) {
+            self.ask_reader(cx, local, id, owner, CopyKind::Owned);
+            if !local.is_up(owner) {
+                self.ask_fallback_reader(cx, local, id, owner);
             }
         }
         Progress::Going
@@ -126,7 +126,7 @@ impl Operation {
     pub(super) fn on_read_reply(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         id: OperationId,
         from: NodeId,
         container: Container,
@@ -135,22 +135,22 @@ impl Operation {
         if reading.has_answered(from) {
             return Progress::Going;
         }
-        if site.ring().machine(from).is_none() {
+        if local.ring().machine(from).is_none() {
             return Progress::Going;
         }
         reading.answers.push((from, container));
         for place in reading.places_of(from) {
-            if let Some(counted) = answer(site, from, place) {
-                reading.count(cx, site, counted);
+            if let Some(counted) = answer(local, from, place) {
+                reading.count(cx, local, counted);
             }
         }
-        self.look_at_readers(cx, site, id)
+        self.look_at_readers(cx, local, id)
     }
 
     pub(super) fn on_read_refused(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         id: OperationId,
         from: NodeId,
         refusal: Refusal,
@@ -158,98 +158,108 @@ impl Operation {
         let Phase::Reading(reading) = &mut self.phase else { return Progress::Going };
         if !reading.has_answered(from) {
             reading.refused.push(from);
-            if refusal == Refusal::Damaged {
-                reading.damaged.push(from);
+            if refusal == Refusal::Corrupt {
+                reading.corrupt.push(from);
             }
             for owner in reading.places_of(from) {
-                self.ask_fallback_reader(cx, site, id, owner);
+                self.ask_fallback_reader(cx, local, id, owner);
             }
         }
-        self.look_at_readers(cx, site, id)
+        self.look_at_readers(cx, local, id)
     }
 
     /// Some have not answered: ask them again, and somebody else too.
-    pub(super) fn hedge_read(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId) -> Progress {
+    pub(super) fn hedge_read(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        id: OperationId,
+    ) -> Progress {
         let Phase::Reading(reading) = &mut self.phase else { return Progress::Going };
         reading.count_who_is_behind(cx);
-        // The stand-in of an owner that refused may be silent too, or be needed in another place.
+        // The fallback of an owner that refused may be silent too, or be needed in another place.
         let is_silent = |owner: &NodeId| !reading.has_answered(*owner);
-        let (silent, missed): (Vec<NodeId>, Vec<NodeId>) = site
+        let (silent, missed): (Vec<NodeId>, Vec<NodeId>) = local
             .ring()
             .owners(self.partition)
             .iter()
             .copied()
-            .filter(|owner| is_silent(owner) || reading.tally.lacks_stand_in(*owner))
+            .filter(|owner| is_silent(owner) || reading.tally.lacks_fallback(*owner))
             .partition(is_silent);
         if !silent.is_empty() || !missed.is_empty() {
-            cx.mark(Mark::ReadHedged);
+            cx.probe(Probe::ReadHedged);
         }
         for owner in silent {
-            self.ask_reader(cx, site, id, owner, CopyKind::Owned);
-            self.ask_fallback_reader(cx, site, id, owner);
+            self.ask_reader(cx, local, id, owner, CopyKind::Owned);
+            self.ask_fallback_reader(cx, local, id, owner);
         }
         for owner in missed {
-            self.ask_fallback_reader(cx, site, id, owner);
+            self.ask_fallback_reader(cx, local, id, owner);
         }
-        self.look_at_readers(cx, site, id)
+        self.look_at_readers(cx, local, id)
     }
 
-    fn look_at_readers(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId) -> Progress {
+    fn look_at_readers(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        id: OperationId,
+    ) -> Progress {
         let Phase::Reading(reading) = &mut self.phase else { return Progress::Going };
-        if reading.has_heard_all(site.ring().owners(self.partition), site) {
+        if reading.has_heard_all(local.ring().owners(self.partition), local) {
             reading.count_who_is_behind(cx);
         }
         if !reading.reached && reading.tally.reached() {
             reading.reached = true;
             let joined = reading.joined();
-            return self.on_read_quorum(cx, site, id, joined);
+            return self.on_read_quorum(cx, local, id, joined);
         }
-        self.end_read_if_complete(cx, site, id)
+        self.end_read_if_complete(cx, local, id)
     }
 
     /// Ends an answered read once every owner that seems up has spoken.
     pub(super) fn end_read_if_complete(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         id: OperationId,
     ) -> Progress {
         let Phase::Reading(reading) = &self.phase else { return Progress::Going };
-        let owners = site.ring().owners(self.partition);
-        if self.client.is_some() || !reading.has_heard_all(owners, site) {
+        let owners = local.ring().owners(self.partition);
+        if self.client.is_some() || !reading.has_heard_all(owners, local) {
             return Progress::Going;
         }
-        self.repair_readers(cx, site, id);
+        self.repair_readers(cx, local, id);
         Progress::Over
     }
 
     /// Brings owners that were found behind up to what all answers say together. Whole containers,
     /// and never to fallbacks.
-    pub(super) fn repair_readers(&self, cx: &mut Cx<'_>, site: &Site, id: OperationId) {
+    pub(super) fn repair_readers(&self, cx: &mut Cx<'_>, local: &NodeContext, id: OperationId) {
         let Phase::Reading(reading) = &self.phase else { return };
         let joined = reading.joined();
         let behind = reading.answers.iter().filter(|(_, held)| *held != joined);
         let behind = behind.map(|&(node, _)| node);
-        // What is damaged may hold more than anybody says: that nothing is known repairs nothing.
-        let damaged = reading.damaged.iter().copied().filter(|_| !joined.is_empty());
-        for node in behind.chain(damaged).filter(|&node| site.ring().owns(node, self.partition)) {
+        // What is corrupt may hold more than anybody says: that nothing is known repairs nothing.
+        let corrupt = reading.corrupt.iter().copied().filter(|_| !joined.is_empty());
+        for node in behind.chain(corrupt).filter(|&node| local.ring().owns(node, self.partition)) {
             cx.observe(Event::ReadRepair { peer: node, key: self.key.clone() });
             let merge =
                 MergeRequest { operation: id, key: self.key.clone(), container: joined.clone() };
-            self.send(cx, site, node, Body::Merge(merge));
+            self.send(cx, local, node, Body::Merge(merge));
         }
     }
 
     fn ask_reader(
         &self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         id: OperationId,
         node: NodeId,
         copy: CopyKind,
     ) {
         let read = ReadRequest { operation: id, key: self.key.clone(), copy };
-        self.send(cx, site, node, Body::Read(read));
+        self.send(cx, local, node, Body::Read(read));
     }
 
     /// Asks the next fallback what it keeps for others, if fallbacks count. One that has said so already
@@ -257,7 +267,7 @@ impl Operation {
     fn ask_fallback_reader(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         id: OperationId,
         owner: NodeId,
     ) {
@@ -269,19 +279,19 @@ impl Operation {
         if !counts {
             return;
         }
-        while let Some(fallback) = reading.fallbacks.assign(site, self.partition, owner) {
+        while let Some(fallback) = reading.fallbacks.assign(local, self.partition, owner) {
             if reading.fallbacks.is_shared(fallback) {
-                cx.mark(Mark::StandInForTwo);
+                cx.probe(Probe::FallbackForTwo);
             }
             if !reading.has_answered(fallback) {
-                return self.ask_reader(cx, site, id, fallback, CopyKind::Hinted);
+                return self.ask_reader(cx, local, id, fallback, CopyKind::Hinted);
             }
             if !reading.refused.contains(&fallback)
-                && let Some(counted) = answer(site, fallback, owner)
+                && let Some(counted) = answer(local, fallback, owner)
             {
-                reading.count(cx, site, counted);
+                reading.count(cx, local, counted);
             }
-            if !reading.tally.lacks_stand_in(owner) {
+            if !reading.tally.lacks_fallback(owner) {
                 return;
             }
         }

@@ -1,4 +1,4 @@
-//! The write phase: have one replica name the write, send what it holds then to all others, wait
+//! The write phase: have one replica mint a dot, send what it holds then to all others, wait
 //! for as many durable copies as are needed, and see that whoever missed it gets it later.
 
 use alloc::vec::Vec;
@@ -6,9 +6,9 @@ use alloc::vec::Vec;
 use super::fallbacks::Fallbacks;
 use super::operation::{Operation, Phase, Progress, answer};
 use crate::client::{Reply, RequestRefusal};
-use crate::cx::{Cx, Site};
-use crate::mark::Mark;
-use crate::message::{Body, HintRequest, MergeRequest, MintRequest, OperationId, Place};
+use crate::cx::{Cx, NodeContext};
+use crate::message::{Body, FallbackFor, HintRequest, MergeRequest, MintRequest, OperationId};
+use crate::probe::Probe;
 use crate::quorum::Mode;
 use crate::store::{Basis, Refusal};
 use crate::tally::{Nodes, OwnerSet, Tally};
@@ -20,7 +20,7 @@ use crate::version::{Container, Content};
 #[derive(Clone, Debug)]
 pub(super) struct Writing {
     pub(super) tally: Tally,
-    /// What is to be held; unknown until a replica has named the write.
+    /// What is to be held; unknown until a replica has minted.
     pub(super) container: Option<Container>,
     minting: Option<Minting>,
     pub(super) fallbacks: Fallbacks,
@@ -34,7 +34,7 @@ pub(super) struct Put {
     pub(super) basis: Basis,
 }
 
-/// The search for a replica that names the write.
+/// The search for a replica that mints.
 #[derive(Clone, Debug)]
 struct Minting {
     put: Put,
@@ -51,13 +51,13 @@ struct Minting {
 impl Writing {
     /// A write that a replica is to name.
     pub(super) fn mint(
-        site: &Site,
+        local: &NodeContext,
         partition: PartitionId,
         mode: Mode,
         put: Put,
         sets: Vec<OwnerSet>,
     ) -> Self {
-        let candidates = candidates(site, partition, mode);
+        let candidates = candidates(local, partition, mode);
         let (next, asked, refused) = (0, Nodes::new(), Nodes::new());
         Self {
             tally: Tally::new(mode, sets),
@@ -69,7 +69,7 @@ impl Writing {
 
     /// What a read found, to be made to stand. Some hold it already.
     pub(super) fn write_back(
-        site: &Site,
+        local: &NodeContext,
         mode: Mode,
         sets: Vec<OwnerSet>,
         container: Container,
@@ -77,7 +77,7 @@ impl Writing {
     ) -> Self {
         let mut tally = Tally::new(mode, sets);
         for &holder in holders {
-            if let Some(held) = answer(site, holder, holder) {
+            if let Some(held) = answer(local, holder, holder) {
                 tally.record(held);
             }
         }
@@ -85,7 +85,7 @@ impl Writing {
         Self { tally, container: Some(container), minting: None, fallbacks }
     }
 
-    /// Those that were asked to name the write and would not.
+    /// Those that were asked to mint and would not.
     pub(super) fn refused_to_mint(&self) -> &[NodeId] {
         self.minting.as_ref().map_or(&[], |minting| &minting.refused)
     }
@@ -100,19 +100,19 @@ impl Writing {
     }
 }
 
-/// Who may name a write, the best first: this node if it is an owner, owners that seem up, and, if
+/// Who may mint, the best first: this node if it is an owner, owners that seem up, and, if
 /// fallbacks count, those. Owners that seem down come last: they may be up all the same.
-fn candidates(site: &Site, partition: PartitionId, mode: Mode) -> Nodes {
-    let owners = site.ring().owners(partition);
+fn candidates(local: &NodeContext, partition: PartitionId, mode: Mode) -> Nodes {
+    let owners = local.ring().owners(partition);
     let owner_is = |up: bool| {
-        owners.iter().copied().filter(move |&owner| owner != site.me() && site.is_up(owner) == up)
+        owners.iter().copied().filter(move |&owner| owner != local.me() && local.is_up(owner) == up)
     };
     let mut candidates = Nodes::new();
-    candidates.extend(owners.contains(&site.me()).then_some(site.me()));
+    candidates.extend(owners.contains(&local.me()).then_some(local.me()));
     candidates.extend(owner_is(true));
     match mode {
         Mode::Sloppy => {
-            candidates.extend(site.ring().fallbacks(partition).filter(|&node| site.is_up(node)));
+            candidates.extend(local.ring().fallbacks(partition).filter(|&node| local.is_up(node)));
         }
         Mode::Strict => {}
     }
@@ -121,8 +121,13 @@ fn candidates(site: &Site, partition: PartitionId, mode: Mode) -> Nodes {
 }
 
 impl Operation {
-    /// Asks the next candidate to name the write.
-    pub(super) fn ask_minter(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId) -> Progress {
+    /// Asks the next candidate to mint.
+    pub(super) fn ask_minter(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        id: OperationId,
+    ) -> Progress {
         let Phase::Writing(writing) = &mut self.phase else { return Progress::Going };
         let Some(minting) = &mut writing.minting else { return Progress::Going };
         let count = minting.candidates.len();
@@ -136,26 +141,26 @@ impl Operation {
             minting.asked.push(minter);
         }
         if !is_first {
-            cx.mark(Mark::AnotherMinterAsked);
+            cx.probe(Probe::AnotherMinterAsked);
         }
         let Put { content, expiry, basis } = minting.put.clone();
         let basis = if is_first { basis } else { basis.of_a_spare() };
-        let is_owner = site.ring().owns(minter, self.partition);
-        let place = (!is_owner).then(|| {
-            let owner = stood_in_for(site, self.partition, writing, minter);
+        let is_owner = local.ring().owns(minter, self.partition);
+        let fallback_for = (!is_owner).then(|| {
+            let owner = stood_in_for(local, self.partition, writing, minter);
             place_of(owner, &writing.tally)
         });
         let key = self.key.clone();
-        let echo = site.peers.echoes.get(&minter).copied();
-        let mint = MintRequest { operation: id, key, content, expiry, basis, place, echo };
-        self.send(cx, site, minter, Body::Mint(mint.into()));
+        let echo = local.peers.echoes.get(&minter).copied();
+        let mint = MintRequest { operation: id, key, content, expiry, basis, fallback_for, echo };
+        self.send(cx, local, minter, Body::Mint(mint.into()));
         Progress::Going
     }
 
     pub(super) fn on_minted(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         id: OperationId,
         from: NodeId,
         container: Container,
@@ -163,43 +168,43 @@ impl Operation {
         let Phase::Writing(writing) = &mut self.phase else { return Progress::Going };
         let holder = match &mut writing.container {
             None => {
-                if !site.ring().owns(from, self.partition) {
-                    cx.mark(Mark::StandInMinted);
+                if !local.ring().owns(from, self.partition) {
+                    cx.probe(Probe::FallbackMinted);
                 }
                 writing.container = Some(container);
-                self.be_patient_anew(cx, site);
+                self.be_patient_anew(cx, local);
                 Some(from)
             }
             Some(known) if *known == container => return Progress::Going,
-            // Two replicas named the write, because the first one's answer was late. What both hold
+            // Two replicas minted for the write, because the first one's answer was late. What both hold
             // together goes to everybody.
             Some(known) => {
-                cx.mark(Mark::TwinsMinted);
+                cx.probe(Probe::TwinsMinted);
                 known.join(&container);
                 None
             }
         };
-        self.spread_except(cx, site, id, holder)
+        self.spread_except(cx, local, id, holder)
     }
 
     pub(super) fn on_acked(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         from: NodeId,
-        stands_for: NodeId,
+        for_owner: NodeId,
     ) -> Progress {
         let Phase::Writing(writing) = &mut self.phase else { return Progress::Going };
-        if let Some(counted) = answer(site, from, stands_for) {
+        if let Some(counted) = answer(local, from, for_owner) {
             writing.tally.record(counted);
         }
-        self.look_at_acks(cx, site)
+        self.look_at_acks(cx, local)
     }
 
     pub(super) fn on_write_refused(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         id: OperationId,
         from: NodeId,
         refusal: Refusal,
@@ -207,7 +212,7 @@ impl Operation {
         let Phase::Writing(writing) = &mut self.phase else { return Progress::Going };
         if writing.container.is_some() {
             let owner = writing.fallbacks.owner_of(from).unwrap_or(from);
-            self.hint(cx, site, id, owner);
+            self.hint(cx, local, id, owner);
             return Progress::Going;
         }
         let Some(minting) = &mut writing.minting else { return Progress::Going };
@@ -218,15 +223,15 @@ impl Operation {
         if refusal == Refusal::Late {
             // Nothing was done, and now there is news of the minter's time: it is asked once more. It
             // will rely on it that nobody else is asked for a whole delay from now on. If somebody else
-            // has been asked already, or it says so again, another one names the write.
+            // has been asked already, or it says so again, another one mints.
             if minting.asked[..] == [from] && !minting.was_late {
-                cx.mark(Mark::LateAskedAgain);
+                cx.probe(Probe::LateAskedAgain);
                 minting.was_late = true;
                 minting.asked.clear();
                 minting.next =
                     minting.candidates.iter().position(|&node| node == from).unwrap_or(0);
-                self.restart_hedge(cx, site);
-                return self.ask_minter(cx, site, id);
+                self.restart_hedge(cx, local);
+                return self.ask_minter(cx, local, id);
             }
             return Progress::Going;
         }
@@ -238,73 +243,78 @@ impl Operation {
         let nobody_left = minting.refused.len() == minting.candidates.len();
         let all_refused = minting.asked.iter().all(|node| minting.refused.contains(node));
         if all_refused && (final_word || nobody_left) {
-            cx.mark(Mark::WriteRefused);
+            cx.probe(Probe::WriteRefused);
             self.reply(cx, Reply::Refused(RequestRefusal::Replica(refusal)));
             return Progress::Over;
         }
-        self.ask_minter(cx, site, id)
+        self.ask_minter(cx, local, id)
     }
 
     /// Some have not answered: ask them again, and somebody else too.
     pub(super) fn hedge_write(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         id: OperationId,
     ) -> Progress {
         let Phase::Writing(writing) = &self.phase else { return Progress::Going };
         if writing.container.is_none() {
-            return self.ask_minter(cx, site, id);
+            return self.ask_minter(cx, local, id);
         }
-        let owners = site.ring().owners(self.partition).iter().copied();
+        let owners = local.ring().owners(self.partition).iter().copied();
         let missing: Vec<NodeId> =
             owners.filter(|&owner| !writing.tally.has_answered(owner)).collect();
         if !missing.is_empty() {
-            cx.mark(Mark::WriteHedged);
+            cx.probe(Probe::WriteHedged);
         }
         for owner in missing {
-            self.send_container(cx, site, id, owner);
-            self.hint(cx, site, id, owner);
+            self.send_container(cx, local, id, owner);
+            self.hint(cx, local, id, owner);
         }
-        self.look_at_acks(cx, site)
+        self.look_at_acks(cx, local)
     }
 
     /// Sends what is to be held to every owner that does not hold it yet.
-    pub(super) fn spread(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId) -> Progress {
-        self.spread_except(cx, site, id, None)
+    pub(super) fn spread(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        id: OperationId,
+    ) -> Progress {
+        self.spread_except(cx, local, id, None)
     }
 
     fn spread_except(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         id: OperationId,
         holder: Option<NodeId>,
     ) -> Progress {
-        for &owner in site.ring().owners(self.partition) {
+        for &owner in local.ring().owners(self.partition) {
             if Some(owner) == holder {
                 continue;
             }
-            self.send_container(cx, site, id, owner);
+            self.send_container(cx, local, id, owner);
             let Phase::Writing(writing) = &self.phase else { return Progress::Going };
-            let has_stand_in = writing.fallbacks.of(owner).any(|fallback| Some(fallback) == holder);
-            if !site.is_up(owner) && !has_stand_in {
-                self.hint(cx, site, id, owner);
+            let has_fallback = writing.fallbacks.of(owner).any(|fallback| Some(fallback) == holder);
+            if !local.is_up(owner) && !has_fallback {
+                self.hint(cx, local, id, owner);
             }
         }
-        self.look_at_acks(cx, site)
+        self.look_at_acks(cx, local)
     }
 
-    fn look_at_acks(&mut self, cx: &mut Cx<'_>, site: &Site) -> Progress {
+    fn look_at_acks(&mut self, cx: &mut Cx<'_>, local: &NodeContext) -> Progress {
         let Phase::Writing(writing) = &self.phase else { return Progress::Going };
         if writing.container.is_none() {
             return Progress::Going;
         }
         if self.client.is_some() && writing.tally.reached() {
-            self.on_write_quorum(cx, site);
+            self.on_write_quorum(cx, local);
         }
         let Phase::Writing(writing) = &self.phase else { return Progress::Going };
-        let mut owners = site.ring().owners(self.partition).iter();
+        let mut owners = local.ring().owners(self.partition).iter();
         if self.client.is_none() && owners.all(|&owner| writing.tally.is_cared_for(owner)) {
             Progress::Over
         } else {
@@ -312,49 +322,49 @@ impl Operation {
         }
     }
 
-    fn send_container(&self, cx: &mut Cx<'_>, site: &Site, id: OperationId, owner: NodeId) {
+    fn send_container(&self, cx: &mut Cx<'_>, local: &NodeContext, id: OperationId, owner: NodeId) {
         let Phase::Writing(Writing { container: Some(container), .. }) = &self.phase else {
             return;
         };
         let (key, container) = (self.key.clone(), container.clone());
-        self.send(cx, site, owner, Body::Merge(MergeRequest { operation: id, key, container }));
+        self.send(cx, local, owner, Body::Merge(MergeRequest { operation: id, key, container }));
     }
 
     /// Has the next fallback keep the write for an owner, unless somebody does who need not count in the
     /// place of another. If nobody keeps it and nobody is left, this node does, and counts for nothing:
     /// the owner gets it sooner than by repair.
-    fn hint(&mut self, cx: &mut Cx<'_>, site: &Site, id: OperationId, owner: NodeId) {
+    fn hint(&mut self, cx: &mut Cx<'_>, local: &NodeContext, id: OperationId, owner: NodeId) {
         let Phase::Writing(writing) = &mut self.phase else { return };
         let Some(container) = writing.container.clone() else { return };
         let is_kept = writing.tally.is_cared_for(owner);
-        if is_kept && !(self.client.is_some() && writing.tally.lacks_stand_in(owner)) {
+        if is_kept && !(self.client.is_some() && writing.tally.lacks_fallback(owner)) {
             return;
         }
-        let fallback = match writing.fallbacks.assign(site, self.partition, owner) {
+        let fallback = match writing.fallbacks.assign(local, self.partition, owner) {
             Some(fallback) => {
                 if writing.fallbacks.is_shared(fallback) {
-                    cx.mark(Mark::StandInForTwo);
+                    cx.probe(Probe::FallbackForTwo);
                 }
                 fallback
             }
-            None if is_kept || owner == site.me() => return,
-            None if writing.fallbacks.of(owner).any(|kept_by| kept_by == site.me()) => return,
+            None if is_kept || owner == local.me() => return,
+            None if writing.fallbacks.of(owner).any(|kept_by| kept_by == local.me()) => return,
             None => {
-                cx.mark(Mark::CoordinatorKeptHint);
-                writing.fallbacks.note(owner, site.me());
-                site.me()
+                cx.probe(Probe::CoordinatorKeptHint);
+                writing.fallbacks.note(owner, local.me());
+                local.me()
             }
         };
-        let place = place_of(owner, &writing.tally);
-        let hint = HintRequest { operation: id, key: self.key.clone(), container, place };
-        self.send(cx, site, fallback, Body::Hint(hint));
+        let fallback_for = place_of(owner, &writing.tally);
+        let hint = HintRequest { operation: id, key: self.key.clone(), container, fallback_for };
+        self.send(cx, local, fallback, Body::Hint(hint));
     }
 }
 
-/// For which owner a stand-in takes the write that it is asked to name: one that nobody stands in
+/// For which owner a fallback takes the write that it is asked to mint for: one that nobody stands in
 /// for yet, rather one that seems down.
 fn stood_in_for(
-    site: &Site,
+    local: &NodeContext,
     partition: PartitionId,
     writing: &mut Writing,
     minter: NodeId,
@@ -362,12 +372,12 @@ fn stood_in_for(
     if let Some(owner) = writing.fallbacks.owner_of(minter) {
         return owner;
     }
-    let owners = site.ring().owners(partition);
+    let owners = local.ring().owners(partition);
     let free = |&&owner: &&NodeId| writing.fallbacks.of(owner).next().is_none();
     let target = owners
         .iter()
         .filter(free)
-        .min_by_key(|&&owner| site.is_up(owner))
+        .min_by_key(|&&owner| local.is_up(owner))
         .or(owners.first())
         .copied()
         .expect("a partition has owners");
@@ -375,6 +385,6 @@ fn stood_in_for(
     target
 }
 
-fn place_of(owner: NodeId, tally: &Tally) -> Place {
-    Place { owner, copies: u8::try_from(tally.owners_answered()).unwrap_or(u8::MAX) }
+fn place_of(owner: NodeId, tally: &Tally) -> FallbackFor {
+    FallbackFor { owner, copies: u8::try_from(tally.owners_answered()).unwrap_or(u8::MAX) }
 }

@@ -1,5 +1,5 @@
 //! Founding a cluster: how its first members come to know that they hold all that there is, and how one
-//! whose data is gone comes to know that it does not (SEMANTICS §4).
+//! whose data is gone comes to know that it does not (semantics.md §4).
 //!
 //! ```text
 //!  operator ─ init ─▶ A (waits)  ── Pledge F ──▶ each member that is not left out
@@ -40,13 +40,13 @@ use alloc::vec::Vec;
 pub use self::inspect::{FoundingSnapshot, FoundingStage};
 use self::writing::{Next, Writing};
 use crate::admin::{AdminCommand, AdminRefusal, AdminReply};
-use crate::cx::{Cx, Desk, Effect, Purpose, Site};
+use crate::cx::{Cx, Effect, Issuer, NodeContext, Purpose};
 use crate::durable::DurableQueue;
 use crate::event::Event;
 use crate::in_flight::InFlight;
-use crate::mark::Mark;
 use crate::message::Body;
 use crate::message::founding::{Pledge, Pledged, Tell};
+use crate::probe::Probe;
 use crate::quorum::sources_needed;
 use crate::store::{Action, Done, FoundingRecord, Outcome};
 use crate::time::{Span, Time};
@@ -151,7 +151,7 @@ impl Founding {
             FoundingRecord::Founded(founding) => {
                 (Stage::Founded(founding), BTreeSet::new(), History::Served)
             }
-            FoundingRecord::Unreadable => (Stage::Waiting, BTreeSet::new(), History::Served),
+            FoundingRecord::Corrupt => (Stage::Waiting, BTreeSet::new(), History::Served),
         };
         Self {
             cluster,
@@ -191,28 +191,28 @@ impl Founding {
     }
 
     /// Asks others what they know, and again for what was not answered or not written.
-    pub fn on_deadline(&mut self, cx: &mut Cx<'_>, site: &Site) {
+    pub fn on_deadline(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
         if self.is_founded() || self.round_at > cx.now.monotonic {
             return;
         }
         if self.life.is_none() {
-            self.life = Some(cx.draw.u64(Purpose::Requests, Desk::Founding as u64));
+            self.life = Some(cx.draw.u64(Purpose::Requests, Issuer::Founding as u64));
         }
-        self.round_at = cx.now.monotonic + site.config.gossip_interval();
+        self.round_at = cx.now.monotonic + local.config.gossip_interval();
         self.rounds += 1;
         match &self.stage {
-            Stage::Waiting => self.ask(cx, site),
+            Stage::Waiting => self.ask(cx, local),
             Stage::Initiating(attempt) if attempt.until <= cx.now.monotonic => {
-                cx.mark(Mark::FoundingTimedOut);
+                cx.probe(Probe::FoundingTimedOut);
                 let members = attempt.awaited.iter().copied().collect();
                 self.give_up(cx, AdminRefusal::Unanswered { members });
             }
             Stage::Initiating(attempt) => {
                 let (founding, awaited) = (attempt.founding, attempt.awaited.clone());
                 for member in awaited {
-                    self.send(cx, site, member, Body::FoundingPledge(Pledge { founding }));
+                    self.send(cx, local, member, Body::FoundingPledge(Pledge { founding }));
                 }
-                self.ask(cx, site);
+                self.ask(cx, local);
             }
             Stage::Writing(_) => self.write(cx),
             Stage::Founded(_) => {}
@@ -223,12 +223,12 @@ impl Founding {
     pub fn on_admin(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         request: AdminRequest,
         command: AdminCommand,
     ) {
         let result = match command {
-            AdminCommand::Init { without } => self.init(cx, site, request, &without),
+            AdminCommand::Init { without } => self.init(cx, local, request, &without),
             AdminCommand::Losses | AdminCommand::AcceptLoss { .. } => Err(AdminRefusal::NotFounded),
         };
         if let Err(refusal) = result {
@@ -239,13 +239,13 @@ impl Founding {
     fn init(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         request: AdminRequest,
         without: &[NodeId],
     ) -> Result<(), AdminRefusal> {
         match self.stage {
             Stage::Waiting => {}
-            Stage::Initiating(_) => return Err(AdminRefusal::AlsoFounding { by: site.me() }),
+            Stage::Initiating(_) => return Err(AdminRefusal::AlsoFounding { by: local.me() }),
             Stage::Writing(_) | Stage::Founded(_) => return Err(AdminRefusal::AlreadyFounded),
         }
         if let Some((by, until)) = self.left_to
@@ -253,37 +253,37 @@ impl Founding {
         {
             return Err(AdminRefusal::AlsoFounding { by });
         }
-        if without.contains(&site.me()) {
+        if without.contains(&local.me()) {
             return Err(AdminRefusal::LeavesItselfOut);
         }
-        if let Some(partition) = too_few_founders(site, without) {
+        if let Some(partition) = too_few_founders(local, without) {
             return Err(AdminRefusal::TooManyLeftOut { partition });
         }
         let founding = FoundingId(cx.draw.u64(Purpose::Founding, 0));
-        let others = site.ring().members().iter().map(|member| member.id);
-        let awaited = others.filter(|id| *id != site.me() && !without.contains(id)).collect();
+        let others = local.ring().members().iter().map(|member| member.id);
+        let awaited = others.filter(|id| *id != local.me() && !without.contains(id)).collect();
         let until = cx.now.monotonic + INIT_TIMEOUT;
         self.stage = Stage::Initiating(Attempt { request, founding, awaited, until });
         // The next round asks for the pledges.
         self.round_at = cx.now.monotonic;
-        self.found_if_pledged(cx, site);
+        self.found_if_pledged(cx, local);
         Ok(())
     }
 
     /// A member says what it knows.
-    pub fn on_tell(&mut self, cx: &mut Cx<'_>, site: &Site, from: NodeId, tell: Tell) {
+    pub fn on_tell(&mut self, cx: &mut Cx<'_>, local: &NodeContext, from: NodeId, tell: Tell) {
         match tell {
             Tell::Waiting => {
                 if let Stage::Founded(founding) = self.stage {
                     let news = Body::FoundingTell(Tell::Founded { founding });
-                    self.send(cx, site, from, news);
+                    self.send(cx, local, from, news);
                 }
             }
             Tell::Founded { founding } => match self.stage {
-                Stage::Waiting => self.begin_writing(cx, site, founding, None),
+                Stage::Waiting => self.begin_writing(cx, local, founding, None),
                 Stage::Initiating(_) => {
                     self.give_up(cx, AdminRefusal::AlreadyFounded);
-                    self.begin_writing(cx, site, founding, None);
+                    self.begin_writing(cx, local, founding, None);
                 }
                 Stage::Writing(_) | Stage::Founded(_) => {}
             },
@@ -294,20 +294,20 @@ impl Founding {
     pub fn on_pledge(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         (from, request): (NodeId, RequestId),
         Pledge { founding }: Pledge,
     ) {
         match self.stage {
             Stage::Founded(founding) => {
-                self.send(cx, site, from, Body::FoundingTell(Tell::Founded { founding }));
+                self.send(cx, local, from, Body::FoundingTell(Tell::Founded { founding }));
             }
             // It says so as soon as its store does.
             Stage::Writing(_) => {}
             Stage::Initiating(_) => {
-                cx.mark(Mark::FoundingCrossed);
+                cx.probe(Probe::FoundingCrossed);
                 let answer = Pledged::AlsoFounding { founding };
-                self.send(cx, site, from, Body::FoundingPledged(answer));
+                self.send(cx, local, from, Body::FoundingPledged(answer));
             }
             Stage::Waiting => {
                 let promise = Promise { founding, to: from, request };
@@ -315,7 +315,7 @@ impl Founding {
                 // A store that has served promises nothing of its data, and needs no promise: what it
                 // says of itself stays as it is.
                 if self.pledges.contains(&founding) || self.history == History::Served {
-                    self.promise(cx, site, promise);
+                    self.promise(cx, local, promise);
                 } else {
                     self.store(
                         cx,
@@ -329,12 +329,18 @@ impl Founding {
     }
 
     /// A member has made its pledge, or will not.
-    pub fn on_pledged(&mut self, cx: &mut Cx<'_>, site: &Site, from: NodeId, pledged: Pledged) {
+    pub fn on_pledged(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        from: NodeId,
+        pledged: Pledged,
+    ) {
         let Stage::Initiating(attempt) = &mut self.stage else { return };
         match pledged {
             Pledged::Promised { founding } if founding == attempt.founding => {
                 attempt.awaited.remove(&from);
-                self.found_if_pledged(cx, site);
+                self.found_if_pledged(cx, local);
             }
             Pledged::AlsoFounding { founding } if founding == attempt.founding => {
                 self.give_up(cx, AdminRefusal::AlsoFounding { by: from });
@@ -348,16 +354,16 @@ impl Founding {
     pub fn on_store_done(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
-        errand: u64,
+        local: &NodeContext,
+        command: u64,
         seq: Seq,
         outcome: Outcome,
     ) -> Option<Founded> {
-        let pending = self.commands.remove(errand).expect("each command is answered once");
+        let pending = self.commands.remove(command).expect("each command is answered once");
         match (pending, outcome.result) {
             (Pending::Pledge(promise), Ok(Done::Pledged)) => self.promises.push(seq, promise),
             // It is asked for again.
-            (Pending::Pledge(_), _) => cx.mark(Mark::FoundingNotWritten),
+            (Pending::Pledge(_), _) => cx.probe(Probe::FoundingNotWritten),
             (Pending::Marker(partition), result) => {
                 if let Stage::Writing(writing) = &mut self.stage {
                     writing.on_marker(partition, result.map(|_| ()));
@@ -370,25 +376,30 @@ impl Founding {
                 }
             }
         }
-        self.go_on(cx, site)
+        self.go_on(cx, local)
     }
 
     /// The store is durable up to a position.
-    pub fn on_durable(&mut self, cx: &mut Cx<'_>, site: &Site, seq: Seq) -> Option<Founded> {
+    pub fn on_durable(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        seq: Seq,
+    ) -> Option<Founded> {
         self.promises.on_durable(seq);
         if let Stage::Writing(writing) = &mut self.stage {
             writing.on_durable(seq);
         }
-        self.go_on(cx, site)
+        self.go_on(cx, local)
     }
 
     /// Says what is durable now.
-    fn go_on(&mut self, cx: &mut Cx<'_>, site: &Site) -> Option<Founded> {
+    fn go_on(&mut self, cx: &mut Cx<'_>, local: &NodeContext) -> Option<Founded> {
         while let Some(promise) = self.promises.pop() {
             // A member that has gone on meanwhile promises nothing any more.
             if let Stage::Waiting = self.stage {
                 self.pledges.insert(promise.founding);
-                self.promise(cx, site, promise);
+                self.promise(cx, local, promise);
             }
         }
         let Stage::Writing(writing) = &mut self.stage else { return None };
@@ -402,9 +413,9 @@ impl Founding {
             let reply = AdminReply::Founded { founding };
             cx.out.push(Effect::AdminReply { request, reply });
             // Whoever does not hear it asks.
-            for member in site.ring().members().iter().filter(|member| member.id != site.me()) {
+            for member in local.ring().members().iter().filter(|member| member.id != local.me()) {
                 let news = Body::FoundingTell(Tell::Founded { founding });
-                self.send(cx, site, member.id, news);
+                self.send(cx, local, member.id, news);
             }
         }
         Some(Founded { cluster: self.cluster.founded(founding), complete })
@@ -412,14 +423,14 @@ impl Founding {
 
     /// Brings the founding about once nobody's pledge is missing. After its time is up it may not: those
     /// who have pledged themselves no longer leave the founding to this member.
-    fn found_if_pledged(&mut self, cx: &mut Cx<'_>, site: &Site) {
+    fn found_if_pledged(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
         if let Stage::Initiating(Attempt { request, founding, awaited, until }) = &self.stage
             && awaited.is_empty()
             && cx.now.monotonic < *until
         {
             let (request, founding) = (*request, *founding);
             self.pledges.insert(founding);
-            self.begin_writing(cx, site, founding, Some(request));
+            self.begin_writing(cx, local, founding, Some(request));
         }
     }
 
@@ -427,16 +438,16 @@ impl Founding {
     fn begin_writing(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         founding: FoundingId,
         request: Option<AdminRequest>,
     ) {
         let is_new = self.history == History::New && self.pledges.contains(&founding);
-        let complete = if is_new { site.ring().owned_by(site.me()).to_vec() } else { Vec::new() };
+        let complete = if is_new { local.ring().owned_by(local.me()).to_vec() } else { Vec::new() };
         let news = match (is_new, self.history) {
             (true, _) => Event::Founded,
             (false, History::New) => Event::DataMissing,
-            (false, History::Served) => Event::Mark(Mark::FoundingRelearned),
+            (false, History::Served) => Event::Probe(Probe::FoundingRelearned),
         };
         self.stage = Stage::Writing(Writing::new(founding, complete, news, request));
         self.write(cx);
@@ -457,7 +468,7 @@ impl Founding {
             Next::Nothing => {}
             Next::Markers(partitions) => {
                 for partition in partitions {
-                    self.store(cx, Pending::Marker(partition), partition, Action::MarkSynced);
+                    self.store(cx, Pending::Marker(partition), partition, Action::MarkComplete);
                 }
             }
             Next::Record => {
@@ -475,48 +486,55 @@ impl Founding {
     }
 
     /// Asks a few of the others, those that come next in the order of members.
-    fn ask(&mut self, cx: &mut Cx<'_>, site: &Site) {
-        let members = site.ring().members();
+    fn ask(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
+        let members = local.ring().members();
         let count = members.len().min(ASKED_PER_ROUND);
         let first = (self.rounds as usize).wrapping_mul(ASKED_PER_ROUND);
         for at in 0..count {
             let member = members[first.wrapping_add(at) % members.len()].id;
-            if member != site.me() {
-                self.send(cx, site, member, Body::FoundingTell(Tell::Waiting));
+            if member != local.me() {
+                self.send(cx, local, member, Body::FoundingTell(Tell::Waiting));
             }
         }
     }
 
-    fn promise(&self, cx: &mut Cx<'_>, site: &Site, promise: Promise) {
+    fn promise(&self, cx: &mut Cx<'_>, local: &NodeContext, promise: Promise) {
         let Promise { founding, to, request } = promise;
         let body = Body::FoundingPledged(Pledged::Promised { founding });
-        self.send_under(cx, site, to, request, body);
+        self.send_under(cx, local, to, request, body);
     }
 
-    fn send(&self, cx: &mut Cx<'_>, site: &Site, to: NodeId, body: Body) {
+    fn send(&self, cx: &mut Cx<'_>, local: &NodeContext, to: NodeId, body: Body) {
         let life = u128::from(self.life.unwrap_or_default());
         let request = RequestId(life << 64 | u128::from(self.rounds));
-        self.send_under(cx, site, to, request, body);
+        self.send_under(cx, local, to, request, body);
     }
 
-    fn send_under(&self, cx: &mut Cx<'_>, site: &Site, to: NodeId, request: RequestId, body: Body) {
-        let mut message = site.message(to, request, body);
+    fn send_under(
+        &self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        to: NodeId,
+        request: RequestId,
+        body: Body,
+    ) {
+        let mut message = local.message(to, request, body);
         message.header.cluster = self.cluster;
         cx.send(message);
     }
 
     fn store(&mut self, cx: &mut Cx<'_>, pending: Pending, partition: PartitionId, action: Action) {
         let command = self.commands.insert(pending);
-        cx.store(Ticket::new(Desk::Founding, command), partition, action);
+        cx.store(Ticket::new(Issuer::Founding, command), partition, action);
     }
 }
 
 /// A partition of which those that are left out could never copy enough from the others.
-fn too_few_founders(site: &Site, without: &[NodeId]) -> Option<PartitionId> {
-    site.ring().partitions().find(|&partition| {
-        let owners = site.ring().owners(partition);
+fn too_few_founders(local: &NodeContext, without: &[NodeId]) -> Option<PartitionId> {
+    local.ring().partitions().find(|&partition| {
+        let owners = local.ring().owners(partition);
         let founders = owners.iter().filter(|owner| !without.contains(owner)).count();
-        let needed = sources_needed(owners.len(), site.config.write_quorum).max(1);
+        let needed = sources_needed(owners.len(), local.config.write_quorum).max(1);
         founders < owners.len() && founders < needed
     })
 }

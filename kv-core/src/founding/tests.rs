@@ -18,17 +18,17 @@ impl Machine for Founding {
         self.next_deadline()
     }
 
-    fn on_deadline(&mut self, cx: &mut Cx<'_>, site: &mut Site) {
-        self.on_deadline(cx, site);
+    fn on_deadline(&mut self, cx: &mut Cx<'_>, local: &mut NodeContext) {
+        self.on_deadline(cx, local);
     }
 
-    fn on_message(&mut self, cx: &mut Cx<'_>, site: &mut Site, message: Message) {
+    fn on_message(&mut self, cx: &mut Cx<'_>, local: &mut NodeContext, message: Message) {
         let (from, request) = (message.header.from, message.header.request);
         assert_eq!(message.header.cluster, ClusterId(1), "whoever waits knows no other");
         match message.body {
-            Body::FoundingTell(body) => self.on_tell(cx, site, from, body),
-            Body::FoundingPledge(body) => self.on_pledge(cx, site, (from, request), body),
-            Body::FoundingPledged(body) => self.on_pledged(cx, site, from, body),
+            Body::FoundingTell(body) => self.on_tell(cx, local, from, body),
+            Body::FoundingPledge(body) => self.on_pledge(cx, local, (from, request), body),
+            Body::FoundingPledged(body) => self.on_pledged(cx, local, from, body),
             other => panic!("nobody here says {other:?}"),
         }
     }
@@ -36,25 +36,25 @@ impl Machine for Founding {
     fn on_store_done(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &mut Site,
-        errand: u64,
+        local: &mut NodeContext,
+        command: u64,
         seq: Seq,
         outcome: Outcome,
     ) {
-        let founded = self.on_store_done(cx, site, errand, seq, outcome);
-        take(site, founded);
+        let founded = self.on_store_done(cx, local, command, seq, outcome);
+        take(local, founded);
     }
 
-    fn on_durable(&mut self, cx: &mut Cx<'_>, site: &mut Site, seq: Seq) {
-        let founded = self.on_durable(cx, site, seq);
-        take(site, founded);
+    fn on_durable(&mut self, cx: &mut Cx<'_>, local: &mut NodeContext, seq: Seq) {
+        let founded = self.on_durable(cx, local, seq);
+        take(local, founded);
     }
 }
 
-fn take(site: &mut Site, founded: Option<Founded>) {
+fn take(local: &mut NodeContext, founded: Option<Founded>) {
     if let Some(Founded { cluster, complete }) = founded {
-        site.identity.cluster = cluster;
-        site.synced.extend(complete);
+        local.identity.cluster = cluster;
+        local.complete.extend(complete);
     }
 }
 
@@ -65,8 +65,8 @@ fn world() -> World<Founding> {
 /// An operator tells a node to found the cluster, without others.
 fn init(world: &mut World<Founding>, node: u64, without: &[u64]) {
     let without = without.iter().copied().map(NodeId).collect();
-    world.call(NodeId(node), |founding, cx, site| {
-        founding.on_admin(cx, site, AdminRequest(node), AdminCommand::Init { without });
+    world.call(NodeId(node), |founding, cx, local| {
+        founding.on_admin(cx, local, AdminRequest(node), AdminCommand::Init { without });
     });
 }
 
@@ -82,7 +82,7 @@ fn is_founded(world: &mut World<Founding>, node: u64) -> bool {
 
 /// How many of its partitions a node holds all of.
 fn complete(world: &mut World<Founding>, node: u64) -> usize {
-    world.member(node).site.synced.len()
+    world.member(node).local.complete.len()
 }
 
 fn refusals(world: &World<Founding>) -> Vec<AdminRefusal> {
@@ -106,7 +106,7 @@ fn new_members_wait_until_one_of_them_is_told_and_then_all_are_complete() {
         assert!(is_founded(&mut world, node));
         assert_eq!(complete(&mut world, node), PARTITIONS as usize, "node {node}");
     }
-    let clusters: BTreeSet<_> = world.nodes.values().map(|it| it.site.identity.cluster).collect();
+    let clusters: BTreeSet<_> = world.nodes.values().map(|it| it.local.identity.cluster).collect();
     assert_eq!(clusters.len(), 1, "they are one cluster");
     assert_ne!(clusters.first(), Some(&ClusterId(1)), "and no other of that name is");
     assert!(matches!(
@@ -299,7 +299,7 @@ fn a_record_that_cannot_be_read_is_learned_anew_and_markers_stay_as_they_are() {
     let record = bytes::Bytes::from_static(b"f");
     let store = &mut world.member(2).store;
     assert!(store.keys().any(|key| *key == record));
-    store.damaged.insert(record);
+    store.corrupt.insert(record);
     restart(&mut world, 2, false);
     assert!(!is_founded(&mut world, 2));
     world.wait_ms(3_000);

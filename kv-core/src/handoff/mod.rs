@@ -32,18 +32,18 @@ use alloc::vec::Vec;
 pub use self::inspect::{HandoffSnapshot, KeptSnapshot, ReplaySnapshot};
 use self::ledger::{Amount, Ledger};
 use self::receive::Receipt;
-use crate::cx::{Cx, Desk, Purpose, Site};
+use crate::cx::{Cx, Issuer, NodeContext, Purpose};
 use crate::durable::DurableQueue;
 use crate::event::Event;
 use crate::in_flight::InFlight;
-use crate::mark::Mark;
 use crate::message::{Body, HintDelivered, HintDelivery};
+use crate::probe::Probe;
 use crate::store::{Action, Done, HintGrowth, KeptHints, Outcome, Refusal, StoredHint};
 use crate::time::{Span, Time};
-use crate::types::{Digest, Key, NodeId, PartitionId, RequestId, Seq, Ticket};
+use crate::types::{ContentHash, Key, NodeId, PartitionId, RequestId, Seq, Ticket};
 use crate::version::Container;
 
-/// After so many failures in a row the patience with a target does not grow any more: 64 times
+/// After so many failures in a row the timeout with a target does not grow any more: 64 times
 /// [`crate::config::Config::hint_retry_ms`].
 const DOUBLINGS_MAX: u32 = 6;
 
@@ -57,7 +57,7 @@ pub struct Handoff {
     /// The target that had the last turn.
     last_turn: NodeId,
     deliveries: InFlight<Delivery>,
-    errands: InFlight<Errand>,
+    pending: InFlight<HandoffCommand>,
     /// Half of the request ids of this life.
     life: Option<u64>,
     receipts: DurableQueue<Receipt>,
@@ -100,8 +100,8 @@ struct Delivery {
     target: NodeId,
     partition: PartitionId,
     request: RequestId,
-    /// Each key with the digest of what was sent of it.
-    items: Vec<(Key, Digest)>,
+    /// Each key with the hash of what was sent of it.
+    items: Vec<(Key, ContentHash)>,
     /// Those that have not answered yet.
     waits_for: BTreeSet<NodeId>,
     /// Why the hints are deleted when all have answered.
@@ -110,7 +110,7 @@ struct Delivery {
 
 /// A storage command in flight.
 #[derive(Clone, Debug)]
-enum Errand {
+enum HandoffCommand {
     ReadBatch { target: NodeId, partition: PartitionId },
     Drop { target: NodeId, partition: PartitionId, reason: DropReason },
     Receive(Receipt),
@@ -164,8 +164,8 @@ impl Handoff {
     }
 
     /// Whether so many more bytes of hints may be kept for a target.
-    pub fn admits(&self, site: &Site, target: NodeId, bytes: u64) -> bool {
-        let config = &site.config;
+    pub fn admits(&self, local: &NodeContext, target: NodeId, bytes: u64) -> bool {
+        let config = &local.config;
         self.ledger.of(target).bytes.saturating_add(bytes) <= config.hint_bytes_per_target
             && self.ledger.total().bytes.saturating_add(bytes) <= config.hint_bytes_total
     }
@@ -200,7 +200,7 @@ impl Handoff {
             Turn::Rests { .. } => replay.turn = Turn::default(),
             Turn::AtStore => {}
             Turn::Delivers { delivery, .. } => {
-                cx.mark(Mark::HintReplayRestarted);
+                cx.probe(Probe::HintReplayRestarted);
                 self.deliveries.remove(delivery);
                 replay.turn = Turn::default();
             }
@@ -209,20 +209,20 @@ impl Handoff {
 
     /// A target was found equal to this node in all that both own, by a comparison that began at
     /// `began`: what it lacked before, it has now.
-    pub fn on_repaired(&mut self, site: &Site, target: NodeId, began: Time) {
+    pub fn on_repaired(&mut self, local: &NodeContext, target: NodeId, began: Time) {
         self.stale.retain(|&(stale, partition), &mut since| {
-            stale != target || since >= began || !site.owns(partition)
+            stale != target || since >= began || !local.owns(partition)
         });
     }
 
     /// Gives up what went unanswered for too long, and begins one batch at most.
-    pub fn on_deadline(&mut self, cx: &mut Cx<'_>, site: &Site) {
+    pub fn on_deadline(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
         let now = cx.now.monotonic;
         for replay in self.replays.values_mut() {
             if let Turn::Delivers { delivery, until } = replay.turn
                 && until <= now
             {
-                cx.mark(Mark::HintDeliveryTimedOut);
+                cx.probe(Probe::HintDeliveryTimedOut);
                 self.deliveries.remove(delivery);
                 replay.failures += 1;
                 replay.turn = Turn::Rests { until: now };
@@ -231,9 +231,9 @@ impl Handoff {
         if self.pace_at <= now
             && let Some(target) = self.next_target(now)
         {
-            self.pace_at = now + Span::from_ms(site.config.hint_pause_ms);
+            self.pace_at = now + Span::from_ms(local.config.hint_pause_ms);
             self.last_turn = target;
-            self.begin(cx, site, target);
+            self.begin(cx, local, target);
         }
     }
 
@@ -263,20 +263,20 @@ impl Handoff {
     pub fn on_store_done(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
-        errand: u64,
+        local: &NodeContext,
+        command: u64,
         seq: Seq,
         outcome: Outcome,
     ) -> Option<Stale> {
-        match self.errands.remove(errand).expect("each command is answered once") {
-            Errand::ReadBatch { target, partition } => {
-                self.on_batch(cx, site, Stale { target, partition }, outcome.result)
+        match self.pending.remove(command).expect("each command is answered once") {
+            HandoffCommand::ReadBatch { target, partition } => {
+                self.on_batch(cx, local, Stale { target, partition }, outcome.result)
             }
-            Errand::Drop { target, partition, reason } => {
-                self.on_dropped(cx, site, Stale { target, partition }, reason, outcome.result)
+            HandoffCommand::Drop { target, partition, reason } => {
+                self.on_dropped(cx, local, Stale { target, partition }, reason, outcome.result)
             }
-            Errand::Receive(receipt) => {
-                self.on_received(cx, site, receipt, seq, outcome.result);
+            HandoffCommand::Receive(receipt) => {
+                self.on_received(cx, local, receipt, seq, outcome.result);
                 None
             }
         }
@@ -294,22 +294,22 @@ impl Handoff {
     }
 
     /// Reads a batch for a target. Also for one that seems to be down: what has expired is to go.
-    fn begin(&mut self, cx: &mut Cx<'_>, site: &Site, target: NodeId) {
+    fn begin(&mut self, cx: &mut Cx<'_>, local: &NodeContext, target: NodeId) {
         let Some(replay) = self.replays.get_mut(&target) else { return };
         let partition = self.ledger.partition_after(target, replay.last_partition);
         let partition = partition.expect("a replay is of something");
         replay.last_partition = Some(partition);
         replay.turn = Turn::AtStore;
-        let errand = self.errands.insert(Errand::ReadBatch { target, partition });
-        let action = Action::HintBatch { target, bytes: site.config.hint_batch_bytes };
-        cx.store(Ticket::new(Desk::Handoff, errand), partition, action);
+        let command = self.pending.insert(HandoffCommand::ReadBatch { target, partition });
+        let action = Action::HintBatch { target, bytes: local.config.hint_batch_bytes };
+        cx.store(Ticket::new(Issuer::Handoff, command), partition, action);
     }
 
-    /// Hints were read. Returns their target, if some were damaged and are gone.
+    /// Hints were read. Returns their target, if some were corrupt and are gone.
     fn on_batch(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         of: Stale,
         result: Result<Done, Refusal>,
     ) -> Option<Stale> {
@@ -318,16 +318,16 @@ impl Handoff {
             Ok(Done::HintBatch { hints, dropped }) => (hints, dropped),
             Ok(other) => panic!("hints were asked for, not {other:?}"),
             Err(_) => {
-                self.fail(cx, site, target);
+                self.fail(cx, local, target);
                 return None;
             }
         };
         if hints.is_empty() {
             self.ledger.clear(target, partition);
-            self.rest(cx, site, target);
+            self.rest(cx, local, target);
         } else {
             self.ledger.shrink(target, partition, Amount { count: dropped, bytes: 0 });
-            self.hand_over(cx, site, of, &hints);
+            self.hand_over(cx, local, of, &hints);
         }
         (dropped > 0).then(|| {
             self.stale.insert((target, partition), cx.now.monotonic);
@@ -336,40 +336,41 @@ impl Handoff {
     }
 
     /// Delivers hints that were read: to their target or, if they have expired, to other owners.
-    fn hand_over(&mut self, cx: &mut Cx<'_>, site: &Site, of: Stale, hints: &[StoredHint]) {
+    fn hand_over(&mut self, cx: &mut Cx<'_>, local: &NodeContext, of: Stale, hints: &[StoredHint]) {
         let Stale { target, partition } = of;
         // What can be delivered is delivered, however old.
-        let recipients = recipients(site, target, partition);
-        if recipients.iter().all(|&recipient| site.is_up(recipient)) {
-            return self.deliver(cx, site, (of, DropReason::Delivered), &recipients, hints);
+        let recipients = recipients(local, target, partition);
+        if recipients.iter().all(|&recipient| local.is_up(recipient)) {
+            return self.deliver(cx, local, (of, DropReason::Delivered), &recipients, hints);
         }
-        let has_expired = |hint: &&StoredHint| hint.stand_in.expires < cx.now.wall;
+        let has_expired = |hint: &&StoredHint| hint.terms.expires < cx.now.wall;
         let expired: Vec<_> = hints.iter().filter(has_expired).cloned().collect();
-        match heirs(site, target, partition) {
-            Some(heirs) if !expired.is_empty() => {
-                self.deliver(cx, site, (of, DropReason::Expired), &heirs, &expired);
+        match other_owners(local, target, partition) {
+            Some(owners) if !expired.is_empty() => {
+                self.deliver(cx, local, (of, DropReason::Expired), &owners, &expired);
             }
-            _ => self.fail(cx, site, target),
+            _ => self.fail(cx, local, target),
         }
     }
 
     fn deliver(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         (Stale { target, partition }, reason): (Stale, DropReason),
         recipients: &[NodeId],
         hints: &[StoredHint],
     ) {
-        let life =
-            *self.life.get_or_insert_with(|| cx.draw.u64(Purpose::Requests, Desk::Handoff as u64));
+        let life = *self
+            .life
+            .get_or_insert_with(|| cx.draw.u64(Purpose::Requests, Issuer::Handoff as u64));
         let id = self.deliveries.next_id();
         let request = RequestId(u128::from(life) << 64 | u128::from(id));
-        let patience = self.patience(site, target);
+        let timeout = self.timeout(local, target);
         let items: Vec<(Key, Container)> =
             hints.iter().map(|hint| (hint.key.clone(), hint.container.clone())).collect();
         for &recipient in recipients {
-            if recipient == site.me() {
+            if recipient == local.me() {
                 self.receive(
                     cx,
                     Receipt { to: recipient, request, delivery: id },
@@ -379,7 +380,7 @@ impl Handoff {
                 continue;
             }
             let body = HintDelivery { delivery: id, partition, items: items.clone() };
-            cx.send(site.message(recipient, request, Body::HintDelivery(body)));
+            cx.send(local.message(recipient, request, Body::HintDelivery(body)));
         }
         self.deliveries.insert(Delivery {
             target,
@@ -390,7 +391,7 @@ impl Handoff {
             reason,
         });
         if let Some(replay) = self.replays.get_mut(&target) {
-            replay.turn = Turn::Delivers { delivery: id, until: cx.now.monotonic + patience };
+            replay.turn = Turn::Delivers { delivery: id, until: cx.now.monotonic + timeout };
         }
     }
 
@@ -399,21 +400,21 @@ impl Handoff {
         cx: &mut Cx<'_>,
         target: NodeId,
         partition: PartitionId,
-        items: Vec<(Key, Digest)>,
+        items: Vec<(Key, ContentHash)>,
         reason: DropReason,
     ) {
         if let Some(replay) = self.replays.get_mut(&target) {
             replay.turn = Turn::AtStore;
         }
-        let errand = self.errands.insert(Errand::Drop { target, partition, reason });
+        let command = self.pending.insert(HandoffCommand::Drop { target, partition, reason });
         let action = Action::HintDrop { target, items };
-        cx.store(Ticket::new(Desk::Handoff, errand), partition, action);
+        cx.store(Ticket::new(Issuer::Handoff, command), partition, action);
     }
 
     fn on_dropped(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         Stale { target, partition }: Stale,
         reason: DropReason,
         result: Result<Done, Refusal>,
@@ -422,7 +423,7 @@ impl Handoff {
             Ok(Done::HintDropped { count, bytes }) => (count, bytes),
             Ok(other) => panic!("hints were to be dropped, not {other:?}"),
             Err(_) => {
-                self.fail(cx, site, target);
+                self.fail(cx, local, target);
                 return None;
             }
         };
@@ -439,65 +440,69 @@ impl Handoff {
             }
             DropReason::Expired if count == 0 => None,
             DropReason::Expired => {
-                cx.mark(Mark::HintInherited);
+                cx.probe(Probe::HintInherited);
                 cx.observe(Event::HintDropped { target, partition });
                 self.stale.insert((target, partition), cx.now.monotonic);
                 Some(Stale { target, partition })
             }
         };
-        self.rest(cx, site, target);
+        self.rest(cx, local, target);
         stale
     }
 
     /// Ends a turn that went well.
-    fn rest(&mut self, cx: &Cx<'_>, site: &Site, target: NodeId) {
+    fn rest(&mut self, cx: &Cx<'_>, local: &NodeContext, target: NodeId) {
         if self.ledger.of(target).count == 0 {
             self.replays.remove(&target);
         } else if let Some(replay) = self.replays.get_mut(&target) {
-            let pause = Span::from_ms(site.config.hint_pause_ms);
+            let pause = Span::from_ms(local.config.hint_pause_ms);
             replay.turn = Turn::Rests { until: cx.now.monotonic + pause };
         }
     }
 
     /// Ends a turn that came to nothing before anything was sent.
-    fn fail(&mut self, cx: &Cx<'_>, site: &Site, target: NodeId) {
-        let patience = self.patience(site, target);
+    fn fail(&mut self, cx: &Cx<'_>, local: &NodeContext, target: NodeId) {
+        let timeout = self.timeout(local, target);
         if let Some(replay) = self.replays.get_mut(&target) {
             replay.failures += 1;
-            replay.turn = Turn::Rests { until: cx.now.monotonic + patience };
+            replay.turn = Turn::Rests { until: cx.now.monotonic + timeout };
         }
     }
 
     /// How long to wait for a target now, or before it is tried again.
-    fn patience(&self, site: &Site, target: NodeId) -> Span {
+    fn timeout(&self, local: &NodeContext, target: NodeId) -> Span {
         let failures = self.replays.get(&target).map_or(0, |replay| replay.failures);
-        Span::from_ms(site.config.hint_retry_ms).times(1 << failures.min(DOUBLINGS_MAX))
+        Span::from_ms(local.config.hint_retry_ms).times(1 << failures.min(DOUBLINGS_MAX))
     }
 }
 
 /// To whom the hints of a partition go: to the target, if it still owns the partition, or else to
-/// all that do now (SEMANTICS §5).
-fn recipients(site: &Site, target: NodeId, partition: PartitionId) -> Vec<NodeId> {
-    if site.ring().owns(target, partition) {
+/// all that do now (semantics.md §5).
+fn recipients(local: &NodeContext, target: NodeId, partition: PartitionId) -> Vec<NodeId> {
+    if local.ring().owns(target, partition) {
         vec![target]
     } else {
-        site.ring().owners(partition).to_vec()
+        local.ring().owners(partition).to_vec()
     }
 }
 
 /// Who takes over hints that have expired, so that their target can be repaired later: the owners
 /// that are up. There must be as many as a write asks for, or the hint is kept: it may be one of the
 /// copies that a sloppy write was acknowledged for.
-fn heirs(site: &Site, target: NodeId, partition: PartitionId) -> Option<Vec<NodeId>> {
-    let others = site.ring().owners(partition).iter().copied().filter(|&owner| owner != target);
-    let (up, down): (Vec<_>, Vec<_>) = others.partition(|&owner| site.is_up(owner));
-    let needed = site.config.write_quorum.min((up.len() + down.len()) as u64).max(1);
+fn other_owners(
+    local: &NodeContext,
+    target: NodeId,
+    partition: PartitionId,
+) -> Option<Vec<NodeId>> {
+    let others = local.ring().owners(partition).iter().copied().filter(|&owner| owner != target);
+    let (up, down): (Vec<_>, Vec<_>) = others.partition(|&owner| local.is_up(owner));
+    let needed = local.config.write_quorum.min((up.len() + down.len()) as u64).max(1);
     (up.len() as u64 >= needed).then_some(up)
 }
 
 /// What a hint was when it was read: should it grow, it is another.
-fn name(hint: &StoredHint) -> (Key, Digest) {
-    (hint.key.clone(), hint.container.digest(&hint.key))
+fn name(hint: &StoredHint) -> (Key, ContentHash) {
+    (hint.key.clone(), hint.container.hash(&hint.key))
 }
 
 #[cfg(test)]

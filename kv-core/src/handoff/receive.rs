@@ -1,8 +1,8 @@
 //! The target's side: what others kept for this node becomes part of its own copy, and they are
 //! told when it is durable and not before.
 
-use super::{Errand, Handoff};
-use crate::cx::{Cx, Desk, Site};
+use super::{Handoff, HandoffCommand};
+use crate::cx::{Cx, Issuer, NodeContext};
 use crate::message::{Body, HintDelivered, HintDelivery};
 use crate::store::{Action, Done, Refusal};
 use crate::types::{Key, NodeId, PartitionId, RequestId, Seq, Ticket};
@@ -23,21 +23,21 @@ impl Handoff {
     pub fn on_delivery(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         (from, request): (NodeId, RequestId),
         message: HintDelivery,
     ) {
         let HintDelivery { delivery, partition, items } = message;
-        let belong = items.iter().all(|(key, _)| site.belongs(key, partition));
-        if site.owns(partition) && belong && !items.is_empty() {
+        let belong = items.iter().all(|(key, _)| local.belongs(key, partition));
+        if local.owns(partition) && belong && !items.is_empty() {
             self.receive(cx, Receipt { to: from, request, delivery }, partition, &items);
         }
     }
 
     /// The store is durable up to a position.
-    pub fn on_durable(&mut self, cx: &mut Cx<'_>, site: &Site, seq: Seq) {
+    pub fn on_durable(&mut self, cx: &mut Cx<'_>, local: &NodeContext, seq: Seq) {
         self.receipts.on_durable(seq);
-        self.acknowledge(cx, site);
+        self.acknowledge(cx, local);
     }
 
     pub(super) fn receive(
@@ -47,16 +47,16 @@ impl Handoff {
         partition: PartitionId,
         items: &[(Key, Container)],
     ) {
-        let errand = self.errands.insert(Errand::Receive(receipt));
+        let command = self.pending.insert(HandoffCommand::Receive(receipt));
         let action = Action::Merge { items: items.to_vec() };
-        cx.store(Ticket::new(Desk::Handoff, errand), partition, action);
+        cx.store(Ticket::new(Issuer::Handoff, command), partition, action);
     }
 
     /// Hints were joined, or not: then nothing is said, and their sender tries again.
     pub(super) fn on_received(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         receipt: Receipt,
         seq: Seq,
         result: Result<Done, Refusal>,
@@ -66,16 +66,16 @@ impl Handoff {
             Ok(other) => panic!("hints were to be joined, not {other:?}"),
             Err(_) => {}
         }
-        self.acknowledge(cx, site);
+        self.acknowledge(cx, local);
     }
 
-    fn acknowledge(&mut self, cx: &mut Cx<'_>, site: &Site) {
+    fn acknowledge(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
         while let Some(Receipt { to, request, delivery }) = self.receipts.pop() {
             let delivered = HintDelivered { delivery };
-            if to == site.me() {
+            if to == local.me() {
                 self.on_delivered(cx, (to, request), delivered);
             } else {
-                cx.send(site.message(to, request, Body::HintDelivered(delivered)));
+                cx.send(local.message(to, request, Body::HintDelivered(delivered)));
             }
         }
     }

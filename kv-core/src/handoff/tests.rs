@@ -1,4 +1,4 @@
-//! A stand-in and the owners that it keeps hints for, over real storage commands.
+//! A fallback and the owners that it keeps hints for, over real storage commands.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -7,9 +7,9 @@ use bytes::Bytes;
 
 use super::*;
 use crate::config::Config;
-use crate::mark::Mark;
 use crate::message::{Kind, Message};
-use crate::store::{Fault, Hint, Recovered, StandIn};
+use crate::probe::Probe;
+use crate::store::{Fault, Hint, HintTerms, Recovered};
 use crate::testing::world::{Machine, World};
 use crate::time::{HybridTime, WallTime};
 use crate::types::Epoch;
@@ -24,14 +24,14 @@ impl Machine for Handoff {
         self.next_deadline()
     }
 
-    fn on_deadline(&mut self, cx: &mut Cx<'_>, site: &mut Site) {
-        self.on_deadline(cx, site);
+    fn on_deadline(&mut self, cx: &mut Cx<'_>, local: &mut NodeContext) {
+        self.on_deadline(cx, local);
     }
 
-    fn on_message(&mut self, cx: &mut Cx<'_>, site: &mut Site, message: Message) {
+    fn on_message(&mut self, cx: &mut Cx<'_>, local: &mut NodeContext, message: Message) {
         let from = (message.header.from, message.header.request);
         match message.body {
-            Body::HintDelivery(body) => self.on_delivery(cx, site, from, body),
+            Body::HintDelivery(body) => self.on_delivery(cx, local, from, body),
             Body::HintDelivered(body) => self.on_delivered(cx, from, body),
             other => panic!("nobody here says {other:?}"),
         }
@@ -40,16 +40,16 @@ impl Machine for Handoff {
     fn on_store_done(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &mut Site,
-        errand: u64,
+        local: &mut NodeContext,
+        command: u64,
         seq: Seq,
         outcome: Outcome,
     ) {
-        self.on_store_done(cx, site, errand, seq, outcome);
+        self.on_store_done(cx, local, command, seq, outcome);
     }
 
-    fn on_durable(&mut self, cx: &mut Cx<'_>, site: &mut Site, seq: Seq) {
-        self.on_durable(cx, site, seq);
+    fn on_durable(&mut self, cx: &mut Cx<'_>, local: &mut NodeContext, seq: Seq) {
+        self.on_durable(cx, local, seq);
     }
 }
 
@@ -86,8 +86,8 @@ impl Scene {
     fn keep_for_ms(&mut self, target: u64, container: &Container, ms: u64) {
         let (target, wall) = (NodeId(target), self.world.now.wall);
         let expires = wall + Span::from_ms(ms);
-        let stand_in = StandIn { target, created: wall, expires, copies: 1 };
-        let hint = Hint { key: self.key.clone(), container: container.clone(), stand_in };
+        let terms = HintTerms { target, created: wall, expires, copies: 1 };
+        let hint = Hint { key: self.key.clone(), container: container.clone(), terms };
         let done = self.world.execute(self.keeper, self.partition, Action::Hint(hint.into()));
         let Done::Hinted(growth) = done else { panic!("a hint was to be kept: {done:?}") };
         let partition = self.partition;
@@ -143,7 +143,7 @@ impl Scene {
     }
 
     fn set_down(&mut self, target: u64, is_down: bool) {
-        let down = &mut self.world.member(self.keeper).site.peers.down;
+        let down = &mut self.world.member(self.keeper).local.peers.down;
         if is_down {
             down.insert(NodeId(target))
         } else {
@@ -237,7 +237,7 @@ fn replay_goes_on_for_ever_ever_more_slowly() {
 }
 
 #[test]
-fn a_target_that_comes_up_is_tried_at_once_and_with_fresh_patience() {
+fn a_target_that_comes_up_is_tried_at_once_and_at_the_first_pause() {
     let mut scene = Scene::new();
     let target = scene.owners[0];
     scene.set_down(target, true);
@@ -267,8 +267,8 @@ fn caps_refuse_per_target_and_in_total_and_the_target_is_stale() {
         PartitionId(0),
         HintGrowth { added: true, bytes: 1_500 },
     );
-    let site = scene.world.member(scene.keeper).site.clone();
-    let mut admits = |target, bytes| scene.handoff().admits(&site, NodeId(target), bytes);
+    let local = scene.world.member(scene.keeper).local.clone();
+    let mut admits = |target, bytes| scene.handoff().admits(&local, NodeId(target), bytes);
     assert!(admits(target, 500) && !admits(target, 501));
     assert!(admits(other, 1_500) && !admits(other, 1_501));
     assert!(!admits(other, u64::MAX));
@@ -295,7 +295,7 @@ fn other_owners_take_over_an_expired_hint_of_a_target_that_is_down_which_is_stal
     assert_eq!(scene.held(), [Container::default(), written(1), written(1)]);
     let partition = scene.partition;
     let dropped = Event::HintDropped { target: NodeId(target), partition };
-    let told = [Event::Mark(Mark::HintInherited), dropped];
+    let told = [Event::Probe(Probe::HintInherited), dropped];
     assert_eq!(scene.world.events, told.map(|event| (NodeId(scene.keeper), event)));
 }
 
@@ -341,8 +341,8 @@ fn a_target_is_stale_until_a_comparison_that_began_later_ends_well() {
     });
     let marked = scene.world.now.monotonic;
     for (began, is_stale) in [(marked, true), (marked + Span(1), false)] {
-        let site = scene.world.member(owner).site.clone();
-        scene.handoff().on_repaired(&site, NodeId(target), began);
+        let local = scene.world.member(owner).local.clone();
+        scene.handoff().on_repaired(&local, NodeId(target), began);
         assert_eq!(scene.is_stale(target), is_stale);
     }
 }
@@ -412,9 +412,9 @@ fn what_does_not_belong_here_is_neither_joined_nor_acknowledged() {
     ] {
         let delivery = HintDelivery { delivery: 0, partition, items: vec![item.clone()] };
         let from = if to == target { keeper } else { target };
-        let site = &scene.world.member(from).site;
+        let local = &scene.world.member(from).local;
         let body = Body::HintDelivery(delivery);
-        let message = site.message(NodeId(to), RequestId(0), body);
+        let message = local.message(NodeId(to), RequestId(0), body);
         scene.world.deliver(message);
     }
     assert_eq!(scene.world.kinds(), []);
@@ -423,7 +423,7 @@ fn what_does_not_belong_here_is_neither_joined_nor_acknowledged() {
 }
 
 #[test]
-fn a_count_that_was_wrong_is_mended_by_looking() {
+fn a_count_that_was_wrong_is_corrected_by_looking() {
     let mut scene = Scene::new();
     let (target, partition) = (NodeId(scene.owners[0]), scene.partition);
     scene.handoff().on_hinted(target, partition, HintGrowth { added: true, bytes: 9 });

@@ -1,11 +1,11 @@
 //! What of a message is refused, and telling people of it: once per message and reason, so that one
 //! bad message cannot flood them.
 
-use crate::cx::{Cx, Site};
+use crate::cx::{Cx, NodeContext};
 use crate::event::{Event, RejectReason};
-use crate::mark::Mark;
 use crate::membership::Horizon;
 use crate::membership::state::Stamp;
+use crate::probe::Probe;
 use crate::types::NodeId;
 
 /// What one message may say, and what it said beyond that.
@@ -19,8 +19,8 @@ pub(super) struct Gate {
 
 impl Gate {
     /// For a message that comes now.
-    pub(super) fn new(cx: &Cx<'_>, site: &Site) -> Self {
-        let horizon = Horizon::new(cx.now.wall, site.config.gossip_interval());
+    pub(super) fn new(cx: &Cx<'_>, local: &NodeContext) -> Self {
+        let horizon = Horizon::new(cx.now.wall, local.config.gossip_interval());
         Self { horizon, strangers: false, future: false, unsaid: false }
     }
 
@@ -48,7 +48,7 @@ impl Gate {
     pub(super) fn tell(self, cx: &mut Cx<'_>, from: NodeId) {
         let Self { horizon: _, strangers, future, unsaid } = self;
         if unsaid {
-            cx.mark(Mark::UnsaidNews);
+            cx.probe(Probe::UnsaidNews);
         }
         let reasons = [(strangers, RejectReason::Stranger), (future, RejectReason::Future)];
         for (_, reason) in reasons.into_iter().filter(|&(refused, _)| refused) {

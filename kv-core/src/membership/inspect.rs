@@ -35,7 +35,7 @@ pub struct PeerSnapshot {
     /// How long it has been silent.
     pub silence: Span,
     /// The longest silence that is not suspect: beyond it, φ exceeds 8.
-    pub patience: Span,
+    pub timeout: Span,
     /// How long it is silent between two heartbeats, on average.
     pub gap_mean: Span,
     /// The standard deviation of that.
@@ -77,7 +77,7 @@ impl Peer {
             heartbeat: self.state.stamp.heartbeat,
             seems_up: self.seems_up,
             silence: now.since(self.silent_since()),
-            patience: self.gaps.patience(),
+            timeout: self.gaps.timeout(),
             gap_mean: self.gaps.mean(),
             gap_deviation: self.gaps.deviation(),
         }

@@ -1,4 +1,4 @@
-//! Who is up, and what everybody says about itself: gossip with phi accrual (SEMANTICS §6).
+//! Who is up, and what everybody says about itself: gossip with phi accrual (semantics.md §6).
 //!
 //! In go deadlines and gossip messages; out go gossip messages and, by value, [`Opinion`]s, from
 //! which the node keeps its list of peers that seem down. An opinion is this node's own: it changes
@@ -57,11 +57,11 @@ pub use self::inspect::{MembershipSnapshot, PeerSnapshot};
 use self::peer::{Heard, Peer};
 use self::rounds::{Rounds, Turn};
 use self::state::{NodeState, Stamp};
-use crate::cx::{Cx, Purpose, Site};
+use crate::cx::{Cx, NodeContext, Purpose};
 use crate::event::Event;
-use crate::mark::Mark;
 use crate::message::gossip::{Ack, Ack2, Delta, Known, StateKey, Syn};
 use crate::message::{Body, Kind};
+use crate::probe::Probe;
 use crate::time::Time;
 use crate::types::{Generation, NodeId, RequestId};
 
@@ -188,18 +188,18 @@ impl Membership {
 impl Membership {
     /// The time that [`Membership::next_deadline`] named has come: judges the silent, and gossips if
     /// a turn is due.
-    pub fn on_deadline(&mut self, cx: &mut Cx<'_>, site: &Site) -> Vec<Opinion> {
+    pub fn on_deadline(&mut self, cx: &mut Cx<'_>, local: &NodeContext) -> Vec<Opinion> {
         let now = cx.now.monotonic;
-        let mut timetable = self.wake(cx, site);
+        let mut timetable = self.wake(cx, local);
         let lenient = now < timetable.lenient_until;
         let opinions = if lenient { Vec::new() } else { self.judge(cx) };
         match timetable.rounds.take(now) {
             Turn::None => {}
             Turn::First => {
-                self.begin_round(cx, site);
-                self.call_partner(cx, site);
+                self.begin_round(cx, local);
+                self.call_partner(cx, local);
             }
-            Turn::Next => self.call_partner(cx, site),
+            Turn::Next => self.call_partner(cx, local),
         }
         timetable.judge_at = self.first_conviction(&timetable);
         self.timetable = Some(timetable);
@@ -210,13 +210,13 @@ impl Membership {
     pub fn on_syn(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         from: NodeId,
         request: RequestId,
         syn: Syn,
     ) -> Vec<Opinion> {
-        let mut gate = Gate::new(cx, site);
-        if self.is_from_peer(cx, site, from, &mut gate) {
+        let mut gate = Gate::new(cx, local);
+        if self.is_from_peer(cx, local, from, &mut gate) {
             let claims = self.claims(syn.known, &mut gate);
             let wanted = self.records().zip(&claims).filter_map(|((node, state), claim)| {
                 let theirs = (*claim)?;
@@ -224,7 +224,7 @@ impl Membership {
             });
             let wanted = wanted.collect();
             let ack = Ack { deltas: self.deltas(&claims, cx.now.monotonic), wanted };
-            cx.send(site.message(from, request, Body::GossipAck(ack)));
+            cx.send(local.message(from, request, Body::GossipAck(ack)));
         }
         gate.tell(cx, from);
         Vec::new()
@@ -234,19 +234,19 @@ impl Membership {
     pub fn on_ack(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         from: NodeId,
         request: RequestId,
         ack: Ack,
     ) -> Vec<Opinion> {
-        let mut gate = Gate::new(cx, site);
+        let mut gate = Gate::new(cx, local);
         let mut opinions = Vec::new();
-        if self.is_from_peer(cx, site, from, &mut gate) {
+        if self.is_from_peer(cx, local, from, &mut gate) {
             opinions = self.learn(cx, ack.deltas, &mut gate);
             let claims = self.claims(ack.wanted, &mut gate);
             let deltas = self.deltas(&claims, cx.now.monotonic);
             if !deltas.is_empty() {
-                cx.send(site.message(from, request, Body::GossipAck2(Ack2 { deltas })));
+                cx.send(local.message(from, request, Body::GossipAck2(Ack2 { deltas })));
             }
         }
         gate.tell(cx, from);
@@ -257,14 +257,14 @@ impl Membership {
     pub fn on_ack2(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         from: NodeId,
         _request: RequestId,
         ack2: Ack2,
     ) -> Vec<Opinion> {
-        let mut gate = Gate::new(cx, site);
+        let mut gate = Gate::new(cx, local);
         let mut opinions = Vec::new();
-        if self.is_from_peer(cx, site, from, &mut gate) {
+        if self.is_from_peer(cx, local, from, &mut gate) {
             opinions = self.learn(cx, ack2.deltas, &mut gate);
         }
         gate.tell(cx, from);
@@ -277,15 +277,15 @@ impl Membership {
     /// Sees to it that the clocks run: starts them at the first input, and starts them anew if the
     /// node has not been running. It has not, if a turn is late by half an interval: an ordinary
     /// silence that is longer by that is still none that convicts.
-    fn wake(&mut self, cx: &mut Cx<'_>, site: &Site) -> Timetable {
+    fn wake(&mut self, cx: &mut Cx<'_>, local: &NodeContext) -> Timetable {
         let now = cx.now.monotonic;
-        let interval = site.config.gossip_interval();
+        let interval = local.config.gossip_interval();
         let timetable = match self.timetable {
             None => {
-                self.own.stamp.generation = site.identity.generation;
+                self.own.stamp.generation = local.identity.generation;
                 self.peers.iter_mut().for_each(|peer| peer.start(now, interval));
                 let phase = cx.draw.u64(Purpose::Phase, Kind::GossipSyn as u64);
-                let turns = self.fanout(site).max(1) as u64;
+                let turns = self.fanout(local).max(1) as u64;
                 let rounds = Rounds::starting(now, interval, turns, phase);
                 Timetable { rounds, judge_at: None, lenient_until: now }
             }
@@ -329,56 +329,61 @@ impl Membership {
     fn is_from_peer(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         from: NodeId,
         gate: &mut Gate,
     ) -> bool {
         let slot = self.slot(from).filter(|_| from != self.me);
         let is_peer = gate.member(slot).is_some();
         if is_peer {
-            self.wake(cx, site);
+            self.wake(cx, local);
         }
         is_peer
     }
 
     /// Raises the own heartbeat, and chooses whom to talk to.
-    fn begin_round(&mut self, cx: &mut Cx<'_>, site: &Site) {
-        let horizon = Horizon::new(cx.now.wall, site.config.gossip_interval());
+    fn begin_round(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
+        let horizon = Horizon::new(cx.now.wall, local.config.gossip_interval());
         self.peers.iter_mut().for_each(|peer| peer.forget_beyond(horizon));
         self.own.stamp.heartbeat = self.own.stamp.heartbeat.saturating_add(1);
-        self.own.stamp.generation = self.believable_generation(cx, site, horizon);
+        self.own.stamp.generation = self.believable_generation(cx, local, horizon);
         self.raised = cx.now.monotonic;
         let (up, down): (Vec<&Peer>, Vec<&Peer>) =
             self.peers.iter().partition(|peer| peer.seems_up);
         let ids = |peers: Vec<&Peer>| -> Vec<NodeId> { peers.iter().map(|peer| peer.id).collect() };
         let draws = || cx.draw.u64(Purpose::GossipPeers, 0);
-        self.partners = partners::choose(&ids(up), &ids(down), self.fanout(site), draws);
+        self.partners = partners::choose(&ids(up), &ids(down), self.fanout(local), draws);
         if self.partners.iter().any(|&partner| !self.seems_up(partner)) {
-            cx.mark(Mark::DownPeerProbed);
+            cx.probe(Probe::DownPeerProbed);
         }
     }
 
     /// The generation that this run was started under, unless peers cannot believe it: then one that
     /// they can, and as long as they can the same.
-    fn believable_generation(&self, cx: &Cx<'_>, site: &Site, horizon: Horizon) -> Generation {
+    fn believable_generation(
+        &self,
+        cx: &Cx<'_>,
+        local: &NodeContext,
+        horizon: Horizon,
+    ) -> Generation {
         let Stamp { generation, heartbeat } = self.own.stamp;
-        let known = [site.identity.generation, generation];
+        let known = [local.identity.generation, generation];
         let mut believable = known.into_iter().filter(|&known| horizon.admits(known, heartbeat));
         believable.next().unwrap_or(Generation(cx.now.wall.as_seconds()))
     }
 
     /// Asks the next peer of this round what is new.
-    fn call_partner(&mut self, cx: &mut Cx<'_>, site: &Site) {
+    fn call_partner(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
         if let Some(partner) = self.partners.pop() {
             let request = request_of(self.me, self.own.stamp);
             let syn = Syn { known: self.known().collect() };
-            cx.send(site.message(partner, request, Body::GossipSyn(syn)));
+            cx.send(local.message(partner, request, Body::GossipSyn(syn)));
         }
     }
 
     /// How many peers a round talks to.
-    fn fanout(&self, site: &Site) -> usize {
-        let fanout = usize::try_from(site.config.gossip_fanout).unwrap_or(usize::MAX);
+    fn fanout(&self, local: &NodeContext) -> usize {
+        let fanout = usize::try_from(local.config.gossip_fanout).unwrap_or(usize::MAX);
         fanout.min(self.peers.len())
     }
 
@@ -423,8 +428,8 @@ impl Membership {
             let Some(peer) = peer else { continue };
             match peer.learn(delta, cx.now.monotonic) {
                 Heard::Nothing | Heard::News => {}
-                Heard::Restart => cx.mark(Mark::PeerRestarted),
-                Heard::Stale => cx.mark(Mark::StaleNews),
+                Heard::Restart => cx.probe(Probe::PeerRestarted),
+                Heard::Stale => cx.probe(Probe::StaleNews),
                 Heard::UpAgain => {
                     cx.observe(Event::Trusted { peer: peer.id });
                     opinions.push(Opinion::Up(peer.id));

@@ -2,7 +2,7 @@
 //!
 //! Its silence is counted from when its newest known heartbeat was *raised*, not from when it was
 //! heard of: the way that news takes through a large cluster varies by whole seconds, and must not
-//! be allowed for twice, once in the silence and once in the patience with it.
+//! be allowed for twice, once in the silence and once in the timeout with it.
 
 use crate::membership::Horizon;
 use crate::membership::phi::Estimator;
@@ -110,7 +110,7 @@ impl Peer {
     /// before a time.
     pub(super) fn suspect_before(&self, end: Time) -> Option<Time> {
         let down = self.seems_up && self.is_suspect(end);
-        down.then(|| self.silent_since() + self.gaps.patience() + Span(1))
+        down.then(|| self.silent_since() + self.gaps.timeout() + Span(1))
     }
 
     fn is_suspect(&self, now: Time) -> bool {
@@ -128,8 +128,8 @@ impl Peer {
     fn count_gap(&mut self, now: Time) {
         if let Some(raised) = self.raised.filter(|&raised| raised >= self.listening_since) {
             let gap = now.since(raised);
-            // The patience takes a root: only a gap that exceeds it needs the number.
-            let counted = if self.gaps.suspects(gap) { self.gaps.patience() } else { gap };
+            // The timeout takes a root: only a gap that exceeds it needs the number.
+            let counted = if self.gaps.suspects(gap) { self.gaps.timeout() } else { gap };
             self.gaps.record(counted);
         }
     }

@@ -64,7 +64,7 @@ impl Estimator {
     }
 
     /// The longest silence that is not suspect.
-    pub(super) fn patience(&self) -> Span {
+    pub(super) fn timeout(&self) -> Span {
         // An integer's square exceeds a number if and only if it exceeds the number's whole root.
         let excess = (SIGMAS_SQUARED_MILLIS * self.variance() / 1_000).isqrt();
         self.mean() + Span(u64::try_from(excess).unwrap_or(u64::MAX))
@@ -118,24 +118,24 @@ mod tests {
 
     #[test]
     fn a_peer_of_which_nothing_was_heard_is_given_four_intervals_and_some() {
-        let patience = Estimator::new(SECOND).patience();
-        assert_eq!(patience.as_ms(), 4_306);
+        let timeout = Estimator::new(SECOND).timeout();
+        assert_eq!(timeout.as_ms(), 4_306);
     }
 
     #[test]
     fn however_regular_the_arrivals_a_silence_of_two_intervals_is_allowed() {
         let regular = after([1_000; 1_000]);
-        assert_eq!(regular.patience().as_ms(), 2_403);
+        assert_eq!(regular.timeout().as_ms(), 2_403);
         assert!(!regular.suspects(Span::from_ms(2_403)));
         assert!(regular.suspects(Span::from_ms(2_404)));
     }
 
     #[test]
-    fn irregular_arrivals_earn_more_patience_and_lose_it_again() {
+    fn irregular_arrivals_earn_a_longer_timeout_and_lose_it_again() {
         let mut estimator = after([500, 1_500].repeat(500));
-        assert!(estimator.patience() > Span::from_ms(3_700), "{estimator:?}");
+        assert!(estimator.timeout() > Span::from_ms(3_700), "{estimator:?}");
         (0..200).for_each(|_| estimator.record(SECOND));
-        assert!(estimator.patience() < Span::from_ms(2_410), "{estimator:?}");
+        assert!(estimator.timeout() < Span::from_ms(2_410), "{estimator:?}");
     }
 
     #[test]
@@ -143,7 +143,7 @@ mod tests {
         let mut estimator = Estimator::new(Span(u64::MAX));
         for gap in [u64::MAX, 0].repeat(1_000) {
             estimator.record(Span(gap));
-            assert!(estimator.patience() < GAP_MAX.times(7));
+            assert!(estimator.timeout() < GAP_MAX.times(7));
             assert!(estimator.suspects(Span(u64::MAX)));
         }
     }
@@ -166,15 +166,15 @@ mod tests {
         }
 
         #[test]
-        fn a_silence_is_suspect_just_when_it_exceeds_the_patience(
+        fn a_silence_is_suspect_just_when_it_exceeds_the_timeout(
             gaps in prop::collection::vec(any::<u64>(), 0..50),
             silence: u64,
         ) {
             let mut estimator = Estimator::new(SECOND);
             gaps.iter().for_each(|&gap| estimator.record(Span(gap % (2 * GAP_MAX.0))));
-            let patience = estimator.patience();
-            for silence in [patience.0 - 1, patience.0, patience.0 + 1, silence] {
-                prop_assert_eq!(estimator.suspects(Span(silence)), Span(silence) > patience);
+            let timeout = estimator.timeout();
+            for silence in [timeout.0 - 1, timeout.0, timeout.0 + 1, silence] {
+                prop_assert_eq!(estimator.suspects(Span(silence)), Span(silence) > timeout);
             }
         }
     }

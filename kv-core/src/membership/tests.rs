@@ -8,7 +8,7 @@ use alloc::vec;
 
 use proptest::prelude::*;
 
-use self::world::{Draws, WALL_SECONDS, World, membership_of, site_of};
+use self::world::{Draws, WALL_SECONDS, World, local_of, membership_of};
 use super::*;
 use crate::cx::Effect;
 use crate::event::RejectReason;
@@ -23,7 +23,7 @@ const YEAR_SECONDS: u64 = 365 * 24 * 3_600;
 /// One node of three, and what it did.
 struct Alone {
     membership: Membership,
-    site: Site,
+    local: NodeContext,
     now: Now,
     draws: Draws,
     out: Vec<Effect>,
@@ -32,10 +32,15 @@ struct Alone {
 impl Alone {
     /// Node 1, which has had its first deadline and its first round.
     fn new() -> Self {
-        let site = site_of(1, 3);
+        let local = local_of(1, 3);
         let now = Now { monotonic: Time(0), wall: WallTime(WALL_SECONDS * 1_000_000) };
-        let mut alone =
-            Self { membership: membership_of(&site), site, now, draws: Draws::new(1), out: vec![] };
+        let mut alone = Self {
+            membership: membership_of(&local),
+            local,
+            now,
+            draws: Draws::new(1),
+            out: vec![],
+        };
         alone.on_deadline(Span::ZERO);
         alone.on_deadline(SECOND);
         alone.out.clear();
@@ -44,27 +49,27 @@ impl Alone {
 
     fn call(
         &mut self,
-        input: impl FnOnce(&mut Membership, &mut Cx<'_>, &Site) -> Vec<Opinion>,
+        input: impl FnOnce(&mut Membership, &mut Cx<'_>, &NodeContext) -> Vec<Opinion>,
     ) -> Vec<Opinion> {
-        let Self { membership, site, now, draws, out } = self;
-        input(membership, &mut Cx { now: *now, draw: draws, out }, site)
+        let Self { membership, local, now, draws, out } = self;
+        input(membership, &mut Cx { now: *now, draw: draws, out }, local)
     }
 
     fn on_deadline(&mut self, later: Span) -> Vec<Opinion> {
         self.now.monotonic = self.now.monotonic + later;
         self.now.wall = self.now.wall + later;
-        self.call(|membership, cx, site| membership.on_deadline(cx, site))
+        self.call(|membership, cx, local| membership.on_deadline(cx, local))
     }
 
     fn on_syn(&mut self, from: u64, known: Vec<Known>) -> Vec<Opinion> {
-        self.call(|membership, cx, site| {
-            membership.on_syn(cx, site, NodeId(from), RequestId(7), Syn { known })
+        self.call(|membership, cx, local| {
+            membership.on_syn(cx, local, NodeId(from), RequestId(7), Syn { known })
         })
     }
 
     fn on_ack2(&mut self, from: u64, deltas: Vec<Delta>) -> Vec<Opinion> {
-        self.call(|membership, cx, site| {
-            membership.on_ack2(cx, site, NodeId(from), RequestId(7), Ack2 { deltas })
+        self.call(|membership, cx, local| {
+            membership.on_ack2(cx, local, NodeId(from), RequestId(7), Ack2 { deltas })
         })
     }
 
@@ -276,7 +281,7 @@ fn what_a_node_says_about_itself_reaches_everybody_even_those_that_restart() {
 fn a_node_started_from_a_cloned_disk_is_not_believed_and_told() {
     let mut world = World::new(4, 1..=10, 1);
     world.run(SECOND.times(100));
-    world.hosts[0].membership = membership_of(&world.hosts[0].site);
+    world.hosts[0].membership = membership_of(&world.hosts[0].local);
     world.run(SECOND.times(20));
     let future =
         |event: &&Event| matches!(event, Event::Rejected { reason: RejectReason::Future, .. });
@@ -289,12 +294,12 @@ fn a_node_started_from_a_cloned_disk_is_not_believed_and_told() {
 
 #[test]
 fn the_first_deadline_is_at_once_and_the_first_round_within_an_interval() {
-    let site = site_of(1, 3);
-    let mut membership = membership_of(&site);
+    let local = local_of(1, 3);
+    let mut membership = membership_of(&local);
     assert_eq!(membership.next_deadline(), Some(Time(0)));
     let now = Now { monotonic: Time(5_000_000), wall: WallTime(WALL_SECONDS * 1_000_000) };
     let mut out = vec![];
-    membership.on_deadline(&mut Cx { now, draw: &mut Draws::new(1), out: &mut out }, &site);
+    membership.on_deadline(&mut Cx { now, draw: &mut Draws::new(1), out: &mut out }, &local);
     assert!(out.is_empty());
     let first = membership.next_deadline().expect("there always is one");
     assert!(Time(5_000_000) < first && first < Time(6_000_000), "{first:?}");
@@ -318,12 +323,13 @@ fn an_ack_is_answered_with_what_was_asked_for_and_not_at_all_if_nothing_was() {
     let mut alone = Alone::new();
     let ack = |wanted| Ack { deltas: vec![delta(2, 50, 5)], wanted };
     let from = NodeId(3);
-    alone.call(|it, cx, site| it.on_ack(cx, site, from, RequestId(7), ack(vec![known(2, 50, 4)])));
+    alone
+        .call(|it, cx, local| it.on_ack(cx, local, from, RequestId(7), ack(vec![known(2, 50, 4)])));
     let [message] = &alone.sent()[..] else { panic!("one answer: {:?}", alone.out) };
     let deltas = vec![Delta { since: 4, ..delta(2, 50, 5) }];
     assert_eq!(message.body, Body::GossipAck2(Ack2 { deltas }));
     alone.out.clear();
-    alone.call(|it, cx, site| it.on_ack(cx, site, from, RequestId(7), ack(vec![])));
+    alone.call(|it, cx, local| it.on_ack(cx, local, from, RequestId(7), ack(vec![])));
     assert_eq!(alone.sent(), []);
 }
 
@@ -453,11 +459,11 @@ proptest! {
             let before = alone.knows_of(1);
             let (from, request) = (NodeId(from), RequestId(7));
             alone.out.clear();
-            alone.call(|it, cx, site| match input {
-                0 => it.on_syn(cx, site, from, request, Syn { known }),
-                1 => it.on_ack(cx, site, from, request, Ack { deltas, wanted: known }),
-                2 => it.on_ack2(cx, site, from, request, Ack2 { deltas }),
-                _ => it.on_deadline(cx, site),
+            alone.call(|it, cx, local| match input {
+                0 => it.on_syn(cx, local, from, request, Syn { known }),
+                1 => it.on_ack(cx, local, from, request, Ack { deltas, wanted: known }),
+                2 => it.on_ack2(cx, local, from, request, Ack2 { deltas }),
+                _ => it.on_deadline(cx, local),
             });
             prop_assert!(alone.sent().len() <= 1);
             for message in alone.sent() {

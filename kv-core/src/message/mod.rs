@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use crate::codec::{Codec, Malformed, Reader, codec};
 use crate::store::{Basis, CopyKind, Refusal};
 use crate::time::{Time, WallTime};
-use crate::types::{ClusterId, Digest, Generation, Key, NodeId, PartitionId, RequestId};
+use crate::types::{ClusterId, Generation, Key, LayoutHash, NodeId, PartitionId, RequestId};
 use crate::version::{Container, Content};
 
 /// A message between two nodes.
@@ -37,8 +37,8 @@ pub struct Header {
     /// The request that it belongs to; background work has requests of its own.
     pub request: RequestId,
     /// The version and the content hash of the layout that it was planned under.
-    pub layout: (u64, u64),
-    /// The fence that its containers are stamped with (SEMANTICS §2).
+    pub layout: (u64, LayoutHash),
+    /// The fence that its containers are stamped with (semantics.md §2).
     pub fence: u64,
     /// When it was sent, by the sender's monotonic clock. It means something to the sender alone,
     /// when it comes back to it as an [`Echo`].
@@ -60,7 +60,7 @@ impl Codec for Header {
             request.0 as u64,
             (request.0 >> 64) as u64,
             layout.0,
-            layout.1,
+            layout.1.0,
             fence,
             sent.0,
         ];
@@ -77,7 +77,7 @@ impl Codec for Header {
             generation: Generation(word(2)),
             to: NodeId(word(3)),
             request: RequestId(u128::from(word(5)) << 64 | u128::from(word(4))),
-            layout: (word(6), word(7)),
+            layout: (word(6), LayoutHash(word(7))),
             fence: word(8),
             sent: Time(word(9)),
         })
@@ -249,24 +249,24 @@ pub struct MintRequest {
     /// What it overwrites.
     pub basis: Basis,
     /// In whose place the receiver is asked, if not as an owner.
-    pub place: Option<Place>,
+    pub fallback_for: Option<FallbackFor>,
     /// What was last heard from the receiver, as a proof that this is not old.
     pub echo: Option<Echo>,
 }
 
-codec!(struct MintRequest { operation, key, content, expiry, basis, place, echo });
+codec!(struct MintRequest { operation, key, content, expiry, basis, fallback_for, echo });
 
 /// The place of an owner that cannot be reached, and that somebody else is to take. When it is taken,
 /// and until when, is for that node's own clock to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct FallbackFor {
     /// The owner.
     pub owner: NodeId,
     /// How many other copies are believed to stand: hints with few are delivered first.
     pub copies: u8,
 }
 
-codec!(struct Place { owner, copies });
+codec!(struct FallbackFor { owner, copies });
 
 /// See [`Body::Minted`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -302,10 +302,10 @@ pub struct HintRequest {
     /// What to keep.
     pub container: Container,
     /// For whom.
-    pub place: Place,
+    pub fallback_for: FallbackFor,
 }
 
-codec!(struct HintRequest { operation, key, container, place });
+codec!(struct HintRequest { operation, key, container, fallback_for });
 
 /// See [`Body::Acked`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -313,10 +313,10 @@ pub struct Acked {
     /// Whose answer this is.
     pub operation: OperationId,
     /// For whom the sender keeps it, if not for itself.
-    pub stands_for: Option<NodeId>,
+    pub for_owner: Option<NodeId>,
 }
 
-codec!(struct Acked { operation, stands_for });
+codec!(struct Acked { operation, for_owner });
 
 /// See [`Body::Refused`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -374,8 +374,3 @@ pub struct HintDelivered {
 }
 
 codec!(struct HintDelivered { delivery });
-
-/// A digest over the content of a layout, as the header carries it.
-pub const fn layout_hash(digest: Digest) -> u64 {
-    digest.high()
-}

@@ -1,4 +1,4 @@
-//! Repair messages (SEMANTICS §8). The side that asks keeps the session; the side that answers
+//! Repair messages (semantics.md §8). The side that asks keeps the session; the side that answers
 //! keeps nothing, so an abandoned session leaves nothing behind.
 
 use alloc::boxed::Box;
@@ -7,10 +7,10 @@ use alloc::vec::Vec;
 use crate::codec::codec;
 use crate::merkle::{FAN_OUT, LeafId};
 use crate::store::Summary;
-use crate::types::{Digest, Key, PartitionId};
+use crate::types::{ContentHash, Key, PartitionId};
 use crate::version::Container;
 
-/// The asker's number for a step of its session; an answer to an earlier step is ignored.
+/// The requester's number for a step of its session; an answer to an earlier step is ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Step(pub u64);
 
@@ -21,18 +21,18 @@ codec!(struct Step(_));
 pub struct Compare {
     /// Comes back with the answer.
     pub step: Step,
-    /// One digest over the roots of all partitions that both own.
-    pub digest: Digest,
+    /// One hash over the roots of all partitions that both own.
+    pub hash: ContentHash,
 }
 
-codec!(struct Compare { step, digest });
+codec!(struct Compare { step, hash });
 
 /// See [`super::Body::RepairCompared`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compared {
     /// Whose answer this is.
     pub step: Step,
-    /// Whether the digests are equal.
+    /// Whether the hashes are equal.
     pub equal: bool,
 }
 
@@ -43,8 +43,8 @@ codec!(struct Compared { step, equal });
 pub struct Roots {
     /// Comes back with the answer.
     pub step: Step,
-    /// Partitions with the asker's roots.
-    pub roots: Vec<(PartitionId, Digest)>,
+    /// Partitions with the requester's roots.
+    pub roots: Vec<(PartitionId, ContentHash)>,
 }
 
 codec!(struct Roots { step, roots });
@@ -58,10 +58,10 @@ pub struct RootsDiffer {
     pub partitions: Vec<PartitionId>,
     /// Those of the asked partitions that the answering node has lost and not copied back yet: it
     /// is no source for them.
-    pub not_synced: Vec<PartitionId>,
+    pub incomplete: Vec<PartitionId>,
 }
 
-codec!(struct RootsDiffer { step, partitions, not_synced });
+codec!(struct RootsDiffer { step, partitions, incomplete });
 
 /// See [`super::Body::RepairBranches`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,8 +70,8 @@ pub struct Branches {
     pub step: Step,
     /// The partition.
     pub partition: PartitionId,
-    /// The asker's inner nodes.
-    pub branches: Box<[Digest; FAN_OUT]>,
+    /// The requester's inner nodes.
+    pub branches: Box<[ContentHash; FAN_OUT]>,
 }
 
 codec!(struct Branches { step, partition, branches });
@@ -94,8 +94,8 @@ pub struct Leaves {
     pub step: Step,
     /// The partition.
     pub partition: PartitionId,
-    /// The asker's leaves.
-    pub leaves: Vec<(LeafId, Digest)>,
+    /// The requester's leaves.
+    pub leaves: Vec<(LeafId, ContentHash)>,
 }
 
 codec!(struct Leaves { step, partition, leaves });
@@ -148,7 +148,7 @@ pub struct Exchange {
     pub partition: PartitionId,
     /// Containers that the other lacks in part.
     pub pushed: Vec<(Key, Container)>,
-    /// Keys of which the asker lacks something.
+    /// Keys of which the requester lacks something.
     pub wanted: Vec<Key>,
 }
 

@@ -28,7 +28,7 @@ pub struct NodeSnapshot {
     /// The partitions that it owns.
     pub owned: Vec<PartitionId>,
     /// Those of them that it serves; it is still to copy the others.
-    pub synced: Vec<PartitionId>,
+    pub complete: Vec<PartitionId>,
     /// Client operations in flight, the oldest first.
     pub operations: Vec<OperationSnapshot>,
     /// What it is asked as a replica.
@@ -59,8 +59,9 @@ pub enum Activity {
 impl Node {
     /// What it is at when its monotonic clock shows this time.
     pub fn inspect(&self, now: Time) -> NodeSnapshot {
-        let owned = self.site.ring().owned_by(self.site.me()).to_vec();
-        let synced = owned.iter().copied().filter(|at| self.site.synced.contains(at)).collect();
+        let owned = self.local.ring().owned_by(self.local.me()).to_vec();
+        let complete =
+            owned.iter().copied().filter(|at| self.local.complete.contains(at)).collect();
         NodeSnapshot {
             founding: self.founding.inspect(),
             activity: match self.state {
@@ -69,10 +70,10 @@ impl Node {
                 State::Stopping => Activity::Stopping,
                 State::Failed => Activity::Failed,
             },
-            down: self.site.peers.down.iter().copied().collect(),
-            behind: self.site.peers.behind.iter().copied().collect(),
+            down: self.local.peers.down.iter().copied().collect(),
+            behind: self.local.peers.behind.iter().copied().collect(),
             owned,
-            synced,
+            complete,
             operations: self.coordinator.inspect(),
             replica: self.replica.inspect(),
             membership: self.membership.inspect(now),

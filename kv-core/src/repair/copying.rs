@@ -1,5 +1,5 @@
 //! Partitions whose data this owner has lost, and from how many others it has copied them back
-//! (SEMANTICS §4).
+//! (semantics.md §4).
 //!
 //! Sources are forgotten when the process ends: data is not lost while it runs, but a copy that was
 //! not durable yet may be.
@@ -7,14 +7,14 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use super::{Bench, CopyingSnapshot, Errand};
-use crate::cx::{Cx, Site};
+use super::{CopyingSnapshot, RepairCommand, StoreAccess};
+use crate::cx::{Cx, NodeContext};
 use crate::event::Event;
 use crate::quorum::sources_needed;
 use crate::store::Action;
 use crate::types::{AdminRequest, NodeId, PartitionId};
 
-/// What has been copied so far of partitions that are not synced.
+/// What has been copied so far of partitions that are incomplete.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Copying {
     /// From whom everything was copied.
@@ -29,9 +29,9 @@ pub(super) struct Copying {
     told: u64,
 }
 
-/// Why a partition counts as synced.
+/// Why a partition counts as complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ground {
+pub(super) enum CompletionReason {
     /// Enough others were met.
     Copied,
     /// An operator gives up what was lost.
@@ -40,23 +40,25 @@ pub(super) enum Ground {
 
 impl Copying {
     /// Whether this partition is still to be copied from this peer.
-    pub(super) fn needs(&self, site: &Site, partition: PartitionId, peer: NodeId) -> bool {
+    pub(super) fn needs(&self, local: &NodeContext, partition: PartitionId, peer: NodeId) -> bool {
         let has_served = || self.sources.get(&partition).is_some_and(|met| met.contains(&peer));
-        !site.synced.contains(&partition) && !self.marking.contains(&partition) && !has_served()
+        !local.complete.contains(&partition) && !self.marking.contains(&partition) && !has_served()
     }
 
     /// The peers from which something is still to be copied.
-    pub(super) fn peers_needed(&self, site: &Site) -> BTreeSet<NodeId> {
-        let owned = site.ring().owned_by(site.me());
-        if site.synced.len() >= owned.len() {
+    pub(super) fn peers_needed(&self, local: &NodeContext) -> BTreeSet<NodeId> {
+        let owned = local.ring().owned_by(local.me());
+        if local.complete.len() >= owned.len() {
             return BTreeSet::new();
         }
-        let unsynced = owned.iter().filter(|partition| !site.synced.contains(partition));
-        let pairs = unsynced.flat_map(|&partition| {
-            site.ring().owners(partition).iter().map(move |&owner| (partition, owner))
+        let incomplete = owned.iter().filter(|partition| !local.complete.contains(partition));
+        let pairs = incomplete.flat_map(|&partition| {
+            local.ring().owners(partition).iter().map(move |&owner| (partition, owner))
         });
         pairs
-            .filter(|&(partition, owner)| owner != site.me() && self.needs(site, partition, owner))
+            .filter(|&(partition, owner)| {
+                owner != local.me() && self.needs(local, partition, owner)
+            })
             .map(|(_, owner)| owner)
             .collect()
     }
@@ -73,9 +75,9 @@ impl Copying {
     }
 
     /// Whether this partition was copied from enough others.
-    fn is_complete(&self, site: &Site, partition: PartitionId) -> bool {
-        let owners = site.ring().owners(partition).len();
-        let needed = sources_needed(owners, site.config.write_quorum);
+    fn is_complete(&self, local: &NodeContext, partition: PartitionId) -> bool {
+        let owners = local.ring().owners(partition).len();
+        let needed = sources_needed(owners, local.config.write_quorum);
         self.sources.get(&partition).is_some_and(|met| met.len() >= needed)
     }
 
@@ -94,33 +96,33 @@ impl Copying {
     }
 
     /// The partitions that can never be copied from enough others, as too few of them are complete.
-    pub(super) fn undecided(&self, site: &Site) -> Vec<PartitionId> {
-        let owned = site.ring().owned_by(site.me());
-        if site.synced.len() >= owned.len() {
+    pub(super) fn undecided(&self, local: &NodeContext) -> Vec<PartitionId> {
+        let owned = local.ring().owned_by(local.me());
+        if local.complete.len() >= owned.len() {
             return Vec::new();
         }
-        let unsynced = owned.iter().copied().filter(|at| !site.synced.contains(at));
-        unsynced.filter(|&partition| self.is_undecided(site, partition)).collect()
+        let incomplete = owned.iter().copied().filter(|at| !local.complete.contains(at));
+        incomplete.filter(|&partition| self.is_undecided(local, partition)).collect()
     }
 
-    fn is_undecided(&self, site: &Site, partition: PartitionId) -> bool {
+    fn is_undecided(&self, local: &NodeContext, partition: PartitionId) -> bool {
         if self.marking.contains(&partition) {
             return false;
         }
-        let owners = site.ring().owners(partition);
+        let owners = local.ring().owners(partition);
         let (met, incomplete) = (self.sources.get(&partition), self.incomplete.get(&partition));
         let has = |peers: Option<&BTreeSet<NodeId>>, owner: &NodeId| {
             peers.is_some_and(|peers| peers.contains(owner))
         };
         let may_serve =
-            |owner: &&NodeId| **owner != site.me() && (has(met, owner) || !has(incomplete, owner));
-        let needed = sources_needed(owners.len(), site.config.write_quorum).max(1);
+            |owner: &&NodeId| **owner != local.me() && (has(met, owner) || !has(incomplete, owner));
+        let needed = sources_needed(owners.len(), local.config.write_quorum).max(1);
         owners.iter().filter(may_serve).count() < needed
     }
 
     /// Tells people how many partitions are undecided, whenever that number has grown.
-    pub(super) fn tell_undecided(&mut self, cx: &mut Cx<'_>, site: &Site) {
-        let partitions = self.undecided(site).len() as u64;
+    pub(super) fn tell_undecided(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
+        let partitions = self.undecided(local).len() as u64;
         if partitions > self.told {
             cx.observe(Event::LossUndecided { partitions });
         }
@@ -152,32 +154,32 @@ pub(super) enum Answer {
     Incomplete,
 }
 
-impl Bench {
-    /// This partition holds all that a synced peer held when the comparison began.
+impl StoreAccess {
+    /// This partition holds all that a complete peer held when the comparison began.
     pub(super) fn on_source(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         partition: PartitionId,
         peer: NodeId,
     ) {
-        if self.copying.needs(site, partition, peer) {
+        if self.copying.needs(local, partition, peer) {
             self.copying.sources.entry(partition).or_default().insert(peer);
-            self.mark_if_complete(cx, site, partition);
+            self.mark_if_complete(cx, local, partition);
         }
     }
 
     /// Writes the markers that are due and could not be written before.
-    pub(super) fn mark_complete(&mut self, cx: &mut Cx<'_>, site: &Site) {
+    pub(super) fn mark_complete(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
         let partitions: Vec<_> = self.copying.sources.keys().copied().collect();
         for partition in partitions {
-            self.mark_if_complete(cx, site, partition);
+            self.mark_if_complete(cx, local, partition);
         }
     }
 
-    fn mark_if_complete(&mut self, cx: &mut Cx<'_>, site: &Site, partition: PartitionId) {
-        if self.copying.is_complete(site, partition) {
-            self.mark(cx, partition, Ground::Copied);
+    fn mark_if_complete(&mut self, cx: &mut Cx<'_>, local: &NodeContext, partition: PartitionId) {
+        if self.copying.is_complete(local, partition) {
+            self.write_marker(cx, partition, CompletionReason::Copied);
         }
     }
 
@@ -189,13 +191,23 @@ impl Bench {
         partition: PartitionId,
     ) {
         self.copying.accepting.entry(partition).or_default().push(request);
-        self.mark(cx, partition, Ground::LossAccepted);
+        self.write_marker(cx, partition, CompletionReason::LossAccepted);
     }
 
     /// Writes the marker of a partition, unless that is being done.
-    pub(super) fn mark(&mut self, cx: &mut Cx<'_>, partition: PartitionId, ground: Ground) {
+    pub(super) fn write_marker(
+        &mut self,
+        cx: &mut Cx<'_>,
+        partition: PartitionId,
+        reason: CompletionReason,
+    ) {
         if self.copying.marking.insert(partition) {
-            self.store(cx, Errand::Mark(partition, ground), partition, Action::MarkSynced);
+            self.store(
+                cx,
+                RepairCommand::Marker(partition, reason),
+                partition,
+                Action::MarkComplete,
+            );
         }
     }
 }

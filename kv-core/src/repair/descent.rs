@@ -6,15 +6,15 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::difference::{Difference, Page};
-use super::session::Talk;
-use super::{Bench, DescentAwaits, SessionStage};
-use crate::cx::{Cx, Site};
-use crate::mark::Mark;
+use super::session::SessionLink;
+use super::{DescentAwaits, SessionStage, StoreAccess};
+use crate::cx::{Cx, NodeContext};
 use crate::merkle::{FAN_OUT, LeafId};
 use crate::message::Body;
 use crate::message::repair::{Branches, Exchange, Leaves, SummariesRequest};
+use crate::probe::Probe;
 use crate::store::{Action, Done, Refusal};
-use crate::types::{Digest, Key, PartitionId, Seq};
+use crate::types::{ContentHash, Key, PartitionId, Seq};
 use crate::version::Container;
 
 /// A repair of one partition that is going on.
@@ -63,11 +63,11 @@ impl Descent {
     /// Begins with the own branches.
     pub(super) fn begin(
         cx: &mut Cx<'_>,
-        talk: &mut Talk,
-        bench: &mut Bench,
+        link: &mut SessionLink,
+        access: &mut StoreAccess,
         partition: PartitionId,
     ) -> Self {
-        talk.store(cx, bench, partition, Action::Branches);
+        link.store(cx, access, partition, Action::Branches);
         Self {
             partition,
             stage: Stage::OwnBranches,
@@ -113,33 +113,33 @@ impl Descent {
     pub(super) fn on_store_done(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
-        talk: &mut Talk,
-        bench: &mut Bench,
+        local: &NodeContext,
+        link: &mut SessionLink,
+        access: &mut StoreAccess,
         seq: Seq,
         result: Result<Done, Refusal>,
     ) -> Progress {
         let Ok(done) = result else { return Progress::Broken };
         match (&self.stage, done) {
             (Stage::OwnBranches, Done::Branches(branches)) => {
-                self.ask_branches(cx, site, talk, branches);
+                self.ask_branches(cx, local, link, branches);
                 Progress::Goes
             }
             (Stage::OwnLeaves, Done::Leaves(leaves)) => {
-                self.ask_leaves(cx, site, talk, leaves);
+                self.ask_leaves(cx, local, link, leaves);
                 Progress::Goes
             }
             (Stage::OwnSummaries, Done::Summaries { entries, more }) => {
-                self.ask_summaries(cx, site, talk, Page { entries, more });
+                self.ask_summaries(cx, local, link, Page { entries, more });
                 Progress::Goes
             }
             (Stage::OwnContainers, Done::Fetched(items)) => {
                 forget_up_to(&mut self.difference.push, items.last().map(|(key, _)| key));
-                self.exchange(cx, site, talk, bench, items)
+                self.exchange(cx, local, link, access, items)
             }
             (Stage::Joined, Done::Merged) => {
                 self.stage = Stage::Durable;
-                talk.wait_for_disk(bench, seq);
+                link.wait_for_disk(access, seq);
                 Progress::Goes
             }
             (stage, done) => panic!("at {stage:?} the storage answered {done:?}"),
@@ -150,18 +150,18 @@ impl Descent {
     pub(super) fn on_durable(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
-        talk: &mut Talk,
-        bench: &mut Bench,
+        local: &NodeContext,
+        link: &mut SessionLink,
+        access: &mut StoreAccess,
     ) -> Progress {
-        self.next_batch(cx, site, talk, bench)
+        self.next_batch(cx, local, link, access)
     }
 
     pub(super) fn on_branches_differ(
         &mut self,
         cx: &mut Cx<'_>,
-        talk: &mut Talk,
-        bench: &mut Bench,
+        link: &mut SessionLink,
+        access: &mut StoreAccess,
         branches: u16,
     ) -> Progress {
         let Stage::BranchesDiffer = self.stage else { return Progress::Broken };
@@ -169,16 +169,16 @@ impl Descent {
             return Progress::Equal;
         }
         self.stage = Stage::OwnLeaves;
-        talk.store(cx, bench, self.partition, Action::Leaves { branches });
+        link.store(cx, access, self.partition, Action::Leaves { branches });
         Progress::Goes
     }
 
     pub(super) fn on_leaves_differ(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
-        talk: &mut Talk,
-        bench: &mut Bench,
+        local: &NodeContext,
+        link: &mut SessionLink,
+        access: &mut StoreAccess,
         leaves: &[LeafId],
     ) -> Progress {
         let Stage::LeavesDiffer = self.stage else { return Progress::Broken };
@@ -186,15 +186,15 @@ impl Descent {
             return Progress::Broken;
         }
         self.leaves = leaves.iter().copied().collect();
-        self.next_page(cx, site, talk, bench)
+        self.next_page(cx, local, link, access)
     }
 
     pub(super) fn on_summarized(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
-        talk: &mut Talk,
-        bench: &mut Bench,
+        local: &NodeContext,
+        link: &mut SessionLink,
+        access: &mut StoreAccess,
         theirs: Page,
     ) -> Progress {
         let Stage::Summarized(mine) = &self.stage else { return Progress::Broken };
@@ -202,20 +202,20 @@ impl Descent {
             return Progress::Broken;
         }
         let difference = Difference::between(mine, &theirs);
-        if !difference.want.iter().all(|key| site.belongs(key, self.partition)) {
+        if !difference.want.iter().all(|key| local.belongs(key, self.partition)) {
             return Progress::Broken;
         }
         self.keys_that_differed += difference.keys;
         self.difference = difference;
-        self.next_batch(cx, site, talk, bench)
+        self.next_batch(cx, local, link, access)
     }
 
     pub(super) fn on_exchanged(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
-        talk: &mut Talk,
-        bench: &mut Bench,
+        local: &NodeContext,
+        link: &mut SessionLink,
+        access: &mut StoreAccess,
         items: Vec<(Key, Container)>,
     ) -> Progress {
         let Stage::Exchanged(wanted) = &self.stage else { return Progress::Broken };
@@ -227,46 +227,52 @@ impl Descent {
         let Some((last, _)) = items.last() else {
             // The peer knows nothing of them any more.
             if !wanted.is_empty() {
-                cx.mark(Mark::ExchangeCameEmpty);
+                cx.probe(Probe::ExchangeCameEmpty);
             }
             self.difference.want.drain(..wanted.len());
-            return self.next_batch(cx, site, talk, bench);
+            return self.next_batch(cx, local, link, access);
         };
         forget_up_to(&mut self.difference.want, Some(last));
         self.stage = Stage::Joined;
-        talk.store(cx, bench, self.partition, Action::Merge { items });
+        link.store(cx, access, self.partition, Action::Merge { items });
         Progress::Goes
     }
 
     fn ask_branches(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
-        talk: &mut Talk,
-        branches: Box<[Digest; FAN_OUT]>,
+        local: &NodeContext,
+        link: &mut SessionLink,
+        branches: Box<[ContentHash; FAN_OUT]>,
     ) {
         let partition = self.partition;
         self.stage = Stage::BranchesDiffer;
-        talk.ask(cx, site, |step| Body::RepairBranches(Branches { step, partition, branches }));
+        link.ask(cx, local, |step| Body::RepairBranches(Branches { step, partition, branches }));
     }
 
     fn ask_leaves(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
-        talk: &mut Talk,
-        leaves: Vec<(LeafId, Digest)>,
+        local: &NodeContext,
+        link: &mut SessionLink,
+        leaves: Vec<(LeafId, ContentHash)>,
     ) {
         let partition = self.partition;
         self.stage = Stage::LeavesDiffer;
-        talk.ask(cx, site, |step| Body::RepairLeaves(Leaves { step, partition, leaves }));
+        link.ask(cx, local, |step| Body::RepairLeaves(Leaves { step, partition, leaves }));
     }
 
-    fn ask_summaries(&mut self, cx: &mut Cx<'_>, site: &Site, talk: &mut Talk, mine: Page) {
+    fn ask_summaries(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        link: &mut SessionLink,
+        mine: Page,
+    ) {
         let (partition, after) = (self.partition, self.after.clone());
         let Some(&leaf) = self.leaves.front() else { return };
         self.stage = Stage::Summarized(mine);
-        talk.ask(cx, site, |step| {
+        link.ask(cx, local, |step| {
             Body::RepairSummaries(SummariesRequest { step, partition, leaf, after })
         });
     }
@@ -275,14 +281,14 @@ impl Descent {
     fn next_page(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
-        talk: &mut Talk,
-        bench: &mut Bench,
+        local: &NodeContext,
+        link: &mut SessionLink,
+        access: &mut StoreAccess,
     ) -> Progress {
         let Some(&leaf) = self.leaves.front() else { return Progress::Equal };
         self.stage = Stage::OwnSummaries;
-        let (after, bytes) = (self.after.clone(), site.config.repair_batch_bytes);
-        talk.store(cx, bench, self.partition, Action::Summaries { leaf, after, bytes });
+        let (after, bytes) = (self.after.clone(), local.config.repair_batch_bytes);
+        link.store(cx, access, self.partition, Action::Summaries { leaf, after, bytes });
         Progress::Goes
     }
 
@@ -290,25 +296,25 @@ impl Descent {
     fn next_batch(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
-        talk: &mut Talk,
-        bench: &mut Bench,
+        local: &NodeContext,
+        link: &mut SessionLink,
+        access: &mut StoreAccess,
     ) -> Progress {
         if !self.difference.push.is_empty() {
             self.stage = Stage::OwnContainers;
             let keys = self.difference.push.iter().cloned().collect();
-            let bytes = site.config.repair_batch_bytes;
-            talk.store(cx, bench, self.partition, Action::Fetch { keys, bytes });
+            let bytes = local.config.repair_batch_bytes;
+            link.store(cx, access, self.partition, Action::Fetch { keys, bytes });
             Progress::Goes
         } else if !self.difference.want.is_empty() {
-            self.exchange(cx, site, talk, bench, Vec::new())
+            self.exchange(cx, local, link, access, Vec::new())
         } else {
             self.after = self.difference.until.take();
             match self.after {
                 None => drop(self.leaves.pop_front()),
-                Some(_) => cx.mark(Mark::RepairPaged),
+                Some(_) => cx.probe(Probe::RepairPaged),
             }
-            self.next_page(cx, site, talk, bench)
+            self.next_page(cx, local, link, access)
         }
     }
 
@@ -316,18 +322,18 @@ impl Descent {
     fn exchange(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
-        talk: &mut Talk,
-        bench: &mut Bench,
+        local: &NodeContext,
+        link: &mut SessionLink,
+        access: &mut StoreAccess,
         pushed: Vec<(Key, Container)>,
     ) -> Progress {
         let partition = self.partition;
-        let wanted = self.difference.want_within(site.config.repair_batch_bytes);
+        let wanted = self.difference.want_within(local.config.repair_batch_bytes);
         if pushed.is_empty() && wanted.is_empty() {
-            return self.next_batch(cx, site, talk, bench);
+            return self.next_batch(cx, local, link, access);
         }
         self.stage = Stage::Exchanged(wanted.clone());
-        talk.ask(cx, site, |step| {
+        link.ask(cx, local, |step| {
             Body::RepairExchange(Exchange { step, partition, pushed, wanted })
         });
         Progress::Goes

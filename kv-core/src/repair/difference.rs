@@ -85,11 +85,11 @@ impl Difference {
     /// Adds what each side knows of one key.
     fn add(&mut self, mine: Option<&Summary>, theirs: Option<&Summary>) {
         let (push, want) = match (mine, theirs) {
-            (Some(mine), Some(theirs)) if mine.digest == theirs.digest => (false, false),
+            (Some(mine), Some(theirs)) if mine.hash == theirs.hash => (false, false),
             (Some(mine), Some(theirs)) => {
                 let push = !theirs.seen.includes(&mine.seen);
                 let want = !mine.seen.includes(&theirs.seen);
-                // Both know the same events and yet they differ: one is damaged. Both send.
+                // Both know the same events and yet they differ: one is corrupt. Both send.
                 if push || want { (push, want) } else { (true, true) }
             }
             (mine, theirs) => (mine.is_some(), theirs.is_some()),
@@ -109,16 +109,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::types::{Digest, Epoch, NodeId};
+    use crate::types::{ContentHash, Epoch, NodeId};
     use crate::version::{Actor, Dot};
 
-    /// One key: what it has seen of two actors. The digest follows from that.
+    /// One key: what it has seen of two actors. The hash follows from that.
     fn summary(key: u8, (a, b): (u64, u64)) -> Summary {
         let dot = |node, n| Dot { actor: Actor { node: NodeId(node), epoch: Epoch(0) }, n };
         Summary {
             key: Key::from(key.to_string().as_str()),
             seen: [dot(1, a), dot(2, b)].into_iter().collect(),
-            digest: Digest(u128::from(a) << 64 | u128::from(b)),
+            hash: ContentHash(u128::from(a) << 64 | u128::from(b)),
         }
     }
 
@@ -131,9 +131,9 @@ mod tests {
     #[test]
     fn equal_events_with_unequal_digests_go_both_ways() {
         let mine = summary(1, (1, 1));
-        let damaged = Summary { digest: Digest(7), ..mine.clone() };
+        let corrupt = Summary { hash: ContentHash(7), ..mine.clone() };
         let page = |entry| Page { entries: [entry].into(), more: false };
-        let difference = Difference::between(&page(mine), &page(damaged));
+        let difference = Difference::between(&page(mine), &page(corrupt));
         assert_eq!((difference.push.len(), difference.want.len(), difference.keys), (1, 1, 1));
     }
 

@@ -14,9 +14,9 @@ pub struct RepairSnapshot {
     pub session: Option<SessionSnapshot>,
     /// The others that own what this node owns.
     pub partners: Vec<PartnerSnapshot>,
-    /// Keys of which a record was damaged, on their way to be whole again.
-    pub mending: Vec<MendingSnapshot>,
-    /// Partitions that are not synced, as far as something was copied of them.
+    /// Keys of which a record was corrupt, and which are being repaired.
+    pub corrupt_keys: Vec<CorruptKeySnapshot>,
+    /// Partitions that are incomplete, as far as something was copied of them.
     pub copying: Vec<CopyingSnapshot>,
     /// Storage commands that have not been answered.
     pub commands: usize,
@@ -50,7 +50,7 @@ pub struct SessionSnapshot {
 /// What a comparison is at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionStage {
-    /// One digest over everything was sent.
+    /// One hash over everything was sent.
     Comparing,
     /// The peer was asked about the roots of so many partitions.
     Looking {
@@ -102,16 +102,16 @@ pub struct PartnerSnapshot {
     pub is_fruitless: bool,
 }
 
-/// A key that is to be made whole.
+/// A key that is to be repaired.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MendingSnapshot {
+pub struct CorruptKeySnapshot {
     /// The key.
     pub key: Key,
     /// The others are not asked again before.
     pub ask_at: Time,
 }
 
-/// What was copied of a partition that is not synced.
+/// What was copied of a partition that is incomplete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopyingSnapshot {
     /// The partition.
@@ -134,10 +134,10 @@ impl Repair {
         RepairSnapshot {
             session: self.session.as_ref().map(super::Session::inspect),
             partners: partners.collect(),
-            mending: self.mending.inspect(),
-            copying: self.bench.copying.inspect(),
-            commands: self.bench.errands.len(),
-            awaits_sync: self.bench.waiting.len(),
+            corrupt_keys: self.corrupt_keys.inspect(),
+            copying: self.access.copying.inspect(),
+            commands: self.access.pending.len(),
+            awaits_sync: self.access.waiting.len(),
         }
     }
 

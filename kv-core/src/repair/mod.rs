@@ -1,15 +1,15 @@
 //! Merkle repair: this node and each replica that it shares partitions with become equal, again and
-//! again (SEMANTICS §8). It is also how an owner that has lost its data gets it back (§4).
+//! again (semantics.md §8). It is also how an owner that has lost its data gets it back (§4).
 //!
 //! ```text
-//! asker ── Compare ──────────▶ answerer     one digest over all common roots; mostly all there is
+//! requester ── Compare ──────────▶ answerer     one hash over all common roots; mostly all there is
 //!       ── Roots ────────────▶              in batches; a pause; Roots again for those that differ
 //!       ── Branches, Leaves ─▶              down the tree of one partition
 //!       ── Summaries ────────▶              keys and vectors of one leaf, page by page
 //!       ── Exchange ─────────▶              containers, both ways, batch by batch
 //! ```
 //!
-//! The asker keeps a `Session`, one at a time; the answering side keeps nothing but what its
+//! The requester keeps a `Session`, one at a time; the answering side keeps nothing but what its
 //! storage is at. So an abandoned session leaves nothing behind, and a lost message costs a
 //! time-out: the partner then goes to the back of the queue.
 //!
@@ -24,35 +24,35 @@
 
 mod answer;
 mod copying;
+mod corrupt_keys;
 mod descent;
 mod difference;
 mod inspect;
-mod mending;
 mod scrubbing;
 mod session;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use self::answer::{Caller, Errand as AnswerErrand};
-use self::copying::{Copying, Ground};
+use self::answer::{Caller, PendingAnswer};
+use self::copying::{CompletionReason, Copying};
+use self::corrupt_keys::CorruptKeys;
+pub use self::corrupt_keys::Wanted;
 pub use self::inspect::{
-    CopyingSnapshot, DescentAwaits, MendingSnapshot, PartnerSnapshot, RepairSnapshot,
+    CopyingSnapshot, CorruptKeySnapshot, DescentAwaits, PartnerSnapshot, RepairSnapshot,
     SessionSnapshot, SessionStage,
 };
-use self::mending::Mending;
-pub use self::mending::Wanted;
 use self::scrubbing::Scrubbing;
 use self::session::{Session, Verdict};
 use crate::admin::{AdminRefusal, AdminReply};
-use crate::cx::{Cx, Desk, Effect, Purpose, Site};
+use crate::cx::{Cx, Effect, Issuer, NodeContext, Purpose};
 use crate::durable::DurableQueue;
 use crate::event::Event;
 use crate::in_flight::InFlight;
-use crate::mark::Mark;
 use crate::message::repair::{
     BranchesDiffer, Compared, Exchanged, LeavesDiffer, RootsDiffer, Step, Summarized,
 };
+use crate::probe::Probe;
 use crate::sampling::below;
 use crate::store::{Action, Done, Outcome};
 use crate::time::{Span, Time};
@@ -69,9 +69,9 @@ pub struct Repair {
     sessions: u64,
     partners: BTreeMap<NodeId, Partner>,
     session: Option<Session>,
-    mending: Mending,
+    corrupt_keys: CorruptKeys,
     scrubbing: Scrubbing,
-    bench: Bench,
+    access: StoreAccess,
 }
 
 /// What is remembered of a node that shares partitions with this one.
@@ -88,27 +88,27 @@ struct Partner {
 
 /// What all parts of this machine share: the way to the storage and back.
 #[derive(Clone, Debug, Default)]
-struct Bench {
-    errands: InFlight<Errand>,
+struct StoreAccess {
+    pending: InFlight<RepairCommand>,
     waiting: DurableQueue<Waiting>,
     copying: Copying,
 }
 
 /// A storage command in flight.
 #[derive(Clone, Debug)]
-enum Errand {
+enum RepairCommand {
     /// Of the session with this request, at this step.
     Session(RequestId, Step),
     /// For a peer that asked.
-    Answer(Caller, AnswerErrand),
+    Answer(Caller, PendingAnswer),
     /// A data marker.
-    Mark(PartitionId, Ground),
+    Marker(PartitionId, CompletionReason),
     /// To read a part of what is held.
     Scrub,
     /// To join what was gathered of a key.
     Join(u64),
     /// To believe a key again.
-    MakeWhole(u64),
+    MarkRepaired(u64),
 }
 
 /// What waits for the disk.
@@ -119,17 +119,17 @@ enum Waiting {
     /// A peer that pushed containers, and what it wants in turn.
     Pushed(Caller, PartitionId, Vec<Key>),
     /// A data marker.
-    Marked(PartitionId, Ground),
+    Marked(PartitionId, CompletionReason),
     /// What was gathered of a key.
     Joined(u64),
 }
 
 impl Repair {
-    /// Begins with the keys that are not whole, as the store says. What was compared before a start
+    /// Begins with the keys that are not repaired yet, as the store says. What was compared before a start
     /// says nothing after it.
-    pub fn new(lost: Vec<Key>) -> Self {
+    pub fn new(corrupt: Vec<Key>) -> Self {
         let mut repair = Self::default();
-        repair.on_lost(lost);
+        repair.on_corrupt(corrupt);
         repair
     }
 
@@ -153,18 +153,18 @@ impl Repair {
     }
 
     /// An operator gives up what an owner has lost and cannot copy back: it serves with what it
-    /// has, in the partition or, if that is synced, of those keys in it that were damaged. Answered when
+    /// has, in the partition or, if that is complete, of those keys in it that were corrupt. Answered when
     /// that is durable; of keys, which may have to be given up anew, as soon as it was asked for.
     pub fn accept_loss(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         request: AdminRequest,
         partition: PartitionId,
     ) {
-        let keys = self.mending.of(site, partition);
-        let is_complete = site.synced.contains(&partition);
-        let reply = if !site.owns(partition) {
+        let keys = self.corrupt_keys.of(local, partition);
+        let is_complete = local.complete.contains(&partition);
+        let reply = if !local.owns(partition) {
             AdminReply::Refused(AdminRefusal::NotOwned { partition })
         } else if is_complete && keys.is_empty() {
             AdminReply::Refused(AdminRefusal::NothingLost { partition })
@@ -172,11 +172,11 @@ impl Repair {
             AdminReply::LossAccepted
         };
         if reply == AdminReply::LossAccepted {
-            for (key, mend) in keys {
-                self.make_whole(cx, site, mend, key, true);
+            for (key, number) in keys {
+                self.mark_repaired(cx, local, number, key, true);
             }
             if !is_complete {
-                return self.bench.accept(cx, request, partition);
+                return self.access.accept(cx, request, partition);
             }
         }
         cx.out.push(Effect::AdminReply { request, reply });
@@ -184,31 +184,31 @@ impl Repair {
 
     /// The partitions that this node can never copy from enough others: acknowledged writes may be lost
     /// for good there, and an operator must accept that.
-    pub fn undecided(&self, site: &Site) -> Vec<PartitionId> {
-        self.bench.copying.undecided(site)
+    pub fn undecided(&self, local: &NodeContext) -> Vec<PartitionId> {
+        self.access.copying.undecided(local)
     }
 
     /// The number of keys whose records are corrupt here and not repaired yet.
     pub fn corrupt_keys(&self) -> usize {
-        self.mending.len()
+        self.corrupt_keys.len()
     }
 
     /// Begins a round if one is due and none is going on; gives up what went unanswered. Returns the
     /// keys that other owners are to be asked for.
-    pub fn on_deadline(&mut self, cx: &mut Cx<'_>, site: &Site) -> Vec<Wanted> {
+    pub fn on_deadline(&mut self, cx: &mut Cx<'_>, local: &NodeContext) -> Vec<Wanted> {
         let now = cx.now.monotonic;
-        let interval = Span::from_ms(site.config.repair_interval_ms);
+        let interval = Span::from_ms(local.config.repair_interval_ms);
         if self.life.is_none() {
-            let phase = cx.draw.u64(Purpose::Phase, Desk::Repair as u64);
-            self.life = Some(cx.draw.u64(Purpose::Requests, Desk::Repair as u64));
+            let phase = cx.draw.u64(Purpose::Phase, Issuer::Repair as u64);
+            self.life = Some(cx.draw.u64(Purpose::Requests, Issuer::Repair as u64));
             self.round_at = now + Span(below(phase, interval.0));
-            self.partners = partners(site);
+            self.partners = partners(local);
             return Vec::new();
         }
         if let Some(session) = &mut self.session
             && session.deadline().is_some_and(|deadline| deadline <= now)
         {
-            let verdict = session.on_deadline(cx, site, &mut self.bench);
+            let verdict = session.on_deadline(cx, local, &mut self.access);
             self.conclude(cx, verdict);
         }
         if self.round_at > now {
@@ -216,26 +216,26 @@ impl Repair {
         }
         let missed = now.since(self.round_at).0 / interval.0;
         self.round_at = self.round_at + interval.times(missed + 1);
-        self.bench.mark_complete(cx, site);
-        self.bench.copying.tell_undecided(cx, site);
+        self.access.mark_complete(cx, local);
+        self.access.copying.tell_undecided(cx, local);
         if self.session.is_none() {
-            self.begin(cx, site);
+            self.begin(cx, local);
         }
-        self.scrub(cx, site);
-        self.mending.ask(now, Span::from_ms(site.config.repair_timeout_ms))
+        self.scrub(cx, local);
+        self.corrupt_keys.ask(now, Span::from_ms(local.config.repair_timeout_ms))
     }
 
     /// An answer to [`crate::message::Body::RepairCompare`].
     pub fn on_compared(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         from: (NodeId, RequestId),
         message: Compared,
     ) {
         let Compared { step, equal } = message;
-        self.on_answer(cx, from, step, |session, cx, bench| {
-            session.on_compared(cx, site, bench, equal)
+        self.on_answer(cx, from, step, |session, cx, access| {
+            session.on_compared(cx, local, access, equal)
         });
     }
 
@@ -243,13 +243,13 @@ impl Repair {
     pub fn on_roots_differ(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         from: (NodeId, RequestId),
         message: RootsDiffer,
     ) {
-        let RootsDiffer { step, partitions, not_synced } = message;
-        self.on_answer(cx, from, step, |session, cx, bench| {
-            session.on_roots_differ(cx, site, bench, &partitions, &not_synced)
+        let RootsDiffer { step, partitions, incomplete } = message;
+        self.on_answer(cx, from, step, |session, cx, access| {
+            session.on_roots_differ(cx, local, access, &partitions, &incomplete)
         });
     }
 
@@ -257,14 +257,14 @@ impl Repair {
     pub fn on_branches_differ(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         from: (NodeId, RequestId),
         message: BranchesDiffer,
     ) {
         let BranchesDiffer { step, branches } = message;
-        self.on_answer(cx, from, step, |session, cx, bench| {
-            session.descend(cx, site, bench, |descent, cx, talk, bench| {
-                descent.on_branches_differ(cx, talk, bench, branches)
+        self.on_answer(cx, from, step, |session, cx, access| {
+            session.descend(cx, local, access, |descent, cx, link, access| {
+                descent.on_branches_differ(cx, link, access, branches)
             })
         });
     }
@@ -273,14 +273,14 @@ impl Repair {
     pub fn on_leaves_differ(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         from: (NodeId, RequestId),
         message: LeavesDiffer,
     ) {
         let LeavesDiffer { step, leaves } = message;
-        self.on_answer(cx, from, step, |session, cx, bench| {
-            session.descend(cx, site, bench, |descent, cx, talk, bench| {
-                descent.on_leaves_differ(cx, site, talk, bench, &leaves)
+        self.on_answer(cx, from, step, |session, cx, access| {
+            session.descend(cx, local, access, |descent, cx, link, access| {
+                descent.on_leaves_differ(cx, local, link, access, &leaves)
             })
         });
     }
@@ -289,14 +289,14 @@ impl Repair {
     pub fn on_summarized(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         from: (NodeId, RequestId),
         message: Summarized,
     ) {
         let Summarized { step, entries, more } = message;
-        self.on_answer(cx, from, step, |session, cx, bench| {
-            session.descend(cx, site, bench, |descent, cx, talk, bench| {
-                descent.on_summarized(cx, site, talk, bench, difference::Page { entries, more })
+        self.on_answer(cx, from, step, |session, cx, access| {
+            session.descend(cx, local, access, |descent, cx, link, access| {
+                descent.on_summarized(cx, local, link, access, difference::Page { entries, more })
             })
         });
     }
@@ -305,114 +305,121 @@ impl Repair {
     pub fn on_exchanged(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         from: (NodeId, RequestId),
         message: Exchanged,
     ) {
         let Exchanged { step, items } = message;
-        self.on_answer(cx, from, step, |session, cx, bench| {
-            session.descend(cx, site, bench, |descent, cx, talk, bench| {
-                descent.on_exchanged(cx, site, talk, bench, items)
+        self.on_answer(cx, from, step, |session, cx, access| {
+            session.descend(cx, local, access, |descent, cx, link, access| {
+                descent.on_exchanged(cx, local, link, access, items)
             })
         });
     }
 
-    /// A storage command was executed. Returns the partitions that are synced from now on.
+    /// A storage command was executed. Returns the partitions that are complete from now on.
     pub fn on_store_done(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
-        errand: u64,
+        local: &NodeContext,
+        command: u64,
         seq: Seq,
         outcome: Outcome,
     ) -> Vec<PartitionId> {
-        let errand = self.bench.errands.remove(errand).expect("each command is answered once");
-        match errand {
-            Errand::Session(request, step) => {
-                self.advance(cx, request, step, |session, cx, bench| {
-                    session.descend(cx, site, bench, |descent, cx, talk, bench| {
-                        descent.on_store_done(cx, site, talk, bench, seq, outcome.result)
+        let command = self.access.pending.remove(command).expect("each command is answered once");
+        match command {
+            RepairCommand::Session(request, step) => {
+                self.advance(cx, request, step, |session, cx, access| {
+                    session.descend(cx, local, access, |descent, cx, link, access| {
+                        descent.on_store_done(cx, local, link, access, seq, outcome.result)
                     })
                 })
             }
-            Errand::Answer(caller, errand) => {
-                self.bench.answer(cx, site, caller, errand, seq, outcome.result);
+            RepairCommand::Answer(caller, command) => {
+                self.access.answer(cx, local, caller, command, seq, outcome.result);
             }
-            Errand::Mark(partition, ground) => match outcome.result {
-                Ok(Done::MarkedSynced) => {
-                    self.bench.waiting.push(seq, Waiting::Marked(partition, ground));
+            RepairCommand::Marker(partition, reason) => match outcome.result {
+                Ok(Done::MarkedComplete) => {
+                    self.access.waiting.push(seq, Waiting::Marked(partition, reason));
                 }
                 Ok(other) => panic!("a marker was to be written, not {other:?}"),
                 Err(refusal) => {
-                    cx.mark(Mark::MarkerNotWritten);
+                    cx.probe(Probe::MarkerNotWritten);
                     let reply = AdminReply::Refused(AdminRefusal::Store(refusal));
-                    for request in self.bench.copying.on_not_marked(partition) {
+                    for request in self.access.copying.on_not_marked(partition) {
                         cx.out.push(Effect::AdminReply { request, reply: reply.clone() });
                     }
                 }
             },
-            Errand::Scrub => self.on_scrubbed(cx, site, outcome.result),
-            Errand::Join(mend) => self.on_joined(mend, seq, outcome.result),
-            Errand::MakeWhole(mend) => self.on_made_whole(cx, mend, outcome.result),
+            RepairCommand::Scrub => self.on_scrubbed(cx, local, outcome.result),
+            RepairCommand::Join(number) => self.on_joined(number, seq, outcome.result),
+            RepairCommand::MarkRepaired(number) => {
+                self.on_marked_repaired(cx, number, outcome.result)
+            }
         }
-        self.go_on(cx, site)
+        self.go_on(cx, local)
     }
 
-    /// The store is durable up to a position. Returns the partitions that are synced from now on.
-    pub fn on_durable(&mut self, cx: &mut Cx<'_>, site: &Site, seq: Seq) -> Vec<PartitionId> {
-        self.bench.waiting.on_durable(seq);
-        self.go_on(cx, site)
+    /// The store is durable up to a position. Returns the partitions that are complete from now on.
+    pub fn on_durable(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        seq: Seq,
+    ) -> Vec<PartitionId> {
+        self.access.waiting.on_durable(seq);
+        self.go_on(cx, local)
     }
 
     /// Goes on with what need not wait for the disk any longer.
-    fn go_on(&mut self, cx: &mut Cx<'_>, site: &Site) -> Vec<PartitionId> {
-        let mut synced = Vec::new();
-        while let Some(waiting) = self.bench.waiting.pop() {
+    fn go_on(&mut self, cx: &mut Cx<'_>, local: &NodeContext) -> Vec<PartitionId> {
+        let mut complete = Vec::new();
+        while let Some(waiting) = self.access.waiting.pop() {
             match waiting {
                 Waiting::Session(request, step) => {
-                    self.advance(cx, request, step, |session, cx, bench| {
-                        session.descend(cx, site, bench, |descent, cx, talk, bench| {
-                            descent.on_durable(cx, site, talk, bench)
+                    self.advance(cx, request, step, |session, cx, access| {
+                        session.descend(cx, local, access, |descent, cx, link, access| {
+                            descent.on_durable(cx, local, link, access)
                         })
                     });
                 }
                 Waiting::Pushed(caller, partition, wanted) => {
-                    self.bench.fetch(cx, site, caller, partition, wanted);
+                    self.access.fetch(cx, local, caller, partition, wanted);
                 }
-                Waiting::Marked(partition, ground) => {
-                    for request in self.bench.copying.on_marked(partition) {
+                Waiting::Marked(partition, reason) => {
+                    for request in self.access.copying.on_marked(partition) {
                         let reply = AdminReply::LossAccepted;
                         cx.out.push(Effect::AdminReply { request, reply });
                     }
-                    cx.observe(match ground {
-                        Ground::Copied => Event::Synced { partition },
-                        Ground::LossAccepted => Event::Mark(Mark::LossAccepted),
+                    cx.observe(match reason {
+                        CompletionReason::Copied => Event::Completed { partition },
+                        CompletionReason::LossAccepted => Event::Probe(Probe::LossAccepted),
                     });
-                    synced.push(partition);
+                    complete.push(partition);
                 }
-                Waiting::Joined(mend) => self.on_joined_durably(cx, site, mend),
+                Waiting::Joined(number) => self.on_joined_durably(cx, local, number),
             }
         }
-        synced
+        complete
     }
 
-    fn begin(&mut self, cx: &mut Cx<'_>, site: &Site) {
-        let Some(peer) = self.next_partner(cx, site) else { return };
+    fn begin(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
+        let Some(peer) = self.next_partner(cx, local) else { return };
         let life = self.life.expect("drawn at the first deadline");
         let request = RequestId(u128::from(life) << 64 | u128::from(self.sessions));
         self.sessions += 1;
-        self.session = Some(Session::begin(cx, site, peer, request));
+        self.session = Some(Session::begin(cx, local, peer, request));
     }
 
     /// Those that can bring back what was lost here come first; then those whose last session is
     /// the longest ago.
-    fn next_partner(&self, cx: &mut Cx<'_>, site: &Site) -> Option<NodeId> {
-        let needed = self.bench.copying.peers_needed(site);
+    fn next_partner(&self, cx: &mut Cx<'_>, local: &NodeContext) -> Option<NodeId> {
+        let needed = self.access.copying.peers_needed(local);
         let rank = |&(peer, partner): &(&NodeId, &Partner)| {
             let is_urgent = needed.contains(peer) && !partner.fruitless;
             (!is_urgent, partner.served_at)
         };
-        let up = || self.partners.iter().filter(|&(&peer, _)| site.is_up(peer));
+        let up = || self.partners.iter().filter(|&(&peer, _)| local.is_up(peer));
         let first = up().map(|pair| rank(&pair)).min()?;
         let firsts: Vec<NodeId> =
             up().filter(|pair| rank(pair) == first).map(|(&peer, _)| peer).collect();
@@ -432,7 +439,7 @@ impl Repair {
         cx: &mut Cx<'_>,
         (from, request): (NodeId, RequestId),
         step: Step,
-        go_on: impl FnOnce(&mut Session, &mut Cx<'_>, &mut Bench) -> Verdict,
+        go_on: impl FnOnce(&mut Session, &mut Cx<'_>, &mut StoreAccess) -> Verdict,
     ) {
         if self.session.as_ref().is_some_and(|session| session.peer() == from) {
             self.advance(cx, request, step, go_on);
@@ -445,11 +452,11 @@ impl Repair {
         cx: &mut Cx<'_>,
         request: RequestId,
         step: Step,
-        go_on: impl FnOnce(&mut Session, &mut Cx<'_>, &mut Bench) -> Verdict,
+        go_on: impl FnOnce(&mut Session, &mut Cx<'_>, &mut StoreAccess) -> Verdict,
     ) {
         let awaited = self.session.as_mut().filter(|session| session.is_at(request, step));
         if let Some(session) = awaited {
-            let verdict = go_on(session, cx, &mut self.bench);
+            let verdict = go_on(session, cx, &mut self.access);
             self.conclude(cx, verdict);
         }
     }
@@ -470,18 +477,24 @@ impl Repair {
     }
 }
 
-impl Bench {
-    fn store(&mut self, cx: &mut Cx<'_>, errand: Errand, partition: PartitionId, action: Action) {
-        let errand = self.errands.insert(errand);
-        cx.store(Ticket::new(Desk::Repair, errand), partition, action);
+impl StoreAccess {
+    fn store(
+        &mut self,
+        cx: &mut Cx<'_>,
+        command: RepairCommand,
+        partition: PartitionId,
+        action: Action,
+    ) {
+        let command = self.pending.insert(command);
+        cx.store(Ticket::new(Issuer::Repair, command), partition, action);
     }
 }
 
 /// All nodes that own something that this node owns.
-fn partners(site: &Site) -> BTreeMap<NodeId, Partner> {
-    let owned = site.ring().owned_by(site.me()).iter();
-    let owners = owned.flat_map(|&partition| site.ring().owners(partition).iter().copied());
-    let others: BTreeSet<NodeId> = owners.filter(|&owner| owner != site.me()).collect();
+fn partners(local: &NodeContext) -> BTreeMap<NodeId, Partner> {
+    let owned = local.ring().owned_by(local.me()).iter();
+    let owners = owned.flat_map(|&partition| local.ring().owners(partition).iter().copied());
+    let others: BTreeSet<NodeId> = owners.filter(|&owner| owner != local.me()).collect();
     others.into_iter().map(|peer| (peer, Partner::default())).collect()
 }
 

@@ -1,7 +1,7 @@
-//! Which part of what this node holds is read next, to find damage.
+//! Which part of what this node holds is read next, to find corruption.
 
-use super::{Errand, Repair};
-use crate::cx::{Cx, Site};
+use super::{Repair, RepairCommand};
+use crate::cx::{Cx, NodeContext};
 use crate::merkle::LeafId;
 use crate::store::{Action, Done, Refusal};
 use crate::types::PartitionId;
@@ -23,16 +23,16 @@ pub(super) struct Scrubbing {
 
 impl Repair {
     /// Reads on, with this round's share. What is left of the last round's is forgotten.
-    pub(super) fn scrub(&mut self, cx: &mut Cx<'_>, site: &Site) {
+    pub(super) fn scrub(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
         self.scrubbing.left = PARTITIONS_PER_ROUND;
-        self.scrub_next(cx, site);
+        self.scrub_next(cx, local);
     }
 
     /// A part was read. The next round goes on within a partition that is larger than a round's share.
     pub(super) fn on_scrubbed(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         result: Result<Done, Refusal>,
     ) {
         self.scrubbing.is_reading = false;
@@ -42,29 +42,29 @@ impl Repair {
             Err(_) => None,
         };
         if self.scrubbing.from.is_none() {
-            self.scrub_next(cx, site);
+            self.scrub_next(cx, local);
         }
     }
 
-    fn scrub_next(&mut self, cx: &mut Cx<'_>, site: &Site) {
+    fn scrub_next(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
         let Scrubbing { partition, from, left, is_reading } = &mut self.scrubbing;
         if *is_reading || *left == 0 {
             return;
         }
         if from.is_none() {
-            *partition = next_owned(site, *partition);
+            *partition = next_owned(local, *partition);
         }
         let Some(partition) = *partition else { return };
         *left -= 1;
         *is_reading = true;
-        let (from, bytes) = (from.unwrap_or_default(), site.config.scrub_batch_bytes);
-        self.bench.store(cx, Errand::Scrub, partition, Action::Scrub { from, bytes });
+        let (from, bytes) = (from.unwrap_or_default(), local.config.scrub_batch_bytes);
+        self.access.store(cx, RepairCommand::Scrub, partition, Action::Scrub { from, bytes });
     }
 }
 
 /// The first partition behind this one, in a circle, that this node owns.
-fn next_owned(site: &Site, last: Option<PartitionId>) -> Option<PartitionId> {
-    let owned = site.ring().owned_by(site.me());
+fn next_owned(local: &NodeContext, last: Option<PartitionId>) -> Option<PartitionId> {
+    let owned = local.ring().owned_by(local.me());
     let behind = last.map_or(0, |last| owned.partition_point(|&partition| partition <= last));
     owned.get(behind).or(owned.first()).copied()
 }

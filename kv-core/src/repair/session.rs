@@ -7,15 +7,15 @@ use alloc::vec::Vec;
 
 use super::copying::Answer;
 use super::descent::{Descent, Progress};
-use super::{Bench, Errand, SessionSnapshot, SessionStage, Waiting};
-use crate::cx::{Cx, Site};
+use super::{RepairCommand, SessionSnapshot, SessionStage, StoreAccess, Waiting};
+use crate::cx::{Cx, NodeContext};
 use crate::event::Event;
-use crate::mark::Mark;
 use crate::message::Body;
 use crate::message::repair::{Compare, Roots, Step};
+use crate::probe::Probe;
 use crate::store::Action;
 use crate::time::{Span, Time};
-use crate::types::{Digest, NodeId, PartitionId, RequestId, Seq};
+use crate::types::{ContentHash, NodeId, PartitionId, RequestId, Seq};
 
 /// Bytes that one partition and its root take in a message.
 const ROOT_BYTES: u64 = 20;
@@ -23,7 +23,7 @@ const ROOT_BYTES: u64 = 20;
 /// A comparison that is going on.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
-    talk: Talk,
+    link: SessionLink,
     began: Time,
     state: State,
     /// Partitions that the present look has not asked about yet.
@@ -62,7 +62,7 @@ pub(super) enum Verdict {
 
 /// The thread of a session: with whom, and which answer is awaited.
 #[derive(Clone, Debug)]
-pub(super) struct Talk {
+pub(super) struct SessionLink {
     pub(super) peer: NodeId,
     request: RequestId,
     /// Of the question, the storage command or the sync that the session waits for.
@@ -71,26 +71,31 @@ pub(super) struct Talk {
     until: Option<Time>,
 }
 
-impl Talk {
+impl SessionLink {
     /// Asks the peer something.
-    pub(super) fn ask(&mut self, cx: &mut Cx<'_>, site: &Site, body: impl FnOnce(Step) -> Body) {
-        let patience = Span::from_ms(site.config.repair_timeout_ms);
+    pub(super) fn ask(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        body: impl FnOnce(Step) -> Body,
+    ) {
+        let timeout = Span::from_ms(local.config.repair_timeout_ms);
         self.step.0 += 1;
-        self.until = Some(cx.now.monotonic + patience);
-        cx.send(site.message(self.peer, self.request, body(self.step)));
+        self.until = Some(cx.now.monotonic + timeout);
+        cx.send(local.message(self.peer, self.request, body(self.step)));
     }
 
     /// Asks the own storage something.
     pub(super) fn store(
         &mut self,
         cx: &mut Cx<'_>,
-        bench: &mut Bench,
+        access: &mut StoreAccess,
         partition: PartitionId,
         action: Action,
     ) {
         self.step.0 += 1;
         self.until = None;
-        bench.store(cx, Errand::Session(self.request, self.step), partition, action);
+        access.store(cx, RepairCommand::Session(self.request, self.step), partition, action);
     }
 
     /// Waits for this time.
@@ -100,21 +105,26 @@ impl Talk {
     }
 
     /// Waits until the store is durable up to this position.
-    pub(super) fn wait_for_disk(&mut self, bench: &mut Bench, seq: Seq) {
+    pub(super) fn wait_for_disk(&mut self, access: &mut StoreAccess, seq: Seq) {
         self.step.0 += 1;
         self.until = None;
-        bench.waiting.push(seq, Waiting::Session(self.request, self.step));
+        access.waiting.push(seq, Waiting::Session(self.request, self.step));
     }
 }
 
 impl Session {
-    /// Begins with one digest over everything.
-    pub(super) fn begin(cx: &mut Cx<'_>, site: &Site, peer: NodeId, request: RequestId) -> Self {
-        let mut talk = Talk { peer, request, step: Step(0), until: None };
-        let digest = digest_of_roots(site, &site.ring().shared(site.me(), peer));
-        talk.ask(cx, site, |step| Body::RepairCompare(Compare { step, digest }));
+    /// Begins with one hash over everything.
+    pub(super) fn begin(
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        peer: NodeId,
+        request: RequestId,
+    ) -> Self {
+        let mut link = SessionLink { peer, request, step: Step(0), until: None };
+        let hash = hash_of_roots(local, &local.ring().shared(local.me(), peer));
+        link.ask(cx, local, |step| Body::RepairCompare(Compare { step, hash }));
         Self {
-            talk,
+            link,
             began: cx.now.monotonic,
             state: State::Comparing,
             to_look: VecDeque::new(),
@@ -128,13 +138,13 @@ impl Session {
 
     /// With whom.
     pub(super) const fn peer(&self) -> NodeId {
-        self.talk.peer
+        self.link.peer
     }
 
     /// Under which request.
     #[cfg(test)]
     pub(super) const fn request(&self) -> RequestId {
-        self.talk.request
+        self.link.request
     }
 
     /// Whether it waits for writes in flight and for nobody.
@@ -145,8 +155,8 @@ impl Session {
     /// What it is at.
     pub(super) fn inspect(&self) -> SessionSnapshot {
         SessionSnapshot {
-            peer: self.talk.peer,
-            request: self.talk.request,
+            peer: self.link.peer,
+            request: self.link.request,
             began: self.began,
             stage: match &self.state {
                 State::Comparing => SessionStage::Comparing,
@@ -154,7 +164,7 @@ impl Session {
                 State::Settling => SessionStage::Settling,
                 State::Descending(descent) => descent.inspect(),
             },
-            until: self.talk.until,
+            until: self.link.until,
             to_look: self.to_look.len(),
             again: self.again.clone(),
             to_repair: self.to_repair.iter().copied().collect(),
@@ -174,25 +184,25 @@ impl Session {
 
     /// Whether the session waits for the answer to this step.
     pub(super) fn is_at(&self, request: RequestId, step: Step) -> bool {
-        self.talk.request == request && self.talk.step == step
+        self.link.request == request && self.link.step == step
     }
 
     /// When it wants to be called.
     pub(super) const fn deadline(&self) -> Option<Time> {
-        self.talk.until
+        self.link.until
     }
 
     /// The pause is over, or the peer was silent for too long.
     pub(super) fn on_deadline(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
-        bench: &mut Bench,
+        local: &NodeContext,
+        access: &mut StoreAccess,
     ) -> Verdict {
         match self.state {
-            State::Settling => self.next(cx, site, bench),
+            State::Settling => self.next(cx, local, access),
             State::Comparing | State::Looking(_) | State::Descending(_) => {
-                cx.mark(Mark::RepairTimedOut);
+                cx.probe(Probe::RepairTimedOut);
                 Verdict::Broken
             }
         }
@@ -201,79 +211,79 @@ impl Session {
     pub(super) fn on_compared(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
-        bench: &mut Bench,
+        local: &NodeContext,
+        access: &mut StoreAccess,
         equal: bool,
     ) -> Verdict {
         let State::Comparing = self.state else { return Verdict::Broken };
-        let mut common = site.ring().shared(site.me(), self.talk.peer);
+        let mut common = local.ring().shared(local.me(), self.link.peer);
         if equal {
             // All that is left to learn is whether the peer can stand for what was lost here.
-            common.retain(|&partition| bench.copying.needs(site, partition, self.talk.peer));
+            common.retain(|&partition| access.copying.needs(local, partition, self.link.peer));
         }
         self.to_look = common.into();
-        self.next(cx, site, bench)
+        self.next(cx, local, access)
     }
 
     pub(super) fn on_roots_differ(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
-        bench: &mut Bench,
+        local: &NodeContext,
+        access: &mut StoreAccess,
         differing: &[PartitionId],
-        not_synced: &[PartitionId],
+        incomplete: &[PartitionId],
     ) -> Verdict {
         let State::Looking(asked) = core::mem::replace(&mut self.state, State::Settling) else {
             return Verdict::Broken;
         };
         let rises = |partitions: &[PartitionId]| partitions.is_sorted_by(|a, b| a < b);
-        if !rises(differing) || !rises(not_synced) {
+        if !rises(differing) || !rises(incomplete) {
             return Verdict::Broken;
         }
         let is_first_look = self.again_at.is_none();
         for partition in asked {
-            let is_lost_here = !site.synced.contains(&partition);
-            let is_lost_there = not_synced.binary_search(&partition).is_ok();
+            let is_lost_here = !local.complete.contains(&partition);
+            let is_lost_there = incomplete.binary_search(&partition).is_ok();
             if is_lost_here {
                 let answer = if is_lost_there { Answer::Incomplete } else { Answer::Complete };
-                bench.copying.on_answer(partition, self.talk.peer, answer);
+                access.copying.on_answer(partition, self.link.peer, answer);
             }
             if is_lost_here && !is_lost_there {
                 self.to_copy.insert(partition);
             }
             if differing.binary_search(&partition).is_err() {
                 if !is_first_look {
-                    cx.mark(Mark::SecondLookEqual);
+                    cx.probe(Probe::SecondLookEqual);
                 }
-                self.on_equal(cx, site, bench, partition, !is_first_look);
+                self.on_equal(cx, local, access, partition, !is_first_look);
             } else if is_first_look && !is_lost_here {
                 self.again.push(partition);
             } else {
                 self.to_repair.push_back(partition);
             }
         }
-        self.next(cx, site, bench)
+        self.next(cx, local, access)
     }
 
     /// Goes on with a descent.
     pub(super) fn descend(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
-        bench: &mut Bench,
-        go_on: impl FnOnce(&mut Descent, &mut Cx<'_>, &mut Talk, &mut Bench) -> Progress,
+        local: &NodeContext,
+        access: &mut StoreAccess,
+        go_on: impl FnOnce(&mut Descent, &mut Cx<'_>, &mut SessionLink, &mut StoreAccess) -> Progress,
     ) -> Verdict {
         let State::Descending(descent) = &mut self.state else { return Verdict::Broken };
-        match go_on(descent, cx, &mut self.talk, bench) {
+        match go_on(descent, cx, &mut self.link, access) {
             Progress::Goes => Verdict::Goes,
             Progress::Broken => Verdict::Broken,
             Progress::Equal => {
                 let (partition, keys) = (descent.partition(), descent.keys_that_differed());
                 if keys > 0 {
-                    cx.observe(Event::RepairDiffered { peer: self.talk.peer, partition, keys });
+                    cx.observe(Event::RepairDiffered { peer: self.link.peer, partition, keys });
                 }
-                self.on_equal(cx, site, bench, partition, true);
-                self.next(cx, site, bench)
+                self.on_equal(cx, local, access, partition, true);
+                self.next(cx, local, access)
             }
         }
     }
@@ -282,71 +292,71 @@ impl Session {
     fn on_equal(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
-        bench: &mut Bench,
+        local: &NodeContext,
+        access: &mut StoreAccess,
         partition: PartitionId,
         differed: bool,
     ) {
         if differed {
-            cx.observe(Event::RepairClean { peer: self.talk.peer, partition });
+            cx.observe(Event::RepairClean { peer: self.link.peer, partition });
         }
         if self.to_copy.remove(&partition) {
             self.copied += 1;
-            bench.on_source(cx, site, partition, self.talk.peer);
+            access.on_source(cx, local, partition, self.link.peer);
         }
     }
 
     /// Begins what is to be done next: ask about more roots, repair, or look a second time.
-    fn next(&mut self, cx: &mut Cx<'_>, site: &Site, bench: &mut Bench) -> Verdict {
+    fn next(&mut self, cx: &mut Cx<'_>, local: &NodeContext, access: &mut StoreAccess) -> Verdict {
         if !self.to_look.is_empty() {
-            self.look(cx, site);
+            self.look(cx, local);
             return Verdict::Goes;
         }
-        let settle = Span::from_ms(site.config.repair_settle_ms);
+        let settle = Span::from_ms(local.config.repair_settle_ms);
         let again_at = *self.again_at.get_or_insert(cx.now.monotonic + settle);
         if let Some(partition) = self.to_repair.pop_front() {
-            let descent = Descent::begin(cx, &mut self.talk, bench, partition);
+            let descent = Descent::begin(cx, &mut self.link, access, partition);
             self.state = State::Descending(Box::new(descent));
             Verdict::Goes
         } else if self.again.is_empty() {
             Verdict::Clean
         } else if cx.now.monotonic < again_at {
             self.state = State::Settling;
-            self.talk.wait_until(again_at);
+            self.link.wait_until(again_at);
             Verdict::Goes
         } else {
             self.to_look = core::mem::take(&mut self.again).into();
-            self.look(cx, site);
+            self.look(cx, local);
             Verdict::Goes
         }
     }
 
     /// Asks about the roots of a batch of partitions.
-    fn look(&mut self, cx: &mut Cx<'_>, site: &Site) {
-        let batch = usize::try_from(site.config.repair_batch_bytes / ROOT_BYTES);
+    fn look(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
+        let batch = usize::try_from(local.config.repair_batch_bytes / ROOT_BYTES);
         let batch = batch.unwrap_or(usize::MAX).clamp(1, self.to_look.len());
         let asked: Vec<PartitionId> = self.to_look.drain(..batch).collect();
-        let roots = asked.iter().map(|&partition| (partition, root(site, partition))).collect();
-        self.talk.ask(cx, site, |step| Body::RepairRoots(Roots { step, roots }));
+        let roots = asked.iter().map(|&partition| (partition, root(local, partition))).collect();
+        self.link.ask(cx, local, |step| Body::RepairRoots(Roots { step, roots }));
         self.state = State::Looking(asked);
     }
 }
 
 /// The live root of a partition here.
-pub(super) fn root(site: &Site, partition: PartitionId) -> Digest {
-    site.roots.get(&partition).copied().unwrap_or_default()
+pub(super) fn root(local: &NodeContext, partition: PartitionId) -> ContentHash {
+    local.roots.get(&partition).copied().unwrap_or_default()
 }
 
-/// One digest for the roots of all these partitions. Empty ones leave no trace in it, so that a
+/// One hash for the roots of all these partitions. Empty ones leave no trace in it, so that a
 /// cluster with little data pays little.
-pub(super) fn digest_of_roots(site: &Site, partitions: &[PartitionId]) -> Digest {
+pub(super) fn hash_of_roots(local: &NodeContext, partitions: &[PartitionId]) -> ContentHash {
     let mut bytes = Vec::new();
     for &partition in partitions {
-        let root = root(site, partition);
-        if root != Digest::default() {
+        let root = root(local, partition);
+        if root != ContentHash::default() {
             bytes.extend_from_slice(&partition.0.to_be_bytes());
             bytes.extend_from_slice(&root.0.to_be_bytes());
         }
     }
-    Digest::of(&[b"roots", &bytes])
+    ContentHash::of(&[b"roots", &bytes])
 }

@@ -17,37 +17,37 @@ use crate::store::{Recovered, Summary};
 use crate::testing::MemoryStore;
 use crate::testing::world::{Machine, World};
 use crate::time::HybridTime;
-use crate::types::{Digest, Epoch};
+use crate::types::{ContentHash, Epoch};
 use crate::version::{Actor, Container, Content, Dot, Version};
 
 impl Machine for Repair {
     fn start(recovered: &Recovered) -> Self {
-        Self::new(recovered.lost.clone())
+        Self::new(recovered.corrupt.clone())
     }
 
     fn next_deadline(&self) -> Option<Time> {
         self.next_deadline()
     }
 
-    fn on_deadline(&mut self, cx: &mut Cx<'_>, site: &mut Site) {
-        self.on_deadline(cx, site);
+    fn on_deadline(&mut self, cx: &mut Cx<'_>, local: &mut NodeContext) {
+        self.on_deadline(cx, local);
     }
 
-    fn on_message(&mut self, cx: &mut Cx<'_>, site: &mut Site, message: Message) {
+    fn on_message(&mut self, cx: &mut Cx<'_>, local: &mut NodeContext, message: Message) {
         let from = (message.header.from, message.header.request);
         match message.body {
-            Body::RepairCompare(body) => self.on_compare(cx, site, from, body),
-            Body::RepairCompared(body) => self.on_compared(cx, site, from, body),
-            Body::RepairRoots(body) => self.on_roots(cx, site, from, body),
-            Body::RepairRootsDiffer(body) => self.on_roots_differ(cx, site, from, body),
-            Body::RepairBranches(body) => self.on_branches(cx, site, from, body),
-            Body::RepairBranchesDiffer(body) => self.on_branches_differ(cx, site, from, body),
-            Body::RepairLeaves(body) => self.on_leaves(cx, site, from, body),
-            Body::RepairLeavesDiffer(body) => self.on_leaves_differ(cx, site, from, body),
-            Body::RepairSummaries(body) => self.on_summaries(cx, site, from, body),
-            Body::RepairSummarized(body) => self.on_summarized(cx, site, from, body),
-            Body::RepairExchange(body) => self.on_exchange(cx, site, from, body),
-            Body::RepairExchanged(body) => self.on_exchanged(cx, site, from, body),
+            Body::RepairCompare(body) => self.on_compare(cx, local, from, body),
+            Body::RepairCompared(body) => self.on_compared(cx, local, from, body),
+            Body::RepairRoots(body) => self.on_roots(cx, local, from, body),
+            Body::RepairRootsDiffer(body) => self.on_roots_differ(cx, local, from, body),
+            Body::RepairBranches(body) => self.on_branches(cx, local, from, body),
+            Body::RepairBranchesDiffer(body) => self.on_branches_differ(cx, local, from, body),
+            Body::RepairLeaves(body) => self.on_leaves(cx, local, from, body),
+            Body::RepairLeavesDiffer(body) => self.on_leaves_differ(cx, local, from, body),
+            Body::RepairSummaries(body) => self.on_summaries(cx, local, from, body),
+            Body::RepairSummarized(body) => self.on_summarized(cx, local, from, body),
+            Body::RepairExchange(body) => self.on_exchange(cx, local, from, body),
+            Body::RepairExchanged(body) => self.on_exchanged(cx, local, from, body),
             other => panic!("nobody here says {other:?}"),
         }
     }
@@ -55,18 +55,18 @@ impl Machine for Repair {
     fn on_store_done(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &mut Site,
-        errand: u64,
+        local: &mut NodeContext,
+        command: u64,
         seq: Seq,
         outcome: Outcome,
     ) {
-        let synced = self.on_store_done(cx, site, errand, seq, outcome);
-        site.synced.extend(synced);
+        let complete = self.on_store_done(cx, local, command, seq, outcome);
+        local.complete.extend(complete);
     }
 
-    fn on_durable(&mut self, cx: &mut Cx<'_>, site: &mut Site, seq: Seq) {
-        let synced = self.on_durable(cx, site, seq);
-        site.synced.extend(synced);
+    fn on_durable(&mut self, cx: &mut Cx<'_>, local: &mut NodeContext, seq: Seq) {
+        let complete = self.on_durable(cx, local, seq);
+        local.complete.extend(complete);
     }
 }
 
@@ -115,13 +115,13 @@ fn written(node: u64, n: u64) -> Container {
     container
 }
 
-fn roots(world: &World<Repair>) -> BTreeSet<Vec<(PartitionId, Digest)>> {
-    let roots = world.nodes.values().map(|member| member.site.roots.clone().into_iter().collect());
+fn roots(world: &World<Repair>) -> BTreeSet<Vec<(PartitionId, ContentHash)>> {
+    let roots = world.nodes.values().map(|member| member.local.roots.clone().into_iter().collect());
     roots.collect()
 }
 
-fn synced_events(world: &World<Repair>) -> usize {
-    world.events.iter().filter(|(_, event)| matches!(event, Event::Synced { .. })).count()
+fn completed_events(world: &World<Repair>) -> usize {
+    world.events.iter().filter(|(_, event)| matches!(event, Event::Completed { .. })).count()
 }
 
 /// A node's data, and its data alone, are gone.
@@ -295,7 +295,7 @@ fn a_silent_peer_is_given_up_and_the_next_session_works() {
 fn a_partner_that_is_silent_or_down_does_not_keep_the_others_waiting() {
     let mut world = world(3, config());
     world.is_lost = Box::new(|message| message.header.to == NodeId(2));
-    world.member(1).site.peers.down.insert(NodeId(3));
+    world.member(1).local.peers.down.insert(NodeId(3));
     round(&mut world);
     round(&mut world);
     let asked = |world: &mut World<Repair>| -> BTreeSet<NodeId> {
@@ -304,14 +304,14 @@ fn a_partner_that_is_silent_or_down_does_not_keep_the_others_waiting() {
         compares.map(|message| message.header.to).collect()
     };
     assert_eq!(asked(&mut world), [NodeId(2)].into());
-    world.member(1).site.peers.down.clear();
+    world.member(1).local.peers.down.clear();
     round(&mut world);
     round(&mut world);
     assert_eq!(asked(&mut world), [NodeId(2), NodeId(3)].into());
 }
 
 #[test]
-fn a_wiped_owner_is_synced_after_enough_synced_others_and_not_before() {
+fn a_wiped_owner_is_complete_after_enough_complete_others_and_not_before() {
     let mut world = world(3, config());
     for number in 0..20 {
         // Acknowledged by the first node and by one other.
@@ -325,15 +325,15 @@ fn a_wiped_owner_is_synced_after_enough_synced_others_and_not_before() {
     wipe(&mut world, 1);
     world.wait();
     round(&mut world);
-    assert_eq!((synced_events(&world), world.member(1).site.synced.len()), (0, 0));
+    assert_eq!((completed_events(&world), world.member(1).local.complete.len()), (0, 0));
     round(&mut world);
-    assert_eq!((synced_events(&world), world.member(1).site.synced.len()), (4, 4));
+    assert_eq!((completed_events(&world), world.member(1).local.complete.len()), (4, 4));
     for number in 0..20 {
         assert_eq!(world.holds(1, &key(number)), written(1, 1));
     }
     let store = world.member(1).store.clone();
     world.start(NodeId(1), store);
-    assert_eq!(world.member(1).site.synced.len(), 4, "the markers are durable");
+    assert_eq!(world.member(1).local.complete.len(), 4, "the markers are durable");
 }
 
 #[test]
@@ -344,15 +344,15 @@ fn a_peer_that_has_lost_the_same_is_no_source() {
     for _ in 0..10 {
         round(&mut world);
     }
-    assert_eq!(synced_events(&world), 0);
+    assert_eq!(completed_events(&world), 0);
     // With W = 3 any other that has lost nothing holds every acknowledged write.
     for member in world.nodes.values_mut() {
-        member.site.config.write_quorum = 3;
+        member.local.config.write_quorum = 3;
     }
     for _ in 0..4 {
         round(&mut world);
     }
-    assert_eq!(synced_events(&world), 8);
+    assert_eq!(completed_events(&world), 8);
 }
 
 #[test]
@@ -363,10 +363,10 @@ fn a_marker_that_finds_no_room_is_written_later() {
     for _ in 0..4 {
         round(&mut world);
     }
-    assert_eq!(synced_events(&world), 0);
+    assert_eq!(completed_events(&world), 0);
     world.member(1).store.fault = None;
     round(&mut world);
-    assert_eq!((synced_events(&world), world.member(1).site.synced.len()), (4, 4));
+    assert_eq!((completed_events(&world), world.member(1).local.complete.len()), (4, 4));
 }
 
 #[test]
@@ -375,16 +375,16 @@ fn an_only_owner_that_lost_its_data_serves_when_an_operator_says_so() {
     wipe(&mut world, 1);
     round(&mut world);
     round(&mut world);
-    assert_eq!(world.member(1).site.synced.len(), 0);
+    assert_eq!(world.member(1).local.complete.len(), 0);
     let undecided = [Event::LossUndecided { partitions: 4 }];
     let said = world.events.iter().filter(|(_, event)| undecided.contains(event)).count();
     assert_eq!(said, 1, "it is said once");
     for (request, partition) in [(7, 2), (8, 99), (9, 2)] {
-        world.call(NodeId(1), |repair, cx, site| {
-            repair.accept_loss(cx, site, AdminRequest(request), PartitionId(partition));
+        world.call(NodeId(1), |repair, cx, local| {
+            repair.accept_loss(cx, local, AdminRequest(request), PartitionId(partition));
         });
     }
-    assert_eq!(world.member(1).site.synced, [PartitionId(2)].into());
+    assert_eq!(world.member(1).local.complete, [PartitionId(2)].into());
     let replies = [
         AdminReply::LossAccepted,
         AdminReply::Refused(AdminRefusal::NotOwned { partition: PartitionId(99) }),
@@ -393,7 +393,7 @@ fn an_only_owner_that_lost_its_data_serves_when_an_operator_says_so() {
     let numbered = (7..).map(AdminRequest).zip(replies);
     let expected: Vec<_> = numbered.map(|(request, it)| (NodeId(1), request, it)).collect();
     assert_eq!(world.replies, expected);
-    assert_eq!(synced_events(&world), 0, "nothing was copied");
+    assert_eq!(completed_events(&world), 0, "nothing was copied");
 }
 
 #[test]
@@ -442,7 +442,7 @@ fn a_partition_counts_as_copied_when_it_is_durable_and_not_before() {
     world.release(1);
     round(&mut world);
     assert!(world.events.contains(&(NodeId(1), clean)));
-    assert_eq!(world.member(1).site.synced.len(), 4);
+    assert_eq!(world.member(1).local.complete.len(), 4);
 }
 
 #[test]
@@ -466,7 +466,7 @@ type Answer = Box<dyn Fn(Step) -> Body>;
 /// A question that one node has asked another and that is not answered.
 struct Question {
     world: World<Repair>,
-    asker: NodeId,
+    requester: NodeId,
     asked: NodeId,
     request: RequestId,
     step: Step,
@@ -493,17 +493,17 @@ impl Question {
             | Body::RepairExchange(Exchange { step, .. }) => step,
             other => panic!("{other:?} is not asked for here"),
         };
-        Self { world, asker: header.from, asked: header.to, request: header.request, step }
+        Self { world, requester: header.from, asked: header.to, request: header.request, step }
     }
 
     fn answer(&mut self, from: NodeId, request: RequestId, body: Body) {
-        let message = self.world.nodes[&from].site.message(self.asker, request, body);
+        let message = self.world.nodes[&from].local.message(self.requester, request, body);
         self.world.deliver(message);
     }
 
     /// Whether the session goes on waiting for this answer.
     fn waits(&self) -> bool {
-        let session = self.world.nodes[&self.asker].machine.session.as_ref();
+        let session = self.world.nodes[&self.requester].machine.session.as_ref();
         session.is_some_and(|session| session.is_at(self.request, self.step))
     }
 }
@@ -513,9 +513,9 @@ fn only_the_one_that_was_asked_can_answer_and_only_what_was_asked() {
     let mut question = Question::first(Kind::RepairRoots);
     let (asked, request, step) = (question.asked, question.request, question.step);
     let answer = |step| {
-        Body::RepairRootsDiffer(RootsDiffer { step, partitions: vec![], not_synced: vec![] })
+        Body::RepairRootsDiffer(RootsDiffer { step, partitions: vec![], incomplete: vec![] })
     };
-    let bystander = (1..=3).map(NodeId).find(|&node| node != asked && node != question.asker);
+    let bystander = (1..=3).map(NodeId).find(|&node| node != asked && node != question.requester);
     question.answer(bystander.expect("there are three"), request, answer(step));
     assert!(question.waits());
     question.answer(asked, RequestId(7), answer(step));
@@ -532,7 +532,8 @@ fn a_session_ends_at_the_first_answer_that_makes_no_sense() {
     let home = ring.partition_of(key(1).token());
     let stranger = (2..99).map(key).find(|key| ring.partition_of(key.token()) != home);
     let stranger = stranger.expect("not all keys lie in one partition");
-    let summary = |key: Key| Summary { digest: Digest(7), seen: written(2, 3).seen().clone(), key };
+    let summary =
+        |key: Key| Summary { hash: ContentHash(7), seen: written(2, 3).seen().clone(), key };
     let summarized =
         |step, entries, more| Body::RepairSummarized(Summarized { step, entries, more });
     let cases: [(Kind, Answer); 6] = [
@@ -544,7 +545,7 @@ fn a_session_ends_at_the_first_answer_that_makes_no_sense() {
             Kind::RepairRoots,
             Box::new(|step| {
                 let partitions = vec![PartitionId(3), PartitionId(1)];
-                Body::RepairRootsDiffer(RootsDiffer { step, partitions, not_synced: vec![] })
+                Body::RepairRootsDiffer(RootsDiffer { step, partitions, incomplete: vec![] })
             }),
         ),
         (
@@ -575,7 +576,7 @@ fn a_session_ends_at_the_first_answer_that_makes_no_sense() {
         question.answer(question.asked, question.request, body);
         assert_eq!(roots(&question.world), before, "{kind:?}");
         assert_eq!(question.world.kinds(), [], "{kind:?}");
-        let machine = &question.world.nodes[&question.asker].machine;
+        let machine = &question.world.nodes[&question.requester].machine;
         assert!(machine.session.is_none(), "{kind:?}");
     }
 }
@@ -588,13 +589,17 @@ fn what_the_other_does_not_own_is_none_of_its_business() {
     let stranger = ring.fallbacks(partition).next().expect("one of four is no owner");
     let (step, leaf) = (Step(1), LeafId(0));
     for body in [
-        Body::RepairRoots(Roots { step, roots: vec![(partition, Digest(1))] }),
-        Body::RepairBranches(Branches { step, partition, branches: [Digest(1); FAN_OUT].into() }),
-        Body::RepairLeaves(Leaves { step, partition, leaves: vec![(leaf, Digest(1))] }),
+        Body::RepairRoots(Roots { step, roots: vec![(partition, ContentHash(1))] }),
+        Body::RepairBranches(Branches {
+            step,
+            partition,
+            branches: [ContentHash(1); FAN_OUT].into(),
+        }),
+        Body::RepairLeaves(Leaves { step, partition, leaves: vec![(leaf, ContentHash(1))] }),
         Body::RepairSummaries(SummariesRequest { step, partition, leaf, after: None }),
         Body::RepairExchange(Exchange { step, partition, pushed: vec![], wanted: vec![] }),
     ] {
-        let message = world.nodes[&stranger].site.message(owner, RequestId(1), body);
+        let message = world.nodes[&stranger].local.message(owner, RequestId(1), body);
         world.deliver(message);
     }
     assert_eq!(world.kinds(), []);
@@ -607,10 +612,10 @@ fn a_key_is_never_written_where_it_does_not_belong() {
     let partition = PartitionId((home.0 + 1) % 4);
     let pushed = vec![(key(1), written(1, 1))];
     let body = Body::RepairExchange(Exchange { step: Step(1), partition, pushed, wanted: vec![] });
-    let message = world.member(2).site.message(NodeId(1), RequestId(1), body);
+    let message = world.member(2).local.message(NodeId(1), RequestId(1), body);
     world.deliver(message);
     assert_eq!(world.kinds(), []);
-    assert_eq!(world.member(1).site.roots, BTreeMap::new());
+    assert_eq!(world.member(1).local.roots, BTreeMap::new());
 }
 
 /// Questions and answers that no honest peer would send, and some that it would.
@@ -620,31 +625,33 @@ fn garbage() -> impl Strategy<Value = Body> {
     let partitions = || {
         proptest::collection::vec(prop_oneof![0_u32..4, any::<u32>()].prop_map(PartitionId), 0..4)
     };
-    let digest = any::<u128>().prop_map(Digest);
+    let hash = any::<u128>().prop_map(ContentHash);
     let leaf = any::<u8>().prop_map(LeafId);
-    let leaves = proptest::collection::vec((leaf.clone(), digest.clone()), 0..9);
+    let leaves = proptest::collection::vec((leaf.clone(), hash.clone()), 0..9);
     let names = || proptest::collection::vec((0_usize..9).prop_map(key), 0..6);
     let items = || {
         names()
             .prop_map(|keys| keys.into_iter().map(|key| (key, written(1, 1))).collect::<Vec<_>>())
     };
-    let summary = |key: Key| Summary { digest: Digest(7), seen: written(2, 3).seen().clone(), key };
+    let summary =
+        |key: Key| Summary { hash: ContentHash(7), seen: written(2, 3).seen().clone(), key };
     let summaries = names().prop_map(move |keys| keys.into_iter().map(summary).collect::<Vec<_>>());
     let s = step.clone();
     prop_oneof![
-        (s.clone(), digest.clone())
-            .prop_map(|(step, digest)| Body::RepairCompare(Compare { step, digest })),
+        (s.clone(), hash.clone())
+            .prop_map(|(step, hash)| Body::RepairCompare(Compare { step, hash })),
         (s.clone(), any::<bool>())
             .prop_map(|(step, equal)| Body::RepairCompared(Compared { step, equal })),
         (s.clone(), partitions()).prop_map(|(step, partitions)| {
-            let roots = partitions.into_iter().map(|partition| (partition, Digest(1))).collect();
+            let roots =
+                partitions.into_iter().map(|partition| (partition, ContentHash(1))).collect();
             Body::RepairRoots(Roots { step, roots })
         }),
-        (s.clone(), partitions(), partitions()).prop_map(|(step, partitions, not_synced)| {
-            Body::RepairRootsDiffer(RootsDiffer { step, partitions, not_synced })
+        (s.clone(), partitions(), partitions()).prop_map(|(step, partitions, incomplete)| {
+            Body::RepairRootsDiffer(RootsDiffer { step, partitions, incomplete })
         }),
-        (s.clone(), partition.clone(), digest).prop_map(|(step, partition, digest)| {
-            Body::RepairBranches(Branches { step, partition, branches: [digest; FAN_OUT].into() })
+        (s.clone(), partition.clone(), hash).prop_map(|(step, partition, hash)| {
+            Body::RepairBranches(Branches { step, partition, branches: [hash; FAN_OUT].into() })
         }),
         (s.clone(), any::<u16>()).prop_map(|(step, branches)| Body::RepairBranchesDiffer(
             BranchesDiffer { step, branches }
@@ -686,7 +693,7 @@ proptest! {
             }
             let session = world.member(1).machine.session.as_ref();
             let request = session.map_or(RequestId(0), |session| session.request());
-            let message = world.member(2).site.message(NodeId(1), request, body);
+            let message = world.member(2).local.message(NodeId(1), request, body);
             world.deliver(message);
         }
         for member in world.nodes.values_mut() {
@@ -694,7 +701,7 @@ proptest! {
                 if let Some(crate::replica::Record::Owned { partition, leaf, key }) =
                     crate::replica::parse_record_key(record_key)
                 {
-                    let ring = member.site.ring();
+                    let ring = member.local.ring();
                     prop_assert_eq!(ring.partition_of(key.token()), partition);
                     prop_assert_eq!(leaf_of(key.token(), 4), leaf);
                 }
@@ -706,73 +713,73 @@ proptest! {
 /// What the machine of the first node wants to be gathered now. A node asks a coordinator for it;
 /// here the answers are played by hand.
 fn wanted(world: &mut World<Repair>, now: u64) -> Vec<Wanted> {
-    world.member(1).machine.mending.ask(Time(now), Span::from_ms(10))
+    world.member(1).machine.corrupt_keys.ask(Time(now), Span::from_ms(10))
 }
 
-fn lose(world: &mut World<Repair>, key: &Key) {
-    let lost = key.clone();
-    world.call(NodeId(1), |machine, _, _| machine.on_lost([lost]));
+fn note_corrupt(world: &mut World<Repair>, key: &Key) {
+    let corrupt = key.clone();
+    world.call(NodeId(1), |machine, _, _| machine.on_corrupt([corrupt]));
 }
 
-fn gather(world: &mut World<Repair>, mend: u64, container: Container) {
-    world.call(NodeId(1), |machine, cx, site| machine.on_gathered(cx, site, mend, container));
+fn gather(world: &mut World<Repair>, number: u64, container: Container) {
+    world.call(NodeId(1), |machine, cx, local| machine.on_gathered(cx, local, number, container));
 }
 
-fn is_mended(world: &World<Repair>) -> bool {
-    world.events.iter().any(|(_, event)| matches!(event, Event::Mended { .. }))
+fn is_repaired(world: &World<Repair>) -> bool {
+    world.events.iter().any(|(_, event)| matches!(event, Event::KeyRepaired { .. }))
 }
 
 #[test]
-fn a_lost_key_is_whole_when_what_enough_others_hold_is_durable_and_not_before() {
+fn a_corrupt_key_is_repaired_when_what_enough_others_hold_is_durable_and_not_before() {
     let mut world = world(3, config());
-    lose(&mut world, &key(0));
-    let mend = wanted(&mut world, 1)[0].mend;
+    note_corrupt(&mut world, &key(0));
+    let number = wanted(&mut world, 1)[0].number;
     assert!(wanted(&mut world, 2).is_empty(), "the others are given time to answer");
 
     world.held.insert(NodeId(1));
-    gather(&mut world, mend, written(2, 1));
-    assert!(!is_mended(&world), "it is not durable");
+    gather(&mut world, number, written(2, 1));
+    assert!(!is_repaired(&world), "it is not durable");
     world.release(1);
-    assert!(is_mended(&world));
+    assert!(is_repaired(&world));
     assert!(wanted(&mut world, u64::MAX).is_empty());
     assert_eq!(world.holds(1, &key(0)), written(2, 1));
 }
 
 #[test]
-fn a_lost_key_of_which_enough_others_know_nothing_is_whole_at_once() {
+fn a_corrupt_key_of_which_enough_others_know_nothing_is_repaired_at_once() {
     let mut world = world(3, config());
-    lose(&mut world, &key(0));
-    let mend = wanted(&mut world, 1)[0].mend;
-    gather(&mut world, mend, Container::default());
-    assert!(is_mended(&world));
+    note_corrupt(&mut world, &key(0));
+    let number = wanted(&mut world, 1)[0].number;
+    gather(&mut world, number, Container::default());
+    assert!(is_repaired(&world));
 }
 
 #[test]
-fn an_answer_from_before_a_key_was_damaged_again_counts_for_nothing() {
+fn an_answer_from_before_a_key_was_corrupt_again_counts_for_nothing() {
     let mut world = world(3, config());
-    lose(&mut world, &key(0));
-    let mend = wanted(&mut world, 1)[0].mend;
-    lose(&mut world, &key(0));
-    gather(&mut world, mend, written(2, 1));
-    assert!(!is_mended(&world));
+    note_corrupt(&mut world, &key(0));
+    let number = wanted(&mut world, 1)[0].number;
+    note_corrupt(&mut world, &key(0));
+    gather(&mut world, number, written(2, 1));
+    assert!(!is_repaired(&world));
 }
 
 #[test]
-fn what_an_operator_gives_up_is_whole() {
+fn what_an_operator_gives_up_counts_as_repaired() {
     let mut world = world(3, config());
-    lose(&mut world, &key(0));
+    note_corrupt(&mut world, &key(0));
     let partition = world.ring().partition_of(key(0).token());
-    world.call(NodeId(1), |machine, cx, site| {
-        machine.accept_loss(cx, site, AdminRequest(1), partition);
+    world.call(NodeId(1), |machine, cx, local| {
+        machine.accept_loss(cx, local, AdminRequest(1), partition);
     });
-    assert!(is_mended(&world));
+    assert!(is_repaired(&world));
 }
 
 #[test]
-fn damage_that_nobody_asked_for_is_found_in_time() {
+fn corruption_that_nobody_asked_for_is_found_in_time() {
     let mut world = world(3, config());
     world.puts(1, &key(0), written(2, 1));
-    let root = world.member(1).site.roots.values().copied().find(|root| *root != Digest(0));
+    let root = world.member(1).local.roots.values().copied().find(|root| *root != ContentHash(0));
     assert!(root.is_some());
     let is_owned = |key: &&Bytes| {
         let record = crate::replica::parse_record_key(key);
@@ -780,11 +787,11 @@ fn damage_that_nobody_asked_for_is_found_in_time() {
     };
     let store = &mut world.member(1).store;
     let record = store.keys().find(is_owned).cloned().expect("it was written");
-    store.damaged.insert(record);
+    store.corrupt.insert(record);
     round(&mut world);
     round(&mut world);
-    let damaged = |(node, event): &(NodeId, Event)| {
-        *node == NodeId(1) && matches!(event, Event::Damaged { .. })
+    let corrupt = |(node, event): &(NodeId, Event)| {
+        *node == NodeId(1) && matches!(event, Event::Corrupt { .. })
     };
-    assert!(world.events.iter().any(damaged));
+    assert!(world.events.iter().any(corrupt));
 }

@@ -7,10 +7,10 @@ use core::ops::ControlFlow;
 use super::partitions::{PartitionState, marker_of};
 use super::{founding, hints, keyspace, owned, scrub};
 use crate::event::Event;
-use crate::mark::Mark;
 use crate::merkle::{FAN_OUT, LeafId};
+use crate::probe::Probe;
 use crate::store::{
-    Action, Basis, Batch, CopyKind, Damage, Done, Hint, Mint, Outcome, Refusal, Role, Store,
+    Action, Basis, Batch, CopyKind, Corrupt, Done, Hint, Mint, Outcome, Refusal, Role, Store,
     StoreCommand, Summary, View,
 };
 use crate::types::Key;
@@ -20,14 +20,14 @@ use crate::version::{Container, Version, VersionVector};
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     pub(super) events: Vec<Event>,
-    /// Keys whose records were found to be damaged.
-    pub(super) lost: Vec<Key>,
+    /// Keys whose records were found to be corrupt.
+    pub(super) corrupt: Vec<Key>,
 }
 
 impl Notes {
     /// Says that a rare branch was taken.
-    pub(super) fn mark(&mut self, mark: Mark) {
-        self.events.push(Event::Mark(mark));
+    pub(super) fn probe(&mut self, probe: Probe) {
+        self.events.push(Event::Probe(probe));
     }
 }
 
@@ -54,17 +54,17 @@ pub fn execute<S: Store>(
             Ok(summaries(state, store, *leaf, after.as_ref(), *bytes, &mut notes))
         }
         Action::Fetch { keys, bytes } => Ok(fetch(state, store, keys, *bytes, &mut notes)),
-        Action::MarkSynced => mark_synced(state, store),
+        Action::MarkComplete => mark_complete(state, store),
         Action::Pledge { founding } => founding::pledge(state.node, store, *founding),
         Action::Found { founding } => founding::found(state.node, store, *founding),
         Action::Scrub { from, bytes } => scrub::scrub(state, store, *from, *bytes, &mut notes),
-        Action::MakeWhole { key, is_unknown } => {
-            let made = owned::make_whole(state, store, key, *is_unknown, &mut notes);
-            made.map(|is_whole| Done::MadeWhole { is_whole }).map_err(Refusal::from)
+        Action::MarkRepaired { key, is_unknown } => {
+            let made = owned::mark_repaired(state, store, key, *is_unknown, &mut notes);
+            made.map(|is_repaired| Done::MarkedRepaired { is_repaired }).map_err(Refusal::from)
         }
     };
-    let Notes { events, lost } = notes;
-    Outcome { partition: state.partition, result, root: state.tree.root(), events, lost }
+    let Notes { events, corrupt } = notes;
+    Outcome { partition: state.partition, result, root: state.tree.root(), events, corrupt }
 }
 
 /// Names a write and stores it, upon whatever this replica holds of the key in the role that it
@@ -78,21 +78,21 @@ fn mint<S: Store>(
 ) -> Result<Done, Refusal> {
     let held = match mint.role {
         Role::Owner => owned::load(state, store, View::Live, &mint.key)
-            .inspect_err(|Damage| owned::lose(state, store, &mint.key, notes)),
-        Role::StandIn(_) => hints::load_all(state.partition, store, View::Live, &mint.key)
-            .map(|container| owned::Owned { container, digest: None }),
+            .inspect_err(|Corrupt| owned::note_corrupt(state, store, &mint.key, notes)),
+        Role::Fallback(_) => hints::load_all(state.partition, store, View::Live, &mint.key)
+            .map(|container| owned::Owned { container, hash: None }),
     };
-    let owned::Owned { mut container, digest } = held.map_err(|Damage| Refusal::Damaged)?;
+    let owned::Owned { mut container, hash } = held.map_err(|Corrupt| Refusal::Corrupt)?;
     let stands = container.made_by(mint.request);
     let known = stands.or_else(|| {
         state.recent.get(mint.request, &mint.key).filter(|&dot| container.seen().covers(dot))
     });
     if let Some(dot) = known {
-        notes.mark(if stands.is_some() { Mark::MintRepeated } else { Mark::MintRemembered });
+        notes.probe(if stands.is_some() { Probe::MintRepeated } else { Probe::MintRemembered });
         let hinted = match mint.role {
             Role::Owner => None,
-            Role::StandIn(stand_in) => {
-                Some(hints::add(state, store, &mint.key, &container, stand_in, true)?)
+            Role::Fallback(terms) => {
+                Some(hints::add(state, store, &mint.key, &container, terms, true)?)
             }
         };
         return Ok(Done::Minted { dot, container, hinted });
@@ -102,13 +102,13 @@ fn mint<S: Store>(
     let (context, replaces_held) = context_of(&mint.basis, &container);
     let minter = match mint.role {
         Role::Owner => &mut state.owner,
-        Role::StandIn(_) => &mut state.stand_in,
+        Role::Fallback(_) => &mut state.fallback,
     };
     minter.look_at(&context);
     minter.look_at(container.seen());
     let overwritten = container.discard(&context);
     if container.siblings().len() as u64 >= mint.siblings_max {
-        notes.mark(Mark::TooManySiblings);
+        notes.probe(Probe::TooManySiblings);
         return Err(Refusal::TooManySiblings { max: mint.siblings_max });
     }
     let (dot, drawn) = minter.mint(mint.spare);
@@ -126,11 +126,11 @@ fn mint<S: Store>(
     container.add(dot, version);
     let hinted = match mint.role {
         Role::Owner => {
-            owned::save(state, store, &mint.key, digest, &container)?;
+            owned::save(state, store, &mint.key, hash, &container)?;
             None
         }
-        Role::StandIn(stand_in) => {
-            Some(hints::add(state, store, &mint.key, &container, stand_in, true)?)
+        Role::Fallback(terms) => {
+            Some(hints::add(state, store, &mint.key, &container, terms, true)?)
         }
     };
     state.recent.insert(mint.request, &mint.key, dot);
@@ -163,10 +163,9 @@ fn merge<S: Store>(
 ) -> Result<Done, Refusal> {
     for (key, incoming) in items {
         state.owner.look_at(incoming.seen());
-        let owned::Owned { mut container, digest } =
-            owned::load_or_replace(state, store, key, notes);
+        let owned::Owned { mut container, hash } = owned::load_or_replace(state, store, key, notes);
         if container.join(incoming) {
-            owned::save(state, store, key, digest, &container)?;
+            owned::save(state, store, key, hash, &container)?;
         }
     }
     Ok(Done::Merged)
@@ -177,7 +176,7 @@ fn keep_hint<S: Store>(
     store: &mut S,
     hint: &Hint,
 ) -> Result<Done, Refusal> {
-    hints::add(state, store, &hint.key, &hint.container, hint.stand_in, false).map(Done::Hinted)
+    hints::add(state, store, &hint.key, &hint.container, hint.terms, false).map(Done::Hinted)
 }
 
 fn read<S: Store>(
@@ -188,21 +187,21 @@ fn read<S: Store>(
     notes: &mut Notes,
 ) -> Result<Done, Refusal> {
     let read = match copy {
-        CopyKind::Owned if !state.synced => return Err(Refusal::NotSynced),
-        CopyKind::Owned if state.lost.contains_key(key) => Err(Damage),
+        CopyKind::Owned if !state.complete => return Err(Refusal::Incomplete),
+        CopyKind::Owned if state.corrupt.contains_key(key) => Err(Corrupt),
         CopyKind::Owned => owned::load(state, store, View::Durable, key)
             .map(|owned| owned.container)
-            .inspect_err(|Damage| {
+            .inspect_err(|Corrupt| {
                 // It may have been replaced, and that is not durable yet.
                 if owned::load(state, store, View::Live, key).is_err() {
-                    owned::lose(state, store, key, notes);
+                    owned::note_corrupt(state, store, key, notes);
                 }
             }),
         CopyKind::Hinted => hints::load_all(state.partition, store, View::Durable, key),
     };
-    read.map(Done::Read).map_err(|Damage| {
-        notes.mark(Mark::DamagedReadRefused);
-        Refusal::Damaged
+    read.map(Done::Read).map_err(|Corrupt| {
+        notes.probe(Probe::CorruptReadRefused);
+        Refusal::Corrupt
     })
 }
 
@@ -221,7 +220,7 @@ fn summaries<S: Store>(
     bytes_max: u64,
     notes: &mut Notes,
 ) -> Done {
-    let (mut entries, mut unreadable) = (Vec::new(), Vec::new());
+    let (mut entries, mut corrupt) = (Vec::new(), Vec::new());
     let (mut bytes, mut more) = (0, false);
     owned::for_each_in_leaf(state, store, leaf, after, |key, record| {
         if bytes >= bytes_max {
@@ -229,17 +228,17 @@ fn summaries<S: Store>(
             return ControlFlow::Break(());
         }
         match record {
-            Ok((digest, container)) => {
+            Ok((hash, container)) => {
                 bytes += 32 + key.bytes().len() as u64 + 24 * container.seen().len() as u64;
-                entries.push(Summary { key, seen: container.seen().clone(), digest });
+                entries.push(Summary { key, seen: container.seen().clone(), hash });
             }
             // A key that cannot be read is shown as unknown, so that the peer sends it.
-            Err(Damage) => unreadable.push(key),
+            Err(Corrupt) => corrupt.push(key),
         }
         ControlFlow::Continue(())
     });
-    for key in unreadable {
-        owned::lose(state, store, &key, notes);
+    for key in corrupt {
+        owned::note_corrupt(state, store, &key, notes);
     }
     Done::Summaries { entries, more }
 }
@@ -263,16 +262,16 @@ fn fetch<S: Store>(
                 bytes += (key.bytes().len() + owned.container.weight()) as u64;
                 items.push((key.clone(), owned.container));
             }
-            Err(Damage) => owned::lose(state, store, key, notes),
+            Err(Corrupt) => owned::note_corrupt(state, store, key, notes),
         }
     }
     Done::Fetched(items)
 }
 
-fn mark_synced<S: Store>(state: &mut PartitionState, store: &mut S) -> Result<Done, Refusal> {
+fn mark_complete<S: Store>(state: &mut PartitionState, store: &mut S) -> Result<Done, Refusal> {
     let mut batch = Batch::default();
     batch.put(&keyspace::marker(state.partition), &marker_of(state.node));
     store.commit(batch)?;
-    state.synced = true;
-    Ok(Done::MarkedSynced)
+    state.complete = true;
+    Ok(Done::MarkedComplete)
 }

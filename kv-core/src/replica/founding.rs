@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::keyspace;
-use crate::store::{Batch, Damage, Done, FoundingRecord, Refusal, Store, View};
+use crate::store::{Batch, Corrupt, Done, FoundingRecord, Refusal, Store, View};
 use crate::types::{FoundingId, NodeId};
 
 /// Writes that the store was new before a founding that is still to come.
@@ -46,13 +46,13 @@ pub(super) fn put_founded(batch: &mut Batch, node: NodeId, founding: FoundingId)
 /// What was read of the founding so far.
 #[derive(Debug, Default)]
 pub(super) struct Said {
-    founded: Option<Result<(NodeId, FoundingId), Damage>>,
+    founded: Option<Result<(NodeId, FoundingId), Corrupt>>,
     pledges: Vec<(NodeId, FoundingId)>,
 }
 
 impl Said {
     /// The record of the founding was met.
-    pub(super) fn on_founded(&mut self, record: Result<&Bytes, Damage>) {
+    pub(super) fn on_founded(&mut self, record: Result<&Bytes, Corrupt>) {
         let decoded = record.and_then(|record| {
             let (words, rest) = record.as_chunks::<8>();
             match (words, rest) {
@@ -60,14 +60,14 @@ impl Said {
                     let [node, founding] = [node, founding].map(u64::from_be_bytes);
                     Ok((NodeId(node), FoundingId(founding)))
                 }
-                _ => Err(Damage),
+                _ => Err(Corrupt),
             }
         });
         self.founded = Some(decoded);
     }
 
     /// A pledge was met. One that cannot be read promises nothing.
-    pub(super) fn on_pledge(&mut self, founding: FoundingId, record: Result<&Bytes, Damage>) {
+    pub(super) fn on_pledge(&mut self, founding: FoundingId, record: Result<&Bytes, Corrupt>) {
         if let Ok(record) = record
             && let Ok(node) = record[..].try_into()
         {
@@ -85,7 +85,7 @@ impl Said {
     pub(super) fn record(&self) -> FoundingRecord {
         match self.founded {
             Some(Ok((_, founding))) => FoundingRecord::Founded(founding),
-            Some(Err(Damage)) => FoundingRecord::Unreadable,
+            Some(Err(Corrupt)) => FoundingRecord::Corrupt,
             None if self.pledges.is_empty() => FoundingRecord::None,
             None => FoundingRecord::Pledged(
                 self.pledges.iter().map(|&(_, founding)| founding).collect(),

@@ -1,9 +1,9 @@
 //! Hints: containers that are kept for owners which could not be reached.
 //!
-//! A stand-in mints in one epoch per partition, whoever it stands in for. So what it mints upon is
+//! A fallback mints in one epoch per partition, whichever owner it is the fallback of. So what it mints upon is
 //! the join of *all* its hints for the key: else a vector in one hint would claim an event that
 //! stands only in another. And once a hint that it minted into is deleted, the epoch is over
-//! (SEMANTICS §9.23).
+//! (semantics.md §9.23).
 
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
@@ -15,9 +15,9 @@ use super::keyspace::{self, Record};
 use super::partitions::PartitionState;
 use crate::codec::{Codec, Malformed, Reader};
 use crate::event::{EpochReason, Event};
-use crate::mark::Mark;
-use crate::store::{Batch, Damage, Done, HintGrowth, Refusal, StandIn, Store, StoredHint, View};
-use crate::types::{Digest, Key, NodeId, PartitionId};
+use crate::probe::Probe;
+use crate::store::{Batch, Corrupt, Done, HintGrowth, HintTerms, Refusal, Store, StoredHint, View};
+use crate::types::{ContentHash, Key, NodeId, PartitionId};
 use crate::version::Container;
 
 /// Everything that is kept for a key, whoever it is kept for.
@@ -26,14 +26,14 @@ pub(super) fn load_all(
     store: &impl Store,
     view: View,
     key: &Key,
-) -> Result<Container, Damage> {
+) -> Result<Container, Corrupt> {
     let mut joined = Ok(Container::default());
     for_each(partition, store, view, key, |hint| match (&mut joined, hint) {
         (Ok(joined), Ok(hint)) => {
             joined.join(&hint.container);
         }
-        (_, Err(Damage)) => joined = Err(Damage),
-        (Err(Damage), Ok(_)) => {}
+        (_, Err(Corrupt)) => joined = Err(Corrupt),
+        (Err(Corrupt), Ok(_)) => {}
     });
     joined
 }
@@ -44,7 +44,7 @@ pub(super) fn for_each(
     store: &impl Store,
     view: View,
     key: &Key,
-    mut visit: impl FnMut(Result<StoredHint, Damage>),
+    mut visit: impl FnMut(Result<StoredHint, Corrupt>),
 ) {
     let prefix = keyspace::hints_of(partition, key);
     store.scan(view, &prefix, &[], &mut |_, record| {
@@ -72,25 +72,25 @@ pub(super) fn add(
     store: &mut impl Store,
     key: &Key,
     container: &Container,
-    stand_in: StandIn,
+    terms: HintTerms,
     minted: bool,
 ) -> Result<HintGrowth, Refusal> {
-    state.stand_in.look_at(container.seen());
-    let record_key = keyspace::hint(state.partition, key, stand_in.target);
-    let before = store.get(View::Live, &record_key).map_err(|Damage| Refusal::Damaged)?;
-    let mut hint = StoredHint { key: key.clone(), container: container.clone(), stand_in, minted };
+    state.fallback.look_at(container.seen());
+    let record_key = keyspace::hint(state.partition, key, terms.target);
+    let before = store.get(View::Live, &record_key).map_err(|Corrupt| Refusal::Corrupt)?;
+    let mut hint = StoredHint { key: key.clone(), container: container.clone(), terms, minted };
     let mut batch = Batch::with_capacity(128 + 3 * key.bytes().len() + container.weight());
     if let Some(record) = &before {
-        let kept = decode(record).map_err(|Damage| Refusal::Damaged)?;
+        let kept = decode(record).map_err(|Corrupt| Refusal::Corrupt)?;
         hint.container.join(&kept.container);
-        hint.stand_in.created = hint.stand_in.created.min(kept.stand_in.created);
-        hint.stand_in.expires = hint.stand_in.expires.max(kept.stand_in.expires);
-        hint.stand_in.copies = hint.stand_in.copies.min(kept.stand_in.copies);
+        hint.terms.created = hint.terms.created.min(kept.terms.created);
+        hint.terms.expires = hint.terms.expires.max(kept.terms.expires);
+        hint.terms.copies = hint.terms.copies.min(kept.terms.copies);
         hint.minted |= kept.minted;
         if hint == kept {
             return Ok(HintGrowth { added: false, bytes: 0 });
         }
-        batch.delete(&keyspace::hint_order(state.partition, &kept.stand_in, key));
+        batch.delete(&keyspace::hint_order(state.partition, &kept.terms, key));
     }
     let mut length = 0;
     batch.put_with(&record_key, |record| {
@@ -100,7 +100,7 @@ pub(super) fn add(
     });
     let length_before = before.as_ref().map_or(0, Bytes::len);
     let bytes = length.saturating_sub(length_before) as u64;
-    batch.put(&keyspace::hint_order(state.partition, &hint.stand_in, key), &[]);
+    batch.put(&keyspace::hint_order(state.partition, &hint.terms, key), &[]);
     store.commit(batch)?;
     Ok(HintGrowth { added: before.is_none(), bytes })
 }
@@ -132,7 +132,7 @@ pub(super) fn batch(
                 hints.push(hint);
             }
             Ok(None) => broken.delete(place),
-            Err(Damage) => {
+            Err(Corrupt) => {
                 dropped += 1;
                 broken.delete(&record_key);
                 broken.delete(place);
@@ -145,34 +145,34 @@ pub(super) fn batch(
     }
     if dropped > 0 {
         let partition = state.partition;
-        state.stand_in.forget(EpochReason::Damage);
-        notes.events.push(Event::Damaged { partition });
+        state.fallback.forget(EpochReason::Corruption);
+        notes.events.push(Event::Corrupt { partition });
         notes.events.push(Event::HintDropped { target, partition });
-        notes.mark(Mark::HintDamaged);
+        notes.probe(Probe::HintCorrupt);
     }
     Ok(Done::HintBatch { hints, dropped })
 }
 
-/// Deletes hints, unless they have grown since the container of this digest was taken from them.
+/// Deletes hints, unless they have grown since the container of this hash was taken from them.
 pub(super) fn drop(
     state: &mut PartitionState,
     store: &mut impl Store,
     target: NodeId,
-    items: &[(Key, Digest)],
+    items: &[(Key, ContentHash)],
     notes: &mut Notes,
 ) -> Result<Done, Refusal> {
     let mut batch = Batch::default();
     let (mut count, mut bytes, mut minted) = (0, 0, false);
-    for (key, digest) in items {
+    for (key, hash) in items {
         let record_key = keyspace::hint(state.partition, key, target);
         let Ok(Some(record)) = store.get(View::Live, &record_key) else { continue };
         let Ok(hint) = decode(&record) else { continue };
-        if hint.container.digest(key) != *digest {
-            notes.mark(Mark::HintGrewInDelivery);
+        if hint.container.hash(key) != *hash {
+            notes.probe(Probe::HintGrewInDelivery);
             continue;
         }
         batch.delete(&record_key);
-        batch.delete(&keyspace::hint_order(state.partition, &hint.stand_in, key));
+        batch.delete(&keyspace::hint_order(state.partition, &hint.terms, key));
         count += 1;
         bytes += record.len() as u64;
         minted |= hint.minted;
@@ -181,13 +181,13 @@ pub(super) fn drop(
         store.commit(batch)?;
     }
     if minted {
-        state.stand_in.forget(EpochReason::HintDeleted);
+        state.fallback.forget(EpochReason::HintDeleted);
     }
     Ok(Done::HintDropped { count, bytes })
 }
 
-pub(super) fn decode(record: &Bytes) -> Result<StoredHint, Damage> {
+pub(super) fn decode(record: &Bytes) -> Result<StoredHint, Corrupt> {
     let mut input = Reader::sharing(record);
-    let hint = StoredHint::decode(&mut input).map_err(|Malformed| Damage)?;
-    if input.rest().is_empty() { Ok(hint) } else { Err(Damage) }
+    let hint = StoredHint::decode(&mut input).map_err(|Malformed| Corrupt)?;
+    if input.rest().is_empty() { Ok(hint) } else { Err(Corrupt) }
 }

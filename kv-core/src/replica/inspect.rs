@@ -6,7 +6,7 @@ use super::keyspace::{Record, StoreKey};
 use super::{hints, keyspace, owned};
 use crate::merkle::leaf_of;
 use crate::ring::Ring;
-use crate::store::{Damage, Store, View};
+use crate::store::{Corrupt, Store, View};
 use crate::types::{Key, NodeId};
 use crate::version::{Container, VersionVector};
 
@@ -16,7 +16,7 @@ pub struct Held {
     /// The owner's copy joined with all hints, as far as they can be read.
     pub container: Container,
     /// Whether the owner's copy is there and cannot be read.
-    pub is_damaged: bool,
+    pub is_corrupt: bool,
 }
 
 /// One of the containers that a store holds.
@@ -27,7 +27,7 @@ pub struct StoredCopy {
     /// The owner for whom it is kept as a hint; nothing, if it is the node's own as an owner.
     pub kept_for: Option<NodeId>,
     /// The container, if it can be read.
-    pub container: Result<Container, Damage>,
+    pub container: Result<Container, Corrupt>,
 }
 
 /// Shows every container that a store holds: the node's own, then those that it keeps as hints.
@@ -49,7 +49,7 @@ pub fn for_each_copy(store: &impl Store, view: View, mut visit: impl FnMut(Store
                     Record::HintOrder { .. }
                     | Record::Leaf { .. }
                     | Record::Marker { .. }
-                    | Record::Lost { .. }
+                    | Record::Corrupt { .. }
                     | Record::Founded
                     | Record::Pledge { .. },
                 )
@@ -62,18 +62,18 @@ pub fn for_each_copy(store: &impl Store, view: View, mut visit: impl FnMut(Store
 
 /// Whether a node that has this store takes its copy of a key for all that it must hold of it as an owner,
 /// and gives it to readers: the data marker stands, and the key is no exception from it.
-pub fn is_whole(store: &impl Store, view: View, ring: &Ring, key: &Key) -> bool {
+pub fn is_repaired(store: &impl Store, view: View, ring: &Ring, key: &Key) -> bool {
     let partition = ring.partition_of(key.token());
     let is_marked = matches!(store.get(view, &keyspace::marker(partition)), Ok(Some(_)));
-    let is_lost = store.get(view, &keyspace::lost(partition, key)) != Ok(None);
-    is_marked && !is_lost && !held(store, view, ring, key).is_damaged
+    let is_listed = store.get(view, &keyspace::corrupt(partition, key)) != Ok(None);
+    is_marked && !is_listed && !held(store, view, ring, key).is_corrupt
 }
 
 /// What a store holds of a key.
 pub fn held(store: &impl Store, view: View, ring: &Ring, key: &Key) -> Held {
     let mut held = match owned_copy(store, view, ring, key) {
-        Ok(found) => Held { container: found.unwrap_or_default(), is_damaged: false },
-        Err(Damage) => Held { container: Container::default(), is_damaged: true },
+        Ok(found) => Held { container: found.unwrap_or_default(), is_corrupt: false },
+        Err(Corrupt) => Held { container: Container::default(), is_corrupt: true },
     };
     held.container.join(&hinted(store, view, ring, key));
     held
@@ -116,7 +116,7 @@ fn owned_copy(
     view: View,
     ring: &Ring,
     key: &Key,
-) -> Result<Option<Container>, Damage> {
+) -> Result<Option<Container>, Corrupt> {
     let found = store.read(view, &owned_key(ring, key), owned::decode_owned)?;
     Ok(found.map(|(_, container)| container))
 }

@@ -2,12 +2,12 @@
 //!
 //! | first byte | then | record |
 //! |---|---|---|
-//! | `d` | partition, leaf, key | an owner's container, behind its digest |
+//! | `d` | partition, leaf, key | an owner's container, behind its hash |
 //! | `h` | partition, length of key, key, target | a hint |
 //! | `x` | partition, target, copies, created, key | nothing: the order in which hints are replayed |
-//! | `t` | partition, leaf | the digest of a Merkle leaf |
+//! | `t` | partition, leaf | the hash of a Merkle leaf |
 //! | `m` | partition | the node's id: the data marker, "this owner holds all that it must hold", |
-//! | `l` | partition, key | nothing: "but of this key", of which a record was damaged |
+//! | `l` | partition, key | nothing: "but of this key", of which a record was corrupt |
 //! | `f` | nothing | the node's id and the founding: "this store belongs to a cluster that was founded" |
 //! | `p` | founding | the node's id: the pledge, "this store was new before that founding" |
 //!
@@ -16,7 +16,7 @@
 use smallvec::SmallVec;
 
 use crate::merkle::LeafId;
-use crate::store::StandIn;
+use crate::store::HintTerms;
 use crate::types::{FoundingId, Key, NodeId, PartitionId};
 
 const OWNED: u8 = b'd';
@@ -75,7 +75,7 @@ pub enum Record {
         partition: PartitionId,
     },
     /// An exception from the data marker.
-    Lost {
+    Corrupt {
         /// The partition.
         partition: PartitionId,
         /// The key.
@@ -99,7 +99,7 @@ impl Record {
             | Self::HintOrder { partition, .. }
             | Self::Leaf { partition, .. }
             | Self::Marker { partition }
-            | Self::Lost { partition, .. } => Some(*partition),
+            | Self::Corrupt { partition, .. } => Some(*partition),
             Self::Founded | Self::Pledge { .. } => None,
         }
     }
@@ -139,7 +139,7 @@ pub fn parse(bytes: &[u8]) -> Option<Record> {
             Some(Record::Leaf { partition, leaf: LeafId(leaf) })
         }
         MARKER => rest.is_empty().then_some(Record::Marker { partition }),
-        LOST => Some(Record::Lost { partition, key: Key::from(rest) }),
+        LOST => Some(Record::Corrupt { partition, key: Key::from(rest) }),
         _ => None,
     }
 }
@@ -190,10 +190,10 @@ pub(super) fn hints_of(partition: PartitionId, key: &Key) -> StoreKey {
 
 /// A hint's place in the order of replay: those of which the fewest copies stand come first, then
 /// the oldest.
-pub(super) fn hint_order(partition: PartitionId, stand_in: &StandIn, key: &Key) -> StoreKey {
-    let mut bytes = hint_order_of(partition, stand_in.target);
-    bytes.push(stand_in.copies);
-    bytes.extend_from_slice(&stand_in.created.0.to_be_bytes());
+pub(super) fn hint_order(partition: PartitionId, terms: &HintTerms, key: &Key) -> StoreKey {
+    let mut bytes = hint_order_of(partition, terms.target);
+    bytes.push(terms.copies);
+    bytes.extend_from_slice(&terms.created.0.to_be_bytes());
     bytes.extend_from_slice(key.bytes());
     bytes
 }
@@ -214,7 +214,7 @@ pub(super) fn marker(partition: PartitionId) -> StoreKey {
 }
 
 /// The key of an exception from the data marker.
-pub(super) fn lost(partition: PartitionId, key: &Key) -> StoreKey {
+pub(super) fn corrupt(partition: PartitionId, key: &Key) -> StoreKey {
     joined(head::<5>(LOST, partition, &[]), key.bytes())
 }
 
@@ -270,8 +270,7 @@ mod tests {
         // Those of long keys do not lie in place.
         for key in [Key::from("a key"), Key::from(&[7; 2 * SHORT][..])] {
             let (partition, target) = (PartitionId(7), NodeId(9));
-            let stand_in =
-                StandIn { target, created: WallTime(5), expires: WallTime(6), copies: 1 };
+            let terms = HintTerms { target, created: WallTime(5), expires: WallTime(6), copies: 1 };
             assert_eq!(
                 parse(&owned(partition, LeafId(3), &key)),
                 Some(Record::Owned { partition, leaf: LeafId(3), key: key.clone() })
@@ -281,10 +280,10 @@ mod tests {
                 Some(Record::Hint { partition, key: key.clone(), target })
             );
             assert_eq!(
-                parse(&hint_order(partition, &stand_in, &key)),
+                parse(&hint_order(partition, &terms, &key)),
                 Some(Record::HintOrder { partition, key: key.clone() })
             );
-            assert_eq!(parse(&lost(partition, &key)), Some(Record::Lost { partition, key }));
+            assert_eq!(parse(&corrupt(partition, &key)), Some(Record::Corrupt { partition, key }));
         }
         let leaf_key = leaf(PartitionId(7), LeafId(3));
         let of_leaf = Record::Leaf { partition: PartitionId(7), leaf: LeafId(3) };
@@ -308,9 +307,9 @@ mod tests {
     fn hints_with_fewer_copies_come_first_and_then_older_ones() {
         let place = |copies, created| {
             let target = NodeId(1);
-            let stand_in =
-                StandIn { target, created: WallTime(created), expires: WallTime(9), copies };
-            hint_order(PartitionId(0), &stand_in, &Key::from("k"))
+            let terms =
+                HintTerms { target, created: WallTime(created), expires: WallTime(9), copies };
+            hint_order(PartitionId(0), &terms, &Key::from("k"))
         };
         assert!(place(1, 300) < place(2, 100));
         assert!(place(1, 100) < place(1, 300));

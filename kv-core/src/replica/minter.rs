@@ -1,7 +1,7 @@
 //! Actors: who mints in a partition, and when it must take a new name.
 //!
 //! An actor may mint for a key only while its store holds, standing or covered, all that it minted
-//! for that key (SEMANTICS §1). Whenever that may no longer be so, the epoch is forgotten, and the
+//! for that key (semantics.md §1). Whenever that may no longer be so, the epoch is forgotten, and the
 //! next mint draws a fresh one. The counter lives in memory only, so a process start always draws.
 
 use crate::event::EpochReason;

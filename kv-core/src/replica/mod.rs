@@ -8,6 +8,7 @@
 
 mod execute;
 mod founding;
+mod freshness;
 mod hints;
 mod inspect;
 mod keyspace;
@@ -17,11 +18,10 @@ mod partitions;
 mod recent;
 mod scrub;
 mod service;
-mod young;
 
 pub use execute::execute;
 pub use hints::for_each_hint;
-pub use inspect::{Held, StoredCopy, any_has_seen, for_each_copy, held, hinted, is_whole};
+pub use inspect::{Held, StoredCopy, any_has_seen, for_each_copy, held, hinted, is_repaired};
 pub use keyspace::{Record, parse as parse_record_key};
 pub use owned::decode_owned;
 pub use partitions::{PartitionState, Partitions, format, open, unmark};

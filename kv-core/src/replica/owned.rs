@@ -1,13 +1,13 @@
 //! An owner's containers: how they are read and written, with their Merkle leaf, in one batch; and
-//! what becomes of those that are damaged.
+//! what becomes of those that are corrupt.
 //!
-//! A damaged record is neither "not found" nor a reason to give up the whole partition. Its key is
-//! *lost*: an exception from the data marker, refused to readers until repair has asked enough other
+//! A corrupt record is neither "not found" nor a reason to give up the whole partition. Its key is
+//! *corrupt*: an exception from the data marker, refused to readers until repair has asked enough other
 //! owners. Writes go on; the first one puts a readable record in its place, which holds too little,
 //! so the exception is written beside it. The tree counts what can be read: so the other owners'
 //! trees differ from it, and a comparison brings back what they have.
 //!
-//! Invariant: of a key that is lost and unreadable, the tree counts nothing.
+//! Invariant: of a key that stands corrupt, the tree counts nothing.
 
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
@@ -19,30 +19,30 @@ use super::keyspace;
 use super::partitions::PartitionState;
 use crate::codec::{Codec, Malformed, Reader};
 use crate::event::{EpochReason, Event};
-use crate::mark::Mark;
 use crate::merkle::{LeafId, leaf_of};
-use crate::store::{Batch, Damage, Fault, Store, View};
-use crate::types::{Digest, Key};
+use crate::probe::Probe;
+use crate::store::{Batch, Corrupt, Fault, Store, View};
+use crate::types::{ContentHash, Key};
 use crate::version::Container;
 
-const DIGEST_BYTES: usize = 16;
+const HASH_BYTES: usize = 16;
 
 /// About what the keys of the store take in a batch beside the keys that they are for.
 const KEYS_BYTES: usize = 16;
 
-/// What is left of a key whose record was damaged.
+/// What is left of a key whose record was corrupt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Loss {
+pub(super) enum Corruption {
     /// Nothing.
-    Unreadable,
+    Standing,
     /// What was written since: some of what this owner must hold.
-    Partial,
+    Overwritten,
 }
 
-/// An owner's container with the digest that its Merkle leaf counts for it.
+/// An owner's container with the hash that its Merkle leaf counts for it.
 pub(super) struct Owned {
     pub(super) container: Container,
-    pub(super) digest: Option<Digest>,
+    pub(super) hash: Option<ContentHash>,
 }
 
 /// Reads what an owner holds of a key; empty, if it knows nothing of it.
@@ -51,12 +51,12 @@ pub(super) fn load(
     store: &impl Store,
     view: View,
     key: &Key,
-) -> Result<Owned, Damage> {
+) -> Result<Owned, Corrupt> {
     let leaf = leaf_of(key.token(), state.partitions);
     let record_key = keyspace::owned(state.partition, leaf, key);
     Ok(match store.read(view, &record_key, decode_owned)? {
-        None => Owned { container: Container::default(), digest: None },
-        Some((digest, container)) => Owned { container, digest: Some(digest) },
+        None => Owned { container: Container::default(), hash: None },
+        Some((hash, container)) => Owned { container, hash: Some(hash) },
     })
 }
 
@@ -67,40 +67,46 @@ pub(super) fn load_or_replace(
     key: &Key,
     notes: &mut Notes,
 ) -> Owned {
-    load(state, store, View::Live, key).unwrap_or_else(|Damage| {
-        notes.mark(Mark::DamagedReplaced);
-        lose(state, store, key, notes);
-        Owned { container: Container::default(), digest: None }
+    load(state, store, View::Live, key).unwrap_or_else(|Corrupt| {
+        notes.probe(Probe::CorruptReplaced);
+        note_corrupt(state, store, key, notes);
+        Owned { container: Container::default(), hash: None }
     })
 }
 
 /// The live record of a key cannot be read: whatever was minted into it may be lost. Others of its
-/// leaf may be found to be unreadable with it.
-pub(super) fn lose(state: &mut PartitionState, store: &impl Store, key: &Key, notes: &mut Notes) {
-    if state.lost.get(key) == Some(&Loss::Unreadable) {
+/// leaf may be found to be corrupt with it.
+pub(super) fn note_corrupt(
+    state: &mut PartitionState,
+    store: &impl Store,
+    key: &Key,
+    notes: &mut Notes,
+) {
+    if state.corrupt.get(key) == Some(&Corruption::Standing) {
         return;
     }
-    state.owner.forget(EpochReason::Damage);
-    let lost = sum_up(state, store, leaf_of(key.token(), state.partitions));
-    notes.events.extend(lost.iter().map(|_| Event::Damaged { partition: state.partition }));
-    notes.lost.extend(lost);
+    state.owner.forget(EpochReason::Corruption);
+    let corrupt = sum_up(state, store, leaf_of(key.token(), state.partitions));
+    notes.events.extend(corrupt.iter().map(|_| Event::Corrupt { partition: state.partition }));
+    notes.corrupt.extend(corrupt);
 }
 
 /// Lets a leaf of the tree count what can be read, and nothing else. Returns the keys of what cannot,
 /// as far as that was not known.
 pub(super) fn sum_up(state: &mut PartitionState, store: &impl Store, leaf: LeafId) -> Vec<Key> {
-    let (mut sum, mut unreadable) = (0_u128, Vec::new());
+    let (mut sum, mut corrupt) = (0_u128, Vec::new());
     for_each_in_leaf(state, store, leaf, None, |key, record| {
         match record {
-            Ok((digest, _)) => sum = sum.wrapping_add(digest.0),
-            Err(Damage) => unreadable.push(key),
+            Ok((hash, _)) => sum = sum.wrapping_add(hash.0),
+            Err(Corrupt) => corrupt.push(key),
         }
         ControlFlow::Continue(())
     });
-    state.tree.load(leaf, Digest(sum));
-    unreadable
-        .retain(|key| state.lost.insert(key.clone(), Loss::Unreadable) != Some(Loss::Unreadable));
-    unreadable
+    state.tree.load(leaf, ContentHash(sum));
+    corrupt.retain(|key| {
+        state.corrupt.insert(key.clone(), Corruption::Standing) != Some(Corruption::Standing)
+    });
+    corrupt
 }
 
 /// Writes what an owner now holds of a key, and the key's Merkle leaf, in one batch.
@@ -108,32 +114,32 @@ pub(super) fn save(
     state: &mut PartitionState,
     store: &mut impl Store,
     key: &Key,
-    before: Option<Digest>,
+    before: Option<ContentHash>,
     container: &Container,
 ) -> Result<(), Fault> {
     let leaf = leaf_of(key.token(), state.partitions);
-    let digest = container.digest(key);
-    let leaf_digest = state.tree.replace(leaf, before, Some(digest));
-    let length = 2 * DIGEST_BYTES + container.weight() + key.bytes().len() + KEYS_BYTES;
+    let hash = container.hash(key);
+    let leaf_hash = state.tree.replace(leaf, before, Some(hash));
+    let length = 2 * HASH_BYTES + container.weight() + key.bytes().len() + KEYS_BYTES;
     let mut batch = Batch::with_capacity(length);
     batch.put_with(&keyspace::owned(state.partition, leaf, key), |record| {
-        record.extend_from_slice(&bytes_of(digest));
+        record.extend_from_slice(&bytes_of(hash));
         container.encode(record);
     });
-    batch.put(&keyspace::leaf(state.partition, leaf), &bytes_of(leaf_digest));
-    let loss = state.lost.get_mut(key);
+    batch.put(&keyspace::leaf(state.partition, leaf), &bytes_of(leaf_hash));
+    let loss = state.corrupt.get_mut(key);
     if loss.is_some() {
-        batch.put(&keyspace::lost(state.partition, key), &[]);
+        batch.put(&keyspace::corrupt(state.partition, key), &[]);
     }
     match store.commit(batch) {
         Ok(_) => {
             if let Some(loss) = loss {
-                *loss = Loss::Partial;
+                *loss = Corruption::Overwritten;
             }
             Ok(())
         }
         Err(fault) => {
-            state.tree.replace(leaf, Some(digest), before);
+            state.tree.replace(leaf, Some(hash), before);
             Err(fault)
         }
     }
@@ -141,7 +147,7 @@ pub(super) fn save(
 
 /// Believes what is held of a lost key again. If `is_unknown`, nothing is known of it elsewhere
 /// either: what cannot be read is deleted. Returns whether the key is whole now.
-pub(super) fn make_whole(
+pub(super) fn mark_repaired(
     state: &mut PartitionState,
     store: &mut impl Store,
     key: &Key,
@@ -150,50 +156,50 @@ pub(super) fn make_whole(
 ) -> Result<bool, Fault> {
     let is_readable = load(state, store, View::Live, key).is_ok();
     if !is_readable {
-        lose(state, store, key, notes);
+        note_corrupt(state, store, key, notes);
         if !is_unknown {
             return Ok(false);
         }
     }
     let mut batch = Batch::default();
-    batch.delete(&keyspace::lost(state.partition, key));
+    batch.delete(&keyspace::corrupt(state.partition, key));
     if !is_readable {
         let leaf = leaf_of(key.token(), state.partitions);
         batch.delete(&keyspace::owned(state.partition, leaf, key));
-        let leaf_digest = bytes_of(state.tree.leaf(leaf));
-        batch.put(&keyspace::leaf(state.partition, leaf), &leaf_digest);
-        notes.mark(Mark::DamagedDeleted);
+        let leaf_hash = bytes_of(state.tree.leaf(leaf));
+        batch.put(&keyspace::leaf(state.partition, leaf), &leaf_hash);
+        notes.probe(Probe::CorruptDeleted);
     }
     store.commit(batch)?;
-    state.lost.remove(key);
+    state.corrupt.remove(key);
     Ok(true)
 }
 
-/// A digest as a record: all of that of a Merkle leaf, and the beginning of an owner's.
-pub(super) const fn bytes_of(digest: Digest) -> [u8; DIGEST_BYTES] {
-    digest.0.to_be_bytes()
+/// A hash as a record: all of that of a Merkle leaf, and the beginning of an owner's.
+pub(super) const fn bytes_of(hash: ContentHash) -> [u8; HASH_BYTES] {
+    hash.0.to_be_bytes()
 }
 
-/// The container of an owner's record, and its digest. Its values share the record.
+/// The container of an owner's record, and its hash. Its values share the record.
 ///
 /// # Errors
-/// [`Damage`], if the bytes are not such a record.
-pub fn decode_owned(record: &Bytes) -> Result<(Digest, Container), Damage> {
+/// [`Corrupt`], if the bytes are not such a record.
+pub fn decode_owned(record: &Bytes) -> Result<(ContentHash, Container), Corrupt> {
     read_owned(Reader::sharing(record))
 }
 
 /// As [`decode_owned`], for what is said about the values: these themselves are left out.
-pub(super) fn skim_owned(record: &Bytes) -> Result<(Digest, Container), Damage> {
+pub(super) fn skim_owned(record: &Bytes) -> Result<(ContentHash, Container), Corrupt> {
     read_owned(Reader::skimming(record))
 }
 
-fn read_owned(mut input: Reader<'_>) -> Result<(Digest, Container), Damage> {
+fn read_owned(mut input: Reader<'_>) -> Result<(ContentHash, Container), Corrupt> {
     let mut read = || {
-        let digest = Digest(u128::from_be_bytes(input.array()?));
-        Ok((digest, Container::decode(&mut input)?))
+        let hash = ContentHash(u128::from_be_bytes(input.array()?));
+        Ok((hash, Container::decode(&mut input)?))
     };
-    let owned = read().map_err(|Malformed| Damage)?;
-    if input.rest().is_empty() { Ok(owned) } else { Err(Damage) }
+    let owned = read().map_err(|Malformed| Corrupt)?;
+    if input.rest().is_empty() { Ok(owned) } else { Err(Corrupt) }
 }
 
 /// Visits the live containers of a leaf, in the order of their keys, behind `after`.
@@ -202,7 +208,7 @@ pub(super) fn for_each_in_leaf(
     store: &impl Store,
     leaf: LeafId,
     after: Option<&Key>,
-    mut visit: impl FnMut(Key, Result<(Digest, Container), Damage>) -> ControlFlow<()>,
+    mut visit: impl FnMut(Key, Result<(ContentHash, Container), Corrupt>) -> ControlFlow<()>,
 ) {
     let prefix = keyspace::owned_in(state.partition, leaf);
     let after = after.map(|key| keyspace::owned(state.partition, leaf, key)).unwrap_or_default();

@@ -11,12 +11,12 @@ use bytes::Bytes;
 use super::founding;
 use super::keyspace::{self, Record};
 use super::minter::Minter;
-use super::owned::{self, Loss};
+use super::owned::{self, Corruption};
 use super::recent::RecentRequests;
 use crate::config::Config;
 use crate::merkle::Tree;
-use crate::store::{Batch, Damage, Fault, ForeignData, KeptHints, Recovered, Store, View};
-use crate::types::{Digest, FoundingId, Key, NodeId, PartitionId};
+use crate::store::{Batch, Corrupt, Fault, ForeignData, KeptHints, Recovered, Store, View};
+use crate::types::{ContentHash, FoundingId, Key, NodeId, PartitionId};
 
 /// All partitions of one node. Those that were never touched take no memory.
 #[derive(Clone, Debug)]
@@ -35,14 +35,14 @@ pub struct PartitionState {
     pub(super) partitions: u32,
     /// The actor of this node as an owner.
     pub(super) owner: Minter,
-    /// The actor of this node as a stand-in. One for all targets: see `hints.rs`.
-    pub(super) stand_in: Minter,
+    /// The actor of this node as a fallback. One for all targets: see `hints.rs`.
+    pub(super) fallback: Minter,
     pub(super) recent: RecentRequests,
     pub(super) tree: Tree,
     /// Whether the data marker stands.
-    pub(super) synced: bool,
-    /// Keys of which a record was damaged: what the marker says is not true of them.
-    pub(super) lost: BTreeMap<Key, Loss>,
+    pub(super) complete: bool,
+    /// Keys of which a record was corrupt: what the marker says is not true of them.
+    pub(super) corrupt: BTreeMap<Key, Corruption>,
 }
 
 impl Partitions {
@@ -60,30 +60,30 @@ impl Partitions {
                 partition,
                 partitions,
                 owner: Minter::new(node),
-                stand_in: Minter::new(node),
+                fallback: Minter::new(node),
                 recent: RecentRequests::new(recent_requests),
                 tree: Tree::default(),
-                synced: false,
-                lost: BTreeMap::new(),
+                complete: false,
+                corrupt: BTreeMap::new(),
             })
         })
     }
 
     /// The live Merkle root of this partition.
-    pub fn root(&self, partition: PartitionId) -> Digest {
+    pub fn root(&self, partition: PartitionId) -> ContentHash {
         let state = self.states.get(partition.0 as usize).and_then(Option::as_deref);
         state.map_or_else(|| Tree::default().root(), |state| state.tree.root())
     }
 
     /// Whether this node holds all that it must hold of this partition as an owner.
-    pub fn is_synced(&self, partition: PartitionId) -> bool {
+    pub fn is_complete(&self, partition: PartitionId) -> bool {
         let state = self.states.get(partition.0 as usize).and_then(Option::as_deref);
-        state.is_some_and(|state| state.synced)
+        state.is_some_and(|state| state.complete)
     }
 
     /// The keys of which this owner lost something, and which are not whole yet.
-    pub fn lost(&self) -> impl Iterator<Item = &Key> {
-        self.states.iter().flatten().flat_map(|state| state.lost.keys())
+    pub fn corrupt(&self) -> impl Iterator<Item = &Key> {
+        self.states.iter().flatten().flat_map(|state| state.corrupt.keys())
     }
 }
 
@@ -111,9 +111,9 @@ pub fn format(
 ///
 /// # Errors
 /// [`Fault`], if the store does.
-pub fn unmark(store: &mut impl Store, synced: &[PartitionId]) -> Result<(), Fault> {
+pub fn unmark(store: &mut impl Store, complete: &[PartitionId]) -> Result<(), Fault> {
     let mut batch = Batch::default();
-    for &partition in synced {
+    for &partition in complete {
         batch.delete(&keyspace::marker(partition));
     }
     store.commit(batch).map(|_| ())
@@ -141,7 +141,7 @@ pub fn open(
     let states = (0..partitions).map(|_| None).collect();
     let mut opened = Partitions { node, recent_requests, states };
     let mut hints = BTreeMap::<(PartitionId, NodeId), KeptHints>::new();
-    let (mut damaged, mut leaves, mut foreign) = (Vec::new(), Vec::new(), None);
+    let (mut corrupt_at_start, mut leaves, mut foreign) = (Vec::new(), Vec::new(), None);
     let mut said = founding::Said::default();
     for prefix in keyspace::AT_START {
         store.scan(View::Durable, prefix, &[], &mut |key, record| {
@@ -149,16 +149,16 @@ pub fn open(
             let is_here = |one: &Record| one.partition().is_none_or(|at| at.0 < partitions);
             match keyspace::parse(key).filter(is_here) {
                 Some(Record::Marker { partition }) => match number(record) {
-                    Ok(owner) if owner == node.0 => opened.get_mut(partition).synced = true,
+                    Ok(owner) if owner == node.0 => opened.get_mut(partition).complete = true,
                     Ok(owner) => foreign = Some(ForeignData { owner: NodeId(owner) }),
-                    Err(Damage) => damaged.push(partition),
+                    Err(Corrupt) => corrupt_at_start.push(partition),
                 },
-                Some(Record::Lost { partition, key }) => {
-                    opened.get_mut(partition).lost.insert(key, Loss::Partial);
+                Some(Record::Corrupt { partition, key }) => {
+                    opened.get_mut(partition).corrupt.insert(key, Corruption::Overwritten);
                 }
-                Some(Record::Leaf { partition, leaf }) => match digest(record) {
-                    Ok(digest) => opened.get_mut(partition).tree.load(leaf, digest),
-                    Err(Damage) => leaves.push((partition, leaf)),
+                Some(Record::Leaf { partition, leaf }) => match hash(record) {
+                    Ok(hash) => opened.get_mut(partition).tree.load(leaf, hash),
+                    Err(Corrupt) => leaves.push((partition, leaf)),
                 },
                 Some(Record::Hint { partition, target, .. }) => {
                     let none = KeptHints { partition, target, count: 0, bytes: 0 };
@@ -180,28 +180,28 @@ pub fn open(
         return Err(foreign);
     }
     for (partition, leaf) in leaves {
-        damaged.push(partition);
+        corrupt_at_start.push(partition);
         owned::sum_up(opened.get_mut(partition), store, leaf);
     }
     let touched = || opened.states.iter().flatten();
     let recovered = Recovered {
         founding: said.record(),
-        synced: touched().filter(|state| state.synced).map(|state| state.partition).collect(),
+        complete: touched().filter(|state| state.complete).map(|state| state.partition).collect(),
         roots: touched()
             .filter(|state| !state.tree.is_empty())
             .map(|state| (state.partition, state.tree.root()))
             .collect(),
         hints: hints.into_values().collect(),
-        lost: opened.lost().cloned().collect(),
-        damaged,
+        corrupt: opened.corrupt().cloned().collect(),
+        corrupt_at_start,
     };
     Ok((opened, recovered))
 }
 
-fn number(record: Result<&Bytes, Damage>) -> Result<u64, Damage> {
-    Ok(u64::from_be_bytes(record?[..].try_into().map_err(|_| Damage)?))
+fn number(record: Result<&Bytes, Corrupt>) -> Result<u64, Corrupt> {
+    Ok(u64::from_be_bytes(record?[..].try_into().map_err(|_| Corrupt)?))
 }
 
-fn digest(record: Result<&Bytes, Damage>) -> Result<Digest, Damage> {
-    Ok(Digest(u128::from_be_bytes(record?[..].try_into().map_err(|_| Damage)?)))
+fn hash(record: Result<&Bytes, Corrupt>) -> Result<ContentHash, Corrupt> {
+    Ok(ContentHash(u128::from_be_bytes(record?[..].try_into().map_err(|_| Corrupt)?)))
 }

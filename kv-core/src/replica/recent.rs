@@ -5,7 +5,7 @@ use crate::types::{Key, RequestId, Token};
 use crate::version::Dot;
 
 /// A bounded memory of request ids. What falls out of it is still known while its version stands;
-/// after that, a very late retry is a second write, as documented for request ids (SEMANTICS §1).
+/// after that, a very late retry is a second write, as documented for request ids (semantics.md §1).
 #[derive(Clone, Debug)]
 pub(super) struct RecentRequests {
     /// With the key's token, which stands for it.

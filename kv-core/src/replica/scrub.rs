@@ -1,4 +1,4 @@
-//! Reading everything from time to time, so that damage is found while there are still others to
+//! Reading everything from time to time, so that corruption is found while there are still others to
 //! repair it from.
 
 use alloc::vec::Vec;
@@ -10,9 +10,9 @@ use super::keyspace::{self, Record};
 use super::owned::{self, skim_owned};
 use super::partitions::{PartitionState, marker_of};
 use crate::event::Event;
-use crate::mark::Mark;
 use crate::merkle::LeafId;
-use crate::store::{Batch, Damage, Done, Refusal, Store, View};
+use crate::probe::Probe;
+use crate::store::{Batch, Corrupt, Done, Refusal, Store, View};
 use crate::types::Key;
 
 /// What was read of a partition.
@@ -20,10 +20,10 @@ use crate::types::Key;
 struct Part {
     /// The last leaf that was read to its end; nothing, if all leaves were.
     until: Option<LeafId>,
-    unreadable: Vec<Key>,
+    corrupt: Vec<Key>,
 }
 
-/// Reads the leaves from this one on, up to about so many bytes. A damaged container is lost. What
+/// Reads the leaves from this one on, up to about so many bytes. Of a corrupt container the key is listed. What
 /// memory knows as well, a Merkle leaf or the data marker, is written anew.
 ///
 /// The tree does not say where to look: a leaf that counts nothing may hold what cannot be read.
@@ -34,30 +34,30 @@ pub(super) fn scrub(
     bytes_max: u64,
     notes: &mut Notes,
 ) -> Result<Done, Refusal> {
-    let Part { until, unreadable } = read(state, store, from, bytes_max);
-    for key in unreadable {
-        owned::lose(state, store, &key, notes);
+    let Part { until, corrupt } = read(state, store, from, bytes_max);
+    for key in corrupt {
+        owned::note_corrupt(state, store, &key, notes);
     }
-    let mut mended = Batch::default();
+    let mut rewritten = Batch::default();
     let leaves = keyspace::leaves_in(state.partition);
     store.scan(View::Live, &leaves, &[], &mut |record_key, record| {
-        if let (Some(Record::Leaf { leaf, .. }), Err(Damage)) =
+        if let (Some(Record::Leaf { leaf, .. }), Err(Corrupt)) =
             (keyspace::parse(record_key), record)
         {
             let known = owned::bytes_of(state.tree.leaf(leaf));
-            mended.put(&keyspace::leaf(state.partition, leaf), &known);
+            rewritten.put(&keyspace::leaf(state.partition, leaf), &known);
         }
         ControlFlow::Continue(())
     });
     let marker = keyspace::marker(state.partition);
-    if state.synced && store.get(View::Live, &marker).is_err() {
-        mended.put(&marker, &marker_of(state.node));
+    if state.complete && store.get(View::Live, &marker).is_err() {
+        rewritten.put(&marker, &marker_of(state.node));
     }
-    if !mended.is_empty() {
-        notes.mark(Mark::LeafRewritten);
-        let damaged = Event::Damaged { partition: state.partition };
-        notes.events.extend(iter::repeat_n(damaged, mended.len()));
-        store.commit(mended)?;
+    if !rewritten.is_empty() {
+        notes.probe(Probe::LeafRewritten);
+        let corrupt = Event::Corrupt { partition: state.partition };
+        notes.events.extend(iter::repeat_n(corrupt, rewritten.len()));
+        store.commit(rewritten)?;
     }
     let next = until.and_then(|until| until.0.checked_add(1)).map(LeafId);
     Ok(Done::Scrubbed { next })
@@ -79,9 +79,9 @@ fn read(state: &PartitionState, store: &impl Store, from: LeafId, bytes_max: u64
         at = leaf;
         match record.and_then(|record| Ok((record.len(), skim_owned(record)?))) {
             Ok((length, _)) => bytes += (record_key.len() + length) as u64,
-            Err(Damage) => {
+            Err(Corrupt) => {
                 if let Some(Record::Owned { key, .. }) = keyspace::parse(record_key) {
-                    part.unreadable.push(key);
+                    part.corrupt.push(key);
                 }
             }
         }

@@ -4,31 +4,31 @@
 //! Of a write it says two things: what it holds now ([`Body::Minted`], at once, so that the other
 //! replicas can be sent it), and that it is durable ([`Body::Acked`], not before it is).
 
-use super::young::Young;
-use crate::cx::{Cx, Desk, Site};
+use super::freshness::Freshness;
+use crate::cx::{Cx, Issuer, NodeContext};
 use crate::durable::DurableQueue;
 use crate::event::Event;
 use crate::hybrid::{HybridClock, Observed};
 use crate::in_flight::InFlight;
-use crate::mark::Mark;
 use crate::message::{
-    Acked, Body, HintRequest, MergeRequest, MintRequest, Minted, OperationId, Place, ReadReply,
-    ReadRequest, Refused,
+    Acked, Body, FallbackFor, HintRequest, MergeRequest, MintRequest, Minted, OperationId,
+    ReadReply, ReadRequest, Refused,
 };
+use crate::probe::Probe;
 use crate::store::{
-    Action, Basis, CopyKind, Done, Hint, HintGrowth, Mint, Outcome, Refusal, Role, StandIn,
+    Action, Basis, CopyKind, Done, Hint, HintGrowth, HintTerms, Mint, Outcome, Refusal, Role,
 };
 use crate::time::Span;
 use crate::types::{NodeId, PartitionId, RequestId, Seq, Ticket};
 use crate::version::Container;
 
-/// This node as a replica of the keys that it owns, and as a stand-in for others.
+/// This node as a replica of the keys that it owns, and as a fallback for others.
 #[derive(Clone, Debug, Default)]
 pub struct Replica {
     clock: HybridClock,
-    errands: InFlight<Errand>,
-    acks: DurableQueue<Asker>,
-    young: Young,
+    pending: InFlight<PendingCommand>,
+    acks: DurableQueue<Requester>,
+    freshness: Freshness,
 }
 
 /// What a replica is at.
@@ -53,46 +53,46 @@ pub struct HintGrown {
 
 /// Whom to answer.
 #[derive(Clone, Copy, Debug)]
-struct Asker {
+struct Requester {
     node: NodeId,
     request: RequestId,
     operation: OperationId,
-    /// The owner that this node stands in for.
-    stands_for: Option<NodeId>,
+    /// The owner that this node is the fallback of.
+    for_owner: Option<NodeId>,
 }
 
 /// A storage command in flight.
 #[derive(Clone, Copy, Debug)]
-struct Errand {
-    asker: Asker,
+struct PendingCommand {
+    requester: Requester,
     partition: PartitionId,
 }
 
 impl Replica {
     /// What it is at now.
     pub fn inspect(&self) -> ReplicaSnapshot {
-        ReplicaSnapshot { commands: self.errands.len(), awaits_sync: self.acks.len() }
+        ReplicaSnapshot { commands: self.pending.len(), awaits_sync: self.acks.len() }
     }
 
-    /// A coordinator asks this node to name a write.
+    /// A coordinator asks this node to mint.
     pub fn on_mint(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         (from, request): (NodeId, RequestId),
         message: MintRequest,
     ) {
-        let MintRequest { operation, key, content, expiry, basis, place, echo } = message;
-        let stands_for = place.map(|place| place.owner);
-        let asker = Asker { node: from, request, operation, stands_for };
-        let partition = site.ring().partition_of(key.token());
-        if place.is_none() && !site.ring().owns(site.me(), partition) {
-            return refuse(cx, site, asker, Refusal::Layout);
+        let MintRequest { operation, key, content, expiry, basis, fallback_for, echo } = message;
+        let for_owner = fallback_for.map(|fallback_for| fallback_for.owner);
+        let requester = Requester { node: from, request, operation, for_owner };
+        let partition = local.ring().partition_of(key.token());
+        if fallback_for.is_none() && !local.ring().owns(local.me(), partition) {
+            return refuse(cx, local, requester, Refusal::Layout);
         }
         match basis {
-            Basis::Held(_) if !self.young.admits(cx, site, from, operation, echo) => {
-                cx.mark(Mark::OldRequestRefused);
-                return refuse(cx, site, asker, Refusal::Late);
+            Basis::Held(_) if !self.freshness.admits(cx, local, from, operation, echo) => {
+                cx.probe(Probe::OldRequestRefused);
+                return refuse(cx, local, requester, Refusal::Late);
             }
             Basis::Held(_) | Basis::Given(_) => {}
         }
@@ -101,117 +101,119 @@ impl Replica {
             content,
             expiry,
             basis,
-            role: place.map_or(Role::Owner, |place| Role::StandIn(stand_in(cx, site, place))),
+            role: fallback_for.map_or(Role::Owner, |fallback_for| {
+                Role::Fallback(hint_terms(cx, local, fallback_for))
+            }),
             request,
             spare: cx.spare_epoch(partition),
             time: self.clock.now(cx.now.wall),
-            siblings_max: site.config.siblings_max,
+            siblings_max: local.config.siblings_max,
         };
-        self.start(cx, asker, partition, Action::Mint(mint.into()));
+        self.start(cx, requester, partition, Action::Mint(mint.into()));
     }
 
     /// A coordinator asks this owner to join a container into its own.
     pub fn on_merge(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         (from, request): (NodeId, RequestId),
         message: MergeRequest,
     ) {
         let MergeRequest { operation, key, container } = message;
-        let asker = Asker { node: from, request, operation, stands_for: None };
-        let partition = site.ring().partition_of(key.token());
-        if !site.ring().owns(site.me(), partition) {
-            return refuse(cx, site, asker, Refusal::Layout);
+        let requester = Requester { node: from, request, operation, for_owner: None };
+        let partition = local.ring().partition_of(key.token());
+        if !local.ring().owns(local.me(), partition) {
+            return refuse(cx, local, requester, Refusal::Layout);
         }
-        self.look_at_time(cx, site, &container);
+        self.look_at_time(cx, local, &container);
         let items = [(key, container)].into();
-        self.start(cx, asker, partition, Action::Merge { items });
+        self.start(cx, requester, partition, Action::Merge { items });
     }
 
     /// A coordinator asks this node to keep a container for an owner.
     pub fn on_hint(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         (from, request): (NodeId, RequestId),
         message: HintRequest,
     ) {
-        let HintRequest { operation, key, container, place } = message;
-        let stands_for = Some(place.owner);
-        let asker = Asker { node: from, request, operation, stands_for };
-        let partition = site.ring().partition_of(key.token());
-        self.look_at_time(cx, site, &container);
-        let hint = Hint { key, container, stand_in: stand_in(cx, site, place) };
-        self.start(cx, asker, partition, Action::Hint(hint.into()));
+        let HintRequest { operation, key, container, fallback_for } = message;
+        let for_owner = Some(fallback_for.owner);
+        let requester = Requester { node: from, request, operation, for_owner };
+        let partition = local.ring().partition_of(key.token());
+        self.look_at_time(cx, local, &container);
+        let hint = Hint { key, container, terms: hint_terms(cx, local, fallback_for) };
+        self.start(cx, requester, partition, Action::Hint(hint.into()));
     }
 
     /// A coordinator asks what this node holds of a key.
     pub fn on_read(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         (from, request): (NodeId, RequestId),
         message: ReadRequest,
     ) {
         let ReadRequest { operation, key, copy } = message;
-        let asker = Asker { node: from, request, operation, stands_for: None };
-        let partition = site.ring().partition_of(key.token());
+        let requester = Requester { node: from, request, operation, for_owner: None };
+        let partition = local.ring().partition_of(key.token());
         // The storage knows of the marker when it is written; it counts when it is durable, for then
         // all that was copied before it is durable too.
-        if copy == CopyKind::Owned && !site.synced.contains(&partition) {
-            cx.mark(Mark::UnsyncedReadRefused);
-            return refuse(cx, site, asker, Refusal::NotSynced);
+        if copy == CopyKind::Owned && !local.complete.contains(&partition) {
+            cx.probe(Probe::IncompleteReadRefused);
+            return refuse(cx, local, requester, Refusal::Incomplete);
         }
-        self.start(cx, asker, partition, Action::Read { key, copy });
+        self.start(cx, requester, partition, Action::Read { key, copy });
     }
 
     /// Says that a request to keep a hint was not even tried.
     pub fn refuse(
         &self,
         cx: &mut Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         (from, request): (NodeId, RequestId),
         operation: OperationId,
         refusal: Refusal,
     ) {
-        let asker = Asker { node: from, request, operation, stands_for: None };
-        refuse(cx, site, asker, refusal);
+        let requester = Requester { node: from, request, operation, for_owner: None };
+        refuse(cx, local, requester, refusal);
     }
 
     /// A storage command was executed. Returns by how much it made hints grow.
     pub fn on_store_done(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &Site,
-        errand: u64,
+        local: &NodeContext,
+        command: u64,
         seq: Seq,
         outcome: Outcome,
     ) -> Option<HintGrown> {
-        let Errand { asker, partition } =
-            self.errands.remove(errand).expect("each command is answered once");
+        let PendingCommand { requester, partition } =
+            self.pending.remove(command).expect("each command is answered once");
         let mut hinted = None;
         let grown = |target, growth| HintGrown { target, partition, growth };
         match outcome.result {
             Ok(Done::Minted { container, hinted: growth, .. }) => {
-                hinted = asker.stands_for.zip(growth).map(|(target, by)| grown(target, by));
+                hinted = requester.for_owner.zip(growth).map(|(target, by)| grown(target, by));
                 if let Some(HintGrown { target, .. }) = hinted {
                     cx.observe(Event::HintStored { target });
                 }
-                let minted = Minted { operation: asker.operation, container };
-                answer(cx, site, asker, Body::Minted(minted));
-                self.acks.push(seq, asker);
+                let minted = Minted { operation: requester.operation, container };
+                answer(cx, local, requester, Body::Minted(minted));
+                self.acks.push(seq, requester);
             }
-            Ok(Done::Merged) => self.acks.push(seq, asker),
+            Ok(Done::Merged) => self.acks.push(seq, requester),
             Ok(Done::Hinted(growth)) => {
-                let target = asker.stands_for.expect("a hint is for somebody");
+                let target = requester.for_owner.expect("a hint is for somebody");
                 hinted = Some(grown(target, growth));
                 cx.observe(Event::HintStored { target });
-                self.acks.push(seq, asker);
+                self.acks.push(seq, requester);
             }
             Ok(Done::Read(container)) => {
-                let reply = ReadReply { operation: asker.operation, container };
-                answer(cx, site, asker, Body::ReadReply(reply));
+                let reply = ReadReply { operation: requester.operation, container };
+                answer(cx, local, requester, Body::ReadReply(reply));
             }
             Ok(
                 other @ (Done::HintBatch { .. }
@@ -220,41 +222,47 @@ impl Replica {
                 | Done::Leaves(_)
                 | Done::Summaries { .. }
                 | Done::Fetched(_)
-                | Done::MarkedSynced
+                | Done::MarkedComplete
                 | Done::Pledged
                 | Done::Founded
                 | Done::Scrubbed { .. }
-                | Done::MadeWhole { .. }),
+                | Done::MarkedRepaired { .. }),
             ) => panic!("the replica did not ask for {other:?}"),
-            Err(refusal) => refuse(cx, site, asker, refusal),
+            Err(refusal) => refuse(cx, local, requester, refusal),
         }
-        self.acknowledge(cx, site);
+        self.acknowledge(cx, local);
         hinted
     }
 
     /// The store is durable up to a position.
-    pub fn on_durable(&mut self, cx: &mut Cx<'_>, site: &Site, seq: Seq) {
+    pub fn on_durable(&mut self, cx: &mut Cx<'_>, local: &NodeContext, seq: Seq) {
         self.acks.on_durable(seq);
-        self.acknowledge(cx, site);
+        self.acknowledge(cx, local);
     }
 
-    fn acknowledge(&mut self, cx: &mut Cx<'_>, site: &Site) {
-        while let Some(asker) = self.acks.pop() {
-            let acked = Acked { operation: asker.operation, stands_for: asker.stands_for };
-            answer(cx, site, asker, Body::Acked(acked));
+    fn acknowledge(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
+        while let Some(requester) = self.acks.pop() {
+            let acked = Acked { operation: requester.operation, for_owner: requester.for_owner };
+            answer(cx, local, requester, Body::Acked(acked));
         }
     }
 
-    fn start(&mut self, cx: &mut Cx<'_>, asker: Asker, partition: PartitionId, action: Action) {
-        let errand = self.errands.insert(Errand { asker, partition });
-        cx.store(Ticket::new(Desk::Replica, errand), partition, action);
+    fn start(
+        &mut self,
+        cx: &mut Cx<'_>,
+        requester: Requester,
+        partition: PartitionId,
+        action: Action,
+    ) {
+        let command = self.pending.insert(PendingCommand { requester, partition });
+        cx.store(Ticket::new(Issuer::Replica, command), partition, action);
     }
 
     /// Keeps the clock from falling behind what others have stamped. A container is never refused
     /// for its time; a time that is too far ahead is only reported.
-    fn look_at_time(&mut self, cx: &mut Cx<'_>, site: &Site, container: &Container) {
+    fn look_at_time(&mut self, cx: &mut Cx<'_>, local: &NodeContext, container: &Container) {
         let Some((stamped_by, newest)) = container.newest_stamp() else { return };
-        match self.clock.observe(newest, cx.now.wall, site.config.clock_ahead_ms) {
+        match self.clock.observe(newest, cx.now.wall, local.config.clock_ahead_ms) {
             Observed::Adopted | Observed::Behind => {}
             Observed::TooFarAhead { by_ms } => {
                 cx.observe(Event::ClockAhead { stamped_by, by_ms });
@@ -263,19 +271,24 @@ impl Replica {
     }
 }
 
-/// How a hint is kept in this place, by the own clock: the same that will say when it has expired.
-fn stand_in(cx: &Cx<'_>, site: &Site, place: Place) -> StandIn {
-    let (created, expiry) = (cx.now.wall, Span::from_ms(site.config.hint_expiry_ms));
-    StandIn { target: place.owner, created, expires: created + expiry, copies: place.copies }
+/// How a hint is kept in this fallback_for, by the own clock: the same that will say when it has expired.
+fn hint_terms(cx: &Cx<'_>, local: &NodeContext, fallback_for: FallbackFor) -> HintTerms {
+    let (created, expiry) = (cx.now.wall, Span::from_ms(local.config.hint_expiry_ms));
+    HintTerms {
+        target: fallback_for.owner,
+        created,
+        expires: created + expiry,
+        copies: fallback_for.copies,
+    }
 }
 
-fn refuse(cx: &mut Cx<'_>, site: &Site, asker: Asker, refusal: Refusal) {
-    let refused = Refused { operation: asker.operation, refusal };
-    answer(cx, site, asker, Body::Refused(refused));
+fn refuse(cx: &mut Cx<'_>, local: &NodeContext, requester: Requester, refusal: Refusal) {
+    let refused = Refused { operation: requester.operation, refusal };
+    answer(cx, local, requester, Body::Refused(refused));
 }
 
-fn answer(cx: &mut Cx<'_>, site: &Site, asker: Asker, body: Body) {
-    cx.send(site.message(asker.node, asker.request, body));
+fn answer(cx: &mut Cx<'_>, local: &NodeContext, requester: Requester, body: Body) {
+    cx.send(local.message(requester.node, requester.request, body));
 }
 
 #[cfg(test)]

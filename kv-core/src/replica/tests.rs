@@ -12,16 +12,16 @@ use super::*;
 use crate::config::Config;
 use crate::event::{EpochReason, Event};
 use crate::layout::Layout;
-use crate::mark::Mark;
 use crate::merkle::{LeafId, Tree, leaf_of};
+use crate::probe::Probe;
 use crate::ring::Ring;
 use crate::store::{
-    Action, Basis, CopyKind, Damage, Done, Fault, ForeignData, Hint, Mint, Outcome, Recovered,
-    Refusal, Role, StandIn, Store, StoreCommand, View,
+    Action, Basis, CopyKind, Corrupt, Done, Fault, ForeignData, Hint, HintTerms, Mint, Outcome,
+    Recovered, Refusal, Role, Store, StoreCommand, View,
 };
 use crate::testing::MemoryStore;
 use crate::time::{HybridTime, WallTime};
-use crate::types::{Digest, Epoch, FoundingId, Key, NodeId, PartitionId, RequestId};
+use crate::types::{ContentHash, Epoch, FoundingId, Key, NodeId, PartitionId, RequestId};
 use crate::version::{Actor, Container, Content, Dot, VersionVector};
 
 const PARTITION: PartitionId = PartitionId(0);
@@ -94,13 +94,13 @@ impl Disk {
     }
 
     /// The root that the tree should have, computed from the containers alone.
-    fn root_recomputed(&self) -> Digest {
+    fn root_recomputed(&self) -> ContentHash {
         let mut tree = Tree::default();
         for record_key in self.store.keys() {
             let Some(Record::Owned { key, .. }) = parse_record_key(record_key) else { continue };
             let record = self.store.get(View::Live, record_key).expect("it is well");
             let (_, container) = decode_owned(&record.expect("it is there")).expect("it is well");
-            tree.replace(leaf_of(key.token(), 1), None, Some(container.digest(&key)));
+            tree.replace(leaf_of(key.token(), 1), None, Some(container.hash(&key)));
         }
         tree.root()
     }
@@ -118,8 +118,8 @@ fn latest() -> Basis {
     Basis::Held(VersionVector::default())
 }
 
-fn for_target(target: u64) -> StandIn {
-    StandIn { target: NodeId(target), created: WallTime(1), expires: WallTime(9), copies: 1 }
+fn for_target(target: u64) -> HintTerms {
+    HintTerms { target: NodeId(target), created: WallTime(1), expires: WallTime(9), copies: 1 }
 }
 
 fn minted(outcome: &Outcome) -> (Dot, &Container) {
@@ -236,26 +236,26 @@ fn an_actor_of_which_a_peer_knows_more_than_itself_is_given_up() {
 }
 
 #[test]
-fn a_stand_in_mints_in_a_new_epoch_once_a_hint_that_it_minted_into_is_deleted() {
+fn a_fallback_mints_in_a_new_epoch_once_a_hint_that_it_minted_into_is_deleted() {
     let mut disk = Disk::new();
-    let stand_in = for_target(9);
+    let terms = for_target(9);
     let (first, container) = {
-        let outcome = disk.mint(latest(), Role::StandIn(stand_in));
+        let outcome = disk.mint(latest(), Role::Fallback(terms));
         let (dot, container) = minted(&outcome);
         (dot, container.clone())
     };
-    let items = vec![(key(), container.digest(&key()))];
-    let dropped = disk.run(Action::HintDrop { target: stand_in.target, items });
+    let items = vec![(key(), container.hash(&key()))];
+    let dropped = disk.run(Action::HintDrop { target: terms.target, items });
     assert!(matches!(dropped.result, Ok(Done::HintDropped { count: 1, .. })));
-    let again = disk.mint(latest(), Role::StandIn(stand_in));
+    let again = disk.mint(latest(), Role::Fallback(terms));
     assert_ne!(minted(&again).0.actor, first.actor);
 }
 
 #[test]
-fn a_stand_in_mints_upon_all_its_hints_for_the_key_whoever_they_are_for() {
+fn a_fallback_mints_upon_all_its_hints_for_the_key_whoever_they_are_for() {
     let mut disk = Disk::new();
-    let (first, _) = minted(&disk.mint(nothing(), Role::StandIn(for_target(8))));
-    let second = disk.mint(nothing(), Role::StandIn(for_target(9)));
+    let (first, _) = minted(&disk.mint(nothing(), Role::Fallback(for_target(8))));
+    let second = disk.mint(nothing(), Role::Fallback(for_target(9)));
     let (second, container) = minted(&second);
     assert!(container.get(first).is_some() && container.get(second).is_some());
 }
@@ -270,7 +270,7 @@ fn what_is_held_of_a_key_is_found_in_the_owners_copy_and_in_every_hint() {
         assert_eq!(found, covers(held(&disk.store, View::Live, &ring, &key()).container.seen()));
         found
     };
-    let roles = [8, 9].map(|target| Role::StandIn(for_target(target)));
+    let roles = [8, 9].map(|target| Role::Fallback(for_target(target)));
     for role in [Role::Owner].into_iter().chain(roles) {
         let (dot, _) = minted(&disk.mint(nothing(), role));
         assert!(covers(&disk, dot), "{role:?}");
@@ -279,35 +279,35 @@ fn what_is_held_of_a_key_is_found_in_the_owners_copy_and_in_every_hint() {
 }
 
 #[test]
-fn what_is_skimmed_is_what_is_read_but_for_the_values_and_damaged_where_that_is() {
+fn what_is_skimmed_is_what_is_read_but_for_the_values_and_corrupt_where_that_is() {
     let mut disk = Disk::new();
     disk.mint(nothing(), Role::Owner);
     disk.mint(nothing(), Role::Owner);
     let is_owned = |key: &&Bytes| matches!(parse_record_key(key), Some(Record::Owned { .. }));
     let record_key = disk.store.keys().find(is_owned).expect("it was written").clone();
     let record = disk.store.get(View::Live, &record_key).expect("it is well").expect("it is there");
-    let (digest, read) = owned::decode_owned(&record).expect("it is well");
-    let (skimmed_digest, skimmed) = owned::skim_owned(&record).expect("it is well");
-    assert_eq!(skimmed_digest, digest);
+    let (hash, read) = owned::decode_owned(&record).expect("it is well");
+    let (skimmed_hash, skimmed) = owned::skim_owned(&record).expect("it is well");
+    assert_eq!(skimmed_hash, hash);
     assert_eq!(skimmed.seen(), read.seen());
     assert!(skimmed.dots().eq(read.dots()));
     let empty = Content::Value(Bytes::new());
     assert!(skimmed.siblings().iter().all(|(_, version)| version.content == empty));
     for length in 0..record.len() {
-        assert_eq!(owned::skim_owned(&record.slice(..length)), Err(Damage), "{length}");
+        assert_eq!(owned::skim_owned(&record.slice(..length)), Err(Corrupt), "{length}");
     }
 }
 
 #[test]
 fn a_hint_that_has_grown_since_it_was_delivered_is_kept() {
     let mut disk = Disk::new();
-    let stand_in = for_target(9);
-    let delivered = minted(&disk.mint(latest(), Role::StandIn(stand_in))).1.digest(&key());
-    disk.mint(nothing(), Role::StandIn(stand_in));
+    let terms = for_target(9);
+    let delivered = minted(&disk.mint(latest(), Role::Fallback(terms))).1.hash(&key());
+    disk.mint(nothing(), Role::Fallback(terms));
     let items = vec![(key(), delivered)];
-    let dropped = disk.run(Action::HintDrop { target: stand_in.target, items });
+    let dropped = disk.run(Action::HintDrop { target: terms.target, items });
     assert_eq!(dropped.result, Ok(Done::HintDropped { count: 0, bytes: 0 }));
-    let batch = disk.run(Action::HintBatch { target: stand_in.target, bytes: 1 });
+    let batch = disk.run(Action::HintBatch { target: terms.target, bytes: 1 });
     assert!(matches!(batch.result, Ok(Done::HintBatch { hints, .. }) if hints.len() == 1));
 }
 
@@ -315,7 +315,7 @@ fn a_hint_that_has_grown_since_it_was_delivered_is_kept() {
 fn hints_survive_a_restart_and_are_counted() {
     let mut disk = Disk::new();
     let container = minted(&disk.mint(latest(), Role::Owner)).1.clone();
-    let hint = Hint { key: key(), container, stand_in: for_target(9) };
+    let hint = Hint { key: key(), container, terms: for_target(9) };
     disk.run(Action::Hint(hint.into()));
     disk.store.sync();
     let recovered = disk.restart();
@@ -324,12 +324,12 @@ fn hints_survive_a_restart_and_are_counted() {
 }
 
 #[test]
-fn an_owner_that_lost_its_data_takes_writes_and_answers_no_reads_until_it_is_synced() {
+fn an_owner_that_lost_its_data_takes_writes_and_answers_no_reads_until_it_is_complete() {
     let mut disk = Disk::on(MemoryStore::default());
     let read = || Action::Read { key: key(), copy: CopyKind::Owned };
     minted(&disk.mint(latest(), Role::Owner));
-    assert_eq!(disk.run(read()).result, Err(Refusal::NotSynced));
-    disk.run(Action::MarkSynced);
+    assert_eq!(disk.run(read()).result, Err(Refusal::Incomplete));
+    disk.run(Action::MarkComplete);
     assert!(matches!(disk.run(read()).result, Ok(Done::Read(_))));
 }
 
@@ -345,7 +345,7 @@ fn a_client_reads_what_is_durable_and_not_what_is_merely_live() {
 }
 
 #[test]
-fn a_damaged_record_is_never_not_found_and_is_mended_by_what_a_peer_sends() {
+fn a_corrupt_record_is_never_not_found_and_is_repaired_by_what_a_peer_sends() {
     let mut disk = Disk::new();
     let (dot, container) = {
         let outcome = disk.mint(latest(), Role::Owner);
@@ -355,10 +355,10 @@ fn a_damaged_record_is_never_not_found_and_is_mended_by_what_a_peer_sends() {
     let is_owned = |key: &&Bytes| matches!(parse_record_key(key), Some(Record::Owned { .. }));
     let record = disk.store.keys().find(is_owned).cloned().expect("it was written");
     disk.store.sync();
-    disk.store.damaged.insert(record);
+    disk.store.corrupt.insert(record);
     let read = Action::Read { key: key(), copy: CopyKind::Owned };
-    assert_eq!(disk.run(read).result, Err(Refusal::Damaged));
-    assert_eq!(disk.mint(latest(), Role::Owner).result, Err(Refusal::Damaged));
+    assert_eq!(disk.run(read).result, Err(Refusal::Corrupt));
+    assert_eq!(disk.mint(latest(), Role::Owner).result, Err(Refusal::Corrupt));
     disk.merge(container.clone());
     assert_eq!(disk.held(), container);
     assert_eq!(disk.partitions.root(PARTITION), disk.root_recomputed());
@@ -380,28 +380,28 @@ fn disk_with_one_record(is_it: impl Fn(&Record) -> bool) -> (Disk, Bytes, Contai
     (disk, record, container)
 }
 
-fn damaged_value() -> (Disk, Container) {
+fn corrupt_value() -> (Disk, Container) {
     let (mut disk, record, container) =
         disk_with_one_record(|record| matches!(record, Record::Owned { .. }));
-    disk.store.damaged.insert(record);
+    disk.store.corrupt.insert(record);
     (disk, container)
 }
 
 #[test]
-fn a_damaged_key_is_told_of_once_and_leaves_the_tree_so_that_a_comparison_finds_it() {
-    let (mut disk, _) = damaged_value();
+fn a_corrupt_key_is_told_of_once_and_leaves_the_tree_so_that_a_comparison_finds_it() {
+    let (mut disk, _) = corrupt_value();
     let first = disk.run(read());
-    assert_eq!(first.lost, [key()]);
-    let damaged = Event::Damaged { partition: PARTITION };
-    assert_eq!(first.events, [damaged, Event::Mark(Mark::DamagedReadRefused)]);
-    assert_eq!(disk.partitions.root(PARTITION), Digest::default());
+    assert_eq!(first.corrupt, [key()]);
+    let corrupt = Event::Corrupt { partition: PARTITION };
+    assert_eq!(first.events, [corrupt, Event::Probe(Probe::CorruptReadRefused)]);
+    assert_eq!(disk.partitions.root(PARTITION), ContentHash::default());
     let again = disk.run(read());
-    assert_eq!((again.result, again.lost.len()), (Err(Refusal::Damaged), 0));
+    assert_eq!((again.result, again.corrupt.len()), (Err(Refusal::Corrupt), 0));
 }
 
-/// Seen at seed 43 of bit-rot.toml: the second was known to the storage, and nobody mended it.
+/// Seen at seed 43 of bit-rot.toml: the second was known to the storage, and nobody repaired it.
 #[test]
-fn of_two_damaged_keys_in_one_leaf_both_are_told_of() {
+fn of_two_corrupt_keys_in_one_leaf_both_are_told_of() {
     let mut disk = Disk::new();
     let leaf = |key: &Key| leaf_of(key.token(), 1);
     let others = (0_u32..).map(|number| Key::from(number.to_be_bytes().to_vec()));
@@ -412,89 +412,89 @@ fn of_two_damaged_keys_in_one_leaf_both_are_told_of() {
     disk.store.sync();
     let is_owned = |key: &&Bytes| matches!(parse_record_key(key), Some(Record::Owned { .. }));
     let records: Vec<_> = disk.store.keys().filter(is_owned).cloned().collect();
-    disk.store.damaged.extend(records);
-    let mut lost = disk.run(read()).lost;
-    lost.sort();
+    disk.store.corrupt.extend(records);
+    let mut corrupt = disk.run(read()).corrupt;
+    corrupt.sort();
     let mut both = vec![key(), other];
     both.sort();
-    assert_eq!(lost, both);
-    assert_eq!(disk.partitions.root(PARTITION), Digest::default());
+    assert_eq!(corrupt, both);
+    assert_eq!(disk.partitions.root(PARTITION), ContentHash::default());
 }
 
 #[test]
-fn what_took_the_place_of_a_damaged_record_is_refused_until_the_key_is_whole() {
-    let (mut disk, container) = damaged_value();
+fn what_took_the_place_of_a_corrupt_record_is_refused_until_the_key_is_repaired() {
+    let (mut disk, container) = corrupt_value();
     disk.run(read());
     disk.merge(container.clone());
     disk.store.sync();
     assert_eq!(disk.held(), container, "peers are shown what there is");
-    assert_eq!(disk.run(read()).result, Err(Refusal::Damaged));
+    assert_eq!(disk.run(read()).result, Err(Refusal::Corrupt));
     let recovered = disk.restart();
-    assert_eq!(recovered.lost, [key()], "a restart does not make it whole");
-    assert_eq!(disk.run(read()).result, Err(Refusal::Damaged));
-    let made = disk.run(Action::MakeWhole { key: key(), is_unknown: false });
-    assert_eq!(made.result, Ok(Done::MadeWhole { is_whole: true }));
+    assert_eq!(recovered.corrupt, [key()], "a restart repairs nothing");
+    assert_eq!(disk.run(read()).result, Err(Refusal::Corrupt));
+    let made = disk.run(Action::MarkRepaired { key: key(), is_unknown: false });
+    assert_eq!(made.result, Ok(Done::MarkedRepaired { is_repaired: true }));
     disk.store.sync();
     assert_eq!(disk.run(read()).result, Ok(Done::Read(container)));
-    assert!(disk.restart().lost.is_empty());
+    assert!(disk.restart().corrupt.is_empty());
 }
 
 #[test]
-fn a_store_looks_whole_where_readers_are_answered_from_it_and_nowhere_else() {
+fn a_store_looks_complete_where_readers_are_answered_from_it_and_nowhere_else() {
     fn agrees(disk: &mut Disk) -> bool {
         let ring = Ring::new(Layout::single_datacenter(1, 1, [(ME, "me".into())]));
         let ring = ring.expect("one node, one copy");
         disk.store.sync();
         disk.restart();
-        let looks_whole = is_whole(&disk.store, View::Durable, &ring, &key());
-        assert_eq!(disk.run(read()).result.is_ok(), looks_whole);
-        looks_whole
+        let looks_complete = is_repaired(&disk.store, View::Durable, &ring, &key());
+        assert_eq!(disk.run(read()).result.is_ok(), looks_complete);
+        looks_complete
     }
     let mut unmarked = Disk::on(MemoryStore::default());
     minted(&unmarked.mint(latest(), Role::Owner));
     assert!(!agrees(&mut unmarked));
-    unmarked.run(Action::MarkSynced);
+    unmarked.run(Action::MarkComplete);
     assert!(agrees(&mut unmarked));
 
-    let (mut disk, container) = damaged_value();
+    let (mut disk, container) = corrupt_value();
     assert!(!agrees(&mut disk));
     disk.run(read());
     disk.merge(container);
-    assert!(!agrees(&mut disk), "it replaces what was damaged, and may be less");
-    disk.run(Action::MakeWhole { key: key(), is_unknown: false });
+    assert!(!agrees(&mut disk), "it replaces what was corrupt, and may be less");
+    disk.run(Action::MarkRepaired { key: key(), is_unknown: false });
     assert!(agrees(&mut disk));
 }
 
 #[test]
-fn a_key_that_was_damaged_anew_is_not_whole() {
-    let (mut disk, container) = damaged_value();
+fn a_key_that_is_corrupt_anew_is_not_repaired() {
+    let (mut disk, container) = corrupt_value();
     disk.run(read());
     disk.merge(container);
     let is_owned = |key: &&Bytes| matches!(parse_record_key(key), Some(Record::Owned { .. }));
     let record = disk.store.keys().find(is_owned).cloned().expect("it was written");
-    disk.store.damaged.insert(record);
-    let made = disk.run(Action::MakeWhole { key: key(), is_unknown: false });
-    assert_eq!(made.result, Ok(Done::MadeWhole { is_whole: false }));
-    assert_eq!(made.lost, [key()]);
+    disk.store.corrupt.insert(record);
+    let made = disk.run(Action::MarkRepaired { key: key(), is_unknown: false });
+    assert_eq!(made.result, Ok(Done::MarkedRepaired { is_repaired: false }));
+    assert_eq!(made.corrupt, [key()]);
 }
 
 #[test]
-fn a_damaged_key_of_which_nobody_knows_is_deleted_and_only_then_not_found() {
-    let (mut disk, _) = damaged_value();
+fn a_corrupt_key_of_which_nobody_knows_is_deleted_and_only_then_not_found() {
+    let (mut disk, _) = corrupt_value();
     disk.run(read());
-    let made = disk.run(Action::MakeWhole { key: key(), is_unknown: true });
-    assert_eq!(made.result, Ok(Done::MadeWhole { is_whole: true }));
+    let made = disk.run(Action::MarkRepaired { key: key(), is_unknown: true });
+    assert_eq!(made.result, Ok(Done::MarkedRepaired { is_repaired: true }));
     disk.store.sync();
     assert_eq!(disk.run(read()).result, Ok(Done::Read(Container::default())));
     assert_eq!(disk.partitions.root(PARTITION), disk.root_recomputed());
 }
 
 #[test]
-fn scrubbing_finds_damage_that_nobody_asked_for_and_goes_on_where_it_stopped() {
-    let (mut disk, _) = damaged_value();
+fn scrubbing_finds_corruption_that_nobody_asked_for_and_goes_on_where_it_stopped() {
+    let (mut disk, _) = corrupt_value();
     let scrub = |from| Action::Scrub { from, bytes: 1 };
     let found = disk.run(scrub(LeafId(0)));
-    assert_eq!((found.result, found.lost), (Ok(Done::Scrubbed { next: None }), vec![key()]));
+    assert_eq!((found.result, found.corrupt), (Ok(Done::Scrubbed { next: None }), vec![key()]));
     for number in 0..20_u8 {
         let dot = Dot { actor: Actor { node: NodeId(9), epoch: Epoch(0) }, n: 1 };
         let mut other = Container::default();
@@ -511,17 +511,17 @@ fn scrubbing_finds_damage_that_nobody_asked_for_and_goes_on_where_it_stopped() {
 
 /// Seen at seed 2236 of swarm.toml: nobody would ever have looked there again.
 #[test]
-fn damage_is_found_in_a_leaf_that_counts_nothing() {
-    let (mut disk, _) = damaged_value();
+fn corruption_is_found_in_a_leaf_that_counts_nothing() {
+    let (mut disk, _) = corrupt_value();
     let leaf = |record: &Record| matches!(record, Record::Leaf { .. });
     let is_leaf = |key: &&Bytes| parse_record_key(key).is_some_and(|record| leaf(&record));
     let leaf = disk.store.keys().find(is_leaf).cloned().expect("it was written");
-    disk.store.damaged.insert(leaf);
+    disk.store.corrupt.insert(leaf);
     let scrub = || Action::Scrub { from: LeafId(0), bytes: 1 << 20 };
-    assert_eq!(disk.run(scrub()).lost, [key()]);
+    assert_eq!(disk.run(scrub()).corrupt, [key()]);
     disk.store.sync();
     assert!(disk.restart().roots.is_empty(), "the leaf was written anew, without the key");
-    assert_eq!(disk.run(scrub()).lost, [key()]);
+    assert_eq!(disk.run(scrub()).corrupt, [key()]);
 }
 
 #[test]
@@ -532,10 +532,10 @@ fn a_leaf_or_a_marker_that_memory_knows_is_written_anew() {
     ] {
         let (mut disk, record, _) = disk_with_one_record(is_it);
         let before = disk.store.get(View::Live, &record);
-        disk.store.damaged.insert(record.clone());
+        disk.store.corrupt.insert(record.clone());
         let scrubbed = disk.run(Action::Scrub { from: LeafId(0), bytes: 1 << 20 });
-        let damaged = Event::Damaged { partition: PARTITION };
-        assert_eq!(scrubbed.events, [Event::Mark(Mark::LeafRewritten), damaged]);
+        let corrupt = Event::Corrupt { partition: PARTITION };
+        assert_eq!(scrubbed.events, [Event::Probe(Probe::LeafRewritten), corrupt]);
         assert_eq!(disk.store.get(View::Live, &record), before);
         let again = disk.run(Action::Scrub { from: LeafId(0), bytes: 1 << 20 });
         assert_eq!(again.events, []);
@@ -543,22 +543,25 @@ fn a_leaf_or_a_marker_that_memory_knows_is_written_anew() {
 }
 
 #[test]
-fn a_leaf_that_is_damaged_at_start_is_summed_up_anew() {
+fn a_leaf_that_is_corrupt_at_start_is_summed_up_anew() {
     let (mut disk, record, _) = disk_with_one_record(|it| matches!(it, Record::Leaf { .. }));
     let root = disk.partitions.root(PARTITION);
-    disk.store.damaged.insert(record);
+    disk.store.corrupt.insert(record);
     let recovered = disk.restart();
     assert_eq!(disk.partitions.root(PARTITION), root);
-    assert_eq!((recovered.damaged, recovered.synced), (vec![PARTITION], vec![PARTITION]));
+    assert_eq!(
+        (recovered.corrupt_at_start, recovered.complete),
+        (vec![PARTITION], vec![PARTITION])
+    );
 }
 
 #[test]
-fn a_marker_that_is_damaged_at_start_is_none() {
+fn a_marker_that_is_corrupt_at_start_is_none() {
     let (mut disk, record, _) = disk_with_one_record(|it| matches!(it, Record::Marker { .. }));
-    disk.store.damaged.insert(record);
+    disk.store.corrupt.insert(record);
     let recovered = disk.restart();
-    assert_eq!((recovered.damaged, recovered.synced), (vec![PARTITION], vec![]));
-    assert_eq!(disk.run(read()).result, Err(Refusal::NotSynced));
+    assert_eq!((recovered.corrupt_at_start, recovered.complete), (vec![PARTITION], vec![]));
+    assert_eq!(disk.run(read()).result, Err(Refusal::Incomplete));
 }
 
 #[test]
@@ -569,22 +572,22 @@ fn a_node_does_not_start_on_the_data_of_another() {
 }
 
 #[test]
-fn a_damaged_hint_is_dropped_and_counted_and_its_epoch_is_over() {
+fn a_corrupt_hint_is_dropped_and_counted_and_its_epoch_is_over() {
     let mut disk = Disk::new();
-    let stand_in = for_target(9);
-    let first = minted(&disk.mint(latest(), Role::StandIn(stand_in))).0;
+    let terms = for_target(9);
+    let first = minted(&disk.mint(latest(), Role::Fallback(terms))).0;
     disk.store.sync();
     let is_hint = |key: &&Bytes| matches!(parse_record_key(key), Some(Record::Hint { .. }));
     let record = disk.store.keys().find(is_hint).cloned().expect("it was written");
-    disk.store.damaged.insert(record);
+    disk.store.corrupt.insert(record);
     let asked = disk.run(Action::Read { key: key(), copy: CopyKind::Hinted });
-    assert_eq!(asked.result, Err(Refusal::Damaged));
-    assert_eq!(disk.mint(latest(), Role::StandIn(stand_in)).result, Err(Refusal::Damaged));
+    assert_eq!(asked.result, Err(Refusal::Corrupt));
+    assert_eq!(disk.mint(latest(), Role::Fallback(terms)).result, Err(Refusal::Corrupt));
     let batch = disk.run(Action::HintBatch { target: NodeId(9), bytes: 1 });
     assert_eq!(batch.result, Ok(Done::HintBatch { hints: vec![], dropped: 1 }));
     let dropped = Event::HintDropped { target: NodeId(9), partition: PARTITION };
     assert!(batch.events.contains(&dropped));
-    let next = disk.mint(latest(), Role::StandIn(stand_in));
+    let next = disk.mint(latest(), Role::Fallback(terms));
     assert_ne!(minted(&next).0.actor, first.actor);
 }
 

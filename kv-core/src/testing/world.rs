@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use super::{Counting, MemoryStore};
 use crate::admin::AdminReply;
 use crate::config::Config;
-use crate::cx::{Cx, Effect, Identity, Peers, Site};
+use crate::cx::{Cx, Effect, Identity, NodeContext, Peers};
 use crate::event::Event;
 use crate::layout::Layout;
 use crate::message::{Kind, Message};
@@ -30,17 +30,17 @@ use crate::wire;
 pub(crate) trait Machine {
     fn start(recovered: &Recovered) -> Self;
     fn next_deadline(&self) -> Option<Time>;
-    fn on_deadline(&mut self, cx: &mut Cx<'_>, site: &mut Site);
-    fn on_message(&mut self, cx: &mut Cx<'_>, site: &mut Site, message: Message);
+    fn on_deadline(&mut self, cx: &mut Cx<'_>, local: &mut NodeContext);
+    fn on_message(&mut self, cx: &mut Cx<'_>, local: &mut NodeContext, message: Message);
     fn on_store_done(
         &mut self,
         cx: &mut Cx<'_>,
-        site: &mut Site,
-        errand: u64,
+        local: &mut NodeContext,
+        command: u64,
         seq: Seq,
         outcome: Outcome,
     );
-    fn on_durable(&mut self, cx: &mut Cx<'_>, site: &mut Site, seq: Seq);
+    fn on_durable(&mut self, cx: &mut Cx<'_>, local: &mut NodeContext, seq: Seq);
 }
 
 /// Decides whether a message is lost.
@@ -65,7 +65,7 @@ pub(crate) struct World<M> {
 }
 
 pub(crate) struct Member<M> {
-    pub(crate) site: Site,
+    pub(crate) local: NodeContext,
     pub(crate) machine: M,
     pub(crate) store: MemoryStore,
     partitions: Partitions,
@@ -122,15 +122,15 @@ impl<M: Machine> World<M> {
             ring: Arc::clone(&self.ring),
         };
         let machine = M::start(&recovered);
-        let Recovered { synced, roots, .. } = recovered;
-        let site = Site {
+        let Recovered { complete, roots, .. } = recovered;
+        let local = NodeContext {
             identity,
             config: self.config.clone(),
             peers: Peers::default(),
-            synced: synced.into_iter().collect(),
+            complete: complete.into_iter().collect(),
             roots: roots.into_iter().collect(),
         };
-        self.nodes.insert(node, Member { site, machine, store, partitions });
+        self.nodes.insert(node, Member { local, machine, store, partitions });
     }
 
     pub(crate) fn ring(&self) -> Arc<Ring> {
@@ -142,16 +142,24 @@ impl<M: Machine> World<M> {
     }
 
     /// Calls into the machine of a node, and follows what comes of it to the end.
-    pub(crate) fn call(&mut self, node: NodeId, call: impl FnOnce(&mut M, &mut Cx<'_>, &mut Site)) {
+    pub(crate) fn call(
+        &mut self,
+        node: NodeId,
+        call: impl FnOnce(&mut M, &mut Cx<'_>, &mut NodeContext),
+    ) {
         self.call_alone(node, call);
         self.run();
     }
 
-    fn call_alone(&mut self, node: NodeId, call: impl FnOnce(&mut M, &mut Cx<'_>, &mut Site)) {
+    fn call_alone(
+        &mut self,
+        node: NodeId,
+        call: impl FnOnce(&mut M, &mut Cx<'_>, &mut NodeContext),
+    ) {
         let Some(member) = self.nodes.get_mut(&node) else { return };
         let mut out = Vec::new();
         let mut cx = Cx { now: self.now, draw: &mut self.draw, out: &mut out };
-        call(&mut member.machine, &mut cx, &mut member.site);
+        call(&mut member.machine, &mut cx, &mut member.local);
         self.effects.extend(out.into_iter().map(|effect| (node, effect)));
     }
 
@@ -242,7 +250,7 @@ impl<M: Machine> World<M> {
             } else if let Some(message) = self.wire.pop_front() {
                 let message = wire::decode(&wire::encode(&message)).expect("what is sent is read");
                 let to = message.header.to;
-                self.call_alone(to, |machine, cx, site| machine.on_message(cx, site, message));
+                self.call_alone(to, |machine, cx, local| machine.on_message(cx, local, message));
             } else {
                 return;
             }
@@ -266,8 +274,8 @@ impl<M: Machine> World<M> {
                 let seq = member.store.newest();
                 let events = core::mem::take(&mut outcome.events);
                 self.events.extend(events.into_iter().map(|event| (node, event)));
-                self.call_alone(node, |machine, cx, site| {
-                    machine.on_store_done(cx, site, ticket.errand(), seq, outcome);
+                self.call_alone(node, |machine, cx, local| {
+                    machine.on_store_done(cx, local, ticket.command(), seq, outcome);
                 });
                 if !self.held.contains(&node) {
                     self.sync(node);
@@ -281,7 +289,7 @@ impl<M: Machine> World<M> {
         let Some(member) = self.nodes.get_mut(&node) else { return };
         member.store.sync();
         let seq = member.store.newest();
-        self.call_alone(node, |machine, cx, site| machine.on_durable(cx, site, seq));
+        self.call_alone(node, |machine, cx, local| machine.on_durable(cx, local, seq));
     }
 }
 
@@ -289,7 +297,7 @@ impl<M> Member<M> {
     fn execute(&mut self, command: &StoreCommand) -> Outcome {
         let state = self.partitions.get_mut(command.partition);
         let outcome = replica::execute(state, &mut self.store, command);
-        self.site.roots.insert(command.partition, outcome.root);
+        self.local.roots.insert(command.partition, outcome.root);
         outcome
     }
 }

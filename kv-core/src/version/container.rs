@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::{Dot, Version, VersionVector};
 use crate::codec::{Codec, Malformed, Reader, decode_onto, encode_list};
 use crate::time::HybridTime;
-use crate::types::{Digest, Key, NodeId, RequestId};
+use crate::types::{ContentHash, Key, NodeId, RequestId};
 
 /// Everything that one replica knows of one key: the siblings that stand (`D`) and all events that
 /// are accounted for (`V`). Cheap to clone: clones share what is known until one of them changes.
@@ -193,8 +193,8 @@ impl Container {
     }
 
     /// What stands for this container in a Merkle tree. Of a value it takes the hash, so that a
-    /// version whose bytes were dropped at expiry keeps its digest.
-    pub fn digest(&self, key: &Key) -> Digest {
+    /// version whose bytes were dropped at expiry keeps its hash.
+    pub fn hash(&self, key: &Key) -> ContentHash {
         let mut bytes = Vec::with_capacity(256);
         key.encode(&mut bytes);
         (self.siblings().len() as u64).encode(&mut bytes);
@@ -202,10 +202,10 @@ impl Container {
             dot.encode(&mut bytes);
             time.encode(&mut bytes);
             expiry.encode(&mut bytes);
-            content.value().map(|value| Digest::of(&[value])).encode(&mut bytes);
+            content.value().map(|value| ContentHash::of(&[value])).encode(&mut bytes);
         }
         self.seen().encode(&mut bytes);
-        Digest::of(&[&bytes])
+        ContentHash::of(&[&bytes])
     }
 
     /// About how many bytes the container takes in a message or a record.

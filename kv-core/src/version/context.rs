@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::VersionVector;
 use crate::codec::{Codec, Malformed, Reader};
-use crate::types::{ClusterId, Digest, Key};
+use crate::types::{ClusterId, ContentHash, Key, KeyHash};
 
 /// What a client has seen of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +23,8 @@ pub struct Context {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 pub enum ContextError {
     /// Cut short, altered, or never a token.
-    #[error("the context token is damaged: pass it back exactly as it was received")]
-    Damaged,
+    #[error("the context token is corrupt: pass it back exactly as it was received")]
+    Corrupt,
     /// Made by a version of this software that writes another format.
     #[error(
         "the context token has format {0}, which this version does not read: read the key again"
@@ -47,7 +47,7 @@ impl Context {
         let mut token = Vec::with_capacity(128);
         token.push(FORMAT);
         cluster.encode(&mut token);
-        key_digest(key).encode(&mut token);
+        key_hash(key).encode(&mut token);
         self.seen.encode(&mut token);
         let checksum = checksum(&token);
         token.extend_from_slice(&checksum);
@@ -60,27 +60,27 @@ impl Context {
     /// [`ContextError`], if the token is not one that this cluster made for this key.
     pub fn from_token(token: &[u8], cluster: ClusterId, key: &Key) -> Result<Self, ContextError> {
         let (signed, sum) =
-            token.split_last_chunk::<CHECKSUM_BYTES>().ok_or(ContextError::Damaged)?;
-        let (&format, encoded) = signed.split_first().ok_or(ContextError::Damaged)?;
+            token.split_last_chunk::<CHECKSUM_BYTES>().ok_or(ContextError::Corrupt)?;
+        let (&format, encoded) = signed.split_first().ok_or(ContextError::Corrupt)?;
         if *sum != checksum(signed) {
-            return Err(ContextError::Damaged);
+            return Err(ContextError::Corrupt);
         }
         if format != FORMAT {
             return Err(ContextError::Format(format));
         }
         let mut input = Reader::new(encoded);
         let mut read = || {
-            Ok((Codec::decode(&mut input)?, u64::decode(&mut input)?, Codec::decode(&mut input)?))
+            Ok((Codec::decode(&mut input)?, Codec::decode(&mut input)?, Codec::decode(&mut input)?))
         };
-        let (of_cluster, of_key, seen): (ClusterId, _, _) =
-            read().map_err(|Malformed| ContextError::Damaged)?;
+        let (of_cluster, of_key, seen): (ClusterId, KeyHash, _) =
+            read().map_err(|Malformed| ContextError::Corrupt)?;
         if !input.rest().is_empty() {
-            return Err(ContextError::Damaged);
+            return Err(ContextError::Corrupt);
         }
         if of_cluster != cluster {
             return Err(ContextError::OtherCluster);
         }
-        if of_key != key_digest(key) {
+        if of_key != key_hash(key) {
             return Err(ContextError::OtherKey);
         }
         Ok(Self { seen })
@@ -88,12 +88,12 @@ impl Context {
 }
 
 /// The first half of the key's own hash.
-const fn key_digest(key: &Key) -> u64 {
-    key.token().high()
+const fn key_hash(key: &Key) -> KeyHash {
+    KeyHash(key.token().high())
 }
 
 fn checksum(signed: &[u8]) -> [u8; CHECKSUM_BYTES] {
-    Digest::of(&[b"context", signed]).high().to_be_bytes()
+    ContentHash::of(&[b"context", signed]).high().to_be_bytes()
 }
 
 #[cfg(test)]

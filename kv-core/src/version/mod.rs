@@ -43,7 +43,7 @@ impl Codec for Actor {
     }
 }
 
-/// The name of one write event.
+/// The identity of one write event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Dot {
     /// Who minted it.

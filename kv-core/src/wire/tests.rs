@@ -17,13 +17,14 @@ use crate::message::repair::{
     RootsDiffer, Step, SummariesRequest, Summarized,
 };
 use crate::message::{
-    Acked, Echo, HintDelivered, HintDelivery, HintRequest, MergeRequest, MintRequest, Minted,
-    OperationId, Place, ReadReply, ReadRequest, Refused,
+    Acked, Echo, FallbackFor, HintDelivered, HintDelivery, HintRequest, MergeRequest, MintRequest,
+    Minted, OperationId, ReadReply, ReadRequest, Refused,
 };
 use crate::store::{Basis, CopyKind, Refusal, Summary};
 use crate::time::{HybridTime, Time, WallTime};
 use crate::types::{
-    ClusterId, Digest, Epoch, FoundingId, Generation, Key, NodeId, PartitionId, RequestId,
+    ClusterId, ContentHash, Epoch, FoundingId, Generation, Key, LayoutHash, NodeId, PartitionId,
+    RequestId,
 };
 use crate::version::{Actor, Container, Content, Dot, Tag, Version};
 
@@ -59,8 +60,8 @@ fn bodies() -> Vec<Body> {
     let key = Key::from("key");
     let container = container();
     let seen = container.seen().clone();
-    let digest = Digest(u128::MAX / 3);
-    let place = Place { owner: NodeId(9), copies: 1 };
+    let hash = ContentHash(u128::MAX / 3);
+    let fallback_for = FallbackFor { owner: NodeId(9), copies: 1 };
     let items = vec![(key.clone(), container.clone())];
     let known = vec![Known { node: NodeId(1), generation: Generation(2), version: 3 }];
     let state = State { key: StateKey(1), version: 2, value: Bytes::from_static(b"s") };
@@ -82,29 +83,29 @@ fn bodies() -> Vec<Body> {
             content: Content::Tombstone,
             expiry: None,
             basis: Basis::Held(seen.clone()),
-            place: Some(place),
+            fallback_for: Some(fallback_for),
             echo: Some(Echo { generation: Generation(3), sent: Time(10) }),
         })),
         Body::Minted(Minted { operation, container: container.clone() }),
         Body::Merge(MergeRequest { operation, key: key.clone(), container: container.clone() }),
-        Body::Hint(HintRequest { operation, key: key.clone(), container, place }),
-        Body::Acked(Acked { operation, stands_for: Some(NodeId(9)) }),
+        Body::Hint(HintRequest { operation, key: key.clone(), container, fallback_for }),
+        Body::Acked(Acked { operation, for_owner: Some(NodeId(9)) }),
         Body::Refused(Refused { operation, refusal: Refusal::TooManySiblings { max: 64 } }),
         Body::Read(ReadRequest { operation, key: key.clone(), copy: CopyKind::Hinted }),
         Body::ReadReply(ReadReply { operation, container: Container::default() }),
         Body::HintDelivery(HintDelivery { delivery: 1, partition, items: items.clone() }),
         Body::HintDelivered(HintDelivered { delivery: 1 }),
-        Body::RepairCompare(Compare { step, digest }),
+        Body::RepairCompare(Compare { step, hash }),
         Body::RepairCompared(Compared { step, equal: true }),
-        Body::RepairRoots(Roots { step, roots: vec![(partition, digest)] }),
+        Body::RepairRoots(Roots { step, roots: vec![(partition, hash)] }),
         Body::RepairRootsDiffer(RootsDiffer {
             step,
             partitions: vec![partition],
-            not_synced: vec![],
+            incomplete: vec![],
         }),
-        Body::RepairBranches(Branches { step, partition, branches: Box::new([digest; FAN_OUT]) }),
+        Body::RepairBranches(Branches { step, partition, branches: Box::new([hash; FAN_OUT]) }),
         Body::RepairBranchesDiffer(BranchesDiffer { step, branches: 0b101 }),
-        Body::RepairLeaves(Leaves { step, partition, leaves: vec![(LeafId(3), digest)] }),
+        Body::RepairLeaves(Leaves { step, partition, leaves: vec![(LeafId(3), hash)] }),
         Body::RepairLeavesDiffer(LeavesDiffer { step, leaves: vec![LeafId(3)] }),
         Body::RepairSummaries(SummariesRequest {
             step,
@@ -114,7 +115,7 @@ fn bodies() -> Vec<Body> {
         }),
         Body::RepairSummarized(Summarized {
             step,
-            entries: vec![Summary { key: key.clone(), seen, digest }],
+            entries: vec![Summary { key: key.clone(), seen, hash }],
             more: false,
         }),
         Body::RepairExchange(Exchange {
@@ -137,7 +138,7 @@ fn message(body: Body) -> Message {
         generation: Generation(3),
         to: NodeId(4),
         request: RequestId(5),
-        layout: (6, 7),
+        layout: (6, LayoutHash(7)),
         fence: 8,
         sent: Time(9),
     };
@@ -189,7 +190,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_message_is_an_error_or_another_message_in_its_one_form(
+    fn a_corrupt_message_is_an_error_or_another_message_in_its_one_form(
         which in 0_usize..25,
         at in any::<prop::sample::Index>(),
         flip in 1_u8..=255,

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use kv_core::layout::{Layout, LayoutError, Member, Replication};
 use kv_core::ring::Ring;
-use kv_core::types::{Digest, NodeId};
+use kv_core::types::{ContentHash, NodeId};
 use toml::Spanned;
 
 use super::address::PeerAddress;
@@ -17,7 +17,7 @@ use super::table::{ClusterKeys, MemberKeys, Table, check_member, keep};
 pub fn founder_id(cluster: &str, member: &str) -> NodeId {
     let length = |text: &str| (text.len() as u64).to_be_bytes();
     let parts = [&length(cluster)[..], cluster.as_bytes(), &length(member)[..], member.as_bytes()];
-    NodeId(Digest::of(&parts).high())
+    NodeId(ContentHash::of(&parts).high())
 }
 
 /// One member, as far as it was described.

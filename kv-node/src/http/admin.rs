@@ -7,7 +7,7 @@
 //! | `POST /admin/accept-loss` | `{"partitions": [1, 2]}` | 200 `{"accepted": [1], "refused": {"2": "…"}}` |
 //!
 //! An order that is refused is answered 409 and `{"problem": "…"}`, and one that makes no sense 400. Bodies
-//! are of the type `application/json`, which no page in a browser can send to another site unasked.
+//! are of the type `application/json`, which no page in a browser can send to another local unasked.
 
 use std::collections::BTreeMap;
 

@@ -29,7 +29,7 @@ impl CoreProbe {
     }
 
     /// How the core is; `None` if it does not say in time.
-    pub(super) async fn inspect(&self, patience: Duration) -> Option<Inspection> {
+    pub(super) async fn inspect(&self, longest: Duration) -> Option<Inspection> {
         self.with(|waits_since| *waits_since.get_or_insert(Instant::now()));
         let probe = self.clone();
         // An answer counts however late it comes.
@@ -38,7 +38,7 @@ impl CoreProbe {
             probe.with(|waits_since| *waits_since = None);
             answer
         });
-        timeout(patience, answering).await.ok()?.ok()?.ok()
+        timeout(longest, answering).await.ok()?.ok()?.ok()
     }
 
     /// Tells whether the core has been silent for so long that only a new process helps.

@@ -3,14 +3,14 @@
 //! | level | what |
 //! |---|---|
 //! | error | the node serves no more |
-//! | warn | somebody should look: damage, clocks, refused messages, dropped hints |
+//! | warn | somebody should look: corruption, clocks, refused messages, dropped hints |
 //! | info | a change that an operator waits for: peers down and up, hints delivered, partitions complete |
 //! | debug, trace | the protocol at work |
 
 use std::sync::Arc;
 
 use kv_core::event::{Event, RejectReason};
-use kv_core::mark::Mark;
+use kv_core::probe::Probe;
 use kv_core::ring::Ring;
 use kv_core::types::NodeId;
 
@@ -34,7 +34,7 @@ impl EventLog {
     pub fn log(&self, event: &Event) {
         match event {
             Event::StoreFailed => tracing::error!("the storage failed: this node serves no more"),
-            Event::Damaged { partition } => {
+            Event::Corrupt { partition } => {
                 let partition = partition.0;
                 self.tell("records", "corrupt", move |repeated| {
                     tracing::warn!(
@@ -44,13 +44,13 @@ impl EventLog {
                     );
                 });
             }
-            Event::Mended { key } => {
+            Event::KeyRepaired { key } => {
                 tracing::debug!(?key, "a corrupt record was repaired from peers");
                 self.gather("records", "repaired", 1, |records| {
                     tracing::info!(records, "corrupt records were repaired from peers");
                 });
             }
-            Event::Mark(Mark::UnsaidNews) => self.tell("node", "unsaid news", |repeated| {
+            Event::Probe(Probe::UnsaidNews) => self.tell("node", "unsaid news", |repeated| {
                 tracing::warn!(
                     repeated,
                     "others have heard something of this node that it never said: another process runs \
@@ -127,7 +127,7 @@ impl EventLog {
                     tracing::info!(node, hints, "hints were delivered");
                 });
             }
-            Event::Synced { partition } => {
+            Event::Completed { partition } => {
                 tracing::debug!(partition = partition.0, "a partition is complete again");
                 self.gather("partitions", "complete", 1, |partitions| {
                     tracing::info!(partitions, "partitions are complete again");
@@ -144,7 +144,7 @@ impl EventLog {
             | Event::ReadRepair { .. }
             | Event::HintStored { .. }
             | Event::Minted { .. }
-            | Event::Mark(_)
+            | Event::Probe(_)
             | Event::ReadBeforeWrite { .. } => tracing::trace!(?event),
         }
     }
@@ -249,8 +249,8 @@ mod tests {
 
     #[test]
     fn many_partitions_are_complete_again_in_one_line() {
-        let synced = |partition| Event::Synced { partition: PartitionId(partition) };
-        let lines = lines(&Vec::from_iter((0..4_096).map(synced)));
+        let completed = |partition| Event::Completed { partition: PartitionId(partition) };
+        let lines = lines(&Vec::from_iter((0..4_096).map(completed)));
         assert_eq!(lines, ["INFO partitions are complete again partitions=4096"]);
     }
 

@@ -6,7 +6,6 @@
 //! only, from the one who dialled.
 
 use kv_core::cx::Identity;
-use kv_core::message::layout_hash;
 use kv_core::time::WallTime;
 use kv_core::types::{ClusterId, Generation, NodeId};
 use kv_core::wire;
@@ -263,7 +262,7 @@ impl Hello {
 }
 
 fn layout_of(identity: &Identity) -> (u64, u64) {
-    (identity.ring.version(), layout_hash(identity.ring.digest()))
+    (identity.ring.version(), identity.ring.layout_hash().0)
 }
 
 #[cfg(test)]

@@ -245,7 +245,7 @@ fn weight_of_items(items: &[(kv_core::types::Key, kv_core::version::Container)])
 #[cfg(test)]
 mod tests {
     use kv_core::message::{Acked, Header, MergeRequest, OperationId};
-    use kv_core::types::{ClusterId, Generation, Key, NodeId, RequestId};
+    use kv_core::types::{ClusterId, Generation, Key, LayoutHash, NodeId, RequestId};
     use kv_core::version::Container;
 
     use super::*;
@@ -257,11 +257,11 @@ mod tests {
             generation: Generation(1),
             to: NodeId(2),
             request: RequestId(n.into()),
-            layout: (1, 1),
+            layout: (1, LayoutHash(1)),
             fence: 0,
             sent: kv_core::time::Time(0),
         };
-        let body = Body::Acked(Acked { operation: OperationId(n), stands_for: None });
+        let body = Body::Acked(Acked { operation: OperationId(n), for_owner: None });
         Message { header, body }
     }
 

@@ -143,7 +143,7 @@ impl Sender {
 mod tests {
     use kv_core::message::{Acked, Body, Header, MergeRequest, Message, OperationId};
     use kv_core::time::Time;
-    use kv_core::types::{ClusterId, Generation, Key, NodeId, RequestId};
+    use kv_core::types::{ClusterId, Generation, Key, LayoutHash, NodeId, RequestId};
     use kv_core::version::Container;
     use tokio::io::AsyncReadExt as _;
 
@@ -159,7 +159,7 @@ mod tests {
             generation: Generation(1),
             to: NodeId(2),
             request: RequestId(n.into()),
-            layout: (1, 1),
+            layout: (1, LayoutHash(1)),
             fence: 0,
             sent: Time(0),
         };
@@ -167,7 +167,7 @@ mod tests {
     }
 
     fn small(n: u64) -> Message {
-        message(n, Body::Acked(Acked { operation: OperationId(n), stands_for: None }))
+        message(n, Body::Acked(Acked { operation: OperationId(n), for_owner: None }))
     }
 
     fn large(n: u64, bytes: usize) -> Message {

@@ -2,7 +2,7 @@
 //!
 //! Clients send such a command and what depends on it in one go, or do not look at its reply. So a
 //! refused one is remembered: in goes each command with what came of it, out comes whether a later
-//! command may be executed. Nothing is executed under an assumption that was refused (SEMANTICS §11).
+//! command may be executed. Nothing is executed under an assumption that was refused (semantics.md §11).
 //!
 //! - A command that sets up an assumption records it when it is refused, for whatever reason (it is
 //!   not there, its arguments are wrong, it was too long), and lifts it when it is taken.

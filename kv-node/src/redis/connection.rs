@@ -17,9 +17,9 @@ use super::assumption::{Assumption, RefusedAssumptions};
 use super::client_line::{Activity, LastCommand, Profile, client_line};
 use super::commands::{self, Call};
 use super::error::CommandError;
-use super::facts::Facts;
+use super::node_info::NodeInfo;
 use super::reply_flags::ReplyFlags;
-use super::request::{Request, Shape, Target};
+use super::request::{ReplyKind, Request, Target};
 use crate::resp::{Command, Encoder, Limits, ParseError, Protocol};
 
 /// What all connections of a node share.
@@ -155,10 +155,15 @@ impl Connection {
     }
 
     /// The next command of the client. What can be said at once is appended to `out`.
-    pub fn on_command(&mut self, command: &Command, facts: &dyn Facts, out: &mut BytesMut) -> Step {
+    pub fn on_command(
+        &mut self,
+        command: &Command,
+        info: &dyn NodeInfo,
+        out: &mut BytesMut,
+    ) -> Step {
         let begun = out.len();
         self.replies.begin();
-        let mut step = self.take(command, facts, out);
+        let mut step = self.take(command, info, out);
         if self.replies.is_muted() {
             out.truncate(begun);
             if let Step::Ask(request) = &mut step {
@@ -187,7 +192,7 @@ impl Connection {
     }
 
     /// Does what a command says, and writes its reply, whether or not that will be sent.
-    fn take(&mut self, command: &Command, facts: &dyn Facts, out: &mut BytesMut) -> Step {
+    fn take(&mut self, command: &Command, info: &dyn NodeInfo, out: &mut BytesMut) -> Step {
         if commands::is_http(command.name()) {
             self.encoder(out).error(&CommandError::Http.to_string());
             return Step::Close;
@@ -196,7 +201,7 @@ impl Connection {
         let result = match self.refused.admit_within_transaction(command) {
             Err(refused) => Err(refused),
             Ok(()) => {
-                let result = self.execute(command, facts, out);
+                let result = self.execute(command, info, out);
                 match &result {
                     Ok(_) => self.refused.on_taken(command, protocol),
                     Err(_) => self.refused.on_refused(command, protocol),
@@ -213,14 +218,14 @@ impl Connection {
     fn execute(
         &mut self,
         command: &Command,
-        facts: &dyn Facts,
+        info: &dyn NodeInfo,
         out: &mut BytesMut,
     ) -> Result<Step, CommandError> {
         self.last = LastCommand::default();
         let (spec, arguments) = (commands::find(command)?, command.arguments());
         self.last = LastCommand { name: Some(spec.name), subcommand: spec.subcommand(arguments) };
         self.refused.admit(spec.name)?;
-        (spec.run)(self, &Call { spec, arguments, facts }, out)
+        (spec.run)(self, &Call { spec, arguments, info }, out)
     }
 
     /// One operation of a request. Every earlier command that touches its key must have ended.
@@ -299,12 +304,12 @@ impl Connection {
     }
 
     /// A request with this connection's options and protocol.
-    pub(crate) fn ask(&self, targets: Vec<Target>, shape: Shape) -> Step {
-        self.ask_with(targets, shape, self.options.clone())
+    pub(crate) fn ask(&self, targets: Vec<Target>, kind: ReplyKind) -> Step {
+        self.ask_with(targets, kind, self.options.clone())
     }
 
     /// A request with options of its own.
-    pub(crate) fn ask_with(&self, targets: Vec<Target>, shape: Shape, options: Options) -> Step {
-        Step::Ask(Box::new(Request::new(targets, shape, options, self.profile.protocol)))
+    pub(crate) fn ask_with(&self, targets: Vec<Target>, kind: ReplyKind, options: Options) -> Step {
+        Step::Ask(Box::new(Request::new(targets, kind, options, self.profile.protocol)))
     }
 }

@@ -155,7 +155,7 @@ pub enum CommandError {
     #[error("ERR this port speaks the Redis protocol, not HTTP")]
     Http,
     /// A context that is not even hexadecimal.
-    #[error("CONTEXT the context token is damaged: pass it back exactly as it was received")]
+    #[error("CONTEXT the context token is corrupt: pass it back exactly as it was received")]
     ContextEncoding,
     /// The values that were asked for are too many to be held at once.
     #[error("ERR the reply would have more than {max} bytes: ask for fewer keys at a time")]
@@ -258,8 +258,8 @@ const fn code_of(refusal: &RequestRefusal) -> &'static str {
         }
         RequestRefusal::Replica(refusal) => match refusal {
             Refusal::TooManySiblings { .. } => "SIBLINGS",
-            Refusal::Damaged
-            | Refusal::NotSynced
+            Refusal::Corrupt
+            | Refusal::Incomplete
             | Refusal::DiskFull
             | Refusal::OutOfFiles
             | Refusal::DiskFailed

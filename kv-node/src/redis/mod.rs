@@ -3,7 +3,7 @@
 //! ```text
 //!   bytes ──► Parser ──► Command ─► ┌──────────────────────┐ ─► Ask { ticket, operation } ──► the core
 //!                                   │ Pipeline             │
-//!   bytes ◄── replies, in order ◄── │   Connection, Claims │ ◄─ (ticket, Reply)         ◄── the core
+//!   bytes ◄── replies, in order ◄── │   Connection, KeyLocks │ ◄─ (ticket, Reply)         ◄── the core
 //!                                   └──────────────────────┘
 //! ```
 //!
@@ -22,7 +22,7 @@
 //! loop {
 //!     while pipeline.has_room() {
 //!         match parser.next(&mut input) {
-//!             Ok(Some(command)) => pipeline.on_command(&command, &facts, &mut asks),
+//!             Ok(Some(command)) => pipeline.on_command(&command, &info, &mut asks),
 //!             Ok(None) => break,
 //!             // and go on: it ends if it must
 //!             Err(error) => pipeline.on_parse_error(error, parser.take_skipped().as_ref()),
@@ -81,7 +81,7 @@
 //! | `NOAUTH` | an earlier `AUTH` was refused; nothing was done | `AUTH default`, or `RESET` |
 //! | `WRONGPASS` | `AUTH` of another user than `default` | connect without a user |
 //! | `NOPROTO` | `HELLO` with a protocol that is not spoken here | use 2 or 3 |
-//! | `CONTEXT` | the context token is damaged or not of this key; nothing was stored | read the key again |
+//! | `CONTEXT` | the context token is corrupt or not of this key; nothing was stored | read the key again |
 //! | `NOQUORUM` | no such quorum exists in this layout; nothing was done | ask for fewer copies |
 //! | `SIBLINGS` | the key has as many siblings as are allowed; nothing was stored | read it, write with the context |
 //! | `BUSY` | this node works on as many requests as it may, or holds as many bytes for its clients; nothing was done | try again later |
@@ -89,24 +89,24 @@
 //! | `TIMEOUT` | a read: too few answers in time. A write: it may stand or not, now or later | try again (a write with its `REQUEST`) |
 
 mod assumption;
-pub mod claims;
 mod client_line;
 mod commands;
 pub mod connection;
 pub mod error;
-pub mod facts;
+pub mod key_locks;
+pub mod node_info;
+mod options;
 pub mod output;
 pub mod pipeline;
 mod reply_flags;
 pub mod request;
 #[cfg(test)]
 mod testing;
-mod words;
 
 pub use client_line::{Activity, LastCommand, Profile, client_line};
 pub use connection::{Connection, Identity, Settings, Step};
 pub use error::CommandError;
-pub use facts::{Facts, Section};
+pub use node_info::{NodeInfo, Section};
 pub use output::Output;
 pub use pipeline::{Ask, Pipeline, PipelineTicket};
 pub use request::Request;

@@ -4,10 +4,10 @@
 //! each under a ticket, and bytes for the client, whose order is that of the commands.
 //!
 //! Invariants: requests run side by side, but a command that shares a key with an earlier
-//! unanswered one waits for it, if either of them writes ([`super::claims`]). So a `GET` sees the
+//! unanswered one waits for it, if either of them writes ([`super::key_locks`]). So a `GET` sees the
 //! `SET` before it and not the one behind it, and the session has learned from every earlier reply
 //! about a key when the next write to that key is built: that is what keeps a connection's writes
-//! in order whichever replicas take them (SEMANTICS §1). No more than a set number of operations is
+//! in order whichever replicas take them (semantics.md §1). No more than a set number of operations is
 //! in the core at once, however many keys a command has. A connection that holds all that it may goes on
 //! with its first command alone, and with none while its client takes nothing: so it holds no more than
 //! that and one reply.
@@ -17,9 +17,9 @@ use std::collections::VecDeque;
 use bytes::BytesMut;
 use kv_core::client::{ClientOperation, Reply};
 
-use super::claims::Claims;
 use super::connection::{Connection, Step};
-use super::facts::Facts;
+use super::key_locks::KeyLocks;
+use super::node_info::NodeInfo;
 use super::output::Output;
 use super::request::{Finished, Request};
 use crate::resp::parser::Aftermath;
@@ -45,7 +45,7 @@ pub struct Ask {
 #[derive(Debug)]
 pub struct Pipeline {
     connection: Connection,
-    claims: Claims,
+    key_locks: KeyLocks,
     /// Every command whose reply has not moved to `ready`, in order.
     commands: VecDeque<Pending>,
     /// The number of the first of them.
@@ -103,7 +103,7 @@ impl Pipeline {
     pub fn new(connection: Connection) -> Self {
         Self {
             connection,
-            claims: Claims::default(),
+            key_locks: KeyLocks::default(),
             commands: VecDeque::new(),
             first: 0,
             runnable: VecDeque::new(),
@@ -166,14 +166,14 @@ impl Pipeline {
 
     /// The next command of the client. Appends to `asks` what the core is to be asked now. A command
     /// behind one that ends the connection is not looked at.
-    pub fn on_command(&mut self, command: &Command, facts: &dyn Facts, asks: &mut Vec<Ask>) {
+    pub fn on_command(&mut self, command: &Command, info: &dyn NodeInfo, asks: &mut Vec<Ask>) {
         if self.ending {
             return;
         }
         let mut reply = BytesMut::new();
         let is_first = self.commands.is_empty();
         let out = if is_first { self.ready.tail() } else { &mut reply };
-        match self.connection.on_command(command, facts, out) {
+        match self.connection.on_command(command, info, out) {
             Step::Reply if is_first => {}
             Step::Reply => self.push(Pending::Answered(reply)),
             Step::Close => {
@@ -184,7 +184,7 @@ impl Pipeline {
             }
             Step::Ask(request) => {
                 let number = self.first + self.commands.len() as u64;
-                if self.claims.claim(number, request.keys(), request.access()) {
+                if self.key_locks.claim(number, request.keys(), request.access()) {
                     self.runnable.push_back(number);
                 }
                 self.push(Pending::Asking(Asking::new(request)));
@@ -298,7 +298,7 @@ impl Pipeline {
             }
             Finished::Replied => {
                 let request = &asking.request;
-                self.claims.release(request.keys(), request.access(), &mut self.runnable);
+                self.key_locks.release(request.keys(), request.access(), &mut self.runnable);
                 self.held_bytes += reply.len();
                 self.commands[at] = Pending::Answered(reply);
                 self.flush();

@@ -13,10 +13,10 @@ use kv_core::config::Config;
 use kv_core::types::{KEY_BYTES_MAX, Key};
 use kv_core::version::Content;
 
-use super::claims::Access;
 use super::commands::versions;
 use super::connection::Settings;
 use super::error::CommandError;
+use super::key_locks::Access;
 use crate::resp::{Encoder, Protocol};
 
 /// Values up to this are copied when they are written: a slice keeps all of the read that brought it,
@@ -36,7 +36,7 @@ pub struct Request {
     access: Access,
     options: Options,
     protocol: Protocol,
-    shape: Shape,
+    kind: ReplyKind,
     gathered: Gathered,
     muted: bool,
 }
@@ -45,12 +45,12 @@ pub struct Request {
 #[derive(Debug)]
 pub(crate) struct Target {
     key: Key,
-    deed: Deed,
+    op: KeyOp,
 }
 
 /// What is to be done with a key.
 #[derive(Debug)]
-pub(crate) enum Deed {
+pub(crate) enum KeyOp {
     /// Read it.
     Read,
     /// Write it.
@@ -76,7 +76,7 @@ pub(crate) enum Basis {
 
 /// How the replies become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub(crate) enum ReplyKind {
     /// The value (`GET`).
     Value,
     /// All values (`MGET`).
@@ -88,7 +88,7 @@ pub(crate) enum Shape {
     /// That all stands (`SET`, `MSET`).
     Stored,
     /// How many keys have a value, which are then deleted (`DEL`).
-    Survey,
+    ExistedBefore,
     /// That so many had one, now that they are deleted (`DEL`).
     Deleted(usize),
     /// All of a read (`KV.GET`).
@@ -97,7 +97,7 @@ pub(crate) enum Shape {
     Receipt,
 }
 
-/// What the replies said, as far as the shape needs it.
+/// What the replies said, as far as the kind needs it.
 #[derive(Debug, Default)]
 struct Gathered {
     /// The value of each key.
@@ -145,7 +145,7 @@ impl Target {
     /// # Errors
     /// If no key can look like this.
     pub(crate) fn read(key: &Bytes) -> Result<Self, CommandError> {
-        Ok(Self { key: checked_key(key)?, deed: Deed::Read })
+        Ok(Self { key: checked_key(key)?, op: KeyOp::Read })
     }
 
     /// A key that is to hold this value.
@@ -165,7 +165,7 @@ impl Target {
         let value =
             if bytes <= COPIED_BYTES_MAX { Bytes::copy_from_slice(value) } else { value.clone() };
         let content = Content::Value(value);
-        Ok(Self { key: checked_key(key)?, deed: Deed::Write { content, basis } })
+        Ok(Self { key: checked_key(key)?, op: KeyOp::Write { content, basis } })
     }
 
     /// A key that is to be deleted.
@@ -174,7 +174,7 @@ impl Target {
     /// If no key can look like this.
     pub(crate) fn delete(key: &Bytes, basis: Basis) -> Result<Self, CommandError> {
         let content = Content::Tombstone;
-        Ok(Self { key: checked_key(key)?, deed: Deed::Write { content, basis } })
+        Ok(Self { key: checked_key(key)?, op: KeyOp::Write { content, basis } })
     }
 
     /// The key.
@@ -183,16 +183,16 @@ impl Target {
     }
 
     const fn access(&self) -> Access {
-        match self.deed {
-            Deed::Read => Access::Read,
-            Deed::Write { .. } => Access::Write,
+        match self.op {
+            KeyOp::Read => Access::Read,
+            KeyOp::Write { .. } => Access::Write,
         }
     }
 
     fn weight(&self) -> usize {
-        let value = match &self.deed {
-            Deed::Write { content, .. } => content.value().map_or(0, Bytes::len),
-            Deed::Read => 0,
+        let value = match &self.op {
+            KeyOp::Write { content, .. } => content.value().map_or(0, Bytes::len),
+            KeyOp::Read => 0,
         };
         size_of::<Self>() + KEY_OVERHEAD_BYTES + self.key.bytes().len() + value
     }
@@ -210,14 +210,15 @@ impl Request {
     /// A request of one key or more. Where it writes, no key stands twice in it.
     pub(crate) fn new(
         targets: Vec<Target>,
-        shape: Shape,
+        kind: ReplyKind,
         options: Options,
         protocol: Protocol,
     ) -> Self {
         let writes = targets.iter().any(|target| target.access() == Access::Write);
-        let access = if writes || shape == Shape::Survey { Access::Write } else { Access::Read };
+        let access =
+            if writes || kind == ReplyKind::ExistedBefore { Access::Write } else { Access::Read };
         let gathered = Gathered::default();
-        Self { targets, access, options, protocol, shape, gathered, muted: false }
+        Self { targets, access, options, protocol, kind, gathered, muted: false }
     }
 
     /// Keeps its reply from the client, who does not expect one.
@@ -253,10 +254,10 @@ impl Request {
     /// One of its operations. To be asked for only when every earlier command that touches the key
     /// has ended: then the session knows what they did.
     pub fn operation(&self, index: usize, session: &Session) -> ClientOperation {
-        let Target { key, deed } = &self.targets[index];
-        let verb = match deed {
-            Deed::Read => Verb::Get,
-            Deed::Write { content, basis } => {
+        let Target { key, op } = &self.targets[index];
+        let verb = match op {
+            KeyOp::Read => Verb::Get,
+            KeyOp::Write { content, basis } => {
                 let context = match basis {
                     Basis::Latest => session.latest(key),
                     Basis::Token(token) => PutContext::Token(token.clone()),
@@ -293,8 +294,8 @@ impl Request {
             }
             (Reply::Value { container, context, achieved }, _) => {
                 let resolve = settings.config.resolve(self.targets[index].key.bytes());
-                match self.shape {
-                    Shape::Siblings => {
+                match self.kind {
+                    ReplyKind::Siblings => {
                         let shown = resolve.shown(&container);
                         let values: Vec<_> = shown
                             .iter()
@@ -311,27 +312,27 @@ impl Request {
                             None
                         }
                     }
-                    Shape::Count | Shape::Survey => {
+                    ReplyKind::Count | ReplyKind::ExistedBefore => {
                         self.gathered.present += usize::from(resolve.single(&container).is_some());
                         None
                     }
-                    Shape::Length => {
+                    ReplyKind::Length => {
                         let value = resolve.single(&container);
                         self.gathered.value_bytes = value.map_or(0, Bytes::len);
                         None
                     }
-                    Shape::Value | Shape::Values => {
+                    ReplyKind::Value | ReplyKind::Values => {
                         let value = resolve.single(&container).cloned();
                         self.keep(index, value, room, settings.reply_bytes_max)
                     }
-                    Shape::Stored | Shape::Deleted(_) | Shape::Receipt => {
+                    ReplyKind::Stored | ReplyKind::Deleted(_) | ReplyKind::Receipt => {
                         unreachable!("a write is not answered with a value")
                     }
                 }
             }
             (Reply::Stored { container, context, achieved }, _) => {
                 self.gathered.written += 1;
-                if self.shape == Shape::Receipt {
+                if self.kind == ReplyKind::Receipt {
                     let shown = container.distinct();
                     let values = shown.iter().filter_map(|(_, version)| version.content.value());
                     let values: Vec<_> = values.cloned().collect();
@@ -392,7 +393,7 @@ impl Request {
     }
 
     fn conclude(&mut self, out: &mut BytesMut) -> Finished {
-        let Self { targets, access: _, options: _, protocol, shape, gathered, muted: _ } = self;
+        let Self { targets, access: _, options: _, protocol, kind, gathered, muted: _ } = self;
         let Gathered { values, value_bytes, bytes: _, present, written, details, failure } =
             mem::take(gathered);
         // Once for all, since a reply that grows step by step is held twice at each step.
@@ -402,48 +403,48 @@ impl Request {
         let mut encoder = Encoder::new(*protocol, out);
         if let Some(error) = failure {
             let (keys, several) = (targets.len(), targets.len() > 1);
-            let error = match shape {
-                Shape::Stored | Shape::Deleted(_) if several => {
+            let error = match kind {
+                ReplyKind::Stored | ReplyKind::Deleted(_) if several => {
                     CommandError::Partly { error: Box::new(error), written, keys }
                 }
-                Shape::Stored
-                | Shape::Deleted(_)
-                | Shape::Value
-                | Shape::Values
-                | Shape::Length
-                | Shape::Count
-                | Shape::Survey
-                | Shape::Siblings
-                | Shape::Receipt => error,
+                ReplyKind::Stored
+                | ReplyKind::Deleted(_)
+                | ReplyKind::Value
+                | ReplyKind::Values
+                | ReplyKind::Length
+                | ReplyKind::Count
+                | ReplyKind::ExistedBefore
+                | ReplyKind::Siblings
+                | ReplyKind::Receipt => error,
             };
             encoder.error(&error.to_string());
             return Finished::Replied;
         }
-        match shape {
-            Shape::Value => encoder.bulk_or_null(values.first().and_then(Option::as_deref)),
-            Shape::Values => {
+        match kind {
+            ReplyKind::Value => encoder.bulk_or_null(values.first().and_then(Option::as_deref)),
+            ReplyKind::Values => {
                 encoder.array(values.len());
                 // One by one, so that no more than one is held twice.
                 for value in values {
                     encoder.bulk_or_null(value.as_deref());
                 }
             }
-            Shape::Length => encoder.count(value_bytes),
-            Shape::Count => encoder.count(present),
-            Shape::Stored => encoder.simple("OK"),
-            Shape::Deleted(count) => encoder.count(*count),
-            Shape::Survey => {
+            ReplyKind::Length => encoder.count(value_bytes),
+            ReplyKind::Count => encoder.count(present),
+            ReplyKind::Stored => encoder.simple("OK"),
+            ReplyKind::Deleted(count) => encoder.count(*count),
+            ReplyKind::ExistedBefore => {
                 for target in targets {
                     let (content, basis) = (Content::Tombstone, Basis::Latest);
-                    target.deed = Deed::Write { content, basis };
+                    target.op = KeyOp::Write { content, basis };
                 }
-                *shape = Shape::Deleted(present);
+                *kind = ReplyKind::Deleted(present);
                 return Finished::Again;
             }
-            Shape::Siblings => {
+            ReplyKind::Siblings => {
                 versions::write_siblings(&mut encoder, &details.expect("a read was answered"));
             }
-            Shape::Receipt => {
+            ReplyKind::Receipt => {
                 versions::write_receipt(&mut encoder, &details.expect("a write was answered"));
             }
         }

@@ -13,7 +13,7 @@ use kv_core::version::{Actor, Container, Content, Context, Dot, Version};
 
 use super::client_line::Activity;
 use super::connection::{Connection, Identity, Settings};
-use super::facts::{Facts, Section};
+use super::node_info::{NodeInfo, Section};
 use super::pipeline::{Ask, Pipeline};
 use crate::resp::Parser;
 
@@ -22,12 +22,12 @@ const CLUSTER: ClusterId = ClusterId(7);
 /// A node about which there is little to say.
 pub(crate) struct Node;
 
-impl Facts for Node {
+impl NodeInfo for Node {
     fn info(&self) -> Vec<Section> {
-        let facts = |name: &'static str| vec![(name, "1".to_owned())];
+        let info = |name: &'static str| vec![(name, "1".to_owned())];
         vec![
-            Section { name: "server", facts: facts("tcp_port") },
-            Section { name: "clients", facts: facts("connected_clients") },
+            Section { name: "server", fields: info("tcp_port") },
+            Section { name: "clients", fields: info("connected_clients") },
         ]
     }
 

@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use super::process::{ProcessUse, human};
 use super::{Seen, Shared};
 use crate::metrics::Direction;
-use crate::redis::{Activity, Facts, Section};
+use crate::redis::{Activity, NodeInfo, Section};
 use crate::storage::Durability;
 
 type Lines = Vec<(&'static str, String)>;
@@ -17,11 +17,11 @@ type Lines = Vec<(&'static str, String)>;
 /// The longest interval between syncs that is still `everysec`.
 const EVERYSEC_MS: u128 = 1_000;
 
-impl Facts for Seen<'_> {
+impl NodeInfo for Seen<'_> {
     fn info(&self) -> Vec<Section> {
         let Shared { setup, .. } = self.shared;
         let process = ProcessUse::look();
-        let section = |name, facts| Section { name, facts };
+        let section = |name, fields| Section { name, fields };
         vec![
             section("server", self.shared.server()),
             section("clients", self.shared.clients()),

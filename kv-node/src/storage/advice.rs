@@ -23,7 +23,7 @@ pub(super) fn advice(error: &Error) -> &'static str {
         }
         ErrorKind::NotADirectory => "something that is no directory is in the way: move it away",
         ErrorKind::IsADirectory => "a directory is where a file should be: move it away",
-        ErrorKind::InvalidData | ErrorKind::UnexpectedEof => "it is damaged or cut off",
+        ErrorKind::InvalidData | ErrorKind::UnexpectedEof => "it is corrupt or cut off",
         _ if is_out_of_files(error) => {
             "raise the limit of open files (ulimit -n, or LimitNOFILE= of systemd) and start again; no \
              data is harmed"

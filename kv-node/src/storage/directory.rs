@@ -58,11 +58,11 @@ pub enum DirectoryError {
     },
     /// The identity cannot be read.
     #[error(
-        "the identity file {path} is damaged ({reason}): restore it from a backup; if there is \
+        "the identity file {path} is corrupt ({reason}): restore it from a backup; if there is \
          none, move the whole directory away and start again: this node then copies from its peers \
          what they hold"
     )]
-    DamagedIdentity {
+    CorruptIdentity {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
@@ -70,10 +70,10 @@ pub enum DirectoryError {
     },
     /// What was pinned cannot be read.
     #[error(
-        "the file {path} is damaged ({reason}): copy the file `pinned` from the directory of another \
+        "the file {path} is corrupt ({reason}): copy the file `pinned` from the directory of another \
          node of this cluster, where it is the same, or restore it from a backup"
     )]
-    DamagedPinned {
+    CorruptPinned {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
@@ -318,10 +318,10 @@ fn unreadable(error: &SealError, path: PathBuf, known: u32) -> DirectoryError {
     match *error {
         SealError::Format(found) => DirectoryError::OtherFormat { path, found, known },
         SealError::Checksum | SealError::Content(_) if path.ends_with(IDENTITY) => {
-            DirectoryError::DamagedIdentity { path, reason }
+            DirectoryError::CorruptIdentity { path, reason }
         }
         SealError::Checksum | SealError::Content(_) => {
-            DirectoryError::DamagedPinned { path, reason }
+            DirectoryError::CorruptPinned { path, reason }
         }
     }
 }

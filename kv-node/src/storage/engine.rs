@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use bytes::Bytes;
-use kv_core::store::{Damage, Fault, Visitor};
+use kv_core::store::{Corrupt, Fault, Visitor};
 use thiserror::Error;
 
 /// What a group of batches comes to: of each key the last thing that was written to it. `None`
@@ -29,12 +29,12 @@ pub trait Engine: Send + Sync + 'static {
     /// The record under this key.
     ///
     /// # Errors
-    /// [`Damage`], if there is or may be one that cannot be read.
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Damage>;
+    /// [`Corrupt`], if there is or may be one that cannot be read.
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Corrupt>;
 
     /// Visits records as [`kv_core::store::Store::scan`] does.
     ///
-    /// Of a stretch that cannot be read not even the keys are known. It is shown once, as damage
+    /// Of a stretch that cannot be read not even the keys are known. It is shown once, as corrupt
     /// under the least key that it may hold, and the scan ends there.
     fn scan(&self, prefix: &[u8], after: &[u8], visit: &mut Visitor<'_>);
 

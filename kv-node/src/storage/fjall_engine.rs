@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fjall::{AbstractTree as _, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
-use kv_core::store::{Damage, Visitor};
+use kv_core::store::{Corrupt, Visitor};
 
 use crate::log::LogLimiter;
 
@@ -116,7 +116,7 @@ impl FjallEngine {
     }
 
     /// The database. Waits while it is opened anew.
-    fn opened(&self) -> Result<Arc<Opened>, Damage> {
+    fn opened(&self) -> Result<Arc<Opened>, Corrupt> {
         let begun = Instant::now();
         loop {
             let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner).clone();
@@ -128,10 +128,10 @@ impl FjallEngine {
     }
 
     /// Lets a moment pass in a read that began then.
-    fn wait_since(&self, begun: Instant) -> Result<(), Damage> {
+    fn wait_since(&self, begun: Instant) -> Result<(), Corrupt> {
         if begun.elapsed() > READ_WAIT_MAX {
             self.gave_up.store(true, Ordering::Relaxed);
-            return Err(Damage);
+            return Err(Corrupt);
         }
         std::thread::sleep(PAUSE);
         Ok(())
@@ -139,16 +139,16 @@ impl FjallEngine {
 
     /// Says that something cannot be read. One bad block of a table is met once for each of its
     /// records, and again by every scrub.
-    fn unreadable(&self, error: &fjall::Error) -> Damage {
+    fn unreadable(&self, error: &fjall::Error) -> Corrupt {
         let error = error.to_string();
         self.log_limiter.tell("the storage engine", "unreadable", move |repeated| {
             tracing::error!(repeated, error, "a record cannot be read");
         });
-        Damage
+        Corrupt
     }
 
-    /// Reads. A lack of file descriptors is no damage: it is waited for.
-    fn read<T>(&self, read: impl Fn(&Opened) -> fjall::Result<T>) -> Result<T, Damage> {
+    /// Reads. A lack of file descriptors makes nothing corrupt: it is waited for.
+    fn read<T>(&self, read: impl Fn(&Opened) -> fjall::Result<T>) -> Result<T, Corrupt> {
         let begun = Instant::now();
         loop {
             match read(&*self.opened()?) {
@@ -226,7 +226,7 @@ fn make(path: &Path) -> Result<(), OpenError> {
 }
 
 impl Engine for FjallEngine {
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Damage> {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Corrupt> {
         match self.read(|opened| opened.get(key))? {
             Some(wrapped) if long_keys::is_long(key) => {
                 let engine_key = long_keys::engine_key(key);

@@ -9,8 +9,8 @@
 use std::borrow::Cow;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use kv_core::store::Damage;
-use kv_core::types::Digest;
+use kv_core::store::Corrupt;
+use kv_core::types::ContentHash;
 
 /// The longest key that the engine gets as it is.
 const SHORT_BYTES_MAX: usize = 65_000;
@@ -32,7 +32,7 @@ pub(super) fn engine_key(key: &[u8]) -> Cow<'_, [u8]> {
     if !is_long(key) {
         return Cow::Borrowed(key);
     }
-    Cow::Owned([head(key), &Digest::of(&[key]).0.to_be_bytes()].concat())
+    Cow::Owned([head(key), &ContentHash::of(&[key]).0.to_be_bytes()].concat())
 }
 
 /// The record of a long key with the key before it.
@@ -48,13 +48,13 @@ pub(super) fn wrap(key: &[u8], record: &[u8]) -> Bytes {
 /// A long key and its record.
 ///
 /// # Errors
-/// [`Damage`], if this is not what stands under the engine's key.
-pub(super) fn unwrap(found_under: &[u8], wrapped: &Bytes) -> Result<(Bytes, Bytes), Damage> {
-    let (length, rest) = wrapped.split_first_chunk::<LENGTH_BYTES>().ok_or(Damage)?;
-    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| Damage)?;
-    let (key, _) = rest.split_at_checked(length).ok_or(Damage)?;
+/// [`Corrupt`], if this is not what stands under the engine's key.
+pub(super) fn unwrap(found_under: &[u8], wrapped: &Bytes) -> Result<(Bytes, Bytes), Corrupt> {
+    let (length, rest) = wrapped.split_first_chunk::<LENGTH_BYTES>().ok_or(Corrupt)?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| Corrupt)?;
+    let (key, _) = rest.split_at_checked(length).ok_or(Corrupt)?;
     if *engine_key(key) != *found_under {
-        return Err(Damage);
+        return Err(Corrupt);
     }
     let record_at = LENGTH_BYTES + length;
     Ok((wrapped.slice(LENGTH_BYTES..record_at), wrapped.slice(record_at..)))

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use kv_core::store::{Damage, Fault, Visitor};
+use kv_core::store::{Corrupt, Fault, Visitor};
 
 use super::engine::{Engine, EngineError, Reach, Records};
 use super::layers;
@@ -100,7 +100,7 @@ impl Platter {
 }
 
 impl Engine for MemoryEngine {
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Damage> {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Corrupt> {
         Ok(lock(&self.platter).get(key))
     }
 

@@ -180,7 +180,7 @@ pub struct StorageCounts {
 /// A running storage. Dropping it ends it as [`Storage::close`] does.
 #[derive(Debug)]
 pub struct Storage {
-    errands: UnboundedSender<Errand>,
+    requests: UnboundedSender<StorageRequest>,
     meter: Arc<Meter>,
     queue_commands_max: usize,
     #[cfg(not(madsim))]
@@ -227,18 +227,18 @@ impl Storage {
         report: Report,
     ) -> Result<(Self, Recovered), RecoveryError> {
         let (executor, committer, recovered) = prepare(engine, opening)?;
-        let (errands, incoming) = unbounded_channel();
+        let (requests, incoming) = unbounded_channel();
         let meter = Arc::new(Meter::default());
         let threads = threads::Threads::start(
             executor,
             committer,
-            (errands.clone(), incoming),
+            (requests.clone(), incoming),
             &report,
             &meter,
         );
         let queue_commands_max = opening.options.queue_commands_max;
         let threads = Some(threads);
-        Ok((Self { errands, meter, queue_commands_max, threads, data: None }, recovered))
+        Ok((Self { requests, meter, queue_commands_max, threads, data: None }, recovered))
     }
 
     /// Starts as a task, which the caller spawns; aborting it is a crash. A group becomes durable
@@ -253,12 +253,12 @@ impl Storage {
         report: Report,
     ) -> Result<(Self, StorageTask<E>, Recovered), RecoveryError> {
         let (executor, committer, recovered) = prepare(engine, opening)?;
-        let (errands, incoming) = unbounded_channel();
+        let (requests, incoming) = unbounded_channel();
         let meter = Arc::new(Meter::default());
         let task =
             StorageTask::new(executor, committer, incoming, sync_time, report, Arc::clone(&meter));
         let storage = Self {
-            errands,
+            requests,
             meter,
             queue_commands_max: opening.options.queue_commands_max,
             #[cfg(not(madsim))]
@@ -273,7 +273,7 @@ impl Storage {
     pub fn submit(&self, commands: Vec<(Ticket, StoreCommand)>) {
         self.meter.waiting.fetch_add(commands.len(), Ordering::Relaxed);
         // Storage that has ended answers nothing more, and has said so.
-        let _ = self.errands.send(Errand::Execute(commands));
+        let _ = self.requests.send(StorageRequest::Execute(commands));
     }
 
     /// Whether so many commands wait that no new work should be taken.
@@ -308,7 +308,7 @@ impl Storage {
     /// A task ends by itself then; threads are waited for by [`Storage::close`].
     pub fn stop(&self) {
         // If it has ended already, so much the better.
-        let _ = self.errands.send(Errand::Stop);
+        let _ = self.requests.send(StorageRequest::Stop);
     }
 
     /// Ends: writes all that was submitted, syncs, and waits for the threads.
@@ -329,7 +329,7 @@ impl Drop for Storage {
 
 /// What is asked of the executor.
 #[derive(Debug)]
-enum Errand {
+enum StorageRequest {
     Execute(Vec<(Ticket, StoreCommand)>),
     /// The group that was under way is in the base. A task knows by itself.
     #[cfg(not(madsim))]

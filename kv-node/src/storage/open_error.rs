@@ -49,9 +49,9 @@ pub enum OpenError {
         /// Where the data lies.
         path: PathBuf,
     },
-    /// The data is damaged.
-    #[error("the data in {path} is damaged ({message}). {}", replace(path))]
-    Damaged {
+    /// The data is corrupt.
+    #[error("the data in {path} is corrupt ({message}). {}", replace(path))]
+    Corrupt {
         /// Where the data lies.
         path: PathBuf,
         /// What the engine found.
@@ -81,12 +81,12 @@ impl OpenError {
 
     /// What the engine said when it opened the data in this directory.
     pub(super) fn of_engine(data: &Path, error: fjall::Error) -> Self {
-        let damaged = |message: String| Self::Damaged { path: data.into(), message };
+        let corrupt = |message: String| Self::Corrupt { path: data.into(), message };
         match error {
             fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => {
                 match error.kind() {
                     io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-                        damaged(error.to_string())
+                        corrupt(error.to_string())
                     }
                     kind => {
                         let path = culprit(data, kind).unwrap_or_else(|| data.into());
@@ -99,12 +99,12 @@ impl OpenError {
             | fjall::Error::Storage(fjall::LsmError::InvalidVersion(_)) => {
                 Self::Version { path: data.into() }
             }
-            fjall::Error::Storage(fjall::LsmError::Unrecoverable) => damaged(
+            fjall::Error::Storage(fjall::LsmError::Unrecoverable) => corrupt(
                 "the files under keyspaces/*/tables are not those that the list of tables beside \
-                 them names: one is missing, or the list is damaged"
+                 them names: one is missing, or the list is corrupt"
                     .to_owned(),
             ),
-            error => damaged(error.to_string()),
+            error => corrupt(error.to_string()),
         }
     }
 }

@@ -17,7 +17,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kv_core::store::{Batch, Damage, Fault, Store, View, Visitor};
+use kv_core::store::{Batch, Corrupt, Fault, Store, View, Visitor};
 use kv_core::types::Seq;
 
 use super::engine::{Engine, Records};
@@ -47,7 +47,7 @@ pub struct Overlay<E> {
     /// The position up to which groups have been begun.
     begun: Seq,
     fault: Option<Fault>,
-    damage_seen: Cell<u64>,
+    corrupt_seen: Cell<u64>,
 }
 
 impl<E: Engine> Overlay<E> {
@@ -61,7 +61,7 @@ impl<E: Engine> Overlay<E> {
             newest: Seq(0),
             begun: Seq(0),
             fault: None,
-            damage_seen: Cell::new(0),
+            corrupt_seen: Cell::new(0),
         }
     }
 
@@ -113,20 +113,20 @@ impl<E: Engine> Overlay<E> {
     }
 
     /// How often a record that was asked for could not be read.
-    pub fn damage_seen(&self) -> u64 {
-        self.damage_seen.get()
+    pub fn corrupt_seen(&self) -> u64 {
+        self.corrupt_seen.get()
     }
 
-    fn note_damage<T>(&self, read: Result<T, Damage>) -> Result<T, Damage> {
+    fn note_corrupt<T>(&self, read: Result<T, Corrupt>) -> Result<T, Corrupt> {
         if read.is_err() {
-            self.damage_seen.set(self.damage_seen.get() + 1);
+            self.corrupt_seen.set(self.corrupt_seen.get() + 1);
         }
         read
     }
 }
 
 impl<E: Engine> Store for Overlay<E> {
-    fn get(&self, view: View, key: &[u8]) -> Result<Option<Bytes>, Damage> {
+    fn get(&self, view: View, key: &[u8]) -> Result<Option<Bytes>, Corrupt> {
         let above = match view {
             View::Live => {
                 let syncing = || self.syncing.as_ref().and_then(|syncing| syncing.get(key));
@@ -136,13 +136,13 @@ impl<E: Engine> Store for Overlay<E> {
         };
         match above {
             Some(record) => Ok(record.clone()),
-            None => self.note_damage(self.base.get(key)),
+            None => self.note_corrupt(self.base.get(key)),
         }
     }
 
     fn scan(&self, view: View, prefix: &[u8], after: &[u8], visit: &mut Visitor<'_>) {
         let scan_base = |visit: &mut Visitor<'_>| {
-            self.base.scan(prefix, after, &mut |key, record| visit(key, self.note_damage(record)));
+            self.base.scan(prefix, after, &mut |key, record| visit(key, self.note_corrupt(record)));
         };
         match view {
             View::Durable => scan_base(visit),

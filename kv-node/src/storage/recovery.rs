@@ -32,21 +32,21 @@ pub(super) struct Recovery {
 /// Reads what the core must know before the first command.
 ///
 /// If something cannot be read, nobody knows what it was: the markers go, and the node copies from
-/// its peers what they hold before it answers reads again (SEMANTICS §4).
+/// its peers what they hold before it answers reads again (semantics.md §4).
 pub(super) fn recover<E: Engine>(
     engine: &Arc<E>,
     opening: &Opening<'_>,
 ) -> Result<Recovery, RecoveryError> {
-    let (recovery, damage) = read(engine, opening)?;
-    if damage == 0 {
+    let (recovery, corruption) = read(engine, opening)?;
+    if corruption == 0 {
         return Ok(recovery);
     }
     tracing::error!(
-        damage,
-        "records that are read at start are damaged: this node answers no reads until it has \
+        corruption,
+        "records that are read at start are corrupt: this node answers no reads until it has \
          copied its partitions from its peers"
     );
-    write(engine, |store| replica::unmark(store, &recovery.recovered.synced))?;
+    write(engine, |store| replica::unmark(store, &recovery.recovered.complete))?;
     Ok(read(engine, opening)?.0)
 }
 
@@ -54,7 +54,7 @@ fn read<E: Engine>(engine: &Arc<E>, opening: &Opening<'_>) -> Result<(Recovery, 
     let store = Overlay::new(Arc::clone(engine));
     let partitions = opening.ring.layout().partitions;
     let (partitions, recovered) = replica::open(opening.node, opening.core, partitions, &store)?;
-    Ok((Recovery { partitions, recovered }, store.damage_seen()))
+    Ok((Recovery { partitions, recovered }, store.corrupt_seen()))
 }
 
 pub(super) fn write<E: Engine>(

@@ -9,14 +9,14 @@ use super::committer::{CHECK_PAUSE, Committer};
 use super::engine::{Engine, EngineError};
 use super::executor::Executor;
 use super::overlay::Group;
-use super::{Errand, Meter, Report, StorageEvent};
+use super::{Meter, Report, StorageEvent, StorageRequest};
 
 /// Executes and commits in turns. Dropping it at any moment is a crash: what was not durable is
 /// gone.
 pub struct StorageTask<E> {
     executor: Executor<E>,
     committer: Committer<E>,
-    errands: UnboundedReceiver<Errand>,
+    requests: UnboundedReceiver<StorageRequest>,
     /// How long a group takes to the disk. Commands are executed meanwhile.
     sync_time: Duration,
     /// The group that is under way, and since when.
@@ -32,7 +32,7 @@ impl<E: Engine> StorageTask<E> {
     pub(super) const fn new(
         executor: Executor<E>,
         committer: Committer<E>,
-        errands: UnboundedReceiver<Errand>,
+        requests: UnboundedReceiver<StorageRequest>,
         sync_time: Duration,
         report: Report,
         meter: Arc<Meter>,
@@ -40,7 +40,7 @@ impl<E: Engine> StorageTask<E> {
         Self {
             executor,
             committer,
-            errands,
+            requests,
             sync_time,
             writing: None,
             resume_at: None,
@@ -53,8 +53,8 @@ impl<E: Engine> StorageTask<E> {
     /// Runs until storage is stopped or the disk fails; then commits are refused, and reads go on.
     pub async fn run(mut self) {
         loop {
-            while let Ok(errand) = self.errands.try_recv() {
-                self.take(errand);
+            while let Ok(request) = self.requests.try_recv() {
+                self.take(request);
             }
             self.turn();
             if self.executor.has_work() {
@@ -69,8 +69,8 @@ impl<E: Engine> StorageTask<E> {
             let due = self.due_in();
             tokio::select! {
                 biased;
-                errand = self.errands.recv(), if !self.stopping => match errand {
-                    Some(errand) => self.take(errand),
+                request = self.requests.recv(), if !self.stopping => match request {
+                    Some(request) => self.take(request),
                     None => self.stopping = true,
                 },
                 () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some() => {}
@@ -142,15 +142,15 @@ impl<E: Engine> StorageTask<E> {
         [write, self.committer.sync_due_in()].into_iter().flatten().min()
     }
 
-    fn take(&mut self, errand: Errand) {
-        match errand {
-            Errand::Execute(commands) => self.executor.queue(commands),
-            Errand::Stop => {
+    fn take(&mut self, request: StorageRequest) {
+        match request {
+            StorageRequest::Execute(commands) => self.executor.queue(commands),
+            StorageRequest::Stop => {
                 self.meter.on_dropped(self.executor.drop_reads());
                 self.stopping = true;
             }
             #[cfg(not(madsim))]
-            Errand::Written | Errand::Fault(_) | Errand::Resumed => {
+            StorageRequest::Written | StorageRequest::Fault(_) | StorageRequest::Resumed => {
                 unreachable!("a task writes by itself")
             }
         }

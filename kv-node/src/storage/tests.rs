@@ -10,7 +10,7 @@ use bytes::Bytes;
 use kv_core::layout::Layout;
 use kv_core::replica::{self, held};
 use kv_core::store::{
-    Action, Basis, CopyKind, Damage, Done, ForeignData, Mint, Refusal, Role, View, Visitor,
+    Action, Basis, CopyKind, Corrupt, Done, ForeignData, Mint, Refusal, Role, View, Visitor,
 };
 use kv_core::time::{HybridTime, WallTime};
 use kv_core::types::{Epoch, FoundingId, Key, PartitionId, RequestId};
@@ -21,16 +21,16 @@ use super::*;
 const NODE: NodeId = NodeId(1);
 const CLUSTER: &str = "test";
 const CACHE_BYTES: u64 = 1 << 20;
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A node's end of its storage.
-struct Ear {
+struct Reports {
     heard: Receiver<Vec<StorageEvent>>,
     newest: Seq,
     durable: Seq,
 }
 
-impl Ear {
+impl Reports {
     fn new() -> (Self, Report) {
         let (tell, heard) = channel();
         // A test may end before its storage does.
@@ -39,7 +39,7 @@ impl Ear {
     }
 
     fn next(&self) -> Vec<StorageEvent> {
-        self.heard.recv_timeout(PATIENCE).expect("storage answers")
+        self.heard.recv_timeout(TIMEOUT).expect("storage answers")
     }
 
     /// The next so many outcomes, in the order in which they were told.
@@ -113,22 +113,22 @@ fn founded<E: Engine>(engine: E) -> E {
     Arc::into_inner(engine).expect("nobody else has it")
 }
 
-fn start<E: Engine>(engine: E, options: Options) -> (Storage, Ear) {
-    let (ear, report) = Ear::new();
+fn start<E: Engine>(engine: E, options: Options) -> (Storage, Reports) {
+    let (reports, report) = Reports::new();
     let (storage, _) =
         opening(options, |opening| Storage::on_threads(engine, opening, report).expect("it opens"));
-    (storage, ear)
+    (storage, reports)
 }
 
-fn open(path: &Path) -> (Storage, Ear, Recovered) {
-    let (ear, report) = Ear::new();
+fn open(path: &Path) -> (Storage, Reports, Recovered) {
+    let (reports, report) = Reports::new();
     let mut directory = Directory::open(path).expect("it is free");
     let pinned = Pinned::of(CLUSTER, ring().layout());
     directory.claim(NODE, &pinned, WallTime(1_000_000)).expect("it is its own");
     let (storage, recovered) = opening(Options::default(), |opening| {
         Storage::open(directory, CACHE_BYTES, opening, Arc::default(), report).expect("it opens")
     });
-    (storage, ear, recovered)
+    (storage, reports, recovered)
 }
 
 fn key(n: u64) -> Key {
@@ -173,7 +173,7 @@ struct Gated {
 }
 
 impl Engine for Gated {
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Damage> {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Corrupt> {
         self.engine.get(key)
     }
 
@@ -205,20 +205,20 @@ impl Engine for Gated {
 fn commands_are_executed_while_the_disk_is_busy_and_share_the_next_sync() {
     let disk = MemoryDisk::default();
     let (say, word) = channel();
-    let (storage, mut ear) =
+    let (storage, mut reports) =
         start(Gated { engine: disk.start(), word: word.into() }, Options::default());
     // Dropped before the storage, which else would wait for it when the test fails.
     let say = say;
     storage.submit(mints(1..2));
-    ear.outcomes(1);
+    reports.outcomes(1);
     storage.submit(mints(2..1_002));
-    let outcomes = ear.outcomes(1_000);
+    let outcomes = reports.outcomes(1_000);
     assert!(outcomes.iter().zip(2..).all(|((ticket, ..), n)| *ticket == Ticket(n)), "in order");
-    assert_eq!((disk.groups(), ear.durable), (0, Seq(0)), "nothing was written yet");
+    assert_eq!((disk.groups(), reports.durable), (0, Seq(0)), "nothing was written yet");
     for _ in 0..2 {
         say.send(()).expect("storage runs");
     }
-    ear.wait_durable(Seq(1_001));
+    reports.wait_durable(Seq(1_001));
     assert_eq!((disk.groups(), disk.syncs()), (2, 2), "1,000 commands and one sync");
     drop(say);
     let counts = storage.counts();
@@ -230,19 +230,19 @@ fn what_piles_up_behind_a_busy_disk_is_bounded_and_seen_from_outside() {
     let (say, word) = channel();
     let engine = Gated { engine: MemoryDisk::default().start(), word: word.into() };
     let options = Options { queue_commands_max: 100, unsynced_bytes_max: 1, ..Options::default() };
-    let (storage, mut ear) = start(engine, options);
+    let (storage, mut reports) = start(engine, options);
     // Dropped before the storage, which else would wait for it when the test fails.
     let say = say;
     assert!(!storage.is_full());
     storage.submit(mints(1..2));
-    ear.outcomes(1);
+    reports.outcomes(1);
     storage.submit(mints(2..200));
-    ear.outcomes(1);
-    assert!(ear.heard.recv_timeout(Duration::from_millis(50)).is_err(), "the executor waits");
+    reports.outcomes(1);
+    assert!(reports.heard.recv_timeout(Duration::from_millis(50)).is_err(), "the executor waits");
     assert!(storage.is_full());
     drop(say);
-    ear.outcomes(197);
-    ear.wait_durable(Seq(199));
+    reports.outcomes(197);
+    reports.wait_durable(Seq(199));
     assert!(!storage.is_full());
 }
 
@@ -250,7 +250,7 @@ fn what_piles_up_behind_a_busy_disk_is_bounded_and_seen_from_outside() {
 fn reads_see_what_is_durable_and_mints_what_is_live() {
     let (say, word) = channel();
     let disk = MemoryDisk::default();
-    let (mut ear, report) = Ear::new();
+    let (mut reports, report) = Reports::new();
     say.send(()).expect("the receiver is here");
     let engine = Gated { engine: disk.start(), word: word.into() };
     let engine = founded(engine);
@@ -260,7 +260,7 @@ fn reads_see_what_is_durable_and_mints_what_is_live() {
     // Dropped before the storage, which else would wait for it when the test fails.
     let say = say;
     storage.submit(vec![mint(1), read(1), mint(1)]);
-    let outcomes = ear.outcomes(3);
+    let outcomes = reports.outcomes(3);
     let Ok(Done::Read(container)) = &outcomes[1].2.result else { panic!("it reads") };
     assert!(container.is_empty());
     let dot = |at: usize| match &outcomes[at].2.result {
@@ -269,15 +269,15 @@ fn reads_see_what_is_durable_and_mints_what_is_live() {
     };
     assert_eq!(dot(0), dot(2), "the request is known although it is not durable");
     drop(say);
-    ear.wait_durable(Seq(1));
+    reports.wait_durable(Seq(1));
     storage.submit(vec![read(1)]);
-    let Ok(Done::Read(container)) = &ear.outcomes(1)[0].2.result else { panic!("it reads") };
+    let Ok(Done::Read(container)) = &reports.outcomes(1)[0].2.result else { panic!("it reads") };
     assert_eq!(container.siblings().len(), 1);
 }
 
 /// What came of one command. Passes over all that is said before.
-fn outcome_of(ear: &Ear, wanted: Ticket) -> Outcome {
-    let mut events = std::iter::repeat_with(|| ear.next()).flatten();
+fn outcome_of(reports: &Reports, wanted: Ticket) -> Outcome {
+    let mut events = std::iter::repeat_with(|| reports.next()).flatten();
     let outcome = events.find_map(|event| match event {
         StorageEvent::Done { ticket, outcome, .. } => (ticket == wanted).then_some(outcome),
         _ => None,
@@ -286,11 +286,11 @@ fn outcome_of(ear: &Ear, wanted: Ticket) -> Outcome {
 }
 
 /// Mints keys from the `n`-th on until one is refused. Returns why, and how many were not.
-fn wait_refused(storage: &Storage, ear: &Ear, n: u64) -> (Refusal, u64) {
+fn wait_refused(storage: &Storage, reports: &Reports, n: u64) -> (Refusal, u64) {
     let refused = (0..).find_map(|taken| {
         // The executor hears of it after the node.
         storage.submit(mints(n + taken..n + taken + 1));
-        let refusal = outcome_of(ear, Ticket(n + taken)).result.err()?;
+        let refusal = outcome_of(reports, Ticket(n + taken)).result.err()?;
         Some((refusal, taken))
     });
     refused.expect("it is refused before the numbers end")
@@ -299,14 +299,14 @@ fn wait_refused(storage: &Storage, ear: &Ear, n: u64) -> (Refusal, u64) {
 #[test]
 fn a_disk_that_fails_says_so_once_and_takes_nothing_more() {
     let disk = MemoryDisk::default();
-    let (storage, mut ear) = start(disk.start(), Options::default());
+    let (storage, mut reports) = start(disk.start(), Options::default());
     storage.submit(mints(1..10));
-    ear.outcomes(9);
-    ear.wait_durable(Seq(9));
+    reports.outcomes(9);
+    reports.wait_durable(Seq(9));
     disk.set_fault(Some(Fault::Failed));
     storage.submit(mints(10..11));
-    assert_eq!(ear.wait_failed().fault, Fault::Failed);
-    assert_eq!(wait_refused(&storage, &ear, 11).0, Refusal::DiskFailed);
+    assert_eq!(reports.wait_failed().fault, Fault::Failed);
+    assert_eq!(wait_refused(&storage, &reports, 11).0, Refusal::DiskFailed);
     assert_eq!(storage.counts().state.word(), "failed");
     disk.set_fault(None);
     storage.close();
@@ -320,13 +320,13 @@ fn a_full_disk_refuses_and_what_it_was_given_before_is_durable_when_there_is_roo
         [(Fault::Full, Refusal::DiskFull), (Fault::OutOfFiles, Refusal::OutOfFiles)]
     {
         let disk = MemoryDisk::default();
-        let (mut ear, report) = Ear::new();
+        let (mut reports, report) = Reports::new();
         let (storage, _) = opening(Options::default(), |opening| {
             Storage::on_threads(founded(disk.start()), opening, report).expect("it opens")
         });
         storage.submit(mints(1..10));
-        ear.outcomes(9);
-        ear.wait_durable(Seq(9));
+        reports.outcomes(9);
+        reports.wait_durable(Seq(9));
         disk.set_fault(Some(fault));
         storage.submit(mints(10..11));
         let refusing = |event: &StorageEvent| match event {
@@ -334,19 +334,19 @@ fn a_full_disk_refuses_and_what_it_was_given_before_is_durable_when_there_is_roo
             _ => None,
         };
         let heard =
-            std::iter::repeat_with(|| ear.next()).flatten().find_map(|event| refusing(&event));
+            std::iter::repeat_with(|| reports.next()).flatten().find_map(|event| refusing(&event));
         assert_eq!(heard, Some(fault));
-        let (refused, taken) = wait_refused(&storage, &ear, 1_000);
+        let (refused, taken) = wait_refused(&storage, &reports, 1_000);
         assert_eq!(refused, refusal);
         assert_ne!(storage.counts().state.word(), "writable");
         storage.submit(vec![read(9)]);
-        let outcome = outcome_of(&ear, read(9).0);
+        let outcome = outcome_of(&reports, read(9).0);
         assert!(matches!(outcome.result, Ok(Done::Read(_))), "reads go on: {outcome:?}");
 
         disk.set_fault(None);
         let (mut durable, mut writable) = (Seq(0), 0);
         while durable < Seq(10 + taken) || writable == 0 {
-            for event in ear.next() {
+            for event in reports.next() {
                 match event {
                     StorageEvent::Durable { seq } => durable = seq,
                     StorageEvent::Writable { .. } => writable += 1,
@@ -355,10 +355,10 @@ fn a_full_disk_refuses_and_what_it_was_given_before_is_durable_when_there_is_roo
             }
         }
         assert_eq!((writable, storage.counts().state.word()), (1, "writable"));
-        ear.newest = durable;
-        ear.durable = durable;
+        reports.newest = durable;
+        reports.durable = durable;
         storage.submit(mints(12..13));
-        let outcome = ear.outcomes(1).remove(0).2;
+        let outcome = reports.outcomes(1).remove(0).2;
         assert!(outcome.result.is_ok(), "{outcome:?}");
         storage.close();
         let store = Overlay::new(Arc::new(disk.start()));
@@ -369,10 +369,10 @@ fn a_full_disk_refuses_and_what_it_was_given_before_is_durable_when_there_is_roo
 #[test]
 fn storage_ends_at_once_while_its_disk_is_full() {
     let disk = MemoryDisk::default();
-    let (storage, ear) = start(disk.start(), Options::default());
+    let (storage, reports) = start(disk.start(), Options::default());
     disk.set_fault(Some(Fault::Full));
     storage.submit(mints(1..2));
-    assert_eq!(wait_refused(&storage, &ear, 2).0, Refusal::DiskFull);
+    assert_eq!(wait_refused(&storage, &reports, 2).0, Refusal::DiskFull);
     storage.close();
     assert!(!holds(&Overlay::new(Arc::new(disk.start())), 1), "and promised nothing");
 }
@@ -380,7 +380,7 @@ fn storage_ends_at_once_while_its_disk_is_full() {
 #[tokio::test]
 async fn a_task_waits_for_room_as_the_threads_do() {
     let disk = MemoryDisk::default();
-    let (ear, report) = Ear::new();
+    let (reports, report) = Reports::new();
     let (storage, task, _) = opening(Options::default(), |opening| {
         Storage::as_task(disk.start(), opening, Duration::ZERO, report).expect("it opens")
     });
@@ -388,7 +388,7 @@ async fn a_task_waits_for_room_as_the_threads_do() {
     storage.submit(mints(1..3));
     let running = tokio::spawn(task.run());
     let told = async |wanted: fn(&StorageEvent) -> bool| {
-        while !ear.heard.try_iter().flatten().any(|event| wanted(&event)) {
+        while !reports.heard.try_iter().flatten().any(|event| wanted(&event)) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
@@ -405,7 +405,7 @@ async fn a_task_waits_for_room_as_the_threads_do() {
 fn a_storage_thread_that_panics_is_a_failed_disk() {
     struct Broken;
     impl Engine for Broken {
-        fn get(&self, _: &[u8]) -> Result<Option<Bytes>, Damage> {
+        fn get(&self, _: &[u8]) -> Result<Option<Bytes>, Corrupt> {
             Ok(None)
         }
         fn scan(&self, _: &[u8], _: &[u8], _: &mut Visitor<'_>) {}
@@ -422,9 +422,9 @@ fn a_storage_thread_that_panics_is_a_failed_disk() {
             Ok(())
         }
     }
-    let (storage, ear) = start(Broken, Options::default());
+    let (storage, reports) = start(Broken, Options::default());
     storage.submit(mints(1..2));
-    assert_eq!(ear.wait_failed().fault, Fault::Failed);
+    assert_eq!(reports.wait_failed().fault, Fault::Failed);
     storage.close();
 }
 
@@ -434,10 +434,10 @@ fn a_clean_end_executes_and_syncs_all_that_was_submitted() {
     for durability in [Durability::Always, interval, Durability::Never] {
         let disk = MemoryDisk::default();
         let options = Options { durability, ..Options::default() };
-        let (storage, ear) = start(disk.start(), options);
+        let (storage, reports) = start(disk.start(), options);
         storage.submit(mints(1..5_000));
         storage.close();
-        let told = ear.heard.iter().flatten();
+        let told = reports.heard.iter().flatten();
         let done = told.filter(|event| matches!(event, StorageEvent::Done { .. })).count();
         assert_eq!(done, 4_999);
         let store = Overlay::new(Arc::new(disk.start()));
@@ -450,13 +450,13 @@ fn the_interval_syncs_by_itself_and_never_does_not() {
     let every = Duration::from_millis(5);
     let disk = MemoryDisk::default();
     let options = Options { durability: Durability::Interval { every }, ..Options::default() };
-    let (storage, mut ear) = start(disk.start(), options);
+    let (storage, mut reports) = start(disk.start(), options);
     storage.submit(mints(1..10));
-    ear.outcomes(9);
-    ear.wait_durable(Seq(9));
+    reports.outcomes(9);
+    reports.wait_durable(Seq(9));
     let begun = Instant::now();
     while disk.syncs() == 0 {
-        assert!(begun.elapsed() < PATIENCE, "it syncs");
+        assert!(begun.elapsed() < TIMEOUT, "it syncs");
         std::thread::sleep(every);
     }
     std::thread::sleep(every * 4);
@@ -465,10 +465,10 @@ fn the_interval_syncs_by_itself_and_never_does_not() {
 
     let disk = MemoryDisk::default();
     let options = Options { durability: Durability::Never, ..Options::default() };
-    let (storage, mut ear) = start(disk.start(), options);
+    let (storage, mut reports) = start(disk.start(), options);
     storage.submit(mints(1..10));
-    ear.outcomes(9);
-    ear.wait_durable(Seq(9));
+    reports.outcomes(9);
+    reports.wait_durable(Seq(9));
     assert_eq!(disk.syncs(), 0);
     drop(storage);
 }
@@ -476,26 +476,26 @@ fn the_interval_syncs_by_itself_and_never_does_not() {
 #[tokio::test]
 async fn a_task_does_what_the_threads_do_and_a_crash_takes_only_what_was_not_durable() {
     let disk = MemoryDisk::default();
-    let (mut ear, report) = Ear::new();
+    let (mut reports, report) = Reports::new();
     let sync_time = Duration::from_millis(20);
     let (storage, task, recovered) = opening(Options::default(), |opening| {
         Storage::as_task(founded(disk.start()), opening, sync_time, report).expect("it opens")
     });
-    assert_eq!(recovered.synced, [PartitionId(0)]);
+    assert_eq!(recovered.complete, [PartitionId(0)]);
     let before = disk.groups();
     let running = tokio::spawn(task.run());
     storage.submit(mints(1..100));
-    let told = async |ear: &mut Ear, up_to| {
-        while ear.durable < Seq(up_to) {
+    let told = async |reports: &mut Reports, up_to| {
+        while reports.durable < Seq(up_to) {
             tokio::time::sleep(Duration::from_millis(1)).await;
-            for event in ear.heard.try_iter().flatten() {
+            for event in reports.heard.try_iter().flatten() {
                 if let StorageEvent::Durable { seq } = event {
-                    ear.durable = seq;
+                    reports.durable = seq;
                 }
             }
         }
     };
-    told(&mut ear, 99).await;
+    told(&mut reports, 99).await;
     assert_eq!(disk.groups() - before, 1);
     storage.submit(mints(100..200));
     tokio::time::sleep(sync_time / 4).await;
@@ -505,11 +505,11 @@ async fn a_task_does_what_the_threads_do_and_a_crash_takes_only_what_was_not_dur
     let store = Overlay::new(Arc::new(disk.start()));
     assert!((1..100).all(|n| holds(&store, n)) && (100..200).all(|n| !holds(&store, n)));
 
-    let (_, report) = Ear::new();
+    let (_, report) = Reports::new();
     let (storage, task, recovered) = opening(Options::default(), |opening| {
         Storage::as_task(disk.start(), opening, sync_time, report).expect("it opens")
     });
-    assert_eq!(recovered.synced, [PartitionId(0)]);
+    assert_eq!(recovered.complete, [PartitionId(0)]);
     storage.submit(mints(200..300));
     storage.stop();
     drop(storage);
@@ -521,7 +521,7 @@ async fn a_task_does_what_the_threads_do_and_a_crash_takes_only_what_was_not_dur
 #[tokio::test]
 async fn at_its_end_storage_writes_what_waits_and_reads_nothing_for_nobody() {
     let disk = MemoryDisk::default();
-    let (ear, report) = Ear::new();
+    let (reports, report) = Reports::new();
     let (storage, task, _) = opening(Options::default(), |opening| {
         let engine = founded(disk.start());
         Storage::as_task(engine, opening, Duration::ZERO, report).expect("it opens")
@@ -530,7 +530,7 @@ async fn at_its_end_storage_writes_what_waits_and_reads_nothing_for_nobody() {
     storage.stop();
     task.run().await;
     assert_eq!((storage.counts().waiting, storage.counts().executed), (0, 50));
-    let told = ear.heard.try_iter().flatten();
+    let told = reports.heard.try_iter().flatten();
     let done = told.filter(|event| matches!(event, StorageEvent::Done { .. })).count();
     assert_eq!(done, 50, "the writes, and no read");
     let store = Overlay::new(Arc::new(disk.look()));
@@ -538,16 +538,16 @@ async fn at_its_end_storage_writes_what_waits_and_reads_nothing_for_nobody() {
 }
 
 #[test]
-fn what_is_unreadable_at_start_costs_the_markers() {
+fn what_is_corrupt_at_start_costs_the_markers() {
     /// An engine that cannot show one stretch.
     struct Torn(MemoryEngine);
     impl Engine for Torn {
-        fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Damage> {
+        fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Corrupt> {
             self.0.get(key)
         }
         fn scan(&self, prefix: &[u8], after: &[u8], visit: &mut Visitor<'_>) {
             if prefix == b"h" {
-                let _ = visit(prefix, Err(Damage));
+                let _ = visit(prefix, Err(Corrupt));
             } else {
                 self.0.scan(prefix, after, visit);
             }
@@ -569,10 +569,10 @@ fn what_is_unreadable_at_start_costs_the_markers() {
     let torn = Arc::new(founded(Torn(disk.start())));
     let recovered =
         opening(Options::default(), |opening| recovery::recover(&torn, opening).expect("it opens"));
-    assert!(recovered.recovered.synced.is_empty());
+    assert!(recovered.recovered.complete.is_empty());
     let later =
         opening(Options::default(), |opening| recovery::recover(&Arc::new(disk.start()), opening));
-    assert!(later.expect("it opens").recovered.synced.is_empty(), "also ever after");
+    assert!(later.expect("it opens").recovered.complete.is_empty(), "also ever after");
 }
 
 #[test]
@@ -601,17 +601,17 @@ fn a_reopened_directory_holds_all_and_a_wiped_one_is_not_believed() {
     let engine = FjallEngine::open(&home.path().join("data"), CACHE_BYTES, 0, Arc::default())
         .expect("it is free");
     drop(founded(engine));
-    let (storage, mut ear, recovered) = open(home.path());
-    assert_eq!(recovered.synced, [PartitionId(0)], "a founder holds all that there is");
+    let (storage, mut reports, recovered) = open(home.path());
+    assert_eq!(recovered.complete, [PartitionId(0)], "a founder holds all that there is");
     storage.submit(mints(1..100));
-    ear.outcomes(99);
+    reports.outcomes(99);
     assert!(Directory::open(home.path()).is_err(), "it is in use");
     storage.close();
 
-    let (storage, mut ear, recovered) = open(home.path());
-    assert_eq!((recovered.synced.len(), recovered.roots.len()), (1, 1));
+    let (storage, mut reports, recovered) = open(home.path());
+    assert_eq!((recovered.complete.len(), recovered.roots.len()), (1, 1));
     storage.submit((1..100).map(read).collect());
-    for (_, _, outcome) in ear.outcomes(99) {
+    for (_, _, outcome) in reports.outcomes(99) {
         let Ok(Done::Read(container)) = outcome.result else { panic!("it reads") };
         assert_eq!(container.siblings().len(), 1);
     }
@@ -633,13 +633,13 @@ const CHILD: &str = "KV_NODE_STORAGE_TEST_CHILD";
 #[test]
 fn child_of_a_process_that_is_killed() {
     let Some(path) = std::env::var_os(CHILD) else { return };
-    let (storage, mut ear, _) = open(Path::new(&path));
+    let (storage, mut reports, _) = open(Path::new(&path));
     let first = std::env::var("FIRST").expect("it is given").parse::<u64>().expect("a number");
     let mut out = std::io::stdout().lock();
     for at in (first..).step_by(64) {
         storage.submit(mints(at..at + 64));
-        let seq = ear.outcomes(64).last().expect("64 are some").1;
-        ear.wait_durable(seq);
+        let seq = reports.outcomes(64).last().expect("64 are some").1;
+        reports.wait_durable(seq);
         writeln!(out, "durable {}", at + 63).expect("somebody listens");
     }
 }

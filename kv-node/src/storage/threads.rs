@@ -16,7 +16,7 @@ use super::directory::Directory;
 use super::engine::{Engine, EngineError};
 use super::executor::Executor;
 use super::overlay::Group;
-use super::{Errand, Meter, Report, StorageEvent};
+use super::{Meter, Report, StorageEvent, StorageRequest};
 
 /// How often a pause is interrupted to see whether storage is to end.
 const PAUSE_STEP: Duration = Duration::from_millis(50);
@@ -33,18 +33,22 @@ impl Threads {
     pub(super) fn start<E: Engine>(
         executor: Executor<E>,
         committer: Committer<E>,
-        (errands, incoming): (UnboundedSender<Errand>, UnboundedReceiver<Errand>),
+        (requests, incoming): (UnboundedSender<StorageRequest>, UnboundedReceiver<StorageRequest>),
         report: &Report,
         meter: &Arc<Meter>,
     ) -> Self {
         let (groups, groups_incoming) = channel();
-        let executing =
-            Executing { executor, errands: incoming, groups, line: Line::new(report, meter) };
+        let executing = Executing {
+            executor,
+            requests: incoming,
+            groups,
+            reporter: Reporter::new(report, meter),
+        };
         let committing = Committing {
             committer,
             groups: groups_incoming,
-            errands,
-            line: Line::new(report, meter),
+            requests,
+            reporter: Reporter::new(report, meter),
         };
         Self {
             executor: spawn("kv-execute", || executing.run()),
@@ -73,20 +77,20 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     thread.spawn(run).expect("the system has room for two more threads")
 }
 
-/// The line to the node. A thread that panics says on it that the disk failed: a node whose storage
+/// The reporter to the node. A thread that panics says on it that the disk failed: a node whose storage
 /// is gone must not seem to be there.
-struct Line {
+struct Reporter {
     report: Report,
     meter: Arc<Meter>,
 }
 
-impl Line {
+impl Reporter {
     fn new(report: &Report, meter: &Arc<Meter>) -> Self {
         Self { report: Arc::clone(report), meter: Arc::clone(meter) }
     }
 }
 
-impl Drop for Line {
+impl Drop for Reporter {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let message = "a storage thread panicked".into();
@@ -99,9 +103,9 @@ impl Drop for Line {
 
 struct Executing<E> {
     executor: Executor<E>,
-    errands: UnboundedReceiver<Errand>,
+    requests: UnboundedReceiver<StorageRequest>,
     groups: Sender<Group>,
-    line: Line,
+    reporter: Reporter,
 }
 
 impl<E: Engine> Executing<E> {
@@ -112,16 +116,16 @@ impl<E: Engine> Executing<E> {
                 if stopping && self.executor.is_done() {
                     return;
                 }
-                let Some(errand) = self.errands.blocking_recv() else { return };
-                stopping |= self.take(errand);
+                let Some(request) = self.requests.blocking_recv() else { return };
+                stopping |= self.take(request);
             }
-            while let Ok(errand) = self.errands.try_recv() {
-                stopping |= self.take(errand);
+            while let Ok(request) = self.requests.try_recv() {
+                stopping |= self.take(request);
             }
             let events = self.executor.turn();
             if !events.is_empty() {
-                self.line.meter.on_executed(events.len());
-                (self.line.report)(events);
+                self.reporter.meter.on_executed(events.len());
+                (self.reporter.report)(events);
             }
             if let Some(group) = self.executor.begin_commit() {
                 // A committer that ended has failed, and its last word is on its way.
@@ -131,14 +135,14 @@ impl<E: Engine> Executing<E> {
     }
 
     /// Returns whether storage is to end.
-    fn take(&mut self, errand: Errand) -> bool {
-        match errand {
-            Errand::Execute(commands) => self.executor.queue(commands),
-            Errand::Written => self.executor.on_written(),
-            Errand::Fault(fault) => self.executor.on_fault(fault),
-            Errand::Resumed => self.executor.on_resumed(),
-            Errand::Stop => {
-                self.line.meter.on_dropped(self.executor.drop_reads());
+    fn take(&mut self, request: StorageRequest) -> bool {
+        match request {
+            StorageRequest::Execute(commands) => self.executor.queue(commands),
+            StorageRequest::Written => self.executor.on_written(),
+            StorageRequest::Fault(fault) => self.executor.on_fault(fault),
+            StorageRequest::Resumed => self.executor.on_resumed(),
+            StorageRequest::Stop => {
+                self.reporter.meter.on_dropped(self.executor.drop_reads());
                 return true;
             }
         }
@@ -149,15 +153,15 @@ impl<E: Engine> Executing<E> {
 struct Committing<E> {
     committer: Committer<E>,
     groups: Receiver<Group>,
-    errands: UnboundedSender<Errand>,
-    line: Line,
+    requests: UnboundedSender<StorageRequest>,
+    reporter: Reporter,
 }
 
 impl<E> Drop for Committing<E> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             // Else the executor would wait for this group for ever.
-            let _ = self.errands.send(Errand::Fault(Fault::Failed));
+            let _ = self.requests.send(StorageRequest::Fault(Fault::Failed));
         }
     }
 }
@@ -174,9 +178,9 @@ impl<E: Engine> Committing<E> {
     fn run(mut self) {
         if let Err(error) = self.commit_all() {
             // The executor may have ended already.
-            let _ = self.errands.send(Errand::Fault(error.fault));
-            self.line.meter.states.on_failed();
-            (self.line.report)(vec![StorageEvent::Failed(error)]);
+            let _ = self.requests.send(StorageRequest::Fault(error.fault));
+            self.reporter.meter.states.on_failed();
+            (self.reporter.report)(vec![StorageEvent::Failed(error)]);
         }
     }
 
@@ -205,10 +209,10 @@ impl<E: Engine> Committing<E> {
         if self.until_taken(|committer| committer.write(group))? == Taken::Never {
             return Ok(Taken::Never);
         }
-        self.line.meter.on_written(begun.elapsed());
+        self.reporter.meter.on_written(begun.elapsed());
         // The executor may have ended only after this group.
-        let _ = self.errands.send(Errand::Written);
-        (self.line.report)(vec![StorageEvent::Durable { seq: group.seq }]);
+        let _ = self.requests.send(StorageRequest::Written);
+        (self.reporter.report)(vec![StorageEvent::Durable { seq: group.seq }]);
         Ok(Taken::Yes)
     }
 
@@ -226,9 +230,9 @@ impl<E: Engine> Committing<E> {
             let resumed = self.committer.resume();
             attempted = resumed.and_then(|()| attempt(&mut self.committer));
         }
-        if let Some(event) = self.line.meter.states.on_taken() {
-            let _ = self.errands.send(Errand::Resumed);
-            (self.line.report)(vec![event]);
+        if let Some(event) = self.reporter.meter.states.on_taken() {
+            let _ = self.requests.send(StorageRequest::Resumed);
+            (self.reporter.report)(vec![event]);
         }
         Ok(Taken::Yes)
     }
@@ -237,9 +241,9 @@ impl<E: Engine> Committing<E> {
         if !error.fault.is_passing() {
             return Err(error);
         }
-        if let Some(event) = self.line.meter.states.on_refused(&error) {
-            let _ = self.errands.send(Errand::Fault(error.fault));
-            (self.line.report)(vec![event]);
+        if let Some(event) = self.reporter.meter.states.on_refused(&error) {
+            let _ = self.requests.send(StorageRequest::Fault(error.fault));
+            (self.reporter.report)(vec![event]);
         }
         Ok(())
     }
@@ -248,7 +252,7 @@ impl<E: Engine> Committing<E> {
     fn pause(&self) -> Taken {
         let begun = Instant::now();
         while begun.elapsed() < CHECK_PAUSE {
-            if self.errands.is_closed() {
+            if self.requests.is_closed() {
                 return Taken::Never;
             }
             std::thread::sleep(PAUSE_STEP);

@@ -24,7 +24,7 @@ pub(super) struct Availability {
     /// What was found so far; counted in operations that ended.
     pub(super) findings: Findings,
     settle: Span,
-    patience: Span,
+    timeout: Span,
     hedge: Span,
 }
 
@@ -39,9 +39,9 @@ struct Path {
 
 impl Availability {
     /// Demands success of operations that begin `settle` after the last change, and may take
-    /// `patience` or more. A coordinator asks somebody else too after a silence of `hedge`.
-    pub(super) fn new(settle: Span, patience: Span, hedge: Span) -> Self {
-        Self { findings: Findings::default(), settle, patience, hedge }
+    /// `timeout` or more. A coordinator asks somebody else too after a silence of `hedge`.
+    pub(super) fn new(settle: Span, timeout: Span, hedge: Span) -> Self {
+        Self { findings: Findings::default(), settle, timeout, hedge }
     }
 
     /// An operation was answered.
@@ -120,7 +120,7 @@ impl Availability {
         if there_and_back > hedge {
             needed = needed + hedge;
         }
-        terms.timeout >= self.patience && needed < timeout.min(terms.timeout)
+        terms.timeout >= self.timeout && needed < timeout.min(terms.timeout)
     }
 }
 

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 
 use kv_core::time::{Span, Time};
-use kv_core::types::{Digest, NodeId, PartitionId};
+use kv_core::types::{ContentHash, NodeId, PartitionId};
 use kv_core::version::Container;
 
 use super::Disks;
@@ -30,7 +30,7 @@ pub(super) struct Convergence {
 }
 
 /// The digests of what each owner holds, summed up over each partition.
-pub(super) type Sums = BTreeMap<(PartitionId, NodeId), Digest>;
+pub(super) type Sums = BTreeMap<(PartitionId, NodeId), ContentHash>;
 
 /// What the world says of the cluster after the last fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,9 +54,9 @@ pub struct Restless {
     /// How many hints nodes still keep.
     pub hints: Vec<(NodeId, u64)>,
     /// Partitions of which owners have not yet copied back what they lost.
-    pub unsynced: Vec<(NodeId, PartitionId)>,
-    /// How many damaged records nodes have not mended, or keys that are not whole again.
-    pub damaged: Vec<(NodeId, u64)>,
+    pub incomplete: Vec<(NodeId, PartitionId)>,
+    /// How many corrupt records nodes have not repaired, or keys that are not repaired yet.
+    pub corrupt: Vec<(NodeId, u64)>,
 }
 
 impl Convergence {
@@ -95,7 +95,7 @@ impl Convergence {
                     || {
                         let show = |copy: &Container| {
                             let stand = names.dots(copy.dots());
-                            format!("{stand}, digest {}", copy.digest(key))
+                            format!("{stand}, hash {}", copy.hash(key))
                         };
                         let (first, second) = (show(first), show(second));
                         let (a, b) = (names.node(*a), names.node(*b));
@@ -105,16 +105,16 @@ impl Convergence {
             }
         }
         let partition = disks.partition_of(key);
-        let mut last: Option<(&Container, Digest)> = None;
+        let mut last: Option<(&Container, ContentHash)> = None;
         for (node, copy) in copies.iter().filter(|(_, copy)| !copy.is_empty()) {
-            // As a rule all are equal: then one digest is enough.
-            let digest = match last {
-                Some((other, digest)) if other == copy => digest,
-                _ => copy.digest(key),
+            // As a rule all are equal: then one hash is enough.
+            let hash = match last {
+                Some((other, hash)) if other == copy => hash,
+                _ => copy.hash(key),
             };
-            last = Some((copy, digest));
+            last = Some((copy, hash));
             let sum = sums.entry((partition, *node)).or_default();
-            sum.0 = sum.0.wrapping_add(digest.0);
+            sum.0 = sum.0.wrapping_add(hash.0);
         }
     }
 
@@ -139,7 +139,7 @@ impl Restless {
     const LISTED_MAX: usize = 5;
 
     fn story(&self, at: Time, names: &Names) -> String {
-        let Self { within, partitions, hints, unsynced, damaged } = self;
+        let Self { within, partitions, hints, incomplete, corrupt } = self;
         let mut story = format!(
             "the cluster had not converged by {}, {} ms after the last fault",
             when(at),
@@ -150,13 +150,13 @@ impl Restless {
         });
         let hints =
             hints.iter().map(|&(node, count)| format!("{} keeps {count} hints", names.node(node)));
-        let unsynced = unsynced.iter().map(|&(node, PartitionId(partition))| {
+        let incomplete = incomplete.iter().map(|&(node, PartitionId(partition))| {
             format!("{} has not copied partition {partition} back", names.node(node))
         });
-        let damaged = damaged
+        let corrupt = corrupt
             .iter()
-            .map(|&(node, count)| format!("{} has not mended {count} records", names.node(node)));
-        let mut lines = partitions.chain(hints).chain(unsynced).chain(damaged);
+            .map(|&(node, count)| format!("{} has not repaired {count} records", names.node(node)));
+        let mut lines = partitions.chain(hints).chain(incomplete).chain(corrupt);
         for line in lines.by_ref().take(Self::LISTED_MAX) {
             story.push_str("\n  ");
             story.push_str(&line);

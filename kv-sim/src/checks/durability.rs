@@ -16,7 +16,7 @@ use kv_core::version::{Container, Dot, VersionVector};
 use smallvec::SmallVec;
 
 use super::findings::Findings;
-use super::history::{Ack, Asked, EventIndex, History, Standing, Write, WriteIndex};
+use super::history::{Ack, EventIndex, History, Standing, Write, WriteIndex, WriteRequest};
 use super::operation::Operation;
 use super::story::{Names, when};
 use super::{Disks, Image, Left};
@@ -37,7 +37,7 @@ struct Holders {
     /// They hold it.
     holding: Nodes,
     /// Since the operation began, a fault has taken some of what they held.
-    robbed: Nodes,
+    taken_from: Nodes,
     /// They kept it for an owner and, since the operation began, have delivered it.
     delivered: Vec<NodeId>,
     /// They should hold it and do not.
@@ -86,12 +86,12 @@ impl Durability {
         let Achieved { owners, fallbacks, machines: _ } = achieved;
         let (mode, quorum) = (operation.terms.mode, operation.terms.writes);
         let holders = self.holders(history, write, operation, achieved, disks);
-        let Holders { holding, robbed, delivered, missing } = &holders;
+        let Holders { holding, taken_from, delivered, missing } = &holders;
         let counts = |node: &&NodeId| match mode {
             Mode::Sloppy => true,
             Mode::Strict => owners.contains(node),
         };
-        let held = holding.iter().chain(robbed).chain(delivered).filter(counts);
+        let held = holding.iter().chain(taken_from).chain(delivered).filter(counts);
         let mut machines: SmallVec<[_; 8]> = held.map(|&node| disks.machine(node)).collect();
         machines.sort_unstable();
         machines.dedup();
@@ -111,19 +111,19 @@ impl Durability {
                         names.node(*coordinator),
                         promise(mode, quorum, owners, fallbacks, names),
                         names.nodes(holding),
-                        no_longer(robbed, delivered, names),
+                        no_longer(taken_from, delivered, names),
                         machines.len(),
                         names.nodes(missing),
                     )
                 },
             );
         }
-        self.findings.weakened += u64::from(!robbed.is_empty() || !delivered.is_empty());
+        self.findings.weakened += u64::from(!taken_from.is_empty() || !delivered.is_empty());
         let acked = history.write_mut(write);
         if acked.ack.is_none() {
             acked.ack = Some(Ack::new((at, step), (mode, quorum), achieved));
         }
-        if !robbed.is_empty() || was_robbed_after_delivery(history, write, operation, achieved) {
+        if !taken_from.is_empty() || was_taken_after_delivery(history, write, operation, achieved) {
             self.weaken(history, &[write], None, disks);
         }
     }
@@ -147,7 +147,7 @@ impl Durability {
             if disks.has_seen(node, &history.key, Image::Reported, has_seen) {
                 holders.holding.push(node);
             } else if since_start(self.losses.get(&node)) {
-                holders.robbed.push(node);
+                holders.taken_from.push(node);
             } else if was_delivered {
                 holders.delivered.push(node);
             } else {
@@ -192,8 +192,8 @@ impl Durability {
     }
 
     /// A replica overwrote what it held for a write that said no more than "what is held". If that
-    /// write had been acknowledged before, this is a second naming of it, and what others wrote
-    /// since then was known neither to its writer nor to the replica that named it first.
+    /// write had been acknowledged before, this is a second dot of it, and what others wrote
+    /// since then was known neither to its writer nor to the replica that minted for it first.
     ///
     /// The replica tells a request that is late by its clock: it is promised nothing if that stood
     /// still while the request was on its way.
@@ -208,7 +208,7 @@ impl Durability {
         let Some(ack) = &history.write(write).ack else { return };
         for event in replaced.iter().filter_map(|&dot| history.named(dot)) {
             let victim = history.event(event).write;
-            let began_later = |asked: &Asked| asked.step > ack.step;
+            let began_later = |asked: &WriteRequest| asked.step > ack.step;
             let Write { asked, ack: promise, .. } = history.write(victim);
             if promise.is_some() && asked.as_ref().is_some_and(began_later) {
                 if self.stood_since(by, history.write(write)) {
@@ -279,7 +279,7 @@ impl Durability {
             let before = disks.copy(node, &history.key, Image::Reported);
             let left = left(&history.key);
             if !before.is_empty() && before != left.container {
-                history.robbed_at = Some(at);
+                history.taken_at = Some(at);
             }
             let is_lost = |write| {
                 history.is_claimed(write, &before) && !history.is_claimed(write, &left.container)
@@ -287,7 +287,7 @@ impl Durability {
             let writes = history.writes().map(|(write, _)| write);
             let mut lost: Vec<_> = writes.filter(|&write| is_lost(write)).collect();
             for &write in &lost {
-                history.write_mut(write).on_robbed(node);
+                history.write_mut(write).on_taken_from(node);
             }
             lost.retain(|&write| history.write(write).is_promised());
             for write in self.weaken(history, &lost, Some((node, &left)), disks) {
@@ -300,7 +300,7 @@ impl Durability {
         excuses
     }
 
-    /// A stand-in has deleted its hint for a target, which had said that it holds it durably; or, if
+    /// A fallback has deleted its hint for a target, which had said that it holds it durably; or, if
     /// the hint had expired, the other owners had. If a fault has taken it from them since, the hint
     /// was perhaps the last copy: its deletion was decided before the fault, and belongs to it.
     pub(super) fn on_delivered(
@@ -315,16 +315,17 @@ impl Durability {
         let others: Vec<_> = owners.iter().filter(|&&owner| owner != target).collect();
         let has_answered = |write: &Write| {
             let quorum = write.ack.as_ref().and_then(Ack::quorum);
-            let heirs = quorum.unwrap_or(others.len()).clamp(1, others.len().max(1));
-            write.robbed().contains(&target)
-                || others.iter().filter(|other| write.robbed().contains(other)).count() >= heirs
+            let owners_needed = quorum.unwrap_or(others.len()).clamp(1, others.len().max(1));
+            write.taken_from().contains(&target)
+                || others.iter().filter(|other| write.taken_from().contains(other)).count()
+                    >= owners_needed
         };
-        let robbed = history.promised().filter(|(_, write, _)| has_answered(write));
-        let robbed: Vec<_> = robbed.map(|(at, ..)| at).collect();
+        let taken_from = history.promised().filter(|(_, write, _)| has_answered(write));
+        let taken_from: Vec<_> = taken_from.map(|(at, ..)| at).collect();
         let nodes = disks.nodes();
         let keeps = |write, &node: &NodeId| Kept::of(node, history, disks).keeps(write, history);
         let is_gone = |write: &WriteIndex| !nodes.iter().any(|node| keeps(*write, node));
-        let gone: Vec<_> = robbed.into_iter().filter(is_gone).collect();
+        let gone: Vec<_> = taken_from.into_iter().filter(is_gone).collect();
         self.findings.weakened += gone.len() as u64;
         for &write in &gone {
             history.write_mut(write).standing = Standing::Excused;
@@ -337,7 +338,7 @@ impl Durability {
     ///
     /// A write that waited for W of N owners is met by every reader of N - W + 1, as long as no more
     /// than N - W owners answer without it. An owner whose disk was wiped knows that, and does not
-    /// answer before it has copied all back; nor does one about a key whose record is damaged. One
+    /// answer before it has copied all back; nor does one about a key whose record is corrupt. One
     /// whose disk lied or was rolled back does not know. Of those that know, only the one that is hit now
     /// is not counted: others may have been told of half of what they lost, by owners that did not have
     /// this, and count these among the enough that they ask.
@@ -420,15 +421,15 @@ impl Durability {
 
 /// Whether one of the nodes that an acknowledgement names has, since the operation began, deleted a hint for
 /// a target that held the write durably, and a fault has taken it from the target.
-fn was_robbed_after_delivery(
+fn was_taken_after_delivery(
     history: &History,
     write: WriteIndex,
     operation: &Operation,
     achieved: &Achieved,
 ) -> bool {
-    let robbed = history.write(write).robbed();
+    let taken_from = history.write(write).taken_from();
     history.hints_dropped.iter().any(|((by, target), &at)| {
-        at >= operation.started && achieved.fallbacks.contains(by) && robbed.contains(target)
+        at >= operation.started && achieved.fallbacks.contains(by) && taken_from.contains(target)
     })
 }
 
@@ -436,7 +437,7 @@ fn was_robbed_after_delivery(
 /// that it was the last to lose, if it knew of that; now it is. They were lost then, so nothing is excused.
 fn recount(history: &mut History, (node, left): (NodeId, &Container), disks: &impl Disks) {
     let owners = disks.owners(&history.key);
-    let lost_last = |write: &Write| write.robbed().last() == Some(&node);
+    let lost_last = |write: &Write| write.taken_from().last() == Some(&node);
     let promised = history.promised();
     let forgotten =
         promised.filter(|&(at, write, _)| lost_last(write) && !history.is_claimed(at, left));
@@ -540,10 +541,10 @@ fn promise(
     format!("{mode}{quorum}, durable on owners {owners} and fallbacks {fallbacks}")
 }
 
-fn no_longer(robbed: &[NodeId], delivered: &[NodeId], names: &Names) -> String {
+fn no_longer(taken_from: &[NodeId], delivered: &[NodeId], names: &Names) -> String {
     let mut story = String::new();
-    if !robbed.is_empty() {
-        story.push_str(&format!(", on {} until a fault took it", names.nodes(robbed)));
+    if !taken_from.is_empty() {
+        story.push_str(&format!(", on {} until a fault took it", names.nodes(taken_from)));
     }
     if !delivered.is_empty() {
         story.push_str(&format!(", on {} until it was delivered", names.nodes(delivered)));

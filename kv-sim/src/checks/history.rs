@@ -45,7 +45,7 @@ pub(super) struct History {
     /// When each node last deleted a hint for each target because it had been delivered.
     pub(super) hints_dropped: BTreeMap<(NodeId, NodeId), Time>,
     /// When a fault last took anything of the key from anybody.
-    pub(super) robbed_at: Option<Time>,
+    pub(super) taken_at: Option<Time>,
     events: Vec<Event>,
     /// The name of each event. Apart from the rest: they are looked at most.
     names: Vec<Dot>,
@@ -83,7 +83,7 @@ pub(super) struct Write {
     /// The request.
     pub(super) request: RequestId,
     /// The client's operation that asked first; none if no client of the simulator did.
-    pub(super) asked: Option<Asked>,
+    pub(super) asked: Option<WriteRequest>,
     /// What it said.
     pub(super) content: Fingerprint,
     /// Its dots.
@@ -102,7 +102,7 @@ pub(super) struct Write {
 #[derive(Clone, Debug, Default)]
 struct Rare {
     /// The nodes that held it durably until a fault took it.
-    robbed: Vec<NodeId>,
+    taken_from: Vec<NodeId>,
     /// How many times its client was told that nothing had been done.
     refusals: usize,
     /// What coordinators read before they wrote.
@@ -111,7 +111,7 @@ struct Rare {
 
 /// Who asked for a write.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(super) struct WriteRequest {
     /// The operation of a client.
     pub(super) operation: OperationNumber,
     /// When.
@@ -213,7 +213,7 @@ impl History {
         Self {
             key,
             hints_dropped: BTreeMap::new(),
-            robbed_at: None,
+            taken_at: None,
             events: Vec::with_capacity(room),
             names: Vec::with_capacity(room),
             named: BTreeMap::new(),
@@ -318,7 +318,7 @@ impl History {
     pub(super) fn on_request(
         &mut self,
         request: RequestId,
-        asked: Option<Asked>,
+        asked: Option<WriteRequest>,
         content: &Content,
     ) -> WriteIndex {
         self.writes.push(Box::new(Write {
@@ -461,7 +461,7 @@ impl History {
     pub(super) fn describe(&self, write: WriteIndex, names: &Names) -> String {
         let Write { asked, content, events, request, .. } = self.write(write);
         let asked = match asked {
-            Some(Asked { operation, .. }) => format!("operation {operation}"),
+            Some(WriteRequest { operation, .. }) => format!("operation {operation}"),
             None => format!("request {request}"),
         };
         let dots = events.iter().map(|&event| {
@@ -504,8 +504,8 @@ impl Write {
     }
 
     /// A fault takes it from a node that held it durably.
-    pub(super) fn on_robbed(&mut self, node: NodeId) {
-        self.rare_mut().robbed.push(node);
+    pub(super) fn on_taken_from(&mut self, node: NodeId) {
+        self.rare_mut().taken_from.push(node);
     }
 
     /// Whether its client was told each time that nothing had been done.
@@ -515,8 +515,8 @@ impl Write {
     }
 
     /// The nodes that held it durably until a fault took it.
-    pub(super) fn robbed(&self) -> &[NodeId] {
-        self.rare.as_ref().map_or(&[], |rare| &rare.robbed)
+    pub(super) fn taken_from(&self) -> &[NodeId] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.taken_from)
     }
 
     fn reads(&self) -> &[Dots] {

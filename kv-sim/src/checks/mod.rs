@@ -51,7 +51,7 @@ use kv_core::message::Kind;
 use kv_core::ring::MachineIndex;
 use kv_core::store::{Action, Done, Outcome, StoreCommand};
 use kv_core::time::{Span, Time};
-use kv_core::types::{Digest, Key, NodeId, PartitionId, RequestId, Token};
+use kv_core::types::{ContentHash, Key, NodeId, PartitionId, RequestId, Token};
 use kv_core::version::{Container, Content, Dot, VersionVector};
 use smallvec::SmallVec;
 
@@ -63,7 +63,7 @@ use crash::Crash;
 use deletion::Deletion;
 use durability::Durability;
 use freshness::Freshness;
-use history::{Asked, History, Minting, WriteIndex};
+use history::{History, Minting, WriteIndex, WriteRequest};
 use membership::Membership;
 use operation::{Operation, Terms};
 use ownership::Ownership;
@@ -129,13 +129,13 @@ pub trait Disks {
         has_seen(self.copy(node, key, image).seen())
     }
     /// The live root that a node claims for a partition.
-    fn root(&self, node: NodeId, partition: PartitionId) -> Digest;
+    fn root(&self, node: NodeId, partition: PartitionId) -> ContentHash;
 }
 
 /// How well the cluster is, to be looked at.
 pub trait Topology {
     /// When anything last changed: a node started, stopped, paused, lost its data or had copied it
-    /// back; a link or a disk broke, slowed down, or was mended.
+    /// back; a link or a disk broke, slowed down, or was repaired.
     fn last_change(&self) -> Time;
     /// Whether a node runs at full speed on a disk that works and has lost nothing.
     fn is_well(&self, node: NodeId) -> bool;
@@ -162,7 +162,7 @@ pub struct Setting {
     /// How long after a change of the topology an operation may still fail.
     pub settle: Span,
     /// Operations that may take less time than this may fail.
-    pub patience: Span,
+    pub timeout: Span,
     /// What people call the nodes.
     pub names: Names,
     /// For how many operations to make room from the beginning.
@@ -210,7 +210,7 @@ impl Checks {
     /// The checks of a run in which nothing has happened yet.
     pub fn new(setting: Setting) -> Self {
         let hedge = setting.config.hedge();
-        let availability = Availability::new(setting.settle, setting.patience, hedge);
+        let availability = Availability::new(setting.settle, setting.timeout, hedge);
         let pace = Pace::new(Span::from_ms(setting.config.repair_timeout_ms));
         let gossip_interval = setting.config.gossip_interval();
         let membership = Membership::new(gossip_interval, setting.settle);
@@ -295,7 +295,7 @@ impl Checks {
             Verb::Put { content, .. } => {
                 let request = request.expect("simulated clients name their requests");
                 let (_, write) = *self.writes.get_or_add_with(request, || {
-                    let asked = Some(Asked { operation: number, at, step });
+                    let asked = Some(WriteRequest { operation: number, at, step });
                     let write = self.histories[history].on_request(request, asked, content);
                     (history, write)
                 });
@@ -443,8 +443,8 @@ impl Checks {
                 let history = &mut self.histories[history];
                 self.causality.on_minted(history, write, minting, &self.setting.names);
                 self.durability.on_minted(history, write, at, &self.setting.names);
-                let naming = (write, node);
-                self.durability.on_replaced(history, naming, replaced, at, &self.setting.names);
+                let minter = (write, node);
+                self.durability.on_replaced(history, minter, replaced, at, &self.setting.names);
             }
         }
         excuses

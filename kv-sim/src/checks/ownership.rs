@@ -1,5 +1,5 @@
 //! Check `ownership`: answers are counted from distinct owners of the layout, and from those that
-//! stand in for them.
+//! are their fallbacks.
 //!
 //! In go replies, which name who answered. An owner that keeps a hint for another one as well, as
 //! nobody else was left to, is named in both roles and is one machine. The layout is fixed yet, so a

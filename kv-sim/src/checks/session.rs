@@ -44,7 +44,7 @@ impl Session {
             let hidden = reach.unreached.iter().filter(hidden).collect();
             for event in history.without_twins(reach, hidden) {
                 let shown = history.shown(event).expect("it is one of those that were shown");
-                if history.robbed_at.is_some_and(|robbed| robbed >= shown.since) {
+                if history.taken_at.is_some_and(|taken_from| taken_from >= shown.since) {
                     self.findings.weakened += 1;
                 } else {
                     self.findings.violated_about(

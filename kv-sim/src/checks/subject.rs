@@ -9,7 +9,7 @@ use kv_core::version::Dot;
 pub struct Subject {
     /// The key.
     pub key: Key,
-    /// The names of the writes: of the one that was promised before others.
+    /// The dots of the writes: of the one that was promised before others.
     pub dots: Vec<Dot>,
     /// When the first of them was named.
     pub since: Option<Time>,

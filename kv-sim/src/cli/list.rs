@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets};
-use kv_sim::marks::Branch;
+use kv_sim::probes::Branch;
 use kv_sim::scenario::{self, Check, Colour, FAULTS};
 
 use super::output::{self, Exit};
@@ -21,8 +21,9 @@ enum What {
     Faults,
     /// Names that may stand under `checks`.
     Checks,
-    /// Rare branches that runs count, and that may stand under `[marks]`.
-    Marks,
+    /// Rare branches that runs count, and that may stand under `[probes]`.
+    #[value(alias = "marks")]
+    Probes,
     /// The scenarios in the folder `scenarios` here or above.
     Scenarios,
 }
@@ -35,7 +36,7 @@ fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
     let (rows, exit) = match arguments.what {
         What::Faults => (faults(), Exit::Passed),
         What::Checks => (checks(), Exit::Passed),
-        What::Marks => (marks(), Exit::Passed),
+        What::Probes => (probes(), Exit::Passed),
         What::Scenarios => scenarios(&super::here()?),
     };
     let mut table = Table::new();
@@ -56,7 +57,7 @@ fn checks() -> Vec<[String; 2]> {
     Check::ALL.iter().map(|check| [check.name().to_owned(), check.about().to_owned()]).collect()
 }
 
-fn marks() -> Vec<[String; 2]> {
+fn probes() -> Vec<[String; 2]> {
     Branch::all().map(|branch| [branch.name().to_owned(), branch.about().to_owned()]).collect()
 }
 

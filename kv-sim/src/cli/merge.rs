@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use kv_sim::artefact;
+use kv_sim::former_names;
 use kv_sim::sweep::Summary;
 use kv_sim::words::{counted, thousands};
 
-use super::marks;
+use serde_json::Value;
+
 use super::output::{self, Exit};
+use super::probes;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -41,8 +44,8 @@ fn try_execute(Arguments { parts, output }: &Arguments) -> Result<Exit, Exit> {
             thousands(whole.passed),
             thousands(whole.failed)
         ))?;
-        output::say(&marks::unreached(&whole))?;
-        output::say(&marks::idle(&whole))?;
+        output::say(&probes::unreached(&whole))?;
+        output::say(&probes::idle(&whole))?;
     }
     Ok(Exit::of(&whole))
 }
@@ -54,13 +57,16 @@ fn read(path: &Path) -> Result<Summary, Exit> {
     };
     let json =
         fs::read_to_string(path).map_err(|error| complain(format!("cannot be read: {error}")))?;
-    let damaged =
-        |why: String| complain(format!("is no result of a sweep, or a damaged one: {why}"));
-    let part: Summary = serde_json::from_str(&json).map_err(|error| damaged(error.to_string()))?;
+    let corrupt =
+        |why: String| complain(format!("is no result of a sweep, or a corrupt one: {why}"));
+    let mut part: Value =
+        serde_json::from_str(&json).map_err(|error| corrupt(error.to_string()))?;
+    former_names::replace(&mut part);
+    let part: Summary = serde_json::from_value(part).map_err(|error| corrupt(error.to_string()))?;
     if !part.is_consistent() {
         let Summary { runs, passed, failed, failures, .. } = &part;
         let failures = failures.len();
-        return Err(damaged(format!(
+        return Err(corrupt(format!(
             "{runs} runs are not {passed} passed and {failed} failed, with {failures} failures listed"
         )));
     }

@@ -9,8 +9,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use kv_sim::artefact;
+use kv_sim::former_names;
 use kv_sim::sweep::Summary;
 use serde::Serialize;
+use serde_json::Value;
 
 /// How the program ends; a contract. The greater one wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,7 +80,8 @@ pub(crate) fn say_json(value: &impl Serialize) -> Result<(), Exit> {
 
 /// Writes a value as one line of JSON to standard output.
 pub(crate) fn say_line(value: &impl Serialize) -> Result<(), Exit> {
-    let line = serde_json::to_string(value).map_err(|error| not_json(&error))?;
+    let value = with_former_keys(value)?;
+    let line = serde_json::to_string(&value).map_err(|error| not_json(&error))?;
     say(&(line + "\n"))
 }
 
@@ -106,8 +109,15 @@ pub(crate) fn unwritable(path: &Path, error: &io::Error) -> Exit {
 
 /// The value as JSON, with a newline at the end.
 pub(crate) fn json(value: &impl Serialize) -> Result<String, Exit> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| not_json(&error))?;
+    let value = with_former_keys(value)?;
+    let text = serde_json::to_string_pretty(&value).map_err(|error| not_json(&error))?;
     Ok(text + "\n")
+}
+
+fn with_former_keys(value: &impl Serialize) -> Result<Value, Exit> {
+    let mut value = serde_json::to_value(value).map_err(|error| not_json(&error))?;
+    former_names::add(&mut value);
+    Ok(value)
 }
 
 fn not_json(error: &serde_json::Error) -> Exit {

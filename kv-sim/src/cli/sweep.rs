@@ -17,8 +17,8 @@ use kv_sim::sweep::{Failure, Plan, Shard, Summary, junit, sweep};
 use kv_sim::words::{BAD, FAINT, GOOD, HEADING, counted, thousands};
 
 use super::argument;
-use super::marks;
 use super::output::{self, Exit};
+use super::probes;
 
 /// The most commands that are shown for one check.
 const REPLAYS_MAX: usize = 10;
@@ -182,7 +182,7 @@ fn words(plan: &Plan<'_>, summary: &Summary, replay: impl Fn(&Failure) -> String
         line(format!("stopped before the end: {} not made", counted(left, "run")));
     }
     line(String::new());
-    text.push_str(&marks::table(summary));
+    text.push_str(&probes::table(summary));
     let mut line = |line: String| {
         text.push_str(&line);
         text.push('\n');
@@ -207,12 +207,12 @@ fn words(plan: &Plan<'_>, summary: &Summary, replay: impl Fn(&Failure) -> String
             line(format!("  and {more} more"));
         }
     }
-    let unreached = marks::unreached(summary);
+    let unreached = probes::unreached(summary);
     if !unreached.is_empty() {
         text.push('\n');
         text.push_str(&unreached);
     }
-    let idle = marks::idle(summary);
+    let idle = probes::idle(summary);
     if !idle.is_empty() {
         text.push('\n');
         text.push_str(&idle);

@@ -13,7 +13,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kv_core::store::{Batch, Damage, Fault, Store, View, Visitor};
+use kv_core::store::{Batch, Corrupt, Fault, Store, View, Visitor};
 use kv_core::types::Seq;
 use smallvec::SmallVec;
 
@@ -154,8 +154,8 @@ impl Image {
 
     /// The keys of all records that cannot be read, in order. One that a lying sync has reported to be
     /// written again can be, until a kill.
-    pub fn rotten(&self) -> impl Iterator<Item = &RecordKey> {
-        self.safe.rotten().filter(|key| !self.claimed.contains_key(*key))
+    pub fn corrupt(&self) -> impl Iterator<Item = &RecordKey> {
+        self.safe.corrupt().filter(|key| !self.claimed.contains_key(*key))
     }
 
     /// How many batches are not safe and may become so.
@@ -181,8 +181,8 @@ impl Image {
     /// The record under this key as a kill would leave it.
     ///
     /// # Errors
-    /// [`Damage`], if it cannot be read.
-    pub fn safe(&self, key: &[u8]) -> Result<Option<&Bytes>, Damage> {
+    /// [`Corrupt`], if it cannot be read.
+    pub fn safe(&self, key: &[u8]) -> Result<Option<&Bytes>, Corrupt> {
         self.safe.find(key).map_or(Ok(None), |slot| self.safe.read(slot))
     }
 
@@ -247,7 +247,7 @@ impl Past {
 }
 
 impl Store for Image {
-    fn get(&self, view: View, key: &[u8]) -> Result<Option<Bytes>, Damage> {
+    fn get(&self, view: View, key: &[u8]) -> Result<Option<Bytes>, Corrupt> {
         self.read(view, key, |record| Ok(record.clone()))
     }
 
@@ -255,8 +255,8 @@ impl Store for Image {
         &self,
         view: View,
         key: &[u8],
-        decode: impl FnOnce(&Bytes) -> Result<T, Damage>,
-    ) -> Result<Option<T>, Damage> {
+        decode: impl FnOnce(&Bytes) -> Result<T, Corrupt>,
+    ) -> Result<Option<T>, Corrupt> {
         let Some(slot) = self.safe.find(key) else { return Ok(None) };
         let above = match view {
             View::Live => self.fresh.get(&slot).map(|(_, record)| record),
@@ -414,20 +414,20 @@ mod tests {
     }
 
     #[test]
-    fn a_rotten_record_is_shown_as_damage_until_it_is_written_again() {
+    fn a_corrupt_record_is_shown_as_corruption_until_it_is_written_again() {
         let mut image = Image::default();
         let seq = image.commit(batch(&[("a", Some("1")), ("b", Some("1"))])).expect("room");
         image.sync(seq);
         image.rot(["a", "none"].map(|key| RecordKey::from(key.as_bytes())));
         assert_eq!(shown(&image, View::Durable), ["a=?", "b=1"]);
-        assert_eq!(image.get(View::Live, b"a"), Err(Damage));
+        assert_eq!(image.get(View::Live, b"a"), Err(Corrupt));
         assert!(image.sound().map(|key| &key[..]).eq([b"b"]));
         let seq = image.commit(batch(&[("a", Some("2"))])).expect("room");
         assert_eq!(shown(&image, View::Live), ["a=2", "b=1"]);
         assert_eq!(shown(&image, View::Durable), ["a=?", "b=1"]);
         image.sync(seq);
         assert_eq!(shown(&image, View::Durable), ["a=2", "b=1"]);
-        assert_eq!(image.rotten().count(), 0);
+        assert_eq!(image.corrupt().count(), 0);
     }
 
     #[test]
@@ -438,9 +438,15 @@ mod tests {
         image.rot([RecordKey::from(&b"a"[..])]);
         let seq = image.commit(batch(&[("a", Some("2"))])).expect("room");
         image.claim(seq);
-        assert_eq!((shown(&image, View::Durable), image.rotten().count()), (vec!["a=2".into()], 0));
+        assert_eq!(
+            (shown(&image, View::Durable), image.corrupt().count()),
+            (vec!["a=2".into()], 0)
+        );
         image.kill(0);
-        assert_eq!((shown(&image, View::Durable), image.rotten().count()), (vec!["a=?".into()], 1));
+        assert_eq!(
+            (shown(&image, View::Durable), image.corrupt().count()),
+            (vec!["a=?".into()], 1)
+        );
     }
 
     #[test]

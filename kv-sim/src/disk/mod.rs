@@ -158,7 +158,7 @@ impl Disk {
         self.queue.front().map(|queued| queued.ticket)
     }
 
-    /// Whether it has nothing to do but to look for damage.
+    /// Whether it has nothing to do but to look for corruption.
     pub fn is_idle(&self) -> bool {
         self.queue().all(|command| matches!(command.action, Action::Scrub { .. }))
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use bytes::Bytes;
-use kv_core::store::Damage;
+use kv_core::store::Corrupt;
 use smallvec::SmallVec;
 
 use crate::ledger::{self, Ledger};
@@ -17,12 +17,12 @@ pub type RecordKey = SmallVec<[u8; 24]>;
 pub(super) type Slot = ledger::Place;
 
 /// A record as a scan reads it.
-pub(super) type Read<'a> = (&'a RecordKey, Result<&'a Bytes, Damage>);
+pub(super) type Read<'a> = (&'a RecordKey, Result<&'a Bytes, Corrupt>);
 
 /// See the module. Records are looked up far more often than scanned, so they lie in a table, and beside
 /// it stands their order.
 ///
-/// Invariants: `order` holds exactly the keys that have a record, and `rotten` some of them; `beginnings`
+/// Invariants: `order` holds exactly the keys that have a record, and `corrupt` some of them; `beginnings`
 /// counts those that are not empty.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Safe {
@@ -32,7 +32,7 @@ pub(super) struct Safe {
     order: BTreeMap<Place, Slot>,
     /// How many keys begin with each byte: most scans look for hints, and mostly there are none.
     beginnings: BTreeMap<u8, u64>,
-    rotten: BTreeSet<RecordKey>,
+    corrupt: BTreeSet<RecordKey>,
 }
 
 /// The place of a key in the order of keys. Its first bytes, as a number, mostly decide, and save the
@@ -70,17 +70,17 @@ impl Safe {
     /// The record of a key.
     ///
     /// # Errors
-    /// [`Damage`], if it cannot be read.
-    pub(super) fn read(&self, slot: Slot) -> Result<Option<&Bytes>, Damage> {
+    /// [`Corrupt`], if it cannot be read.
+    pub(super) fn read(&self, slot: Slot) -> Result<Option<&Bytes>, Corrupt> {
         let (key, record) = self.records.at(slot);
-        if self.is_rotten(key) { Err(Damage) } else { Ok(record.as_ref()) }
+        if self.is_corrupt(key) { Err(Corrupt) } else { Ok(record.as_ref()) }
     }
 
     /// Writes or deletes the record of a key.
     pub(super) fn write(&mut self, slot: Slot, record: Option<Bytes>) {
         let (key, held) = self.records.at_mut(slot);
-        if !self.rotten.is_empty() {
-            self.rotten.remove(key);
+        if !self.corrupt.is_empty() {
+            self.corrupt.remove(key);
         }
         let (is_held, is_kept) = (held.is_some(), record.is_some());
         *held = record;
@@ -102,17 +102,17 @@ impl Safe {
     /// Lets records rot. A key without one is left alone.
     pub(super) fn rot(&mut self, keys: impl IntoIterator<Item = RecordKey>) {
         let is_held = |key: &RecordKey| self.records.get(key).is_some_and(Option::is_some);
-        self.rotten.extend(keys.into_iter().filter(is_held));
+        self.corrupt.extend(keys.into_iter().filter(is_held));
     }
 
     /// The keys of all records that can be read, in order.
     pub(super) fn sound(&self) -> impl Iterator<Item = &RecordKey> {
-        self.order.keys().map(|place| &place.key).filter(|key| !self.is_rotten(key))
+        self.order.keys().map(|place| &place.key).filter(|key| !self.is_corrupt(key))
     }
 
     /// The keys of all records that cannot be read, in order.
-    pub(super) fn rotten(&self) -> impl Iterator<Item = &RecordKey> {
-        self.rotten.iter()
+    pub(super) fn corrupt(&self) -> impl Iterator<Item = &RecordKey> {
+        self.corrupt.iter()
     }
 
     /// The records from a key on, in the order of their keys; none, if none has this prefix.
@@ -132,8 +132,8 @@ impl Safe {
             .filter_map(|(place, &slot)| Some((&place.key, self.read(slot).transpose()?)))
     }
 
-    fn is_rotten(&self, key: &RecordKey) -> bool {
-        !self.rotten.is_empty() && self.rotten.contains(key)
+    fn is_corrupt(&self, key: &RecordKey) -> bool {
+        !self.corrupt.is_empty() && self.corrupt.contains(key)
     }
 }
 

@@ -28,7 +28,7 @@ fn killed_at(point: Point, lying: bool) -> (Vec<&'static str>, bool) {
     let mut hear = |answer| {
         heard.push(match answer {
             Answer::Done { outcome, .. } => {
-                assert_eq!(outcome.result, Ok(Done::MarkedSynced));
+                assert_eq!(outcome.result, Ok(Done::MarkedComplete));
                 "done"
             }
             Answer::Durable { .. } => "durable",
@@ -38,7 +38,7 @@ fn killed_at(point: Point, lying: bool) -> (Vec<&'static str>, bool) {
     if lying {
         disk.afflict(Ailment::Lies, true);
     }
-    let command = StoreCommand { partition: PARTITION, action: Action::MarkSynced };
+    let command = StoreCommand { partition: PARTITION, action: Action::MarkComplete };
     disk.push(Ticket(1), command, WorldTime(0));
     if point >= Point::Executed {
         let Executed { ticket, seq, outcome, .. } = disk.execute(&mut partitions);
@@ -62,7 +62,7 @@ fn killed_at(point: Point, lying: bool) -> (Vec<&'static str>, bool) {
     disk.kill(left);
     assert_eq!((disk.next(), disk.begin_sync()), (None, None), "nothing is left to do");
     let (_, recovered) = open(&disk);
-    (heard, recovered.synced == [PARTITION])
+    (heard, recovered.complete == [PARTITION])
 }
 
 fn open(disk: &Disk) -> (Partitions, kv_core::store::Recovered) {
@@ -89,7 +89,7 @@ fn a_kill_after_a_lying_sync_loses_a_write_that_was_reported_durable() {
 fn a_sync_covers_what_was_committed_when_it_began() {
     let mut disk = Disk::default();
     let (mut partitions, _) = open(&disk);
-    let command = StoreCommand { partition: PARTITION, action: Action::MarkSynced };
+    let command = StoreCommand { partition: PARTITION, action: Action::MarkComplete };
     disk.push(Ticket(1), command.clone(), WorldTime(0));
     disk.execute(&mut partitions);
     assert_eq!(disk.begin_sync(), Some(1));
@@ -131,7 +131,7 @@ fn a_slow_disk_takes_longer_and_is_as_fast_as_ever_when_the_fault_ends() {
 fn a_sync_that_fails_says_so_and_the_next_one_does_not_make_good_for_it() {
     let mut disk = Disk::default();
     let (mut partitions, _) = open(&disk);
-    let mark = || StoreCommand { partition: PARTITION, action: Action::MarkSynced };
+    let mark = || StoreCommand { partition: PARTITION, action: Action::MarkComplete };
     disk.push(Ticket(1), mark(), WorldTime(0));
     disk.execute(&mut partitions);
     disk.afflict(Ailment::FailsSyncs, true);
@@ -143,5 +143,5 @@ fn a_sync_that_fails_says_so_and_the_next_one_does_not_make_good_for_it() {
     let mut left = disk.image().clone();
     left.kill(0);
     disk.kill(left);
-    assert!(open(&disk).1.synced.is_empty());
+    assert!(open(&disk).1.complete.is_empty());
 }

@@ -24,7 +24,7 @@ pub(super) enum Rule {
     Duplicate(Lanes, u32),
     /// Likewise, they are held back.
     Reorder(Lanes, u32),
-    /// Likewise, they are damaged.
+    /// Likewise, they are corrupt.
     Corrupt(Lanes, u32),
     /// They take longer.
     Slow { lanes: Lanes, delay_mean: Option<Span>, factor: u32, tail: Option<Tail> },

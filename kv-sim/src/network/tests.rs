@@ -155,21 +155,21 @@ fn a_fault_of_some_kinds_of_messages_lets_others_pass_and_the_news_of_connection
         let network = broken(&format!("{fault}\nmessages = [\"hint\", \"read\"]"));
         for kind in [Kind::Hint, Kind::Read] {
             assert!(matches!(fate_of(&network, 1, way(link, kind)), Fate::Cut | Fate::Lost));
-            assert!(!network.is_calm(way(link, kind)));
+            assert!(!network.is_nominal(way(link, kind)));
         }
         assert!(matches!(fate(&network, 1, link), Fate::Arrives { .. }));
-        assert!(network.is_calm(way(link, Kind::Merge)));
+        assert!(network.is_nominal(way(link, Kind::Merge)));
         let news = Way { kind: None, ..way(link, Kind::Merge) };
-        assert!(!network.is_cut(news) && network.is_calm(news));
+        assert!(!network.is_cut(news) && network.is_nominal(news));
     }
 }
 
 #[test]
 fn a_tail_makes_its_share_of_messages_longer_and_leaves_the_others_alone() {
-    let (calm, _) = network("");
+    let (nominal, _) = network("");
     let by_factor = broken("kind = \"slow-link\"\ntail_share = 0.1\ntail_factor = 100");
     let by_time = broken("kind = \"slow-link\"\ntail_share = 0.1\ntail_ms = 500");
-    let usual = |request| after(&calm, request, (0, 1));
+    let usual = |request| after(&nominal, request, (0, 1));
     let tail: Vec<_> = (0..10_000)
         .filter(|&request| after(&by_factor, request, (0, 1)) != usual(request))
         .collect();
@@ -184,31 +184,31 @@ fn a_tail_makes_its_share_of_messages_longer_and_leaves_the_others_alone() {
 }
 
 #[test]
-fn copies_are_damaged_as_often_as_was_said_each_by_itself() {
+fn copies_are_corrupt_as_often_as_was_said_each_by_itself() {
     let (mut network, faults) = network(
         "network = { duplicate = 1 }\n\
          [[fault]]\nkind = \"corrupt\"\nfrom_ms = 0\nuntil_ms = 1\nprobability = 0.2",
     );
     network.begin((0, 0), &faults[0]);
-    let damaged = |of: fn(Trip, Trip) -> bool| {
+    let corrupt = |of: fn(Trip, Trip) -> bool| {
         share(&network, |fate| match fate {
             Fate::Arrives { first, again: Some(again) } => of(first, again),
             Fate::Arrives { again: None, .. } | Fate::Cut | Fate::Lost => panic!("it is doubled"),
         })
     };
     let (first, both) = (
-        damaged(|first, _| first.damage.is_some()),
-        damaged(|first, again| first.damage.is_some() && again.damage.is_some()),
+        corrupt(|first, _| first.corruption.is_some()),
+        corrupt(|first, again| first.corruption.is_some() && again.corruption.is_some()),
     );
     assert!((1_850..2_150).contains(&first), "{first}");
     assert!((320..480).contains(&both), "{both}");
 }
 
 #[test]
-fn damage_flips_a_few_bits_and_always_some() {
+fn corruption_flips_a_few_bits_and_always_some() {
     let bytes = [0_u8; 40];
-    for damage in 0..1_000 {
-        let flips: u32 = flipped(&bytes, damage).iter().map(|byte| byte.count_ones()).sum();
+    for corruption in 0..1_000 {
+        let flips: u32 = flipped(&bytes, corruption).iter().map(|byte| byte.count_ones()).sum();
         assert!((1..=16).contains(&flips), "{flips} bits");
     }
     assert!(flipped(&bytes, 7) == flipped(&bytes, 7) && flipped(&bytes, 7) != flipped(&bytes, 8));
@@ -216,11 +216,11 @@ fn damage_flips_a_few_bits_and_always_some() {
 }
 
 #[test]
-fn a_clogged_link_is_not_cut_and_not_calm() {
+fn a_clogged_link_is_not_cut_and_not_nominal() {
     let network = broken("kind = \"clog\"\norder = \"drawn\"\nto = [\"n2\"]");
     assert_eq!(network.clog_of(way((0, 1), Kind::Read)), Some(ClogOrder::Drawn));
     assert_eq!(network.clog_of(way((1, 0), Kind::Read)), None);
-    assert!(!is_cut(&network, (0, 1)) && !network.is_calm(way((0, 1), Kind::Read)));
+    assert!(!is_cut(&network, (0, 1)) && !network.is_nominal(way((0, 1), Kind::Read)));
 }
 
 #[test]

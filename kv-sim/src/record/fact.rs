@@ -30,7 +30,7 @@ pub struct Message {
 
 /// What a client asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum ClientVerb {
     /// To read.
     Get,
     /// To write this, shortened.
@@ -50,7 +50,7 @@ pub enum Ending {
         shown: Vec<Dot>,
         /// The owners that hold it, or answered.
         owners: Vec<NodeIndex>,
-        /// The stand-ins that do.
+        /// The fallbacks that do.
         fallbacks: Vec<NodeIndex>,
     },
     /// It was refused, for this reason.
@@ -73,7 +73,7 @@ pub struct Operation {
     /// The key.
     pub key: Key,
     /// What was asked.
-    pub asked: Asked,
+    pub asked: ClientVerb,
     /// When.
     pub begun: WorldTime,
     /// When it ended.

@@ -4,7 +4,7 @@ use kv_core::time::Span;
 use kv_core::types::Key;
 use kv_core::version::Dot;
 
-use super::shelf::Weight;
+use super::reservoir::Weight;
 use crate::world_time::WorldTime;
 
 /// The most keys whose copies are followed.

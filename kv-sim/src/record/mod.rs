@@ -2,13 +2,13 @@
 //!
 //! A [`Recorder`] is put into a world and told what happens there, in the order of time; afterwards it
 //! gives a [`Record`]. It changes nothing in the world, and without one a run does no work for it. Its
-//! memory is bounded: each sort of fact has a [`Shelf`] with so much room, and what the
+//! memory is bounded: each sort of fact has a [`Reservoir`] with so much room, and what the
 //! [`Focus`] names is kept before all else. What fails is known only when it has failed; but a run can
 //! be had again, so it is first run without a recorder, to learn what to look at.
 
 pub mod fact;
 pub mod focus;
-pub mod shelf;
+pub mod reservoir;
 pub mod traffic;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, VecDeque};
 use kv_core::time::Now;
 use kv_core::types::{Key, RequestId};
 
-use crate::client::asker_of;
+use crate::client::requester_of;
 use crate::clock::EPOCH;
 use crate::hashing::Table;
 use crate::network::RuleName;
@@ -24,10 +24,11 @@ use crate::scenario::NodeIndex;
 use crate::world_time::WorldTime;
 
 use fact::{
-    Asked, ClockPoint, Copy, CopyChange, Ending, Fault, Message, Note, Operation, Outage, Write,
+    ClientVerb, ClockPoint, Copy, CopyChange, Ending, Fault, Message, Note, Operation, Outage,
+    Write,
 };
 use focus::Focus;
-use shelf::{Kept, Room, Shelf, Weight};
+use reservoir::{Kept, Reservoir, Room, Weight};
 use traffic::Traffic;
 
 const MESSAGES: Room = Room { about: 6_000, near: 4_000, rest: 6_000 };
@@ -47,13 +48,13 @@ const CLOCK_POINTS_MAX: usize = 128;
 #[derive(Clone, Debug)]
 pub struct Recorder {
     focus: Focus,
-    messages: Shelf<Message>,
-    operations: Shelf<Operation>,
-    notes: Shelf<Note>,
-    copies: Shelf<CopyChange>,
-    writes: Shelf<Write>,
-    faults: Shelf<Fault>,
-    outages: Shelf<Outage>,
+    messages: Reservoir<Message>,
+    operations: Reservoir<Operation>,
+    notes: Reservoir<Note>,
+    copies: Reservoir<CopyChange>,
+    writes: Reservoir<Write>,
+    faults: Reservoir<Fault>,
+    outages: Reservoir<Outage>,
     traffic: Traffic,
     phases: Vec<(WorldTime, &'static str)>,
     clocks: Vec<Vec<ClockPoint>>,
@@ -110,13 +111,13 @@ impl Recorder {
     pub fn new(focus: Focus, nodes: usize) -> Self {
         let pivot = focus.pivot();
         Self {
-            messages: Shelf::new(MESSAGES, pivot),
-            operations: Shelf::new(OPERATIONS, pivot),
-            notes: Shelf::new(NOTES, pivot),
-            copies: Shelf::new(COPIES, pivot),
-            writes: Shelf::new(WRITES, pivot),
-            faults: Shelf::new(FAULTS, pivot),
-            outages: Shelf::new(OUTAGES, pivot),
+            messages: Reservoir::new(MESSAGES, pivot),
+            operations: Reservoir::new(OPERATIONS, pivot),
+            notes: Reservoir::new(NOTES, pivot),
+            copies: Reservoir::new(COPIES, pivot),
+            writes: Reservoir::new(WRITES, pivot),
+            faults: Reservoir::new(FAULTS, pivot),
+            outages: Reservoir::new(OUTAGES, pivot),
             traffic: Traffic::default(),
             phases: Vec::new(),
             clocks: vec![Vec::new(); nodes],
@@ -333,8 +334,8 @@ impl<T> Part<T> {
         true
     }
 
-    fn of(shelf: Shelf<T>) -> Self {
-        Self { of: shelf.offered(), kept: shelf.into_kept() }
+    fn of(reservoir: Reservoir<T>) -> Self {
+        Self { of: reservoir.offered(), kept: reservoir.into_kept() }
     }
 
     /// What is kept.
@@ -345,8 +346,8 @@ impl<T> Part<T> {
 
 impl Message {
     /// The client and its operation that it works for; nothing, for background work.
-    pub fn asker(&self) -> Option<(u32, u32)> {
-        asker_of(self.request)
+    pub fn requester(&self) -> Option<(u32, u32)> {
+        requester_of(self.request)
     }
 }
 
@@ -357,7 +358,7 @@ impl Operation {
         (client, number): (u32, u32),
         node: NodeIndex,
         key: Key,
-        asked: Asked,
+        asked: ClientVerb,
     ) -> Self {
         Self { client, number, node, key, asked, begun: at, ended: at, ending: Ending::Never }
     }

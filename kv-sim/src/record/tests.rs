@@ -26,7 +26,7 @@ fn message(at: u64, request: u128) -> Message {
 }
 
 fn get(at: u64, client: u32, key: &str) -> Operation {
-    Operation::begun(WorldTime(at), (client, 1), NodeIndex(0), Key::from(key), Asked::Get)
+    Operation::begun(WorldTime(at), (client, 1), NodeIndex(0), Key::from(key), ClientVerb::Get)
 }
 
 #[test]

@@ -4,8 +4,8 @@
 //! a terminal, or as JSON. The run is made twice: what matters is known when it has failed, and then
 //! it is recorded. The same run gives the same bytes: nothing of the machine or the day is in them.
 
-mod chronicle;
 mod model;
+mod narrative;
 mod page;
 mod text;
 

@@ -10,9 +10,9 @@ use kv_core::types::Key;
 use kv_core::version::Dot;
 use serde::Serialize;
 
-use super::chronicle::Line;
+use super::narrative::Line;
 use super::{FORMAT, Report, Violation};
-use crate::record::fact::{Asked, Ending};
+use crate::record::fact::{ClientVerb, Ending};
 use crate::record::traffic::Traffic;
 use crate::record::{Part, Record};
 use crate::result::{CheckResult, Moment, Verdict};
@@ -205,7 +205,7 @@ impl Report<'_> {
             },
             ended_us: self.ended.0,
             violations,
-            story: self.chronicle(),
+            story: self.narrative(),
             checks: &result.checks,
             nodes: scenario.cluster.nodes.iter().map(|place| &*place.name).collect(),
             writes: self.writes(&dots),
@@ -276,7 +276,7 @@ impl Report<'_> {
                 write.map(|write| write.key),
                 write.map(|write| write.at.0),
                 write.map(|write| write.node.0),
-                write.and_then(|write| crate::client::asker_of(write.request)),
+                write.and_then(|write| crate::client::requester_of(write.request)),
                 value.unwrap_or_default(),
             )
         };
@@ -318,9 +318,9 @@ impl Report<'_> {
             ],
             |operation| {
                 let (asked, value) = match &operation.asked {
-                    Asked::Get => ("get", ""),
-                    Asked::Put(value) => ("put", &**value),
-                    Asked::Delete => ("delete", ""),
+                    ClientVerb::Get => ("get", ""),
+                    ClientVerb::Put(value) => ("put", &**value),
+                    ClientVerb::Delete => ("delete", ""),
                 };
                 let (ending, shown) = match &operation.ending {
                     Ending::Never => ("never", &[][..]),
@@ -375,7 +375,7 @@ impl Report<'_> {
                     message.to.0,
                     kinds.of(&message.kind.name()),
                     message.key.as_ref().map(|key| keys.of(key)),
-                    message.asker(),
+                    message.requester(),
                     message.lost,
                 )
             },

@@ -38,7 +38,7 @@ const seconds = (us, digits = 6) => (us / 1e6).toFixed(digits);
 const count = (number) => number.toLocaleString("en-US");
 const nodeName = (node) => data.nodes[node];
 const keyName = (key) => key === null ? "no single key" : data.keys[key].name;
-const asker = (pair) => pair ? `client ${pair[0]} #${pair[1]}` : "the nodes themselves";
+const requester = (pair) => pair ? `client ${pair[0]} #${pair[1]}` : "the nodes themselves";
 
 /** What a kind of message serves, for its colour. */
 function service(kind) {
@@ -66,7 +66,7 @@ function messageWords(message) {
   const fate = message.lost_because_it ? `, but it ${message.lost_because_it}` : "";
   return `${data.kinds[message.kind]} from ${nodeName(message.from)} to ${nodeName(message.to)}, `
     + `${seconds(message.sent_us)} s to ${seconds(message.ended_us)} s${fate}; about ${keyName(message.key)}, `
-    + `for ${asker(message.client_and_operation)}`;
+    + `for ${requester(message.client_and_operation)}`;
 }
 function operationWords(operation) {
   const value = operation.asked === "put" ? ` "${operation.value}"` : "";
@@ -417,7 +417,7 @@ function drawRibbons(inside, nodeY, x, within, from, until) {
 function writeWords(write) {
   const { name, value, client_and_operation } = writes[write];
   if (!value) return name;
-  return client_and_operation ? `${name} "${value}" of ${asker(client_and_operation)}` : `${name} "${value}"`;
+  return client_and_operation ? `${name} "${value}" of ${requester(client_and_operation)}` : `${name} "${value}"`;
 }
 
 // ---- what stands beside the picture

@@ -9,7 +9,7 @@ use crate::testing::scenario;
 /// Three nodes, two clients, one key, nothing left to chance that need not be.
 const SMALL: &str = r#"
 nodes = 3
-calm = ["loss", "duplicate", "reorder", "hold", "answer", "clock-offset", "clock-drift"]
+nominal = ["loss", "duplicate", "reorder", "hold", "answer", "clock-offset", "clock-drift"]
 quorum = { n = 3, r = 2, w = 2 }
 
 [[workload]]
@@ -96,7 +96,7 @@ fn a_run_that_passed_gives_a_report_that_says_so() {
     let scenario = scenario(SMALL);
     let report = Report::make(plan(&scenario));
     assert_eq!((report.verdict(), report.is_deterministic()), (Verdict::Pass, true));
-    assert!(report.chronicle().is_empty());
+    assert!(report.narrative().is_empty());
     let text = plain(&report);
     assert!(text.contains("Everything held") && text.ends_with("PASSED\n"), "{text}");
     assert!(report.page().expect("it is plain data").contains("data-verdict=\"pass\""));
@@ -109,8 +109,8 @@ fn a_violation_is_marked_when_it_is_noticed_and_with_what_it_is_about() {
     assert_eq!(report.result().verdict, Verdict::Fail);
     let [violation] = &report.violations[..] else { panic!("{:?}", report.violations) };
     assert_eq!((&*violation.check, violation.at), ("convergence", report.ended));
-    let last = report.chronicle().pop().expect("there is a story");
-    assert_eq!((last.at_us, last.sort), (report.ended.0, chronicle::Sort::Violated));
+    let last = report.narrative().pop().expect("there is a story");
+    assert_eq!((last.at_us, last.sort), (report.ended.0, narrative::Sort::Violated));
 }
 
 #[test]

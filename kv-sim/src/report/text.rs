@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::chronicle::{Line, Sort};
+use super::narrative::{Line, Sort};
 use super::{Report, Violation};
 use crate::record::fact::{CopyChange, Message};
 use crate::result::Verdict;
@@ -58,7 +58,7 @@ impl Report<'_> {
     }
 
     fn story(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let story = self.chronicle();
+        let story = self.narrative();
         if story.is_empty() {
             return Ok(());
         }
@@ -69,7 +69,7 @@ impl Report<'_> {
                 Sort::Violated => writeln!(f, "  {at:>11}  {BAD}{text}{BAD:#}")?,
                 Sort::Fault => writeln!(f, "  {at:>11}  {FAINT}{text}{FAINT:#}")?,
                 Sort::Gap => writeln!(f, "  {:>11}  {FAINT}{text}{FAINT:#}", "...")?,
-                Sort::Asked | Sort::Named | Sort::Copy | Sort::Said | Sort::Told => {
+                Sort::Asked | Sort::Minted | Sort::Copy | Sort::Said | Sort::Told => {
                     writeln!(f, "  {at:>11}  {text}")?;
                 }
             }
@@ -111,7 +111,7 @@ impl Report<'_> {
             for change in held.values().take(NODES_MAX) {
                 let node = self.node(change.node);
                 let owns = self.owners[place].contains(&change.node);
-                let role = if owns { "owner" } else { "stand-in" };
+                let role = if owns { "owner" } else { "fallback" };
                 let live = self.names.dots(change.copy.live.iter().copied());
                 let durable = if change.copy.durable == change.copy.live {
                     "all durable".to_owned()

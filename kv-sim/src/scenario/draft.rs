@@ -16,13 +16,13 @@ const ORDER: &[&str] = &[
     "network",
     "disk",
     "clocks",
-    "calm",
+    "nominal",
     "node",
     "init",
     "workload",
     "fault",
     "expect",
-    "marks",
+    "probes",
     "decision",
 ];
 

@@ -1,4 +1,4 @@
-//! What is wrong with a scenario, said so that its author can mend it: where, what, and what to do.
+//! What is wrong with a scenario, said so that its author can correct it: where, what, and what to do.
 //!
 //! In: the errors of TOML and serde, and our own. Out: one [`ScenarioError`] per file, which carries
 //! every [`Problem`] that could be found in it and draws each with its line and a caret.

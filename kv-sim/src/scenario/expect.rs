@@ -28,7 +28,7 @@ pub enum Check {
     Deletion,
     /// An operation succeeds while as many machines as it needs can be reached.
     Availability,
-    /// Answers are counted from distinct owners, and from those that stand in for them.
+    /// Answers are counted from distinct owners, and from their fallbacks.
     Ownership,
     /// A node that wakes from a pause convicts nobody, and in the end all views agree.
     Membership,
@@ -126,7 +126,7 @@ impl Check {
             Self::Session => "what a monotonic read has shown, no later read hides",
             Self::Deletion => "what was deleted does not come back",
             Self::Availability => "an operation succeeds while enough machines can be reached",
-            Self::Ownership => "answers are counted from distinct owners and their stand-ins",
+            Self::Ownership => "answers are counted from distinct owners and their fallbacks",
             Self::Membership => "who wakes convicts nobody, and in the end all views agree",
             Self::Bounds => "vectors, hints and work stay in their limits",
             Self::Crash => "nothing panics (always checked)",

@@ -36,7 +36,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::address::Aspect;
-use crate::marks::Reachable;
+use crate::former_names;
+use crate::probes::Reachable;
 
 pub use cluster::{Cluster, NODES_MAX, NodeIndex, Place};
 pub use environment::{Clocks, Disk, Network};
@@ -93,7 +94,7 @@ pub struct Scenario {
     pub reachable: Vec<Reachable>,
     /// What is not left to chance but takes its plainest value: delays their mean, misfortunes
     /// never, of several the first.
-    pub calm: BTreeSet<Aspect>,
+    pub nominal: BTreeSet<Aspect>,
     /// Choices that are forced, where the seed would have chosen otherwise.
     pub decisions: Vec<Decision>,
     /// The name: the file without folder and extension.
@@ -155,7 +156,7 @@ impl Scenario {
     }
 }
 
-/// The top of the file. `[node]`, `[marks]` and `[[fault]]` are taken out before, as they need their
+/// The top of the file. `[node]`, `[probes]` and `[[fault]]` are taken out before, as they need their
 /// tables as they stand; they are fields here so that serde knows them when it lists the keys.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -175,7 +176,7 @@ struct Keys {
     #[serde(default)]
     clocks: environment::ClocksKeys,
     #[serde(default)]
-    calm: Vec<Spanned<String>>,
+    nominal: Vec<Spanned<String>>,
     #[serde(rename = "node")]
     _node: Option<IgnoredAny>,
     #[serde(default)]
@@ -186,8 +187,8 @@ struct Keys {
     _fault: Option<IgnoredAny>,
     #[serde(default)]
     expect: expect::ExpectKeys,
-    #[serde(rename = "marks")]
-    _marks: Option<IgnoredAny>,
+    #[serde(rename = "probes")]
+    _probes: Option<IgnoredAny>,
     #[serde(default)]
     decision: Vec<DecisionKeys>,
 }
@@ -205,14 +206,15 @@ fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
     let mut document = DeTable::parse(text)
         .map_err(|error| vec![Problem::from_toml(&error, whole.clone(), &[])])?
         .into_inner();
+    rename_former_keys(&mut document).map_err(|problem| vec![problem])?;
     let node = document.remove("node");
     let faults = document.remove("fault");
-    let marks = document.remove("marks");
+    let probes = document.remove("probes");
 
     let mut problems = Problems::default();
     let node = problems.keep(node::shape(node));
     let faults = problems.keep(tables(faults));
-    let reachable = problems.keep(reachable::parse(marks));
+    let reachable = problems.keep(reachable::parse(probes));
     let keys = problems.keep(top(document, whole));
     let (Some(keys), Some(faults)) = (keys, faults) else {
         problems.into_result()?;
@@ -227,7 +229,7 @@ fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
     let disk = problems.keep(environment::disk(&keys.disk));
     let clocks = problems.keep(environment::clocks(&keys.clocks));
     let expect = problems.keep(expect::parse(&keys.expect));
-    let calm = problems.keep(keys.calm.iter().map(aspect).collect());
+    let nominal = problems.keep(keys.nominal.iter().map(aspect).collect());
     let cluster = problems.keep(cluster::parse(&keys.nodes, keys.partitions.as_ref()));
     let Some(cluster) = cluster else {
         problems.into_result()?;
@@ -255,8 +257,8 @@ fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
     else {
         unreachable!("what is missing has a problem");
     };
-    let (Some(mut expect), Some(reachable), Some(calm), Some(inits)) =
-        (expect, reachable, calm, inits)
+    let (Some(mut expect), Some(reachable), Some(nominal), Some(inits)) =
+        (expect, reachable, nominal, inits)
     else {
         unreachable!("what is missing has a problem");
     };
@@ -279,7 +281,7 @@ fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
         faults,
         expect,
         reachable,
-        calm,
+        nominal,
         decisions: keys.decision.into_iter().map(DecisionKeys::into_decision).collect(),
         name: file_name(path),
         path: path.to_owned(),
@@ -306,15 +308,30 @@ fn tables(faults: Option<Spanned<DeValue<'_>>>) -> Result<Vec<Spanned<DeValue<'_
     }
 }
 
+/// Gives keys at the top their present names.
+fn rename_former_keys(document: &mut DeTable<'_>) -> Result<(), Problem> {
+    for (former, present) in former_names::KEYS {
+        let Some((key, value)) = document.remove_entry(former) else { continue };
+        let span = key.span();
+        if document.insert(Spanned::new(span.clone(), present.into()), value).is_some() {
+            let message =
+                format!("`{former}` is the former name of `{present}`, which is there too");
+            return Err(Problem::at(span, message).label("remove this"));
+        }
+    }
+    Ok(())
+}
+
 fn top(document: DeTable<'_>, whole: Range<usize>) -> Result<Keys, Problem> {
     Keys::deserialize(Spanned::new(whole.clone(), DeValue::Table(document)).into_deserializer())
         .map_err(|error| Problem::from_toml(&error, whole, &[]))
 }
 
-/// An aspect of choices that can be calm.
+/// An aspect of choices that can be nominal.
 fn aspect(word: &Spanned<String>) -> Result<Aspect, Problem> {
-    let known: Vec<_> = Aspect::THAT_CAN_BE_CALM.iter().map(|aspect| aspect.name()).collect();
-    let found = Aspect::THAT_CAN_BE_CALM.iter().find(|aspect| aspect.name() == word.get_ref());
+    let known: Vec<_> = Aspect::THAT_CAN_BE_NOMINAL.iter().map(|aspect| aspect.name()).collect();
+    let name = former_names::aspect(word.get_ref());
+    let found = Aspect::THAT_CAN_BE_NOMINAL.iter().find(|aspect| aspect.name() == name);
     let unknown = || Problem::unknown_word(word.span(), "choice", word.get_ref(), &known);
     found.copied().ok_or_else(unknown)
 }

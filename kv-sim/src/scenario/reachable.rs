@@ -7,27 +7,27 @@ use toml::de::DeValue;
 
 use super::error::Problem;
 use super::quantity::count;
-use crate::marks::{Branch, Reachable};
+use crate::probes::{Branch, Reachable};
 
 /// More seeds than this nobody sweeps.
 const SEEDS_MAX: u64 = 1_000_000_000;
 
-/// What `[marks]` declares: of each branch, within how many seeds it is reached. In the order of the
+/// What `[probes]` declares: of each branch, within how many seeds it is reached. In the order of the
 /// branches.
 pub(super) fn parse(table: Option<Spanned<DeValue<'_>>>) -> Result<Vec<Reachable>, Problem> {
     let Some(table) = table else { return Ok(Vec::new()) };
     let span = table.span();
     let DeValue::Table(table) = table.into_inner() else {
         return Err(Problem::at(span, "this must be a table").label("expected a table").help(
-            "such as\n[marks]\nread-repair = 50    # reached at least once within 50 seeds",
+            "such as\n[probes]\nread-repair = 50    # reached at least once within 50 seeds",
         ));
     };
     let mut reachable = Vec::new();
     for (name, seeds) in table {
         let branch = Branch::named(name.get_ref()).ok_or_else(|| {
             let known: Vec<_> = Branch::all().map(Branch::name).collect();
-            Problem::unknown_word(name.span(), "mark", name.get_ref(), &known)
-                .help("`kv-sim list marks` shows them all")
+            Problem::unknown_word(name.span(), "probe", name.get_ref(), &known)
+                .help("`kv-sim list probes` shows them all")
         })?;
         let span = seeds.span();
         let seeds = Spanned::<u64>::deserialize(seeds.into_deserializer())

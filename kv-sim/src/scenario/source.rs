@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::error::ScenarioError;
 use super::swarm::Swarm;
 use super::{Check, Scenario, file_name};
-use crate::marks::Reachable;
+use crate::probes::Reachable;
 
 /// A file that says what is to be run.
 #[derive(Clone, Debug)]

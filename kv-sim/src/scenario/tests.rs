@@ -209,7 +209,7 @@ fn the_quorum_of_a_scenario_is_what_its_nodes_are_told() {
 }
 
 #[test]
-fn the_quorum_may_stand_in_the_table_of_the_node() {
+fn the_quorum_may_fallback_the_table_of_the_node() {
     let scenario = scenario("[node]\nread_quorum = 3\nhedge_ms = 50\n");
     assert_eq!(scenario.quorum.read, Level::Count(3));
     assert_eq!((scenario.node.read_quorum, scenario.node.hedge_ms), (3, 50));
@@ -799,17 +799,27 @@ fn a_name_that_does_not_exist_is_answered_with_the_nearest_one() {
 }
 
 #[test]
-fn an_unknown_mark_is_answered_with_the_nearest_one() {
-    assert_snapshot!(refused("[marks]\nread-repair = 50\ntwins-mintet = 200\n"));
+fn an_unknown_probe_is_answered_with_the_nearest_one() {
+    assert_snapshot!(refused("[probes]\nread-repair = 50\ntwins-mintet = 200\n"));
+}
+
+#[test]
+fn former_names_are_understood_and_not_beside_the_present_ones() {
+    let text = format!("{VALID}calm = [\"loss\"]\n[marks]\nstand-in-minted = 50\n");
+    let scenario = Scenario::parse("former.toml", &text).expect("former names are understood");
+    assert!(scenario.nominal.contains(&Aspect::Loss));
+    assert_eq!(scenario.reachable[0].branch.name(), "fallback-minted");
+    let told = refused("marks = {}\nprobes = {}\n");
+    assert!(told.contains("`marks` is the former name of `probes`"), "{told}");
 }
 
 #[test]
 fn within_no_seeds_nothing_is_reached() {
-    let text = refused("[marks]\nread-repair = 0\n");
+    let text = refused("[probes]\nread-repair = 0\n");
     assert!(text.contains("must lie in 1..=1000000000"), "{text}");
-    let text = refused("marks = [\"read-repair\"]\n");
+    let text = refused("probes = [\"read-repair\"]\n");
     assert!(text.contains("this must be a table"), "{text}");
-    let text = refused("[marks]\nread-repair = \"soon\"\n");
+    let text = refused("[probes]\nread-repair = \"soon\"\n");
     assert!(text.contains("expected"), "{text}");
 }
 

@@ -29,7 +29,7 @@ pub(super) enum Pass {
     /// Smaller numbers.
     Numbers,
     /// Less is left to chance.
-    Calm,
+    Nominal,
 }
 
 /// Of a number, what is tried in its place: `(times, by, less)`.
@@ -37,7 +37,7 @@ const FRACTIONS: &[(i64, i64, i64)] =
     &[(0, 1, 0), (0, 1, -1), (1, 8, 0), (1, 2, 0), (3, 4, 0), (1, 1, 1)];
 
 /// Keys that say what is to be shown, or are shrunk in another way.
-const KEPT: &[&str] = &["title", "seed", "nodes", "expect", "calm"];
+const KEPT: &[&str] = &["title", "seed", "nodes", "expect", "nominal"];
 
 /// Lists of tables of which no element is there by default.
 const LISTS: &[&str] = &["fault", "workload", "decision", "init"];
@@ -56,7 +56,7 @@ impl Pass {
         Self::Elements("decision"),
         Self::Sooner,
         Self::Numbers,
-        Self::Calm,
+        Self::Nominal,
     ];
 
     /// The candidate with this number; nothing, if there are not so many. One that is equal to the
@@ -81,7 +81,7 @@ impl Pass {
             Self::PinMisfortunes => pinned(&mut smaller, misfortunes, number)?,
             Self::Sooner => sooner(&mut smaller, number)?,
             Self::Numbers => less(&mut smaller, |_| true, number)?,
-            Self::Calm => calmer(&mut smaller, number)?,
+            Self::Nominal => more_nominal(&mut smaller, number)?,
         }
         Some(smaller)
     }
@@ -377,12 +377,13 @@ fn sooner(table: &mut Table, number: usize) -> Option<()> {
 }
 
 /// Takes one more aspect away from chance; first all of them.
-fn calmer(table: &mut Table, number: usize) -> Option<()> {
-    let words: Vec<_> = Aspect::THAT_CAN_BE_CALM.iter().map(|aspect| aspect.name()).collect();
-    let calm = table.entry("calm").or_insert_with(|| Value::Array(Vec::new())).as_array_mut()?;
+fn more_nominal(table: &mut Table, number: usize) -> Option<()> {
+    let words: Vec<_> = Aspect::THAT_CAN_BE_NOMINAL.iter().map(|aspect| aspect.name()).collect();
+    let nominal =
+        table.entry("nominal").or_insert_with(|| Value::Array(Vec::new())).as_array_mut()?;
     let mut add = |word: &str| {
-        if !calm.iter().any(|known| known.as_str() == Some(word)) {
-            calm.push(word.into());
+        if !nominal.iter().any(|known| known.as_str() == Some(word)) {
+            nominal.push(word.into());
         }
     };
     match number {

@@ -120,7 +120,7 @@ impl<'a> Shrinker<'a> {
         let title = format!("{} is violated, shrunk from {}", plan.check, plan.scenario.name());
         table.insert("title".to_owned(), title.into());
         table.remove("about");
-        table.remove("marks");
+        table.remove("probes");
         let started = Instant::now();
         let best = try_one(plan, &table, plan.seed)?;
         Some(Self { plan, table, best, runs: 1, run_time: started.elapsed() })

@@ -27,7 +27,7 @@ pub struct DiskState {
     /// Records that were reported as safe and are not.
     pub lied_about_records: usize,
     /// Records that cannot be read.
-    pub rotten: Vec<String>,
+    pub corrupt: Vec<String>,
     /// What is wrong with it.
     pub ailments: Vec<&'static str>,
     /// Whether it holds a copy of another node's data.
@@ -47,7 +47,7 @@ impl DiskState {
             unsynced_batches: image.unsynced(),
             unsynced_records: image.unsynced_records(),
             lied_about_records: image.claimed().len(),
-            rotten: image.rotten().map(|key| record_words(key)).collect(),
+            corrupt: image.corrupt().map(|key| record_words(key)).collect(),
             ailments: disk.ailments().collect(),
             is_foreign: image.is_foreign(),
         }
@@ -70,11 +70,11 @@ fn words(command: &StoreCommand) -> String {
         Action::Leaves { .. } => "leaves of the tree".to_owned(),
         Action::Summaries { leaf, .. } => format!("summaries of leaf {}", leaf.0),
         Action::Fetch { keys, .. } => format!("fetch {} keys", keys.len()),
-        Action::MarkSynced => "mark as synced".to_owned(),
+        Action::MarkComplete => "mark as complete".to_owned(),
         Action::Pledge { founding } => format!("pledge before founding {founding}"),
         Action::Found { founding } => format!("write down founding {founding}"),
         Action::Scrub { from, .. } => format!("scrub from leaf {}", from.0),
-        Action::MakeWhole { key, .. } => format!("make {key:?} whole"),
+        Action::MarkRepaired { key, .. } => format!("mark {key:?} as repaired"),
     };
     format!("{what}, partition {}", command.partition.0)
 }
@@ -89,7 +89,7 @@ fn record_words(record_key: &[u8]) -> String {
             format!("leaf {} of partition {}", leaf.0, partition.0)
         }
         Some(Record::Marker { partition }) => format!("the marker of partition {}", partition.0),
-        Some(Record::Lost { key, .. }) => format!("that {key:?} is not whole"),
+        Some(Record::Corrupt { key, .. }) => format!("that {key:?} is not repaired"),
         Some(Record::Founded) => "the record of the founding".to_owned(),
         Some(Record::Pledge { founding }) => format!("the pledge before founding {founding}"),
         None => "a record of nobody's".to_owned(),

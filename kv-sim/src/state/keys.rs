@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kv_core::replica::{self, StoredCopy};
-use kv_core::store::{Damage, View};
+use kv_core::store::{Corrupt, View};
 use kv_core::types::{Key, NodeId};
 use kv_core::version::Container;
 use serde::Serialize;
@@ -51,7 +51,7 @@ pub struct CopyState {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ContainerState {
     /// Whether it is there and cannot be read.
-    pub is_damaged: bool,
+    pub is_corrupt: bool,
     /// The writes that stand, in the order of their dots.
     pub siblings: Vec<SiblingState>,
     /// Up to which of its events each actor is accounted for.
@@ -118,7 +118,7 @@ fn state(scene: &Scene, focus: &Focus, key: &Key, mut copies: Copies) -> KeyStat
         let Images { live, reported, durable } = images;
         let process = scene.node(node).process();
         let lost: BTreeSet<&Key> =
-            process.into_iter().flat_map(|process| process.partitions.lost()).collect();
+            process.into_iter().flat_map(|process| process.partitions.corrupt()).collect();
         CopyState {
             node: name(node),
             kept_for: kept_for.map(name),
@@ -137,9 +137,9 @@ fn state(scene: &Scene, focus: &Focus, key: &Key, mut copies: Copies) -> KeyStat
 }
 
 impl ContainerState {
-    fn of(container: Result<Container, Damage>, names: &Names) -> Self {
+    fn of(container: Result<Container, Corrupt>, names: &Names) -> Self {
         let Ok(container) = container else {
-            return Self { is_damaged: true, ..Self::default() };
+            return Self { is_corrupt: true, ..Self::default() };
         };
         let siblings = container.siblings().iter().map(|(dot, version)| SiblingState {
             dot: names.dot(*dot),
@@ -148,7 +148,7 @@ impl ContainerState {
             request: version.request.to_string(),
         });
         let context = container.seen().iter().map(|(actor, n)| (names.actor(actor), n));
-        Self { is_damaged: false, siblings: siblings.collect(), context: context.collect() }
+        Self { is_corrupt: false, siblings: siblings.collect(), context: context.collect() }
     }
 
     /// Whether nothing is held.

@@ -49,7 +49,7 @@ pub enum TroubleKind {
     Cut,
     /// They wait.
     Clogged,
-    /// They may be lost, damaged, overtaken or late.
+    /// They may be lost, corrupt, overtaken or late.
     Disturbed,
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn troubles(network: &Network, from: NodeIndex, to: NodeIndex) -> Vec
             TroubleKind::Cut
         } else if network.clog_of(way).is_some() {
             TroubleKind::Clogged
-        } else if !network.is_calm(way) {
+        } else if !network.is_nominal(way) {
             TroubleKind::Disturbed
         } else {
             continue;

@@ -26,9 +26,9 @@ pub use disk::DiskState;
 pub use keys::{ContainerState, CopyState, KeyState, SiblingState};
 pub use links::{FaultState, LinkState, Trouble, TroubleKind, UnderWay};
 pub use node::{
-    AnswerState, ClockState, CopyingState, CoreState, DeadlineState, DialState, HintsState,
-    NodeState, OperationState, PartnerState, PeerState, QuorumState, RepairState, RingState, Runs,
-    SessionState, StaleState, StandInState,
+    AnswerState, ClockState, CopyingState, CoreState, DeadlineState, DialState, FallbackState,
+    HintsState, NodeState, OperationState, PartnerState, PeerState, QuorumState, RepairState,
+    RingState, Runs, SessionState, StaleState,
 };
 
 pub(crate) use keys::states as keys;

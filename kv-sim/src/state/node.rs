@@ -110,9 +110,9 @@ pub struct CoreState {
     /// What it knows and thinks of the others.
     pub peers: Vec<PeerState>,
     /// The partitions that it owns and has still to copy.
-    pub unsynced: Vec<u32>,
+    pub incomplete: Vec<u32>,
     /// Keys of which it lost something: refused to readers until they are whole.
-    pub lost_keys: Vec<String>,
+    pub corrupt_keys: Vec<String>,
     /// The operations that it coordinates, the oldest first.
     pub operations: Vec<OperationState>,
     /// Commands of coordinators that its storage has not answered.
@@ -145,7 +145,7 @@ pub struct PeerState {
     /// How long it has been silent.
     pub silence_us: u64,
     /// The longest silence that is not suspect.
-    pub patience_us: u64,
+    pub timeout_us: u64,
     /// The suspicion φ, in hundredths; beyond 8 a peer seems down.
     pub phi_hundredths: u64,
 }
@@ -180,7 +180,7 @@ pub struct OperationState {
     /// Those that were asked and are silent.
     pub awaited: Vec<String>,
     /// Who was asked in whose place.
-    pub stand_ins: Vec<StandInState>,
+    pub fallbacks: Vec<FallbackState>,
     /// When it asks again, from now on by the node's own clock.
     pub wakes_in_us: i64,
     /// When it is given up, likewise.
@@ -203,16 +203,16 @@ pub struct AnswerState {
     pub by: String,
     /// The owner in whose place it was given; nothing, if it was an owner's own.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub stands_for: Option<String>,
+    pub for_owner: Option<String>,
 }
 
 /// That a node was asked in the place of an owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct StandInState {
+pub struct FallbackState {
     /// The node.
     pub node: String,
     /// The owner.
-    pub stands_for: String,
+    pub for_owner: String,
 }
 
 /// The hints for one target.
@@ -249,8 +249,8 @@ pub struct RepairState {
     pub session: Option<SessionState>,
     /// Those with whom it compares.
     pub partners: Vec<PartnerState>,
-    /// Keys that are on their way to be whole again.
-    pub mending: Vec<String>,
+    /// Keys that are being repaired.
+    pub corrupt_keys: Vec<String>,
     /// Partitions that are being copied back.
     pub copying: Vec<CopyingState>,
     /// Storage commands that have not been answered.
@@ -399,7 +399,7 @@ impl Teller<'_> {
             down: _,
             behind,
             owned,
-            synced,
+            complete,
             operations,
             replica,
             membership,
@@ -407,9 +407,9 @@ impl Teller<'_> {
             repair,
             deadlines,
         } = self.inspect(process);
-        let unsynced: Vec<_> =
-            owned.into_iter().filter(|at| synced.binary_search(at).is_err()).collect();
-        let lost: Vec<_> = process.partitions.lost().map(Key::to_string).collect();
+        let incomplete: Vec<_> =
+            owned.into_iter().filter(|at| complete.binary_search(at).is_err()).collect();
+        let lost: Vec<_> = process.partitions.corrupt().map(Key::to_string).collect();
         let HandoffSnapshot { kept, stale } = handoff;
         let stale = stale.chunk_by(|a, b| a.target == b.target).map(|of_one| StaleState {
             node: self.names.node(of_one[0].target),
@@ -426,8 +426,8 @@ impl Teller<'_> {
             heartbeat: membership.heartbeat,
             lenient_for_us: membership.lenient_until.map(|until| until.since(self.now).0),
             peers: membership.peers.iter().map(|peer| self.peer(peer, &behind)).collect(),
-            unsynced: numbers(&unsynced),
-            lost_keys: lost,
+            incomplete: numbers(&incomplete),
+            corrupt_keys: lost,
             operations: operations.iter().map(|operation| self.operation(operation)).collect(),
             replica_commands: replica.commands,
             replica_awaits_sync: replica.awaits_sync,
@@ -460,7 +460,7 @@ impl Teller<'_> {
             generation: peer.generation.0,
             heartbeat: peer.heartbeat,
             silence_us: peer.silence.0,
-            patience_us: peer.patience.0,
+            timeout_us: peer.timeout.0,
             phi_hundredths: phi_hundredths(peer.silence, peer.gap_mean, peer.gap_deviation),
         }
     }
@@ -470,7 +470,7 @@ impl Teller<'_> {
         let asked_by = client_operation_of(operation.request);
         let needs = operation.needs.iter();
         let answers = operation.answers.iter();
-        let stand_ins = operation.stand_ins.iter();
+        let fallbacks = operation.fallbacks.iter();
         OperationState {
             request: operation.request.to_string(),
             client: asked_by.map(|(client, _)| client).filter(|_| operation.client.is_some()),
@@ -496,16 +496,16 @@ impl Teller<'_> {
             answers: answers
                 .map(|answer| AnswerState {
                     by: self.names.node(answer.by),
-                    stands_for: answer.is_fallback().then(|| self.names.node(answer.stands_for)),
+                    for_owner: answer.is_fallback().then(|| self.names.node(answer.for_owner)),
                 })
                 .collect(),
             in_doubt: names(&operation.in_doubt),
             refused: names(&operation.refused),
             awaited: names(&operation.awaited),
-            stand_ins: stand_ins
-                .map(|one| StandInState {
+            fallbacks: fallbacks
+                .map(|one| FallbackState {
                     node: self.names.node(one.node),
-                    stands_for: self.names.node(one.owner),
+                    for_owner: self.names.node(one.owner),
                 })
                 .collect(),
             wakes_in_us: self.ahead(operation.wakes_at),
@@ -550,7 +550,11 @@ impl Teller<'_> {
         RepairState {
             session: repair.session.as_ref().map(|session| self.session(session)),
             partners: partners.collect(),
-            mending: repair.mending.iter().map(|mending| mending.key.to_string()).collect(),
+            corrupt_keys: repair
+                .corrupt_keys
+                .iter()
+                .map(|corrupt| corrupt.key.to_string())
+                .collect(),
             copying: copying.collect(),
             commands: repair.commands,
             awaits_sync: repair.awaits_sync,

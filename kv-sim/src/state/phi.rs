@@ -1,5 +1,5 @@
 //! The suspicion φ as people know it: `-log10` of the chance that a silence lasts that long, under
-//! the normal model (Hayashibara 2004). For display alone: nodes compare silences with a patience,
+//! the normal model (Hayashibara 2004). For display alone: nodes compare silences with a timeout,
 //! in integers.
 
 use kv_core::time::Span;

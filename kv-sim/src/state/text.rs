@@ -181,11 +181,11 @@ fn partitions(numbers: &[u32]) -> String {
 
 impl CoreState {
     fn write(&self, owned: &str, f: &mut Formatter<'_>) -> fmt::Result {
-        let synced = match &self.unsynced[..] {
-            [] => "all synced".to_owned(),
-            unsynced => format!("not synced: {}", partitions(unsynced)),
+        let complete = match &self.incomplete[..] {
+            [] => "all complete".to_owned(),
+            incomplete => format!("incomplete: {}", partitions(incomplete)),
         };
-        line(f, "ring", &format!("{owned}; {synced}"))?;
+        line(f, "ring", &format!("{owned}; {complete}"))?;
         if self.activity != "serving" {
             line(f, "activity", self.activity)?;
         }
@@ -195,8 +195,8 @@ impl CoreState {
         let Self { generation, heartbeat, .. } = self;
         line(f, "gossip", &format!("generation {generation}, heartbeat {heartbeat}{lenient}"))?;
         lines(f, "peers", self.peers.iter().map(PeerState::to_string))?;
-        if !self.lost_keys.is_empty() {
-            line(f, "lost", &format!("damaged, not whole yet: {}", self.lost_keys.join(", ")))?;
+        if !self.corrupt_keys.is_empty() {
+            line(f, "corrupt", &format!("not repaired yet: {}", self.corrupt_keys.join(", ")))?;
         }
         lines(f, "operations", self.operations.iter().map(OperationState::to_string))?;
         let (commands, answers) = (self.replica_commands, self.replica_awaits_sync);
@@ -240,8 +240,8 @@ impl Display for PeerState {
         let Self { node, generation, heartbeat, .. } = self;
         let up = if self.seems_up { "up  " } else { "down" };
         let phi = self.phi_hundredths as f64 / 100.0;
-        let (silence, patience) = (seconds(self.silence_us), seconds(self.patience_us));
-        write!(f, "{node} {up} φ {phi:>6.2}, silent for {silence} of {patience}")?;
+        let (silence, timeout) = (seconds(self.silence_us), seconds(self.timeout_us));
+        write!(f, "{node} {up} φ {phi:>6.2}, silent for {silence} of {timeout}")?;
         write!(f, "; generation {generation}, heartbeat {heartbeat}")?;
         if self.may_be_behind { write!(f, "; hints are kept for it") } else { Ok(()) }
     }
@@ -262,18 +262,18 @@ impl Display for OperationState {
         let needs = self.needs.iter();
         let needs = needs.map(|set| format!("{} of {}", set.needed, set.of.join(", ")));
         write!(f, "{}", needs.collect::<Vec<_>>().join(" and "))?;
-        let answers = self.answers.iter().map(|answer| match &answer.stands_for {
+        let answers = self.answers.iter().map(|answer| match &answer.for_owner {
             None => answer.by.clone(),
             Some(owner) => format!("{} for {owner}", answer.by),
         });
-        let stand_ins = self.stand_ins.iter();
-        let stand_ins = stand_ins.map(|one| format!("{} for {}", one.node, one.stands_for));
+        let fallbacks = self.fallbacks.iter();
+        let fallbacks = fallbacks.map(|one| format!("{} for {}", one.node, one.for_owner));
         let lists = [
             ("has", answers.collect()),
             ("in doubt", self.in_doubt.clone()),
             ("refused by", self.refused.clone()),
             ("waits for", self.awaited.clone()),
-            ("stand-ins", stand_ins.collect::<Vec<_>>()),
+            ("fallbacks", fallbacks.collect::<Vec<_>>()),
         ];
         for (word, list) in lists.iter().filter(|(_, list)| !list.is_empty()) {
             write!(f, "; {word} {}", list.join(", "))?;
@@ -317,8 +317,8 @@ impl RepairState {
             format!("{} from {}{marking}", partitions(&numbers), sources.join(", "))
         });
         lines(f, "copying", copying)?;
-        if !self.mending.is_empty() {
-            line(f, "mending", &self.mending.join(", "))?;
+        if !self.corrupt_keys.is_empty() {
+            line(f, "corrupt", &self.corrupt_keys.join(", "))?;
         }
         Ok(())
     }
@@ -349,7 +349,7 @@ impl DiskState {
         }
         line(f, "disk", &parts.join("; "))?;
         lines(f, "  queue", self.queue.iter().cloned())?;
-        lines(f, "  rotten", self.rotten.iter().cloned())
+        lines(f, "  corrupt", self.corrupt.iter().cloned())
     }
 }
 
@@ -394,8 +394,8 @@ impl CopyState {
 
 impl Display for ContainerState {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if self.is_damaged {
-            return write!(f, "{BAD}damaged{BAD:#}");
+        if self.is_corrupt {
+            return write!(f, "{BAD}corrupt{BAD:#}");
         }
         if self.is_nothing() {
             return write!(f, "nothing");

@@ -44,18 +44,18 @@ pub fn junit(
         }
         let judged = summary.reachability.iter().filter(|one| one.position == position);
         for one in judged {
-            let Reachability { mark, within, seeds, .. } = one;
+            let Reachability { probe, within, seeds, .. } = one;
             let status = match one.verdict {
                 ReachVerdict::NotJudged => continue,
                 ReachVerdict::Reached => TestCaseStatus::success(),
                 ReachVerdict::Unreached => {
                     let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-                    status.set_type("marks");
-                    status.set_message(format!("{mark} was not reached in {seeds} seeds"));
+                    status.set_type("probes");
+                    status.set_message(format!("{probe} was not reached in {seeds} seeds"));
                     status
                 }
             };
-            let mut case = TestCase::new(format!("{mark} within {within} seeds"), status);
+            let mut case = TestCase::new(format!("{probe} within {within} seeds"), status);
             case.set_classname(scenario.name());
             suite.add_test_case(case);
         }

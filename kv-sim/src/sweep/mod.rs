@@ -87,10 +87,10 @@ pub struct Summary {
     /// What failed, in the order of scenarios, then seeds.
     pub failures: Vec<Failure>,
     /// How often each rare branch was taken, by its name.
-    pub marks: BTreeMap<String, u64>,
+    pub probes: BTreeMap<String, u64>,
     /// In how many runs it was.
     #[serde(default)]
-    pub mark_runs: BTreeMap<String, u64>,
+    pub probe_runs: BTreeMap<String, u64>,
     /// What came of the branches that scenarios declare reachable.
     #[serde(default)]
     pub reachability: Vec<Reachability>,
@@ -212,9 +212,9 @@ impl Summary {
         self.events += result.events;
         self.messages += result.messages;
         self.operations += result.operations;
-        for (mark, count) in &result.marks {
-            *self.marks.entry(mark.clone()).or_default() += count;
-            *self.mark_runs.entry(mark.clone()).or_default() += 1;
+        for (probe, count) in &result.probes {
+            *self.probes.entry(probe.clone()).or_default() += count;
+            *self.probe_runs.entry(probe.clone()).or_default() += 1;
         }
         for one in self.reachability.iter_mut().filter(|one| one.position == position) {
             one.on_run(result);
@@ -264,10 +264,10 @@ impl Summary {
         }
         self.failures.extend(other.failures);
         self.records.extend(other.records);
-        let counts = [(&mut self.marks, other.marks), (&mut self.mark_runs, other.mark_runs)];
+        let counts = [(&mut self.probes, other.probes), (&mut self.probe_runs, other.probe_runs)];
         for (sums, parts) in counts {
-            for (mark, count) in parts {
-                let sum = sums.entry(mark).or_default();
+            for (probe, count) in parts {
+                let sum = sums.entry(probe).or_default();
                 *sum = sum.saturating_add(count);
             }
         }
@@ -464,11 +464,11 @@ mod tests {
             "failed",
             "failures",
             "jobs",
-            "mark_runs",
-            "marks",
             "messages",
             "operations",
             "passed",
+            "probe_runs",
+            "probes",
             "reachability",
             "runs",
             "wall_ms",

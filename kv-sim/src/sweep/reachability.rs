@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::marks::Reachable;
+use crate::probes::Reachable;
 use crate::result::RunResult;
 
 /// One declaration, and what came of it.
@@ -15,7 +15,7 @@ pub struct Reachability {
     /// The scenario's name.
     pub scenario: String,
     /// The branch's name.
-    pub mark: String,
+    pub probe: String,
     /// Within how many seeds it is declared to be taken.
     pub within: u64,
     /// How many seeds were run.
@@ -46,7 +46,7 @@ impl Reachability {
     pub(super) fn declared(position: usize, scenario: &str, reachable: Reachable) -> Self {
         Self {
             scenario: scenario.to_owned(),
-            mark: reachable.branch.name().to_owned(),
+            probe: reachable.branch.name().to_owned(),
             within: reachable.within,
             seeds: 0,
             reached: 0,
@@ -57,15 +57,15 @@ impl Reachability {
 
     /// Counts a run of its scenario.
     pub(super) fn on_run(&mut self, result: &RunResult) {
-        self.add(1, u64::from(result.marks.contains_key(&self.mark)));
+        self.add(1, u64::from(result.probes.contains_key(&self.probe)));
     }
 
     /// Joins the lists of two parts of a sweep.
     pub(super) fn joined(mut all: Vec<Self>, others: Vec<Self>) -> Vec<Self> {
         for other in others {
             let is_same = |one: &&mut Self| {
-                (one.position, &one.scenario, &one.mark, one.within)
-                    == (other.position, &other.scenario, &other.mark, other.within)
+                (one.position, &one.scenario, &one.probe, one.within)
+                    == (other.position, &other.scenario, &other.probe, other.within)
             };
             match all.iter_mut().find(is_same) {
                 Some(one) => one.add(other.seeds, other.reached),
@@ -89,7 +89,7 @@ impl Reachability {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::marks::Branch;
+    use crate::probes::Branch;
 
     fn declared(within: u64) -> Reachability {
         let branch = Branch::named("read-repair").expect("there is one");

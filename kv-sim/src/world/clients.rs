@@ -9,10 +9,10 @@ use kv_core::types::ClientRequest;
 use super::World;
 use super::messages::time;
 use crate::address::{Address, Aspect};
-use crate::agenda::Happening;
 use crate::checks::OperationNumber;
 use crate::client::{Begun, Ended, client_of, client_request};
 use crate::digest::Tag;
+use crate::event_queue::SimEvent;
 use crate::scenario::NodeIndex;
 
 /// The way between a client and a node.
@@ -41,18 +41,18 @@ impl World {
             format!("client {client} asks {} {operation}: {key:?} {verb:?}", scene.name(node))
         });
         let at = self.scene.now + self.client_delay(client, operation, Aspect::Delay);
-        self.agenda.plan(at, Happening::Ask { client, operation });
+        self.event_queue.plan(at, SimEvent::Ask { client, operation });
         if !self.clients.watch(client, true) {
-            self.agenda.plan(until, Happening::Patience { client });
+            self.event_queue.plan(until, SimEvent::ClientTimeout { client });
         }
     }
 
-    pub(super) fn ask(&mut self, what: Happening, client: u32, operation: u32) {
+    pub(super) fn ask(&mut self, what: SimEvent, client: u32, operation: u32) {
         let Some(node) = self.clients.whom(client, operation) else { return };
         if !self.is_awake(node, what) {
             if self.scene.node(node).process().is_none() {
                 let at = self.scene.now + self.client_delay(client, operation, Aspect::Answer);
-                self.agenda.plan(at, Happening::Refuse { client, operation });
+                self.event_queue.plan(at, SimEvent::Refuse { client, operation });
             }
             return;
         }
@@ -68,7 +68,7 @@ impl World {
         let (client, operation) = client_of(request);
         if self.clients.take_reply(client, operation, reply) {
             let at = self.scene.now + self.client_delay(client, operation, Aspect::Answer);
-            self.agenda.plan(at, Happening::Reply { client, operation });
+            self.event_queue.plan(at, SimEvent::Reply { client, operation });
         }
     }
 
@@ -93,14 +93,14 @@ impl World {
         self.give_up(client, operation, &Ended::Unreachable);
     }
 
-    pub(super) fn lose_patience(&mut self, client: u32) {
+    pub(super) fn on_timeout(&mut self, client: u32) {
         self.clients.watch(client, false);
-        let Some((operation, until)) = self.clients.patience(client) else { return };
+        let Some((operation, until)) = self.clients.timeout(client) else { return };
         if until <= self.scene.now {
             self.give_up(client, operation, &Ended::Unknown);
         } else {
             self.clients.watch(client, true);
-            self.agenda.plan(until, Happening::Patience { client });
+            self.event_queue.plan(until, SimEvent::ClientTimeout { client });
         }
     }
 
@@ -109,7 +109,7 @@ impl World {
         let waiting: Vec<_> = self.clients.waiting_for(node).collect();
         for (client, operation) in waiting {
             let at = self.scene.now + self.client_delay(client, operation, Aspect::Answer);
-            self.agenda.plan(at, Happening::Reset { client, operation });
+            self.event_queue.plan(at, SimEvent::Reset { client, operation });
         }
     }
 
@@ -134,7 +134,7 @@ impl World {
         if thinks == Span::ZERO {
             self.begin_operation(client);
         } else {
-            self.agenda.plan(self.scene.now + thinks, Happening::Begin { client });
+            self.event_queue.plan(self.scene.now + thinks, SimEvent::Begin { client });
         }
     }
 

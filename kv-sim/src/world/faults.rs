@@ -1,18 +1,18 @@
 //! Faults: when they begin and end, whom they hit, and what they do to a machine. What they do to
 //! links is for [`crate::network`] to say.
 
+use super::disk_faults::DiskLoss;
 use super::messages::time;
-use super::ruins::Ruin;
 
 use super::steps::Step;
 use super::{SETUP, World, number};
 use crate::address::{Address, Aspect};
-use crate::agenda::Happening;
 use crate::digest::Tag;
 use crate::disk::Ailment;
-use crate::marks::WorldMark;
+use crate::event_queue::SimEvent;
 use crate::network::{RuleName, Way};
 use crate::node::ClockFaults;
+use crate::probes::WorldProbe;
 use crate::result::Moment;
 use crate::scenario::{
     Clog, ClogOrder, Fault, FaultKind, Kill, NodeIndex, Outage, OutageKind, StorageStep, Victims,
@@ -88,11 +88,11 @@ impl World {
         let since = self.scene.now;
         for (fault, plan) in (0..).zip(&self.chaos.faults) {
             for (occurrence, times) in (0..).zip(plan.occurrences()) {
-                let begins = Happening::FaultBegins { fault, occurrence };
-                self.agenda.plan(since + times.from, begins);
+                let begins = SimEvent::FaultBegins { fault, occurrence };
+                self.event_queue.plan(since + times.from, begins);
                 self.chaos.pending += 1;
                 if let Some(until) = times.until {
-                    self.agenda.plan(since + until, Happening::FaultEnds { fault, occurrence });
+                    self.event_queue.plan(since + until, SimEvent::FaultEnds { fault, occurrence });
                     self.chaos.pending += 1;
                 }
             }
@@ -113,12 +113,12 @@ impl World {
             match kind {
                 FaultKind::Kill(Kill { at: None, .. })
                 | FaultKind::Outage(Outage { how: OutageKind::Power, .. }) => {
-                    self.take_down(node, Ruin::Nothing)
+                    self.take_down(node, DiskLoss::Nothing)
                 }
                 FaultKind::Kill(Kill { at: Some(step), .. }) => {
-                    self.scene.node_mut(node).doom((fault, occurrence), step);
+                    self.scene.node_mut(node).kill_at((fault, occurrence), step);
                 }
-                FaultKind::Wipe(_) => self.take_down(node, Ruin::Wiped),
+                FaultKind::Wipe(_) => self.take_down(node, DiskLoss::Wiped),
                 FaultKind::Pause(_) => self.pause(node),
                 FaultKind::LostSync(_) => {
                     self.scene.node_mut(node).disk.afflict(Ailment::Lies, true);
@@ -170,7 +170,7 @@ impl World {
                 | FaultKind::Wipe(_)
                 | FaultKind::Outage(Outage { how: OutageKind::Power, .. }) => self.bring_up(node),
                 FaultKind::Kill(Kill { at: Some(_), .. }) => {
-                    if !self.scene.node_mut(node).spare((fault, occurrence)) {
+                    if !self.scene.node_mut(node).do_not_kill_at((fault, occurrence)) {
                         self.bring_up(node);
                     }
                 }
@@ -237,8 +237,8 @@ impl World {
     }
 
     /// Kills a node, if it runs, and keeps it down. Its disk may be ruined besides.
-    pub(super) fn take_down(&mut self, node: NodeIndex, ruin: Ruin) {
-        let left = self.what_is_left(node, ruin);
+    pub(super) fn take_down(&mut self, node: NodeIndex, loss: DiskLoss) {
+        let left = self.what_is_left(node, loss);
         let machine = self.scene.node_mut(node);
         machine.downs += 1;
         let did_run = machine.process().is_some();
@@ -284,7 +284,7 @@ impl World {
         let way = Way { from: of, to, kind: None };
         if !self.scene.network.is_cut(way) {
             let after = self.scene.network.news_delay(&mut self.draws, way);
-            let what = Happening::Link { node: number(to), peer: number(of), up };
+            let what = SimEvent::Link { node: number(to), peer: number(of), up };
             self.put_on_its_way(way, what, after);
         }
     }
@@ -309,7 +309,7 @@ impl World {
             return;
         }
         for what in machine.resume() {
-            self.agenda.plan(self.scene.now, what);
+            self.event_queue.plan(self.scene.now, what);
         }
         if self.scene.node(node).is_awake() {
             if let Some(checks) = &mut self.checks {
@@ -354,12 +354,12 @@ impl World {
 
     /// Lets a node die if a fault wants it to at this step of its disk. Returns whether it did.
     pub(super) fn dies_at(&mut self, node: NodeIndex, step: StorageStep) -> bool {
-        let Some((fault, _)) = self.scene.node_mut(node).take_doom(step) else { return false };
+        let Some((fault, _)) = self.scene.node_mut(node).take_kill_at(step) else { return false };
         self.note(Tag::FaultBegins, fault, &[node]);
         self.tell_of_moment(format!("kill: {} dies, {}", self.scene.name(node), step.words()));
-        self.tally.marks.count(WorldMark::died_at(step));
+        self.tally.probes.count(WorldProbe::died_at(step));
         self.scene.changed_at = self.scene.now;
-        self.take_down(node, Ruin::Nothing);
+        self.take_down(node, DiskLoss::Nothing);
         true
     }
 

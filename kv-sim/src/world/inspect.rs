@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kv_core::message::Kind;
 
 use super::{Phase, SETUP, World};
-use crate::agenda::Happening;
+use crate::event_queue::SimEvent;
 use crate::result::RunDigest;
 use crate::scenario::NodeIndex;
 use crate::state::{self, FaultState, Focus, LinkState, UnderWay, WorldState};
@@ -36,7 +36,7 @@ impl World {
     /// Sees to it that this world panics in the middle of the chaos phase.
     #[cfg(test)]
     pub(crate) fn plan_panic(&mut self, at: WorldTime) {
-        self.agenda.plan(at, Happening::Milestone);
+        self.event_queue.plan(at, SimEvent::Milestone);
     }
 
     fn links(&self, focus: &Focus) -> Vec<LinkState> {
@@ -59,9 +59,9 @@ impl World {
     }
 
     fn under_way(&self, focus: &Focus) -> Vec<UnderWay> {
-        let held: BTreeSet<u32> = self.parcels_that_wait();
+        let held: BTreeSet<u32> = self.messages_that_wait();
         let mut counts: BTreeMap<(NodeIndex, NodeIndex, Kind), (u64, u64)> = BTreeMap::new();
-        for (number, way, kind) in self.parcels.under_way() {
+        for (number, way, kind) in self.in_transit.under_way() {
             if focus.shows(way.from) || focus.shows(way.to) {
                 let (messages, waiting) = counts.entry((way.from, way.to, kind)).or_default();
                 *messages += 1;
@@ -80,12 +80,12 @@ impl World {
     }
 
     /// Those that wait at a clog, or for a node that is paused.
-    fn parcels_that_wait(&self) -> BTreeSet<u32> {
+    fn messages_that_wait(&self) -> BTreeSet<u32> {
         let paused = self.scene.nodes.iter().filter_map(|node| node.process());
         let of_paused = paused.flat_map(|process| process.backlog.iter().copied());
-        let all = self.waiting.happenings().chain(of_paused);
+        let all = self.waiting.events().chain(of_paused);
         all.filter_map(|what| match what {
-            Happening::Arrive { parcel } | Happening::Receive { parcel } => Some(parcel),
+            SimEvent::Arrive { message } | SimEvent::Receive { message } => Some(message),
             _ => None,
         })
         .collect()

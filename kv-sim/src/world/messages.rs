@@ -11,19 +11,19 @@ use kv_core::types::RequestId;
 use kv_core::wire;
 
 use super::{World, number};
-use crate::agenda::Happening;
 use crate::checks::TRIP_FLOOR;
 use crate::digest::Tag;
-use crate::marks::WorldMark;
+use crate::event_queue::SimEvent;
 use crate::network::{self, Fate, Trip, Way};
+use crate::probes::WorldProbe;
 use crate::record::fact;
 use crate::scenario::{ClogOrder, NodeIndex};
 use crate::world_time::WorldTime;
 
 /// The messages that are under way, by number. Numbers are used again.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Parcels {
-    parcels: Vec<Option<Parcel>>,
+pub(super) struct MessagesInTransit {
+    in_transit: Vec<Option<InTransit>>,
     free: Vec<u32>,
     /// The message that is being written. Kept for its room.
     draft: Vec<u8>,
@@ -38,7 +38,7 @@ const ROOM_BYTES: usize = 4 * 1024;
 
 /// A message that is under way.
 #[derive(Clone, Debug)]
-pub(super) struct Parcel {
+pub(super) struct InTransit {
     from: NodeIndex,
     to: NodeIndex,
     kind: Kind,
@@ -46,7 +46,7 @@ pub(super) struct Parcel {
     content: Content,
     sent: WorldTime,
     /// What happened to its bytes on their way, if anything did.
-    damage: Option<NonZeroU64>,
+    corruption: Option<NonZeroU64>,
 }
 
 #[derive(Clone, Debug)]
@@ -60,7 +60,7 @@ enum Content {
 #[derive(Clone, Copy, Debug)]
 struct Held {
     way: Way,
-    what: Happening,
+    what: SimEvent,
     /// How long it takes from the end of the clog on.
     after: Span,
 }
@@ -71,7 +71,7 @@ pub(super) struct Waiting(Vec<Held>);
 
 impl Waiting {
     /// What waits, in the order in which it was sent.
-    pub(super) fn happenings(&self) -> impl Iterator<Item = Happening> + '_ {
+    pub(super) fn events(&self) -> impl Iterator<Item = SimEvent> + '_ {
         self.0.iter().map(|held| held.what)
     }
 
@@ -82,7 +82,7 @@ impl Waiting {
     }
 }
 
-impl Parcel {
+impl InTransit {
     const fn way(&self) -> Way {
         Way { from: self.from, to: self.to, kind: Some(self.kind) }
     }
@@ -102,7 +102,7 @@ impl Parcel {
     }
 }
 
-impl Parcels {
+impl MessagesInTransit {
     /// When the last of them arrives, or arrived.
     pub(super) const fn last_arrival(&self) -> WorldTime {
         self.last_arrival
@@ -115,20 +115,20 @@ impl Parcels {
 
     /// All of them, by number: from where to where, and of which kind.
     pub(super) fn under_way(&self) -> impl Iterator<Item = (u32, Way, Kind)> + '_ {
-        let numbered = (0..).zip(&self.parcels);
-        numbered.filter_map(|(number, parcel)| {
-            let parcel = parcel.as_ref()?;
-            Some((number, parcel.way(), parcel.kind))
+        let numbered = (0..).zip(&self.in_transit);
+        numbered.filter_map(|(number, message)| {
+            let message = message.as_ref()?;
+            Some((number, message.way(), message.kind))
         })
     }
 
-    fn put(&mut self, parcel: Parcel) -> u32 {
+    fn put(&mut self, message: InTransit) -> u32 {
         if let Some(number) = self.free.pop() {
-            self.parcels[number as usize] = Some(parcel);
+            self.in_transit[number as usize] = Some(message);
             return number;
         }
-        self.parcels.push(Some(parcel));
-        u32::try_from(self.parcels.len() - 1).expect("messages under way fit 32 bits")
+        self.in_transit.push(Some(message));
+        u32::try_from(self.in_transit.len() - 1).expect("messages under way fit 32 bits")
     }
 
     fn encoded(&mut self, message: &Message) -> Bytes {
@@ -141,13 +141,13 @@ impl Parcels {
         self.room.split().freeze()
     }
 
-    fn get(&self, number: u32) -> &Parcel {
-        self.parcels[number as usize].as_ref().expect("a planned parcel is under way")
+    fn get(&self, number: u32) -> &InTransit {
+        self.in_transit[number as usize].as_ref().expect("a planned message is under way")
     }
 
-    fn take(&mut self, number: u32) -> Parcel {
+    fn take(&mut self, number: u32) -> InTransit {
         self.free.push(number);
-        self.parcels[number as usize].take().expect("a planned parcel is under way")
+        self.in_transit[number as usize].take().expect("a planned message is under way")
     }
 }
 
@@ -156,7 +156,7 @@ impl World {
         let (kind, request) = (message.body.kind(), message.header.request);
         let to = self.scene.index_of(message.header.to);
         let content = if self.encoding {
-            Content::Encoded(self.parcels.encoded(message))
+            Content::Encoded(self.in_transit.encoded(message))
         } else {
             Content::Plain(Box::new(message.clone()))
         };
@@ -167,14 +167,15 @@ impl World {
         self.tally.traffic.count(kind, bytes);
         let sent = self.scene.now;
         let way = Way { from, to, kind: Some(kind) };
-        let parcel = |content, damage| Parcel { from, to, kind, request, content, sent, damage };
+        let message =
+            |content, corruption| InTransit { from, to, kind, request, content, sent, corruption };
         match self.scene.network.fate(&mut self.draws, way, kind, request) {
-            Fate::Cut => self.lose(&parcel(content, None), "is cut off"),
+            Fate::Cut => self.lose(&message(content, None), "is cut off"),
             Fate::Lost => {
                 if let Some(checks) = &mut self.checks {
                     checks.on_message_lost(request);
                 }
-                self.lose(&parcel(content, None), "is lost");
+                self.lose(&message(content, None), "is lost");
             }
             Fate::Arrives { first, again } => {
                 self.note_trip(
@@ -182,13 +183,13 @@ impl World {
                     request,
                     first.after.min(again.map_or(first.after, |trip| trip.after)),
                 );
-                if let Some(Trip { after, damage }) = again {
-                    let parcel = self.parcels.put(parcel(content.clone(), damage));
-                    self.put_on_its_way(way, Happening::Arrive { parcel }, after);
+                if let Some(Trip { after, corruption }) = again {
+                    let message = self.in_transit.put(message(content.clone(), corruption));
+                    self.put_on_its_way(way, SimEvent::Arrive { message }, after);
                 }
-                let Trip { after, damage } = first;
-                let parcel = self.parcels.put(parcel(content, damage));
-                self.put_on_its_way(way, Happening::Arrive { parcel }, after);
+                let Trip { after, corruption } = first;
+                let message = self.in_transit.put(message(content, corruption));
+                self.put_on_its_way(way, SimEvent::Arrive { message }, after);
             }
         }
     }
@@ -197,7 +198,7 @@ impl World {
     fn note_trip(&mut self, way: Way, request: RequestId, takes: Span) {
         if takes > TRIP_FLOOR
             && let Some(checks) = &mut self.checks
-            && self.scene.network.is_calm(way)
+            && self.scene.network.is_nominal(way)
         {
             checks.on_message_slow(time(self.scene.now), request, takes);
         }
@@ -205,15 +206,15 @@ impl World {
 
     /// Lets something happen at the end of a way after so long; if the way is clogged, after the end
     /// of that.
-    pub(super) fn put_on_its_way(&mut self, way: Way, what: Happening, after: Span) {
+    pub(super) fn put_on_its_way(&mut self, way: Way, what: SimEvent, after: Span) {
         if self.scene.network.clog_of(way).is_none() {
             return self.plan_arrival(what, self.scene.now + after);
         }
-        self.tally.marks.count(WorldMark::MessageHeld);
+        self.tally.probes.count(WorldProbe::MessageHeld);
         self.trace(|scene| {
             let (from, to) = (scene.name(way.from), scene.name(way.to));
-            let what = if let Happening::Arrive { parcel } = what {
-                let Parcel { kind, request, .. } = self.parcels.get(parcel);
+            let what = if let SimEvent::Arrive { message } = what {
+                let InTransit { kind, request, .. } = self.in_transit.get(message);
                 format!("{} of {request}", kind.name())
             } else {
                 "news of a connection".to_owned()
@@ -242,36 +243,36 @@ impl World {
         }
     }
 
-    fn plan_arrival(&mut self, what: Happening, at: WorldTime) {
-        self.parcels.arrives(at);
-        self.agenda.plan(at, what);
+    fn plan_arrival(&mut self, what: SimEvent, at: WorldTime) {
+        self.in_transit.arrives(at);
+        self.event_queue.plan(at, what);
     }
 
     /// A message has come to the end of its way. It is dropped if the link is cut by now, or if
     /// nobody listens.
-    pub(super) fn arrive(&mut self, parcel: u32) {
-        if self.scene.network.is_cut(self.parcels.get(parcel).way()) {
-            let parcel = self.parcels.take(parcel);
-            return self.lose(&parcel, "is cut off on its way");
+    pub(super) fn arrive(&mut self, message: u32) {
+        if self.scene.network.is_cut(self.in_transit.get(message).way()) {
+            let message = self.in_transit.take(message);
+            return self.lose(&message, "is cut off on its way");
         }
-        self.receive(parcel);
+        self.receive(message);
     }
 
-    pub(super) fn receive(&mut self, parcel: u32) {
-        let to = self.parcels.get(parcel).to;
-        if !self.is_awake(to, Happening::Receive { parcel }) {
+    pub(super) fn receive(&mut self, message: u32) {
+        let to = self.in_transit.get(message).to;
+        if !self.is_awake(to, SimEvent::Receive { message }) {
             if self.scene.node(to).process().is_none() {
-                let parcel = self.parcels.take(parcel);
-                self.lose(&parcel, "finds nobody");
+                let message = self.in_transit.take(message);
+                self.lose(&message, "finds nobody");
             }
             return;
         }
-        let parcel = self.parcels.take(parcel);
-        if let Some(damage) = parcel.damage {
-            return self.drop_damaged(&parcel, damage);
+        let message = self.in_transit.take(message);
+        if let Some(corruption) = message.corruption {
+            return self.drop_corrupted(&message, corruption);
         }
-        let fact = self.recorder.as_ref().map(|_| parcel.as_fact(self.scene.now));
-        let Parcel { from, to, kind, request, content, .. } = parcel;
+        let fact = self.recorder.as_ref().map(|_| message.as_fact(self.scene.now));
+        let InTransit { from, to, kind, request, content, .. } = message;
         let entry = self.digest.event(self.scene.now, Tag::Message, number(to));
         let message = match content {
             Content::Encoded(bytes) => {
@@ -297,31 +298,31 @@ impl World {
     /// a decoder must survive everything.
     #[cold]
     #[inline(never)]
-    fn drop_damaged(&mut self, parcel: &Parcel, damage: NonZeroU64) {
-        let passes = match &parcel.content {
+    fn drop_corrupted(&mut self, message: &InTransit, corruption: NonZeroU64) {
+        let passes = match &message.content {
             Content::Encoded(bytes) => {
-                wire::decode(&Bytes::from(network::flipped(bytes, damage.get()))).is_ok()
+                wire::decode(&Bytes::from(network::flipped(bytes, corruption.get()))).is_ok()
             }
             Content::Plain(_) => false,
         };
-        self.tally.marks.count(WorldMark::MessageDamaged);
+        self.tally.probes.count(WorldProbe::MessageCorrupted);
         if passes {
-            self.tally.marks.count(WorldMark::DamageUndetected);
+            self.tally.probes.count(WorldProbe::CorruptionUndetected);
         }
         if let Some(checks) = &mut self.checks {
-            checks.on_message_lost(parcel.request);
+            checks.on_message_lost(message.request);
         }
-        self.lose(parcel, "is damaged: its checksum is wrong");
+        self.lose(message, "is corrupt: its checksum is wrong");
     }
 
     #[cold]
     #[inline(never)]
-    fn lose(&mut self, parcel: &Parcel, how: &'static str) {
-        let Parcel { from, to, kind, request, .. } = parcel;
+    fn lose(&mut self, message: &InTransit, how: &'static str) {
+        let InTransit { from, to, kind, request, .. } = message;
         let entry = self.digest.event(self.scene.now, Tag::Lost, number(*to));
         entry.number(number(*from).into()).number(*kind as u64).large(request.0);
         self.tally.lost += 1;
-        self.record_lost(parcel, how);
+        self.record_lost(message, how);
         self.trace(|scene| {
             let (from, to) = (scene.name(*from), scene.name(*to));
             format!("{} of {request} from {from} to {to} {how}", kind.name())
@@ -329,11 +330,11 @@ impl World {
     }
 
     /// Drops what had waited for a process that is gone.
-    pub(super) fn drop_backlog(&mut self, backlog: Vec<Happening>) {
+    pub(super) fn drop_backlog(&mut self, backlog: Vec<SimEvent>) {
         for what in backlog {
-            if let Happening::Receive { parcel } = what {
-                let parcel = self.parcels.take(parcel);
-                self.lose(&parcel, "had waited in vain");
+            if let SimEvent::Receive { message } = what {
+                let message = self.in_transit.take(message);
+                self.lose(&message, "had waited in vain");
             }
         }
     }

@@ -8,13 +8,13 @@
 //! come to rest. In `check` it is watched while it idles.
 
 mod clients;
+mod disk_faults;
 mod faults;
 mod inspect;
 mod messages;
 mod operator;
 mod recording;
 mod rest;
-mod ruins;
 mod steps;
 mod storage;
 mod tally;
@@ -22,16 +22,16 @@ mod tally;
 use kv_core::cx::{Cx, Effect, Input, LinkState};
 use kv_core::event::Event;
 use kv_core::layout::LayoutError;
-use kv_core::mark::Mark;
+use kv_core::probe::Probe;
 use kv_core::time::{Span, Time};
 
 use crate::address::AddressError;
-use crate::agenda::{Agenda, Happening};
 use crate::checks::{Checks, IdleWindow, Rest, Setting};
 use crate::client::Clients;
 use crate::digest::{RunningDigest, Tag};
 use crate::draws::{Draws, NodeDraw, Overrides};
-use crate::marks::WorldMark;
+use crate::event_queue::{EventQueue, SimEvent};
+use crate::probes::WorldProbe;
 use crate::record::Recorder;
 use crate::run::{RunOptions, Trace};
 use crate::scenario::{self, Check, Expect, Init, NodeIndex, Scenario};
@@ -39,7 +39,7 @@ use crate::scene::{Scene, cluster_id};
 use crate::world_time::WorldTime;
 
 use faults::Chaos;
-use messages::{Parcels, Waiting};
+use messages::{MessagesInTransit, Waiting};
 use tally::Tally;
 
 pub use tally::Traffic;
@@ -60,7 +60,7 @@ const SETTLE_TRIPS: u64 = 4;
 /// A repair that has begun sends so many messages one after the other.
 const REPAIR_TRIPS: u64 = 12;
 /// Operations that may take less time than this may fail.
-const PATIENCE: Span = Span::from_ms(500);
+const TIMEOUT: Span = Span::from_ms(500);
 
 /// A cluster and everything around it.
 #[derive(Clone, Debug)]
@@ -68,11 +68,11 @@ pub struct World {
     /// What can be looked at.
     pub scene: Scene,
     phase: Phase,
-    agenda: Agenda,
+    event_queue: EventQueue,
     draws: Draws,
     clients: Clients,
     chaos: Chaos,
-    parcels: Parcels,
+    in_transit: MessagesInTransit,
     /// What waits on links that are clogged.
     waiting: Waiting,
     checks: Option<Checks>,
@@ -156,7 +156,7 @@ impl World {
     /// # Errors
     /// [`WorldError`], if the scenario describes none.
     pub fn new(scenario: &Scenario, options: &RunOptions) -> Result<Self, WorldError> {
-        let overrides = Overrides::new(&scenario.decisions, &scenario.calm, &scenario.cluster)?;
+        let overrides = Overrides::new(&scenario.decisions, &scenario.nominal, &scenario.cluster)?;
         let mut draws = Draws::new(options.seed, overrides);
         if options.misfortunes {
             draws.keep_misfortunes();
@@ -169,7 +169,7 @@ impl World {
                 config: scenario.node.clone(),
                 n: scenario.quorum.owners().into(),
                 settle: settle(scenario),
-                patience: PATIENCE,
+                timeout: TIMEOUT,
                 names: scene.names(),
                 operations,
                 keys: keys_expected(scenario),
@@ -177,10 +177,10 @@ impl World {
         });
         let mut world = Self {
             phase: Phase::Setup,
-            agenda: Agenda::default(),
+            event_queue: EventQueue::default(),
             clients: Clients::new(&scenario.workloads, &draws),
             chaos: Chaos::new(&scenario.faults),
-            parcels: Parcels::default(),
+            in_transit: MessagesInTransit::default(),
             waiting: Waiting::default(),
             checks,
             digest: RunningDigest::new(),
@@ -199,7 +199,7 @@ impl World {
         for node in scenario.cluster.indices() {
             world.boot(node);
         }
-        world.agenda.plan(WorldTime(0) + SETUP, Happening::Milestone);
+        world.event_queue.plan(WorldTime(0) + SETUP, SimEvent::Milestone);
         Ok(world)
     }
 
@@ -210,36 +210,36 @@ impl World {
 
     /// Lets the next thing happen. Returns whether there is more to come.
     pub fn step(&mut self) -> bool {
-        let Some((at, what)) = self.agenda.pop() else { return false };
+        let Some((at, what)) = self.event_queue.pop() else { return false };
         self.scene.now = at;
         match what {
-            Happening::Arrive { parcel } => self.arrive(parcel),
-            Happening::Receive { parcel } => self.receive(parcel),
-            Happening::Link { node, peer, up } => self.hear_of_link(what, node, peer, up),
-            Happening::Execute { node, life } => self.execute(what, index(node), life),
-            Happening::SyncEnds { node, life } => self.end_sync(what, index(node), life),
-            Happening::Answer { node, life } => self.answer(what, index(node), life),
-            Happening::Deadline { node, life } => self.deadline(what, index(node), life),
-            Happening::Begin { client } => self.begin_operation(client),
-            Happening::Ask { client, operation } => self.ask(what, client, operation),
-            Happening::Reply { client, operation } => self.reply(client, operation),
-            Happening::Reset { client, operation } => self.reset(client, operation),
-            Happening::Refuse { client, operation } => self.refuse(client, operation),
-            Happening::Patience { client } => self.lose_patience(client),
-            Happening::Init { order } => self.give_order(order),
-            Happening::FaultBegins { fault, occurrence } => self.begin_fault(fault, occurrence),
-            Happening::FaultStep { fault, occurrence, step } => {
+            SimEvent::Arrive { message } => self.arrive(message),
+            SimEvent::Receive { message } => self.receive(message),
+            SimEvent::Link { node, peer, up } => self.hear_of_link(what, node, peer, up),
+            SimEvent::Execute { node, life } => self.execute(what, index(node), life),
+            SimEvent::SyncEnds { node, life } => self.end_sync(what, index(node), life),
+            SimEvent::Answer { node, life } => self.answer(what, index(node), life),
+            SimEvent::Deadline { node, life } => self.deadline(what, index(node), life),
+            SimEvent::Begin { client } => self.begin_operation(client),
+            SimEvent::Ask { client, operation } => self.ask(what, client, operation),
+            SimEvent::Reply { client, operation } => self.reply(client, operation),
+            SimEvent::Reset { client, operation } => self.reset(client, operation),
+            SimEvent::Refuse { client, operation } => self.refuse(client, operation),
+            SimEvent::ClientTimeout { client } => self.on_timeout(client),
+            SimEvent::Init { order } => self.give_order(order),
+            SimEvent::FaultBegins { fault, occurrence } => self.begin_fault(fault, occurrence),
+            SimEvent::FaultStep { fault, occurrence, step } => {
                 self.step_fault((fault, occurrence), step);
             }
-            Happening::FaultEnds { fault, occurrence } => self.end_fault(fault, occurrence),
-            Happening::Milestone => self.pass_milestone(),
+            SimEvent::FaultEnds { fault, occurrence } => self.end_fault(fault, occurrence),
+            SimEvent::Milestone => self.pass_milestone(),
         }
         self.phase != Phase::Over
     }
 
     /// When the next thing happens, if there is one.
     pub fn next_at(&self) -> Option<WorldTime> {
-        self.agenda.next_at()
+        self.event_queue.next_at()
     }
 
     /// How far the run has come.
@@ -292,12 +292,12 @@ impl World {
         let machine = self.scene.node_mut(node);
         let life = machine.life();
         if let Some(at) = machine.plan_call(now) {
-            self.agenda.plan(at, Happening::Deadline { node: number(node), life });
+            self.event_queue.plan(at, SimEvent::Deadline { node: number(node), life });
         }
     }
 
     /// Whether a process of a node can take something now. If it is paused, that waits.
-    fn is_awake(&mut self, node: NodeIndex, what: Happening) -> bool {
+    fn is_awake(&mut self, node: NodeIndex, what: SimEvent) -> bool {
         let Some(process) = self.scene.node_mut(node).process_mut() else { return false };
         if process.pauses > 0 {
             process.backlog.push(what);
@@ -306,11 +306,11 @@ impl World {
     }
 
     /// As [`World::is_awake`], for what was planned by one life of a node.
-    fn is_awake_and(&mut self, node: NodeIndex, life: u32, what: Happening) -> bool {
+    fn is_awake_and(&mut self, node: NodeIndex, life: u32, what: SimEvent) -> bool {
         self.scene.node(node).life() == life && self.is_awake(node, what)
     }
 
-    fn deadline(&mut self, what: Happening, node: NodeIndex, life: u32) {
+    fn deadline(&mut self, what: SimEvent, node: NodeIndex, life: u32) {
         if !self.is_awake_and(node, life, what) {
             return;
         }
@@ -324,7 +324,7 @@ impl World {
         }
     }
 
-    fn hear_of_link(&mut self, what: Happening, node: u32, peer: u32, up: bool) {
+    fn hear_of_link(&mut self, what: SimEvent, node: u32, peer: u32, up: bool) {
         if !self.is_awake(index(node), what) {
             return;
         }
@@ -340,13 +340,13 @@ impl World {
     }
 
     fn observe(&mut self, node: NodeIndex, event: &Event) {
-        self.tally.marks.on_event(event);
+        self.tally.probes.on_event(event);
         match event {
-            Event::Synced { .. }
-            | Event::Mended { .. }
+            Event::Completed { .. }
+            | Event::KeyRepaired { .. }
             | Event::Founded
             | Event::DataMissing
-            | Event::Mark(Mark::FoundingRelearned) => self.scene.changed_at = self.scene.now,
+            | Event::Probe(Probe::FoundingRelearned) => self.scene.changed_at = self.scene.now,
             Event::StoreFailed => self.scene.node_mut(node).fails = true,
             _ => {}
         }
@@ -376,7 +376,7 @@ impl World {
         let since = self.scene.now;
         self.enter(Phase::Chaos { since });
         for (client, after) in self.clients.beginnings() {
-            self.agenda.plan(since + after, Happening::Begin { client });
+            self.event_queue.plan(since + after, SimEvent::Begin { client });
         }
         self.plan_faults();
         self.plan_orders();
@@ -392,10 +392,10 @@ impl World {
         self.scene.network.heal();
         self.scene.changed_at = self.scene.now;
         // What a slow link or a slow disk still holds is the last that is left of its fault.
-        let last = self.parcels.last_arrival().max(self.disks_busy_until);
+        let last = self.in_transit.last_arrival().max(self.disks_busy_until);
         let since = self.scene.now.max(last);
         self.enter(Phase::Heal { since });
-        self.agenda.plan(since + POLL, Happening::Milestone);
+        self.event_queue.plan(since + POLL, SimEvent::Milestone);
     }
 
     /// Lets the checks see what each node carries. At each beginning and each end of a fault: what piles
@@ -415,7 +415,7 @@ impl World {
         if restless.is_none() {
             self.come_to_rest(&Rest::Converged { after: waited });
         } else if waited < self.expect.converged_within {
-            self.agenda.plan(self.scene.now + POLL, Happening::Milestone);
+            self.event_queue.plan(self.scene.now + POLL, SimEvent::Milestone);
         } else if let Some(restless) = restless {
             self.tell_of_rest(&Rest::Restless(restless));
             self.end();
@@ -426,7 +426,7 @@ impl World {
         self.tell_of_rest(rest);
         if self.expect.checks.contains(&Check::Quiescence) {
             self.enter(Phase::Check(Box::new(Idle::Settles)));
-            self.agenda.plan(self.scene.now + self.settling(), Happening::Milestone);
+            self.event_queue.plan(self.scene.now + self.settling(), SimEvent::Milestone);
         } else {
             self.end();
         }
@@ -469,7 +469,7 @@ impl World {
             }
         };
         self.phase = Phase::Check(Box::new(next));
-        self.agenda.plan(self.scene.now + IDLE, Happening::Milestone);
+        self.event_queue.plan(self.scene.now + IDLE, SimEvent::Milestone);
     }
 
     fn tell_of_rest(&mut self, rest: &Rest) {
@@ -521,7 +521,7 @@ impl World {
         let machine = self.scene.node_mut(node);
         if let Err(foreign) = machine.start(now, &config, cluster_id(), &ring) {
             // It refuses to start on that. Its operator deletes what does not belong there.
-            self.tally.marks.count(WorldMark::ForeignData);
+            self.tally.probes.count(WorldProbe::ForeignData);
             self.trace(|scene| format!("{} does not start: {foreign}", scene.name(node)));
             let machine = self.scene.node_mut(node);
             machine.disk.image_mut().wipe();
@@ -570,7 +570,7 @@ fn keys_expected(scenario: &Scenario) -> usize {
     keys.fold(0, usize::saturating_add).min(ROOM_MAX)
 }
 
-/// A node as the agenda names it.
+/// A node as the event_queue names it.
 fn number(node: NodeIndex) -> u32 {
     u32::try_from(node.0).expect("nodes are counted in 32 bits")
 }

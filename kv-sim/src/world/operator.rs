@@ -2,7 +2,7 @@
 //!
 //! An owner that lost its data, or what it held of a key, answers no reads of it until it has asked
 //! enough others. Where so many owners lost theirs that nobody can ever do that, nothing gives the
-//! loss up silently: an operator must (SEMANTICS §4). Here the operator comes when the faults are over.
+//! loss up silently: an operator must (semantics.md §4). Here the operator comes when the faults are over.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use kv_core::cx::Input;
 use kv_core::types::{AdminRequest, Key, NodeId, PartitionId};
 
 use super::{World, number};
-use crate::agenda::Happening;
 use crate::digest::Tag;
+use crate::event_queue::SimEvent;
 use crate::node::Process;
 use crate::scenario::NodeIndex;
 
@@ -21,7 +21,7 @@ impl World {
     pub(super) fn plan_orders(&mut self) {
         let since = self.scene.now;
         for (order, init) in (0..).zip(&self.inits) {
-            self.agenda.plan(since + init.at, Happening::Init { order });
+            self.event_queue.plan(since + init.at, SimEvent::Init { order });
             self.chaos.expect_one();
         }
     }
@@ -83,20 +83,20 @@ impl World {
     }
 
     /// Owners that can never copy a partition back, as too few are left that have it, and that say so.
-    /// The operator believes no ruin that the node itself does not report: so one that kept silent would
+    /// The operator believes no loss that the node itself does not report: so one that kept silent would
     /// never converge.
     fn stuck(&self) -> BTreeMap<NodeIndex, Vec<PartitionId>> {
         let scene = &self.scene;
         let mut stuck: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for partition in scene.ring.partitions() {
             let owners = scene.ring.owners(partition).iter().map(|&owner| scene.index_of(owner));
-            let is_synced = |node: &NodeIndex| {
+            let is_complete = |node: &NodeIndex| {
                 let process = scene.node(*node).process();
-                process.is_some_and(|process| process.partitions.is_synced(partition))
+                process.is_some_and(|process| process.partitions.is_complete(partition))
             };
-            let (synced, unsynced): (Vec<_>, Vec<_>) = owners.partition(is_synced);
-            if synced.len() < self.sources_needed(synced.len() + unsynced.len()) {
-                for node in unsynced {
+            let (complete, incomplete): (Vec<_>, Vec<_>) = owners.partition(is_complete);
+            if complete.len() < self.sources_needed(complete.len() + incomplete.len()) {
+                for node in incomplete {
                     let process = scene.node(node).process();
                     if process.is_some_and(|process| process.core.undecided().contains(&partition))
                     {
@@ -106,7 +106,7 @@ impl World {
             }
         }
         for node in scene.cluster.indices() {
-            let lost = scene.node(node).process().map(|process| process.partitions.lost());
+            let lost = scene.node(node).process().map(|process| process.partitions.corrupt());
             for key in lost.into_iter().flatten() {
                 let partition = scene.ring.partition_of(key.token());
                 let of_node = stuck.entry(node).or_default();
@@ -129,7 +129,8 @@ impl World {
             let process = scene.node(index).process();
             let has_all = |process: &Process| {
                 let partitions = &process.partitions;
-                partitions.is_synced(partition) && partitions.lost().all(|lost| lost != key)
+                partitions.is_complete(partition)
+                    && partitions.corrupt().all(|corrupt| corrupt != key)
             };
             index != node && process.is_some_and(has_all)
         };

@@ -9,12 +9,12 @@ use kv_core::types::{Key, NodeId};
 use kv_core::version::{Container, Content, Dot};
 
 use super::World;
-use super::messages::Parcel;
+use super::messages::InTransit;
 use crate::checks::{Disks as _, Image};
 use crate::client::Ended;
 use crate::network::RuleName;
 use crate::record::fact::{
-    Asked, Copy, CopyChange, Ending, Fault, Message, Note, Operation, Write,
+    ClientVerb, Copy, CopyChange, Ending, Fault, Message, Note, Operation, Write,
 };
 use crate::record::{Record, Recorder};
 use crate::scenario::{FaultKind, NodeIndex};
@@ -50,12 +50,12 @@ impl World {
     }
 
     /// A message is gone.
-    pub(super) fn record_lost(&mut self, parcel: &Parcel, how: &'static str) {
+    pub(super) fn record_lost(&mut self, message: &InTransit, how: &'static str) {
         let Some(recorder) = &mut self.recorder else { return };
-        let message = Message { lost: Some(how), ..parcel.as_fact(self.scene.now) };
+        let fact = Message { lost: Some(how), ..message.as_fact(self.scene.now) };
         rarely(|| {
-            let body = parcel.read().map(|message| message.body);
-            recorder.on_message(message, body.iter().flat_map(|body| keys_of(body)));
+            let body = message.read().map(|message| message.body);
+            recorder.on_message(fact, body.iter().flat_map(|body| keys_of(body)));
         });
     }
 
@@ -69,8 +69,10 @@ impl World {
                 return;
             };
             let words = match &asked.verb {
-                Verb::Get => Asked::Get,
-                Verb::Put { content, .. } => shortened(content).map_or(Asked::Delete, Asked::Put),
+                Verb::Get => ClientVerb::Get,
+                Verb::Put { content, .. } => {
+                    shortened(content).map_or(ClientVerb::Delete, ClientVerb::Put)
+                }
             };
             let operation =
                 Operation::begun(self.scene.now, (client, number), node, asked.key.clone(), words);
@@ -276,15 +278,15 @@ fn written_by(action: &Action) -> Touched<'_> {
         Action::Merge { items } => items.iter().map(|(key, _)| key).collect(),
         Action::Hint(hint) => vec![&hint.key],
         Action::HintDrop { items, .. } => items.iter().map(|(key, _)| key).collect(),
-        Action::MakeWhole { key, .. } => vec![key],
-        // Hints that are too old, or damaged, are deleted on the way.
+        Action::MarkRepaired { key, .. } => vec![key],
+        // Hints that are too old, or corrupt, are deleted on the way.
         Action::HintBatch { .. } => return Touched::Perhaps,
         Action::Read { .. }
         | Action::Branches
         | Action::Leaves { .. }
         | Action::Summaries { .. }
         | Action::Fetch { .. }
-        | Action::MarkSynced
+        | Action::MarkComplete
         | Action::Pledge { .. }
         | Action::Found { .. }
         | Action::Scrub { .. } => Vec::new(),
@@ -347,22 +349,22 @@ fn words<'a>(event: &'a Event, scene: &Scene) -> Option<(String, Option<&'a Key>
         Event::Minted { .. }
         | Event::ReadBeforeWrite { .. }
         | Event::RepairClean { .. }
-        | Event::Mark(_) => return None,
+        | Event::Probe(_) => return None,
         Event::EpochDrawn { partition: at, reason, .. } => {
             let why = match reason {
                 EpochReason::Start => "its process is new",
                 EpochReason::HintDeleted => "a hint that it minted into was deleted",
-                EpochReason::Damage => "a record is damaged",
+                EpochReason::Corruption => "a record is corrupt",
                 EpochReason::Ahead => "others know more of it than it does",
             };
             format!("draws a new epoch for partition {}: {why}", partition(at))
         }
-        Event::Damaged { partition: at } => {
-            format!("finds a damaged record in partition {}", partition(at))
+        Event::Corrupt { partition: at } => {
+            format!("finds a corrupt record in partition {}", partition(at))
         }
-        Event::Mended { key } => {
+        Event::KeyRepaired { key } => {
             about = Some(key);
-            format!("has mended its copy of {key:?}")
+            format!("has repaired its copy of {key:?}")
         }
         Event::Founded => "serves: the cluster is founded, and it is new in it".to_owned(),
         Event::DataMissing => {
@@ -386,7 +388,7 @@ fn words<'a>(event: &'a Event, scene: &Scene) -> Option<(String, Option<&'a Key>
             let (peer, at) = (name(peer), partition(at));
             format!("differs from {peer} in partition {at}, keys: {keys}")
         }
-        Event::Synced { partition: at } => {
+        Event::Completed { partition: at } => {
             format!("has copied back partition {}", partition(at))
         }
         Event::ReadRepair { peer, key } => {

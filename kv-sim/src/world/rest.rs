@@ -25,18 +25,18 @@ pub(super) fn restless(scene: &Scene, within: Span) -> Option<Restless> {
         if !roots.all(|root| Some(root) == first) {
             restless.partitions.push((partition, owners.to_vec()));
         }
-        let is_unsynced = |process: &&Process| !process.partitions.is_synced(partition);
-        let unsynced = owners.iter().filter(|owner| running.get(owner).is_some_and(is_unsynced));
-        restless.unsynced.extend(unsynced.map(|&owner| (owner, partition)));
+        let is_unsynced = |process: &&Process| !process.partitions.is_complete(partition);
+        let incomplete = owners.iter().filter(|owner| running.get(owner).is_some_and(is_unsynced));
+        restless.incomplete.extend(incomplete.map(|&owner| (owner, partition)));
     }
     for node in &scene.nodes {
-        let count = damage(scene, node);
+        let count = corruption(scene, node);
         if count > 0 {
-            restless.damaged.push((node.id, count));
+            restless.corrupt.push((node.id, count));
         }
     }
-    let Restless { partitions, unsynced, damaged, .. } = &restless;
-    if !partitions.is_empty() || !unsynced.is_empty() || !damaged.is_empty() {
+    let Restless { partitions, incomplete, corrupt, .. } = &restless;
+    if !partitions.is_empty() || !incomplete.is_empty() || !corrupt.is_empty() {
         return Some(restless);
     }
     // To count hints takes a scan: only when all else is well.
@@ -54,9 +54,9 @@ pub(super) fn restless(scene: &Scene, within: Span) -> Option<Restless> {
     (!is_at_rest).then_some(restless)
 }
 
-/// Records of what a node owns that cannot be read, and keys that are not whole. Each is mended or
+/// Records of what a node owns that cannot be read, and keys that are not repaired. Each is repaired or
 /// given up.
-fn damage(scene: &Scene, node: &SimNode) -> u64 {
+fn corruption(scene: &Scene, node: &SimNode) -> u64 {
     let is_due = |key: &&RecordKey| match replica::parse_record_key(key) {
         Some(
             Record::Owned { partition, .. }
@@ -67,15 +67,15 @@ fn damage(scene: &Scene, node: &SimNode) -> u64 {
         Some(
             Record::Hint { .. }
             | Record::HintOrder { .. }
-            | Record::Lost { .. }
+            | Record::Corrupt { .. }
             | Record::Founded
             | Record::Pledge { .. },
         )
         | None => false,
     };
-    let rotten = node.disk.image().rotten().filter(is_due).count();
-    let lost = node.process().map_or(0, |process| process.partitions.lost().count());
-    (rotten + lost) as u64
+    let corrupt = node.disk.image().corrupt().filter(is_due).count();
+    let lost = node.process().map_or(0, |process| process.partitions.corrupt().count());
+    (corrupt + lost) as u64
 }
 
 fn hints(scene: &Scene, node: &SimNode) -> u64 {

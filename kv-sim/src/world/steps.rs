@@ -5,8 +5,8 @@ use kv_core::time::Span;
 
 use super::World;
 use crate::address::{Address, Aspect};
-use crate::agenda::Happening;
 use crate::digest::Tag;
+use crate::event_queue::SimEvent;
 use crate::network::RuleName;
 use crate::scenario::{ClogOrder, Fault, FaultKind, NodeIndex, Partition};
 
@@ -86,8 +86,8 @@ impl World {
     fn plan_flap(&mut self, (fault, occurrence): RuleName, step: u32, flap: Span) {
         let turn = self.draws.next(&Address::Fault { fault: fault as usize });
         let after = Span(flap.0 / 2) + self.draws.up_to(turn, Aspect::Flap, flap);
-        let step = Happening::FaultStep { fault, occurrence, step };
-        self.agenda.plan(self.scene.now + after, step);
+        let step = SimEvent::FaultStep { fault, occurrence, step };
+        self.event_queue.plan(self.scene.now + after, step);
     }
 
     /// Each of the victims is clogged at a time of its own in the first half of the fault, and let
@@ -102,8 +102,8 @@ impl World {
             let let_go = half + self.draws.up_to(turn, Aspect::Unclog, half);
             for (after, step) in [(clogged, Step::Clog(node)), (let_go, Step::Unclog(node))] {
                 let number = u32::try_from(steps.len()).expect("few steps");
-                let what = Happening::FaultStep { fault, occurrence, step: number };
-                self.agenda.plan(self.scene.now + after, what);
+                let what = SimEvent::FaultStep { fault, occurrence, step: number };
+                self.event_queue.plan(self.scene.now + after, what);
                 steps.push(step);
             }
         }

@@ -7,10 +7,10 @@ use kv_core::types::Ticket;
 use super::messages::time;
 use super::{World, number};
 use crate::address::{Address, Aspect};
-use crate::agenda::Happening;
 use crate::checks::DISK_FLOOR;
 use crate::digest::Tag;
 use crate::disk::{Answer, Executed};
+use crate::event_queue::SimEvent;
 use crate::scenario::{NodeIndex, StorageStep};
 use crate::world_time::WorldTime;
 
@@ -35,10 +35,10 @@ impl World {
         machine.disk.set_answer_delay(answer);
         let at = machine.disk.ends(now, after);
         self.disks_busy_until = self.disks_busy_until.max(at);
-        self.agenda.plan(at, Happening::Execute { node: number(node), life });
+        self.event_queue.plan(at, SimEvent::Execute { node: number(node), life });
     }
 
-    pub(super) fn execute(&mut self, what: Happening, node: NodeIndex, life: u32) {
+    pub(super) fn execute(&mut self, what: SimEvent, node: NodeIndex, life: u32) {
         if !self.is_awake_and(node, life, what) || self.dies_at(node, StorageStep::Execute) {
             return;
         }
@@ -64,7 +64,7 @@ impl World {
         let at = now + disk.answer_delay();
         let at = disk.answer(Answer::Done { ticket, seq, outcome }, at);
         let next = disk.next();
-        self.agenda.plan(at, Happening::Answer { node: number(node), life });
+        self.event_queue.plan(at, SimEvent::Answer { node: number(node), life });
         if let Some(ticket) = next {
             self.plan_execution(node, ticket);
         }
@@ -82,19 +82,19 @@ impl World {
         let after = self.draws.delay(turn, Aspect::Delay, speed.sync_min, mean);
         let at = machine.disk.ends(now, after);
         self.disks_busy_until = self.disks_busy_until.max(at);
-        self.agenda.plan(at, Happening::SyncEnds { node: number(node), life });
+        self.event_queue.plan(at, SimEvent::SyncEnds { node: number(node), life });
     }
 
-    pub(super) fn end_sync(&mut self, what: Happening, node: NodeIndex, life: u32) {
+    pub(super) fn end_sync(&mut self, what: SimEvent, node: NodeIndex, life: u32) {
         if !self.is_awake_and(node, life, what) || self.dies_at(node, StorageStep::Sync) {
             return;
         }
         let disk = &mut self.scene.node_mut(node).disk;
         let sync = disk.syncs();
-        let rotten = disk.image().rotten().count();
+        let corrupt = disk.image().corrupt().count();
         let since = disk.syncs_since();
         let ended = disk.end_sync();
-        if disk.image().rotten().count() < rotten {
+        if disk.image().corrupt().count() < corrupt {
             self.scene.changed_at = self.scene.now;
         }
         if let Some(since) = since {
@@ -105,7 +105,7 @@ impl World {
         let at = self.scene.now + after;
         let answer = ended.map_or(Answer::Failed, |seq| Answer::Durable { seq });
         let at = self.scene.node_mut(node).disk.answer(answer, at);
-        self.agenda.plan(at, Happening::Answer { node: number(node), life });
+        self.event_queue.plan(at, SimEvent::Answer { node: number(node), life });
         self.record_synced(node);
         self.trace(|scene| match ended {
             Ok(seq) => format!("{} has synced up to {}", scene.name(node), seq.0),
@@ -125,7 +125,7 @@ impl World {
         }
     }
 
-    pub(super) fn answer(&mut self, what: Happening, node: NodeIndex, life: u32) {
+    pub(super) fn answer(&mut self, what: SimEvent, node: NodeIndex, life: u32) {
         if !self.is_awake_and(node, life, what) {
             return;
         }

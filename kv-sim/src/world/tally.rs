@@ -6,7 +6,7 @@ use kv_core::message::Kind;
 
 use super::World;
 use crate::address::Choice;
-use crate::marks::Marks;
+use crate::probes::ProbeCounts;
 use crate::result::{Moment, RunDigest, RunResult};
 use crate::scenario::Decision;
 
@@ -19,7 +19,7 @@ pub(super) struct Tally {
     /// Messages that did not arrive.
     pub(super) lost: u64,
     pub(super) faults: BTreeMap<&'static str, u64>,
-    pub(super) marks: Marks,
+    pub(super) probes: ProbeCounts,
     pub(super) timeline: Vec<Moment>,
 }
 
@@ -71,7 +71,7 @@ impl World {
     /// Writes what came out so far into a result: every number, and what the checks that the
     /// scenario asks for have found.
     pub fn report(&self, result: &mut RunResult) {
-        let Tally { events, traffic, lost: _, faults, marks, timeline } = &self.tally;
+        let Tally { events, traffic, lost: _, faults, probes, timeline } = &self.tally;
         result.digest = RunDigest(self.digest());
         result.events = *events;
         result.messages = traffic.total();
@@ -80,7 +80,7 @@ impl World {
         result.acknowledged = result.outcomes.acknowledged;
         result.simulated_ms = self.scene.now.0 / 1_000;
         result.faults = faults.iter().map(|(&name, &count)| (name.to_owned(), count)).collect();
-        result.marks = marks.counts();
+        result.probes = probes.counts();
         result.timeline.clone_from(timeline);
         let by_kind = traffic.since(&Traffic::default());
         result.messages_by_kind =

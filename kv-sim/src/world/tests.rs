@@ -230,7 +230,7 @@ fn clients_of_a_killed_node_do_not_know_what_came_of_their_requests() {
 
 #[test]
 fn a_paused_node_answers_when_it_goes_on() {
-    // Longer than the network takes and shorter than anybody's patience.
+    // Longer than the network takes and shorter than anybody's timeout.
     let faults = "[[fault]]\nkind = \"pause\"\nnodes = [\"n1\", \"n2\", \"n3\", \"n4\", \"n5\"]\n\
                   from_ms = 100\nuntil_ms = 400";
     let text = busy_with(faults).replace("loss = 0.01", "loss = 0");
@@ -257,7 +257,7 @@ fn a_wipe_takes_the_data_and_leaves_the_identity() {
     let machine = &world.scene.nodes[0];
     assert_eq!((machine.id, machine.life()), (id, 2));
     let process = machine.process().expect("it runs again");
-    assert!(!process.partitions.is_synced(owned), "its data marker is gone");
+    assert!(!process.partitions.is_complete(owned), "its data marker is gone");
 }
 
 #[test]
@@ -395,13 +395,13 @@ fn a_partition_that_flaps_comes_and_goes_and_ends_in_time() {
 }
 
 #[test]
-fn a_damaged_message_is_dropped_and_counted_and_its_decoder_survives_it() {
+fn a_corrupt_message_is_dropped_and_counted_and_its_decoder_survives_it() {
     let faults = "[[fault]]\nkind = \"corrupt\"\nfrom_ms = 0\nuntil_ms = 1000\nprobability = 0.5";
     let (world, result) = result_of(&busy_with(faults));
-    let damaged = result.marks["message-damaged"];
-    assert!(damaged > 100 && world.tally.lost >= damaged, "{damaged}");
+    let corrupt = result.probes["message-corrupted"];
+    assert!(corrupt > 100 && world.tally.lost >= corrupt, "{corrupt}");
     assert_eq!(result.faults["corrupt"], 1);
-    assert!(result.marks["damage-not-seen-by-decoder"] > 0, "so a checksum is needed");
+    assert!(result.probes["corruption-not-seen-by-decoder"] > 0, "so a checksum is needed");
     assert!(result.outcomes.unknown > 0, "{:?}", result.outcomes);
 }
 
@@ -429,7 +429,7 @@ fn a_kill_at_a_step_falls_between_what_the_disk_has_done_and_what_its_node_knows
         world.run();
         let mut result = RunResult::new(&scenario(&busy_with(&faults)), 1);
         world.report(&mut result);
-        assert_eq!((result.faults["kill"], result.marks[&format!("died-before-{step}")]), (1, 1));
+        assert_eq!((result.faults["kill"], result.probes[&format!("died-before-{step}")]), (1, 1));
         before
     };
     let (newest, reported) = died_at("sync");

@@ -44,7 +44,7 @@ fn a_node_that_starts_with_the_right_clock_is_heard_though_it_once_started_years
     world.restart(0);
     world.run(SECOND.times(20));
     assert_eq!(world.suspecting(0), 0);
-    let started = world.hosts[0].site.identity.generation.0;
+    let started = world.hosts[0].local.identity.generation.0;
     assert_eq!(generation_of_first(&world), [started].into());
     assert!(started <= world.wall().as_seconds());
 }
@@ -91,7 +91,7 @@ fn absurd_news_of_the_node_itself_is_no_sign_of_a_second_one() {
     assert_eq!(alone.rejected(), [RejectReason::Future]);
     let is_told = |alone: &Alone| {
         let unsaid =
-            |effect: &Effect| matches!(effect, Effect::Observe(Event::Mark(Mark::UnsaidNews)));
+            |effect: &Effect| matches!(effect, Effect::Observe(Event::Probe(Probe::UnsaidNews)));
         alone.out.iter().any(unsaid)
     };
     assert!(!is_told(&alone));

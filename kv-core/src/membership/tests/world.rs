@@ -8,7 +8,7 @@ use core::mem;
 use core::ops::RangeInclusive;
 
 use crate::config::Config;
-use crate::cx::{Cx, Draw, Effect, Identity, Peers, Purpose, Site};
+use crate::cx::{Cx, Draw, Effect, Identity, NodeContext, Peers, Purpose};
 use crate::event::Event;
 use crate::layout::Layout;
 use crate::membership::{Membership, Opinion};
@@ -45,7 +45,7 @@ impl Draw for Draws {
 /// A node and what it said.
 pub(super) struct Host {
     pub(super) membership: Membership,
-    pub(super) site: Site,
+    pub(super) local: NodeContext,
     pub(super) events: Vec<Event>,
     pub(super) opinions: Vec<(Time, Opinion)>,
     /// How many deadlines it was called at.
@@ -82,8 +82,8 @@ enum Arrival {
     Message(Message),
 }
 
-pub(super) fn site_of(node: u64, nodes: u64) -> Site {
-    site_on(node, ring_of(nodes))
+pub(super) fn local_of(node: u64, nodes: u64) -> NodeContext {
+    local_on(node, ring_of(nodes))
 }
 
 fn ring_of(nodes: u64) -> Arc<Ring> {
@@ -92,24 +92,24 @@ fn ring_of(nodes: u64) -> Arc<Ring> {
     Arc::new(Ring::new(layout).expect("the layout is sound"))
 }
 
-fn site_on(node: u64, ring: Arc<Ring>) -> Site {
+fn local_on(node: u64, ring: Arc<Ring>) -> NodeContext {
     let identity = Identity {
         node: NodeId(node),
         generation: Generation(WALL_SECONDS),
         cluster: ClusterId(1),
         ring,
     };
-    Site {
+    NodeContext {
         identity,
         config: Config::default(),
         peers: Peers::default(),
-        synced: BTreeSet::new(),
+        complete: BTreeSet::new(),
         roots: BTreeMap::new(),
     }
 }
 
-pub(super) fn membership_of(site: &Site) -> Membership {
-    Membership::new(site.me(), site.ring().members().iter().map(|member| member.id))
+pub(super) fn membership_of(local: &NodeContext) -> Membership {
+    Membership::new(local.me(), local.ring().members().iter().map(|member| member.id))
 }
 
 impl World {
@@ -117,10 +117,10 @@ impl World {
     pub(super) fn new(nodes: u64, link_ms: RangeInclusive<u64>, seed: u64) -> Self {
         let ring = ring_of(nodes);
         let host = |node| {
-            let site = site_on(node, ring.clone());
+            let local = local_on(node, ring.clone());
             Host {
-                membership: membership_of(&site),
-                site,
+                membership: membership_of(&local),
+                local,
                 events: Vec::new(),
                 opinions: Vec::new(),
                 deadlines: 0,
@@ -170,10 +170,10 @@ impl World {
     pub(super) fn restart(&mut self, index: usize) {
         let wall = self.wall();
         let host = &mut self.hosts[index];
-        let generation = &mut host.site.identity.generation;
+        let generation = &mut host.local.identity.generation;
         *generation = Generation::of_run(*generation, wall);
-        host.membership = membership_of(&host.site);
-        host.site.peers = Peers::default();
+        host.membership = membership_of(&host.local);
+        host.local.peers = Peers::default();
         host.running = Running::Yes;
         self.arm(index);
     }
@@ -190,7 +190,7 @@ impl World {
             panic!("it was not paused");
         };
         if !messages_first {
-            self.handle(index, |host, cx| host.membership.on_deadline(cx, &host.site));
+            self.handle(index, |host, cx| host.membership.on_deadline(cx, &host.local));
         }
         messages.into_iter().for_each(|message| self.on_message(message));
         self.arm(index);
@@ -214,7 +214,7 @@ impl World {
         let due = self.hosts[index].membership.next_deadline();
         if self.hosts[index].running == Running::Yes && due.is_some_and(|due| due <= self.now) {
             self.hosts[index].deadlines += 1;
-            self.handle(index, |host, cx| host.membership.on_deadline(cx, &host.site));
+            self.handle(index, |host, cx| host.membership.on_deadline(cx, &host.local));
         }
     }
 
@@ -224,13 +224,13 @@ impl World {
             Running::No => {}
             Running::Paused(messages) => messages.push(message),
             Running::Yes => self.handle(index, |host, cx| {
-                let Host { membership, site, .. } = host;
+                let Host { membership, local, .. } = host;
                 let Message { header, body } = message;
                 let (from, request) = (header.from, header.request);
                 match body {
-                    Body::GossipSyn(syn) => membership.on_syn(cx, site, from, request, syn),
-                    Body::GossipAck(ack) => membership.on_ack(cx, site, from, request, ack),
-                    Body::GossipAck2(ack2) => membership.on_ack2(cx, site, from, request, ack2),
+                    Body::GossipSyn(syn) => membership.on_syn(cx, local, from, request, syn),
+                    Body::GossipAck(ack) => membership.on_ack(cx, local, from, request, ack),
+                    Body::GossipAck2(ack2) => membership.on_ack2(cx, local, from, request, ack2),
                     other => panic!("not gossip: {other:?}"),
                 }
             }),
@@ -246,8 +246,8 @@ impl World {
         host.draws = draws;
         for opinion in opinions {
             match opinion {
-                Opinion::Down(node) => assert!(host.site.peers.down.insert(node)),
-                Opinion::Up(node) => assert!(host.site.peers.down.remove(&node)),
+                Opinion::Down(node) => assert!(host.local.peers.down.insert(node)),
+                Opinion::Up(node) => assert!(host.local.peers.down.remove(&node)),
             }
             host.opinions.push((self.now, opinion));
         }

@@ -14,18 +14,18 @@ use crate::ring::Ring;
 use crate::store::{Basis, CopyKind};
 use crate::testing::Counting;
 use crate::time::{HybridTime, Now, Time, WallTime};
-use crate::types::{ClusterId, Digest, Epoch, Generation, Key};
+use crate::types::{ClusterId, ContentHash, Epoch, Generation, Key};
 use crate::version::{Actor, Content, Dot, Version, VersionVector};
 
-const ASKER: (NodeId, RequestId) = (NodeId(4), RequestId(44));
+const REQUESTER: (NodeId, RequestId) = (NodeId(4), RequestId(44));
 const OPERATION: OperationId = OperationId(6);
 
-struct Bench {
+struct Fixture {
     replica: Replica,
-    site: Site,
+    local: NodeContext,
 }
 
-impl Bench {
+impl Fixture {
     /// A node that owns the key, or one that does not.
     fn new(is_owner: bool) -> Self {
         let nodes = (1..=5_u64).map(|id| (NodeId(id), id.to_string()));
@@ -39,35 +39,40 @@ impl Bench {
             cluster: ClusterId(1),
             ring: Arc::new(ring),
         };
-        let site = Site {
+        let local = NodeContext {
             identity,
             config: Config::default(),
             peers: Peers::default(),
-            synced: BTreeSet::new(),
+            complete: BTreeSet::new(),
             roots: BTreeMap::new(),
         };
-        Self { replica: Replica::default(), site }
+        Self { replica: Replica::default(), local }
     }
 
-    fn feed(&mut self, step: impl FnOnce(&mut Replica, &mut Cx<'_>, &Site)) -> Vec<Effect> {
+    fn feed(&mut self, step: impl FnOnce(&mut Replica, &mut Cx<'_>, &NodeContext)) -> Vec<Effect> {
         let mut out = Vec::new();
         let now = Now { monotonic: Time(0), wall: WallTime(1_000_000) };
         let mut draw = Counting::default();
-        step(&mut self.replica, &mut Cx { now, draw: &mut draw, out: &mut out }, &self.site);
+        step(&mut self.replica, &mut Cx { now, draw: &mut draw, out: &mut out }, &self.local);
         out
     }
 
     fn done(&mut self, seq: u64, result: Result<Done, Refusal>) -> Vec<Effect> {
-        let partition = self.site.ring().partition_of(key().token());
-        let outcome =
-            Outcome { partition, result, root: Digest(0), events: Vec::new(), lost: Vec::new() };
-        self.feed(|replica, cx, site| {
-            replica.on_store_done(cx, site, 0, Seq(seq), outcome);
+        let partition = self.local.ring().partition_of(key().token());
+        let outcome = Outcome {
+            partition,
+            result,
+            root: ContentHash(0),
+            events: Vec::new(),
+            corrupt: Vec::new(),
+        };
+        self.feed(|replica, cx, local| {
+            replica.on_store_done(cx, local, 0, Seq(seq), outcome);
         })
     }
 
     fn durable(&mut self, seq: u64) -> Vec<Effect> {
-        self.feed(|replica, cx, site| replica.on_durable(cx, site, Seq(seq)))
+        self.feed(|replica, cx, local| replica.on_durable(cx, local, Seq(seq)))
     }
 }
 
@@ -86,7 +91,7 @@ fn container(time: HybridTime) -> Container {
     container
 }
 
-fn mint(place: Option<Place>) -> MintRequest {
+fn mint(fallback_for: Option<FallbackFor>) -> MintRequest {
     let basis = Basis::Given(VersionVector::default());
     let content = Content::Tombstone;
     MintRequest {
@@ -95,7 +100,7 @@ fn mint(place: Option<Place>) -> MintRequest {
         content,
         expiry: None,
         basis,
-        place,
+        fallback_for,
         echo: None,
     }
 }
@@ -115,79 +120,80 @@ fn said(effects: &[Effect]) -> Vec<(NodeId, Kind)> {
 
 #[test]
 fn a_minted_write_is_told_at_once_and_acknowledged_only_when_durable() {
-    let mut bench = Bench::new(true);
-    bench.feed(|replica, cx, site| replica.on_mint(cx, site, ASKER, mint(None)));
+    let mut fixture = Fixture::new(true);
+    fixture.feed(|replica, cx, local| replica.on_mint(cx, local, REQUESTER, mint(None)));
     let container = container(HybridTime(1));
-    let told = bench.done(3, Ok(Done::Minted { dot: dot(), container, hinted: None }));
-    assert_eq!(said(&told), [(ASKER.0, Kind::Minted)]);
-    assert_eq!(said(&bench.durable(2)), []);
-    assert_eq!(said(&bench.durable(3)), [(ASKER.0, Kind::Acked)]);
+    let told = fixture.done(3, Ok(Done::Minted { dot: dot(), container, hinted: None }));
+    assert_eq!(said(&told), [(REQUESTER.0, Kind::Minted)]);
+    assert_eq!(said(&fixture.durable(2)), []);
+    assert_eq!(said(&fixture.durable(3)), [(REQUESTER.0, Kind::Acked)]);
 }
 
 #[test]
 fn a_merge_that_changed_nothing_still_waits_for_what_came_before_it() {
-    let mut bench = Bench::new(true);
+    let mut fixture = Fixture::new(true);
     let merge =
         MergeRequest { operation: OPERATION, key: key(), container: container(HybridTime(1)) };
-    bench.feed(|replica, cx, site| replica.on_merge(cx, site, ASKER, merge));
-    let told = bench.done(7, Ok(Done::Merged));
+    fixture.feed(|replica, cx, local| replica.on_merge(cx, local, REQUESTER, merge));
+    let told = fixture.done(7, Ok(Done::Merged));
     assert_eq!(said(&told), []);
-    assert_eq!(said(&bench.durable(7)), [(ASKER.0, Kind::Acked)]);
+    assert_eq!(said(&fixture.durable(7)), [(REQUESTER.0, Kind::Acked)]);
 }
 
 #[test]
 fn what_is_durable_before_its_outcome_is_known_is_acknowledged_with_the_outcome() {
-    let mut bench = Bench::new(true);
+    let mut fixture = Fixture::new(true);
     let merge =
         MergeRequest { operation: OPERATION, key: key(), container: container(HybridTime(1)) };
-    bench.feed(|replica, cx, site| replica.on_merge(cx, site, ASKER, merge));
-    bench.durable(9);
-    let told = bench.done(8, Ok(Done::Merged));
-    assert_eq!(said(&told), [(ASKER.0, Kind::Acked)]);
+    fixture.feed(|replica, cx, local| replica.on_merge(cx, local, REQUESTER, merge));
+    fixture.durable(9);
+    let told = fixture.done(8, Ok(Done::Merged));
+    assert_eq!(said(&told), [(REQUESTER.0, Kind::Acked)]);
 }
 
 #[test]
 fn a_node_that_does_not_own_the_key_names_no_write_as_an_owner() {
-    let mut bench = Bench::new(false);
-    let effects = bench.feed(|replica, cx, site| replica.on_mint(cx, site, ASKER, mint(None)));
-    assert_eq!(said(&effects), [(ASKER.0, Kind::Refused)]);
+    let mut fixture = Fixture::new(false);
+    let effects =
+        fixture.feed(|replica, cx, local| replica.on_mint(cx, local, REQUESTER, mint(None)));
+    assert_eq!(said(&effects), [(REQUESTER.0, Kind::Refused)]);
 }
 
 #[test]
 fn an_owner_answers_no_reads_before_its_marker_is_durable() {
-    let mut bench = Bench::new(true);
+    let mut fixture = Fixture::new(true);
     let read = ReadRequest { operation: OPERATION, key: key(), copy: CopyKind::Owned };
-    let effects = bench.feed(|replica, cx, site| replica.on_read(cx, site, ASKER, read));
-    assert_eq!(said(&effects), [(ASKER.0, Kind::Refused)]);
+    let effects = fixture.feed(|replica, cx, local| replica.on_read(cx, local, REQUESTER, read));
+    assert_eq!(said(&effects), [(REQUESTER.0, Kind::Refused)]);
 }
 
 #[test]
 fn a_read_is_answered_with_the_outcome() {
-    let mut bench = Bench::new(true);
-    bench.site.synced.insert(bench.site.ring().partition_of(key().token()));
+    let mut fixture = Fixture::new(true);
+    fixture.local.complete.insert(fixture.local.ring().partition_of(key().token()));
     let read = ReadRequest { operation: OPERATION, key: key(), copy: CopyKind::Owned };
-    bench.feed(|replica, cx, site| replica.on_read(cx, site, ASKER, read));
-    let told = bench.done(0, Ok(Done::Read(Container::default())));
-    assert_eq!(said(&told), [(ASKER.0, Kind::ReadReply)]);
+    fixture.feed(|replica, cx, local| replica.on_read(cx, local, REQUESTER, read));
+    let told = fixture.done(0, Ok(Done::Read(Container::default())));
+    assert_eq!(said(&told), [(REQUESTER.0, Kind::ReadReply)]);
 }
 
 #[test]
-fn what_the_storage_refuses_is_refused_to_the_asker() {
-    let mut bench = Bench::new(true);
-    bench.feed(|replica, cx, site| replica.on_mint(cx, site, ASKER, mint(None)));
-    let told = bench.done(0, Err(Refusal::DiskFailed));
-    assert_eq!(said(&told), [(ASKER.0, Kind::Refused)]);
+fn what_the_storage_refuses_is_refused_to_the_requester() {
+    let mut fixture = Fixture::new(true);
+    fixture.feed(|replica, cx, local| replica.on_mint(cx, local, REQUESTER, mint(None)));
+    let told = fixture.done(0, Err(Refusal::DiskFailed));
+    assert_eq!(said(&told), [(REQUESTER.0, Kind::Refused)]);
 }
 
 #[test]
 fn a_container_from_the_far_future_is_kept_reported_and_not_adopted() {
-    let mut bench = Bench::new(true);
+    let mut fixture = Fixture::new(true);
     let merge = MergeRequest {
         operation: OPERATION,
         key: key(),
         container: container(HybridTime::from_wall(WallTime(3_600_000_000))),
     };
-    let effects = bench.feed(|replica, cx, site| replica.on_merge(cx, site, ASKER, merge));
+    let effects = fixture.feed(|replica, cx, local| replica.on_merge(cx, local, REQUESTER, merge));
     let ahead = |effect: &Effect| match effect {
         Effect::Observe(event) => {
             matches!(event, Event::ClockAhead { stamped_by, .. } if *stamped_by == dot().actor.node)
@@ -208,52 +214,52 @@ fn plain_set(operation: u64, echo: Option<Echo>) -> MintRequest {
 }
 
 /// Whether a request that comes at this time, by the clock here, is executed.
-fn is_taken(bench: &mut Bench, from: NodeId, at_ms: u64, request: MintRequest) -> bool {
+fn is_taken(fixture: &mut Fixture, from: NodeId, at_ms: u64, request: MintRequest) -> bool {
     let mut out = Vec::new();
     let now = Now { monotonic: Time(at_ms * 1_000), wall: WallTime(1_000_000) };
     let mut draw = Counting::default();
     let cx = &mut Cx { now, draw: &mut draw, out: &mut out };
-    bench.replica.on_mint(cx, &bench.site, (from, RequestId(9)), request);
+    fixture.replica.on_mint(cx, &fixture.local, (from, RequestId(9)), request);
     out.iter().any(|effect| matches!(effect, Effect::Store { .. }))
 }
 
 #[test]
 fn what_is_held_is_overwritten_only_by_a_request_that_is_provably_new() {
-    let mut bench = Bench::new(true);
-    bench.site.config.hedge_ms = 100;
-    let generation = bench.site.identity.generation;
+    let mut fixture = Fixture::new(true);
+    fixture.local.config.hedge_ms = 100;
+    let generation = fixture.local.identity.generation;
     let heard = |ms: u64| Some(Echo { generation, sent: Time(ms * 1_000) });
-    let (peer, me) = (ASKER.0, bench.site.me());
-    assert!(is_taken(&mut bench, peer, 1_049, plain_set(1, heard(1_000))));
-    assert!(!is_taken(&mut bench, peer, 1_050, plain_set(2, heard(1_000))));
-    assert!(!is_taken(&mut bench, peer, 1_000, plain_set(3, None)));
+    let (peer, me) = (REQUESTER.0, fixture.local.me());
+    assert!(is_taken(&mut fixture, peer, 1_049, plain_set(1, heard(1_000))));
+    assert!(!is_taken(&mut fixture, peer, 1_050, plain_set(2, heard(1_000))));
+    assert!(!is_taken(&mut fixture, peer, 1_000, plain_set(3, None)));
     // From a time to come: another run of this node said so, or nobody.
-    assert!(!is_taken(&mut bench, peer, 1_000, plain_set(4, heard(1_001))));
+    assert!(!is_taken(&mut fixture, peer, 1_000, plain_set(4, heard(1_001))));
     let before = Some(Echo { generation: Generation(0), sent: Time(1_000_000) });
-    assert!(!is_taken(&mut bench, peer, 1_001, plain_set(5, before)));
+    assert!(!is_taken(&mut fixture, peer, 1_001, plain_set(5, before)));
     // Between a node and itself nothing is late.
-    assert!(is_taken(&mut bench, me, 9_000, plain_set(6, None)));
+    assert!(is_taken(&mut fixture, me, 9_000, plain_set(6, None)));
     // A request that says what it overwrites may come as late as it likes.
-    assert!(is_taken(&mut bench, peer, 9_000, mint(None)));
+    assert!(is_taken(&mut fixture, peer, 9_000, mint(None)));
 }
 
 #[test]
 fn what_is_held_is_overwritten_once_by_a_request_that_comes_twice() {
-    let mut bench = Bench::new(true);
-    let generation = bench.site.identity.generation;
+    let mut fixture = Fixture::new(true);
+    let generation = fixture.local.identity.generation;
     let heard = |ms: u64| Some(Echo { generation, sent: Time(ms * 1_000) });
-    assert!(is_taken(&mut bench, ASKER.0, 1_010, plain_set(1, heard(1_000))));
-    assert!(!is_taken(&mut bench, ASKER.0, 1_020, plain_set(1, heard(1_000))));
-    assert!(is_taken(&mut bench, ASKER.0, 1_020, plain_set(2, heard(1_000))));
-    assert!(is_taken(&mut bench, NodeId(3), 1_020, plain_set(1, heard(1_000))));
+    assert!(is_taken(&mut fixture, REQUESTER.0, 1_010, plain_set(1, heard(1_000))));
+    assert!(!is_taken(&mut fixture, REQUESTER.0, 1_020, plain_set(1, heard(1_000))));
+    assert!(is_taken(&mut fixture, REQUESTER.0, 1_020, plain_set(2, heard(1_000))));
+    assert!(is_taken(&mut fixture, NodeId(3), 1_020, plain_set(1, heard(1_000))));
     // It is not remembered for longer than a copy could still be new.
-    is_taken(&mut bench, ASKER.0, 5_000, plain_set(3, heard(4_990)));
-    assert_eq!(bench.replica.young, {
-        let mut last = Young::default();
+    is_taken(&mut fixture, REQUESTER.0, 5_000, plain_set(3, heard(4_990)));
+    assert_eq!(fixture.replica.freshness, {
+        let mut last = Freshness::default();
         let now = Now { monotonic: Time(5_000_000), wall: WallTime(0) };
         let (mut draw, mut out) = (Counting::default(), Vec::new());
         let cx = Cx { now, draw: &mut draw, out: &mut out };
-        last.admits(&cx, &bench.site, ASKER.0, OperationId(3), heard(4_990));
+        last.admits(&cx, &fixture.local, REQUESTER.0, OperationId(3), heard(4_990));
         last
     });
 }

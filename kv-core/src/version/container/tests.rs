@@ -123,12 +123,12 @@ proptest! {
     }
 
     #[test]
-    fn equal_containers_have_equal_bytes_and_digests(steps in steps()) {
+    fn equal_containers_have_equal_bytes_and_hashes(steps in steps()) {
         let replicas = play(&steps);
         let (ab, ba) = (joined(&replicas[0].0, &replicas[1].0), joined(&replicas[1].0, &replicas[0].0));
         let bytes = encoded(&ab);
         prop_assert_eq!(&bytes, &encoded(&ba));
-        prop_assert_eq!(ab.digest(&Key::from("k")), ba.digest(&Key::from("k")));
+        prop_assert_eq!(ab.hash(&Key::from("k")), ba.hash(&Key::from("k")));
         prop_assert_eq!(Container::decode(&mut Reader::new(&bytes)), Ok(ab));
     }
 }

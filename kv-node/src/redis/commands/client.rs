@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::{Call, NO_KEYS, Spec, subcommand, write_help, wrong_number_of};
 use crate::redis::connection::{Connection, Step};
 use crate::redis::error::CommandError;
-use crate::redis::words::number;
+use crate::redis::options::number;
 
 pub(super) const COMMANDS: &[Spec] = &[Spec {
     name: "client",
@@ -41,7 +41,7 @@ fn client(
             connection.encoder(out).integer(id);
         }
         ("INFO", []) => {
-            let line = connection.describe(call.facts.activity()) + "\n";
+            let line = connection.describe(call.info.activity()) + "\n";
             connection.encoder(out).text(&line);
         }
         ("LIST", which) => list(connection, call, which, out)?,
@@ -101,9 +101,9 @@ fn list(
             return Err(CommandError::Conflict(usage));
         }
     };
-    let own = (connection.identity().id, connection.describe(call.facts.activity()));
+    let own = (connection.identity().id, connection.describe(call.info.activity()));
     let mut lines = String::new();
-    for (id, line) in std::iter::once(own).chain(call.facts.others()) {
+    for (id, line) in std::iter::once(own).chain(call.info.others()) {
         if ids.as_ref().is_none_or(|ids| ids.contains(&id)) {
             lines += &line;
             lines.push('\n');

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::{Call, NO_KEYS, Spec, client, server, wrong_number};
 use crate::redis::connection::{Connection, Step};
 use crate::redis::error::{CommandError, quote};
-use crate::redis::words::number;
+use crate::redis::options::number;
 use crate::resp::Protocol;
 
 const FLAGS: &[&str] = &["noscript", "loading", "stale", "fast"];

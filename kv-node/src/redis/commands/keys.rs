@@ -6,7 +6,7 @@ use super::strings::last_of_each_key;
 use super::{Call, Spec};
 use crate::redis::connection::{Connection, Step};
 use crate::redis::error::CommandError;
-use crate::redis::request::{Shape, Target};
+use crate::redis::request::{ReplyKind, Target};
 
 pub(super) const COMMANDS: &[Spec] = &[
     Spec {
@@ -40,7 +40,7 @@ fn del(
     _out: &mut BytesMut,
 ) -> Result<Step, CommandError> {
     let targets: Result<_, _> = call.arguments.iter().map(Target::read).collect();
-    Ok(connection.ask(last_of_each_key(targets?), Shape::Survey))
+    Ok(connection.ask(last_of_each_key(targets?), ReplyKind::ExistedBefore))
 }
 
 /// A key that is named twice counts twice, as in Redis.
@@ -50,5 +50,5 @@ fn exists(
     _out: &mut BytesMut,
 ) -> Result<Step, CommandError> {
     let targets: Result<_, _> = call.arguments.iter().map(Target::read).collect();
-    Ok(connection.ask(targets?, Shape::Count))
+    Ok(connection.ask(targets?, ReplyKind::Count))
 }

@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::connection::{Connection, Step};
 use super::error::{CommandError, Nearest, quote};
-use super::facts::Facts;
+use super::node_info::NodeInfo;
 use crate::nearest::nearest;
 use crate::resp::{Command, Encoder};
 
@@ -49,7 +49,7 @@ pub(super) struct Call<'a> {
     /// The words behind its name.
     pub(super) arguments: &'a [Bytes],
     /// The node.
-    pub(super) facts: &'a dyn Facts,
+    pub(super) info: &'a dyn NodeInfo,
 }
 
 /// All families, those first that are asked for most.
@@ -136,7 +136,7 @@ impl Spec {
 /// # Errors
 /// If there is none of the name.
 fn subcommand<'a>(call: &Call<'a>) -> Result<(&'static str, &'a [Bytes]), CommandError> {
-    let Call { spec, arguments, facts: _ } = call;
+    let Call { spec, arguments, info: _ } = call;
     let [first, rest @ ..] = arguments else { return Err(wrong_number(spec.name)) };
     let command = spec.name.to_ascii_uppercase();
     match spec.subcommand(arguments) {

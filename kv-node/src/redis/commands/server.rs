@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::{Call, NO_KEYS, Spec, all, named, subcommand, write_help, wrong_number_of};
 use crate::redis::connection::{Connection, Step};
 use crate::redis::error::CommandError;
-use crate::redis::facts::Section;
+use crate::redis::node_info::Section;
 use crate::resp::Encoder;
 
 /// Client libraries decide by these two what they may send; they are not told who we are here, but
@@ -143,7 +143,7 @@ fn info(
         };
         call.arguments.is_empty() || call.arguments.iter().any(names)
     };
-    let sections = completed(call.facts.info());
+    let sections = completed(call.info.info());
     let texts: Vec<String> =
         sections.iter().filter(|section| is_wanted(section)).map(section_text).collect();
     connection.encoder(out).text(&texts.join("\r\n"));
@@ -153,7 +153,7 @@ fn info(
 /// The sections, with a section `server` that begins with what client libraries look for.
 fn completed(mut sections: Vec<Section>) -> Vec<Section> {
     let at = sections.iter().position(|section| section.name == "server").unwrap_or_else(|| {
-        sections.insert(0, Section { name: "server", facts: Vec::new() });
+        sections.insert(0, Section { name: "server", fields: Vec::new() });
         0
     });
     let imitated = [
@@ -161,14 +161,14 @@ fn completed(mut sections: Vec<Section>) -> Vec<Section> {
         ("redis_mode", "standalone".to_owned()),
         ("kv_version", env!("CARGO_PKG_VERSION").to_owned()),
     ];
-    sections[at].facts.splice(..0, imitated);
+    sections[at].fields.splice(..0, imitated);
     sections
 }
 
-fn section_text(Section { name, facts }: &Section) -> String {
+fn section_text(Section { name, fields }: &Section) -> String {
     let (first, rest) = name.split_at(name.len().min(1));
     let mut text = format!("# {}{rest}\r\n", first.to_ascii_uppercase());
-    for (name, value) in facts {
+    for (name, value) in fields {
         text += &format!("{name}:{value}\r\n");
     }
     text
@@ -205,7 +205,7 @@ fn config(
 /// holds for every node. Nothing is evicted or expires, there is one database and no password.
 fn settings(connection: &Connection, call: &Call<'_>) -> Vec<(&'static str, String)> {
     let config = &connection.settings().config;
-    let mut settings = call.facts.settings();
+    let mut settings = call.info.settings();
     settings.extend(
         [
             ("cluster-enabled", "no"),

@@ -9,7 +9,7 @@ use super::{Call, Spec, wrong_number};
 use crate::nearest::nearest;
 use crate::redis::connection::{Connection, Step};
 use crate::redis::error::{CommandError, quote};
-use crate::redis::request::{Basis, Shape, Target};
+use crate::redis::request::{Basis, ReplyKind, Target};
 
 pub(super) const COMMANDS: &[Spec] = &[
     Spec {
@@ -85,7 +85,7 @@ fn get(
     call: &Call<'_>,
     _out: &mut BytesMut,
 ) -> Result<Step, CommandError> {
-    Ok(connection.ask(vec![Target::read(&call.arguments[0])?], Shape::Value))
+    Ok(connection.ask(vec![Target::read(&call.arguments[0])?], ReplyKind::Value))
 }
 
 fn strlen(
@@ -93,7 +93,7 @@ fn strlen(
     call: &Call<'_>,
     _out: &mut BytesMut,
 ) -> Result<Step, CommandError> {
-    Ok(connection.ask(vec![Target::read(&call.arguments[0])?], Shape::Length))
+    Ok(connection.ask(vec![Target::read(&call.arguments[0])?], ReplyKind::Length))
 }
 
 fn set(
@@ -106,7 +106,7 @@ fn set(
     }
     let config = &connection.settings().config;
     let target = Target::put(config, &call.arguments[0], &call.arguments[1], Basis::Latest)?;
-    Ok(connection.ask(vec![target], Shape::Stored))
+    Ok(connection.ask(vec![target], ReplyKind::Stored))
 }
 
 /// Why this option of `SET` is not taken.
@@ -128,7 +128,7 @@ fn mget(
     _out: &mut BytesMut,
 ) -> Result<Step, CommandError> {
     let targets: Result<_, _> = call.arguments.iter().map(Target::read).collect();
-    Ok(connection.ask(targets?, Shape::Values))
+    Ok(connection.ask(targets?, ReplyKind::Values))
 }
 
 /// All keys and values are checked before the first is written. Of a key that stands twice, the
@@ -145,7 +145,7 @@ fn mset(
     let config = &connection.settings().config;
     let put = |[key, value]: &[Bytes; 2]| Target::put(config, key, value, Basis::Latest);
     let targets: Result<Vec<_>, _> = pairs.iter().map(put).collect();
-    Ok(connection.ask(last_of_each_key(targets?), Shape::Stored))
+    Ok(connection.ask(last_of_each_key(targets?), ReplyKind::Stored))
 }
 
 /// Each key once, with the last that is said of it, in the order in which the keys came first.

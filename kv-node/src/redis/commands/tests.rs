@@ -370,7 +370,7 @@ fn a_token_of_another_key_is_refused() {
     let reply = client.ask(&mut core, &format!("KV.PUT other v CONTEXT {token}"));
     assert!(reply.starts_with("-CONTEXT the context token belongs to another key"), "{reply}");
     let reply = client.ask(&mut core, &format!("KV.PUT k v CONTEXT {}", &token[2..]));
-    assert!(reply.starts_with("-CONTEXT the context token is damaged"), "{reply}");
+    assert!(reply.starts_with("-CONTEXT the context token is corrupt"), "{reply}");
 }
 
 #[test]

@@ -10,8 +10,8 @@ use kv_core::types::NodeId;
 use super::{Call, Spec};
 use crate::redis::connection::{Connection, Step};
 use crate::redis::error::CommandError;
-use crate::redis::request::{Details, Shape, Target};
-use crate::redis::words::{self, Said, Word};
+use crate::redis::options::{self, GivenOptions, Word};
+use crate::redis::request::{Details, ReplyKind, Target};
 use crate::resp::Encoder;
 
 pub(super) const COMMANDS: &[Spec] = &[
@@ -68,9 +68,9 @@ fn get(
     _out: &mut BytesMut,
 ) -> Result<Step, CommandError> {
     let [key, words @ ..] = call.arguments else { unreachable!("the arity was checked") };
-    let Said { options, basis: _ } =
-        words::said(call.spec.name, words, &OF_READS, connection.options())?;
-    Ok(connection.ask_with(vec![Target::read(key)?], Shape::Siblings, options))
+    let GivenOptions { options, basis: _ } =
+        options::said(call.spec.name, words, &OF_READS, connection.options())?;
+    Ok(connection.ask_with(vec![Target::read(key)?], ReplyKind::Siblings, options))
 }
 
 fn put(
@@ -79,10 +79,10 @@ fn put(
     _out: &mut BytesMut,
 ) -> Result<Step, CommandError> {
     let [key, value, words @ ..] = call.arguments else { unreachable!("the arity was checked") };
-    let Said { options, basis } =
-        words::said(call.spec.name, words, &OF_WRITES, connection.options())?;
+    let GivenOptions { options, basis } =
+        options::said(call.spec.name, words, &OF_WRITES, connection.options())?;
     let target = Target::put(&connection.settings().config, key, value, basis)?;
-    Ok(connection.ask_with(vec![target], Shape::Receipt, options))
+    Ok(connection.ask_with(vec![target], ReplyKind::Receipt, options))
 }
 
 fn del(
@@ -91,10 +91,10 @@ fn del(
     _out: &mut BytesMut,
 ) -> Result<Step, CommandError> {
     let [key, words @ ..] = call.arguments else { unreachable!("the arity was checked") };
-    let Said { options, basis } =
-        words::said(call.spec.name, words, &OF_WRITES, connection.options())?;
+    let GivenOptions { options, basis } =
+        options::said(call.spec.name, words, &OF_WRITES, connection.options())?;
     let target = Target::delete(key, basis)?;
-    Ok(connection.ask_with(vec![target], Shape::Receipt, options))
+    Ok(connection.ask_with(vec![target], ReplyKind::Receipt, options))
 }
 
 fn options(
@@ -103,17 +103,18 @@ fn options(
     out: &mut BytesMut,
 ) -> Result<Step, CommandError> {
     let mut changed = connection.options().clone();
-    for (word, value) in words::pairs(call.spec.name, call.arguments, &OF_CONNECTIONS)? {
+    for (word, value) in options::pairs(call.spec.name, call.arguments, &OF_CONNECTIONS)? {
         let is_default = value.eq_ignore_ascii_case(b"DEFAULT");
-        let level = || (!is_default).then(|| words::level(word, value)).transpose();
+        let level = || (!is_default).then(|| options::level(word, value)).transpose();
         match word {
             Word::Read => changed.read = level()?,
             Word::Write => changed.write = level()?,
             Word::Mode => {
-                changed.mode = (!is_default).then(|| words::mode(value)).transpose()?;
+                changed.mode = (!is_default).then(|| options::mode(value)).transpose()?;
             }
             Word::Timeout => {
-                changed.timeout_ms = (!is_default).then(|| words::timeout_ms(value)).transpose()?;
+                changed.timeout_ms =
+                    (!is_default).then(|| options::timeout_ms(value)).transpose()?;
             }
             Word::Monotonic | Word::Context | Word::NoContext | Word::Request => {
                 unreachable!("only those of connections are taken")
@@ -130,7 +131,7 @@ fn write_options(connection: &Connection, out: &mut BytesMut) {
     let Options { read, write, mode, timeout_ms, monotonic: _, request: _ } = connection.options();
     let config: &Config = &connection.settings().config;
     let level = |level: &Option<Level>, count: u64| match level {
-        Some(level) => words::level_name(*level),
+        Some(level) => options::level_name(*level),
         None => count.to_string(),
     };
     let mut encoder = connection.encoder(out);
@@ -140,7 +141,7 @@ fn write_options(connection: &Connection, out: &mut BytesMut) {
     encoder.bulk(b"w");
     encoder.bulk(level(write, config.write_quorum).as_bytes());
     encoder.bulk(b"mode");
-    encoder.bulk(words::mode_name(mode.unwrap_or(config.mode)).as_bytes());
+    encoder.bulk(options::mode_name(mode.unwrap_or(config.mode)).as_bytes());
     encoder.bulk(b"timeout");
     let timeout_ms = timeout_ms.unwrap_or(config.timeout_ms);
     encoder.integer(i64::try_from(timeout_ms).unwrap_or(i64::MAX));
@@ -177,7 +178,7 @@ pub(in crate::redis) fn write_receipt(
 
 fn write_context(encoder: &mut Encoder<'_>, context: &Bytes) {
     encoder.bulk(b"context");
-    encoder.bulk(&words::to_hex(context));
+    encoder.bulk(&options::to_hex(context));
 }
 
 fn write_achieved(encoder: &mut Encoder<'_>, achieved: &Achieved) {

@@ -407,7 +407,7 @@ proptest! {
         let mut map = BTreeMap::new();
         let expected: String = commands.iter().map(|command| command.run(&mut map)).collect();
         prop_assert_eq!(client.received(), expected);
-        prop_assert!(client.pipeline.claims.is_empty());
+        prop_assert!(client.pipeline.key_locks.is_empty());
         prop_assert_eq!(client.pipeline.held_bytes, 0);
     }
 

@@ -69,16 +69,16 @@ fn the_directory_of_another_node_or_cluster_is_refused() {
 }
 
 #[test]
-fn a_damaged_identity_is_refused_with_advice_and_left_as_it_is() {
+fn a_corrupt_identity_is_refused_with_advice_and_left_as_it_is() {
     let home = tempfile::tempdir().expect("there is room");
     claim(home.path(), at(100)).expect("it is free");
     let file = home.path().join("identity");
     let text = std::fs::read_to_string(&file).expect("it was written");
-    let damaged = text.replace("blue", "blvd");
-    std::fs::write(&file, &damaged).expect("it can be written");
+    let corrupt = text.replace("blue", "blvd");
+    std::fs::write(&file, &corrupt).expect("it can be written");
     let refusal = refusal(home.path());
-    assert!(refusal.contains("is damaged") && refusal.contains("restore it"), "{refusal}");
-    assert_eq!(std::fs::read_to_string(&file).expect("it is there"), damaged);
+    assert!(refusal.contains("is corrupt") && refusal.contains("restore it"), "{refusal}");
+    assert_eq!(std::fs::read_to_string(&file).expect("it is there"), corrupt);
 }
 
 #[test]
@@ -143,14 +143,14 @@ fn what_must_not_change_is_compared_at_each_start_and_survives_a_wipe() {
 }
 
 #[test]
-fn a_damaged_or_missing_record_of_what_must_not_change_is_refused_with_advice() {
+fn a_corrupt_or_missing_record_of_what_must_not_change_is_refused_with_advice() {
     let home = tempfile::tempdir().expect("there is room");
     claim(home.path(), at(100)).expect("it is free");
     let file = home.path().join("pinned");
     let text = std::fs::read_to_string(&file).expect("it was written");
     std::fs::write(&file, text.replace("64", "32")).expect("it can be written");
-    let damaged = refusal(home.path());
-    assert!(damaged.contains("is damaged") && damaged.contains("another node"), "{damaged}");
+    let corrupt = refusal(home.path());
+    assert!(corrupt.contains("is corrupt") && corrupt.contains("another node"), "{corrupt}");
     std::fs::remove_file(&file).expect("it is there");
     let missing = refusal(home.path());
     assert!(missing.contains("has no file `pinned`"), "{missing}");

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use fjall::Readable as _;
-use kv_core::store::{Damage, Visitor};
+use kv_core::store::{Corrupt, Visitor};
 
 use super::super::long_keys;
 use super::{FjallEngine, lacks_files};
@@ -29,8 +29,8 @@ impl FjallEngine {
         let mut scan = Scan { prefix, long: Vec::new(), unseen, visit };
         let begun = Instant::now();
         while let Looked::WithoutFiles = self.look(&mut scan)? {
-            if let Err(damage) = self.wait_since(begun) {
-                return scan.on_damage(damage);
+            if let Err(corruption) = self.wait_since(begun) {
+                return scan.on_corrupt(corruption);
             }
             scan.long.clear();
         }
@@ -41,7 +41,9 @@ impl FjallEngine {
     fn look(&self, scan: &mut Scan<'_, '_>) -> ControlFlow<(), Looked> {
         let opened = match self.opened() {
             Ok(opened) => opened,
-            Err(damage) => return scan.on_damage(damage).map_continue(|()| Looked::Through),
+            Err(corruption) => {
+                return scan.on_corrupt(corruption).map_continue(|()| Looked::Through);
+            }
         };
         let (_, end) = fjall::util::prefix_to_range(long_keys::head(scan.prefix));
         let begin = Bound::Included(long_keys::head(&scan.unseen).into());
@@ -53,7 +55,7 @@ impl FjallEngine {
                 }
                 Err(error) => {
                     return scan
-                        .on_damage(self.unreadable(&error))
+                        .on_corrupt(self.unreadable(&error))
                         .map_continue(|()| Looked::Through);
                 }
             }
@@ -86,13 +88,13 @@ impl Scan<'_, '_> {
                 self.long.push(unwrapped);
                 ControlFlow::Continue(())
             }
-            Err(damage) => self.on_damage(damage),
+            Err(corruption) => self.on_corrupt(corruption),
         }
     }
 
-    fn on_damage(&mut self, damage: Damage) -> ControlFlow<()> {
+    fn on_corrupt(&mut self, corruption: Corrupt) -> ControlFlow<()> {
         self.show_long()?;
-        (self.visit)(&self.unseen, Err(damage))?;
+        (self.visit)(&self.unseen, Err(corruption))?;
         ControlFlow::Break(())
     }
 

@@ -25,7 +25,7 @@ pub(super) fn scanned(
     engine: &FjallEngine,
     prefix: &[u8],
     after: &[u8],
-) -> Vec<Result<Vec<u8>, Damage>> {
+) -> Vec<Result<Vec<u8>, Corrupt>> {
     let mut scanned = Vec::new();
     engine.scan(prefix, after, &mut |key, record| {
         scanned.push(record.map(|_| key.to_vec()));
@@ -90,7 +90,7 @@ fn keys_of_every_length_lie_in_one_order() {
 }
 
 #[test]
-fn a_record_in_a_damaged_table_is_damage_and_never_missing() {
+fn a_record_in_a_corrupt_table_is_corruption_and_never_missing() {
     let home = tempfile::tempdir().expect("there is room");
     let path = home.path().join("data");
     let engine = open(&path);
@@ -98,7 +98,7 @@ fn a_record_in_a_damaged_table_is_damage_and_never_missing() {
     for key in &keys {
         // Incompressible enough for many blocks.
         let record: Vec<u8> = (0..8_u8)
-            .flat_map(|n| kv_core::types::Digest::of(&[key.as_bytes(), &[n]]).0.to_be_bytes())
+            .flat_map(|n| kv_core::types::ContentHash::of(&[key.as_bytes(), &[n]]).0.to_be_bytes())
             .collect();
         put(&engine, &[(key.as_bytes(), &record)]);
     }
@@ -117,13 +117,13 @@ fn a_record_in_a_damaged_table_is_damage_and_never_missing() {
     std::fs::write(&table.0, bytes).expect("it can be written");
 
     let engine = open(&path);
-    let damaged = keys.iter().filter(|key| engine.get(key.as_bytes()) == Err(Damage)).count();
+    let corrupt = keys.iter().filter(|key| engine.get(key.as_bytes()) == Err(Corrupt)).count();
     let missing = keys.iter().filter(|key| engine.get(key.as_bytes()) == Ok(None)).count();
-    assert!((1..200).contains(&damaged), "one block is unreadable: {damaged}");
+    assert!((1..200).contains(&corrupt), "one block is corrupt: {corrupt}");
     assert_eq!(missing, 0);
     let scanned = scanned(&engine, b"key", b"");
     assert_eq!(scanned.iter().filter(|found| found.is_err()).count(), 1, "the scan says so");
-    assert_eq!(scanned.last(), Some(&Err(Damage)), "and ends there");
+    assert_eq!(scanned.last(), Some(&Err(Corrupt)), "and ends there");
 }
 
 /// All files of the data that are tables, with their lengths.

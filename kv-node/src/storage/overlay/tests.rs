@@ -46,7 +46,7 @@ fn scanned(
 ) -> Vec<(Bytes, Bytes)> {
     let mut scanned = Vec::new();
     store.scan(view, prefix, after, &mut |key, record| {
-        let record = record.expect("nothing is damaged").clone();
+        let record = record.expect("nothing is corrupt").clone();
         scanned.push((Bytes::copy_from_slice(key), record));
         if scanned.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
@@ -140,13 +140,13 @@ proptest! {
 struct Torn;
 
 impl Engine for Torn {
-    fn get(&self, _: &[u8]) -> Result<Option<Bytes>, Damage> {
-        Err(Damage)
+    fn get(&self, _: &[u8]) -> Result<Option<Bytes>, Corrupt> {
+        Err(Corrupt)
     }
 
     fn scan(&self, _: &[u8], _: &[u8], visit: &mut Visitor<'_>) {
         let _ = visit(b"b", Ok(&Bytes::from_static(b"base"))).is_break() || {
-            visit(b"b\0", Err(Damage)).is_break()
+            visit(b"b\0", Err(Corrupt)).is_break()
         };
     }
 
@@ -168,7 +168,7 @@ impl Engine for Torn {
 }
 
 #[test]
-fn damage_below_is_shown_and_what_was_committed_over_it_too() {
+fn corruption_below_is_shown_and_what_was_committed_over_it_too() {
     let mut store = Overlay::new(Arc::new(Torn));
     let mut batch = Batch::default();
     for key in ["a", "b", "c"] {
@@ -182,11 +182,11 @@ fn damage_below_is_shown_and_what_was_committed_over_it_too() {
         ControlFlow::Continue(())
     });
     let expected =
-        [r#"a=Ok(b"fresh")"#, r#"b=Ok(b"fresh")"#, r"b\x00=Err(Damage)", r#"c=Ok(b"fresh")"#];
+        [r#"a=Ok(b"fresh")"#, r#"b=Ok(b"fresh")"#, r"b\x00=Err(Corrupt)", r#"c=Ok(b"fresh")"#];
     assert_eq!(shown, expected);
     assert_eq!(store.get(View::Live, b"c"), Ok(Some(Bytes::from_static(b"fresh"))));
-    assert_eq!(store.get(View::Live, b"d"), Err(Damage), "never `not found`");
-    assert_eq!(store.damage_seen(), 2);
+    assert_eq!(store.get(View::Live, b"d"), Err(Corrupt), "never `not found`");
+    assert_eq!(store.corrupt_seen(), 2);
 }
 
 #[test]

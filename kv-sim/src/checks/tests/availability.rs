@@ -1,102 +1,102 @@
 use super::*;
 
-fn later(bench: &mut Bench) {
-    bench.now = bench.now + Span::from_ms(60_000);
+fn later(fixture: &mut Fixture) {
+    fixture.now = fixture.now + Span::from_ms(60_000);
 }
 
-fn give_up(bench: &mut Bench, number: OperationNumber) {
-    let at = bench.tick();
-    bench.checks.on_unknown(at, number, &bench.cluster);
+fn give_up(fixture: &mut Fixture, number: OperationNumber) {
+    let at = fixture.tick();
+    fixture.checks.on_unknown(at, number, &fixture.cluster);
 }
 
 #[test]
 fn an_operation_that_fails_on_a_healthy_cluster_is_caught() {
-    let mut bench = Bench::new();
-    later(&mut bench);
-    let asked = bench.ask(Mode::Sloppy, &[]);
-    bench.reply(asked.number, &Reply::Unknown { achieved: Achieved::default() });
-    bench.assert_violated(Check::Availability, "W = 2 of any machines");
+    let mut fixture = Fixture::new();
+    later(&mut fixture);
+    let asked = fixture.ask(Mode::Sloppy, &[]);
+    fixture.reply(asked.number, &Reply::Unknown { achieved: Achieved::default() });
+    fixture.assert_violated(Check::Availability, "W = 2 of any machines");
 }
 
 #[test]
 fn an_operation_that_is_reset_on_a_healthy_cluster_is_caught() {
-    let mut bench = Bench::new();
-    later(&mut bench);
-    bench.cluster.down = vec![B, C, E];
-    let asked = bench.ask(Mode::Sloppy, &[]);
-    give_up(&mut bench, asked.number);
-    bench.assert_violated(Check::Availability, "reachable: n1, n4, unchanged since 0.000000 s");
+    let mut fixture = Fixture::new();
+    later(&mut fixture);
+    fixture.cluster.down = vec![B, C, E];
+    let asked = fixture.ask(Mode::Sloppy, &[]);
+    give_up(&mut fixture, asked.number);
+    fixture.assert_violated(Check::Availability, "reachable: n1, n4, unchanged since 0.000000 s");
 }
 
 #[test]
 fn a_strict_operation_needs_owners() {
-    let mut bench = Bench::new();
-    later(&mut bench);
-    bench.cluster.down = vec![B, C];
-    let strict = bench.ask(Mode::Strict, &[]);
-    give_up(&mut bench, strict.number);
-    bench.assert_held();
-    assert_eq!(bench.weakened(Check::Availability), 1);
-    let sloppy = bench.ask(Mode::Sloppy, &[]);
-    give_up(&mut bench, sloppy.number);
-    bench.assert_violated(Check::Availability, "operation");
+    let mut fixture = Fixture::new();
+    later(&mut fixture);
+    fixture.cluster.down = vec![B, C];
+    let strict = fixture.ask(Mode::Strict, &[]);
+    give_up(&mut fixture, strict.number);
+    fixture.assert_held();
+    assert_eq!(fixture.weakened(Check::Availability), 1);
+    let sloppy = fixture.ask(Mode::Sloppy, &[]);
+    give_up(&mut fixture, sloppy.number);
+    fixture.assert_violated(Check::Availability, "operation");
 }
 
 #[test]
 fn an_operation_may_fail_soon_after_a_change() {
-    let mut bench = Bench::new();
-    later(&mut bench);
-    bench.cluster.last_change = bench.now;
-    let asked = bench.ask(Mode::Sloppy, &[]);
-    give_up(&mut bench, asked.number);
-    bench.assert_held();
-    assert_eq!(bench.weakened(Check::Availability), 1);
+    let mut fixture = Fixture::new();
+    later(&mut fixture);
+    fixture.cluster.last_change = fixture.now;
+    let asked = fixture.ask(Mode::Sloppy, &[]);
+    give_up(&mut fixture, asked.number);
+    fixture.assert_held();
+    assert_eq!(fixture.weakened(Check::Availability), 1);
 }
 
 #[test]
 fn an_operation_may_fail_if_its_message_was_lost() {
-    let mut bench = Bench::new();
-    later(&mut bench);
-    let asked = bench.ask(Mode::Sloppy, &[]);
-    bench.checks.on_message_lost(asked.request);
-    give_up(&mut bench, asked.number);
-    bench.assert_held();
+    let mut fixture = Fixture::new();
+    later(&mut fixture);
+    let asked = fixture.ask(Mode::Sloppy, &[]);
+    fixture.checks.on_message_lost(asked.request);
+    give_up(&mut fixture, asked.number);
+    fixture.assert_held();
 }
 
 #[test]
 fn an_operation_may_fail_if_its_coordinator_is_not_well() {
-    let mut bench = Bench::new();
-    later(&mut bench);
-    bench.cluster.down = vec![A];
-    let number = bench.ask_to_read(Mode::Sloppy);
-    give_up(&mut bench, number);
-    bench.assert_held();
-    assert_eq!(bench.checks.findings(Check::Availability).examined, 1);
+    let mut fixture = Fixture::new();
+    later(&mut fixture);
+    fixture.cluster.down = vec![A];
+    let number = fixture.ask_to_read(Mode::Sloppy);
+    give_up(&mut fixture, number);
+    fixture.assert_held();
+    assert_eq!(fixture.checks.findings(Check::Availability).examined, 1);
 }
 
 #[test]
 fn an_operation_may_fail_if_its_client_was_impatient() {
-    let mut bench = Bench::new();
-    later(&mut bench);
-    bench.checks.setting.config.timeout_ms = 499;
-    let asked = bench.ask(Mode::Sloppy, &[]);
-    give_up(&mut bench, asked.number);
-    bench.assert_held();
-    assert_eq!(bench.weakened(Check::Availability), 1);
+    let mut fixture = Fixture::new();
+    later(&mut fixture);
+    fixture.checks.setting.config.timeout_ms = 499;
+    let asked = fixture.ask(Mode::Sloppy, &[]);
+    give_up(&mut fixture, asked.number);
+    fixture.assert_held();
+    assert_eq!(fixture.weakened(Check::Availability), 1);
 }
 
 #[test]
 fn an_operation_may_fail_if_the_network_drops_a_kind_of_message_that_it_needs_and_only_then() {
     let failed = |mode, dropped, writes: bool| {
-        let mut bench = Bench::new();
-        later(&mut bench);
-        bench.cluster.dropped = vec![dropped];
-        bench.cluster.down = vec![B, C];
-        let number = if writes { bench.ask(mode, &[]).number } else { bench.ask_to_read(mode) };
-        give_up(&mut bench, number);
-        bench.checks.findings(Check::Availability).violation().is_some()
+        let mut fixture = Fixture::new();
+        later(&mut fixture);
+        fixture.cluster.dropped = vec![dropped];
+        fixture.cluster.down = vec![B, C];
+        let number = if writes { fixture.ask(mode, &[]).number } else { fixture.ask_to_read(mode) };
+        give_up(&mut fixture, number);
+        fixture.checks.findings(Check::Availability).violation().is_some()
     };
-    assert!(!failed(Mode::Sloppy, Kind::Hint, true), "nobody could stand in");
+    assert!(!failed(Mode::Sloppy, Kind::Hint, true), "nobody could be a fallback");
     assert!(failed(Mode::Sloppy, Kind::Hint, false), "a read needs no hints");
     assert!(failed(Mode::Sloppy, Kind::RepairRoots, true), "no operation needs repair");
     assert!(!failed(Mode::Sloppy, Kind::ReadReply, false), "nobody is heard");
@@ -104,23 +104,23 @@ fn an_operation_may_fail_if_the_network_drops_a_kind_of_message_that_it_needs_an
 
 #[test]
 fn a_strict_operation_is_owed_although_hints_are_dropped() {
-    let mut bench = Bench::new();
-    later(&mut bench);
-    bench.cluster.dropped = vec![Kind::Hint];
-    let asked = bench.ask(Mode::Strict, &[]);
-    give_up(&mut bench, asked.number);
-    bench.assert_violated(Check::Availability, "owners n1, n2, n3");
+    let mut fixture = Fixture::new();
+    later(&mut fixture);
+    fixture.cluster.dropped = vec![Kind::Hint];
+    let asked = fixture.ask(Mode::Strict, &[]);
+    give_up(&mut fixture, asked.number);
+    fixture.assert_violated(Check::Availability, "owners n1, n2, n3");
 }
 
 #[test]
 fn an_operation_may_fail_if_no_time_passes_for_its_coordinator_but_not_for_another_node() {
     for (frozen, is_violated) in [(A, false), (B, true)] {
-        let mut bench = Bench::new();
-        later(&mut bench);
-        bench.cluster.frozen = vec![frozen];
-        let number = bench.ask_to_read(Mode::Sloppy);
-        give_up(&mut bench, number);
-        let violation = bench.checks.findings(Check::Availability).violation();
+        let mut fixture = Fixture::new();
+        later(&mut fixture);
+        fixture.cluster.frozen = vec![frozen];
+        let number = fixture.ask_to_read(Mode::Sloppy);
+        give_up(&mut fixture, number);
+        let violation = fixture.checks.findings(Check::Availability).violation();
         assert_eq!(violation.is_some(), is_violated, "{frozen:?}");
     }
 }
@@ -128,17 +128,17 @@ fn an_operation_may_fail_if_no_time_passes_for_its_coordinator_but_not_for_anoth
 #[test]
 fn an_operation_may_fail_if_its_messages_took_too_long_and_only_then() {
     let failed = |trips: &[u64], timeout_ms: u64| {
-        let mut bench = Bench::new();
-        later(&mut bench);
-        bench.checks.setting.config.timeout_ms = timeout_ms;
-        let asked = bench.ask(Mode::Sloppy, &[]);
+        let mut fixture = Fixture::new();
+        later(&mut fixture);
+        fixture.checks.setting.config.timeout_ms = timeout_ms;
+        let asked = fixture.ask(Mode::Sloppy, &[]);
         for trip in trips {
-            bench.checks.on_message_slow(bench.now, asked.request, Span::from_ms(*trip));
+            fixture.checks.on_message_slow(fixture.now, asked.request, Span::from_ms(*trip));
         }
-        give_up(&mut bench, asked.number);
-        bench.checks.findings(Check::Availability).violation().is_some()
+        give_up(&mut fixture, asked.number);
+        fixture.checks.findings(Check::Availability).violation().is_some()
     };
-    // A write takes four messages, and here somebody else is asked to name it after 100 ms.
+    // A write takes four messages, and here somebody else is asked to mint after 100 ms.
     assert!(!failed(&[500; 4], 1_000), "no write can succeed in 1 s");
     assert!(failed(&[500; 4], 3_000), "it can in 3 s");
     assert!(failed(&[200; 4], 1_000), "four times 200 ms, the disks and 100 ms are less than 1 s");
@@ -154,15 +154,15 @@ fn an_operation_may_fail_if_its_messages_took_too_long_and_only_then() {
 #[test]
 fn an_operation_may_fail_if_disks_took_too_long_and_only_then() {
     let failed = |done_ms: u64, took_ms: u64, waiting_ms: u64| {
-        let mut bench = Bench::new();
-        bench.checks.on_command_slow(bench.now, Span::from_ms(10_000));
-        later(&mut bench);
-        bench.cluster.slowest_command = Span::from_ms(waiting_ms);
-        let asked = bench.ask(Mode::Sloppy, &[]);
-        let done = bench.now + Span::from_ms(done_ms);
-        bench.checks.on_command_slow(done, Span::from_ms(took_ms));
-        give_up(&mut bench, asked.number);
-        bench.checks.findings(Check::Availability).violation().is_some()
+        let mut fixture = Fixture::new();
+        fixture.checks.on_command_slow(fixture.now, Span::from_ms(10_000));
+        later(&mut fixture);
+        fixture.cluster.slowest_command = Span::from_ms(waiting_ms);
+        let asked = fixture.ask(Mode::Sloppy, &[]);
+        let done = fixture.now + Span::from_ms(done_ms);
+        fixture.checks.on_command_slow(done, Span::from_ms(took_ms));
+        give_up(&mut fixture, asked.number);
+        fixture.checks.findings(Check::Availability).violation().is_some()
     };
     assert!(failed(10, 300, 0), "twice 300 ms, the messages and 100 ms are less than 1 s");
     assert!(!failed(10, 450, 0));

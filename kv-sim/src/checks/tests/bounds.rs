@@ -2,45 +2,45 @@
 
 use super::*;
 
-fn look(bench: &mut Bench, requests: u64, hints: &[(NodeId, u64, u64)]) {
+fn look(fixture: &mut Fixture, requests: u64, hints: &[(NodeId, u64, u64)]) {
     let load = |&(target, bytes, largest): &(NodeId, u64, u64)| HintLoad { target, bytes, largest };
     let load = Load { requests, hints: hints.iter().map(load).collect() };
-    let at = bench.tick();
-    bench.checks.on_load(at, D, &load);
+    let at = fixture.tick();
+    fixture.checks.on_load(at, D, &load);
 }
 
 #[test]
 fn hints_stay_in_their_limits_but_for_what_was_in_flight() {
     let Config { hint_bytes_per_target: one, hint_bytes_total: all, .. } = Config::default();
-    let mut bench = Bench::new();
-    look(&mut bench, 0, &[(A, one + 64 * 100, 100)]);
-    look(&mut bench, 0, &[(A, one, 1), (B, one, 1), (C, one, 1), (E, all - 3 * one + 64, 1)]);
-    bench.assert_held();
-    look(&mut bench, 0, &[(A, one + 64 * 100 + 1, 100)]);
-    bench.assert_violated(Check::Bounds, "bytes of hints for n1");
-    let mut bench = Bench::new();
-    look(&mut bench, 0, &[(A, one, 1), (B, one, 1), (C, one, 1), (E, one, 1), (D, 65, 1)]);
-    bench.assert_violated(Check::Bounds, "bytes of hints for all others");
+    let mut fixture = Fixture::new();
+    look(&mut fixture, 0, &[(A, one + 64 * 100, 100)]);
+    look(&mut fixture, 0, &[(A, one, 1), (B, one, 1), (C, one, 1), (E, all - 3 * one + 64, 1)]);
+    fixture.assert_held();
+    look(&mut fixture, 0, &[(A, one + 64 * 100 + 1, 100)]);
+    fixture.assert_violated(Check::Bounds, "bytes of hints for n1");
+    let mut fixture = Fixture::new();
+    look(&mut fixture, 0, &[(A, one, 1), (B, one, 1), (C, one, 1), (E, one, 1), (D, 65, 1)]);
+    fixture.assert_violated(Check::Bounds, "bytes of hints for all others");
 }
 
 #[test]
 fn operations_stay_in_their_limit() {
-    let mut bench = Bench::new();
-    look(&mut bench, Config::default().requests_max, &[]);
-    bench.assert_held();
-    look(&mut bench, Config::default().requests_max + 1, &[]);
-    bench.assert_violated(Check::Bounds, "works on 65537 operations");
+    let mut fixture = Fixture::new();
+    look(&mut fixture, Config::default().requests_max, &[]);
+    fixture.assert_held();
+    look(&mut fixture, Config::default().requests_max + 1, &[]);
+    fixture.assert_violated(Check::Bounds, "works on 65537 operations");
 }
 
 #[test]
 fn a_vector_accounts_for_nothing_that_was_not_minted_for_the_key() {
-    let mut bench = Bench::new();
-    bench.put(Mode::Strict, &[], &[A, B, C]);
-    bench.read(Mode::Strict, &[A, B]);
-    bench.assert_held();
+    let mut fixture = Fixture::new();
+    fixture.put(Mode::Strict, &[], &[A, B, C]);
+    fixture.read(Mode::Strict, &[A, B]);
+    fixture.assert_held();
     let stranger = Actor { node: A, epoch: Epoch(9) };
     let more = [Dot { actor: stranger, n: 3 }].into_iter().collect();
-    bench.cluster.live.get_mut(&A).expect("it holds a value").discard(&more);
-    bench.read(Mode::Strict, &[A, B]);
-    bench.assert_violated(Check::Bounds, "accounts for 3 events of n1");
+    fixture.cluster.live.get_mut(&A).expect("it holds a value").discard(&more);
+    fixture.read(Mode::Strict, &[A, B]);
+    fixture.assert_violated(Check::Bounds, "accounts for 3 events of n1");
 }

@@ -23,14 +23,14 @@ proptest! {
         parents in proptest::collection::vec(proptest::collection::vec(0_usize..40, 0..4), 1..40),
         standing in proptest::collection::btree_set(0_usize..40, 0..5),
     ) {
-        let mut bench = Bench::new();
+        let mut fixture = Fixture::new();
         let mut dots = Vec::new();
         for parents in parents {
             let seen: Vec<Dot> = parents.iter().filter_map(|&at| dots.get(at).copied()).collect();
-            let asked = bench.ask(Mode::Sloppy, &seen);
-            dots.push(bench.mint(CLUSTER[dots.len() % 5], 1, &asked, context(&seen)));
+            let asked = fixture.ask(Mode::Sloppy, &seen);
+            dots.push(fixture.mint(CLUSTER[dots.len() % 5], 1, &asked, context(&seen)));
         }
-        let history = &bench.checks.histories[0];
+        let history = &fixture.checks.histories[0];
         let end = dots.len() as EventIndex;
         for event in 0..end {
             let expected = ancestors(history, event);
@@ -42,7 +42,7 @@ proptest! {
         let mut container = Container::default();
         let mut known = BTreeSet::new();
         for at in standing.into_iter().filter(|&at| at < dots.len()) {
-            let owner = &bench.cluster.live[&dots[at].actor.node];
+            let owner = &fixture.cluster.live[&dots[at].actor.node];
             let event = history.named(dots[at]).expect("it was minted");
             if let Some(version) = owner.get(dots[at])
                 && !container.seen().covers(dots[at])

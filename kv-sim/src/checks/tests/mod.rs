@@ -53,7 +53,7 @@ struct Cluster {
     live: BTreeMap<NodeId, Container>,
     reported: BTreeMap<NodeId, Container>,
     durable: BTreeMap<NodeId, Container>,
-    roots: BTreeMap<NodeId, Digest>,
+    roots: BTreeMap<NodeId, ContentHash>,
     machines: BTreeMap<NodeId, u32>,
     down: Vec<NodeId>,
     /// Nodes whose clocks stand still.
@@ -94,8 +94,8 @@ impl Disks for Cluster {
         images.get(&node).cloned().unwrap_or_default()
     }
 
-    fn root(&self, node: NodeId, _: PartitionId) -> Digest {
-        let honest = || self.live.get(&node).map(|container| container.digest(&Key::from(KEY)));
+    fn root(&self, node: NodeId, _: PartitionId) -> ContentHash {
+        let honest = || self.live.get(&node).map(|container| container.hash(&Key::from(KEY)));
         self.roots.get(&node).copied().or_else(honest).unwrap_or_default()
     }
 }
@@ -132,7 +132,7 @@ impl Topology for Cluster {
 
 /// A cluster, and the checks that watch it.
 #[derive(Clone, Debug)]
-struct Bench {
+struct Fixture {
     checks: Checks,
     cluster: Cluster,
     now: Time,
@@ -144,20 +144,20 @@ struct Bench {
 
 /// A put that was asked for.
 #[derive(Clone, Debug)]
-struct Asked {
+struct WriteRequest {
     number: OperationNumber,
     request: RequestId,
     content: Content,
 }
 
-impl Bench {
+impl Fixture {
     fn new() -> Self {
         let names = CLUSTER.iter().map(|&node| (node, format!("n{}", node.0))).collect();
         let setting = Setting {
             config: Config::default(),
             n: 3,
             settle: Span::from_ms(5_000),
-            patience: Span::from_ms(500),
+            timeout: Span::from_ms(500),
             names,
             operations: 0,
             keys: 0,
@@ -178,18 +178,18 @@ impl Bench {
     }
 
     /// A client asks a node to write a new value, having seen these dots.
-    fn ask(&mut self, mode: Mode, seen: &[Dot]) -> Asked {
+    fn ask(&mut self, mode: Mode, seen: &[Dot]) -> WriteRequest {
         let request = RequestId(u128::from(self.operations) + 1);
         self.ask_as(request, mode, seen)
     }
 
-    fn ask_as(&mut self, request: RequestId, mode: Mode, seen: &[Dot]) -> Asked {
+    fn ask_as(&mut self, request: RequestId, mode: Mode, seen: &[Dot]) -> WriteRequest {
         let content = Content::Value(Bytes::from(format!("value of {request}").into_bytes()));
         self.ask_with(request, mode, seen, content)
     }
 
     /// A client asks a node to write this, having seen these dots.
-    fn ask_for(&mut self, mode: Mode, seen: &[Dot], content: Content) -> Asked {
+    fn ask_for(&mut self, mode: Mode, seen: &[Dot], content: Content) -> WriteRequest {
         let request = RequestId(u128::from(self.operations) + 1);
         self.ask_with(request, mode, seen, content)
     }
@@ -200,7 +200,7 @@ impl Bench {
         mode: Mode,
         seen: &[Dot],
         content: Content,
-    ) -> Asked {
+    ) -> WriteRequest {
         self.operations += 1;
         let context = PutContext::Nothing;
         let verb = Verb::Put { content: content.clone(), expiry: None, context };
@@ -210,11 +210,11 @@ impl Bench {
         let operation = ClientOperation { key: Key::from(KEY), verb, options };
         let (at, number) = (self.tick(), OperationNumber(7 << 32 | self.operations));
         self.checks.on_invoke(at, number, A, &operation, seen);
-        Asked { number, request, content }
+        WriteRequest { number, request, content }
     }
 
     /// A replica executes a put, by the rules.
-    fn mint(&mut self, node: NodeId, epoch: u64, asked: &Asked, basis: Basis) -> Dot {
+    fn mint(&mut self, node: NodeId, epoch: u64, asked: &WriteRequest, basis: Basis) -> Dot {
         let actor = Actor { node, epoch: Epoch(epoch) };
         let n = self.minted.entry(actor).or_default();
         *n += 1;
@@ -224,7 +224,7 @@ impl Bench {
     }
 
     /// A replica executes a put under this dot.
-    fn mint_as(&mut self, dot: Dot, asked: &Asked, basis: Basis) {
+    fn mint_as(&mut self, dot: Dot, asked: &WriteRequest, basis: Basis) {
         let node = dot.actor.node;
         let held = self.cluster.live.entry(node).or_default();
         let version = Version {
@@ -264,9 +264,9 @@ impl Bench {
         let outcome = Outcome {
             partition,
             result: Ok(Done::Minted { dot, container, hinted: None }),
-            root: Digest::default(),
+            root: ContentHash::default(),
             events: vec![Event::Minted { key, dot, request, replaced }],
-            lost: Vec::new(),
+            corrupt: Vec::new(),
         };
         let at = self.tick();
         self.checks.on_outcome(at, node, &command, &outcome, &self.cluster);
@@ -295,7 +295,7 @@ impl Bench {
         self.cluster.reported.insert(node, live);
     }
 
-    fn stored(&mut self, asked: &Asked, owners: &[NodeId], fallbacks: &[NodeId]) {
+    fn stored(&mut self, asked: &WriteRequest, owners: &[NodeId], fallbacks: &[NodeId]) {
         let machines = owners.len() + fallbacks.len();
         let achieved = Achieved { owners: owners.into(), fallbacks: fallbacks.into(), machines };
         let node = owners.first().or(fallbacks.first()).expect("somebody stored it");
@@ -304,7 +304,7 @@ impl Bench {
         self.reply(asked.number, &reply);
     }
 
-    fn refused(&mut self, asked: &Asked) {
+    fn refused(&mut self, asked: &WriteRequest) {
         self.reply(asked.number, &Reply::Refused(RequestRefusal::Stopping));
     }
 
@@ -313,7 +313,7 @@ impl Bench {
         self.checks.on_reply(at, number, reply, &self.cluster);
     }
 
-    /// A client asks to read; the answer is for [`Bench::answer`].
+    /// A client asks to read; the answer is for [`Fixture::answer`].
     fn ask_to_read(&mut self, mode: Mode) -> OperationNumber {
         let options = Options { mode: Some(mode), read: Some(Level::Quorum), ..Options::default() };
         self.ask_to_read_as(options)

@@ -7,17 +7,17 @@ fn achieved(owners: &[NodeId], fallbacks: &[NodeId], machines: usize) -> Achieve
 }
 
 /// A read is answered by these.
-fn answered_by(mode: Mode, achieved: Achieved) -> Bench {
-    let mut bench = Bench::new();
-    bench.cluster.machines.insert(E, D.0 as u32);
-    let number = bench.ask_to_read(mode);
+fn answered_by(mode: Mode, achieved: Achieved) -> Fixture {
+    let mut fixture = Fixture::new();
+    fixture.cluster.machines.insert(E, D.0 as u32);
+    let number = fixture.ask_to_read(mode);
     let reply = Reply::Value { container: Container::default(), context: Bytes::new(), achieved };
-    bench.reply(number, &reply);
-    bench
+    fixture.reply(number, &reply);
+    fixture
 }
 
 #[test]
-fn owners_and_those_who_stand_in_for_them_count() {
+fn owners_and_those_who_fallback_for_them_count() {
     answered_by(Mode::Strict, achieved(&[A, C], &[], 2)).assert_held();
     answered_by(Mode::Sloppy, achieved(&[A], &[D], 2)).assert_held();
     answered_by(Mode::Sloppy, achieved(&[A, C], &[A], 2)).assert_held();

@@ -1,5 +1,5 @@
-//! Random histories by the rules of SEMANTICS §1, with crashes, wipes, restored images, lost and
-//! doubled messages and stand-ins. The checks must find nothing in them; and something soon, once
+//! Random histories by the rules of semantics.md §1, with crashes, wipes, restored images, lost and
+//! doubled messages and fallbacks. The checks must find nothing in them; and something soon, once
 //! one of the rules about epochs is left out.
 
 use super::*;
@@ -30,7 +30,7 @@ enum LeftOut {
 }
 
 struct Soak {
-    bench: Bench,
+    fixture: Fixture,
     dice: Dice,
     left_out: LeftOut,
     epochs: BTreeMap<NodeId, u64>,
@@ -42,10 +42,10 @@ struct Soak {
 
 impl Soak {
     fn new(seed: u64, left_out: LeftOut) -> Self {
-        let mut bench = Bench::new();
-        bench.quorum = 1;
+        let mut fixture = Fixture::new();
+        fixture.quorum = 1;
         Self {
-            bench,
+            fixture,
             dice: Dice(seed),
             left_out,
             epochs: BTreeMap::new(),
@@ -56,7 +56,7 @@ impl Soak {
         }
     }
 
-    fn run(mut self) -> Bench {
+    fn run(mut self) -> Fixture {
         for _ in 0..5 + self.dice.roll(55) {
             let node = CLUSTER[self.dice.roll(5)];
             match self.dice.roll(13) {
@@ -71,26 +71,26 @@ impl Soak {
                 _ => {}
             }
         }
-        self.bench.end();
-        self.bench
+        self.fixture.end();
+        self.fixture
     }
 
     fn live(&self, node: NodeId) -> Container {
-        self.bench.cluster.live.get(&node).cloned().unwrap_or_default()
+        self.fixture.cluster.live.get(&node).cloned().unwrap_or_default()
     }
 
     /// The second line of defence: somebody knows an event that this node does not remember.
     fn look_at(&mut self, node: NodeId, known: &VersionVector) {
         let Some(&epoch) = self.epochs.get(&node) else { return };
         let actor = Actor { node, epoch: Epoch(epoch) };
-        if known.get(actor) > self.bench.minted.get(&actor).copied().unwrap_or(0) {
+        if known.get(actor) > self.fixture.minted.get(&actor).copied().unwrap_or(0) {
             self.epochs.remove(&node);
         }
     }
 
     fn put(&mut self, node: NodeId) {
         let (vector, seen) = self.contexts[self.dice.roll(self.contexts.len())].clone();
-        let asked = self.bench.ask(Mode::Sloppy, &seen);
+        let asked = self.fixture.ask(Mode::Sloppy, &seen);
         for known in [&vector, self.live(node).seen()] {
             self.look_at(node, known);
         }
@@ -99,7 +99,7 @@ impl Soak {
             self.epochs_drawn += 1;
             self.epochs_drawn
         });
-        self.bench.mint(node, epoch, &asked, basis);
+        self.fixture.mint(node, epoch, &asked, basis);
         let container = self.live(node);
         if self.dice.is(30) {
             self.contexts.push((container.seen().clone(), container.dots().collect()));
@@ -111,26 +111,26 @@ impl Soak {
             }
         }
         if self.dice.is(30) {
-            self.bench.sync(&[node]);
+            self.fixture.sync(&[node]);
             let (owners, fallbacks) =
                 if is_owner(node) { (vec![node], vec![]) } else { (vec![], vec![node]) };
             let achieved =
                 Achieved { owners: owners.into(), fallbacks: fallbacks.into(), machines: 1 };
             let reply = Reply::Stored { container, context: Bytes::new(), achieved };
-            self.bench.reply(asked.number, &reply);
+            self.fixture.reply(asked.number, &reply);
         }
     }
 
     fn read(&mut self, node: NodeId) {
         let image = if self.dice.is(70) { Image::Durable } else { Image::Live };
-        let mut container = self.bench.cluster.copy(node, &Key::from(KEY), image);
+        let mut container = self.fixture.cluster.copy(node, &Key::from(KEY), image);
         if self.dice.is(50) {
             let other = CLUSTER[self.dice.roll(5)];
             container.join(&self.live(other));
         }
         self.contexts.push((container.seen().clone(), container.dots().collect()));
-        let number = self.bench.ask_to_read(Mode::Sloppy);
-        self.bench.answer(number, container);
+        let number = self.fixture.ask_to_read(Mode::Sloppy);
+        self.fixture.answer(number, container);
     }
 
     fn deliver(&mut self) {
@@ -142,35 +142,35 @@ impl Soak {
             self.messages.push((to, container.clone()));
         }
         if self.dice.is(85) {
-            self.bench.cluster.live.entry(to).or_default().join(&container);
+            self.fixture.cluster.live.entry(to).or_default().join(&container);
         }
     }
 
     fn sync(&mut self, node: NodeId) {
-        self.bench.cluster.live.entry(node).or_default();
-        self.bench.sync(&[node]);
+        self.fixture.cluster.live.entry(node).or_default();
+        self.fixture.sync(&[node]);
     }
 
     fn crash(&mut self, node: NodeId) {
-        let durable = self.bench.cluster.copy(node, &Key::from(KEY), Image::Durable);
-        self.bench.cluster.live.insert(node, durable.clone());
+        let durable = self.fixture.cluster.copy(node, &Key::from(KEY), Image::Durable);
+        self.fixture.cluster.live.insert(node, durable.clone());
         self.forget_epoch_unless(LeftOut::RestartRule, node, &durable);
     }
 
     fn wipe(&mut self, node: NodeId) {
-        self.bench.lose(node, Loss::Wipe);
+        self.fixture.lose(node, Loss::Wipe);
         self.forget_epoch_unless(LeftOut::WipeRule, node, &Container::default());
     }
 
     /// Keeps a copy of the disk, or brings an older one back.
     fn restore(&mut self, node: NodeId) {
         if self.dice.is(50) {
-            let durable = self.bench.cluster.copy(node, &Key::from(KEY), Image::Durable);
+            let durable = self.fixture.cluster.copy(node, &Key::from(KEY), Image::Durable);
             self.images.push((node, durable));
         } else if !self.images.is_empty() {
             let (node, image) = self.images[self.dice.roll(self.images.len())].clone();
-            self.bench.lose(node, Loss::Wipe);
-            let cluster = &mut self.bench.cluster;
+            self.fixture.lose(node, Loss::Wipe);
+            let cluster = &mut self.fixture.cluster;
             for images in [&mut cluster.live, &mut cluster.reported, &mut cluster.durable] {
                 images.insert(node, image.clone());
             }
@@ -181,9 +181,9 @@ impl Soak {
     fn deliver_hint(&mut self, node: NodeId) {
         let target = CLUSTER[self.dice.roll(3)];
         let hint = self.live(node);
-        self.bench.cluster.live.entry(target).or_default().join(&hint);
+        self.fixture.cluster.live.entry(target).or_default().join(&hint);
         self.sync(target);
-        self.bench.cluster.live.insert(node, Container::default());
+        self.fixture.cluster.live.insert(node, Container::default());
         self.sync(node);
         self.forget_epoch_unless(LeftOut::HintRule, node, &hint);
     }
@@ -195,7 +195,7 @@ impl Soak {
             self.epochs.remove(&node);
         } else if let Some(&epoch) = self.epochs.get(&node) {
             let actor = Actor { node, epoch: Epoch(epoch) };
-            self.bench.minted.insert(actor, left.seen().get(actor));
+            self.fixture.minted.insert(actor, left.seen().get(actor));
         }
     }
 }
@@ -207,9 +207,9 @@ fn is_owner(node: NodeId) -> bool {
 fn violations(seeds: u64, left_out: LeftOut) -> Vec<(u64, String)> {
     let mut violations = Vec::new();
     for seed in 0..seeds {
-        let bench = Soak::new(seed, left_out).run();
+        let fixture = Soak::new(seed, left_out).run();
         for check in [Check::Causality, Check::Durability] {
-            if let Some(story) = bench.violation(check) {
+            if let Some(story) = fixture.violation(check) {
                 violations.push((seed, story));
             }
         }

@@ -273,7 +273,7 @@ impl DiskFault {
         }
     }
 
-    /// Whether it happens at one moment, so that it need not end: what it did is for nodes to mend.
+    /// Whether it happens at one moment, so that it need not end: what it did is for nodes to repair.
     pub(super) const fn is_momentary(&self) -> bool {
         matches!(self, Self::BitRot(_))
     }
@@ -331,7 +331,7 @@ impl RecordKind {
             Record::Leaf { .. } => Some(Self::Leaves),
             Record::Marker { .. } => Some(Self::Markers),
             Record::HintOrder { .. }
-            | Record::Lost { .. }
+            | Record::Corrupt { .. }
             | Record::Founded
             | Record::Pledge { .. } => None,
         }

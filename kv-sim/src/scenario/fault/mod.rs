@@ -111,7 +111,7 @@ pub struct Fault {
     /// When it first begins, since the chaos phase began.
     pub from: Span,
     /// When it first ends; later than `from`. Only a clock-step and bit-rot may have no end: the clock
-    /// stays, and what is rotten is for the nodes to mend.
+    /// stays, and what is corrupt is for the nodes to repair.
     pub until: Option<Span>,
     /// How often it happens; at least 1.
     pub times: u32,

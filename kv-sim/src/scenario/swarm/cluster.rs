@@ -7,7 +7,7 @@ use toml::{Table, Value};
 use super::dice::{Dice, integer};
 
 /// The nodes as the other parts of the swarm see them.
-pub(super) struct Shape {
+pub(super) struct DrawnCluster {
     /// Their names.
     pub(super) names: Vec<String>,
     /// Data center and rack of each.
@@ -30,7 +30,7 @@ enum Layout {
     Datacenters,
 }
 
-impl Shape {
+impl DrawnCluster {
     pub(super) fn draw(dice: Dice, nodes: (u64, u64)) -> Self {
         use Layout::{Datacenters, Plain, Racks, Shared};
         let nodes = dice.between("nodes", nodes) as usize;
@@ -46,22 +46,22 @@ impl Shape {
             Shared if node == nodes - 1 => 0,
             _ => node,
         };
-        let mut shape = Self {
+        let mut cluster = Self {
             names: (1..=nodes).map(|number| format!("n{number}")).collect(),
             places: (0..nodes).map(place).collect(),
             machines: (0..nodes).map(machine).collect(),
             copies: Vec::new(),
         };
-        let datacenters: BTreeSet<_> = shape.places.iter().map(|(name, _)| *name).collect();
+        let datacenters: BTreeSet<_> = cluster.places.iter().map(|(name, _)| *name).collect();
         for (number, datacenter) in (0..).zip(datacenters) {
-            let machines = shape.machines_in(datacenter);
+            let machines = cluster.machines_in(datacenter);
             let wanted = match layout {
                 Datacenters => dice.nth(number).between("copies", (1, 2)),
                 Plain | Racks | Shared => dice.one_of("copies", &[3, 3, 3, 3, 3, 2, 1, 4, 5]),
             };
-            shape.copies.push((datacenter, wanted.min(machines)));
+            cluster.copies.push((datacenter, wanted.min(machines)));
         }
-        shape
+        cluster
     }
 
     fn machines_in(&self, datacenter: &str) -> u64 {

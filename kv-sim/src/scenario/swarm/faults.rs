@@ -7,13 +7,13 @@ use kv_core::message::Kind;
 use toml::{Table, Value};
 
 use super::super::fault::FAULTS;
-use super::cluster::Shape;
+use super::cluster::DrawnCluster;
 use super::dice::{Dice, integer};
 
 /// `[[fault]]`: of the families that may be on, each with this chance.
 pub(super) fn draw(
     dice: Dice,
-    shape: &Shape,
+    cluster: &DrawnCluster,
     chaos_ms: u64,
     may_be_on: &[&str],
     percent: u64,
@@ -28,7 +28,7 @@ pub(super) fn draw(
             let mut fault = Table::new();
             fault.insert("kind".to_owned(), name.into());
             when(dice.of("when"), chaos_ms, &mut fault);
-            parameters(name, dice.of("what"), shape, &mut fault);
+            parameters(name, dice.of("what"), cluster, &mut fault);
             faults.push(fault.into());
         }
     }
@@ -48,12 +48,12 @@ fn when(dice: Dice, chaos_ms: u64, fault: &mut Table) {
 }
 
 /// What a family has beside its times.
-fn parameters(name: &str, dice: Dice, shape: &Shape, fault: &mut Table) {
+fn parameters(name: &str, dice: Dice, cluster: &DrawnCluster, fault: &mut Table) {
     match name {
-        "partition" => partition(dice, shape, fault),
-        "pause" | "lost-sync" => victims(dice, shape.names.len() as u64, fault),
+        "partition" => partition(dice, cluster, fault),
+        "pause" | "lost-sync" => victims(dice, cluster.names.len() as u64, fault),
         "kill" => {
-            victims(dice, shape.names.len() as u64, fault);
+            victims(dice, cluster.names.len() as u64, fault);
             if dice.chance("at a step", 40) {
                 let step = dice.one_of("step", &["execute", "sync", "answer"]);
                 fault.insert("at".to_owned(), step.into());
@@ -63,7 +63,7 @@ fn parameters(name: &str, dice: Dice, shape: &Shape, fault: &mut Table) {
         "wipe" => victims(dice, if dice.chance("several", 10) { 2 } else { 1 }, fault),
         "loss" | "duplicate" | "reorder" | "corrupt" => {
             fault.insert("probability".to_owned(), dice.share("probability", (10, 500)));
-            links(dice, shape, fault);
+            links(dice, cluster, fault);
             messages(dice, fault);
         }
         "slow-link" => {
@@ -73,12 +73,12 @@ fn parameters(name: &str, dice: Dice, shape: &Shape, fault: &mut Table) {
             } else {
                 fault.insert("factor".to_owned(), integer(dice.magnitude("factor", (2, 100))));
             }
-            links(dice, shape, fault);
+            links(dice, cluster, fault);
             messages(dice, fault);
         }
         "clog" => {
             fault.insert("order".to_owned(), dice.one_of("order", &["sent", "drawn"]).into());
-            links(dice, shape, fault);
+            links(dice, cluster, fault);
             messages(dice, fault);
         }
         // How many and who is drawn when it strikes.
@@ -100,8 +100,8 @@ fn parameters(name: &str, dice: Dice, shape: &Shape, fault: &mut Table) {
             clock(dice, fault);
             victims(dice, 2, fault);
         }
-        "datacenter-outage" | "rack-outage" => outage(name, dice, shape, fault),
-        "torn-write" => victims(dice, shape.names.len() as u64, fault),
+        "datacenter-outage" | "rack-outage" => outage(name, dice, cluster, fault),
+        "torn-write" => victims(dice, cluster.names.len() as u64, fault),
         "disk-full" => victims(dice, 2, fault),
         "clone-disk" | "rollback-disk" => victims(dice, 1, fault),
         "bit-rot" => {
@@ -125,8 +125,8 @@ fn parameters(name: &str, dice: Dice, shape: &Shape, fault: &mut Table) {
     }
 }
 
-fn partition(dice: Dice, shape: &Shape, fault: &mut Table) {
-    let nodes = dice.some_of("order", &shape.names, shape.names.len());
+fn partition(dice: Dice, cluster: &DrawnCluster, fault: &mut Table) {
+    let nodes = dice.some_of("order", &cluster.names, cluster.names.len());
     messages(dice, fault);
     if dice.chance("flapping", 20) {
         fault.insert("flap_ms".to_owned(), integer(dice.magnitude("flap", (10, 500))));
@@ -169,25 +169,25 @@ fn clock(dice: Dice, fault: &mut Table) {
 }
 
 /// A place at which some node stands. It is not cut off if all stand there.
-fn outage(name: &str, dice: Dice, shape: &Shape, fault: &mut Table) {
-    let (datacenter, rack) = dice.one_of("place", &shape.places);
+fn outage(name: &str, dice: Dice, cluster: &DrawnCluster, fault: &mut Table) {
+    let (datacenter, rack) = dice.one_of("place", &cluster.places);
     fault.insert("datacenter".to_owned(), datacenter.into());
-    let mut is_whole = shape.places.iter().all(|place| place.0 == datacenter);
+    let mut is_whole = cluster.places.iter().all(|place| place.0 == datacenter);
     if name == "rack-outage" {
         fault.insert("rack".to_owned(), rack.into());
-        is_whole = shape.places.iter().all(|place| *place == (datacenter, rack));
+        is_whole = cluster.places.iter().all(|place| *place == (datacenter, rack));
     }
     let how = if is_whole { "power" } else { dice.one_of("how", &["power", "network"]) };
     fault.insert("how".to_owned(), how.into());
 }
 
 /// All links, or those from or to some.
-fn links(dice: Dice, shape: &Shape, fault: &mut Table) {
+fn links(dice: Dice, cluster: &DrawnCluster, fault: &mut Table) {
     for end in ["from", "to"] {
         let dice = dice.of(end);
         if dice.chance("some", 30) {
-            let number = dice.between("how many", (1, shape.names.len() as u64)) as usize;
-            fault.insert(end.to_owned(), dice.some_of("which", &shape.names, number).into());
+            let number = dice.between("how many", (1, cluster.names.len() as u64)) as usize;
+            fault.insert(end.to_owned(), dice.some_of("which", &cluster.names, number).into());
         }
     }
 }

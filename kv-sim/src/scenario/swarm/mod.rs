@@ -26,9 +26,10 @@ use super::error::{Problem, ScenarioError};
 use super::fault::FAULTS;
 use super::quantity::{count, milliseconds};
 use super::{Check, Scenario, draft, file_name, reachable};
-use crate::marks::Reachable;
+use crate::former_names;
+use crate::probes::Reachable;
 
-use cluster::Shape;
+use cluster::DrawnCluster;
 use dice::Dice;
 
 /// Scenarios that are drawn from the seed. Made by [`Swarm::parse`] only.
@@ -125,20 +126,20 @@ impl Swarm {
     /// [`ScenarioError::Invalid`] if what the file fixes does not fit what was drawn.
     pub fn scenario(&self, seed: u64) -> Result<Scenario, ScenarioError> {
         let dice = Dice::new(seed);
-        let shape = Shape::draw(dice.of("cluster"), self.ranges.nodes);
+        let cluster = DrawnCluster::draw(dice.of("cluster"), self.ranges.nodes);
         let (from, until) = self.ranges.chaos;
         let chaos_ms = dice.between("chaos", (from.as_ms(), until.as_ms()));
         let operations = dice.between("operations", self.ranges.operations);
 
-        let mut drawn = shape.table(dice.of("cluster"));
+        let mut drawn = cluster.table(dice.of("cluster"));
         drawn.insert("network".to_owned(), knobs::network(dice.of("network")).into());
         drawn.insert("disk".to_owned(), knobs::disk(dice.of("disk")).into());
         drawn.insert("clocks".to_owned(), knobs::clocks(dice.of("clocks")).into());
         drawn.insert("node".to_owned(), knobs::node(dice.of("node")).into());
-        let workloads = workloads::draw(dice.of("workload"), operations, &shape);
+        let workloads = workloads::draw(dice.of("workload"), operations, &cluster);
         drawn.insert("workload".to_owned(), workloads.into());
         let Ranges { faults, fault_percent, .. } = &self.ranges;
-        let faults = faults::draw(dice.of("fault"), &shape, chaos_ms, faults, *fault_percent);
+        let faults = faults::draw(dice.of("fault"), &cluster, chaos_ms, faults, *fault_percent);
         drawn.insert("fault".to_owned(), faults.into());
 
         for (key, value) in &self.fixed {
@@ -160,12 +161,18 @@ struct Parsed {
 fn parse(text: &str) -> Result<Parsed, Problem> {
     let whole = 0..text.len();
     let toml = |error: toml::de::Error| Problem::from_toml(&error, whole.clone(), &[]);
-    let mut fixed: Table = toml::from_str(text).map_err(toml)?;
-    // A sweep is judged by the marks, and not each scenario that is drawn.
-    fixed.remove("swarm");
-    fixed.remove("marks");
     let mut document = DeTable::parse(text).map_err(toml)?.into_inner();
-    let reachable = reachable::parse(document.remove("marks"))?;
+    super::rename_former_keys(&mut document)?;
+    let mut fixed: Table = toml::from_str(text).map_err(toml)?;
+    for (former, present) in former_names::KEYS {
+        if let Some(value) = fixed.remove(former) {
+            fixed.insert(present.to_owned(), value);
+        }
+    }
+    // A sweep is judged by the probes, and not each scenario that is drawn.
+    fixed.remove("swarm");
+    fixed.remove("probes");
+    let reachable = reachable::parse(document.remove("probes"))?;
     if let Some(nodes) = document.get("nodes") {
         return Err(Problem::at(
             nodes.span(),
@@ -281,14 +288,14 @@ mod tests {
     }
 
     #[test]
-    fn a_sweep_is_judged_by_the_marks_and_no_drawn_scenario_names_them() {
-        let text = "title = \"t\"\n[swarm]\n[marks]\nread-repair = 50\n";
+    fn a_sweep_is_judged_by_the_probes_and_no_drawn_scenario_names_them() {
+        let text = "title = \"t\"\n[swarm]\n[probes]\nread-repair = 50\n";
         let swarm = Swarm::parse("swarm.toml", text).expect("it is valid");
         let declared: Vec<_> =
             swarm.reachable.iter().map(|one| (one.branch.name(), one.within)).collect();
         assert_eq!(declared, [("read-repair", 50)]);
         let drawn = swarm.scenario(1).expect("it fits");
-        assert!(drawn.reachable.is_empty() && !drawn.text().contains("marks"), "{}", drawn.text());
+        assert!(drawn.reachable.is_empty() && !drawn.text().contains("probes"), "{}", drawn.text());
     }
 
     #[test]
@@ -303,7 +310,7 @@ mod tests {
         assert!(text.contains("kill"), "{text}");
         let text = refused("title = \"t\"\n[swarm]\nfault_share = 1\n");
         assert!(text.contains("fault_share"), "{text}");
-        let text = refused("title = \"t\"\n[swarm]\n[marks]\nread-repare = 1\n");
+        let text = refused("title = \"t\"\n[swarm]\n[probes]\nread-repare = 1\n");
         assert!(text.contains("did you mean `read-repair`?"), "{text}");
         let text = refused("title = \"t\"\nnodez = 3\n[swarm]\n");
         assert!(text.contains("nodez"), "{text}");

@@ -2,19 +2,19 @@
 
 use toml::{Table, Value};
 
-use super::cluster::Shape;
+use super::cluster::DrawnCluster;
 use super::dice::{Dice, integer};
 
 const KINDS: &[&str] = &["put-get", "read-modify-write", "blind-put", "put-get-delete"];
 
 /// `[[workload]]`: one to three groups of clients, which share so many operations and often keys.
-pub(super) fn draw(dice: Dice, operations: u64, shape: &Shape) -> Vec<Value> {
+pub(super) fn draw(dice: Dice, operations: u64, cluster: &DrawnCluster) -> Vec<Value> {
     let groups = dice.one_of("groups", &[1, 1, 2, 2, 3]);
     let share = (operations / groups).max(1);
-    (0..groups).map(|group| workload(dice.nth(group), group, share, shape).into()).collect()
+    (0..groups).map(|group| workload(dice.nth(group), group, share, cluster).into()).collect()
 }
 
-fn workload(dice: Dice, group: u64, operations: u64, shape: &Shape) -> Table {
+fn workload(dice: Dice, group: u64, operations: u64, cluster: &DrawnCluster) -> Table {
     let mut workload = Table::new();
     let mut put = |key: &str, value: Value| workload.insert(key.to_owned(), value);
     put("kind", dice.one_of("kind", KINDS).into());
@@ -32,8 +32,8 @@ fn workload(dice: Dice, group: u64, operations: u64, shape: &Shape) -> Table {
         put("value_bytes", integer(dice.magnitude("value", (8, 4_096))));
     }
     if dice.chance("levels of its own", 30) {
-        put("r", shape.level(dice.of("r")));
-        put("w", shape.level(dice.of("w")));
+        put("r", cluster.level(dice.of("r")));
+        put("w", cluster.level(dice.of("w")));
     }
     if dice.chance("a mode of its own", 30) {
         put("mode", dice.one_of("mode", &["sloppy", "strict"]).into());

@@ -1,7 +1,7 @@
 //! Engines that refused, and go on.
 
 use fjall::PersistMode;
-use kv_core::types::Digest;
+use kv_core::types::ContentHash;
 
 use super::super::tests::{CACHE_BYTES, open, put, scanned};
 use super::*;
@@ -37,7 +37,7 @@ fn a_group_that_is_torn_in_the_journal_is_written_again_and_what_follows_it_is_f
     let end = whole.iter().rposition(|&byte| byte != 0).expect("something was written") + 1;
     // So that it cannot be compressed.
     let long: Vec<u8> =
-        (0..500_u32).flat_map(|n| Digest::of(&[&n.to_be_bytes()]).0.to_be_bytes()).collect();
+        (0..500_u32).flat_map(|n| ContentHash::of(&[&n.to_be_bytes()]).0.to_be_bytes()).collect();
     put(&engine, &[(b"torn", &long), (b"torn too", b"1")]);
     // A disk that was full took the half of it.
     let mut half = std::fs::read(&journal).expect("it can be read");

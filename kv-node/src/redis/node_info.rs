@@ -3,7 +3,7 @@
 use super::client_line::Activity;
 
 /// The node, as seen by one of its connections.
-pub trait Facts {
+pub trait NodeInfo {
     /// The sections of `INFO`, in the order in which they are shown. The section `server` is
     /// completed by the connection with what clients look for there.
     fn info(&self) -> Vec<Section>;
@@ -24,5 +24,5 @@ pub struct Section {
     /// As clients ask for it, in lower case.
     pub name: &'static str,
     /// Names and values, one line each.
-    pub facts: Vec<(&'static str, String)>,
+    pub fields: Vec<(&'static str, String)>,
 }

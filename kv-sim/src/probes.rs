@@ -1,4 +1,4 @@
-//! Rare branches that a run has taken: those of the core ([`Mark`]), and those of the world around it.
+//! Rare branches that a run has taken: those of the core ([`Probe`]), and those of the world around it.
 //!
 //! A sweep that never gets to a branch has not tested it. A scenario may declare a branch reachable
 //! within so many seeds ([`Reachable`]); a sweep of at least so many is judged by it.
@@ -6,28 +6,29 @@
 use std::collections::BTreeMap;
 
 use kv_core::event::Event;
-use kv_core::mark::Mark;
+use kv_core::probe::Probe;
 
+use crate::former_names;
 use crate::scenario::StorageStep;
 
 /// A rare branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Branch {
     /// Of the core.
-    Core(Mark),
+    Core(Probe),
     /// Of the world.
-    World(WorldMark),
+    World(WorldProbe),
 }
 
 /// A rare thing that the world does to nodes, or finds them to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum WorldMark {
+pub enum WorldProbe {
     /// A message waited on a clogged link.
     MessageHeld,
-    /// A message was damaged on its way.
-    MessageDamaged,
+    /// A message was corrupted on its way.
+    MessageCorrupted,
     /// Such a message would have passed for another one without its checksum.
-    DamageUndetected,
+    CorruptionUndetected,
     /// A node died before its disk executed a command.
     DiedBeforeExecute,
     /// A node died before a sync ended.
@@ -47,12 +48,12 @@ pub struct Reachable {
     pub within: u64,
 }
 
-impl WorldMark {
+impl WorldProbe {
     /// All of them.
     pub const ALL: &'static [Self] = &[
         Self::MessageHeld,
-        Self::MessageDamaged,
-        Self::DamageUndetected,
+        Self::MessageCorrupted,
+        Self::CorruptionUndetected,
         Self::DiedBeforeExecute,
         Self::DiedBeforeSync,
         Self::DiedBeforeAnswer,
@@ -71,9 +72,9 @@ impl WorldMark {
     const fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::MessageHeld => ("message-held", "A message waited on a clogged link."),
-            Self::MessageDamaged => ("message-damaged", "A message was damaged on its way."),
-            Self::DamageUndetected => (
-                "damage-not-seen-by-decoder",
+            Self::MessageCorrupted => ("message-corrupted", "A message was corrupted on its way."),
+            Self::CorruptionUndetected => (
+                "corruption-not-seen-by-decoder",
                 "Such a message would have passed for another one without its checksum.",
             ),
             Self::DiedBeforeExecute => {
@@ -94,50 +95,51 @@ impl WorldMark {
 impl Branch {
     /// All branches: those of the core, then those of the world.
     pub fn all() -> impl Iterator<Item = Self> {
-        let core = Mark::ALL.iter().map(|&mark| Self::Core(mark));
-        core.chain(WorldMark::ALL.iter().map(|&mark| Self::World(mark)))
+        let core = Probe::ALL.iter().map(|&probe| Self::Core(probe));
+        core.chain(WorldProbe::ALL.iter().map(|&probe| Self::World(probe)))
     }
 
-    /// The branch of this name.
+    /// The branch of this name, or of this former one.
     pub fn named(name: &str) -> Option<Self> {
+        let name = former_names::probe(name);
         Self::all().find(|branch| branch.name() == name)
     }
 
     /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Core(mark) => mark.name(),
-            Self::World(mark) => mark.words().0,
+            Self::Core(probe) => probe.name(),
+            Self::World(probe) => probe.words().0,
         }
     }
 
     /// What it is, in a sentence.
     pub const fn about(self) -> &'static str {
         match self {
-            Self::Core(mark) => mark.about(),
-            Self::World(mark) => mark.words().1,
+            Self::Core(probe) => probe.about(),
+            Self::World(probe) => probe.words().1,
         }
     }
 }
 
 /// How often each branch was taken.
 #[derive(Clone, Debug)]
-pub struct Marks {
-    core: [u64; Mark::ALL.len()],
-    world: [u64; WorldMark::ALL.len()],
+pub struct ProbeCounts {
+    core: [u64; Probe::ALL.len()],
+    world: [u64; WorldProbe::ALL.len()],
 }
 
-impl Marks {
+impl ProbeCounts {
     /// Counts what a node tells, if it is a rare branch.
     pub const fn on_event(&mut self, event: &Event) {
-        if let Some(mark) = event.mark() {
-            self.core[mark as usize] += 1;
+        if let Some(probe) = event.probe() {
+            self.core[probe as usize] += 1;
         }
     }
 
     /// Counts a rare thing that the world does.
-    pub const fn count(&mut self, mark: WorldMark) {
-        self.world[mark as usize] += 1;
+    pub const fn count(&mut self, probe: WorldProbe) {
+        self.world[probe as usize] += 1;
     }
 
     /// The branches that were taken, by name.
@@ -148,9 +150,9 @@ impl Marks {
     }
 }
 
-impl Default for Marks {
+impl Default for ProbeCounts {
     fn default() -> Self {
-        Self { core: [0; Mark::ALL.len()], world: [0; WorldMark::ALL.len()] }
+        Self { core: [0; Probe::ALL.len()], world: [0; WorldProbe::ALL.len()] }
     }
 }
 
@@ -171,15 +173,15 @@ mod tests {
 
     #[test]
     fn what_is_counted_is_told_by_its_name() {
-        let mut marks = Marks::default();
-        for mark in Mark::ALL {
-            marks.on_event(&Event::Mark(*mark));
+        let mut probes = ProbeCounts::default();
+        for probe in Probe::ALL {
+            probes.on_event(&Event::Probe(*probe));
         }
-        marks.on_event(&Event::StoreFailed);
-        WorldMark::ALL.iter().for_each(|&mark| marks.count(mark));
-        let counts = marks.counts();
+        probes.on_event(&Event::StoreFailed);
+        WorldProbe::ALL.iter().for_each(|&probe| probes.count(probe));
+        let counts = probes.counts();
         assert_eq!(counts.len(), Branch::all().count());
         assert_eq!((counts["store-failed"], counts["busy"]), (2, 1));
-        assert!(Marks::default().counts().is_empty());
+        assert!(ProbeCounts::default().counts().is_empty());
     }
 }

@@ -33,7 +33,7 @@ pub struct Room {
 
 /// Facts of one sort.
 #[derive(Clone, Debug)]
-pub struct Shelf<T> {
+pub struct Reservoir<T> {
     about: Around<T>,
     near: Around<T>,
     rest: Thinned<T>,
@@ -49,8 +49,8 @@ pub struct Kept<T> {
     pub fact: T,
 }
 
-impl<T> Shelf<T> {
-    /// An empty shelf. Where room is short, the nearest to `pivot` win; without one, all have the
+impl<T> Reservoir<T> {
+    /// An empty reservoir. Where room is short, the nearest to `pivot` win; without one, all have the
     /// same chance.
     pub fn new(room: Room, pivot: Option<WorldTime>) -> Self {
         Self {
@@ -177,36 +177,36 @@ mod tests {
 
     const ROOM: Room = Room { about: 50, near: 20, rest: 30 };
 
-    fn kept(shelf: Shelf<u64>) -> Vec<u64> {
-        shelf.into_kept().into_iter().map(|kept| kept.fact).collect()
+    fn kept(reservoir: Reservoir<u64>) -> Vec<u64> {
+        reservoir.into_kept().into_iter().map(|kept| kept.fact).collect()
     }
 
     #[test]
     fn where_there_is_room_everything_is_kept_in_its_order() {
-        let mut shelf = Shelf::new(ROOM, Some(WorldTime(5)));
+        let mut reservoir = Reservoir::new(ROOM, Some(WorldTime(5)));
         let weights = [Weight::Rest, Weight::About, Weight::Near];
         for at in 0..20 {
-            shelf.put(WorldTime(at), weights[at as usize % 3], at);
+            reservoir.put(WorldTime(at), weights[at as usize % 3], at);
         }
-        assert_eq!((shelf.offered(), kept(shelf)), (20, (0..20).collect()));
+        assert_eq!((reservoir.offered(), kept(reservoir)), (20, (0..20).collect()));
     }
 
     #[test]
     fn of_what_is_about_the_failure_the_nearest_to_it_win() {
-        let mut shelf = Shelf::new(Room { rest: 0, ..ROOM }, Some(WorldTime(1_000)));
+        let mut reservoir = Reservoir::new(Room { rest: 0, ..ROOM }, Some(WorldTime(1_000)));
         for at in 0..2_000 {
-            shelf.put(WorldTime(at), Weight::About, at);
+            reservoir.put(WorldTime(at), Weight::About, at);
         }
-        assert_eq!(kept(shelf), (961..=1_010).collect::<Vec<_>>());
+        assert_eq!(kept(reservoir), (961..=1_010).collect::<Vec<_>>());
     }
 
     #[test]
     fn of_the_rest_an_even_sample_is_kept() {
-        let mut shelf = Shelf::new(ROOM, None);
+        let mut reservoir = Reservoir::new(ROOM, None);
         for at in 0..1_000 {
-            shelf.put(WorldTime(at), Weight::Rest, at);
+            reservoir.put(WorldTime(at), Weight::Rest, at);
         }
-        let kept = kept(shelf);
+        let kept = kept(reservoir);
         assert!((15..=30).contains(&kept.len()), "{kept:?}");
         let steps: Vec<_> = kept.windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert!(steps.iter().all(|step| *step == steps[0]), "{steps:?}");
@@ -215,13 +215,13 @@ mod tests {
     #[test]
     fn a_million_facts_take_no_more_room_than_was_given() {
         for pivot in [None, Some(WorldTime(500_000)), Some(WorldTime(1_000_000))] {
-            let mut shelf = Shelf::new(ROOM, pivot);
+            let mut reservoir = Reservoir::new(ROOM, pivot);
             for at in 0..1_000_000 {
                 let weights = [Weight::Rest, Weight::Near, Weight::About];
-                shelf.put(WorldTime(at), weights[at as usize % 3], at);
-                assert!(shelf.rest.facts.len() <= ROOM.rest);
+                reservoir.put(WorldTime(at), weights[at as usize % 3], at);
+                assert!(reservoir.rest.facts.len() <= ROOM.rest);
             }
-            assert!(kept(shelf).len() <= 100);
+            assert!(kept(reservoir).len() <= 100);
         }
     }
 
@@ -231,12 +231,12 @@ mod tests {
             weights in proptest::collection::vec(0_usize..3, 0..500),
             pivot in proptest::option::of(0_u64..500),
         ) {
-            let mut shelf = Shelf::new(ROOM, pivot.map(WorldTime));
+            let mut reservoir = Reservoir::new(ROOM, pivot.map(WorldTime));
             for (at, &weight) in (0_u64..).zip(&weights) {
                 let weights = [Weight::Rest, Weight::Near, Weight::About];
-                shelf.put(WorldTime(at), weights[weight], at);
+                reservoir.put(WorldTime(at), weights[weight], at);
             }
-            let kept = kept(shelf);
+            let kept = kept(reservoir);
             prop_assert!(kept.windows(2).all(|pair| pair[0] < pair[1]));
             prop_assert!(kept.iter().all(|&at| at < weights.len() as u64));
             prop_assert!(kept.len() <= ROOM.about + ROOM.near + ROOM.rest);

@@ -11,7 +11,7 @@ use crate::world_time::WorldTime;
 
 /// What becomes of the records of a node that stops, beside the end of what was not synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ruin {
+pub(super) enum DiskLoss {
     /// Nothing.
     Nothing,
     /// They are deleted.
@@ -56,14 +56,14 @@ impl World {
                 let by = from.filter(|&from| from != node).unwrap_or(drawn);
                 // What was copied there might be this node's own.
                 let is_a_copy = self.scene.node(by).disk.image().is_foreign();
-                let ruin = if is_a_copy { Ruin::Wiped } else { Ruin::Replaced { by } };
-                self.take_down(node, ruin);
+                let loss = if is_a_copy { DiskLoss::Wiped } else { DiskLoss::Replaced { by } };
+                self.take_down(node, loss);
             }
             DiskFault::RollbackDisk => {
                 let moments = self.scene.node(node).disk.image().moments();
                 let turn = self.draws.next(&address);
                 let to = self.draws.index(turn, Aspect::Moment, moments);
-                self.take_down(node, Ruin::RolledBack { to });
+                self.take_down(node, DiskLoss::RolledBack { to });
             }
             DiskFault::TornWrite | DiskFault::IoError(_) | DiskFault::DiskFull => {}
         }
@@ -79,7 +79,7 @@ impl World {
                 self.scene.node_mut(node).disk.end_slowness(now);
             }
             DiskFault::CloneDisk { .. } | DiskFault::RollbackDisk => self.bring_up(node),
-            DiskFault::IoError(_) => self.restart_if_mended(node),
+            DiskFault::IoError(_) => self.restart_if_disk_is_well(node),
             DiskFault::BitRot(_) | DiskFault::TornWrite | DiskFault::DiskFull => {}
         }
     }
@@ -88,11 +88,11 @@ impl World {
     pub(super) fn on_store_failed(&mut self, node: NodeIndex) {
         self.scene.changed_at = self.scene.now;
         self.scene.node_mut(node).has_failed = true;
-        self.take_down(node, Ruin::Nothing);
-        self.restart_if_mended(node);
+        self.take_down(node, DiskLoss::Nothing);
+        self.restart_if_disk_is_well(node);
     }
 
-    fn restart_if_mended(&mut self, node: NodeIndex) {
+    fn restart_if_disk_is_well(&mut self, node: NodeIndex) {
         let machine = self.scene.node_mut(node);
         if machine.has_failed && !machine.disk.is_failing() {
             machine.has_failed = false;
@@ -102,13 +102,13 @@ impl World {
 
     /// What the disk of a node that stops now holds from then on. What that costs is told to the
     /// checks.
-    pub(super) fn what_is_left(&mut self, node: NodeIndex, ruin: Ruin) -> Image {
+    pub(super) fn what_is_left(&mut self, node: NodeIndex, loss: DiskLoss) -> Image {
         let disk = &self.scene.node(node).disk;
         let mut left = disk.image().clone();
         // What was reported and is not safe goes with any kill.
         let is_unsynced = left.claimed().len() > 0;
-        let is_loss = match ruin {
-            Ruin::Nothing => {
+        let is_loss = match loss {
+            DiskLoss::Nothing => {
                 let kept = if disk.tears() {
                     let turn = self.draws.only(Address::Sync { node, number: disk.syncs() });
                     self.draws.index(turn, Aspect::Kept, left.unsynced() + 1)
@@ -127,12 +127,12 @@ impl World {
                 left.kill(kept);
                 is_unsynced
             }
-            Ruin::Wiped => {
+            DiskLoss::Wiped => {
                 left.wipe();
                 true
             }
             // The node will know the data for another's, and not start on it.
-            Ruin::Replaced { by } => {
+            DiskLoss::Replaced { by } => {
                 self.trace(|scene| {
                     format!("{} gets the data of {}", scene.name(node), scene.name(by))
                 });
@@ -140,7 +140,7 @@ impl World {
                 self.tell_of_loss(node, &Image::default());
                 return left;
             }
-            Ruin::RolledBack { to } => {
+            DiskLoss::RolledBack { to } => {
                 let of = left.moments();
                 self.trace(|scene| {
                     format!("{} holds what was safe at moment {to} of {of}", scene.name(node))
@@ -162,21 +162,21 @@ impl World {
             kind.is_some_and(|kind| rot.kinds.contains(&kind))
         };
         let mut sound: Vec<_> = left.sound().filter(may_rot).cloned().collect();
-        let rotten: Vec<_> = (0..rot.amount.of(sound.len()))
+        let corrupt: Vec<_> = (0..rot.amount.of(sound.len()))
             .map(|_| {
                 let turn = self.draws.next(&address);
                 sound.swap_remove(self.draws.index(turn, Aspect::Record, sound.len()))
             })
             .collect();
         self.trace(|scene| {
-            let records = rotten.iter().map(|key| {
+            let records = corrupt.iter().map(|key| {
                 replica::parse_record_key(key)
                     .map_or_else(String::new, |record| format!("{record:?}"))
             });
             let records: Vec<_> = records.collect();
             format!("on the disk of {} rot: {}", scene.name(node), records.join(", "))
         });
-        left.rot(rotten);
+        left.rot(corrupt);
         self.tell_of_loss(node, &left);
         *self.scene.node_mut(node).disk.image_mut() = left;
         self.record_copies(node);

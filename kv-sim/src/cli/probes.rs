@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-use kv_sim::marks::Branch;
+use kv_sim::probes::Branch;
 use kv_sim::sweep::{Examined, ReachVerdict, Reachability, Summary};
 use kv_sim::words::{BAD, FAINT, HEADING, counted, thousands};
 
@@ -19,18 +19,18 @@ pub(super) fn table(summary: &Summary) -> String {
         }
     }
     let (taken, never): (Vec<_>, Vec<_>) =
-        Branch::all().partition(|branch| summary.marks.contains_key(branch.name()));
+        Branch::all().partition(|branch| summary.probes.contains_key(branch.name()));
     for branch in taken {
         let name = branch.name();
         let count = |counts: &std::collections::BTreeMap<String, u64>| {
             thousands(counts.get(name).copied().unwrap_or_default())
         };
-        let declared = summary.reachability.iter().filter(|one| one.mark == name);
+        let declared = summary.reachability.iter().filter(|one| one.probe == name);
         let declared: Vec<_> = declared.map(words).collect();
         table.add_row([
             name.to_owned(),
-            count(&summary.marks),
-            count(&summary.mark_runs),
+            count(&summary.probes),
+            count(&summary.probe_runs),
             declared.join("; "),
         ]);
     }
@@ -52,11 +52,11 @@ pub(super) fn table(summary: &Summary) -> String {
 /// The branches that were declared reachable and not reached, a line each.
 pub(super) fn unreached(summary: &Summary) -> String {
     let line = |one: &Reachability| {
-        let Reachability { scenario, mark, within, seeds, .. } = one;
+        let Reachability { scenario, probe, within, seeds, .. } = one;
         let seeds = counted(*seeds, "seed");
         let within = thousands(*within);
         format!(
-            "{BAD}{mark}{BAD:#} was not reached in {seeds} of {scenario}, which declares it reachable \
+            "{BAD}{probe}{BAD:#} was not reached in {seeds} of {scenario}, which declares it reachable \
              within {within}\n"
         )
     };

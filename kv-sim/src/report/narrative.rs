@@ -1,5 +1,5 @@
 //! The story of a failure, in the order of time: who asked for the write in question, which replica
-//! named it, where copies of it stood, who vouched for them, what happened to them, and what was seen
+//! minted its dot, where copies of it stood, who vouched for them, what happened to them, and what was seen
 //! in the end. Where a violation is about no write, what was asked of its key tells the story; where it
 //! is about no key, what was injected does.
 
@@ -10,7 +10,7 @@ use kv_core::version::Dot;
 use serde::Serialize;
 
 use super::{Report, Violation};
-use crate::record::fact::{Asked, Copy, Ending, Fault, Message, Operation, Outage, Write};
+use crate::record::fact::{ClientVerb, Copy, Ending, Fault, Message, Operation, Outage, Write};
 use crate::scenario::NodeIndex;
 use crate::world_time::WorldTime;
 
@@ -38,15 +38,15 @@ pub(super) struct Line {
 pub(super) enum Sort {
     /// A client asked something.
     Asked,
-    /// A replica named a write.
-    Named,
+    /// A replica minted a dot.
+    Minted,
     /// A copy came, changed or went.
     Copy,
     /// A node answered another, or was not heard.
     Said,
     /// A client was answered.
     Told,
-    /// Something was broken, or mended.
+    /// Something was broken, or repaired.
     Fault,
     /// Lines are left out here.
     Gap,
@@ -65,11 +65,11 @@ enum Standing {
 
 impl Report<'_> {
     /// The story; empty if everything held.
-    pub(super) fn chronicle(&self) -> Vec<Line> {
+    pub(super) fn narrative(&self) -> Vec<Line> {
         let Some(violation) = self.violations.first() else { return Vec::new() };
         let key = violation.subject.as_ref().map(|subject| &subject.key);
         let writes = self.writes_of(violation);
-        let asked: Vec<_> = writes.iter().filter_map(|write| self.asker_of(write)).collect();
+        let asked: Vec<_> = writes.iter().filter_map(|write| self.requester_of(write)).collect();
         let from = asked
             .iter()
             .map(|operation| operation.begun)
@@ -85,7 +85,7 @@ impl Report<'_> {
         }
         for write in &writes {
             let (node, dot) = (self.node(write.node), self.names.dot(write.dot));
-            lines.push(line(write.at, Sort::Named, format!("{node} names the write {dot}")));
+            lines.push(line(write.at, Sort::Minted, format!("{node} mints {dot}")));
         }
         for operation in &asked {
             self.tell_answers(operation, &mut lines);
@@ -123,9 +123,9 @@ impl Report<'_> {
     }
 
     /// The operation that asked for a write.
-    fn asker_of(&self, write: &Write) -> Option<&Operation> {
-        let asker = crate::client::asker_of(write.request)?;
-        let is_it = |operation: &&Operation| (operation.client, operation.number) == asker;
+    fn requester_of(&self, write: &Write) -> Option<&Operation> {
+        let requester = crate::client::requester_of(write.request)?;
+        let is_it = |operation: &&Operation| (operation.client, operation.number) == requester;
         self.record.operations.iter().find(is_it)
     }
 
@@ -151,9 +151,9 @@ impl Report<'_> {
         let Operation { client, number, node, asked, begun, ended, .. } = operation;
         let (node, key) = (self.node(*node), &operation.key);
         let what = match asked {
-            Asked::Get => format!("to read {key:?}"),
-            Asked::Put(value) => format!("to write \"{value}\" to {key:?}"),
-            Asked::Delete => format!("to delete {key:?}"),
+            ClientVerb::Get => format!("to read {key:?}"),
+            ClientVerb::Put(value) => format!("to write \"{value}\" to {key:?}"),
+            ClientVerb::Delete => format!("to delete {key:?}"),
         };
         let text = format!("client {client} asks {node} {what} (operation #{number})");
         lines.push(line(*begun, Sort::Asked, text));
@@ -163,8 +163,10 @@ impl Report<'_> {
 
     /// What replicas told the coordinator of an operation, and what of it was lost on the way.
     fn tell_answers(&self, operation: &Operation, lines: &mut Vec<Line>) {
-        let asker = Some((operation.client, operation.number));
-        for message in self.record.messages.iter().filter(|message| message.asker() == asker) {
+        let requester = Some((operation.client, operation.number));
+        for message in
+            self.record.messages.iter().filter(|message| message.requester() == requester)
+        {
             let Message { from, to, kind, sent, ended, lost, .. } = message;
             let (name, from, to) = (kind.name(), self.node(*from), self.node(*to));
             let text = match (kind, lost) {
@@ -197,8 +199,8 @@ impl Report<'_> {
                     ),
                 };
                 match operation.asked {
-                    Asked::Get => format!("{shown}, as {by} say"),
-                    Asked::Put(_) | Asked::Delete => {
+                    ClientVerb::Get => format!("{shown}, as {by} say"),
+                    ClientVerb::Put(_) | ClientVerb::Delete => {
                         format!("it is durable on {by}; {shown} now")
                     }
                 }

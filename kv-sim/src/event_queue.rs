@@ -5,21 +5,21 @@ use std::num::NonZeroU32;
 
 use crate::world_time::WorldTime;
 
-/// What can be planned. Nodes, clients and parcels are numbers: what is planned is small.
+/// What can be planned. Nodes, clients and in_transit are numbers: what is planned is small.
 ///
 /// A `life` says in which run of its node something was planned; a node that was killed meanwhile
 /// has another, and what was planned for the old one is void.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Happening {
+pub enum SimEvent {
     /// A message arrives at the machine of its addressee.
     Arrive {
         /// Which message.
-        parcel: u32,
+        message: u32,
     },
     /// A node reads a message that arrived.
     Receive {
         /// Which message.
-        parcel: u32,
+        message: u32,
     },
     /// A node learns that the connection to a peer stands again, or that it broke.
     Link {
@@ -91,8 +91,8 @@ pub enum Happening {
         /// Its operation.
         operation: u32,
     },
-    /// A client's patience may be at its end.
-    Patience {
+    /// A client's timeout may be at its end.
+    ClientTimeout {
         /// The client.
         client: u32,
     },
@@ -140,7 +140,7 @@ pub enum Happening {
 /// `occupied` is set where a slot is not empty; each entry of the store is in one list, or
 /// free.
 #[derive(Clone, Debug)]
-pub struct Agenda {
+pub struct EventQueue {
     now: WorldTime,
     /// What happens now and has not happened yet.
     due: List,
@@ -163,7 +163,7 @@ struct Wheel {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     at: WorldTime,
-    what: Happening,
+    what: SimEvent,
     /// The one behind it in its list.
     next: Option<Place>,
 }
@@ -175,12 +175,12 @@ type Place = NonZeroU32;
 #[derive(Clone, Copy, Debug, Default)]
 struct List(Option<(Place, Place)>);
 
-impl Agenda {
+impl EventQueue {
     /// Plans something.
     ///
     /// # Panics
     /// If the time has passed.
-    pub fn plan(&mut self, at: WorldTime, what: Happening) {
+    pub fn plan(&mut self, at: WorldTime, what: SimEvent) {
         assert!(at >= self.now, "nothing can be planned for the past");
         let place = match self.free {
             Some(place) => {
@@ -207,7 +207,7 @@ impl Agenda {
     }
 
     /// Takes what happens next.
-    pub fn pop(&mut self) -> Option<(WorldTime, Happening)> {
+    pub fn pop(&mut self) -> Option<(WorldTime, SimEvent)> {
         if self.due.is_empty() {
             self.move_on()?;
         }
@@ -303,7 +303,7 @@ const fn index(place: Place) -> usize {
     place.get() as usize - 1
 }
 
-impl Default for Agenda {
+impl Default for EventQueue {
     fn default() -> Self {
         let wheel = |_| Wheel { occupied: 0, slots: [List::default(); SLOTS] };
         Self {
@@ -324,31 +324,32 @@ mod tests {
 
     #[test]
     fn what_was_planned_for_one_time_happens_in_the_order_of_planning() {
-        let mut agenda = Agenda::default();
-        agenda.plan(WorldTime(2), Happening::Begin { client: 0 });
-        agenda.plan(WorldTime(1), Happening::Begin { client: 1 });
-        agenda.plan(WorldTime(1), Happening::Begin { client: 2 });
-        let order: Vec<_> = std::iter::from_fn(|| agenda.pop()).map(|(_, what)| what).collect();
-        assert_eq!(order, [1, 2, 0].map(|client| Happening::Begin { client }));
+        let mut event_queue = EventQueue::default();
+        event_queue.plan(WorldTime(2), SimEvent::Begin { client: 0 });
+        event_queue.plan(WorldTime(1), SimEvent::Begin { client: 1 });
+        event_queue.plan(WorldTime(1), SimEvent::Begin { client: 2 });
+        let order: Vec<_> =
+            std::iter::from_fn(|| event_queue.pop()).map(|(_, what)| what).collect();
+        assert_eq!(order, [1, 2, 0].map(|client| SimEvent::Begin { client }));
     }
 
     proptest! {
         #[test]
-        fn the_agenda_agrees_with_a_list_that_is_sorted_at_every_step(
+        fn the_event_queue_agrees_with_a_list_that_is_sorted_at_every_step(
             steps in proptest::collection::vec((0_u64..70, 0_u32..40), 0..200),
         ) {
-            let (mut agenda, mut list, mut now) = (Agenda::default(), Vec::new(), 0);
+            let (mut event_queue, mut list, mut now) = (EventQueue::default(), Vec::new(), 0);
             for (number, (after, shift)) in (0_u32..).zip(steps) {
                 if after % 7 < 3 {
                     list.sort_by_key(|&(at, _)| at);
                     let next = (!list.is_empty()).then(|| list.remove(0));
-                    prop_assert_eq!(agenda.next_at(), next.map(|(at, _)| at));
-                    prop_assert_eq!(agenda.pop(), next);
+                    prop_assert_eq!(event_queue.next_at(), next.map(|(at, _)| at));
+                    prop_assert_eq!(event_queue.pop(), next);
                     now = next.map_or(now, |(WorldTime(at), _)| at);
                 }
                 let at = WorldTime(now + (after << shift >> 20));
-                let what = Happening::Begin { client: number };
-                agenda.plan(at, what);
+                let what = SimEvent::Begin { client: number };
+                event_queue.plan(at, what);
                 list.push((at, what));
             }
         }

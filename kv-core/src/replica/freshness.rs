@@ -1,6 +1,6 @@
-//! Which requests to overwrite "what is held" are young enough to be taken at their word.
+//! Which requests to overwrite "what is held" are freshness enough to be taken at their word.
 //!
-//! A plain `SET` overwrites what the replica holds that names it. That is right while the request is
+//! A plain `SET` overwrites what the replica holds that mints for it. That is right while the request is
 //! new. If its message is slow, the coordinator asks another replica after the hedge delay, the
 //! write is acknowledged, and others write the key again; the old request, arriving at last, would
 //! overwrite what is newer than itself and was never seen by its writer. A message does not tell its
@@ -10,43 +10,43 @@
 //! message travelled, as long as no clock runs at twice the speed of another one. And whatever is
 //! written later comes to this disk later, behind this command.
 //!
-//! A copy of a request that was taken is young as well; so each is taken once.
+//! A copy of a request that was taken is freshness as well; so each is taken once.
 
 use alloc::collections::BTreeSet;
 
-use crate::cx::{Cx, Site};
+use crate::cx::{Cx, NodeContext};
 use crate::message::{Echo, OperationId};
 use crate::time::{Span, Time};
 use crate::types::NodeId;
 
 /// The requests of the last moments that were taken at their word.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Young {
+pub(super) struct Freshness {
     taken: BTreeSet<(NodeId, OperationId)>,
     /// The same in the order in which they came.
     by_time: BTreeSet<(Time, NodeId, OperationId)>,
 }
 
-impl Young {
+impl Freshness {
     /// Whether a request may overwrite what is held here. If so, it may once.
     pub(super) fn admits(
         &mut self,
         cx: &Cx<'_>,
-        site: &Site,
+        local: &NodeContext,
         from: NodeId,
         operation: OperationId,
         echo: Option<Echo>,
     ) -> bool {
         // Between a node and itself nothing is late: its messages do not travel.
-        if from == site.me() {
+        if from == local.me() {
             return true;
         }
-        let (now, age_max) = (cx.now.monotonic, Span(site.config.hedge().0 / 2));
+        let (now, age_max) = (cx.now.monotonic, Span(local.config.hedge().0 / 2));
         self.forget_before(Time(now.0.saturating_sub(age_max.0)));
-        let is_young = echo.is_some_and(|Echo { generation, sent }| {
-            generation == site.identity.generation && sent <= now && now.since(sent) < age_max
+        let is_fresh = echo.is_some_and(|Echo { generation, sent }| {
+            generation == local.identity.generation && sent <= now && now.since(sent) < age_max
         });
-        if !is_young || !self.taken.insert((from, operation)) {
+        if !is_fresh || !self.taken.insert((from, operation)) {
             return false;
         }
         self.by_time.insert((now, from, operation));

@@ -1,59 +1,59 @@
 //! Rare branches of the core that are worth counting: a test that never gets to one has not tested
 //! it (FoundationDB's `CODE_PROBE`, SQLite's `testcase()`).
 //!
-//! A machine says that it is in one with [`crate::cx::Cx::mark`], storage in the events of its
-//! outcome; what other events tell already is a mark as well ([`crate::event::Event::mark`]). The
+//! A machine says that it is in one with [`crate::cx::Cx::probe`], storage in the events of its
+//! outcome; what other events tell already is a probe as well ([`crate::event::Event::probe`]). The
 //! simulator counts them, and fails a sweep that misses one which its scenario declares reachable.
 
-macro_rules! marks {
-    ($($(#[doc = $about:literal])+ $mark:ident $name:literal,)*) => {
+macro_rules! probes {
+    ($($(#[doc = $about:literal])+ $probe:ident $name:literal,)*) => {
         /// A rare branch. To add one, write it down here and say it where it is.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Mark {
-            $($(#[doc = $about])+ $mark,)*
+        pub enum Probe {
+            $($(#[doc = $about])+ $probe,)*
         }
 
-        impl Mark {
-            /// Every mark, in the order of the parts of the core.
-            pub const ALL: &'static [Self] = &[$(Self::$mark,)*];
+        impl Probe {
+            /// Every probe, in the order of the parts of the core.
+            pub const ALL: &'static [Self] = &[$(Self::$probe,)*];
 
             /// The name that results, scenarios and metrics use.
             pub const fn name(self) -> &'static str {
                 match self {
-                    $(Self::$mark => $name,)*
+                    $(Self::$probe => $name,)*
                 }
             }
 
             /// What the branch is, in a sentence.
             pub const fn about(self) -> &'static str {
                 match self {
-                    $(Self::$mark => concat!($($about),+).trim_ascii_start(),)*
+                    $(Self::$probe => concat!($($about),+).trim_ascii_start(),)*
                 }
             }
         }
     };
 }
 
-marks! {
+probes! {
     /// A client was refused, as too many requests were in flight.
     Busy "busy",
-    /// A replica that was to name a write was silent or refused, and another was asked.
+    /// A replica that was to mint a dot was silent or refused, and another was asked.
     AnotherMinterAsked "another-minter-asked",
-    /// A stand-in named a write in the place of an owner.
-    StandInMinted "stand-in-minted",
-    /// Two replicas named one write, as the answer of the first was late.
+    /// A fallback minted in the place of an owner.
+    FallbackMinted "fallback-minted",
+    /// Two replicas minted for one write, as the answer of the first was late.
     TwinsMinted "twins-minted",
     /// A replica took a request for old, and was asked once more.
     LateAskedAgain "late-mint-asked-again",
-    /// Everybody who was asked refused to name a write.
+    /// Everybody who was asked refused to mint.
     WriteRefused "write-refused",
-    /// Owners were silent after a write was named, and stand-ins were asked.
+    /// Owners were silent after a write was minted, and fallbacks were asked.
     WriteHedged "write-hedged",
     /// Owners were silent at a read, and others were asked too.
     ReadHedged "read-hedged",
-    /// A stand-in was asked in a second place, as no other node was free.
-    StandInForTwo "stand-in-for-two",
-    /// Nobody was left to stand in, and the coordinator kept the hint itself.
+    /// A fallback was asked in a second place, as no other node was free.
+    FallbackForTwo "fallback-for-two",
+    /// Nobody was left to be a fallback, and the coordinator kept the hint itself.
     CoordinatorKeptHint "coordinator-kept-hint",
     /// A read of one copy was answered by an owner for which hints are kept.
     AnswerInDoubt "answer-in-doubt",
@@ -72,35 +72,35 @@ marks! {
 
     /// A write overwrote siblings because its writer asked to overwrite whatever is held.
     MintedUponHeld "minted-upon-held-siblings",
-    /// A replica was asked a second time to name a write, which still stands, and kept the name.
+    /// A replica was asked a second time to mint for a write that still stands, and kept its dot.
     MintRepeated "mint-repeated",
     /// Likewise, after the write was overwritten: the name was remembered.
     MintRemembered "mint-remembered",
     /// A write was refused, as its key has too many siblings.
     TooManySiblings "too-many-siblings",
-    /// A request to overwrite what is held was refused, as nothing proved that it is young.
+    /// A request to overwrite what is held was refused, as nothing proved that it is freshness.
     OldRequestRefused "old-request-refused",
     /// The first mint since a start drew an epoch.
     EpochAtStart "epoch-at-start",
-    /// A stand-in drew an epoch after a hint that it had minted into was deleted.
+    /// A fallback drew an epoch after a hint that it had minted into was deleted.
     EpochAfterHint "epoch-after-hint-deleted",
-    /// A replica drew an epoch after a record was damaged.
-    EpochAfterDamage "epoch-after-damage",
+    /// A replica drew an epoch after a record was corrupt.
+    EpochAfterCorruption "epoch-after-corruption",
     /// A replica drew an epoch as others knew more of it than it did.
     EpochAhead "epoch-shown-ahead",
     /// A version was stamped far ahead of the own clock.
     ClockAhead "clock-ahead",
     /// An owner that has lost its data refused a read.
-    UnsyncedReadRefused "unsynced-read-refused",
-    /// A read was refused, as the record is damaged or not whole again.
-    DamagedReadRefused "damaged-read-refused",
+    IncompleteReadRefused "incomplete-read-refused",
+    /// A read was refused, as the record is corrupt or not repaired yet.
+    CorruptReadRefused "corrupt-read-refused",
     /// A record could not be read.
-    Damaged "record-damaged",
+    Corrupt "record-corrupt",
     /// A join wrote over a record that could not be read.
-    DamagedReplaced "damaged-record-replaced",
+    CorruptReplaced "corrupt-record-replaced",
     /// A record that could not be read, and of which nobody knew anything, was deleted.
-    DamagedDeleted "damaged-record-deleted",
-    /// A damaged Merkle leaf or data marker was written anew from memory.
+    CorruptDeleted "corrupt-record-deleted",
+    /// A corrupt Merkle leaf or data marker was written anew from memory.
     LeafRewritten "leaf-rewritten",
     /// The disk had no room for a command.
     DiskFull "disk-full",
@@ -124,7 +124,7 @@ marks! {
     /// A hint expired, and other owners took it over.
     HintInherited "hint-inherited",
     /// A hint could not be read.
-    HintDamaged "hint-damaged",
+    HintCorrupt "hint-corrupt",
 
     /// A new member learned that its cluster is founded, and that it lacks nothing.
     Founded "founded",
@@ -173,15 +173,15 @@ marks! {
     /// The peer no longer knew anything of the keys that it was asked for.
     ExchangeCameEmpty "exchange-came-empty",
     /// An owner that had lost its data holds it again.
-    Synced "partition-synced",
+    Completed "partition-complete",
     /// A data marker could not be written.
     MarkerNotWritten "marker-not-written",
     /// An operator gave up what nobody can copy back.
     LossAccepted "loss-accepted",
-    /// A key whose record was damaged is whole again.
-    Mended "key-mended",
-    /// A key was to be made whole and could not be read once more.
-    MendedInVain "key-mended-in-vain",
+    /// A key whose record was corrupt is repaired.
+    KeyRepaired "key-repaired",
+    /// A key was to be repaired and could not be read once more.
+    RepairedInVain "key-repaired-in-vain",
 }
 
 #[cfg(test)]
@@ -191,10 +191,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_mark_has_a_name_of_its_own_and_says_what_it_is() {
-        let names: BTreeSet<_> = Mark::ALL.iter().map(|mark| mark.name()).collect();
-        assert_eq!(names.len(), Mark::ALL.len());
-        for mark in Mark::ALL {
+    fn every_probe_has_a_name_of_its_own_and_says_what_it_is() {
+        let names: BTreeSet<_> = Probe::ALL.iter().map(|mark| mark.name()).collect();
+        assert_eq!(names.len(), Probe::ALL.len());
+        for mark in Probe::ALL {
             let is_word = |letter: char| letter.is_ascii_lowercase() || letter == '-';
             assert!(mark.name().chars().all(is_word), "{}", mark.name());
             let about = mark.about();

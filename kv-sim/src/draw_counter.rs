@@ -16,7 +16,7 @@ use crate::ledger::Ledger;
 /// The addresses at which something was asked, by their hashes. Should two of them share all bits that
 /// are kept, they are counted together, and in every run alike.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Asked {
+pub(crate) struct DrawCounter {
     /// About messages.
     messages: Ledger<RequestId, Few, RequestHasher>,
     /// About anything else, and about what is left of requests with more messages than are few.
@@ -29,7 +29,7 @@ pub(crate) struct Asked {
 #[derive(Clone, Copy, Debug, Default)]
 struct Few([u32; 8]);
 
-impl Asked {
+impl DrawCounter {
     /// Makes room for so many requests: a table that grows step by step is read and written as often
     /// as all that is looked up in it.
     pub(crate) fn expect_requests(&mut self, requests: usize) {
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn each_address_is_counted_on_its_own_however_many_a_request_has() {
-        let mut asked = Asked::default();
+        let mut asked = DrawCounter::default();
         for round in 0..3 {
             for request in 0..10 {
                 for to in 0..20 {

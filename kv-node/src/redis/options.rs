@@ -33,7 +33,7 @@ pub(crate) enum Word {
 
 /// What a command's options say.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Said {
+pub(crate) struct GivenOptions {
     /// How the request is to be done.
     pub(crate) options: Options,
     /// What a write overwrites.
@@ -90,8 +90,8 @@ pub(crate) fn said(
     words: &[Bytes],
     allowed: &[Word],
     defaults: &Options,
-) -> Result<Said, CommandError> {
-    let mut said = Said { options: defaults.clone(), basis: Basis::Latest };
+) -> Result<GivenOptions, CommandError> {
+    let mut said = GivenOptions { options: defaults.clone(), basis: Basis::Latest };
     for (word, value) in pairs(command, words, allowed)? {
         let options = &mut said.options;
         match word {
@@ -244,15 +244,15 @@ mod tests {
         Word::Request,
     ];
 
-    fn say(text: &'static str) -> Result<Said, CommandError> {
+    fn say(text: &'static str) -> Result<GivenOptions, CommandError> {
         let words: Vec<Bytes> = text.split_whitespace().map(Bytes::from).collect();
         said("kv.get", &words, &ALL, &Options::default())
     }
 
     #[test]
-    fn options_stand_in_any_order_and_case() {
+    fn options_fallback_any_order_and_case() {
         let said = say("mode STRICT w 2 R quorum TIMEOUT 50 monotonic request ff context 00fF");
-        let Said { options, basis } = said.expect("they are all known");
+        let GivenOptions { options, basis } = said.expect("they are all known");
         let expected = Options {
             read: Some(Level::Quorum),
             write: Some(Level::Count(2)),
@@ -279,8 +279,8 @@ mod tests {
             ("REQUEST 111111111111111111111111111111111", "ERR REQUEST takes an id"),
             ("R 1 R 2", "ERR syntax error: an option is given twice"),
             ("CONTEXT 00 NONE", "ERR syntax error: CONTEXT and NONE exclude"),
-            ("CONTEXT 0", "CONTEXT the context token is damaged"),
-            ("CONTEXT 0g", "CONTEXT the context token is damaged"),
+            ("CONTEXT 0", "CONTEXT the context token is corrupt"),
+            ("CONTEXT 0g", "CONTEXT the context token is corrupt"),
             (
                 "TIMEOT 50",
                 "ERR syntax error: 'kv.get' has no option 'TIMEOT'; did you mean TIMEOUT?",

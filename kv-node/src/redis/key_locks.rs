@@ -22,15 +22,15 @@ pub enum Access {
 
 /// The lines of commands at the keys of one connection.
 #[derive(Debug, Default)]
-pub(crate) struct Claims {
-    lines: BTreeMap<Key, Line>,
+pub(crate) struct KeyLocks {
+    lines: BTreeMap<Key, WaitingLine>,
     /// For each command that waits, at how many of its keys.
     waiting_at: BTreeMap<u64, usize>,
 }
 
 /// Who stands at one key.
 #[derive(Debug, Default)]
-struct Line {
+struct WaitingLine {
     /// How many read it now.
     readers: usize,
     /// Whether somebody writes it now.
@@ -38,7 +38,7 @@ struct Line {
     waiting: VecDeque<(u64, Access)>,
 }
 
-impl Claims {
+impl KeyLocks {
     /// A command lines up at its keys. Says whether it may run now. A command that writes must not
     /// name a key twice: it would wait for itself.
     pub(crate) fn claim<'a>(
@@ -96,7 +96,7 @@ impl Claims {
     }
 }
 
-impl Line {
+impl WaitingLine {
     const fn admits(&self, access: Access) -> bool {
         match access {
             Access::Read => !self.writer,
@@ -172,9 +172,9 @@ mod tests {
                 .iter()
                 .map(|(keys, _)| keys.iter().map(|&number| key(number)).collect())
                 .collect();
-            let (mut claims, mut running, mut ended) = (Claims::default(), BTreeSet::new(), BTreeSet::new());
+            let (mut key_locks, mut running, mut ended) = (KeyLocks::default(), BTreeSet::new(), BTreeSet::new());
             for (at, (_, access)) in commands.iter().enumerate() {
-                if claims.claim(at as u64, keys[at].iter(), *access) {
+                if key_locks.claim(at as u64, keys[at].iter(), *access) {
                     running.insert(at);
                 }
             }
@@ -187,22 +187,22 @@ mod tests {
                 running.remove(&at);
                 ended.insert(at);
                 let mut freed = VecDeque::new();
-                claims.release(keys[at].iter(), commands[at].1, &mut freed);
+                key_locks.release(keys[at].iter(), commands[at].1, &mut freed);
                 running.extend(freed.into_iter().map(|command| command as usize));
             }
-            prop_assert!(running.is_empty() && claims.is_empty());
+            prop_assert!(running.is_empty() && key_locks.is_empty());
         }
     }
 
     #[test]
     fn a_command_that_reads_one_key_twice_does_not_wait_for_itself() {
-        let (mut claims, keys) = (Claims::default(), [key(1), key(1)]);
-        assert!(claims.claim(1, keys[..1].iter(), Access::Write));
-        assert!(!claims.claim(2, keys.iter(), Access::Read));
+        let (mut key_locks, keys) = (KeyLocks::default(), [key(1), key(1)]);
+        assert!(key_locks.claim(1, keys[..1].iter(), Access::Write));
+        assert!(!key_locks.claim(2, keys.iter(), Access::Read));
         let mut freed = VecDeque::new();
-        claims.release(keys[..1].iter(), Access::Write, &mut freed);
+        key_locks.release(keys[..1].iter(), Access::Write, &mut freed);
         assert_eq!(freed, [2]);
-        claims.release(keys.iter(), Access::Read, &mut freed);
-        assert!(claims.is_empty());
+        key_locks.release(keys.iter(), Access::Read, &mut freed);
+        assert!(key_locks.is_empty());
     }
 }

@@ -1,0 +1,164 @@
+//! Keys of which this owner's record was corrupt, and how they are repaired.
+//!
+//! ```text
+//!   lost ──▶ gathered ──────────▶ joined ──▶ durable ──▶ repaired
+//!            (enough of the others, by a coordinator)    (readers are answered again)
+//! ```
+//!
+//! A single other owner is not enough: it may itself be behind, and an acknowledged write may have
+//! stood here and on a third. Until enough of them have answered, *after* the corruption was found, the
+//! key is refused to readers.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::{CorruptKeySnapshot, Repair, RepairCommand, Waiting};
+use crate::cx::{Cx, NodeContext};
+use crate::event::Event;
+use crate::probe::Probe;
+use crate::store::{Action, Done, Refusal};
+use crate::time::{Span, Time};
+use crate::types::{Key, PartitionId, Seq};
+use crate::version::Container;
+
+/// So many keys are asked for in a round.
+const KEYS_PER_ROUND: usize = 32;
+
+/// A key whose other owners are to be asked what they hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The key.
+    pub key: Key,
+    /// Comes back with the answer ([`Repair::on_gathered`]).
+    pub number: u64,
+}
+
+/// The keys that are to be repaired.
+#[derive(Clone, Debug, Default)]
+pub(super) struct CorruptKeys {
+    keys: BTreeMap<Key, KeyRepair>,
+    repairs: u64,
+}
+
+/// One key's way back.
+#[derive(Clone, Copy, Debug)]
+struct KeyRepair {
+    /// A new number with each corruption: an answer to a question from before it counts for nothing.
+    number: u64,
+    /// The others are not asked again before.
+    ask_at: Time,
+}
+
+impl CorruptKeys {
+    fn add(&mut self, key: Key) {
+        self.repairs += 1;
+        self.keys.insert(key, KeyRepair { number: self.repairs, ask_at: Time(0) });
+    }
+
+    /// The keys that the others are to be asked for now.
+    pub(super) fn ask(&mut self, now: Time, timeout: Span) -> Vec<Wanted> {
+        let due = self.keys.iter_mut().filter(|(_, repair)| repair.ask_at <= now);
+        due.take(KEYS_PER_ROUND)
+            .map(|(key, repair)| {
+                repair.ask_at = now + timeout;
+                Wanted { key: key.clone(), number: repair.number }
+            })
+            .collect()
+    }
+
+    /// The keys of a partition.
+    pub(super) fn of(&self, local: &NodeContext, partition: PartitionId) -> Vec<(Key, u64)> {
+        let of = self.keys.iter().filter(|(key, _)| local.belongs(key, partition));
+        of.map(|(key, repair)| (key.clone(), repair.number)).collect()
+    }
+
+    /// The number of keys.
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// All keys.
+    pub(super) fn inspect(&self) -> Vec<CorruptKeySnapshot> {
+        let keys = self.keys.iter();
+        keys.map(|(key, repair)| CorruptKeySnapshot { key: key.clone(), ask_at: repair.ask_at })
+            .collect()
+    }
+
+    fn key(&self, number: u64) -> Option<&Key> {
+        self.keys.iter().find(|(_, repair)| repair.number == number).map(|(key, _)| key)
+    }
+}
+
+impl Repair {
+    /// Records of these keys were found to be corrupt.
+    pub fn on_corrupt(&mut self, keys: impl IntoIterator<Item = Key>) {
+        for key in keys {
+            self.corrupt_keys.add(key);
+        }
+    }
+
+    /// Enough of the other owners have said what they hold of a key that is wanted.
+    pub fn on_gathered(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        number: u64,
+        container: Container,
+    ) {
+        let Some(key) = self.corrupt_keys.key(number).cloned() else { return };
+        if container.is_empty() {
+            return self.mark_repaired(cx, local, number, key, true);
+        }
+        let partition = local.ring().partition_of(key.token());
+        let items = [(key, container)].into();
+        self.access.store(cx, RepairCommand::Join(number), partition, Action::Merge { items });
+    }
+
+    /// What was gathered is joined. What was refused is asked for again.
+    pub(super) fn on_joined(&mut self, number: u64, seq: Seq, result: Result<Done, Refusal>) {
+        match result {
+            Ok(Done::Merged) => self.access.waiting.push(seq, Waiting::Joined(number)),
+            Ok(other) => panic!("a container was to be joined, not {other:?}"),
+            Err(_) => {}
+        }
+    }
+
+    /// What was joined is durable: what can be read here is whole now.
+    pub(super) fn on_joined_durably(&mut self, cx: &mut Cx<'_>, local: &NodeContext, number: u64) {
+        if let Some(key) = self.corrupt_keys.key(number).cloned() {
+            self.mark_repaired(cx, local, number, key, false);
+        }
+    }
+
+    pub(super) fn mark_repaired(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        number: u64,
+        key: Key,
+        is_unknown: bool,
+    ) {
+        let partition = local.ring().partition_of(key.token());
+        let action = Action::MarkRepaired { key, is_unknown };
+        self.access.store(cx, RepairCommand::MarkRepaired(number), partition, action);
+    }
+
+    pub(super) fn on_marked_repaired(
+        &mut self,
+        cx: &mut Cx<'_>,
+        number: u64,
+        result: Result<Done, Refusal>,
+    ) {
+        match result {
+            Ok(Done::MarkedRepaired { is_repaired: true }) => {
+                if let Some(key) = self.corrupt_keys.key(number).cloned() {
+                    self.corrupt_keys.keys.remove(&key);
+                    cx.observe(Event::KeyRepaired { key });
+                }
+            }
+            Ok(Done::MarkedRepaired { is_repaired: false }) => cx.probe(Probe::RepairedInVain),
+            Err(_) => {}
+            Ok(other) => panic!("a key was to be repaired, not {other:?}"),
+        }
+    }
+}
