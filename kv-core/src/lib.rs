@@ -17,6 +17,93 @@
 //! machine. That is enforced by the build: the crate is `no_std`, and `clippy.toml` beside it
 //! refuses what would leak.
 //!
+//! # A put, from the request to the reply
+//! A driver hands a node inputs and does what the effects say. This one drives a cluster of one node
+//! over a map in memory, `Disk`, whose code is hidden here: it is a [`store::Store`] that is durable as
+//! soon as it has committed.
+//!
+//! ```
+//! use kv_core::client::{ClientOperation, Options, PutContext, Reply, Verb};
+//! use kv_core::cx::{Cx, Effect, Identity, Input};
+//! use kv_core::store::Store as _;
+//! # use kv_core::cx::{Draw, Purpose};
+//! # use kv_core::store::{Batch, Corrupt, Fault, Store, View, Visitor};
+//! # use kv_core::types::{ClientRequest, ClusterId, FoundingId, Generation, NodeId, Seq};
+//! # use kv_core::{config::Config, layout::Layout, ring::Ring, time::Now, version::Content};
+//! # use kv_core::{node::Node, replica};
+//! # use std::collections::{BTreeMap, VecDeque};
+//! # #[derive(Default)]
+//! # struct Disk {
+//! #     records: BTreeMap<Vec<u8>, bytes::Bytes>,
+//! #     newest: Seq,
+//! # }
+//! # impl Store for Disk {
+//! #     fn get(&self, _: View, key: &[u8]) -> Result<Option<bytes::Bytes>, Corrupt> {
+//! #         Ok(self.records.get(key).cloned())
+//! #     }
+//! #     fn scan(&self, _: View, prefix: &[u8], after: &[u8], visit: &mut Visitor<'_>) {
+//! #         let is_wanted = |key: &[u8]| key.starts_with(prefix) && key > after;
+//! #         let mut wanted = self.records.iter().filter(|(key, _)| is_wanted(key));
+//! #         let _ = wanted.try_for_each(|(key, record)| visit(key, Ok(record)));
+//! #     }
+//! #     fn commit(&mut self, batch: Batch) -> Result<Seq, Fault> {
+//! #         for (key, record) in batch.into_writes(<[u8]>::to_vec) {
+//! #             match record {
+//! #                 Some(record) => self.records.insert(key, record),
+//! #                 None => self.records.remove(&key),
+//! #             };
+//! #         }
+//! #         self.newest = self.newest.next();
+//! #         Ok(self.newest)
+//! #     }
+//! #     fn newest(&self) -> Seq {
+//! #         self.newest
+//! #     }
+//! # }
+//! # struct Seeded(u64);
+//! # impl Draw for Seeded {
+//! #     fn u64(&mut self, purpose: Purpose, subject: u64) -> u64 {
+//! #         self.0 += 1;
+//! #         kv_core::sampling::mix(&[purpose as u64, subject, self.0])
+//! #     }
+//! # }
+//! let me = NodeId(1);
+//! let ring = Ring::new(Layout::single_datacenter(8, 1, [(me, "n1".into())]))?;
+//! let config = Config { read_quorum: 1, write_quorum: 1, ..Config::default() };
+//! let mut disk = Disk::default();
+//! replica::format(&mut disk, me, FoundingId(1), ring.owned_by(me))?;
+//! let (mut partitions, recovered) = replica::open(me, &config, 8, &disk)?;
+//! let (generation, cluster) = (Generation(1), ClusterId(1));
+//! let identity = Identity { node: me, generation, cluster, ring: ring.into() };
+//! let mut node = Node::new(config, identity, recovered);
+//!
+//! let (content, context) = (Content::Value("hello".into()), PutContext::Nothing);
+//! let verb = Verb::Put { content, expiry: None, context };
+//! let put = ClientOperation { key: "greeting".into(), verb, options: Options::default() };
+//! let put = Input::Client { request: ClientRequest(1), operation: put.into() };
+//!
+//! let (mut inputs, mut replies, mut draw) = (VecDeque::from([put]), Vec::new(), Seeded(7));
+//! while let Some(input) = inputs.pop_front() {
+//!     let mut out = Vec::new();
+//!     node.handle(&mut Cx { now: Now::default(), draw: &mut draw, out: &mut out }, input);
+//!     for effect in out {
+//!         match effect {
+//!             Effect::Store { ticket, command } => {
+//!                 let state = partitions.get_mut(command.partition);
+//!                 let outcome = replica::execute(state, &mut disk, &command);
+//!                 let seq = disk.newest();
+//!                 inputs.extend([Input::StoreDone { ticket, seq, outcome }, Input::Durable { seq }]);
+//!             }
+//!             Effect::Reply { request: _, reply } => replies.push(reply),
+//!             Effect::Send(_) => unreachable!("this node has no peer"),
+//!             Effect::Observe(_) | Effect::AdminReply { .. } => {}
+//!         }
+//!     }
+//! }
+//! assert!(matches!(&replies[..], [Reply::Stored { achieved, .. }] if achieved.machines == 1));
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+//!
 //! # Errors and panics
 //! Bad input from a client or a peer is an error value or an [`event::Event::Rejected`], and changes
 //! nothing. A panic is a broken invariant of this crate, or of the driver's contract in [`cx`].
