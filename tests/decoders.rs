@@ -49,7 +49,7 @@ fn noise(seed: u64, length: usize) -> Vec<u8> {
 
 /// A header that decodes, so that what follows is read as a payload.
 fn headed(kind: Kind, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![FORMAT, kind as u8];
+    let mut bytes = vec![FORMAT, kind.number()];
     bytes.extend_from_slice(&[0; 9]);
     bytes.extend_from_slice(payload);
     bytes

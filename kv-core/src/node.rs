@@ -20,13 +20,13 @@ use crate::founding::{Founded, Founding};
 use crate::handoff::Handoff;
 use crate::membership::{Membership, Opinion};
 use crate::message::gossip::{Behind, Incomplete, Known, StateKey};
-use crate::message::{Body, Echo, Header, HintRequest, Message, MintRequest, OperationId};
+use crate::message::{Body, Echo, Header, HintDemand, Message, ReplicaMessage};
 use crate::probe::Probe;
 use crate::repair::{Repair, Wanted};
 use crate::replica::{HintGrown, Replica};
 use crate::store::{Done, Outcome, Recovered, Refusal};
 use crate::time::Time;
-use crate::types::{AdminRequest, Key, NodeId, PartitionId, RequestId, Seq, Ticket};
+use crate::types::{AdminRequest, NodeId, PartitionId, RequestId, Seq, Ticket};
 
 /// A node of the cluster, without clock, disk and network: those are the driver's.
 #[derive(Clone, Debug)]
@@ -272,102 +272,48 @@ impl Node {
         let requester = (from, request);
         let echo = Echo { generation, sent };
         *self.local.peers.echoes.entry(from).or_insert(echo) = echo;
-        let Self { local, founding, coordinator, membership, replica, handoff, repair, .. } = self;
+        let Self { local, founding, coordinator, membership, handoff, repair, .. } = self;
         match message.body {
-            Body::FoundingTell(message) => founding.on_tell(cx, local, from, message),
-            Body::FoundingPledge(message) => founding.on_pledge(cx, local, requester, message),
-            Body::FoundingPledged(message) => founding.on_pledged(cx, local, from, message),
-            Body::GossipSyn(syn) => {
-                let opinions = membership.on_syn(cx, local, from, request, syn);
-                self.on_opinions(cx, opinions);
-            }
-            Body::GossipAck(ack) => {
-                let opinions = membership.on_ack(cx, local, from, request, ack);
+            Body::Gossip(message) => {
+                let opinions = membership.on_message(cx, local, requester, message);
                 self.on_opinions(cx, opinions);
                 self.look_who_is_behind();
             }
-            Body::GossipAck2(ack2) => {
-                let opinions = membership.on_ack2(cx, local, from, request, ack2);
-                self.on_opinions(cx, opinions);
-                self.look_who_is_behind();
+            Body::Replica(message) => {
+                if self.has_room_for_hint(cx, requester, &message) {
+                    self.replica.on_message(cx, &self.local, requester, message);
+                }
             }
-            Body::Mint(message) => self.on_mint(cx, requester, *message),
-            Body::Hint(message) => self.on_hint(cx, requester, message),
-            Body::Merge(message) => replica.on_merge(cx, local, requester, message),
-            Body::Read(message) => replica.on_read(cx, local, requester, message),
-            Body::Minted(message) => coordinator.on_minted(cx, local, requester, message),
-            Body::Acked(message) => coordinator.on_acked(cx, local, requester, message),
-            Body::ReadReply(message) => {
-                coordinator.on_read_reply(cx, local, requester, message);
+            Body::Coordinator(message) => {
+                coordinator.on_message(cx, local, requester, message);
                 self.take_what_was_gathered(cx);
             }
-            Body::Refused(message) => coordinator.on_refused(cx, local, requester, message),
-            Body::HintDelivery(message) => handoff.on_delivery(cx, local, requester, message),
-            Body::HintDelivered(message) => handoff.on_delivered(cx, requester, message),
-            Body::RepairCompare(message) => repair.on_compare(cx, local, requester, message),
-            Body::RepairCompared(message) => repair.on_compared(cx, local, requester, message),
-            Body::RepairRoots(message) => repair.on_roots(cx, local, requester, message),
-            Body::RepairRootsDiffer(message) => {
-                repair.on_roots_differ(cx, local, requester, message)
-            }
-            Body::RepairBranches(message) => repair.on_branches(cx, local, requester, message),
-            Body::RepairBranchesDiffer(message) => {
-                repair.on_branches_differ(cx, local, requester, message);
-            }
-            Body::RepairLeaves(message) => repair.on_leaves(cx, local, requester, message),
-            Body::RepairLeavesDiffer(message) => {
-                repair.on_leaves_differ(cx, local, requester, message)
-            }
-            Body::RepairSummaries(message) => repair.on_summaries(cx, local, requester, message),
-            Body::RepairSummarized(message) => repair.on_summarized(cx, local, requester, message),
-            Body::RepairExchange(message) => repair.on_exchange(cx, local, requester, message),
-            Body::RepairExchanged(message) => repair.on_exchanged(cx, local, requester, message),
+            Body::Handoff(message) => handoff.on_message(cx, local, requester, message),
+            Body::Repair(message) => repair.on_message(cx, local, requester, message),
+            Body::Founding(message) => founding.on_message(cx, local, requester, message),
         }
     }
 
-    fn on_mint(&mut self, cx: &mut Cx<'_>, requester: (NodeId, RequestId), message: MintRequest) {
-        let admitted = message.fallback_for.is_none_or(|fallback_for| {
-            let bytes = message.content.value().map_or(0, bytes::Bytes::len);
-            self.admits_hint(
-                cx,
-                requester,
-                message.operation,
-                &message.key,
-                fallback_for.owner,
-                bytes,
-            )
-        });
-        if admitted {
-            self.replica.on_mint(cx, &self.local, requester, message);
-        }
-    }
-
-    fn on_hint(&mut self, cx: &mut Cx<'_>, requester: (NodeId, RequestId), message: HintRequest) {
-        let (target, bytes) = (message.fallback_for.owner, message.container.weight());
-        if self.admits_hint(cx, requester, message.operation, &message.key, target, bytes) {
-            self.replica.on_hint(cx, &self.local, requester, message);
-        }
-    }
-
-    /// Asks handoff whether there is room for a hint, and refuses it if there is none.
-    fn admits_hint(
+    /// Asks handoff whether there is room for the hint that a request makes, and refuses the request
+    /// if there is none.
+    fn has_room_for_hint(
         &mut self,
         cx: &mut Cx<'_>,
         requester: (NodeId, RequestId),
-        operation: OperationId,
-        key: &Key,
-        target: NodeId,
-        bytes: usize,
+        message: &ReplicaMessage,
     ) -> bool {
-        let admitted = self.handoff.admits(&self.local, target, bytes as u64);
-        if !admitted {
+        let Some(HintDemand { operation, key, target, bytes }) = message.hint_demand() else {
+            return true;
+        };
+        let has_room = self.handoff.admits(&self.local, target, bytes as u64);
+        if !has_room {
             cx.probe(Probe::HintOverBudget);
             let partition = self.local.ring().partition_of(key.token());
             self.handoff.on_refused(cx, target, partition);
             self.repair.on_stale(target);
             self.replica.refuse(cx, &self.local, requester, operation, Refusal::HintsFull);
         }
-        admitted
+        has_room
     }
 
     fn on_store_done(&mut self, cx: &mut Cx<'_>, ticket: Ticket, seq: Seq, mut outcome: Outcome) {

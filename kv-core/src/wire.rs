@@ -48,7 +48,7 @@ pub fn encode(message: &Message) -> Bytes {
 
 /// Appends the bytes of a message to a buffer.
 pub fn encode_into(message: &Message, out: &mut Vec<u8>) {
-    out.extend_from_slice(&[FORMAT, message.body.kind() as u8]);
+    out.extend_from_slice(&[FORMAT, message.body.kind().number()]);
     message.header.encode(out);
     message.body.encode(out);
 }

@@ -493,12 +493,13 @@ const fn reject_word(reason: RejectReason) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kv_core::message::RepairKind;
 
     #[test]
     fn what_is_counted_is_shown_with_its_labels() {
         let metrics = Metrics::new();
         metrics.on_request(RequestVerb::Put, RequestOutcome::Done, 0.001);
-        metrics.on_message(Direction::In, Kind::RepairExchanged);
+        metrics.on_message(Direction::In, Kind::Repair(RepairKind::Exchanged));
         metrics.on_rejected("cluster");
         metrics.on_event(&Event::Probe(kv_core::probe::Probe::TwinsMinted));
         let shown = metrics.encode(Exposition::OpenMetrics);

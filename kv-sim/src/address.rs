@@ -249,7 +249,7 @@ impl Address {
             }
             Self::Message { from, to, kind, request } => {
                 let ends = (from.0 as u64) << 24 | to.0 as u64;
-                let what = domain << 56 | (kind as u64) << 48 | ends;
+                let what = domain << 56 | u64::from(kind.number()) << 48 | ends;
                 mix(&[what, (request.0 >> 64) as u64, request.0 as u64])
             }
             Self::Link { from, to } => mix(&[domain, (from.0 as u64) << 24 | to.0 as u64]),
@@ -376,6 +376,7 @@ impl Words<'_> {
 
 #[cfg(test)]
 mod tests {
+    use kv_core::message::ReplicaKind;
     use std::collections::BTreeSet;
 
     use super::*;
@@ -386,7 +387,12 @@ mod tests {
         vec![
             Address::Setup { node: from },
             Address::Node { node: from, purpose: Purpose::Epoch, subject: 12 },
-            Address::Message { from, to, kind: Kind::Merge, request: RequestId(7) },
+            Address::Message {
+                from,
+                to,
+                kind: Kind::Replica(ReplicaKind::Merge),
+                request: RequestId(7),
+            },
             Address::Link { from, to },
             Address::Command { node: from, ticket: Ticket(1 << 62 | 5) },
             Address::Sync { node: to, number: 17 },

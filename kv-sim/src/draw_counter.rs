@@ -68,7 +68,7 @@ impl Few {
 
 #[cfg(test)]
 mod tests {
-    use kv_core::message::Kind;
+    use kv_core::message::{Kind, ReplicaKind};
 
     use super::*;
     use crate::scenario::NodeIndex;
@@ -81,7 +81,12 @@ mod tests {
                 for to in 0..20 {
                     let (from, to) = (NodeIndex(0), NodeIndex(to));
                     let request = RequestId(request);
-                    let address = Address::Message { from, to, kind: Kind::Read, request };
+                    let address = Address::Message {
+                        from,
+                        to,
+                        kind: Kind::Replica(ReplicaKind::Read),
+                        request,
+                    };
                     assert_eq!(asked.count(&address, address.hash()), round);
                 }
             }

@@ -31,7 +31,7 @@ pub use self::out_of_reach::{Others, OutOfReach, OwnStorage};
 use crate::client::{ClientOperation, Reply, RequestRefusal};
 use crate::cx::{Cx, Effect, NodeContext, Purpose};
 use crate::in_flight::InFlight;
-use crate::message::{Acked, Minted, OperationId, ReadReply, Refused};
+use crate::message::{Acked, CoordinatorMessage, Minted, OperationId, ReadReply, Refused};
 use crate::probe::Probe;
 use crate::time::Time;
 use crate::types::{ClientRequest, Key, NodeId, RequestId};
@@ -126,8 +126,24 @@ impl Coordinator {
         self.advance(cx, local, id, |operation, cx, local, id| operation.start(cx, local, id));
     }
 
+    /// A replica answers.
+    pub fn on_message(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        from: (NodeId, RequestId),
+        message: CoordinatorMessage,
+    ) {
+        match message {
+            CoordinatorMessage::Minted(message) => self.on_minted(cx, local, from, message),
+            CoordinatorMessage::Acked(message) => self.on_acked(cx, local, from, message),
+            CoordinatorMessage::Refused(message) => self.on_refused(cx, local, from, message),
+            CoordinatorMessage::ReadReply(message) => self.on_read_reply(cx, local, from, message),
+        }
+    }
+
     /// A minter holds the write.
-    pub fn on_minted(
+    fn on_minted(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
@@ -140,7 +156,7 @@ impl Coordinator {
     }
 
     /// A node holds the write durably.
-    pub fn on_acked(
+    fn on_acked(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
@@ -153,7 +169,7 @@ impl Coordinator {
     }
 
     /// A node says what it holds.
-    pub fn on_read_reply(
+    fn on_read_reply(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
@@ -166,7 +182,7 @@ impl Coordinator {
     }
 
     /// A node did not do what it was asked.
-    pub fn on_refused(
+    fn on_refused(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,

@@ -8,7 +8,7 @@ use super::fallbacks::Fallbacks;
 use super::operation::{Operation, Phase, Progress, answer};
 use crate::cx::{Cx, NodeContext};
 use crate::event::Event;
-use crate::message::{Body, MergeRequest, OperationId, ReadRequest};
+use crate::message::{Body, MergeRequest, OperationId, ReadRequest, ReplicaMessage};
 use crate::probe::Probe;
 use crate::quorum::Mode;
 use crate::store::{CopyKind, Refusal};
@@ -246,7 +246,7 @@ impl Operation {
             cx.observe(Event::ReadRepair { peer: node, key: self.key.clone() });
             let merge =
                 MergeRequest { operation: id, key: self.key.clone(), container: joined.clone() };
-            self.send(cx, local, node, Body::Merge(merge));
+            self.send(cx, local, node, Body::Replica(ReplicaMessage::Merge(merge)));
         }
     }
 
@@ -259,7 +259,7 @@ impl Operation {
         copy: CopyKind,
     ) {
         let read = ReadRequest { operation: id, key: self.key.clone(), copy };
-        self.send(cx, local, node, Body::Read(read));
+        self.send(cx, local, node, Body::Replica(ReplicaMessage::Read(read)));
     }
 
     /// Asks the next fallback what it keeps for others, if fallbacks count. One that has said so already

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::cx::{Identity, Peers};
 use crate::event::Event;
 use crate::layout::Layout;
-use crate::message::{Body, Kind, Message};
+use crate::message::{Body, Kind, Message, ReplicaKind, ReplicaMessage};
 use crate::quorum::{Level, Mode};
 use crate::ring::Ring;
 use crate::store::{Basis, Refusal};
@@ -126,8 +126,8 @@ impl Fixture {
 
 fn operation_of(body: &Body) -> Option<OperationId> {
     match body {
-        Body::Mint(message) => Some(message.operation),
-        Body::Read(message) => Some(message.operation),
+        Body::Replica(ReplicaMessage::Mint(message)) => Some(message.operation),
+        Body::Replica(ReplicaMessage::Read(message)) => Some(message.operation),
         _ => None,
     }
 }
@@ -195,7 +195,7 @@ fn replied(effects: &[Effect]) -> Option<&Reply> {
 
 fn basis_of(effects: &[Effect]) -> Option<Basis> {
     sent(effects).iter().find_map(|message| match &message.body {
-        Body::Mint(mint) => Some(mint.basis.clone()),
+        Body::Replica(ReplicaMessage::Mint(mint)) => Some(mint.basis.clone()),
         _ => None,
     })
 }
@@ -208,9 +208,12 @@ fn set(nodes: &[NodeId]) -> BTreeSet<NodeId> {
 fn a_put_is_acknowledged_after_w_durable_copies_and_not_before() {
     let mut fixture = Fixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
-    assert_eq!(receivers(&fixture.put(Options::default()), Kind::Mint), set(&[a]));
+    assert_eq!(
+        receivers(&fixture.put(Options::default()), Kind::Replica(ReplicaKind::Mint)),
+        set(&[a])
+    );
     let spread = fixture.minted(a, container(a, 1));
-    assert_eq!(receivers(&spread, Kind::Merge), set(&[b, c]));
+    assert_eq!(receivers(&spread, Kind::Replica(ReplicaKind::Merge)), set(&[b, c]));
     assert_eq!(replied(&spread), None);
     assert_eq!(replied(&fixture.acked(b, None)), None);
     assert_eq!(replied(&fixture.acked(b, None)), None, "one node counts once");
@@ -238,7 +241,10 @@ fn a_coordinator_that_owns_nothing_of_the_key_asks_the_first_owner_that_seems_up
     let fixture = Fixture::new(false);
     let [a, b] = [fixture.owners[0], fixture.owners[1]];
     let mut fixture = fixture.down(&[a]);
-    assert_eq!(receivers(&fixture.put(Options::default()), Kind::Mint), set(&[b]));
+    assert_eq!(
+        receivers(&fixture.put(Options::default()), Kind::Replica(ReplicaKind::Mint)),
+        set(&[b])
+    );
 }
 
 #[test]
@@ -249,8 +255,8 @@ fn an_owner_that_seems_down_is_sent_the_write_all_the_same_and_a_fallback_keeps_
     let mut fixture = fixture.down(&[c]);
     fixture.put(Options::default());
     let spread = fixture.minted(a, container(a, 1));
-    assert_eq!(receivers(&spread, Kind::Merge), set(&[b, c]));
-    assert_eq!(receivers(&spread, Kind::Hint), set(&[fallback]));
+    assert_eq!(receivers(&spread, Kind::Replica(ReplicaKind::Merge)), set(&[b, c]));
+    assert_eq!(receivers(&spread, Kind::Replica(ReplicaKind::Hint)), set(&[fallback]));
 }
 
 #[test]
@@ -274,10 +280,10 @@ fn when_no_owner_seems_up_a_fallback_mints_in_sloppy() {
     let (owners, other) = (fixture.owners.clone(), fixture.others[0]);
     let mut fixture = fixture.down(&owners);
     let effects = fixture.put(Options::default());
-    assert_eq!(receivers(&effects, Kind::Mint), set(&[other]));
+    assert_eq!(receivers(&effects, Kind::Replica(ReplicaKind::Mint)), set(&[other]));
     let roles: Vec<bool> = sent(&effects)
         .iter()
-        .map(|message| matches!(&message.body, Body::Mint(mint) if mint.fallback_for.is_some()))
+        .map(|message| matches!(&message.body, Body::Replica(ReplicaMessage::Mint(mint)) if mint.fallback_for.is_some()))
         .collect();
     assert_eq!(roles, [true]);
 }
@@ -289,7 +295,7 @@ fn a_minter_that_does_not_answer_is_followed_by_the_next_under_the_same_request_
     fixture.put(Options::default());
     let first = fixture.request;
     let hedged = fixture.wait();
-    assert_eq!(receivers(&hedged, Kind::Mint), set(&[b]));
+    assert_eq!(receivers(&hedged, Kind::Replica(ReplicaKind::Mint)), set(&[b]));
     assert_eq!(fixture.request, first);
 }
 
@@ -306,7 +312,10 @@ fn a_write_that_was_minted_late_looks_for_fallbacks_after_one_delay() {
     fixture.minted(c, container(c, 1));
     let hedged = fixture.wait();
     assert_eq!(fixture.now.since(named_at), fixture.local.config.hedge());
-    assert_eq!(receivers(&hedged, Kind::Hint), fixture.others.iter().copied().collect());
+    assert_eq!(
+        receivers(&hedged, Kind::Replica(ReplicaKind::Hint)),
+        fixture.others.iter().copied().collect()
+    );
 }
 
 #[test]
@@ -317,7 +326,7 @@ fn two_replicas_that_named_one_write_are_joined_and_both_count() {
     fixture.wait();
     fixture.minted(b, container(b, 1));
     let again = fixture.minted(a, container(a, 1));
-    assert_eq!(receivers(&again, Kind::Merge), set(&[a, b, c]));
+    assert_eq!(receivers(&again, Kind::Replica(ReplicaKind::Merge)), set(&[a, b, c]));
     fixture.acked(a, None);
     let both = joined(&container(a, 1), &container(b, 1));
     let Some(Reply::Stored { container, .. }) = replied(&fixture.acked(b, None)).cloned() else {
@@ -332,7 +341,7 @@ fn a_minter_that_refuses_is_followed_at_once_but_a_full_key_is_full_everywhere()
     let [a, b] = [fixture.owners[0], fixture.owners[1]];
     fixture.put(Options::default());
     let next = fixture.refused(a, Refusal::DiskFull);
-    assert_eq!(receivers(&next, Kind::Mint), set(&[b]));
+    assert_eq!(receivers(&next, Kind::Replica(ReplicaKind::Mint)), set(&[b]));
     let full = fixture.refused(b, Refusal::TooManySiblings { max: 1 });
     assert!(matches!(replied(&full), Some(Reply::Refused(RequestRefusal::Replica(_)))));
     assert!(fixture.coordinator.is_empty());
@@ -364,8 +373,8 @@ fn an_owner_that_misses_the_write_is_asked_again_and_a_fallback_keeps_it_meanwhi
     fixture.acked(a, None);
     fixture.acked(b, None);
     let hedged = fixture.wait();
-    assert_eq!(receivers(&hedged, Kind::Merge), set(&[c]));
-    assert_eq!(receivers(&hedged, Kind::Hint), set(&[fixture.others[0]]));
+    assert_eq!(receivers(&hedged, Kind::Replica(ReplicaKind::Merge)), set(&[c]));
+    assert_eq!(receivers(&hedged, Kind::Replica(ReplicaKind::Hint)), set(&[fixture.others[0]]));
     fixture.acked(fixture.others[0], Some(c));
     assert!(fixture.coordinator.is_empty());
 }
@@ -378,7 +387,7 @@ fn where_no_fallback_is_left_the_coordinator_keeps_the_hint_and_counts_for_nothi
     let mut fixture = fixture.down(&[others, vec![b, c]].concat());
     fixture.put(Options::default());
     let spread = fixture.minted(a, container(a, 1));
-    assert_eq!(receivers(&spread, Kind::Hint), set(&[a]));
+    assert_eq!(receivers(&spread, Kind::Replica(ReplicaKind::Hint)), set(&[a]));
     fixture.acked(a, None);
     assert_eq!(replied(&fixture.acked(a, Some(b))), None);
 }
@@ -387,7 +396,10 @@ fn where_no_fallback_is_left_the_coordinator_keeps_the_hint_and_counts_for_nothi
 fn a_read_waits_for_r_answers_returns_their_join_and_repairs_who_is_behind() {
     let mut fixture = Fixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
-    assert_eq!(receivers(&fixture.ask(Verb::Get, Options::default()), Kind::Read), set(&[a, b, c]));
+    assert_eq!(
+        receivers(&fixture.ask(Verb::Get, Options::default()), Kind::Replica(ReplicaKind::Read)),
+        set(&[a, b, c])
+    );
     assert_eq!(replied(&fixture.holds(a, container(a, 1))), None);
     let Some(Reply::Value { container: value, .. }) =
         replied(&fixture.holds(b, Container::default())).cloned()
@@ -396,7 +408,7 @@ fn a_read_waits_for_r_answers_returns_their_join_and_repairs_who_is_behind() {
     };
     assert_eq!(value, container(a, 1));
     let late = fixture.holds(c, container(c, 1));
-    assert_eq!(receivers(&late, Kind::Merge), set(&[a, b, c]));
+    assert_eq!(receivers(&late, Kind::Replica(ReplicaKind::Merge)), set(&[a, b, c]));
     assert!(fixture.coordinator.is_empty());
 }
 
@@ -451,7 +463,7 @@ fn a_fallback_that_was_asked_for_several_owners_counts_for_the_one_that_needs_it
         let others = fixture.others.clone();
         fixture.ask(Verb::Get, Options { read: Some(Level::All), ..Options::default() });
         assert_eq!(
-            receivers(&fixture.wait(), Kind::Read),
+            receivers(&fixture.wait(), Kind::Replica(ReplicaKind::Read)),
             set(&[&[a, b, c], &others[..]].concat())
         );
         let answer = |fixture: &mut Fixture| {
@@ -496,8 +508,11 @@ fn where_the_fallback_of_an_owner_that_refused_is_silent_another_is_asked() {
     fixture.ask(Verb::Get, Options { read: Some(Level::All), ..Options::default() });
     fixture.holds(a, Container::default());
     fixture.holds(b, Container::default());
-    assert_eq!(receivers(&fixture.refused(c, Refusal::Incomplete), Kind::Read), set(&[first]));
-    assert_eq!(receivers(&fixture.wait(), Kind::Read), set(&[second]));
+    assert_eq!(
+        receivers(&fixture.refused(c, Refusal::Incomplete), Kind::Replica(ReplicaKind::Read)),
+        set(&[first])
+    );
+    assert_eq!(receivers(&fixture.wait(), Kind::Replica(ReplicaKind::Read)), set(&[second]));
     assert!(replied(&fixture.holds(second, Container::default())).is_some());
 }
 
@@ -510,13 +525,17 @@ fn two_owners_that_share_a_fallback_get_another_while_the_write_waits_for_it() {
     fixture.wait();
     fixture.minted(b, container(b, 1));
     let hints = fixture.wait();
-    assert_eq!(receivers(&hints, Kind::Hint), set(&[first, second]));
+    assert_eq!(receivers(&hints, Kind::Replica(ReplicaKind::Hint)), set(&[first, second]));
     fixture.acked(b, None);
     for owner in [a, c] {
         assert_eq!(replied(&fixture.acked(first, Some(owner))), None);
     }
     fixture.acked(second, Some(b));
-    assert_eq!(receivers(&fixture.wait(), Kind::Hint), set(&[second]), "for the silent two");
+    assert_eq!(
+        receivers(&fixture.wait(), Kind::Replica(ReplicaKind::Hint)),
+        set(&[second]),
+        "for the silent two"
+    );
     assert!(matches!(replied(&fixture.acked(second, Some(c))), Some(Reply::Stored { .. })));
 }
 
@@ -528,7 +547,7 @@ fn a_monotonic_read_makes_its_answer_stand_before_it_is_given() {
     fixture.holds(a, container(a, 1));
     let read = fixture.holds(b, Container::default());
     assert_eq!(replied(&read), None);
-    assert!(receivers(&read, Kind::Merge).is_superset(&set(&[b, c])));
+    assert!(receivers(&read, Kind::Replica(ReplicaKind::Merge)).is_superset(&set(&[b, c])));
     let stands = fixture.acked(b, None);
     let Some(Reply::Value { achieved, .. }) = replied(&stands) else { panic!("it stands now") };
     assert_eq!(achieved.owners[..], [a, b], "those who answered the read, not who holds it now");
@@ -542,7 +561,10 @@ fn a_monotonic_read_that_found_nothing_writes_nothing() {
     fixture.ask(Verb::Get, Options { monotonic: Some(true), read: Some(Level::One), ..strict() });
     let read = fixture.holds(a, Container::default());
     assert!(matches!(replied(&read), Some(Reply::Value { .. })));
-    assert!(receivers(&fixture.holds(b, Container::default()), Kind::Merge).is_empty());
+    assert!(
+        receivers(&fixture.holds(b, Container::default()), Kind::Replica(ReplicaKind::Merge))
+            .is_empty()
+    );
 }
 
 #[test]
@@ -559,7 +581,7 @@ fn a_strict_put_over_whatever_stands_reads_vectors_first() {
     let mut fixture = Fixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     let asked = fixture.ask(put(PutContext::Latest(VersionVector::default())), strict());
-    assert_eq!(receivers(&asked, Kind::Read), set(&[a, b, c]));
+    assert_eq!(receivers(&asked, Kind::Replica(ReplicaKind::Read)), set(&[a, b, c]));
     fixture.holds(b, container(b, 4));
     let minting = fixture.holds(c, Container::default());
     assert_eq!(basis_of(&minting), Some(Basis::Given(container(b, 4).seen().clone())));
@@ -596,12 +618,12 @@ fn a_minter_for_whom_it_was_late_is_asked_once_more_and_nobody_else_before_the_d
     fixture.now = fixture.now + Span(fixture.local.config.hedge().0 / 2);
     let again = fixture.refused(a, Refusal::Late);
     let asked_at = fixture.now;
-    assert_eq!(receivers(&again, Kind::Mint), set(&[a]));
+    assert_eq!(receivers(&again, Kind::Replica(ReplicaKind::Mint)), set(&[a]));
     assert_eq!(basis_of(&again), Some(Basis::Held(latest.clone())));
     assert!(sent(&fixture.refused(a, Refusal::Late)).is_empty());
     let hedged = fixture.wait();
     assert_eq!(fixture.now.since(asked_at), fixture.local.config.hedge());
-    assert_eq!(receivers(&hedged, Kind::Mint), set(&[b]));
+    assert_eq!(receivers(&hedged, Kind::Replica(ReplicaKind::Mint)), set(&[b]));
     assert_eq!(basis_of(&hedged), Some(Basis::Given(latest)));
 }
 
@@ -675,7 +697,7 @@ fn a_broken_connection_is_not_waited_for() {
     fixture.put(Options::default());
     fixture.feed(|coordinator, cx, _| coordinator.on_link_down(cx, a));
     assert_eq!(fixture.coordinator.next_deadline(), Some(Time(0)));
-    assert_eq!(receivers(&fixture.wait(), Kind::Mint), set(&[b]));
+    assert_eq!(receivers(&fixture.wait(), Kind::Replica(ReplicaKind::Mint)), set(&[b]));
 }
 
 #[test]
@@ -692,7 +714,7 @@ fn a_gathering_asks_the_other_owners_and_gives_what_enough_of_them_hold_together
     let mut fixture = Fixture::new(true);
     let (first, second) = (container(fixture.owners[1], 1), container(fixture.owners[2], 1));
     let asked = fixture.feed(|coordinator, cx, local| coordinator.gather(cx, local, key(), 7));
-    assert_eq!(kinds(&asked), [Kind::Read; 3]);
+    assert_eq!(kinds(&asked), [Kind::Replica(ReplicaKind::Read); 3]);
     fixture.refused(fixture.owners[0], Refusal::Corrupt);
     fixture.holds(fixture.owners[1], first.clone());
     assert!(fixture.coordinator.take_gathered().is_empty(), "W = 2: one may be behind");
@@ -723,7 +745,7 @@ fn a_read_brings_up_an_owner_whose_copy_is_corrupt_and_never_with_nothing() {
         let effects = fixture.holds(fixture.owners[1], held);
         let merges: Vec<_> = sent(&effects)
             .into_iter()
-            .filter(|message| message.body.kind() == Kind::Merge)
+            .filter(|message| message.body.kind() == Kind::Replica(ReplicaKind::Merge))
             .map(|message| message.header.to)
             .collect();
         assert_eq!(merges, vec![fixture.owners[2]; repaired]);

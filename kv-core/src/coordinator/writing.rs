@@ -7,7 +7,9 @@ use super::fallbacks::Fallbacks;
 use super::operation::{Operation, Phase, Progress, answer};
 use crate::client::{Reply, RequestRefusal};
 use crate::cx::{Cx, NodeContext};
-use crate::message::{Body, FallbackFor, HintRequest, MergeRequest, MintRequest, OperationId};
+use crate::message::{
+    Body, FallbackFor, HintRequest, MergeRequest, MintRequest, OperationId, ReplicaMessage,
+};
 use crate::probe::Probe;
 use crate::quorum::Mode;
 use crate::store::{Basis, Refusal};
@@ -153,7 +155,7 @@ impl Operation {
         let key = self.key.clone();
         let echo = local.peers.echoes.get(&minter).copied();
         let mint = MintRequest { operation: id, key, content, expiry, basis, fallback_for, echo };
-        self.send(cx, local, minter, Body::Mint(mint.into()));
+        self.send(cx, local, minter, Body::Replica(ReplicaMessage::Mint(mint.into())));
         Progress::Going
     }
 
@@ -327,7 +329,12 @@ impl Operation {
             return;
         };
         let (key, container) = (self.key.clone(), container.clone());
-        self.send(cx, local, owner, Body::Merge(MergeRequest { operation: id, key, container }));
+        self.send(
+            cx,
+            local,
+            owner,
+            Body::Replica(ReplicaMessage::Merge(MergeRequest { operation: id, key, container })),
+        );
     }
 
     /// Has the next fallback keep the write for an owner, unless somebody does who need not count in the
@@ -357,7 +364,7 @@ impl Operation {
         };
         let fallback_for = place_of(owner, &writing.tally);
         let hint = HintRequest { operation: id, key: self.key.clone(), container, fallback_for };
-        self.send(cx, local, fallback, Body::Hint(hint));
+        self.send(cx, local, fallback, Body::Replica(ReplicaMessage::Hint(hint)));
     }
 }
 

@@ -44,8 +44,8 @@ use crate::cx::{Cx, Effect, Issuer, NodeContext, Purpose};
 use crate::durable::DurableQueue;
 use crate::event::Event;
 use crate::in_flight::InFlight;
-use crate::message::Body;
 use crate::message::founding::{Pledge, Pledged, Tell};
+use crate::message::{Body, FoundingMessage};
 use crate::probe::Probe;
 use crate::quorum::sources_needed;
 use crate::store::{Action, Done, FoundingRecord, Outcome};
@@ -210,7 +210,12 @@ impl Founding {
             Stage::Initiating(attempt) => {
                 let (founding, awaited) = (attempt.founding, attempt.awaited.clone());
                 for member in awaited {
-                    self.send(cx, local, member, Body::FoundingPledge(Pledge { founding }));
+                    self.send(
+                        cx,
+                        local,
+                        member,
+                        Body::Founding(FoundingMessage::Pledge(Pledge { founding })),
+                    );
                 }
                 self.ask(cx, local);
             }
@@ -270,12 +275,27 @@ impl Founding {
         Ok(())
     }
 
+    /// A member tells what it knows, asks for a pledge, or gives one.
+    pub fn on_message(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        (from, request): (NodeId, RequestId),
+        message: FoundingMessage,
+    ) {
+        match message {
+            FoundingMessage::Tell(message) => self.on_tell(cx, local, from, message),
+            FoundingMessage::Pledge(message) => self.on_pledge(cx, local, (from, request), message),
+            FoundingMessage::Pledged(message) => self.on_pledged(cx, local, from, message),
+        }
+    }
+
     /// A member says what it knows.
-    pub fn on_tell(&mut self, cx: &mut Cx<'_>, local: &NodeContext, from: NodeId, tell: Tell) {
+    fn on_tell(&mut self, cx: &mut Cx<'_>, local: &NodeContext, from: NodeId, tell: Tell) {
         match tell {
             Tell::Waiting => {
                 if let Stage::Founded(founding) = self.stage {
-                    let news = Body::FoundingTell(Tell::Founded { founding });
+                    let news = Body::Founding(FoundingMessage::Tell(Tell::Founded { founding }));
                     self.send(cx, local, from, news);
                 }
             }
@@ -291,7 +311,7 @@ impl Founding {
     }
 
     /// A member that is told to found the cluster asks for a pledge.
-    pub fn on_pledge(
+    fn on_pledge(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
@@ -300,14 +320,19 @@ impl Founding {
     ) {
         match self.stage {
             Stage::Founded(founding) => {
-                self.send(cx, local, from, Body::FoundingTell(Tell::Founded { founding }));
+                self.send(
+                    cx,
+                    local,
+                    from,
+                    Body::Founding(FoundingMessage::Tell(Tell::Founded { founding })),
+                );
             }
             // It says so as soon as its store does.
             Stage::Writing(_) => {}
             Stage::Initiating(_) => {
                 cx.probe(Probe::FoundingCrossed);
                 let answer = Pledged::AlsoFounding { founding };
-                self.send(cx, local, from, Body::FoundingPledged(answer));
+                self.send(cx, local, from, Body::Founding(FoundingMessage::Pledged(answer)));
             }
             Stage::Waiting => {
                 let promise = Promise { founding, to: from, request };
@@ -329,13 +354,7 @@ impl Founding {
     }
 
     /// A member has made its pledge, or will not.
-    pub fn on_pledged(
-        &mut self,
-        cx: &mut Cx<'_>,
-        local: &NodeContext,
-        from: NodeId,
-        pledged: Pledged,
-    ) {
+    fn on_pledged(&mut self, cx: &mut Cx<'_>, local: &NodeContext, from: NodeId, pledged: Pledged) {
         let Stage::Initiating(attempt) = &mut self.stage else { return };
         match pledged {
             Pledged::Promised { founding } if founding == attempt.founding => {
@@ -414,7 +433,7 @@ impl Founding {
             cx.out.push(Effect::AdminReply { request, reply });
             // Whoever does not hear it asks.
             for member in local.ring().members().iter().filter(|member| member.id != local.me()) {
-                let news = Body::FoundingTell(Tell::Founded { founding });
+                let news = Body::Founding(FoundingMessage::Tell(Tell::Founded { founding }));
                 self.send(cx, local, member.id, news);
             }
         }
@@ -493,14 +512,14 @@ impl Founding {
         for at in 0..count {
             let member = members[first.wrapping_add(at) % members.len()].id;
             if member != local.me() {
-                self.send(cx, local, member, Body::FoundingTell(Tell::Waiting));
+                self.send(cx, local, member, Body::Founding(FoundingMessage::Tell(Tell::Waiting)));
             }
         }
     }
 
     fn promise(&self, cx: &mut Cx<'_>, local: &NodeContext, promise: Promise) {
         let Promise { founding, to, request } = promise;
-        let body = Body::FoundingPledged(Pledged::Promised { founding });
+        let body = Body::Founding(FoundingMessage::Pledged(Pledged::Promised { founding }));
         self.send_under(cx, local, to, request, body);
     }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::Config;
 use crate::event::Event;
-use crate::message::{Kind, Message};
+use crate::message::{FoundingKind, FoundingMessage, Kind, Message};
 use crate::store::{Fault, Recovered};
 use crate::testing::MemoryStore;
 use crate::testing::world::{Machine, World};
@@ -26,9 +26,7 @@ impl Machine for Founding {
         let (from, request) = (message.header.from, message.header.request);
         assert_eq!(message.header.cluster, ClusterId(1), "whoever waits knows no other");
         match message.body {
-            Body::FoundingTell(body) => self.on_tell(cx, local, from, body),
-            Body::FoundingPledge(body) => self.on_pledge(cx, local, (from, request), body),
-            Body::FoundingPledged(body) => self.on_pledged(cx, local, from, body),
+            Body::Founding(message) => self.on_message(cx, local, (from, request), message),
             other => panic!("nobody here says {other:?}"),
         }
     }
@@ -200,7 +198,8 @@ fn a_pledge_is_not_made_before_it_is_durable() {
     init(&mut world, 1, &[]);
     world.wait_ms(3_000);
     let pledged = |message: &Message| {
-        message.header.from == NodeId(2) && message.body.kind() == Kind::FoundingPledged
+        message.header.from == NodeId(2)
+            && message.body.kind() == Kind::Founding(FoundingKind::Pledged)
     };
     assert!(!world.sent.iter().any(pledged), "it is not durable");
     assert!(!is_founded(&mut world, 1), "a pledge is missing");
@@ -214,7 +213,8 @@ fn a_crash_after_the_pledge_costs_nothing() {
     let mut world = world();
     world.is_lost = alloc::boxed::Box::new(|message| {
         // Node 2 does not hear that the cluster is founded.
-        message.header.to == NodeId(2) && matches!(message.body, Body::FoundingTell(_))
+        message.header.to == NodeId(2)
+            && matches!(message.body, Body::Founding(FoundingMessage::Tell(_)))
     });
     init(&mut world, 1, &[]);
     world.wait_ms(3_000);
@@ -229,7 +229,8 @@ fn a_crash_after_the_pledge_costs_nothing() {
 fn a_wipe_after_the_pledge_makes_a_member_incomplete() {
     let mut world = world();
     world.is_lost = alloc::boxed::Box::new(|message| {
-        message.header.to == NodeId(2) && matches!(message.body, Body::FoundingTell(_))
+        message.header.to == NodeId(2)
+            && matches!(message.body, Body::Founding(FoundingMessage::Tell(_)))
     });
     init(&mut world, 1, &[]);
     world.wait_ms(3_000);

@@ -36,7 +36,7 @@ use crate::cx::{Cx, Issuer, NodeContext, Purpose};
 use crate::durable::DurableQueue;
 use crate::event::Event;
 use crate::in_flight::InFlight;
-use crate::message::{Body, HintDelivered, HintDelivery};
+use crate::message::{Body, HandoffMessage, HintDelivered, HintDelivery};
 use crate::probe::Probe;
 use crate::store::{Action, Done, HintGrowth, KeptHints, Outcome, Refusal, StoredHint};
 use crate::time::{Span, Time};
@@ -237,8 +237,22 @@ impl Handoff {
         }
     }
 
+    /// The keeper of hints and their target talk to each other.
+    pub fn on_message(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        from: (NodeId, RequestId),
+        message: HandoffMessage,
+    ) {
+        match message {
+            HandoffMessage::Deliver(message) => self.on_delivery(cx, local, from, message),
+            HandoffMessage::Delivered(message) => self.on_delivered(cx, from, message),
+        }
+    }
+
     /// A peer says that what was delivered is durable there.
-    pub fn on_delivered(
+    fn on_delivered(
         &mut self,
         cx: &mut Cx<'_>,
         (from, request): (NodeId, RequestId),
@@ -380,7 +394,11 @@ impl Handoff {
                 continue;
             }
             let body = HintDelivery { delivery: id, partition, items: items.clone() };
-            cx.send(local.message(recipient, request, Body::HintDelivery(body)));
+            cx.send(local.message(
+                recipient,
+                request,
+                Body::Handoff(HandoffMessage::Deliver(body)),
+            ));
         }
         self.deliveries.insert(Delivery {
             target,

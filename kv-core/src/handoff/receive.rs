@@ -3,7 +3,7 @@
 
 use super::{Handoff, HandoffCommand};
 use crate::cx::{Cx, Issuer, NodeContext};
-use crate::message::{Body, HintDelivered, HintDelivery};
+use crate::message::{Body, HandoffMessage, HintDelivered, HintDelivery};
 use crate::store::{Action, Done, Refusal};
 use crate::types::{Key, NodeId, PartitionId, RequestId, Seq, Ticket};
 use crate::version::Container;
@@ -20,7 +20,7 @@ pub(super) struct Receipt {
 impl Handoff {
     /// A peer hands over what it kept. A delivery of what this node does not own is not answered:
     /// its sender keeps it.
-    pub fn on_delivery(
+    pub(super) fn on_delivery(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
@@ -75,7 +75,11 @@ impl Handoff {
             if to == local.me() {
                 self.on_delivered(cx, (to, request), delivered);
             } else {
-                cx.send(local.message(to, request, Body::HintDelivered(delivered)));
+                cx.send(local.message(
+                    to,
+                    request,
+                    Body::Handoff(HandoffMessage::Delivered(delivered)),
+                ));
             }
         }
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::config::Config;
-use crate::message::{Kind, Message};
+use crate::message::{HandoffKind, HandoffMessage, Kind, Message};
 use crate::probe::Probe;
 use crate::store::{Fault, Hint, HintTerms, Recovered};
 use crate::testing::world::{Machine, World};
@@ -31,8 +31,7 @@ impl Machine for Handoff {
     fn on_message(&mut self, cx: &mut Cx<'_>, local: &mut NodeContext, message: Message) {
         let from = (message.header.from, message.header.request);
         match message.body {
-            Body::HintDelivery(body) => self.on_delivery(cx, local, from, body),
-            Body::HintDelivered(body) => self.on_delivered(cx, from, body),
+            Body::Handoff(message) => self.on_message(cx, local, from, message),
             other => panic!("nobody here says {other:?}"),
         }
     }
@@ -191,10 +190,10 @@ fn hints_are_acknowledged_when_they_are_durable_and_not_before() {
     scene.world.held.insert(NodeId(target));
     scene.keep(target, &written(1));
     scene.world.wait_ms(100);
-    assert_eq!(scene.world.kinds(), [Kind::HintDelivery]);
+    assert_eq!(scene.world.kinds(), [Kind::Handoff(HandoffKind::Deliver)]);
     assert_eq!(scene.stored(target), 1);
     scene.world.release(target);
-    assert_eq!(scene.world.kinds(), [Kind::HintDelivered]);
+    assert_eq!(scene.world.kinds(), [Kind::Handoff(HandoffKind::Delivered)]);
     assert_eq!(scene.stored(target), 0);
 }
 
@@ -219,13 +218,13 @@ fn a_hint_that_grew_between_delivery_and_deletion_is_kept_and_delivered_again() 
 fn replay_goes_on_for_ever_ever_more_slowly() {
     let mut scene = Scene::with(Config { hint_retry_ms: 1_000, ..Config::default() });
     let target = scene.owners[0];
-    scene.lose(Kind::HintDelivery);
+    scene.lose(Kind::Handoff(HandoffKind::Deliver));
     scene.keep(target, &written(1));
     let mut tries = Vec::new();
     let start = scene.world.now.monotonic;
     while tries.len() < 100 {
         scene.world.wait();
-        if scene.count_sent(Kind::HintDelivery) > 0 {
+        if scene.count_sent(Kind::Handoff(HandoffKind::Deliver)) > 0 {
             tries.push(scene.world.now.monotonic.since(start).as_ms() / 1_000);
         }
     }
@@ -245,10 +244,10 @@ fn a_target_that_comes_up_is_tried_at_once_and_at_the_first_pause() {
     scene.world.wait_ms(3_600_000);
     assert_eq!(scene.world.kinds(), [], "nothing is sent to a target that seems down");
     scene.set_down(target, false);
-    scene.lose(Kind::HintDelivered);
+    scene.lose(Kind::Handoff(HandoffKind::Delivered));
     scene.comes_up(target);
     scene.world.wait_ms(2_500);
-    assert_eq!(scene.count_sent(Kind::HintDelivery), 2);
+    assert_eq!(scene.count_sent(Kind::Handoff(HandoffKind::Deliver)), 2);
     // In the middle of a delivery, too.
     scene.lose_nothing();
     scene.comes_up(target);
@@ -326,7 +325,7 @@ fn an_expired_hint_of_a_target_that_is_up_is_delivered_all_the_same() {
     scene.world.wait_ms(100);
     assert!(!scene.is_stale(target));
     assert_eq!((scene.stored(target), scene.pending()), (0, 0));
-    assert!(scene.world.kinds().contains(&Kind::HintDelivery));
+    assert!(scene.world.kinds().contains(&Kind::Handoff(HandoffKind::Deliver)));
 }
 
 #[test]
@@ -351,7 +350,7 @@ fn a_target_is_stale_until_a_comparison_that_began_later_ends_well() {
 fn an_answer_to_an_earlier_life_deletes_nothing() {
     let mut scene = Scene::new();
     let target = scene.owners[0];
-    scene.lose(Kind::HintDelivered);
+    scene.lose(Kind::Handoff(HandoffKind::Delivered));
     scene.keep(target, &written(1));
     scene.world.wait_ms(1);
     let answer = scene.world.sent.pop().expect("the target has answered");
@@ -371,7 +370,7 @@ fn what_the_target_cannot_keep_is_not_acknowledged() {
     scene.world.member(target).store.fault = Some(Fault::Full);
     scene.keep(target, &written(1));
     scene.world.wait_ms(10_000);
-    assert_eq!(scene.count_sent(Kind::HintDelivered), 0);
+    assert_eq!(scene.count_sent(Kind::Handoff(HandoffKind::Delivered)), 0);
     scene.world.member(target).store.fault = None;
     scene.world.wait_ms(10_000);
     assert_eq!(scene.pending(), 0);
@@ -413,7 +412,7 @@ fn what_does_not_belong_here_is_neither_joined_nor_acknowledged() {
         let delivery = HintDelivery { delivery: 0, partition, items: vec![item.clone()] };
         let from = if to == target { keeper } else { target };
         let local = &scene.world.member(from).local;
-        let body = Body::HintDelivery(delivery);
+        let body = Body::Handoff(HandoffMessage::Deliver(delivery));
         let message = local.message(NodeId(to), RequestId(0), body);
         scene.world.deliver(message);
     }
@@ -452,7 +451,8 @@ fn targets_take_turns_and_a_pause_lies_between_batches() {
         scene.world.wait();
         let now = scene.world.now.monotonic;
         let deliveries = scene.world.sent.drain(..);
-        let deliveries = deliveries.filter(|sent| sent.body.kind() == Kind::HintDelivery);
+        let deliveries =
+            deliveries.filter(|sent| sent.body.kind() == Kind::Handoff(HandoffKind::Deliver));
         turns.extend(deliveries.map(|sent| (now, sent.header.to)));
     }
     assert!(turns.len() > 4 && (turns.len() as u64) < hints, "{} of {hints}", turns.len());

@@ -60,7 +60,7 @@ use self::state::{NodeState, Stamp};
 use crate::cx::{Cx, NodeContext, Purpose};
 use crate::event::Event;
 use crate::message::gossip::{Ack, Ack2, Delta, Known, StateKey, Syn};
-use crate::message::{Body, Kind};
+use crate::message::{Body, GossipKind, GossipMessage, Kind};
 use crate::probe::Probe;
 use crate::time::Time;
 use crate::types::{Generation, NodeId, RequestId};
@@ -206,8 +206,23 @@ impl Membership {
         opinions
     }
 
+    /// A member gossips. Returns what this node now thinks of others.
+    pub fn on_message(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        (from, request): (NodeId, RequestId),
+        message: GossipMessage,
+    ) -> Vec<Opinion> {
+        match message {
+            GossipMessage::Syn(syn) => self.on_syn(cx, local, from, request, syn),
+            GossipMessage::Ack(ack) => self.on_ack(cx, local, from, request, ack),
+            GossipMessage::Ack2(ack2) => self.on_ack2(cx, local, from, ack2),
+        }
+    }
+
     /// A peer says how much it knows of everybody.
-    pub fn on_syn(
+    fn on_syn(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
@@ -224,14 +239,14 @@ impl Membership {
             });
             let wanted = wanted.collect();
             let ack = Ack { deltas: self.deltas(&claims, cx.now.monotonic), wanted };
-            cx.send(local.message(from, request, Body::GossipAck(ack)));
+            cx.send(local.message(from, request, Body::Gossip(GossipMessage::Ack(ack))));
         }
         gate.tell(cx, from);
         Vec::new()
     }
 
     /// A peer answers a SYN.
-    pub fn on_ack(
+    fn on_ack(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
@@ -246,7 +261,11 @@ impl Membership {
             let claims = self.claims(ack.wanted, &mut gate);
             let deltas = self.deltas(&claims, cx.now.monotonic);
             if !deltas.is_empty() {
-                cx.send(local.message(from, request, Body::GossipAck2(Ack2 { deltas })));
+                cx.send(local.message(
+                    from,
+                    request,
+                    Body::Gossip(GossipMessage::Ack2(Ack2 { deltas })),
+                ));
             }
         }
         gate.tell(cx, from);
@@ -254,12 +273,11 @@ impl Membership {
     }
 
     /// A peer sends what this node asked for.
-    pub fn on_ack2(
+    fn on_ack2(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
         from: NodeId,
-        _request: RequestId,
         ack2: Ack2,
     ) -> Vec<Opinion> {
         let mut gate = Gate::new(cx, local);
@@ -284,7 +302,8 @@ impl Membership {
             None => {
                 self.own.stamp.generation = local.identity.generation;
                 self.peers.iter_mut().for_each(|peer| peer.start(now, interval));
-                let phase = cx.draw.u64(Purpose::Phase, Kind::GossipSyn as u64);
+                let phase =
+                    cx.draw.u64(Purpose::Phase, Kind::Gossip(GossipKind::Syn).number().into());
                 let turns = self.fanout(local).max(1) as u64;
                 let rounds = Rounds::starting(now, interval, turns, phase);
                 Timetable { rounds, judge_at: None, lenient_until: now }
@@ -377,7 +396,7 @@ impl Membership {
         if let Some(partner) = self.partners.pop() {
             let request = request_of(self.me, self.own.stamp);
             let syn = Syn { known: self.known().collect() };
-            cx.send(local.message(partner, request, Body::GossipSyn(syn)));
+            cx.send(local.message(partner, request, Body::Gossip(GossipMessage::Syn(syn))));
         }
     }
 

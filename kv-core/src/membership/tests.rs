@@ -12,8 +12,8 @@ use self::world::{Draws, WALL_SECONDS, World, local_of, membership_of};
 use super::*;
 use crate::cx::Effect;
 use crate::event::RejectReason;
-use crate::message::Message;
 use crate::message::gossip::State;
+use crate::message::{GossipMessage, Message};
 use crate::time::{Now, Span, WallTime};
 use crate::types::Generation;
 
@@ -69,7 +69,7 @@ impl Alone {
 
     fn on_ack2(&mut self, from: u64, deltas: Vec<Delta>) -> Vec<Opinion> {
         self.call(|membership, cx, local| {
-            membership.on_ack2(cx, local, NodeId(from), RequestId(7), Ack2 { deltas })
+            membership.on_ack2(cx, local, NodeId(from), Ack2 { deltas })
         })
     }
 
@@ -312,7 +312,7 @@ fn a_syn_is_answered_with_what_the_other_lacks_and_what_it_is_asked_for() {
     alone.on_syn(2, vec![known(1, 0, 0), known(2, 50, 8), known(3, 50, 4)]);
     let [message] = &alone.sent()[..] else { panic!("one answer: {:?}", alone.out) };
     assert_eq!((message.header.to, message.header.request), (NodeId(2), RequestId(7)));
-    let Body::GossipAck(ack) = &message.body else { panic!("{message:?}") };
+    let Body::Gossip(GossipMessage::Ack(ack)) = &message.body else { panic!("{message:?}") };
     assert_eq!(ack.wanted, [known(2, 50, 5)]);
     let own = Delta { age_ms: ack.deltas[1].age_ms, ..delta(1, WALL_SECONDS, 1) };
     assert_eq!(ack.deltas, [Delta { since: 4, ..delta(3, 50, 9) }, own]);
@@ -327,7 +327,7 @@ fn an_ack_is_answered_with_what_was_asked_for_and_not_at_all_if_nothing_was() {
         .call(|it, cx, local| it.on_ack(cx, local, from, RequestId(7), ack(vec![known(2, 50, 4)])));
     let [message] = &alone.sent()[..] else { panic!("one answer: {:?}", alone.out) };
     let deltas = vec![Delta { since: 4, ..delta(2, 50, 5) }];
-    assert_eq!(message.body, Body::GossipAck2(Ack2 { deltas }));
+    assert_eq!(message.body, Body::Gossip(GossipMessage::Ack2(Ack2 { deltas })));
     alone.out.clear();
     alone.call(|it, cx, local| it.on_ack(cx, local, from, RequestId(7), ack(vec![])));
     assert_eq!(alone.sent(), []);
@@ -392,7 +392,10 @@ fn a_heartbeat_past_what_the_age_of_its_generation_allows_is_refused() {
     alone.on_syn(3, vec![known(2, WALL_SECONDS, u64::MAX)]);
     assert_eq!((alone.rejected(), alone.knows_of(2)), (vec![RejectReason::Future; 2], (0, 0)));
     let [message] = &alone.sent()[..] else { panic!("one answer: {:?}", alone.out) };
-    assert_eq!(message.body, Body::GossipAck(Ack { deltas: vec![], wanted: vec![] }));
+    assert_eq!(
+        message.body,
+        Body::Gossip(GossipMessage::Ack(Ack { deltas: vec![], wanted: vec![] }))
+    );
 }
 
 #[test]
@@ -462,15 +465,15 @@ proptest! {
             alone.call(|it, cx, local| match input {
                 0 => it.on_syn(cx, local, from, request, Syn { known }),
                 1 => it.on_ack(cx, local, from, request, Ack { deltas, wanted: known }),
-                2 => it.on_ack2(cx, local, from, request, Ack2 { deltas }),
+                2 => it.on_ack2(cx, local, from, Ack2 { deltas }),
                 _ => it.on_deadline(cx, local),
             });
             prop_assert!(alone.sent().len() <= 1);
             for message in alone.sent() {
                 let entries = match message.body {
-                    Body::GossipSyn(syn) => syn.known.len(),
-                    Body::GossipAck(ack) => ack.deltas.len() + ack.wanted.len(),
-                    Body::GossipAck2(ack2) => ack2.deltas.len(),
+                    Body::Gossip(GossipMessage::Syn(syn)) => syn.known.len(),
+                    Body::Gossip(GossipMessage::Ack(ack)) => ack.deltas.len() + ack.wanted.len(),
+                    Body::Gossip(GossipMessage::Ack2(ack2)) => ack2.deltas.len(),
                     other => panic!("not gossip: {other:?}"),
                 };
                 prop_assert!(entries <= 3);

@@ -1,7 +1,44 @@
 //! Messages of members that wait for their cluster to be founded ([`crate::founding`]).
 
+use alloc::vec::Vec;
+
+use super::family::{Family, family};
 use crate::codec::codec;
-use crate::types::FoundingId;
+use crate::types::{FoundingId, Key};
+
+family! {
+    /// A message between members of a cluster that is not founded yet.
+    FoundingMessage,
+    /// The kind of a [`FoundingMessage`].
+    FoundingKind {
+        /// What the sender knows.
+        Tell(Tell) = 60 "founding-tell",
+        /// The receiver is to promise that its store is new.
+        Pledge(Pledge) = 61 "founding-pledge",
+        /// It is promised, or not.
+        Pledged(Pledged) = 62 "founding-pledged",
+    }
+}
+
+impl Family for FoundingMessage {
+    fn keys(&self) -> Vec<&Key> {
+        match self {
+            Self::Tell(_) | Self::Pledge(_) | Self::Pledged(_) => Vec::new(),
+        }
+    }
+
+    fn weight(&self) -> usize {
+        match self {
+            Self::Tell(_) | Self::Pledge(_) | Self::Pledged(_) => 0,
+        }
+    }
+
+    fn is_urgent(&self) -> bool {
+        match self {
+            Self::Tell(_) | Self::Pledge(_) | Self::Pledged(_) => true,
+        }
+    }
+}
 
 /// The sender's knowledge of the founding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,54 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::family::{Family, family};
 use crate::codec::{Codec, Reader, codec};
-use crate::types::{Generation, NodeId, PartitionId};
+use crate::types::{Generation, Key, NodeId, PartitionId};
+
+family! {
+    /// A message between the memberships of two nodes.
+    GossipMessage,
+    /// The kind of a [`GossipMessage`].
+    GossipKind {
+        /// What the sender knows of everybody, by version.
+        Syn(Syn) = 1 "gossip-syn",
+        /// What the receiver lacks, and what the sender lacks.
+        Ack(Ack) = 2 "gossip-ack",
+        /// What the receiver said that it lacks.
+        Ack2(Ack2) = 3 "gossip-ack2",
+    }
+}
+
+impl Family for GossipMessage {
+    fn keys(&self) -> Vec<&Key> {
+        match self {
+            Self::Syn(_) | Self::Ack(_) | Self::Ack2(_) => Vec::new(),
+        }
+    }
+
+    fn weight(&self) -> usize {
+        match self {
+            Self::Syn(syn) => weight_of_known(&syn.known),
+            Self::Ack(ack) => weight_of_deltas(&ack.deltas) + weight_of_known(&ack.wanted),
+            Self::Ack2(ack2) => weight_of_deltas(&ack2.deltas),
+        }
+    }
+
+    fn is_urgent(&self) -> bool {
+        match self {
+            Self::Syn(_) | Self::Ack(_) | Self::Ack2(_) => true,
+        }
+    }
+}
+
+const fn weight_of_known(known: &[Known]) -> usize {
+    size_of_val(known)
+}
+
+fn weight_of_deltas(deltas: &[Delta]) -> usize {
+    let states = deltas.iter().flat_map(|delta| &delta.states);
+    size_of_val(deltas) + states.map(|state| state.value.len()).sum::<usize>()
+}
 
 /// How much the sender knows of one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,7 +185,7 @@ impl Incomplete {
     }
 }
 
-/// See [`super::Body::GossipSyn`].
+/// The payload of [`GossipMessage::Syn`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Syn {
     /// All nodes that the sender knows.
@@ -148,7 +194,7 @@ pub struct Syn {
 
 codec!(struct Syn { known });
 
-/// See [`super::Body::GossipAck`].
+/// The payload of [`GossipMessage::Ack`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ack {
     /// What the other lacks.
@@ -159,7 +205,7 @@ pub struct Ack {
 
 codec!(struct Ack { deltas, wanted });
 
-/// See [`super::Body::GossipAck2`].
+/// The payload of [`GossipMessage::Ack2`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ack2 {
     /// What the other said that it lacks.

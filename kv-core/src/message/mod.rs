@@ -1,18 +1,31 @@
-//! What nodes say to each other. One header for all messages; the kinds are a closed list with
-//! stable numbers.
+//! What nodes say to each other: one header for all messages, and a family of messages for each part of
+//! the core that takes them.
+//!
+//! A family is an enum in a file of its own, with the payloads, their stable numbers and names, and
+//! what carriers ask of them ([`Family`]): which keys they name, how large they are, what goes first.
+//! So a new message is an edit in its family and in the part that takes it.
 
+mod family;
 pub mod founding;
 pub mod gossip;
+pub mod hints;
 pub mod repair;
+pub mod replication;
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+pub use self::family::Family;
+pub use self::founding::{FoundingKind, FoundingMessage};
+pub use self::gossip::{GossipKind, GossipMessage};
+pub use self::hints::{HandoffKind, HandoffMessage, HintDelivered, HintDelivery};
+pub use self::repair::{RepairKind, RepairMessage};
+pub use self::replication::{
+    Acked, CoordinatorKind, CoordinatorMessage, FallbackFor, HintDemand, HintRequest, MergeRequest,
+    MintRequest, Minted, ReadReply, ReadRequest, Refused, ReplicaKind, ReplicaMessage,
+};
 use crate::codec::{Codec, Malformed, Reader, codec};
-use crate::store::{Basis, CopyKind, Refusal};
-use crate::time::{Time, WallTime};
-use crate::types::{ClusterId, Generation, Key, LayoutHash, NodeId, PartitionId, RequestId};
-use crate::version::{Container, Content};
+use crate::time::Time;
+use crate::types::{ClusterId, Generation, Key, LayoutHash, NodeId, RequestId};
 
 /// A message between two nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,275 +115,136 @@ pub struct OperationId(pub u64);
 
 codec!(fixed OperationId(u64));
 
-macro_rules! bodies {
-    ($($(#[$doc:meta])* $kind:ident($payload:ty) = $number:literal $name:literal,)*) => {
-        /// What a message says.
+macro_rules! families {
+    ($($(#[$doc:meta])* $family:ident($message:path, $kind:path),)*) => {
+        /// The content of a message: a family for each part of the core that takes messages.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum Body {
-            $($(#[$doc])* $kind($payload),)*
+            $($(#[$doc])* $family($message),)*
         }
 
-        /// Which kind of message it is, by its stable number on the wire.
+        /// The kind of a message, which has a stable number on the wire.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[repr(u8)]
         pub enum Kind {
-            $($(#[$doc])* $kind = $number,)*
+            $($(#[$doc])* $family($kind),)*
         }
 
         impl Kind {
-            /// Every kind, in the order of their numbers.
-            pub const ALL: &'static [Self] = &[$(Self::$kind,)*];
+            const COUNT: usize = 0 $(+ <$kind>::ALL.len())*;
 
-            /// The name that scenarios, traces and metrics use.
-            pub const fn name(self) -> &'static str {
+            /// Every kind, family by family.
+            pub const ALL: &'static [Self] = &Self::all();
+
+            const fn all() -> [Self; Self::COUNT] {
+                let mut all = [Self::Gossip(GossipKind::Syn); Self::COUNT];
+                let mut at = 0;
+                $(
+                    let kinds = <$kind>::ALL;
+                    let mut of_family = 0;
+                    while of_family < kinds.len() {
+                        all[at] = Self::$family(kinds[of_family]);
+                        of_family += 1;
+                        at += 1;
+                    }
+                )*
+                assert!(at == Self::COUNT, "every kind has its place");
+                all
+            }
+
+            /// The number that stands on the wire. Below 64.
+            pub const fn number(self) -> u8 {
                 match self {
-                    $(Self::$kind => $name,)*
+                    $(Self::$family(kind) => kind as u8,)*
                 }
             }
 
             /// The kind of this number, if there is one.
-            pub const fn from_number(number: u8) -> Option<Self> {
-                match number {
-                    $($number => Some(Self::$kind),)*
-                    _ => None,
+            pub fn from_number(number: u8) -> Option<Self> {
+                None$(.or_else(|| <$kind>::from_number(number).map(Self::$family)))*
+            }
+
+            /// The name that scenarios, traces and metrics use.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$family(kind) => kind.name(),)*
                 }
             }
         }
 
         impl Body {
-            /// Tells whether it is about the founding of the cluster: all that members say to each
-            /// other before it.
-            pub const fn is_founding(&self) -> bool {
-                matches!(
-                    self,
-                    Self::FoundingTell(_) | Self::FoundingPledge(_) | Self::FoundingPledged(_)
-                )
-            }
-
-            /// Which kind it is.
+            /// The kind of the message.
             pub const fn kind(&self) -> Kind {
                 match self {
-                    $(Self::$kind(_) => Kind::$kind,)*
+                    $(Self::$family(message) => Kind::$family(message.kind()),)*
+                }
+            }
+
+            fn family(&self) -> &dyn Family {
+                match self {
+                    $(Self::$family(message) => message,)*
                 }
             }
 
             /// Appends the payload to the bytes. The kind is not among them.
             pub(crate) fn encode(&self, out: &mut Vec<u8>) {
                 match self {
-                    $(Self::$kind(payload) => payload.encode(out),)*
+                    $(Self::$family(message) => message.encode(out),)*
                 }
             }
 
             /// Reads a payload of this kind, and leaves what lies behind it.
             pub(crate) fn decode(kind: Kind, input: &mut Reader<'_>) -> Result<Self, Malformed> {
                 match kind {
-                    $(Kind::$kind => Codec::decode(input).map(Self::$kind),)*
+                    $(Kind::$family(kind) => <$message>::decode(kind, input).map(Self::$family),)*
                 }
             }
         }
+
+        $(
+            impl From<$message> for Body {
+                fn from(message: $message) -> Self {
+                    Self::$family(message)
+                }
+            }
+        )*
     };
 }
 
-bodies! {
-    /// Gossip: what I know of everybody, by version.
-    GossipSyn(gossip::Syn) = 1 "gossip-syn",
-    /// Gossip: what you lack, and what I lack.
-    GossipAck(gossip::Ack) = 2 "gossip-ack",
-    /// Gossip: what you said that you lack.
-    GossipAck2(gossip::Ack2) = 3 "gossip-ack2",
-
-    /// Name this write, and store it.
-    Mint(Box<MintRequest>) = 10 "mint",
-    /// It is stored, but not durable yet; this is the container to send on.
-    Minted(Minted) = 11 "minted",
-    /// Join this container into yours.
-    Merge(MergeRequest) = 12 "merge",
-    /// Keep this container for another node.
-    Hint(HintRequest) = 13 "hint",
-    /// What you asked me to store is durable here.
-    Acked(Acked) = 14 "acked",
-    /// I did not do what you asked.
-    Refused(Refused) = 15 "refused",
-
-    /// What do you hold of this key, durably?
-    Read(ReadRequest) = 20 "read",
-    /// This.
-    ReadReply(ReadReply) = 21 "read-reply",
-
-    /// These hints were kept for you.
-    HintDelivery(HintDelivery) = 30 "hint-delivery",
-    /// They are durable here.
-    HintDelivered(HintDelivered) = 31 "hint-delivered",
-
-    /// Are all our common partitions equal?
-    RepairCompare(repair::Compare) = 40 "repair-compare",
-    /// Whether they are.
-    RepairCompared(repair::Compared) = 41 "repair-compared",
-    /// Which of these partitions differ?
-    RepairRoots(repair::Roots) = 42 "repair-roots",
-    /// These.
-    RepairRootsDiffer(repair::RootsDiffer) = 43 "repair-roots-differ",
-    /// Which of these inner nodes differ?
-    RepairBranches(repair::Branches) = 44 "repair-branches",
-    /// These.
-    RepairBranchesDiffer(repair::BranchesDiffer) = 45 "repair-branches-differ",
-    /// Which of these leaves differ?
-    RepairLeaves(repair::Leaves) = 46 "repair-leaves",
-    /// These.
-    RepairLeavesDiffer(repair::LeavesDiffer) = 47 "repair-leaves-differ",
-    /// What do you know of the keys of this leaf?
-    RepairSummaries(repair::SummariesRequest) = 48 "repair-summaries",
-    /// This.
-    RepairSummarized(repair::Summarized) = 49 "repair-summarized",
-    /// Join these, and send me those.
-    RepairExchange(repair::Exchange) = 50 "repair-exchange",
-    /// Joined, durably; and here they are.
-    RepairExchanged(repair::Exchanged) = 51 "repair-exchanged",
-
-    /// Founding: this is what I know.
-    FoundingTell(founding::Tell) = 60 "founding-tell",
-    /// Founding: promise that your store is new.
-    FoundingPledge(founding::Pledge) = 61 "founding-pledge",
-    /// Founding: it is promised, or not.
-    FoundingPledged(founding::Pledged) = 62 "founding-pledged",
+families! {
+    /// To the membership of a node.
+    Gossip(GossipMessage, GossipKind),
+    /// To a node as a replica of a key.
+    Replica(ReplicaMessage, ReplicaKind),
+    /// To the coordinator of an operation.
+    Coordinator(CoordinatorMessage, CoordinatorKind),
+    /// Between the keeper of hints and their target.
+    Handoff(HandoffMessage, HandoffKind),
+    /// Between the two sides of a comparison.
+    Repair(RepairMessage, RepairKind),
+    /// Between members of a cluster that is not founded yet.
+    Founding(FoundingMessage, FoundingKind),
 }
 
-/// See [`Body::Mint`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MintRequest {
-    /// Comes back with the answer.
-    pub operation: OperationId,
-    /// The key.
-    pub key: Key,
-    /// What the client said.
-    pub content: Content,
-    /// When it ceases to be visible.
-    pub expiry: Option<WallTime>,
-    /// What it overwrites.
-    pub basis: Basis,
-    /// In whose place the receiver is asked, if not as an owner.
-    pub fallback_for: Option<FallbackFor>,
-    /// What was last heard from the receiver, as a proof that this is not old.
-    pub echo: Option<Echo>,
+impl Body {
+    /// The keys that the message names.
+    pub fn keys(&self) -> Vec<&Key> {
+        self.family().keys()
+    }
+
+    /// About how many bytes the message takes beside its header: all of it that may be large.
+    pub fn weight(&self) -> usize {
+        self.family().weight()
+    }
+
+    /// Tells whether the message goes before others that wait for the same connection: it is small, and
+    /// somebody counts on its being quick.
+    pub fn is_urgent(&self) -> bool {
+        self.family().is_urgent()
+    }
+
+    /// Tells whether it is about the founding of the cluster: all that members say to each other
+    /// before it.
+    pub const fn is_founding(&self) -> bool {
+        matches!(self, Self::Founding(_))
+    }
 }
-
-codec!(struct MintRequest { operation, key, content, expiry, basis, fallback_for, echo });
-
-/// The place of an owner that cannot be reached, and that somebody else is to take. When it is taken,
-/// and until when, is for that node's own clock to say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FallbackFor {
-    /// The owner.
-    pub owner: NodeId,
-    /// How many other copies are believed to stand: hints with few are delivered first.
-    pub copies: u8,
-}
-
-codec!(struct FallbackFor { owner, copies });
-
-/// See [`Body::Minted`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Minted {
-    /// Whose answer this is.
-    pub operation: OperationId,
-    /// What the minter holds now.
-    pub container: Container,
-}
-
-codec!(struct Minted { operation, container });
-
-/// See [`Body::Merge`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MergeRequest {
-    /// Comes back with the answer.
-    pub operation: OperationId,
-    /// The key.
-    pub key: Key,
-    /// What to join.
-    pub container: Container,
-}
-
-codec!(struct MergeRequest { operation, key, container });
-
-/// See [`Body::Hint`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HintRequest {
-    /// Comes back with the answer.
-    pub operation: OperationId,
-    /// The key.
-    pub key: Key,
-    /// What to keep.
-    pub container: Container,
-    /// For whom.
-    pub fallback_for: FallbackFor,
-}
-
-codec!(struct HintRequest { operation, key, container, fallback_for });
-
-/// See [`Body::Acked`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Acked {
-    /// Whose answer this is.
-    pub operation: OperationId,
-    /// For whom the sender keeps it, if not for itself.
-    pub for_owner: Option<NodeId>,
-}
-
-codec!(struct Acked { operation, for_owner });
-
-/// See [`Body::Refused`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// Whose answer this is.
-    pub operation: OperationId,
-    /// Why.
-    pub refusal: Refusal,
-}
-
-codec!(struct Refused { operation, refusal });
-
-/// See [`Body::Read`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadRequest {
-    /// Comes back with the answer.
-    pub operation: OperationId,
-    /// The key.
-    pub key: Key,
-    /// Its own copy, or what it keeps for others.
-    pub copy: CopyKind,
-}
-
-codec!(struct ReadRequest { operation, key, copy });
-
-/// See [`Body::ReadReply`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadReply {
-    /// Whose answer this is.
-    pub operation: OperationId,
-    /// What the sender holds, durably. Empty if it knows nothing of the key.
-    pub container: Container,
-}
-
-codec!(struct ReadReply { operation, container });
-
-/// See [`Body::HintDelivery`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HintDelivery {
-    /// Comes back with the answer.
-    pub delivery: u64,
-    /// The partition that they belong to.
-    pub partition: PartitionId,
-    /// The containers.
-    pub items: Vec<(Key, Container)>,
-}
-
-codec!(struct HintDelivery { delivery, partition, items });
-
-/// See [`Body::HintDelivered`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HintDelivered {
-    /// Whose answer this is.
-    pub delivery: u64,
-}
-
-codec!(struct HintDelivered { delivery });

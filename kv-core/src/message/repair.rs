@@ -4,11 +4,95 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::family::{Family, family, weight_of};
 use crate::codec::codec;
 use crate::merkle::{FAN_OUT, LeafId};
 use crate::store::Summary;
 use crate::types::{ContentHash, Key, PartitionId};
-use crate::version::Container;
+use crate::version::{Container, Dot};
+
+family! {
+    /// A message between the two sides of a comparison.
+    RepairMessage,
+    /// The kind of a [`RepairMessage`].
+    RepairKind {
+        /// Are all our common partitions equal?
+        Compare(Compare) = 40 "repair-compare",
+        /// The answer: they are, or not.
+        Compared(Compared) = 41 "repair-compared",
+        /// Which of these partitions differ?
+        Roots(Roots) = 42 "repair-roots",
+        /// The answer: these.
+        RootsDiffer(RootsDiffer) = 43 "repair-roots-differ",
+        /// Which of these inner nodes differ?
+        Branches(Branches) = 44 "repair-branches",
+        /// The answer: these.
+        BranchesDiffer(BranchesDiffer) = 45 "repair-branches-differ",
+        /// Which of these leaves differ?
+        Leaves(Leaves) = 46 "repair-leaves",
+        /// The answer: these.
+        LeavesDiffer(LeavesDiffer) = 47 "repair-leaves-differ",
+        /// What is known of the keys of this leaf?
+        Summaries(SummariesRequest) = 48 "repair-summaries",
+        /// The answer: this.
+        Summarized(Summarized) = 49 "repair-summarized",
+        /// Join these, and answer with those.
+        Exchange(Exchange) = 50 "repair-exchange",
+        /// The answer: joined, durably; and here they are.
+        Exchanged(Exchanged) = 51 "repair-exchanged",
+    }
+}
+
+impl Family for RepairMessage {
+    fn keys(&self) -> Vec<&Key> {
+        match self {
+            Self::Summaries(request) => request.after.iter().collect(),
+            Self::Summarized(summarized) => {
+                summarized.entries.iter().map(|entry| &entry.key).collect()
+            }
+            Self::Exchange(exchange) => {
+                exchange.pushed.iter().map(|(key, _)| key).chain(&exchange.wanted).collect()
+            }
+            Self::Exchanged(exchanged) => exchanged.items.iter().map(|(key, _)| key).collect(),
+            Self::Compare(_)
+            | Self::Compared(_)
+            | Self::Roots(_)
+            | Self::RootsDiffer(_)
+            | Self::Branches(_)
+            | Self::BranchesDiffer(_)
+            | Self::Leaves(_)
+            | Self::LeavesDiffer(_) => Vec::new(),
+        }
+    }
+
+    fn weight(&self) -> usize {
+        let of_keys = |keys: Vec<&Key>| keys.iter().map(|key| key.bytes().len()).sum::<usize>();
+        match self {
+            Self::Compare(_) | Self::Compared(_) | Self::BranchesDiffer(_) => 0,
+            Self::Roots(roots) => size_of_val(&roots.roots[..]),
+            Self::RootsDiffer(differ) => {
+                size_of_val(&differ.partitions[..]) + size_of_val(&differ.incomplete[..])
+            }
+            Self::Branches(branches) => size_of_val(&*branches.branches),
+            Self::Leaves(leaves) => size_of_val(&leaves.leaves[..]),
+            Self::LeavesDiffer(differ) => size_of_val(&differ.leaves[..]),
+            Self::Summaries(_) => of_keys(self.keys()),
+            Self::Summarized(summarized) => {
+                let vectors =
+                    summarized.entries.iter().map(|entry| entry.seen.len() * size_of::<Dot>());
+                size_of_val(&summarized.entries[..]) + of_keys(self.keys()) + vectors.sum::<usize>()
+            }
+            Self::Exchange(exchange) => {
+                weight_of(&exchange.pushed) + of_keys(exchange.wanted.iter().collect())
+            }
+            Self::Exchanged(exchanged) => weight_of(&exchanged.items),
+        }
+    }
+
+    fn is_urgent(&self) -> bool {
+        false
+    }
+}
 
 /// The requester's number for a step of its session; an answer to an earlier step is ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,7 +100,7 @@ pub struct Step(pub u64);
 
 codec!(struct Step(_));
 
-/// See [`super::Body::RepairCompare`].
+/// See [`RepairMessage::Compare`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compare {
     /// Comes back with the answer.
@@ -27,7 +111,7 @@ pub struct Compare {
 
 codec!(struct Compare { step, hash });
 
-/// See [`super::Body::RepairCompared`].
+/// See [`RepairMessage::Compared`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compared {
     /// Whose answer this is.
@@ -38,7 +122,7 @@ pub struct Compared {
 
 codec!(struct Compared { step, equal });
 
-/// See [`super::Body::RepairRoots`].
+/// See [`RepairMessage::Roots`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Roots {
     /// Comes back with the answer.
@@ -49,7 +133,7 @@ pub struct Roots {
 
 codec!(struct Roots { step, roots });
 
-/// See [`super::Body::RepairRootsDiffer`].
+/// See [`RepairMessage::RootsDiffer`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RootsDiffer {
     /// Whose answer this is.
@@ -63,7 +147,7 @@ pub struct RootsDiffer {
 
 codec!(struct RootsDiffer { step, partitions, incomplete });
 
-/// See [`super::Body::RepairBranches`].
+/// See [`RepairMessage::Branches`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Branches {
     /// Comes back with the answer.
@@ -76,7 +160,7 @@ pub struct Branches {
 
 codec!(struct Branches { step, partition, branches });
 
-/// See [`super::Body::RepairBranchesDiffer`].
+/// See [`RepairMessage::BranchesDiffer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BranchesDiffer {
     /// Whose answer this is.
@@ -87,7 +171,7 @@ pub struct BranchesDiffer {
 
 codec!(struct BranchesDiffer { step, branches });
 
-/// See [`super::Body::RepairLeaves`].
+/// See [`RepairMessage::Leaves`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leaves {
     /// Comes back with the answer.
@@ -100,7 +184,7 @@ pub struct Leaves {
 
 codec!(struct Leaves { step, partition, leaves });
 
-/// See [`super::Body::RepairLeavesDiffer`].
+/// See [`RepairMessage::LeavesDiffer`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeavesDiffer {
     /// Whose answer this is.
@@ -111,7 +195,7 @@ pub struct LeavesDiffer {
 
 codec!(struct LeavesDiffer { step, leaves });
 
-/// See [`super::Body::RepairSummaries`].
+/// See [`RepairMessage::Summaries`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SummariesRequest {
     /// Comes back with the answer.
@@ -126,7 +210,7 @@ pub struct SummariesRequest {
 
 codec!(struct SummariesRequest { step, partition, leaf, after });
 
-/// See [`super::Body::RepairSummarized`].
+/// See [`RepairMessage::Summarized`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summarized {
     /// Whose answer this is.
@@ -139,7 +223,7 @@ pub struct Summarized {
 
 codec!(struct Summarized { step, entries, more });
 
-/// See [`super::Body::RepairExchange`].
+/// See [`RepairMessage::Exchange`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
     /// Comes back with the answer.
@@ -154,7 +238,7 @@ pub struct Exchange {
 
 codec!(struct Exchange { step, partition, pushed, wanted });
 
-/// See [`super::Body::RepairExchanged`].
+/// See [`RepairMessage::Exchanged`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchanged {
     /// Whose answer this is.

@@ -11,11 +11,11 @@ use super::session::{hash_of_roots, root};
 use super::{Repair, RepairCommand, StoreAccess, Waiting};
 use crate::cx::{Cx, NodeContext};
 use crate::merkle::{FAN_OUT, LeafId};
-use crate::message::Body;
 use crate::message::repair::{
     Branches, BranchesDiffer, Compare, Compared, Exchange, Exchanged, Leaves, LeavesDiffer, Roots,
     RootsDiffer, Step, SummariesRequest, Summarized,
 };
+use crate::message::{Body, RepairMessage};
 use crate::store::{Action, Done, Refusal};
 use crate::types::{ContentHash, Key, NodeId, PartitionId, RequestId, Seq};
 
@@ -42,7 +42,7 @@ pub(super) enum PendingAnswer {
 
 impl Repair {
     /// A peer asks whether everything that it has in common with this node is equal.
-    pub fn on_compare(
+    pub(super) fn on_compare(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
@@ -54,12 +54,16 @@ impl Repair {
         if !common.is_empty() {
             let equal = hash == hash_of_roots(local, &common);
             let caller = Caller { peer, request, step };
-            caller.answer(cx, local, Body::RepairCompared(Compared { step, equal }));
+            caller.answer(
+                cx,
+                local,
+                Body::Repair(RepairMessage::Compared(Compared { step, equal })),
+            );
         }
     }
 
     /// A peer asks which of these partitions differ.
-    pub fn on_roots(
+    pub(super) fn on_roots(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
@@ -76,12 +80,13 @@ impl Repair {
         let partitions = roots.iter().filter(differs).map(|&(partition, _)| partition).collect();
         let asked = roots.iter().map(|&(partition, _)| partition);
         let incomplete = asked.filter(|partition| !local.complete.contains(partition)).collect();
-        let body = Body::RepairRootsDiffer(RootsDiffer { step, partitions, incomplete });
+        let body =
+            Body::Repair(RepairMessage::RootsDiffer(RootsDiffer { step, partitions, incomplete }));
         Caller { peer, request, step }.answer(cx, local, body);
     }
 
     /// A peer asks which branches of a partition differ.
-    pub fn on_branches(
+    pub(super) fn on_branches(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
@@ -99,7 +104,7 @@ impl Repair {
     }
 
     /// A peer asks which of these leaves of a partition differ.
-    pub fn on_leaves(
+    pub(super) fn on_leaves(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
@@ -118,7 +123,7 @@ impl Repair {
     }
 
     /// A peer asks what is known of the keys of a leaf.
-    pub fn on_summaries(
+    pub(super) fn on_summaries(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
@@ -135,7 +140,7 @@ impl Repair {
     }
 
     /// A peer sends containers, and wants others.
-    pub fn on_exchange(
+    pub(super) fn on_exchange(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
@@ -176,22 +181,22 @@ impl StoreAccess {
                 let differs = |branch: &usize| own[*branch] != theirs[*branch];
                 let branches =
                     (0..FAN_OUT).filter(differs).fold(0, |bits, branch| bits | 1 << branch);
-                Body::RepairBranchesDiffer(BranchesDiffer { step, branches })
+                Body::Repair(RepairMessage::BranchesDiffer(BranchesDiffer { step, branches }))
             }
             (PendingAnswer::Leaves(theirs), Done::Leaves(own)) => {
                 let is_equal = |pair: &(LeafId, ContentHash)| own.binary_search(pair).is_ok();
                 let differing = theirs.into_iter().filter(|pair| !is_equal(pair));
                 let leaves = differing.map(|(leaf, _)| leaf).collect();
-                Body::RepairLeavesDiffer(LeavesDiffer { step, leaves })
+                Body::Repair(RepairMessage::LeavesDiffer(LeavesDiffer { step, leaves }))
             }
             (PendingAnswer::Summaries, Done::Summaries { entries, more }) => {
-                Body::RepairSummarized(Summarized { step, entries, more })
+                Body::Repair(RepairMessage::Summarized(Summarized { step, entries, more }))
             }
             (PendingAnswer::Join(partition, wanted), Done::Merged) => {
                 return self.waiting.push(seq, Waiting::Pushed(caller, partition, wanted));
             }
             (PendingAnswer::Fetch, Done::Fetched(items)) => {
-                Body::RepairExchanged(Exchanged { step, items })
+                Body::Repair(RepairMessage::Exchanged(Exchanged { step, items }))
             }
             (command, done) => panic!("for {command:?} the storage answered {done:?}"),
         };
@@ -209,7 +214,7 @@ impl StoreAccess {
     ) {
         if wanted.is_empty() {
             let body = Exchanged { step: caller.step, items: Vec::new() };
-            return caller.answer(cx, local, Body::RepairExchanged(body));
+            return caller.answer(cx, local, Body::Repair(RepairMessage::Exchanged(body)));
         }
         let bytes = local.config.repair_batch_bytes;
         let command = RepairCommand::Answer(caller, PendingAnswer::Fetch);

@@ -10,8 +10,8 @@ use super::session::SessionLink;
 use super::{DescentAwaits, SessionStage, StoreAccess};
 use crate::cx::{Cx, NodeContext};
 use crate::merkle::{FAN_OUT, LeafId};
-use crate::message::Body;
 use crate::message::repair::{Branches, Exchange, Leaves, SummariesRequest};
+use crate::message::{Body, RepairMessage};
 use crate::probe::Probe;
 use crate::store::{Action, Done, Refusal};
 use crate::types::{ContentHash, Key, PartitionId, Seq};
@@ -247,7 +247,9 @@ impl Descent {
     ) {
         let partition = self.partition;
         self.stage = Stage::BranchesDiffer;
-        link.ask(cx, local, |step| Body::RepairBranches(Branches { step, partition, branches }));
+        link.ask(cx, local, |step| {
+            Body::Repair(RepairMessage::Branches(Branches { step, partition, branches }))
+        });
     }
 
     fn ask_leaves(
@@ -259,7 +261,9 @@ impl Descent {
     ) {
         let partition = self.partition;
         self.stage = Stage::LeavesDiffer;
-        link.ask(cx, local, |step| Body::RepairLeaves(Leaves { step, partition, leaves }));
+        link.ask(cx, local, |step| {
+            Body::Repair(RepairMessage::Leaves(Leaves { step, partition, leaves }))
+        });
     }
 
     fn ask_summaries(
@@ -273,7 +277,12 @@ impl Descent {
         let Some(&leaf) = self.leaves.front() else { return };
         self.stage = Stage::Summarized(mine);
         link.ask(cx, local, |step| {
-            Body::RepairSummaries(SummariesRequest { step, partition, leaf, after })
+            Body::Repair(RepairMessage::Summaries(SummariesRequest {
+                step,
+                partition,
+                leaf,
+                after,
+            }))
         });
     }
 
@@ -334,7 +343,7 @@ impl Descent {
         }
         self.stage = Stage::Exchanged(wanted.clone());
         link.ask(cx, local, |step| {
-            Body::RepairExchange(Exchange { step, partition, pushed, wanted })
+            Body::Repair(RepairMessage::Exchange(Exchange { step, partition, pushed, wanted }))
         });
         Progress::Goes
     }

@@ -49,6 +49,7 @@ use crate::cx::{Cx, Effect, Issuer, NodeContext, Purpose};
 use crate::durable::DurableQueue;
 use crate::event::Event;
 use crate::in_flight::InFlight;
+use crate::message::RepairMessage;
 use crate::message::repair::{
     BranchesDiffer, Compared, Exchanged, LeavesDiffer, RootsDiffer, Step, Summarized,
 };
@@ -225,8 +226,34 @@ impl Repair {
         self.corrupt_keys.ask(now, Span::from_ms(local.config.repair_timeout_ms))
     }
 
-    /// An answer to [`crate::message::Body::RepairCompare`].
-    pub fn on_compared(
+    /// The other side of a comparison asks or answers.
+    pub fn on_message(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        from: (NodeId, RequestId),
+        message: RepairMessage,
+    ) {
+        match message {
+            RepairMessage::Compare(message) => self.on_compare(cx, local, from, message),
+            RepairMessage::Compared(message) => self.on_compared(cx, local, from, message),
+            RepairMessage::Roots(message) => self.on_roots(cx, local, from, message),
+            RepairMessage::RootsDiffer(message) => self.on_roots_differ(cx, local, from, message),
+            RepairMessage::Branches(message) => self.on_branches(cx, local, from, message),
+            RepairMessage::BranchesDiffer(message) => {
+                self.on_branches_differ(cx, local, from, message);
+            }
+            RepairMessage::Leaves(message) => self.on_leaves(cx, local, from, message),
+            RepairMessage::LeavesDiffer(message) => self.on_leaves_differ(cx, local, from, message),
+            RepairMessage::Summaries(message) => self.on_summaries(cx, local, from, message),
+            RepairMessage::Summarized(message) => self.on_summarized(cx, local, from, message),
+            RepairMessage::Exchange(message) => self.on_exchange(cx, local, from, message),
+            RepairMessage::Exchanged(message) => self.on_exchanged(cx, local, from, message),
+        }
+    }
+
+    /// An answer to [`RepairMessage::Compare`].
+    fn on_compared(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
@@ -239,8 +266,8 @@ impl Repair {
         });
     }
 
-    /// An answer to [`crate::message::Body::RepairRoots`].
-    pub fn on_roots_differ(
+    /// An answer to [`RepairMessage::Roots`].
+    fn on_roots_differ(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
@@ -253,8 +280,8 @@ impl Repair {
         });
     }
 
-    /// An answer to [`crate::message::Body::RepairBranches`].
-    pub fn on_branches_differ(
+    /// An answer to [`RepairMessage::Branches`].
+    fn on_branches_differ(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
@@ -269,8 +296,8 @@ impl Repair {
         });
     }
 
-    /// An answer to [`crate::message::Body::RepairLeaves`].
-    pub fn on_leaves_differ(
+    /// An answer to [`RepairMessage::Leaves`].
+    fn on_leaves_differ(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
@@ -285,8 +312,8 @@ impl Repair {
         });
     }
 
-    /// An answer to [`crate::message::Body::RepairSummaries`].
-    pub fn on_summarized(
+    /// An answer to [`RepairMessage::Summaries`].
+    fn on_summarized(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
@@ -301,8 +328,8 @@ impl Repair {
         });
     }
 
-    /// An answer to [`crate::message::Body::RepairExchange`].
-    pub fn on_exchanged(
+    /// An answer to [`RepairMessage::Exchange`].
+    fn on_exchanged(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,

@@ -10,8 +10,8 @@ use super::descent::{Descent, Progress};
 use super::{RepairCommand, SessionSnapshot, SessionStage, StoreAccess, Waiting};
 use crate::cx::{Cx, NodeContext};
 use crate::event::Event;
-use crate::message::Body;
 use crate::message::repair::{Compare, Roots, Step};
+use crate::message::{Body, RepairMessage};
 use crate::probe::Probe;
 use crate::store::Action;
 use crate::time::{Span, Time};
@@ -122,7 +122,7 @@ impl Session {
     ) -> Self {
         let mut link = SessionLink { peer, request, step: Step(0), until: None };
         let hash = hash_of_roots(local, &local.ring().shared(local.me(), peer));
-        link.ask(cx, local, |step| Body::RepairCompare(Compare { step, hash }));
+        link.ask(cx, local, |step| Body::Repair(RepairMessage::Compare(Compare { step, hash })));
         Self {
             link,
             began: cx.now.monotonic,
@@ -337,7 +337,7 @@ impl Session {
         let batch = batch.unwrap_or(usize::MAX).clamp(1, self.to_look.len());
         let asked: Vec<PartitionId> = self.to_look.drain(..batch).collect();
         let roots = asked.iter().map(|&partition| (partition, root(local, partition))).collect();
-        self.link.ask(cx, local, |step| Body::RepairRoots(Roots { step, roots }));
+        self.link.ask(cx, local, |step| Body::Repair(RepairMessage::Roots(Roots { step, roots })));
         self.state = State::Looking(asked);
     }
 }

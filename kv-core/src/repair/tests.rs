@@ -12,7 +12,7 @@ use super::*;
 use crate::config::Config;
 use crate::merkle::{FAN_OUT, LeafId, leaf_of};
 use crate::message::repair::{Branches, Compare, Exchange, Leaves, Roots, SummariesRequest};
-use crate::message::{Body, Kind, Message};
+use crate::message::{Body, Kind, Message, RepairKind, RepairMessage};
 use crate::store::{Recovered, Summary};
 use crate::testing::MemoryStore;
 use crate::testing::world::{Machine, World};
@@ -36,18 +36,7 @@ impl Machine for Repair {
     fn on_message(&mut self, cx: &mut Cx<'_>, local: &mut NodeContext, message: Message) {
         let from = (message.header.from, message.header.request);
         match message.body {
-            Body::RepairCompare(body) => self.on_compare(cx, local, from, body),
-            Body::RepairCompared(body) => self.on_compared(cx, local, from, body),
-            Body::RepairRoots(body) => self.on_roots(cx, local, from, body),
-            Body::RepairRootsDiffer(body) => self.on_roots_differ(cx, local, from, body),
-            Body::RepairBranches(body) => self.on_branches(cx, local, from, body),
-            Body::RepairBranchesDiffer(body) => self.on_branches_differ(cx, local, from, body),
-            Body::RepairLeaves(body) => self.on_leaves(cx, local, from, body),
-            Body::RepairLeavesDiffer(body) => self.on_leaves_differ(cx, local, from, body),
-            Body::RepairSummaries(body) => self.on_summaries(cx, local, from, body),
-            Body::RepairSummarized(body) => self.on_summarized(cx, local, from, body),
-            Body::RepairExchange(body) => self.on_exchange(cx, local, from, body),
-            Body::RepairExchanged(body) => self.on_exchanged(cx, local, from, body),
+            Body::Repair(message) => self.on_message(cx, local, from, message),
             other => panic!("nobody here says {other:?}"),
         }
     }
@@ -70,7 +59,7 @@ impl Machine for Repair {
     }
 }
 
-const IDLE: [Kind; 2] = [Kind::RepairCompare, Kind::RepairCompared];
+const IDLE: [Kind; 2] = [Kind::Repair(RepairKind::Compare), Kind::Repair(RepairKind::Compared)];
 
 /// A round of each node, and the pause within it, end well before this.
 const ROUND_MS: u64 = 10_000;
@@ -190,7 +179,7 @@ proptest! {
         let differing = held.values().filter(|pair| pair[0] != pair[1]).count() as u64;
         // The other side asks nothing: one pass of one side is enough.
         world.is_lost = Box::new(|message| {
-            message.header.from == NodeId(2) && message.body.kind() == Kind::RepairCompare
+            message.header.from == NodeId(2) && message.body.kind() == Kind::Repair(RepairKind::Compare)
         });
         round(&mut world);
         for (number, [mine, theirs]) in held {
@@ -241,13 +230,14 @@ fn repairs_among_three_end_within_two_rounds() {
 fn a_write_in_flight_during_the_pause_is_not_repaired() {
     let mut world = world(2, config());
     world.puts(1, &key(1), written(1, 1));
-    while !world.kinds().contains(&Kind::RepairRootsDiffer) {
+    while !world.kinds().contains(&Kind::Repair(RepairKind::RootsDiffer)) {
         world.wait();
     }
     world.puts(2, &key(1), written(1, 1));
     round(&mut world);
     let expected: BTreeSet<Kind> =
-        [IDLE[0], IDLE[1], Kind::RepairRoots, Kind::RepairRootsDiffer].into();
+        [IDLE[0], IDLE[1], Kind::Repair(RepairKind::Roots), Kind::Repair(RepairKind::RootsDiffer)]
+            .into();
     assert!(world.kinds().iter().all(|kind| expected.contains(kind)));
     let is_difference = |event: &Event| matches!(event, Event::RepairDiffered { .. });
     assert!(!world.events.iter().any(|(_, event)| is_difference(event)));
@@ -258,24 +248,28 @@ fn what_was_pushed_is_acknowledged_when_it_is_durable_and_not_before() {
     let mut world = world(2, Config { repair_settle_ms: 0, ..config() });
     world.puts(1, &key(1), written(1, 1));
     world.held.insert(NodeId(2));
-    while !world.sent.iter().any(|message| message.body.kind() == Kind::RepairExchange) {
+    while !world
+        .sent
+        .iter()
+        .any(|message| message.body.kind() == Kind::Repair(RepairKind::Exchange))
+    {
         world.wait();
     }
-    assert!(!world.kinds().contains(&Kind::RepairExchanged));
+    assert!(!world.kinds().contains(&Kind::Repair(RepairKind::Exchanged)));
     world.release(2);
-    assert!(world.kinds().contains(&Kind::RepairExchanged));
+    assert!(world.kinds().contains(&Kind::Repair(RepairKind::Exchanged)));
     assert_eq!(world.holds(2, &key(1)), written(1, 1));
 }
 
 #[test]
 fn a_silent_peer_is_given_up_and_the_next_session_works() {
     for kind in [
-        Kind::RepairCompared,
-        Kind::RepairRootsDiffer,
-        Kind::RepairBranchesDiffer,
-        Kind::RepairLeavesDiffer,
-        Kind::RepairSummarized,
-        Kind::RepairExchanged,
+        Kind::Repair(RepairKind::Compared),
+        Kind::Repair(RepairKind::RootsDiffer),
+        Kind::Repair(RepairKind::BranchesDiffer),
+        Kind::Repair(RepairKind::LeavesDiffer),
+        Kind::Repair(RepairKind::Summarized),
+        Kind::Repair(RepairKind::Exchanged),
     ] {
         let mut world = world(2, config());
         world.puts(1, &key(1), written(1, 1));
@@ -300,7 +294,8 @@ fn a_partner_that_is_silent_or_down_does_not_keep_the_others_waiting() {
     round(&mut world);
     let asked = |world: &mut World<Repair>| -> BTreeSet<NodeId> {
         let by_first = world.sent.drain(..).filter(|message| message.header.from == NodeId(1));
-        let compares = by_first.filter(|message| message.body.kind() == Kind::RepairCompare);
+        let compares =
+            by_first.filter(|message| message.body.kind() == Kind::Repair(RepairKind::Compare));
         compares.map(|message| message.header.to).collect()
     };
     assert_eq!(asked(&mut world), [NodeId(2)].into());
@@ -320,7 +315,7 @@ fn a_wiped_owner_is_complete_after_enough_complete_others_and_not_before() {
     }
     // The others find out nothing by themselves.
     world.is_lost = Box::new(|message| {
-        message.body.kind() == Kind::RepairCompare && message.header.from != NodeId(1)
+        message.body.kind() == Kind::Repair(RepairKind::Compare) && message.header.from != NodeId(1)
     });
     wipe(&mut world, 1);
     world.wait();
@@ -404,7 +399,9 @@ fn a_stale_peer_is_compared_next() {
     }
     let last = |world: &mut World<Repair>| {
         let mut by_first = world.sent.drain(..).filter(|message| message.header.from == NodeId(1));
-        by_first.rfind(|message| message.body.kind() == Kind::RepairCompare).map(|it| it.header.to)
+        by_first
+            .rfind(|message| message.body.kind() == Kind::Repair(RepairKind::Compare))
+            .map(|it| it.header.to)
     };
     let peer = last(&mut world).expect("it has compared");
     assert!(world.member(1).machine.clean_since(peer).is_some());
@@ -431,7 +428,7 @@ fn a_partition_counts_as_copied_when_it_is_durable_and_not_before() {
     wipe(&mut world, 1);
     world.held.insert(NodeId(1));
     world.is_lost = Box::new(|message| {
-        message.body.kind() == Kind::RepairCompare && message.header.from == NodeId(2)
+        message.body.kind() == Kind::Repair(RepairKind::Compare) && message.header.from == NodeId(2)
     });
     world.wait();
     round(&mut world);
@@ -454,7 +451,7 @@ fn one_that_cannot_help_does_not_keep_the_others_waiting() {
         round(&mut world);
     }
     let asked = world.sent.iter().filter(|message| {
-        let is_compare = message.body.kind() == Kind::RepairCompare;
+        let is_compare = message.body.kind() == Kind::Repair(RepairKind::Compare);
         is_compare && (message.header.from, message.header.to) == (NodeId(1), NodeId(3))
     });
     assert!(asked.count() >= 4);
@@ -487,10 +484,10 @@ impl Question {
         let sent = world.sent.iter().find(|message| is_question(message)).expect("it was sent");
         let Message { header, body } = sent.clone();
         let step = match body {
-            Body::RepairRoots(Roots { step, .. })
-            | Body::RepairLeaves(Leaves { step, .. })
-            | Body::RepairSummaries(SummariesRequest { step, .. })
-            | Body::RepairExchange(Exchange { step, .. }) => step,
+            Body::Repair(RepairMessage::Roots(Roots { step, .. }))
+            | Body::Repair(RepairMessage::Leaves(Leaves { step, .. }))
+            | Body::Repair(RepairMessage::Summaries(SummariesRequest { step, .. }))
+            | Body::Repair(RepairMessage::Exchange(Exchange { step, .. })) => step,
             other => panic!("{other:?} is not asked for here"),
         };
         Self { world, requester: header.from, asked: header.to, request: header.request, step }
@@ -510,10 +507,14 @@ impl Question {
 
 #[test]
 fn only_the_one_that_was_asked_can_answer_and_only_what_was_asked() {
-    let mut question = Question::first(Kind::RepairRoots);
+    let mut question = Question::first(Kind::Repair(RepairKind::Roots));
     let (asked, request, step) = (question.asked, question.request, question.step);
     let answer = |step| {
-        Body::RepairRootsDiffer(RootsDiffer { step, partitions: vec![], incomplete: vec![] })
+        Body::Repair(RepairMessage::RootsDiffer(RootsDiffer {
+            step,
+            partitions: vec![],
+            incomplete: vec![],
+        }))
     };
     let bystander = (1..=3).map(NodeId).find(|&node| node != asked && node != question.requester);
     question.answer(bystander.expect("there are three"), request, answer(step));
@@ -534,37 +535,44 @@ fn a_session_ends_at_the_first_answer_that_makes_no_sense() {
     let stranger = stranger.expect("not all keys lie in one partition");
     let summary =
         |key: Key| Summary { hash: ContentHash(7), seen: written(2, 3).seen().clone(), key };
-    let summarized =
-        |step, entries, more| Body::RepairSummarized(Summarized { step, entries, more });
+    let summarized = |step, entries, more| {
+        Body::Repair(RepairMessage::Summarized(Summarized { step, entries, more }))
+    };
     let cases: [(Kind, Answer); 6] = [
         (
-            Kind::RepairRoots,
-            Box::new(|step| Body::RepairExchanged(Exchanged { step, items: vec![] })),
+            Kind::Repair(RepairKind::Roots),
+            Box::new(|step| {
+                Body::Repair(RepairMessage::Exchanged(Exchanged { step, items: vec![] }))
+            }),
         ),
         (
-            Kind::RepairRoots,
+            Kind::Repair(RepairKind::Roots),
             Box::new(|step| {
                 let partitions = vec![PartitionId(3), PartitionId(1)];
-                Body::RepairRootsDiffer(RootsDiffer { step, partitions, incomplete: vec![] })
+                Body::Repair(RepairMessage::RootsDiffer(RootsDiffer {
+                    step,
+                    partitions,
+                    incomplete: vec![],
+                }))
             }),
         ),
         (
-            Kind::RepairLeaves,
+            Kind::Repair(RepairKind::Leaves),
             Box::new(|step| {
                 let leaves = vec![LeafId(9), LeafId(9)];
-                Body::RepairLeavesDiffer(LeavesDiffer { step, leaves })
+                Body::Repair(RepairMessage::LeavesDiffer(LeavesDiffer { step, leaves }))
             }),
         ),
-        (Kind::RepairSummaries, Box::new(move |step| summarized(step, vec![], true))),
+        (Kind::Repair(RepairKind::Summaries), Box::new(move |step| summarized(step, vec![], true))),
         (
-            Kind::RepairSummaries,
+            Kind::Repair(RepairKind::Summaries),
             Box::new(move |step| summarized(step, vec![summary(stranger.clone())], false)),
         ),
         (
-            Kind::RepairExchange,
+            Kind::Repair(RepairKind::Exchange),
             Box::new(|step| {
                 let items = vec![(key(2), written(1, 1))];
-                Body::RepairExchanged(Exchanged { step, items })
+                Body::Repair(RepairMessage::Exchanged(Exchanged { step, items }))
             }),
         ),
     ];
@@ -589,15 +597,32 @@ fn what_the_other_does_not_own_is_none_of_its_business() {
     let stranger = ring.fallbacks(partition).next().expect("one of four is no owner");
     let (step, leaf) = (Step(1), LeafId(0));
     for body in [
-        Body::RepairRoots(Roots { step, roots: vec![(partition, ContentHash(1))] }),
-        Body::RepairBranches(Branches {
+        Body::Repair(RepairMessage::Roots(Roots {
+            step,
+            roots: vec![(partition, ContentHash(1))],
+        })),
+        Body::Repair(RepairMessage::Branches(Branches {
             step,
             partition,
             branches: [ContentHash(1); FAN_OUT].into(),
-        }),
-        Body::RepairLeaves(Leaves { step, partition, leaves: vec![(leaf, ContentHash(1))] }),
-        Body::RepairSummaries(SummariesRequest { step, partition, leaf, after: None }),
-        Body::RepairExchange(Exchange { step, partition, pushed: vec![], wanted: vec![] }),
+        })),
+        Body::Repair(RepairMessage::Leaves(Leaves {
+            step,
+            partition,
+            leaves: vec![(leaf, ContentHash(1))],
+        })),
+        Body::Repair(RepairMessage::Summaries(SummariesRequest {
+            step,
+            partition,
+            leaf,
+            after: None,
+        })),
+        Body::Repair(RepairMessage::Exchange(Exchange {
+            step,
+            partition,
+            pushed: vec![],
+            wanted: vec![],
+        })),
     ] {
         let message = world.nodes[&stranger].local.message(owner, RequestId(1), body);
         world.deliver(message);
@@ -611,7 +636,12 @@ fn a_key_is_never_written_where_it_does_not_belong() {
     let home = world.ring().partition_of(key(1).token());
     let partition = PartitionId((home.0 + 1) % 4);
     let pushed = vec![(key(1), written(1, 1))];
-    let body = Body::RepairExchange(Exchange { step: Step(1), partition, pushed, wanted: vec![] });
+    let body = Body::Repair(RepairMessage::Exchange(Exchange {
+        step: Step(1),
+        partition,
+        pushed,
+        wanted: vec![],
+    }));
     let message = world.member(2).local.message(NodeId(1), RequestId(1), body);
     world.deliver(message);
     assert_eq!(world.kinds(), []);
@@ -639,41 +669,54 @@ fn garbage() -> impl Strategy<Value = Body> {
     let s = step.clone();
     prop_oneof![
         (s.clone(), hash.clone())
-            .prop_map(|(step, hash)| Body::RepairCompare(Compare { step, hash })),
-        (s.clone(), any::<bool>())
-            .prop_map(|(step, equal)| Body::RepairCompared(Compared { step, equal })),
+            .prop_map(|(step, hash)| Body::Repair(RepairMessage::Compare(Compare { step, hash }))),
+        (s.clone(), any::<bool>()).prop_map(|(step, equal)| Body::Repair(RepairMessage::Compared(
+            Compared { step, equal }
+        ))),
         (s.clone(), partitions()).prop_map(|(step, partitions)| {
             let roots =
                 partitions.into_iter().map(|partition| (partition, ContentHash(1))).collect();
-            Body::RepairRoots(Roots { step, roots })
+            Body::Repair(RepairMessage::Roots(Roots { step, roots }))
         }),
         (s.clone(), partitions(), partitions()).prop_map(|(step, partitions, incomplete)| {
-            Body::RepairRootsDiffer(RootsDiffer { step, partitions, incomplete })
+            Body::Repair(RepairMessage::RootsDiffer(RootsDiffer { step, partitions, incomplete }))
         }),
         (s.clone(), partition.clone(), hash).prop_map(|(step, partition, hash)| {
-            Body::RepairBranches(Branches { step, partition, branches: [hash; FAN_OUT].into() })
+            Body::Repair(RepairMessage::Branches(Branches {
+                step,
+                partition,
+                branches: [hash; FAN_OUT].into(),
+            }))
         }),
-        (s.clone(), any::<u16>()).prop_map(|(step, branches)| Body::RepairBranchesDiffer(
-            BranchesDiffer { step, branches }
+        (s.clone(), any::<u16>()).prop_map(|(step, branches)| Body::Repair(
+            RepairMessage::BranchesDiffer(BranchesDiffer { step, branches })
         )),
         (s.clone(), partition.clone(), leaves.clone()).prop_map(|(step, partition, leaves)| {
-            Body::RepairLeaves(Leaves { step, partition, leaves })
+            Body::Repair(RepairMessage::Leaves(Leaves { step, partition, leaves }))
         }),
         (s.clone(), leaves).prop_map(|(step, leaves)| {
             let leaves = leaves.into_iter().map(|(leaf, _)| leaf).collect();
-            Body::RepairLeavesDiffer(LeavesDiffer { step, leaves })
+            Body::Repair(RepairMessage::LeavesDiffer(LeavesDiffer { step, leaves }))
         }),
         (s.clone(), partition.clone(), leaf, proptest::option::of((0_usize..9).prop_map(key)))
             .prop_map(|(step, partition, leaf, after)| {
-                Body::RepairSummaries(SummariesRequest { step, partition, leaf, after })
+                Body::Repair(RepairMessage::Summaries(SummariesRequest {
+                    step,
+                    partition,
+                    leaf,
+                    after,
+                }))
             }),
         (s.clone(), summaries, any::<bool>()).prop_map(|(step, entries, more)| {
-            Body::RepairSummarized(Summarized { step, entries, more })
+            Body::Repair(RepairMessage::Summarized(Summarized { step, entries, more }))
         }),
         (s.clone(), partition, items(), names()).prop_map(|(step, partition, pushed, wanted)| {
-            Body::RepairExchange(Exchange { step, partition, pushed, wanted })
+            Body::Repair(RepairMessage::Exchange(Exchange { step, partition, pushed, wanted }))
         }),
-        (s, items()).prop_map(|(step, items)| Body::RepairExchanged(Exchanged { step, items })),
+        (s, items()).prop_map(|(step, items)| Body::Repair(RepairMessage::Exchanged(Exchanged {
+            step,
+            items
+        }))),
     ]
 }
 

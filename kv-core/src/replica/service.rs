@@ -1,8 +1,8 @@
 //! The serving half of a replica: requests of coordinators in, storage commands out; outcomes in,
 //! answers out. A coordinator on this node is served like any other.
 //!
-//! Of a write it says two things: what it holds now ([`Body::Minted`], at once, so that the other
-//! replicas can be sent it), and that it is durable ([`Body::Acked`], not before it is).
+//! Of a write it says two things: what it holds now ([`CoordinatorMessage::Minted`], at once, so that the other
+//! replicas can be sent it), and that it is durable ([`CoordinatorMessage::Acked`], not before it is).
 
 use super::freshness::Freshness;
 use crate::cx::{Cx, Issuer, NodeContext};
@@ -11,8 +11,8 @@ use crate::event::Event;
 use crate::hybrid::{HybridClock, Observed};
 use crate::in_flight::InFlight;
 use crate::message::{
-    Acked, Body, FallbackFor, HintRequest, MergeRequest, MintRequest, Minted, OperationId,
-    ReadReply, ReadRequest, Refused,
+    Acked, Body, CoordinatorMessage, FallbackFor, HintRequest, MergeRequest, MintRequest, Minted,
+    OperationId, ReadReply, ReadRequest, Refused, ReplicaMessage,
 };
 use crate::probe::Probe;
 use crate::store::{
@@ -74,8 +74,24 @@ impl Replica {
         ReplicaSnapshot { commands: self.pending.len(), awaits_sync: self.acks.len() }
     }
 
+    /// A coordinator asks something of this node as a replica.
+    pub fn on_message(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        from: (NodeId, RequestId),
+        message: ReplicaMessage,
+    ) {
+        match message {
+            ReplicaMessage::Mint(message) => self.on_mint(cx, local, from, *message),
+            ReplicaMessage::Merge(message) => self.on_merge(cx, local, from, message),
+            ReplicaMessage::Hint(message) => self.on_hint(cx, local, from, message),
+            ReplicaMessage::Read(message) => self.on_read(cx, local, from, message),
+        }
+    }
+
     /// A coordinator asks this node to mint.
-    pub fn on_mint(
+    fn on_mint(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
@@ -113,7 +129,7 @@ impl Replica {
     }
 
     /// A coordinator asks this owner to join a container into its own.
-    pub fn on_merge(
+    fn on_merge(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
@@ -132,7 +148,7 @@ impl Replica {
     }
 
     /// A coordinator asks this node to keep a container for an owner.
-    pub fn on_hint(
+    fn on_hint(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
@@ -149,7 +165,7 @@ impl Replica {
     }
 
     /// A coordinator asks what this node holds of a key.
-    pub fn on_read(
+    fn on_read(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
@@ -201,7 +217,7 @@ impl Replica {
                     cx.observe(Event::HintStored { target });
                 }
                 let minted = Minted { operation: requester.operation, container };
-                answer(cx, local, requester, Body::Minted(minted));
+                answer(cx, local, requester, Body::Coordinator(CoordinatorMessage::Minted(minted)));
                 self.acks.push(seq, requester);
             }
             Ok(Done::Merged) => self.acks.push(seq, requester),
@@ -213,7 +229,12 @@ impl Replica {
             }
             Ok(Done::Read(container)) => {
                 let reply = ReadReply { operation: requester.operation, container };
-                answer(cx, local, requester, Body::ReadReply(reply));
+                answer(
+                    cx,
+                    local,
+                    requester,
+                    Body::Coordinator(CoordinatorMessage::ReadReply(reply)),
+                );
             }
             Ok(
                 other @ (Done::HintBatch { .. }
@@ -243,7 +264,7 @@ impl Replica {
     fn acknowledge(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
         while let Some(requester) = self.acks.pop() {
             let acked = Acked { operation: requester.operation, for_owner: requester.for_owner };
-            answer(cx, local, requester, Body::Acked(acked));
+            answer(cx, local, requester, Body::Coordinator(CoordinatorMessage::Acked(acked)));
         }
     }
 
@@ -271,7 +292,7 @@ impl Replica {
     }
 }
 
-/// How a hint is kept in this fallback_for, by the own clock: the same that will say when it has expired.
+/// How a hint is kept for this owner, by the own clock: the same that will say when it has expired.
 fn hint_terms(cx: &Cx<'_>, local: &NodeContext, fallback_for: FallbackFor) -> HintTerms {
     let (created, expiry) = (cx.now.wall, Span::from_ms(local.config.hint_expiry_ms));
     HintTerms {
@@ -284,7 +305,7 @@ fn hint_terms(cx: &Cx<'_>, local: &NodeContext, fallback_for: FallbackFor) -> Hi
 
 fn refuse(cx: &mut Cx<'_>, local: &NodeContext, requester: Requester, refusal: Refusal) {
     let refused = Refused { operation: requester.operation, refusal };
-    answer(cx, local, requester, Body::Refused(refused));
+    answer(cx, local, requester, Body::Coordinator(CoordinatorMessage::Refused(refused)));
 }
 
 fn answer(cx: &mut Cx<'_>, local: &NodeContext, requester: Requester, body: Body) {

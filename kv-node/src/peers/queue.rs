@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kv_core::message::{Body, Message};
+use kv_core::message::Message;
 use tokio::sync::Notify;
 
 use super::frame::PART_BYTES;
@@ -200,51 +200,22 @@ impl Lanes {
 
 /// The lane of a message, and about how many bytes it takes.
 fn weigh(message: &Message) -> (Lane, usize) {
+    /// The header of a message, and small payloads.
     const FIXED: usize = 200;
-    let (lane, data) = match &message.body {
-        Body::Mint(mint) => {
-            let value = mint.content.value().map_or(0, bytes::Bytes::len);
-            (Lane::Ordinary, mint.key.bytes().len() + value)
-        }
-        Body::Minted(minted) => (Lane::Ordinary, minted.container.weight()),
-        Body::Merge(merge) => (Lane::Ordinary, merge.key.bytes().len() + merge.container.weight()),
-        Body::Hint(hint) => (Lane::Ordinary, hint.key.bytes().len() + hint.container.weight()),
-        Body::Read(read) => (Lane::Ordinary, read.key.bytes().len()),
-        Body::ReadReply(reply) => (Lane::Ordinary, reply.container.weight()),
-        Body::HintDelivery(delivery) => (Lane::Ordinary, weight_of_items(&delivery.items)),
-        Body::RepairExchange(exchange) => (Lane::Ordinary, weight_of_items(&exchange.pushed)),
-        Body::RepairExchanged(exchanged) => (Lane::Ordinary, weight_of_items(&exchanged.items)),
-        Body::RepairCompare(_)
-        | Body::RepairCompared(_)
-        | Body::RepairRoots(_)
-        | Body::RepairRootsDiffer(_)
-        | Body::RepairBranches(_)
-        | Body::RepairBranchesDiffer(_)
-        | Body::RepairLeaves(_)
-        | Body::RepairLeavesDiffer(_)
-        | Body::RepairSummaries(_)
-        | Body::RepairSummarized(_) => (Lane::Ordinary, 0),
-        Body::FoundingTell(_)
-        | Body::FoundingPledge(_)
-        | Body::FoundingPledged(_)
-        | Body::GossipSyn(_)
-        | Body::GossipAck(_)
-        | Body::GossipAck2(_)
-        | Body::Acked(_)
-        | Body::Refused(_)
-        | Body::HintDelivered(_) => (Lane::Urgent, 0),
+    let bytes = FIXED + message.body.weight();
+    let lane = match message.body.is_urgent() {
+        _ if bytes > PART_BYTES => Lane::Large,
+        true => Lane::Urgent,
+        false => Lane::Ordinary,
     };
-    let bytes = FIXED + data;
-    (if bytes > PART_BYTES { Lane::Large } else { lane }, bytes)
-}
-
-fn weight_of_items(items: &[(kv_core::types::Key, kv_core::version::Container)]) -> usize {
-    items.iter().map(|(key, container)| key.bytes().len() + container.weight()).sum()
+    (lane, bytes)
 }
 
 #[cfg(test)]
 mod tests {
-    use kv_core::message::{Acked, Header, MergeRequest, OperationId};
+    use kv_core::message::{
+        Acked, Body, CoordinatorMessage, Header, MergeRequest, OperationId, ReplicaMessage,
+    };
     use kv_core::types::{ClusterId, Generation, Key, LayoutHash, NodeId, RequestId};
     use kv_core::version::Container;
 
@@ -261,7 +232,10 @@ mod tests {
             fence: 0,
             sent: kv_core::time::Time(0),
         };
-        let body = Body::Acked(Acked { operation: OperationId(n), for_owner: None });
+        let body = Body::Coordinator(CoordinatorMessage::Acked(Acked {
+            operation: OperationId(n),
+            for_owner: None,
+        }));
         Message { header, body }
     }
 
@@ -270,7 +244,10 @@ mod tests {
         let Message { header, .. } = message(n);
         let key = Key::from(vec![b'k'; bytes]);
         let (operation, container) = (OperationId(n), Container::default());
-        Message { header, body: Body::Merge(MergeRequest { operation, key, container }) }
+        Message {
+            header,
+            body: Body::Replica(ReplicaMessage::Merge(MergeRequest { operation, key, container })),
+        }
     }
 
     fn queue(messages: usize, bytes: usize) -> Queue {

@@ -141,7 +141,9 @@ impl Sender {
 
 #[cfg(all(test, not(madsim)))]
 mod tests {
-    use kv_core::message::{Acked, Body, Header, MergeRequest, Message, OperationId};
+    use kv_core::message::{
+        Acked, Body, CoordinatorMessage, Header, MergeRequest, Message, OperationId, ReplicaMessage,
+    };
     use kv_core::time::Time;
     use kv_core::types::{ClusterId, Generation, Key, LayoutHash, NodeId, RequestId};
     use kv_core::version::Container;
@@ -167,13 +169,19 @@ mod tests {
     }
 
     fn small(n: u64) -> Message {
-        message(n, Body::Acked(Acked { operation: OperationId(n), for_owner: None }))
+        message(
+            n,
+            Body::Coordinator(CoordinatorMessage::Acked(Acked {
+                operation: OperationId(n),
+                for_owner: None,
+            })),
+        )
     }
 
     fn large(n: u64, bytes: usize) -> Message {
         let (operation, container) = (OperationId(n), Container::default());
         let key = Key::from(vec![b'k'; bytes]);
-        message(n, Body::Merge(MergeRequest { operation, key, container }))
+        message(n, Body::Replica(ReplicaMessage::Merge(MergeRequest { operation, key, container })))
     }
 
     fn sender(messages: impl IntoIterator<Item = Message>) -> Sender {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use kv_core::message::Kind;
+use kv_core::message::{CoordinatorKind, Kind, ReplicaKind};
 use kv_core::quorum::Mode;
 use kv_core::time::{Span, Time};
 use kv_core::types::NodeId;
@@ -180,14 +180,18 @@ fn reachable(
 fn conversation(terms: &Terms, is_owner: bool) -> (Vec<Kind>, Vec<Kind>) {
     let (mut asked, mut answered) = (Vec::new(), Vec::new());
     if terms.reads.is_some() {
-        asked.push(Kind::Read);
-        answered.push(Kind::ReadReply);
+        asked.push(Kind::Replica(ReplicaKind::Read));
+        answered.push(Kind::Coordinator(CoordinatorKind::ReadReply));
     }
     if terms.writes.is_some() {
-        asked.extend([Kind::Mint, Kind::Merge]);
-        answered.extend([Kind::Minted, Kind::Acked, Kind::Refused]);
+        asked.extend([Kind::Replica(ReplicaKind::Mint), Kind::Replica(ReplicaKind::Merge)]);
+        answered.extend([
+            Kind::Coordinator(CoordinatorKind::Minted),
+            Kind::Coordinator(CoordinatorKind::Acked),
+            Kind::Coordinator(CoordinatorKind::Refused),
+        ]);
         if !is_owner {
-            asked.push(Kind::Hint);
+            asked.push(Kind::Replica(ReplicaKind::Hint));
         }
     }
     (asked, answered)

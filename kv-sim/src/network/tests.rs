@@ -3,6 +3,7 @@
 use super::*;
 use crate::draws::Overrides;
 use crate::testing::scenario;
+use kv_core::message::ReplicaKind;
 
 /// The network of a scenario with these settings, and the kinds of its faults.
 fn network(settings: &str) -> (Network, Vec<FaultKind>) {
@@ -21,11 +22,11 @@ fn fate_of(network: &Network, request: u128, way: Way) -> Fate {
 }
 
 fn fate(network: &Network, request: u128, link: (usize, usize)) -> Fate {
-    fate_of(network, request, way(link, Kind::Merge))
+    fate_of(network, request, way(link, Kind::Replica(ReplicaKind::Merge)))
 }
 
 fn is_cut(network: &Network, link: (usize, usize)) -> bool {
-    network.is_cut(way(link, Kind::Merge))
+    network.is_cut(way(link, Kind::Replica(ReplicaKind::Merge)))
 }
 
 /// How long a message takes that is not lost.
@@ -153,13 +154,13 @@ fn a_fault_of_some_kinds_of_messages_lets_others_pass_and_the_news_of_connection
         ["kind = \"partition\"\ngroups = [[\"n1\"], [\"n2\"]]", "kind = \"loss\"\nprobability = 1"]
     {
         let network = broken(&format!("{fault}\nmessages = [\"hint\", \"read\"]"));
-        for kind in [Kind::Hint, Kind::Read] {
+        for kind in [Kind::Replica(ReplicaKind::Hint), Kind::Replica(ReplicaKind::Read)] {
             assert!(matches!(fate_of(&network, 1, way(link, kind)), Fate::Cut | Fate::Lost));
             assert!(!network.is_nominal(way(link, kind)));
         }
         assert!(matches!(fate(&network, 1, link), Fate::Arrives { .. }));
-        assert!(network.is_nominal(way(link, Kind::Merge)));
-        let news = Way { kind: None, ..way(link, Kind::Merge) };
+        assert!(network.is_nominal(way(link, Kind::Replica(ReplicaKind::Merge))));
+        let news = Way { kind: None, ..way(link, Kind::Replica(ReplicaKind::Merge)) };
         assert!(!network.is_cut(news) && network.is_nominal(news));
     }
 }
@@ -218,15 +219,23 @@ fn corruption_flips_a_few_bits_and_always_some() {
 #[test]
 fn a_clogged_link_is_not_cut_and_not_nominal() {
     let network = broken("kind = \"clog\"\norder = \"drawn\"\nto = [\"n2\"]");
-    assert_eq!(network.clog_of(way((0, 1), Kind::Read)), Some(ClogOrder::Drawn));
-    assert_eq!(network.clog_of(way((1, 0), Kind::Read)), None);
-    assert!(!is_cut(&network, (0, 1)) && !network.is_nominal(way((0, 1), Kind::Read)));
+    assert_eq!(
+        network.clog_of(way((0, 1), Kind::Replica(ReplicaKind::Read))),
+        Some(ClogOrder::Drawn)
+    );
+    assert_eq!(network.clog_of(way((1, 0), Kind::Replica(ReplicaKind::Read))), None);
+    assert!(
+        !is_cut(&network, (0, 1))
+            && !network.is_nominal(way((0, 1), Kind::Replica(ReplicaKind::Read)))
+    );
 }
 
 #[test]
 fn a_node_that_is_let_go_leaves_others_clogged() {
     let (mut network, _) = network("");
-    let clogged = |network: &Network, link| network.clog_of(way(link, Kind::Read)).is_some();
+    let clogged = |network: &Network, link| {
+        network.clog_of(way(link, Kind::Replica(ReplicaKind::Read))).is_some()
+    };
     network.clog((0, 0), NodeIndex(1));
     network.clog((0, 0), NodeIndex(2));
     assert!(clogged(&network, (1, 0)) && clogged(&network, (0, 1)) && !clogged(&network, (0, 3)));

@@ -1,4 +1,4 @@
-use kv_core::message::Kind;
+use kv_core::message::{CoordinatorKind, Kind};
 use kv_core::time::{Time, WallTime};
 
 use super::*;
@@ -16,7 +16,7 @@ fn message(at: u64, request: u128) -> Message {
     Message {
         from: NodeIndex(0),
         to: NodeIndex(1),
-        kind: Kind::Acked,
+        kind: Kind::Coordinator(CoordinatorKind::Acked),
         request: RequestId(request),
         sent: WorldTime(at),
         ended: WorldTime(at + 10),

@@ -3,7 +3,7 @@
 //! in the end. Where a violation is about no write, what was asked of its key tells the story; where it
 //! is about no key, what was injected does.
 
-use kv_core::message::Kind;
+use kv_core::message::{CoordinatorKind, Kind};
 use kv_core::time::Span;
 use kv_core::types::Key;
 use kv_core::version::Dot;
@@ -171,10 +171,12 @@ impl Report<'_> {
             let (name, from, to) = (kind.name(), self.node(*from), self.node(*to));
             let text = match (kind, lost) {
                 (_, Some(how)) => format!("a {name} from {from} to {to} {how}"),
-                (Kind::Acked, None) => {
+                (Kind::Coordinator(CoordinatorKind::Acked), None) => {
                     format!("{to} hears from {from}, as of {sent} s, that it has it durably")
                 }
-                (Kind::Refused, None) => format!("{to} hears from {from} that it refuses"),
+                (Kind::Coordinator(CoordinatorKind::Refused), None) => {
+                    format!("{to} hears from {from} that it refuses")
+                }
                 _ => continue,
             };
             lines.push(line(*ended, Sort::Said, text));

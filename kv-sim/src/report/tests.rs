@@ -1,3 +1,4 @@
+use kv_core::message::ReplicaKind;
 use kv_core::time::{Span, Time};
 use serde_json::Value;
 
@@ -176,7 +177,7 @@ fn a_page_is_never_longer_than_it_may_be_however_much_happened() {
         let message = Message {
             from: NodeIndex(0),
             to: NodeIndex(1),
-            kind: kv_core::message::Kind::Merge,
+            kind: kv_core::message::Kind::Replica(ReplicaKind::Merge),
             request: kv_core::types::RequestId(number.into()),
             sent: at,
             ended: at + Span(9),

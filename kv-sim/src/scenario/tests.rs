@@ -1,7 +1,7 @@
 //! What a scenario may say, and what its author reads when it makes no sense.
 
 use insta::assert_snapshot;
-use kv_core::message::Kind;
+use kv_core::message::{CoordinatorKind, Kind, ReplicaKind};
 use kv_core::quorum::{Level, Mode};
 use kv_core::time::Span;
 
@@ -350,7 +350,13 @@ fn a_fault_of_messages_hits_all_kinds_unless_it_names_some() {
     let (FaultKind::Loss(loss), FaultKind::Clog(clog)) = (&faults[0].kind, &faults[1].kind) else {
         panic!("a loss and a clog");
     };
-    assert_eq!(loss.links.messages, Kinds::of(&[Kind::Hint, Kind::ReadReply]));
+    assert_eq!(
+        loss.links.messages,
+        Kinds::of(&[
+            Kind::Replica(ReplicaKind::Hint),
+            Kind::Coordinator(CoordinatorKind::ReadReply)
+        ])
+    );
     assert_eq!((clog.links.messages, clog.order), (Kinds::ALL, ClogOrder::Sent));
 }
 

@@ -280,7 +280,7 @@ impl World {
                 wire::decode(&bytes).expect("what was encoded here can be decoded")
             }
             Content::Plain(message) => {
-                entry.number(number(from).into()).number(kind as u64).large(request.0);
+                entry.number(number(from).into()).number(kind.number().into()).large(request.0);
                 *message
             }
         };
@@ -320,7 +320,7 @@ impl World {
     fn lose(&mut self, message: &InTransit, how: &'static str) {
         let InTransit { from, to, kind, request, .. } = message;
         let entry = self.digest.event(self.scene.now, Tag::Lost, number(*to));
-        entry.number(number(*from).into()).number(*kind as u64).large(request.0);
+        entry.number(number(*from).into()).number(kind.number().into()).large(request.0);
         self.tally.lost += 1;
         self.record_lost(message, how);
         self.trace(|scene| {

@@ -45,7 +45,7 @@ impl World {
     /// A message is read by its addressee.
     pub(super) fn record_received(&mut self, message: Option<Message>, body: &Body) {
         if let (Some(recorder), Some(message)) = (&mut self.recorder, message) {
-            rarely(|| recorder.on_message(message, keys_of(body)));
+            rarely(|| recorder.on_message(message, body.keys()));
         }
     }
 
@@ -55,7 +55,7 @@ impl World {
         let fact = Message { lost: Some(how), ..message.as_fact(self.scene.now) };
         rarely(|| {
             let body = message.read().map(|message| message.body);
-            recorder.on_message(fact, body.iter().flat_map(|body| keys_of(body)));
+            recorder.on_message(fact, body.iter().flat_map(Body::keys));
         });
     }
 
@@ -291,44 +291,6 @@ fn written_by(action: &Action) -> Touched<'_> {
         | Action::Found { .. }
         | Action::Scrub { .. } => Vec::new(),
     })
-}
-
-/// The keys that a message names.
-fn keys_of(body: &Body) -> Vec<&Key> {
-    match body {
-        Body::Mint(request) => vec![&request.key],
-        Body::Merge(request) => vec![&request.key],
-        Body::Hint(request) => vec![&request.key],
-        Body::Read(request) => vec![&request.key],
-        Body::HintDelivery(delivery) => delivery.items.iter().map(|(key, _)| key).collect(),
-        Body::RepairExchange(exchange) => {
-            exchange.pushed.iter().map(|(key, _)| key).chain(&exchange.wanted).collect()
-        }
-        Body::RepairExchanged(exchanged) => exchanged.items.iter().map(|(key, _)| key).collect(),
-        Body::RepairSummarized(summarized) => {
-            summarized.entries.iter().map(|entry| &entry.key).collect()
-        }
-        Body::GossipSyn(_)
-        | Body::GossipAck(_)
-        | Body::GossipAck2(_)
-        | Body::Minted(_)
-        | Body::Acked(_)
-        | Body::Refused(_)
-        | Body::ReadReply(_)
-        | Body::HintDelivered(_)
-        | Body::RepairCompare(_)
-        | Body::RepairCompared(_)
-        | Body::RepairRoots(_)
-        | Body::RepairRootsDiffer(_)
-        | Body::RepairBranches(_)
-        | Body::RepairBranchesDiffer(_)
-        | Body::RepairLeaves(_)
-        | Body::RepairLeavesDiffer(_)
-        | Body::RepairSummaries(_)
-        | Body::FoundingTell(_)
-        | Body::FoundingPledge(_)
-        | Body::FoundingPledged(_) => Vec::new(),
-    }
 }
 
 /// The beginning of a value; nothing, for a tombstone.

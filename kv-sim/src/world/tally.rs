@@ -34,19 +34,19 @@ const KINDS: usize = 64;
 
 impl Traffic {
     pub(super) const fn count(&mut self, kind: Kind, bytes: u64) {
-        let (messages, sum) = &mut self.kinds[kind as usize];
+        let (messages, sum) = &mut self.kinds[kind.number() as usize];
         *messages += 1;
         *sum += bytes;
     }
 
     /// Messages of one kind.
     pub const fn messages(&self, kind: Kind) -> u64 {
-        self.kinds[kind as usize].0
+        self.kinds[kind.number() as usize].0
     }
 
     /// Bytes of one kind.
     pub const fn bytes(&self, kind: Kind) -> u64 {
-        self.kinds[kind as usize].1
+        self.kinds[kind.number() as usize].1
     }
 
     /// Messages of all kinds.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
-use kv_core::message::Kind;
+use kv_core::message::{Kind, ReplicaKind};
 use kv_core::store::{Store as _, View};
 
 use super::*;
@@ -168,7 +168,12 @@ fn an_override_of_a_loss_loses_one_message() {
     };
     let pairs = (1..=5).flat_map(|from| (1..=5).map(move |to| (from, to)));
     let first_ways = pairs.flat_map(|(from, to)| {
-        [Kind::Read, Kind::Mint, Kind::Merge].map(|kind| lose(from, to, kind))
+        [
+            Kind::Replica(ReplicaKind::Read),
+            Kind::Replica(ReplicaKind::Mint),
+            Kind::Replica(ReplicaKind::Merge),
+        ]
+        .map(|kind| lose(from, to, kind))
     });
     let with_one = first_ways.map(|decision| lost_with(vec![decision])).max();
     assert_eq!((lost_with(Vec::new()), with_one), (0, Some(1)));

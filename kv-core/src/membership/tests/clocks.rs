@@ -1,6 +1,7 @@
 //! Wall clocks that were wrong by years, and are right again.
 
 use super::*;
+use crate::message::GossipMessage;
 
 /// Two years.
 const FAR: Span = Span::from_ms(2 * YEAR_SECONDS * 1_000);
@@ -74,7 +75,7 @@ fn what_was_believed_under_a_wrong_clock_is_forgotten_and_asked_for_anew() {
     alone.out.clear();
     (0..3).for_each(|_| drop(alone.on_deadline(SECOND)));
     let asked = |message: Message| match message.body {
-        Body::GossipSyn(syn) => syn.known.contains(&known(2, 0, 0)),
+        Body::Gossip(GossipMessage::Syn(syn)) => syn.known.contains(&known(2, 0, 0)),
         other => panic!("not asked for: {other:?}"),
     };
     assert!(alone.sent().into_iter().all(asked));

@@ -228,9 +228,9 @@ impl World {
                 let Message { header, body } = message;
                 let (from, request) = (header.from, header.request);
                 match body {
-                    Body::GossipSyn(syn) => membership.on_syn(cx, local, from, request, syn),
-                    Body::GossipAck(ack) => membership.on_ack(cx, local, from, request, ack),
-                    Body::GossipAck2(ack2) => membership.on_ack2(cx, local, from, request, ack2),
+                    Body::Gossip(message) => {
+                        membership.on_message(cx, local, (from, request), message)
+                    }
                     other => panic!("not gossip: {other:?}"),
                 }
             }),

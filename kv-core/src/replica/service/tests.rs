@@ -9,7 +9,7 @@ use super::*;
 use crate::config::Config;
 use crate::cx::{Effect, Identity, Peers};
 use crate::layout::Layout;
-use crate::message::{Echo, Kind};
+use crate::message::{CoordinatorKind, Echo, Kind};
 use crate::ring::Ring;
 use crate::store::{Basis, CopyKind};
 use crate::testing::Counting;
@@ -124,9 +124,12 @@ fn a_minted_write_is_told_at_once_and_acknowledged_only_when_durable() {
     fixture.feed(|replica, cx, local| replica.on_mint(cx, local, REQUESTER, mint(None)));
     let container = container(HybridTime(1));
     let told = fixture.done(3, Ok(Done::Minted { dot: dot(), container, hinted: None }));
-    assert_eq!(said(&told), [(REQUESTER.0, Kind::Minted)]);
+    assert_eq!(said(&told), [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::Minted))]);
     assert_eq!(said(&fixture.durable(2)), []);
-    assert_eq!(said(&fixture.durable(3)), [(REQUESTER.0, Kind::Acked)]);
+    assert_eq!(
+        said(&fixture.durable(3)),
+        [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::Acked))]
+    );
 }
 
 #[test]
@@ -137,7 +140,10 @@ fn a_merge_that_changed_nothing_still_waits_for_what_came_before_it() {
     fixture.feed(|replica, cx, local| replica.on_merge(cx, local, REQUESTER, merge));
     let told = fixture.done(7, Ok(Done::Merged));
     assert_eq!(said(&told), []);
-    assert_eq!(said(&fixture.durable(7)), [(REQUESTER.0, Kind::Acked)]);
+    assert_eq!(
+        said(&fixture.durable(7)),
+        [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::Acked))]
+    );
 }
 
 #[test]
@@ -148,7 +154,7 @@ fn what_is_durable_before_its_outcome_is_known_is_acknowledged_with_the_outcome(
     fixture.feed(|replica, cx, local| replica.on_merge(cx, local, REQUESTER, merge));
     fixture.durable(9);
     let told = fixture.done(8, Ok(Done::Merged));
-    assert_eq!(said(&told), [(REQUESTER.0, Kind::Acked)]);
+    assert_eq!(said(&told), [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::Acked))]);
 }
 
 #[test]
@@ -156,7 +162,7 @@ fn a_node_that_does_not_own_the_key_names_no_write_as_an_owner() {
     let mut fixture = Fixture::new(false);
     let effects =
         fixture.feed(|replica, cx, local| replica.on_mint(cx, local, REQUESTER, mint(None)));
-    assert_eq!(said(&effects), [(REQUESTER.0, Kind::Refused)]);
+    assert_eq!(said(&effects), [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::Refused))]);
 }
 
 #[test]
@@ -164,7 +170,7 @@ fn an_owner_answers_no_reads_before_its_marker_is_durable() {
     let mut fixture = Fixture::new(true);
     let read = ReadRequest { operation: OPERATION, key: key(), copy: CopyKind::Owned };
     let effects = fixture.feed(|replica, cx, local| replica.on_read(cx, local, REQUESTER, read));
-    assert_eq!(said(&effects), [(REQUESTER.0, Kind::Refused)]);
+    assert_eq!(said(&effects), [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::Refused))]);
 }
 
 #[test]
@@ -174,7 +180,7 @@ fn a_read_is_answered_with_the_outcome() {
     let read = ReadRequest { operation: OPERATION, key: key(), copy: CopyKind::Owned };
     fixture.feed(|replica, cx, local| replica.on_read(cx, local, REQUESTER, read));
     let told = fixture.done(0, Ok(Done::Read(Container::default())));
-    assert_eq!(said(&told), [(REQUESTER.0, Kind::ReadReply)]);
+    assert_eq!(said(&told), [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::ReadReply))]);
 }
 
 #[test]
@@ -182,7 +188,7 @@ fn what_the_storage_refuses_is_refused_to_the_requester() {
     let mut fixture = Fixture::new(true);
     fixture.feed(|replica, cx, local| replica.on_mint(cx, local, REQUESTER, mint(None)));
     let told = fixture.done(0, Err(Refusal::DiskFailed));
-    assert_eq!(said(&told), [(REQUESTER.0, Kind::Refused)]);
+    assert_eq!(said(&told), [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::Refused))]);
 }
 
 #[test]

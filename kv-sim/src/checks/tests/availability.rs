@@ -1,4 +1,5 @@
 use super::*;
+use kv_core::message::{CoordinatorKind, RepairKind, ReplicaKind};
 
 fn later(fixture: &mut Fixture) {
     fixture.now = fixture.now + Span::from_ms(60_000);
@@ -96,17 +97,26 @@ fn an_operation_may_fail_if_the_network_drops_a_kind_of_message_that_it_needs_an
         give_up(&mut fixture, number);
         fixture.checks.findings(Check::Availability).violation().is_some()
     };
-    assert!(!failed(Mode::Sloppy, Kind::Hint, true), "nobody could be a fallback");
-    assert!(failed(Mode::Sloppy, Kind::Hint, false), "a read needs no hints");
-    assert!(failed(Mode::Sloppy, Kind::RepairRoots, true), "no operation needs repair");
-    assert!(!failed(Mode::Sloppy, Kind::ReadReply, false), "nobody is heard");
+    assert!(
+        !failed(Mode::Sloppy, Kind::Replica(ReplicaKind::Hint), true),
+        "nobody could be a fallback"
+    );
+    assert!(failed(Mode::Sloppy, Kind::Replica(ReplicaKind::Hint), false), "a read needs no hints");
+    assert!(
+        failed(Mode::Sloppy, Kind::Repair(RepairKind::Roots), true),
+        "no operation needs repair"
+    );
+    assert!(
+        !failed(Mode::Sloppy, Kind::Coordinator(CoordinatorKind::ReadReply), false),
+        "nobody is heard"
+    );
 }
 
 #[test]
 fn a_strict_operation_is_owed_although_hints_are_dropped() {
     let mut fixture = Fixture::new();
     later(&mut fixture);
-    fixture.cluster.dropped = vec![Kind::Hint];
+    fixture.cluster.dropped = vec![Kind::Replica(ReplicaKind::Hint)];
     let asked = fixture.ask(Mode::Strict, &[]);
     give_up(&mut fixture, asked.number);
     fixture.assert_violated(Check::Availability, "owners n1, n2, n3");

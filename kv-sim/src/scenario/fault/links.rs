@@ -141,8 +141,8 @@ impl Kinds {
     }
 
     const fn bit(kind: Kind) -> u64 {
-        assert!((kind as u64) < 64, "a set of kinds has 64 bits");
-        1 << kind as u64
+        assert!(kind.number() < 64, "a set of kinds has 64 bits");
+        1 << kind.number()
     }
 
     /// ` (only hint, read)`; nothing, if every kind is meant.

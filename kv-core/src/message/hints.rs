@@ -1,0 +1,65 @@
+//! Messages of hinted handoff ([`crate::handoff`]).
+
+use alloc::vec::Vec;
+
+use super::family::{Family, family, weight_of};
+use crate::codec::codec;
+use crate::types::{Key, PartitionId};
+use crate::version::Container;
+
+family! {
+    /// A message between the keeper of hints and their target.
+    HandoffMessage,
+    /// The kind of a [`HandoffMessage`].
+    HandoffKind {
+        /// These hints were kept for the receiver.
+        Deliver(HintDelivery) = 30 "hint-delivery",
+        /// They are durable here.
+        Delivered(HintDelivered) = 31 "hint-delivered",
+    }
+}
+
+impl Family for HandoffMessage {
+    fn keys(&self) -> Vec<&Key> {
+        match self {
+            Self::Deliver(delivery) => delivery.items.iter().map(|(key, _)| key).collect(),
+            Self::Delivered(_) => Vec::new(),
+        }
+    }
+
+    fn weight(&self) -> usize {
+        match self {
+            Self::Deliver(delivery) => weight_of(&delivery.items),
+            Self::Delivered(_) => 0,
+        }
+    }
+
+    fn is_urgent(&self) -> bool {
+        match self {
+            Self::Deliver(_) => false,
+            Self::Delivered(_) => true,
+        }
+    }
+}
+
+/// The payload of [`HandoffMessage::Deliver`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HintDelivery {
+    /// Comes back with the answer.
+    pub delivery: u64,
+    /// The partition that they belong to.
+    pub partition: PartitionId,
+    /// The containers.
+    pub items: Vec<(Key, Container)>,
+}
+
+codec!(struct HintDelivery { delivery, partition, items });
+
+/// The payload of [`HandoffMessage::Delivered`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HintDelivered {
+    /// Whose answer this is.
+    pub delivery: u64,
+}
+
+codec!(struct HintDelivered { delivery });

@@ -1,0 +1,243 @@
+//! Messages between a coordinator and the replicas of a key: requests go to a replica
+//! ([`ReplicaMessage`]), answers to a coordinator ([`CoordinatorMessage`]).
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::family::{Family, family};
+use super::{Echo, OperationId};
+use crate::codec::codec;
+use crate::store::{Basis, CopyKind, Refusal};
+use crate::time::WallTime;
+use crate::types::{Key, NodeId};
+use crate::version::{Container, Content};
+
+family! {
+    /// A request to a node as a replica.
+    ReplicaMessage,
+    /// The kind of a [`ReplicaMessage`].
+    ReplicaKind {
+        /// Mint a dot for this write, and store it.
+        Mint(Box<MintRequest>) = 10 "mint",
+        /// Join this container into the own one.
+        Merge(MergeRequest) = 12 "merge",
+        /// Keep this container for another node.
+        Hint(HintRequest) = 13 "hint",
+        /// Answer with what is held of this key, durably.
+        Read(ReadRequest) = 20 "read",
+    }
+}
+
+family! {
+    /// The answer of a replica to a coordinator.
+    CoordinatorMessage,
+    /// The kind of a [`CoordinatorMessage`].
+    CoordinatorKind {
+        /// The write is stored, but not durable yet; this is the container to send on.
+        Minted(Minted) = 11 "minted",
+        /// What was to be stored is durable here.
+        Acked(Acked) = 14 "acked",
+        /// Nothing was done.
+        Refused(Refused) = 15 "refused",
+        /// What is held of the key, durably.
+        ReadReply(ReadReply) = 21 "read-reply",
+    }
+}
+
+impl Family for ReplicaMessage {
+    fn keys(&self) -> Vec<&Key> {
+        Vec::from([match self {
+            Self::Mint(request) => &request.key,
+            Self::Merge(request) => &request.key,
+            Self::Hint(request) => &request.key,
+            Self::Read(request) => &request.key,
+        }])
+    }
+
+    fn weight(&self) -> usize {
+        let keys = self.keys().iter().map(|key| key.bytes().len()).sum::<usize>();
+        keys + match self {
+            Self::Mint(request) => request.content.value().map_or(0, bytes::Bytes::len),
+            Self::Merge(request) => request.container.weight(),
+            Self::Hint(request) => request.container.weight(),
+            Self::Read(_) => 0,
+        }
+    }
+
+    fn is_urgent(&self) -> bool {
+        false
+    }
+}
+
+impl Family for CoordinatorMessage {
+    fn keys(&self) -> Vec<&Key> {
+        match self {
+            Self::Minted(_) | Self::Acked(_) | Self::Refused(_) | Self::ReadReply(_) => Vec::new(),
+        }
+    }
+
+    fn weight(&self) -> usize {
+        match self {
+            Self::Minted(minted) => minted.container.weight(),
+            Self::ReadReply(reply) => reply.container.weight(),
+            Self::Acked(_) | Self::Refused(_) => 0,
+        }
+    }
+
+    fn is_urgent(&self) -> bool {
+        match self {
+            Self::Acked(_) | Self::Refused(_) => true,
+            Self::Minted(_) | Self::ReadReply(_) => false,
+        }
+    }
+}
+
+/// The room that a request needs among the hints of the node that it asks.
+#[derive(Clone, Copy, Debug)]
+pub struct HintDemand<'a> {
+    /// The operation that the request belongs to.
+    pub operation: OperationId,
+    /// The key.
+    pub key: &'a Key,
+    /// The owner that the hint is for.
+    pub target: NodeId,
+    /// About how many bytes it takes.
+    pub bytes: usize,
+}
+
+impl ReplicaMessage {
+    /// The hint that the receiver keeps if it does what this asks.
+    pub fn hint_demand(&self) -> Option<HintDemand<'_>> {
+        match self {
+            Self::Mint(request) => {
+                let MintRequest { operation, key, content, fallback_for, .. } = &**request;
+                let target = fallback_for.as_ref()?.owner;
+                let bytes = content.value().map_or(0, bytes::Bytes::len);
+                Some(HintDemand { operation: *operation, key, target, bytes })
+            }
+            Self::Hint(HintRequest { operation, key, container, fallback_for }) => {
+                let (target, bytes) = (fallback_for.owner, container.weight());
+                Some(HintDemand { operation: *operation, key, target, bytes })
+            }
+            Self::Merge(_) | Self::Read(_) => None,
+        }
+    }
+}
+
+/// The payload of [`ReplicaMessage::Mint`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MintRequest {
+    /// Comes back with the answer.
+    pub operation: OperationId,
+    /// The key.
+    pub key: Key,
+    /// What the client said.
+    pub content: Content,
+    /// When it ceases to be visible.
+    pub expiry: Option<WallTime>,
+    /// What it overwrites.
+    pub basis: Basis,
+    /// In whose place the receiver is asked, if not as an owner.
+    pub fallback_for: Option<FallbackFor>,
+    /// What was last heard from the receiver, as a proof that this is not old.
+    pub echo: Option<Echo>,
+}
+
+codec!(struct MintRequest { operation, key, content, expiry, basis, fallback_for, echo });
+
+/// The place of an owner that cannot be reached, and that somebody else is to take. When it is taken,
+/// and until when, is for that node's own clock to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FallbackFor {
+    /// The owner.
+    pub owner: NodeId,
+    /// How many other copies are believed to stand: hints with few are delivered first.
+    pub copies: u8,
+}
+
+codec!(struct FallbackFor { owner, copies });
+
+/// The payload of [`CoordinatorMessage::Minted`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Minted {
+    /// Whose answer this is.
+    pub operation: OperationId,
+    /// What the minter holds now.
+    pub container: Container,
+}
+
+codec!(struct Minted { operation, container });
+
+/// The payload of [`ReplicaMessage::Merge`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MergeRequest {
+    /// Comes back with the answer.
+    pub operation: OperationId,
+    /// The key.
+    pub key: Key,
+    /// What to join.
+    pub container: Container,
+}
+
+codec!(struct MergeRequest { operation, key, container });
+
+/// The payload of [`ReplicaMessage::Hint`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HintRequest {
+    /// Comes back with the answer.
+    pub operation: OperationId,
+    /// The key.
+    pub key: Key,
+    /// What to keep.
+    pub container: Container,
+    /// For whom.
+    pub fallback_for: FallbackFor,
+}
+
+codec!(struct HintRequest { operation, key, container, fallback_for });
+
+/// The payload of [`CoordinatorMessage::Acked`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acked {
+    /// Whose answer this is.
+    pub operation: OperationId,
+    /// For whom the sender keeps it, if not for itself.
+    pub for_owner: Option<NodeId>,
+}
+
+codec!(struct Acked { operation, for_owner });
+
+/// The payload of [`CoordinatorMessage::Refused`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Whose answer this is.
+    pub operation: OperationId,
+    /// Why.
+    pub refusal: Refusal,
+}
+
+codec!(struct Refused { operation, refusal });
+
+/// The payload of [`ReplicaMessage::Read`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadRequest {
+    /// Comes back with the answer.
+    pub operation: OperationId,
+    /// The key.
+    pub key: Key,
+    /// Its own copy, or what it keeps for others.
+    pub copy: CopyKind,
+}
+
+codec!(struct ReadRequest { operation, key, copy });
+
+/// The payload of [`CoordinatorMessage::ReadReply`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadReply {
+    /// Whose answer this is.
+    pub operation: OperationId,
+    /// What the sender holds, durably. Empty if it knows nothing of the key.
+    pub container: Container,
+}
+
+codec!(struct ReadReply { operation, container });
