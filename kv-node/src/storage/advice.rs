@@ -1,10 +1,10 @@
-//! What to do when the system refuses, by the kind of its refusal.
+//! Remedies for errors of the system, by their kind.
 
 use std::io::{Error, ErrorKind};
 
 use super::engine::is_out_of_files;
 
-/// What an operator does about an error of the system.
+/// Returns an operator's remedy for an error of the system.
 pub(super) fn advice(error: &Error) -> &'static str {
     match error.kind() {
         ErrorKind::NotFound => {

@@ -6,21 +6,21 @@ use std::time::{Duration, Instant};
 use super::engine::{Engine, EngineError, Reach};
 use super::overlay::Group;
 
-/// How long after a refusal the engine is asked again, and how often it is asked when there is nothing to
-/// write: an operator hears of a full disk before a client does.
+/// The time after which a refusing engine is asked again, and the interval at which an engine with
+/// nothing to write is checked, so that an operator hears of a full disk before a client does.
 pub(super) const CHECK_PAUSE: Duration = Duration::from_secs(1);
 
-/// What `Durable` promises.
+/// The promise that a `Durable` event makes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// It is on the disk: every group is synced. Nothing that was acknowledged is lost.
+    /// The disk has it: every group ends with a sync. Nothing that was acknowledged is lost.
     #[default]
     Always,
     /// The operating system has it, and the disk will have it soon. Nothing is lost when the
     /// process dies; when the machine does, what was acknowledged in the last interval is, and
     /// during the sync that ends it.
     Interval {
-        /// How long what is written may stay without a sync.
+        /// The time for which written groups may stay without a sync.
         every: Duration,
     },
     /// The operating system has it. Nothing is lost when the process dies; when the machine does,
@@ -28,11 +28,11 @@ pub enum Durability {
     Never,
 }
 
-/// Writes groups.
+/// Writes groups to the engine, and syncs them when that is due.
 pub(super) struct Committer<E> {
     engine: Arc<E>,
     durability: Durability,
-    /// Since when something is written and not synced.
+    /// The time of the first write after the last sync, if there was one.
     unsynced_since: Option<Instant>,
 }
 
@@ -53,7 +53,8 @@ impl<E: Engine> Committer<E> {
         }
     }
 
-    /// How long until [`Committer::sync`] is due, if it is going to be.
+    /// The time until [`Committer::sync`] is due, or `None` if there is nothing to sync by
+    /// interval.
     pub(super) fn sync_due_in(&self) -> Option<Duration> {
         match (self.durability, self.unsynced_since) {
             (Durability::Interval { every }, Some(since)) => {
@@ -72,7 +73,7 @@ impl<E: Engine> Committer<E> {
         Ok(())
     }
 
-    /// Says whether a group would be taken now.
+    /// Checks whether a group would be taken now.
     #[cfg(not(madsim))]
     pub(super) fn check(&self) -> Result<(), EngineError> {
         self.engine.check()

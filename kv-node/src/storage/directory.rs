@@ -23,7 +23,7 @@ use super::sealed::{self, SealError};
 const IDENTITY: &str = "identity";
 const PINNED: &str = "pinned";
 
-/// A directory that this process holds.
+/// A data directory that this process has locked.
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
@@ -33,50 +33,50 @@ pub struct Directory {
     _lock: File,
 }
 
-/// Why a directory cannot be used. Nothing in it was changed.
+/// The reason why a directory cannot be used. Nothing in it was changed.
 #[derive(Debug, Error)]
 pub enum DirectoryError {
     /// The system refused.
     #[error("cannot {verb} {path}: {source}: {advice}", advice = advice(source))]
     System {
-        /// What was tried.
+        /// The verb for the attempt that failed.
         verb: &'static str,
-        /// On what.
+        /// The file or directory concerned.
         path: PathBuf,
-        /// What it said.
+        /// The error that the system returned.
         source: io::Error,
     },
-    /// Somebody has it.
+    /// Another process uses the directory.
     #[error(
         "{path} is in use by {holder}: stop that one first, or give this node a directory of its own"
     )]
     InUse {
         /// The directory.
         path: PathBuf,
-        /// Who, as far as known.
+        /// The process that holds the lock, as far as known.
         holder: String,
     },
-    /// The identity cannot be read.
+    /// The identity file is corrupt.
     #[error(
         "the identity file {path} is corrupt ({reason}): restore it from a backup; if there is \
          none, move the whole directory away and start again: this node then copies from its peers \
          what they hold"
     )]
     CorruptIdentity {
-        /// The file.
+        /// The identity file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason why it cannot be read.
         reason: String,
     },
-    /// What was pinned cannot be read.
+    /// The file `pinned` is corrupt.
     #[error(
         "the file {path} is corrupt ({reason}): copy the file `pinned` from the directory of another \
          node of this cluster, where it is the same, or restore it from a backup"
     )]
     CorruptPinned {
-        /// The file.
+        /// The file `pinned`.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason why it cannot be read.
         reason: String,
     },
     /// A file was written by another version.
@@ -85,38 +85,38 @@ pub enum DirectoryError {
         format_advice(*found, *known)
     )]
     OtherFormat {
-        /// The file.
+        /// The file of the other format.
         path: PathBuf,
-        /// Its format.
+        /// The format that the file has.
         found: u32,
-        /// The one that is known.
+        /// The format that this version knows.
         known: u32,
     },
-    /// It is the directory of another node.
+    /// The directory belongs to another node.
     #[error(
         "{path} belongs to node {owner} and not to {node}: correct the node's id or its directory in the configuration"
     )]
     OtherNode {
         /// The directory.
         path: PathBuf,
-        /// Whose it is.
+        /// The node that owns the directory.
         owner: NodeId,
-        /// Who asked for it.
+        /// The node that was to start there.
         node: NodeId,
     },
-    /// It is a directory of another cluster.
+    /// The directory belongs to another cluster.
     #[error(
         "{path} belongs to cluster `{owner}` and not to `{cluster}`: correct the cluster's name or the directory in the configuration"
     )]
     OtherCluster {
         /// The directory.
         path: PathBuf,
-        /// Whose it is.
+        /// The cluster that owns the directory.
         owner: String,
-        /// Who asked for it.
+        /// The cluster of the node that was to start there.
         cluster: String,
     },
-    /// There is data, and nobody knows whose.
+    /// The directory holds data but no identity file.
     #[error(
         "{path} holds data but no identity file: restore the file, or move the data away if this is to be a new node"
     )]
@@ -124,7 +124,7 @@ pub enum DirectoryError {
         /// The directory.
         path: PathBuf,
     },
-    /// Somebody lives there, and nobody knows how the data was made.
+    /// The directory has an identity file but no file `pinned`.
     #[error(
         "{path} has no file `pinned`, which says how its data was made, so nobody can tell whether the \
          configuration fits: copy the file from the directory of another node of this cluster, where \
@@ -135,7 +135,7 @@ pub enum DirectoryError {
         /// The directory.
         path: PathBuf,
     },
-    /// What must not change has changed.
+    /// The configuration differs from the one under which the data was made.
     #[error(
         "the data in {path} was made under another configuration, and would not be found under this one:\n  \
          {}\nundo these changes in the configuration of every node; to change them, found a new cluster \
@@ -145,12 +145,12 @@ pub enum DirectoryError {
     OtherShape {
         /// The directory.
         path: PathBuf,
-        /// Everything that differs, with both values.
+        /// All differences in words, with both values.
         differences: Vec<String>,
     },
 }
 
-/// What to do about a file of another format.
+/// Returns an operator's remedy for a file of another format.
 const fn format_advice(found: u32, known: u32) -> &'static str {
     if found > known {
         "start the version that wrote it, or a later one"
@@ -160,7 +160,8 @@ const fn format_advice(found: u32, known: u32) -> &'static str {
 }
 
 impl Directory {
-    /// Takes a directory, which is made if there is none, and reads who lives there.
+    /// Locks a directory, which is made if there is none, and reads its identity and pinned
+    /// configuration.
     ///
     /// # Errors
     /// [`DirectoryError`], if another process has it, or it cannot be written or understood.
@@ -176,13 +177,13 @@ impl Directory {
         Ok(Self { path: path.into(), identity, pinned, _lock: lock })
     }
 
-    /// Who lives there; nobody, before the first claim.
+    /// The identity of the node that lives there; `None` before the first claim.
     pub const fn identity(&self) -> Option<&StoredIdentity> {
         self.identity.as_ref()
     }
 
-    /// Starts a node there: checks that the directory is its own and fits what is true now, and stores
-    /// its new generation.
+    /// Starts a node there: checks that the directory belongs to it and fits the present
+    /// configuration, and stores its new generation.
     ///
     /// # Errors
     /// [`DirectoryError`]; then the node must not start.
@@ -225,7 +226,7 @@ impl Directory {
         Ok(generation)
     }
 
-    /// Where the engine's data lies.
+    /// The path of the engine's data.
     pub fn data(&self) -> PathBuf {
         self.path.join("data")
     }
@@ -247,8 +248,8 @@ impl Directory {
         Ok(())
     }
 
-    /// Compares what must not change with how the data was made. Where nobody has lived yet, writes it
-    /// down, before the identity: whoever has one has this too.
+    /// Compares the configuration with the one under which the data was made. In a new directory,
+    /// writes it down before the identity, so that whoever has an identity has this too.
     fn pin(&mut self, now: &Pinned) -> Result<(), DirectoryError> {
         let path = self.path.clone();
         match (&self.pinned, &self.identity) {
@@ -304,7 +305,7 @@ fn take_lock(directory: &Path) -> Result<File, DirectoryError> {
     Ok(file)
 }
 
-/// The text of a file, if there is one.
+/// Reads the text of a file, if there is one.
 fn read(path: &Path) -> Result<Option<String>, DirectoryError> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),

@@ -1,4 +1,4 @@
-//! What lies below the overlay: records that outlive the process.
+//! The engine below the overlay: records that outlive the process.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,16 +7,15 @@ use bytes::Bytes;
 use kv_core::store::{Corrupt, Fault, Visitor};
 use thiserror::Error;
 
-/// What a group of batches comes to: of each key the last thing that was written to it. `None`
-/// deletes.
+/// The writes of a group of batches: the last value that was written to each key. `None` deletes.
 pub type Records = BTreeMap<Bytes, Option<Bytes>>;
 
-/// How far a write must have come before it counts.
+/// The durability that a write must have reached before it counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// To the operating system: it survives the end of the process, not that of the machine.
+    /// The operating system has it: it survives the end of the process, not that of the machine.
     Written,
-    /// To the disk.
+    /// The disk has it: it survives the end of the machine.
     Synced,
 }
 
@@ -26,7 +25,7 @@ pub enum Reach {
 /// or not at all in one scan; a point read may see it a moment before [`Engine::apply`] returns,
 /// but never before it has come as far as was asked.
 pub trait Engine: Send + Sync + 'static {
-    /// The record under this key.
+    /// Reads the record under this key.
     ///
     /// # Errors
     /// [`Corrupt`], if there is or may be one that cannot be read.
@@ -52,7 +51,7 @@ pub trait Engine: Send + Sync + 'static {
     /// [`EngineError`]. What was not synced may be lost even if a later sync succeeds.
     fn sync(&self) -> Result<(), EngineError>;
 
-    /// Says whether a write would be taken now.
+    /// Checks whether a write would be taken now.
     ///
     /// # Errors
     /// [`EngineError`]: why it would not.
@@ -66,23 +65,23 @@ pub trait Engine: Send + Sync + 'static {
     fn resume(&self) -> Result<(), EngineError>;
 }
 
-/// Why an engine did not write, with the words of whoever refused.
+/// The reason why an engine did not write, with the words of whoever refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{fault}: {message}")]
 pub struct EngineError {
-    /// What it means for the node.
+    /// The consequence for the node.
     pub fault: Fault,
-    /// What the engine or the system said.
+    /// The words of the engine or the system.
     pub message: String,
 }
 
 impl EngineError {
-    /// An error of this kind, in these words.
+    /// Creates an error of this kind, in these words.
     pub fn new(fault: Fault, message: impl Into<String>) -> Self {
         Self { fault, message: message.into() }
     }
 
-    /// Sorts an error of the system: what passes by itself, and what does not.
+    /// Classifies an error of the system: whether it passes by itself, or the disk failed.
     pub fn of(error: &io::Error) -> Self {
         let fault = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Fault::Full,
@@ -93,7 +92,7 @@ impl EngineError {
     }
 }
 
-/// EMFILE and ENFILE, for which std has no kinds.
+/// True if the error is EMFILE or ENFILE, for which std has no kinds.
 pub(super) fn is_out_of_files(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(23 | 24))
 }

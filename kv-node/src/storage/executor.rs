@@ -1,4 +1,4 @@
-//! Commands on their way through the store. What drives it, threads or a task, is not its concern.
+//! Commands on their way through the store, driven by threads or by a task.
 
 use std::collections::VecDeque;
 
@@ -10,7 +10,7 @@ use super::StorageEvent;
 use super::engine::Engine;
 use super::overlay::{Group, Overlay};
 
-/// How many commands are executed before their outcomes are told.
+/// The number of commands that are executed before their outcomes are reported.
 const TURN_COMMANDS_MAX: usize = 512;
 
 /// Executes commands in the order in which they came.
@@ -34,26 +34,26 @@ impl<E: Engine> Executor<E> {
         self.waiting.extend(commands);
     }
 
-    /// Forgets what waits and only reads: the node ends, and nobody hears the answers. Returns how much
-    /// that was.
+    /// Drops the waiting commands that only read, since nobody hears the answers when the node
+    /// ends. Returns the number of them.
     pub(super) fn drop_reads(&mut self) -> usize {
         let before = self.waiting.len();
         self.waiting.retain(|(_, command)| !command.action.is_read());
         before - self.waiting.len()
     }
 
-    /// Whether a turn would execute anything.
+    /// Tells whether a turn would execute anything.
     pub(super) fn has_work(&self) -> bool {
         !self.waiting.is_empty() && !self.is_held_up()
     }
 
-    /// Whether all that came was executed and is in the base, or will never be.
+    /// Tells whether all commands are executed, and are in the base or will never be.
     pub(super) fn is_done(&self) -> bool {
         let written = !self.overlay.is_committing() || self.overlay.fault().is_some();
         self.waiting.is_empty() && written
     }
 
-    /// Executes what waits, up to a bound, and tells what came of it.
+    /// Executes waiting commands, up to a bound, and returns their outcomes.
     pub(super) fn turn(&mut self) -> Vec<StorageEvent> {
         let commands = self.waiting.len().min(TURN_COMMANDS_MAX);
         let mut events = Vec::with_capacity(commands);
@@ -66,7 +66,7 @@ impl<E: Engine> Executor<E> {
         events
     }
 
-    /// Takes what is to be written next, if nothing is being written.
+    /// Takes the next group to write, unless one is being written.
     pub(super) fn begin_commit(&mut self) -> Option<Group> {
         self.overlay.begin_commit()
     }
@@ -83,7 +83,7 @@ impl<E: Engine> Executor<E> {
         self.overlay.resume();
     }
 
-    /// Back-pressure: while the disk is busy, only so much may be piled up behind it.
+    /// Tells whether as many bytes as allowed are piled up behind a busy disk.
     fn is_held_up(&self) -> bool {
         self.overlay.is_committing()
             && self.overlay.fault().is_none()

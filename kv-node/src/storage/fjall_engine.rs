@@ -1,11 +1,11 @@
 //! The engine of a real node: fjall, with one keyspace, written by one thread.
 //!
-//! What is relied upon: a batch is written to the journal and synced before any of it can be read;
-//! a snapshot shows whole batches; every block of a table is checksummed; after a failed write or
-//! sync the database refuses all later ones. What fjall does not give: it opens without an error
-//! after a hole in the middle of its journal, or without a journal that it should have; when a thread
-//! of its own cannot write a table, it refuses what follows without saying why; and it never takes
-//! writes again. So it is opened anew ([`reopening`]) when the reason has passed.
+//! The node relies on this: a batch is written to the journal and synced before any of it can be
+//! read; a snapshot shows whole batches; every block of a table is checksummed; after a failed
+//! write or sync the database refuses all later ones. What fjall does not give: it opens without an
+//! error after a hole in the middle of its journal, or without a journal that it should have; when
+//! a thread of its own cannot write a table, it refuses what follows without saying why; and it
+//! never takes writes again. So it is opened anew ([`reopening`]) when the reason has passed.
 //!
 //! Most of the time that is not needed: a group is not even tried while less than the reserve is
 //! free, so that the engine always has room for the tables that it owes.
@@ -33,44 +33,45 @@ use super::sealed::sync_directory;
 use reopening::Journal;
 pub(super) use reopening::room;
 
-/// The engine and its format on disk. Another one does not open what this one wrote.
+/// The engine and its format on disk. Another engine does not open what this one wrote.
 pub(super) const FORMAT: &str = "fjall 3";
 
 const KEYSPACE: &str = "records";
 
-/// Files that are kept open for reads. What a process may open at most is shared out around them
-/// (`descriptors.rs`).
+/// The number of files that are kept open for reads. The rest of the process's descriptors are
+/// shared out around them (`descriptors.rs`).
 pub const FILES_CACHED: usize = 192;
 
-/// Flushing and compaction need few threads; a machine may carry several nodes.
+/// The number of threads for flushing and compaction, low because a machine may carry several
+/// nodes.
 const WORKER_THREADS: usize = 2;
 
-/// So many tables in memory wait to be written, and the next group waits for them: of one more each
-/// may come of the group itself and of what is under way. From 4 on the engine would wait, and for
-/// ever if the thread that writes them has given up.
+/// The number of sealed tables in memory at which the next group waits. The group itself and the
+/// work under way may each add one. From 4 on the engine would wait, and for ever if the thread
+/// that writes them has given up.
 const SEALED_TABLES_MAX: usize = 2;
 
-/// So many unmerged tables wait, and the next group waits for them. From 30 on the engine would.
+/// The number of unmerged tables at which the next group waits. From 30 on the engine would wait.
 const UNMERGED_TABLES_MAX: usize = 24;
 
-/// The pause between two looks at something that another thread does.
+/// The pause between two looks at another thread's progress.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// How long a read waits while the engine is opened anew, or for a file descriptor. Then the node
-/// gives up: what it would answer is not known.
+/// The time for which a read waits while the engine is reopened, or for a file descriptor. After it
+/// the node gives up, since the answer is not known.
 const READ_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// A database in a directory of its own.
 pub struct FjallEngine {
     path: PathBuf,
     cache_bytes: u64,
-    /// How much of the disk is left free.
+    /// The number of bytes of the disk that are left free.
     reserve_bytes: u64,
     log_limiter: Arc<LogLimiter>,
-    /// The database, but while it is opened anew. Whoever uses it holds a share as long as that.
+    /// The database; `None` while it is reopened. Each user holds a share until it is done.
     opened: RwLock<Option<Arc<Opened>>>,
     journal: Mutex<Journal>,
-    /// A read waited for too long.
+    /// True once a read has waited for too long.
     gave_up: AtomicBool,
 }
 
@@ -80,9 +81,9 @@ struct Opened {
 }
 
 impl FjallEngine {
-    /// Opens the database in this directory, or makes one there. `cache_bytes` is how much of its
-    /// tables it keeps in memory, and `reserve_bytes` how much of the disk it leaves free. What it
-    /// cannot read is told to `log_limiter`.
+    /// Opens the database in this directory, or makes one there. It keeps `cache_bytes` of its
+    /// tables in memory and leaves `reserve_bytes` of the disk free. Records that cannot be read
+    /// are reported to `log_limiter`.
     ///
     /// # Errors
     /// [`OpenError`]
@@ -115,7 +116,7 @@ impl FjallEngine {
         })
     }
 
-    /// The database. Waits while it is opened anew.
+    /// Returns the database, and waits while it is reopened.
     fn opened(&self) -> Result<Arc<Opened>, Corrupt> {
         let begun = Instant::now();
         loop {
@@ -127,7 +128,7 @@ impl FjallEngine {
         }
     }
 
-    /// Lets a moment pass in a read that began then.
+    /// Pauses within a read that began at `begun`, or gives up if it began too long ago.
     fn wait_since(&self, begun: Instant) -> Result<(), Corrupt> {
         if begun.elapsed() > READ_WAIT_MAX {
             self.gave_up.store(true, Ordering::Relaxed);
@@ -137,7 +138,7 @@ impl FjallEngine {
         Ok(())
     }
 
-    /// Says that something cannot be read. One bad block of a table is met once for each of its
+    /// Logs that a record cannot be read. One bad block of a table is met once for each of its
     /// records, and again by every scrub.
     fn unreadable(&self, error: &fjall::Error) -> Corrupt {
         let error = error.to_string();
@@ -147,7 +148,7 @@ impl FjallEngine {
         Corrupt
     }
 
-    /// Reads. A lack of file descriptors makes nothing corrupt: it is waited for.
+    /// Reads from the engine. A lack of file descriptors makes nothing corrupt: it is waited for.
     fn read<T>(&self, read: impl Fn(&Opened) -> fjall::Result<T>) -> Result<T, Corrupt> {
         let begun = Instant::now();
         loop {
@@ -205,7 +206,7 @@ impl Opened {
         Ok(())
     }
 
-    /// An error if the database takes no writes any more.
+    /// Returns an error if the database takes no writes any more.
     fn check(&self) -> fjall::Result<()> {
         self.database.persist(PersistMode::Buffer)
     }

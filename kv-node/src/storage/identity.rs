@@ -1,25 +1,25 @@
-//! Who a node is, as a small file apart from its data. People may read it.
+//! The identity of a node, as a small file apart from its data. People may read it.
 
 use kv_core::types::{Generation, NodeId};
 use serde::{Deserialize, Serialize};
 
 use super::sealed::{SealError, seal, unseal};
 
-/// The format that is written. Files of other ones are refused.
+/// The format that is written. Files of other formats are refused.
 pub(super) const FORMAT: u32 = 2;
 
 const HEADER: &str = "\
 # Who this node is. kv-node keeps this file; do not edit it, and do not copy it to another node.
 ";
 
-/// What the file says.
+/// The content of the identity file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredIdentity {
-    /// The node's name for life.
+    /// The node's id for life.
     pub node: NodeId,
-    /// The name of its cluster.
+    /// The name of the node's cluster.
     pub cluster: String,
-    /// Its last start.
+    /// The generation of the node's last start.
     pub generation: Generation,
 }
 

@@ -17,17 +17,17 @@ const SHORT_BYTES_MAX: usize = 65_000;
 
 const LENGTH_BYTES: usize = 4;
 
-/// As much of a key, or of a prefix, as stands in the engine as it is.
+/// Returns the part of a key, or of a prefix, that the engine gets unchanged.
 pub(super) fn head(key: &[u8]) -> &[u8] {
     &key[..key.len().min(SHORT_BYTES_MAX)]
 }
 
-/// Whether a key of the store, or of the engine, is a long one.
+/// Tells whether a key of the store, or of the engine, is a long one.
 pub(super) const fn is_long(key: &[u8]) -> bool {
     key.len() > SHORT_BYTES_MAX
 }
 
-/// What the engine calls a key.
+/// Returns the engine's key for a key of the store.
 pub(super) fn engine_key(key: &[u8]) -> Cow<'_, [u8]> {
     if !is_long(key) {
         return Cow::Borrowed(key);
@@ -35,7 +35,7 @@ pub(super) fn engine_key(key: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned([head(key), &ContentHash::of(&[key]).0.to_be_bytes()].concat())
 }
 
-/// The record of a long key with the key before it.
+/// Wraps the record of a long key with the key before it.
 pub(super) fn wrap(key: &[u8], record: &[u8]) -> Bytes {
     let length = u32::try_from(key.len()).expect("keys are shorter than 4 GiB");
     let mut wrapped = BytesMut::with_capacity(LENGTH_BYTES + key.len() + record.len());
@@ -45,10 +45,10 @@ pub(super) fn wrap(key: &[u8], record: &[u8]) -> Bytes {
     wrapped.freeze()
 }
 
-/// A long key and its record.
+/// Splits a wrapped record into its long key and its record.
 ///
 /// # Errors
-/// [`Corrupt`], if this is not what stands under the engine's key.
+/// [`Corrupt`], if it does not belong under the engine's key.
 pub(super) fn unwrap(found_under: &[u8], wrapped: &Bytes) -> Result<(Bytes, Bytes), Corrupt> {
     let (length, rest) = wrapped.split_first_chunk::<LENGTH_BYTES>().ok_or(Corrupt)?;
     let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| Corrupt)?;

@@ -9,14 +9,14 @@ use kv_core::store::{Corrupt, Fault, Visitor};
 use super::engine::{Engine, EngineError, Reach, Records};
 use super::layers;
 
-/// The disk. Clones are the same disk.
+/// A disk in memory. Clones are the same disk.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryDisk {
     platter: Arc<Mutex<Platter>>,
 }
 
 /// The disk as one life of a node sees it. Once the next life begins it refuses everything, so that
-/// nothing which was left running can write.
+/// leftovers of this one cannot write.
 #[derive(Clone, Debug)]
 pub struct MemoryEngine {
     platter: Arc<Mutex<Platter>>,
@@ -25,9 +25,9 @@ pub struct MemoryEngine {
 
 #[derive(Debug, Default)]
 struct Platter {
-    /// What survives the machine. Every record is `Some`.
+    /// The records that survive the machine. Every record is `Some`.
     durable: Records,
-    /// What was written since the last sync.
+    /// The records that were written since the last sync.
     written: Records,
     life: u64,
     fault: Option<Fault>,
@@ -44,12 +44,12 @@ impl MemoryDisk {
         MemoryEngine { platter: Arc::clone(&self.platter), life: platter.life }
     }
 
-    /// A look at the disk from outside, in the life that goes on.
+    /// Returns the disk as seen from outside, in the present life.
     pub fn look(&self) -> MemoryEngine {
         MemoryEngine { platter: Arc::clone(&self.platter), life: lock(&self.platter).life }
     }
 
-    /// Takes all data away.
+    /// Deletes all data.
     pub fn wipe(&self) {
         let mut platter = lock(&self.platter);
         platter.durable.clear();
@@ -61,12 +61,12 @@ impl MemoryDisk {
         lock(&self.platter).fault = fault;
     }
 
-    /// How many groups were written so far, in all lives.
+    /// The number of groups that were written so far, in all lives.
     pub fn groups(&self) -> u64 {
         lock(&self.platter).groups
     }
 
-    /// How many times it was synced so far, in all lives.
+    /// The number of syncs so far, in all lives.
     pub fn syncs(&self) -> u64 {
         lock(&self.platter).syncs
     }

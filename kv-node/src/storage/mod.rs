@@ -1,4 +1,5 @@
-//! The node's disk: commands go in, and what came of them comes out, twice.
+//! The node's disk: takes commands, and reports each twice, when it is executed and when it is
+//! durable.
 //!
 //! ```text
 //!   submit ──▶ executor ──▶ Done (each command, as soon as it is executed)
@@ -91,48 +92,49 @@ use committer::Committer;
 use executor::Executor;
 use state::States;
 
-/// What storage tells its node.
+/// An event that storage reports to its node.
 #[derive(Clone, Debug)]
 pub enum StorageEvent {
     /// A command was executed.
     Done {
-        /// Which.
+        /// The ticket of the command.
         ticket: Ticket,
-        /// The newest position after it.
+        /// The newest position after the command.
         seq: Seq,
-        /// What came of it.
+        /// The outcome of the command.
         outcome: Outcome,
     },
     /// Everything up to this position is as durable as was promised.
     Durable {
-        /// The position.
+        /// The position up to which everything is durable.
         seq: Seq,
     },
-    /// The disk takes no writes for a while, and here is why. Reads go on.
+    /// The disk takes no writes for a while, for the reason that is given. Reads go on.
     Refusing(EngineError),
     /// The disk takes writes again.
     Writable {
-        /// How long it did not.
+        /// The time for which writes were refused.
         after: Duration,
     },
     /// The disk failed: the node must stop.
     Failed(EngineError),
 }
 
-/// Is told events, in order, from the threads of the storage. It must not block: what it feeds is
-/// bounded by what was submitted.
+/// A callback that is told events, in order, from the threads of the storage. It must not block;
+/// the work that is submitted bounds the number of events.
 pub type Report = Arc<dyn Fn(Vec<StorageEvent>) + Send + Sync>;
 
-/// How storage is to behave.
+/// The settings of a storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// What `Durable` promises.
+    /// The promise that a `Durable` event makes.
     pub durability: Durability,
-    /// How many commands may wait before [`Storage::is_full`]; at least 1.
+    /// The number of waiting commands at which [`Storage::is_full`]; at least 1.
     pub queue_commands_max: usize,
-    /// About how many bytes may be executed while a group is on its way to the disk; at least 1.
+    /// The estimated bytes that may be executed while a group is on its way to the disk; at least
+    /// 1.
     pub unsynced_bytes_max: usize,
-    /// How many bytes of the disk are left free: with less, it counts as full.
+    /// The number of bytes of the disk that are left free: with less, it counts as full.
     pub disk_reserve_bytes: u64,
 }
 
@@ -147,33 +149,33 @@ impl Default for Options {
     }
 }
 
-/// Whose storage is opened.
+/// The node, cluster and settings for which storage is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Opening<'a> {
-    /// The node.
+    /// The node that owns the data.
     pub node: NodeId,
-    /// What the core was told.
+    /// The core's configuration.
     pub core: &'a Config,
-    /// Everybody's place.
+    /// The ring, which says which nodes own each partition.
     pub ring: &'a Ring,
-    /// How storage is to behave.
+    /// The settings of the storage.
     pub options: Options,
 }
 
-/// What storage has done since it was opened.
+/// The counters and the state of a storage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StorageCounts {
-    /// Commands that were submitted and are not executed yet.
+    /// The number of commands that were submitted and are not executed yet.
     pub waiting: usize,
-    /// Commands that were executed.
+    /// The number of commands that were executed.
     pub executed: u64,
-    /// Groups that were written.
+    /// The number of groups that were written.
     pub groups: u64,
-    /// How long writing them took, syncs included.
+    /// The time spent on writing groups, syncs included.
     pub writing: Duration,
-    /// Whether writes are taken.
+    /// The state that tells whether writes are taken.
     pub state: StorageState,
-    /// How much room the disk has; nothing, if it is none or does not say.
+    /// The room on the disk; `None` without a disk, or if the system does not say.
     pub disk: Option<DiskRoom>,
 }
 
@@ -213,7 +215,7 @@ impl Storage {
         Ok((storage, recovered))
     }
 
-    /// Starts on two threads.
+    /// Starts storage on two threads.
     ///
     /// # Errors
     /// [`RecoveryError`]; the node must not start.
@@ -241,8 +243,8 @@ impl Storage {
         Ok((Self { requests, meter, queue_commands_max, threads, data: None }, recovered))
     }
 
-    /// Starts as a task, which the caller spawns; aborting it is a crash. A group becomes durable
-    /// `sync_time` after it began.
+    /// Starts storage as a task, which the caller spawns; aborting it is a crash. A group becomes
+    /// durable `sync_time` after it began.
     ///
     /// # Errors
     /// [`RecoveryError`]; the node must not start.
@@ -276,12 +278,12 @@ impl Storage {
         let _ = self.requests.send(StorageRequest::Execute(commands));
     }
 
-    /// Whether so many commands wait that no new work should be taken.
+    /// Tells whether so many commands wait that no new work should be taken.
     pub fn is_full(&self) -> bool {
         self.meter.waiting.load(Ordering::Relaxed) >= self.queue_commands_max
     }
 
-    /// What was done so far, and how storage is now.
+    /// Returns the counters so far and the present state.
     pub fn counts(&self) -> StorageCounts {
         let Meter { waiting, executed, groups, writing_us, states } = &*self.meter;
         StorageCounts {
@@ -304,14 +306,14 @@ impl Storage {
         None
     }
 
-    /// Asks it to write all that was submitted, to sync, and to end; what was only to be read is dropped.
-    /// A task ends by itself then; threads are waited for by [`Storage::close`].
+    /// Asks storage to write all that was submitted, to sync, and to end; commands that only read
+    /// are dropped. A task then ends by itself; [`Storage::close`] waits for threads.
     pub fn stop(&self) {
         // If it has ended already, so much the better.
         let _ = self.requests.send(StorageRequest::Stop);
     }
 
-    /// Ends: writes all that was submitted, syncs, and waits for the threads.
+    /// Ends storage: writes all that was submitted, syncs, and waits for the threads.
     pub fn close(self) {
         drop(self);
     }
@@ -327,24 +329,24 @@ impl Drop for Storage {
     }
 }
 
-/// What is asked of the executor.
+/// A request to the executor.
 #[derive(Debug)]
 enum StorageRequest {
     Execute(Vec<(Ticket, StoreCommand)>),
-    /// The group that was under way is in the base. A task knows by itself.
+    /// The group that was under way is in the base. Sent only between the two threads.
     #[cfg(not(madsim))]
     Written,
-    /// The base refuses. A task knows by itself.
+    /// The base refuses. Sent only between the two threads.
     #[cfg(not(madsim))]
     Fault(Fault),
-    /// The base takes writes again. A task knows by itself.
+    /// The base takes writes again. Sent only between the two threads.
     #[cfg(not(madsim))]
     Resumed,
-    /// End when all is done.
+    /// Ends storage when all is done.
     Stop,
 }
 
-/// What is counted while storage runs.
+/// The counters that are kept while storage runs.
 #[derive(Debug, Default)]
 struct Meter {
     waiting: AtomicUsize,

@@ -1,4 +1,4 @@
-//! Why data is not opened, which file is at fault, and what an operator does about it.
+//! The reasons why data is not opened, with the file at fault and the operator's remedy.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -10,7 +10,7 @@ use super::advice::advice;
 use super::directory::DirectoryError;
 use super::recovery::RecoveryError;
 
-/// Why data could not be opened. Nothing was changed.
+/// The reason why data could not be opened. Nothing was changed.
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// The directory around the data is at fault.
@@ -19,50 +19,51 @@ pub enum OpenError {
     /// The system refused.
     #[error("cannot open {path}: {source}: {advice}", advice = advice(source))]
     System {
-        /// The file or directory.
+        /// The file or directory that was opened.
         path: PathBuf,
-        /// What it said.
+        /// The error that the system returned.
         source: io::Error,
     },
-    /// A file of the data is not there.
+    /// A file of the data is missing.
     #[error(
         "{file}, a file of the storage engine, is missing: if it was moved, bring it back. {}",
         replace(data)
     )]
     Missing {
-        /// The file.
+        /// The missing file.
         file: PathBuf,
-        /// Where the data lies.
+        /// The directory of the data.
         data: PathBuf,
     },
-    /// Somebody has the data open.
+    /// Another process has the data open.
     #[error("the data in {path} is open in another process: stop that one first")]
     Locked {
-        /// Where the data lies.
+        /// The directory of the data.
         path: PathBuf,
     },
-    /// The data is of another version.
+    /// Another version of the engine wrote the data.
     #[error(
         "the data in {path} was written by another version of the storage engine: start the version of kv-node that wrote it"
     )]
     Version {
-        /// Where the data lies.
+        /// The directory of the data.
         path: PathBuf,
     },
     /// The data is corrupt.
     #[error("the data in {path} is corrupt ({message}). {}", replace(path))]
     Corrupt {
-        /// Where the data lies.
+        /// The directory of the data.
         path: PathBuf,
-        /// What the engine found.
+        /// The engine's description of the fault.
         message: String,
     },
-    /// It opened, and the node must not start on it.
+    /// The data opened, but the node must not start on it.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
 }
 
-/// How a node gets back what its peers hold, without the cluster losing what only this node held.
+/// Returns the advice by which a node gets its data back from its peers without the cluster losing
+/// what only this node held.
 fn replace(data: &Path) -> String {
     format!(
         "Else move {} away (keep it) and start again: this node then copies what it held from its peers, and answers no \
@@ -74,12 +75,12 @@ fn replace(data: &Path) -> String {
 }
 
 impl OpenError {
-    /// An error of the system, about this file or directory.
+    /// Creates an error of the system, about this file or directory.
     pub(super) fn system(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::System { path: path.into(), source }
     }
 
-    /// What the engine said when it opened the data in this directory.
+    /// Converts the engine's error on opening the data in this directory.
     pub(super) fn of_engine(data: &Path, error: fjall::Error) -> Self {
         let corrupt = |message: String| Self::Corrupt { path: data.into(), message };
         match error {
@@ -109,8 +110,8 @@ impl OpenError {
     }
 }
 
-/// The first file or directory at which the system refuses in this way. The engine does not say
-/// which it was.
+/// Finds the first file or directory at which the system refuses in this way, since the engine does
+/// not say which it was.
 fn culprit(path: &Path, kind: io::ErrorKind) -> Option<PathBuf> {
     let refuses = |tried: io::Result<()>| tried.is_err_and(|error| error.kind() == kind);
     if !path.is_dir() {
@@ -123,8 +124,8 @@ fn culprit(path: &Path, kind: io::ErrorKind) -> Option<PathBuf> {
     }
 }
 
-/// A file that the data cannot be without, and that is not there. The engine itself would make some
-/// of them anew, empty, and remove what belonged to them.
+/// Finds a file that the data cannot be without, and that is missing. The engine itself would make
+/// some of them anew, empty, and remove what belonged to them.
 pub(super) fn missing_file(data: &Path) -> Result<Option<PathBuf>, OpenError> {
     let keyspaces = data.join("keyspaces");
     let mut files = vec![data.join(VERSION_FILE), keyspaces.clone()];
@@ -142,14 +143,14 @@ pub(super) fn missing_file(data: &Path) -> Result<Option<PathBuf>, OpenError> {
     Ok(None)
 }
 
-/// What a database has from the moment when it is wholly made.
+/// The file that a database has once it is wholly made.
 const VERSION_FILE: &str = "version";
 
-/// The engine's own keyspace, and that of the records.
+/// The ids of the engine's own keyspace and of the keyspace of the records.
 const KEYSPACE_IDS: [&str; 2] = ["0", "1"];
 
-/// The number of a keyspace's list of tables, if the file that says so can be read. One that is cut
-/// off is left for the engine to find.
+/// Reads the number of a keyspace's list of tables, if the file that holds it can be read. A
+/// truncated file is left for the engine to report.
 fn version_of(current: &Path) -> Result<Option<u64>, OpenError> {
     let mut number = [0; 8];
     let read =

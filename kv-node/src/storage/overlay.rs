@@ -23,15 +23,15 @@ use kv_core::types::Seq;
 use super::engine::{Engine, Records};
 use super::layers;
 
-/// About what a record costs in memory beside its bytes.
+/// The estimated bytes that a record costs in memory beside its own.
 const RECORD_OVERHEAD_BYTES: usize = 96;
 
-/// What was committed together and becomes durable together.
+/// Writes that were committed together and become durable together.
 #[derive(Clone, Debug)]
 pub struct Group {
-    /// The position of its last batch.
+    /// The position of the group's last batch.
     pub seq: Seq,
-    /// All of its writes.
+    /// The writes of the group.
     pub records: Arc<Records>,
 }
 
@@ -41,7 +41,7 @@ pub struct Overlay<E> {
     base: Arc<E>,
     syncing: Option<Arc<Records>>,
     fresh: Records,
-    /// An estimate of what `fresh` takes.
+    /// The estimated bytes of `fresh`.
     fresh_bytes: usize,
     newest: Seq,
     /// The position up to which groups have been begun.
@@ -51,7 +51,7 @@ pub struct Overlay<E> {
 }
 
 impl<E: Engine> Overlay<E> {
-    /// A base with nothing over it.
+    /// Creates an overlay with nothing over its base.
     pub fn new(base: Arc<E>) -> Self {
         Self {
             base,
@@ -78,13 +78,13 @@ impl<E: Engine> Overlay<E> {
         Some(Group { seq: self.begun, records })
     }
 
-    /// The base now holds the group that was under way.
+    /// Ends the group that was under way, which the base now holds.
     pub fn end_commit(&mut self) {
         assert!(self.syncing.take().is_some(), "a group that ends has begun");
     }
 
-    /// The base refuses. Both layers stay: they are live, and become durable when the base takes
-    /// them after all, which it does only if the fault passes.
+    /// Notes that the base refuses. Both layers stay: they are live, and become durable when the
+    /// base takes them after all, which it does only if the fault passes.
     pub fn fail(&mut self, fault: Fault) {
         // A disk that failed does not become merely full.
         if self.fault != Some(Fault::Failed) {
@@ -92,27 +92,27 @@ impl<E: Engine> Overlay<E> {
         }
     }
 
-    /// The base takes writes again. A disk that failed never does.
+    /// Notes that the base takes writes again. A disk that failed never does.
     pub fn resume(&mut self) {
         self.fault = self.fault.filter(|fault| !fault.is_passing());
     }
 
-    /// Whether a group is under way.
+    /// Tells whether a group is under way.
     pub const fn is_committing(&self) -> bool {
         self.syncing.is_some()
     }
 
-    /// Why nothing is committed, if so.
+    /// The fault for which nothing is committed, if there is one.
     pub const fn fault(&self) -> Option<Fault> {
         self.fault
     }
 
-    /// About how many bytes wait for the next group.
+    /// The estimated number of bytes that wait for the next group.
     pub const fn fresh_bytes(&self) -> usize {
         self.fresh_bytes
     }
 
-    /// How often a record that was asked for could not be read.
+    /// The number of reads that met a corrupt record.
     pub fn corrupt_seen(&self) -> u64 {
         self.corrupt_seen.get()
     }

@@ -1,8 +1,10 @@
-//! What must not change as long as there is data: everything that decides where a key lies and how it
-//! is written. It stands beside the data, is written when that is begun, and is compared at each start.
+//! The configuration that must not change as long as there is data: all that decides where a key
+//! lies and how it is written. It stands beside the data, is written when that is begun, and is
+//! compared at each start.
 //!
 //! A node that started with 32 partitions on the data of 64 would find nothing where it looks, and
-//! answer so. The file is the same on all nodes of a cluster; where peers are reached is no part of it.
+//! answer so. The file is the same on all nodes of a cluster; where peers are reached is no part of
+//! it.
 
 use kv_core::layout::{Difference, Layout, Member, Replication};
 use kv_core::store::RECORD_FORMAT;
@@ -12,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::fjall_engine;
 use super::sealed::{SealError, seal, unseal};
 
-/// The format that is written. Files of other ones are refused.
+/// The format that is written. Files of other formats are refused.
 pub(super) const FORMAT: u32 = 1;
 
 const HEADER: &str = "\
@@ -21,7 +23,7 @@ const HEADER: &str = "\
 # the same on all nodes of a cluster: if it is lost, copy it from another one.
 ";
 
-/// What was true when the data was begun, or is now.
+/// The configuration under which data was begun, or is served now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pinned {
     cluster: String,
@@ -57,7 +59,7 @@ struct MemberKeys {
 }
 
 impl Pinned {
-    /// What is true for a cluster of this name and layout, and for this software.
+    /// Collects the values for a cluster of this name and layout, and for this software.
     pub fn of(cluster: &str, layout: &Layout) -> Self {
         Self {
             cluster: cluster.into(),
@@ -73,8 +75,8 @@ impl Pinned {
         &self.cluster
     }
 
-    /// Everything in which the data that was begun so cannot serve a node that is started so, in words;
-    /// nothing, if it can.
+    /// Lists in words the differences for which data that was begun so cannot serve a node that is
+    /// started with `now`; empty, if it can.
     pub fn differences(&self, now: &Self) -> Vec<String> {
         let mut found = Vec::new();
         if self.cluster != now.cluster {

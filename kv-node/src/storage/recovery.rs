@@ -1,4 +1,4 @@
-//! What is found at start, and whether it may be believed.
+//! Reads the data at start, and tells whether it may be believed.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use super::Opening;
 use super::engine::{Engine, EngineError, Reach};
 use super::overlay::Overlay;
 
-/// Why a node does not start on what it finds.
+/// The reason why a node does not start on its data.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RecoveryError {
-    /// It could not be written.
+    /// The data could not be written.
     #[error("cannot write to the data: {0}")]
     Engine(#[from] EngineError),
-    /// It is another node's.
+    /// The data belongs to another node.
     #[error(
         "{0}, and this is another node: bring this node's own data here, or move this data away, and \
          then this node copies from its peers what they hold"
@@ -29,7 +29,7 @@ pub(super) struct Recovery {
     pub(super) recovered: Recovered,
 }
 
-/// Reads what the core must know before the first command.
+/// Reads the facts that the core needs before the first command.
 ///
 /// If something cannot be read, nobody knows what it was: the markers go, and the node copies from
 /// its peers what they hold before it answers reads again (semantics.md §4).

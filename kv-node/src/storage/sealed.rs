@@ -6,8 +6,8 @@
 //!   …                      the content, as TOML
 //!   # checksum 0a1b2c3d    over all before this line
 //! ```
-//! The format stands where every version finds it, so that a file of another format is known for what
-//! it is, whatever else it says. After a crash there is the former file or the new one, whole.
+//! The format stands where every version finds it, so that a file of another format is known for
+//! what it is, whatever else it says. After a crash there is the former file or the new one, whole.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -19,7 +19,7 @@ use thiserror::Error;
 
 const SEAL: &str = "# checksum ";
 
-/// Why a file says nothing.
+/// The reason why a sealed file cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(super) enum SealError {
     #[error("its checksum is wrong or missing")]
@@ -35,7 +35,7 @@ struct FormatOnly {
     format: u32,
 }
 
-/// The text of a file. The content begins with its format.
+/// Returns the text of a file. The content begins with its format.
 pub(super) fn seal(comment: &str, content: &impl Serialize) -> String {
     let content = toml::to_string(content).expect("numbers and text are always TOML");
     let sealed = format!("{comment}{content}");
@@ -43,7 +43,7 @@ pub(super) fn seal(comment: &str, content: &impl Serialize) -> String {
     format!("{sealed}{SEAL}{checksum:08x}\n")
 }
 
-/// The content of a text of this format.
+/// Reads the content of a text of this format.
 pub(super) fn unseal<T: DeserializeOwned>(text: &str, format: u32) -> Result<T, SealError> {
     if let Ok(FormatOnly { format: found }) = toml::from_str(text)
         && found != format
@@ -57,7 +57,7 @@ pub(super) fn unseal<T: DeserializeOwned>(text: &str, format: u32) -> Result<T, 
     toml::from_str(sealed).map_err(|error| SealError::Content(error.to_string()))
 }
 
-/// Puts a file of this name into a directory, in place of the one that is there.
+/// Replaces the file of this name in a directory, atomically.
 pub(super) fn replace(directory: &Path, name: &str, text: &str) -> io::Result<()> {
     let unfinished = directory.join(format!("{name}.new"));
     let mut file = File::create(&unfinished)?;
@@ -67,7 +67,7 @@ pub(super) fn replace(directory: &Path, name: &str, text: &str) -> io::Result<()
     sync_directory(directory)
 }
 
-/// Makes the names in a directory reach the disk.
+/// Syncs the names in a directory to the disk.
 pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }

@@ -1,4 +1,4 @@
-//! Whether storage takes writes, as operators see it.
+//! The state of storage as operators see it: whether it takes writes.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -8,20 +8,20 @@ use kv_core::store::Fault;
 use super::StorageEvent;
 use super::engine::EngineError;
 
-/// Whether storage takes writes.
+/// The state of storage: whether it takes writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StorageState {
-    /// It does.
+    /// Writes are taken.
     #[default]
     Writable,
-    /// It refuses them for a while, and goes on reading. It takes them again by itself.
+    /// Writes are refused for a while, and reads go on. Storage takes writes again by itself.
     Refusing {
-        /// Why.
+        /// The reason for the refusal.
         fault: Fault,
-        /// Since when.
+        /// The time of the first refusal.
         since: Instant,
     },
-    /// Its disk failed. The node stops.
+    /// The disk failed, and the node stops.
     Failed,
 }
 
@@ -36,20 +36,20 @@ impl StorageState {
         }
     }
 
-    /// All words that [`StorageState::word`] says.
+    /// All values that [`StorageState::word`] returns.
     pub const WORDS: [&'static str; 4] = ["writable", "full", "out-of-files", "failed"];
 }
 
-/// How much room the disk under the data has.
+/// The room on the disk under the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiskRoom {
-    /// Bytes that this user may still write.
+    /// The number of bytes that this user may still write.
     pub free_bytes: u64,
-    /// Bytes of the whole disk.
+    /// The number of bytes of the whole disk.
     pub total_bytes: u64,
 }
 
-/// The state as it changes. Each change is an event, and nothing else is.
+/// The present state, of which each change is reported as an event.
 #[derive(Debug, Default)]
 pub(super) struct States {
     state: Mutex<StorageState>,
@@ -60,7 +60,7 @@ impl States {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes are refused. The event, if that or its reason is news.
+    /// Notes that writes are refused. Returns the event if that, or the reason, is new.
     pub(super) fn on_refused(&self, error: &EngineError) -> Option<StorageEvent> {
         let since = match self.now() {
             StorageState::Refusing { fault, .. } if fault == error.fault => return None,
@@ -71,14 +71,14 @@ impl States {
         Some(StorageEvent::Refusing(error.clone()))
     }
 
-    /// A write was taken, or would be. The event, if that is news.
+    /// Notes that a write was taken or would be. Returns the event if that is new.
     pub(super) fn on_taken(&self) -> Option<StorageEvent> {
         let StorageState::Refusing { since, .. } = self.now() else { return None };
         self.set(StorageState::Writable);
         Some(StorageEvent::Writable { after: since.elapsed() })
     }
 
-    /// The disk failed.
+    /// Notes that the disk failed.
     pub(super) fn on_failed(&self) {
         self.set(StorageState::Failed);
     }

@@ -1,4 +1,4 @@
-//! Storage as one task, for where there are no threads.
+//! Storage as one task, where there are no threads.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,17 +11,17 @@ use super::executor::Executor;
 use super::overlay::Group;
 use super::{Meter, Report, StorageEvent, StorageRequest};
 
-/// Executes and commits in turns. Dropping it at any moment is a crash: what was not durable is
-/// gone.
+/// Storage that executes and commits in turns. Dropping it at any moment is a crash: what was not
+/// durable is gone.
 pub struct StorageTask<E> {
     executor: Executor<E>,
     committer: Committer<E>,
     requests: UnboundedReceiver<StorageRequest>,
-    /// How long a group takes to the disk. Commands are executed meanwhile.
+    /// The time that a group takes to the disk. Commands are executed meanwhile.
     sync_time: Duration,
-    /// The group that is under way, and since when.
+    /// The group that is under way, and the time at which it began.
     writing: Option<(Group, Instant)>,
-    /// When the disk, which refused for a reason that passes, is asked again.
+    /// The time at which a disk that refused for a passing reason is asked again.
     resume_at: Option<Instant>,
     stopping: bool,
     report: Report,
@@ -50,7 +50,8 @@ impl<E: Engine> StorageTask<E> {
         }
     }
 
-    /// Runs until storage is stopped or the disk fails; then commits are refused, and reads go on.
+    /// Runs until storage is stopped or the disk fails; after a failure commits are refused, and
+    /// reads go on.
     pub async fn run(mut self) {
         loop {
             while let Ok(request) = self.requests.try_recv() {
@@ -79,7 +80,7 @@ impl<E: Engine> StorageTask<E> {
         }
     }
 
-    /// Executes what waits, and writes what is due.
+    /// Executes waiting commands, and writes the group that is due.
     fn turn(&mut self) {
         let events = self.executor.turn();
         if !events.is_empty() {
@@ -132,7 +133,7 @@ impl<E: Engine> StorageTask<E> {
         Ok(())
     }
 
-    /// How long until there is something to write or to sync.
+    /// The time until there is something to write or to sync.
     fn due_in(&self) -> Option<Duration> {
         if let Some(at) = self.resume_at {
             return Some(at.saturating_duration_since(Instant::now()));

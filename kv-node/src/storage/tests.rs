@@ -1,4 +1,4 @@
-//! Storage at work: what is told, when, and what is there afterwards.
+//! Storage at work: its events, their order, and the data that remains.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -42,7 +42,7 @@ impl Reports {
         self.heard.recv_timeout(TIMEOUT).expect("storage answers")
     }
 
-    /// The next so many outcomes, in the order in which they were told.
+    /// Waits for this many outcomes, in the order in which they were reported.
     fn outcomes(&mut self, count: usize) -> Vec<(Ticket, Seq, Outcome)> {
         let mut outcomes = Vec::new();
         while outcomes.len() < count {
@@ -96,7 +96,7 @@ fn ring() -> Ring {
     Ring::new(layout).expect("one node is a cluster")
 }
 
-/// Calls `open` with what a test's node opens its storage for.
+/// Calls `open` with the settings of a test's node.
 fn opening<T>(options: Options, open: impl FnOnce(&Opening<'_>) -> T) -> T {
     let (core, ring) = (Config::default(), ring());
     open(&Opening { node: NODE, core: &core, ring: &ring, options })
@@ -275,7 +275,7 @@ fn reads_see_what_is_durable_and_mints_what_is_live() {
     assert_eq!(container.siblings().len(), 1);
 }
 
-/// What came of one command. Passes over all that is said before.
+/// Waits for the outcome of one command, and passes over all events before.
 fn outcome_of(reports: &Reports, wanted: Ticket) -> Outcome {
     let mut events = std::iter::repeat_with(|| reports.next()).flatten();
     let outcome = events.find_map(|event| match event {
@@ -285,7 +285,8 @@ fn outcome_of(reports: &Reports, wanted: Ticket) -> Outcome {
     outcome.expect("storage answers or the wait ends")
 }
 
-/// Mints keys from the `n`-th on until one is refused. Returns why, and how many were not.
+/// Mints keys from the `n`-th on until one is refused. Returns the fault, and the number that were
+/// taken.
 fn wait_refused(storage: &Storage, reports: &Reports, n: u64) -> (Refusal, u64) {
     let refused = (0..).find_map(|taken| {
         // The executor hears of it after the node.
@@ -626,7 +627,7 @@ fn a_reopened_directory_holds_all_and_a_wiped_one_is_not_believed() {
     assert_eq!((identity.node, identity.generation.0), (NODE, 4));
 }
 
-/// Where the child of the next test writes. Without it, it is no child.
+/// The variable that names the child's directory. Without it, the process is no child.
 const CHILD: &str = "KV_NODE_STORAGE_TEST_CHILD";
 
 /// Not a test of its own: writes until it is killed, and prints what is durable.

@@ -1,7 +1,7 @@
 //! Storage on two threads: one executes, one waits for the disk.
 //!
-//! While the disk is full the committer holds on to its group, and the executor, which has been told,
-//! refuses what would commit and goes on reading.
+//! While the disk is full the committer holds on to its group, and the executor, which has been
+//! told, refuses what would commit and goes on reading.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -18,7 +18,7 @@ use super::executor::Executor;
 use super::overlay::Group;
 use super::{Meter, Report, StorageEvent, StorageRequest};
 
-/// How often a pause is interrupted to see whether storage is to end.
+/// The interval at which a pause checks whether storage is to end.
 const PAUSE_STEP: Duration = Duration::from_millis(50);
 
 /// The threads of a running storage, and the directory that they work in.
@@ -62,7 +62,7 @@ impl Threads {
         self.directory = Some(directory);
     }
 
-    /// Waits for both to end.
+    /// Waits for both threads to end.
     pub(super) fn join(self) {
         let Self { executor, committer, directory } = self;
         // A thread that panicked has said so, and was reported as a failure of the disk.
@@ -77,8 +77,8 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     thread.spawn(run).expect("the system has room for two more threads")
 }
 
-/// The reporter to the node. A thread that panics says on it that the disk failed: a node whose storage
-/// is gone must not seem to be there.
+/// The reporter to the node. A thread that panics reports through it that the disk failed: a node
+/// whose storage is gone must not seem to be there.
 struct Reporter {
     report: Report,
     meter: Arc<Meter>,
@@ -134,7 +134,7 @@ impl<E: Engine> Executing<E> {
         }
     }
 
-    /// Returns whether storage is to end.
+    /// Takes a request, and returns whether storage is to end.
     fn take(&mut self, request: StorageRequest) -> bool {
         match request {
             StorageRequest::Execute(commands) => self.executor.queue(commands),
@@ -166,11 +166,11 @@ impl<E> Drop for Committing<E> {
     }
 }
 
-/// Whether the engine took what it was given.
+/// The fate of an operation that was offered to the engine.
 #[derive(PartialEq, Eq)]
 enum Taken {
     Yes,
-    /// It refuses, and storage ends meanwhile. Nothing of it was promised to anybody.
+    /// The engine refuses, and storage ends meanwhile. Nothing of it was promised to anybody.
     Never,
 }
 
@@ -216,7 +216,8 @@ impl<E: Engine> Committing<E> {
         Ok(Taken::Yes)
     }
 
-    /// Does something with the engine, again and again while that is refused for a reason that passes.
+    /// Attempts an operation of the engine, again and again while it is refused for a passing
+    /// reason.
     fn until_taken(
         &mut self,
         attempt: impl Fn(&mut Committer<E>) -> Result<(), EngineError>,
@@ -248,7 +249,7 @@ impl<E: Engine> Committing<E> {
         Ok(())
     }
 
-    /// Waits before the next attempt. There is none if the executor has ended.
+    /// Waits before the next attempt. Returns [`Taken::Never`] if the executor has ended.
     fn pause(&self) -> Taken {
         let begun = Instant::now();
         while begun.elapsed() < CHECK_PAUSE {

@@ -1,4 +1,4 @@
-//! Whom a directory lets in, and what it says to the others.
+//! Directories that are opened, and the errors of those that are refused.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ fn pinned(cluster: &str, partitions: u32) -> Pinned {
     Pinned::of(cluster, &layout)
 }
 
-/// Opens a directory that nobody holds. A process that another test has just begun may hold its lock
-/// until it has become another program.
+/// Opens a directory that nobody holds. A process that another test has just begun may hold its
+/// lock until it has become another program.
 fn open(path: &Path) -> Result<Directory, DirectoryError> {
     for _ in 0..1_000 {
         match Directory::open(path) {

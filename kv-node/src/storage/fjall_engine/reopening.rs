@@ -5,15 +5,15 @@
 //! the journal is read again. Whoever wanted it written keeps it and writes it again, as a whole;
 //! writing a record twice is writing it once.
 //!
-//! What must not be believed is the journal's end as the system shows it. After a sync that failed,
-//! the system may show bytes that are not on the disk, call them written, and succeed at the next
-//! sync without writing them; what follows them in the journal would be lost with them when the
-//! machine dies (PostgreSQL's "fsyncgate"). With file systems that find room only when they write
-//! back (NFS, thin pools) a full disk shows itself in just this way. So the journal is never gone on
-//! with: what can be read of it is written into a new file, that is synced, and takes its place. A
-//! sync of the whole file system brings renames of tables down as well. Then the last group that was
-//! applied is looked for: a journal is read from its beginning to the first thing that is missing, so
-//! whoever finds that group finds all before it.
+//! The journal's end, as the system shows it, must not be believed. After a sync that failed, the
+//! system may show bytes that are not on the disk, call them written, and succeed at the next sync
+//! without writing them; what follows them in the journal would be lost with them when the machine
+//! dies (PostgreSQL's "fsyncgate"). With file systems that find room only when they write back
+//! (NFS, thin pools) a full disk shows itself in just this way. So the journal is never gone on
+//! with: what can be read of it is written into a new file, with a sync, and that takes its place.
+//! A sync of the whole file system brings renames of tables down as well. Then the last group that
+//! was applied is looked for: a journal is read from its beginning to the first thing that is
+//! missing, so whoever finds that group finds all before it.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -30,28 +30,28 @@ use super::super::sealed::sync_directory;
 use super::super::state::DiskRoom;
 use super::{FjallEngine, Opened, PAUSE, io_error, lacks_files};
 
-/// Less room than this, in bytes, and a table may not fit any more. As large as fjall lets a table in
+/// The room, in bytes, below which a table may not fit any more: as large as fjall lets a table in
 /// memory grow before it is written.
 const ROOM_BYTES_MIN: u64 = 64 << 20;
 
-/// How much is written to see whether the disk takes it.
+/// The number of bytes that are written to test whether the disk takes them.
 const PROBE_BYTES: usize = 256 << 10;
 
-/// How many file descriptors an engine needs to write tables and to be opened.
+/// The number of file descriptors that an engine needs to write tables and to be opened.
 const PROBE_FILES: usize = 16;
 
-/// A thread of the engine may give up once in this time without anybody knowing why. Twice, and the
-/// disk is held to have failed.
+/// The time within which a thread of the engine may give up once without a known reason. At the
+/// second time, the disk counts as failed.
 const UNEXPLAINED_INTERVAL: Duration = Duration::from_secs(600);
 
-/// How long a database may take to let go of its lock.
+/// The time within which a database must release its lock.
 const UNLOCK_MAX: Duration = Duration::from_secs(10);
 
-/// What is known of the journal.
+/// The knowledge about the journal that outlives a reopening.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     last: Option<Sample>,
-    /// When the engine last refused without a reason.
+    /// The time at which the engine last refused without a reason.
     unexplained_at: Option<Instant>,
 }
 
@@ -60,7 +60,7 @@ pub(super) struct Journal {
 struct Sample {
     key: Bytes,
     record: Option<Bytes>,
-    /// What a group that was refused would have put in its place; it may have.
+    /// The record that a refused group was to write under the key, and may have written.
     replaced: Option<Option<Bytes>>,
 }
 
@@ -80,8 +80,8 @@ impl Journal {
 }
 
 impl FjallEngine {
-    /// Writes. If a thread of the engine has given up and nothing explains it, the engine is opened
-    /// anew and asked once more.
+    /// Writes to the engine. If a thread of the engine has given up for no known reason, the engine
+    /// is reopened and the write is tried once more.
     pub(super) fn write(
         &self,
         write: impl Fn(&Opened) -> fjall::Result<()>,
@@ -126,13 +126,14 @@ impl FjallEngine {
         }
     }
 
-    /// Why a thread of the engine may have given up: it does not say, but the disk does.
+    /// Guesses from the disk why a thread of the engine has given up, since the engine does not
+    /// say.
     fn reason_of_poison(&self) -> Option<EngineError> {
         let room = self.check_room(self.reserve_bytes.max(ROOM_BYTES_MIN));
         room.err().or_else(|| self.probe().err().map(|error| EngineError::of(&error)))
     }
 
-    /// Refuses if less is free than this.
+    /// Returns an error if less than this is free on the disk.
     pub(super) fn check_room(&self, bytes_min: u64) -> Result<(), EngineError> {
         match room(&self.path) {
             Ok(DiskRoom { free_bytes, .. }) if free_bytes < bytes_min => {
@@ -150,7 +151,7 @@ impl FjallEngine {
         }
     }
 
-    /// Opens and writes files as an engine would, to see whether the system lets it.
+    /// Opens and writes files as an engine would, to test whether the system allows it.
     fn probe(&self) -> io::Result<()> {
         let open = std::iter::repeat_with(|| File::open(&self.path)).take(PROBE_FILES);
         let _open_together: Vec<_> = open.collect::<io::Result<_>>()?;
@@ -180,7 +181,7 @@ impl FjallEngine {
         }
     }
 
-    /// Opens the database anew. Reads wait meanwhile.
+    /// Reopens the database. Reads wait meanwhile.
     fn reopen(&self) -> Result<(), EngineError> {
         self.close();
         settle(&self.path).map_err(|error| EngineError::of(&error))?;
@@ -211,7 +212,7 @@ impl FjallEngine {
         }
     }
 
-    /// Opens the database, which may be held a moment longer by what just closed it.
+    /// Opens the database, whose lock the one that just closed may hold a moment longer.
     fn open_unlocked(&self) -> Result<Opened, EngineError> {
         let begun = Instant::now();
         loop {
@@ -249,7 +250,7 @@ impl Sample {
     }
 }
 
-/// How much room the disk under this directory has.
+/// Returns the room on the disk under this directory.
 pub(in crate::storage) fn room(path: &Path) -> io::Result<DiskRoom> {
     let disk = rustix::fs::statvfs(path)?;
     Ok(DiskRoom {
@@ -266,7 +267,7 @@ fn unfinished_journal(data: &Path) -> PathBuf {
     data.with_extension("journal")
 }
 
-/// Removes what a crash may have left of attempts to go on.
+/// Removes the files that a crash may have left of attempts to reopen.
 pub(super) fn clean(data: &Path) -> io::Result<()> {
     for file in [probe_file(data), unfinished_journal(data)] {
         match std::fs::remove_file(file) {
@@ -277,7 +278,7 @@ pub(super) fn clean(data: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes everything that the system shows of the data be on the disk.
+/// Syncs to the disk everything that the system shows of the data.
 fn settle(data: &Path) -> io::Result<()> {
     if let Some(journal) = newest_journal(data)? {
         rewrite(&journal, &unfinished_journal(data))?;
@@ -286,7 +287,7 @@ fn settle(data: &Path) -> io::Result<()> {
     Ok(rustix::fs::syncfs(File::open(data)?)?)
 }
 
-/// The journal that was written last. The others were synced when the next one was begun.
+/// Finds the journal that was written last. The others were synced when the next one was begun.
 fn newest_journal(data: &Path) -> io::Result<Option<PathBuf>> {
     let mut newest = None;
     for entry in std::fs::read_dir(data)? {
@@ -299,7 +300,7 @@ fn newest_journal(data: &Path) -> io::Result<Option<PathBuf>> {
     Ok(newest.map(|(_, path)| path))
 }
 
-/// Replaces a file by what can be read of it, without the zeros that were put behind it beforehand.
+/// Replaces a file by its readable part, without the zeros that were allocated behind it.
 fn rewrite(file: &Path, unfinished: &Path) -> io::Result<()> {
     let bytes = std::fs::read(file)?;
     let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);

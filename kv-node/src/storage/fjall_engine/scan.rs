@@ -10,11 +10,11 @@ use kv_core::store::{Corrupt, Visitor};
 use super::super::long_keys;
 use super::{FjallEngine, lacks_files};
 
-/// How a look at the engine's items ended.
+/// The end of a look at the engine's items.
 enum Looked {
-    /// Nothing is left to be shown, or nobody wants to see it.
+    /// Nothing is left to be shown, or the visitor has stopped.
     Through,
-    /// The system had no file descriptor: what was not shown yet is looked at again.
+    /// The system had no file descriptor: the rest is looked at again.
     WithoutFiles,
 }
 
@@ -37,7 +37,7 @@ impl FjallEngine {
         ControlFlow::Continue(())
     }
 
-    /// Shows what was not shown yet.
+    /// Shows the items that were not shown yet.
     fn look(&self, scan: &mut Scan<'_, '_>) -> ControlFlow<(), Looked> {
         let opened = match self.opened() {
             Ok(opened) => opened,
@@ -115,7 +115,7 @@ impl Scan<'_, '_> {
     }
 }
 
-/// The least key that is greater than this.
+/// Returns the least key that is greater than this.
 fn next_to(key: &[u8]) -> Vec<u8> {
     [key, &[0]].concat()
 }

@@ -1,4 +1,4 @@
-//! What is relied upon of the library, and what we lay around it.
+//! The properties of the library that we rely upon, and the code around it.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -126,7 +126,7 @@ fn a_record_in_a_corrupt_table_is_corruption_and_never_missing() {
     assert_eq!(scanned.last(), Some(&Err(Corrupt)), "and ends there");
 }
 
-/// All files of the data that are tables, with their lengths.
+/// Lists the table files of the data, with their lengths.
 fn tables(path: &Path) -> Vec<(PathBuf, u64)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(path).expect("it is there") {

@@ -10,7 +10,7 @@ use crate::storage::{MemoryDisk, MemoryEngine, Reach};
 
 type Image = BTreeMap<Bytes, Bytes>;
 
-/// The same store without any wit.
+/// A reference for the overlay that keeps every image whole.
 struct Twin {
     images: Vec<Image>,
     durable: usize,
@@ -20,7 +20,7 @@ struct Twin {
 enum Step {
     Commit(Vec<(u8, Option<u8>)>),
     Begin,
-    /// The disk has the group; the overlay has not heard of it.
+    /// The disk has the group, and the overlay has not been told.
     Apply,
     End,
     Restart,
@@ -136,7 +136,7 @@ proptest! {
     }
 }
 
-/// A base of which everything behind `b` is lost.
+/// A base that has lost everything after `b`.
 struct Torn;
 
 impl Engine for Torn {
