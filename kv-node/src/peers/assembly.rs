@@ -1,9 +1,9 @@
 //! Large messages, put together from their parts. Pure.
 //!
 //! A sender finishes one large message before it begins the next, so that a connection has one
-//! unfinished message at most. One that is too large, or for which there is no room, is *discarded*:
-//! its parts are taken and forgotten, and the connection goes on. Closing it would make the sender
-//! send the same bytes again, for ever.
+//! unfinished message at most. One that is too large, or for which there is no room, is
+//! *discarded*: its parts are taken and forgotten, and the connection goes on. Closing it would
+//! make the sender send the same bytes again, for ever.
 
 use bytes::{Buf, Bytes, BytesMut};
 use thiserror::Error;
@@ -26,7 +26,7 @@ enum State {
     },
 }
 
-/// What came of a part.
+/// The state of a message after a part was added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Added {
     /// More parts are to follow.
@@ -37,7 +37,7 @@ pub enum Added {
     Discarded,
 }
 
-/// Why parts are none of a message.
+/// The reason why parts do not make a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum PartError {
     /// The first part does not say how long the whole is, or a part is empty.
@@ -55,7 +55,8 @@ pub enum PartError {
 }
 
 impl Assembly {
-    /// Bytes that are reserved on the word of a length; more are, when as many have arrived.
+    /// The number of bytes that are reserved for a length before any of them has arrived; more are
+    /// reserved as parts arrive.
     const RESERVED_BYTES_MAX: u64 = 1 << 20;
 
     /// Begins a message with the payload of its first part; returns the length of the whole and the
@@ -107,7 +108,7 @@ impl Assembly {
         }
     }
 
-    /// Gives back what has arrived of the unfinished message; the rest is forgotten as it comes.
+    /// Drops the bytes of the unfinished message; the rest of it is dropped on arrival.
     pub fn discard(&mut self) {
         if let State::Growing { total, bytes } = &self.0 {
             let (total, left) = (*total, *total - bytes.len() as u64);
@@ -115,7 +116,7 @@ impl Assembly {
         }
     }
 
-    /// Whether parts are kept, and not forgotten.
+    /// Tells whether parts are kept, and not dropped.
     pub const fn keeps(&self) -> bool {
         matches!(self.0, State::Growing { .. })
     }

@@ -1,7 +1,8 @@
-//! Dialling a peer: resolves its address, and makes a connection on which both sides have said hello.
+//! Dialling a peer: resolves its address, and makes a connection on which both sides have said
+//! hello.
 //!
-//! A name may have several addresses, of which some answer and some do not. Each has deadlines of its
-//! own, they are tried one after the other, and the one that answered last is tried first.
+//! A name may have several addresses, of which some answer and some do not. Each has deadlines of
+//! its own, they are tried one after the other, and the one that answered last is tried first.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,16 +20,16 @@ use super::stream::{prepare, read_frame, refuse, write};
 use super::{HELLO_TIMEOUT, Shared};
 use crate::log::Named;
 
-/// How long a name may take to be resolved.
+/// The time within which a name must be resolved.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long one address may take to accept.
+/// The time within which one address must accept.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Addresses of one name that are tried; no sound name has more.
+/// The number of addresses of one name that are tried; no sound name has more.
 const ADDRESSES_MAX: usize = 16;
 
-/// The way to one peer.
+/// The dialler of one peer, which remembers the address that answered last.
 pub(super) struct Dialer {
     pub(super) peer: NodeId,
     address: String,
@@ -41,18 +42,18 @@ impl Dialer {
         Self { peer, address, answered: None, shared }
     }
 
-    /// How people know the peer.
+    /// Names the peer as people know it, with its address.
     pub(super) fn name(&self) -> String {
         format!("{} at {}", Named::new(&self.shared.identity.ring, self.peer), self.address)
     }
 
-    /// A connection on which both sides have said hello.
+    /// Makes a connection on which both sides have said hello.
     pub(super) async fn dial(&mut self) -> Result<TcpStream, LinkError> {
         let addresses = self.resolve().await?;
         self.try_addresses(self.in_order(addresses)).await
     }
 
-    /// The address that answered last first, and the others as they were.
+    /// Moves the address that answered last to the front.
     fn in_order(&self, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
         addresses.sort_by_key(|address| Some(*address) != self.answered);
         addresses
@@ -86,7 +87,8 @@ impl Dialer {
         }
     }
 
-    /// Each address of the peer once, in the order in which the system gives them.
+    /// Resolves the peer's name to its addresses, each once, in the order in which the system gives
+    /// them.
     async fn resolve(&self) -> Result<Vec<SocketAddr>, LinkError> {
         let resolved = timeout(RESOLVE_TIMEOUT, lookup_host(&*self.address)).await;
         let late =

@@ -1,4 +1,4 @@
-//! Why a connection with a peer ended, or never began.
+//! The reasons why a connection with a peer ended, or never began.
 
 use std::fmt;
 use std::io;
@@ -14,7 +14,7 @@ use super::refusal::Refusal;
 use kv_core::types::NodeId;
 use kv_core::wire::WireError;
 
-/// Why a connection ended. Printed behind the name of the peer.
+/// The reason why a connection ended. Printed behind the name of the peer.
 #[derive(Debug, Error)]
 pub(super) enum LinkError {
     #[error("its address cannot be resolved: {0}")]
@@ -52,8 +52,8 @@ pub(super) enum LinkError {
 }
 
 impl LinkError {
-    /// The reason in one word for which this node refuses the peer; `None` where the network or the
-    /// peer ended the connection.
+    /// Returns the reason in one word for which this node refuses the peer; `None` where the
+    /// network or the peer ended the connection.
     pub(super) const fn word(&self) -> Option<&'static str> {
         match self {
             Self::Hello(error) => Some(error.word()),
@@ -77,7 +77,7 @@ impl LinkError {
         }
     }
 
-    /// The reason for which one of the two sides refuses the other, in one word.
+    /// Returns the reason in one word for which one of the two sides refuses the other.
     pub(super) fn refused(&self) -> Option<&'static str> {
         match self {
             Self::Hello(error) => Some(error.word()),
@@ -101,7 +101,7 @@ impl LinkError {
         }
     }
 
-    /// What the other side is told, if it can understand it.
+    /// Returns the refusal for the other side; `None` if it would not understand one.
     pub(super) fn refusal(&self) -> Option<Refusal> {
         match self {
             Self::Frame(FrameError::Magic) => None,
@@ -111,7 +111,7 @@ impl LinkError {
     }
 }
 
-/// What came of each address of a peer.
+/// The errors at each address of a peer.
 #[derive(Debug)]
 pub(super) struct Attempts(pub(super) Vec<(SocketAddr, LinkError)>);
 

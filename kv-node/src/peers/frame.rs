@@ -15,13 +15,13 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
-/// What every frame begins with.
+/// The bytes with which every frame begins.
 pub const MAGIC: [u8; 3] = *b"KVP";
 
-/// The version of the frame itself; that of the messages is `kv_core::wire::FORMAT`.
+/// The version of the frame itself; `kv_core::wire::FORMAT` is that of the messages.
 pub const FORMAT: u8 = 2;
 
-/// Bytes before the payload.
+/// The number of bytes before the payload.
 pub const HEADER_BYTES: usize = 12;
 
 /// The largest message that goes in one piece, and the size of the parts of a larger one.
@@ -30,15 +30,15 @@ pub const PART_BYTES: usize = 64 * 1024;
 /// The largest payload of a frame: a part, and the length of the whole before the first one.
 pub const PAYLOAD_BYTES_MAX: usize = PART_BYTES + 8;
 
-/// What the payload of a frame is.
+/// The kind of a frame's payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum FrameKind {
-    /// Who speaks (`hello.rs`). The first frame in either direction, and only that.
+    /// The sender's hello (`hello.rs`). The first frame in either direction, and only that.
     Hello = 1,
-    /// Why the sender closes this connection (`refusal.rs`).
+    /// The reason why the sender closes this connection (`refusal.rs`).
     Refusal = 2,
-    /// Nothing, as a sign of life.
+    /// An empty payload, as a sign of life.
     Beat = 3,
     /// A whole message (`kv_core::wire`).
     Message = 4,
@@ -57,39 +57,39 @@ impl FrameKind {
     }
 }
 
-/// A frame as it was read.
+/// A frame with its payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// What the payload is.
+    /// The kind of the payload.
     pub kind: FrameKind,
-    /// The payload.
+    /// The payload, without the header.
     pub payload: Bytes,
 }
 
-/// Why a stream is given up.
+/// The reason why a stream cannot be read any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum FrameError {
-    /// No frame of ours begins like this.
+    /// The bytes do not begin with [`MAGIC`].
     #[error("what arrived is no frame of a peer")]
     Magic,
-    /// The sender's software frames its messages in another way.
+    /// The sender frames its messages in another format.
     #[error(
         "the frame has format {0}, and this node reads format {FORMAT}: run the same version of \
          kv-node on all nodes"
     )]
     Format(u8),
-    /// No frame of this format is of this kind.
+    /// The kind is unknown in this format.
     #[error("the frame is of kind {0}, which this version does not know")]
     Kind(u8),
     /// The payload would be longer than is accepted here.
     #[error("the frame is said to have {bytes} bytes, and at most {max} are accepted")]
     Length {
-        /// The length in the frame.
+        /// The length that the frame gives.
         bytes: usize,
-        /// The limit.
+        /// The largest length that is accepted.
         max: usize,
     },
-    /// The frame was changed on its way.
+    /// The checksum is wrong: the frame was changed on its way.
     #[error("the frame's checksum is wrong")]
     Checksum,
 }
@@ -105,7 +105,7 @@ pub fn encode(kind: FrameKind, payload: &[u8], out: &mut BytesMut) {
 /// Appends a frame around a payload that lies in pieces.
 ///
 /// # Panics
-/// As [`encode`].
+/// If the pieces have more than [`PAYLOAD_BYTES_MAX`] bytes together.
 pub fn encode_pieces(kind: FrameKind, payload: &[&[u8]], out: &mut BytesMut) {
     let length: usize = payload.iter().map(|piece| piece.len()).sum();
     assert!(length <= PAYLOAD_BYTES_MAX, "larger messages are cut into parts");
@@ -119,20 +119,20 @@ pub fn encode_pieces(kind: FrameKind, payload: &[&[u8]], out: &mut BytesMut) {
     payload.iter().for_each(|piece| out.put_slice(piece));
 }
 
-/// Takes frames out of what has arrived so far.
+/// A reader of the frames in the bytes that have arrived so far.
 #[derive(Clone, Copy, Debug)]
 pub struct Decoder {
     payload_bytes_max: usize,
 }
 
 impl Decoder {
-    /// A decoder that accepts payloads of at most so many bytes.
+    /// Creates a decoder that accepts payloads of at most so many bytes.
     pub const fn new(payload_bytes_max: usize) -> Self {
         Self { payload_bytes_max }
     }
 
-    /// The next frame; `None` if it has not arrived as a whole. Then `buffer` is as before, and more
-    /// is to be appended to it. Nothing is allocated on the word of a length.
+    /// Takes the next frame; `None` if it has not arrived as a whole. Then `buffer` is unchanged,
+    /// and more is to be appended to it. Nothing is allocated on the word of a length.
     ///
     /// # Errors
     /// [`FrameError`], as soon as it can be told. The buffer is not changed; nothing more can be
@@ -189,7 +189,7 @@ mod tests {
         bytes
     }
 
-    /// All payloads in bytes that arrive in pieces of this size.
+    /// Decodes all payloads in bytes that arrive in pieces of this size.
     fn decoded(bytes: &[u8], piece: usize) -> Result<Vec<Vec<u8>>, FrameError> {
         let (decoder, mut buffer, mut payloads) = (Decoder::new(MAX), BytesMut::new(), Vec::new());
         for piece in bytes.chunks(piece) {

@@ -1,5 +1,5 @@
-//! The hello: what two nodes say to each other before anything else, so that a stranger is found at
-//! the door. Pure.
+//! The hello, which two nodes exchange before anything else, so that a stranger is refused at once.
+//! Pure.
 //!
 //! The one who dials says hello, the one who listens answers with its own; each side checks the
 //! other's, and whoever refuses says why (`refusal.rs`). After that messages go in one direction
@@ -14,58 +14,59 @@ use thiserror::Error;
 
 use crate::log::Named;
 
-/// The largest payload of a hello: it has a few numbers.
+/// The largest payload of a hello, in bytes: it holds a few numbers.
 pub const HELLO_BYTES_MAX: usize = 256;
 
-/// The word of [`HelloError::Replaced`].
+/// The reason word of [`HelloError::Replaced`].
 pub const REPLACED: &str = "replaced";
 
 /// One life of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
-    /// The second in which it began, or more.
+    /// The second of the Unix clock in which the run began, or a later one.
     pub generation: Generation,
-    /// Drawn when it began: no other run has it.
+    /// A random number that was drawn when the run began, and that no other run has.
     pub nonce: u64,
 }
 
 impl Run {
-    /// The run of this process as it is told now. A generation that was drawn under a wrong clock, and
-    /// that nobody can believe, is not told: the run goes on under one of the clock that is right.
+    /// Returns the run of this process as peers are told it now. A generation that was drawn under
+    /// a wrong clock, and that no peer would believe, is replaced by the present second.
     pub fn told_at(self, wall: WallTime) -> Self {
         let is_believed = self.generation.is_believed_at(wall);
         let generation = if is_believed { self.generation } else { Generation(wall.as_seconds()) };
         Self { generation, ..self }
     }
 
-    /// Whether this is another process than that one, which began later; should both have begun within
-    /// the same second, one of them is taken for the later.
+    /// Tells whether this is another process than that one, and began later; if both began within
+    /// the same second, one of them counts as the later.
     pub fn is_newer_than(self, other: Self) -> bool {
         self.nonce != other.nonce && (self.generation, self.nonce) > (other.generation, other.nonce)
     }
 }
 
-/// Who speaks. Frozen: a change needs another [`super::frame::FORMAT`].
+/// The hello of one node to another. Frozen: a change needs another [`super::frame::FORMAT`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// The cluster that the speaker belongs to.
     pub cluster: ClusterId,
     /// The speaker.
     pub from: NodeId,
-    /// Whom it believes to speak to.
+    /// The node to which the speaker believes to speak.
     pub to: NodeId,
-    /// Which run of the speaker.
+    /// The run of the speaker.
     pub run: Run,
-    /// The format of its messages.
+    /// The format of the speaker's messages.
     pub format: u8,
-    /// The version and the content hash of its layout.
+    /// The version and the content hash of the speaker's layout.
     pub layout: (u64, u64),
 }
 
-/// Why a peer is not spoken to. Each says the same to both sides, and which of them is meant.
+/// The reason why a peer is refused. The text is the same on both sides, and calls both nodes
+/// by name.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum HelloError {
-    /// It is no hello.
+    /// The hello cannot be read.
     #[error("the hello cannot be read: run the same version of kv-node on all nodes")]
     Malformed,
     /// The peer belongs to another cluster.
@@ -97,7 +98,7 @@ pub enum HelloError {
         /// The peer's format.
         format: u8,
     },
-    /// The peer wants to speak to somebody else.
+    /// The peer looks for another node.
     #[error(
         "node {from} looks for node {to}, and node {me} listens here: check the addresses of the \
          members"
@@ -105,7 +106,7 @@ pub enum HelloError {
     Addressee {
         /// The peer.
         from: Named,
-        /// The one that it looks for.
+        /// The node that the peer looks for.
         to: Named,
         /// This node.
         me: Named,
@@ -121,7 +122,7 @@ pub enum HelloError {
         /// This node.
         me: Named,
     },
-    /// The peer says that it is this node.
+    /// The peer claims to be this node.
     #[error(
         "both sides say that they are node {me}: two processes run as one node, or an address of \
          [[member]] leads back to the node itself"
@@ -144,12 +145,12 @@ pub enum HelloError {
         version: u64,
         /// The content hash of the peer's layout.
         hash: u64,
-        /// The version of this node's.
+        /// The version of this node's layout.
         our_version: u64,
-        /// The content hash of this node's.
+        /// The content hash of this node's layout.
         our_hash: u64,
     },
-    /// The peer began further in the future than clocks differ (CASSANDRA-8113).
+    /// The peer's start lies further in the future than clocks differ (CASSANDRA-8113).
     #[error(
         "node {from} says that it started in the second {generation} of the Unix clock, more than a \
          year after the time of node {me}: set the clocks of both, and start the one that was wrong \
@@ -174,7 +175,7 @@ pub enum HelloError {
         from: Named,
         /// This node.
         me: Named,
-        /// Where the newer run is.
+        /// The address of the newer run.
         newer: std::net::IpAddr,
     },
 }
@@ -197,7 +198,7 @@ impl HelloError {
 }
 
 impl Hello {
-    /// What this node says to a peer.
+    /// Creates this node's hello to a peer.
     pub fn new(identity: &Identity, run: Run, to: NodeId) -> Self {
         Self {
             cluster: identity.cluster,
@@ -209,18 +210,18 @@ impl Hello {
         }
     }
 
-    /// The payload of its frame.
+    /// Encodes the payload of the hello's frame.
     pub fn encode(&self) -> Vec<u8> {
         postcard::to_allocvec(self).expect("numbers can be encoded")
     }
 
-    /// Who says that he speaks, in a hello that may be refused.
+    /// Reads the speaker's id from a hello that may be refused.
     pub fn speaker(payload: &[u8]) -> Option<NodeId> {
         postcard::take_from_bytes::<Self>(payload).ok().map(|(hello, _)| hello.from)
     }
 
-    /// Reads a peer's hello and decides whether to speak to it. `expected` is the one that was
-    /// dialled; whoever listens takes every member.
+    /// Reads a peer's hello and decides whether to speak to it. `expected` is the peer that was
+    /// dialled; a listener passes `None` and accepts every member.
     ///
     /// # Errors
     /// [`HelloError`]: the connection is to be closed.
@@ -291,7 +292,7 @@ mod tests {
 
     const RUN: Run = Run { generation: Generation(1), nonce: 7 };
 
-    /// What node 1 thinks of a hello of node 2, changed.
+    /// Changes a hello of node 2, and returns node 1's answer to it.
     fn heard(change: impl FnOnce(&mut Hello)) -> Result<NodeId, &'static str> {
         let mut hello = Hello::new(&identity(2, 3), RUN, NodeId(1));
         change(&mut hello);

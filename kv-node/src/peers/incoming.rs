@@ -1,5 +1,4 @@
-//! Listens for peers, and bounds how many connections there are of those that have not said who they
-//! are.
+//! Listens for peers, and bounds the number of connections that have not said hello.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use crate::tasks::Tasks;
 /// The pause after the system refused a connection (no more file descriptors, for one).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long it may take to tell a connection that there are too many. The socket is new and has room.
+/// The time within which a surplus connection must be refused. The socket is new and has room.
 const REFUSE_TIMEOUT: Duration = Duration::from_millis(10);
 
 /// Accepts peers until the node stops.

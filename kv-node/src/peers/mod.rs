@@ -1,28 +1,28 @@
-//! Peers over TCP: one connection to each member for what this node says, and one from each for what
-//! it hears.
+//! Peers over TCP: one connection to each member, on which this node sends, and one from each, on
+//! which it receives.
 //!
 //! ```text
 //!   core ─► Queue ─► sender ─► wire, frame ─► socket ═══► socket ─► frame, assembly, wire ─► visit ─► core
 //! ```
 //! - `frame.rs`, `assembly.rs`, `hello.rs`, `refusal.rs`: the bytes, pure.
-//! - `queue.rs`: what waits for one peer, in lanes; bounded, drops the oldest.
+//! - `queue.rs`: the messages that wait for one peer, in lanes; bounded, drops the oldest.
 //! - `outgoing.rs`: dials (`dialer.rs`), sends (`sender.rs`), and dials again with growing pauses.
 //! - `incoming.rs`: listens; `visit.rs`: checks the hello, hands messages to the core.
-//! - `presence.rs`: which run of each peer is connected. `room.rs`: the bound on large messages.
+//! - `presence.rs`: the run of each peer that is connected. `room.rs`: the bound on large messages.
 //!
 //! Messages go from the one who dialled to the one who listens. The other way go only signs of life
 //! (*beats*), of which each says that something was received since the last one; an idle connection
 //! is asked for one each second. So a link that counts as up has been heard from within seconds, in
-//! both directions, whatever the operating system believes; and there is no deadline for a transfer,
-//! only for its progress.
+//! both directions, whatever the operating system believes; and there is no deadline for a
+//! transfer, only for its progress.
 //!
 //! There is one connection and not two, one for what is urgent and one for data: large messages are
-//! cut into parts and the system is kept from taking much that it cannot send, which is as good, and
-//! one connection has one state.
+//! cut into parts and the system is kept from taking much that it cannot send, which is as good,
+//! and one connection has one state.
 //!
-//! A message may be lost where a connection breaks or a queue is full, doubled where a batch was not
-//! known to have left, and overtaken by one that is more urgent or smaller. The core is made for all
-//! of these.
+//! A message may be lost where a connection breaks or a queue is full, doubled where a batch was
+//! not known to have left, and overtaken by one that is more urgent or smaller. The core is made
+//! for all of these.
 
 pub mod assembly;
 mod dialer;
@@ -70,27 +70,28 @@ use queue::{Queue, QueueLimits, Sum};
 use room::Room;
 use sender::Sender;
 
-/// How peers are spoken to.
+/// The limits on the traffic with peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerLimits {
-    /// What may wait for one peer.
+    /// The limits on the queue of one peer.
     pub queue: QueueLimits,
-    /// Bytes that may wait for all peers together.
+    /// The bytes that may wait for all peers together.
     pub queues_bytes: usize,
     /// The largest message, in bytes.
     pub message_bytes: usize,
-    /// Bytes of large messages that are being received or wait for the core, of all peers together.
+    /// The bytes of large messages, of all peers together, that are being received or wait for the
+    /// core.
     pub receive_bytes: usize,
-    /// Connections that have not said yet who they are.
+    /// The number of connections whose peers have not said hello yet.
     pub connections: usize,
 }
 
 impl PeerLimits {
-    /// The limits that a node was told, raised so that nothing that its core makes is too large: a
+    /// Takes the limits of a node, and raises them so that no message of its core is too large: a
     /// container of as many siblings as a key may have, and twice as many where replicas that had
     /// different ones meet, in the last place of a batch.
     pub fn new(limits: &Limits, core: &Config) -> Self {
-        /// Names, times and vectors beside each value.
+        /// Room for names, times and vectors beside each value.
         const VERSION_BYTES: u64 = 1_024;
         let version = core.value_bytes_max.saturating_add(VERSION_BYTES);
         let container = core.siblings_max.saturating_mul(2).saturating_mul(version);
@@ -110,14 +111,15 @@ impl PeerLimits {
     }
 }
 
-/// How long it may take to say hello, once connected.
+/// The time within which a connected peer must say hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What all connections with peers share.
+/// The state that all connections with peers share.
 #[derive(Clone, Debug)]
 struct Shared {
     identity: Identity,
-    /// Tells this run from one of another process that began in the same second.
+    /// A random number that tells this run from one of another process that began in the same
+    /// second.
     nonce: u64,
     limits: PeerLimits,
     clock: Clock,
@@ -134,18 +136,18 @@ impl Shared {
         self.clock.now().wall
     }
 
-    /// What this node says to a peer first.
+    /// The hello with which this node opens a connection to a peer.
     fn hello(&self, to: NodeId) -> Hello {
         let run = Run { generation: self.identity.generation, nonce: self.nonce };
         Hello::new(&self.identity, run.told_at(self.wall()), to)
     }
 
-    /// A node as people know it.
+    /// Names a node as people know it.
     fn name_of(&self, node: NodeId) -> String {
         Named::new(&self.identity.ring, node).to_string()
     }
 
-    /// Logs what is wrong with a peer: one line per kind, then a count.
+    /// Logs a fault of a peer: one line per kind, then a count.
     fn complain(&self, peer: &str, kind: &str, what: String) {
         let subject = peer.to_owned();
         self.log_limiter.tell(peer, kind, move |repeated| {
@@ -153,7 +155,7 @@ impl Shared {
         });
     }
 
-    /// Logs why a connection ended.
+    /// Logs the error that ended a connection.
     fn complain_of(&self, peer: &str, error: &LinkError) {
         match error {
             LinkError::Refused(refusal) if refusal.reason == REPLACED => {
@@ -177,39 +179,39 @@ impl Shared {
     }
 }
 
-/// The queues of all peers: where the core's messages go.
+/// The queues of all peers, into which the core's messages go.
 #[derive(Clone, Debug)]
 pub struct Peers {
     ways: BTreeMap<NodeId, Way>,
     metrics: Arc<Metrics>,
 }
 
-/// How the core reaches the task of one peer.
+/// The core's link to the task of one peer.
 #[derive(Clone, Debug)]
 struct Way {
     queue: Arc<Queue>,
     suspected: Arc<Notify>,
 }
 
-/// What must be known to speak to peers.
+/// The arguments for connecting to peers.
 #[derive(Debug)]
 pub struct PeerSetup {
-    /// Who this node is.
+    /// The identity of this node.
     pub identity: Identity,
-    /// Where each other member listens.
+    /// The address at which each other member listens.
     pub addresses: BTreeMap<NodeId, String>,
-    /// How they are spoken to.
+    /// The limits on the traffic with the peers.
     pub limits: PeerLimits,
-    /// Who hears what they say.
+    /// The core that receives the peers' messages.
     pub core: CoreHandle,
-    /// Who counts.
+    /// The metrics that count the traffic.
     pub metrics: Arc<Metrics>,
-    /// What keeps the log short.
+    /// The limiter that keeps the log short.
     pub log_limiter: Arc<LogLimiter>,
 }
 
 impl Peers {
-    /// Queues for all peers, to which nobody is connected yet.
+    /// Creates queues for all peers, to which nobody is connected yet.
     pub fn new(setup: &PeerSetup) -> Self {
         let sum = Arc::new(Sum::new(setup.limits.queues_bytes, setup.addresses.len()));
         let way = |peer: &NodeId| {
@@ -253,7 +255,7 @@ impl Peers {
         tasks.spawn(incoming::listen(listener, shared));
     }
 
-    /// Puts messages into a peer's queue.
+    /// Appends messages to a peer's queue.
     pub fn send(&self, peer: NodeId, messages: Vec<Message>) {
         self.metrics.messages_queued.inc_by(messages.len() as u64);
         let dropped = match self.ways.get(&peer) {
@@ -264,7 +266,8 @@ impl Peers {
         self.metrics.messages_dropped.inc_by(dropped);
     }
 
-    /// A peer seems to be down: a connection on which nothing is heard of it is made anew.
+    /// Notes that a peer seems to be down: a connection on which nothing is heard from it is
+    /// replaced.
     pub fn suspect(&self, peer: NodeId) {
         if let Some(way) = self.ways.get(&peer) {
             way.suspected.notify_one();

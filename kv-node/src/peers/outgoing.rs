@@ -20,34 +20,35 @@ use super::sender::Sender;
 use super::stream::{read, refuse};
 use crate::core_loop::Urgent;
 
-/// How long a peer may be silent that takes what it is sent, or has nothing to take: it is asked for
-/// a sign of life each second.
+/// The time for which a connected peer may be silent while none of its bytes are stuck: it is asked
+/// for a sign of life each second.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
 
-/// The same for a peer that the core suspects.
+/// The time for which a peer that the core suspects may be silent.
 const SUSPECT_SILENCE_MAX: Duration = Duration::from_secs(3);
 
 /// The pause after the first failure; it doubles with each failure in a row.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 
-/// The longest pause: what heals is to be found out within seconds.
+/// The longest pause, short so that a healed network is noticed within seconds.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
-/// A connection that has stood for so long has proved itself.
+/// The time after which a connection counts as working.
 const PROVEN: Duration = Duration::from_secs(5);
 
-/// Room for one read: signs of life are small, and a refusal comes once.
+/// The bytes of one read: signs of life are small, and a refusal comes once.
 const READ_BYTES: usize = 512;
 
-/// The way to one peer.
+/// The task that keeps a connection to one peer.
 pub(super) struct Outgoing {
     dialer: Dialer,
     sender: Sender,
-    /// Told when the core suspects the peer.
+    /// A signal that the core suspects the peer.
     suspected: Arc<Notify>,
     shared: Shared,
     failures: u32,
-    /// Moves with every pause, so that nodes do not dial in step.
+    /// The state of the random generator, which changes with every pause, so that nodes do not dial
+    /// in step.
     jitter: u64,
 }
 
@@ -134,7 +135,7 @@ impl Outgoing {
         self.shared.core.tell(Urgent::Link { peer, state });
     }
 
-    /// How long to wait before the next attempt: half of it is certain, half of it chance.
+    /// The time until the next attempt: half of it fixed, half of it random.
     fn pause(&mut self) -> Duration {
         let longest = PAUSE_MIN.saturating_mul(1 << self.failures.min(10)).min(PAUSE_MAX);
         self.failures = self.failures.saturating_add(1);
@@ -148,7 +149,7 @@ impl Outgoing {
     }
 }
 
-/// Listens for signs of life; returns why the connection is to end.
+/// Listens for signs of life; returns the error that ends the connection.
 async fn hear(
     reader: &mut (impl AsyncRead + Unpin),
     suspected: &Notify,

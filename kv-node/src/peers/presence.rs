@@ -1,9 +1,10 @@
-//! Which run of each peer is connected to this node: one connection per peer, of the newest run.
+//! The run of each peer that is connected to this node: one connection per peer, of the newest run.
 //!
-//! A process has one connection to each of its peers. A second one of the same run means that it has
-//! given up the first, which may only finish what is under way. One of a newer run is a restart, or a
-//! second process with the same identity; which of the two shows when the older run comes back while
-//! the newer one is connected: then two processes live, and the older is refused and told so.
+//! A process has one connection to each of its peers. A second one of the same run means that it
+//! has given up the first, which may only finish what is under way. One of a newer run is a
+//! restart, or a second process with the same identity; which of the two shows when the older run
+//! comes back while the newer one is connected: then two processes live, and the older is refused
+//! and told so.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -14,19 +15,19 @@ use tokio::sync::mpsc;
 
 use super::hello::Run;
 
-/// Why a connection is not the one of its peer any more.
+/// The reason why a connection is no longer the current one of its peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Replaced {
-    /// The same process has made another one.
+    /// The same process has made another connection.
     SameRun,
-    /// A process that began later is there.
+    /// A process that began later has connected.
     NewerRun {
-        /// Where it comes from.
+        /// The address of the newer process.
         from: IpAddr,
     },
 }
 
-/// The connections that stand, by peer. Clones are the same.
+/// The current connections by peer. Clones are the same.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Presence(Arc<Mutex<State>>);
 
@@ -42,7 +43,7 @@ struct Present {
     run: Run,
     from: IpAddr,
     current: mpsc::UnboundedSender<Replaced>,
-    /// Of the connection before: dropped, it ends that connection at once.
+    /// The sender of the connection before: dropped, it ends that connection at once.
     _previous: Option<mpsc::UnboundedSender<Replaced>>,
 }
 
@@ -56,8 +57,8 @@ pub(super) struct Entry {
 }
 
 impl Presence {
-    /// Takes the place of a peer's connection. If a newer run of the peer holds it, returns where that
-    /// one comes from.
+    /// Takes the place of a peer's connection. If a newer run of the peer holds it, returns the
+    /// address of that run.
     pub(super) fn enter(&self, peer: NodeId, run: Run, from: IpAddr) -> Result<Entry, IpAddr> {
         let (current, replaced) = mpsc::unbounded_channel();
         let mut state = self.state();
@@ -80,7 +81,7 @@ impl Presence {
         Ok(Entry { presence: self.clone(), peer, number: entry, replaced })
     }
 
-    /// Where a newer run of a peer comes from than this one, if it is connected.
+    /// Returns the address of a newer run of a peer than this one, if one is connected.
     pub(super) fn newer_than(&self, peer: NodeId, run: Run) -> Option<IpAddr> {
         let state = self.state();
         state
@@ -97,7 +98,8 @@ impl Presence {
 }
 
 impl Entry {
-    /// Returns why another connection has taken this place; `None` once there is a third.
+    /// Waits until another connection takes this place, and returns why; `None` once there is a
+    /// third.
     pub(super) async fn replaced(&mut self) -> Option<Replaced> {
         self.replaced.recv().await
     }

@@ -1,10 +1,10 @@
-//! What waits to be sent to one peer: bounded in messages and bytes, and in bytes over all peers. A
-//! full queue drops the oldest of what fills it; every drop is counted. The core takes a lost message
-//! as the network's doing, which it is made for.
+//! The messages that wait for one peer: bounded in messages and bytes, and in bytes over all peers.
+//! A full queue drops the oldest message of its fullest lane; every drop is counted. The core takes
+//! a lost message as the network's doing, which it is made for.
 //!
 //! Messages wait in three lanes, and each lane keeps its order: what must never wait for data
-//! (heartbeats, answers that hold none), ordinary messages, and large ones, which are sent in parts.
-//! Between lanes messages overtake each other; the core is made for that too.
+//! (heartbeats, answers that hold none), ordinary messages, and large ones, which are sent in
+//! parts. Between lanes messages overtake each other; the core is made for that too.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,12 +15,12 @@ use tokio::sync::Notify;
 
 use super::frame::PART_BYTES;
 
-/// How much may wait for one peer.
+/// The limits on the messages that wait for one peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueLimits {
-    /// Messages.
+    /// The number of messages that may wait.
     pub messages: usize,
-    /// Bytes of keys and values in them, about.
+    /// The estimated bytes of keys and values in the messages that may wait.
     pub bytes: usize,
 }
 
@@ -29,12 +29,12 @@ pub struct QueueLimits {
 pub struct Sum {
     bytes: AtomicUsize,
     max: usize,
-    /// What each peer may keep waiting even when the sum is exceeded.
+    /// The bytes that each peer may keep waiting even when the sum is exceeded.
     share: usize,
 }
 
 impl Sum {
-    /// A bound for so many peers together.
+    /// Creates a bound for so many peers together.
     pub fn new(bytes_max: usize, peers: usize) -> Self {
         Self { bytes: AtomicUsize::new(0), max: bytes_max, share: bytes_max / peers.max(1) }
     }
@@ -44,7 +44,7 @@ impl Sum {
     }
 }
 
-/// The part of a message in the sum, until it is dropped.
+/// The bytes that a message adds to the sum, until it is dropped.
 #[derive(Debug)]
 pub struct Weight {
     bytes: usize,
@@ -67,9 +67,9 @@ impl Drop for Weight {
 /// A message that waits or is being sent.
 #[derive(Debug)]
 pub struct Waiting {
-    /// The message.
+    /// The message that is to be sent.
     pub message: Message,
-    /// Its part in the sum of all peers.
+    /// The message's part in the sum of all peers.
     pub weight: Weight,
 }
 
@@ -82,14 +82,14 @@ pub struct Queue {
     filled: Notify,
 }
 
-/// What a message waits for.
+/// The lane of a message, which decides what it waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lane {
-    /// For nothing but its like.
+    /// Messages that wait only for others of this lane.
     Urgent,
-    /// For what is urgent.
+    /// Messages that wait for urgent ones.
     Ordinary,
-    /// For other large messages, and between its parts for everything else.
+    /// Messages that wait for other large ones, and between their parts for all others.
     Large,
 }
 
@@ -103,12 +103,12 @@ struct LaneQueue {
 }
 
 impl Queue {
-    /// An empty queue.
+    /// Creates an empty queue.
     pub fn new(limits: QueueLimits, sum: Arc<Sum>) -> Self {
         Self { limits, sum, lanes: Mutex::default(), filled: Notify::new() }
     }
 
-    /// Appends messages, in their order. Returns how many were dropped to make room.
+    /// Appends messages, in their order. Returns the number that were dropped to make room.
     pub fn push(&self, messages: impl IntoIterator<Item = Message>) -> u64 {
         let mut dropped = 0;
         let mut lanes = self.lock();
@@ -124,8 +124,8 @@ impl Queue {
         dropped
     }
 
-    /// Moves waiting messages to `taken`, about so many bytes of them, the urgent first and none that
-    /// is large.
+    /// Moves about so many bytes of waiting messages to `taken`, the urgent first and no large
+    /// ones.
     pub fn take(&self, bytes: usize, taken: &mut Vec<Waiting>) {
         let mut lanes = self.lock();
         let mut sum = 0;
@@ -143,13 +143,13 @@ impl Queue {
         self.lock().0[Lane::Large as usize].pop()
     }
 
-    /// Drops everything. Returns how many messages that were.
+    /// Drops all messages. Returns the number of them.
     pub fn clear(&self) -> u64 {
         let lanes = std::mem::take(&mut *self.lock());
         lanes.messages() as u64
     }
 
-    /// Returns when something may be waiting. Only the peer's task calls it.
+    /// Waits until a message may be waiting. Only the peer's task calls it.
     pub async fn filled(&self) {
         self.filled.notified().await;
     }
@@ -182,8 +182,8 @@ impl Lanes {
         self.0.iter().map(|lane| lane.bytes).sum()
     }
 
-    /// Drops the oldest message of the lane that fills the queue, if the queue is too full. The last
-    /// one of a lane stays, even one that is above the limit all by itself.
+    /// Drops the oldest message of the lane that fills the queue, if the queue is too full. The
+    /// last one of a lane stays, even one that is above the limit all by itself.
     fn make_room(&mut self, limits: QueueLimits, sum: &Sum) -> bool {
         let bytes = self.bytes();
         let fullest = if self.messages() > limits.messages {
@@ -198,7 +198,7 @@ impl Lanes {
     }
 }
 
-/// The lane of a message, and about how many bytes it takes.
+/// Returns the lane of a message, and about how many bytes it takes.
 fn weigh(message: &Message) -> (Lane, usize) {
     /// The header of a message, and small payloads.
     const FIXED: usize = 200;
@@ -239,7 +239,7 @@ mod tests {
         Message { header, body }
     }
 
-    /// A message with a key of so many bytes.
+    /// Makes a message with a key of so many bytes.
     fn data(n: u64, bytes: usize) -> Message {
         let Message { header, .. } = message(n);
         let key = Key::from(vec![b'k'; bytes]);

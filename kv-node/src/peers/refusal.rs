@@ -1,17 +1,17 @@
-//! The refusal: what a node says before it closes a connection, so that the other side need not guess.
-//! Pure.
+//! The refusal, which a node sends before it closes a connection, so that the other side need not
+//! guess. Pure.
 
 use serde::{Deserialize, Serialize};
 
 use super::frame::{self, FrameKind};
 
-/// The largest payload of a refusal.
+/// The largest payload of a refusal, in bytes.
 pub const REFUSAL_BYTES_MAX: usize = 2_000;
 
 /// The longest text of a refusal, in bytes.
 const TEXT_BYTES_MAX: usize = 1_500;
 
-/// Every reason that this version gives, for a label of metrics.
+/// The reasons that this version gives, as label values of metrics.
 const REASONS: [&str; 11] = [
     "malformed",
     "cluster",
@@ -26,10 +26,10 @@ const REASONS: [&str; 11] = [
     "too-many",
 ];
 
-/// Why a connection is closed.
+/// The reason why a connection is closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The reason in one word, for metrics. "other" if this version does not know it.
+    /// The reason in one word, for metrics; "other" if this version does not know it.
     pub reason: &'static str,
     /// The reason in words, for people.
     pub text: String,
@@ -42,12 +42,12 @@ struct Payload<'a> {
 }
 
 impl Refusal {
-    /// The refusal for a reason, with an error that says more.
+    /// Creates the refusal for a reason, with an error that says more.
     pub fn new(reason: &'static str, error: &dyn std::fmt::Display) -> Self {
         Self { reason, text: error.to_string() }
     }
 
-    /// Its frame.
+    /// Encodes the frame of the refusal.
     pub fn frame(&self) -> bytes::BytesMut {
         let mut text = self.text.as_str();
         text = &text[..text.floor_char_boundary(TEXT_BYTES_MAX)];
@@ -57,7 +57,7 @@ impl Refusal {
         bytes
     }
 
-    /// Reads the payload of a refusal. Whatever it holds, the text can be logged.
+    /// Decodes the payload of a refusal. Whatever it holds, the text can be logged.
     pub fn decode(payload: &[u8]) -> Self {
         let said = postcard::from_bytes::<Payload<'_>>(payload);
         let (reason, text) = said.map_or(("", "without a reason"), |said| (said.reason, said.text));

@@ -1,9 +1,9 @@
 //! Room for the large messages of all peers together: from the first part until the core has them.
 //!
 //! Whoever needs more than is left waits a little: what waits for the core makes room soon. After
-//! that one message at a time may go on beyond the bound, so that there is none, however large, that
-//! can never arrive and so that unfinished messages do not wait for each other for ever. The others
-//! are discarded.
+//! that one message at a time may go on beyond the bound, so that there is none, however large,
+//! that can never arrive and so that unfinished messages do not wait for each other for ever. The
+//! others are discarded.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// How long a part may wait for room.
+/// The time for which a part may wait for room.
 const WAIT: Duration = Duration::from_secs(2);
 
 /// The room of a node. Clones are the same room.
@@ -30,14 +30,14 @@ pub struct Share {
 }
 
 impl Room {
-    /// Room for so many bytes.
+    /// Creates room for so many bytes.
     pub fn new(bytes_max: usize) -> Self {
         let bytes_max = bytes_max.min(Semaphore::MAX_PERMITS);
         let (bytes, beyond) = (Semaphore::new(bytes_max), Semaphore::new(1));
         Self { bytes: Arc::new(bytes), beyond: Arc::new(beyond), wait: WAIT }
     }
 
-    /// Takes room for so many bytes more of a message. Returns whether there was any.
+    /// Takes room for so many more bytes of a message. Returns whether there was any.
     pub async fn extend(&self, share: &mut Share, bytes: usize) -> bool {
         if share.beyond.is_some() {
             return true;

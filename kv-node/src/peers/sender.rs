@@ -1,9 +1,10 @@
-//! What is being sent to one peer: takes messages from the queue and makes frames of them.
+//! The messages that are being sent to one peer: takes them from the queue and makes frames of
+//! them.
 //!
-//! Each write holds what is urgent, then ordinary messages, then one part of a large message if there
-//! is one: so a large message takes its share of the connection and keeps nobody waiting for longer
-//! than a part takes. What was not written as a whole when a connection broke is sent again on the
-//! next one, large messages from their first part.
+//! Each write holds what is urgent, then ordinary messages, then one part of a large message if
+//! there is one: so a large message takes its share of the connection and keeps nobody waiting for
+//! longer than a part takes. What was not written as a whole when a connection broke is sent again
+//! on the next one, large messages from their first part.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,10 +22,10 @@ use super::queue::{Queue, Waiting, Weight};
 use super::stream::write;
 use crate::metrics::{Direction, Metrics};
 
-/// About how many bytes of messages that are not large go into one write.
+/// The estimated bytes of urgent and ordinary messages that go into one write.
 const BATCH_BYTES: usize = 64 * 1024;
 
-/// A connection on which there is nothing to say says at least this often that it lives.
+/// The interval at which an idle connection sends a sign of life.
 pub(super) const BEAT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Messages that were taken from the queue and are not known to have left.
@@ -32,8 +33,8 @@ pub(super) struct Sender {
     queue: Arc<Queue>,
     metrics: Arc<Metrics>,
     batch: Vec<Waiting>,
-    /// The first is being sent. More than one are here only if messages were larger than they
-    /// weighed.
+    /// The large messages, of which the first is being sent. There are more only if messages were
+    /// larger than they weighed.
     large: VecDeque<Large>,
 }
 
@@ -54,7 +55,7 @@ impl Large {
         Self { kind, payload, sent: 0, _weight: weight }
     }
 
-    /// Appends the frame of the next part. Returns how many bytes of the message that is.
+    /// Appends the frame of the next part. Returns the number of bytes of the message in it.
     fn encode_part(&self, out: &mut BytesMut) -> usize {
         let end = self.payload.len().min(self.sent + PART_BYTES);
         let part = &self.payload[self.sent..end];
@@ -96,14 +97,14 @@ impl Sender {
         }
     }
 
-    /// Gives up everything that waits: nobody can be reached. Returns how many messages that were.
+    /// Drops all waiting messages, since nobody can be reached. Returns the number of them.
     pub(super) fn drop_all(&mut self) -> u64 {
         let taken = self.batch.drain(..).count() + self.large.drain(..).count();
         self.queue.clear() + taken as u64
     }
 
-    /// Makes frames of what is to be written next. Returns how many bytes of the large message are
-    /// among them.
+    /// Makes the frames of the next write. Returns the number of bytes of the large message among
+    /// them.
     fn encode(&mut self, out: &mut BytesMut) -> usize {
         if self.batch.is_empty() {
             self.queue.take(BATCH_BYTES, &mut self.batch);
@@ -191,7 +192,7 @@ mod tests {
         Sender::new(queue, Arc::new(Metrics::new()))
     }
 
-    /// The requests of the messages in a stream, in the order in which they become whole.
+    /// Decodes the ids of the requests in a stream, in the order in which they become whole.
     fn received(bytes: &mut BytesMut) -> Vec<u128> {
         let (decoder, mut assembly) = (Decoder::new(PAYLOAD_BYTES_MAX), Assembly::default());
         let mut requests = Vec::new();
@@ -216,7 +217,8 @@ mod tests {
         requests
     }
 
-    /// What is sent on a connection that stands until nothing waits any more.
+    /// Collects the requests that are sent on a connection that stands until nothing waits any
+    /// more.
     async fn sent(sender: &mut Sender, room: usize) -> Vec<u128> {
         let (mut near, mut far) = tokio::io::duplex(room);
         let (mut bytes, mut beat) = (BytesMut::new(), BytesMut::new());

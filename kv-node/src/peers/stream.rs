@@ -1,4 +1,4 @@
-//! What both ends of a connection do with its socket.
+//! Socket operations that both ends of a connection share.
 
 use std::io;
 use std::time::Duration;
@@ -16,17 +16,17 @@ use crate::socket;
 /// The silence after which the system asks whether the other side is there.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
 
-/// How long what was sent may stay unacknowledged before the system gives up the connection. Longer
-/// than [`STUCK_MAX`]: that one knows more.
+/// The time after which the system gives up a connection for unacknowledged bytes. Longer than
+/// [`STUCK_MAX`]: that one knows more.
 const USER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Bytes that the system keeps unsent. What it has taken cannot be overtaken by heartbeats.
+/// The bytes that the system may keep unsent, at most. Heartbeats cannot overtake them.
 const UNSENT_BYTES_MAX: u32 = 64 * 1024;
 
-/// How long the other side may take none of the bytes that wait for it.
+/// The time within which the other side must take some of the bytes that wait for it.
 pub(super) const STUCK_MAX: Duration = Duration::from_secs(10);
 
-/// How long a refusal may take to arrive.
+/// The time within which a refusal must arrive.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Sets the options of a socket.
@@ -36,7 +36,7 @@ pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
     socket::limit_unsent(stream, UNSENT_BYTES_MAX)
 }
 
-/// Appends what has arrived, at least one byte. Nothing is lost if this is given up.
+/// Appends the bytes that have arrived, at least one. Nothing is lost if the future is dropped.
 pub(super) async fn read(
     stream: &mut (impl AsyncRead + Unpin),
     bytes: &mut BytesMut,
@@ -51,7 +51,7 @@ pub(super) async fn read(
     }
 }
 
-/// The next frame, of at most so many bytes of payload.
+/// Reads the next frame, of at most so many bytes of payload.
 pub(super) async fn read_frame(
     stream: &mut (impl AsyncRead + Unpin),
     bytes: &mut BytesMut,
@@ -66,7 +66,7 @@ pub(super) async fn read_frame(
     }
 }
 
-/// Writes everything. There is no deadline for the whole, only for progress.
+/// Writes all bytes. There is no deadline for the whole, only for progress.
 pub(super) async fn write(
     stream: &mut (impl AsyncWrite + Unpin),
     mut bytes: &[u8],
@@ -89,8 +89,8 @@ pub(super) async fn beat(stream: &mut (impl AsyncWrite + Unpin)) -> Result<(), L
     write(stream, &bytes).await
 }
 
-/// Tells the other side why the connection ends, and gives it a moment to read that: closed at once,
-/// with something unread, a connection may be reset before its last bytes are seen.
+/// Tells the other side why the connection ends, and gives it a moment to read that: closed at
+/// once, with something unread, a connection may be reset before its last bytes are seen.
 pub(super) async fn refuse(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), refusal: &Refusal) {
     let goodbye = async {
         write(stream, &refusal.frame()).await?;

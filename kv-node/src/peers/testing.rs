@@ -1,4 +1,4 @@
-//! What tests of connections share.
+//! Helpers that the tests of connections share.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::log::LogLimiter;
 use crate::metrics::Metrics;
 use crate::{core_loop, stop};
 
-/// What the connections of a node of a cluster of two share.
+/// Creates the shared state of a node of a cluster of two.
 pub(super) fn shared(node: u64) -> Shared {
     let nodes = (1..=2).map(|id| (NodeId(id), format!("n{id}")));
     let ring = Ring::new(Layout::single_datacenter(16, 2, nodes)).expect("a sound layout");

@@ -1,4 +1,5 @@
-//! One incoming connection: checks who comes, hands messages to the core, and gives signs of life.
+//! One incoming connection: checks the peer's hello, hands messages to the core, and gives signs of
+//! life.
 //!
 //! A sign of life says that something was received since the last one, or that what was received
 //! waits for the core: the other side knows then that this node is there and hears it, however long
@@ -30,23 +31,23 @@ use crate::core_loop::{Urgent, Work};
 use crate::log::Named;
 use crate::metrics::{Direction, Discarded};
 
-/// Room for one read.
+/// The bytes of one read.
 const READ_BYTES: usize = 64 * 1024;
 
 /// The shortest time between two signs of life.
 const BEAT_PAUSE: Duration = Duration::from_millis(500);
 
-/// How long a peer may be silent. The peer has noticed much earlier that it is not heard; this is for
-/// connections whose other side is gone.
+/// The time for which a peer may be silent. The peer notices much earlier that it is not heard;
+/// this limit is for connections whose other side is gone.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 
-/// How long a large message may go without a part while the peer sends other things.
+/// The time for which a large message may go without a part while the peer sends other things.
 const STALL_MAX: Duration = Duration::from_secs(30);
 
-/// How long a peer that has made another connection may use this one for what is under way.
+/// The time for which a peer that has made another connection may finish its work on this one.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Serves one connection. The permit is for one that has not said who it is.
+/// Serves one connection. The permit counts it among those that have not said hello.
 pub(super) async fn visit(
     mut stream: TcpStream,
     from: SocketAddr,
@@ -96,7 +97,7 @@ async fn leave(stream: &mut TcpStream, who: &str, shared: &Shared, error: LinkEr
     }
 }
 
-/// Hears who comes, and answers.
+/// Reads the peer's hello, and answers it.
 async fn welcome(
     stream: &mut TcpStream,
     bytes: &mut BytesMut,
@@ -137,7 +138,7 @@ struct Visit<'a, R, W> {
     assembly: Assembly,
     /// The room that the unfinished message takes.
     share: Share,
-    /// When the unfinished message got its last part.
+    /// The time at which the unfinished message got its last part.
     part_at: Instant,
     shared: &'a Shared,
 }
@@ -165,8 +166,8 @@ impl<'a, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Visit<'a, R, W> {
         }
     }
 
-    /// Listens until the connection ends, without an error if the peer has another one. Returns what
-    /// the peer is to be told.
+    /// Listens until the connection ends, without an error if the peer has another connection.
+    /// Returns the refusal that the peer is to be sent.
     async fn listen(&mut self, entry: &mut Entry) -> Result<Option<Refusal>, LinkError> {
         let mut heard = Instant::now();
         let (mut beat_at, mut owes_beat) = (heard, false);
@@ -209,8 +210,8 @@ impl<'a, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Visit<'a, R, W> {
         }
     }
 
-    /// Tells a process, should it live, that another one has taken its place. Nobody else is told yet:
-    /// after a restart the other end of this connection is a process that has ended.
+    /// Tells a process, should it live, that another one has taken its place. Nobody else is told
+    /// yet: after a restart the other end of this connection is a process that has ended.
     fn replaced_by(&self, newer: IpAddr) -> Refusal {
         let named = |node| Named::new(&self.shared.identity.ring, node);
         let (from, me) = (named(self.peer), named(self.shared.identity.node));
@@ -265,7 +266,7 @@ impl<'a, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Visit<'a, R, W> {
         }
     }
 
-    /// Gives up the unfinished message, and tells people.
+    /// Drops the unfinished message, counts it and logs it.
     fn discard(&mut self, why: Discarded) {
         let bytes = self.assembly.total().unwrap_or_default();
         self.assembly.discard();
@@ -313,7 +314,7 @@ impl<'a, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Visit<'a, R, W> {
     }
 }
 
-/// Waits for something, and gives signs of life meanwhile.
+/// Waits for a future, and gives signs of life meanwhile.
 async fn beating<T>(
     writer: &mut (impl AsyncWrite + Unpin),
     future: impl Future<Output = T>,
