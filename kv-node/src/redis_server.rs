@@ -1,7 +1,7 @@
-//! Redis clients: accepts them, and knows what all their connections share. What one connection does
-//! is said in `client`, what all may hold together in `budget` and `read_gate`, who is dropped in
-//! `accounts`, and what a node says of itself in `info`. What the bytes mean is the business of
-//! [`crate::resp`] and [`crate::redis`].
+//! Redis clients: accepts them, and keeps the state that all their connections share. One
+//! connection is in `client`, the bytes of all in `budget` and `read_gate`, dropped connections in
+//! `accounts`, and the node's facts for clients in `info`. The meaning of the bytes is the business
+//! of [`crate::resp`] and [`crate::redis`].
 
 mod accounts;
 mod budget;
@@ -46,38 +46,39 @@ use crate::tasks::Tasks;
 /// The pause after the system refused a connection (no more file descriptors, for one).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// One part of so many of what clients may hold is what reads may hold beside it, while the core works on
-/// them. A read of three replicas may hold three answers.
+/// The share of the clients' bytes, as one part of so many, that reads may hold beside them while
+/// the core works on them. A read of three replicas may hold three answers.
 const READS_PART: usize = 8;
 
-/// How many are told why at once; more are closed without a word. Each holds a descriptor beyond
-/// `limits.connections`, and `descriptors.rs` leaves room for so many.
+/// The number of connections that are told at once why they are turned away; more are closed
+/// without a word. Each holds a descriptor beyond `limits.connections`, and `descriptors.rs` leaves
+/// room for so many.
 const TURNED_AWAY_MAX: usize = 32;
 
-/// What a listener for Redis clients must know.
+/// The arguments of a listener for Redis clients.
 #[derive(Debug)]
 pub struct RedisSetup {
     /// The node's name.
     pub name: String,
-    /// The node.
+    /// The node's id.
     pub node: NodeId,
     /// The cluster's name.
     pub cluster: String,
-    /// Who is asked.
+    /// The core that executes the operations.
     pub core: CoreHandle,
-    /// What the core was told.
+    /// The core's configuration.
     pub config: Config,
-    /// What the node will bear.
+    /// The node's limits.
     pub limits: Limits,
-    /// What an acknowledged write has survived.
+    /// The durability of an acknowledged write.
     pub durability: Durability,
-    /// Who counts.
+    /// The metrics that count requests and connections.
     pub metrics: Arc<Metrics>,
-    /// What keeps the log short.
+    /// The limiter that keeps the log short.
     pub log_limiter: Arc<LogLimiter>,
 }
 
-/// What all connections share.
+/// The state that all connections share.
 #[derive(Debug)]
 struct Shared {
     setup: RedisSetup,
@@ -92,8 +93,8 @@ struct Shared {
     read_gate: Arc<ReadGate>,
 }
 
-/// Serves clients until the node stops, and then until they have what they are owed. Returns how many
-/// had to be left.
+/// Serves clients until the node stops, and then until they have the replies they are owed. Returns
+/// the number of connections that had to be left.
 pub async fn listen(listener: TcpListener, setup: RedisSetup, mut stopping: Stopping) -> usize {
     let room = Arc::new(Semaphore::new(setup.limits.connections));
     let timeout = Duration::from_millis(setup.limits.stop_ms as u64);
@@ -140,7 +141,7 @@ pub async fn listen(listener: TcpListener, setup: RedisSetup, mut stopping: Stop
     left
 }
 
-/// Looks after what connections hold, until the node stops.
+/// Watches the memory and progress of connections, until the node stops.
 async fn watch(shared: Arc<Shared>, mut stopping: Stopping) {
     let Shared { setup, accounts, budget, read_gate, .. } = &*shared;
     let rules = Rules::new(&setup.limits);
@@ -207,7 +208,7 @@ impl Shared {
     }
 }
 
-/// What one connection sees of the node.
+/// The node as one connection sees it.
 struct Seen<'a> {
     shared: &'a Shared,
     by: ConnectionId,

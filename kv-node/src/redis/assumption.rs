@@ -1,13 +1,14 @@
-//! What a client takes for granted once it has sent a command that changes the meaning of later ones.
+//! The assumptions of a client that has sent a command which changes the meaning of later ones.
 //!
 //! Clients send such a command and what depends on it in one go, or do not look at its reply. So a
 //! refused one is remembered: in goes each command with what came of it, out comes whether a later
-//! command may be executed. Nothing is executed under an assumption that was refused (semantics.md §11).
+//! command may be executed. Nothing is executed under an assumption that was refused (semantics.md
+//! §11).
 //!
 //! - A command that sets up an assumption records it when it is refused, for whatever reason (it is
 //!   not there, its arguments are wrong, it was too long), and lifts it when it is taken.
-//! - Within a transaction only the commands that leave it are looked at. `WATCH` needs no record: it
-//!   changes what `EXEC` does, and no `EXEC` executes anything here.
+//! - Within a transaction only the commands that leave it are looked at. `WATCH` needs no record:
+//!   it changes what `EXEC` does, and no `EXEC` executes anything here.
 //! - Under the other assumptions the commands about the connection itself go on, since they are the
 //!   way out; everything else is refused.
 //! - `RESET` lifts everything.
@@ -18,7 +19,7 @@ use std::fmt;
 use super::error::{CommandError, quote};
 use crate::resp::{Command, Protocol};
 
-/// Something that a client takes for granted about its connection.
+/// A fact that a client takes for granted about its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Assumption {
     /// Commands wait for `EXEC` (`MULTI`).
@@ -27,7 +28,7 @@ pub enum Assumption {
     Database,
     /// Commands are those of another user (`AUTH`, `HELLO … AUTH`).
     User,
-    /// The client hears of changes to what it has read (`CLIENT TRACKING`).
+    /// The client is told of changes to the keys that it has read (`CLIENT TRACKING`).
     Tracking,
     /// The connection carries messages of the server and executes nothing that touches keys
     /// (`SUBSCRIBE` in RESP2, `MONITOR`, `SYNC`).
@@ -41,7 +42,7 @@ pub enum Assumption {
 pub(crate) struct RefusedAssumptions(BTreeSet<Assumption>);
 
 impl Assumption {
-    /// The code of an error that names it: of the user, the one that clients know.
+    /// Returns the code of an error that names it: for the user, the one that clients know.
     pub(crate) const fn code(self) -> &'static str {
         match self {
             Self::User => "NOAUTH",
@@ -51,7 +52,7 @@ impl Assumption {
         }
     }
 
-    /// The assumption that a command sets up, if it sets up one.
+    /// Returns the assumption that a command sets up, if it sets up one.
     fn of(command: &Command, protocol: Protocol) -> Option<Self> {
         let named = |word: &[u8], name: &str| word.eq_ignore_ascii_case(name.as_bytes());
         let is = |name: &str| named(command.name(), name);
@@ -80,7 +81,7 @@ impl Assumption {
 }
 
 impl fmt::Display for Assumption {
-    /// Says what was refused, and what to do next.
+    /// Writes which command was refused, and what to do next.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Transaction => {
@@ -115,7 +116,8 @@ impl RefusedAssumptions {
     /// Decides whether a command may be looked at.
     ///
     /// # Errors
-    /// [`CommandError::Assumed`] within a transaction that was refused, unless the command leaves it.
+    /// [`CommandError::Assumed`] within a transaction that was refused, unless the command leaves
+    /// it.
     pub(crate) fn admit_within_transaction(&self, command: &Command) -> Result<(), CommandError> {
         const LEAVES: [&str; 4] = ["discard", "exec", "quit", "reset"];
         let name = command.name();
@@ -129,8 +131,8 @@ impl RefusedAssumptions {
     /// Decides whether a command that exists may be executed.
     ///
     /// # Errors
-    /// [`CommandError::Assumed`] if an assumption was refused and the command is none of those about
-    /// the connection itself.
+    /// [`CommandError::Assumed`] if an assumption was refused and the command is none of those
+    /// about the connection itself.
     pub(crate) fn admit(&self, name: &'static str) -> Result<(), CommandError> {
         const OF_THE_CONNECTION: [&str; 10] = [
             "auth",
@@ -152,12 +154,12 @@ impl RefusedAssumptions {
         }
     }
 
-    /// A command was refused outside of a transaction.
+    /// Notes that a command was refused outside of a transaction.
     pub(crate) fn on_refused(&mut self, command: &Command, protocol: Protocol) {
         self.0.extend(Assumption::of(command, protocol));
     }
 
-    /// A command was taken.
+    /// Notes that a command was taken.
     pub(crate) fn on_taken(&mut self, command: &Command, protocol: Protocol) {
         if !self.0.is_empty()
             && let Some(assumption) = Assumption::of(command, protocol)
@@ -166,12 +168,12 @@ impl RefusedAssumptions {
         }
     }
 
-    /// Forgets that this was refused; says whether it was.
+    /// Forgets that this was refused; returns whether it was.
     pub(crate) fn lift(&mut self, assumption: Assumption) -> bool {
         self.0.remove(&assumption)
     }
 
-    /// Forgets everything that was refused.
+    /// Forgets all refused assumptions.
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }

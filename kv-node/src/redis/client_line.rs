@@ -1,64 +1,63 @@
 //! One connection as `CLIENT INFO` and `CLIENT LIST` show it, with the fields of Redis.
 //!
-//! What a client has said of itself comes from its connection, what its socket has done from the
-//! side of the sockets. Fields of Redis whose value would have to be made up (`fd`, `rbs`, `rbp`)
-//! are left out.
+//! The client's description of itself comes from its connection, its activity from the side of the
+//! sockets. Fields of Redis whose value would have to be made up (`fd`, `rbs`, `rbp`) are left out.
 
 use bytes::Bytes;
 
 use super::connection::{Connection, Identity};
 use crate::resp::Protocol;
 
-/// What a client has said of itself.
+/// The client's own description of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
-    /// Who it is.
+    /// The number and the addresses of the connection.
     pub identity: Identity,
-    /// Its name; empty, if it has given none.
+    /// The client's name; empty, if it has given none.
     pub name: Bytes,
-    /// The name of its library, likewise.
+    /// The name of the client's library; empty, if it has given none.
     pub library_name: Bytes,
-    /// The version of its library, likewise.
+    /// The version of the client's library; empty, if it has given none.
     pub library_version: Bytes,
-    /// The form of its replies.
+    /// The protocol of the client's replies.
     pub protocol: Protocol,
 }
 
-/// What a connection has done, and what it holds at this moment.
+/// The work that a connection has done, and the bytes that it holds at this moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Activity {
-    /// Seconds since it was made.
+    /// The age of the connection in seconds.
     pub age_s: u64,
-    /// Seconds since its client sent something.
+    /// The number of seconds since the client sent something.
     pub idle_s: u64,
-    /// Bytes that have arrived and are no whole command yet.
+    /// The bytes that have arrived and are no whole command yet.
     pub input_bytes: usize,
-    /// Room for more of them.
+    /// The room for more input, in bytes.
     pub input_room: usize,
-    /// Bytes of commands that were not answered yet, and of replies that wait for earlier ones.
+    /// The bytes of commands that were not answered yet, and of replies that wait for earlier ones.
     pub held_bytes: usize,
-    /// Bytes of replies that the client has not taken.
+    /// The bytes of replies that the client has not taken.
     pub output_bytes: usize,
-    /// Bytes that the client has sent.
+    /// The number of bytes that the client has sent.
     pub received_bytes: u64,
-    /// Bytes that the client was sent.
+    /// The number of bytes that the client was sent.
     pub sent_bytes: u64,
-    /// Commands that were read.
+    /// The number of commands that were read.
     pub commands: u64,
-    /// The last of them.
+    /// The last command of the connection.
     pub last: LastCommand,
 }
 
 /// The last command of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LastCommand {
-    /// Its name; none, if there was no command yet, or none that exists.
+    /// The command's name; `None`, if there was no command yet, or none that exists.
     pub name: Option<&'static str>,
-    /// Its subcommand, if it has one.
+    /// The command's subcommand, if it has one.
     pub subcommand: Option<&'static str>,
 }
 
-/// The line of one connection, without its line break.
+/// Writes the line of one connection, without its line break.
 pub fn client_line(profile: &Profile, activity: &Activity) -> String {
     let Profile { identity, name, library_name, library_version, protocol } = profile;
     let Identity { id, peer, local } = identity;

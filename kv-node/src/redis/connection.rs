@@ -1,4 +1,4 @@
-//! What one client has set up, and what its commands mean.
+//! The state that one client has set up, and the meaning of its commands.
 //!
 //! In goes a command; out comes a [`Step`], with its reply appended to a buffer if there is one
 //! already. All that a command changes about the connection, it changes at once, and all that it
@@ -22,34 +22,34 @@ use super::reply_flags::ReplyFlags;
 use super::request::{ReplyKind, Request, Target};
 use crate::resp::{Command, Encoder, Limits, ParseError, Protocol};
 
-/// What all connections of a node share.
+/// The settings that all connections of a node share.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The node's own: its levels stand where a client says nothing, its limits are checked before
-    /// anything is done, and it says how siblings are shown.
+    /// The core's configuration: its levels stand where a client gives none, its limits are checked
+    /// before anything is done, and it says how siblings are shown.
     pub config: Config,
-    /// Keys whose order of writes one connection remembers. Each takes about a hundred bytes and
-    /// its key.
+    /// The number of keys for which one connection remembers the order of its writes. Each takes
+    /// about a hundred bytes and its key.
     pub session_keys_max: usize,
-    /// Commands of one connection that may be unanswered before no more are read.
+    /// The number of unanswered commands of one connection at which no more are read.
     pub commands_max: usize,
-    /// Operations of one connection that the core works on at once.
+    /// The number of operations of one connection that the core works on at once.
     pub operations_max: usize,
-    /// Bytes that one connection may hold, in commands that wait and in replies that were not
+    /// The bytes that one connection may hold, in commands that wait and in replies that were not
     /// written yet, before no more commands are read.
     pub held_bytes_max: usize,
-    /// Bytes of all values in one reply.
+    /// The bytes of all values in one reply, at most.
     pub reply_bytes_max: usize,
 }
 
-/// Who is at the other end.
+/// The number and the addresses of one connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// A number of this node's own, never used twice while it runs.
+    /// The node's number for the connection, never used twice while it runs.
     pub id: u64,
     /// The client's address.
     pub peer: String,
-    /// The address that it connected to.
+    /// The node's address to which the client connected.
     pub local: String,
 }
 
@@ -58,7 +58,7 @@ pub struct Identity {
 pub struct Connection {
     settings: Arc<Settings>,
     profile: Profile,
-    /// How often the profile has changed.
+    /// The number of changes to the profile.
     profile_changes: u64,
     options: Options,
     session: Session,
@@ -67,14 +67,14 @@ pub struct Connection {
     last: LastCommand,
 }
 
-/// What is to become of a command.
+/// The next step for a command.
 #[derive(Debug)]
 pub enum Step {
-    /// Its reply was written.
+    /// The reply was written.
     Reply,
-    /// Its reply was written, and no other command is to be read.
+    /// The reply was written, and no other command is to be read.
     Close,
-    /// The core must be asked; the replies become one in the request.
+    /// The core must be asked; the request makes one reply of its replies.
     Ask(Box<Request>),
 }
 
@@ -92,8 +92,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// What the parser of each connection may hold. An argument that no key or value can be is
-    /// skipped as it comes; one that is a little too long is refused in the words of the store.
+    /// The limits of each connection's parser. An argument that no key or value can be is skipped
+    /// as it comes; one that is a little too long is refused in the words of the store.
     pub fn limits(&self) -> Limits {
         let value_bytes_max = usize::try_from(self.config.value_bytes_max).unwrap_or(usize::MAX);
         let argument_bytes_max = value_bytes_max.max(KEY_BYTES_MAX).saturating_add(64 * 1024);
@@ -124,22 +124,22 @@ impl Connection {
         }
     }
 
-    /// What all connections share.
+    /// The settings that all connections share.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// The form that replies take from now on.
+    /// The protocol of the replies from now on.
     pub const fn protocol(&self) -> Protocol {
         self.profile.protocol
     }
 
-    /// What the client has said of itself.
+    /// The client's own description of itself.
     pub const fn profile(&self) -> &Profile {
         &self.profile
     }
 
-    /// How often [`Connection::profile`] has changed.
+    /// The number of changes to [`Connection::profile`].
     pub const fn profile_changes(&self) -> u64 {
         self.profile_changes
     }
@@ -149,12 +149,12 @@ impl Connection {
         self.last
     }
 
-    /// This connection as `CLIENT LIST` shows it.
+    /// Writes the line of this connection in `CLIENT LIST`.
     pub(crate) fn describe(&self, activity: Activity) -> String {
         client_line(&self.profile, &Activity { last: self.last, ..activity })
     }
 
-    /// The next command of the client. What can be said at once is appended to `out`.
+    /// Takes the next command of the client. A reply that needs no core is appended to `out`.
     pub fn on_command(
         &mut self,
         command: &Command,
@@ -173,8 +173,8 @@ impl Connection {
         step
     }
 
-    /// The client's stream holds no command here. `begun` is what is known of the one that was
-    /// skipped. The reply is appended to `out`.
+    /// Takes an error of the parser. `begun` holds the first words of a command that was skipped.
+    /// The reply is appended to `out`.
     pub fn on_parse_error(
         &mut self,
         error: ParseError,
@@ -191,7 +191,7 @@ impl Connection {
         }
     }
 
-    /// Does what a command says, and writes its reply, whether or not that will be sent.
+    /// Executes a command and writes its reply, whether or not that will be sent.
     fn take(&mut self, command: &Command, info: &dyn NodeInfo, out: &mut BytesMut) -> Step {
         if commands::is_http(command.name()) {
             self.encoder(out).error(&CommandError::Http.to_string());
@@ -228,18 +228,20 @@ impl Connection {
         (spec.run)(self, &Call { spec, arguments, info }, out)
     }
 
-    /// One operation of a request. Every earlier command that touches its key must have ended.
+    /// Builds one operation of a request. Every earlier command that touches its key must have
+    /// ended.
     pub fn operation(&self, request: &Request, index: usize) -> ClientOperation {
         request.operation(index, &self.session)
     }
 
-    /// The core's reply to one operation of a request, of which so many bytes may be kept.
+    /// Takes the core's reply to one operation of a request; at most `room` bytes of it may be
+    /// kept.
     pub fn on_reply(&mut self, request: &mut Request, index: usize, reply: Reply, room: usize) {
         self.session.on_reply(request.key(index), &reply);
         request.on_reply(index, reply, room, &self.settings);
     }
 
-    /// An encoder of replies in the form that the client wants.
+    /// Creates an encoder of replies in the client's protocol.
     pub(crate) const fn encoder<'a>(&self, out: &'a mut BytesMut) -> Encoder<'a> {
         Encoder::new(self.profile.protocol, out)
     }
@@ -252,7 +254,7 @@ impl Connection {
         &self.profile.name
     }
 
-    /// What this connection's commands use when they do not say.
+    /// The options of this connection's commands where they give none.
     pub(crate) const fn options(&self) -> &Options {
         &self.options
     }
@@ -269,7 +271,8 @@ impl Connection {
         self.profile_mut().protocol = protocol;
     }
 
-    /// Names are copied, since they stay: a slice of a read would keep all of it.
+    /// Sets the client's name. It is copied, since it stays: a slice of a read would keep all of
+    /// it.
     pub(crate) fn set_name(&mut self, name: &[u8]) {
         self.profile_mut().name = Bytes::copy_from_slice(name);
     }
@@ -287,13 +290,13 @@ impl Connection {
         &mut self.profile
     }
 
-    /// Leaves a transaction that was refused; says whether there was one.
+    /// Leaves a transaction that was refused; returns whether there was one.
     pub(crate) fn leave_transaction(&mut self) -> bool {
         self.refused.lift(Assumption::Transaction)
     }
 
-    /// Forgets what the client has set, and what it was refused. The session stays: it keeps the
-    /// order of writes, some of which may still be in flight.
+    /// Forgets the client's settings and refused assumptions. The session stays: it keeps the order
+    /// of writes, some of which may still be in flight.
     pub(crate) fn reset(&mut self) {
         let profile = self.profile_mut();
         profile.protocol = Protocol::default();
@@ -303,12 +306,12 @@ impl Connection {
         self.replies.reset();
     }
 
-    /// A request with this connection's options and protocol.
+    /// Creates a request with this connection's options and protocol.
     pub(crate) fn ask(&self, targets: Vec<Target>, kind: ReplyKind) -> Step {
         self.ask_with(targets, kind, self.options.clone())
     }
 
-    /// A request with options of its own.
+    /// Creates a request with options of its own.
     pub(crate) fn ask_with(&self, targets: Vec<Target>, kind: ReplyKind, options: Options) -> Step {
         Step::Ask(Box::new(Request::new(targets, kind, options, self.profile.protocol)))
     }

@@ -1,4 +1,4 @@
-//! Why a command was not done, in words that say what to do about it.
+//! The reasons why a command was not done, in words that say what to do about it.
 
 use std::fmt;
 
@@ -15,11 +15,11 @@ pub enum CommandError {
     /// Neither this store nor Redis has such a command.
     #[error("ERR unknown command '{name}', with args beginning with: {arguments}{nearest}")]
     UnknownCommand {
-        /// What was sent, printable and cut.
+        /// The name that was sent, printable and cut.
         name: String,
-        /// Its first arguments, likewise.
+        /// The first arguments, printable and cut.
         arguments: String,
-        /// The most similar name.
+        /// The most similar name, for a hint.
         nearest: Nearest,
     },
     /// Redis has the command, and this store does not. The text begins as that of an unknown one,
@@ -28,9 +28,9 @@ pub enum CommandError {
         "ERR unknown command '{name}': Redis has it, this store does not; nothing was done. {instead}"
     )]
     AbsentCommand {
-        /// In upper case.
+        /// The command, in upper case.
         name: String,
-        /// Why it is not there, and what to use.
+        /// The reason, and the command to use in its place.
         instead: &'static str,
     },
     /// Neither this store nor Redis has such a subcommand.
@@ -38,9 +38,9 @@ pub enum CommandError {
     UnknownSubcommand {
         /// The command, in upper case.
         command: String,
-        /// What was sent, printable and cut.
+        /// The subcommand that was sent, printable and cut.
         subcommand: String,
-        /// Those that there are.
+        /// The subcommands of the command.
         known: String,
     },
     /// Redis has the subcommand, and this store does not.
@@ -51,126 +51,127 @@ pub enum CommandError {
     AbsentSubcommand {
         /// The command, in upper case.
         command: String,
-        /// In upper case.
+        /// The subcommand, in upper case.
         subcommand: &'static str,
-        /// Why it is not there, and what to use.
+        /// The reason, and the command to use in its place.
         instead: &'static str,
     },
-    /// The command is fine, and depends on an earlier one that was refused.
+    /// The command is valid, but depends on an earlier one that was refused.
     #[error("{} '{command}' was not executed: {assumption}", assumption.code())]
     Assumed {
-        /// Its name, printable, cut and in upper case.
+        /// The command, printable, cut and in upper case.
         command: String,
-        /// What was refused.
+        /// The assumption that was refused.
         assumption: Assumption,
     },
-    /// The end of a transaction that was refused.
+    /// `EXEC` of a transaction that was refused.
     #[error(
         "EXECABORT Transaction discarded because of previous errors: MULTI was refused, so nothing \
          of it was executed"
     )]
     TransactionRefused,
-    /// The end of a transaction that was never begun.
+    /// The end of a transaction that was never begun; holds the command.
     #[error("ERR {0} without MULTI")]
     NoTransaction(&'static str),
-    /// The client's stream holds no command here.
+    /// The client's stream cannot be parsed.
     #[error("ERR {0}")]
     Parse(ParseError),
-    /// Too few arguments or too many.
+    /// The command has too few arguments or too many.
     #[error("ERR wrong number of arguments for '{command}' command")]
     WrongNumberOfArguments {
         /// The command.
         command: String,
     },
-    /// An option that the command does not have.
+    /// The command does not have this option.
     #[error("ERR syntax error: '{command}' has no option '{option}'{}", did_you_mean(*.nearest))]
     UnknownOption {
         /// The command.
         command: &'static str,
-        /// What was sent, printable and cut.
+        /// The option that was sent, printable and cut.
         option: String,
         /// The most similar option that there is.
         nearest: Option<&'static str>,
     },
-    /// An option without its value.
+    /// An option lacks its value.
     #[error("ERR syntax error: {option} is followed by {expected}")]
     MissingValue {
         /// The option.
         option: &'static str,
-        /// What it takes.
+        /// The values that the option takes, in words.
         expected: String,
     },
-    /// An option with a value that it does not take.
+    /// An option has a value that it does not take.
     #[error("ERR {option} takes {expected}, not '{found}'")]
     BadValue {
         /// The option.
         option: &'static str,
-        /// What it takes.
+        /// The values that the option takes, in words.
         expected: String,
-        /// What was sent, printable and cut.
+        /// The value that was sent, printable and cut.
         found: String,
     },
-    /// One option twice, or two that exclude each other.
+    /// An option is given twice, or two exclude each other.
     #[error("ERR syntax error: {0}")]
     Conflict(&'static str),
-    /// Something that Redis does and this store does not.
+    /// Redis supports this, and this store does not.
     #[error("ERR {what} is not supported by this store yet; nothing was done. {instead}")]
     NotSupported {
-        /// What was asked for.
+        /// The unsupported feature.
         what: &'static str,
-        /// What to do instead.
+        /// The remedy for the client.
         instead: &'static str,
     },
-    /// Another database than the first.
+    /// The database is another than the first.
     #[error(
         "ERR DB index is out of range: there is one database, 0. Until SELECT 0 or RESET nothing \
          else is executed here"
     )]
     NoSuchDatabase,
-    /// A protocol version that is not spoken here.
+    /// The protocol version is not spoken here.
     #[error("NOPROTO unsupported protocol version: use 2 or 3")]
     NoSuchProtocol,
-    /// A password without a user.
+    /// A password came without a user.
     #[error(
         "ERR AUTH <password> called without any password configured for the default user. Are you \
          sure your configuration is correct? There are no passwords here: connect without one"
     )]
     NoPassword,
-    /// Another user than the one that there is.
+    /// The user is another than `default`.
     #[error(
         "WRONGPASS invalid username-password pair or user is disabled. There is one user, default, \
          without a password"
     )]
     NoSuchUser,
-    /// It is not clear which commands the client wants to be answered. The connection ends.
+    /// The mode of `CLIENT REPLY` is unknown, and with it which commands the client expects to be
+    /// answered. The connection ends.
     #[error(
         "ERR CLIENT REPLY takes ON, OFF or SKIP. It is not known which replies are expected now, so \
          the connection is closed"
     )]
     ReplyMode,
-    /// A name of a client that would break the lines of `CLIENT LIST`.
+    /// The client's name would break the lines of `CLIENT LIST`.
     #[error("ERR Client names cannot contain spaces, newlines or special characters.")]
     ClientName,
-    /// HTTP, sent to the wrong port.
+    /// The stream is HTTP, sent to the wrong port.
     #[error("ERR this port speaks the Redis protocol, not HTTP")]
     Http,
-    /// A context that is not even hexadecimal.
+    /// The context is not even hexadecimal.
     #[error("CONTEXT the context token is corrupt: pass it back exactly as it was received")]
     ContextEncoding,
-    /// The values that were asked for are too many to be held at once.
+    /// The requested values are too many to be held at once.
     #[error("ERR the reply would have more than {max} bytes: ask for fewer keys at a time")]
     ReplyTooLong {
-        /// The limit.
+        /// The limit on the values of one reply, in bytes.
         max: usize,
     },
-    /// This node holds so many bytes for all its clients that the values which were asked for cannot be
-    /// held as well.
+    /// This node holds so many bytes for all its clients that the requested values cannot be held
+    /// as well.
     #[error(
         "BUSY this node holds as many bytes for its clients as it may (limits.client_bytes); nothing \
          was done. Take the replies that wait for you, ask for fewer keys at a time, or try again"
     )]
     NoRoom,
-    /// The core did nothing.
+    /// The core refused the request and did nothing.
     #[error("{} {}", code_of(.0), advice_of(.0))]
     Refused(RequestRefusal),
     /// A read got too few answers in time.
@@ -180,7 +181,7 @@ pub enum CommandError {
         backers(.0)
     )]
     ReadTimeout(Achieved),
-    /// It is not known whether a write stands.
+    /// A write was not confirmed in time, and may stand or not.
     #[error(
         "TIMEOUT the write may stand or not, now or later ({} durable in time): read the key, or \
          write it again; KV.PUT with the same REQUEST is safe to repeat",
@@ -192,23 +193,23 @@ pub enum CommandError {
         "{error}. Of {keys} keys {written} are known to be written: writing several is not atomic"
     )]
     Partly {
-        /// What happened to the key.
+        /// The error of the key that failed.
         error: Box<CommandError>,
-        /// The keys whose write is known to stand.
+        /// The number of keys whose write is known to stand.
         written: usize,
-        /// All keys.
+        /// The number of all keys.
         keys: usize,
     },
 }
 
-/// The most similar name to one that nobody knows.
+/// The most similar name to an unknown one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nearest {
     /// A command of this store, in lower case.
     Here(&'static str),
     /// A command of Redis that this store does not have, in upper case.
     Absent(&'static str),
-    /// Nothing is similar.
+    /// No similar name was found.
     None,
 }
 
@@ -224,10 +225,10 @@ impl fmt::Display for Nearest {
     }
 }
 
-/// The most bytes of what a client sent that are quoted back to it.
+/// The number of bytes that are quoted back to a client, at most.
 const QUOTE_BYTES_MAX: usize = 64;
 
-/// What a client sent, printable and cut.
+/// Quotes a client's bytes, printable and cut.
 pub(crate) fn quote(bytes: &[u8]) -> String {
     match bytes.get(..QUOTE_BYTES_MAX) {
         Some(start) if bytes.len() > QUOTE_BYTES_MAX => format!("{}…", start.escape_ascii()),

@@ -1,4 +1,4 @@
-//! Which commands of one connection must wait for which others.
+//! The order among commands of one connection that touch the same keys.
 //!
 //! In goes each command with the keys that it touches, in the order of the pipeline; out comes
 //! whether it may run now, and, when one ends, which others may run from then on.
@@ -11,12 +11,12 @@ use std::collections::{BTreeMap, VecDeque};
 
 use kv_core::types::Key;
 
-/// What a command does with its keys.
+/// The access of a command to its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// It may run beside others that read.
+    /// A read, which may run beside other reads.
     Read,
-    /// It runs alone.
+    /// A write, which runs alone.
     Write,
 }
 
@@ -24,23 +24,23 @@ pub enum Access {
 #[derive(Debug, Default)]
 pub(crate) struct KeyLocks {
     lines: BTreeMap<Key, WaitingLine>,
-    /// For each command that waits, at how many of its keys.
+    /// The number of keys at which each waiting command waits.
     waiting_at: BTreeMap<u64, usize>,
 }
 
-/// Who stands at one key.
+/// The commands at one key.
 #[derive(Debug, Default)]
 struct WaitingLine {
-    /// How many read it now.
+    /// The number of commands that read the key now.
     readers: usize,
-    /// Whether somebody writes it now.
+    /// True while a command writes the key.
     writer: bool,
     waiting: VecDeque<(u64, Access)>,
 }
 
 impl KeyLocks {
-    /// A command lines up at its keys. Says whether it may run now. A command that writes must not
-    /// name a key twice: it would wait for itself.
+    /// Lines a command up at its keys, and returns whether it may run now. A command that writes
+    /// must not name a key twice: it would wait for itself.
     pub(crate) fn claim<'a>(
         &mut self,
         command: u64,
@@ -63,7 +63,7 @@ impl KeyLocks {
         waiting_at == 0
     }
 
-    /// A command that ran has ended. Adds those that may run now to `freed`, in the order of the
+    /// Ends a command that ran. Adds the commands that may run now to `freed`, in the order of the
     /// keys at which they waited last.
     pub(crate) fn release<'a>(
         &mut self,
@@ -89,7 +89,7 @@ impl KeyLocks {
         }
     }
 
-    /// Whether nobody stands at any key.
+    /// Tells whether no command stands at any key.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.lines.is_empty() && self.waiting_at.is_empty()
@@ -104,7 +104,7 @@ impl WaitingLine {
         }
     }
 
-    /// Takes the first that waits out of the line, if it may run.
+    /// Takes the first waiting command out of the line, if it may run.
     fn next_admitted(&mut self) -> Option<(u64, Access)> {
         let &(_, access) = self.waiting.front()?;
         if self.admits(access) { self.waiting.pop_front() } else { None }
@@ -151,8 +151,8 @@ mod tests {
         vec((btree_set(0_u8..4, 1..4), access), 1..30)
     }
 
-    /// The dumb version: those that share no key, or only keys that both read, with any earlier one
-    /// which has not ended.
+    /// The reference model: a command may run if it shares no key, or only keys that both read,
+    /// with any earlier one that has not ended.
     fn may_run(commands: &Commands, ended: &BTreeSet<usize>, at: usize) -> bool {
         let (keys, access) = &commands[at];
         let conflicts = |(other_keys, other): &(BTreeSet<u8>, Access)| {

@@ -1,4 +1,4 @@
-//! What Redis clients ask for, and what they are told. Pure: no sockets, no clocks.
+//! The requests of Redis clients, and the replies to them. Pure: no sockets, no clocks.
 //!
 //! ```text
 //!   bytes ──► Parser ──► Command ─► ┌──────────────────────┐ ─► Ask { ticket, operation } ──► the core
@@ -8,8 +8,8 @@
 //! ```
 //!
 //! - [`Connection`] knows what one client has set up, and turns a command into a [`Step`]: a reply,
-//!   a [`Request`] of the core, or a reply after which the connection ends. Nothing is executed under
-//!   an assumption that was refused (`assumption.rs`).
+//!   a [`Request`] of the core, or a reply after which the connection ends. Nothing is executed
+//!   under an assumption that was refused (`assumption.rs`).
 //! - [`Pipeline`] keeps the order: replies leave in the order of their commands, although the
 //!   requests behind them run side by side. Commands that touch one key run one after the other,
 //!   if any of them writes it.
@@ -33,9 +33,9 @@
 //!     // wait for bytes (only if pipeline.has_room()), or for replies: pipeline.on_reply(…)
 //! }
 //! ```
-//! At the end of the client's stream, call [`Pipeline::on_end`]: what it asked for is still answered.
-//! Every [`Ask`] must be answered once, with [`Reply::Unknown`](kv_core::client::Reply) if nobody
-//! else can say.
+//! At the end of the client's stream, call [`Pipeline::on_end`]: what it asked for is still
+//! answered. Every [`Ask`] must be answered once, with [`Reply::Unknown`](kv_core::client::Reply)
+//! if nobody else can say.
 //!
 //! # Commands
 //! | command | reply |
@@ -68,8 +68,8 @@
 //! - `CONTEXT token`: overwrites exactly what the reply with this token showed; `NONE`: overwrites
 //!   nothing; neither: as `SET`. Tokens are hexadecimal, so that they pass through any client and
 //!   any shell.
-//! - `REQUEST hex`: the client's own id of the request, up to 32 digits; a retry with the same id is
-//!   the same write.
+//! - `REQUEST hex`: the client's own id of the request, up to 32 digits; a retry with the same id
+//!   is the same write.
 //! - `achieved`: a map of `owners` and `fallbacks` (the node ids of those that answered a read, or
 //!   hold a write durably) and `machines` (how many distinct ones they stand on).
 //!

@@ -1,4 +1,4 @@
-//! What a connection tells its client about the node, and cannot know by itself.
+//! The facts about the node that a connection tells its client, and cannot know by itself.
 
 use super::client_line::Activity;
 
@@ -11,17 +11,17 @@ pub trait NodeInfo {
     /// The settings that `CONFIG GET` shows, under the names that Redis gives them.
     fn settings(&self) -> Vec<(&'static str, String)>;
 
-    /// What this connection has done up to the command that asks.
+    /// The activity of this connection up to the command that asks.
     fn activity(&self) -> Activity;
 
-    /// The other connections: their numbers, and their lines (`CLIENT LIST`).
+    /// The other connections: their numbers, and their lines in `CLIENT LIST`.
     fn others(&self) -> Vec<(u64, String)>;
 }
 
 /// One section of `INFO`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Section {
-    /// As clients ask for it, in lower case.
+    /// The section's name as clients ask for it, in lower case.
     pub name: &'static str,
     /// Names and values, one line each.
     pub fields: Vec<(&'static str, String)>,

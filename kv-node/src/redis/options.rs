@@ -1,4 +1,4 @@
-//! The words behind the key of a command: options and their values, as clients write them.
+//! The options behind the key of a command and their values, as clients write them.
 
 use bytes::Bytes;
 use kv_core::client::Options;
@@ -13,35 +13,35 @@ use crate::nearest::nearest;
 /// An option of the commands that begin with `KV.`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Word {
-    /// `R level`.
+    /// `R level`: the read level.
     Read,
-    /// `W level`.
+    /// `W level`: the write level.
     Write,
-    /// `MODE mode`.
+    /// `MODE mode`: sloppy or strict.
     Mode,
-    /// `TIMEOUT ms`.
+    /// `TIMEOUT ms`: the time-out in milliseconds.
     Timeout,
-    /// `MONOTONIC`.
+    /// `MONOTONIC`: no later read may be older.
     Monotonic,
-    /// `CONTEXT token`.
+    /// `CONTEXT token`: the write overwrites what the token covers.
     Context,
-    /// `NONE`.
+    /// `NONE`: the write overwrites nothing.
     NoContext,
-    /// `REQUEST hex`.
+    /// `REQUEST hex`: the client's id of the request.
     Request,
 }
 
-/// What a command's options say.
+/// The options that a command gives.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct GivenOptions {
-    /// How the request is to be done.
+    /// The options of the request.
     pub(crate) options: Options,
-    /// What a write overwrites.
+    /// The versions that a write overwrites.
     pub(crate) basis: Basis,
 }
 
 impl Word {
-    /// As clients write it.
+    /// The option as clients write it.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Read => "R",
@@ -55,7 +55,7 @@ impl Word {
         }
     }
 
-    /// What follows it, in words; nothing, if it stands alone.
+    /// The values that the option takes, in words; `None`, if it stands alone.
     fn takes(self) -> Option<String> {
         match self {
             Self::Read | Self::Write => Some(
@@ -80,8 +80,8 @@ impl Word {
     }
 }
 
-/// Reads the options behind a command. `defaults` are those of the connection, and stand where
-/// nothing is said.
+/// Reads the options behind a command. `defaults` are those of the connection, and stand where the
+/// command gives none.
 ///
 /// # Errors
 /// An option that is not among `allowed`, or twice there, or without a value that it takes.
@@ -110,10 +110,10 @@ pub(crate) fn said(
     Ok(said)
 }
 
-/// The options behind a command with their values; an option that stands alone has an empty one.
+/// Splits the options behind a command into pairs; an option that stands alone has an empty value.
 ///
 /// # Errors
-/// As [`said`], but for the values.
+/// An option that is not among `allowed`, or twice there, or without a value.
 pub(crate) fn pairs<'a>(
     command: &'static str,
     words: &'a [Bytes],
@@ -146,7 +146,7 @@ pub(crate) fn pairs<'a>(
     Ok(pairs)
 }
 
-/// The level that is written as `value` behind `word`.
+/// Reads the level that is written as `value` behind `word`.
 pub(crate) fn level(word: Word, value: &[u8]) -> Result<Level, CommandError> {
     const NAMES: [(&str, Level); 5] = [
         ("one", Level::One),
@@ -160,7 +160,7 @@ pub(crate) fn level(word: Word, value: &[u8]) -> Result<Level, CommandError> {
     level.ok_or_else(|| word.bad_value(value))
 }
 
-/// A level as clients write it.
+/// Writes a level as clients write it.
 pub(crate) fn level_name(level: Level) -> String {
     match level {
         Level::Count(count) => count.to_string(),
@@ -172,7 +172,7 @@ pub(crate) fn level_name(level: Level) -> String {
     }
 }
 
-/// The mode that is written as `value`.
+/// Reads the mode that is written as `value`.
 pub(crate) fn mode(value: &[u8]) -> Result<Mode, CommandError> {
     [Mode::Sloppy, Mode::Strict]
         .into_iter()
@@ -180,7 +180,7 @@ pub(crate) fn mode(value: &[u8]) -> Result<Mode, CommandError> {
         .ok_or_else(|| Word::Mode.bad_value(value))
 }
 
-/// A mode as clients write it.
+/// The name of a mode as clients write it.
 pub(crate) const fn mode_name(mode: Mode) -> &'static str {
     match mode {
         Mode::Sloppy => "sloppy",
@@ -188,14 +188,14 @@ pub(crate) const fn mode_name(mode: Mode) -> &'static str {
     }
 }
 
-/// The time-out that is written as `value`.
+/// Reads the time-out that is written as `value`, in milliseconds.
 pub(crate) fn timeout_ms(value: &[u8]) -> Result<u64, CommandError> {
     let (min, max) = timeout_range();
     let ms = number(value).filter(|ms| (min..=max).contains(ms));
     ms.ok_or_else(|| Word::Timeout.bad_value(value))
 }
 
-/// The range of `timeout_ms` in the configuration.
+/// The least and the greatest `timeout_ms` of the configuration.
 fn timeout_range() -> (u64, u64) {
     let knob = Config::KNOBS.iter().find(|knob| knob.name == "timeout_ms");
     let knob = knob.expect("the configuration has a time-out");
@@ -208,20 +208,20 @@ fn request(value: &[u8]) -> Result<RequestId, CommandError> {
     id.map(RequestId).ok_or_else(|| Word::Request.bad_value(value))
 }
 
-/// A number written in plain digits.
+/// Reads a number written in plain digits.
 pub(crate) fn number<T: std::str::FromStr>(value: &[u8]) -> Option<T> {
     let digits = str::from_utf8(value).ok().filter(|_| value.iter().all(u8::is_ascii_digit))?;
     digits.parse().ok()
 }
 
-/// Bytes as clients see those that they must pass back.
+/// Encodes bytes that clients must pass back, in hexadecimal.
 pub(crate) fn to_hex(bytes: &[u8]) -> Vec<u8> {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |number: u8| DIGITS[usize::from(number)];
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-/// The bytes that a client passes back.
+/// Decodes bytes that a client passes back, from hexadecimal.
 fn from_hex(digits: &[u8]) -> Option<Bytes> {
     let number = |digit: u8| char::from(digit).to_digit(16);
     let (pairs, []) = digits.as_chunks::<2>() else { return None };

@@ -7,16 +7,16 @@ use std::mem;
 
 use bytes::{Buf, BytesMut};
 
-/// A piece that has grown to this is complete; a reply that is longer is a piece by itself.
+/// The size in bytes at which a piece is complete; a longer reply is a piece by itself.
 const PIECE_BYTES: usize = 16 * 1024;
 
-/// Bytes in the order in which they are to be sent. As a [`Buf`] it gives the first of them.
+/// Replies that a client has not taken yet, in order. As a [`Buf`] it gives the first bytes.
 #[derive(Debug, Default)]
 pub struct Output {
     pieces: VecDeque<Piece>,
-    /// Bytes in `pieces`.
+    /// The number of bytes in `pieces`.
     piece_bytes: usize,
-    /// Memory of `pieces`.
+    /// The memory of `pieces`, in bytes.
     piece_room: usize,
     /// The last piece, to which small replies are appended.
     tail: BytesMut,
@@ -25,27 +25,27 @@ pub struct Output {
 #[derive(Debug)]
 struct Piece {
     bytes: BytesMut,
-    /// The memory that it takes until all of it was sent.
+    /// The memory that the piece takes until all of it was sent, in bytes.
     room: usize,
 }
 
 impl Output {
-    /// Bytes that are to be sent.
+    /// The number of bytes that are to be sent.
     pub fn len(&self) -> usize {
         self.piece_bytes + self.tail.len()
     }
 
-    /// Says that there is nothing to be sent.
+    /// Tells whether there is nothing to be sent.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The memory that all this takes.
+    /// The memory of all pieces and of the tail, in bytes.
     pub fn held_bytes(&self) -> usize {
         self.piece_room + self.tail.capacity()
     }
 
-    /// The end, for a reply that is appended to it.
+    /// Returns the tail, to which a reply is appended.
     pub fn tail(&mut self) -> &mut BytesMut {
         self.settle();
         &mut self.tail
@@ -61,7 +61,7 @@ impl Output {
         }
     }
 
-    /// Makes a piece of the end if it has become long.
+    /// Turns the tail into a piece if it has become long.
     pub fn settle(&mut self) {
         if self.tail.len() >= PIECE_BYTES {
             self.complete_tail();

@@ -1,16 +1,16 @@
-//! The order of one connection.
+//! The order of replies and requests on one connection.
 //!
-//! In go commands as they come, and the core's replies as they come; out go operations for the core,
-//! each under a ticket, and bytes for the client, whose order is that of the commands.
+//! In go commands as they come, and the core's replies as they come; out go operations for the
+//! core, each under a ticket, and bytes for the client, whose order is that of the commands.
 //!
 //! Invariants: requests run side by side, but a command that shares a key with an earlier
-//! unanswered one waits for it, if either of them writes ([`super::key_locks`]). So a `GET` sees the
-//! `SET` before it and not the one behind it, and the session has learned from every earlier reply
-//! about a key when the next write to that key is built: that is what keeps a connection's writes
-//! in order whichever replicas take them (semantics.md §1). No more than a set number of operations is
-//! in the core at once, however many keys a command has. A connection that holds all that it may goes on
-//! with its first command alone, and with none while its client takes nothing: so it holds no more than
-//! that and one reply.
+//! unanswered one waits for it, if either of them writes ([`super::key_locks`]). So a `GET` sees
+//! the `SET` before it and not the one behind it, and the session has learned from every earlier
+//! reply about a key when the next write to that key is built: that is what keeps a connection's
+//! writes in order whichever replicas take them (semantics.md §1). No more than a set number of
+//! operations is in the core at once, however many keys a command has. A connection that holds all
+//! that it may goes on with its first command alone, and with none while its client takes nothing:
+//! so it holds no more than that and one reply.
 
 use std::collections::VecDeque;
 
@@ -25,19 +25,19 @@ use super::request::{Finished, Request};
 use crate::resp::parser::Aftermath;
 use crate::resp::{Command, ParseError};
 
-/// The name of an operation within one connection; it comes back with the reply.
+/// The id of an operation within one connection; it comes back with the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PipelineTicket {
     command: u64,
     operation: usize,
 }
 
-/// An operation for the core. It must be answered once.
+/// An operation for the core, which must be answered once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
-    /// To be given back with the reply.
+    /// The ticket, to be given back with the reply.
     pub ticket: PipelineTicket,
-    /// What to ask.
+    /// The operation for the core.
     pub operation: ClientOperation,
 }
 
@@ -46,39 +46,39 @@ pub struct Ask {
 pub struct Pipeline {
     connection: Connection,
     key_locks: KeyLocks,
-    /// Every command whose reply has not moved to `ready`, in order.
+    /// The commands whose replies have not moved to `ready`, in order.
     commands: VecDeque<Pending>,
-    /// The number of the first of them.
+    /// The number of the first of `commands`.
     first: u64,
-    /// Those that may run and have operations which were not asked for yet. It may name some that
+    /// The numbers of commands that may run and have more operations to ask for. Some of them may
     /// have ended since.
     runnable: VecDeque<u64>,
-    /// Operations that the core works on.
+    /// The number of operations that the core works on.
     operations: usize,
-    /// Bytes in `commands`, what was gathered for their replies included.
+    /// The bytes in `commands`, including those gathered for their replies.
     held_bytes: usize,
-    /// Replies that may be written.
+    /// The replies that may be written.
     ready: Output,
-    /// Whether no more commands are taken.
+    /// True once no more commands are taken.
     ending: bool,
 }
 
 #[derive(Debug)]
 enum Pending {
-    /// Its reply waits for those before it.
+    /// The reply waits for those before it.
     Answered(BytesMut),
-    /// It waits for others, or for the core.
+    /// The command waits for others, or for the core.
     Asking(Asking),
 }
 
 #[derive(Debug)]
 struct Asking {
     request: Box<Request>,
-    /// The operation that is to be asked for next.
+    /// The index of the next operation to ask for.
     next: usize,
-    /// Operations that were asked for and not answered.
+    /// The number of operations that were asked for and not answered.
     unanswered: usize,
-    /// What it counts in `held_bytes`.
+    /// The bytes that this command adds to `held_bytes`.
     weight: usize,
 }
 
@@ -88,7 +88,7 @@ impl Asking {
         Self { request, next: 0, unanswered: 0, weight }
     }
 
-    /// Whether an operation is still to be asked for.
+    /// Tells whether an operation is still to be asked for.
     const fn has_more(&self) -> bool {
         self.next < self.request.operations() && !self.request.has_failed()
     }
@@ -99,7 +99,7 @@ impl Asking {
 }
 
 impl Pipeline {
-    /// A connection without commands.
+    /// Creates a pipeline without commands.
     pub fn new(connection: Connection) -> Self {
         Self {
             connection,
@@ -114,25 +114,25 @@ impl Pipeline {
         }
     }
 
-    /// The connection.
+    /// The state of the connection.
     pub const fn connection(&self) -> &Connection {
         &self.connection
     }
 
-    /// Whether another command should be read. If not, there will be room after a reply of the
-    /// core, or after the bytes in [`Pipeline::ready`] have been written.
+    /// Tells whether another command should be read. If not, there will be room after a reply of
+    /// the core, or after the bytes in [`Pipeline::ready`] have been written.
     pub fn has_room(&self) -> bool {
         let settings = self.connection.settings();
         !self.ending && self.commands.len() < settings.commands_max && !self.is_heavy()
     }
 
-    /// Bytes of commands that were not answered yet, of what was gathered for their replies, and of
-    /// replies that wait for earlier ones.
+    /// The bytes of commands that were not answered yet, of what was gathered for their replies,
+    /// and of replies that wait for earlier ones.
     pub const fn held_bytes(&self) -> usize {
         self.held_bytes
     }
 
-    /// Says that a command waits for others or for the core.
+    /// Tells whether a command waits for others or for the core.
     pub fn is_working(&self) -> bool {
         !self.commands.is_empty()
     }
@@ -144,28 +144,29 @@ impl Pipeline {
         &mut self.ready
     }
 
-    /// Says that the connection holds all that it may.
+    /// Tells whether the connection holds all that it may.
     fn is_heavy(&self) -> bool {
         self.held_bytes + self.ready.len() >= self.connection.settings().held_bytes_max
     }
 
-    /// Bytes of [`Pipeline::ready`] were written. Appends to `asks` what the core is to be asked next.
+    /// Notes that bytes of [`Pipeline::ready`] were written. Appends the next operations to `asks`.
     pub fn on_written(&mut self, asks: &mut Vec<Ask>) {
         self.run(asks);
     }
 
-    /// Whether nothing more will come: once `ready` is written, the connection is to be closed.
+    /// Tells whether no more output will come: once `ready` is written, the connection is to be
+    /// closed.
     pub fn is_over(&self) -> bool {
         self.ending && self.commands.is_empty()
     }
 
-    /// The client will send no more; what it asked for is still answered.
+    /// Notes that the client will send no more; commands that it has sent are still answered.
     pub const fn on_end(&mut self) {
         self.ending = true;
     }
 
-    /// The next command of the client. Appends to `asks` what the core is to be asked now. A command
-    /// behind one that ends the connection is not looked at.
+    /// Takes the next command of the client. Appends the operations to ask now to `asks`. A command
+    /// behind one that ends the connection is ignored.
     pub fn on_command(&mut self, command: &Command, info: &dyn NodeInfo, asks: &mut Vec<Ask>) {
         if self.ending {
             return;
@@ -193,7 +194,7 @@ impl Pipeline {
         }
     }
 
-    /// The client's stream holds no command here. `begun` is what is known of one that was skipped.
+    /// Takes an error of the parser. `begun` holds the first words of a command that was skipped.
     /// If the stream cannot go on, the connection ends.
     pub fn on_parse_error(&mut self, error: ParseError, begun: Option<&Command>) {
         if self.ending {
@@ -209,8 +210,8 @@ impl Pipeline {
         }
     }
 
-    /// The core's reply to an operation. Appends to `asks` what the core is to be asked next. A value
-    /// that takes more than `room` bytes is not kept: its command fails.
+    /// Takes the core's reply to an operation. Appends the next operations to `asks`. A value that
+    /// takes more than `room` bytes is not kept: its command fails.
     ///
     /// # Panics
     /// If nothing was asked under this ticket, or it was answered before and its command has ended.
@@ -239,7 +240,7 @@ impl Pipeline {
         self.run(asks);
     }
 
-    /// Asks for operations of those commands that may run, in their order, while there is room.
+    /// Asks for operations of the commands that may run, in their order, while there is room.
     fn run(&mut self, asks: &mut Vec<Ask>) {
         let operations_max = self.connection.settings().operations_max;
         while self.operations < operations_max
@@ -257,7 +258,7 @@ impl Pipeline {
         }
     }
 
-    /// The command whose operation is to be asked for next, and its position.
+    /// Returns the command whose operation is to be asked for next, and its position.
     fn next_runnable(&mut self) -> Option<(u64, usize)> {
         if self.is_heavy() {
             // Nobody is before the first: it waits for no key, and all others wait for it to leave.
@@ -273,7 +274,7 @@ impl Pipeline {
         None
     }
 
-    /// Whether an operation of the command at this position is still to be asked for.
+    /// Tells whether an operation of the command at this position is still to be asked for.
     fn has_more(&self, at: usize) -> bool {
         match self.commands.get(at) {
             Some(Pending::Asking(asking)) => asking.has_more(),
@@ -281,7 +282,7 @@ impl Pipeline {
         }
     }
 
-    /// A command's last operation was answered.
+    /// Ends a command whose last operation was answered.
     fn finish(&mut self, at: usize) {
         let Pending::Asking(asking) = &mut self.commands[at] else {
             unreachable!("only a command that asked comes to an end");
@@ -314,7 +315,7 @@ impl Pipeline {
         self.commands.push_back(pending);
     }
 
-    /// Moves the replies that wait for nothing any more.
+    /// Moves the replies that need not wait any more to `ready`.
     fn flush(&mut self) {
         while let Some(Pending::Answered(reply)) = self.commands.front_mut() {
             self.held_bytes -= reply.len();

@@ -1,4 +1,4 @@
-//! What a command asks of the core, and how the replies become one.
+//! The operations that a command asks of the core, and the one reply that their replies become.
 //!
 //! In goes a [`Reply`] for each operation, in any order; out comes, when there are no more, one
 //! reply to the client, or a second request (`DEL` reads before it writes).
@@ -19,17 +19,18 @@ use super::error::CommandError;
 use super::key_locks::Access;
 use crate::resp::{Encoder, Protocol};
 
-/// Values up to this are copied when they are written: a slice keeps all of the read that brought it,
-/// which may be much more (see [`crate::resp::parser`]).
+/// The size up to which values are copied when they are written: a slice keeps all of the read that
+/// brought it, which may be much more (see [`crate::resp::parser`]).
 const COPIED_BYTES_MAX: usize = 16 * 1024;
 
-/// What a value in a reply takes beside itself, at most.
+/// The bytes that a value in a reply takes beside itself, at most.
 const BULK_OVERHEAD_BYTES: usize = 24;
 
-/// What a key of a command takes beside itself, about: its place among the commands that wait for it.
+/// The estimated bytes that a key of a command takes beside itself, for its place among the
+/// commands that wait for it.
 const KEY_OVERHEAD_BYTES: usize = 96;
 
-/// One command's operations, and what has come of them so far.
+/// One command's operations, and the replies to them so far.
 #[derive(Debug)]
 pub struct Request {
     targets: Vec<Target>,
@@ -41,95 +42,96 @@ pub struct Request {
     muted: bool,
 }
 
-/// One key, and what is to be done with it.
+/// One key, and the operation on it.
 #[derive(Debug)]
 pub(crate) struct Target {
     key: Key,
     op: KeyOp,
 }
 
-/// What is to be done with a key.
+/// An operation on a key.
 #[derive(Debug)]
 pub(crate) enum KeyOp {
-    /// Read it.
+    /// Reads the key.
     Read,
-    /// Write it.
+    /// Writes the key.
     Write {
-        /// What it is to hold.
+        /// The new content of the key.
         content: Content,
-        /// What that overwrites.
+        /// The versions that the write overwrites.
         basis: Basis,
     },
 }
 
-/// What a write overwrites, in the words of a client.
+/// The versions that a write overwrites, in the words of a client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Basis {
-    /// What the replica that takes it holds, and what the connection has seen.
+    /// The versions that the replica which takes the write holds, and those that the connection has
+    /// seen.
     #[default]
     Latest,
-    /// What this token covers.
+    /// The versions that this token covers.
     Token(Bytes),
-    /// Nothing.
+    /// No version: the write becomes a sibling.
     Nothing,
 }
 
-/// How the replies become one.
+/// The form of the one reply that a command's replies become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReplyKind {
-    /// The value (`GET`).
+    /// The value of one key (`GET`).
     Value,
-    /// All values (`MGET`).
+    /// The values of all keys (`MGET`).
     Values,
     /// The length of the value (`STRLEN`).
     Length,
-    /// How many keys have a value (`EXISTS`).
+    /// The number of keys that have a value (`EXISTS`).
     Count,
-    /// That all stands (`SET`, `MSET`).
+    /// `OK`, once all keys are written (`SET`, `MSET`).
     Stored,
-    /// How many keys have a value, which are then deleted (`DEL`).
+    /// The number of keys that have a value, which are then deleted (`DEL`).
     ExistedBefore,
-    /// That so many had one, now that they are deleted (`DEL`).
+    /// The number of keys that had a value before they were deleted (`DEL`).
     Deleted(usize),
-    /// All of a read (`KV.GET`).
+    /// All parts of a read (`KV.GET`).
     Siblings,
-    /// All of a write (`KV.PUT`, `KV.DEL`).
+    /// All parts of a write (`KV.PUT`, `KV.DEL`).
     Receipt,
 }
 
-/// What the replies said, as far as the kind needs it.
+/// The parts of the replies so far that the kind needs.
 #[derive(Debug, Default)]
 struct Gathered {
     /// The value of each key.
     values: Vec<Option<Bytes>>,
-    /// Bytes of all of them.
+    /// The bytes of all values.
     value_bytes: usize,
-    /// Memory of all that is kept.
+    /// The memory of all that is kept, in bytes.
     bytes: usize,
-    /// How many keys have a value.
+    /// The number of keys that have a value.
     present: usize,
-    /// How many keys are known to be written.
+    /// The number of keys that are known to be written.
     written: usize,
-    /// The one reply whose every part is shown.
+    /// The parts of the one reply that is shown as a whole.
     details: Option<Details>,
-    /// The first thing that went wrong.
+    /// The first error.
     failure: Option<CommandError>,
 }
 
-/// A reply of which every part is shown.
+/// The parts of a reply that is shown as a whole.
 #[derive(Debug)]
 pub(crate) struct Details {
-    /// What a read found.
+    /// The values that a read found.
     pub(crate) values: Vec<Bytes>,
-    /// How many siblings are deletions.
+    /// The number of siblings that are deletions.
     pub(crate) tombstones: usize,
-    /// What to pass back.
+    /// The context token for the client to pass back.
     pub(crate) context: Bytes,
-    /// What stands behind it.
+    /// The nodes and machines that stand behind the reply.
     pub(crate) achieved: Achieved,
 }
 
-/// What came of a request whose operations have all been answered.
+/// The result of a request whose operations have all been answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finished {
     /// The client's reply was written.
@@ -140,18 +142,18 @@ pub enum Finished {
 }
 
 impl Target {
-    /// A key that is to be read.
+    /// Creates a read of a key.
     ///
     /// # Errors
-    /// If no key can look like this.
+    /// If this cannot be a key.
     pub(crate) fn read(key: &Bytes) -> Result<Self, CommandError> {
         Ok(Self { key: checked_key(key)?, op: KeyOp::Read })
     }
 
-    /// A key that is to hold this value.
+    /// Creates a write of a value to a key.
     ///
     /// # Errors
-    /// If no key can look like this, or the value is too long.
+    /// If this cannot be a key, or the value is too long.
     pub(crate) fn put(
         config: &Config,
         key: &Bytes,
@@ -168,16 +170,16 @@ impl Target {
         Ok(Self { key: checked_key(key)?, op: KeyOp::Write { content, basis } })
     }
 
-    /// A key that is to be deleted.
+    /// Creates the deletion of a key.
     ///
     /// # Errors
-    /// If no key can look like this.
+    /// If this cannot be a key.
     pub(crate) fn delete(key: &Bytes, basis: Basis) -> Result<Self, CommandError> {
         let content = Content::Tombstone;
         Ok(Self { key: checked_key(key)?, op: KeyOp::Write { content, basis } })
     }
 
-    /// The key.
+    /// The key that is read or written.
     pub(crate) const fn key(&self) -> &Key {
         &self.key
     }
@@ -198,7 +200,8 @@ impl Target {
     }
 }
 
-/// A key of its own memory: sessions keep keys for long, and a slice of a read would keep all of it.
+/// Copies a key into memory of its own: sessions keep keys for long, and a slice of a read would
+/// keep all of it.
 fn checked_key(bytes: &Bytes) -> Result<Key, CommandError> {
     if bytes.is_empty() || bytes.len() > KEY_BYTES_MAX {
         return Err(RequestRefusal::Key { bytes: bytes.len(), max: KEY_BYTES_MAX }.into());
@@ -207,7 +210,7 @@ fn checked_key(bytes: &Bytes) -> Result<Key, CommandError> {
 }
 
 impl Request {
-    /// A request of one key or more. Where it writes, no key stands twice in it.
+    /// Creates a request of one key or more. Where it writes, each key must stand in it once.
     pub(crate) fn new(
         targets: Vec<Target>,
         kind: ReplyKind,
@@ -221,38 +224,38 @@ impl Request {
         Self { targets, access, options, protocol, kind, gathered, muted: false }
     }
 
-    /// Keeps its reply from the client, who does not expect one.
+    /// Keeps the reply from the client, who does not expect one.
     pub const fn mute(&mut self) {
         self.muted = true;
     }
 
-    /// The keys that it touches.
+    /// The keys that the request touches.
     pub fn keys(&self) -> impl Iterator<Item = &Key> {
         self.targets.iter().map(Target::key)
     }
 
-    /// What it does with them.
+    /// The access to the keys: reading or writing.
     pub const fn access(&self) -> Access {
         self.access
     }
 
-    /// How many operations it is made of; they are numbered from 0.
+    /// The number of operations; they are numbered from 0.
     pub const fn operations(&self) -> usize {
         self.targets.len()
     }
 
-    /// About how many bytes it holds before it is answered, without those of [`Request::gathered_bytes`].
+    /// The estimated bytes that the request holds, without those of [`Request::gathered_bytes`].
     pub fn weight(&self) -> usize {
         self.targets.iter().map(Target::weight).sum()
     }
 
-    /// Bytes that it holds for its reply.
+    /// The bytes that the request holds for its reply.
     pub const fn gathered_bytes(&self) -> usize {
         self.gathered.bytes
     }
 
-    /// One of its operations. To be asked for only when every earlier command that touches the key
-    /// has ended: then the session knows what they did.
+    /// Builds the operation of this number. To be asked for only when every earlier command that
+    /// touches the key has ended: then the session has learned from them.
     pub fn operation(&self, index: usize, session: &Session) -> ClientOperation {
         let Target { key, op } = &self.targets[index];
         let verb = match op {
@@ -274,14 +277,14 @@ impl Request {
         &self.targets[index].key
     }
 
-    /// Whether the reply is an error already, so that operations which were not asked for yet need
-    /// not be.
+    /// Tells whether the reply is an error already, so that the remaining operations need not be
+    /// asked for.
     pub const fn has_failed(&self) -> bool {
         self.gathered.failure.is_some()
     }
 
-    /// Learns what came of one operation. If what the reply to the client needs of it takes more than
-    /// `room` bytes, the request has failed.
+    /// Takes the reply to one operation. If the part of it that the client's reply needs takes more
+    /// than `room` bytes, the request has failed.
     pub fn on_reply(&mut self, index: usize, reply: Reply, room: usize, settings: &Settings) {
         let access = self.targets[index].access();
         let failure = match (reply, access) {
@@ -350,7 +353,7 @@ impl Request {
         }
     }
 
-    /// Keeps a value for the reply, unless that becomes too long.
+    /// Keeps a value for the reply, unless the reply becomes too long.
     fn keep(
         &mut self,
         index: usize,
@@ -382,7 +385,7 @@ impl Request {
     }
 
     /// Writes the client's reply, once every operation that was asked for has been answered; or
-    /// becomes what is to be done next.
+    /// becomes the next request.
     pub fn finish(&mut self, out: &mut BytesMut) -> Finished {
         let begun = out.len();
         let finished = self.conclude(out);

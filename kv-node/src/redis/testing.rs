@@ -1,4 +1,5 @@
-//! What the tests of this module share: a core of one replica in memory, and a client of it.
+//! Helpers that the tests of this module share: a core of one replica in memory, and a client of
+//! it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::resp::Parser;
 
 const CLUSTER: ClusterId = ClusterId(7);
 
-/// A node about which there is little to say.
+/// A node with short, fixed answers about itself.
 pub(crate) struct Node;
 
 impl NodeInfo for Node {
@@ -46,7 +47,7 @@ impl NodeInfo for Node {
     }
 }
 
-/// One replica that does at once what it is asked.
+/// One replica that executes each operation at once.
 #[derive(Default)]
 pub(crate) struct Core {
     containers: BTreeMap<Key, Container>,
@@ -56,7 +57,7 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    /// Does one operation.
+    /// Executes one operation.
     pub(crate) fn answer(&mut self, operation: ClientOperation) -> Reply {
         let ClientOperation { key, verb, options } = operation;
         self.options = options;
@@ -90,7 +91,7 @@ impl Core {
         Reply::Stored { container: container.clone(), context, achieved }
     }
 
-    /// The value of a key that has one.
+    /// Returns the value of a key that has one.
     pub(crate) fn value(&self, key: &str) -> Option<Bytes> {
         let container = self.containers.get(&Key::from(key))?;
         let [(_, Version { content: Content::Value(value), .. })] = container.siblings() else {
@@ -105,9 +106,9 @@ pub(crate) struct Client {
     parser: Parser,
     input: BytesMut,
     pub(crate) pipeline: Pipeline,
-    /// What the core was asked and has not answered.
+    /// The operations that the core has not answered.
     pub(crate) asks: Vec<Ask>,
-    /// Bytes that the node can hold of an answer of the core.
+    /// The bytes of an answer of the core for which the node has room.
     pub(crate) room: usize,
 }
 
@@ -144,25 +145,25 @@ impl Client {
         }
     }
 
-    /// Whether bytes were sent that the node has not taken.
+    /// Tells whether bytes were sent that the node has not taken.
     pub(crate) fn has_input(&self) -> bool {
         !self.input.is_empty()
     }
 
-    /// Gives one of the open questions its answer.
+    /// Answers one of the open operations.
     pub(crate) fn answer(&mut self, at: usize, answer: impl FnOnce(ClientOperation) -> Reply) {
         let Ask { ticket, operation } = self.asks.remove(at);
         self.pipeline.on_reply(ticket, answer(operation), self.room, &mut self.asks);
     }
 
-    /// Gives all questions their answers, the first first.
+    /// Answers all open operations in order.
     pub(crate) fn answer_all(&mut self, core: &mut Core) {
         while !self.asks.is_empty() {
             self.answer(0, |operation| core.answer(operation));
         }
     }
 
-    /// What has been written since the last call, with line breaks to be seen.
+    /// Returns the output since the last call, with visible line breaks.
     pub(crate) fn received(&mut self) -> String {
         let ready = self.pipeline.ready();
         let written = ready.copy_to_bytes(ready.remaining());

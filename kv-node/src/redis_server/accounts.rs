@@ -1,14 +1,14 @@
-//! What each connection holds and whether it gets on, as seen from outside of its own task; and which
-//! are dropped because they do not.
+//! The memory and the progress of each connection, as seen from outside of its own task, and the
+//! rules by which stalled and slow ones are dropped.
 //!
 //! ```text
 //!   each connection ─► Account { held, moved, standing } ─► Accounts::watch ─► Account::dropped
 //! ```
-//! A connection is *stalled* when no byte has moved on its socket for a while although its client owes
-//! something: the rest of a request, or taking its replies. It is *slow* when at its present pace that
-//! would take longer than [`SLOW_SECONDS`]. As Redis drops clients for the memory that they hold:
-//! stalled ones with much of it after a time, and when all together hold as much as they may, the
-//! largest slow one at once.
+//! A connection is *stalled* when no byte has moved on its socket for a while although its client
+//! owes something: the rest of a request, or taking its replies. It is *slow* when at its present
+//! pace that would take longer than [`SLOW_SECONDS`]. As Redis drops clients for the memory that
+//! they hold: stalled ones with much of it after a time, and when all together hold as much as they
+//! may, the largest slow one at once.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -22,51 +22,51 @@ use super::budget::{Budget, LITTLE_BYTES};
 use crate::config::Limits;
 use crate::core_loop::ConnectionId;
 
-/// How often connections are looked at.
+/// The interval at which connections are looked at.
 const TICK: Duration = Duration::from_millis(250);
 
-/// The time over which the pace of a connection is taken.
+/// The time over which the pace of a connection is measured.
 const PACE: Duration = Duration::from_secs(1);
 
-/// A connection that moves what it holds in this time is not slow.
+/// The seconds within which a connection that is not slow moves all that it holds.
 const SLOW_SECONDS: u64 = 60;
 
-/// What a connection waits for.
+/// The side for which a connection waits: its client, the core or neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Standing {
-    /// Its client has nothing to do with the node.
+    /// Neither the client nor the core is awaited.
     Idle,
-    /// The core works for it.
+    /// The core works for the client.
     Working,
-    /// The rest of a request is to come.
+    /// The client owes the rest of a request.
     Receiving,
-    /// Its client is to take replies.
+    /// The client is to take replies.
     Sending,
 }
 
-/// Why a connection is dropped, in words that follow the name of the client.
+/// The reason why a connection is dropped, in words that follow the name of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum DropReason {
-    /// The client has asked nothing for long.
+    /// The client has sent nothing for long.
     #[error("was idle for limits.idle_timeout_ms")]
     Idle,
     /// The client does not take its replies.
     #[error("has not taken any of the replies that wait for it for limits.stalled_ms")]
     SlowReader,
-    /// The rest of a large request does not come.
+    /// The client does not send the rest of a request.
     #[error("has sent nothing more of an unfinished request for limits.stalled_ms")]
     Unfinished,
-    /// The connection holds most where all hold too much.
+    /// The connection is the largest slow one where all together hold too much.
     #[error("holds the most of all slow clients, which together hold limits.client_bytes")]
     Memory,
 }
 
-/// One connection.
+/// The account of one connection.
 #[derive(Debug)]
 pub(super) struct Account {
     held: AtomicUsize,
-    /// Bytes that were ever read and written.
+    /// The number of bytes that were ever read and written.
     moved: AtomicU64,
     standing: AtomicU8,
     dropped: OnceLock<DropReason>,
@@ -74,30 +74,30 @@ pub(super) struct Account {
     seen: Mutex<Seen>,
 }
 
-/// What the looks at a connection have found.
+/// The findings of the looks at a connection.
 #[derive(Debug)]
 struct Seen {
     moved: u64,
-    /// When it was first found that nothing has moved since.
+    /// The time at which it was first found that nothing has moved since.
     still_since: Instant,
-    /// What had moved at the beginning of the present stretch of [`PACE`].
+    /// The moved bytes at the beginning of the present stretch of [`PACE`].
     pace_moved: u64,
     pace_since: Instant,
     is_slow: bool,
 }
 
-/// All connections.
+/// The accounts of all connections.
 #[derive(Debug, Default)]
 pub(super) struct Accounts(Mutex<BTreeMap<ConnectionId, Arc<Account>>>);
 
-/// When connections are dropped.
+/// The rules by which connections are dropped.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
-    /// The time after which an idle client is dropped, if it is.
+    /// The time after which an idle client is dropped; `None`: never.
     pub(super) idle: Option<Duration>,
-    /// The time after which a stalled one is.
+    /// The time after which a stalled client is dropped.
     pub(super) stalled: Duration,
-    /// Bytes from which a stalled one is.
+    /// The bytes that a stalled client must hold to be dropped.
     pub(super) stalled_bytes: usize,
 }
 
@@ -112,7 +112,7 @@ impl Rules {
 }
 
 impl DropReason {
-    /// Every reason.
+    /// All reasons.
     pub const ALL: [Self; 4] = [Self::Idle, Self::SlowReader, Self::Unfinished, Self::Memory];
 
     /// The name of the reason in metrics.
@@ -138,7 +138,7 @@ impl Standing {
 }
 
 impl Account {
-    /// A connection that was just made.
+    /// Creates the account of a connection that was just made.
     pub(super) fn new(now: Instant) -> Self {
         let seen =
             Seen { moved: 0, still_since: now, pace_moved: 0, pace_since: now, is_slow: false };
@@ -152,23 +152,23 @@ impl Account {
         }
     }
 
-    /// Bytes were read or written.
+    /// Notes that bytes were read or written.
     pub(super) fn on_moved(&self, bytes: usize) {
         self.moved.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Says what the connection holds and waits for.
+    /// Sets the bytes that the connection holds, and the side for which it waits.
     pub(super) fn update(&self, held: usize, standing: Standing) {
         self.held.store(held, Ordering::Relaxed);
         self.standing.store(standing as u8, Ordering::Relaxed);
     }
 
-    /// Bytes that the connection holds.
+    /// The bytes that the connection holds.
     pub(super) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// Returns when the connection is to be dropped.
+    /// Waits until the connection is to be dropped, and returns why.
     pub(super) async fn dropped(&self) -> DropReason {
         loop {
             let told = self.told.notified();
@@ -189,7 +189,7 @@ impl Account {
         Standing::of(self.standing.load(Ordering::Relaxed))
     }
 
-    /// Looks at it. Returns why it is to be dropped whatever others do.
+    /// Looks at the connection. Returns the reason to drop it whatever others do, if there is one.
     fn look(&self, now: Instant, rules: &Rules) -> Option<DropReason> {
         let (held, moved) = (self.held(), self.moved.load(Ordering::Relaxed));
         let mut seen = lock(&self.seen);
@@ -214,7 +214,7 @@ impl Account {
         }
     }
 
-    /// Says that its client is why it holds as much as it does.
+    /// Tells whether the client is the reason why the connection holds as much as it does.
     fn is_slow(&self) -> bool {
         let owes = match self.standing() {
             Standing::Idle | Standing::Working => false,
@@ -225,17 +225,17 @@ impl Account {
 }
 
 impl Accounts {
-    /// A connection was made.
+    /// Adds the account of a new connection.
     pub(super) fn open(&self, id: ConnectionId, account: Arc<Account>) {
         lock(&self.0).insert(id, account);
     }
 
-    /// A connection has ended.
+    /// Removes the account of a connection that has ended.
     pub(super) fn close(&self, id: ConnectionId) {
         lock(&self.0).remove(&id);
     }
 
-    /// Looks at all connections from time to time, and has those dropped that the rules tell of.
+    /// Looks at all connections from time to time, and drops those that break the rules.
     pub(super) async fn watch(&self, rules: &Rules, budget: &Budget, looked: impl Fn()) {
         loop {
             tokio::time::sleep(TICK).await;
@@ -262,7 +262,7 @@ impl Accounts {
     }
 }
 
-/// Nothing about what is locked here can be half done.
+/// Locks a mutex. Nothing about its content can be half done.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -279,7 +279,7 @@ mod tests {
         stalled_bytes: MIB,
     };
 
-    /// Connections that are looked at second by second.
+    /// Accounts that are looked at second by second.
     struct World {
         accounts: Accounts,
         budget: Arc<Budget>,

@@ -1,13 +1,13 @@
 //! The bytes that all connections of clients may hold together.
 //!
-//! Each connection has a [`Share`], which says what the connection holds: requests that have arrived,
-//! whole or not, what is gathered for their replies, and replies that the client has not taken. Nobody
-//! is made to wait by the budget itself: who may not grow ([`Share::may_grow`]) takes nothing new, and
-//! who is answered keeps no more than there is room for ([`Share::room`]).
+//! Each connection has a [`Share`], which says what the connection holds: requests that have
+//! arrived, whole or not, what is gathered for their replies, and replies that the client has not
+//! taken. Nobody is made to wait by the budget itself: who may not grow ([`Share::may_grow`]) takes
+//! nothing new, and who is answered keeps no more than there is room for ([`Share::room`]).
 //!
 //! Invariants: what is used is the sum of all shares, each rounded down to [`STEP_BYTES`]. The last
-//! eighth is for connections that hold little, so that a few large ones cannot starve all others, and
-//! for small answers to what the large ones have already asked.
+//! eighth is for connections that hold little, so that a few large ones cannot starve all others,
+//! and for small answers to what the large ones have already asked.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,59 +15,59 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-/// Shares are counted in steps of this, so that connections which hold little do not meet at the
+/// The step in which shares are counted, so that connections which hold little do not meet at the
 /// counter with each command.
 const STEP_BYTES: usize = 4 * 1024;
 
-/// A connection holds little up to this.
+/// The bytes up to which a connection holds little.
 pub(super) const LITTLE_BYTES: usize = 64 * 1024;
 
-/// An answer is small up to this.
+/// The bytes up to which an answer is small.
 const SMALL_BYTES: usize = 4 * 1024;
 
-/// One part of so many of the budget is for connections that hold little.
+/// The part of the budget, as one of so many, that is for connections that hold little.
 const RESERVE_PART: usize = 8;
 
-/// What all connections may hold, and what they hold.
+/// The bytes that all connections may hold, and those that they hold.
 #[derive(Debug)]
 pub(super) struct Budget {
     max: usize,
     used: AtomicUsize,
-    /// Tells those that wait for room when some was given back.
+    /// A signal to those that wait for room that some was given back.
     given_back: Notify,
 }
 
-/// What one connection holds. Given back when it is dropped.
+/// The bytes that one connection holds. Given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Share {
     budget: Arc<Budget>,
     bytes: usize,
-    /// What of it was counted.
+    /// The part of `bytes` that was counted.
     counted: usize,
 }
 
 impl Budget {
-    /// A budget of so many bytes.
+    /// Creates a budget of so many bytes.
     pub(super) fn new(max: usize) -> Arc<Self> {
         Arc::new(Self { max, used: AtomicUsize::new(0), given_back: Notify::new() })
     }
 
-    /// A share that holds nothing yet.
+    /// Creates a share that holds nothing yet.
     pub(super) fn share(self: &Arc<Self>) -> Share {
         Share { budget: Arc::clone(self), bytes: 0, counted: 0 }
     }
 
-    /// Bytes that are held.
+    /// The number of bytes that are held.
     pub(super) fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Says that only those that hold little may hold more.
+    /// Tells whether only connections that hold little may hold more.
     pub(super) fn is_tight(&self) -> bool {
         self.used() >= self.max_for_large()
     }
 
-    /// Ends when bytes are given back after this call, if the budget was tight until then.
+    /// Waits until bytes are given back after this call, if the budget was tight until then.
     pub(super) fn given_back(&self) -> Notified<'_> {
         self.given_back.notified()
     }
@@ -89,7 +89,7 @@ impl Budget {
 }
 
 impl Share {
-    /// Says what the connection holds now.
+    /// Sets the bytes that the connection holds now.
     pub(super) fn set(&mut self, bytes: usize) {
         self.bytes = bytes;
         let counted = bytes / STEP_BYTES * STEP_BYTES;
@@ -99,19 +99,19 @@ impl Share {
         }
     }
 
-    /// What the connection holds.
+    /// The bytes that the connection holds.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Says that the connection may take more from its client.
+    /// Tells whether the connection may take more from its client.
     pub(super) fn may_grow(&self) -> bool {
         let max =
             if self.bytes < LITTLE_BYTES { self.budget.max } else { self.budget.max_for_large() };
         self.budget.used() < max
     }
 
-    /// How many bytes of an answer the connection may keep beside what it holds.
+    /// The bytes of an answer that the connection may keep beside those it holds.
     pub(super) fn room(&self) -> usize {
         let free_for = |max: usize| max.saturating_sub(self.budget.used());
         let least = LITTLE_BYTES.saturating_sub(self.bytes).max(SMALL_BYTES);

@@ -1,12 +1,12 @@
 //! One connection of a client: carries bytes and operations between its socket and the core.
 //!
-//! One task reads, writes and hears replies side by side. So a client that sends a long pipeline before
-//! it reads the first reply gets all of it answered, as far as [`Limits::held_bytes`] goes; then no more
-//! is read until the client takes its replies, and if it never does, it is dropped (see
-//! [`super::accounts`]). An idle connection holds a buffer of 1 KiB and little else.
+//! One task reads, writes and hears replies side by side. So a client that sends a long pipeline
+//! before it reads the first reply gets all of it answered, as far as [`Limits::held_bytes`] goes;
+//! then no more is read until the client takes its replies, and if it never does, it is dropped
+//! (see [`super::accounts`]). An idle connection holds a buffer of 1 KiB and little else.
 //!
-//! At the end of the client's stream what it asked for is still answered. When the connection is broken
-//! or dropped, whatever the core was not asked for yet is forgotten.
+//! At the end of the client's stream what it asked for is still answered. When the connection is
+//! broken or dropped, whatever the core was not asked for yet is forgotten.
 //!
 //! [`Limits::held_bytes`]: crate::config::Limits::held_bytes
 
@@ -37,20 +37,20 @@ use crate::resp::Parser;
 use crate::socket::{self, ReadHalf, WriteHalf};
 use crate::stop::Stopping;
 
-/// Room for a read on a connection that says little, in bytes.
+/// The room for a read on a connection with little traffic, in bytes.
 const READ_BYTES_MIN: usize = 1_024;
 
-/// Room for a read on a busy connection, in bytes. Arguments share the memory of the read that
+/// The room for a read on a busy connection, in bytes. Arguments share the memory of the read that
 /// brought them.
 const READ_BYTES_MAX: usize = 64 * 1_024;
 
-/// How long one who is turned away may take to hear why.
+/// The time within which a client that is turned away must read why.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Replies of the core to one connection.
+/// The replies of the core to one connection.
 type Inbox = mpsc::UnboundedReceiver<Vec<(Tag, Reply)>>;
 
-/// One connection.
+/// The task of one connection.
 pub(super) struct Client {
     id: ConnectionId,
     from: SocketAddr,
@@ -61,25 +61,25 @@ pub(super) struct Client {
     pipeline: Pipeline,
     parser: Parser,
     input: BytesMut,
-    /// Room for the next read.
+    /// The room for the next read, in bytes.
     room: usize,
-    /// The most memory that `input` has had since it was last made anew.
+    /// The largest capacity of `input` since it was last made anew.
     input_room: usize,
     flights: Flights,
     reads: Reads,
-    /// Reads that wait until they are admitted.
+    /// The reads that wait until they are admitted.
     waiting: VecDeque<Ask>,
-    /// What the core is to be asked. Kept for its room.
+    /// The next operations to ask of the core. Kept for its allocation.
     asks: Vec<Ask>,
 }
 
-/// How a connection ends.
+/// The way in which a connection ends.
 enum End {
-    /// Its client has all that it is owed, and has ended its stream.
+    /// The client has all that it is owed, and has ended its stream.
     Complete,
-    /// Its client has all that it is owed, and may still be sending.
+    /// The client has all that it is owed, and may still be sending.
     Closed,
-    /// Nobody can answer any more.
+    /// The core has ended, and no replies will come.
     CoreEnded,
 }
 
@@ -113,7 +113,8 @@ impl Client {
         }
     }
 
-    /// Serves the client until the connection is over, and then waits for what the core still works on.
+    /// Serves the client until the connection is over, and then waits for the operations that the
+    /// core still works on.
     pub(super) async fn serve(
         mut self,
         stream: TcpStream,
@@ -154,14 +155,14 @@ impl Client {
         }
     }
 
-    /// Gives back all memory but that of the operations that the core works on.
+    /// Gives back all memory except that of the operations that the core works on.
     fn forget(self) -> (Flights, Reads) {
         let Self { flights, reads, .. } = self;
         (flights, reads)
     }
 
-    /// What a client is told that is dropped. Nothing behind a reply of which it has read a part, and
-    /// nothing to an idle one, which would take it for the reply to its next command.
+    /// Writes the last reply to a client that is dropped. `None` behind a reply of which it has
+    /// read a part, and for an idle one, which would take it for the reply to its next command.
     fn last_word(&mut self, reason: DropReason) -> Option<String> {
         let text = match reason {
             DropReason::Idle => return None,
@@ -206,7 +207,7 @@ impl Client {
         });
     }
 
-    /// Until the connection is over, on either side.
+    /// Serves the client until the connection is over, on either side.
     async fn talk(
         &mut self,
         reader: &mut ReadHalf,
@@ -279,7 +280,7 @@ impl Client {
         }
     }
 
-    /// Says to others what the connection holds and waits for.
+    /// Publishes the bytes that the connection holds, and the side for which it waits.
     fn settle(&mut self) {
         let ready = self.pipeline.ready();
         let (has_output, output) = (!ready.is_empty(), ready.held_bytes());
@@ -297,7 +298,7 @@ impl Client {
         self.account.update(self.share.bytes(), standing);
     }
 
-    /// Chooses the room for the next read by what this one brought.
+    /// Chooses the room for the next read by the bytes of this one.
     fn on_read(&mut self, count: usize) {
         if count >= self.room {
             self.room = (self.room * 4).min(READ_BYTES_MAX);
@@ -306,8 +307,8 @@ impl Client {
         }
     }
 
-    /// Takes commands out of what has arrived, as long as there is room for them. Says whether that
-    /// was all of them.
+    /// Takes commands out of the input, as long as there is room for them. Returns whether that was
+    /// all of them.
     fn read_commands(&mut self) -> bool {
         let (mut commands, mut has_taken_all) = (0, false);
         // A client that leaves its replies where all hold too much gets no more of them. One that has
@@ -342,7 +343,8 @@ impl Client {
         has_taken_all
     }
 
-    /// Gives back the memory of a large request, of which the last bytes of the input would keep all.
+    /// Gives back the memory of a large request, which the last bytes of the input would keep as a
+    /// whole.
     fn shrink_input(&mut self) {
         let is_large = self.input_room > 2 * READ_BYTES_MAX;
         if self.input.is_empty() {
@@ -355,7 +357,7 @@ impl Client {
         self.input_room = self.input.capacity();
     }
 
-    /// Hands to the core what it may be asked now, in one go.
+    /// Hands the operations that may be asked now to the core, in one go.
     async fn ask(&mut self) {
         loop {
             let mut operations = Vec::new();
@@ -412,7 +414,7 @@ impl Client {
     }
 }
 
-/// Bytes of all values of a key.
+/// The bytes of all values of a key.
 fn value_bytes(container: &Container) -> usize {
     let values = container.siblings().iter().filter_map(|(_, version)| version.content.value());
     values.map(Bytes::len).sum()
@@ -426,8 +428,8 @@ const fn outcome_of(reply: &Reply) -> RequestOutcome {
     }
 }
 
-/// Says a last word and closes the connection: the client is given some time to read it. Closed with
-/// bytes that were not read, the connection would be reset, and the word be lost.
+/// Sends a last reply and closes the connection: the client is given some time to read it. Closed
+/// with unread bytes, the connection would be reset, and the reply be lost.
 pub(super) async fn farewell(mut reader: ReadHalf, mut writer: WriteHalf, text: &[u8]) {
     let say = async {
         writer.write_all(text).await?;
@@ -440,8 +442,8 @@ pub(super) async fn farewell(mut reader: ReadHalf, mut writer: WriteHalf, text: 
     let _heard = timeout(FAREWELL, say).await;
 }
 
-/// Waits until the core has answered what it was asked, for nobody: what these reads are charged is in
-/// use until then.
+/// Waits until the core has answered the open operations of a closed connection: their reads are
+/// charged until then.
 async fn drain(mut inbox: Inbox, mut flights: Flights, mut reads: Reads) {
     while !flights.is_empty()
         && let Some(replies) = inbox.recv().await
@@ -452,7 +454,7 @@ async fn drain(mut inbox: Inbox, mut flights: Flights, mut reads: Reads) {
     }
 }
 
-/// The connection as others see it, as long as it lasts.
+/// The entry of a connection with others, as long as it lasts.
 struct Registered {
     id: ConnectionId,
     shared: Arc<Shared>,

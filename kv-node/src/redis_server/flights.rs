@@ -10,25 +10,25 @@ use crate::core_loop::Tag;
 use crate::metrics::RequestVerb;
 use crate::redis::{Ask, PipelineTicket};
 
-/// All of them. Tags are places in a table: the most that were ever in flight at once.
+/// The operations in flight. Tags are places in a table: the most that were ever in flight at once.
 #[derive(Debug, Default)]
 pub(super) struct Flights {
     flights: Vec<Option<Flight>>,
     free: Vec<Tag>,
 }
 
-/// One of them.
+/// One operation in flight.
 #[derive(Debug)]
 pub(super) struct Flight {
     pub(super) ticket: PipelineTicket,
     pub(super) verb: RequestVerb,
     pub(super) begun: Instant,
-    /// What it is charged, if it reads.
+    /// The charge of a read.
     pub(super) charge: Charge,
 }
 
 impl Flights {
-    /// Begins an operation.
+    /// Begins an operation, and returns its tag.
     pub(super) fn begin(&mut self, ask: &Ask, charge: Charge) -> Tag {
         let verb = verb_of(&ask.operation);
         let flight = Flight { ticket: ask.ticket, verb, begun: Instant::now(), charge };
@@ -47,13 +47,13 @@ impl Flights {
     /// Ends an operation.
     ///
     /// # Panics
-    /// If there is none: the core answers each operation once.
+    /// If there is no such operation: the core answers each one once.
     pub(super) fn end(&mut self, tag: Tag) -> Flight {
         self.free.push(tag);
         self.flights[tag as usize].take().expect("the core answers each operation once")
     }
 
-    /// Says that the core works on nothing.
+    /// Tells whether the core works on no operation.
     pub(super) fn is_empty(&self) -> bool {
         self.free.len() == self.flights.len()
     }

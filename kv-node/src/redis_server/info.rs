@@ -1,5 +1,5 @@
-//! What a node says of itself to its clients: the sections of `INFO`, and the settings of
-//! `CONFIG GET`, under the names that Redis gives them.
+//! The node's facts for its clients: the sections of `INFO`, and the settings of `CONFIG GET`,
+//! under the names that Redis gives them.
 //!
 //! Every value is true. What Redis shows and this node does not know is left out: tools take a
 //! missing field for an unknown one.
@@ -14,7 +14,7 @@ use crate::storage::Durability;
 
 type Lines = Vec<(&'static str, String)>;
 
-/// The longest interval between syncs that is still `everysec`.
+/// The longest interval between syncs, in milliseconds, that is still `everysec`.
 const EVERYSEC_MS: u128 = 1_000;
 
 impl NodeInfo for Seen<'_> {
@@ -62,7 +62,7 @@ impl NodeInfo for Seen<'_> {
     }
 }
 
-/// Milliseconds as whole seconds; only 0 is none.
+/// Converts milliseconds to whole seconds, rounded up, so that only 0 gives 0.
 fn seconds(ms: usize) -> String {
     ms.div_ceil(1_000).to_string()
 }
@@ -148,7 +148,7 @@ impl Shared {
     }
 }
 
-/// All memory of the process: that of values is not counted apart.
+/// Lists the memory of the process: that of values is not counted apart.
 fn memory(process: Option<ProcessUse>) -> Lines {
     let mut lines = Lines::new();
     if let Some(ProcessUse { resident_bytes, resident_bytes_peak, machine_bytes, .. }) = process {
@@ -182,7 +182,8 @@ fn processor(process: Option<ProcessUse>) -> Lines {
     ]
 }
 
-/// Every node takes writes; a client that looks for the primary has found one.
+/// Lists the replication fields: every node takes writes, so a client that looks for the primary
+/// has found one.
 fn replication() -> Lines {
     vec![
         ("role", "master".to_owned()),
@@ -191,7 +192,7 @@ fn replication() -> Lines {
     ]
 }
 
-/// The promise in the words of Redis: never more than is kept.
+/// Returns the durability in the words of Redis: never more than is kept.
 fn appendfsync(durability: Durability) -> &'static str {
     match durability {
         Durability::Always => "always",
@@ -200,7 +201,7 @@ fn appendfsync(durability: Durability) -> &'static str {
     }
 }
 
-/// The promise in the words of this node's configuration.
+/// Returns the durability in the words of this node's configuration.
 fn durability(durability: Durability) -> String {
     match durability {
         Durability::Always => "always".to_owned(),

@@ -1,28 +1,27 @@
-//! What this process takes of its machine, as the system says. Elsewhere than on Linux nothing is
-//! known of it.
+//! The memory and processor time of this process, as the system reports them. Known on Linux only.
 
 use std::fs::read_to_string;
 
-/// Clock ticks of a second in `/proc/self/stat`: the same for every Linux program.
+/// The clock ticks of a second in `/proc/self/stat`: the same for every Linux program.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Memory and processor time of this process.
+/// The memory and processor time of this process.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct ProcessUse {
-    /// Memory that is in the machine's memory now, in bytes.
+    /// The process's memory that is resident now, in bytes.
     pub(super) resident_bytes: u64,
-    /// The most that ever was.
+    /// The most memory that was ever resident, in bytes.
     pub(super) resident_bytes_peak: u64,
-    /// All memory of the machine.
+    /// The memory of the machine, in bytes.
     pub(super) machine_bytes: u64,
-    /// Processor time of the program.
+    /// The processor time of the program.
     pub(super) user_seconds: f64,
-    /// Processor time of the system for it.
+    /// The processor time that the system spent for the program.
     pub(super) system_seconds: f64,
 }
 
 impl ProcessUse {
-    /// Asks the system.
+    /// Reads the figures from `/proc`; `None` if there is none.
     pub(super) fn look() -> Option<Self> {
         let status = read_to_string("/proc/self/status").ok()?;
         let machine = read_to_string("/proc/meminfo").ok()?;
@@ -38,14 +37,14 @@ impl ProcessUse {
     }
 }
 
-/// The value of a line such as `VmRSS:  1234 kB`.
+/// Reads the value of a line such as `VmRSS:  1234 kB`, in bytes.
 fn bytes(text: &str, name: &str) -> Option<u64> {
     let value = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = value.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1_024)
 }
 
-/// The 14th and the 15th field. The second is a name in parentheses, in which there may be anything.
+/// Reads the 14th and the 15th field. The second is a name in parentheses, which may hold anything.
 fn processor_seconds(stat: &str) -> Option<(f64, f64)> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut ticks = fields.split_ascii_whitespace().skip(11).map(str::parse::<f64>);
@@ -53,7 +52,7 @@ fn processor_seconds(stat: &str) -> Option<(f64, f64)> {
     Some((user / TICKS_PER_SECOND, system / TICKS_PER_SECOND))
 }
 
-/// Bytes as people read them, as Redis writes them.
+/// Writes bytes for people, as Redis writes them.
 pub(super) fn human(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["K", "M", "G", "T", "P"];
     let mut value = bytes as f64 / 1_024.0;

@@ -1,26 +1,26 @@
-//! How many commands a node takes in a second, at this moment.
+//! The number of commands that a node takes in a second, at this moment.
 //!
-//! As in Redis, the mean over the last 16 samples of 100 ms. Nothing ticks: a sample is as old as
-//! its stamp says.
+//! It is, as in Redis, the mean over the last 16 samples of 100 ms. Nothing ticks: a sample is as
+//! old as its stamp says.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The time of one sample.
+/// The length of one sample.
 const SAMPLE: Duration = Duration::from_millis(100);
 
-/// Samples that are looked at, and the one that is being filled.
+/// The number of samples that are averaged, and the one that is being filled.
 const SAMPLES: usize = 16 + 1;
 
-/// Bits of a slot that count; those above are the number of its sample.
+/// The bits of a slot that count; those above are the number of its sample.
 const COUNT_BITS: u32 = 32;
 
-/// The last samples.
+/// The last samples, each with its number and its count.
 #[derive(Debug, Default)]
 pub(super) struct Rate([AtomicU64; SAMPLES]);
 
 impl Rate {
-    /// Counts commands that came so long after the start.
+    /// Counts commands that came at this time after the start.
     pub(super) fn add(&self, since_start: Duration, commands: u32) {
         let sample = sample_at(since_start);
         let slot = &self.0[(sample % SAMPLES as u64) as usize];
@@ -33,7 +33,7 @@ impl Rate {
         let _old = slot.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
     }
 
-    /// Commands in a second, so long after the start.
+    /// The commands per second, at this time after the start.
     pub(super) fn per_second(&self, since_start: Duration) -> u64 {
         let now = sample_at(since_start);
         let looked_at = now.min(SAMPLES as u64 - 1);

@@ -1,13 +1,14 @@
-//! Admission of reads: how many may be in the core at once, by what their answers are likely to hold.
+//! Admission of reads: bounds those in the core by the bytes that their answers are likely to hold.
 //!
-//! The core keeps the answers of replicas until there are enough, and nobody knows how long a value is
-//! before it was read. So each read is charged with an expected size, and waits when all that are under
-//! way are expected to hold as much as they may together. Who waits is served in the order in which it
-//! came. An admitted read ends within its time-out, so nobody waits for ever.
+//! The core keeps the answers of replicas until there are enough, and nobody knows how long a value
+//! is before it was read. So each read is charged with an expected size, and waits when all that
+//! are under way are expected to hold as much as they may together. Who waits is served in the
+//! order in which it came. An admitted read ends within its time-out, so nobody waits for ever.
 //!
-//! What is expected grows at once with a longer value, read or written, and shrinks slowly with short
-//! ones: for one connection within a hundred replies, for the node in steps of [`PERIOD`]. A connection
-//! that has only read short values so far is charged an eighth of the longest that the node has met.
+//! The expected size grows at once with a longer value, read or written, and shrinks slowly with
+//! short ones: for one connection within a hundred replies, for the node in steps of [`PERIOD`]. A
+//! connection that has only read short values so far is charged an eighth of the longest that the
+//! node has met.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,49 +17,49 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A permit stands for so many bytes.
+/// The number of bytes that a permit stands for.
 const UNIT_BYTES: usize = 1024;
 
-/// What a read is charged at least.
+/// The least charge of a read, in bytes.
 const CHARGE_BYTES_MIN: usize = 16 * 1024;
 
-/// What a connection that has read nothing expects at least.
+/// The least value, in bytes, that a connection which has read nothing expects.
 const FIRST_BYTES: usize = 64 * 1024;
 
-/// What a node that has met no value expects, if values may be as long.
+/// The value, in bytes, that a node which has met none expects, if values may be as long.
 const START_BYTES: usize = 256 * 1024;
 
-/// The time in which the node may forget half of its longest value.
+/// The time in which the node may halve its longest value.
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// Values that must have been shorter for that.
+/// The number of shorter values after which the node may halve its longest value.
 const VALUES_PER_PERIOD: usize = 1_000;
 
-/// All reads of a node.
+/// The gate for all reads of a node.
 #[derive(Debug)]
 pub(super) struct ReadGate {
     permits: Arc<Semaphore>,
     units: u32,
-    /// The longest value of late, in bytes.
+    /// The longest recent value, in bytes.
     longest: AtomicUsize,
-    /// The longest value of this period, and how many there were.
+    /// The longest value of this period, in bytes; the next field counts the values.
     longest_now: AtomicUsize,
     values_now: AtomicUsize,
 }
 
-/// The reads of one connection. What they are charged is given back when it is dropped.
+/// The reads of one connection. Their charges are given back when it is dropped.
 pub(super) struct Reads {
     gate: Arc<ReadGate>,
-    /// The value that the next read is expected to find, in bytes.
+    /// The length of the value that the next read is expected to find, in bytes.
     expected: usize,
-    /// What all admitted reads are charged.
+    /// The permits of all admitted reads.
     charged: Option<OwnedSemaphorePermit>,
-    /// Units of `charged` for a read that has not begun yet.
+    /// The units of `charged` for a read that has not begun yet.
     spare: u32,
     waiting: Option<Pin<Box<dyn Future<Output = OwnedSemaphorePermit> + Send>>>,
 }
 
-/// What an admitted read is charged; to be given back with [`Reads::end`].
+/// The charge of an admitted read, in units; to be given back with [`Reads::end`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Charge(u32);
 
@@ -69,7 +70,7 @@ impl std::ops::AddAssign for Charge {
 }
 
 impl ReadGate {
-    /// A gate for reads that hold so many bytes together, of values up to a length.
+    /// Creates a gate for reads that hold so many bytes together, of values up to a length.
     pub(super) fn new(bytes_max: usize, value_bytes_max: usize) -> Arc<Self> {
         let units = u32::try_from(bytes_max / UNIT_BYTES).unwrap_or(u32::MAX).max(1);
         Arc::new(Self {
@@ -81,7 +82,7 @@ impl ReadGate {
         })
     }
 
-    /// Takes note of the length of a value.
+    /// Learns the length of a value that was read or written.
     pub(super) fn learn(&self, bytes: usize) {
         self.values_now.fetch_add(1, Ordering::Relaxed);
         for longest in [&self.longest, &self.longest_now] {
@@ -91,7 +92,7 @@ impl ReadGate {
         }
     }
 
-    /// Forgets, period by period, how long values were.
+    /// Forgets the length of former values, period by period.
     pub(super) async fn forget(&self) {
         loop {
             tokio::time::sleep(PERIOD).await;
@@ -109,7 +110,7 @@ impl ReadGate {
         self.longest.store(half.max(longest_now), Ordering::Relaxed);
     }
 
-    /// The reads of a connection that has not read yet.
+    /// Creates the reads of a connection that has not read yet.
     pub(super) fn reads(self: &Arc<Self>) -> Reads {
         let expected = self.longest.load(Ordering::Relaxed).max(FIRST_BYTES);
         let gate = Arc::clone(self);
@@ -118,7 +119,8 @@ impl ReadGate {
 }
 
 impl Reads {
-    /// Admits one read, if there is room for it. If not, [`Reads::granted`] says when to try again.
+    /// Admits one read, if there is room for it. If not, [`Reads::granted`] tells when to try
+    /// again.
     pub(super) fn begin(&mut self) -> Option<Charge> {
         if self.spare > 0 {
             return Some(Charge(std::mem::take(&mut self.spare)));
@@ -141,8 +143,8 @@ impl Reads {
         }
     }
 
-    /// Returns when [`Reads::begin`] admits the next read; never, if none waits. May be dropped and
-    /// called again: the place in the line stays.
+    /// Waits until [`Reads::begin`] admits the next read; for ever, if none waits. May be dropped
+    /// and called again: the place in the line stays.
     pub(super) async fn granted(&mut self) {
         match &mut self.waiting {
             None => std::future::pending().await,
@@ -155,7 +157,7 @@ impl Reads {
         }
     }
 
-    /// Gives back what reads were charged that have been answered.
+    /// Gives back the charge of reads that have been answered.
     pub(super) fn end(&mut self, Charge(units): Charge) {
         if units > 0 {
             let charged = self.charged.as_mut().expect("an admitted read was charged");
@@ -163,7 +165,7 @@ impl Reads {
         }
     }
 
-    /// Takes note of what a read found.
+    /// Learns the length of the value that a read found.
     pub(super) fn learn(&mut self, bytes: usize) {
         self.gate.learn(bytes);
         if bytes >= self.expected {
@@ -173,7 +175,7 @@ impl Reads {
         }
     }
 
-    /// What the next read is charged, in units.
+    /// The charge of the next read, in units.
     fn units(&self) -> u32 {
         let least = self.gate.longest.load(Ordering::Relaxed) / 8;
         let bytes = self.expected.max(least).max(CHARGE_BYTES_MIN);
@@ -206,7 +208,7 @@ mod tests {
 
     const MIB: usize = 1024 * 1024;
 
-    /// Begins as many as are admitted at once.
+    /// Begins as many reads as are admitted at once.
     fn begin_all(reads: &mut Reads) -> Vec<Charge> {
         std::iter::from_fn(|| reads.begin()).collect()
     }

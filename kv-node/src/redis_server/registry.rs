@@ -1,4 +1,4 @@
-//! The connections that stand, each with what is known of it outside of its own task.
+//! The open connections, each with its facts for others outside of its own task.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,27 +7,27 @@ use std::time::Instant;
 use crate::core_loop::ConnectionId;
 use crate::redis::{Activity, Pipeline, Profile, client_line};
 
-/// All connections of one listener.
+/// The entries of all connections of one listener.
 #[derive(Debug, Default)]
 pub(super) struct Registry(Mutex<BTreeMap<ConnectionId, Arc<Entry>>>);
 
-/// One connection. Its task writes it after each read and each write, others read it.
+/// The entry of one connection. Its task writes it after each read and each write, others read it.
 #[derive(Debug)]
 pub(super) struct Entry(Mutex<Known>);
 
 #[derive(Debug)]
 struct Known {
     profile: Profile,
-    /// At which of its changes the profile was copied.
+    /// The number of the profile's changes when it was copied.
     profile_changes: u64,
     opened: Instant,
     heard: Instant,
-    /// But for the times.
+    /// The activity, without the times.
     activity: Activity,
 }
 
 impl Registry {
-    /// A connection was made.
+    /// Adds a new connection.
     pub(super) fn open(&self, id: ConnectionId, profile: Profile, now: Instant) -> Arc<Entry> {
         let entry = Arc::new(Entry(Mutex::new(Known {
             profile,
@@ -40,12 +40,12 @@ impl Registry {
         entry
     }
 
-    /// A connection has ended.
+    /// Removes a connection that has ended.
     pub(super) fn close(&self, id: ConnectionId) {
         lock(&self.0).remove(&id);
     }
 
-    /// The lines of all connections but this one.
+    /// Writes the `CLIENT LIST` lines of all connections but this one.
     pub(super) fn others(&self, than: ConnectionId, now: Instant) -> Vec<(u64, String)> {
         let entries: Vec<_> = {
             let all = lock(&self.0);
@@ -61,21 +61,21 @@ impl Registry {
 }
 
 impl Entry {
-    /// Bytes were read.
+    /// Notes that bytes were read.
     pub(super) fn on_received(&self, bytes: usize, now: Instant) {
         let mut known = lock(&self.0);
         known.heard = now;
         known.activity.received_bytes += bytes as u64;
     }
 
-    /// Bytes were written, after which so many wait.
+    /// Notes that bytes were written, after which so many wait.
     pub(super) fn on_sent(&self, bytes: usize, waiting: usize) {
         let activity = &mut lock(&self.0).activity;
         activity.sent_bytes += bytes as u64;
         activity.output_bytes = waiting;
     }
 
-    /// Commands were taken out of the input, of which so much is left.
+    /// Notes that commands were taken out of the input, of which so much is left.
     pub(super) fn on_commands(
         &self,
         pipeline: &mut Pipeline,
@@ -101,7 +101,7 @@ impl Entry {
         }
     }
 
-    /// What it has done up to now.
+    /// Returns the activity up to now.
     pub(super) fn activity(&self, now: Instant) -> Activity {
         lock(&self.0).activity(now)
     }
@@ -116,7 +116,7 @@ impl Known {
     }
 }
 
-/// Nothing about what is locked here can be half done.
+/// Locks a mutex. Nothing about its content can be half done.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

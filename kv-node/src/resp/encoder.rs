@@ -1,24 +1,24 @@
 //! Replies as bytes, in the form that the connection has chosen.
 //!
-//! In go the parts of a reply, in order; out come bytes at the end of a buffer that the caller owns.
-//! An aggregate is announced with its length and followed by its elements, so nothing is built
-//! before it is written. What RESP2 has no form for is written as Redis writes it there: a map as a
-//! flat array, a boolean as 0 or 1, a double and a text as bulk strings.
+//! In go the parts of a reply, in order; out come bytes at the end of a buffer that the caller
+//! owns. An aggregate is announced with its length and followed by its elements, so nothing is
+//! built before it is written. What RESP2 has no form for is written as Redis writes it there: a
+//! map as a flat array, a boolean as 0 or 1, a double and a text as bulk strings.
 
 use bytes::{BufMut, BytesMut};
 
-/// Which form replies take. Commands look the same in both.
+/// The form of replies. Commands look the same in both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protocol {
-    /// What every connection begins with.
+    /// RESP2, with which every connection begins.
     #[default]
     Resp2,
-    /// What a client may ask for with `HELLO 3`.
+    /// RESP3, which a client may ask for with `HELLO 3`.
     Resp3,
 }
 
 impl Protocol {
-    /// The number by which clients name it.
+    /// The number by which clients name the protocol.
     pub const fn number(self) -> i64 {
         match self {
             Self::Resp2 => 2,
@@ -35,12 +35,12 @@ pub struct Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    /// An encoder at the end of this buffer.
+    /// Creates an encoder at the end of this buffer.
     pub const fn new(protocol: Protocol, out: &'a mut BytesMut) -> Self {
         Self { protocol, out }
     }
 
-    /// A short word of ours, such as `OK`. It must hold no line break.
+    /// Writes a short word of ours, such as `OK`. It must hold no line break.
     pub fn simple(&mut self, word: &'static str) {
         debug_assert!(!word.contains(['\r', '\n']), "a simple string is one line");
         self.out.put_u8(b'+');
@@ -48,7 +48,7 @@ impl<'a> Encoder<'a> {
         self.end();
     }
 
-    /// An error: an upper-case code, a space, and what happened. Line breaks become spaces, since
+    /// Writes an error: an upper-case code, a space, and a text. Line breaks become spaces, since
     /// the text may quote what a client sent and an error ends with its line.
     pub fn error(&mut self, text: &str) {
         self.out.put_u8(b'-');
@@ -58,26 +58,26 @@ impl<'a> Encoder<'a> {
         self.end();
     }
 
-    /// An integer.
+    /// Writes an integer.
     pub fn integer(&mut self, value: i64) {
         self.out.put_u8(b':');
         self.out.put_slice(itoa::Buffer::new().format(value).as_bytes());
         self.end();
     }
 
-    /// A number of things.
+    /// Writes a count of things as an integer.
     pub fn count(&mut self, count: usize) {
         self.integer(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    /// Any bytes.
+    /// Writes any bytes as a bulk string.
     pub fn bulk(&mut self, bytes: &[u8]) {
         self.head(b'$', bytes.len());
         self.out.put_slice(bytes);
         self.end();
     }
 
-    /// Bytes for people to read, several lines of them: a verbatim string, or a bulk string.
+    /// Writes several lines for people: a verbatim string, or a bulk string in RESP2.
     pub fn text(&mut self, text: &str) {
         match self.protocol {
             Protocol::Resp2 => self.bulk(text.as_bytes()),
@@ -90,7 +90,7 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// That there is nothing.
+    /// Writes a null.
     pub fn null(&mut self) {
         match self.protocol {
             Protocol::Resp2 => self.out.put_slice(b"$-1\r\n"),
@@ -98,7 +98,7 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// Bytes, or that there are none.
+    /// Writes a bulk string, or a null for `None`.
     pub fn bulk_or_null(&mut self, bytes: Option<&[u8]>) {
         match bytes {
             Some(bytes) => self.bulk(bytes),
@@ -106,12 +106,12 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// Announces an array: so many replies must follow.
+    /// Begins an array: so many replies must follow.
     pub fn array(&mut self, elements: usize) {
         self.head(b'*', elements);
     }
 
-    /// Announces a map: so many pairs of a key and a value must follow.
+    /// Begins a map: so many pairs of a key and a value must follow.
     pub fn map(&mut self, pairs: usize) {
         match self.protocol {
             Protocol::Resp2 => self.head(b'*', 2 * pairs),
@@ -119,7 +119,7 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// Yes or no.
+    /// Writes a boolean.
     pub fn boolean(&mut self, value: bool) {
         match self.protocol {
             Protocol::Resp2 => self.integer(i64::from(value)),
@@ -127,7 +127,7 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// A number that is not whole.
+    /// Writes a floating-point number.
     pub fn double(&mut self, value: f64) {
         let text = if value.is_nan() { "nan".to_owned() } else { value.to_string() };
         match self.protocol {
@@ -155,7 +155,7 @@ impl<'a> Encoder<'a> {
 mod tests {
     use super::*;
 
-    /// One reply in both forms.
+    /// Writes one reply in both forms.
     fn forms(write: impl Fn(&mut Encoder<'_>)) -> [String; 2] {
         [Protocol::Resp2, Protocol::Resp3].map(|protocol| {
             let mut out = BytesMut::new();

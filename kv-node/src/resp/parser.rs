@@ -2,8 +2,8 @@
 //! them.
 //!
 //! In goes a buffer to whose end the caller appends what the socket gives; out come [`Command`]s,
-//! whose arguments are slices of that same buffer, taken out of it without a copy. Requests look the
-//! same in RESP2 and RESP3.
+//! whose arguments are slices of that same buffer, taken out of it without a copy. Requests look
+//! the same in RESP2 and RESP3.
 //!
 //! Invariants: what was looked at is not looked at again, however small the pieces are in which it
 //! arrives. What is kept of an unfinished command is bounded by [`Limits`], not by what the client
@@ -19,57 +19,58 @@ use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr;
 use thiserror::Error;
 
-/// The longest bulk string that Redis itself would take. An argument above our own limit is skipped
-/// up to this length; what is announced to be longer is not waited for.
+/// The longest bulk string that Redis itself would take, in bytes. An argument above our own limit
+/// is skipped up to this length; a longer one is not waited for.
 pub const SKIPPED_BYTES_MAX: usize = 512 * 1024 * 1024;
 
-/// The most arguments of a command that are skipped where so many are not taken. What is announced
-/// to have more is not waited for, as in Redis.
+/// The number of arguments up to which a command with too many is skipped. One that announces more
+/// is not waited for, as in Redis.
 const SKIPPED_ARGUMENTS_MAX: usize = i32::MAX as usize;
 
-/// Of a command that is skipped, so many words are kept at most, if they come first and are no longer
+/// The number of words that are kept of a skipped command, if they come first and are no longer
 /// than names: enough to see what kind of command it was.
 const SKIPPED_WORDS_MAX: usize = 8;
-/// The longest of them, in bytes.
+/// The longest word that is kept of a skipped command, in bytes.
 const SKIPPED_WORD_BYTES_MAX: usize = 64;
 
-/// What an argument costs beside its bytes, while its command is incomplete.
+/// The bytes that an argument costs beside its own, while its command is incomplete.
 const ARGUMENT_BYTES: usize = size_of::<Bytes>() + size_of::<Range<usize>>();
 
-/// The longest `*<count>` or `$<length>`, without its line break. No count that is allowed is longer.
+/// The longest `*<count>` or `$<length>`, without its line break, in bytes. No allowed count is
+/// longer.
 const HEADER_BYTES_MAX: usize = 21;
 
-/// What one client may make this node hold before a command is complete.
+/// The limits on the memory that one client may take before a command is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Arguments of one command, its name included.
+    /// The number of arguments of one command, its name included.
     pub arguments_max: usize,
-    /// Bytes of one argument. Above the largest value that the store takes, so that a value which
-    /// is a little too long is refused by the store, in its words.
+    /// The bytes of one argument. Above the largest value that the store takes, so that a value
+    /// which is a little too long is refused by the store, in its words.
     pub argument_bytes_max: usize,
-    /// Bytes of all arguments of one command together, with what it takes to keep them apart.
+    /// The bytes of all arguments of one command together, with the overhead of each.
     pub command_bytes_max: usize,
-    /// Bytes of one inline command.
+    /// The bytes of one inline command.
     pub inline_bytes_max: usize,
 }
 
-/// One command. It has a name, if only an empty one.
+/// One command. It always has a name, which may be empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
     words: Vec<Bytes>,
 }
 
-/// Why there is no command. Nothing was done.
+/// The reason why the input holds no command. Nothing was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ParseError {
     /// One argument is longer than is allowed. It was skipped, and its command with it.
     #[error("argument {index} has {bytes} bytes; at most {max} are taken. Nothing was done")]
     ArgumentTooLong {
-        /// Which, where the name of the command is 0.
+        /// The number of the argument, where the name of the command is 0.
         index: usize,
-        /// Its length.
+        /// The length of the argument, in bytes.
         bytes: usize,
-        /// The limit.
+        /// The greatest length that is allowed.
         max: usize,
     },
     /// All arguments together are longer than is allowed. The command was skipped.
@@ -79,7 +80,7 @@ pub enum ParseError {
         overhead = ARGUMENT_BYTES
     )]
     CommandTooLong {
-        /// The limit.
+        /// The greatest sum of lengths that is allowed, in bytes.
         max: usize,
     },
     /// More arguments were announced than are allowed. The command was skipped.
@@ -88,9 +89,9 @@ pub enum ParseError {
          done: send it in parts"
     )]
     TooManyArguments {
-        /// The number announced.
+        /// The number of arguments that was announced.
         count: usize,
-        /// The limit.
+        /// The greatest number of arguments that is allowed.
         max: usize,
     },
     /// `*` is not followed by a number and a line break.
@@ -111,10 +112,10 @@ pub enum ParseError {
         /// The length that was announced.
         bytes: usize,
     },
-    /// A line that is no array goes on without end.
+    /// An inline command is longer than is allowed.
     #[error("Protocol error: too big inline request: a line has at most {max} bytes")]
     InlineTooLong {
-        /// The limit.
+        /// The longest line that is allowed, in bytes.
         max: usize,
     },
     /// A quote in an inline command is not closed, or something follows it at once.
@@ -122,71 +123,71 @@ pub enum ParseError {
     UnbalancedQuotes,
 }
 
-/// What is to become of a connection after an error.
+/// The fate of a connection after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Aftermath {
-    /// It is known where the next command begins: go on.
+    /// The start of the next command is known: go on.
     GoOn,
-    /// It is not known: say what was wrong and close.
+    /// The start of the next command is unknown: reply with the error and close.
     Close,
 }
 
-/// The state between two reads.
+/// A parser of one client's stream.
 #[derive(Debug)]
 pub struct Parser {
     limits: Limits,
     state: State,
     /// The arguments of the unfinished command that have left the input already.
     words: Vec<Bytes>,
-    /// Where those lie that have not. Empty between two calls.
+    /// The ranges of the arguments that are still in the input. Empty between two calls.
     found: Vec<Range<usize>>,
-    /// Bytes of all of them.
+    /// The bytes of all arguments of the unfinished command.
     command_bytes: usize,
-    /// Bytes that were taken out of the input for the arguments that are kept.
+    /// The bytes that were taken out of the input for the arguments that are kept.
     taken_bytes: usize,
-    /// Why the unfinished command will be refused, if it will: from then on nothing of it is kept but
-    /// its first words.
+    /// The error by which the unfinished command will be refused, if it will: from then on only its
+    /// first words are kept.
     refused: Option<ParseError>,
     /// The first words of the command that was refused last.
     skipped: Vec<Bytes>,
-    /// Bytes at the front of the input in which there is no line break.
+    /// The bytes at the front of the input in which there is no line break.
     searched: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Between two commands.
+    /// The parser is between two commands.
     Start,
-    /// Before the header of the next argument.
+    /// The parser is before the header of the next argument.
     Header(Progress),
-    /// Before an argument of so many bytes and its line break.
+    /// The parser is before an argument of so many bytes and its line break.
     Bulk(Progress, usize),
-    /// Within an argument of which so many bytes are still to be dropped.
+    /// The parser is within an argument of which so many bytes are still to be dropped.
     Skip(Progress, usize),
-    /// Behind the last byte of such an argument, before its line break.
+    /// The parser is behind the last byte of a dropped argument, before its line break.
     Skipped(Progress),
-    /// The stream makes no sense any more.
+    /// The stream cannot be understood any more.
     Broken(ParseError),
 }
 
-/// Where in its arguments a command is.
+/// The position of the parser in the arguments of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Progress {
-    /// The argument that is next.
+    /// The index of the next argument.
     index: usize,
-    /// How many there are.
+    /// The number of arguments.
     count: usize,
 }
 
-/// What one look at the input found.
+/// The result of one look at the input.
 enum Found {
-    /// Something was taken, and there may be more.
+    /// A part was taken, and there may be more.
     Part,
-    /// It ends too early.
+    /// The input ends too early.
     NotEnough,
     /// A command is complete.
     Complete,
-    /// An inline command is.
+    /// An inline command is complete.
     Inline(Vec<Bytes>),
 }
 
@@ -202,24 +203,24 @@ impl Default for Limits {
 }
 
 impl Command {
-    /// A command of these words; none, if there are no words.
+    /// Creates a command of these words; `None`, if there are no words.
     pub fn new(words: Vec<Bytes>) -> Option<Self> {
         (!words.is_empty()).then_some(Self { words })
     }
 
-    /// The first word.
+    /// The command's name, its first word.
     pub fn name(&self) -> &Bytes {
         &self.words[0]
     }
 
-    /// The words after the first.
+    /// The arguments, the words after the first.
     pub fn arguments(&self) -> &[Bytes] {
         &self.words[1..]
     }
 }
 
 impl ParseError {
-    /// Whether the stream can go on.
+    /// Tells whether the stream can go on.
     pub const fn aftermath(&self) -> Aftermath {
         match self {
             Self::ArgumentTooLong { .. }
@@ -236,7 +237,7 @@ impl ParseError {
 }
 
 impl Parser {
-    /// A parser at the beginning of a stream.
+    /// Creates a parser at the beginning of a stream.
     pub const fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -251,16 +252,17 @@ impl Parser {
         }
     }
 
-    /// The memory that the arguments of an unfinished command take, those left in the input aside.
+    /// The bytes of memory that the arguments of an unfinished command take, without those left in
+    /// the input.
     pub const fn held_bytes(&self) -> usize {
         self.taken_bytes + self.words.capacity() * size_of::<Bytes>()
     }
 
-    /// The next command, if the input holds all of it. Takes from the front of the input what it has
-    /// understood; what it leaves there must be there again, with more behind it, in the next call.
+    /// Takes the next command, if the input holds all of it. Removes the part that it has
+    /// understood from the front of the input; the rest must be there again, with more behind it,
+    /// in the next call.
     ///
-    /// # Errors
-    /// [`ParseError`]; its aftermath says whether the next call goes on with the next command.
+    /// [`ParseError`]; its aftermath tells whether the next call goes on with the next command.
     /// Else every further call returns the same error.
     pub fn next(&mut self, input: &mut BytesMut) -> Result<Option<Command>, ParseError> {
         let mut at = 0;
@@ -297,13 +299,13 @@ impl Parser {
         }
     }
 
-    /// What is known of the command that the last error skipped: its first words. Nothing, if the
-    /// first of them was too long for any name, or if no command was skipped.
+    /// Takes the first words of the command that the last error skipped. `None`, if the first of
+    /// them was too long for any name, or if no command was skipped.
     pub fn take_skipped(&mut self) -> Option<Command> {
         Command::new(mem::take(&mut self.skipped))
     }
 
-    /// Takes what was understood out of the input: the arguments in it, and the rest for good.
+    /// Removes the part that was understood from the input, and keeps the arguments in it.
     fn take(&mut self, input: &mut BytesMut, at: usize) {
         if self.found.is_empty() {
             return input.advance(at);
@@ -316,7 +318,7 @@ impl Parser {
         }));
     }
 
-    /// One look at the input behind `at`, which moves over what was understood.
+    /// Looks once at the input behind `at`, and moves `at` over the part that was understood.
     fn look(&mut self, input: &[u8], at: &mut usize) -> Result<Found, ParseError> {
         let rest = &input[*at..];
         match self.state {
@@ -412,7 +414,7 @@ impl Parser {
         self.found = found.take_while(|range| is_short(range.len())).collect();
     }
 
-    /// Why the command of this argument cannot be taken.
+    /// Returns the error for a command with this argument, if it cannot be taken.
     fn refusal(&self, index: usize, bytes: usize) -> Option<ParseError> {
         let Limits { argument_bytes_max, command_bytes_max, .. } = self.limits;
         if bytes > argument_bytes_max {
@@ -478,11 +480,11 @@ impl Parser {
     }
 }
 
-/// That a header is none.
+/// An error: the header is malformed.
 struct Malformed;
 
-/// The number in a header such as `*3`, and the length of the header with its line break. `None` if
-/// its end has not come yet.
+/// Reads the number in a header such as `*3`, and the length of the header with its line break.
+/// `None` if its end has not come yet.
 fn header(rest: &[u8]) -> Result<Option<(i64, usize)>, Malformed> {
     let within = &rest[..rest.len().min(HEADER_BYTES_MAX + 2)];
     let Some(end) = memchr(b'\n', within) else {
@@ -492,7 +494,7 @@ fn header(rest: &[u8]) -> Result<Option<(i64, usize)>, Malformed> {
     Ok(Some((number(digits).ok_or(Malformed)?, end + 1)))
 }
 
-/// A decimal number, written plainly.
+/// Reads a decimal number, written plainly.
 fn number(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text.strip_prefix(b"-") {
         Some(digits) => (true, digits),
@@ -509,7 +511,7 @@ fn number(text: &[u8]) -> Option<i64> {
     Some(if negative { -number } else { number })
 }
 
-/// The words of an inline command, with quotes as Redis has them: within `"` a backslash escapes
+/// Splits an inline command into words, with quotes as in Redis: within `"` a backslash escapes
 /// (`\n \r \t \b \a \xHH`), within `'` it escapes only `'`. A closing quote ends the word.
 fn words(line: &[u8]) -> Result<Vec<Bytes>, ParseError> {
     let mut words = Vec::new();

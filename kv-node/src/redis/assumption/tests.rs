@@ -236,7 +236,7 @@ fn line() -> impl Strategy<Value = &'static str> {
 }
 
 proptest! {
-    /// The dumb version keeps a flag for each assumption.
+    /// The reference model keeps a flag for each assumption.
     #[test]
     fn a_write_is_executed_exactly_if_nothing_that_it_depends_on_was_refused(
         lines in vec(line(), 1..20),

@@ -1,14 +1,15 @@
 //! The commands that Redis has and this store does not, and what to use in their place.
 //!
-//! In goes a name that is none of ours; out comes whether Redis knows it, so that a client which was
-//! written for Redis is told what is missing, and only a name that nobody knows is taken for a slip
-//! of the finger.
+//! In goes a name that is none of ours; out comes whether Redis knows it, so that a client which
+//! was written for Redis is told what is missing, and only a name that nobody knows is taken for a
+//! slip of the finger.
 
 /// Commands that are missing for one reason.
 struct Family {
-    /// Their names, apart by spaces. A name that ends with a dot stands for all that begin with it.
+    /// The names, separated by spaces. A name that ends with a dot stands for all that begin with
+    /// it.
     names: &'static str,
-    /// The reason, and what to use.
+    /// The reason, and the command to use in its place.
     instead: &'static str,
 }
 
@@ -190,22 +191,22 @@ const SUBCOMMANDS: &[Subcommand] = &[
     },
 ];
 
-/// A name that Redis knows.
+/// A command or subcommand that Redis has and this store does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Absent {
-    /// In upper case.
+    /// The name in upper case.
     pub(super) name: &'static str,
-    /// Why it is not there, and what to use.
+    /// The reason, and the command to use in its place.
     pub(super) instead: &'static str,
 }
 
-/// The command of this name, in any case, if Redis has it and this store does not.
+/// Finds the command of this name, in any case, if Redis has it and this store does not.
 pub(super) fn command(name: &[u8]) -> Option<Absent> {
     let all = FAMILIES.iter().map(|Family { names, instead }| (*names, *instead));
     find(all, name)
 }
 
-/// The subcommand of this name, in any case, if Redis has it and this store does not.
+/// Finds the subcommand of this name, in any case, if Redis has it and this store does not.
 pub(super) fn subcommand(container: &str, name: &[u8]) -> Option<Absent> {
     let of_container = SUBCOMMANDS.iter().filter(|other| other.container == container);
     find(of_container.map(|Subcommand { names, instead, .. }| (*names, *instead)), name)
@@ -227,7 +228,7 @@ fn find(
     })
 }
 
-/// Whether this is the known name, or begins with it if it ends with a dot.
+/// Tells whether this is the known name, or begins with it if it ends with a dot.
 fn is(known: &str, name: &[u8]) -> bool {
     let compared = if known.ends_with('.') { name.get(..known.len()) } else { Some(name) };
     compared.is_some_and(|compared| compared.eq_ignore_ascii_case(known.as_bytes()))

@@ -1,4 +1,4 @@
-//! `CLIENT`: what connections say of themselves.
+//! `CLIENT`: the names, libraries and modes of connections.
 
 use bytes::{Bytes, BytesMut};
 
@@ -73,7 +73,7 @@ fn client(
     Ok(Step::Reply)
 }
 
-/// `CLIENT LIST`, of all connections, of one type, or of those with some ids.
+/// Executes `CLIENT LIST`, of all connections, of one type, or of those with some ids.
 fn list(
     connection: &Connection,
     call: &Call<'_>,
@@ -113,7 +113,7 @@ fn list(
     Ok(())
 }
 
-/// `CLIENT REPLY`. What it writes is dropped unless replies are on.
+/// Executes `CLIENT REPLY`. Its reply is dropped unless replies are on.
 fn set_replies(
     connection: &mut Connection,
     mode: &[u8],
@@ -130,7 +130,7 @@ fn set_replies(
     Ok(())
 }
 
-/// A name that keeps the lines of `CLIENT LIST` whole.
+/// Checks that a name keeps the lines of `CLIENT LIST` whole.
 ///
 /// # Errors
 /// If it holds a space or anything that is not printable.

@@ -1,4 +1,4 @@
-//! What a client and a node say to each other before and after there is something to do.
+//! Commands with which a client sets up, checks and ends its connection.
 
 use bytes::{Bytes, BytesMut};
 
@@ -135,7 +135,8 @@ fn echo(
     Ok(Step::Reply)
 }
 
-/// Everything is checked before anything is changed. The reply has the form that was just chosen.
+/// Executes `HELLO`. All arguments are checked before anything is changed. The reply has the form
+/// that was just chosen.
 fn hello(
     connection: &mut Connection,
     call: &Call<'_>,
@@ -194,7 +195,7 @@ fn protocol_of(version: &Bytes) -> Result<Protocol, CommandError> {
         .ok_or(CommandError::NoSuchProtocol)
 }
 
-/// As Redis does whose user `default` has no password.
+/// Executes `AUTH` as a Redis does whose user `default` has no password.
 fn auth(
     connection: &mut Connection,
     call: &Call<'_>,
@@ -210,7 +211,7 @@ fn auth(
     }
 }
 
-/// There is one user, and any password is right.
+/// Checks the user: there is only `default`, and any password is right.
 fn authenticate(user: &[u8]) -> Result<(), CommandError> {
     if user == b"default" { Ok(()) } else { Err(CommandError::NoSuchUser) }
 }

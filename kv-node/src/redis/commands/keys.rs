@@ -1,4 +1,4 @@
-//! Whether keys have values, and their deletion.
+//! Commands that count keys with values, and delete keys.
 
 use bytes::BytesMut;
 
@@ -31,9 +31,9 @@ pub(super) const COMMANDS: &[Spec] = &[
     },
 ];
 
-/// Reads first, since a tombstone does not say what it overwrote. Each key gets its tombstone even
-/// if no value was seen: a copy that did not answer may hold one, and a deletion that is not written
-/// could not reach it.
+/// Executes `DEL`. Reads first, since a tombstone does not say what it overwrote. Each key gets its
+/// tombstone even if no value was seen: a copy that did not answer may hold one, and a deletion
+/// that is not written could not reach it.
 fn del(
     connection: &mut Connection,
     call: &Call<'_>,
@@ -43,7 +43,7 @@ fn del(
     Ok(connection.ask(last_of_each_key(targets?), ReplyKind::ExistedBefore))
 }
 
-/// A key that is named twice counts twice, as in Redis.
+/// Executes `EXISTS`. A key that is named twice counts twice, as in Redis.
 fn exists(
     connection: &mut Connection,
     call: &Call<'_>,

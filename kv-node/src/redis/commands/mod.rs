@@ -1,4 +1,4 @@
-//! The table of commands: what each is called, takes and does. One file per family.
+//! The table of commands: their names, arguments and functions. One file per family.
 
 mod absent;
 mod client;
@@ -17,42 +17,42 @@ use super::node_info::NodeInfo;
 use crate::nearest::nearest;
 use crate::resp::{Command, Encoder};
 
-/// What there is to know of a command: `COMMAND` shows all of it.
+/// The description of a command, all of which `COMMAND` shows.
 #[derive(Debug)]
 pub(super) struct Spec {
-    /// In lower case, as `COMMAND` shows it.
+    /// The name in lower case, as `COMMAND` shows it.
     pub(super) name: &'static str,
-    /// How many words it has, its name included; if negative, at least so many.
+    /// The number of words, the name included; if negative, the least number.
     pub(super) arity: i64,
-    /// Its subcommands, in upper case.
+    /// The subcommands, in upper case.
     pub(super) subcommands: &'static [&'static str],
-    /// As Redis names them.
+    /// The flags, as Redis names them.
     pub(super) flags: &'static [&'static str],
-    /// Where its keys stand: the first, the last (from the end, if negative) and the step.
+    /// The positions of the keys: the first, the last (from the end, if negative) and the step.
     pub(super) keys: (i64, i64, i64),
-    /// As Redis groups them.
+    /// The group, as Redis names it.
     pub(super) group: &'static str,
-    /// One line for people.
+    /// The summary, one line for people.
     pub(super) summary: &'static str,
-    /// What it does.
+    /// The function that executes the command.
     pub(super) run: Run,
 }
 
-/// Does a command: says what is to become of it, having appended its reply if there is one already.
-/// In an error case it has appended nothing, and done nothing.
+/// A function that executes a command. It returns the next step, having appended the reply if there
+/// is one already. With an error it has appended nothing, and done nothing.
 pub(super) type Run = fn(&mut Connection, &Call<'_>, &mut BytesMut) -> Result<Step, CommandError>;
 
-/// One command, of which it is known that it exists and has a sensible number of arguments.
+/// A call of a command that exists, with a sensible number of arguments.
 pub(super) struct Call<'a> {
-    /// Which.
+    /// The command.
     pub(super) spec: &'static Spec,
-    /// The words behind its name.
+    /// The words behind the command's name.
     pub(super) arguments: &'a [Bytes],
-    /// The node.
+    /// The node's facts for replies.
     pub(super) info: &'a dyn NodeInfo,
 }
 
-/// All families, those first that are asked for most.
+/// The commands by family, those first that are asked for most.
 const FAMILIES: [&[Spec]; 7] = [
     strings::COMMANDS,
     keys::COMMANDS,
@@ -63,7 +63,7 @@ const FAMILIES: [&[Spec]; 7] = [
     transactions::COMMANDS,
 ];
 
-/// The most arguments of an unknown command that are quoted back.
+/// The number of arguments of an unknown command that are quoted back, at most.
 const QUOTED_ARGUMENTS_MAX: usize = 4;
 
 const NO_KEYS: (i64, i64, i64) = (0, 0, 0);
@@ -79,12 +79,12 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
     all().map(|spec| spec.name)
 }
 
-/// The command of this name, in any case.
+/// Finds the command of this name, in any case.
 pub(super) fn named(name: &[u8]) -> Option<&'static Spec> {
     all().find(|spec| spec.name.as_bytes().eq_ignore_ascii_case(name))
 }
 
-/// The command that is meant.
+/// Finds the command that a client means.
 ///
 /// # Errors
 /// If there is none of the name, or it does not take so many arguments.
@@ -95,7 +95,7 @@ pub(super) fn find(command: &Command) -> Result<&'static Spec, CommandError> {
     if fits { Ok(spec) } else { Err(wrong_number(spec.name)) }
 }
 
-/// Why there is no command of this name.
+/// Returns the error for a command that is unknown.
 fn unknown(command: &Command) -> CommandError {
     if let Some(absent) = absent::command(command.name()) {
         let name = quote(command.name()).to_ascii_uppercase();
@@ -113,8 +113,8 @@ fn unknown(command: &Command) -> CommandError {
     CommandError::UnknownCommand { name, arguments: arguments.join(" "), nearest }
 }
 
-/// Whether this is the beginning of a line of HTTP: a browser can be made to send one to any port,
-/// with commands in the lines that follow, so nothing behind it is looked at.
+/// Tells whether this begins a line of HTTP: a browser can be made to send one to any port, with
+/// commands in the lines that follow, so nothing behind it is read.
 pub(super) fn is_http(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"POST") || name.eq_ignore_ascii_case(b"HOST:")
 }
@@ -124,7 +124,7 @@ fn wrong_number(command: &str) -> CommandError {
 }
 
 impl Spec {
-    /// The subcommand that the first argument names, in any case.
+    /// Finds the subcommand that the first argument names, in any case.
     pub(super) fn subcommand(&self, arguments: &[Bytes]) -> Option<&'static str> {
         let word = arguments.first()?;
         self.subcommands.iter().find(|known| known.as_bytes().eq_ignore_ascii_case(word)).copied()
@@ -153,12 +153,12 @@ fn subcommand<'a>(call: &Call<'a>) -> Result<(&'static str, &'a [Bytes]), Comman
     }
 }
 
-/// A subcommand with too few arguments or too many.
+/// Returns the error for a subcommand with too few arguments or too many.
 fn wrong_number_of(call: &Call<'_>, subcommand: &str) -> CommandError {
     wrong_number(&format!("{}|{}", call.spec.name, subcommand.to_ascii_lowercase()))
 }
 
-/// The reply of `HELP`: the subcommands that there are, one a line.
+/// Writes the reply of `HELP`: the subcommands, one a line.
 fn write_help(encoder: &mut Encoder<'_>, spec: &Spec) {
     let name = spec.name.to_ascii_uppercase();
     encoder.array(1 + spec.subcommands.len());

@@ -1,4 +1,4 @@
-//! What the node says of itself: its commands, its state, its settings.
+//! Commands about the node itself: its commands, its state, its settings.
 
 use bytes::{Bytes, BytesMut};
 
@@ -8,10 +8,10 @@ use crate::redis::error::CommandError;
 use crate::redis::node_info::Section;
 use crate::resp::Encoder;
 
-/// Client libraries decide by these two what they may send; they are not told who we are here, but
-/// in `INFO`.
+/// The server name in `HELLO`. Client libraries decide by it and the version what they may send;
+/// `INFO` names this store.
 pub(super) const IMITATED: &str = "redis";
-/// The version whose protocol is spoken.
+/// The Redis version whose protocol is spoken.
 pub(super) const IMITATED_VERSION: &str = "7.2.0";
 
 pub(super) const COMMANDS: &[Spec] = &[
@@ -90,8 +90,8 @@ fn command(
     Ok(Step::Reply)
 }
 
-/// One command as Redis 7 describes it; the last four parts, which it leaves empty where there is
-/// nothing to say, are empty here.
+/// Writes one command as Redis 7 describes it; the last four parts, which Redis leaves empty where
+/// there is nothing to say, are empty here.
 fn write_info(encoder: &mut Encoder<'_>, spec: &Spec) {
     let Spec {
         name,
@@ -150,7 +150,7 @@ fn info(
     Ok(Step::Reply)
 }
 
-/// The sections, with a section `server` that begins with what client libraries look for.
+/// Adds the fields that client libraries look for to the front of the section `server`.
 fn completed(mut sections: Vec<Section>) -> Vec<Section> {
     let at = sections.iter().position(|section| section.name == "server").unwrap_or_else(|| {
         sections.insert(0, Section { name: "server", fields: Vec::new() });
@@ -201,8 +201,9 @@ fn config(
     Ok(Step::Reply)
 }
 
-/// What Redis clients and benchmarks ask for, in the words of Redis: what the node says, and what
-/// holds for every node. Nothing is evicted or expires, there is one database and no password.
+/// Collects the settings that Redis clients and benchmarks ask for, in the words of Redis: those of
+/// the node, and those that hold for every node. Nothing is evicted or expires, there is one
+/// database and no password.
 fn settings(connection: &Connection, call: &Call<'_>) -> Vec<(&'static str, String)> {
     let config = &connection.settings().config;
     let mut settings = call.info.settings();
@@ -223,8 +224,8 @@ fn settings(connection: &Connection, call: &Call<'_>) -> Vec<(&'static str, Stri
     settings
 }
 
-/// Whether a name matches a pattern with `*` and `?`. Takes at most the product of the two lengths,
-/// whatever the pattern.
+/// Tells whether a name matches a pattern with `*` and `?`. Takes at most as many steps as the
+/// product of the two lengths, whatever the pattern.
 fn matches(pattern: &[u8], name: &[u8]) -> bool {
     let (mut at, mut in_name) = (0, 0);
     // Where to go on if what follows the last star does not fit.

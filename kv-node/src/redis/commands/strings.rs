@@ -109,7 +109,7 @@ fn set(
     Ok(connection.ask(vec![target], ReplyKind::Stored))
 }
 
-/// Why this option of `SET` is not taken.
+/// Returns the error for an option of `SET`.
 fn set_option(command: &'static str, option: &[u8]) -> CommandError {
     let mut options = SET_OPTIONS.iter();
     match options.find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(option)) {
@@ -131,8 +131,8 @@ fn mget(
     Ok(connection.ask(targets?, ReplyKind::Values))
 }
 
-/// All keys and values are checked before the first is written. Of a key that stands twice, the
-/// last value is written.
+/// Executes `MSET`. All keys and values are checked before the first is written. Of a key that
+/// stands twice, the last value is written.
 fn mset(
     connection: &mut Connection,
     call: &Call<'_>,
@@ -148,7 +148,7 @@ fn mset(
     Ok(connection.ask(last_of_each_key(targets?), ReplyKind::Stored))
 }
 
-/// Each key once, with the last that is said of it, in the order in which the keys came first.
+/// Keeps each key once, with its last target, in the order in which the keys came first.
 pub(super) fn last_of_each_key(targets: Vec<Target>) -> Vec<Target> {
     let mut places: BTreeMap<Key, usize> = BTreeMap::new();
     let mut last: Vec<Target> = Vec::with_capacity(targets.len());

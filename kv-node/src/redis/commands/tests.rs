@@ -12,7 +12,7 @@ fn client() -> (Client, Core) {
     (Client::new(Settings { config, ..Settings::default() }), Core::default())
 }
 
-/// Sends the lines one after the other on one connection; each is answered as it says.
+/// Sends the lines one after the other on one connection, and compares the replies.
 fn converse(lines: &[(&str, &str)]) {
     let (mut client, mut core) = client();
     for (line, expected) in lines {
@@ -20,7 +20,7 @@ fn converse(lines: &[(&str, &str)]) {
     }
 }
 
-/// Each line is answered by an error that begins like this, on a new connection.
+/// Sends each line on a new connection, and expects an error that begins like this.
 fn refuse(lines: &[(&str, &str)]) {
     for (line, expected) in lines {
         let (mut client, mut core) = client();
@@ -30,7 +30,7 @@ fn refuse(lines: &[(&str, &str)]) {
     }
 }
 
-/// What stands behind a name in a flat map.
+/// Returns the value behind a name in a flat map.
 fn field<'a>(reply: &'a str, name: &str) -> &'a str {
     let mut lines = reply.split(r"\r\n").skip_while(|line| *line != name);
     lines.nth(2).unwrap_or_else(|| panic!("no {name} in {reply}"))

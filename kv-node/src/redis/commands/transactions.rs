@@ -1,5 +1,5 @@
-//! The ends of transactions. There are none yet: `MULTI` and `WATCH` are refused, and these say what
-//! that came to.
+//! The ends of transactions. There are none yet: `MULTI` and `WATCH` are refused, and these say
+//! what that came to.
 
 use bytes::BytesMut;
 
@@ -54,7 +54,7 @@ fn exec(
     })
 }
 
-/// Nothing of a refused transaction was queued, so that discarding it always goes well.
+/// Executes `DISCARD`, which always succeeds: nothing of a refused transaction was queued.
 fn discard(
     connection: &mut Connection,
     _call: &Call<'_>,

@@ -126,7 +126,7 @@ fn options(
     Ok(Step::Reply)
 }
 
-/// What the connection's commands use, whether it or the node's configuration says so.
+/// Writes the options that the connection's commands use, set by it or by the node's configuration.
 fn write_options(connection: &Connection, out: &mut BytesMut) {
     let Options { read, write, mode, timeout_ms, monotonic: _, request: _ } = connection.options();
     let config: &Config = &connection.settings().config;
@@ -147,7 +147,7 @@ fn write_options(connection: &Connection, out: &mut BytesMut) {
     encoder.integer(i64::try_from(timeout_ms).unwrap_or(i64::MAX));
 }
 
-/// The reply of `KV.GET`.
+/// Writes the reply of `KV.GET`.
 pub(in crate::redis) fn write_siblings(
     encoder: &mut Encoder<'_>,
     Details { values, tombstones, context, achieved }: &Details,
@@ -164,7 +164,7 @@ pub(in crate::redis) fn write_siblings(
     write_achieved(encoder, achieved);
 }
 
-/// The reply of `KV.PUT` and `KV.DEL`.
+/// Writes the reply of `KV.PUT` and `KV.DEL`.
 pub(in crate::redis) fn write_receipt(
     encoder: &mut Encoder<'_>,
     Details { values, tombstones, context, achieved }: &Details,

@@ -13,7 +13,7 @@ fn client() -> (Client, Core) {
     (Client::new(Settings::default()), Core::default())
 }
 
-/// The keys about which the core is asked now.
+/// Returns the keys about which the core is asked now.
 fn asked(client: &Client) -> Vec<String> {
     client.asks.iter().map(|ask| ask.operation.key.to_string()).collect()
 }
@@ -342,7 +342,7 @@ impl Plain {
         }
     }
 
-    /// The dumb version: a map, and one command after the other.
+    /// Executes the command on the reference model, a map, and returns the reply.
     fn run(&self, map: &mut BTreeMap<u8, u16>) -> String {
         let bulk = |value: Option<&u16>| match value {
             Some(value) => format!(r"${}\r\n{value}\r\n", value.to_string().len()),

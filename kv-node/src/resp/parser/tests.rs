@@ -12,7 +12,7 @@ const LIMITS: Limits = Limits {
     inline_bytes_max: 128,
 };
 
-/// What a stream says, up to the error that ends it.
+/// The commands and errors of a stream, up to the error that ends it.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Heard {
     commands: Vec<Result<Vec<Bytes>, ParseError>>,
@@ -240,7 +240,7 @@ fn arguments_are_not_copied() {
     assert!(memory.contains(&command.arguments()[1].as_ptr()));
 }
 
-/// The time that a stream takes in pieces of this size: the best of three.
+/// Measures the parsing of a stream in pieces of this size: the best of three.
 fn time(stream: &[u8], piece: usize) -> Duration {
     let run = || {
         let began = Instant::now();
