@@ -1,36 +1,36 @@
 //! The verdict on a node: facts in, problems out. Pure.
 //!
 //! A node is *ready* if it can serve what it promises: any default request, in most of the ring. A
-//! problem either makes it not ready, so that a load balancer should send clients elsewhere, or it is
-//! a warning: the node serves, and somebody should look.
+//! problem either makes it not ready, so that a load balancer should send clients elsewhere, or it
+//! is a warning: the node serves, and somebody should look.
 //!
-//! What concerns partitions makes a node not ready if it concerns half of them or more, of the ring or
-//! of the node's own. Below that, other nodes would fail the same requests, as a rule; if all nodes
-//! said "not ready" because of a few partitions, nobody would serve the rest.
+//! A problem of partitions makes a node not ready if it concerns half of them or more, of the ring
+//! or of the node's own. Below that, other nodes would fail the same requests, as a rule; if all
+//! nodes said "not ready" because of a few partitions, nobody would serve the rest.
 
 use std::fmt;
 
 use crate::inspection::{Inspection, PeerState, StorageFact};
 
-/// How far a node has come in its life.
+/// The stage of a node's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// It opens its data.
+    /// The node opens its data.
     Starting,
-    /// It serves, unless something keeps it from that.
+    /// The node serves, unless a problem keeps it from that.
     Running,
-    /// It ends.
+    /// The node ends.
     Stopping,
 }
 
-/// All that a verdict depends on.
+/// The facts on which a verdict depends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// How far it has come.
+    /// The stage of the node's life.
     pub stage: Stage,
-    /// What its core says; `None` if there is none yet, or if it does not answer.
+    /// The state of the core; `None` if there is no core yet, or if it does not answer.
     pub core: Option<Inspection>,
-    /// Lines of the log that were lost since the node started.
+    /// The number of lines of the log that were lost since the node started.
     pub log_lines_lost: u64,
 }
 
@@ -55,7 +55,7 @@ pub enum Code {
     NoPeerHeard,
     /// Default requests cannot be met in some partitions.
     NoQuorum,
-    /// The node does not hold all that it must.
+    /// The node does not hold all the data that it must.
     Incomplete,
     /// Writes may be lost for good, and an operator must accept that.
     LossUndecided,
@@ -71,45 +71,45 @@ pub enum Code {
     LogLinesLost,
 }
 
-/// How bad a problem is.
+/// The severity of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The node cannot serve what it promises.
     NotReady,
-    /// The node serves; somebody should look.
+    /// The node serves, but an operator should look.
     Warning,
 }
 
-/// Something that is wrong with a node.
+/// A problem of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// What kind it is of.
+    /// The kind of the problem.
     pub code: Code,
-    /// How bad it is.
+    /// The severity of the problem.
     pub severity: Severity,
     /// The problem in words, with its numbers and names, and what to do.
     pub message: String,
 }
 
-/// The sum of all problems.
+/// The status of a node: the sum of its problems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// It serves, and nothing is wrong.
+    /// The node serves without problems.
     Ready,
-    /// It serves, with warnings.
+    /// The node serves, with warnings.
     Degraded,
     /// Clients should go elsewhere.
     NotReady,
 }
 
-/// Everything that is wrong with a node, the worst first.
+/// The problems of a node, the worst first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     problems: Vec<Problem>,
 }
 
 impl Code {
-    /// Every kind.
+    /// All kinds of problems.
     pub const ALL: [Self; 16] = [
         Self::Starting,
         Self::WaitingToBeFounded,
@@ -129,7 +129,7 @@ impl Code {
         Self::LogLinesLost,
     ];
 
-    /// The kind in one word.
+    /// The kind in one word, as operators' rules refer to it.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Starting => "starting",
@@ -161,7 +161,7 @@ impl Severity {
         }
     }
 
-    /// The severity of a problem that concerns some of so many partitions.
+    /// The severity of a problem that concerns `concerned` of `all` partitions.
     const fn of_share(concerned: u64, all: u64) -> Self {
         if concerned * 2 >= all { Self::NotReady } else { Self::Warning }
     }
@@ -179,7 +179,7 @@ impl Status {
 }
 
 impl Verdict {
-    /// Judges a node.
+    /// Judges a node by its facts.
     pub fn of(facts: &Facts) -> Self {
         let Facts { stage, core, log_lines_lost } = facts;
         let mut verdict = Self::default();
@@ -231,7 +231,7 @@ impl Verdict {
         self.problems.iter().any(|problem| problem.code == code)
     }
 
-    /// The sum of it.
+    /// The status that the problems add up to.
     pub fn status(&self) -> Status {
         match self.problems.iter().map(|problem| problem.severity).min() {
             None => Status::Ready,
@@ -362,7 +362,7 @@ impl Names<'_> {
 
 impl fmt::Display for Names<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// More are counted.
+        /// The number of members that are named; more are only counted.
         const NAMED_MAX: usize = 10;
         for (index, peer) in self.0.iter().take(NAMED_MAX).enumerate() {
             let separator = if index == 0 { "" } else { ", " };

@@ -37,7 +37,7 @@ fn inspection() -> Inspection {
     }
 }
 
-/// Facts about a healthy node, changed.
+/// Returns the facts about a healthy node after a change.
 fn facts(change: impl FnOnce(&mut Inspection)) -> Facts {
     let mut inspection = inspection();
     change(&mut inspection);
@@ -45,7 +45,7 @@ fn facts(change: impl FnOnce(&mut Inspection)) -> Facts {
     Facts { stage, core, log_lines_lost: 0 }
 }
 
-/// The codes of the problems, with their severities, and the status.
+/// Returns the codes of the problems, with their severities, and the status.
 fn judged(facts: &Facts) -> (Vec<(&'static str, &'static str)>, &'static str) {
     let verdict = Verdict::of(facts);
     let codes = verdict.problems().iter();

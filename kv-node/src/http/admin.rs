@@ -1,4 +1,5 @@
-//! `/admin/…`: orders of an operator. The commands `kv-node init` and `kv-node accept-loss` send them.
+//! `/admin/…`: orders of an operator. The commands `kv-node init` and `kv-node accept-loss` send
+//! them.
 //!
 //! | request | body | answer |
 //! |---|---|---|
@@ -6,8 +7,9 @@
 //! | `GET /admin/losses` | | 200 `{"partitions": [1, 2]}`: those that this node can never copy |
 //! | `POST /admin/accept-loss` | `{"partitions": [1, 2]}` | 200 `{"accepted": [1], "refused": {"2": "…"}}` |
 //!
-//! An order that is refused is answered 409 and `{"problem": "…"}`, and one that makes no sense 400. Bodies
-//! are of the type `application/json`, which no page in a browser can send to another local unasked.
+//! An order that is refused is answered 409 and `{"problem": "…"}`, and one that makes no sense
+//! 400. Bodies are of the type `application/json`, which no page in a browser can send to another
+//! local unasked.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +26,7 @@ use serde_json::json;
 
 use super::View;
 
-/// The routes of this file.
+/// Creates the routes of `/admin/…`.
 pub(super) fn routes() -> Router<View> {
     Router::new()
         .route("/admin/init", post(init))
@@ -35,7 +37,7 @@ pub(super) fn routes() -> Router<View> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Init {
-    /// Names of members that need not be there.
+    /// The names of members that need not be there.
     #[serde(default)]
     without: Vec<String>,
 }
@@ -116,7 +118,7 @@ fn refused(view: &View, reply: &AdminReply) -> Response {
     problem(StatusCode::CONFLICT, words(view, reply))
 }
 
-/// The reason in words, with the names of members.
+/// The reason for a refusal in words, with the names of members.
 fn words(view: &View, reply: &AdminReply) -> String {
     let AdminReply::Refused(refusal) = reply else {
         return format!("an answer to another order: {reply:?}");

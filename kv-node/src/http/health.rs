@@ -1,4 +1,4 @@
-//! `/health/live` and `/health/ready`: how the node is.
+//! `/health/live` and `/health/ready`: the health of the node.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use crate::inspection::{Inspection, PeerState};
 use crate::log;
 use crate::storage::DiskRoom;
 
-/// Whoever asks whether the process lives waits for a second at most, as a rule.
+/// The time within which liveness is answered: most callers wait for a second at most.
 const LIVE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The routes of this file.
+/// Creates the routes of `/health/…`.
 pub(super) fn routes() -> Router<View> {
     Router::new().route("/health/live", get(live)).route("/health/ready", get(ready))
 }
@@ -45,7 +45,7 @@ async fn ready(State(view): State<View>) -> Response {
     super::json(status, &body(&view, &facts, &verdict))
 }
 
-/// Everything that is known about the node now.
+/// Collects all facts about the node now.
 pub(super) async fn facts(view: &View) -> Facts {
     let (stage, parts) = view.parts();
     let core = match &parts {

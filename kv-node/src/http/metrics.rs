@@ -1,4 +1,4 @@
-//! `/metrics`: everything that is counted, in the form that the scraper asks for.
+//! `/metrics`: all counters and gauges, in the form that the scraper asks for.
 
 use axum::Router;
 use axum::extract::State;
@@ -11,7 +11,7 @@ use super::health::facts;
 use crate::health::Verdict;
 use crate::metrics::Exposition;
 
-/// The routes of this file.
+/// Creates the route of `/metrics`.
 pub(super) fn routes() -> Router<View> {
     Router::new().route("/metrics", get(metrics))
 }
@@ -29,8 +29,8 @@ async fn metrics(State(view): State<View>, headers: HeaderMap) -> Response {
     (headers, metrics.encode(exposition)).into_response()
 }
 
-/// Chooses by what a scraper accepts (RFC 9110 §12.5.1): OpenMetrics if it is named and nothing else is
-/// liked better, else the text that everything reads.
+/// Chooses the form by the header `Accept` (RFC 9110 §12.5.1): OpenMetrics if it is named and
+/// nothing else is preferred, else the text that everything reads.
 fn negotiate<'a>(accepted: impl Iterator<Item = &'a str>) -> Exposition {
     let (mut open_metrics, mut text) = (0, 0);
     for range in accepted.flat_map(|accepted| accepted.split(',')) {
@@ -50,7 +50,7 @@ fn negotiate<'a>(accepted: impl Iterator<Item = &'a str>) -> Exposition {
     }
 }
 
-/// The value of a parameter `q`, in thousandths. One that makes no sense counts for nothing.
+/// Reads the value of a parameter `q`, in thousandths. A malformed one counts as 0.
 fn quality_of(parameter: &str) -> Option<u32> {
     let (name, value) = parameter.split_once('=')?;
     if !name.trim().eq_ignore_ascii_case("q") {

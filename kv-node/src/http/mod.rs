@@ -1,15 +1,16 @@
-//! The HTTP interface: health for whoever restarts nodes, metrics for whoever watches them.
+//! The HTTP interface: health for supervisors, metrics for monitoring, orders of operators.
 //!
 //! | path | answer |
 //! |---|---|
 //! | `/health/live` | 200, unless the core has been silent for a minute: then 503, and a restart is the only way out |
 //! | `/health/ready` | 200 if the node can serve what it promises, else 503; JSON names every problem |
 //! | `/metrics` | everything that is counted, as OpenMetrics or as Prometheus text |
-//! | `/admin/…` | what came of an operator's order |
+//! | `/admin/…` | the outcome of an operator's order |
 //!
-//! It is there before the data is open, and until the storage is closed: starting and stopping are
-//! answers too. Each concept has a file with its routes: `admin.rs`, `health.rs`, `metrics.rs`. `server.rs`
-//! accepts connections and knows no routes, `pool.rs` decides which of them may stay, `probe.rs` asks the core.
+//! The interface is there before the data is open, and until the storage is closed: starting and
+//! stopping are answers too. Each concept has a file with its routes: `admin.rs`, `health.rs`,
+//! `metrics.rs`. `server.rs` accepts connections and knows no routes, `pool.rs` decides which of
+//! them may stay, `probe.rs` asks the core.
 
 mod admin;
 mod health;
@@ -37,20 +38,20 @@ use crate::storage::{Storage, StorageCounts};
 use crate::tasks::Tasks;
 use probe::{CoreProbe, HANGS_AFTER};
 
-/// What never changes about the node whose interface it is.
+/// The facts about a node that never change.
 #[derive(Clone, Debug)]
 pub struct About {
     /// The node's name.
     pub name: String,
-    /// Its id.
+    /// The node's id.
     pub node: NodeId,
-    /// The name of its cluster.
+    /// The name of the node's cluster.
     pub cluster: String,
-    /// The members of its cluster.
+    /// The ring, with the members of the cluster.
     pub ring: Arc<Ring>,
 }
 
-/// The HTTP interface of one node. Dropped, it is gone.
+/// The HTTP interface of one node. Dropping it ends it.
 #[derive(Debug)]
 pub struct HttpServer {
     view: View,
@@ -69,7 +70,7 @@ struct Shared {
     stage: Mutex<(Stage, Option<Parts>)>,
 }
 
-/// The parts of a node that runs.
+/// The parts of a running node.
 #[derive(Clone, Debug)]
 struct Parts {
     core: CoreHandle,
@@ -77,7 +78,7 @@ struct Parts {
     storage: Weak<Storage>,
 }
 
-/// Why the core is given no order.
+/// The reason why the core is given no order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 enum OrderError {
     #[error("the node is starting: say it again when it has opened its data")]
@@ -103,13 +104,13 @@ impl HttpServer {
         Self { view, _serving: serving }
     }
 
-    /// The node runs.
+    /// Notes that the node runs, and shows its parts.
     pub fn on_running(&self, core: CoreHandle, storage: Weak<Storage>) {
         let probe = CoreProbe::new(core.clone(), HANGS_AFTER);
         *self.view.stage() = (Stage::Running, Some(Parts { core, probe, storage }));
     }
 
-    /// The node ends.
+    /// Notes that the node ends.
     pub fn on_stopping(&self) {
         self.view.stage().0 = Stage::Stopping;
     }
@@ -120,12 +121,12 @@ impl View {
         self.0.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How far the node has come, and its parts, if it has come so far.
+    /// The node's stage of life, and its parts once it runs.
     fn parts(&self) -> (Stage, Option<Parts>) {
         self.stage().clone()
     }
 
-    /// Gives the core an order.
+    /// Gives the core an order, and waits for the reply.
     async fn order(&self, command: AdminCommand) -> Result<AdminReply, OrderError> {
         match self.parts() {
             (_, Some(parts)) => Ok(parts.core.admin(command).await?),
@@ -133,7 +134,7 @@ impl View {
         }
     }
 
-    /// What the storage says of itself, if it is open.
+    /// The counters and the state of the storage, if it is open.
     fn storage_counts(&self) -> Option<StorageCounts> {
         let (_, parts) = self.parts();
         Some(parts?.storage.upgrade()?.counts())
@@ -152,7 +153,7 @@ impl View {
     }
 }
 
-/// All routes. A new kind of request gets a file of its own and a line here.
+/// Collects all routes. A new kind of request gets a file of its own and a line here.
 fn router(view: View) -> Router {
     Router::new()
         .merge(admin::routes())
@@ -168,7 +169,7 @@ async fn no_such_page() -> Response {
     (StatusCode::NOT_FOUND, pages).into_response()
 }
 
-/// An answer in JSON, on a line of its own.
+/// Creates an answer in JSON, on a line of its own.
 fn json(status: StatusCode, body: &serde_json::Value) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
 }
@@ -180,7 +181,7 @@ mod tests {
     use super::*;
     use crate::admin_client::{self, HttpAddress};
 
-    /// The interface of a node that is starting, and where it is.
+    /// Starts the interface of a node that is starting, and returns its address.
     async fn starting() -> (HttpServer, HttpAddress) {
         let layout = Layout::single_datacenter(16, 1, [(NodeId(1), "n1".to_owned())]);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("the system has a port");

@@ -1,9 +1,9 @@
-//! Who may keep a connection to the HTTP interface when there are many.
+//! The choice of the connections to the HTTP interface that may stay when there are many.
 //!
 //! A connection is *busy* while a request that has arrived as a whole is answered, and *idle* else:
-//! before its first request, between two, and while one is half sent. When a connection too many comes,
-//! the one that has been idle for longest goes; if all are busy, the one that has been busy for
-//! longest. So whoever holds connections cannot keep a health check out.
+//! before its first request, between two, and while one is half sent. When a connection too many
+//! comes, the one that has been idle for longest goes; if all are busy, the one that has been busy
+//! for longest. So whoever holds connections cannot keep a health check out.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::stop::{self, Stopper, Stopping};
 
-/// All connections, at most as many as it was told.
+/// The connections of the interface, at most as many as it was created for.
 #[derive(Clone, Debug)]
 pub(super) struct Pool(Arc<Shared>);
 
@@ -34,18 +34,18 @@ struct State {
 struct Entry {
     activity: Activity,
     since: Instant,
-    /// Dropped when the connection must go.
+    /// The link to the connection: dropped when the connection must go.
     _keeps: Stopper,
 }
 
-/// Ordered by who goes first.
+/// The activity of a connection. The least goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Activity {
     Idle,
     Busy,
 }
 
-/// A connection's leave to be there. Dropped with it.
+/// The right of a connection to stay. Dropped with it.
 #[derive(Debug)]
 pub(super) struct Permit {
     number: u64,
@@ -53,7 +53,7 @@ pub(super) struct Permit {
     evicted: Stopping,
 }
 
-/// A request of the connection is being answered, until this is dropped.
+/// A guard that counts the connection as busy with a request until it is dropped.
 #[derive(Debug)]
 pub(super) struct Busy {
     number: u64,
@@ -61,7 +61,7 @@ pub(super) struct Busy {
 }
 
 impl Pool {
-    /// An empty pool for so many connections, at least one.
+    /// Creates an empty pool for so many connections, at least one.
     pub(super) fn new(connections_max: usize) -> Self {
         let connections_max = connections_max.max(1);
         Self(Arc::new(Shared { connections_max, state: Mutex::default() }))
@@ -83,7 +83,7 @@ impl Pool {
         (Permit { number, pool: self.clone(), evicted: left }, evicted)
     }
 
-    /// Makes the connection go that can be spared most easily, if there is one.
+    /// Ends the connection that can be spared most easily, if there is one.
     pub(super) fn evict(&self) -> Evicted {
         self.state().evict()
     }
@@ -106,12 +106,12 @@ impl Pool {
     }
 }
 
-/// Tells whether a connection was made to go.
+/// The answer whether a connection had to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Evicted {
-    /// None was.
+    /// No connection had to go.
     Nobody,
-    /// One was.
+    /// One connection had to go.
     One,
 }
 
@@ -127,13 +127,13 @@ impl State {
 }
 
 impl Permit {
-    /// Says that a request has arrived as a whole.
+    /// Notes that a request has arrived as a whole.
     pub(super) fn begin_answer(&self) -> Busy {
         self.pool.set(self.number, Activity::Busy);
         Busy { number: self.number, pool: self.pool.clone() }
     }
 
-    /// Returns when the connection must go: for another one, or because it was idle for so long.
+    /// Waits until the connection must go: for another one, or because it was idle for so long.
     pub(super) async fn ended(&self, idle_max: Duration) {
         let mut evicted = self.evicted.clone();
         loop {

@@ -1,4 +1,4 @@
-//! Asks the core how it is, and notices if it does not answer.
+//! Asks the core for its state, and notices if it does not answer.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,10 +8,10 @@ use tokio::time::{Instant, timeout};
 use crate::core_loop::CoreHandle;
 use crate::inspection::Inspection;
 
-/// A core that has not answered for so long is silent.
+/// The time after which a core that does not answer counts as silent.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A core that has not answered for so long will not any more.
+/// The time after which a core that does not answer never will.
 pub(super) const HANGS_AFTER: Duration = Duration::from_secs(60);
 
 /// The questions to one core.
@@ -19,7 +19,7 @@ pub(super) const HANGS_AFTER: Duration = Duration::from_secs(60);
 pub(super) struct CoreProbe {
     core: CoreHandle,
     hangs_after: Duration,
-    /// When the oldest question was asked that has no answer. The core answers in order.
+    /// The time of the oldest question without an answer. The core answers in order.
     waits_since: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -28,7 +28,7 @@ impl CoreProbe {
         Self { core, hangs_after, waits_since: Arc::default() }
     }
 
-    /// How the core is; `None` if it does not say in time.
+    /// Asks the core for its state; `None` if it does not answer in time.
     pub(super) async fn inspect(&self, longest: Duration) -> Option<Inspection> {
         self.with(|waits_since| *waits_since.get_or_insert(Instant::now()));
         let probe = self.clone();

@@ -1,6 +1,6 @@
 //! The sockets of the HTTP interface.
 //!
-//! What arrives is bounded in bytes and in time before anybody looks at it: a request is read as a
+//! A request is bounded in bytes and in time before anybody looks at it: a request is read as a
 //! whole, its body included, and only then answered.
 
 use std::convert::Infallible;
@@ -23,14 +23,14 @@ use super::View;
 use super::pool::{Evicted, Permit, Pool};
 use crate::tasks::Tasks;
 
-/// The longest time in which a connection need not have a whole request: to send one, to wait before
-/// the next, and to take an answer.
+/// The time for which a connection may be without a whole request: to send one, to wait before the
+/// next, and to take an answer.
 const IDLE_MAX: Duration = Duration::from_secs(5);
 
-/// The largest head of a request.
+/// The largest head of a request, in bytes.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// The largest body of a request.
+/// The largest body of a request, in bytes.
 const BODY_BYTES_MAX: usize = 256 * 1024;
 
 /// The pause after the system refused a connection.
@@ -104,7 +104,7 @@ async fn serve(stream: TcpStream, router: Router, permit: Permit) {
     }
 }
 
-/// The request with its whole body, or the answer to one that is too large or broke off.
+/// Reads the request with its whole body; the error answers one that is too large or broke off.
 async fn read_whole(request: Request<Incoming>) -> Result<Request<Body>, Response> {
     let (head, body) = request.into_parts();
     let too_large = || {

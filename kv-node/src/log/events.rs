@@ -1,6 +1,6 @@
-//! What the core observed, as loud as it matters to an operator.
+//! The events of the core as lines of the log, with the level that they have for an operator.
 //!
-//! | level | what |
+//! | level | events |
 //! |---|---|
 //! | error | the node serves no more |
 //! | warn | somebody should look: corruption, clocks, refused messages, dropped hints |
@@ -17,7 +17,7 @@ use kv_core::types::NodeId;
 use super::limiter::LogLimiter;
 use super::named::Named;
 
-/// The log of one core's events: each fact once, then counted.
+/// The log of one core's events: each fact is logged once, then counted.
 #[derive(Clone, Debug)]
 pub struct EventLog {
     ring: Arc<Ring>,
@@ -25,7 +25,7 @@ pub struct EventLog {
 }
 
 impl EventLog {
-    /// A log in which nodes are called as this ring calls them.
+    /// Creates a log that names nodes as this ring does.
     pub const fn new(ring: Arc<Ring>, limiter: Arc<LogLimiter>) -> Self {
         Self { ring, limiter }
     }
@@ -172,7 +172,7 @@ impl EventLog {
         self.limiter.tell(subject, kind, line);
     }
 
-    /// Tells a fact about a node, whose name the line is given.
+    /// Logs a fact about a node, whose name the line is given.
     fn tell_about(
         &self,
         node: &Named,
@@ -198,7 +198,7 @@ mod tests {
 
     use super::*;
 
-    /// What was written to a log.
+    /// The bytes that were written to a log.
     #[derive(Clone, Default)]
     struct Written(Arc<Mutex<Vec<u8>>>);
 
@@ -213,7 +213,7 @@ mod tests {
         }
     }
 
-    /// The lines that some events make in five seconds, without their times.
+    /// Returns the lines of some events in five seconds, without their times.
     fn lines(events: &[Event]) -> Vec<String> {
         let nodes = (1..=2).map(|id| (NodeId(id), format!("n{id}")));
         let ring = Ring::new(Layout::single_datacenter(16, 2, nodes)).expect("a sound layout");

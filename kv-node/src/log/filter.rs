@@ -1,4 +1,4 @@
-//! What `RUST_LOG` says.
+//! The filter that `RUST_LOG` sets.
 
 use std::env;
 use std::ffi::OsStr;
@@ -9,12 +9,12 @@ use crate::nearest::nearest;
 
 const VARIABLE: &str = "RUST_LOG";
 
-/// What is logged if nobody says something else: what an operator should know.
+/// The level that is logged by default: the lines that an operator should know.
 const DEFAULT: &str = "info";
 
 const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "off"];
 
-/// What is logged, and what is wrong with the variable that should have said it.
+/// The filter, and the problem with the variable that should have set it.
 #[derive(Debug)]
 pub(super) struct Filter {
     pub(super) filter: EnvFilter,
@@ -22,12 +22,12 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    /// What the environment says.
+    /// Reads the filter from the environment.
     pub(super) fn from_env() -> Self {
         Self::new(env::var_os(VARIABLE).as_deref())
     }
 
-    /// An empty variable is none.
+    /// Reads a value; an empty variable counts as none.
     fn new(value: Option<&OsStr>) -> Self {
         let default = |problem| Self { filter: EnvFilter::new(DEFAULT), problem };
         match value.filter(|value| !value.is_empty()).map(parse) {
@@ -48,8 +48,8 @@ fn parse(value: &OsStr) -> Result<EnvFilter, String> {
     EnvFilter::builder().parse(value).map_err(|error| format!("`{value}`: {error}"))
 }
 
-/// Refuses a word that is taken for the name of a program part, of which everything is logged and of
-/// all else nothing: `RUST_LOG=inof` would end the log without a word.
+/// Refuses a word that would be taken for the name of a program part, of which everything is logged
+/// and nothing else: `RUST_LOG=inof` would end the log without a word.
 fn check(directive: &str) -> Result<(), String> {
     let is_level = |word: &str| {
         let is_number = word.len() == 1 && ("0"..="5").contains(&word);

@@ -7,11 +7,11 @@
 //!   tell    line at once ─► counted … ─► line with `repeated`, each minute ─► a quiet minute: forgotten
 //!   gather  counted … ─► line with the sum, after five quiet seconds or each minute
 //! ```
-//! The limiter knows no clock: somebody calls [`LogLimiter::tick`] every [`TICK`]. Each node has one
-//! limiter, so that what is said about one node never hides what is said about another.
+//! The limiter knows no clock: somebody calls [`LogLimiter::tick`] every [`TICK`]. Each node has
+//! one limiter, so that what is said about one node never hides what is said about another.
 //!
-//! Invariants: no more than [`FACTS_MAX`] facts are remembered; what does not fit is counted, and the
-//! count is told each minute.
+//! Invariants: no more than [`FACTS_MAX`] facts are remembered; what does not fit is counted, and
+//! the count is told each minute.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,17 +23,17 @@ use crate::stop::Stopping;
 /// The time between two calls of [`LogLimiter::tick`].
 const TICK: Duration = Duration::from_secs(1);
 
-/// Counts are told each minute.
+/// The number of ticks between two reports of a count: a minute.
 const TICKS_PER_PERIOD: u64 = 60;
 
-/// Sums are told after so many ticks without an event.
+/// The number of ticks without an event after which a sum is told.
 const QUIET_TICKS: u64 = 5;
 
-/// Facts that are remembered at once.
+/// The number of facts that are remembered at once.
 const FACTS_MAX: usize = 1_000;
 
-/// Writes a line of the log. The argument is the count of what happened without a line since the last
-/// one, for a field `repeated`; `None` for the first, which stands for itself.
+/// A function that writes a line of the log. The argument is the number of events without a line
+/// since the last one, for a field `repeated`; `None` for the first, which stands for itself.
 type Line = Box<dyn Fn(Option<u64>) + Send>;
 
 /// Decides which facts are logged and which are only counted. See the module's documentation.
@@ -43,17 +43,17 @@ pub struct LogLimiter(Mutex<State>);
 #[derive(Default)]
 struct State {
     ticks: u64,
-    /// By subject, then by kind.
+    /// The facts by subject, then by kind.
     facts: BTreeMap<String, BTreeMap<String, Fact>>,
     facts_len: usize,
-    /// Events since the last period whose facts did not fit.
+    /// The number of events since the last period whose facts did not fit.
     overflowed: u64,
 }
 
 struct Fact {
-    /// Events that no line has told of yet.
+    /// The number of events that no line has told of yet.
     untold: u64,
-    /// The line of the first of them: its fields are fresher than those of the last line.
+    /// The line of the first untold event: its fields are fresher than those of the last line.
     line: Option<Line>,
     pace: Pace,
 }
@@ -64,13 +64,13 @@ enum Pace {
     Period,
     /// The sum is told when no event has come for a while.
     Quiet {
-        /// Ticks since the last event.
+        /// The number of ticks since the last event.
         ticks: u64,
     },
 }
 
 impl Fact {
-    /// The line that tells of everything untold.
+    /// Takes the line that tells of all untold events.
     fn take(&mut self) -> Option<DueLine> {
         let line = self.line.take()?;
         Some(DueLine { line, repeated: Some(std::mem::take(&mut self.untold)) })
@@ -107,8 +107,8 @@ impl LogLimiter {
         }
     }
 
-    /// Counts what comes in crowds, such as one event for each of a thousand partitions. `line` logs
-    /// the sum when it has been quiet for five seconds, and each minute if it never is.
+    /// Counts events that come in crowds, such as one for each of a thousand partitions. `line`
+    /// logs the sum when it has been quiet for five seconds, and each minute if it never is.
     pub fn gather(
         &self,
         subject: &str,
@@ -128,9 +128,9 @@ impl LogLimiter {
         }
     }
 
-    /// Forgets all facts about a subject, because they are true no more; what was counted is told. The
-    /// next one is logged at once: so this must not be called for what comes and goes many times a
-    /// second.
+    /// Forgets all facts about a subject, because they are true no more; untold counts are told.
+    /// The next event is logged at once: so this must not be called for a state that comes and goes
+    /// many times a second.
     pub fn over(&self, subject: &str) {
         let due = {
             let mut state = self.state();
@@ -141,13 +141,13 @@ impl LogLimiter {
         write_all(due);
     }
 
-    /// Tells what is due, and forgets what has not happened for a minute.
+    /// Tells the counts that are due, and forgets facts without an event for a minute.
     pub fn tick(&self) {
         let due = self.state().tick();
         write_all(due);
     }
 
-    /// Tells everything that was counted: the node ends.
+    /// Tells all counts, since the node ends.
     pub fn flush(&self) {
         let due = self.state().flush();
         write_all(due);
@@ -175,7 +175,7 @@ fn write_all(due: Vec<DueLine>) {
 }
 
 impl State {
-    /// Gives the line back if it is to be written now.
+    /// Counts an event, and returns the line if it is to be written now.
     fn tell<L: Fn(Option<u64>) + Send + 'static>(
         &mut self,
         subject: &str,
@@ -193,7 +193,8 @@ impl State {
         None
     }
 
-    /// A fact, and whether it is new. `None` if there is no room for another one.
+    /// Finds or adds a fact, and returns whether it is new. `None` if there is no room for another
+    /// one.
     fn fact(&mut self, subject: &str, kind: &str, pace: Pace) -> Option<(&mut Fact, bool)> {
         let is_known = self.facts.get(subject).is_some_and(|kinds| kinds.contains_key(kind));
         if !is_known {
@@ -270,11 +271,12 @@ mod tests {
 
     use super::*;
 
-    /// What was logged: the value with which a line was made, and the argument that it got.
+    /// The lines that were logged: the value with which a line was made, and the argument that it
+    /// got.
     #[derive(Clone, Default)]
     struct Logged(Arc<Mutex<Lines>>);
 
-    /// The subject of each line, and how many more there were.
+    /// The value and the argument of each line.
     type Lines = Vec<(u64, Option<u64>)>;
 
     impl Logged {

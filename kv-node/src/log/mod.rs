@@ -1,10 +1,10 @@
-//! What a node says to people while it runs: lines for eyes, or JSON for machines, to standard error.
+//! The log of a node: lines for people, or JSON for machines, to standard error.
 //!
 //! - `sink.rs`: writes lines without ever making anybody wait, and counts those that are lost.
-//! - `filter.rs`: what `RUST_LOG` says.
-//! - `panics.rs`: what a panic says.
+//! - `filter.rs`: reads `RUST_LOG`.
+//! - `panics.rs`: logs panics.
 //! - `limiter.rs`: one line per fact, then a count each minute.
-//! - `events.rs`: what the core observed, in words. `named.rs`: nodes, as people know them.
+//! - `events.rs`: puts the core's events in words. `named.rs`: names nodes as people know them.
 
 mod events;
 #[cfg(not(madsim))]
@@ -33,8 +33,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// Begins to log to standard error, panics too. `RUST_LOG` chooses levels and targets. Does nothing if
-/// somebody has begun already.
+/// Begins to log to standard error, panics too. `RUST_LOG` chooses levels and targets. Does nothing
+/// if a log was begun already.
 #[cfg(not(madsim))]
 pub fn begin(format: LogFormat, stderr: &Sink) {
     let filter::Filter { filter, problem } = filter::Filter::from_env();

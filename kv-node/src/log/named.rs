@@ -13,7 +13,7 @@ pub struct Named {
 }
 
 impl Named {
-    /// The name that the layout gives to a node.
+    /// Looks up the name that the layout gives to a node.
     pub fn new(ring: &Ring, node: NodeId) -> Self {
         Self { name: ring.member(node).map(|member| member.name.clone()), node }
     }

@@ -1,4 +1,4 @@
-//! What a panic says: a line of the log like any other, so that it blocks nobody and is found where
+//! Panics in the log: each is a line like any other, so that it blocks nobody and is found where
 //! everything else is.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::Sink;
 
-/// How long a thread that panics waits until that is written: a second panic would end the process.
+/// The time for which a thread that panics waits for its line: a second panic would end the
+/// process.
 const FLUSH: Duration = Duration::from_millis(200);
 
 /// Logs panics from now on.

@@ -1,5 +1,5 @@
-//! Standard error and standard output, behind a bounded queue and a thread of its own: whoever has
-//! something to say never waits for whoever reads it, and never fails because nobody does.
+//! Standard error and standard output, behind a bounded queue and a thread of its own: a writer
+//! never waits for the reader, and never fails because there is none.
 //!
 //! ```text
 //!   anybody ─► queue (bounded, never waits) ─► thread ─► the descriptor
@@ -9,9 +9,9 @@
 //! A pipe that is full and not read blocks this thread and nobody else. When lines can be written
 //! again, one of them says how many were lost.
 //!
-//! This is not `tracing-appender`, because that counts no line that the system refused, can be flushed
-//! only by ending it, and prints to standard output (a panic, if that is gone) when it ends on a full
-//! queue.
+//! This is not `tracing-appender`, because that counts no line that the system refused, can be
+//! flushed only by ending it, and prints to standard output (a panic, if that is gone) when it ends
+//! on a full queue.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -24,23 +24,23 @@ use std::time::{Duration, Instant};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Lines that may wait to be written.
+/// The number of lines that may wait to be written.
 const LINES_MAX: usize = 8_192;
 
-/// Bytes that may wait to be written.
+/// The number of bytes that may wait to be written.
 const BYTES_MAX: usize = 4 << 20;
 
-/// How long a line may wait for a descriptor that is full and does not block.
+/// The time for which a line may wait for a descriptor that is full and does not block.
 const FULL_MAX: Duration = Duration::from_secs(1);
 
-/// The pause before such a descriptor is tried again.
+/// The pause before a full descriptor is tried again.
 const FULL_PAUSE: Duration = Duration::from_millis(10);
 
-/// Lines that this process could not write. Standard error belongs to the process, and so does this
-/// count, however many nodes run in it.
+/// The number of lines that this process could not write. Standard error belongs to the process,
+/// and so does this count, however many nodes run in it.
 static LINES_LOST: AtomicU64 = AtomicU64::new(0);
 
-/// Returns how many lines this process could not write since it started.
+/// Returns the number of lines that this process could not write since it started.
 pub fn lines_lost() -> u64 {
     LINES_LOST.load(Ordering::Relaxed)
 }
@@ -52,9 +52,9 @@ pub struct Sink(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
-    /// There is something to write.
+    /// A signal that a line waits to be written.
     filled: Condvar,
-    /// Everything is written.
+    /// A signal that all lines are written.
     emptied: Condvar,
 }
 
@@ -66,7 +66,7 @@ struct State {
 }
 
 impl Sink {
-    /// The standard error of this process. Says itself, in the log, how many lines were lost.
+    /// Opens the standard error of this process. Reports in the log how many lines were lost.
     ///
     /// # Errors
     /// The system has no room for a thread or a descriptor.
@@ -84,7 +84,7 @@ impl Sink {
         })
     }
 
-    /// The standard output of this process.
+    /// Opens the standard output of this process.
     ///
     /// # Errors
     /// The system has no room for a thread or a descriptor.
@@ -92,7 +92,7 @@ impl Sink {
         Self::spawn("kv-stdout", duplicate(&io::stdout())?, || || {})
     }
 
-    /// `on_written` makes what is called after each line that was written.
+    /// Starts the thread. `on_written` makes the function that is called after each written line.
     fn spawn<W: Write + Send + 'static, F: FnMut()>(
         name: &str,
         output: W,
@@ -118,7 +118,7 @@ impl Sink {
         self.0.filled.notify_one();
     }
 
-    /// Waits until everything is written, for so long at most.
+    /// Waits until all lines are written, for so long at most.
     pub fn flush(&self, timeout: Duration) {
         let is_busy = |state: &mut State| state.is_writing || !state.lines.is_empty();
         let waited = self.0.emptied.wait_timeout_while(self.0.lock(), timeout, is_busy);
@@ -148,7 +148,7 @@ impl Shared {
     }
 }
 
-/// The thread of a sink. It ends with the process.
+/// Runs the thread of a sink. It ends with the process.
 fn write_all(shared: &Shared, output: &mut Output<impl Write>, mut on_written: impl FnMut()) {
     loop {
         match output.write(&shared.next()) {
@@ -160,16 +160,16 @@ fn write_all(shared: &Shared, output: &mut Output<impl Write>, mut on_written: i
     }
 }
 
-/// The same descriptor without the buffers and locks of `std`, which would block whoever else
-/// prints.
+/// Duplicates a descriptor without the buffers and locks of `std`, which would block others that
+/// print.
 fn duplicate(stream: &impl AsFd) -> io::Result<File> {
     Ok(File::from(stream.as_fd().try_clone_to_owned()?))
 }
 
-/// Writes whole lines.
+/// A descriptor to which whole lines are written.
 struct Output<W> {
     to: W,
-    /// The last line was written in part.
+    /// True if the last line was written in part.
     is_cut: bool,
 }
 
