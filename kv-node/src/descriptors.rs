@@ -1,9 +1,9 @@
-//! File descriptors: how many files and sockets this process may have open at once, and what part of them
-//! sockets may take.
+//! File descriptors: the number of files and sockets that this process may have open at once, and
+//! the part of them that sockets may take.
 //!
-//! A storage that cannot open a file has failed, and its node with it. So sockets are bounded by what is
-//! left when the storage has what it needs, whatever the configuration allows: clients, peers and health
-//! checks beyond that are refused, which harms nobody else.
+//! A storage that cannot open a file has failed, and its node with it. So sockets are bounded by
+//! what is left when the storage has what it needs, whatever the configuration allows: clients,
+//! peers and health checks beyond that are refused, which harms nobody else.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
@@ -11,24 +11,25 @@ use thiserror::Error;
 use crate::config::Limits;
 use crate::storage::FILES_CACHED;
 
-/// What a process needs whatever its nodes do: standard streams, the runtime, signals, a log.
+/// The descriptors of a process whatever its nodes do: standard streams, the runtime, signals, a
+/// log.
 const OF_PROCESS: usize = 32;
 
-/// What one node needs beside the files that its storage keeps open for reads, and beside its
-/// connections: journals, tables that are being written or merged, directories that are being synced,
-/// three listeners, connections that are being turned away.
+/// The descriptors of one node beside the files that its storage keeps open for reads, and beside
+/// its connections: journals, tables that are being written or merged, directories that are being
+/// synced, three listeners, connections that are being turned away.
 const OF_NODE: usize = 128;
 
-/// Health checks and metrics that are always possible at once.
+/// The number of health checks and scrapes that are always possible at once.
 const HTTP_MIN: usize = 8;
 
-/// Clients that are always possible at once. With fewer, a node is of no use.
+/// The number of clients that are always possible at once. With fewer, a node is of no use.
 const CLIENTS_MIN: usize = 16;
 
-/// Where no hard limit is set, so many are asked for: what the kernel allows by default.
+/// The number that is asked for where no hard limit is set: the kernel's default.
 const ENOUGH: u64 = 1 << 20;
 
-/// A process cannot open as many files as its nodes need.
+/// The error that a process cannot open as many files as its nodes need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
     "this process may open {may} files, and needs {needed} at least: raise the hard limit (`ulimit -Hn`, \
@@ -39,7 +40,7 @@ pub struct TooFew {
     needed: usize,
 }
 
-/// Lets this process open as many files as its hard limit allows. Returns how many that are.
+/// Lets this process open as many files as its hard limit allows. Returns that number.
 pub fn raise() -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let wanted = maximum.unwrap_or_else(|| current.unwrap_or(ENOUGH).max(ENOUGH));
@@ -83,14 +84,14 @@ pub fn share(limits: &Limits, peers: usize, nodes: usize, may: usize) -> Result<
     Ok(Limits { connections, peer_connections, http_connections, ..limits.clone() })
 }
 
-/// A number raised towards what is wanted, as far as there is something to spare.
+/// Raises a number towards `wanted`, as far as `spare` allows.
 fn raised(number: usize, wanted: usize, spare: &mut usize) -> usize {
     let more = (wanted - number).min(*spare);
     *spare -= more;
     number + more
 }
 
-/// What was lowered, in words; nothing, if all is as it was asked for.
+/// Lists the lowered limits in words; empty, if none was lowered.
 pub fn lowered(asked: &Limits, given: &Limits) -> Vec<String> {
     let limits = [
         ("connections", asked.connections, given.connections),

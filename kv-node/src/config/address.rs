@@ -1,9 +1,9 @@
-//! Where a member is reached: HOST:PORT, in the only ways in which it can be meant.
+//! The address of a member: HOST:PORT, in the only ways in which it can be meant.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Where peers reach a member.
+/// The address at which peers reach a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PeerAddress {
     pub(super) host: Host,
@@ -13,16 +13,16 @@ pub(super) struct PeerAddress {
 /// A machine, by number or by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Host {
-    /// By number.
+    /// The IP address of the machine.
     Ip(IpAddr),
-    /// By name, in lower case: names have no other.
+    /// The name of the machine, in lower case.
     Name(String),
 }
 
-/// Why a text is no address of a peer.
+/// The reason why a text is no address of a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AddressError {
-    /// What to write instead.
+    /// The text to show beside the caret: what to write instead.
     pub(super) label: String,
 }
 
@@ -85,13 +85,13 @@ impl PeerAddress {
     }
 }
 
-/// `+7101` is a number to Rust and no port to anybody else.
+/// True if the port has a sign: `+7101` is a number to Rust and no port to anybody else.
 fn port_is_signed(text: &str) -> bool {
     text.contains(":+")
 }
 
-/// Letters, digits, hyphens and underscores between dots; the last part is no number, or it would be
-/// an address that is none.
+/// True if the text is a host name: letters, digits, hyphens and underscores between dots; the last
+/// part is no number, or it would be a malformed IP address.
 fn is_name(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
     let is_part = |part: &str| {

@@ -20,22 +20,23 @@ pub fn founder_id(cluster: &str, member: &str) -> NodeId {
     NodeId(ContentHash::of(&parts).high())
 }
 
-/// One member, as far as it was described.
+/// One `[[member]]`, with the parts of it that could be read.
 pub(super) struct ReadMember {
     pub(super) member: Member,
-    /// None, if none was given that makes sense.
+    /// The member's address; `None`, if no valid one was given.
     pub(super) address: Option<(PeerAddress, Spanned<String>)>,
     name_span: Range<usize>,
 }
 
-/// What all nodes of a cluster are told alike.
+/// The parts of the configuration that all nodes of a cluster share.
 pub(super) struct Shared {
     pub(super) cluster: String,
     pub(super) ring: Ring,
     pub(super) addresses: BTreeMap<NodeId, String>,
 }
 
-/// Reads one member. What is wrong is told and replaced, so that the layout can be looked at.
+/// Reads one member. Errors are reported and replaced by defaults, so that the layout can be
+/// checked.
 pub(super) fn member(cluster: &str, table: Table<'_>, problems: &mut Vec<Problem>) -> ReadMember {
     let at = table.span();
     let (keys, spans) = table.read(problems, check_member);
@@ -76,7 +77,7 @@ fn given_id(id: &Spanned<String>) -> Result<NodeId, Problem> {
     })
 }
 
-/// The cluster's first layout, and where its members are reached.
+/// Makes the cluster's first layout, and the addresses of its members.
 pub(super) fn shared(
     keys: &ClusterKeys,
     members: &[ReadMember],
@@ -119,7 +120,7 @@ pub(super) fn shared(
     Some(Shared { cluster: name.get_ref().clone(), ring: keep(problems, ring)?, addresses })
 }
 
-/// An error of the layout, at the key that it is about, as far as one is.
+/// Places an error of the layout at the key that it is about, as far as one is.
 fn at_its_key(
     error: &LayoutError,
     keys: &ClusterKeys,

@@ -1,11 +1,12 @@
 //! The configuration of a node: one TOML file, and flags or environment above it.
 //!
-//! In: a text, [`Overrides`] and [`Surroundings`]. Out: [`Settings`], which exist only if everything in
-//! them makes sense (parse, don't validate), or a [`ConfigError`] with every problem, each at its line.
+//! In: a text, [`Overrides`] and [`Surroundings`]. Out: [`Settings`], which exist only if
+//! everything in them makes sense (parse, don't validate), or a [`ConfigError`] with every problem,
+//! each at its line.
 //!
 //! - `table.rs` reads key by key: each must make sense by itself.
 //! - `layout.rs` and `address.rs` make the cluster of `[cluster]` and `[[member]]`.
-//! - `relations.rs` looks at what must hold between keys.
+//! - `relations.rs` checks the rules between keys.
 //!
 //! `default.toml` beside this file documents every key; `kv-node config default` prints it, and a
 //! test holds it equal to what stands where a file says nothing.
@@ -44,47 +45,47 @@ use table::{OwnKeys, Table, check_cluster, check_own, in_range, keep};
 
 use crate::storage::Durability;
 
-/// A complete configuration with every key at its default, and what each of them means.
+/// A complete configuration with every key at its default, and an explanation of each.
 pub const DEFAULT: &str = include_str!("default.toml");
 
 /// The range of `self.sync_interval_ms`.
 const SYNC_INTERVAL_MS: std::ops::RangeInclusive<u64> = 1..=60_000;
 
-/// Everything that a node is told. Made by [`Settings::parse`] only.
+/// The settings of a node. Made by [`Settings::parse`] only.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The cluster's name.
     pub cluster: String,
-    /// The members and their places: the cluster's first layout.
+    /// The ring of the members: the cluster's first layout.
     pub ring: Arc<Ring>,
-    /// Where the peers of each member reach it.
+    /// The address at which peers reach each member.
     pub addresses: BTreeMap<NodeId, String>,
-    /// Which of them this node is.
+    /// The id of this node.
     pub node: NodeId,
-    /// Its name.
+    /// The name of this node.
     pub name: String,
-    /// Where its data lies: an absolute path.
+    /// The directory of this node's data: an absolute path.
     pub data_dir: PathBuf,
-    /// Where it listens.
+    /// The addresses on which this node listens.
     pub listen: Listen,
-    /// What an acknowledged write has survived.
+    /// The durability of an acknowledged write.
     pub durability: Durability,
-    /// What the core is told.
+    /// The settings of the core.
     pub core: Config,
-    /// What the node will bear.
+    /// The limits on the loads that the node takes.
     pub limits: Limits,
-    /// What is probably not meant. People should be told.
+    /// The settings that are probably not meant, to be shown to people.
     pub warnings: Findings,
 }
 
-/// Where a node listens. Port 0 lets the system choose.
+/// The addresses on which a node listens. Port 0 lets the system choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listen {
-    /// For Redis clients.
+    /// The address for Redis clients.
     pub redis: SocketAddr,
-    /// For peers.
+    /// The address for peers.
     pub peer: SocketAddr,
-    /// For health checks and metrics.
+    /// The address for health checks and metrics.
     pub http: SocketAddr,
 }
 
@@ -128,7 +129,7 @@ pub enum DurabilityWord {
 }
 
 impl Settings {
-    /// Reads a file.
+    /// Reads the configuration from a file.
     ///
     /// # Errors
     /// [`ConfigError`].
@@ -145,8 +146,8 @@ impl Settings {
         Self::parse_in(&shown, &text, overrides, around)
     }
 
-    /// The settings that a text describes, whatever is around. Nothing is read; `path` says what the
-    /// text is called, and what folder its paths begin at.
+    /// Reads the settings from a text, without the environment. Nothing is opened; `path` is the
+    /// name of the text, and its folder is the one at which relative paths begin.
     ///
     /// # Errors
     /// [`ConfigError::Invalid`], with every problem that could be found.
@@ -171,8 +172,8 @@ impl Settings {
     }
 }
 
-/// The settings that a text describes; nothing, if they cannot be put together. Whether they may be used
-/// is said by the problems.
+/// Reads the settings from a text; `None`, if they cannot be put together. They may be used only if
+/// no problem is an error.
 fn read(
     text: &str,
     folder: &Path,
@@ -293,7 +294,7 @@ fn missing(message: impl Into<String>) -> Problem {
     Problem::at(None, message, "").help("`kv-node config default` prints a complete file")
 }
 
-/// What `[self]` and the overrides say together, as far as it makes sense.
+/// The settings of `[self]` and the overrides together, as far as they are valid.
 struct Own {
     node: Option<(String, NodeId)>,
     data_dir: Option<PathBuf>,
@@ -361,7 +362,7 @@ fn own_name(
     None
 }
 
-/// A path that means the same whichever folder a node is started in.
+/// Makes a path absolute, so that it means the same whichever folder a node is started in.
 fn absolute(
     folder: &Path,
     path: &Path,
@@ -380,7 +381,7 @@ fn absolute(
     })
 }
 
-/// Where nothing was said of R and W, all the owners that there are can meet them.
+/// Lowers R and W, where they were not given, so that the existing owners can meet them.
 fn with_quorums(mut core: Config, copies: Option<usize>, spans: &table::Spans) -> Config {
     let copies = copies.map_or(u64::MAX, |copies| copies as u64);
     for (name, value) in

@@ -1,6 +1,6 @@
-//! What is wrong with a configuration, said so that its author can put it right: where, what, and what to
-//! do. Every problem of a file is shown, not the first alone. An error makes a node refuse to start; with
-//! a warning it starts, and says so.
+//! The problems of a configuration, told so that its author can fix them: the place, the problem
+//! and the remedy. Every problem of a file is shown, not the first alone. An error makes a node
+//! refuse to start; with a warning it starts, and logs it.
 
 use std::error::Error;
 use std::fmt;
@@ -13,61 +13,61 @@ use miette::{
 
 use crate::nearest::nearest;
 
-/// Columns in which a problem is drawn.
+/// The number of columns in which a problem is drawn.
 const WIDTH: usize = 100;
 
-/// Why there is no configuration to run with.
+/// The reason why there is no configuration to run with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigError {
     /// The file cannot be read.
     Unreadable {
-        /// The file.
+        /// The path of the file.
         path: String,
         /// The operating system's reason.
         reason: String,
     },
-    /// The file was read and makes no configuration: at least one of these is an error.
+    /// The file was read, but at least one finding is an error.
     Invalid(Findings),
 }
 
-/// Everything that was found in a configuration.
+/// The problems that were found in a configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
-    /// The file.
+    /// The path of the file.
     path: String,
-    /// Its text.
+    /// The text of the file.
     text: Arc<str>,
-    /// What is wrong, in the order of the file.
+    /// The problems, in the order of the file.
     problems: Vec<Problem>,
 }
 
-/// What a problem leads to.
+/// The consequence of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// Nothing starts with this configuration.
+    /// The node does not start with this configuration.
     Error,
-    /// A node starts, and something is probably not what its operator wants.
+    /// The node starts, but its operator probably wants something else.
     Warning,
 }
 
-/// One thing that is wrong.
+/// One problem of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// How bad it is.
+    /// The consequence of the problem.
     pub severity: Severity,
-    /// What is wrong.
+    /// The problem in words.
     pub message: String,
-    /// What stands beside the caret.
+    /// The text beside the caret.
     pub label: String,
-    /// What to do about it.
+    /// The remedy, if there is one.
     pub help: Option<String>,
-    /// Where, in bytes from the start of the text; nowhere, if it came from the command line or the
-    /// environment.
+    /// The range in bytes from the start of the text; `None`, if the value came from the command
+    /// line or the environment.
     pub span: Option<Range<usize>>,
 }
 
 impl Problem {
-    /// An error at a place.
+    /// Creates an error at a place.
     pub(super) fn at(
         span: Option<Range<usize>>,
         message: impl Into<String>,
@@ -77,17 +77,17 @@ impl Problem {
         Self { severity, message, label, help: None, span }
     }
 
-    /// Makes it a warning.
+    /// Turns the problem into a warning.
     pub(super) fn warning(self) -> Self {
         Self { severity: Severity::Warning, ..self }
     }
 
-    /// Says what to do.
+    /// Adds the remedy.
     pub(super) fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
     }
 
-    /// A word that is none of those known at this place: offers the nearest and lists them all.
+    /// Creates the error for an unknown word: offers the nearest known one and lists them all.
     pub(super) fn unknown_word(span: Range<usize>, what: &str, word: &str, known: &[&str]) -> Self {
         let label = match nearest(word, known.iter().copied()) {
             Some(nearest) => format!("did you mean `{nearest}`?"),
@@ -125,7 +125,7 @@ impl Problem {
 }
 
 impl ConfigError {
-    /// The error as people read it: several lines, ending with a newline.
+    /// Renders the error for people: several lines, ending with a newline.
     pub fn render(&self, colour: bool) -> String {
         match self {
             Self::Unreadable { .. } => format!("  × {self}\n"),
@@ -147,7 +147,7 @@ impl fmt::Display for ConfigError {
 }
 
 impl Findings {
-    /// What was found in the text of a file.
+    /// Collects the problems that were found in the text of a file.
     pub(super) fn new(path: &str, text: &str, mut problems: Vec<Problem>) -> Self {
         if problems.is_empty() {
             return Self::default();
@@ -156,12 +156,12 @@ impl Findings {
         Self { path: path.to_owned(), text: text.into(), problems }
     }
 
-    /// Tells whether nothing can be started with this.
+    /// Tells whether a finding is an error, so that nothing can be started.
     pub(super) fn has_errors(&self) -> bool {
         self.problems.iter().any(|problem| problem.severity == Severity::Error)
     }
 
-    /// Each problem in one line, for the log.
+    /// Renders each problem in one line, for the log.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         self.problems.iter().map(|Problem { message, help, .. }| match help {
             Some(help) => format!("{message}: {help}"),
@@ -174,7 +174,7 @@ impl Findings {
         self.problems.is_empty()
     }
 
-    /// All problems as people read them, each with its lines of the file; ends with a newline.
+    /// Renders all problems for people, each with its lines of the file; ends with a newline.
     pub fn render(&self, colour: bool) -> String {
         let drawing = |problem| Drawing {
             problem,
@@ -186,12 +186,12 @@ impl Findings {
 
 impl Error for ConfigError {}
 
-/// The words between backquotes.
+/// Returns the words between backquotes.
 fn quoted_words(message: &str) -> Vec<&str> {
     message.split('`').skip(1).step_by(2).collect()
 }
 
-/// What was found and what was expected, in an operator's words.
+/// Returns the value that was found and the one that was expected, in an operator's words.
 fn mismatch(message: &str) -> Option<(&str, &str)> {
     let rest = message
         .strip_prefix("invalid type: ")
@@ -208,7 +208,7 @@ fn mismatch(message: &str) -> Option<(&str, &str)> {
     Some((found, expected))
 }
 
-/// A problem with the text that it is drawn on.
+/// A problem with the text on which it is drawn.
 #[derive(Debug)]
 struct Drawing<'a> {
     problem: &'a Problem,
@@ -263,7 +263,7 @@ impl Diagnostic for Drawing<'_> {
     }
 }
 
-/// The part of a span that lies on its first line: a caret below ten lines points at nothing.
+/// Cuts a span to its first line: a caret below ten lines points at nothing.
 fn first_line(text: &str, span: Range<usize>) -> Range<usize> {
     let start = span.start.min(text.len());
     let end = span.end.clamp(start, text.len());

@@ -1,7 +1,7 @@
-//! What must hold between keys, each of which makes sense by itself: limits that contradict each other,
+//! The rules between keys that are valid by themselves: limits that contradict each other,
 //! addresses that are used twice, promises that cannot be kept.
 //!
-//! What certainly does harm is an error; what probably is not meant is a warning.
+//! A combination that does harm is an error; one that is probably not meant is a warning.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,11 +17,11 @@ use super::limits::Limits;
 use super::problem::Problem;
 use super::table::Spans;
 
-/// Bytes that a message or a reply needs beside the values in it: the key, headers, and what is known of
-/// each version and each of its writers.
+/// The bytes that a message or a reply needs beside the values in it: the key, headers, and the
+/// facts about each version and each of its writers.
 const ROOM_FIXED: u64 = KEY_BYTES_MAX as u64 + 64 * 1_024;
 
-/// The same, for each sibling.
+/// The bytes that each sibling needs beside its value.
 const ROOM_PER_SIBLING: u64 = 256;
 
 /// The hosts and ports that one node listens on, as far as they are known.
@@ -32,34 +32,34 @@ pub(super) struct Ports {
     pub(super) http: Option<SocketAddr>,
 }
 
-/// What is looked at. Keys that are wrong by themselves are at their defaults.
+/// The settings that are checked. Invalid keys are at their defaults.
 pub(super) struct Relations<'a> {
-    /// What the core is told.
+    /// The settings of the core.
     pub(super) core: &'a Config,
-    /// Where the keys of `[node]` stand.
+    /// The places of the keys of `[node]`.
     pub(super) core_spans: &'a Spans,
-    /// What the node will bear.
+    /// The limits on the loads that the node takes.
     pub(super) limits: &'a Limits,
-    /// Where the keys of `[limits]` stand.
+    /// The places of the keys of `[limits]`.
     pub(super) limit_spans: &'a Spans,
     /// The members.
     pub(super) members: &'a [ReadMember],
-    /// Into how many partitions the ring is cut, and where that is said.
+    /// The number of partitions of the ring, and the place where it is given.
     pub(super) partitions: (u64, Option<Range<usize>>),
     /// N over all data centers, if there is a layout.
     pub(super) copies: Option<usize>,
-    /// Which of the members this node is.
+    /// The id of this node.
     pub(super) node: Option<NodeId>,
-    /// Where it listens.
+    /// The addresses on which this node listens.
     pub(super) ports: Ports,
-    /// Where the keys of `[self]` stand.
+    /// The places of the keys of `[self]`.
     pub(super) own_spans: &'a Spans,
-    /// How much memory there is.
+    /// The memory of the machine in bytes, if it is known.
     pub(super) memory_bytes: Option<u64>,
 }
 
 impl Relations<'_> {
-    /// Everything that is wrong between keys.
+    /// Lists all problems between keys.
     pub(super) fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         self.look_at_quorums(&mut problems);
@@ -139,7 +139,8 @@ impl Relations<'_> {
         }
     }
 
-    /// The largest message of one key, in bytes: as many siblings as there may be, as large as they may be.
+    /// The largest message of one key, in bytes: as many siblings as there may be, as large as they
+    /// may be.
     fn container_bytes(&self) -> u64 {
         let Config { siblings_max, value_bytes_max, .. } = *self.core;
         siblings_max.saturating_mul(value_bytes_max + ROOM_PER_SIBLING).saturating_add(ROOM_FIXED)
@@ -186,7 +187,7 @@ impl Relations<'_> {
         }
     }
 
-    /// What one connection may hold counts in what all may hold together.
+    /// Checks that a connection's limits fit into the limit of all connections together.
     fn look_at_clients(&self, problems: &mut Vec<Problem>) {
         let Limits { client_bytes, held_bytes, reply_bytes, .. } = *self.limits;
         let share = client_bytes / 8 * 7;
@@ -249,7 +250,8 @@ impl Relations<'_> {
         }
     }
 
-    /// What is bounded for the whole process. It need not all be used at once, and most often is not.
+    /// Checks the limits of the whole process against its memory. They need not all be used at
+    /// once, and most often are not.
     fn look_at_memory(&self, problems: &mut Vec<Problem>) {
         let Some(memory) = self.memory_bytes else { return };
         let peers = self.members.len().max(1) - 1;
@@ -341,7 +343,7 @@ impl Relations<'_> {
         }
     }
 
-    /// Peers dial the address of this node's `[[member]]`; there it should listen.
+    /// Checks that this node listens where peers dial it: at the address of its `[[member]]`.
     fn look_at_own_address(&self, problems: &mut Vec<Problem>) {
         let own = self.members.iter().find(|read| Some(read.member.id) == self.node);
         let (Some(peer), Some((address, text))) =
@@ -371,7 +373,7 @@ impl Relations<'_> {
     }
 }
 
-/// One text for all ways to write an address.
+/// Writes an address in one spelling, for comparison.
 fn one_spelling(address: &PeerAddress) -> String {
     let host = match &address.host {
         Host::Name(name) if name == "localhost" => "127.0.0.1".to_owned(),

@@ -1,27 +1,28 @@
-//! What a process finds around it that bears on its configuration: variables of the environment, and how
-//! much memory there is.
+//! The surroundings of a process that bear on its configuration: variables of the environment, and
+//! the memory.
 
 use std::collections::BTreeSet;
 
 use super::problem::Problem;
 use crate::nearest::nearest;
 
-/// What all variables of ours begin with.
+/// The prefix of all variables of ours.
 const PREFIX: &str = "KV_NODE_";
 
-/// What is found around a process.
+/// The facts about the surroundings of a process.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
-    /// Names of variables that begin like ours and are none.
+    /// The names of variables that are set and begin like ours, but are unknown.
     strangers: Vec<String>,
-    /// The names that are known.
+    /// The names of the variables that are known.
     known: Vec<String>,
-    /// How much memory the process may use, in bytes, as far as that is known.
+    /// The number of bytes of memory that the process may use, as far as that is known.
     pub(super) memory_bytes: Option<u64>,
 }
 
 impl Surroundings {
-    /// Looks around: `known` are the variables that mean something, `set` those that are there.
+    /// Examines the surroundings: `known` are the variables that kv-node reads, `set` those that
+    /// are set.
     pub fn look(
         known: impl IntoIterator<Item = String>,
         set: impl IntoIterator<Item = (String, String)>,
@@ -37,7 +38,7 @@ impl Surroundings {
         Self { strangers, known, memory_bytes }
     }
 
-    /// What is wrong with the environment.
+    /// Lists the problems of the environment.
     pub(super) fn problems(&self) -> Vec<Problem> {
         let known = || self.known.iter().map(String::as_str);
         let problem = |name: &String| {

@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 use super::problem::Problem;
 use super::{DurabilityWord, SYNC_INTERVAL_MS};
 
-/// Where the values of the keys of a table stand that were given, be they sound or not.
+/// The places of the values of a table's keys that were given, valid or not.
 pub(super) type Spans = BTreeMap<String, Range<usize>>;
 
 /// The range of `cluster.n`.
@@ -22,7 +22,7 @@ const COPIES: std::ops::RangeInclusive<u8> = 1..=16;
 /// The range of a member's weight.
 const WEIGHTS: std::ops::RangeInclusive<u16> = 1..=1_024;
 
-/// `[cluster]`. Every key may be missing here; what is needed is asked for later.
+/// The keys of `[cluster]`. Each may be missing here; required ones are demanded later.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ClusterKeys {
@@ -31,7 +31,7 @@ pub(super) struct ClusterKeys {
     pub(super) n: Option<Spanned<u8>>,
 }
 
-/// One `[[member]]`.
+/// The keys of one `[[member]]`.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct MemberKeys {
@@ -44,7 +44,7 @@ pub(super) struct MemberKeys {
     pub(super) id: Option<Spanned<String>>,
 }
 
-/// `[self]`.
+/// The keys of `[self]`.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct OwnKeys {
@@ -105,17 +105,18 @@ impl<'a> Table<'a> {
         tables.filter_map(|table| keep(problems, table)).collect()
     }
 
-    /// Where the table begins.
+    /// The place of the table.
     pub(super) fn span(&self) -> Range<usize> {
         self.span.clone()
     }
 
-    /// Takes a key out, and returns where its value stood.
+    /// Takes a key out, and returns the place of its value.
     pub(super) fn remove(&mut self, key: &str) -> Option<Range<usize>> {
         self.keys.remove(key).map(|value| value.span())
     }
 
-    /// Reads its keys. One that is wrong by itself, in its form or by `check`, counts as not given.
+    /// Reads the keys. One that is invalid by itself, in its form or by `check`, counts as not
+    /// given.
     pub(super) fn read<T: DeserializeOwned>(
         self,
         problems: &mut Vec<Problem>,
@@ -140,7 +141,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Keeps a value, or its problem.
+/// Returns the value, or adds its problem.
 pub(super) fn keep<T>(problems: &mut Vec<Problem>, result: Result<T, Problem>) -> Option<T> {
     result.map_err(|problem| problems.push(problem)).ok()
 }
@@ -170,7 +171,8 @@ pub(super) fn check_member(keys: &MemberKeys, at: Range<usize>) -> Result<(), Pr
     }
 }
 
-/// Names stand in logs, metrics and replies: they are not empty, and a terminal is safe from them.
+/// Checks a name. Names stand in logs, metrics and replies: they are not empty, and a terminal is
+/// safe from them.
 fn check_name(whose: &str, name: Option<&Spanned<String>>) -> Result<(), Problem> {
     let Some(name) = name else { return Ok(()) };
     let problem = |message, label: &str| Err(Problem::at(Some(name.span()), message, label));
@@ -193,7 +195,7 @@ pub(super) fn check_own(keys: &OwnKeys, at: Range<usize>) -> Result<(), Problem>
     }
 }
 
-/// A number that is out of its range, at its place.
+/// Returns the error for a number that is out of its range, at its place.
 pub(super) fn in_range(found: Option<OutOfRange>, at: Range<usize>) -> Result<(), Problem> {
     let Some(OutOfRange { knob, value, min, max }) = found else { return Ok(()) };
     let message = format!("{knob} = {value} is out of range");

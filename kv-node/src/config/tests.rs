@@ -5,7 +5,7 @@ fn settings(text: &str) -> Settings {
         .unwrap_or_else(|error| panic!("{}", error.render(false)))
 }
 
-/// What is said of the default file after a replacement in it.
+/// Renders the error of the default file after a replacement in it.
 fn complaint(from: &str, to: &str) -> String {
     assert!(DEFAULT.contains(from), "the default file holds {from:?}");
     let text = DEFAULT.replacen(from, to, 1);
