@@ -19,72 +19,73 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// The longest time until a connection stands.
+/// The time within which a connection must stand.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The longest time from the request to the end of the answer.
+/// The time within which the answer must have ended, from the request on.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The largest answer.
+/// The largest answer, in bytes.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 
-/// Where a node's HTTP interface is reached: `HOST:PORT`.
+/// The address of a node's HTTP interface: `HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpAddress(String);
 
-/// A text that is no address of an HTTP interface.
+/// The error that a text is no address of an HTTP interface.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("`{0}` is no address of a node's HTTP interface: write HOST:PORT, such as 127.0.0.1:7201")]
 pub struct HttpAddressError(String);
 
-/// What a node answered.
+/// The answer of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The status.
+    /// The HTTP status.
     pub status: StatusCode,
-    /// The body. What is not UTF-8 in it is replaced.
+    /// The body. Bytes that are not UTF-8 are replaced.
     pub body: String,
 }
 
-/// Why a node gave no answer. A request that was sent may have been heeded all the same.
+/// The reason why a node gave no answer. A request that was sent may have been heeded all the same.
 #[derive(Debug, Error)]
 pub enum ClientError {
-    /// Nobody could be connected to: nothing was sent.
+    /// The connection could not be made: nothing was sent.
     #[error(
         "{address} cannot be reached: {source}. Is the node running, and is this the address it printed after `http`?"
     )]
     Connect {
-        /// Where.
+        /// The address that was dialled.
         address: HttpAddress,
-        /// Why not.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// Nobody answered in time.
+    /// The node did not answer in time.
     #[error("{address} did not answer within {} s", limit.as_secs())]
     TimedOut {
-        /// Where.
+        /// The address that was asked.
         address: HttpAddress,
-        /// How long was waited.
+        /// The time that was waited.
         limit: Duration,
     },
-    /// The answer is too large for one of a node.
+    /// The answer is larger than any of a node.
     #[error("{address} answered with more than {ANSWER_BYTES_MAX} bytes: it is no node")]
     TooLarge {
-        /// Where.
+        /// The address that was asked.
         address: HttpAddress,
     },
-    /// The answer is no HTTP, or broke off.
+    /// The answer is not HTTP, or broke off.
     #[error("{address} does not speak HTTP, or broke off: {source}")]
     Broken {
-        /// Where.
+        /// The address that was asked.
         address: HttpAddress,
-        /// How.
+        /// The error of the connection.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
 impl HttpAddress {
-    /// The address at which somebody on the same machine reaches a node that listens there.
+    /// Returns the address at which a program on the same machine reaches a node that listens
+    /// there.
     pub fn of_listener(listener: SocketAddr) -> Self {
         let ip = match listener.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),

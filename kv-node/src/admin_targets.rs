@@ -1,5 +1,5 @@
-//! Which running nodes a command of the operator talks to: `--http` or `--config`, or what the
-//! environment of the node says.
+//! The running nodes that an operator's command talks to: `--http` or `--config`, or the
+//! environment of the node.
 
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -26,10 +26,10 @@ pub struct AdminTargets {
     name: Option<String>,
 }
 
-/// Why it is not known which nodes are meant.
+/// The reason why the nodes are not known.
 #[derive(Debug, Error)]
 pub enum AdminTargetsError {
-    /// Neither flags nor the environment say.
+    /// Neither flags nor the environment name a node.
     #[error(
         "it is not said which node to ask: give --http ADDRESS:PORT, which a node prints when it starts, or --config FILE"
     )]
@@ -42,10 +42,10 @@ pub enum AdminTargetsError {
         "{path} lets the system choose the HTTP port: give --http with the address that the node printed"
     )]
     ChosenPort {
-        /// The configuration.
+        /// The path of the configuration.
         path: String,
     },
-    /// A configuration makes no sense.
+    /// A configuration is not valid.
     #[error("{0}")]
     Config(#[from] ConfigError),
 }
@@ -60,7 +60,7 @@ impl AdminTargets {
         self.addresses_within(environment)
     }
 
-    /// As [`AdminTargets::addresses`], in this environment.
+    /// Returns the same as [`AdminTargets::addresses`], in this environment.
     fn addresses_within(
         self,
         environment: impl Fn(&'static str) -> Option<OsString>,
@@ -80,7 +80,7 @@ impl AdminTargets {
     }
 }
 
-/// Where the node of this configuration is reached.
+/// The address of the node with this configuration.
 fn of_config(path: &Path, name: Option<String>) -> Result<HttpAddress, AdminTargetsError> {
     // The node may be given these as flags; here they are of no interest.
     let unused = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));

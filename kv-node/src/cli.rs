@@ -74,18 +74,18 @@ enum ConfigCommand {
     Default,
 }
 
-/// How the program ends.
+/// The failure with which the program ends.
 enum Failure {
     Ran(StartError),
     Config(ConfigError),
-    /// What was asked for could not be printed.
+    /// The output could not be printed.
     Print(io::Error),
 }
 
-/// How long the end of the program waits for its last lines to be written.
+/// The time for which the end of the program waits for its last lines to be written.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// Runs what the command line asks for.
+/// Executes the command line.
 pub fn main() -> ExitCode {
     let Cli { command, log } = Cli::parse();
     let stderr = match Sink::stderr() {
@@ -160,14 +160,14 @@ fn load(file: &Path, overrides: &Overrides) -> Result<Settings, Failure> {
     Settings::load(file, overrides, &around).map_err(Failure::Config)
 }
 
-/// Every variable of the environment that a command or those below it read.
+/// Lists the variables of the environment that a command or those below it read.
 fn variables(command: &clap::Command) -> Vec<String> {
     let own = command.get_arguments().filter_map(clap::Arg::get_env);
     let own = own.map(|name| name.to_string_lossy().into_owned());
     own.chain(command.get_subcommands().flat_map(variables)).collect()
 }
 
-/// Returns lines that say that a configuration makes sense. What is doubtful in it goes to `stderr`.
+/// Returns the lines for a valid configuration. Its warnings go to `stderr`.
 fn check(file: &Path, overrides: &Overrides, stderr: &Sink) -> Result<String, Failure> {
     let settings = load(file, overrides)?;
     if !settings.warnings.is_empty() {
@@ -214,7 +214,7 @@ fn check(file: &Path, overrides: &Overrides, stderr: &Sink) -> Result<String, Fa
     Ok(text)
 }
 
-/// Prints what was asked for, however long whoever reads it takes.
+/// Prints a text, however long its reader takes.
 fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {

@@ -4,19 +4,19 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use kv_core::time::{Now, Time, WallTime};
 
-/// Reads the machine's clocks as the core wants them.
+/// The machine's clocks in the form that the core wants.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     started: Instant,
 }
 
 impl Clock {
-    /// A clock whose monotonic half begins now.
+    /// Creates a clock whose monotonic half begins now.
     pub fn start() -> Self {
         Self { started: Instant::now() }
     }
 
-    /// What both clocks say.
+    /// Reads both clocks.
     pub fn now(&self) -> Now {
         // A date before 1970 is no date: the core is told the first that there is.
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -26,7 +26,7 @@ impl Clock {
         }
     }
 
-    /// When a point on the monotonic clock comes.
+    /// Converts a point on the monotonic clock to an instant of the system.
     pub fn instant_of(&self, time: Time) -> Instant {
         self.started + std::time::Duration::from_micros(time.0)
     }

@@ -11,9 +11,8 @@
 //! One task owns the core. In a real node it has a thread for itself; in the deterministic runtime
 //! it is one of many. It sleeps until an input comes or the core's deadline is due.
 //!
-//! What storage says is never made to wait: it frees room. New work waits while the storage has
-//! enough; so the whole node slows down with its disk instead of piling up what the disk has not
-//! done.
+//! Events of the storage never wait: they free room. New work waits while the storage has enough;
+//! so the whole node slows down with its disk instead of piling up what the disk has not done.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,96 +36,97 @@ use crate::metrics::Metrics;
 use crate::peers::room::Share;
 use crate::storage::{EngineError, StorageEvent};
 
-/// Inputs of one turn at most, so that effects do not wait for long.
+/// The number of inputs of one turn, at most, so that effects do not wait for long.
 const INPUTS_PER_TURN: usize = 1_024;
 
-/// The least time after which a silent peer is not heard any more, in milliseconds.
+/// The least time, in milliseconds, after which a silent peer counts as not heard.
 const HEARD_WITHIN_MS_MIN: u64 = 10_000;
 
-/// Calls at deadlines in one turn at most. A call at a deadline makes progress or moves it, so that
-/// a few are enough; should the core spin, peers and clients still get their turn.
+/// The number of calls at deadlines in one turn, at most. A call at a deadline makes progress or
+/// moves it, so that a few are enough; should the core spin, peers and clients still get their
+/// turn.
 const DEADLINES_PER_TURN: usize = 64;
 
-/// A client's connection, for the life of the process.
+/// The id of a client's connection, for the life of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConnectionId(pub u64);
 
-/// A request within its connection: comes back with the reply.
+/// The id of a request within its connection: comes back with the reply.
 pub type Tag = u32;
 
-/// Where the replies of one connection go.
+/// The channel for the replies of one connection.
 pub type Replies = mpsc::UnboundedSender<Vec<(Tag, Reply)>>;
 
-/// What makes work for the core. It waits when the core has enough.
+/// An input that makes work for the core. It waits when the core has enough.
 #[derive(Debug)]
 pub enum Work {
-    /// A client asks.
+    /// A client sends operations.
     Client {
-        /// On which connection.
+        /// The client's connection.
         connection: ConnectionId,
-        /// What, in the order in which it was asked. Tags are unique among what is not answered.
+        /// The operations in order. Tags are unique among those that are not answered.
         operations: Vec<(Tag, ClientOperation)>,
     },
-    /// Peers have said something.
+    /// A peer has sent messages.
     Peer {
-        /// What, in the order in which it was heard.
+        /// The messages in the order in which they arrived.
         messages: Vec<Message>,
         /// The room that large messages take until the core has them.
         share: Share,
     },
 }
 
-/// What the core must learn at once.
+/// An input that the core must learn at once.
 #[derive(Debug)]
 pub enum Urgent {
-    /// A connection will ask.
+    /// A connection will send operations.
     Opened {
-        /// Its name.
+        /// The id of the connection.
         connection: ConnectionId,
-        /// Where its replies go.
+        /// The channel for the connection's replies.
         replies: Replies,
     },
-    /// A connection asks no more, and is owed nothing.
+    /// A connection sends no more operations, and is owed nothing.
     Closed(ConnectionId),
     /// Storage has executed commands, or made them durable.
     Storage(Vec<StorageEvent>),
     /// The connection to a peer changed.
     Link {
-        /// The peer.
+        /// The peer at the other end.
         peer: NodeId,
-        /// What it is now.
+        /// The new state of the connection.
         state: LinkState,
     },
     /// An operator gives an order.
     Admin {
-        /// The order.
+        /// The operator's order.
         command: AdminCommand,
-        /// For the answer.
+        /// The channel for the answer.
         answer: oneshot::Sender<AdminReply>,
     },
     /// This node refuses to speak with a peer.
     Refused {
-        /// The peer.
+        /// The peer that is refused.
         peer: NodeId,
-        /// Why, in one word.
+        /// The reason in one word.
         reason: &'static str,
     },
-    /// Somebody wants to know how the core is.
+    /// A request for the state of the core, with the channel for the answer.
     Inspect(oneshot::Sender<Inspection>),
-    /// Take nothing new.
+    /// The node stops: the core takes nothing new.
     Stop,
-    /// Nothing is owed to anybody: the loop ends.
+    /// The node is done, and owes nothing: the loop ends.
     End,
 }
 
-/// How everybody else speaks to the core.
+/// The handle by which other tasks speak to the core.
 #[derive(Clone, Debug)]
 pub struct CoreHandle {
     work: mpsc::Sender<Work>,
     urgent: mpsc::UnboundedSender<Urgent>,
 }
 
-/// The core has ended.
+/// The error that the core has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the node is stopping")]
 pub struct Ended;
@@ -140,7 +140,7 @@ impl CoreHandle {
         self.work.send(work).await.map_err(|_| Ended)
     }
 
-    /// Tells the core what it must learn at once. After its end nobody listens.
+    /// Gives the core an urgent input. Ignored once the core has ended.
     pub fn tell(&self, urgent: Urgent) {
         let _ended = self.urgent.send(urgent);
     }
@@ -155,7 +155,7 @@ impl CoreHandle {
         answered.await.map_err(|_| Ended)
     }
 
-    /// Asks the core how it is. Answered between two turns: no answer means that it hangs.
+    /// Asks the core for its state. Answered between two turns: no answer means that it hangs.
     ///
     /// # Errors
     /// [`Ended`].
@@ -166,7 +166,7 @@ impl CoreHandle {
     }
 }
 
-/// Where a turn's effects go.
+/// The destinations of a turn's effects.
 pub trait Outlets: Send {
     /// Sends messages to a peer. They may be lost.
     fn send(&mut self, peer: NodeId, messages: Vec<Message>);
@@ -174,18 +174,18 @@ pub trait Outlets: Send {
     /// Executes commands, in this order, after all earlier ones.
     fn store(&mut self, commands: Vec<(Ticket, StoreCommand)>);
 
-    /// Whether the storage has so much to do that no new work should be taken. Looked at again after
-    /// everything that the storage says.
+    /// Tells whether the storage has so much to do that no new work should be taken. Asked again
+    /// after every event of the storage.
     fn storage_is_full(&self) -> bool;
 
-    /// The storage failed: the node must stop.
+    /// Stops the node, whose storage has failed.
     fn on_storage_failed(&mut self);
 
-    /// A peer seems to be down.
+    /// Notes that a peer seems to be down.
     fn on_suspected(&mut self, peer: NodeId);
 }
 
-/// The core and what it needs to turn.
+/// The core with its clock, its metrics and its log.
 #[derive(Debug)]
 pub struct Core {
     node: Node,
@@ -198,25 +198,25 @@ pub struct Core {
     storage: StorageFact,
 }
 
-/// What a turn brought forth, sorted by where it goes.
+/// The output of a turn, sorted by destination.
 #[derive(Debug, Default)]
 pub struct TurnOutput {
-    /// By connection, in the order in which they were given.
+    /// The replies by connection, in the order in which they were given.
     pub replies: BTreeMap<ConnectionId, Vec<(Tag, Reply)>>,
-    /// Answers to operators.
+    /// The answers to operators.
     pub admin: Vec<(AdminRequest, AdminReply)>,
-    /// By addressee, in the order in which they were sent.
+    /// The messages by addressee, in the order in which they were sent.
     pub messages: BTreeMap<NodeId, Vec<Message>>,
-    /// In the order in which they must be executed.
+    /// The commands for the storage, in the order in which they must be executed.
     pub commands: Vec<(Ticket, StoreCommand)>,
-    /// Whether the core has learned that its storage failed.
+    /// True if the core has learned that its storage failed.
     pub storage_failed: bool,
-    /// Peers that seem to be down, and did not before.
+    /// The peers that seem to be down, and did not before.
     pub suspected: Vec<NodeId>,
 }
 
 impl Core {
-    /// A core that has not output yet.
+    /// Creates a core that has not output anything yet.
     pub fn new(
         node: Node,
         clock: Clock,
@@ -247,13 +247,13 @@ impl Core {
         output
     }
 
-    /// Notes what the storage does from now on.
+    /// Sets the state of the storage from now on.
     fn on_storage(&mut self, storage: StorageFact) {
         self.storage = storage;
         self.metrics.on_storage_state(storage.word());
     }
 
-    /// Notes which peers are heard. What they say may be rejected all the same, in the same turn.
+    /// Notes which peers are heard. Their messages may be rejected all the same, in the same turn.
     fn notice_speakers(&mut self, work: &[Work]) {
         let now = self.clock.now().monotonic;
         for given in work {
@@ -278,7 +278,7 @@ impl Core {
         }
     }
 
-    /// How the core is.
+    /// Collects the state of the core.
     pub fn inspect(&mut self) -> Inspection {
         let (now, storage, local) = (self.clock.now().monotonic, self.storage, self.node.local());
         let peers = self.peers.peers(local, now);
@@ -345,29 +345,29 @@ pub struct CoreLoop<O> {
     orders: Orders,
 }
 
-/// Operators who wait for an answer.
+/// The operators who wait for an answer.
 #[derive(Debug, Default)]
 struct Orders {
     waiting: BTreeMap<AdminRequest, oneshot::Sender<AdminReply>>,
     given: u64,
 }
 
-/// Whether the loop goes on.
+/// The decision whether the loop goes on.
 #[derive(PartialEq, Eq)]
 enum Flow {
     On,
     End,
 }
 
-/// What the core has not looked at yet.
+/// The inputs that the core has not handled yet.
 #[derive(Debug)]
 pub struct Inboxes {
     work: mpsc::Receiver<Work>,
     urgent: mpsc::UnboundedReceiver<Urgent>,
 }
 
-/// The handle for everybody else, and the inboxes behind it, in which so many batches of work may
-/// wait.
+/// Creates the handle for other tasks, and the inboxes behind it, in which `work_max` batches of
+/// work may wait.
 pub fn inboxes(work_max: usize) -> (CoreHandle, Inboxes) {
     let (work, work_inbox) = mpsc::channel(work_max);
     let (urgent, urgent_inbox) = mpsc::unbounded_channel();
@@ -375,7 +375,7 @@ pub fn inboxes(work_max: usize) -> (CoreHandle, Inboxes) {
 }
 
 impl<O: Outlets> CoreLoop<O> {
-    /// A loop that has not begun.
+    /// Creates a loop that has not begun.
     pub fn new(core: Core, outlets: O, inboxes: Inboxes) -> Self {
         let Inboxes { work, urgent } = inboxes;
         Self {
@@ -388,7 +388,7 @@ impl<O: Outlets> CoreLoop<O> {
         }
     }
 
-    /// Turns until it is told to end.
+    /// Runs turns until the loop is told to end.
     pub async fn run(mut self) {
         let (mut urgent, mut work) = (Vec::new(), Vec::new());
         loop {
@@ -412,7 +412,7 @@ impl<O: Outlets> CoreLoop<O> {
         }
     }
 
-    /// Waits for an input or the deadline, and takes what is there.
+    /// Waits for an input or the deadline, and takes the inputs that have arrived.
     #[cfg_attr(
         madsim,
         expect(
@@ -506,7 +506,7 @@ impl<O: Outlets> CoreLoop<O> {
         Flow::On
     }
 
-    /// Returns what the core must hear of it.
+    /// Logs the failure, stops the node, and returns the input for the core.
     fn on_storage_failed(&mut self, error: &EngineError) -> Input {
         tracing::error!("the storage: {error}");
         self.core.on_storage(StorageFact::Failed);
@@ -543,8 +543,8 @@ impl<O: Outlets> CoreLoop<O> {
     }
 }
 
-/// Returns what the core is asked. What a client that is gone wanted to know is asked for nobody; what
-/// it wanted to write is written, as it may count on that.
+/// Converts work to inputs. Reads of a client that is gone are dropped; its writes go on, as it may
+/// count on them.
 fn inputs_of(work: Work, connections: &BTreeMap<ConnectionId, Replies>) -> Vec<Input> {
     match work {
         Work::Client { connection, operations } => {
@@ -565,7 +565,7 @@ fn inputs_of(work: Work, connections: &BTreeMap<ConnectionId, Replies>) -> Vec<I
     }
 }
 
-/// How many bits of a request's number are its tag within the connection.
+/// The number of bits of a request's number that are its tag within the connection.
 const TAG_BITS: u32 = 24;
 
 /// The greatest tag.

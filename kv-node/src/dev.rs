@@ -1,4 +1,4 @@
-//! `kv-node dev`: a whole cluster in this process, for whoever wants to try or to build.
+//! `kv-node dev`: a whole cluster in this process, for trying it and for development.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,7 +14,7 @@ use crate::node::{Listeners, Running, Stopped};
 use crate::signals::Signals;
 use crate::start::{StartError, start_aside, within_descriptors};
 
-/// How long nodes may take to find each other before the cluster is shown as it is.
+/// The time for which nodes may look for each other before the cluster is shown as it is.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What cluster is wanted.
@@ -31,7 +31,7 @@ pub struct Arguments {
     pub dir: Option<PathBuf>,
 }
 
-/// Runs a cluster until a signal comes. How to use it is written to `out`.
+/// Runs a cluster until a signal comes. Its usage is written to `out`.
 ///
 /// # Errors
 /// [`StartError`].
@@ -85,7 +85,7 @@ pub async fn run(arguments: Arguments, out: &Sink) -> Result<(), StartError> {
     ended.unwrap_or(Ok(())).and(stopped)
 }
 
-/// Starts all nodes, as long as each of them starts. Returns where they listen.
+/// Starts all nodes, as long as each of them starts. Returns their addresses.
 async fn begin(
     arguments: &Arguments,
     dir: &Path,
@@ -110,8 +110,8 @@ fn name(index: usize) -> String {
     format!("n{}", index + 1)
 }
 
-/// The data of each node lies in a folder of its name. A cluster of another size has another
-/// layout, in which that data would not be found.
+/// Checks that the folder is not of a cluster of another size, which has another layout, in which
+/// its data would not be found.
 fn check_size(dir: &Path, wanted: usize) -> Result<(), StartError> {
     let held = (0..).take_while(|index| dir.join(name(*index)).exists()).count();
     if held == 0 || held == wanted {
@@ -130,7 +130,7 @@ fn listen(arguments: &Arguments, index: u16) -> Listen {
     Listen { redis: at(redis), peer: at(0), http: at(0) }
 }
 
-/// One node of the cluster, as a configuration would describe it.
+/// Makes the settings of one node of the cluster.
 fn settings(dir: &Path, addresses: &[Listen], index: usize) -> Settings {
     let mut text = format!("[cluster]\nname = \"dev\"\nn = {}\n", addresses.len().min(3));
     for (index, listen) in addresses.iter().enumerate() {
@@ -150,7 +150,7 @@ fn settings(dir: &Path, addresses: &[Listen], index: usize) -> Settings {
     Settings::parse("dev", &text, &overrides).expect("a cluster of equal nodes makes sense")
 }
 
-/// Returns when every node has a link to every other.
+/// Waits until every node has a link to every other.
 async fn all_met(cluster: &[Running]) {
     let others = cluster.len() as i64 - 1;
     while cluster.iter().any(|node| node.metrics().links_up.get() < others) {
@@ -158,8 +158,8 @@ async fn all_met(cluster: &[Running]) {
     }
 }
 
-/// Says `init` to the first node. A cluster that was founded by an earlier run refuses it, and nothing
-/// is to be done.
+/// Gives `init` to the first node. A cluster that was founded by an earlier run refuses it, and
+/// nothing is to be done.
 async fn found(cluster: &[Running]) {
     let order = AdminCommand::Init { without: Vec::new() };
     match cluster[0].core().admin(order).await {
@@ -169,7 +169,7 @@ async fn found(cluster: &[Running]) {
     }
 }
 
-/// Returns when every node knows that the cluster is founded: until then it serves nobody.
+/// Waits until every node knows that the cluster is founded: until then it serves nobody.
 async fn all_know(cluster: &[Running]) {
     for node in cluster {
         while node.core().inspect().await.is_ok_and(|node| !node.is_founded) {
@@ -178,7 +178,7 @@ async fn all_know(cluster: &[Running]) {
     }
 }
 
-/// Returns the index of a node that cannot go on.
+/// Waits for a node that cannot go on, and returns its index.
 async fn any_failed(cluster: &mut [Running]) -> usize {
     let mut failures: Vec<_> = cluster.iter_mut().map(|node| Box::pin(node.failed())).collect();
     std::future::poll_fn(|context| {
@@ -189,7 +189,7 @@ async fn any_failed(cluster: &mut [Running]) -> usize {
     .await
 }
 
-/// Stops all nodes at once: none is to see the others go one by one.
+/// Stops all nodes at once, so that none sees the others go one by one.
 async fn stop(cluster: Vec<Running>) -> Result<(), StartError> {
     let stopping: Vec<_> = cluster.into_iter().map(Running::stop).collect();
     let mut result = Ok(());
@@ -205,7 +205,7 @@ async fn stop(cluster: Vec<Running>) -> Result<(), StartError> {
     result
 }
 
-/// How to talk to it.
+/// The text that says how to talk to the cluster.
 fn greeting(addresses: &[Listen], dir: &Path, is_temporary: bool) -> String {
     let mut text = format!("A cluster of {} nodes runs in this process.\n\n", addresses.len());
     for (index, Listen { redis, http, .. }) in addresses.iter().enumerate() {

@@ -7,12 +7,12 @@ use kv_core::cx::{Draw, Purpose};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
-/// See the module.
+/// A stream of random numbers that this run of this node shares with no other.
 #[derive(Debug)]
 pub struct Draws(ChaCha8Rng);
 
 impl Draws {
-    /// A stream of its own.
+    /// Seeds a new stream from the operating system.
     ///
     /// # Errors
     /// The operating system has no randomness to give: a node without it must not start.
@@ -22,7 +22,7 @@ impl Draws {
         Ok(Self(ChaCha8Rng::from_seed(seed)))
     }
 
-    /// A number below a bound, for what is no business of the core. Not quite uniform.
+    /// Draws a number below `bound`, for uses outside of the core. Not quite uniform.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.0.next_u64() % bound.max(1)
     }

@@ -1,4 +1,4 @@
-//! How a node is, as its core tells it: plain data for health checks, metrics and people.
+//! The state of a node, as its core tells it: plain data for health checks, metrics and people.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,62 +10,61 @@ use kv_core::store::Fault;
 use kv_core::time::Time;
 use kv_core::types::NodeId;
 
-/// The numbers that are looked at after each turn of the core.
+/// The numbers that are published after each turn of the core.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TurnCounts {
-    /// Partitions that this node owns.
+    /// The number of partitions that this node owns.
     pub partitions_owned: u64,
-    /// Those of them of which it holds all that it must: it serves reads of them.
+    /// The number of partitions for which this node is complete, so that it serves reads of them.
     pub partitions_complete: u64,
-    /// Hints that it keeps for others.
+    /// The number of hints that this node keeps for others.
     pub hints_pending: u64,
-    /// Client operations in flight.
+    /// The number of client operations in flight.
     pub operations: u64,
-    /// Peers that seem to be down.
+    /// The number of peers that seem to be down.
     pub peers_down: u64,
-    /// Peers.
+    /// The number of peers.
     pub peers: u64,
 }
 
-/// How a node is, in full.
+/// The state of a node, in full.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
-    /// The numbers.
+    /// The numbers of the last turn.
     pub counts: TurnCounts,
     /// False while the node waits until its cluster is founded.
     pub is_founded: bool,
-    /// Partitions of the whole ring.
+    /// The number of partitions of the whole ring.
     pub partitions: u64,
-    /// Answers that a read waits for, durable copies that a write waits for, and who counts, when a
-    /// request does not say.
+    /// The quorums and the mode of requests that give none.
     pub quorums: DefaultQuorums,
-    /// Partitions of the ring in which such a request could not be met now.
+    /// The partitions of the ring in which a default request could not be met now.
     pub out_of_reach: OutOfReach,
-    /// Partitions of this node of which so many owners are incomplete that nobody can become complete,
-    /// until an operator accepts that.
+    /// The number of this node's partitions of which so many owners are incomplete that none can
+    /// become complete, until an operator accepts that.
     pub partitions_loss_undecided: u64,
-    /// Keys whose records are corrupt here and not repaired yet.
+    /// The number of keys whose records are corrupt here and not repaired yet.
     pub corrupt_keys: u64,
-    /// What its storage does.
+    /// The state of the node's storage.
     pub storage: StorageFact,
-    /// A peer that has been silent for longer is not heard any more: by then it has gossiped many
-    /// times, and so has every other one.
+    /// The silence, in milliseconds, after which a peer counts as not heard: by then it has
+    /// gossiped many times, and so has every other one.
     pub heard_within_ms: u64,
     /// The other members, in the order of their names.
     pub peers: Vec<PeerState>,
 }
 
-/// What the storage of a node does.
+/// The state of a node's storage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StorageFact {
-    /// It reads and writes.
+    /// The storage reads and writes.
     #[default]
     Writable,
-    /// Its disk is full: it reads, and refuses writes.
+    /// The disk is full: the storage reads, and refuses writes.
     Full,
-    /// The system gives it no more file descriptors: it reads, and refuses writes.
+    /// The system has no more file descriptors: the storage reads, and refuses writes.
     OutOfFiles,
-    /// It failed, and does nothing any more.
+    /// The storage failed, and does nothing any more.
     Failed,
 }
 
@@ -99,31 +98,32 @@ impl StorageFact {
     }
 }
 
-/// What a request waits for when it does not say.
+/// The quorums and the mode of a request that gives none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DefaultQuorums {
-    /// Answers to a read.
+    /// The number of answers that a read waits for.
     pub read: u64,
-    /// Durable copies of a write.
+    /// The number of durable copies that a write waits for.
     pub write: u64,
-    /// The mode, in one word.
+    /// The mode, in one word: whether fallbacks count.
     pub mode: &'static str,
 }
 
 /// Another member, as this node sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerState {
-    /// Its id.
+    /// The id of the member.
     pub node: NodeId,
-    /// Its name.
+    /// The name of the member.
     pub name: String,
     /// False if gossip says that it is silent.
     pub seems_up: bool,
     /// True while the connection on which this node speaks to it stands.
     pub is_connected: bool,
-    /// The time since its last message; `None` if there was none since this node started.
+    /// The time in milliseconds since the member's last message; `None` if there was none since
+    /// this node started.
     pub silent_ms: Option<u64>,
-    /// Why this node refuses to speak with it, in one word; `None` if it does not.
+    /// The reason, in one word, why this node refuses the peer; `None` if it does not.
     pub refused: Option<&'static str>,
 }
 
@@ -135,24 +135,24 @@ impl Inspection {
 }
 
 impl PeerState {
-    /// Tells whether it would answer if it were asked something now, as far as can be known.
+    /// Tells whether the peer would answer a request now, as far as can be known.
     pub const fn can_be_asked(&self) -> bool {
         self.seems_up && self.is_connected && self.silent_ms.is_some()
     }
 }
 
-/// What the driver of a core notices about the peers, beside the opinions of the core.
+/// The observations of the peers by the driver of a core, beside the opinions of the core.
 #[derive(Debug, Default)]
 pub struct PeerWatch {
     heard: BTreeMap<NodeId, Time>,
     connected: BTreeSet<NodeId>,
     refused: BTreeMap<NodeId, &'static str>,
-    /// The last answer, and what it was the answer to: going through a large ring takes its time, and
-    /// nothing changes as a rule.
+    /// The last answer and its question: going through a large ring takes its time, and nothing
+    /// changes as a rule.
     reach: Option<(ReachQuestion, OutOfReach)>,
 }
 
-/// All that [`OutOfReach::of`] depends on, beside what never changes.
+/// The values on which [`OutOfReach::of`] depends, beside those that never change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct ReachQuestion {
     others: Others,
@@ -180,7 +180,8 @@ impl PeerWatch {
         }
     }
 
-    /// Notes that a message of a peer was rejected: if all that it says is, it is as good as silent.
+    /// Notes that a message of a peer was rejected: if all of its messages are, it is as good as
+    /// silent.
     pub fn on_rejected(&mut self, peer: NodeId, reason: RejectReason) {
         match reason {
             RejectReason::Cluster => self.refuse(peer, "cluster"),
@@ -193,8 +194,8 @@ impl PeerWatch {
         }
     }
 
-    /// Notes that somebody who says that he is a peer was refused. While the connection to the peer
-    /// stands it was somebody else.
+    /// Notes that a connection in the name of a peer was refused. While the connection to the peer
+    /// stands, it came from another process.
     pub fn on_refused(&mut self, peer: NodeId, reason: &'static str) {
         if !self.connected.contains(&peer) {
             self.refuse(peer, reason);
@@ -206,7 +207,7 @@ impl PeerWatch {
         self.heard.remove(&peer);
     }
 
-    /// All other members as they seem now.
+    /// Lists all other members as they seem now.
     pub fn peers(&self, local: &NodeContext, now: Time) -> Vec<PeerState> {
         let others = local.ring().members().iter().filter(|member| member.id != local.me());
         let state = |member: &kv_core::layout::Member| PeerState {
@@ -222,7 +223,7 @@ impl PeerWatch {
         peers
     }
 
-    /// What could not be met by these peers.
+    /// The partitions in which these peers could not meet a default request.
     pub fn out_of_reach(
         &mut self,
         node: &Node,

@@ -6,11 +6,11 @@
 //!   peers ─────────► peers ─────────────────────┘    │      └─► peers ─► other nodes
 //!                                                    └─► metrics, log ─► http, people
 //! ```
-//! Nothing here decides anything about data: what does belongs into `kv-core`.
+//! This crate decides nothing about data: code that does belongs into `kv-core`.
 //!
 //! # What a program can do with it
-//! Check a configuration before it is rolled out, as `kv-node config check` does. Whatever is not said
-//! has its default, and whatever is not known is refused, with its line and the nearest known name:
+//! Check a configuration before it is rolled out, as `kv-node config check` does. A missing key has
+//! its default, and an unknown one is refused, with its line and the nearest known name:
 //!
 //! ```
 //! use kv_node::config::{DEFAULT, Overrides, Settings};
@@ -46,8 +46,8 @@
 //! # Ok::<(), kv_node::config::ConfigError>(())
 //! ```
 //!
-//! Read what Redis clients send. The [`resp::Parser`] is fed bytes as they come, and keeps what is not
-//! whole yet:
+//! Read what Redis clients send. The [`resp::Parser`] is fed bytes as they come, and keeps what is
+//! not whole yet:
 //!
 //! ```
 //! use bytes::BytesMut;

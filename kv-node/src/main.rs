@@ -1,9 +1,8 @@
-//! The command line of the node. Everything that is worth knowing happens in the library.
+//! The command line of the node. The work happens in the library.
 
 use std::process::ExitCode;
 
-/// A request takes tens of small allocations on each node that it touches, often given back on another
-/// thread than took them.
+/// The allocator, chosen for many small allocations that are often freed on another thread.
 #[cfg(not(madsim))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

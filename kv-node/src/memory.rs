@@ -1,6 +1,6 @@
-//! How much memory this process may use.
+//! The memory that this process may use.
 
-/// The memory of the machine, or of the container that this process runs in, in bytes, whichever is less.
+/// Returns the memory of the machine or of this process's container, whichever is less, in bytes.
 pub fn available_bytes() -> u64 {
     let info = rustix::system::sysinfo();
     let machine = (info.totalram as u64).saturating_mul(u64::from(info.mem_unit.max(1)));

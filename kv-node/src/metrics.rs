@@ -1,7 +1,7 @@
-//! What a node counts, and how it is shown to Prometheus.
+//! The metrics of a node, and their form for Prometheus.
 //!
-//! One registry per node, not per process: `kv-node dev` runs several in one. Counting is one atomic
-//! addition: families are looked up when the node starts, not when something happens.
+//! One registry per node, not per process: `kv-node dev` runs several in one. Counting is one
+//! atomic addition: families are looked up when the node starts, not when something happens.
 
 mod exposition;
 mod health;
@@ -44,48 +44,49 @@ struct Requests {
     seconds: Histogram,
 }
 
-/// All that one node counts.
+/// The metrics of one node.
 pub struct Metrics {
-    /// What is the node's own, under the prefix `kv`.
+    /// The metrics of the node, under the prefix `kv`.
     registry: Registry,
-    /// What is the process's.
+    /// The metrics of the process.
     process: Registry,
     health: HealthGauges,
     requests: [[Requests; RequestOutcome::ALL.len()]; RequestVerb::ALL.len()],
     siblings: Histogram,
-    /// Connections of clients that stand.
+    /// The number of open connections of clients.
     pub connections: Gauge,
-    /// Connections of clients that were made since the start.
+    /// The number of connections of clients that were made since the start.
     pub connections_received: Counter,
-    /// Connections of clients that were refused because there were too many.
+    /// The number of connections of clients that were refused because there were too many.
     pub connections_refused: Counter,
-    /// Commands of clients that were read.
+    /// The number of commands of clients that were read.
     pub commands: Counter,
-    /// Reads that found a value.
+    /// The number of reads that found a value.
     pub reads_found: Counter,
-    /// Reads that found none.
+    /// The number of reads that found no value.
     pub reads_not_found: Counter,
-    /// Connections of clients that were closed for what they sent.
+    /// The number of connections of clients that were closed for a protocol error.
     pub protocol_errors: Counter,
-    /// Bytes that all connections of clients hold.
+    /// The bytes that all connections of clients hold.
     pub client_held_bytes: Gauge,
     clients_dropped: [Counter; DropReason::ALL.len()],
     client_bytes: [Counter; 2],
     messages: [Vec<Counter>; 2],
     peer_bytes: [Counter; 2],
-    /// Messages that the core handed over for peers. Each is sent or dropped once it no longer waits:
-    /// what is missing in that sum waits, and nothing else is lost on this side.
+    /// The number of messages that the core handed over for peers. Each is sent or dropped once it
+    /// no longer waits: the rest of that sum waits, and nothing else is lost on this side.
     pub messages_queued: Counter,
-    /// Messages that were dropped because a peer's queue was full or its link was down.
+    /// The number of messages that were dropped because a peer's queue was full or its link was
+    /// down.
     pub messages_dropped: Counter,
     messages_discarded: [Counter; 2],
-    /// Links to peers that stand.
+    /// The number of links to peers that stand.
     pub links_up: Gauge,
-    /// Links that were given up because the peer was silent or took nothing.
+    /// The number of links that were given up because the peer was silent or took nothing.
     pub links_reset: Counter,
-    /// Connections to the HTTP interface that had to go because there were too many.
+    /// The number of connections to the HTTP interface that had to go because there were too many.
     pub http_connections_evicted: Counter,
-    /// Times that the system refused to accept a connection to the HTTP interface.
+    /// The number of times that the system refused to accept a connection to the HTTP interface.
     pub http_accept_errors: Counter,
     rejected: Family<Label, Counter>,
     refused: Family<Label, Counter>,
@@ -112,7 +113,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Everything at zero.
+    /// Creates the metrics, all at zero.
     pub fn new() -> Self {
         let mut of = Register(Registry::with_prefix("kv"));
         let directions = Direction::ALL.map(Direction::name);
@@ -305,7 +306,7 @@ impl Metrics {
         self.client_bytes[direction as usize].inc_by(bytes as u64);
     }
 
-    /// Bytes of clients, or to them.
+    /// The number of bytes that clients sent, or were sent.
     pub fn client_bytes(&self, direction: Direction) -> u64 {
         self.client_bytes[direction as usize].get()
     }
@@ -341,7 +342,7 @@ impl Metrics {
         self.messages_discarded[why as usize].inc();
     }
 
-    /// Takes over that a link to a peer came to be, or broke.
+    /// Updates the gauge of links after one came up or broke.
     pub fn on_link(&self, state: LinkState) {
         match state {
             LinkState::Up => self.links_up.inc(),
@@ -349,7 +350,7 @@ impl Metrics {
         };
     }
 
-    /// Takes over what the core says of itself.
+    /// Updates the gauges from the counts of the core.
     pub fn on_turn(&self, counts: &TurnCounts) {
         let TurnCounts {
             partitions_owned,
@@ -367,12 +368,12 @@ impl Metrics {
         self.peers_down.set(peers_down as i64);
     }
 
-    /// Takes over how the node is.
+    /// Updates the gauges from the health of the node.
     pub fn on_health(&self, facts: &Facts, verdict: &Verdict) {
         self.health.set(facts, verdict);
     }
 
-    /// Counts what the core observed.
+    /// Counts an event of the core.
     pub fn on_event(&self, event: &Event) {
         if let Some(probe) = event.probe() {
             self.rare_branches.get_or_create(&[("probe", probe.name())]).inc();
@@ -407,14 +408,14 @@ impl Metrics {
         };
     }
 
-    /// Takes over the state of the storage, by its word.
+    /// Updates the gauges from the state of the storage, given by its word.
     pub fn on_storage_state(&self, state: &str) {
         for (gauge, word) in self.storage_state.iter().zip(StorageState::WORDS) {
             gauge.set(i64::from(word == state));
         }
     }
 
-    /// Takes over what the storage says of itself.
+    /// Updates the metrics from the counters of the storage.
     pub fn on_storage(&self, counts: &StorageCounts) {
         let StorageCounts { waiting, executed, groups, writing, state: _, disk } = *counts;
         if let Some(DiskRoom { free_bytes, total_bytes }) = disk {
@@ -444,7 +445,7 @@ impl Metrics {
         .into()
     }
 
-    /// Everything, in this form.
+    /// Writes all metrics in this form.
     pub fn encode(&self, exposition: Exposition) -> String {
         self.log_lines_lost.inner().store(log::lines_lost(), Ordering::Relaxed);
         let mut encoded = String::new();
@@ -456,7 +457,8 @@ impl Metrics {
     }
 }
 
-/// What is told of the process: nothing, where the system does not say it in a way that is known.
+/// The registry of the process's metrics; empty, where the system does not report them in a known
+/// way.
 fn process_registry() -> Registry {
     #[cfg_attr(
         not(all(target_os = "linux", not(madsim))),

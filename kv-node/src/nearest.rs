@@ -1,12 +1,14 @@
 //! The known word that was probably meant by an unknown one.
 
-/// How similar two words must be before one is offered for the other, from 0 (not at all) to 1.
+/// The least similarity of a word that is offered for another, from 0 (none) to 1 (equal).
 const SIMILARITY_MIN: f64 = 0.6;
 
-/// No known word is nearly as long: longer ones, which clients may send, are not compared.
+/// The length up to which words are compared, in bytes. No known word is nearly as long, but
+/// clients may send longer ones.
 const WORD_BYTES_MAX: usize = 64;
 
-/// The known word that is most similar to `word`, whatever the case; none, if that would be a guess.
+/// Finds the known word that is most similar to `word`, whatever the case; `None`, if that would be
+/// a guess.
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > WORD_BYTES_MAX {
         return None;

@@ -1,6 +1,6 @@
 //! One running node: the core, its storage and its listeners, put together and taken apart in the
-//! right order. Knows no signals, files or threads of others: `kv-node start`, `kv-node dev` and the
-//! tests under the deterministic runtime all run nodes with it.
+//! right order. Knows no signals, files or threads of others: `kv-node start`, `kv-node dev` and
+//! the tests under the deterministic runtime all run nodes with it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -31,30 +31,31 @@ use crate::stop::{self, Stopper};
 use crate::storage::{Durability, Report, Storage};
 use crate::tasks::Tasks;
 
-/// How long tasks may take that have nothing to wait for.
+/// The time within which tasks must end that have nothing to wait for.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How much longer than `limits.stop_ms` a stop may take, whatever its disk does.
+/// The time for which a stop may take longer than `limits.stop_ms`, whatever the disk does.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
-/// How long an address that is in use is asked for again: the process that had it may be dying.
+/// The time for which an address in use is tried again: the process that had it may be dying.
 const BIND_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The pause before it is asked for again.
+/// The pause before an address in use is tried again.
 const BIND_PAUSE: Duration = Duration::from_millis(100);
 
-/// The sockets of a node, bound before anything else is begun: a port in use is found out early.
+/// The sockets of a node, bound before anything else is begun, so that a port in use is found
+/// early.
 #[derive(Debug)]
 pub struct Listeners {
-    /// For Redis clients.
+    /// The socket for Redis clients.
     pub redis: TcpListener,
-    /// For peers.
+    /// The socket for peers.
     pub peer: TcpListener,
-    /// For health checks and metrics.
+    /// The socket for health checks and metrics.
     pub http: TcpListener,
 }
 
-/// An address that cannot be listened on.
+/// The error that an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address} for {what}: {source}{}", hint(source))]
 pub struct BindError {
@@ -73,8 +74,8 @@ fn hint(error: &io::Error) -> &'static str {
 }
 
 impl Listeners {
-    /// Binds all three. An address that is in use is asked for again, for a few seconds: after a
-    /// `kill -9` the system may not have taken it back yet.
+    /// Binds all three sockets. An address in use is tried again, for a few seconds: after a `kill
+    /// -9` the system may not have taken it back yet.
     ///
     /// # Errors
     /// [`BindError`], of the first that cannot be bound; none stays bound then.
@@ -88,7 +89,7 @@ impl Listeners {
         })
     }
 
-    /// Where they listen, now that the system has chosen ports.
+    /// Returns the addresses, with the ports that the system has chosen.
     ///
     /// # Errors
     /// The system does not say.
@@ -124,8 +125,8 @@ async fn bind(
     }
 }
 
-/// What is there before the data of a node is open: the core's inboxes, where the storage reports to,
-/// and what the HTTP interface shows meanwhile.
+/// The parts of a node before its data is open: the inboxes of the core, to which the storage
+/// reports, and the metrics that the HTTP interface shows meanwhile.
 #[derive(Debug)]
 pub struct Startup {
     core: CoreHandle,
@@ -135,62 +136,62 @@ pub struct Startup {
 }
 
 impl Startup {
-    /// Inboxes for a core.
+    /// Creates the inboxes, the metrics and the limiter of a node.
     pub fn new(limits: &Limits) -> Self {
         let (core, inboxes) = crate::core_loop::inboxes(limits.core_queue);
         Self { core, inboxes, metrics: Arc::default(), log_limiter: Arc::default() }
     }
 
-    /// Begins to answer health checks: the node is starting.
+    /// Begins to answer health checks for a node that is starting.
     pub fn serve_http(&self, listener: TcpListener, limits: &Limits, about: About) -> HttpServer {
         let (metrics, log_limiter) = (Arc::clone(&self.metrics), Arc::clone(&self.log_limiter));
         HttpServer::start(listener, limits.http_connections, about, metrics, log_limiter)
     }
 
-    /// What keeps the node's log short.
+    /// The limiter that keeps the node's log short.
     pub fn log_limiter(&self) -> Arc<LogLimiter> {
         Arc::clone(&self.log_limiter)
     }
 
-    /// Where the storage reports to.
+    /// The callback by which the storage reports to the core.
     pub fn report(&self) -> Report {
         let core = self.core.clone();
         Arc::new(move |events| core.tell(Urgent::Storage(events)))
     }
 }
 
-/// What a node is made of.
+/// The parts of a node that is to be started.
 #[derive(Debug)]
 pub struct Assembly {
-    /// Its name.
+    /// The node's name.
     pub name: String,
-    /// The name of its cluster.
+    /// The name of the node's cluster.
     pub cluster: String,
-    /// Who it is.
+    /// The node's identity, with its ring.
     pub identity: Identity,
-    /// Where each other member listens.
+    /// The address at which each other member listens.
     pub addresses: std::collections::BTreeMap<NodeId, String>,
-    /// What its core is told.
+    /// The settings of the core.
     pub core: Config,
-    /// What it will bear.
+    /// The limits on the loads that the node takes.
     pub limits: Limits,
-    /// What its storage promises of an acknowledged write.
+    /// The durability of an acknowledged write.
     pub durability: Durability,
-    /// Its storage, open.
+    /// The node's storage, open.
     pub storage: Storage,
-    /// What its storage holds.
+    /// The state that was recovered from the storage.
     pub recovered: Recovered,
-    /// Its socket for Redis clients.
+    /// The node's socket for Redis clients.
     pub redis: TcpListener,
-    /// Its socket for peers.
+    /// The node's socket for peers.
     pub peer: TcpListener,
-    /// Its HTTP interface, which tells of the start already.
+    /// The node's HTTP interface, which reports the start already.
     pub http: HttpServer,
-    /// Its chance.
+    /// The node's source of random numbers.
     pub draws: Draws,
 }
 
-/// A node that runs, until [`Running::stop`].
+/// A running node, until [`Running::stop`].
 #[derive(Debug)]
 pub struct Running {
     core: CoreHandle,
@@ -201,26 +202,26 @@ pub struct Running {
     http: HttpServer,
     clients: JoinHandle<usize>,
     others: Tasks,
-    /// Ends the clients.
+    /// The signal that ends the clients.
     leaving: Stopper,
-    /// Ends everything else.
+    /// The signal that ends all other tasks.
     ending: Stopper,
     failed: watch::Receiver<bool>,
     stop_ms: u64,
 }
 
-/// How a node stopped. What it acknowledged is durable in each case.
+/// The way in which a node stopped. The writes that it acknowledged are durable in each case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
-    /// Nobody was kept waiting.
+    /// The node stopped, and no client was kept waiting.
     Clean,
     /// Clients that did not read, or whose requests took too long, were left.
     ClientsLeft,
-    /// Something, such as the disk, is still at work: the process must end without it.
+    /// A part such as the disk is still at work: the process must end without it.
     Unfinished,
 }
 
-/// Where the core's effects go.
+/// The destinations of the core's effects.
 struct Ways {
     peers: Peers,
     storage: Arc<Storage>,
@@ -322,26 +323,27 @@ impl Running {
         }
     }
 
-    /// What it counts. Shared, so that its last counts can be read after its end.
+    /// The node's metrics. Shared, so that the last counts can be read after its end.
     pub const fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
 
-    /// Its core.
+    /// The handle of the node's core.
     pub const fn core(&self) -> &CoreHandle {
         &self.core
     }
 
-    /// Returns when the node cannot go on: its storage failed, or its core broke.
+    /// Waits until the node cannot go on: its storage failed, or its core broke.
     pub async fn failed(&mut self) {
         // An error means that the core is gone, which it never is of its own will.
         let _failed = self.failed.wait_for(|failed| *failed).await;
     }
 
-    /// Stops: takes no more clients, answers those that it has, leaves the peers, and makes
-    /// everything durable that was executed. Takes no longer than `limits.stop_ms` and a few seconds.
+    /// Stops the node: takes no more clients, answers those that it has, leaves the peers, and
+    /// makes all executed writes durable. Takes no longer than `limits.stop_ms` and a few seconds.
     ///
-    /// It goes on if nobody waits for it: a node that is dropped half way would wait for its disk.
+    /// The stop goes on if the future is dropped: a node that is dropped half way would wait for
+    /// its disk.
     pub fn stop(self) -> impl Future<Output = Stopped> + Send {
         let longest = Duration::from_millis(self.stop_ms) + STOP_GRACE;
         let stopping = tokio::spawn(self.stop_in_order());

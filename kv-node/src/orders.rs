@@ -31,7 +31,7 @@ pub struct AcceptLoss {
     all: bool,
 }
 
-/// The end of a command.
+/// The end of a command, with its text.
 enum End {
     Done(String),
     Failed(String),
@@ -54,7 +54,7 @@ pub fn init(arguments: Init) -> ExitCode {
     })
 }
 
-/// Accepts what a node can never copy, or lists it.
+/// Accepts the loss of partitions that a node can never copy, or lists them.
 pub fn accept_loss(arguments: AcceptLoss) -> ExitCode {
     let AcceptLoss { target, partition, all } = arguments;
     run(target, async |address| {
@@ -104,7 +104,7 @@ fn listed(partitions: &[u32]) -> String {
     )
 }
 
-/// One field of an answer, or all of it.
+/// Returns one field of an answer, or all of it.
 fn text(body: &str, field: &str) -> String {
     let value: Value = serde_json::from_str(body).unwrap_or_default();
     value[field].as_str().map_or_else(|| body.trim_end().to_owned(), str::to_owned)

@@ -15,10 +15,10 @@ use std::task::{Context, Poll};
 use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Those that end a node.
+/// The signals that end a node.
 const ENDING: &[(Number, &str)] = &[(Number::TERM, "SIGTERM"), (Number::INT, "ctrl-C")];
 
-/// Those that would end a process that does not listen to them.
+/// The signals that would end a process that does not listen to them.
 const IGNORED: &[(Number, &str)] = &[
     (Number::HUP, "SIGHUP"),
     (Number::USR1, "SIGUSR1"),
@@ -37,12 +37,12 @@ const IGNORED: &[(Number, &str)] = &[
     (Number::STKFLT, "SIGSTKFLT"),
 ];
 
-/// Real-time signals: they mean what somebody agreed upon, and nobody has with this program. The C
+/// The real-time signals: they mean what programs agree upon, and none does with this one. The C
 /// library keeps those below for itself.
 #[cfg(target_os = "linux")]
 const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
 
-/// Listens to all signals that something else than their default is done about.
+/// A listener for all signals whose default is replaced.
 #[derive(Debug)]
 pub struct Signals {
     ending: Vec<(&'static str, Signal)>,
@@ -50,7 +50,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Begins to listen: from now on none of them ends the process by itself.
+    /// Begins to listen: from now on no such signal ends the process by itself.
     ///
     /// # Errors
     /// The system refuses.

@@ -1,5 +1,5 @@
-//! TCP sockets, as far as the system and the deterministic runtime differ in them: options that tell a
-//! silent peer from one that is gone, and how a reset is noticed without a read.
+//! TCP sockets, as far as the system and the deterministic runtime differ in them: options that
+//! tell a silent peer from one that is gone, and how a reset is noticed without a read.
 
 use std::io;
 use std::time::Duration;
@@ -16,14 +16,14 @@ pub type ReadHalf = tokio::io::ReadHalf<TcpStream>;
 #[cfg(madsim)]
 pub type WriteHalf = tokio::io::WriteHalf<TcpStream>;
 
-/// Probes that may go unanswered before the system takes a silent peer for gone.
+/// The number of probes that may go unanswered before the system takes a silent peer for gone.
 #[cfg(not(madsim))]
 const PROBES: u32 = 3;
 
 /// Makes the system find out that the other side is gone: after `idle` of silence it asks three
-/// times, a third of `idle` apart (TCP keepalive); and it gives up when nothing that was sent has been
-/// taken for `user_timeout` (`TCP_USER_TIMEOUT`, where the system has it). Then reads and writes end
-/// with an error. Times below a second count as one.
+/// times, a third of `idle` apart (TCP keepalive); and it gives up when nothing that was sent has
+/// been taken for `user_timeout` (`TCP_USER_TIMEOUT`, where the system has it). Then reads and
+/// writes end with an error. Times below a second count as one.
 ///
 /// # Errors
 /// The system refuses an option; those set before it stay.
@@ -80,21 +80,21 @@ pub fn limit_unsent(_stream: &TcpStream, _bytes_max: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// The two sides of a connection, for one task each or for two futures of one.
+/// Splits a connection into its two sides, for one task each or for two futures of one.
 #[cfg(not(madsim))]
 pub fn split(stream: TcpStream) -> (ReadHalf, WriteHalf) {
     stream.into_split()
 }
 
-/// The two sides of a connection, for one task each or for two futures of one.
+/// Splits a connection into its two sides, for one task each or for two futures of one.
 #[cfg(madsim)]
 pub fn split(stream: TcpStream) -> (ReadHalf, WriteHalf) {
     tokio::io::split(stream)
 }
 
-/// Returns once the other side has reset the connection, so that nothing reaches it any more. A side
-/// that has only ended its own stream, and still reads, has not. (It borrows the half for itself alone,
-/// because the deterministic runtime's cannot be shared by threads.)
+/// Waits until the other side has reset the connection, so that nothing reaches it any more. A side
+/// that has only ended its own stream, and still reads, has not. (It borrows the half for itself
+/// alone, because the deterministic runtime's cannot be shared by threads.)
 #[cfg(not(madsim))]
 pub async fn reset(reader: &mut ReadHalf) {
     // An error says the same.
@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(sockopt::tcp_user_timeout(&stream).expect("it is a TCP socket"), 7_500);
     }
 
-    /// A connection; the first end is the accepted one.
+    /// Makes a connection; the first end is the accepted one.
     async fn connection() -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("the system has a port");
         let address = listener.local_addr().expect("it is bound");

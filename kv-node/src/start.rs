@@ -19,16 +19,16 @@ use crate::node::{Assembly, BindError, Listeners, Running, Startup, Stopped};
 use crate::signals::Signals;
 use crate::storage::{Directory, DirectoryError, OpenError, Opening, Options, Pinned, Storage};
 
-/// Why a node does not start, or did not end as it should. What was acknowledged is where it was.
+/// The reason why a node does not start, or did not end as it should. Acknowledged writes are kept.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// Its directory is not to be used.
+    /// The directory is not to be used.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
-    /// Its data is not to be opened.
+    /// The data is not to be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// It cannot listen.
+    /// The node cannot listen.
     #[error(transparent)]
     Bind(#[from] BindError),
     /// The system has no random numbers.
@@ -42,35 +42,35 @@ pub enum StartError {
         "{path} holds the data of {held} nodes, and not of {wanted}: give --nodes {held}, or another folder"
     )]
     OtherSize {
-        /// The folder.
+        /// The folder of the cluster.
         path: PathBuf,
-        /// Nodes that have data there.
+        /// The number of nodes that have data there.
         held: usize,
-        /// Nodes that were asked for.
+        /// The number of nodes that were asked for.
         wanted: usize,
     },
-    /// It may not open as many files as it needs.
+    /// The process may not open as many files as the node needs.
     #[error(transparent)]
     Descriptors(#[from] TooFew),
-    /// It ran, and could not go on.
+    /// The node ran, and could not go on.
     #[error(
         "node {0} cannot go on: see the log; what it acknowledged stands on its disk and on those of others"
     )]
     Failed(String),
-    /// It was to stop, and was not done in time.
+    /// The node was to stop, and was not done in time.
     #[error(
         "node {name} was to stop within {stop_ms} ms (limits.stop_ms), and left {}; what it acknowledged is kept",
         left(*stopped)
     )]
     KeptWaiting {
-        /// The node.
+        /// The name of the node.
         name: String,
-        /// The longest that it waits.
+        /// The longest time for which the node waits, in milliseconds.
         stop_ms: usize,
-        /// Who was left.
+        /// The outcome, with what was left.
         stopped: Stopped,
     },
-    /// A second signal came while it stopped.
+    /// A second signal came while the node stopped.
     #[error("ended at once, as a second signal came; what was acknowledged is kept")]
     SecondSignal,
 }
@@ -154,7 +154,8 @@ pub fn start(settings: Settings, listeners: Listeners) -> Result<Running, StartE
     Ok(Running::start(startup, assembly))
 }
 
-/// The limits of one of so many nodes in this process, lowered to the files that it may open.
+/// Returns the limits of one of so many nodes in this process, lowered to the files that it may
+/// open.
 ///
 /// # Errors
 /// [`TooFew`], if it may open too few.
@@ -174,8 +175,8 @@ pub fn within_descriptors(settings: &Settings, nodes: usize) -> Result<Limits, T
     Ok(given)
 }
 
-/// Starts a node on a thread that may block: opening the data replays its journal, which takes as long
-/// as there is data.
+/// Starts a node on a thread that may block: opening the data replays its journal, which takes as
+/// long as there is data.
 ///
 /// # Errors
 /// [`StartError`]: nothing runs.
@@ -187,10 +188,11 @@ pub async fn start_aside(settings: Settings, listeners: Listeners) -> Result<Run
     starting.await.expect("a start that panics has said so")
 }
 
-/// `kv-node start`: runs until a signal comes or the node fails. Where it listens is written to `out`.
+/// Executes `kv-node start`: runs until a signal comes or the node fails. The addresses are written
+/// to `out`.
 ///
-/// A signal ends it at any time. Before it serves it is simply left where it is: whatever is under way
-/// on the disk would survive a crash.
+/// A signal ends it at any time. Before the node serves it is simply abandoned: unfinished work on
+/// the disk would survive a crash.
 ///
 /// # Errors
 /// [`StartError`].

@@ -1,6 +1,6 @@
-//! `kv-node status`: asks running nodes how they are, and says it to people or to scripts.
+//! `kv-node status`: asks running nodes for their health, and prints it for people or for scripts.
 //!
-//! Exit codes: 0 all are ready; 1 one is not, or does not answer; 2 it is not known whom to ask.
+//! Exit codes: 0 all are ready; 1 one is not, or does not answer; 2 the nodes to ask are not known.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -77,7 +77,7 @@ struct Disk {
     total_bytes: u64,
 }
 
-/// How one node is, as far as the exit code goes.
+/// The health of one node, as far as the exit code goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
     Ready,
@@ -85,7 +85,7 @@ enum Outcome {
     NotReady,
 }
 
-/// Runs the command.
+/// Executes the command.
 pub fn main(arguments: Arguments) -> ExitCode {
     let Arguments { targets, json, strict } = arguments;
     let addresses = match targets.addresses() {
@@ -133,7 +133,7 @@ pub fn main(arguments: Arguments) -> ExitCode {
     }
 }
 
-/// Asks all at once; the answers come in the order of the addresses.
+/// Asks all nodes at once; the answers come in the order of the addresses.
 async fn ask_all(addresses: Vec<HttpAddress>) -> Vec<(HttpAddress, Result<String, ClientError>)> {
     let ask = |address: HttpAddress| {
         tokio::spawn(async move {
@@ -149,7 +149,7 @@ async fn ask_all(addresses: Vec<HttpAddress>) -> Vec<(HttpAddress, Result<String
     answers
 }
 
-/// What is printed of one answer, and how the node is.
+/// Returns the text for one answer, and the node's outcome.
 fn told(address: &HttpAddress, body: &str, json: bool) -> (String, Outcome) {
     let health: Health = match serde_json::from_str(body) {
         Ok(health) => health,
@@ -234,7 +234,7 @@ fn member(member: &Member) -> String {
     format!("{name} ({id}) {how}")
 }
 
-/// Bytes as people read them.
+/// Writes bytes in the unit that people read best.
 fn size(bytes: u64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut value = bytes as f64;

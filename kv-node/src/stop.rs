@@ -1,21 +1,21 @@
-//! How tasks learn that the node stops.
+//! The signal by which tasks learn that the node stops.
 //!
-//! Whoever waits is woken in the order in which he began to wait, so that a run under the
+//! Waiting tasks are woken in the order in which they began to wait, so that a run under the
 //! deterministic runtime can be repeated. (A `watch` channel draws that order.)
 
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-/// Says that the node stops. Dropped, it says so too.
+/// The sender of the signal to stop. Dropping it sends the signal too.
 #[derive(Debug)]
 pub struct Stopper(Arc<Semaphore>);
 
-/// Hears it.
+/// The receiver of the signal to stop.
 #[derive(Clone, Debug)]
 pub struct Stopping(Arc<Semaphore>);
 
-/// A pair that belongs together.
+/// Creates a sender and its receiver.
 pub fn channel() -> (Stopper, Stopping) {
     // Without permits the only thing that can happen to whoever waits is that it is closed.
     let gate = Arc::new(Semaphore::new(0));
@@ -23,7 +23,7 @@ pub fn channel() -> (Stopper, Stopping) {
 }
 
 impl Stopper {
-    /// Says it.
+    /// Sends the signal to stop.
     pub fn stop(&self) {
         self.0.close();
     }
@@ -36,12 +36,12 @@ impl Drop for Stopper {
 }
 
 impl Stopping {
-    /// Returns once it was said, however long ago.
+    /// Waits until the signal was sent, however long ago.
     pub async fn stopped(&mut self) {
         let _closed = self.0.acquire().await;
     }
 
-    /// Whether it was said.
+    /// Tells whether the signal was sent.
     pub fn has_stopped(&self) -> bool {
         self.0.is_closed()
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-/// Tasks; those that are left when this is dropped are aborted.
+/// The tasks of a node; those that are left when this is dropped are aborted.
 #[derive(Debug, Default)]
 pub struct Tasks(Vec<JoinHandle<()>>);
 
@@ -19,8 +19,8 @@ impl Tasks {
         self.0.push(tokio::spawn(task));
     }
 
-    /// Waits until all have ended, for so long at most; aborts those that have not. Returns how
-    /// many these were.
+    /// Waits until all have ended, for so long at most; aborts those that have not. Returns the
+    /// number of those.
     pub async fn end(mut self, longest: Duration) -> usize {
         let end = Instant::now() + longest;
         let mut aborted = 0;

@@ -21,7 +21,7 @@ impl Exposition {
         }
     }
 
-    /// Rewrites OpenMetrics in this form.
+    /// Converts OpenMetrics to this form.
     pub(super) fn of_open_metrics(self, open_metrics: String) -> String {
         match self {
             Self::OpenMetrics => open_metrics,
@@ -30,9 +30,10 @@ impl Exposition {
     }
 }
 
-/// The samples of both forms are the same. What is said about them differs: in OpenMetrics a counter
-/// `requests` has samples `requests_total`, and an info `build` a sample `build_info`; in the older text
-/// a metric is named as its samples are, there is no info, and units and the end are not marked.
+/// Converts OpenMetrics to the older text. The samples of both are the same, but not their
+/// descriptions: in OpenMetrics a counter `requests` has samples `requests_total`, and an info
+/// `build` a sample `build_info`; in the older text a metric is named as its samples are, there is
+/// no info, and units and the end are not marked.
 fn text_of(open_metrics: &str) -> String {
     let mut text = String::with_capacity(open_metrics.len());
     let mut help = None;

@@ -1,4 +1,4 @@
-//! Gauges of how the node is: each kind of problem, and the numbers behind them.
+//! Gauges of the node's health: each kind of problem, and the numbers behind them.
 
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -9,7 +9,7 @@ use super::register::Register;
 use crate::health::{Code, Facts, Status, Verdict};
 use crate::inspection::{Inspection, PeerState};
 
-/// What a scraper is told of the node's health. Set when it asks.
+/// The gauges of the node's health. Set at each scrape.
 pub(super) struct HealthGauges {
     ready: Gauge,
     problems: [Gauge; Code::ALL.len()],
@@ -26,7 +26,7 @@ pub(super) struct HealthGauges {
 type PeerLabel = [(&'static str, String); 2];
 
 impl HealthGauges {
-    /// Registers all of them.
+    /// Registers all gauges.
     pub(super) fn new(of: &mut Register) -> Self {
         let build: [(&str, &str); 4] = [
             ("version", env!("CARGO_PKG_VERSION")),

@@ -1,42 +1,42 @@
-//! The values of labels that metrics have.
+//! The values of the labels of metrics.
 
-/// What a client asked, as far as the count goes.
+/// The verb of a client's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestVerb {
-    /// It read.
+    /// The request read a key.
     Get,
-    /// It wrote a value.
+    /// The request wrote a value.
     Put,
-    /// It wrote a tombstone.
+    /// The request wrote a tombstone.
     Delete,
 }
 
-/// What came of a client's request.
+/// The outcome of a client's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestOutcome {
-    /// It was done.
+    /// The request was done.
     Done,
-    /// It was refused, and nothing was done.
+    /// The request was refused, and nothing was done.
     Refused,
-    /// The time was up.
+    /// The time was up, and the outcome is not known.
     Unknown,
 }
 
-/// Which way bytes and messages went.
+/// The direction of bytes and messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// To this node.
+    /// The direction to this node.
     In,
-    /// From this node.
+    /// The direction from this node.
     Out,
 }
 
-/// Why a large message of a peer was discarded.
+/// The reason why a large message of a peer was discarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Discarded {
-    /// It was larger than is accepted.
+    /// The message was larger than is accepted.
     TooLarge,
-    /// Too many others were being received.
+    /// The room was taken by other large messages.
     NoRoom,
 }
 

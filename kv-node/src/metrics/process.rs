@@ -1,5 +1,5 @@
-//! The metrics of the process that Prometheus expects under the names `process_…`: read from `/proc`
-//! whenever somebody scrapes.
+//! The metrics of the process that Prometheus expects under the names `process_…`: read from
+//! `/proc` whenever somebody scrapes.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
-/// Tells of the process that it is in.
+/// A collector of the metrics of this process.
 #[derive(Debug)]
 pub(super) struct ProcessCollector;
 
@@ -23,9 +23,9 @@ struct Usage {
     virtual_bytes: u64,
     threads: u64,
     open_files: u64,
-    /// `None`: as many as the system has.
+    /// The greatest number of open files; `None`: as many as the system has.
     open_files_max: Option<u64>,
-    /// Since 1970.
+    /// The time at which the process started, in seconds since 1970.
     start_seconds: f64,
 }
 

@@ -1,4 +1,4 @@
-//! How metrics come into a registry.
+//! The registration of metrics under their names.
 
 use kv_core::message::Kind;
 use prometheus_client::metrics::counter::Counter;
@@ -9,17 +9,17 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::{Direction, Label, Labels, RequestOutcome, RequestVerb, Requests};
 
-/// From 64 µs to 8 s, in powers of two.
+/// Creates a histogram from 64 µs to 8 s, in powers of two.
 pub(super) fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(64e-6, 2.0, 18))
 }
 
-/// From 1 to 65,536, in powers of two.
+/// Creates a histogram from 1 to 65,536, in powers of two.
 pub(super) fn counts() -> Histogram {
     Histogram::new(exponential_buckets(1.0, 2.0, 17))
 }
 
-/// Registers metrics under their names.
+/// A registry to which metrics are added under their names.
 pub(super) struct Register(pub(super) Registry);
 
 impl Register {
@@ -35,7 +35,7 @@ impl Register {
         gauge
     }
 
-    /// One counter for each value of a label.
+    /// Registers one counter for each value of a label.
     pub(super) fn counters<const N: usize>(
         &mut self,
         name: &'static str,
