@@ -1,8 +1,8 @@
 //! Check `availability`: an operation succeeds while as many machines as it needs are reachable.
 //!
-//! In go operations that ended; out of the world's [`Topology`] comes whether the cluster had been
-//! well and unchanged all the time, and out of the pace whether its messages and its disks were fast
-//! enough for the time that the operation had.
+//! Takes operations that ended. The world's [`Topology`] says whether the cluster had been well and
+//! unchanged all the time, and the pace says whether its messages and its disks were fast enough
+//! for the time that the operation had.
 
 use std::collections::BTreeSet;
 
@@ -18,38 +18,38 @@ use super::pace::{Pace, TRIP_FLOOR};
 use super::story::{Names, when};
 use super::{Disks, Topology};
 
-/// See the module.
+/// The `availability` check.
 #[derive(Clone, Debug)]
 pub(super) struct Availability {
-    /// What was found so far; counted in operations that ended.
+    /// The findings so far, counted in operations that ended.
     pub(super) findings: Findings,
     settle: Span,
     timeout: Span,
     hedge: Span,
 }
 
-/// What an operation needs at most, one thing after the other, to succeed.
+/// The most that an operation needs, one thing after the other, to succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Path {
-    /// Messages from one node to another.
+    /// The number of messages from one node to another.
     trips: usize,
-    /// Storage commands.
+    /// The number of storage commands.
     commands: u32,
 }
 
 impl Availability {
     /// Demands success of operations that begin `settle` after the last change, and may take
-    /// `timeout` or more. A coordinator asks somebody else too after a silence of `hedge`.
+    /// `timeout` or more. A coordinator asks another node too after a silence of `hedge`.
     pub(super) fn new(settle: Span, timeout: Span, hedge: Span) -> Self {
         Self { findings: Findings::default(), settle, timeout, hedge }
     }
 
-    /// An operation was answered.
+    /// Counts an operation that was answered.
     pub(super) const fn on_answered(&mut self) {
         self.findings.examined += 1;
     }
 
-    /// Nobody knows how an operation ended.
+    /// Judges an operation of which nobody knows how it ended.
     pub(super) fn on_unknown(
         &mut self,
         history: &History,
@@ -98,7 +98,8 @@ impl Availability {
 }
 
 impl Availability {
-    /// Whether an operation could succeed in its time, as long as its messages and the disks in fact took.
+    /// Tells whether an operation could succeed in its time, at the pace of its messages and the
+    /// disks.
     fn has_time(
         &self,
         operation: &Operation,
@@ -116,7 +117,7 @@ impl Availability {
         let command = pace.command_max(*started).max(world.slowest_command());
         let there_and_back = trips_max(trips, 2) + command;
         let mut needed = trips_max(trips, path.trips) + command.times(path.commands.into());
-        // One that is slow to answer is taken for one that does not, and then somebody else is asked.
+        // A node that is slow to answer is taken for one that does not, and then another is asked.
         if there_and_back > hedge {
             needed = needed + hedge;
         }
@@ -125,18 +126,19 @@ impl Availability {
 }
 
 impl Path {
-    /// What an operation on these terms needs, if every owner answers, or if others must be asked first
-    /// because one does not.
+    /// Counts what an operation on these terms needs, if every owner answers, or if others must be
+    /// asked first because one does not.
     fn of(terms: &Terms, every_owner_answers: bool) -> Self {
         let another = if every_owner_answers { 0 } else { 2 };
         let (mut trips, mut commands) = (0, 0);
         if terms.reads.is_some() {
-            // Read and the answer to it.
+            // A read and the answer to it.
             trips += 2 + another;
             commands += 1;
         }
         if terms.writes.is_some() || (terms.reads.is_some() && terms.monotonic) {
-            // Mint and the answer, then merge and the acknowledgement. A read that is made to stand merges.
+            // A mint and the answer, then a merge and the acknowledgement. A read that is made to
+            // stand merges.
             let mints = terms.writes.is_some();
             trips += another + if mints { 4 } else { 2 };
             commands += if mints { 2 } else { 1 };
@@ -145,7 +147,8 @@ impl Path {
     }
 }
 
-/// How long so many messages of an operation took together at most, of which the slow ones took this long.
+/// Sums up how long `count` messages of an operation took at most, of which the slow ones took
+/// `slow`.
 fn trips_max(slow: &[Span], count: usize) -> Span {
     let mut slow = slow.to_vec();
     slow.sort_unstable();
@@ -153,9 +156,10 @@ fn trips_max(slow: &[Span], count: usize) -> Span {
     slowest.take(count).fold(Span::ZERO, |sum, trip| sum + trip)
 }
 
-/// The nodes that can answer the coordinator, itself among them; none if it does not run, or if no
-/// time passes for it: it would wait for ever for the first who does not answer. Whether
-/// they can hangs on what they are asked: a network that drops hints keeps nobody from reading.
+/// Lists the nodes that can answer the coordinator, itself among them; none if it does not run, or
+/// if no time passes for it: it would wait for ever for the first that does not answer.
+/// Reachability depends on the kind of message: a network that drops hints keeps nobody from
+/// reading.
 fn reachable(
     operation: &Operation,
     history: &History,
@@ -176,7 +180,7 @@ fn reachable(
     world.nodes().into_iter().filter(answers).collect()
 }
 
-/// The kinds of messages with which an operation asks another node, and in which that answers.
+/// Lists the kinds of messages with which an operation asks another node, and those of the answers.
 fn conversation(terms: &Terms, is_owner: bool) -> (Vec<Kind>, Vec<Kind>) {
     let (mut asked, mut answered) = (Vec::new(), Vec::new());
     if terms.reads.is_some() {

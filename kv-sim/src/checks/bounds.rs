@@ -14,10 +14,10 @@ use super::findings::Findings;
 use super::history::History;
 use super::story::{Names, when};
 
-/// What a node carries.
+/// The load that a node carries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Load {
-    /// Clients' operations that it works on.
+    /// The number of clients' operations that the node works on.
     pub requests: u64,
     /// The hints that it keeps on its disk for each other node.
     pub hints: Vec<HintLoad>,
@@ -26,33 +26,33 @@ pub struct Load {
 /// The hints that a node keeps for another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HintLoad {
-    /// For whom.
+    /// The node that the hints are kept for.
     pub target: NodeId,
-    /// Bytes of all of them.
+    /// The size of all hints together, in bytes.
     pub bytes: u64,
-    /// Bytes of the largest.
+    /// The size of the largest hint, in bytes.
     pub largest: u64,
 }
 
-/// What was admitted counts when it is executed. So what was in flight at once comes on top of a
-/// limit: we allow so many more hints, each as large as the largest.
+/// The number of hints that may exceed a limit, each as large as the largest: an admitted hint
+/// counts only once it is executed, so those in flight come on top.
 const IN_FLIGHT: u64 = 64;
 
-/// See the module.
+/// The `bounds` check.
 #[derive(Clone, Debug)]
 pub(super) struct Bounds {
-    /// What was found so far; counted in containers, and in looks at nodes.
+    /// The findings so far, counted in containers and in looks at nodes.
     pub(super) findings: Findings,
     config: Config,
 }
 
 impl Bounds {
-    /// Judges nodes of this configuration.
+    /// Creates the check for nodes of this configuration.
     pub(super) fn new(config: Config) -> Self {
         Self { findings: Findings::default(), config }
     }
 
-    /// A container was shown, or stands in the end.
+    /// Judges a container that was shown, or that stands in the end.
     pub(super) fn on_container(&mut self, history: &History, container: &Container, names: &Names) {
         self.findings.examined += 1;
         let strange = |&(actor, n): &(_, u64)| n > history.minted_by(actor);
@@ -70,7 +70,7 @@ impl Bounds {
         }
     }
 
-    /// A node was looked at.
+    /// Judges the load of a node that was looked at.
     pub(super) fn on_load(&mut self, node: NodeId, load: &Load, at: Time, names: &Names) {
         self.findings.examined += 1;
         let Config { requests_max, hint_bytes_per_target, hint_bytes_total, .. } = self.config;

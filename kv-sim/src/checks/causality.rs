@@ -1,10 +1,10 @@
 //! Check `causality`: no sibling is lost, none is shown that was overwritten, and a dot has one
 //! value.
 //!
-//! In go the dots that replicas mint and the containers that readers are shown. A container is
-//! `(D, V)`: every event that V claims must stand in D or be a true ancestor of what stands there.
-//! If it is not, some join or some reused dot has swallowed it: `V` claims what it never had, and
-//! will swallow it wherever it goes.
+//! Takes the dots that replicas mint and the containers that readers are shown. A container is `(D,
+//! V)`: every event that V claims must stand in D or be a true ancestor of what stands there. If it
+//! is not, some join or some reused dot has swallowed it: `V` claims what it never had, and will
+//! swallow it wherever it goes.
 
 use kv_core::time::Time;
 use kv_core::types::NodeId;
@@ -14,26 +14,27 @@ use super::findings::Findings;
 use super::history::{EventIndex, Fingerprint, History, Minting, Reach, Reused, WriteIndex};
 use super::story::{Names, when};
 
-/// See the module.
+/// The `causality` check.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Causality {
-    /// What was found so far; counted in containers.
+    /// The findings so far, counted in containers.
     pub(super) findings: Findings,
 }
 
-/// Where a container was seen.
+/// The place and time at which a container was seen.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sighting<'a> {
-    /// When.
+    /// The time at which the container was seen.
     pub(super) at: Time,
-    /// What it was.
+    /// The words that come before the node's name in a story, such as "in the end on".
     pub(super) what: &'a str,
-    /// Whose it was.
+    /// The node that held or showed the container.
     pub(super) node: NodeId,
 }
 
 impl Causality {
-    /// A replica minted a dot for this write.
+    /// Records the dot that a replica minted for a write; a dot that names another write is a
+    /// violation.
     pub(super) fn on_minted(
         &mut self,
         history: &mut History,
@@ -56,7 +57,7 @@ impl Causality {
         });
     }
 
-    /// Somebody was shown a container.
+    /// Judges a container that was shown to a reader or is held by an owner in the end.
     pub(super) fn on_container(
         &mut self,
         history: &History,
@@ -182,7 +183,8 @@ impl Causality {
     }
 }
 
-/// Whether a twin of `one` was overwritten by `other`, which is no descendant of `one` itself.
+/// Tells whether a twin of `one` was overwritten by `other`, which is no descendant of `one`
+/// itself.
 fn is_overwritten_twin(history: &History, one: EventIndex, other: EventIndex) -> bool {
     let twins = &history.write_of(one).events;
     twins.len() > 1 && twins.iter().any(|&twin| history.is_ancestor(twin, other))

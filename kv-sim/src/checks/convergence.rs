@@ -1,12 +1,12 @@
-//! Check `convergence`: after the last fault, replicas become equal byte for byte, their trees say
-//! so truthfully, and no hint is left.
+//! Check `convergence`: after the last fault, replicas become equal byte for byte, their trees show
+//! that truthfully, and no hint is left.
 //!
-//! In go the world's verdict on whether the cluster came to rest in time, and the disks. The roots
+//! Takes the world's verdict on whether the cluster came to rest in time, and the disks. The roots
 //! that nodes claim are compared with sums that are computed here, from containers alone: two trees
 //! that are blind agree with each other about anything (Riak 1.4).
 //!
-//! Repairs wait only so long for an answer. If messages or disks take longer without any fault, it is not
-//! demanded that a cluster comes to rest in time; whatever its trees say must be true all the same.
+//! Repairs wait only so long for an answer. If messages or disks take longer without any fault, the
+//! cluster need not come to rest in time; whatever its trees claim must be true all the same.
 
 use std::collections::BTreeMap;
 
@@ -20,47 +20,47 @@ use super::history::History;
 use super::pace::Pace;
 use super::story::{Names, when};
 
-/// See the module.
+/// The `convergence` check.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Convergence {
-    /// What was found so far; counted in keys.
+    /// The findings so far, counted in keys.
     pub(super) findings: Findings,
-    /// Whether it is not demanded that owners are equal, as the world was too slow for that.
+    /// True if owners need not be equal, because the world was too slow for that.
     is_excused: bool,
 }
 
 /// The digests of what each owner holds, summed up over each partition.
 pub(super) type Sums = BTreeMap<(PartitionId, NodeId), ContentHash>;
 
-/// What the world says of the cluster after the last fault.
+/// The world's verdict on the cluster after the last fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rest {
-    /// It came to rest in time.
+    /// The cluster came to rest in time.
     Converged {
-        /// So long after the last fault.
+        /// The time from the last fault until the cluster was at rest.
         after: Span,
     },
-    /// It did not.
+    /// The cluster did not come to rest in time.
     Restless(Restless),
 }
 
-/// What had not come to rest when the time was up.
+/// The things that had not come to rest when the time was up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restless {
-    /// How long it was given after the last fault.
+    /// The time that the cluster was given after the last fault.
     pub within: Span,
     /// Partitions whose owners differ, with those owners.
     pub partitions: Vec<(PartitionId, Vec<NodeId>)>,
-    /// How many hints nodes still keep.
+    /// The nodes that still keep hints, each with the number of its hints.
     pub hints: Vec<(NodeId, u64)>,
-    /// Partitions of which owners have not yet copied back what they lost.
+    /// The partitions that owners have not copied back yet after they lost them.
     pub incomplete: Vec<(NodeId, PartitionId)>,
-    /// How many corrupt records nodes have not repaired, or keys that are not repaired yet.
+    /// The nodes with corrupt records or keys that are not repaired yet, each with their number.
     pub corrupt: Vec<(NodeId, u64)>,
 }
 
 impl Convergence {
-    /// The time to converge is over.
+    /// Judges whether the cluster came to rest in time.
     pub(super) fn on_rest(&mut self, rest: &Rest, at: Time, pace: &Pace, names: &Names) {
         match rest {
             Rest::Converged { after: _ } => {}
@@ -74,7 +74,7 @@ impl Convergence {
         }
     }
 
-    /// The run is over: compares the owners' copies of a key, and sums up their digests.
+    /// Compares the owners' copies of a key at the end of the run, and sums up their digests.
     pub(super) fn on_copies(
         &mut self,
         history: &History,
@@ -107,7 +107,7 @@ impl Convergence {
         let partition = disks.partition_of(key);
         let mut last: Option<(&Container, ContentHash)> = None;
         for (node, copy) in copies.iter().filter(|(_, copy)| !copy.is_empty()) {
-            // As a rule all are equal: then one hash is enough.
+            // As a rule, all are equal: then one hash is enough.
             let hash = match last {
                 Some((other, hash)) if other == copy => hash,
                 _ => copy.hash(key),
@@ -118,7 +118,7 @@ impl Convergence {
         }
     }
 
-    /// All keys were looked at: compares what the owners hold with what their trees say.
+    /// Compares what the owners hold with what their trees claim, once all keys were looked at.
     pub(super) fn at_end(&mut self, sums: Sums, disks: &impl Disks, names: &Names) {
         for ((partition, node), sum) in sums {
             let claimed = disks.root(node, partition);

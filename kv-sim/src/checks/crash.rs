@@ -2,20 +2,20 @@
 
 use super::findings::Findings;
 
-/// See the module. It is told by whoever catches the panic.
+/// The `crash` check. Whoever catches a panic reports it here.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Crash {
-    /// What was found so far; counted in runs.
+    /// The findings so far, counted in runs.
     pub(super) findings: Findings,
 }
 
 impl Crash {
-    /// The run ended without a panic.
+    /// Counts a run that ended without a panic.
     pub(super) const fn on_end(&mut self) {
         self.findings.examined += 1;
     }
 
-    /// The run ended in a panic.
+    /// Takes the message of the panic in which the run ended.
     pub(super) fn on_panic(&mut self, message: &str) {
         self.findings.examined += 1;
         self.findings.violated(|| format!("a panic: {message}"));

@@ -1,9 +1,10 @@
 //! Check `deletion`: what was deleted does not come back.
 //!
-//! A delete is a write, so that it is kept is for `durability` and `freshness` to say. This looks
-//! from the other side, at what stands: a value that an acknowledged delete has overwritten must not
-//! be shown by a strict read that the delete was promised to, and must not stand when all is repaired
-//! (Cassandra's zombies). Tombstones are never purged yet, so the promise has no end.
+//! A delete is a write, so whether it is kept is for `durability` and `freshness` to judge. This
+//! check looks from the other side, at what stands: a value that an acknowledged delete has
+//! overwritten must not be shown by a strict read that the delete was promised to, and must not
+//! stand when all is repaired (Cassandra's zombies). Tombstones are never purged yet, so the
+//! promise has no end.
 
 use kv_core::time::Time;
 use kv_core::types::NodeId;
@@ -15,15 +16,15 @@ use super::history::{EventIndex, History, Reach, Standing, WriteIndex};
 use super::operation::Operation;
 use super::story::{Names, when};
 
-/// See the module.
+/// The `deletion` check.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Deletion {
-    /// What was found so far; counted in acknowledged deletes.
+    /// The findings so far, counted in acknowledged deletes.
     pub(super) findings: Findings,
 }
 
 impl Deletion {
-    /// A put was acknowledged, which may be a delete.
+    /// Takes a put that was acknowledged, which may be a delete.
     pub(super) fn on_stored(&mut self, history: &mut History, write: WriteIndex) {
         if history.write(write).content.is_tombstone() {
             self.findings.examined += 1;
@@ -31,7 +32,7 @@ impl Deletion {
         }
     }
 
-    /// A read was answered with a container that reaches this far.
+    /// Judges a read that was answered with a container that reaches this far.
     pub(super) fn on_read(
         &mut self,
         history: &History,
@@ -57,7 +58,7 @@ impl Deletion {
         }
     }
 
-    /// The run is over, and all that could be repaired has been: this is an owner's copy.
+    /// Judges an owner's copy once the run is over and all that could be repaired has been.
     pub(super) fn at_end(
         &mut self,
         history: &History,
@@ -74,7 +75,7 @@ impl Deletion {
         }
     }
 
-    /// A deleted value stands. That is a violation if the delete stands as one of `owed`.
+    /// Judges a deleted value that stands. It is a violation if the delete stands as one of `owed`.
     fn on_revived(
         &mut self,
         history: &History,

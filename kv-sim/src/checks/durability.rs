@@ -1,9 +1,9 @@
 //! Check `durability`: an acknowledged write is present or truly overwritten.
 //!
-//! In go acknowledgements, what faults destroy, and the disks. An acknowledgement is checked when it
-//! is given (it must be durable where it says so) and at the end (it must be reachable from what
-//! the owners hold). In between, when faults destroy every durable copy of a write, and only then,
-//! exactly that write is excused.
+//! Takes acknowledgements, what faults destroy, and the disks. An acknowledgement is checked when
+//! it is given (it must be durable where it claims to be) and at the end (it must be reachable from
+//! what the owners hold). In between, when faults destroy every durable copy of a write, and only
+//! then, exactly that write is excused.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,30 +21,31 @@ use super::operation::Operation;
 use super::story::{Names, when};
 use super::{Disks, Image, Left};
 
-/// See the module.
+/// The `durability` check.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Durability {
-    /// What was found so far; counted in acknowledged writes.
+    /// The findings so far, counted in acknowledged writes.
     pub(super) findings: Findings,
     losses: BTreeMap<NodeId, Time>,
-    /// Until when the clock of a node stood still that measures time; no end, if it does.
+    /// The time until which the clock with which a node measures time stood still; none while it
+    /// does.
     stood: BTreeMap<NodeId, Option<Time>>,
 }
 
-/// What a look at the nodes that an acknowledgement names has shown.
+/// The state of the nodes that an acknowledgement names.
 #[derive(Default)]
 struct Holders {
-    /// They hold it.
+    /// The nodes that hold the write.
     holding: Nodes,
-    /// Since the operation began, a fault has taken some of what they held.
+    /// The nodes from which a fault has taken some of what they held since the operation began.
     taken_from: Nodes,
-    /// They kept it for an owner and, since the operation began, have delivered it.
+    /// The fallbacks that have delivered the write to its owner since the operation began.
     delivered: Vec<NodeId>,
-    /// They should hold it and do not.
+    /// The nodes that should hold the write and do not.
     missing: Vec<NodeId>,
 }
 
-/// What a node holds of a key.
+/// A node's copies of a key.
 struct Kept {
     durable: Container,
     live: Container,
@@ -56,20 +57,20 @@ impl Kept {
         Self { durable: copy(Image::Durable), live: copy(Image::Live) }
     }
 
-    /// Whether a write is there, and is there to stay.
+    /// Tells whether a write is there, and is there to stay.
     fn keeps(&self, write: WriteIndex, history: &History) -> bool {
         history.is_claimed(write, &self.durable) && history.is_claimed(write, &self.live)
     }
 }
 
 impl Durability {
-    /// A node lost, for a reason that is known and no fault of the protocol, some of what it had
-    /// acknowledged.
+    /// Notes that a node lost some of what it had acknowledged, for a reason that is known and no
+    /// fault of the protocol.
     pub(super) fn on_loss(&mut self, node: NodeId, at: Time) {
         self.losses.insert(node, at);
     }
 
-    /// A put was acknowledged.
+    /// Judges the acknowledgement of a put.
     #[expect(clippy::too_many_arguments, reason = "an acknowledgement is judged by all of these")]
     pub(super) fn on_stored(
         &mut self,
@@ -157,7 +158,7 @@ impl Durability {
         holders
     }
 
-    /// A client was told that nothing had been done.
+    /// Judges a refusal that told a client that nothing had been done.
     pub(super) fn on_refused(
         &mut self,
         history: &mut History,
@@ -175,7 +176,8 @@ impl Durability {
         }
     }
 
-    /// A replica minted a dot for this write.
+    /// Judges a replica's dot for a write, of which its client may have been told that nothing was
+    /// done.
     pub(super) fn on_minted(
         &mut self,
         history: &History,
@@ -186,16 +188,18 @@ impl Durability {
         self.refuse_write_of_refused(history, write, at, names);
     }
 
-    /// The clock with which a node measures time stands still from now on, or runs again.
+    /// Notes that the clock with which a node measures time stands still from now on, or runs
+    /// again.
     pub(super) fn on_clock(&mut self, node: NodeId, at: Time, runs: bool) {
         self.stood.insert(node, runs.then_some(at));
     }
 
-    /// A replica overwrote what it held for a write that said no more than "what is held". If that
-    /// write had been acknowledged before, this is a second dot of it, and what others wrote
-    /// since then was known neither to its writer nor to the replica that minted for it first.
+    /// Judges a replica that overwrote what it held for a write whose basis was no more than "what
+    /// is held". If that write had been acknowledged before, this is a second dot of it, and what
+    /// others wrote since then was known neither to its writer nor to the replica that minted for
+    /// it first.
     ///
-    /// The replica tells a request that is late by its clock: it is promised nothing if that stood
+    /// The replica recognizes a late request by its clock: it is promised nothing if that stood
     /// still while the request was on its way.
     pub(super) fn on_replaced(
         &mut self,
@@ -231,7 +235,8 @@ impl Durability {
         }
     }
 
-    /// Whether the clock with which a node measures time has stood still since a write was asked for.
+    /// Tells whether the clock with which a node measures time stood still since a write was asked
+    /// for.
     fn stood_since(&self, node: NodeId, write: &Write) -> bool {
         let asked_at = write.asked.map_or(Time(0), |asked| asked.at);
         let ended_since = |until: &Option<Time>| until.is_none_or(|until| until >= asked_at);
@@ -259,11 +264,11 @@ impl Durability {
         });
     }
 
-    /// A fault is about to destroy data of a node. Excuses the writes of which no durable copy is
-    /// left, and tells of each.
+    /// Excuses the writes of which no durable copy is left once a fault has destroyed data of a
+    /// node, and returns a line for each.
     ///
-    /// It may also take from the node that it knows of an earlier loss: an old image of a disk that was
-    /// wiped holds the data marker of that time.
+    /// The fault may also take from the node that it knows of an earlier loss: an old image of a
+    /// disk that was wiped holds the data marker of that time.
     pub(super) fn before_loss<'a>(
         &mut self,
         histories: impl Iterator<Item = &'a mut History>,
@@ -300,9 +305,10 @@ impl Durability {
         excuses
     }
 
-    /// A fallback has deleted its hint for a target, which had said that it holds it durably; or, if
-    /// the hint had expired, the other owners had. If a fault has taken it from them since, the hint
-    /// was perhaps the last copy: its deletion was decided before the fault, and belongs to it.
+    /// Judges a fallback that has deleted its hint for a target, which had answered that it holds
+    /// it durably; or, if the hint had expired, the other owners had. If a fault has taken it from
+    /// them since, the hint was perhaps the last copy: its deletion was decided before the fault,
+    /// and belongs to it.
     pub(super) fn on_delivered(
         &mut self,
         history: &mut History,
@@ -419,8 +425,9 @@ impl Durability {
     }
 }
 
-/// Whether one of the nodes that an acknowledgement names has, since the operation began, deleted a hint for
-/// a target that held the write durably, and a fault has taken it from the target.
+/// Tells whether one of the nodes that an acknowledgement names has, since the operation began,
+/// deleted a hint for a target that held the write durably, and a fault has taken it from the
+/// target.
 fn was_taken_after_delivery(
     history: &History,
     write: WriteIndex,
@@ -433,8 +440,9 @@ fn was_taken_after_delivery(
     })
 }
 
-/// A node believes again what is left to it. It was not counted among those that answer without the writes
-/// that it was the last to lose, if it knew of that; now it is. They were lost then, so nothing is excused.
+/// Weakens the writes that a node was the last to lose, as it believes again what is left to it: it
+/// was not counted among those that answer without them, and now it is. The loss was judged then,
+/// so nothing is excused.
 fn recount(history: &mut History, (node, left): (NodeId, &Container), disks: &impl Disks) {
     let owners = disks.owners(&history.key);
     let lost_last = |write: &Write| write.taken_from().last() == Some(&node);
@@ -452,7 +460,7 @@ fn recount(history: &mut History, (node, left): (NodeId, &Container), disks: &im
     }
 }
 
-/// Whether a quorum may miss a write, if so many owners may answer without it.
+/// Tells whether a quorum may miss a write, if so many owners may answer without it.
 fn may_miss(write: &Write, without: usize, owners: &[NodeId]) -> bool {
     let quorum = write.ack.as_ref().and_then(Ack::quorum);
     quorum.is_none_or(|quorum| without > owners.len() - quorum)
@@ -468,8 +476,8 @@ fn excuse(history: &History, write: WriteIndex, node: NodeId, at: Time, names: &
     )
 }
 
-/// Whether nothing of the request was sent to a replica before it was refused. A replica's own
-/// refusal is not definite: the network may bring it the same request once more.
+/// Tells whether nothing of the request was sent to a replica before it was refused. A replica's
+/// own refusal is not definite: the network may bring it the same request once more.
 const fn is_definite(refusal: &RequestRefusal) -> bool {
     match refusal {
         RequestRefusal::Context(_)
@@ -484,7 +492,7 @@ const fn is_definite(refusal: &RequestRefusal) -> bool {
     }
 }
 
-/// The promised writes that are neither present nor truly overwritten.
+/// Lists the promised writes that are neither present nor truly overwritten.
 fn unreached(history: &History, held: &Container) -> Vec<WriteIndex> {
     let reach = history.reach(held);
     let is_reached = |event: &EventIndex| !reach.unreached.contains(*event);

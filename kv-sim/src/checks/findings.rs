@@ -1,4 +1,4 @@
-//! What one check has found so far.
+//! The findings of one check so far.
 
 use std::fmt::Write as _;
 
@@ -9,9 +9,9 @@ use crate::result::{CheckResult, CheckVerdict};
 /// mostly follow from the first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
-    /// How many things it looked at. Zero means that it proved nothing.
+    /// The number of things that the check looked at. Zero means that it proved nothing.
     pub examined: u64,
-    /// Of how many things it demanded less, because faults exceeded what was promised.
+    /// The number of things of which the check demanded less, as faults exceeded what was promised.
     pub weakened: u64,
     violations: u64,
     first: Option<String>,
@@ -29,7 +29,7 @@ impl Findings {
         }
     }
 
-    /// Takes a violation that is about something. What the first of these is about is kept.
+    /// Takes a violation with its subject. The subject of the first such violation is kept.
     #[cold]
     #[inline(never)]
     pub fn violated_about(
@@ -41,17 +41,17 @@ impl Findings {
         self.violated(story);
     }
 
-    /// Whether anything was violated so far.
+    /// True if anything was violated so far.
     pub const fn is_violated(&self) -> bool {
         self.violations > 0
     }
 
-    /// What the violations are about, as far as one of them is about something.
+    /// The subject of the first violation that had one.
     pub const fn subject(&self) -> Option<&Subject> {
         self.subject.as_ref()
     }
 
-    /// As it is reported.
+    /// The findings in the form in which they are reported.
     pub fn result(&self) -> CheckResult {
         let violation = self.violation();
         let verdict = if violation.is_none() { CheckVerdict::Pass } else { CheckVerdict::Fail };
@@ -59,7 +59,7 @@ impl Findings {
         CheckResult { verdict, examined, weakened, violation }
     }
 
-    /// What was violated first, and how many violations followed.
+    /// The story of the first violation, with the number of those that followed; none if all held.
     pub fn violation(&self) -> Option<String> {
         let mut story = self.first.clone()?;
         if self.violations > 1 {

@@ -9,15 +9,15 @@ use super::history::{Ack, EventIndex, History, Reach, Standing};
 use super::operation::{Operation, Terms};
 use super::story::{Names, when};
 
-/// See the module.
+/// The `freshness` check.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Freshness {
-    /// What was found so far; counted in strict reads.
+    /// The findings so far, counted in strict reads.
     pub(super) findings: Findings,
 }
 
 impl Freshness {
-    /// A read was answered with a container that reaches this far.
+    /// Judges a read that was answered with a container that reaches this far.
     pub(super) fn on_read(
         &mut self,
         history: &History,
@@ -46,7 +46,7 @@ impl Freshness {
     }
 }
 
-/// Whether a read must see a write that was acknowledged like this, of a key with `n` owners.
+/// Tells whether a read must see a write with this acknowledgement, of a key with `n` owners.
 pub(super) fn is_promised(ack: &Ack, read: &Operation, n: usize) -> bool {
     let are_strict = (ack.mode, read.terms.mode) == (Mode::Strict, Mode::Strict);
     let quorums = ack.quorum().zip(read.terms.reads);

@@ -1,7 +1,7 @@
 //! The causal history of one key, as it really was.
 //!
-//! In go clients' requests with what each client had seen, and every dot that a replica minted; out
-//! comes, for a container, which writes it lets a reader know of. No vector is ever believed here:
+//! Takes clients' requests with what each client had seen, and every dot that a replica minted;
+//! tells, for a container, which writes it lets a reader know of. No vector is ever believed here:
 //! the parents of an event are the siblings that the writer was really shown, or that really stood
 //! at the minter when it was asked to overwrite what it held.
 //!
@@ -31,27 +31,28 @@ use super::story::{Names, when};
 use super::subject::Subject;
 use super::{Dots, OperationNumber};
 
-/// The place of an event in its history: in the order of minting.
+/// The place of an event in its history, in the order of minting.
 pub(super) type EventIndex = u32;
 
-/// The place of a write in its history: in the order in which clients first asked.
+/// The place of a write in its history, in the order in which clients first asked.
 pub(super) type WriteIndex = usize;
 
-/// Everything that was written to one key.
+/// The history of everything that was written to one key.
 #[derive(Clone, Debug)]
 pub(super) struct History {
-    /// The key.
+    /// The key that the history is about.
     pub(super) key: Key,
-    /// When each node last deleted a hint for each target because it had been delivered.
+    /// The time at which each node last deleted a delivered hint for each target, by node and
+    /// target.
     pub(super) hints_dropped: BTreeMap<(NodeId, NodeId), Time>,
-    /// When a fault last took anything of the key from anybody.
+    /// The time at which a fault last took anything of the key from any node.
     pub(super) taken_at: Option<Time>,
     events: Vec<Event>,
-    /// The name of each event. Apart from the rest: they are looked at most.
+    /// The name of each event, in the order of minting.
     names: Vec<Dot>,
     /// The events by their names.
     named: BTreeMap<Dot, EventIndex>,
-    /// How far each actor has counted.
+    /// The highest number that each actor has minted for the key.
     minted: VersionVector,
     #[expect(clippy::vec_box, reason = "they are large, and a list that grows is moved")]
     writes: Vec<Box<Write>>,
@@ -65,96 +66,97 @@ pub(super) struct History {
 /// A dot that a replica minted.
 #[derive(Clone, Debug)]
 pub(super) struct Event {
-    /// The write that it stands for.
+    /// The write that the event stands for.
     pub(super) write: WriteIndex,
-    /// When it was minted.
+    /// The time at which the dot was minted.
     pub(super) at: Time,
-    /// By whom.
+    /// The node that minted the dot.
     pub(super) by: NodeId,
-    /// What its writer knew.
+    /// The events that the writer knew of.
     pub(super) parents: SmallVec<[EventIndex; 4]>,
-    /// The earlier events that are not among its ancestors.
+    /// The earlier events that are not among the ancestors of this one.
     gaps: Ranges,
 }
 
-/// What one request wrote. It has several events if several replicas minted for it (twins).
+/// A request's write. It has several events if several replicas minted for it (twins).
 #[derive(Clone, Debug)]
 pub(super) struct Write {
-    /// The request.
+    /// The id of the request.
     pub(super) request: RequestId,
     /// The client's operation that asked first; none if no client of the simulator did.
     pub(super) asked: Option<WriteRequest>,
-    /// What it said.
+    /// A fingerprint of the content that the request wrote.
     pub(super) content: Fingerprint,
-    /// Its dots.
+    /// The events that replicas minted for the write.
     pub(super) events: SmallVec<[EventIndex; 4]>,
-    /// The promise that its client was given first.
+    /// The first promise that the client was given.
     pub(super) ack: Option<Ack>,
-    /// What is left of that promise.
+    /// The part of the promise that still stands.
     pub(super) standing: Standing,
-    /// What its client had seen, for each time that it asked.
+    /// The siblings that the client had seen, for each time that it asked.
     attempts: SmallVec<[Dots; 1]>,
-    /// What happens to few writes. Writes are many, and what is said of each is looked at often.
+    /// The part that few writes have, kept apart because writes are many.
     rare: Option<Box<Rare>>,
 }
 
-/// What happens to few writes.
+/// The part of a write that few writes have.
 #[derive(Clone, Debug, Default)]
 struct Rare {
-    /// The nodes that held it durably until a fault took it.
+    /// The nodes that held the write durably until a fault took it.
     taken_from: Vec<NodeId>,
-    /// How many times its client was told that nothing had been done.
+    /// The number of times that the client was told that nothing had been done.
     refusals: usize,
-    /// What coordinators read before they wrote.
+    /// The siblings that coordinators read before they wrote.
     reads: Vec<Dots>,
 }
 
-/// Who asked for a write.
+/// The client's operation that asked for a write.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WriteRequest {
-    /// The operation of a client.
+    /// The number of the client's operation.
     pub(super) operation: OperationNumber,
-    /// When.
+    /// The time at which the client asked.
     pub(super) at: Time,
-    /// Its place among all that the checks were told.
+    /// The operation's place among all that the checks were told.
     pub(super) step: u64,
 }
 
 /// The promise that a write was given.
 #[derive(Clone, Debug)]
 pub(super) struct Ack {
-    /// When.
+    /// The time at which the promise was given.
     pub(super) at: Time,
-    /// Its place among all that the checks were told.
+    /// The promise's place among all that the checks were told.
     pub(super) step: u64,
-    /// Who counted.
+    /// The mode, which says whose copies count.
     pub(super) mode: Mode,
-    /// How many durable copies were asked for, if that could be told.
+    /// The number of durable copies that were asked for, if that could be told.
     quorum: Option<u16>,
-    /// The owners that were said to hold it durably, then the fallbacks that were.
+    /// The owners that were reported to hold the write durably, then the fallbacks.
     holders: Nodes,
     owners: u16,
 }
 
-/// That a monotonic read has shown an event.
+/// The record that a monotonic read has shown an event.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shown {
-    /// When.
+    /// The time at which the event was shown.
     pub(super) at: Time,
-    /// When the read began: since then owners may have said that they hold it.
+    /// The time at which the read began: since then, owners may have answered that they hold the
+    /// event.
     pub(super) since: Time,
-    /// Its place among all that the checks were told.
+    /// The answer's place among all that the checks were told.
     pub(super) step: u64,
-    /// How many answers the read took.
+    /// The number of answers that the read took.
     pub(super) reads: usize,
-    /// The read.
+    /// The operation that read.
     pub(super) by: OperationNumber,
 }
 
-/// What is left of a promise after faults.
+/// The part of a promise that still stands after faults.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// All of it.
+    /// The whole promise stands.
     #[default]
     Whole,
     /// The write must not be lost, but a quorum may miss it.
@@ -163,21 +165,21 @@ pub(super) enum Standing {
     Excused,
 }
 
-/// How much of a value is kept to be shown.
+/// The number of bytes of a value that are kept to be shown.
 const HEAD_BYTES: usize = 24;
 
-/// What stands for a content: enough to compare and to tell it apart by eye.
+/// A fingerprint of a content: enough to compare it and to tell it apart by eye.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Fingerprint {
-    /// Its length, and a hash of it.
+    /// The value's length in bytes and its hash; none for a tombstone.
     value: Option<(usize, [u8; 16])>,
     head: SmallVec<[u8; HEAD_BYTES]>,
 }
 
-/// What a reader of one container knows.
+/// The events that a reader of one container knows of.
 #[derive(Clone, Debug)]
 pub(super) struct Reach {
-    /// The siblings, rising.
+    /// The siblings, in the order of minting.
     pub(super) standing: SmallVec<[EventIndex; 4]>,
     /// Siblings that nobody minted.
     pub(super) strangers: Vec<Dot>,
@@ -185,30 +187,30 @@ pub(super) struct Reach {
     pub(super) unreached: Ranges,
 }
 
-/// That a dot was minted which names another event already.
+/// The error that a minted dot names another event already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reused {
-    /// The event that it named first.
+    /// The event that the dot named first.
     pub(super) first: EventIndex,
 }
 
-/// A dot that was minted, as its replica tells it.
+/// A dot that was minted, as its replica reports it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Minting<'a> {
-    /// When.
+    /// The time at which the dot was minted.
     pub(super) at: Time,
-    /// By whom.
+    /// The node that minted the dot.
     pub(super) by: NodeId,
-    /// The name.
+    /// The dot itself.
     pub(super) dot: Dot,
-    /// What the replica was told to overwrite.
+    /// The basis: what the replica was told to overwrite.
     pub(super) basis: &'a Basis,
-    /// The siblings that stood there and were overwritten because the basis says "what is held".
+    /// The siblings that were overwritten because the basis is "what is held".
     pub(super) replaced: &'a [Dot],
 }
 
 impl History {
-    /// The history of a key to which nothing was written, with room for so many writes.
+    /// Creates the history of a key to which nothing was written, with room for `room` writes.
     pub(super) fn new(key: Key, room: usize) -> Self {
         Self {
             key,
@@ -225,31 +227,31 @@ impl History {
         }
     }
 
-    /// An event.
+    /// The event at this place.
     pub(super) fn event(&self, event: EventIndex) -> &Event {
         &self.events[event as usize]
     }
 
     /// The event that a dot names.
     pub(super) fn named(&self, dot: Dot) -> Option<EventIndex> {
-        // Who is shown anything is mostly shown the newest, and these will be looked at anyway.
+        // A reader is mostly shown the newest event, and these will be looked at anyway.
         const NEWEST: usize = 3;
         let rest = self.names.len().saturating_sub(NEWEST);
         let newest = self.names[rest..].iter().rposition(|&name| name == dot);
         newest.map(|at| (rest + at) as EventIndex).or_else(|| self.named.get(&dot).copied())
     }
 
-    /// The name of an event.
+    /// The dot that names an event.
     pub(super) fn dot(&self, event: EventIndex) -> Dot {
         self.names[event as usize]
     }
 
-    /// A write.
+    /// The write at this place.
     pub(super) fn write(&self, write: WriteIndex) -> &Write {
         &self.writes[write]
     }
 
-    /// A write, to be changed.
+    /// The write at this place, to be changed.
     pub(super) fn write_mut(&mut self, write: WriteIndex) -> &mut Write {
         &mut self.writes[write]
     }
@@ -259,12 +261,12 @@ impl History {
         self.write(self.event(event).write)
     }
 
-    /// How far an actor has counted with what it minted for this key.
+    /// The highest number that an actor has minted for this key; 0 if none.
     pub(super) fn minted_by(&self, actor: Actor) -> u64 {
         self.minted.get(actor)
     }
 
-    /// Whether a monotonic read has shown anything.
+    /// True if a monotonic read has shown anything.
     pub(super) fn has_shown(&self) -> bool {
         !self.shown.is_empty()
     }
@@ -274,7 +276,7 @@ impl History {
         self.shown.get(&event)
     }
 
-    /// A monotonic read shows an event.
+    /// Records that a monotonic read shows an event.
     pub(super) fn show(&mut self, event: EventIndex, shown: Shown) {
         self.shown.entry(event).or_insert(shown);
     }
@@ -284,9 +286,9 @@ impl History {
         self.deleted.get(&event).copied()
     }
 
-    /// A delete was acknowledged: all that it overwrites is deleted. Of twins, any may be the one that
-    /// is left in the end, so what counts is what each of them overwrites. The ancestors of what was
-    /// deleted before are deleted already, so each of those is visited once.
+    /// Records all that an acknowledged delete overwrites as deleted. Of twins, any may be the one
+    /// that is left in the end, so only what each of them overwrites counts. The ancestors of what
+    /// was deleted before are deleted already, so each of those is visited once.
     pub(super) fn delete_ancestors(&mut self, delete: WriteIndex) {
         let Some((&first, twins)) = self.writes[delete].events.split_first() else { return };
         let twins = twins.to_vec();
@@ -303,7 +305,7 @@ impl History {
         }
     }
 
-    /// All writes.
+    /// All writes, in the order in which clients first asked.
     pub(super) fn writes(&self) -> impl Iterator<Item = (WriteIndex, &Write)> {
         self.writes.iter().map(|write| &**write).enumerate()
     }
@@ -314,7 +316,7 @@ impl History {
         promised.filter_map(|(at, write)| write.ack.as_ref().map(|ack| (at, write, ack)))
     }
 
-    /// Learns of a request of which nothing was heard before.
+    /// Adds a request of which nothing was heard before.
     pub(super) fn on_request(
         &mut self,
         request: RequestId,
@@ -334,11 +336,11 @@ impl History {
         self.writes.len() - 1
     }
 
-    /// Learns of a dot, with its parents: all that its writer had seen, that was read before it was
+    /// Adds a dot with its parents: all that its writer had seen, that was read before it was
     /// written, and that was overwritten with it.
     ///
     /// # Errors
-    /// [`Reused`], if the dot names another event. Nothing changed.
+    /// [`Reused`], if the dot names another event. Nothing has changed then.
     pub(super) fn on_minted(
         &mut self,
         write: WriteIndex,
@@ -370,7 +372,7 @@ impl History {
         Ok(event)
     }
 
-    /// What a reader of this container knows.
+    /// Computes the events that a reader of this container knows of.
     pub(super) fn reach(&self, container: &Container) -> Reach {
         let mut standing = SmallVec::with_capacity(container.siblings().len());
         let mut strangers = Vec::new();
@@ -385,12 +387,12 @@ impl History {
         Reach { standing, strangers, unreached }
     }
 
-    /// Whether `ancestor` is a true ancestor of `event`.
+    /// Tells whether `ancestor` is a true ancestor of `event`.
     pub(super) fn is_ancestor(&self, ancestor: EventIndex, event: EventIndex) -> bool {
         ancestor < event && !self.event(event).gaps.contains(ancestor)
     }
 
-    /// Of these unreached events, those that are unreached even if twins count as one event: a
+    /// Keeps those of the unreached events that are unreached even if twins count as one event: a
     /// write is known if any of its events is.
     pub(super) fn without_twins(
         &self,
@@ -412,19 +414,20 @@ impl History {
         unreached.into_iter().filter(|&event| !known[event as usize]).collect()
     }
 
-    /// Whether a container accounts for this write, standing or overwritten. That is what a replica
-    /// claims; whether the claim is true is for [`History::reach`] to say.
+    /// Tells whether a container accounts for this write, standing or overwritten. That is only the
+    /// replica's claim; [`History::reach`] tells whether it is true.
     pub(super) fn is_claimed(&self, write: WriteIndex, container: &Container) -> bool {
         self.is_among(write, container.seen())
     }
 
-    /// As [`History::is_claimed`], of what a container has seen.
+    /// Tells whether `seen` accounts for this write: [`History::is_claimed`] without the container.
     pub(super) fn is_among(&self, write: WriteIndex, seen: &VersionVector) -> bool {
         let events = &self.write(write).events;
         events.iter().any(|&event| seen.covers(self.dot(event)))
     }
 
-    /// The events so far that are neither among these (which rise) nor ancestors of one.
+    /// The events so far that are neither among `events` (in the order of minting) nor ancestors of
+    /// one.
     fn missed_by(&self, events: &[EventIndex]) -> Ranges {
         let end = self.events.len() as EventIndex;
         let mut missed = Ranges::below(end);
@@ -437,7 +440,7 @@ impl History {
         missed
     }
 
-    /// What a violation is about that concerns these events.
+    /// The subject of a violation that concerns these events.
     pub(super) fn subject(&self, events: impl IntoIterator<Item = EventIndex>) -> Subject {
         let events: Vec<_> = events.into_iter().collect();
         Subject {
@@ -447,17 +450,17 @@ impl History {
         }
     }
 
-    /// What a violation is about that concerns a write.
+    /// The subject of a violation that concerns a write.
     pub(super) fn subject_of(&self, write: WriteIndex) -> Subject {
         self.subject(self.write(write).events.iter().copied())
     }
 
-    /// How many dots were minted.
+    /// The number of dots that were minted.
     pub(super) fn minted(&self) -> usize {
         self.events.len()
     }
 
-    /// A write in words: whose it was, and what it said.
+    /// Describes a write in words: who asked for it, its content and its dots.
     pub(super) fn describe(&self, write: WriteIndex, names: &Names) -> String {
         let Write { asked, content, events, request, .. } = self.write(write);
         let asked = match asked {
@@ -474,8 +477,8 @@ impl History {
     }
 }
 
-/// The dots in those sets that were told to the minter. One set was told. Of several, each belongs
-/// to one of several attempts, and the vector shows which of them led here.
+/// Keeps the dots in those sets that were told to the minter. A single set was told. Of several,
+/// each belongs to one of several attempts, and the vector shows which of them led here.
 fn told<'a>(sets: &'a [Dots], vector: &'a VersionVector) -> impl Iterator<Item = &'a Dot> {
     let is_only = sets.len() == 1;
     let told = move |set: &&Dots| is_only || set.iter().all(|&dot| vector.covers(dot));
@@ -483,38 +486,38 @@ fn told<'a>(sets: &'a [Dots], vector: &'a VersionVector) -> impl Iterator<Item =
 }
 
 impl Write {
-    /// Whether it was acknowledged and must not be lost.
+    /// True if the write was acknowledged and must not be lost.
     pub(super) fn is_promised(&self) -> bool {
         self.ack.is_some() && self.standing != Standing::Excused
     }
 
-    /// The client asks, with what it has seen.
+    /// Records that the client asks, with what it has seen.
     pub(super) fn on_attempt(&mut self, seen: &[Dot]) {
         self.attempts.push(seen.into());
     }
 
-    /// A coordinator has read these siblings and will overwrite them.
+    /// Records that a coordinator has read these siblings and will overwrite them.
     pub(super) fn on_read(&mut self, dots: &[Dot]) {
         self.rare_mut().reads.push(dots.into());
     }
 
-    /// Its client is told that nothing has been done.
+    /// Records that the client is told that nothing has been done.
     pub(super) fn on_refused(&mut self) {
         self.rare_mut().refusals += 1;
     }
 
-    /// A fault takes it from a node that held it durably.
+    /// Records that a fault takes the write from a node that held it durably.
     pub(super) fn on_taken_from(&mut self, node: NodeId) {
         self.rare_mut().taken_from.push(node);
     }
 
-    /// Whether its client was told each time that nothing had been done.
+    /// True if the client was told each time that nothing had been done.
     pub(super) fn is_refused(&self) -> bool {
         let refusals = self.rare.as_ref().map_or(0, |rare| rare.refusals);
         refusals > 0 && refusals == self.attempts.len()
     }
 
-    /// The nodes that held it durably until a fault took it.
+    /// The nodes that held the write durably until a fault took it.
     pub(super) fn taken_from(&self) -> &[NodeId] {
         self.rare.as_ref().map_or(&[], |rare| &rare.taken_from)
     }
@@ -529,7 +532,8 @@ impl Write {
 }
 
 impl Ack {
-    /// A promise of this time and step, with what was asked for and who was said to hold it durably.
+    /// Creates a promise of this time and step, with what was asked for and who reported to hold it
+    /// durably.
     pub(super) fn new(
         (at, step): (Time, u64),
         (mode, quorum): (Mode, Option<usize>),
@@ -541,36 +545,36 @@ impl Ack {
         Self { at, step, mode, quorum: quorum.map(few), holders, owners: few(owners.len()) }
     }
 
-    /// The owners that were said to hold it durably.
+    /// The owners that were reported to hold the write durably.
     pub(super) fn owners(&self) -> &[NodeId] {
         &self.holders[..self.owners.into()]
     }
 
-    /// The fallbacks that were.
+    /// The fallbacks that were reported to hold the write durably.
     pub(super) fn fallbacks(&self) -> &[NodeId] {
         &self.holders[self.owners.into()..]
     }
 
-    /// How many durable copies were asked for, if that could be told.
+    /// The number of durable copies that were asked for, if that could be told.
     pub(super) fn quorum(&self) -> Option<usize> {
         self.quorum.map(usize::from)
     }
 }
 
 impl Fingerprint {
-    /// That of a content.
+    /// Computes the fingerprint of a content.
     pub(super) fn of(content: &Content) -> Self {
         let value = content.value().map(hashed);
         let bytes = content.value().map_or(&[][..], |bytes| bytes);
         Self { value, head: bytes[..bytes.len().min(HEAD_BYTES)].into() }
     }
 
-    /// Whether it is that of a tombstone.
+    /// True if this is the fingerprint of a tombstone.
     pub(super) const fn is_tombstone(&self) -> bool {
         self.value.is_none()
     }
 
-    /// Whether it is that of a content.
+    /// Tells whether this is the fingerprint of a content.
     pub(super) fn is_of(&self, content: &Content) -> bool {
         self.value == content.value().map(hashed)
     }

@@ -1,44 +1,43 @@
 //! Check `linearizability`: the operations on one key, each at one moment between its call and its
 //! answer, behave as a register does (Herlihy and Wing, 1990).
 //!
-//! In goes a recorded history in which every read says which write it saw. Out comes nothing, or the
-//! few operations that contradict each other. Knowing which write a read saw makes this easy, where
-//! the general question is NP-complete: a write and its reads form a *cluster*, and in a register
-//! clusters follow each other without overlap. One cluster must come before another one if an
-//! operation of it ended before an operation of the other began. If two must each come before the
-//! other, the history is wrong; if there are no such two, and no read ended before its write began,
-//! it is right (Gibbons and Korach, "Testing shared memories", 1997). That takes a sort, so 100,000
-//! operations take no longer than a moment.
+//! Takes a recorded history in which every read tells which write it saw, and finds the few
+//! operations that contradict each other, if any do. Knowing which write a read saw makes this
+//! easy, where the general question is NP-complete: a write and its reads form a *cluster*, and in
+//! a register clusters follow each other without overlap. One cluster must come before another one
+//! if an operation of it ended before an operation of the other began. If two must each come before
+//! the other, the history is wrong; if there are no such two, and no read ended before its write
+//! began, it is right (Gibbons and Korach, "Testing shared memories", 1997). That takes a sort.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use kv_core::time::Time;
 
-/// Which write, by a number that the recorder gives.
+/// The identity of a write, by a number that the recorder gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WriteId(pub u64);
 
 /// One operation on the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// What people call it.
+    /// The name by which people know the operation.
     pub name: String,
-    /// When its client asked.
+    /// The time at which the client asked.
     pub called: Time,
-    /// When its client was answered. Nothing for a write of which nobody knows whether it happened; a
-    /// read without an answer is not recorded.
+    /// The time at which the client was answered. None for a write of which nobody knows whether it
+    /// happened; a read without an answer is not recorded.
     pub answered: Option<Time>,
-    /// What it did.
+    /// The write or read that the operation did.
     pub act: Act,
 }
 
-/// What an operation did.
+/// The act of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// It wrote. No two writes of a history are the same.
+    /// A write. No two writes of a history have the same id.
     Write(WriteId),
-    /// It saw this write; or nothing, where the key had never been written.
+    /// A read that saw this write, or none if the key had never been written.
     Read(Option<WriteId>),
 }
 
@@ -46,13 +45,13 @@ pub enum Act {
 /// window that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Why.
+    /// The reason why no register can have performed them.
     pub reason: Reason,
-    /// Which operations, in the order of their calls.
+    /// The operations, in the order of their calls.
     pub operations: Vec<Operation>,
 }
 
-/// Why a history is no register's.
+/// The reason why a history is no register's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// A read saw a write that nobody made.
@@ -66,9 +65,9 @@ pub enum Reason {
 /// A write and all reads that saw it.
 #[derive(Clone, Copy, Debug)]
 struct Cluster {
-    /// The operation that was answered first. Its moment is not later than that.
+    /// The operation that was answered first. The write took effect no later than that.
     first_answered: usize,
-    /// The operation that was called last. Its moment is not earlier than that.
+    /// The operation that was called last. The value stood until that call at least.
     last_called: usize,
     first_answer: Moment,
     last_call: Moment,
@@ -82,13 +81,13 @@ enum Moment {
     Never,
 }
 
-/// Whether the history of one key is that of a register.
+/// Checks whether the history of one key is that of a register.
 ///
 /// # Errors
 /// [`Violation`], with the contradiction that spans the shortest time.
 ///
 /// # Panics
-/// If two writes have the same id: then no read says what it saw.
+/// If two writes have the same id: then no read tells what it saw.
 pub fn check(history: &[Operation]) -> Result<(), Violation> {
     let clusters = clusters(history)?;
     let conflicts = conflicts(&clusters);
@@ -103,7 +102,7 @@ pub fn check(history: &[Operation]) -> Result<(), Violation> {
     }
 }
 
-/// The operation of a cluster that no client made: the key was empty from the beginning.
+/// The index of the operation that no client made: the key was empty from the beginning.
 const NOBODY: usize = usize::MAX;
 
 fn clusters(history: &[Operation]) -> Result<Vec<Cluster>, Violation> {
@@ -147,7 +146,8 @@ fn clusters(history: &[Operation]) -> Result<Vec<Cluster>, Violation> {
     Ok(by_write.into_values().collect())
 }
 
-/// Pairs of clusters of which each must come before the other; some, if there are any.
+/// Finds pairs of clusters of which each must come before the other; at least one, if there are
+/// any.
 ///
 /// A cluster *spans* time if an operation of it ended before another began: from then to then the
 /// register held its value. Spans must not overlap, and where they do not, each other cluster can
@@ -200,7 +200,8 @@ impl Violation {
         Self { reason, operations }
     }
 
-    /// How long the window is, from the first call to the last answer that is known.
+    /// The length of the window in microseconds, from the first call to the last answer that is
+    /// known, and its number of operations.
     fn span(&self) -> (u64, usize) {
         let calls = self.operations.iter().map(|operation| operation.called);
         let answers = self.operations.iter().filter_map(|operation| operation.answered);
@@ -325,7 +326,8 @@ mod tests {
         assert!(violation.operations.len() <= 4, "{violation}");
     }
 
-    /// Whether there is an order of all operations that a register could have performed: tries all.
+    /// Tells whether there is an order of all operations that a register could have performed:
+    /// tries all.
     fn has_an_order(history: &[Operation], done: &mut Vec<bool>, value: Option<WriteId>) -> bool {
         let is_lost = |operation: &Operation| operation.answered.is_none();
         if history.iter().zip(&*done).all(|(operation, done)| *done || is_lost(operation)) {

@@ -1,8 +1,9 @@
 //! Check `membership`: a node that wakes from a pause convicts nobody, and in the end all views agree.
 //!
-//! While a node stands still it hears nobody, so its silence says nothing of others (CASSANDRA-9183).
-//! In a cluster that has settled, everybody knows the present run of everybody, and takes nobody for
-//! dead. The layout is fixed yet: that what has left stays left cannot be asked.
+//! While a node stands still it hears nobody, so its silence tells nothing of others
+//! (CASSANDRA-9183). In a cluster that has settled, every node knows the present run of every
+//! other, and takes nobody for dead. The layout is fixed yet: whether a node that has left stays
+//! away cannot be checked.
 
 use std::collections::BTreeMap;
 
@@ -13,31 +14,32 @@ use super::Topology;
 use super::findings::Findings;
 use super::story::{Names, when};
 
-/// What a node thinks of a member.
+/// A node's view of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {
-    /// The member.
+    /// The member that the view is of.
     pub of: NodeId,
-    /// The latest run of it that is known.
+    /// The latest run of the member that is known.
     pub generation: Generation,
-    /// Whether it seems up.
+    /// True if the member seems up.
     pub is_up: bool,
 }
 
-/// See the module.
+/// The `membership` check.
 #[derive(Clone, Debug)]
 pub(super) struct Membership {
-    /// What was found so far; counted in pauses, and in pairs of nodes.
+    /// The findings so far, counted in pauses and in pairs of nodes.
     pub(super) findings: Findings,
     gossip_interval: Span,
     settle: Span,
     paused: BTreeMap<NodeId, Time>,
-    /// Until when a node that woke may convict nobody.
+    /// The time until which a node that woke may convict nobody.
     lenient: BTreeMap<NodeId, Time>,
 }
 
 impl Membership {
-    /// Judges nodes that gossip once in this interval, and views `settle` after the last change.
+    /// Creates the check for nodes that gossip once in this interval, and views `settle` after the
+    /// last change.
     pub(super) fn new(gossip_interval: Span, settle: Span) -> Self {
         Self {
             findings: Findings::default(),
@@ -48,13 +50,14 @@ impl Membership {
         }
     }
 
-    /// A node stands still from now on.
+    /// Notes that a node stands still from now on.
     pub(super) fn on_paused(&mut self, node: NodeId, at: Time) {
         self.paused.entry(node).or_insert(at);
     }
 
-    /// A node goes on. After twice the interval, whatever its clock did, it must know that it stood
-    /// still; and it has promised three intervals of its own clock, of which one is demanded.
+    /// Notes that a node goes on. After twice the interval, whatever its clock did, it must know
+    /// that it stood still; and it has promised three intervals of its own clock, of which one is
+    /// demanded.
     pub(super) fn on_woke(&mut self, node: NodeId, at: Time) {
         let Some(since) = self.paused.remove(&node) else { return };
         if at.since(since) >= self.gossip_interval.times(2) {
@@ -63,13 +66,13 @@ impl Membership {
         }
     }
 
-    /// A process ended.
+    /// Forgets the pause of a process that ended.
     pub(super) fn on_stopped(&mut self, node: NodeId) {
         self.paused.remove(&node);
         self.lenient.remove(&node);
     }
 
-    /// A node takes a peer for dead.
+    /// Judges a node that takes a peer for dead.
     pub(super) fn on_suspected(&mut self, node: NodeId, peer: NodeId, at: Time, names: &Names) {
         let Some(&until) = self.lenient.get(&node) else { return };
         if at >= until {
@@ -88,7 +91,7 @@ impl Membership {
         });
     }
 
-    /// The run is over.
+    /// Compares the views of all nodes at the end of the run.
     pub(super) fn at_end(&mut self, at: Time, world: &impl Topology, names: &Names) {
         let views: BTreeMap<NodeId, Vec<View>> = world.views().into_iter().collect();
         if world.last_change() + self.settle > at {

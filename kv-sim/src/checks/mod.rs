@@ -1,8 +1,8 @@
-//! What must hold, checked while it happens.
+//! Checks of what must hold, made while a run happens.
 //!
-//! In go the things that the world does and sees, in the order in which they happen: what clients
+//! Takes the things that the world does and sees, in the order in which they happen: what clients
 //! ask and are told, what storage commands come to, what faults destroy, and in the end the disks.
-//! Out comes, for each check, whether it held, how much it looked at, and the story of the first
+//! Tells, for each check, whether it held, how much it looked at, and the story of the first
 //! violation. The truth that all of it is measured by is the `history` of each key.
 //!
 //! Nothing here acts on the world or draws from chance, so a run with checks and one without are
@@ -76,38 +76,39 @@ use crate::ledger::Ledger;
 use crate::result::CheckResult;
 use crate::scenario::Check;
 
-/// The number of a client's operation, over the whole run: the client in the high half, counted
-/// within it in the low half. A retry is an operation of its own, with the same request id.
+/// The number of a client's operation, over the whole run: the client in the high half, the
+/// operation counted within the client in the low half. A retry is an operation of its own, with
+/// the same request id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OperationNumber(pub u64);
 
-/// Which image of a node's store is looked at.
+/// An image of a node's store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Image {
-    /// All that was committed.
+    /// The data that was committed.
     Live,
-    /// What the disk has reported as durable.
+    /// The data that the disk has reported as durable.
     Reported,
-    /// What would really survive: less than was reported, if a sync was a lie.
+    /// The data that would really survive: less than was reported, if a sync was a lie.
     Durable,
 }
 
-/// What a fault leaves of a key on a node.
+/// The part of a key that a fault leaves on a node.
 #[derive(Clone, Debug)]
 pub struct Left {
-    /// What can be read of it.
+    /// The container that can still be read.
     pub container: Container,
-    /// Whether the node takes that for all that it must hold as an owner, and gives it to readers. One
-    /// that knows that it has lost something does not.
+    /// True if the node takes the container for all that it must hold as an owner, and gives it to
+    /// readers. A node that knows that it has lost something does not.
     pub is_believed: bool,
 }
 
-/// The dots of siblings of one key: as a rule there is one.
+/// The dots of the siblings of one key: as a rule there is one.
 pub type Dots = SmallVec<[Dot; 1]>;
 
 /// The disks of the world, to be looked at.
 pub trait Disks {
-    /// All nodes.
+    /// Lists all nodes.
     fn nodes(&self) -> Vec<NodeId>;
     /// The owners of a key.
     fn owners(&self, key: &Key) -> &[NodeId];
@@ -115,10 +116,11 @@ pub trait Disks {
     fn partition_of(&self, key: &Key) -> PartitionId;
     /// The machine of a node.
     fn machine(&self, node: NodeId) -> MachineIndex;
-    /// What a node holds of a key: its own copy joined with the hints that it keeps for others.
+    /// A node's copy of a key: its own container joined with the hints that it keeps for others.
     fn copy(&self, node: NodeId, key: &Key, image: Image) -> Container;
-    /// Whether a node holds a container of a key that has seen what is asked for. Cheaper than a look at its
-    /// copy, and the same for what two containers joined have seen if and only if one of them has.
+    /// Tells whether a node holds a container of a key of which `has_seen` is true. The same as a
+    /// look at its copy, as two containers joined have seen a dot if and only if one of them has,
+    /// but without the join.
     fn has_seen(
         &self,
         node: NodeId,
@@ -128,52 +130,52 @@ pub trait Disks {
     ) -> bool {
         has_seen(self.copy(node, key, image).seen())
     }
-    /// The live root that a node claims for a partition.
+    /// The root that a node claims for the live data of a partition.
     fn root(&self, node: NodeId, partition: PartitionId) -> ContentHash;
 }
 
-/// How well the cluster is, to be looked at.
+/// The health of the cluster, to be looked at.
 pub trait Topology {
-    /// When anything last changed: a node started, stopped, paused, lost its data or had copied it
-    /// back; a link or a disk broke, slowed down, or was repaired.
+    /// The time at which anything last changed: a node started, stopped, paused, lost its data or
+    /// had copied it back; a link or a disk broke, slowed down, or was repaired.
     fn last_change(&self) -> Time;
-    /// Whether a node runs at full speed on a disk that works and has lost nothing.
+    /// Tells whether a node runs at full speed on a disk that works and has lost nothing.
     fn is_well(&self, node: NodeId) -> bool;
-    /// Whether time passes for a node, so that it notices if somebody does not answer.
+    /// Tells whether time passes for a node, so that it notices if a peer does not answer.
     fn keeps_time(&self, node: NodeId) -> bool;
-    /// How long so much time of a node's clock lasts in the world; nothing, if that never passes.
+    /// The time of the world that `span` on a node's clock lasts; none, if it never passes.
     fn lasts(&self, node: NodeId, span: Span) -> Option<Span>;
-    /// How long the oldest storage command has been waiting that is not done or not durable yet, on any disk
-    /// that no fault slows down.
+    /// The age of the oldest storage command that is not done or not durable yet, on any disk that
+    /// no fault slows down.
     fn slowest_command(&self) -> Span;
-    /// Whether messages of a kind from one node reach another, promptly and unharmed.
+    /// Tells whether messages of a kind from one node reach another, promptly and unharmed.
     fn reaches(&self, from: NodeId, to: NodeId, kind: Kind) -> bool;
-    /// What each running node thinks of all members, itself included.
+    /// The view that each running node has of all members, itself included.
     fn views(&self) -> Vec<(NodeId, Vec<View>)>;
 }
 
-/// What the checks are told before a run.
+/// The facts that the checks are told before a run.
 #[derive(Clone, Debug)]
 pub struct Setting {
-    /// What all nodes are told.
+    /// The configuration of all nodes.
     pub config: Config,
-    /// How many owners a key has.
+    /// The number of owners of a key.
     pub n: usize,
-    /// How long after a change of the topology an operation may still fail.
+    /// The time after a change of the topology during which an operation may still fail.
     pub settle: Span,
-    /// Operations that may take less time than this may fail.
+    /// The shortest timeout of an operation that must succeed.
     pub timeout: Span,
-    /// What people call the nodes.
+    /// The names by which people know the nodes.
     pub names: Names,
-    /// For how many operations to make room from the beginning.
+    /// The number of operations to make room for from the beginning.
     pub operations: usize,
-    /// On how many keys.
+    /// The number of keys to make room for.
     pub keys: usize,
 }
 
 impl Setting {
-    /// For how many writes to make room in the history of a key: half of the operations write, as a rule,
-    /// and few keys get half as many again as the others.
+    /// The number of writes to make room for in the history of a key: half of the operations write,
+    /// as a rule, and few keys get half as many again as the others.
     fn writes_each(&self) -> usize {
         const WRITES_MAX: usize = 64;
         (self.operations * 3 / 4).checked_div(self.keys).unwrap_or(0).min(WRITES_MAX)
@@ -185,7 +187,7 @@ impl Setting {
 pub struct Checks {
     setting: Setting,
     steps: u64,
-    /// By the tokens of their keys: no two keys share one.
+    /// The histories' places by the tokens of their keys: no two keys share one.
     keys: Table<Token, usize>,
     histories: Vec<History>,
     writes: Ledger<RequestId, (usize, WriteIndex), RequestHasher>,
@@ -207,7 +209,7 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// The checks of a run in which nothing has happened yet.
+    /// Creates the checks of a run in which nothing has happened yet.
     pub fn new(setting: Setting) -> Self {
         let hedge = setting.config.hedge();
         let availability = Availability::new(setting.settle, setting.timeout, hedge);
@@ -243,12 +245,12 @@ impl Checks {
         }
     }
 
-    /// What each check has found so far.
+    /// The result of each check so far.
     pub fn results(&self) -> BTreeMap<Check, CheckResult> {
         Check::ALL.iter().map(|&check| (check, self.findings(check).result())).collect()
     }
 
-    /// What a check has found so far.
+    /// The findings of a check so far.
     pub const fn findings(&self, check: Check) -> &Findings {
         match check {
             Check::Availability => &self.availability.findings,
@@ -266,7 +268,7 @@ impl Checks {
         }
     }
 
-    /// The keys to which most was written, the busiest first; of equals, that which was asked for
+    /// The keys to which most was written, the busiest first; of equals, the one that was asked for
     /// first.
     pub fn busiest_keys(&self) -> Vec<Key> {
         let mut histories: Vec<_> = self.histories.iter().collect();
@@ -274,7 +276,7 @@ impl Checks {
         histories.into_iter().map(|history| history.key.clone()).collect()
     }
 
-    /// A client asks something. `seen` are the siblings that it was shown with the token that it
+    /// Takes a client's request. `seen` are the siblings that it was shown with the token that it
     /// passes on; for a session, all that [`learn`] has gathered from its replies.
     ///
     /// # Panics
@@ -322,7 +324,7 @@ impl Checks {
         self.operations.insert(number, operation);
     }
 
-    /// A client is answered.
+    /// Takes the answer that a client is given.
     pub fn on_reply(
         &mut self,
         at: Time,
@@ -372,7 +374,7 @@ impl Checks {
         }
     }
 
-    /// A client gives up waiting, or its connection broke.
+    /// Takes an operation whose client gives up waiting, or whose connection broke.
     pub fn on_unknown(
         &mut self,
         at: Time,
@@ -384,7 +386,7 @@ impl Checks {
         self.availability.on_unknown(history, &operation, at, (world, &self.pace), names);
     }
 
-    /// A message of this request was lost, so that nobody can be blamed if it fails.
+    /// Notes that a message of this request was lost, so that nobody can be blamed if it fails.
     pub fn on_message_lost(&mut self, request: RequestId) {
         let operation = self.waiting.get(&request);
         if let Some(operation) = operation.and_then(|number| self.operations.get_mut(number)) {
@@ -392,7 +394,8 @@ impl Checks {
         }
     }
 
-    /// A message of this request takes longer than [`TRIP_FLOOR`] on a way that no fault touches.
+    /// Notes that a message of this request takes longer than [`TRIP_FLOOR`] on a way that no fault
+    /// touches.
     pub fn on_message_slow(&mut self, at: Time, request: RequestId, takes: Span) {
         self.pace.on_message(at, takes);
         let operation = self.waiting.get(&request);
@@ -401,15 +404,15 @@ impl Checks {
         }
     }
 
-    /// A storage command was done, or is durable, longer than [`DISK_FLOOR`] after it was given, on a disk
-    /// that no fault slows down.
+    /// Notes that a storage command was done, or is durable, longer than [`DISK_FLOOR`] after it
+    /// was given, on a disk that no fault slows down.
     pub fn on_command_slow(&mut self, at: Time, took: Span) {
         self.pace.on_command(at, took);
     }
 
-    /// A storage command was executed at a node. To be told when it is, not when the node learns
-    /// of it: a crash in between does not undo what a disk has done. Returns a line for each write
-    /// that is excused because of it.
+    /// Takes a storage command that was executed at a node. To be called when it is, not when the
+    /// node learns of it: a crash in between does not undo what a disk has done. Returns a line for
+    /// each write that is excused because of it.
     pub fn on_outcome(
         &mut self,
         at: Time,
@@ -431,7 +434,7 @@ impl Checks {
             }
         }
         for event in &outcome.events {
-            // Hints that were too old are gone, whatever was acknowledged upon them.
+            // Hints that were too old are gone, even if a write was acknowledged upon them.
             if let Event::HintDropped { .. } = event {
                 self.durability.on_loss(node, at);
             }
@@ -450,7 +453,7 @@ impl Checks {
         excuses
     }
 
-    /// A node tells people something.
+    /// Takes an event that a node reports.
     pub fn on_event(&mut self, at: Time, node: NodeId, event: &Event) {
         match event {
             Event::ReadBeforeWrite { request, dots } => {
@@ -465,33 +468,35 @@ impl Checks {
         }
     }
 
-    /// The clock with which a node measures time stands still from now on, or runs again.
+    /// Notes that the clock with which a node measures time stands still from now on, or runs
+    /// again.
     pub fn on_clock(&mut self, at: Time, node: NodeId, runs: bool) {
         self.durability.on_clock(node, at, runs);
     }
 
-    /// A process stands still from now on.
+    /// Notes that a process stands still from now on.
     pub fn on_paused(&mut self, at: Time, node: NodeId) {
         self.membership.on_paused(node, at);
     }
 
-    /// A process that stood still goes on.
+    /// Notes that a process that stood still goes on.
     pub fn on_woke(&mut self, at: Time, node: NodeId) {
         self.membership.on_woke(node, at);
     }
 
-    /// A process ended.
+    /// Notes that a process ended.
     pub fn on_stopped(&mut self, node: NodeId) {
         self.membership.on_stopped(node);
     }
 
-    /// A node was looked at.
+    /// Judges the load of a node that was looked at.
     pub fn on_load(&mut self, at: Time, node: NodeId, load: &Load) {
         self.bounds.on_load(node, load, at, &self.setting.names);
     }
 
-    /// A fault is about to destroy data of a node that it had reported durable, and leaves of each key
-    /// what `left` says. Returns a line for each write that is excused because of it.
+    /// Takes a fault that is about to destroy data of a node that it had reported durable. `left`
+    /// is what the fault leaves of each key. Returns a line for each write that is excused because
+    /// of it.
     pub fn before_loss(
         &mut self,
         at: Time,
@@ -504,27 +509,27 @@ impl Checks {
         durability.before_loss(histories, node, left, at, disks, &setting.names)
     }
 
-    /// The time to converge is over.
+    /// Judges whether the cluster came to rest once the time to converge is over.
     pub fn on_rest(&mut self, at: Time, rest: &Rest) {
         self.convergence.on_rest(rest, at, &self.pace, &self.setting.names);
     }
 
-    /// A partition could never be copied back, and was given up.
+    /// Counts a partition that could never be copied back, and was given up.
     pub fn on_loss_accepted(&mut self) {
         self.convergence.findings.weakened += 1;
     }
 
-    /// The idle cluster was watched for two windows, one after the other.
+    /// Compares the two windows, one after the other, for which the idle cluster was watched.
     pub fn on_idle(&mut self, first: &IdleWindow, second: &IdleWindow) {
         self.quiescence.on_idle([first, second]);
     }
 
-    /// The run panicked.
+    /// Takes the message of the panic in which the run ended.
     pub fn on_panic(&mut self, message: &str) {
         self.crash.on_panic(message);
     }
 
-    /// The run is over. Compares what was promised with what the disks hold.
+    /// Compares what was promised with what the disks hold, at the end of the run.
     pub fn at_end(&mut self, at: Time, disks: &(impl Disks + Topology)) {
         let names = &self.setting.names;
         let mut sums = Sums::default();
@@ -571,7 +576,7 @@ impl Checks {
         self.histories.len() - 1
     }
 
-    /// The write of a request, which may be none that a client of the simulator made.
+    /// Finds the write of a request, or adds it: it may come from no client of the simulator.
     fn write(&mut self, request: RequestId, key: &Key, content: &Content) -> (usize, WriteIndex) {
         if let Some(&write) = self.writes.get(&request) {
             return write;
@@ -583,8 +588,8 @@ impl Checks {
     }
 }
 
-/// What a session has seen of a key once it has learnt of this container too: what stands in it,
-/// and of the rest what the container does not account for.
+/// Updates the siblings that a session has seen of a key once it has learnt of this container too:
+/// the container's own, and of the rest those that it does not account for.
 pub fn learn(seen: &mut Dots, container: &Container) {
     seen.retain(|dot| !container.seen().covers(*dot));
     seen.extend(container.dots());

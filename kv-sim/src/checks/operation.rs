@@ -1,4 +1,4 @@
-//! What a client asked and was not answered yet.
+//! An operation that a client asked for and was not answered yet.
 
 use kv_core::client::{ClientOperation, Options, PutContext, Verb};
 use kv_core::config::Config;
@@ -12,48 +12,49 @@ use super::history::WriteIndex;
 /// An operation that is under way.
 #[derive(Clone, Debug)]
 pub(super) struct Operation {
-    /// Its number.
+    /// The number of the operation.
     pub(super) number: OperationNumber,
     /// The node that the client asked.
     pub(super) coordinator: NodeId,
-    /// The key's history.
+    /// The index of the key's history.
     pub(super) history: usize,
-    /// The write, if it is one.
+    /// The write, if the operation is one.
     pub(super) write: Option<WriteIndex>,
-    /// The request, as the cluster knows it.
+    /// The id of the request, as the cluster knows it.
     pub(super) request: Option<RequestId>,
-    /// When the client asked.
+    /// The time at which the client asked.
     pub(super) started: Time,
-    /// Its place among all that the checks were told.
+    /// The operation's place among all that the checks were told.
     pub(super) step: u64,
-    /// What it takes.
+    /// The terms on which the operation succeeds.
     pub(super) terms: Terms,
-    /// Whether a message of it was lost.
+    /// True if a message of the operation was lost.
     pub(super) is_disturbed: bool,
-    /// How long its messages took that were slow although no fault made them so.
+    /// The times that the messages took that were slow although no fault made them so.
     pub(super) trips: Vec<Span>,
 }
 
-/// What an operation takes, with the configuration's defaults filled in.
+/// The terms on which an operation succeeds, with the configuration's defaults filled in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Terms {
-    /// Who counts.
+    /// The mode, which says whose answers count.
     pub(super) mode: Mode,
-    /// Answers that are read, if any are. `None` as well where a level does not say by itself how
-    /// many it takes.
+    /// The number of answers that are read. None if none are, or if the level does not determine by
+    /// itself how many it takes.
     pub(super) reads: Option<usize>,
-    /// Durable copies that are written, likewise.
+    /// The number of durable copies that are written. None if none are, or if the level does not
+    /// determine it.
     pub(super) writes: Option<usize>,
-    /// Whether it takes more answers than can be said here, as a level names data centers.
+    /// True if the number of answers cannot be told here, as a level names data centers.
     pub(super) is_open: bool,
-    /// Whether a read may not be followed by an older one.
+    /// True if a read may not be followed by an older one.
     pub(super) monotonic: bool,
-    /// How long the coordinator tries.
+    /// The time for which the coordinator tries.
     pub(super) timeout: Span,
 }
 
 impl Terms {
-    /// The terms of an operation on a key that has `n` owners.
+    /// Derives the terms of an operation on a key that has `n` owners.
     pub(super) fn of(operation: &ClientOperation, config: &Config, n: usize) -> Self {
         let Options { read, write, mode, timeout_ms, monotonic, request: _ } = operation.options;
         let mode = mode.unwrap_or(config.mode);
@@ -76,7 +77,8 @@ impl Terms {
     }
 }
 
-/// How many answers a level takes in a single data center; `None` if that hangs on more than N.
+/// The number of answers that a level takes in a single data center; none if that depends on more
+/// than N.
 fn needed(level: Option<Level>, default: u64, n: usize) -> Option<usize> {
     match level {
         None => Some(usize::try_from(default).map_or(n, |default| default.min(n))),

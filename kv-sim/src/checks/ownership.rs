@@ -1,9 +1,9 @@
 //! Check `ownership`: answers are counted from distinct owners of the layout, and from those that
 //! are their fallbacks.
 //!
-//! In go replies, which name who answered. An owner that keeps a hint for another one as well, as
-//! nobody else was left to, is named in both roles and is one machine. The layout is fixed yet, so a
-//! key's owners are the same from the beginning to the end.
+//! Takes replies, which name who answered. An owner that keeps a hint for another one as well, as
+//! nobody else was left to, is named in both roles and is one machine. The layout is fixed yet, so
+//! a key's owners are the same from the beginning to the end.
 
 use kv_core::client::Achieved;
 use kv_core::quorum::Mode;
@@ -17,15 +17,15 @@ use super::history::History;
 use super::operation::{Operation, Terms};
 use super::story::{Names, when};
 
-/// See the module.
+/// The `ownership` check.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ownership {
-    /// What was found so far; counted in replies.
+    /// The findings so far, counted in replies.
     pub(super) findings: Findings,
 }
 
 impl Ownership {
-    /// An operation succeeded, by the answers of these.
+    /// Judges an operation that succeeded by the answers that `achieved` names.
     pub(super) fn on_achieved(
         &mut self,
         history: &History,
@@ -39,7 +39,7 @@ impl Ownership {
         let Achieved { owners, fallbacks, machines: said } = achieved;
         let real = disks.owners(&history.key);
         let Terms { mode, reads, writes, .. } = operation.terms;
-        // A write may have read first; what it achieved is its copies.
+        // A write may have read first; its copies are what it achieved.
         let needed = if operation.write.is_some() { writes } else { reads };
         let all = machines(owners.iter().chain(fallbacks), disks);
         let machines = match mode {
@@ -91,7 +91,7 @@ fn are_distinct(nodes: &[NodeId]) -> bool {
     distinct(nodes) == nodes.len()
 }
 
-/// How many of these differ. They are few: each is compared with those behind it.
+/// Counts the distinct items. They are few: each is compared with those behind it.
 fn distinct<T: PartialEq>(all: &[T]) -> usize {
     all.iter().enumerate().filter(|(at, one)| !all[at + 1..].contains(one)).count()
 }

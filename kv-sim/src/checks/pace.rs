@@ -1,46 +1,46 @@
-//! How slow the network and the disks were where no fault made them so.
+//! The pace of the network and of the disks where no fault makes them slow.
 //!
-//! A promise to answer in time stands as far as messages and disks are fast enough for it, and how fast
-//! they are is a matter of the scenario. So it is noted what in fact took long. What took less than
-//! the floors is taken to have taken as long as they say: next to time-outs of half a second and more that
-//! is little, and it need not be noted.
+//! A promise to answer in time stands as far as messages and disks are fast enough for it, and how
+//! fast they are is a matter of the scenario. So things that took long are noted. Those that took
+//! less than the floors are taken to have taken as long as the floors: next to timeouts of half a
+//! second and more that is little, and they need not be noted.
 
 use std::collections::VecDeque;
 
 use kv_core::time::{Span, Time};
 
-/// Messages that take no longer are not noted.
+/// The time up to which messages are not noted.
 pub const TRIP_FLOOR: Span = Span::from_ms(20);
 
-/// Storage commands that take no longer are not noted.
+/// The time up to which storage commands are not noted.
 pub const DISK_FLOOR: Span = Span::from_ms(20);
 
-/// How long it is remembered how slow disks were: longer than any operation goes on.
+/// The time for which slow disks are remembered: longer than any operation goes on.
 const REMEMBERED: Span = Span::from_ms(120_000);
 
-/// See the module.
+/// The pace of the network and the disks where no fault slows them down.
 #[derive(Clone, Debug)]
 pub(super) struct Pace {
-    /// How long nodes wait for an answer in a repair.
+    /// The time that nodes wait for an answer in a repair.
     repair_timeout: Span,
-    /// Storage commands that took long: when each was done, and how long it took.
+    /// The storage commands that took long: when each was done, and how long it took.
     commands: VecDeque<(Time, Span)>,
-    /// When something last took so long that a repair may have waited in vain for it.
+    /// The time at which something last took so long that a repair may have waited in vain for it.
     hindered_at: Option<Time>,
 }
 
 impl Pace {
-    /// The pace of nodes that wait for so long for an answer in a repair.
+    /// Creates the pace of nodes that wait this long for an answer in a repair.
     pub(super) const fn new(repair_timeout: Span) -> Self {
         Self { repair_timeout, commands: VecDeque::new(), hindered_at: None }
     }
 
-    /// A message takes so long.
+    /// Notes how long a message takes.
     pub(super) fn on_message(&mut self, at: Time, takes: Span) {
         self.note(at, takes);
     }
 
-    /// A storage command was done, or is durable, so long after it was given.
+    /// Notes how long after it was given a storage command was done or durable.
     pub(super) fn on_command(&mut self, at: Time, took: Span) {
         let is_past = |&(done, _): &(Time, Span)| done + REMEMBERED < at;
         while self.commands.front().is_some_and(is_past) {
@@ -50,14 +50,14 @@ impl Pace {
         self.note(at, took);
     }
 
-    /// The longest that a storage command has taken that was done since then; at least the floor.
+    /// The longest time that a storage command done since then has taken; at least the floor.
     pub(super) fn command_max(&self, since: Time) -> Span {
         let recent = self.commands.iter().rev().take_while(|&&(done, _)| done >= since);
         recent.map(|&(_, took)| took).max().unwrap_or_default().max(DISK_FLOOR)
     }
 
-    /// Whether a repair may have waited in vain since then: the way there, the way back or the disk
-    /// in between took half of the time or more.
+    /// Tells whether a repair may have waited in vain since then: the way there, the way back or
+    /// the disk in between took half of the time or more.
     pub(super) fn hinders_repair(&self, since: Time) -> bool {
         self.hindered_at.is_some_and(|at| at >= since)
     }

@@ -8,32 +8,33 @@ use kv_core::time::Span;
 
 use super::findings::Findings;
 
-/// See the module.
+/// The `quiescence` check.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Quiescence {
-    /// What was found so far; counted in messages.
+    /// The findings so far, counted in messages.
     pub(super) findings: Findings,
 }
 
-/// What a cluster did while no client asked anything.
+/// The work of a cluster while no client asked anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IdleWindow {
-    /// How long it was watched.
+    /// The time for which the cluster was watched.
     pub length: Span,
-    /// The messages that were sent, by kind.
+    /// The numbers of messages that were sent, by kind.
     pub messages: BTreeMap<Kind, u64>,
-    /// Batches that were committed to stores.
+    /// The number of batches that were committed to stores.
     pub commits: u64,
 }
 
-/// Rates may differ by one in this many,
+/// The tolerance of rates: they may differ by one in this many.
 const RATE_TOLERANCE: u64 = 10;
 
-/// and by so many messages: what happens to fall on either side of the border between the windows.
+/// The tolerance of counts: messages that happen to fall on either side of the border between
+/// windows.
 const MESSAGES_TOLERANCE: u64 = 16;
 
 impl Quiescence {
-    /// Two windows, one after the other, were watched.
+    /// Judges two windows, one after the other, for which the idle cluster was watched.
     pub(super) fn on_idle(&mut self, windows: [&IdleWindow; 2]) {
         for window in windows {
             self.findings.examined += window.messages.values().sum::<u64>();
@@ -66,9 +67,9 @@ impl Quiescence {
         }
     }
 
-    /// An ACK2 answers an ACK that asked for something, and many ask for nothing: how many there
-    /// are follows from who happens to have heard of whom already, so their number is bounded, not
-    /// constant.
+    /// Bounds the number of ACK2s by that of ACKs. An ACK2 answers an ACK that asked for something,
+    /// and many ask for nothing: their number follows from which node happens to have heard of
+    /// which already, so it is bounded, not constant.
     fn bound_answers(&mut self, window: &IdleWindow) {
         let sent = |kind| window.messages.get(&kind).copied().unwrap_or(0);
         let (acks, answers) =

@@ -11,24 +11,24 @@ pub(super) struct Ranges(Runs);
 type Runs = SmallVec<[Range<u32>; 2]>;
 
 impl Ranges {
-    /// All numbers below `end`.
+    /// Creates the set of all numbers below `end`.
     pub(super) fn below(end: u32) -> Self {
         let all = 0..end;
         Self(if all.is_empty() { Runs::new() } else { smallvec![all] })
     }
 
-    /// Whether nothing is in the set.
+    /// True if the set is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether the number is in the set.
+    /// Tells whether a number is in the set.
     pub(super) fn contains(&self, number: u32) -> bool {
         let at = self.0.partition_point(|range| range.end <= number);
         self.0.get(at).is_some_and(|range| range.contains(&number))
     }
 
-    /// All numbers, rising.
+    /// All numbers in the set, rising.
     pub(super) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.0.iter().cloned().flatten()
     }

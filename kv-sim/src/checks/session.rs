@@ -1,10 +1,10 @@
-//! Check `session`: what a monotonic read has shown, no read that begins later hides.
+//! Check `session`: no read hides what a monotonic read has shown before it began.
 //!
 //! Promised where reads are strict and monotonic: such a read is answered only when what it shows
 //! stands at so many owners that every read which asks as many meets one of them, whoever asks and
-//! through whichever node (CASSANDRA-14740). So this looks at all clients together, which is more
-//! than a session is promised elsewhere. That a session reads its own writes is a case of
-//! `freshness`, which demands it of all clients as well.
+//! through whichever node (CASSANDRA-14740). So the check looks at all clients together, which is
+//! more than a session is promised elsewhere. A session's reads of its own writes are a case of
+//! `freshness`, which judges them for all clients as well.
 
 use kv_core::quorum::Mode;
 use kv_core::time::Time;
@@ -14,15 +14,15 @@ use super::history::{EventIndex, History, Reach, Shown};
 use super::operation::{Operation, Terms};
 use super::story::{Names, when};
 
-/// See the module.
+/// The `session` check.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Session {
-    /// What was found so far; counted in strict reads that came after a monotonic one of the key.
+    /// The findings so far, counted in strict reads that came after a monotonic one of the key.
     pub(super) findings: Findings,
 }
 
 impl Session {
-    /// A read was answered with a container that reaches this far.
+    /// Judges a read that was answered with a container that reaches this far.
     pub(super) fn on_read(
         &mut self,
         history: &mut History,

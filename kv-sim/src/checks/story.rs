@@ -1,4 +1,4 @@
-//! How things are called in the stories of violations.
+//! The names of things in the stories of violations.
 
 use std::collections::BTreeMap;
 
@@ -11,29 +11,29 @@ use kv_core::version::{Actor, Dot};
 pub struct Names(BTreeMap<NodeId, String>);
 
 impl Names {
-    /// What a node is called.
+    /// The name of a node, or its id if it has none.
     pub fn node(&self, node: NodeId) -> String {
         self.0.get(&node).cloned().unwrap_or_else(|| node.to_string())
     }
 
-    /// Some nodes, in their order.
+    /// The names of nodes, in their order, or "nobody".
     pub fn nodes(&self, nodes: &[NodeId]) -> String {
         let names: Vec<_> = nodes.iter().map(|&node| self.node(node)).collect();
         if names.is_empty() { "nobody".to_owned() } else { names.join(", ") }
     }
 
-    /// A dot, as `node.epoch:n`.
+    /// A dot in words, as `node.epoch:n`.
     pub fn dot(&self, dot: Dot) -> String {
         format!("{}:{}", self.actor(dot.actor), dot.n)
     }
 
-    /// An actor, as `node.epoch`, with as much of the epoch as tells it from others.
+    /// An actor in words, as `node.epoch`, with the first six digits of the epoch.
     pub fn actor(&self, actor: Actor) -> String {
         let epoch = actor.epoch.to_string();
         format!("{}.{}", self.node(actor.node), &epoch[..6])
     }
 
-    /// Some dots, in their order.
+    /// Dots in words, in their order, or "nothing".
     pub fn dots(&self, dots: impl IntoIterator<Item = Dot>) -> String {
         let names: Vec<_> = dots.into_iter().map(|dot| self.dot(dot)).collect();
         if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }

@@ -1,16 +1,16 @@
-//! What a violation is about: enough for a report to show what happened to exactly that.
+//! The subject of a violation: enough for a report to show what happened to it.
 
 use kv_core::time::Time;
 use kv_core::types::Key;
 use kv_core::version::Dot;
 
-/// A key and, if it is about some writes of it, those.
+/// The subject of a violation: a key and, if it concerns some writes of it, those.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
-    /// The key.
+    /// The key that the violation is about.
     pub key: Key,
-    /// The dots of the writes: of the one that was promised before others.
+    /// The dots of the writes that the violation is about; none if it concerns the key alone.
     pub dots: Vec<Dot>,
-    /// When the first of them was named.
+    /// The time at which the first of the dots was minted.
     pub since: Option<Time>,
 }

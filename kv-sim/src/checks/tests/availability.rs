@@ -148,7 +148,7 @@ fn an_operation_may_fail_if_its_messages_took_too_long_and_only_then() {
         give_up(&mut fixture, asked.number);
         fixture.checks.findings(Check::Availability).violation().is_some()
     };
-    // A write takes four messages, and here somebody else is asked to mint after 100 ms.
+    // A write takes four messages, and here another node is asked to mint after 100 ms.
     assert!(!failed(&[500; 4], 1_000), "no write can succeed in 1 s");
     assert!(failed(&[500; 4], 3_000), "it can in 3 s");
     assert!(failed(&[200; 4], 1_000), "four times 200 ms, the disks and 100 ms are less than 1 s");

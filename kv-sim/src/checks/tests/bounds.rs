@@ -1,4 +1,4 @@
-//! What grows.
+//! Loads of nodes that grow.
 
 use super::*;
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A value on all owners, which is deleted on these; returns both dots.
+/// Writes a value on all owners and deletes it on these; returns both dots.
 fn deleted_on(fixture: &mut Fixture, on: &[NodeId]) -> (Dot, Dot) {
     let value = fixture.put(Mode::Strict, &[], &[A, B, C]);
     fixture.quorum = 2;

@@ -70,7 +70,7 @@ fn a_fallback_may_have_delivered_its_hint_before_the_client_is_told() {
     assert_eq!(fixture.weakened(Check::Durability), 1);
 }
 
-/// A fallback deletes its hint, because its target has said that it holds it.
+/// Lets a fallback delete its hint, because its target has answered that it holds it.
 fn drop_hint(fixture: &mut Fixture, node: NodeId, target: NodeId) -> Vec<String> {
     let items = vec![(Key::from(KEY), ContentHash::default())];
     let partition = PartitionId(0);
@@ -176,7 +176,8 @@ fn a_hint_that_is_on_its_way_out_is_none() {
     fixture.assert_held();
 }
 
-/// Seen at seed 118632 of swarm.toml: its own copy was corrupt, and what it kept for another was delivered.
+/// Seen at seed 118632 of swarm.toml: the owner's copy was corrupt, and its hint for another was
+/// delivered.
 #[test]
 fn a_hint_that_is_on_its_way_out_of_an_owner_is_none() {
     let mut fixture = Fixture::new();
@@ -298,7 +299,8 @@ fn a_second_naming_of_an_older_write_must_not_overwrite_a_newer_one() {
     fixture.assert_violated(Check::Durability, "overwritten");
     fixture.assert_violated(Check::Durability, "by a second naming");
 
-    // Who names it knows by its clock that it is late: that must not stand still meanwhile.
+    // The minter knows by its clock that the request is late: the clock must not stand still
+    // meanwhile.
     frozen.checks.on_clock(frozen.now, C, false);
     was_frozen.checks.on_clock(Time(0), C, false);
     was_frozen.checks.on_clock(Time(0), C, true);

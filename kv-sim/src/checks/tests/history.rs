@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::checks::history::EventIndex;
 
-/// All events that can be reached through parents, found the slow way.
+/// Finds all events that can be reached through parents, one by one.
 fn ancestors(history: &History, of: EventIndex) -> BTreeSet<EventIndex> {
     let mut found = BTreeSet::new();
     let mut to_visit = history.event(of).parents.to_vec();

@@ -1,4 +1,4 @@
-//! Views of who is there.
+//! Views of the members of a cluster.
 
 use kv_core::types::Generation;
 
@@ -9,7 +9,7 @@ fn suspect(fixture: &mut Fixture, node: NodeId, peer: NodeId) {
     fixture.checks.on_event(at, node, &Event::Suspected { peer });
 }
 
-/// A node stands still for so long, and wakes.
+/// Pauses a node for so long, and wakes it.
 fn pause(fixture: &mut Fixture, node: NodeId, ms: u64) {
     fixture.checks.on_paused(fixture.now, node);
     fixture.now = fixture.now + Span::from_ms(ms);

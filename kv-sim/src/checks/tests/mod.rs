@@ -36,14 +36,14 @@ const D: NodeId = NodeId(4);
 const E: NodeId = NodeId(5);
 const CLUSTER: [NodeId; 5] = [A, B, C, D, E];
 
-/// How a fault takes data of a node.
+/// A way in which a fault takes data of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Loss {
-    /// All of it.
+    /// The node loses all its data.
     Wipe,
-    /// What was reported durable and is not.
+    /// The node loses what was reported durable and is not.
     Unsynced,
-    /// All that was written since an earlier moment.
+    /// The node loses all that was written since an earlier moment.
     Rollback,
 }
 
@@ -58,11 +58,11 @@ struct Cluster {
     down: Vec<NodeId>,
     /// Nodes whose clocks stand still.
     frozen: Vec<NodeId>,
-    /// How long a storage command has been waiting on a disk.
+    /// The time for which a storage command has been waiting on a disk.
     slowest_command: Span,
-    /// Kinds of messages that nobody receives.
+    /// The kinds of messages that nobody receives.
     dropped: Vec<Kind>,
-    /// What nodes think of each other.
+    /// The view that each node has of the others.
     views: Vec<(NodeId, Vec<View>)>,
     last_change: Time,
 }
@@ -136,7 +136,7 @@ struct Fixture {
     checks: Checks,
     cluster: Cluster,
     now: Time,
-    /// The durable copies that puts ask for.
+    /// The number of durable copies that puts ask for.
     quorum: u8,
     operations: u64,
     minted: BTreeMap<Actor, u64>,
@@ -177,7 +177,7 @@ impl Fixture {
         self.now
     }
 
-    /// A client asks a node to write a new value, having seen these dots.
+    /// Lets a client ask a node to write a new value, having seen these dots.
     fn ask(&mut self, mode: Mode, seen: &[Dot]) -> WriteRequest {
         let request = RequestId(u128::from(self.operations) + 1);
         self.ask_as(request, mode, seen)
@@ -188,7 +188,7 @@ impl Fixture {
         self.ask_with(request, mode, seen, content)
     }
 
-    /// A client asks a node to write this, having seen these dots.
+    /// Lets a client ask a node to write this content, having seen these dots.
     fn ask_for(&mut self, mode: Mode, seen: &[Dot], content: Content) -> WriteRequest {
         let request = RequestId(u128::from(self.operations) + 1);
         self.ask_with(request, mode, seen, content)
@@ -213,7 +213,7 @@ impl Fixture {
         WriteRequest { number, request, content }
     }
 
-    /// A replica executes a put, by the rules.
+    /// Lets a replica execute a put, by the rules.
     fn mint(&mut self, node: NodeId, epoch: u64, asked: &WriteRequest, basis: Basis) -> Dot {
         let actor = Actor { node, epoch: Epoch(epoch) };
         let n = self.minted.entry(actor).or_default();
@@ -223,7 +223,7 @@ impl Fixture {
         dot
     }
 
-    /// A replica executes a put under this dot.
+    /// Lets a replica execute a put under this dot.
     fn mint_as(&mut self, dot: Dot, asked: &WriteRequest, basis: Basis) {
         let node = dot.actor.node;
         let held = self.cluster.live.entry(node).or_default();
@@ -272,7 +272,7 @@ impl Fixture {
         self.checks.on_outcome(at, node, &command, &outcome, &self.cluster);
     }
 
-    /// One node's live container is joined into another's.
+    /// Joins one node's live container into those of others.
     fn send(&mut self, from: NodeId, to: &[NodeId]) {
         let container = self.cluster.live[&from].clone();
         for node in to {
@@ -280,7 +280,7 @@ impl Fixture {
         }
     }
 
-    /// The disk reports all as durable, and it is.
+    /// Lets the disks report all as durable, and it is.
     fn sync(&mut self, nodes: &[NodeId]) {
         for node in nodes {
             let live = self.cluster.live[node].clone();
@@ -289,7 +289,7 @@ impl Fixture {
         }
     }
 
-    /// The disk reports all as durable, and it is not.
+    /// Lets the disk report all as durable, and it is not.
     fn lie(&mut self, node: NodeId) {
         let live = self.cluster.live[&node].clone();
         self.cluster.reported.insert(node, live);
@@ -313,7 +313,7 @@ impl Fixture {
         self.checks.on_reply(at, number, reply, &self.cluster);
     }
 
-    /// A client asks to read; the answer is for [`Fixture::answer`].
+    /// Lets a client ask to read; [`Fixture::answer`] answers it.
     fn ask_to_read(&mut self, mode: Mode) -> OperationNumber {
         let options = Options { mode: Some(mode), read: Some(Level::Quorum), ..Options::default() };
         self.ask_to_read_as(options)
@@ -327,14 +327,14 @@ impl Fixture {
         number
     }
 
-    /// Two owners are said to have answered a read with this.
+    /// Answers a read with this container, as if two owners had.
     fn answer(&mut self, number: OperationNumber, container: Container) {
         let achieved =
             Achieved { owners: [A, B][..].into(), fallbacks: [][..].into(), machines: 2 };
         self.reply(number, &Reply::Value { container, context: Bytes::new(), achieved });
     }
 
-    /// A client reads what these nodes hold.
+    /// Lets a client read what these nodes hold.
     fn read(&mut self, mode: Mode, from: &[NodeId]) {
         let options = Options { mode: Some(mode), read: Some(Level::Quorum), ..Options::default() };
         self.read_as(options, from);
@@ -349,7 +349,7 @@ impl Fixture {
         self.answer(number, container);
     }
 
-    /// A client's write of which all is done by the rules: minted, sent on, synced, acknowledged.
+    /// Writes by all the rules: asked for, minted, sent on, synced, acknowledged.
     fn put(&mut self, mode: Mode, seen: &[Dot], on: &[NodeId]) -> Dot {
         self.quorum = on.len() as u8;
         let asked = self.ask(mode, seen);
@@ -379,7 +379,7 @@ impl Fixture {
         excuses
     }
 
-    /// Everybody joins with everybody, and the run is over.
+    /// Joins every live container with every other, and ends the run.
     fn end(&mut self) {
         let mut all = Container::default();
         for container in self.cluster.live.values() {

@@ -1,4 +1,4 @@
-//! Who was counted.
+//! Counts of the nodes that answered.
 
 use super::*;
 
@@ -6,7 +6,7 @@ fn achieved(owners: &[NodeId], fallbacks: &[NodeId], machines: usize) -> Achieve
     Achieved { owners: owners.into(), fallbacks: fallbacks.into(), machines }
 }
 
-/// A read is answered by these.
+/// Answers a read with what `achieved` names.
 fn answered_by(mode: Mode, achieved: Achieved) -> Fixture {
     let mut fixture = Fixture::new();
     fixture.cluster.machines.insert(E, D.0 as u32);

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A client reads from these nodes, and what it sees is to stay.
+/// Lets a client read from these nodes with a monotonic read.
 fn show(fixture: &mut Fixture, from: &[NodeId]) {
     fixture.read_as(Options { monotonic: Some(true), ..strict() }, from);
 }
@@ -11,7 +11,7 @@ fn strict() -> Options {
     Options { mode: Some(Mode::Strict), read: Some(Level::Quorum), ..Options::default() }
 }
 
-/// A write that nobody was told of: it stands at one owner.
+/// Writes at one owner, without an acknowledgement.
 fn begin_to_write(fixture: &mut Fixture) {
     let asked = fixture.ask(Mode::Strict, &[]);
     fixture.mint(A, 1, &asked, context(&[]));
@@ -73,8 +73,8 @@ fn what_a_fault_has_taken_since_may_be_hidden() {
     fixture.assert_held();
 }
 
-/// Seen at seed 106212 of swarm.toml: an owner said that it holds what is shown, and was rolled back before
-/// the last one had said so.
+/// Seen at seed 106212 of swarm.toml: an owner answered that it holds what is shown, and was rolled
+/// back before the last one had.
 #[test]
 fn what_a_fault_took_while_it_was_made_to_stand_may_be_hidden() {
     let mut fixture = Fixture::new();

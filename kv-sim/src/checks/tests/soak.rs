@@ -4,7 +4,7 @@
 
 use super::*;
 
-/// Small, seeded, good enough.
+/// A small, seeded generator of pseudo-random numbers.
 struct Dice(u64);
 
 impl Dice {
@@ -79,7 +79,7 @@ impl Soak {
         self.fixture.cluster.live.get(&node).cloned().unwrap_or_default()
     }
 
-    /// The second line of defence: somebody knows an event that this node does not remember.
+    /// Draws a new epoch if others know an event that this node does not remember.
     fn look_at(&mut self, node: NodeId, known: &VersionVector) {
         let Some(&epoch) = self.epochs.get(&node) else { return };
         let actor = Actor { node, epoch: Epoch(epoch) };
@@ -188,8 +188,8 @@ impl Soak {
         self.forget_epoch_unless(LeftOut::HintRule, node, &hint);
     }
 
-    /// The rule: whoever may have lost what it minted draws a new epoch. Left out, it goes on in
-    /// the old one, and counts from what it still sees.
+    /// Follows the rule that a node that may have lost what it minted draws a new epoch. Left out,
+    /// the node goes on in the old one, and counts from what it still sees.
     fn forget_epoch_unless(&mut self, left_out: LeftOut, node: NodeId, left: &Container) {
         if self.left_out != left_out {
             self.epochs.remove(&node);
