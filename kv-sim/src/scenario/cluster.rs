@@ -24,37 +24,37 @@ const PARTITIONS_MAX: u64 = 16_384;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeIndex(pub usize);
 
-/// The nodes, and how finely the ring is cut.
+/// The nodes, and the number of slices that the ring is cut into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {
     /// The nodes in the order of the file; never empty, no name twice.
     pub nodes: Vec<Place>,
-    /// Equal slices of the ring: a power of two of at most 16,384.
+    /// The number of equal slices of the ring: a power of two of at most 16,384.
     pub partitions: u32,
 }
 
-/// One node: what it is called and what it shares with others when something fails.
+/// One node: its name and the places that it shares with others when something fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The name that the scenario and its reports use.
     pub name: String,
-    /// Copies of a key lie on distinct machines. By default each node has one of its own.
+    /// The machine: copies of a key lie on distinct ones. By default each node has one of its own.
     pub machine: String,
-    /// Copies are spread over racks where possible. Default `r1`.
+    /// The rack: copies are spread over racks where possible. Default `r1`.
     pub rack: String,
-    /// N is given per data center. Default `dc1`.
+    /// The data center, for each of which N is given. Default `dc1`.
     pub datacenter: String,
-    /// Share of the ring relative to others, 1..=64. Default 1.
+    /// The share of the ring relative to that of other nodes, 1..=64. Default 1.
     pub weight: u16,
 }
 
 impl Cluster {
-    /// Every node, in order.
+    /// All nodes, in the order of the file.
     pub fn indices(&self) -> impl Iterator<Item = NodeIndex> + use<> {
         (0..self.nodes.len()).map(NodeIndex)
     }
 
-    /// The node's name.
+    /// The name of a node.
     pub fn name(&self, node: NodeIndex) -> &str {
         &self.nodes[node.0].name
     }
@@ -64,7 +64,7 @@ impl Cluster {
         nodes.iter().map(|node| self.name(*node)).collect::<Vec<_>>().join(", ")
     }
 
-    /// How many distinct machines each data center has; in the order of the names.
+    /// The number of distinct machines in each data center, in the order of their names.
     pub fn machines(&self) -> BTreeMap<&str, u64> {
         let mut machines: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for place in &self.nodes {
@@ -73,10 +73,10 @@ impl Cluster {
         machines.into_iter().map(|(datacenter, set)| (datacenter, set.len() as u64)).collect()
     }
 
-    /// The node of this name.
+    /// Finds the node of this name.
     ///
     /// # Errors
-    /// Says which names there are.
+    /// A text that lists the names there are, if none is this one.
     pub fn find(&self, name: &str) -> Result<NodeIndex, String> {
         let found = self.nodes.iter().position(|place| place.name == name);
         found.map(NodeIndex).ok_or_else(|| {
@@ -87,7 +87,7 @@ impl Cluster {
         })
     }
 
-    /// The node that is named in a scenario.
+    /// Finds the node that is named in a scenario.
     pub(super) fn named(&self, name: &Spanned<String>) -> Result<NodeIndex, Problem> {
         let found = self.nodes.iter().position(|place| place.name == *name.get_ref());
         found.map(NodeIndex).ok_or_else(|| {
@@ -96,7 +96,7 @@ impl Cluster {
         })
     }
 
-    /// The nodes of a list of names: not empty, no name twice. Sorted.
+    /// Finds the nodes of a list of names, which is not empty and has no name twice. Sorted.
     pub(super) fn all_named(
         &self,
         names: &Spanned<Vec<Spanned<String>>>,
@@ -134,7 +134,7 @@ pub(super) struct PlaceKeys {
     weight: Option<Spanned<u64>>,
 }
 
-/// The cluster that the keys describe.
+/// Makes the cluster that the keys describe.
 pub(super) fn parse(
     nodes: &Spanned<NodesKey>,
     partitions: Option<&Spanned<u64>>,
@@ -198,7 +198,7 @@ fn named(tables: &[PlaceKeys], nodes: &Spanned<NodesKey>) -> Result<Vec<Place>, 
     Ok(places)
 }
 
-/// A label: not empty and without white space, so that it can be quoted in a report.
+/// Checks a label: not empty and without white space, so that it can be quoted in a report.
 fn word(label: &Spanned<String>) -> Result<String, Problem> {
     let text = label.get_ref();
     if text.is_empty() || text.contains(char::is_whitespace) {

@@ -1,5 +1,5 @@
-//! Scenarios as tables, before they are parsed: what programs write and change. The text that comes
-//! out reads as one that a person has written: the title first, then the cluster, and short tables
+//! Scenarios as tables, before they are parsed, as programs write and change them. The resulting
+//! text reads as one that a person has written: the title first, then the cluster, and short tables
 //! on one line.
 
 use toml::{Table, Value};
@@ -26,17 +26,17 @@ const ORDER: &[&str] = &[
     "decision",
 ];
 
-/// Tables that stand on one line.
+/// The tables that are written on one line.
 const INLINE: &[&str] = &["quorum", "network", "disk", "clocks"];
 
-/// The text of a scenario.
+/// Writes the text of a scenario.
 pub fn to_text(scenario: &Table) -> String {
     let mut text = String::new();
     let known = ORDER.iter().filter_map(|key| Some((*key, scenario.get(*key)?)));
     let others = scenario.iter().filter(|(key, _)| !ORDER.contains(&key.as_str()));
     let mut entries: Vec<(&str, &Value)> =
         known.chain(others.map(|(key, value)| (key.as_str(), value))).collect();
-    // What stands behind the head of a table would belong to it.
+    // A key that follows the head of a table would belong to it.
     entries.sort_by_key(|(key, value)| is_section(key, value));
     for (key, value) in entries {
         match value {
@@ -57,7 +57,7 @@ pub fn to_text(scenario: &Table) -> String {
     text
 }
 
-/// Whether the value has a head of its own. An empty one has none.
+/// Tells whether a value has a head of its own. An empty list has none.
 fn is_section(key: &str, value: &Value) -> bool {
     match value {
         Value::Table(_) => !INLINE.contains(&key),
@@ -73,7 +73,7 @@ fn section(text: &mut String, head: &str, table: &Table) {
     }
 }
 
-/// As it stands between triple quotes.
+/// Escapes a text to stand between triple quotes.
 fn escaped(words: &str) -> String {
     words.replace('\\', "\\\\").replace("\"\"\"", "\\\"\\\"\\\"")
 }

@@ -1,5 +1,5 @@
-//! What the nodes stand on when nothing is broken: links, disks and clocks, with their ordinary
-//! delays and their ordinary rates of misfortune. Faults come on top of it.
+//! The links, disks and clocks under the nodes when nothing is broken, with their ordinary delays
+//! and their ordinary rates of misfortune. Faults come on top of them.
 
 use kv_core::config::Config;
 use kv_core::sampling;
@@ -14,48 +14,48 @@ use super::quantity::{count, decimal_milliseconds, microseconds, milliseconds, p
 /// The fastest that a clock may run wrong, in parts per million: half the speed, or one and a half.
 pub(super) const DRIFT_PPM_MAX: u64 = 500_000;
 
-/// Every link between two nodes, one way.
+/// The properties of every link between two nodes, one way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Network {
-    /// No message takes less. Default 1 ms.
+    /// The shortest time that a message takes. Default 1 ms.
     pub delay_min: Span,
-    /// A message takes this long on average; at least `delay_min`. Default 5 ms.
+    /// The time that a message takes on average; at least `delay_min`. Default 5 ms.
     pub delay_mean: Span,
-    /// Probability that a message is lost, in parts per million. Default 0.
+    /// The probability that a message is lost, in parts per million. Default 0.
     pub loss_ppm: u32,
-    /// Probability that a message arrives twice, in parts per million. Default 0.
+    /// The probability that a message arrives twice, in parts per million. Default 0.
     pub duplicate_ppm: u32,
-    /// Probability that a message is held back by an extra delay, so that later ones may overtake
-    /// it, in parts per million. Default 0.
+    /// The probability that a message is held back by an extra delay, so that later ones may
+    /// overtake it, in parts per million. Default 0.
     pub reorder_ppm: u32,
-    /// The longest such extra delay. Default 50 ms.
+    /// The longest extra delay of a message that is held back. Default 50 ms.
     pub reorder_max: Span,
 }
 
-/// Every node's disk.
+/// The properties of every node's disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disk {
-    /// No command takes less. Default 20 µs.
+    /// The shortest time that a command takes. Default 20 µs.
     pub execute_min: Span,
-    /// A command takes this long on average; at least `execute_min`. Default 50 µs.
+    /// The time that a command takes on average; at least `execute_min`. Default 50 µs.
     pub execute_mean: Span,
-    /// No sync takes less. Default 200 µs.
+    /// The shortest time that a sync takes. Default 200 µs.
     pub sync_min: Span,
-    /// A sync takes this long on average; at least `sync_min`. Default 1 ms.
+    /// The time that a sync takes on average; at least `sync_min`. Default 1 ms.
     pub sync_mean: Span,
 }
 
-/// How wrong the clocks of the nodes are.
+/// The bounds on how wrong the clocks of the nodes are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clocks {
-    /// A wall clock starts off by up to this much, either way. Default 50 ms.
+    /// The most that a wall clock is off at the start, either way. Default 50 ms.
     pub offset_max: Span,
-    /// A node's clocks run fast or slow by up to this much, in parts per million. Default 50.
+    /// The most that a node's clocks run fast or slow, in parts per million. Default 50.
     pub drift_ppm_max: u32,
 }
 
 impl Network {
-    /// The longest that a message takes which is not held back.
+    /// The longest time that a message takes which is not held back.
     pub const fn delay_max(&self) -> Span {
         let drawn = self.delay_mean.0.saturating_sub(self.delay_min.0);
         let drawn_max = drawn.saturating_mul(sampling::EXPONENTIAL_MEANS_MAX);
@@ -63,12 +63,14 @@ impl Network {
     }
 }
 
-/// How long after the last fault replicas may take to become equal, where a scenario does not say: half
-/// a minute, or as long as rounds of repair last on slow links and slow disks.
+/// The default time after the last fault in which replicas must become equal: half a minute, or as
+/// long as rounds of repair last on slow links and slow disks.
 pub(super) fn converged_within(network: &Network, disk: &Disk, node: &Config) -> Span {
-    /// With a few other owners, each of whom may have to be compared with more than once.
+    /// The number of rounds, with a few other owners, each of which may have to be compared with
+    /// more than once.
     const ROUNDS: u64 = 15;
-    /// From the first comparison to the last key that is exchanged, one after the other.
+    /// The number of steps from the first comparison to the last key that is exchanged, one after
+    /// the other.
     const STEPS: u64 = 12;
     let step = network.delay_mean + disk.execute_mean + disk.sync_mean;
     let round = Span::from_ms(node.repair_interval_ms) + step.times(STEPS);
@@ -160,7 +162,8 @@ fn given<T>(
     key.map_or(Ok(default), convert)
 }
 
-/// A smallest and a mean value. If just one of them is given, the other one's default makes room.
+/// Parses a smallest and a mean value. If just one of them is given, the other one's default makes
+/// room.
 fn min_and_mean<T>(
     (min_key, min_default): (Option<&Spanned<T>>, Span),
     (mean_key, mean_default): (Option<&Spanned<T>>, Span),

@@ -1,7 +1,7 @@
-//! What is wrong with a scenario, said so that its author can correct it: where, what, and what to do.
+//! Errors in a scenario, told so that its author can correct them: where, what, and what to do.
 //!
-//! In: the errors of TOML and serde, and our own. Out: one [`ScenarioError`] per file, which carries
-//! every [`Problem`] that could be found in it and draws each with its line and a caret.
+//! Takes the errors of TOML and serde, and our own. Makes one [`ScenarioError`] per file, which
+//! carries every [`Problem`] that could be found in it and draws each with its line and a caret.
 //!
 //! A message of serde is rephrased here (`u64` means nothing to the author of a scenario), and an
 //! unknown word is answered with the nearest known one.
@@ -16,18 +16,18 @@ use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
 };
 
-/// How similar two words must be before one is offered for the other, from 0 (not at all) to 1.
+/// The least similarity of two words of which one is offered for the other, from 0 (none) to 1.
 const SIMILARITY_MIN: f64 = 0.55;
 
-/// Columns in which a problem is drawn.
+/// The number of columns in which a problem is drawn.
 const WIDTH: usize = 100;
 
-/// Why there is no scenario to run.
+/// The reason why there is no scenario to run.
 #[derive(Clone, Debug)]
 pub enum ScenarioError {
-    /// No such file, and none of that name in a folder `scenarios`.
+    /// There is no such file, and none of that name in a folder `scenarios`.
     NotFound {
-        /// What was asked for.
+        /// The path or name that was asked for.
         wanted: String,
         /// The folder `scenarios` that was searched, if there is one here or above.
         folder: Option<PathBuf>,
@@ -36,41 +36,41 @@ pub enum ScenarioError {
     },
     /// The file is there and cannot be read.
     Unreadable {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The operating system's reason.
         reason: String,
     },
-    /// The file was read and makes no scenario.
+    /// The file was read and is no valid scenario.
     Invalid {
-        /// The file, as it is shown to people.
+        /// The path of the file, as it is shown to people.
         path: String,
         /// The whole text of the file.
         text: Arc<str>,
-        /// What is wrong, in the order of the file; never empty.
+        /// The problems of the text, in the order of the file; never empty.
         problems: Vec<Problem>,
     },
 }
 
-/// One thing that is wrong with the text of a scenario.
+/// A problem in the text of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// What is wrong.
+    /// The sentence that names the problem.
     pub message: String,
-    /// What stands beside the caret.
+    /// The words beside the caret.
     pub label: String,
-    /// What to do about it.
+    /// The advice on what to do about the problem.
     pub help: Option<String>,
-    /// Where, in bytes from the start of the text.
+    /// The place of the problem, in bytes from the start of the text.
     pub span: Range<usize>,
 }
 
-/// Whether escape sequences for colour are written.
+/// The choice whether escape sequences for colour are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colour {
-    /// With them: for a terminal, or for a stream that strips them.
+    /// Text with escape sequences: for a terminal, or for a stream that strips them.
     Ansi,
-    /// Plain text.
+    /// Plain text, without escape sequences.
     Plain,
 }
 
@@ -79,7 +79,7 @@ pub enum Colour {
 pub(super) struct Problems(Vec<Problem>);
 
 impl ScenarioError {
-    /// The error as people read it: several lines, ending with a newline.
+    /// Renders the error as people read it: several lines, ending with a newline.
     pub fn render(&self, colour: Colour) -> String {
         match self {
             Self::NotFound { .. } | Self::Unreadable { .. } => format!("  × {self}\n"),
@@ -123,22 +123,23 @@ impl fmt::Display for ScenarioError {
 impl Error for ScenarioError {}
 
 impl Problem {
-    /// A problem at a place, with what is wrong there.
+    /// Creates a problem at a place, with the sentence that names it.
     pub(super) fn at(span: Range<usize>, message: impl Into<String>) -> Self {
         Self { message: message.into(), label: "here".to_owned(), help: None, span }
     }
 
-    /// Replaces what stands beside the caret.
+    /// Replaces the words beside the caret.
     pub(super) fn label(self, label: impl Into<String>) -> Self {
         Self { label: label.into(), ..self }
     }
 
-    /// Says what to do.
+    /// Adds advice on what to do.
     pub(super) fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
     }
 
-    /// A word that is none of those known at this place: offers the nearest and lists them all.
+    /// Creates a problem for a word that is unknown here: offers the nearest known one and lists
+    /// them all.
     pub(super) fn unknown_word(
         span: Range<usize>,
         what: &str,
@@ -188,20 +189,20 @@ impl Problem {
 }
 
 impl Problems {
-    /// Keeps a value, or its problem.
+    /// Keeps the problem of a result, if it has one, and returns the value.
     pub(super) fn keep<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
         result.map_err(|problem| self.0.push(problem)).ok()
     }
 
-    /// The problems in the order of the text; an error if there is any.
+    /// Fails with the problems in the order of the text, if there are any.
     pub(super) fn into_result(mut self) -> Result<(), Vec<Problem>> {
         self.0.sort_by_key(|problem| problem.span.start);
         if self.0.is_empty() { Ok(()) } else { Err(self.0) }
     }
 }
 
-/// The known word that is most similar to `word`, if one is similar and more so than all others:
-/// to offer `n1` for `n9` would be a guess.
+/// Finds the known word that is most similar to `word`, if one is similar and more so than all
+/// others: to offer `n1` for `n9` would be a guess.
 pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let mut similar: Vec<_> = known
         .map(|candidate| {
@@ -221,18 +222,19 @@ pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> O
     }
 }
 
-/// A number of things: `1 owner`, `3 owners`.
+/// Writes a number of things: `1 owner`, `3 owners`.
 pub(super) fn plural(count: u64, noun: &str) -> String {
     let ending = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{ending}")
 }
 
-/// The words between backquotes.
+/// The words between backquotes in a message.
 fn quoted_words(message: &str) -> Vec<&str> {
     message.split('`').skip(1).step_by(2).collect()
 }
 
-/// What was found and what was expected, in the words of a scenario's author.
+/// Splits serde's message into what was found and what was expected, in the words of a scenario's
+/// author.
 fn mismatch(message: &str) -> Option<(&str, String)> {
     let rest = message
         .strip_prefix("invalid type: ")
@@ -251,7 +253,7 @@ fn mismatch(message: &str) -> Option<(&str, String)> {
     Some((found, expected))
 }
 
-/// A problem with the text that it is drawn on.
+/// A problem with the text that it is drawn on, for `miette`.
 #[derive(Debug)]
 struct Drawing<'a> {
     problem: &'a Problem,
@@ -269,7 +271,7 @@ impl Drawing<'_> {
             .with_width(WIDTH)
             .with_links(false)
             .without_syntax_highlighting();
-        // Writing to a string cannot fail; a text that cannot be drawn is still said.
+        // Writing to a string cannot fail; a problem that cannot be drawn is still told.
         if handler.render_report(&mut drawn, self).is_err() {
             drawn = format!("  × {}\n", self.problem.message);
         }
@@ -301,7 +303,7 @@ impl Diagnostic for Drawing<'_> {
     }
 }
 
-/// The part of a span that lies on its first line: a caret below ten lines points at nothing.
+/// Cuts a span to the part on its first line: a caret below ten lines points at nothing.
 fn first_line(text: &str, span: Range<usize>) -> Range<usize> {
     let start = span.start.min(text.len());
     let end = span.end.clamp(start, text.len());

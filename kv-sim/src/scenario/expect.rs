@@ -1,4 +1,5 @@
-//! What must hold: which checks run, how soon replicas agree, and what clients may see.
+//! The expectations of a scenario: which checks run, how soon replicas agree, and what clients may
+//! see.
 
 use std::collections::BTreeSet;
 
@@ -22,9 +23,9 @@ pub enum Check {
     Quiescence,
     /// A strict quorum read sees every write acknowledged before it began.
     Freshness,
-    /// What a monotonic read has shown, no later read hides.
+    /// No later read hides what a monotonic read has shown.
     Session,
-    /// What was deleted does not come back.
+    /// A deleted value does not come back.
     Deletion,
     /// An operation succeeds while as many machines as it needs can be reached.
     Availability,
@@ -41,31 +42,31 @@ pub enum Check {
 /// Names that are reserved for checks which this version does not have yet.
 const LATER: &[&str] = &["linearizability"];
 
-/// What must hold.
+/// The expectations of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expect {
     /// The checks that run. [`Check::Crash`] is always among them.
     pub checks: BTreeSet<Check>,
-    /// Those of them that the file names. A sweep in which one of these finds nothing to look at proves
-    /// nothing.
+    /// The checks that the file names. A sweep in which one of these finds nothing to look at
+    /// proves nothing.
     pub named: BTreeSet<Check>,
-    /// How long after the last fault replicas may take to become equal. Default 30 s, or longer where links,
-    /// disks or repairs are slow.
+    /// The time after the last fault in which replicas must become equal. Default 30 s, or longer
+    /// where links, disks or repairs are slow.
     pub converged_within: Span,
-    /// What clients may see.
+    /// The bounds on what clients may see.
     pub outcomes: OutcomeBounds,
 }
 
 /// Bounds on what clients saw, over the whole run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutcomeBounds {
-    /// Operations that were acknowledged.
+    /// The number of operations that were acknowledged.
     pub acknowledged: Bound,
-    /// Operations of which nobody knows whether they happened: a time-out.
+    /// The number of operations of which nobody knows whether they happened: a timeout.
     pub unknown: Bound,
-    /// Operations that were refused.
+    /// The number of operations that were refused.
     pub refused: Bound,
-    /// Reads that returned more than one sibling.
+    /// The number of reads that returned more than one sibling.
     pub siblings: Bound,
 }
 
@@ -74,7 +75,7 @@ pub struct OutcomeBounds {
 pub struct Bound {
     /// The smallest number allowed. Default 0.
     pub min: u64,
-    /// The largest number allowed; `u64::MAX` if nothing was said.
+    /// The largest number allowed; `u64::MAX` if the file gives none.
     pub max: u64,
 }
 
@@ -113,7 +114,7 @@ impl Check {
         }
     }
 
-    /// What is promised, in one line.
+    /// The promise that the check verifies, in one line.
     pub const fn about(self) -> &'static str {
         match self {
             Self::Durability => "an acknowledged write is present or causally overwritten",
@@ -141,7 +142,7 @@ impl Default for Bound {
 }
 
 impl Bound {
-    /// Whether the number is allowed.
+    /// Tells whether a number is allowed.
     pub fn allows(self, number: u64) -> bool {
         (self.min..=self.max).contains(&number)
     }
@@ -170,17 +171,17 @@ struct OutcomesKeys {
     siblings_max: Option<Spanned<u64>>,
 }
 
-/// How long replicas may take to become equal on fast links and disks.
+/// The time in which replicas must become equal on fast links and disks.
 pub(super) const CONVERGED_WITHIN: Span = Span::from_ms(30_000);
 
 impl ExpectKeys {
-    /// Whether the file says how long replicas may take to become equal.
+    /// True if the file bounds the time in which replicas must become equal.
     pub(super) const fn bounds_convergence(&self) -> bool {
         self.converged_within_ms.is_some()
     }
 }
 
-/// What the keys demand.
+/// Parses the expectations that the keys describe.
 pub(super) fn parse(keys: &ExpectKeys) -> Result<Expect, Problem> {
     let named: BTreeSet<Check> = match &keys.checks {
         Some(names) if names.get_ref().is_empty() => {

@@ -17,7 +17,7 @@ pub struct Init {
     pub at: Span,
     /// The node that is told.
     pub node: NodeIndex,
-    /// Nodes that are left out.
+    /// The nodes that are left out of the cluster.
     pub without: Vec<NodeIndex>,
 }
 

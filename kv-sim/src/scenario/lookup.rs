@@ -1,4 +1,4 @@
-//! Where scenarios are found: a path that exists is taken as it is; a bare name, with or without
+//! The search for scenarios: a path that exists is taken as it is; a bare name, with or without
 //! `.toml`, is looked for in the folder `scenarios` here and above.
 
 use std::fs;
@@ -10,10 +10,10 @@ use super::source::Source;
 /// The folder that bare names are looked for in.
 const FOLDER: &str = "scenarios";
 
-/// Reads what is meant by `wanted`, seen from the folder `here`, which is absolute.
+/// Reads the scenario or swarm that `wanted` names, from the absolute folder `here`.
 ///
 /// # Errors
-/// It is not found, cannot be read, or is no scenario.
+/// [`ScenarioError`], if it is not found, cannot be read, or is no scenario.
 pub fn load(wanted: &str, here: &Path) -> Result<Source, ScenarioError> {
     let path = find(wanted, here)?;
     let text = fs::read_to_string(here.join(&path)).map_err(|error| ScenarioError::Unreadable {
@@ -23,7 +23,8 @@ pub fn load(wanted: &str, here: &Path) -> Result<Source, ScenarioError> {
     Source::parse(&path.to_string_lossy(), &text)
 }
 
-/// The file that is meant by `wanted`, as it is called in the folder `here`, which is absolute.
+/// Finds the file that `wanted` names, and returns its path as seen from the absolute folder
+/// `here`.
 ///
 /// # Errors
 /// [`ScenarioError::NotFound`], with the most similar name that exists.
@@ -50,7 +51,7 @@ pub fn find(wanted: &str, here: &Path) -> Result<PathBuf, ScenarioError> {
     })
 }
 
-/// The scenarios of the folder `scenarios` here or above, in the order of their names.
+/// Lists the scenarios of the folder `scenarios` here or above, in the order of their names.
 pub fn all(here: &Path) -> Vec<PathBuf> {
     let Some(folder) = folder(here) else {
         return Vec::new();
@@ -63,7 +64,8 @@ fn folder(here: &Path) -> Option<PathBuf> {
     here.ancestors().map(|ancestor| ancestor.join(FOLDER)).find(|folder| folder.is_dir())
 }
 
-/// The names of the scenarios in a folder, without `.toml`, sorted. Empty if it cannot be read.
+/// Lists the names of the scenarios in a folder, without `.toml`, sorted. Empty if it cannot be
+/// read.
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut names: Vec<_> = entries
@@ -75,7 +77,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// The path as seen from `here`, where that is shorter.
+/// Shortens a path to how it is seen from `here`, where that is shorter.
 fn shortened(path: &Path, here: &Path) -> PathBuf {
     path.strip_prefix(here).map_or_else(|_| path.to_path_buf(), Path::to_path_buf)
 }

@@ -1,7 +1,8 @@
 //! Scenarios: a cluster, a workload, faults, and what must hold, in one TOML file.
 //!
-//! In: a text. Out: a [`Scenario`], which exists only if everything in it makes sense (parse, don't
-//! validate), or a [`ScenarioError`] with every problem that was found, each at its line.
+//! Takes a text and makes a [`Scenario`] of it, which exists only if everything in it makes sense
+//! (parse, don't validate), or a [`ScenarioError`] with every problem that was found, each at its
+//! line.
 //!
 //! One concept is one file here: its value, its keys as they stand in the text (`…Keys`), and the
 //! way from the keys to the value. Units are in the names of keys; values carry them in types.
@@ -59,47 +60,49 @@ pub use workload::{Workload, WorkloadKind};
 
 use error::Problems;
 
-/// A cluster, what is done to it, and what must hold. Made by [`Scenario::parse`] only.
+/// A cluster, the faults and clients that act on it, and what must hold. Made by
+/// [`Scenario::parse`] only.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// What the scenario shows, in one line; never empty.
+    /// The point that the scenario shows, in one line; never empty.
     pub title: String,
-    /// Why it matters, in prose.
+    /// The reason why it matters, in prose.
     pub about: Option<String>,
     /// The seed that is taken when the command line gives none. Default 1.
     pub seed: u64,
-    /// Whether a sweep over many seeds includes it. Default true; large ones say false.
+    /// True if a sweep over many seeds includes the scenario. Default true; large ones set it to
+    /// false.
     pub sweep: bool,
     /// The nodes and the ring.
     pub cluster: Cluster,
-    /// Copies of a key, and what requests wait for.
+    /// The copies of a key, and the answers that requests wait for.
     pub quorum: Quorum,
-    /// Links between nodes.
+    /// The links between nodes.
     pub network: Network,
-    /// Disks of nodes.
+    /// The disks of nodes.
     pub disk: Disk,
-    /// Clocks of nodes.
+    /// The clocks of nodes.
     pub clocks: Clocks,
-    /// What every node is told. R, W and the mode agree with `quorum`.
+    /// The configuration of every node. R, W and the mode agree with `quorum`.
     pub node: Config,
-    /// Orders to found the cluster, which is new then. Empty if it exists.
+    /// The orders to found the cluster, which is new then. Empty if it exists.
     pub inits: Vec<Init>,
-    /// What clients do. Empty for an idle cluster.
+    /// The groups of clients. Empty for an idle cluster.
     pub workloads: Vec<Workload>,
-    /// What is broken on purpose.
+    /// The faults of the run.
     pub faults: Vec<Fault>,
-    /// What must hold.
+    /// The expectations that the run is judged by.
     pub expect: Expect,
-    /// Which rare branches a sweep over enough seeds must reach.
+    /// The rare branches that a sweep over enough seeds must reach.
     pub reachable: Vec<Reachable>,
-    /// What is not left to chance but takes its plainest value: delays their mean, misfortunes
-    /// never, of several the first.
+    /// The aspects that are not left to chance but take their plainest value: delays their mean,
+    /// misfortunes never, of several the first.
     pub nominal: BTreeSet<Aspect>,
-    /// Choices that are forced, where the seed would have chosen otherwise.
+    /// The choices that are forced, where the seed would have chosen otherwise.
     pub decisions: Vec<Decision>,
-    /// The name: the file without folder and extension.
+    /// The name of the scenario: the file without folder and extension.
     name: String,
-    /// The file as it was given.
+    /// The path of the file as it was given.
     path: String,
     text: Arc<str>,
 }
@@ -107,14 +110,14 @@ pub struct Scenario {
 /// One choice of a run that is forced to a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// Which choice: its address, as a saved failure spells it.
+    /// The address of the choice, as a saved failure spells it.
     pub at: String,
-    /// What is chosen.
+    /// The value that is chosen.
     pub value: u64,
 }
 
 impl Scenario {
-    /// The scenario that a text describes. `path` is only a name: nothing is read.
+    /// Parses the scenario that a text describes. `path` is only a name: nothing is read.
     ///
     /// # Errors
     /// [`ScenarioError::Invalid`], with every problem that could be found.
@@ -126,12 +129,12 @@ impl Scenario {
         })
     }
 
-    /// The name: the file without folder and extension.
+    /// The name of the scenario: the file without folder and extension.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The file as it was given.
+    /// The path of the file as it was given.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -141,12 +144,13 @@ impl Scenario {
         &self.text
     }
 
-    /// When the last fault has ended, since the chaos phase began; zero if there is none.
+    /// The time at which the last fault has ended, since the chaos phase began; zero if there is
+    /// none.
     pub fn faults_end(&self) -> kv_core::time::Span {
         self.faults.iter().map(Fault::end).max().unwrap_or_default()
     }
 
-    /// Whether a fault gives a disk back what it held earlier, so that this must be remembered.
+    /// True if a fault gives a disk back what it held earlier, so that this must be remembered.
     pub fn rolls_disks_back(&self) -> bool {
         let is_rollback = |fault: &Fault| match &fault.kind {
             FaultKind::Disk { fault, .. } => *fault == DiskFault::RollbackDisk,
@@ -289,13 +293,13 @@ fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
     })
 }
 
-/// The name of what a file describes: the file without folder and extension.
+/// The name of the thing that a file describes: the file without folder and extension.
 fn file_name(path: &str) -> String {
     let stem = Path::new(path).file_stem();
     stem.map_or_else(|| path.to_owned(), |stem| stem.to_string_lossy().into_owned())
 }
 
-/// The tables of `[[fault]]`.
+/// Takes the tables of `[[fault]]` apart.
 fn tables(faults: Option<Spanned<DeValue<'_>>>) -> Result<Vec<Spanned<DeValue<'_>>>, Problem> {
     let Some(faults) = faults else {
         return Ok(Vec::new());
@@ -327,7 +331,7 @@ fn top(document: DeTable<'_>, whole: Range<usize>) -> Result<Keys, Problem> {
         .map_err(|error| Problem::from_toml(&error, whole, &[]))
 }
 
-/// An aspect of choices that can be nominal.
+/// Parses an aspect of choices that can be nominal.
 fn aspect(word: &Spanned<String>) -> Result<Aspect, Problem> {
     let known: Vec<_> = Aspect::THAT_CAN_BE_NOMINAL.iter().map(|aspect| aspect.name()).collect();
     let name = former_names::aspect(word.get_ref());

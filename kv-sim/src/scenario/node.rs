@@ -1,5 +1,5 @@
 //! The table `[node]`: the core's own [`Config`], with the range of every number demanded here and
-//! what is wrong pointed at in the text.
+//! each problem pointed at in the text.
 //!
 //! R, W and the mode may stand in `quorum` or in `[node]`, and not in both: of two places that can
 //! disagree, one would be believed and the other one read.
@@ -22,11 +22,11 @@ use super::quorum::{self, LevelKey, Quorum, QuorumKeys};
 #[derive(Default)]
 pub(super) struct NodeTable {
     config: Config,
-    /// Where the value of each key that was given stands.
+    /// The place in the text of the value of each key that was given.
     spans: BTreeMap<String, Range<usize>>,
 }
 
-/// The table as a value of the core.
+/// Parses the shape of the table into a value of the core.
 pub(super) fn shape(table: Option<Spanned<DeValue<'_>>>) -> Result<NodeTable, Problem> {
     let Some(table) = table else {
         return Ok(NodeTable::default());
@@ -44,7 +44,7 @@ pub(super) fn shape(table: Option<Spanned<DeValue<'_>>>) -> Result<NodeTable, Pr
     Ok(NodeTable { config, spans })
 }
 
-/// The quorum and the configuration, each filled from the other.
+/// Fills the quorum and the configuration, each from the other.
 pub(super) fn parse(
     table: NodeTable,
     keys: &QuorumKeys,
@@ -58,7 +58,7 @@ pub(super) fn parse(
             (Some(_), Some(span)) => return Err(twice(span.clone(), knob, name)),
             (Some(key), None) => return quorum::level(name, key, &replicas, cluster),
             (None, Some(span)) => Spanned::new(span.clone(), LevelKey::Count(value)),
-            // Nothing was said: the core's default, or all owners where there are fewer.
+            // Neither is given: the core's default, or all owners where there are fewer.
             (None, None) => {
                 let owners = replicas.values().map(|copies| u64::from(*copies)).sum();
                 return Ok(Level::Count(value.min(owners) as u8));

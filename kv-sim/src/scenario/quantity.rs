@@ -7,13 +7,13 @@ use toml::Spanned;
 
 use super::error::Problem;
 
-/// One, as a probability in parts per million.
+/// The probability one, in parts per million.
 pub const PPM: u32 = 1_000_000;
 
 /// The longest time that a scenario may name, in milliseconds: thirty days.
 const MS_MAX: u64 = 30 * 24 * 60 * 60 * 1_000;
 
-/// A time in whole milliseconds.
+/// Parses a time in whole milliseconds, of at most thirty days.
 pub(super) fn milliseconds(value: &Spanned<u64>) -> Result<Span, Problem> {
     if *value.get_ref() <= MS_MAX {
         return Ok(Span::from_ms(*value.get_ref()));
@@ -23,7 +23,7 @@ pub(super) fn milliseconds(value: &Spanned<u64>) -> Result<Span, Problem> {
         .help(format!("times are in milliseconds, of at most {MS_MAX}")))
 }
 
-/// A time in milliseconds, with a decimal point where wanted.
+/// Parses a time in milliseconds, with a decimal point where wanted.
 pub(super) fn decimal_milliseconds(value: &Spanned<f64>) -> Result<Span, Problem> {
     let ms = *value.get_ref();
     if (0.0..=MS_MAX as f64).contains(&ms) {
@@ -33,7 +33,7 @@ pub(super) fn decimal_milliseconds(value: &Spanned<f64>) -> Result<Span, Problem
         .label(format!("must lie in 0..={MS_MAX}")))
 }
 
-/// A time in whole microseconds.
+/// Parses a time in whole microseconds.
 pub(super) fn microseconds(value: &Spanned<u64>) -> Result<Span, Problem> {
     if *value.get_ref() <= MS_MAX {
         return Ok(Span(*value.get_ref()));
@@ -42,7 +42,7 @@ pub(super) fn microseconds(value: &Spanned<u64>) -> Result<Span, Problem> {
         .label(format!("must lie in 0..={MS_MAX}")))
 }
 
-/// A probability in 0..=1, in parts per million.
+/// Parses a probability in 0..=1, into parts per million.
 pub(super) fn parts_per_million(value: &Spanned<f64>) -> Result<u32, Problem> {
     let probability = *value.get_ref();
     if !(0.0..=1.0).contains(&probability) {
@@ -58,7 +58,7 @@ pub(super) fn parts_per_million(value: &Spanned<f64>) -> Result<u32, Problem> {
     Ok(parts)
 }
 
-/// A count in the given range.
+/// Parses a count in the given range.
 pub(super) fn count(
     value: &Spanned<u64>,
     key: &str,

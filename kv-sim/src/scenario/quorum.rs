@@ -1,7 +1,8 @@
-//! How many copies a key has, and how many answers a request waits for.
+//! The number of copies that a key has, and of answers that a request waits for.
 //!
 //! In the file: `quorum = { n = 3, r = 2, w = 2, mode = "sloppy" }`, where `n` may be a table of
-//! data centers and `r` and `w` may be the name of a level. What can never be reached is refused.
+//! data centers and `r` and `w` may be the name of a level. Quorums that can never be reached are
+//! refused.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,26 +26,27 @@ const LEVELS: &[(&str, Level)] = &[
     ("each_quorum", Level::EachQuorum),
 ];
 
-/// Copies of a key, and what a request waits for when its workload does not say otherwise.
+/// The copies of a key, and the answers that a request waits for unless its workload sets others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quorum {
-    /// N: copies per data center, each at least 1 and at most its distinct machines.
+    /// N: the copies per data center, each at least 1 and at most its distinct machines.
     pub replicas: BTreeMap<String, u8>,
-    /// R: what a read waits for. Always reachable when all owners are up.
+    /// R: the answers that a read waits for. Always reachable when all owners are up.
     pub read: Level,
-    /// W: what a write waits for. Always reachable when all owners are up.
+    /// W: the copies that a write waits for. Always reachable when all owners are up.
     pub write: Level,
-    /// Who counts.
+    /// The mode, which says whose answers count.
     pub mode: Mode,
 }
 
 impl Quorum {
-    /// N over all data centers.
+    /// The number of owners of a key: N over all data centers.
     pub fn owners(&self) -> u8 {
         self.replicas.values().sum()
     }
 
-    /// How many answers the level takes, for a coordinator in the data center that has the fewest.
+    /// The number of answers that a level takes, for a coordinator in the data center that has the
+    /// fewest.
     pub fn needed(&self, level: Level) -> u8 {
         let majorities = self.replicas.values().map(|copies| copies / 2 + 1);
         match level {
@@ -80,7 +82,7 @@ pub(super) enum LevelKey {
     Named(String),
 }
 
-/// N of each data center. `nodes` is where the cluster's size stands in the text.
+/// Parses N of each data center. `nodes` is the place of the cluster's size in the text.
 pub(super) fn replicas(
     key: Option<&Spanned<ReplicasKey>>,
     cluster: &Cluster,
@@ -156,7 +158,7 @@ fn copies(
     Ok(u8::try_from(wanted).unwrap_or(u8::MAX / 2))
 }
 
-/// A level that can be reached with these copies. `key` is `r` or `w`.
+/// Parses a level, which these copies must be able to reach. `key` is `r` or `w`.
 pub(super) fn level(
     key: &str,
     value: &Spanned<LevelKey>,
@@ -257,7 +259,7 @@ impl<'de> Deserialize<'de> for LevelKey {
     }
 }
 
-/// The level as it would stand in a scenario: `2`, `local_quorum`.
+/// The word for a level in a scenario: `2`, `local_quorum`.
 pub fn level_words(level: Level) -> String {
     match level {
         Level::Count(count) => count.to_string(),

@@ -1,4 +1,4 @@
-//! Which rare branches a sweep must reach, and within how many seeds.
+//! The rare branches that a sweep must reach, and the number of seeds in which it must.
 
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
@@ -9,10 +9,10 @@ use super::error::Problem;
 use super::quantity::count;
 use crate::probes::{Branch, Reachable};
 
-/// More seeds than this nobody sweeps.
+/// The most seeds that may be given; nobody sweeps more.
 const SEEDS_MAX: u64 = 1_000_000_000;
 
-/// What `[probes]` declares: of each branch, within how many seeds it is reached. In the order of the
+/// Parses `[probes]`: the number of seeds within which each branch is reached. In the order of the
 /// branches.
 pub(super) fn parse(table: Option<Spanned<DeValue<'_>>>) -> Result<Vec<Reachable>, Problem> {
     let Some(table) = table else { return Ok(Vec::new()) };

@@ -1,4 +1,4 @@
-//! What a file gives: one scenario, or a swarm of them.
+//! A file's content: one scenario, or a swarm of them.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -8,17 +8,17 @@ use super::swarm::Swarm;
 use super::{Check, Scenario, file_name};
 use crate::probes::Reachable;
 
-/// A file that says what is to be run.
+/// A file that describes runs.
 #[derive(Clone, Debug)]
 pub enum Source {
-    /// One scenario, with chance from the seed.
+    /// One scenario, whose choices come from the seed.
     One(Box<Scenario>),
-    /// A scenario for each seed.
+    /// A swarm, which has a scenario for each seed.
     Swarm(Box<Swarm>),
 }
 
 impl Source {
-    /// What a text describes. `path` is only a name: nothing is read.
+    /// Parses the scenario or swarm that a text describes. `path` is only a name: nothing is read.
     ///
     /// # Errors
     /// [`ScenarioError::Invalid`], with every problem that could be found.
@@ -29,7 +29,7 @@ impl Source {
         Scenario::parse(path, text).map(|scenario| Self::One(Box::new(scenario)))
     }
 
-    /// What is run with a seed.
+    /// The scenario that is run with a seed.
     ///
     /// # Errors
     /// [`ScenarioError::Invalid`] if what a swarm fixes does not fit what it drew.
@@ -40,12 +40,12 @@ impl Source {
         }
     }
 
-    /// The name: the file without folder and extension.
+    /// The name of the scenario or swarm: the file without folder and extension.
     pub fn name(&self) -> String {
         file_name(self.path())
     }
 
-    /// The file as it was given.
+    /// The path of the file as it was given.
     pub fn path(&self) -> &str {
         match self {
             Self::One(scenario) => scenario.path(),
@@ -53,7 +53,7 @@ impl Source {
         }
     }
 
-    /// What it shows, in one line.
+    /// The title, in one line.
     pub fn title(&self) -> &str {
         match self {
             Self::One(scenario) => &scenario.title,
@@ -69,7 +69,7 @@ impl Source {
         }
     }
 
-    /// Which rare branches a sweep over enough seeds must reach.
+    /// The rare branches that a sweep over enough seeds must reach.
     pub fn reachable(&self) -> &[Reachable] {
         match self {
             Self::One(scenario) => &scenario.reachable,
@@ -85,7 +85,7 @@ impl Source {
         }
     }
 
-    /// Whether a sweep over many seeds includes it.
+    /// True if a sweep over many seeds includes the file.
     pub fn is_swept(&self) -> bool {
         match self {
             Self::One(scenario) => scenario.sweep,

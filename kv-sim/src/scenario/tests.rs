@@ -1,4 +1,4 @@
-//! What a scenario may say, and what its author reads when it makes no sense.
+//! Scenarios that are valid, and the words that an author reads when one makes no sense.
 
 use insta::assert_snapshot;
 use kv_core::message::{CoordinatorKind, Kind, ReplicaKind};
@@ -100,12 +100,12 @@ nodes = [
 ]
 "#;
 
-/// A place that fails from 1 s to 2 s, in the cluster of [`PLACES`].
+/// A scenario with a place that fails from 1 s to 2 s, in the cluster of [`PLACES`].
 fn with_outage(kind: &str, keys: &str) -> String {
     format!("{PLACES}[[fault]]\nkind = \"{kind}\"\nfrom_ms = 1000\nuntil_ms = 2000\n{keys}\n")
 }
 
-/// The scenario made of the usual first lines and these.
+/// Parses the scenario made of the usual first lines and these.
 fn scenario(rest: &str) -> Scenario {
     let text = format!("{VALID}{rest}");
     match Scenario::parse("scenarios/example.toml", &text) {
@@ -114,7 +114,7 @@ fn scenario(rest: &str) -> Scenario {
     }
 }
 
-/// What is said about a whole text that must be refused.
+/// The error of a whole text, which must be refused.
 fn refused_text(text: &str) -> String {
     match Scenario::parse("scenarios/example.toml", text) {
         Ok(_) => panic!("this was not refused:\n{text}"),
@@ -122,12 +122,12 @@ fn refused_text(text: &str) -> String {
     }
 }
 
-/// What is said about the usual first lines and these.
+/// The error of the usual first lines and these, which must be refused.
 fn refused(rest: &str) -> String {
     refused_text(&format!("{VALID}{rest}"))
 }
 
-/// What is said about a partition from 1 s to 2 s with these further keys.
+/// The error of a partition from 1 s to 2 s with these further keys, which must be refused.
 fn refused_partition(keys: &str) -> String {
     refused(&format!("[[fault]]\nkind = \"partition\"\nfrom_ms = 1000\nuntil_ms = 2000\n{keys}\n"))
 }

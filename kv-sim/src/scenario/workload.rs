@@ -1,4 +1,4 @@
-//! What clients do: how many of them, with which keys, how fast, and what they ask for.
+//! Workloads: the number of clients, their keys, their pace, and their requests.
 
 use kv_core::config::Config;
 use kv_core::quorum::{Level, Mode};
@@ -14,19 +14,19 @@ use super::quorum::{self, LevelKey, Quorum};
 /// A group of clients that do the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workload {
-    /// What an operation is.
+    /// The kind of operation that the clients do.
     pub kind: WorkloadKind,
-    /// Clients at work at once, each with one operation in flight; at least 1.
+    /// The number of clients at work at once, each with one operation in flight; at least 1.
     pub clients: u32,
-    /// Operations of all clients together; at least 1.
+    /// The number of operations of all clients together; at least 1.
     pub operations: u64,
-    /// Distinct keys; at least 1. Default 32.
+    /// The number of distinct keys; at least 1. Default 32.
     pub keys: u32,
-    /// What the names of the keys begin with. Default `k`.
+    /// The prefix of the keys' names. Default `k`.
     pub key_prefix: String,
     /// The length of a value in bytes; at least 8. Default 16.
     pub value_bytes: u32,
-    /// When the clients begin, since the chaos phase began. Default zero.
+    /// The time at which the clients begin, since the chaos phase began. Default zero.
     pub from: Span,
     /// The mean pause between an answer and the client's next operation. Default 10 ms.
     pub think_mean: Span,
@@ -36,19 +36,19 @@ pub struct Workload {
     pub read: Level,
     /// W, of the workload or else of the scenario.
     pub write: Level,
-    /// Who counts, of the workload or else of the scenario.
+    /// The mode, which says whose answers count, of the workload or else of the scenario.
     pub mode: Mode,
-    /// How long the cluster may work on a request, of the workload or else of `[node]`.
+    /// The time for which the cluster may work on a request, of the workload or else of `[node]`.
     pub timeout: Span,
-    /// Whether a client's operations go through one session, so that they are ordered.
+    /// True if a client's operations go through one session, so that they are ordered.
     pub session: bool,
     /// The nodes that the clients may talk to; never empty, sorted.
     pub nodes: Vec<NodeIndex>,
-    /// Whether a client stays with one node until that fails; if not, it draws one each time.
+    /// True if a client stays with one node until that fails; if not, it draws one each time.
     pub sticky: bool,
 }
 
-/// What an operation is.
+/// The kind of operation that the clients of a workload do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WorkloadKind {
@@ -56,14 +56,14 @@ pub enum WorkloadKind {
     PutGet,
     /// A get, then a put with the context that came back: siblings are resolved.
     ReadModifyWrite,
-    /// Puts without a context, as a plain `SET`.
+    /// Puts without a context, like a plain `SET`.
     BlindPut,
-    /// As `put-get`, with deletes.
+    /// Puts and gets like those of `put-get`, with deletes.
     PutGetDelete,
 }
 
 impl WorkloadKind {
-    /// The word that stands for it in a scenario.
+    /// The word for the kind in a scenario.
     pub const fn name(self) -> &'static str {
         match self {
             Self::PutGet => "put-get",
@@ -96,7 +96,7 @@ pub(super) struct WorkloadKeys {
     sticky: Option<bool>,
 }
 
-/// The workload that a table describes.
+/// Parses the workload that a table describes.
 pub(super) fn parse(
     keys: &WorkloadKeys,
     cluster: &Cluster,

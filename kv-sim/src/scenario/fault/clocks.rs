@@ -9,15 +9,15 @@ use super::super::error::Problem;
 use super::keys::{Names, victims};
 use super::{FaultKind, Victims};
 
-/// Which clocks of a node.
+/// The clocks of a node that a fault hits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WhichClock {
-    /// That which tells the date.
+    /// The clock that tells the date.
     Wall,
-    /// That which measures how long something takes.
+    /// The clock that measures how long something takes.
     Monotonic,
-    /// Both.
+    /// Both clocks.
     Both,
 }
 
@@ -47,17 +47,17 @@ pub(super) struct ClockFreezeKeys {
 }
 
 impl WhichClock {
-    /// Whether the wall clock is meant.
+    /// True if the wall clock is hit.
     pub const fn is_wall(self) -> bool {
         matches!(self, Self::Wall | Self::Both)
     }
 
-    /// Whether the monotonic clock is meant.
+    /// True if the monotonic clock is hit.
     pub const fn is_monotonic(self) -> bool {
         matches!(self, Self::Monotonic | Self::Both)
     }
 
-    /// ` (wall clock)`; nothing, if both are meant.
+    /// Describes the clock for people: ` (wall clock)`, or nothing for both.
     pub(super) const fn describe(self) -> &'static str {
         match self {
             Self::Wall => " (wall clock)",
@@ -72,7 +72,7 @@ pub(super) fn clock_step(
     span: std::ops::Range<usize>,
     cluster: &Cluster,
 ) -> Result<FaultKind, Problem> {
-    /// A hundred years.
+    /// The largest step in milliseconds: a hundred years.
     const STEP_MS_MAX: i64 = 100 * 365 * 24 * 60 * 60 * 1_000;
     let step_ms = *keys.step_ms.get_ref();
     if step_ms == 0 || !(-STEP_MS_MAX..=STEP_MS_MAX).contains(&step_ms) {

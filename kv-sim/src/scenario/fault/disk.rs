@@ -1,4 +1,4 @@
-//! Faults of disks: what a machine's storage does that its node was promised it would not.
+//! Faults of disks: a machine's storage breaks what its node was promised.
 
 use std::ops::Range;
 
@@ -45,7 +45,7 @@ pub(super) const WORDS: [FaultWord; 7] = [
     },
 ];
 
-/// What is wrong with a disk.
+/// A fault of a disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DiskFault {
     /// A kill leaves some of the first batches that were not synced: as many as are drawn.
@@ -56,47 +56,47 @@ pub enum DiskFault {
     IoError(LogStep),
     /// Batches that need room are refused.
     DiskFull,
-    /// Everything takes longer.
+    /// All that the disk does takes longer.
     SlowDisk(Slowness),
     /// The node stops, its data is replaced by a copy of another node's, and it restarts at the end.
     CloneDisk {
-        /// The other; drawn from the seed if nothing is said.
+        /// The node whose data is copied; drawn from the seed if the file names none.
         from: Option<NodeIndex>,
     },
-    /// The node stops, its data is replaced by what was safe there at a moment that is drawn, and it
-    /// restarts at the end.
+    /// The node stops, its data is replaced by what was safe there at a moment that is drawn, and
+    /// it restarts at the end.
     RollbackDisk,
 }
 
-/// Which records rot.
+/// The choice of records that rot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rot {
-    /// How many of them, of each victim.
+    /// The number of records that rot on each victim.
     pub amount: Amount,
-    /// Of which kinds; sorted, never empty.
+    /// The kinds of records that rot; sorted, never empty.
     pub kinds: Vec<RecordKind>,
 }
 
-/// How many of some things.
+/// A number of things, given as a count or as a share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Amount {
-    /// This many, or all, if there are not so many; at least 1.
+    /// A count, or all if there are not so many; at least 1.
     Count(u32),
-    /// This share, in parts per million, rounded up; at least 1.
+    /// A share in parts per million, rounded up; at least 1.
     Share(u32),
 }
 
-/// A kind of record that can rot. Records that say all in their keys cannot.
+/// A kind of record that can rot. Records that hold all in their keys cannot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RecordKind {
-    /// Owners' containers.
+    /// The containers of owners.
     Values,
-    /// Hints.
+    /// The hints for other nodes.
     Hints,
-    /// Leaves of Merkle trees.
+    /// The leaves of Merkle trees.
     Leaves,
-    /// Data markers.
+    /// The data markers.
     Markers,
 }
 
@@ -104,21 +104,21 @@ pub enum RecordKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LogStep {
-    /// To write a batch to it: the batch is not there.
+    /// Writing a batch to the log fails: the batch is not there.
     Commit,
-    /// To sync it: what was to be synced is there while the process runs, and never safe.
+    /// Syncing the log fails: the batches are there while the process runs, and never safe.
     #[default]
     Sync,
 }
 
-/// How slow a disk is.
+/// The slowness of a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slowness {
-    /// Stands in for the mean time of a sync.
+    /// The mean time of a sync that replaces the disk's own.
     pub sync_mean: Option<Span>,
-    /// Then each time is multiplied by this; at least 1.
+    /// The factor by which each time is then multiplied; at least 1.
     pub factor: u32,
-    /// Whether nothing that begins ends before the fault does.
+    /// True if nothing that begins ends before the fault does.
     pub stalls: bool,
 }
 
@@ -160,7 +160,7 @@ struct CloneDiskKeys {
     random: Option<Spanned<u64>>,
 }
 
-/// The fault of disks that a table describes; nothing, if its word is that of another fault.
+/// Parses the fault of disks that a table describes; none, if its word is that of another fault.
 pub(super) fn parse(
     word: &str,
     table: &Table<'_>,
@@ -260,7 +260,7 @@ fn clone_disk(
 }
 
 impl DiskFault {
-    /// The word that stands for it in a scenario and in reports.
+    /// The word for the fault in a scenario and in reports.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::TornWrite => "torn-write",
@@ -273,12 +273,13 @@ impl DiskFault {
         }
     }
 
-    /// Whether it happens at one moment, so that it need not end: what it did is for nodes to repair.
+    /// True if the fault happens at one moment, so that it need not end: its results are for nodes
+    /// to repair.
     pub(super) const fn is_momentary(&self) -> bool {
         matches!(self, Self::BitRot(_))
     }
 
-    /// What is done to whom, for people.
+    /// Describes the fault and its victims for people.
     pub(super) fn describe(&self, victims: &Victims, cluster: &Cluster) -> String {
         let whom = victims.describe(cluster);
         match self {
@@ -313,7 +314,7 @@ impl RecordKind {
     /// Every kind, in the order of the enum.
     pub const ALL: &'static [Self] = &[Self::Values, Self::Hints, Self::Leaves, Self::Markers];
 
-    /// The word for it.
+    /// The word for the kind in a scenario.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Values => "values",
@@ -323,7 +324,7 @@ impl RecordKind {
         }
     }
 
-    /// The kind of a record; nothing, for one that cannot rot.
+    /// The kind of a record; none, for one that cannot rot.
     pub const fn of(record: &Record) -> Option<Self> {
         match record {
             Record::Owned { .. } => Some(Self::Values),
@@ -339,7 +340,7 @@ impl RecordKind {
 }
 
 impl Amount {
-    /// How many of so many.
+    /// The number of things that this is out of `all`.
     pub fn of(self, all: usize) -> usize {
         match self {
             Self::Count(count) => (count as usize).min(all),

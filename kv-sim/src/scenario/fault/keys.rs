@@ -20,10 +20,10 @@ use super::outage::{datacenter_outage, rack_outage};
 use super::partition::partition;
 use super::{FAULTS, Fault, FaultKind, LATER, Victims};
 
-/// Keys that every kind of fault takes.
+/// The keys that every kind of fault takes.
 const COMMON: &[&str] = &["kind", "from_ms", "until_ms", "every_ms", "times"];
 
-/// A list of names.
+/// A list of names in the file.
 pub(super) type Names = Spanned<Vec<Spanned<String>>>;
 
 #[derive(Deserialize)]
@@ -42,7 +42,7 @@ struct VictimsKeys {
     random: Option<Spanned<u64>>,
 }
 
-/// The fault that a table `[[fault]]` describes.
+/// Parses the fault that a table `[[fault]]` describes.
 pub(in super::super) fn parse(
     table: Spanned<DeValue<'_>>,
     cluster: &Cluster,
@@ -120,7 +120,8 @@ impl<'i> Table<'i> {
         victims(keys.nodes.as_ref(), keys.random.as_ref(), self.span.clone(), cluster)
     }
 
-    /// As [`Table::victims`]; if nobody is named, how many are hit is drawn as well.
+    /// Parses the victims as [`Table::victims`] does; if none are named, their number is drawn as
+    /// well.
     fn victims_or_some(&self, cluster: &Cluster) -> Result<Victims, Problem> {
         match self.keys()? {
             VictimsKeys { nodes: None, random: None } => Ok(Victims::AnyNumber),

@@ -8,13 +8,13 @@ use super::super::error::Problem;
 use super::keys::{Names, victims};
 use super::{FaultKind, Victims};
 
-/// Nodes stop dead and restart at the end: what was not synced is gone.
+/// A kill: nodes stop dead and restart at the end, without what was not synced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kill {
-    /// Who.
+    /// The nodes that are killed.
     pub victims: Victims,
-    /// At which step of its disk; at once, if none is said. A node that takes no such step in time
-    /// is spared.
+    /// The step of its disk at which a node dies; at once, if there is none. A node that takes no
+    /// such step in time is spared.
     pub at: Option<StorageStep>,
 }
 
@@ -22,12 +22,12 @@ pub struct Kill {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StorageStep {
-    /// The command executes. Until then it has done nothing.
+    /// The command is about to execute. Until then it has done nothing.
     Execute,
-    /// The sync that covers it ends. It was executed, its outcome may have been told to others, and
-    /// it is lost.
+    /// The sync that covers the command is about to end. The command was executed, its outcome may
+    /// have been told to others, and it is lost.
     Sync,
-    /// The node is told of the sync. What was stored stands, and nobody was told.
+    /// The node is about to be told of the sync. What was stored stands, and nobody was told.
     Answer,
 }
 
@@ -47,7 +47,7 @@ impl Kill {
 }
 
 impl StorageStep {
-    /// When a node dies that dies at this step.
+    /// The moment at which a node dies at this step, in words.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Execute => "before the next command executes",

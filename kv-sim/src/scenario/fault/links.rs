@@ -13,11 +13,11 @@ use super::keys::Names;
 /// Messages, by the two ends of their way and by their kind. All must match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Links {
-    /// Senders; all if nothing is said.
+    /// The senders; all if there is no list.
     pub from: Option<Vec<NodeIndex>>,
-    /// Receivers; all if nothing is said.
+    /// The receivers; all if there is no list.
     pub to: Option<Vec<NodeIndex>>,
-    /// What is said.
+    /// The kinds of messages.
     pub messages: Kinds,
 }
 
@@ -28,63 +28,63 @@ pub struct Kinds(u64);
 /// A probability of bad luck on some links.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfortune {
-    /// Which links.
+    /// The links that are hit.
     pub links: Links,
-    /// Parts per million; at least 1.
+    /// The probability in parts per million; at least 1.
     pub probability_ppm: u32,
 }
 
-/// Links that take longer.
+/// A fault that makes links slow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlowLink {
-    /// Which links.
+    /// The links that are slow.
     pub links: Links,
-    /// Stands in for the network's mean delay.
+    /// The mean delay that replaces the network's own.
     pub delay_mean: Option<Span>,
-    /// Then each delay is multiplied by this; at least 1.
+    /// The factor by which each delay is then multiplied; at least 1.
     pub factor: u32,
-    /// Then a share of them is made longer still.
+    /// The share of the delays that is then made longer still.
     pub tail: Option<Tail>,
 }
 
 /// The long tail of a distribution of delays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tail {
-    /// How many messages are in it, in parts per million; at least 1.
+    /// The share of messages in the tail, in parts per million; at least 1.
     pub share_ppm: u32,
-    /// How much longer those take.
+    /// The time that is added to messages in the tail.
     pub longer: Longer,
 }
 
-/// How much longer a message takes.
+/// The way in which a message of the tail takes longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Longer {
-    /// By a time that is drawn, exponentially distributed with this mean.
+    /// A message takes longer by a drawn time, exponentially distributed with this mean.
     By(Span),
-    /// This many times as long.
+    /// A message takes this many times as long.
     Times(u32),
 }
 
-/// Links on which everything waits.
+/// A clog: all messages wait on its links until it ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clog {
-    /// Which links.
+    /// The links that are clogged.
     pub links: Links,
-    /// In which order what has waited arrives.
+    /// The order in which the waiting messages arrive.
     pub order: ClogOrder,
 }
 
-/// In which order that arrives which has waited at a clog.
+/// The order in which messages arrive that have waited at a clog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClogOrder {
-    /// On each link as it was sent, as over one connection.
+    /// The order in which they were sent on each link, as over one connection.
     Sent,
-    /// Each message after its own delay, as if it were sent when the clog ends.
+    /// The order of their own delays, as if each were sent when the clog ends.
     Drawn,
 }
 
-/// Keys that say which links are meant.
+/// The keys of a fault that hits messages at random, and those of its links.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MisfortuneKeys {
@@ -117,10 +117,10 @@ pub(super) struct ClogKeys {
 }
 
 impl Kinds {
-    /// Every kind.
+    /// The set of all kinds.
     pub const ALL: Self = Self::of(Kind::ALL);
 
-    /// These kinds.
+    /// Creates the set of these kinds.
     pub const fn of(kinds: &[Kind]) -> Self {
         let (mut bits, mut at) = (0, 0);
         while at < kinds.len() {
@@ -130,12 +130,12 @@ impl Kinds {
         Self(bits)
     }
 
-    /// Whether a kind is among them.
+    /// Tells whether a kind is in the set.
     pub const fn contain(self, kind: Kind) -> bool {
         self.0 & Self::bit(kind) != 0
     }
 
-    /// Whether every kind is.
+    /// True if every kind is in the set.
     pub const fn are_all(self) -> bool {
         self.0 == Self::ALL.0
     }
@@ -145,7 +145,7 @@ impl Kinds {
         1 << kind.number()
     }
 
-    /// ` (only hint, read)`; nothing, if every kind is meant.
+    /// Describes the set for people: ` (only hint, read)`, or nothing for every kind.
     pub(super) fn describe(self) -> String {
         if self.are_all() {
             return String::new();
@@ -180,7 +180,7 @@ impl SlowLink {
     pub(super) fn describe(&self, cluster: &Cluster) -> String {
         let Self { links, delay_mean, factor, tail } = self;
         let mean = delay_mean.map(|mean| format!("{} ms mean", mean.as_ms()));
-        // A factor of one is worth a word only where nothing else is said.
+        // A factor of one is worth a word only where nothing else is given.
         let says_more = delay_mean.is_none() && tail.is_none();
         let factor = (*factor > 1 || says_more).then(|| format!("{factor} times as long"));
         let tail = tail.map(|Tail { share_ppm, longer }| {
@@ -209,7 +209,7 @@ fn percent(ppm: u32) -> f64 {
     f64::from(ppm) / 10_000.0
 }
 
-/// The kinds of a list of their names; all if there is none.
+/// Parses a list of names of kinds; all kinds if there is no list.
 pub(super) fn kinds(names: Option<&Names>) -> Result<Kinds, Problem> {
     let Some(names) = names else { return Ok(Kinds::ALL) };
     if names.get_ref().is_empty() {
@@ -254,7 +254,7 @@ pub(super) fn misfortune(keys: &MisfortuneKeys, cluster: &Cluster) -> Result<Mis
     Ok(Misfortune { links, probability_ppm })
 }
 
-/// A probability above zero.
+/// Parses a probability above zero, into parts per million.
 fn share(probability: &Spanned<f64>) -> Result<u32, Problem> {
     match parts_per_million(probability)? {
         0 => Err(Problem::at(probability.span(), "this fault never happens").label("above zero")),

@@ -1,8 +1,8 @@
-//! Faults: what is broken on purpose, to whom, and from when to when.
+//! Faults: things that are broken on purpose, for whom, and from when to when.
 //!
-//! In: the tables `[[fault]]`. Out: [`Fault`]s in which every node is an index, every probability
-//! is in parts per million, and every time is a [`Span`] since the chaos phase began. The way
-//! from the table to the value is in `keys`.
+//! Takes the tables `[[fault]]` and makes [`Fault`]s of them, in which every node is an index,
+//! every probability is in parts per million, and every time is a [`Span`] since the chaos phase
+//! began. The way from the table to the value is in `keys`.
 
 mod clocks;
 mod disk;
@@ -28,9 +28,9 @@ pub use partition::{Cut, Partition};
 /// A word that may stand as the `kind` of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FaultWord {
-    /// The word.
+    /// The word itself.
     pub name: &'static str,
-    /// What the fault does, in one line.
+    /// The effect of the fault, in one line.
     pub about: &'static str,
 }
 
@@ -103,32 +103,33 @@ pub const FAULTS: &[FaultWord] = &[
 /// Words that are reserved for faults which this version does not have yet.
 const LATER: &[&str] = &["join", "leave", "replace", "upgrade", "downgrade"];
 
-/// Something that is broken on purpose.
+/// A fault: something that is broken on purpose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// What, and to whom.
+    /// The kind of the fault, with its victims.
     pub kind: FaultKind,
-    /// When it first begins, since the chaos phase began.
+    /// The time at which the fault first begins, since the chaos phase began.
     pub from: Span,
-    /// When it first ends; later than `from`. Only a clock-step and bit-rot may have no end: the clock
-    /// stays, and what is corrupt is for the nodes to repair.
+    /// The time at which it first ends; later than `from`. Only a clock-step and bit-rot may have
+    /// no end: the clock stays, and corrupt records are for the nodes to repair.
     pub until: Option<Span>,
-    /// How often it happens; at least 1.
+    /// The number of times that the fault happens; at least 1.
     pub times: u32,
-    /// From one beginning to the next; longer than one occurrence. Zero if it happens once.
+    /// The time from one beginning to the next; longer than one occurrence. Zero if it happens
+    /// once.
     pub every: Span,
 }
 
-/// One time that a fault happens.
+/// One occurrence of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Occurrence {
-    /// When it begins, since the chaos phase began.
+    /// The time at which the occurrence begins, since the chaos phase began.
     pub from: Span,
-    /// When it ends; nothing if it has no end.
+    /// The time at which the occurrence ends; none if it has no end.
     pub until: Option<Span>,
 }
 
-/// What is broken, and to whom.
+/// The kind of a fault, with its victims.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FaultKind {
     /// Messages between nodes are dropped.
@@ -148,49 +149,49 @@ pub enum FaultKind {
     Corrupt(Misfortune),
     /// Links are slower.
     SlowLink(SlowLink),
-    /// Messages wait on their links, and arrive when it ends.
+    /// Messages wait on their links, and arrive when the fault ends.
     Clog(Clog),
     /// All links of nodes are clogged, one node after another, and let go in another order.
     Swizzle(Victims),
-    /// Wall clocks jump at the beginning, and back by as much at the end, if it has one.
+    /// Wall clocks jump at the beginning, and back by as much at the end, if there is one.
     ClockStep {
-        /// Whose clocks.
+        /// The nodes whose clocks jump.
         victims: Victims,
-        /// By how many microseconds; forwards if above zero. Never zero.
+        /// The jump in microseconds; forwards if above zero. Never zero.
         step_us: i64,
     },
     /// Clocks run at another speed.
     ClockDrift {
-        /// Whose clocks.
+        /// The nodes whose clocks drift.
         victims: Victims,
-        /// Parts per million; fast if above zero, slow if below. Within ±500,000.
+        /// The drift in parts per million; fast if above zero, slow if below. Within ±500,000.
         drift_ppm: i32,
-        /// Which of them.
+        /// The clocks that drift.
         clock: WhichClock,
     },
     /// Clocks stand still, and run on at the end from where they stood.
     ClockFreeze {
-        /// Whose clocks.
+        /// The nodes whose clocks stand still.
         victims: Victims,
-        /// Which of them.
+        /// The clocks that stand still.
         clock: WhichClock,
     },
     /// Disks report syncs that they do not do.
     LostSync(Victims),
     /// Nodes stop, their data is deleted but not their identity, and they restart at the end.
     Wipe(Victims),
-    /// Disks do what they should not.
+    /// Disks have a [`DiskFault`].
     Disk {
-        /// Whose disks.
+        /// The nodes whose disks are hit.
         victims: Victims,
-        /// What they do.
+        /// The fault of the disks.
         fault: DiskFault,
     },
     /// All nodes of a place fail.
     Outage(Outage),
 }
 
-/// Whom a fault of nodes hits.
+/// The victims of a fault of nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Victims {
     /// These nodes; sorted, never empty.
@@ -202,7 +203,7 @@ pub enum Victims {
 }
 
 impl Fault {
-    /// Each time that the fault happens, the earliest first.
+    /// The occurrences of the fault, the earliest first.
     pub fn occurrences(&self) -> impl Iterator<Item = Occurrence> + '_ {
         (0..u64::from(self.times)).map(|number| {
             let later = self.every.times(number);
@@ -210,14 +211,14 @@ impl Fault {
         })
     }
 
-    /// When the last occurrence has ended.
+    /// The time at which the last occurrence has ended, since the chaos phase began.
     pub fn end(&self) -> Span {
         self.until.unwrap_or(self.from) + self.every.times(u64::from(self.times) - 1)
     }
 }
 
 impl FaultKind {
-    /// The word that stands for it in a scenario and in reports; one of [`FAULTS`].
+    /// The word for the fault in a scenario and in reports; one of [`FAULTS`].
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Partition(_) => "partition",
@@ -241,7 +242,7 @@ impl FaultKind {
         }
     }
 
-    /// What is done to whom, for people: `n1, n2 | n3`.
+    /// Describes the fault and its victims for people: `n1, n2 | n3`.
     pub fn describe(&self, cluster: &Cluster) -> String {
         match self {
             Self::Partition(partition) => partition.describe(cluster),

@@ -7,26 +7,26 @@ use super::super::cluster::{Cluster, NodeIndex};
 use super::super::error::Problem;
 use super::partition::Cut;
 
-/// A place fails, with all nodes that stand there.
+/// An outage: a place fails, with all nodes that stand there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outage {
-    /// The data center.
+    /// The data center that fails.
     pub datacenter: String,
-    /// The rack, if it is not all of it.
+    /// The rack that fails; none if the whole data center does.
     pub rack: Option<String>,
-    /// Who stands there; sorted, never empty.
+    /// The nodes at the place; sorted, never empty.
     pub nodes: Vec<NodeIndex>,
-    /// What fails.
+    /// The part of the place that fails.
     pub how: OutageKind,
 }
 
-/// What fails at a place.
+/// The part of a place that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OutageKind {
     /// The power: all nodes there stop dead, lose what was not synced, and restart at the end.
     Power,
-    /// The network: nobody there hears anybody elsewhere, nor is heard. They hear each other.
+    /// The network: the nodes there hear each other, and no node elsewhere.
     Network,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct RackKeys {
 }
 
 impl Outage {
-    /// What a failure of its network keeps apart.
+    /// The partition that a failure of the place's network makes, in a cluster of `nodes` nodes.
     pub fn cut(&self, nodes: usize) -> Cut {
         let elsewhere = (0..nodes).map(NodeIndex).filter(|node| !self.nodes.contains(node));
         Cut::Groups(vec![self.nodes.clone(), elsewhere.collect()])

@@ -1,4 +1,4 @@
-//! Partitions: which nodes no longer hear which.
+//! Partitions: some nodes no longer hear others.
 
 use std::fmt;
 
@@ -13,33 +13,34 @@ use super::super::quantity::milliseconds;
 use super::keys::Names;
 use super::links::{Kinds, kinds};
 
-/// Messages between nodes are dropped.
+/// A partition: messages between nodes are dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partition {
-    /// Between which nodes.
+    /// The pairs of nodes between which messages are dropped.
     pub cut: Cut,
-    /// Which messages.
+    /// The kinds of messages that are dropped.
     pub messages: Kinds,
-    /// If it comes and goes: how long it stays, and stays away, on average. Each time is drawn
+    /// The mean time for which a flapping partition stays, and stays away. Each time is drawn
     /// between half of it and one and a half, so that it does not fall in step with the rounds of
-    /// the nodes.
+    /// the nodes. None if it does not flap.
     pub flap: Option<Span>,
 }
 
-/// Between which nodes a partition drops messages.
+/// The pairs of nodes between which a partition drops messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// From one group to another. Nodes in no group talk to everybody: they are the bridge.
+    /// Messages from one group to another are dropped. Nodes in no group, the bridge, hear all
+    /// others.
     Groups(Vec<Vec<NodeIndex>>),
-    /// From one of the first to one of the second. Their answers pass.
+    /// Messages from `from` to `to` are dropped. The other way they pass.
     OneWay {
-        /// Senders.
+        /// The senders whose messages are dropped.
         from: Vec<NodeIndex>,
-        /// Receivers.
+        /// The receivers that they do not reach.
         to: Vec<NodeIndex>,
     },
-    /// Between all of these but neighbours: each stands between the one before it and the one after
-    /// it, and the last beside the first. Nodes that are not among them talk to everybody.
+    /// Messages between all of these but neighbours are dropped: each stands between the one before
+    /// it and the one after it, and the last beside the first. Other nodes hear all.
     Ring(Vec<NodeIndex>),
 }
 
@@ -77,7 +78,7 @@ impl Partition {
 }
 
 impl Cut {
-    /// Whether a message from one node to another is dropped.
+    /// Tells whether a message from one node to another is dropped.
     pub fn drops(&self, from: NodeIndex, to: NodeIndex) -> bool {
         match self {
             Self::Groups(groups) => {
@@ -124,7 +125,7 @@ impl Cut {
     }
 }
 
-/// Whether two places of a ring of this many lie side by side.
+/// Tells whether two of `places` places in a ring lie side by side.
 pub(crate) const fn are_neighbours(a: usize, b: usize, places: usize) -> bool {
     let apart = a.abs_diff(b);
     apart == 1 || apart + 1 == places
@@ -175,7 +176,7 @@ fn cut(
     }
 }
 
-/// A bridge is said so that the file shows it; so it must say all of it.
+/// Checks that a bridge, which is named so that the file shows it, is named completely.
 fn bridged(groups: &[Vec<NodeIndex>], bridge: &Names, cluster: &Cluster) -> Result<(), Problem> {
     let nodes = cluster.all_named(bridge)?;
     let is_in_group = |node: &NodeIndex| groups.iter().any(|group| group.contains(node));

@@ -1,4 +1,5 @@
-//! The cluster of a drawn scenario: how many nodes, where they stand, how many copies, who counts.
+//! The cluster of a drawn scenario: the nodes and their places, the copies of a key, and the
+//! quorum.
 
 use std::collections::BTreeSet;
 
@@ -8,25 +9,25 @@ use super::dice::{Dice, integer};
 
 /// The nodes as the other parts of the swarm see them.
 pub(super) struct DrawnCluster {
-    /// Their names.
+    /// The names of the nodes.
     pub(super) names: Vec<String>,
-    /// Data center and rack of each.
+    /// The data center and rack of each node.
     pub(super) places: Vec<(&'static str, &'static str)>,
-    /// Machine of each, by number.
+    /// The machine of each node, by number.
     machines: Vec<usize>,
-    /// N: copies of a key in each data center.
+    /// N: the copies of a key in each data center.
     copies: Vec<(&'static str, u64)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Layout {
-    /// Each node on a machine of its own, all in one rack.
+    /// Each node is on a machine of its own, all in one rack.
     Plain,
-    /// Spread over racks.
+    /// Nodes are spread over racks.
     Racks,
-    /// Some share a machine.
+    /// Some nodes share a machine.
     Shared,
-    /// Two data centers.
+    /// Nodes are spread over two data centers.
     Datacenters,
 }
 
@@ -70,12 +71,12 @@ impl DrawnCluster {
         here.map(|(_, machine)| machine).collect::<BTreeSet<_>>().len() as u64
     }
 
-    /// N over all data centers.
+    /// The number of owners of a key: N over all data centers.
     pub(super) fn owners(&self) -> u64 {
         self.copies.iter().map(|(_, copies)| copies).sum()
     }
 
-    /// The keys of a scenario that describe it.
+    /// The keys of a scenario that describe the cluster.
     pub(super) fn table(&self, dice: Dice) -> Table {
         let mut table = Table::new();
         table.insert("nodes".to_owned(), self.nodes());
@@ -119,7 +120,7 @@ impl DrawnCluster {
         quorum
     }
 
-    /// What a request waits for: mostly a majority.
+    /// Draws the level that a request waits for: mostly a majority.
     pub(super) fn level(&self, dice: Dice) -> Value {
         let levels = ["quorum", "quorum", "quorum", "", "", "local_quorum", "each_quorum"];
         match dice.one_of("level", &levels) {

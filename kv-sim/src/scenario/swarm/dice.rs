@@ -11,27 +11,27 @@ use xxhash_rust::xxh3::xxh3_64;
 pub(super) struct Dice(u64);
 
 impl Dice {
-    /// All answers of a seed.
+    /// Creates the dice of a seed.
     pub(super) fn new(seed: u64) -> Self {
         Self(sampling::mix(&[seed, SWARM]))
     }
 
-    /// The answers about a part, by its name.
+    /// The dice of a part, by its name.
     pub(super) fn of(self, part: &str) -> Self {
         Self(sampling::mix(&[self.0, xxh3_64(part.as_bytes())]))
     }
 
-    /// The answers about one of several alike.
+    /// The dice of one of several alike.
     pub(super) fn nth(self, number: u64) -> Self {
         Self(sampling::mix(&[self.0, number]))
     }
 
-    /// A number within both bounds.
+    /// Draws a number within both bounds, which are included.
     pub(super) fn between(self, question: &str, (min, max): (u64, u64)) -> u64 {
         sampling::between(self.of(question).0, min, max.max(min))
     }
 
-    /// A number within both bounds, each order of magnitude as likely as another.
+    /// Draws a number within both bounds, each order of magnitude as likely as another.
     pub(super) fn magnitude(self, question: &str, (min, max): (u64, u64)) -> u64 {
         let bits = |number: u64| u64::from(u64::BITS - number.leading_zeros());
         let dice = self.of(question);
@@ -40,18 +40,18 @@ impl Dice {
         dice.between("rest", (min.max(below / 2 + below % 2), max.min(below)))
     }
 
-    /// Whether something comes true that does so `percent` times in a hundred.
+    /// Draws something that comes true `percent` times in a hundred.
     pub(super) fn chance(self, question: &str, percent: u64) -> bool {
         self.between(question, (0, 99)) < percent
     }
 
-    /// One of these; there is at least one.
+    /// Draws one of these items, of which there is at least one.
     pub(super) fn one_of<T: Clone>(self, question: &str, items: &[T]) -> T {
         let last = items.len() as u64 - 1;
         items[self.between(question, (0, last)) as usize].clone()
     }
 
-    /// So many of these, in a drawn order; all, if there are fewer.
+    /// Draws `number` of these items, in a drawn order; all, if there are fewer.
     pub(super) fn some_of<T: Clone>(self, question: &str, items: &[T], number: usize) -> Vec<T> {
         let dice = self.of(question);
         let mut turns = 0..;
@@ -60,23 +60,23 @@ impl Dice {
         chosen.into_iter().map(|at| items[at].clone()).collect()
     }
 
-    /// A share: thousandths, within both bounds.
+    /// Draws a share in thousandths, within both bounds.
     pub(super) fn share(self, question: &str, thousandths: (u64, u64)) -> Value {
         Value::Float(self.between(question, thousandths) as f64 / 1_000.0)
     }
 
-    /// A number within both bounds, as it stands in a scenario.
+    /// Draws a number within both bounds, as a scenario's value.
     pub(super) fn number(self, question: &str, bounds: (u64, u64)) -> Value {
         integer(self.between(question, bounds))
     }
 }
 
-/// A number as it stands in a scenario.
+/// A number as a scenario's value.
 pub(super) fn integer(number: u64) -> Value {
     Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
-/// Keeps these answers apart from all that a run draws with the same seed.
+/// A constant that keeps these answers apart from all that a run draws with the same seed.
 const SWARM: u64 = 0x73_77_61_72_6d;
 
 #[cfg(test)]

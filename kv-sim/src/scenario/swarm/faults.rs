@@ -1,4 +1,4 @@
-//! What is broken in a drawn scenario, and when.
+//! The faults of a drawn scenario, and their times.
 //!
 //! Each family of faults is on or off; one that is on strikes once or twice, somewhere in the time
 //! of chaos, so that families overlap as chance has it.
@@ -10,7 +10,7 @@ use super::super::fault::FAULTS;
 use super::cluster::DrawnCluster;
 use super::dice::{Dice, integer};
 
-/// `[[fault]]`: of the families that may be on, each with this chance.
+/// Draws `[[fault]]`: of the families that may be on, each with this chance.
 pub(super) fn draw(
     dice: Dice,
     cluster: &DrawnCluster,
@@ -35,7 +35,7 @@ pub(super) fn draw(
     faults
 }
 
-/// When it strikes, how long it lasts, and how often it comes again.
+/// Draws when a fault strikes, how long it lasts, and how often it comes again.
 fn when(dice: Dice, chaos_ms: u64, fault: &mut Table) {
     let from = dice.between("from", (0, chaos_ms * 3 / 4));
     let lasts = dice.magnitude("lasts", (20, chaos_ms.max(20)));
@@ -47,7 +47,7 @@ fn when(dice: Dice, chaos_ms: u64, fault: &mut Table) {
     }
 }
 
-/// What a family has beside its times.
+/// Draws the keys that a family has beside its times.
 fn parameters(name: &str, dice: Dice, cluster: &DrawnCluster, fault: &mut Table) {
     match name {
         "partition" => partition(dice, cluster, fault),
@@ -59,7 +59,7 @@ fn parameters(name: &str, dice: Dice, cluster: &DrawnCluster, fault: &mut Table)
                 fault.insert("at".to_owned(), step.into());
             }
         }
-        // Mostly one at a time: what is lost everywhere is nobody's promise.
+        // Mostly one at a time: nobody promises to keep what is lost everywhere.
         "wipe" => victims(dice, if dice.chance("several", 10) { 2 } else { 1 }, fault),
         "loss" | "duplicate" | "reorder" | "corrupt" => {
             fault.insert("probability".to_owned(), dice.share("probability", (10, 500)));
@@ -81,7 +81,7 @@ fn parameters(name: &str, dice: Dice, cluster: &DrawnCluster, fault: &mut Table)
             links(dice, cluster, fault);
             messages(dice, fault);
         }
-        // How many and who is drawn when it strikes.
+        // The number of victims and the victims are drawn when it strikes.
         "swizzle" => {}
         "clock-step" => {
             let ms = dice.magnitude("by", (1, 100_000_000)) as i64;
@@ -153,7 +153,7 @@ fn victims(dice: Dice, most: u64, fault: &mut Table) {
     fault.insert("random".to_owned(), dice.number("victims", (1, most)));
 }
 
-/// All kinds of messages, or one to three of them.
+/// Draws the kinds of messages: all, or one to three of them.
 fn messages(dice: Dice, fault: &mut Table) {
     let dice = dice.of("messages");
     if dice.chance("some", 20) {
@@ -168,7 +168,7 @@ fn clock(dice: Dice, fault: &mut Table) {
     fault.insert("clock".to_owned(), clock.into());
 }
 
-/// A place at which some node stands. It is not cut off if all stand there.
+/// Draws a place at which some node stands. It is not cut off if all nodes stand there.
 fn outage(name: &str, dice: Dice, cluster: &DrawnCluster, fault: &mut Table) {
     let (datacenter, rack) = dice.one_of("place", &cluster.places);
     fault.insert("datacenter".to_owned(), datacenter.into());
@@ -181,7 +181,7 @@ fn outage(name: &str, dice: Dice, cluster: &DrawnCluster, fault: &mut Table) {
     fault.insert("how".to_owned(), how.into());
 }
 
-/// All links, or those from or to some.
+/// Draws the links: all, or those from or to some nodes.
 fn links(dice: Dice, cluster: &DrawnCluster, fault: &mut Table) {
     for end in ["from", "to"] {
         let dice = dice.of(end);

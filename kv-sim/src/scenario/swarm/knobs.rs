@@ -1,11 +1,11 @@
-//! Settings of a drawn scenario: links, disks, clocks, and what the nodes are told.
+//! Settings of a drawn scenario: links, disks, clocks, and the configuration of the nodes.
 
 use toml::{Table, Value};
 
 use super::dice::{Dice, integer};
 
-/// From what each knob of a node is drawn. A part of what is allowed: beyond it a run would take
-/// hours (comparisons once an hour) or gigabytes, and the checks would wait in vain.
+/// The range from which each knob of a node is drawn. It is a part of what is allowed: beyond it a
+/// run would take hours (comparisons once an hour) or gigabytes, and the checks would wait in vain.
 const KNOBS: &[(&str, (u64, u64))] = &[
     ("timeout_ms", (200, 2_000)),
     ("hedge_ms", (5, 400)),
@@ -33,7 +33,7 @@ const KNOBS: &[(&str, (u64, u64))] = &[
 #[cfg(test)]
 const ELSEWHERE: &[&str] = &["read_quorum", "write_quorum", "value_bytes_max"];
 
-/// `[node]`: most knobs as they are by default.
+/// Draws `[node]`: most knobs keep their default.
 pub(super) fn node(dice: Dice) -> Table {
     let turned = KNOBS.iter().filter(|(name, _)| dice.of(name).chance("turned", 20));
     let mut node: Table = turned
@@ -51,7 +51,7 @@ pub(super) fn node(dice: Dice) -> Table {
     node
 }
 
-/// `network`.
+/// Draws `network`.
 pub(super) fn network(dice: Dice) -> Table {
     let mut network = Table::new();
     let min = dice.between("min", (0, 5));
@@ -66,7 +66,7 @@ pub(super) fn network(dice: Dice) -> Table {
     network
 }
 
-/// `disk`: from a fast one to one that takes long to sync.
+/// Draws `disk`: from a fast one to one that takes long to sync.
 pub(super) fn disk(dice: Dice) -> Table {
     let mut disk = Table::new();
     disk.insert("execute_us_mean".to_owned(), integer(dice.magnitude("execute", (20, 2_000))));
@@ -74,7 +74,7 @@ pub(super) fn disk(dice: Dice) -> Table {
     disk
 }
 
-/// `clocks`.
+/// Draws `clocks`.
 pub(super) fn clocks(dice: Dice) -> Table {
     let mut clocks = Table::new();
     clocks.insert("offset_ms_max".to_owned(), integer(dice.magnitude("offset", (0, 60_000))));

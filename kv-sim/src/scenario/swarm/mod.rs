@@ -1,12 +1,12 @@
 //! Swarm: scenarios that are drawn from the seed, each an ordinary one.
 //!
-//! A file with a table `[swarm]` stands for as many scenarios as there are seeds. What the file says
-//! beside that table is fixed, and the rest is drawn: the cluster, its quorums and knobs, what
-//! clients do, which families of faults are on at all and how they overlap. That some are off
+//! A file with a table `[swarm]` describes as many scenarios as there are seeds. What the file
+//! gives beside that table is fixed, and the rest is drawn: the cluster, its quorums and knobs,
+//! what clients do, which families of faults are on at all and how they overlap. That some are off
 //! matters as much as that others are on: what is always there hides what it masks (Groce and
 //! others, "Swarm Testing", 2012).
 //!
-//! What is drawn is a text. So what a person reads, saves, shrinks and commits is what has run.
+//! A drawn scenario is a text. So what a person reads, saves, shrinks and commits is what has run.
 
 mod cluster;
 mod dice;
@@ -35,34 +35,34 @@ use dice::Dice;
 /// Scenarios that are drawn from the seed. Made by [`Swarm::parse`] only.
 #[derive(Clone, Debug)]
 pub struct Swarm {
-    /// What they are for, in one line.
+    /// The purpose of the scenarios, in one line.
     pub title: String,
-    /// Whether a sweep over many seeds includes them. Default true.
+    /// True if a sweep over many seeds includes the swarm. Default true.
     pub sweep: bool,
     /// The seed that is taken when the command line gives none. Default 1.
     pub seed: u64,
-    /// Which rare branches a sweep over enough seeds must reach.
+    /// The rare branches that a sweep over enough seeds must reach.
     pub reachable: Vec<Reachable>,
     /// The checks that the file names.
     pub(super) named_checks: BTreeSet<Check>,
     ranges: Ranges,
-    /// What is not drawn, as it stands in the file.
+    /// The keys that are not drawn, as they stand in the file.
     fixed: Table,
     path: String,
 }
 
-/// From what is drawn.
+/// The ranges from which scenarios are drawn.
 #[derive(Clone, Debug)]
 struct Ranges {
-    /// How many nodes. Default 3 to 6.
+    /// The number of nodes. Default 3 to 6.
     nodes: (u64, u64),
-    /// How long faults come and go. Default 1 to 4 s.
+    /// The length of the time in which faults come and go. Default 1 to 4 s.
     chaos: (Span, Span),
-    /// Operations of all clients together. Default 60 to 300.
+    /// The number of operations of all clients together. Default 60 to 300.
     operations: (u64, u64),
     /// The families of faults that may be on. Default all.
     faults: Vec<&'static str>,
-    /// How many in a hundred of them are. Default 25.
+    /// The chance of each such family to be on, in percent. Default 25.
     fault_percent: u64,
 }
 
@@ -78,16 +78,16 @@ struct SwarmKeys {
 }
 
 impl Swarm {
-    /// Whether a text describes a swarm and not one scenario.
+    /// Tells whether a text describes a swarm and not one scenario.
     pub(super) fn is_meant_by(text: &str) -> bool {
         DeTable::parse(text).is_ok_and(|table| table.get_ref().contains_key("swarm"))
     }
 
-    /// The swarm that a text describes. `path` is only a name: nothing is read.
+    /// Parses the swarm that a text describes. `path` is only a name: nothing is read.
     ///
     /// # Errors
-    /// [`ScenarioError::Invalid`], with what is wrong with the text, or with the scenarios that it
-    /// leads to.
+    /// [`ScenarioError::Invalid`], with the problem of the text, or of the scenarios that it leads
+    /// to.
     pub fn parse(path: &str, text: &str) -> Result<Self, ScenarioError> {
         let invalid = |problem| ScenarioError::Invalid {
             path: path.to_owned(),
@@ -102,25 +102,25 @@ impl Swarm {
         let path = path.to_owned();
         let named_checks = BTreeSet::new();
         let mut swarm = Self { title, sweep, seed, reachable, named_checks, ranges, fixed, path };
-        // What is fixed may not fit what is drawn. Most such files are found out here. Checks are never
-        // drawn: every scenario names the same.
+        // The fixed keys may not fit the drawn ones. Most such files are found out here. Checks are
+        // never drawn: every scenario names the same.
         for seed in 0..16 {
             swarm.named_checks = swarm.scenario(seed)?.expect.named;
         }
         Ok(swarm)
     }
 
-    /// The name: the file without folder and extension.
+    /// The name of the swarm: the file without folder and extension.
     pub fn name(&self) -> String {
         file_name(&self.path)
     }
 
-    /// The file as it was given.
+    /// The path of the file as it was given.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The scenario of a seed.
+    /// Draws the scenario of a seed.
     ///
     /// # Errors
     /// [`ScenarioError::Invalid`] if what the file fixes does not fit what was drawn.
@@ -151,7 +151,7 @@ impl Swarm {
     }
 }
 
-/// What a text says of the swarm, and what it says beside that.
+/// The parts of a swarm's text: its own table, its probes, and the fixed keys.
 struct Parsed {
     ranges: Ranges,
     reachable: Vec<Reachable>,

@@ -1,4 +1,4 @@
-//! What the clients of a drawn scenario do.
+//! The workloads of a drawn scenario.
 
 use toml::{Table, Value};
 
@@ -7,7 +7,7 @@ use super::dice::{Dice, integer};
 
 const KINDS: &[&str] = &["put-get", "read-modify-write", "blind-put", "put-get-delete"];
 
-/// `[[workload]]`: one to three groups of clients, which share so many operations and often keys.
+/// Draws `[[workload]]`: one to three groups of clients, which share `operations` and often keys.
 pub(super) fn draw(dice: Dice, operations: u64, cluster: &DrawnCluster) -> Vec<Value> {
     let groups = dice.one_of("groups", &[1, 1, 2, 2, 3]);
     let share = (operations / groups).max(1);
