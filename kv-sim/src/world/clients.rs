@@ -1,5 +1,5 @@
-//! Clients at work: what they ask travels to a node, and an answer travels back. These ways are
-//! short and safe; but a node may be dead, or die.
+//! Clients at work: a request travels to a node, and an answer travels back. These ways are short
+//! and safe; but a node may be dead, or die.
 
 use kv_core::client::{ClientOperation, Reply};
 use kv_core::cx::Input;
@@ -15,7 +15,7 @@ use crate::digest::Tag;
 use crate::event_queue::SimEvent;
 use crate::scenario::NodeIndex;
 
-/// The way between a client and a node.
+/// The delay of the way between a client and a node.
 const DELAY_MIN: Span = Span(50);
 const DELAY_MEAN: Span = Span(150);
 
@@ -63,7 +63,7 @@ impl World {
         self.input(node, Input::Client { request, operation: asked });
     }
 
-    /// A node has answered: the reply is on its way.
+    /// Sends the reply that a node has given on its way to the client.
     pub(super) fn take_reply(&mut self, request: ClientRequest, reply: Reply) {
         let (client, operation) = client_of(request);
         if self.clients.take_reply(client, operation, reply) {
@@ -83,12 +83,12 @@ impl World {
         self.end_operation(client, operation, &Ended::Replied(reply));
     }
 
-    /// The connection broke while an operation was under way.
+    /// Ends an operation whose connection broke while it was under way.
     pub(super) fn reset(&mut self, client: u32, operation: u32) {
         self.give_up(client, operation, &Ended::Unknown);
     }
 
-    /// Nobody listened.
+    /// Ends an operation for which no node listened.
     pub(super) fn refuse(&mut self, client: u32, operation: u32) {
         self.give_up(client, operation, &Ended::Unreachable);
     }

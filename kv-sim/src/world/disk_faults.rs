@@ -1,4 +1,4 @@
-//! Faults of disks: when they set in, what they leave of the records, and what that costs.
+//! Faults of disks: when they set in, what they leave of the records, and what is lost by them.
 
 use kv_core::replica;
 
@@ -9,21 +9,21 @@ use crate::disk::{Ailment, Image, RecordKey};
 use crate::scenario::{DiskFault, LogStep, NodeIndex, RecordKind, Rot};
 use crate::world_time::WorldTime;
 
-/// What becomes of the records of a node that stops, beside the end of what was not synced.
+/// The loss of a node that stops, beside the end of what was not synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DiskLoss {
-    /// Nothing.
+    /// No records are lost.
     Nothing,
-    /// They are deleted.
+    /// All records are deleted.
     Wiped,
-    /// A copy of another node's takes their place.
+    /// A copy of another node's data replaces the records.
     Replaced {
-        /// The other node.
+        /// The node whose data is copied.
         by: NodeIndex,
     },
-    /// What was safe at an earlier moment takes their place.
+    /// The records that were safe at an earlier moment replace the present ones.
     RolledBack {
-        /// The moment, of those that are remembered.
+        /// The number of the moment, of those that are remembered.
         to: usize,
     },
 }
@@ -54,7 +54,7 @@ impl World {
                 let at = self.draws.index(turn, Aspect::Donor, others().count());
                 let drawn = others().nth(at).expect("a clone has a model");
                 let by = from.filter(|&from| from != node).unwrap_or(drawn);
-                // What was copied there might be this node's own.
+                // The data that was copied there might be this node's own.
                 let is_a_copy = self.scene.node(by).disk.image().is_foreign();
                 let loss = if is_a_copy { DiskLoss::Wiped } else { DiskLoss::Replaced { by } };
                 self.take_down(node, loss);
@@ -84,7 +84,8 @@ impl World {
         }
     }
 
-    /// A node said that its disk failed: its process ends. It is started again when the disk works.
+    /// Ends the process of a node that reported that its disk failed. It starts again when the disk
+    /// works.
     pub(super) fn on_store_failed(&mut self, node: NodeIndex) {
         self.scene.changed_at = self.scene.now;
         self.scene.node_mut(node).has_failed = true;
@@ -100,12 +101,12 @@ impl World {
         }
     }
 
-    /// What the disk of a node that stops now holds from then on. What that costs is told to the
-    /// checks.
+    /// Computes the image that the disk of a node that stops now holds from then on, and tells the
+    /// checks of the loss.
     pub(super) fn what_is_left(&mut self, node: NodeIndex, loss: DiskLoss) -> Image {
         let disk = &self.scene.node(node).disk;
         let mut left = disk.image().clone();
-        // What was reported and is not safe goes with any kill.
+        // A batch that was reported and is not safe goes with any kill.
         let is_unsynced = left.claimed().len() > 0;
         let is_loss = match loss {
             DiskLoss::Nothing => {

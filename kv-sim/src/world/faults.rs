@@ -1,5 +1,5 @@
-//! Faults: when they begin and end, whom they hit, and what they do to a machine. What they do to
-//! links is for [`crate::network`] to say.
+//! Faults: when they begin and end, whom they hit, and how they change a machine. Their effects on
+//! links are in [`crate::network`].
 
 use super::disk_faults::DiskLoss;
 use super::messages::time;
@@ -20,16 +20,16 @@ use crate::scenario::{
 };
 use crate::world_time::WorldTime;
 
-/// Why a node does not work, in a record.
+/// The reasons why a node does not work, in a record.
 const DOWN: &str = "down";
 const PAUSED: &str = "paused";
 
-/// The faults of a scenario.
+/// The faults of a scenario, and those at work.
 #[derive(Clone, Debug)]
 pub(super) struct Chaos {
     pub(super) faults: Vec<Fault>,
     pub(super) active: Vec<Active>,
-    /// Beginnings and ends that are still to come.
+    /// The number of beginnings and ends that are still to come.
     pending: usize,
 }
 
@@ -38,9 +38,9 @@ pub(super) struct Chaos {
 pub(super) struct Active {
     fault: u32,
     occurrence: u32,
-    /// Whom it hit, each with the life that it hit.
+    /// The nodes that the fault hit, each with the life that it hit.
     victims: Vec<(NodeIndex, u32)>,
-    /// What it does between its beginning and its end, by the number of the step.
+    /// The fault's steps between its beginning and its end, by number.
     pub(super) steps: Vec<Step>,
 }
 
@@ -49,12 +49,12 @@ impl Chaos {
         Self { faults: faults.to_vec(), active: Vec::new(), pending: 0 }
     }
 
-    /// Where a fault at work stands.
+    /// Finds the place of a fault among those at work.
     pub(super) fn position(&self, name: RuleName) -> Option<usize> {
         self.active.iter().position(|active| (active.fault, active.occurrence) == name)
     }
 
-    /// The faults at work, with those whom they hit, and when each ends.
+    /// The faults at work, with those whom they hit, and the time at which each ends, if it does.
     pub(super) fn at_work(&self) -> impl Iterator<Item = (FaultKind, Option<WorldTime>)> + '_ {
         self.active.iter().filter_map(|active| {
             let fault = &self.faults[active.fault as usize];
@@ -67,17 +67,17 @@ impl Chaos {
         })
     }
 
-    /// Something else that is planned must happen before it is done.
+    /// Counts something else that is planned and must happen before the chaos is done.
     pub(super) const fn expect_one(&mut self) {
         self.pending += 1;
     }
 
-    /// It has happened.
+    /// Takes note that something that was expected has happened.
     pub(super) const fn on_expected(&mut self) {
         self.pending -= 1;
     }
 
-    /// Whether every fault has ended.
+    /// True if every fault has ended.
     pub(super) const fn is_done(&self) -> bool {
         self.pending == 0
     }
@@ -236,7 +236,7 @@ impl World {
         (0..number).map(draw).collect()
     }
 
-    /// Kills a node, if it runs, and keeps it down. Its disk may be ruined besides.
+    /// Kills a node, if it runs, and keeps it down. Its disk may lose records besides.
     pub(super) fn take_down(&mut self, node: NodeIndex, loss: DiskLoss) {
         let left = self.what_is_left(node, loss);
         let machine = self.scene.node_mut(node);
@@ -377,7 +377,7 @@ impl World {
         ));
     }
 
-    /// Writes into the digest what a fault does, and to whom.
+    /// Writes the nodes that a fault hits into the digest.
     pub(super) fn note(&mut self, tag: Tag, fault: u32, nodes: &[NodeIndex]) {
         let mut entry = self.digest.event(self.scene.now, tag, fault);
         for &node in nodes {
@@ -385,7 +385,7 @@ impl World {
         }
     }
 
-    /// Notes for people what was done to the cluster.
+    /// Adds a change of the cluster to the timeline that people read.
     pub(super) fn tell_of_moment(&mut self, what: String) {
         self.trace(|_| format!("#### {what}"));
         let at = self.scene.now.since(WorldTime(0) + SETUP);
@@ -393,7 +393,7 @@ impl World {
     }
 }
 
-/// Whom a fault of nodes hits; nothing, for a fault of links or of a place.
+/// The victims of a fault of nodes; none, for a fault of links or of a place.
 const fn victims_of(kind: &mut FaultKind) -> Option<&mut Victims> {
     match kind {
         FaultKind::Kill(Kill { victims, .. })

@@ -1,4 +1,4 @@
-//! A look at a moment. Changes nothing.
+//! Looks at a moment, which change nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::state::{self, FaultState, Focus, LinkState, UnderWay, WorldState};
 use crate::world_time::WorldTime;
 
 impl World {
-    /// The state of this world at a moment, at which nothing happens any more that has not happened.
+    /// Takes the state of this world at a moment up to which all that was to happen has happened.
     pub fn state(&self, at: WorldTime, focus: &Focus) -> WorldState {
         let scene = &self.scene;
         let names = scene.names();
@@ -33,7 +33,7 @@ impl World {
         }
     }
 
-    /// Sees to it that this world panics in the middle of the chaos phase.
+    /// Plans a panic of this world in the middle of the chaos phase.
     #[cfg(test)]
     pub(crate) fn plan_panic(&mut self, at: WorldTime) {
         self.event_queue.plan(at, SimEvent::Milestone);
@@ -79,7 +79,7 @@ impl World {
         counts.into_iter().map(under_way).collect()
     }
 
-    /// Those that wait at a clog, or for a node that is paused.
+    /// The numbers of the messages that wait at a clog, or for a node that is paused.
     fn messages_that_wait(&self) -> BTreeSet<u32> {
         let paused = self.scene.nodes.iter().filter_map(|node| node.process());
         let of_paused = paused.flat_map(|process| process.backlog.iter().copied());

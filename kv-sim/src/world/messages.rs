@@ -27,13 +27,12 @@ pub(super) struct MessagesInTransit {
     free: Vec<u32>,
     /// The message that is being written. Kept for its room.
     draft: Vec<u8>,
-    /// Room for messages, which share it.
+    /// The room for encoded messages, which share it.
     room: BytesMut,
     last_arrival: WorldTime,
 }
 
-/// Messages are small and many: so many bytes are reserved for them at a time. Not many more: what is
-/// used again soon is still in the processor's caches.
+/// The number of bytes that are reserved for messages at a time, as they are small and many.
 const ROOM_BYTES: usize = 4 * 1024;
 
 /// A message that is under way.
@@ -45,37 +44,37 @@ pub(super) struct InTransit {
     request: RequestId,
     content: Content,
     sent: WorldTime,
-    /// What happened to its bytes on their way, if anything did.
+    /// The value that picks the bits that were flipped on the way; none if none were.
     corruption: Option<NonZeroU64>,
 }
 
 #[derive(Clone, Debug)]
 enum Content {
     Encoded(Bytes),
-    /// Only where encoding is turned off to see what it costs.
+    /// A message that is not encoded, as encoding is turned off to measure its cost.
     Plain(Box<Message>),
 }
 
-/// Something that waits at the end of a clogged link.
+/// An event that waits for the end of a clog.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     way: Way,
     what: SimEvent,
-    /// How long it takes from the end of the clog on.
+    /// The time that the event takes from the end of the clog on.
     after: Span,
 }
 
-/// What waits on links that are clogged, in the order in which it was sent.
+/// The events that wait on clogged links, in the order in which they were sent.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Waiting(Vec<Held>);
 
 impl Waiting {
-    /// What waits, in the order in which it was sent.
+    /// The events that wait, in the order in which they were sent.
     pub(super) fn events(&self) -> impl Iterator<Item = SimEvent> + '_ {
         self.0.iter().map(|held| held.what)
     }
 
-    /// Whether nothing waits.
+    /// True if no event waits.
     #[cfg(test)]
     pub(super) const fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -87,7 +86,7 @@ impl InTransit {
         Way { from: self.from, to: self.to, kind: Some(self.kind) }
     }
 
-    /// The message that was sent, whatever happened to it; nothing, if it cannot be read.
+    /// Decodes the message as it was sent, before any corruption; none, if it cannot be read.
     pub(super) fn read(&self) -> Option<Message> {
         match &self.content {
             Content::Encoded(bytes) => wire::decode(bytes).ok(),
@@ -95,7 +94,7 @@ impl InTransit {
         }
     }
 
-    /// As it is recorded, if it ends now and was not lost.
+    /// The fact to record for the message if it ends now and was not lost.
     pub(super) const fn as_fact(&self, ended: WorldTime) -> fact::Message {
         let Self { from, to, kind, request, sent, .. } = *self;
         fact::Message { from, to, kind, request, sent, ended, lost: None, key: None }
@@ -103,17 +102,17 @@ impl InTransit {
 }
 
 impl MessagesInTransit {
-    /// When the last of them arrives, or arrived.
+    /// The time at which the last message under way arrives, or arrived.
     pub(super) const fn last_arrival(&self) -> WorldTime {
         self.last_arrival
     }
 
-    /// Notes when one of them arrives.
+    /// Notes the time at which a message arrives.
     fn arrives(&mut self, at: WorldTime) {
         self.last_arrival = self.last_arrival.max(at);
     }
 
-    /// All of them, by number: from where to where, and of which kind.
+    /// The messages under way, by number, each with its way and its kind.
     pub(super) fn under_way(&self) -> impl Iterator<Item = (u32, Way, Kind)> + '_ {
         let numbered = (0..).zip(&self.in_transit);
         numbered.filter_map(|(number, message)| {
@@ -194,7 +193,7 @@ impl World {
         }
     }
 
-    /// Lets the checks know if a message takes long, unless a fault makes its way slow.
+    /// Tells the checks if a message takes long, unless a fault makes its way slow.
     fn note_trip(&mut self, way: Way, request: RequestId, takes: Span) {
         if takes > TRIP_FLOOR
             && let Some(checks) = &mut self.checks
@@ -204,8 +203,8 @@ impl World {
         }
     }
 
-    /// Lets something happen at the end of a way after so long; if the way is clogged, after the end
-    /// of that.
+    /// Plans an event at the end of a way, after `after`; if the way is clogged, after the end of
+    /// that.
     pub(super) fn put_on_its_way(&mut self, way: Way, what: SimEvent, after: Span) {
         if self.scene.network.clog_of(way).is_none() {
             return self.plan_arrival(what, self.scene.now + after);
@@ -224,13 +223,13 @@ impl World {
         self.waiting.0.push(Held { way, what, after });
     }
 
-    /// Lets go what waits on links that are no longer clogged, in this order.
+    /// Lets go the events that wait on links that are no longer clogged, in this order.
     pub(super) fn let_go(&mut self, order: ClogOrder) {
         let is_clogged = |held: &Held| self.scene.network.clog_of(held.way).is_some();
         let waiting = std::mem::take(&mut self.waiting.0);
         let (kept, freed): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_clogged);
         self.waiting.0 = kept;
-        // By link: when the last one that was sent before arrives.
+        // The time of the last event that was sent before on each link.
         let mut last: BTreeMap<(NodeIndex, NodeIndex), Span> = BTreeMap::new();
         for Held { way, what, after } in freed {
             let last = last.entry((way.from, way.to)).or_default();
@@ -248,8 +247,8 @@ impl World {
         self.event_queue.plan(at, what);
     }
 
-    /// A message has come to the end of its way. It is dropped if the link is cut by now, or if
-    /// nobody listens.
+    /// Takes a message at the end of its way. It is dropped if the link is cut by now, or if nobody
+    /// listens.
     pub(super) fn arrive(&mut self, message: u32) {
         if self.scene.network.is_cut(self.in_transit.get(message).way()) {
             let message = self.in_transit.take(message);
@@ -292,10 +291,10 @@ impl World {
         self.input(to, Input::Peer(message));
     }
 
-    /// A message has arrived whose bytes are not those that were sent. Real nodes carry a checksum
-    /// with each frame and drop it; so does the simulator, which has none: it knows. (A real node
-    /// gives up the connection as well, and connects anew.) It decodes the bytes all the same, since
-    /// a decoder must survive everything.
+    /// Drops a message whose bytes are not those that were sent. Real nodes carry a checksum with
+    /// each frame and drop it; so does the simulator, which has none: it knows. (A real node gives
+    /// up the connection as well, and connects anew.) It decodes the bytes all the same, since a
+    /// decoder must survive everything.
     #[cold]
     #[inline(never)]
     fn drop_corrupted(&mut self, message: &InTransit, corruption: NonZeroU64) {
@@ -329,7 +328,7 @@ impl World {
         });
     }
 
-    /// Drops what had waited for a process that is gone.
+    /// Drops the events that had waited for a process that is gone.
     pub(super) fn drop_backlog(&mut self, backlog: Vec<SimEvent>) {
         for what in backlog {
             if let SimEvent::Receive { message } = what {
@@ -340,7 +339,7 @@ impl World {
     }
 }
 
-/// The world's time as checks know it.
+/// Converts the world's time to that of the checks.
 pub(super) const fn time(at: WorldTime) -> Time {
     Time(at.0)
 }

@@ -1,11 +1,11 @@
 //! A whole cluster, with everything around it that is drawn from the seed: the discrete-event loop.
 //!
-//! In goes a scenario and a seed; [`World::step`] lets the next thing happen. There are no ticks, and
+//! Takes a scenario and a seed; [`World::step`] lets the next thing happen. There are no ticks, and
 //! idle time costs nothing. A world is a plain value: it can be cloned, and two of them never meet.
 //!
-//! It goes through four phases. In `setup` the nodes start and get to know each other. In `chaos`
-//! clients work and faults come and go. In `heal` nothing is broken any more, and the cluster must
-//! come to rest. In `check` it is watched while it idles.
+//! A run goes through four phases. In `setup` the nodes start and get to know each other. In
+//! `chaos` clients work and faults come and go. In `heal` nothing is broken any more, and the
+//! cluster must come to rest. In `check` it is watched while it idles.
 
 mod clients;
 mod disk_faults;
@@ -44,28 +44,28 @@ use tally::Tally;
 
 pub use tally::Traffic;
 
-/// How long the nodes have to get to know each other before anything is asked of them.
+/// The time that the nodes have to get to know each other before clients and faults begin.
 const SETUP: Span = Span::from_ms(1_000);
-/// How often it is looked whether the cluster has come to rest.
+/// The time between two looks whether the cluster has come to rest.
 const POLL: Span = Span::from_ms(250);
-/// How long the idle cluster is watched, twice.
+/// The time for which the idle cluster is watched, twice.
 const IDLE: Span = Span::from_ms(10_000);
-/// How long after a change of the topology operations may still fail, at least: until suspicions have
-/// caught up with it.
+/// The shortest time after a change of the topology in which operations may still fail: until
+/// suspicions have caught up with it.
 const SETTLE: Span = Span::from_ms(15_000);
-/// In so many rounds of gossip they do,
+/// The number of rounds of gossip in which suspicions catch up with a change.
 const SETTLE_ROUNDS: u64 = 8;
-/// if the slowest messages do not delay them: so many, one after the other.
+/// The number of slowest messages, one after the other, by which those rounds may be delayed.
 const SETTLE_TRIPS: u64 = 4;
-/// A repair that has begun sends so many messages one after the other.
+/// The number of messages that a repair sends one after the other once it has begun.
 const REPAIR_TRIPS: u64 = 12;
-/// Operations that may take less time than this may fail.
+/// The shortest timeout of an operation that must succeed.
 const TIMEOUT: Span = Span::from_ms(500);
 
 /// A cluster and everything around it.
 #[derive(Clone, Debug)]
 pub struct World {
-    /// What can be looked at.
+    /// The part of the world that can be looked at.
     pub scene: Scene,
     phase: Phase,
     event_queue: EventQueue,
@@ -73,7 +73,7 @@ pub struct World {
     clients: Clients,
     chaos: Chaos,
     in_transit: MessagesInTransit,
-    /// What waits on links that are clogged.
+    /// The events that wait on clogged links.
     waiting: Waiting,
     checks: Option<Checks>,
     digest: RunningDigest,
@@ -82,31 +82,31 @@ pub struct World {
     recorder: Option<Box<Recorder>>,
     expect: Expect,
     disk_speed: scenario::Disk,
-    /// When the last command or sync ends that was begun so far.
+    /// The time at which the last command or sync ends that was begun so far.
     disks_busy_until: WorldTime,
-    /// Orders to found the cluster.
+    /// The orders to found the cluster.
     inits: Vec<Init>,
     encoding: bool,
-    /// What a core puts out. Kept for its room.
+    /// The effects that a core puts out. Kept for their room.
     effects: Vec<Effect>,
 }
 
-/// How far a run has come.
+/// The phase of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// The nodes start.
     Setup,
-    /// Clients work, faults come and go.
+    /// Clients work, and faults come and go.
     Chaos {
-        /// When it began.
+        /// The time at which the phase began.
         since: WorldTime,
     },
-    /// Nothing is broken any more.
+    /// Faults are over, and the cluster comes to rest.
     Heal {
-        /// When the last fault ended.
+        /// The time at which the last fault ended.
         since: WorldTime,
     },
-    /// The cluster idles.
+    /// The cluster idles, and is watched.
     Check(Box<Idle>),
     /// The run is over.
     Over,
@@ -115,46 +115,46 @@ pub enum Phase {
 /// The idle cluster as it is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Idle {
-    /// What began before the cluster was at rest comes to its end: repairs, and operations that
-    /// wait for stragglers.
+    /// Work that began before the cluster was at rest comes to its end: repairs, and operations
+    /// that wait for stragglers.
     Settles,
-    /// The first window.
+    /// The first window is watched.
     First {
-        /// What had been sent and committed before it.
+        /// The counts before the window.
         before: Counted,
     },
-    /// The second.
+    /// The second window is watched.
     Second {
-        /// What had been sent and committed before it.
+        /// The counts before the window.
         before: Counted,
-        /// The window before.
+        /// The first window.
         first: IdleWindow,
     },
 }
 
-/// What was sent and committed so far.
+/// The counts of messages and commits so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counted {
     traffic: Traffic,
     commits: u64,
 }
 
-/// Why there can be no such world.
+/// The reason why there can be no such world.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WorldError {
-    /// No ring can be made of the scenario.
+    /// No ring can be made of the scenario's nodes.
     #[error(transparent)]
     Layout(#[from] LayoutError),
-    /// A forced choice names none.
+    /// A forced choice has an address that is none.
     #[error(transparent)]
     Decision(#[from] AddressError),
 }
 
 impl World {
-    /// The world of a scenario and a seed, at its beginning.
+    /// Creates the world of a scenario and a seed, at its beginning.
     ///
     /// # Errors
-    /// [`WorldError`], if the scenario describes none.
+    /// [`WorldError`], if no world can be made of the scenario.
     pub fn new(scenario: &Scenario, options: &RunOptions) -> Result<Self, WorldError> {
         let overrides = Overrides::new(&scenario.decisions, &scenario.nominal, &scenario.cluster)?;
         let mut draws = Draws::new(options.seed, overrides);
@@ -203,7 +203,7 @@ impl World {
         Ok(world)
     }
 
-    /// Lets everything happen.
+    /// Runs the world until nothing more happens.
     pub fn run(&mut self) {
         while self.step() {}
     }
@@ -237,27 +237,27 @@ impl World {
         self.phase != Phase::Over
     }
 
-    /// When the next thing happens, if there is one.
+    /// The time at which the next thing happens, if there is one.
     pub fn next_at(&self) -> Option<WorldTime> {
         self.event_queue.next_at()
     }
 
-    /// How far the run has come.
+    /// The phase that the run is in.
     pub const fn phase(&self) -> &Phase {
         &self.phase
     }
 
-    /// What is checked; nothing, if nothing is.
+    /// The checks of the run; none, if it runs without.
     pub const fn checks(&self) -> Option<&Checks> {
         self.checks.as_ref()
     }
 
-    /// The identity of the run so far.
+    /// The digest of the run so far.
     pub fn digest(&self) -> u128 {
         self.digest.digest()
     }
 
-    /// Gives one input to the core of a node that is awake, and does what it says.
+    /// Gives one input to the core of a node that is awake, and carries out the effects.
     fn input(&mut self, node: NodeIndex, input: Input) {
         self.tally.events += 1;
         let machine = &mut self.scene.nodes[node.0];
@@ -286,7 +286,7 @@ impl World {
         self.plan_call(node);
     }
 
-    /// Sees to it that a node is called at its deadline.
+    /// Plans the call of a node at its deadline.
     fn plan_call(&mut self, node: NodeIndex) {
         let now = self.scene.now;
         let machine = self.scene.node_mut(node);
@@ -296,7 +296,7 @@ impl World {
         }
     }
 
-    /// Whether a process of a node can take something now. If it is paused, that waits.
+    /// Tells whether a process of a node can take an event now. If it is paused, the event waits.
     fn is_awake(&mut self, node: NodeIndex, what: SimEvent) -> bool {
         let Some(process) = self.scene.node_mut(node).process_mut() else { return false };
         if process.pauses > 0 {
@@ -305,7 +305,8 @@ impl World {
         process.pauses == 0
     }
 
-    /// As [`World::is_awake`], for what was planned by one life of a node.
+    /// Tells whether a node can take an event that one life of it planned: [`World::is_awake`], for
+    /// that life.
     fn is_awake_and(&mut self, node: NodeIndex, life: u32, what: SimEvent) -> bool {
         self.scene.node(node).life() == life && self.is_awake(node, what)
     }
@@ -391,15 +392,15 @@ impl World {
         }
         self.scene.network.heal();
         self.scene.changed_at = self.scene.now;
-        // What a slow link or a slow disk still holds is the last that is left of its fault.
+        // A message on a slow link or a command on a slow disk is the last that is left of a fault.
         let last = self.in_transit.last_arrival().max(self.disks_busy_until);
         let since = self.scene.now.max(last);
         self.enter(Phase::Heal { since });
         self.event_queue.plan(since + POLL, SimEvent::Milestone);
     }
 
-    /// Lets the checks see what each node carries. At each beginning and each end of a fault: what piles
-    /// up does so while something is broken.
+    /// Lets the checks see the load of each node, at each beginning and each end of a fault: loads
+    /// pile up while something is broken.
     fn look_at_loads(&mut self) {
         let Some(checks) = &mut self.checks else { return };
         for node in &self.scene.nodes {
@@ -432,8 +433,8 @@ impl World {
         }
     }
 
-    /// How long what began before the cluster was at rest may still go on: two rounds of repair,
-    /// the last of which may have to be given up, and the longest operation.
+    /// The time for which work that began before the cluster was at rest may still go on: two
+    /// rounds of repair, the last of which may have to be given up, and the longest operation.
     fn settling(&self) -> Span {
         let config = &self.scene.config;
         let rounds = Span::from_ms(2 * config.repair_interval_ms + config.repair_settle_ms);
@@ -496,14 +497,14 @@ impl World {
         self.scene.nodes.iter().map(crate::node::SimNode::commits).sum()
     }
 
-    /// Writes a line, if somebody wants to read it.
+    /// Writes a line of the trace, if there is one.
     fn trace(&self, line: impl FnOnce(&Scene) -> String) {
         if let Some(trace) = &self.trace {
             self.write_line(trace, line);
         }
     }
 
-    /// Out of line: the words for people must not lie between what every event runs through.
+    /// Writes a line of the trace. Out of line, as few runs have one.
     #[cold]
     #[inline(never)]
     fn write_line(&self, Trace(sink): &Trace, line: impl FnOnce(&Scene) -> String) {
@@ -520,7 +521,8 @@ impl World {
         let (config, ring, now) = (config.clone(), ring.clone(), *now);
         let machine = self.scene.node_mut(node);
         if let Err(foreign) = machine.start(now, &config, cluster_id(), &ring) {
-            // It refuses to start on that. Its operator deletes what does not belong there.
+            // The process refuses to start on foreign data. Its operator deletes what does not
+            // belong there.
             self.tally.probes.count(WorldProbe::ForeignData);
             self.trace(|scene| format!("{} does not start: {foreign}", scene.name(node)));
             let machine = self.scene.node_mut(node);
@@ -538,7 +540,7 @@ impl World {
 }
 
 impl Phase {
-    /// Its name.
+    /// The name of the phase.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Setup => "setup",
@@ -550,32 +552,32 @@ impl Phase {
     }
 }
 
-/// How long after a change of the topology operations of a scenario may still fail.
+/// The time after a change of the topology in which operations of a scenario may still fail.
 fn settle(scenario: &Scenario) -> Span {
     let rounds = scenario.node.gossip_interval().times(SETTLE_ROUNDS);
     SETTLE.max(rounds + scenario.network.delay_max().times(SETTLE_TRIPS))
 }
 
-/// For how many operations to make room from the beginning.
+/// The number of operations to make room for from the beginning.
 fn operations_expected(scenario: &Scenario) -> usize {
     const ROOM_MAX: u64 = 1 << 17;
     let operations = scenario.workloads.iter().map(|workload| workload.operations);
     operations.fold(0, u64::saturating_add).min(ROOM_MAX) as usize
 }
 
-/// On how many keys.
+/// The number of keys to make room for from the beginning.
 fn keys_expected(scenario: &Scenario) -> usize {
     const ROOM_MAX: usize = 1 << 14;
     let keys = scenario.workloads.iter().map(|workload| workload.keys as usize);
     keys.fold(0, usize::saturating_add).min(ROOM_MAX)
 }
 
-/// A node as the event_queue names it.
+/// The number by which the event queue names a node.
 fn number(node: NodeIndex) -> u32 {
     u32::try_from(node.0).expect("nodes are counted in 32 bits")
 }
 
-/// A node as everybody else names it.
+/// The node that the event queue names by this number.
 fn index(node: u32) -> NodeIndex {
     NodeIndex(node as usize)
 }

@@ -1,8 +1,9 @@
-//! The operator: what people must do when more was lost than copies can bring back.
+//! The operator: people must act when more was lost than copies can bring back.
 //!
-//! An owner that lost its data, or what it held of a key, answers no reads of it until it has asked
+//! An owner that lost its data, or its copy of a key, answers no reads of it until it has asked
 //! enough others. Where so many owners lost theirs that nobody can ever do that, nothing gives the
-//! loss up silently: an operator must (semantics.md §4). Here the operator comes when the faults are over.
+//! loss up silently: an operator must (semantics.md §4). Here the operator comes when the faults
+//! are over.
 
 use std::collections::BTreeMap;
 
@@ -36,8 +37,8 @@ impl World {
         self.heal_if_all_is_done();
     }
 
-    /// Tells a node to found the cluster, if every node that runs waits for somebody who knows it: the
-    /// faults have taken all disks, or no order of the scenario was carried out.
+    /// Tells a node to found the cluster, if every node that runs waits for another that knows it:
+    /// the faults have taken all disks, or no order of the scenario was carried out.
     pub(super) fn found_anew(&mut self) {
         let scene = &self.scene;
         let mut nodes = scene.cluster.indices().filter(|node| scene.node(*node).is_awake());
@@ -63,7 +64,7 @@ impl World {
         self.input(node, Input::Admin { request: AdminRequest(0), command });
     }
 
-    /// Gives up what can never be copied back.
+    /// Gives up partitions that can never be copied back.
     pub(super) fn accept_losses(&mut self) {
         for (node, partitions) in self.stuck() {
             let numbers: Vec<_> = partitions.iter().map(|at| at.0.to_string()).collect();
@@ -82,9 +83,9 @@ impl World {
         }
     }
 
-    /// Owners that can never copy a partition back, as too few are left that have it, and that say so.
-    /// The operator believes no loss that the node itself does not report: so one that kept silent would
-    /// never converge.
+    /// Finds owners that can never copy a partition back, as too few are left that have it, and
+    /// that report so. The operator believes no loss that the node itself does not report: so one
+    /// that kept silent would never converge.
     fn stuck(&self) -> BTreeMap<NodeIndex, Vec<PartitionId>> {
         let scene = &self.scene;
         let mut stuck: BTreeMap<_, Vec<_>> = BTreeMap::new();
@@ -119,7 +120,7 @@ impl World {
         stuck
     }
 
-    /// Whether too few other owners of a key have all of it.
+    /// Tells whether too few other owners of a key have all of it.
     fn can_never_be_whole(&self, node: NodeIndex, key: &Key) -> bool {
         let scene = &self.scene;
         let partition = scene.ring.partition_of(key.token());
@@ -137,9 +138,9 @@ impl World {
         owners.iter().filter(has_all).count() < self.sources_needed(owners.len())
     }
 
-    /// How many owners must have a partition, so that another can be sure to copy all that was
-    /// acknowledged: a write that waited for W of N copies is missing on N - W. Where W is 1, all
-    /// others are the best there is; where N is 1, there are none.
+    /// The number of owners that must have a partition, so that another can be sure to copy all
+    /// that was acknowledged: a write that waited for W of N copies is missing on N - W. Where W is
+    /// 1, all others are the best there is; where N is 1, there are none.
     fn sources_needed(&self, owners: usize) -> usize {
         let w = usize::try_from(self.scene.config.write_quorum).unwrap_or(owners).min(owners);
         (owners - w + 1).min(owners - 1).max(1)

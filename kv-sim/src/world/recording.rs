@@ -1,5 +1,5 @@
-//! What a recorder is told. Nothing here does any work while there is none: what is done for it lies out
-//! of line.
+//! Reports from the world to its recorder. Nothing here does any work while there is none: code for
+//! it lies out of line.
 
 use kv_core::client::{Reply, Verb};
 use kv_core::event::{EpochReason, Event};
@@ -20,11 +20,11 @@ use crate::record::{Record, Recorder};
 use crate::scenario::{FaultKind, NodeIndex};
 use crate::scene::Scene;
 
-/// So many bytes of a value are kept.
+/// The number of bytes of a value that are kept.
 const VALUE_BYTES_MAX: usize = 24;
 
 impl World {
-    /// From now on this recorder is told what happens.
+    /// Starts to report to this recorder.
     pub fn record(&mut self, mut recorder: Recorder) {
         recorder.on_phase(self.scene.now, self.phase.name());
         self.recorder = Some(Box::new(recorder));
@@ -34,7 +34,7 @@ impl World {
         }
     }
 
-    /// What was recorded; nothing, if nothing was.
+    /// Ends the recording and takes the record; none, if nothing was recorded.
     pub fn take_record(&mut self) -> Option<Record> {
         for node in self.scene.cluster.clone().indices() {
             self.record_clocks(node);
@@ -42,14 +42,14 @@ impl World {
         Some(self.recorder.take()?.finish(self.scene.now))
     }
 
-    /// A message is read by its addressee.
+    /// Records that a message is read by its addressee.
     pub(super) fn record_received(&mut self, message: Option<Message>, body: &Body) {
         if let (Some(recorder), Some(message)) = (&mut self.recorder, message) {
             rarely(|| recorder.on_message(message, body.keys()));
         }
     }
 
-    /// A message is gone.
+    /// Records that a message is lost.
     pub(super) fn record_lost(&mut self, message: &InTransit, how: &'static str) {
         let Some(recorder) = &mut self.recorder else { return };
         let fact = Message { lost: Some(how), ..message.as_fact(self.scene.now) };
@@ -59,7 +59,7 @@ impl World {
         });
     }
 
-    /// A client asks something.
+    /// Records that a client begins an operation.
     pub(super) fn record_begun(&mut self, client: u32, number: u32) {
         let Some(recorder) = &mut self.recorder else { return };
         rarely(|| {
@@ -80,7 +80,7 @@ impl World {
         });
     }
 
-    /// An operation has ended for its client.
+    /// Records that an operation has ended for its client.
     pub(super) fn record_ended(&mut self, client: u32, ended: &Ended) {
         if self.recorder.is_some() {
             rarely(|| self.tell_ended(client, ended));
@@ -107,7 +107,7 @@ impl World {
         recorder.on_ended(scene.now, client, ending);
     }
 
-    /// A disk has executed a command.
+    /// Records that a disk has executed a command.
     pub(super) fn record_executed(
         &mut self,
         node: NodeIndex,
@@ -143,7 +143,7 @@ impl World {
         }
     }
 
-    /// The disk of a node holds something else of any of its keys.
+    /// Records that the disk of a node may hold something else of any key.
     pub(super) fn record_copies(&mut self, node: NodeIndex) {
         let followed = self.recorder.as_ref().map_or(0, |recorder| recorder.focus().keys.len());
         for key in 0..followed {
@@ -151,7 +151,8 @@ impl World {
         }
     }
 
-    /// What a node holds may have become durable: looks at the keys that are not, as far as was seen.
+    /// Looks at the keys of which a node's copy was not durable when it was last seen, and may be
+    /// now.
     pub(super) fn record_synced(&mut self, node: NodeIndex) {
         if self.recorder.is_some() {
             rarely(|| self.tell_synced(node));
@@ -190,14 +191,14 @@ impl World {
         recorder.on_copy(CopyChange { at: scene.now, node, key, copy });
     }
 
-    /// The clocks of a node are about to change, have changed, or are just looked at.
+    /// Records the clocks of a node: they are about to change, have changed, or are just looked at.
     pub(super) fn record_clocks(&mut self, node: NodeIndex) {
         let Some(recorder) = &mut self.recorder else { return };
         let now = self.scene.now;
         recorder.on_clocks(now, node, self.scene.node(node).clock.now(now));
     }
 
-    /// A fault begins, at these nodes if it is one of nodes.
+    /// Records that a fault begins, at these nodes if it is one of nodes.
     pub(super) fn record_fault(&mut self, name: RuleName, kind: &FaultKind, nodes: &[NodeIndex]) {
         let Some(recorder) = &mut self.recorder else { return };
         let what = kind.describe(&self.scene.cluster);
@@ -205,28 +206,28 @@ impl World {
         recorder.on_fault(name, Fault { kind, what, nodes: nodes.to_vec(), from, until: None });
     }
 
-    /// A fault ends.
+    /// Records that a fault ends.
     pub(super) fn record_fault_ended(&mut self, name: RuleName) {
         if let Some(recorder) = &mut self.recorder {
             recorder.on_fault_ended(self.scene.now, name);
         }
     }
 
-    /// A node does not work any more.
+    /// Records that a node does not work any more, and the reason.
     pub(super) fn record_outage(&mut self, node: NodeIndex, how: &'static str) {
         if let Some(recorder) = &mut self.recorder {
             recorder.on_outage(self.scene.now, node, how);
         }
     }
 
-    /// A node works again, as far as this was why it did not; or whatever was.
+    /// Records that one reason why a node did not work is gone, or all reasons.
     pub(super) fn record_outage_ended(&mut self, node: NodeIndex, how: Option<&'static str>) {
         if let Some(recorder) = &mut self.recorder {
             recorder.on_outage_ended(self.scene.now, node, how);
         }
     }
 
-    /// A node says something.
+    /// Records an event of a node.
     pub(super) fn record_event(&mut self, node: NodeIndex, event: &Event) {
         if self.recorder.is_some() {
             rarely(|| self.tell_event(node, event));
@@ -241,7 +242,7 @@ impl World {
         }
     }
 
-    /// A check says something.
+    /// Records an excuse of a check.
     pub(super) fn record_excuse(&mut self, text: &str) {
         if let Some(recorder) = &mut self.recorder {
             let (at, text) = (self.scene.now, text.to_owned());
@@ -249,7 +250,7 @@ impl World {
         }
     }
 
-    /// A phase begins.
+    /// Records that a phase begins.
     pub(super) fn record_phase(&mut self, name: &'static str) {
         if let Some(recorder) = &mut self.recorder {
             recorder.on_phase(self.scene.now, name);
@@ -257,18 +258,17 @@ impl World {
     }
 }
 
-/// Does what is seldom asked for. Out of line, so that it does not lie between what every event runs
-/// through.
+/// Calls a closure out of line, as few runs have a recorder.
 #[cold]
 #[inline(never)]
 fn rarely(what: impl FnOnce()) {
     what();
 }
 
-/// Which keys a storage command may write.
+/// The keys that a storage command may write.
 enum Touched<'a> {
     These(Vec<&'a Key>),
-    /// It does not say.
+    /// The command may write any key.
     Perhaps,
 }
 
@@ -297,12 +297,13 @@ fn written_by(action: &Action) -> Touched<'_> {
 fn shortened(content: &Content) -> Option<String> {
     let value = content.value()?;
     let head = value[..value.len().min(VALUE_BYTES_MAX)].escape_ascii().to_string();
-    // What the simulator's clients write is filled up with dots.
+    // The values of the simulator's clients are filled up with dots.
     let head = head.trim_end_matches('.').to_owned();
     Some(head)
 }
 
-/// An event in words, with the key that it names. Nothing, for what is seen better elsewhere.
+/// Puts an event into words, with the key that it names. None, for an event that is seen better
+/// elsewhere.
 fn words<'a>(event: &'a Event, scene: &Scene) -> Option<(String, Option<&'a Key>)> {
     let name = |id: &NodeId| scene.name(scene.index_of(*id)).to_owned();
     let partition = |partition: &kv_core::types::PartitionId| partition.0;

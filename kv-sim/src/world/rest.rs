@@ -1,4 +1,5 @@
-//! Whether the cluster has come to rest: all owners equal, no hint left, nothing still to be copied.
+//! The look whether the cluster has come to rest: all owners equal, no hint left, nothing still to
+//! be copied.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use crate::disk::RecordKey;
 use crate::node::{Process, SimNode};
 use crate::scene::Scene;
 
-/// What keeps the cluster from rest; nothing, if it is at rest.
+/// The things that keep the cluster from rest; none, if it is at rest.
 pub(super) fn restless(scene: &Scene, within: Span) -> Option<Restless> {
     let mut restless = Restless { within, ..Restless::default() };
     let running: BTreeMap<_, _> =
@@ -39,7 +40,7 @@ pub(super) fn restless(scene: &Scene, within: Span) -> Option<Restless> {
     if !partitions.is_empty() || !incomplete.is_empty() || !corrupt.is_empty() {
         return Some(restless);
     }
-    // To count hints takes a scan: only when all else is well.
+    // Hints are counted by a scan: only when all else is well.
     for node in &scene.nodes {
         let hints = hints(scene, node);
         if hints > 0 {
@@ -54,8 +55,8 @@ pub(super) fn restless(scene: &Scene, within: Span) -> Option<Restless> {
     (!is_at_rest).then_some(restless)
 }
 
-/// Records of what a node owns that cannot be read, and keys that are not repaired. Each is repaired or
-/// given up.
+/// Counts the records that a node owns and cannot read, and the keys that are not repaired. Each is
+/// repaired or given up.
 fn corruption(scene: &Scene, node: &SimNode) -> u64 {
     let is_due = |key: &&RecordKey| match replica::parse_record_key(key) {
         Some(
@@ -63,7 +64,8 @@ fn corruption(scene: &Scene, node: &SimNode) -> u64 {
             | Record::Leaf { partition, .. }
             | Record::Marker { partition },
         ) => scene.ring.owns(node.id, partition),
-        // Hints are counted by themselves. A record of the founding is learned anew at the next start.
+        // Hints are counted by themselves. A record of the founding is learned anew at the next
+        // start.
         Some(
             Record::Hint { .. }
             | Record::HintOrder { .. }

@@ -10,17 +10,17 @@ use crate::event_queue::SimEvent;
 use crate::network::RuleName;
 use crate::scenario::{ClogOrder, Fault, FaultKind, NodeIndex, Partition};
 
-/// What a fault may do between its beginning and its end.
+/// A step of a fault between its beginning and its end.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
-    /// Its links are clogged.
+    /// The links of a node are clogged.
     Clog(NodeIndex),
-    /// They are let go.
+    /// The links of a node are let go.
     Unclog(NodeIndex),
 }
 
 impl World {
-    /// A fault takes one of its steps, unless it has ended.
+    /// Takes one of the steps of a fault, unless the fault has ended.
     #[cold]
     #[inline(never)]
     pub(super) fn step_fault(&mut self, name: RuleName, step: u32) {
@@ -49,7 +49,7 @@ impl World {
         self.tell_of_moment(format!("{} {verb}: {}", kind.name(), self.scene.name(node)));
     }
 
-    /// A partition that flaps goes at its steps of an even number, and comes again at the others.
+    /// Lets a partition that flaps go at steps of an even number, and come again at the others.
     fn flap(&mut self, name: RuleName, step: u32, kind: &FaultKind) {
         let (tag, verb) = if step.is_multiple_of(2) {
             self.scene.network.end(name);
@@ -67,7 +67,7 @@ impl World {
         ));
     }
 
-    /// Plans what a fault does between its beginning and its end.
+    /// Plans the steps of a fault between its beginning and its end.
     pub(super) fn plan_steps(
         &mut self,
         name: RuleName,
@@ -90,8 +90,8 @@ impl World {
         self.event_queue.plan(self.scene.now + after, step);
     }
 
-    /// Each of the victims is clogged at a time of its own in the first half of the fault, and let
-    /// go at another one in the second half.
+    /// Plans a clog of each victim at a time of its own in the first half of the fault, and its end
+    /// at another time in the second half.
     fn plan_swizzle(&mut self, (fault, occurrence): RuleName, victims: &[NodeIndex]) -> Vec<Step> {
         let Fault { from, until, .. } = self.chaos.faults[fault as usize];
         let half = Span((until.expect("a swizzle ends") - from).0 / 2);

@@ -1,4 +1,4 @@
-//! Disks at work: when commands execute, when syncs end, when nodes hear of it.
+//! Disks at work: commands execute, syncs end, and nodes hear of it.
 
 use kv_core::cx::Input;
 use kv_core::store::StoreCommand;
@@ -26,7 +26,8 @@ impl World {
     fn plan_execution(&mut self, node: NodeIndex, ticket: Ticket) {
         let now = self.scene.now;
         let life = self.scene.node(node).life();
-        // Tickets start over with each life, the first of which is 1; in one life each is executed once.
+        // Tickets start over with each life, the first of which is 1; in one life each is executed
+        // once.
         let turn = self.draws.nth(Address::Command { node, ticket }, life - 1);
         let speed = &self.disk_speed;
         let after = self.draws.delay(turn, Aspect::Delay, speed.execute_min, speed.execute_mean);
@@ -114,7 +115,8 @@ impl World {
         self.begin_sync(node);
     }
 
-    /// Lets the checks know if a command took long that was given then, unless a fault makes the disk slow.
+    /// Tells the checks if a command took long since it was given, unless a fault makes the disk
+    /// slow.
     fn note_command(&mut self, node: NodeIndex, given_at: WorldTime) {
         let took = self.scene.now.since(given_at);
         if took > DISK_FLOOR

@@ -1,4 +1,4 @@
-//! What a run counts.
+//! The counts of a run.
 
 use std::collections::BTreeMap;
 
@@ -10,23 +10,23 @@ use crate::probes::ProbeCounts;
 use crate::result::{Moment, RunDigest, RunResult};
 use crate::scenario::Decision;
 
-/// The counts of a run.
+/// The counts of a run so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
-    /// Inputs that cores and clients handled.
+    /// The number of inputs that cores and clients handled.
     pub(super) events: u64,
     pub(super) traffic: Traffic,
-    /// Messages that did not arrive.
+    /// The number of messages that did not arrive.
     pub(super) lost: u64,
     pub(super) faults: BTreeMap<&'static str, u64>,
     pub(super) probes: ProbeCounts,
     pub(super) timeline: Vec<Moment>,
 }
 
-/// Messages that nodes sent to each other, by kind.
+/// The messages that nodes sent to each other, counted by kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Traffic {
-    /// By the number of the kind: messages and bytes.
+    /// The number of messages and of their bytes, by the number of the kind.
     kinds: [(u64, u64); KINDS],
 }
 
@@ -39,22 +39,23 @@ impl Traffic {
         *sum += bytes;
     }
 
-    /// Messages of one kind.
+    /// The number of messages of a kind.
     pub const fn messages(&self, kind: Kind) -> u64 {
         self.kinds[kind.number() as usize].0
     }
 
-    /// Bytes of one kind.
+    /// The number of bytes in messages of a kind.
     pub const fn bytes(&self, kind: Kind) -> u64 {
         self.kinds[kind.number() as usize].1
     }
 
-    /// Messages of all kinds.
+    /// The number of messages of all kinds.
     pub fn total(&self) -> u64 {
         self.kinds.iter().map(|(messages, _)| messages).sum()
     }
 
-    /// The messages that were sent since an earlier count, of the kinds that were sent at all.
+    /// The numbers of messages that were sent since an earlier count, for the kinds that were sent
+    /// at all.
     pub(super) fn since(&self, earlier: &Self) -> BTreeMap<Kind, u64> {
         let sent = |kind| self.messages(kind) - earlier.messages(kind);
         Kind::ALL.iter().map(|&kind| (kind, sent(kind))).filter(|(_, sent)| *sent > 0).collect()
@@ -68,8 +69,8 @@ impl Default for Traffic {
 }
 
 impl World {
-    /// Writes what came out so far into a result: every number, and what the checks that the
-    /// scenario asks for have found.
+    /// Writes the results so far: every number, and the findings of the checks that the scenario
+    /// asks for.
     pub fn report(&self, result: &mut RunResult) {
         let Tally { events, traffic, lost: _, faults, probes, timeline } = &self.tally;
         result.digest = RunDigest(self.digest());

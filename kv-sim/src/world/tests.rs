@@ -1,4 +1,5 @@
-//! Whole worlds: the same seed gives the same run, and faults do what they say and no more.
+//! Whole worlds: the same seed gives the same run, and each fault has its own effects and no
+//! others.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -14,7 +15,7 @@ use crate::result::RunResult;
 use crate::scenario::Decision;
 use crate::testing::scenario;
 
-/// Some work and a little bad luck; what is not about faults must not wait for rest.
+/// Some work and a little bad luck; tests that are not about faults must not wait for rest.
 const BUSY: &str = "
 nodes = 5
 network = { loss = 0.01, duplicate = 0.01, reorder = 0.05 }
@@ -50,7 +51,7 @@ fn result_of(text: &str) -> (World, RunResult) {
     (world, result)
 }
 
-/// The trace of a whole run.
+/// Runs a whole world and returns its trace.
 fn trace_of(text: &str) -> String {
     let trace = Arc::new(Mutex::new(Vec::new()));
     let options = RunOptions { trace: Some(Trace(trace.clone())), ..RunOptions::seeded(1) };
@@ -59,7 +60,7 @@ fn trace_of(text: &str) -> String {
     trace.expect("a trace is text")
 }
 
-/// When the lines of a trace were written that end like this, in milliseconds of the chaos phase.
+/// The times of the lines of a trace that match, in milliseconds of the chaos phase.
 fn times_of(trace: &str, is_it: impl Fn(&str) -> bool) -> Vec<u64> {
     let lines = trace.lines().filter(|line| is_it(line));
     let seconds = lines.map(|line| line.split(' ').next().expect("a time"));
@@ -235,7 +236,7 @@ fn clients_of_a_killed_node_do_not_know_what_came_of_their_requests() {
 
 #[test]
 fn a_paused_node_answers_when_it_goes_on() {
-    // Longer than the network takes and shorter than anybody's timeout.
+    // A pause that is longer than the network takes and shorter than any timeout.
     let faults = "[[fault]]\nkind = \"pause\"\nnodes = [\"n1\", \"n2\", \"n3\", \"n4\", \"n5\"]\n\
                   from_ms = 100\nuntil_ms = 400";
     let text = busy_with(faults).replace("loss = 0.01", "loss = 0");
@@ -332,7 +333,7 @@ fn what_a_clog_holds_arrives_when_it_ends_in_the_order_in_which_it_was_sent() {
         assert!(!gossip.iter().any(|at| (150..400).contains(at)), "nothing passes: {gossip:?}");
         let waits = times_of(&trace, |line| line.contains("from n1 to n2 waits"));
         assert!(waits.len() > 5 && waits.iter().all(|at| (100..400).contains(at)), "{waits:?}");
-        // What a line speaks of: `merge of 00..07`.
+        // The message that a line names: `merge of 00..07`.
         let message = |line: &str| {
             let words: Vec<_> = line.split(' ').collect();
             let of = words.iter().position(|&word| word == "of").expect("it names a message");
@@ -342,7 +343,7 @@ fn what_a_clog_holds_arrives_when_it_ends_in_the_order_in_which_it_was_sent() {
         let held: Vec<_> = held.map(message).collect();
         let since_end = trace.lines().skip_while(|line| !line.contains("#### clog ends"));
         let arrived = since_end.filter(received).map(message);
-        // What is sent when the clog has ended may overtake.
+        // A message that is sent when the clog has ended may overtake.
         let arrived: Vec<_> = arrived.filter(|message| held.contains(message)).collect();
         (held, arrived)
     };
@@ -458,7 +459,7 @@ fn a_frozen_monotonic_clock_stops_what_is_done_by_the_clock_until_it_runs_again(
     let faults = "[[fault]]\nkind = \"clock-freeze\"\nclock = \"monotonic\"\nnodes = [\"n1\"]\n\
                   from_ms = 300\nuntil_ms = 1500";
     let trace = trace_of(&busy_with(faults));
-    // Who asks to be called at once is called even so.
+    // A node that asks to be called at once is called even so.
     let calls = times_of(&trace, |line| line.ends_with("n1 is called at its deadline"));
     assert!(calls.iter().filter(|at| (310..1_500).contains(*at)).count() < 5, "{calls:?}");
     assert!(calls.iter().any(|at| *at < 300) && calls.iter().any(|at| *at >= 1_500));
@@ -488,7 +489,7 @@ fn clocks_can_be_frozen_and_drift_apart() {
         let before = [0, 1].map(|node| shown(&world, node));
         run_until(&mut world, 3);
         let after = [0, 1].map(|node| shown(&world, node));
-        // By how many milliseconds n1 has run ahead of n2, on which nothing is wrong.
+        // The milliseconds that n1 has run ahead of n2, on which nothing is wrong.
         let ahead = |clock: usize| {
             let passed = |node: usize| after[node][clock] - before[node][clock];
             (passed(0) - passed(1)) / 1_000
