@@ -1,4 +1,4 @@
-//! What a recorder keeps: one type for each sort of thing that happens.
+//! The facts that a recorder keeps: one type for each sort.
 
 use kv_core::message::Kind;
 use kv_core::types::{Key, RequestId};
@@ -14,165 +14,166 @@ pub struct Message {
     pub from: NodeIndex,
     /// The addressee.
     pub to: NodeIndex,
-    /// What kind it is of.
+    /// The kind of the message.
     pub kind: Kind,
-    /// The request that it belongs to.
+    /// The request that the message belongs to.
     pub request: RequestId,
-    /// When it was sent.
+    /// The time at which the message was sent.
     pub sent: WorldTime,
-    /// When it was read, or lost.
+    /// The time at which the message was read, or lost.
     pub ended: WorldTime,
-    /// How it was lost; nothing, if it was read.
+    /// The way in which the message was lost; none, if it was read.
     pub lost: Option<&'static str>,
-    /// The key that it is about, as far as that is known.
+    /// The key that the message is about, as far as that is known.
     pub key: Option<Key>,
 }
 
-/// What a client asked.
+/// A client's request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientVerb {
-    /// To read.
+    /// A read of the key.
     Get,
-    /// To write this, shortened.
+    /// A write of this value, shortened.
     Put(String),
-    /// To delete.
+    /// A delete of the key.
     Delete,
 }
 
-/// How an operation ended.
+/// The ending of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// The run was over before.
+    /// The run was over before the operation ended.
     Never,
-    /// It was answered: these siblings were shown, and these nodes vouch for it.
+    /// The operation was answered, with these siblings and by these nodes.
     Answered {
-        /// The siblings.
+        /// The siblings that the client was shown.
         shown: Vec<Dot>,
-        /// The owners that hold it, or answered.
+        /// The owners that hold the write, or answered the read.
         owners: Vec<NodeIndex>,
-        /// The fallbacks that do.
+        /// The fallbacks that hold the write, or answered the read.
         fallbacks: Vec<NodeIndex>,
     },
-    /// It was refused, for this reason.
+    /// The operation was refused, for this reason.
     Refused(String),
-    /// Nobody listened.
+    /// No node listened.
     Unreachable,
-    /// Nobody knows: it timed out, or the connection broke.
+    /// Nobody knows how it ended: it timed out, or the connection broke.
     Unknown,
 }
 
 /// An operation of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// The client.
+    /// The number of the client.
     pub client: u32,
-    /// Its number with that client.
+    /// The number of the operation with that client.
     pub number: u32,
     /// The node that was asked.
     pub node: NodeIndex,
-    /// The key.
+    /// The key that was asked for.
     pub key: Key,
-    /// What was asked.
+    /// The request of the client.
     pub asked: ClientVerb,
-    /// When.
+    /// The time at which the client asked.
     pub begun: WorldTime,
-    /// When it ended.
+    /// The time at which the operation ended.
     pub ended: WorldTime,
-    /// How.
+    /// The ending of the operation.
     pub ending: Ending,
 }
 
-/// Something that a node or a check said.
+/// A note of a node or a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// When.
+    /// The time of the note.
     pub at: WorldTime,
-    /// Who; nothing, for a check.
+    /// The node whose note it is; none, for a check.
     pub node: Option<NodeIndex>,
-    /// What.
+    /// The words of the note.
     pub text: String,
-    /// The key that it is about, if it names one.
+    /// The key that the note names, if it names one.
     pub key: Option<Key>,
 }
 
-/// A write of a followed key was named.
+/// A write of a followed key that was minted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
-    /// Its name.
+    /// The dot of the write.
     pub dot: Dot,
-    /// Which of the followed keys.
+    /// The position of the key among those that are followed.
     pub key: usize,
-    /// When.
+    /// The time at which the dot was minted.
     pub at: WorldTime,
-    /// By whom.
+    /// The node that minted the dot.
     pub node: NodeIndex,
-    /// For which request.
+    /// The request of the write.
     pub request: RequestId,
-    /// What it said, shortened; nothing, for a tombstone.
+    /// The value, shortened; none, for a tombstone.
     pub value: Option<String>,
 }
 
-/// What a node holds of a followed key, from a moment on.
+/// A change of a node's copy of a followed key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopyChange {
-    /// When.
+    /// The time of the change.
     pub at: WorldTime,
-    /// Where.
+    /// The node that holds the copy.
     pub node: NodeIndex,
-    /// Which of the followed keys.
+    /// The position of the key among those that are followed.
     pub key: usize,
-    /// What.
+    /// The copy from that time on.
     pub copy: Copy,
 }
 
-/// A node's copy of a key, the hints for it included.
+/// A node's copy of a key, joined with its hints for the key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Copy {
     /// The siblings that stand.
     pub live: Vec<Dot>,
-    /// Those that would stand after a crash.
+    /// The siblings that would stand after a crash.
     pub durable: Vec<Dot>,
-    /// Bit `i`: accounts for the write `i` that the violations are about, standing or overwritten.
+    /// A bit per write that the violations are about: set if the copy accounts for it, standing or
+    /// overwritten.
     pub knows: u8,
-    /// The same, after a crash.
+    /// The same bits for the copy after a crash.
     pub keeps: u8,
 }
 
-/// Something was broken on purpose.
+/// A fault, from its beginning to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Its word.
+    /// The word for the fault in a scenario.
     pub kind: &'static str,
-    /// What is done to whom, for people.
+    /// The fault and its victims, in words for people.
     pub what: String,
-    /// The nodes that it hits, if it is one of nodes.
+    /// The nodes that the fault hits, if it is one of nodes.
     pub nodes: Vec<NodeIndex>,
-    /// When it began.
+    /// The time at which the fault began.
     pub from: WorldTime,
-    /// When it ended; nothing, if it did not.
+    /// The time at which the fault ended; none, if it did not.
     pub until: Option<WorldTime>,
 }
 
-/// A node did not work for a while.
+/// A time in which a node did not work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outage {
-    /// The node.
+    /// The node that did not work.
     pub node: NodeIndex,
-    /// Why: a word for people.
+    /// The reason, in a word for people.
     pub how: &'static str,
-    /// From when on.
+    /// The time at which the outage began.
     pub from: WorldTime,
-    /// When it worked again; nothing, if it did not.
+    /// The time at which the reason was gone; none, if it was not.
     pub until: Option<WorldTime>,
 }
 
-/// How wrong the clocks of a node are at a moment. Between two of these they go evenly.
+/// The error of a node's clocks at a moment. Between two of these they go evenly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockPoint {
-    /// When.
+    /// The time in the world.
     pub at: WorldTime,
-    /// How far the wall clock is ahead of the true time, in microseconds.
+    /// The time by which the wall clock is ahead of the true time, in microseconds.
     pub wall_us: i64,
-    /// How far the monotonic clock has got ahead of the true time since the run began, likewise.
+    /// The time by which the monotonic clock has got ahead since the run began, in microseconds.
     pub monotonic_us: i64,
 }

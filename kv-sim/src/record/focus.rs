@@ -1,4 +1,4 @@
-//! What a recorder looks at closely: some keys and writes, and some moments.
+//! The focus of a recorder: some keys and writes, and some moments.
 
 use kv_core::time::Span;
 use kv_core::types::Key;
@@ -12,30 +12,31 @@ pub const KEYS_MAX: usize = 8;
 /// The most writes whose copies are followed.
 pub const DOTS_MAX: usize = 8;
 
-/// How long before and after a moment is near it.
+/// The time before and after a moment that is near it.
 const BEFORE: Span = Span::from_ms(1_500);
 const AFTER: Span = Span::from_ms(500);
 
-/// See the module. Known before the run that is recorded, from one that went before.
+/// The keys, writes and moments that a recorder keeps before all else, known from an earlier run.
 #[derive(Clone, Debug, Default)]
 pub struct Focus {
     /// The keys whose copies are followed, at most [`KEYS_MAX`].
     pub keys: Vec<Key>,
-    /// How many of these, from the first on, matter more than all others; 0 if none does.
+    /// The number of keys, from the first on, that matter more than all others; 0 if none does.
     pub foremost: usize,
     /// The writes that the violations are about, at most [`DOTS_MAX`].
     pub dots: Vec<Dot>,
-    /// When something was violated, and when that began. Empty if everything held.
+    /// The times at which something was violated, and at which that began. Empty if everything
+    /// held.
     pub moments: Vec<WorldTime>,
 }
 
 impl Focus {
-    /// Which of the keys that are followed this is.
+    /// The position of a key among those that are followed; none, if it is not.
     pub fn position(&self, key: &Key) -> Option<usize> {
         self.keys.iter().position(|followed| followed == key)
     }
 
-    /// How much matters what went on between these moments, and was about this key or none.
+    /// The weight of a fact between these moments, about this key or none.
     pub fn weight(&self, from: WorldTime, until: WorldTime, key: Option<&Key>) -> Weight {
         let matters = match self.foremost {
             0 => &self.keys[..],

@@ -1,10 +1,10 @@
-//! What happened in a run, kept so that a person can look at it.
+//! The record of a run, kept so that a person can look at it.
 //!
-//! A [`Recorder`] is put into a world and told what happens there, in the order of time; afterwards it
-//! gives a [`Record`]. It changes nothing in the world, and without one a run does no work for it. Its
-//! memory is bounded: each sort of fact has a [`Reservoir`] with so much room, and what the
-//! [`Focus`] names is kept before all else. What fails is known only when it has failed; but a run can
-//! be had again, so it is first run without a recorder, to learn what to look at.
+//! A [`Recorder`] is put into a world and told of what happens there, in the order of time;
+//! afterwards it gives a [`Record`]. It changes nothing in the world, and without one a run does no
+//! work for it. Its memory is bounded: each sort of fact has a [`Reservoir`] with so much room, and
+//! facts that the [`Focus`] names are kept before all else. A failure is known only when it has
+//! happened; but a run can be had again, so it is first run without a recorder, to learn the focus.
 
 pub mod fact;
 pub mod focus;
@@ -39,12 +39,12 @@ const WRITES: Room = Room { about: 2_500, near: 300, rest: 700 };
 const FAULTS: Room = Room { about: 0, near: 0, rest: 1_000 };
 const OUTAGES: Room = Room { about: 0, near: 0, rest: 2_000 };
 
-/// Of so many requests the keys are remembered, for messages that do not name theirs.
+/// The number of requests whose keys are remembered, for messages that do not name theirs.
 const REQUESTS_MAX: usize = 65_536;
-/// So many changes of a node's clocks are kept.
+/// The number of changes of a node's clocks that are kept.
 const CLOCK_POINTS_MAX: usize = 128;
 
-/// See the module.
+/// The recorder of a run.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     focus: Focus,
@@ -58,56 +58,56 @@ pub struct Recorder {
     traffic: Traffic,
     phases: Vec<(WorldTime, &'static str)>,
     clocks: Vec<Vec<ClockPoint>>,
-    /// What the monotonic clocks showed first.
+    /// The microseconds that the monotonic clocks showed when the world began, by node.
     started: Vec<u64>,
-    /// What each client waits for.
+    /// The operation that each client waits for.
     open: BTreeMap<u32, Operation>,
     open_faults: BTreeMap<RuleName, Fault>,
     open_outages: BTreeMap<(NodeIndex, &'static str), WorldTime>,
-    /// What nodes hold of the keys that are followed, as far as it was seen.
+    /// The copies of followed keys, by node and key, as they were last seen.
     held: BTreeMap<(NodeIndex, usize), Copy>,
     keys: Table<RequestId, Key>,
     requests: VecDeque<RequestId>,
 }
 
-/// What is kept of a run.
+/// The kept facts of a run.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// What was looked at closely.
+    /// The keys, writes and moments that were looked at closely.
     pub focus: Focus,
-    /// Messages, in the order in which they ended.
+    /// The messages, in the order in which they ended.
     pub messages: Part<Message>,
-    /// Operations of clients, likewise.
+    /// The operations of clients, in the order in which they ended.
     pub operations: Part<Operation>,
-    /// What nodes and checks said.
+    /// The notes of nodes and checks.
     pub notes: Part<Note>,
-    /// What nodes held of the keys that were followed.
+    /// The changes of nodes' copies of followed keys.
     pub copies: Part<CopyChange>,
-    /// Writes of these keys, in the order in which they were named.
+    /// The writes of followed keys, in the order in which they were minted.
     pub writes: Part<Write>,
-    /// What was broken on purpose, in the order in which it ended.
+    /// The faults, in the order in which they ended.
     pub faults: Part<Fault>,
-    /// When nodes did not work, likewise.
+    /// The times in which nodes did not work, in the order in which they ended.
     pub outages: Part<Outage>,
-    /// How much went on.
+    /// The counts of messages and operations over time.
     pub traffic: Traffic,
-    /// When each phase began.
+    /// The time at which each phase began, with its name.
     pub phases: Vec<(WorldTime, &'static str)>,
-    /// How wrong the clocks of each node were.
+    /// The errors of the clocks, by node.
     pub clocks: Vec<Vec<ClockPoint>>,
 }
 
-/// What is kept of one sort of facts.
+/// The kept facts of one sort.
 #[derive(Clone, Debug)]
 pub struct Part<T> {
-    /// In the order of time.
+    /// The facts that are kept, in the order of time.
     pub kept: Vec<Kept<T>>,
-    /// How many there were.
+    /// The number of facts that there were.
     pub of: u64,
 }
 
 impl Recorder {
-    /// One to which nothing has been told yet.
+    /// Creates a recorder for so many nodes, to which nothing has been told yet.
     pub fn new(focus: Focus, nodes: usize) -> Self {
         let pivot = focus.pivot();
         Self {
@@ -132,12 +132,12 @@ impl Recorder {
         }
     }
 
-    /// What is looked at closely.
+    /// The keys, writes and moments that are looked at closely.
     pub const fn focus(&self) -> &Focus {
         &self.focus
     }
 
-    /// A message has come to its end. `keys` are those that it names itself.
+    /// Takes a message that has come to its end. `keys` are those that it names itself.
     pub fn on_message<'a>(
         &mut self,
         mut message: Message,
@@ -160,7 +160,7 @@ impl Recorder {
         self.messages.put(message.ended, weight, message);
     }
 
-    /// A client asks something.
+    /// Takes an operation that a client begins, with its request id if it has one.
     pub fn on_begun(&mut self, operation: Operation, request: Option<RequestId>) {
         if let Some(request) = request {
             self.keys.insert(request, operation.key.clone());
@@ -174,7 +174,7 @@ impl Recorder {
         self.open.insert(operation.client, operation);
     }
 
-    /// What a client asked has ended.
+    /// Takes the ending of an operation.
     pub fn on_ended(&mut self, at: WorldTime, client: u32, ending: Ending) {
         let Some(operation) = self.open.remove(&client) else { return };
         let counts = self.traffic.at(at);
@@ -187,19 +187,19 @@ impl Recorder {
         self.operations.put(at, weight, Operation { ended: at, ending, ..operation });
     }
 
-    /// A node or a check said something.
+    /// Takes a note of a node or a check.
     pub fn on_note(&mut self, note: Note) {
         let weight = self.focus.weight(note.at, note.at, note.key.as_ref());
         self.notes.put(note.at, weight, note);
     }
 
-    /// A write of a followed key was named.
+    /// Takes a write of a followed key that was minted.
     pub fn on_write(&mut self, write: Write) {
         let weight = self.weight_of(write.at, write.key);
         self.writes.put(write.at, weight, write);
     }
 
-    /// A node holds this of a followed key now.
+    /// Takes a node's copy of a followed key, if it has changed.
     pub fn on_copy(&mut self, change: CopyChange) {
         let CopyChange { at, node, key, ref copy } = change;
         let before = self.held.entry((node, key)).or_default();
@@ -210,29 +210,29 @@ impl Recorder {
         }
     }
 
-    /// What a node was last seen to hold of a followed key.
+    /// A node's copy of a followed key as it was last seen.
     pub fn held(&self, node: NodeIndex, key: usize) -> Option<&Copy> {
         self.held.get(&(node, key))
     }
 
-    /// A fault begins.
+    /// Takes a fault that begins.
     pub fn on_fault(&mut self, name: RuleName, fault: Fault) {
         self.open_faults.insert(name, fault);
     }
 
-    /// It ends.
+    /// Takes the end of a fault.
     pub fn on_fault_ended(&mut self, at: WorldTime, name: RuleName) {
         if let Some(fault) = self.open_faults.remove(&name) {
             self.faults.put(at, Weight::Rest, Fault { until: Some(at), ..fault });
         }
     }
 
-    /// A node does not work from now on, for this reason, unless it did not already.
+    /// Takes the beginning of an outage for a reason, unless there is one for that reason already.
     pub fn on_outage(&mut self, at: WorldTime, node: NodeIndex, how: &'static str) {
         self.open_outages.entry((node, how)).or_insert(at);
     }
 
-    /// This reason, or all reasons, are gone.
+    /// Takes the end of an outage for one reason, or for all reasons.
     pub fn on_outage_ended(&mut self, at: WorldTime, node: NodeIndex, how: Option<&'static str>) {
         let is_it = |&(other, word): &(NodeIndex, &'static str)| {
             other == node && how.is_none_or(|how| how == word)
@@ -245,12 +245,12 @@ impl Recorder {
         }
     }
 
-    /// A phase begins.
+    /// Takes the beginning of a phase.
     pub fn on_phase(&mut self, at: WorldTime, name: &'static str) {
         self.phases.push((at, name));
     }
 
-    /// The clocks of a node show this.
+    /// Takes the times that the clocks of a node show.
     pub fn on_clocks(&mut self, at: WorldTime, node: NodeIndex, now: Now) {
         let points = &mut self.clocks[node.0];
         if points.is_empty() {
@@ -268,7 +268,7 @@ impl Recorder {
         points.push(point);
     }
 
-    /// The run is over: what is kept of it.
+    /// Ends the recording and returns what is kept of the run.
     pub fn finish(mut self, at: WorldTime) -> Record {
         for client in self.open.keys().copied().collect::<Vec<_>>() {
             self.on_ended(at, client, Ending::Never);
@@ -300,8 +300,8 @@ impl Recorder {
 }
 
 impl Record {
-    /// Leaves out every second of what matters least. Returns whether there was anything of which there
-    /// was enough to leave out.
+    /// Leaves out every second of the facts that matter least. Returns whether there were enough of
+    /// any.
     pub fn thin(&mut self) -> bool {
         let Self { messages, operations, notes, copies, writes, .. } = self;
         [Weight::Rest, Weight::Near, Weight::About].into_iter().any(|weight| {
@@ -318,7 +318,7 @@ impl Record {
 }
 
 impl<T> Part<T> {
-    /// Fewer than this are not worth it.
+    /// The number of facts below which leaving some out is not worth it.
     const THINNED_MIN: usize = 64;
 
     fn thin(&mut self, weight: Weight) -> bool {
@@ -338,21 +338,22 @@ impl<T> Part<T> {
         Self { of: reservoir.offered(), kept: reservoir.into_kept() }
     }
 
-    /// What is kept.
+    /// The facts that are kept, in the order of time.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
         self.kept.iter().map(|kept| &kept.fact)
     }
 }
 
 impl Message {
-    /// The client and its operation that it works for; nothing, for background work.
+    /// The client and the number of its operation that the message works for; none, for background
+    /// work.
     pub fn requester(&self) -> Option<(u32, u32)> {
         requester_of(self.request)
     }
 }
 
 impl Operation {
-    /// An operation that begins.
+    /// Creates the operation at its beginning.
     pub fn begun(
         at: WorldTime,
         (client, number): (u32, u32),

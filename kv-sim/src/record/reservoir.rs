@@ -1,37 +1,38 @@
-//! Room for so much and no more: what matters is kept, of the rest an even sample.
+//! Bounded room for facts: those that matter are kept, and an even sample of the rest.
 //!
-//! In go facts in the order of time, each with its weight; out come, in that order, as many as there
-//! is room for. What is about the subject of a failure, and what happened near it, has room of its own,
-//! in which the nearest to a moment win. Whatever finds no room there competes with the rest, of which
-//! every 2^k-th is kept. So memory is bounded however long a run is, and the same run keeps the same.
+//! Takes facts in the order of time, each with its weight; returns, in that order, as many as there
+//! is room for. Facts about the subject of a failure, and those near it in time, have room of their
+//! own, in which the nearest to a moment win. A fact that finds no room there competes with the
+//! rest, of which every 2^k-th is kept. So memory is bounded however long a run is, and the same
+//! run keeps the same.
 
 use std::collections::VecDeque;
 
 use crate::world_time::WorldTime;
 
-/// How much a fact matters.
+/// The weight of a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Weight {
-    /// No more than others.
+    /// A fact that matters no more than others.
     Rest,
-    /// It happened near the failure.
+    /// A fact near the failure in time.
     Near,
-    /// It is about what failed.
+    /// A fact about what failed.
     About,
 }
 
-/// How many facts there is room for, by their weight.
+/// The number of facts that there is room for, by their weight.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
-    /// About what failed.
+    /// The room for facts about what failed.
     pub about: usize,
-    /// Near the failure.
+    /// The room for facts near the failure.
     pub near: usize,
-    /// Of all others.
+    /// The room for all other facts.
     pub rest: usize,
 }
 
-/// Facts of one sort.
+/// A reservoir for facts of one sort.
 #[derive(Clone, Debug)]
 pub struct Reservoir<T> {
     about: Around<T>,
@@ -43,15 +44,15 @@ pub struct Reservoir<T> {
 /// A fact that is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept<T> {
-    /// How much it matters.
+    /// The weight of the fact.
     pub weight: Weight,
-    /// It.
+    /// The fact itself.
     pub fact: T,
 }
 
 impl<T> Reservoir<T> {
-    /// An empty reservoir. Where room is short, the nearest to `pivot` win; without one, all have the
-    /// same chance.
+    /// Creates an empty reservoir. Where room is short, the nearest to `pivot` win; without one,
+    /// all have the same chance.
     pub fn new(room: Room, pivot: Option<WorldTime>) -> Self {
         Self {
             about: Around::new(room.about, pivot),
@@ -75,12 +76,12 @@ impl<T> Reservoir<T> {
         }
     }
 
-    /// How many facts there were.
+    /// The number of facts that were put.
     pub const fn offered(&self) -> u64 {
         self.offered
     }
 
-    /// What is kept, in the order in which it happened.
+    /// The facts that are kept, in the order in which they happened.
     pub fn into_kept(self) -> Vec<Kept<T>> {
         let of = |weight, facts: VecDeque<(u64, T)>| {
             facts.into_iter().map(move |(number, fact)| (number, Kept { weight, fact }))
@@ -94,7 +95,7 @@ impl<T> Reservoir<T> {
     }
 }
 
-/// What is nearest to a moment: of what was before, the latest; of what comes after, the first.
+/// The facts nearest to a moment: the latest of those before it, and the first of those after it.
 #[derive(Clone, Debug)]
 enum Around<T> {
     Moment { at: WorldTime, max: usize, facts: VecDeque<(u64, T)> },
@@ -109,11 +110,11 @@ impl<T> Around<T> {
         }
     }
 
-    /// Takes a fact. Returns what has no room because of it.
+    /// Takes a fact. Returns the one that has no room because of it.
     fn put(&mut self, now: WorldTime, number: u64, fact: T) -> Option<(u64, T)> {
         match self {
             Self::Moment { at, max, facts } => {
-                // A fifth of the room is for what comes after.
+                // A fifth of the room is for facts after the moment.
                 let max = if now <= *at { *max * 4 / 5 } else { *max };
                 if now > *at && facts.len() >= max {
                     return Some((number, fact));
@@ -136,12 +137,12 @@ impl<T> Around<T> {
     }
 }
 
-/// Every so many-th of what there was.
+/// An even sample of facts: every so many-th is kept.
 #[derive(Clone, Debug)]
 struct Thinned<T> {
     facts: VecDeque<(u64, T)>,
     max: usize,
-    /// One in so many is kept.
+    /// The number of facts of which one is kept.
     every: u64,
     seen: u64,
 }

@@ -1,4 +1,4 @@
-//! How much went on, over the whole run: counts per slice of time.
+//! Traffic over the whole run: counts per slice of time.
 //!
 //! The slices are few. When a run outlasts them, two become one and each is twice as long.
 
@@ -6,28 +6,28 @@ use serde::Serialize;
 
 use crate::world_time::WorldTime;
 
-/// The most slices.
+/// The most slices that there are.
 const SLICES_MAX: usize = 400;
-/// How long a slice is at first, in microseconds.
+/// The length of a slice at first, in microseconds.
 const SLICE_US: u64 = 1_000;
 
-/// What is counted in one slice.
+/// The counts of one slice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// Messages that arrived.
+    /// The number of messages that arrived.
     pub received: u32,
-    /// Messages that did not.
+    /// The number of messages that were lost.
     pub lost: u32,
-    /// Operations that were answered.
+    /// The number of operations that were answered.
     pub answered: u32,
-    /// Operations that failed: refused, or nobody knows how they ended.
+    /// The number of operations that failed: refused, unheard, or with an end that nobody knows.
     pub failed: u32,
 }
 
 /// The counts of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Traffic {
-    /// How long a slice is, in microseconds.
+    /// The length of a slice, in microseconds.
     pub slice_us: u64,
     /// The slices, from the beginning of the run on.
     pub slices: Vec<Counts>,
@@ -40,7 +40,7 @@ impl Default for Traffic {
 }
 
 impl Traffic {
-    /// The counts of a moment.
+    /// The counts of the slice that a moment lies in.
     pub fn at(&mut self, at: WorldTime) -> &mut Counts {
         while at.0 / self.slice_us >= SLICES_MAX as u64 {
             self.slices = self.slices.chunks(2).map(Counts::sum).collect();

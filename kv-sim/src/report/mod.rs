@@ -1,8 +1,9 @@
-//! What happened in a run, for a person who wants to understand it: above all, why it failed.
+//! A report of a run, for a person who wants to understand it: above all, why it failed.
 //!
-//! In: a scenario and a seed. Out: a [`Report`], which is written as a page for a browser, as text for
-//! a terminal, or as JSON. The run is made twice: what matters is known when it has failed, and then
-//! it is recorded. The same run gives the same bytes: nothing of the machine or the day is in them.
+//! Takes a scenario and a seed and makes a [`Report`], which is written as a page for a browser, as
+//! text for a terminal, or as JSON. The run is made twice: what matters is known when it has
+//! failed, and then it is recorded. The same run gives the same bytes: nothing of the machine or
+//! the day is in them.
 
 mod model;
 mod narrative;
@@ -24,21 +25,22 @@ use crate::world_time::WorldTime;
 
 pub use page::PAGE_BYTES_MAX;
 
-/// The format of the JSON. It is raised when a name in it is taken away or changes what it means.
+/// The version of the JSON format. It is raised when a name in it is taken away or changes its
+/// meaning.
 pub const FORMAT: u32 = 1;
 
-/// What a report is made of.
+/// The order for a report.
 #[derive(Clone, Debug)]
 pub struct Plan<'a> {
-    /// What is run.
+    /// The scenario that is run.
     pub scenario: &'a Scenario,
-    /// With which seed.
+    /// The seed of the run.
     pub seed: u64,
-    /// Keys to be followed beside those that something was violated about.
+    /// The keys to be followed beside those that something was violated about.
     pub keys: &'a [Key],
     /// The command that makes the report again.
     pub again: &'a str,
-    /// Where the places of panics are written down.
+    /// The log in which the places of panics are written down.
     pub panics: Option<PanicLog>,
 }
 
@@ -46,14 +48,14 @@ pub struct Plan<'a> {
 #[derive(Clone, Debug)]
 pub struct Report<'a> {
     plan: Plan<'a>,
-    /// What came out of the run that was recorded.
+    /// The result of the run that was recorded.
     result: RunResult,
     /// The digest of the run before; the same, unless something decides that is not in the seed.
     first: RunDigest,
-    /// In the order of time.
+    /// The broken promises, in the order of time.
     violations: Vec<Violation>,
     record: Record,
-    /// What the nodes are called, and by whom each key that is followed is owned.
+    /// The names of the nodes.
     names: Names,
     owners: Vec<Vec<NodeIndex>>,
     ended: WorldTime,
@@ -63,16 +65,16 @@ pub struct Report<'a> {
 #[derive(Clone, Debug)]
 struct Violation {
     check: String,
-    /// When it was noticed.
+    /// The time at which the violation was noticed.
     at: WorldTime,
-    /// What it is about, as far as it is about something.
+    /// The subject of the violation, if it has one.
     subject: Option<Subject>,
-    /// What the check says.
+    /// The story that the check tells.
     story: String,
 }
 
 impl<'a> Report<'a> {
-    /// Runs the scenario twice, and keeps what matters of the second run.
+    /// Runs the scenario twice, and keeps the facts that matter of the second run.
     pub fn make(plan: Plan<'a>) -> Self {
         let Plan { scenario, seed, panics, .. } = &plan;
         let options = RunOptions { panics: panics.clone(), ..RunOptions::seeded(*seed) };
@@ -101,12 +103,12 @@ impl<'a> Report<'a> {
         Self { plan, result, first, violations, record, names, owners, ended }
     }
 
-    /// What came out of the run.
+    /// The result of the run.
     pub const fn result(&self) -> &RunResult {
         &self.result
     }
 
-    /// Whether the run was the same each time.
+    /// True if the run was the same each time.
     pub fn is_deterministic(&self) -> bool {
         self.first == self.result.digest
     }

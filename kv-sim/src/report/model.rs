@@ -1,8 +1,8 @@
-//! A report as data: what `--json` prints, and what the page shows.
+//! A report as data, which `--json` prints and the page shows.
 //!
-//! Times are microseconds since the world began. Nodes, keys, kinds and writes are named once, in lists;
-//! everything else names them by their place there. What there is much of is a table: the names of
-//! its columns, and rows.
+//! Times are microseconds since the world began. Nodes, keys, kinds and writes are named once, in
+//! lists; everything else names them by their place there. Long lists are tables: the names of the
+//! columns, and rows.
 
 use std::collections::BTreeMap;
 
@@ -19,14 +19,14 @@ use crate::result::{CheckResult, Moment, Verdict};
 use crate::scenario::NodeIndex;
 use crate::world_time::WorldTime;
 
-/// So many moments of what was injected are told, the first and the last ones.
+/// The most moments of the timeline that are told, the first and the last ones.
 const MOMENTS_MAX: usize = 400;
-/// The clocks of so many nodes are shown: those that are wrong first.
+/// The most nodes whose clocks are shown: those that are wrong first.
 const CLOCKS_MAX: usize = 64;
-/// Longer stories and scenarios are cut off here, in bytes.
+/// The length in bytes at which stories and scenarios are cut off.
 const STORY_BYTES_MAX: usize = 16_384;
 const SCENARIO_BYTES_MAX: usize = 65_536;
-/// Longer keys are cut off here, in bytes.
+/// The length in bytes at which keys are cut off.
 const KEY_BYTES_MAX: usize = 64;
 
 #[derive(Serialize)]
@@ -85,9 +85,9 @@ struct ViolationModel<'a> {
 #[derive(Serialize)]
 struct KeyModel {
     name: String,
-    /// Whether copies of it were followed.
+    /// True if copies of the key were followed.
     is_followed: bool,
-    /// Of a key that is followed, its owners.
+    /// The owners of a key that is followed.
     owners: Vec<usize>,
 }
 
@@ -123,13 +123,13 @@ struct OutageModel {
 #[derive(Serialize)]
 struct ClockModel {
     node: usize,
-    /// When; how far the wall clock is ahead; how far the monotonic clock has got ahead.
+    /// The time of each point, and how far the wall clock and the monotonic clock are ahead then.
     points: Vec<(u64, i64, i64)>,
 }
 
 #[derive(Serialize)]
 struct Table<R> {
-    /// How many there were; the rows are those that are kept.
+    /// The number of rows that there were, of which `rows` are kept.
     of: u64,
     columns: &'static [&'static str],
     rows: Vec<R>,
@@ -143,7 +143,7 @@ type MessageRow =
     (u64, u64, usize, usize, usize, Option<usize>, Option<(u32, u32)>, Option<&'static str>);
 type NoteRow<'a> = (u64, Option<usize>, Option<usize>, &'a str);
 
-/// Names that are given once, and their places.
+/// The names that are given once, and their places.
 struct Places<T> {
     names: Vec<T>,
     places: BTreeMap<T, usize>,
@@ -169,7 +169,7 @@ impl<T: Clone + Ord> Places<T> {
 }
 
 impl Report<'_> {
-    /// All of it as data.
+    /// The whole report as data.
     pub(super) fn model(&self) -> Model<'_> {
         let Self { plan, result, record, violations, .. } = self;
         let scenario = plan.scenario;
@@ -229,12 +229,13 @@ impl Report<'_> {
         }
     }
 
-    /// Whether everything held, the same digest each time included.
+    /// The verdict on the run, which is nondeterministic if its two digests differ.
     pub(super) fn verdict(&self) -> Verdict {
         if self.is_deterministic() { self.result.verdict } else { Verdict::Nondeterministic }
     }
 
-    /// What was injected: each with the world's time.
+    /// The moments of the timeline that are told, in the world's time, and the number of those left
+    /// out.
     pub(super) fn moments_told(&self) -> (Vec<(WorldTime, &str)>, usize) {
         let chaos = self.record.phases.iter().find(|(_, name)| *name == "chaos");
         let since = chaos.map_or(WorldTime(0), |&(at, _)| at);
@@ -469,7 +470,7 @@ fn places(nodes: &[NodeIndex]) -> Vec<usize> {
     nodes.iter().map(|node| node.0).collect()
 }
 
-/// As much of a text as fits.
+/// The beginning of a text that fits into so many bytes.
 fn cut(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]
 }

@@ -1,7 +1,7 @@
 //! The story of a failure, in the order of time: who asked for the write in question, which replica
-//! minted its dot, where copies of it stood, who vouched for them, what happened to them, and what was seen
-//! in the end. Where a violation is about no write, what was asked of its key tells the story; where it
-//! is about no key, what was injected does.
+//! minted its dot, where copies of it stood, who vouched for them, what happened to them, and what
+//! was seen in the end. A violation that is about no write is told by the requests for its key; one
+//! that is about no key, by the faults.
 
 use kv_core::message::{CoordinatorKind, Kind};
 use kv_core::time::Span;
@@ -14,25 +14,25 @@ use crate::record::fact::{ClientVerb, Copy, Ending, Fault, Message, Operation, O
 use crate::scenario::NodeIndex;
 use crate::world_time::WorldTime;
 
-/// So many lines tell a story; if there are more, those in the middle are left out.
+/// The most lines of a story; if there are more, those in the middle are left out.
 const LINES_MAX: usize = 70;
-/// Other operations on the key that are told of: the last ones.
+/// The number of other operations on the key that are told of: the last ones.
 const OTHERS_MAX: usize = 16;
-/// How long after the violation the story ends.
+/// The time after the violation at which the story ends.
 const AFTERWARDS: Span = Span::from_ms(1_000);
 
-/// One thing that happened.
+/// A line of the story: one thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Line {
-    /// When, in microseconds since the world began.
+    /// The time of the line, in microseconds since the world began.
     pub(super) at_us: u64,
-    /// What sort of thing it was.
+    /// The sort of thing that happened.
     pub(super) sort: Sort,
-    /// What it was.
+    /// The words of the line.
     pub(super) text: String,
 }
 
-/// What sort of thing happened.
+/// The sort of thing that happened in a line of the story.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Sort {
@@ -54,7 +54,7 @@ pub(super) enum Sort {
     Violated,
 }
 
-/// What a node knows of a write.
+/// A node's knowledge of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     Nothing,
@@ -64,7 +64,7 @@ enum Standing {
 }
 
 impl Report<'_> {
-    /// The story; empty if everything held.
+    /// The lines of the story; none if everything held.
     pub(super) fn narrative(&self) -> Vec<Line> {
         let Some(violation) = self.violations.first() else { return Vec::new() };
         let key = violation.subject.as_ref().map(|subject| &subject.key);
@@ -108,7 +108,7 @@ impl Report<'_> {
         shortened(lines)
     }
 
-    /// What a node is called.
+    /// The name of a node.
     pub(super) fn node(&self, node: NodeIndex) -> &str {
         self.plan.scenario.cluster.name(node)
     }
@@ -161,7 +161,8 @@ impl Report<'_> {
         lines.push(line(*ended, Sort::Told, text));
     }
 
-    /// What replicas told the coordinator of an operation, and what of it was lost on the way.
+    /// Tells what replicas answered the coordinator of an operation, and which messages were lost
+    /// on the way.
     fn tell_answers(&self, operation: &Operation, lines: &mut Vec<Line>) {
         let requester = Some((operation.client, operation.number));
         for message in
@@ -183,7 +184,7 @@ impl Report<'_> {
         }
     }
 
-    /// How an operation ended, in words.
+    /// The ending of an operation, in words.
     pub(super) fn ending(&self, operation: &Operation) -> String {
         match &operation.ending {
             Ending::Never => "nothing: the run was over".to_owned(),
@@ -210,13 +211,14 @@ impl Report<'_> {
         }
     }
 
-    /// Which siblings stand, in words.
+    /// Puts the standing siblings into words.
     fn stand(&self, dots: &[Dot]) -> String {
         let verb = if dots.len() > 1 { "stand" } else { "stands" };
         format!("{} {verb}", self.names.dots(dots.iter().copied()))
     }
 
-    /// How the copies of a write came and went. `by_name` if the story is about several.
+    /// Tells how the copies of a write came and went. `by_name` if the story is about several
+    /// writes.
     fn tell_copies(&self, dot: Dot, by_name: bool, lines: &mut Vec<Line>) {
         let Some(bit) = self.record.focus.dots.iter().position(|&other| other == dot) else {
             return;

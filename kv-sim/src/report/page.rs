@@ -1,5 +1,5 @@
-//! A report as one page that needs nothing else: style, script and data are in it, and it is told to
-//! load nothing from anywhere.
+//! A report as one page that needs nothing else: style, script and data are in it, and it loads
+//! nothing from anywhere.
 
 use super::Report;
 use crate::result::Verdict;
@@ -12,8 +12,8 @@ const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 impl Report<'_> {
-    /// The page, of at most [`PAGE_BYTES_MAX`] bytes. What matters least is left out where there is
-    /// too much.
+    /// Writes the page, of at most [`PAGE_BYTES_MAX`] bytes. The facts that matter least are left
+    /// out where there are too many.
     ///
     /// # Errors
     /// [`serde_json::Error`], if the data cannot be written as JSON.
@@ -27,7 +27,7 @@ impl Report<'_> {
         }
     }
 
-    /// All of it as JSON, with a newline at the end.
+    /// Writes all of the report as JSON, with a newline at the end.
     ///
     /// # Errors
     /// [`serde_json::Error`], if the data cannot be written as JSON.
@@ -59,7 +59,7 @@ impl Report<'_> {
     }
 }
 
-/// The template with each `{{name}}` replaced. What is put in is not looked into.
+/// Fills each `{{name}}` of a template. A value is not searched for further ones.
 fn filled(template: &str, values: &[(&str, &str)]) -> String {
     let mut parts = template.split("{{");
     let mut page = parts.next().unwrap_or_default().to_owned();
@@ -72,7 +72,7 @@ fn filled(template: &str, values: &[(&str, &str)]) -> String {
     page
 }
 
-/// Text as it stands in HTML, in attributes too.
+/// Escapes text for HTML, in attributes too.
 fn escaped(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -88,7 +88,7 @@ fn escaped(text: &str) -> String {
     html
 }
 
-/// JSON as it stands in a script: nothing in it can end the script, or begin a comment.
+/// Escapes JSON for a script: nothing in it can end the script, or begin a comment.
 fn within_script(json: &str) -> String {
     json.replace('<', "\\u003c")
 }

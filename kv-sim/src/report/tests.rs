@@ -7,7 +7,7 @@ use crate::record::fact::{Message, Note};
 use crate::result::Verdict;
 use crate::testing::scenario;
 
-/// Three nodes, two clients, one key, nothing left to chance that need not be.
+/// Three nodes, two clients and one key, with as little left to chance as possible.
 const SMALL: &str = r#"
 nodes = 3
 nominal = ["loss", "duplicate", "reorder", "hold", "answer", "clock-offset", "clock-drift"]
@@ -30,7 +30,8 @@ until_ms = 300
 checks = ["durability"]
 "#;
 
-/// It is looked at while it cannot have come to rest: a node has lost everything just before.
+/// A scenario that is checked before it can have come to rest: a node has lost everything just
+/// before.
 const RESTLESS: &str = r#"
 nodes = 3
 quorum = { n = 3, r = 2, w = 2 }
@@ -66,8 +67,8 @@ fn plain(report: &Report<'_>) -> String {
     anstream::adapter::strip_str(&report.to_string()).to_string()
 }
 
-/// A report that says that a promise was broken which in truth was kept: that the first write of the
-/// run is lost in the end.
+/// A report of a broken promise that in truth was kept: it claims that the first write of the run
+/// is lost in the end.
 fn as_if_lost(scenario: &Scenario) -> Report<'_> {
     let held = Report::make(plan(scenario));
     let write = held.record.writes.iter().next().expect("there is a write").clone();

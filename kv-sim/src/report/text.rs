@@ -1,5 +1,5 @@
-//! A report as text for a terminal: with escape sequences for colour, which whoever prints it strips
-//! where they are not wanted.
+//! A report as text for a terminal: with escape sequences for colour, which whoever prints it
+//! strips where they are not wanted.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,7 +16,7 @@ const MOMENTS_MAX: usize = 30;
 const MESSAGES_MAX: usize = 40;
 const NODES_MAX: usize = 40;
 
-/// How wide the picture of the traffic is, in letters.
+/// The width of the picture of the traffic, in letters.
 const PICTURE_WIDTH: usize = 72;
 
 impl fmt::Display for Report<'_> {
@@ -90,8 +90,8 @@ impl Report<'_> {
         writeln!(f)
     }
 
-    /// What each node held of the keys that something was violated about: when it was noticed, and in
-    /// the end.
+    /// Writes each node's copy of the keys that something was violated about: when it was noticed,
+    /// and in the end.
     fn standing_copies(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = Vec::new();
         for Violation { at, subject, .. } in &self.violations {
@@ -127,7 +127,7 @@ impl Report<'_> {
         Ok(())
     }
 
-    /// The last messages about the key of the first violation, before it was noticed.
+    /// Writes the last messages about the key of the first violation, before it was noticed.
     fn last_messages(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(Violation { at, subject: Some(subject), .. }) = self.violations.first() else {
             return Ok(());
