@@ -1,17 +1,17 @@
-//! Clients, and what they wait for.
+//! Clients, and the operations that they wait for.
 
 use serde::Serialize;
 
-/// A client.
+/// The state of a client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClientState {
-    /// Its number.
+    /// The number of the client.
     pub client: u32,
-    /// The node that it talks to.
+    /// The node that the client talks to.
     pub node: String,
-    /// How many operations it has begun.
+    /// The number of operations that the client has begun.
     pub begun: u32,
-    /// What it waits for; nothing, while it thinks, has not begun, or is done.
+    /// The operation that the client waits for; none, while it thinks, has not begun, or is done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<RequestState>,
 }
@@ -19,16 +19,16 @@ pub struct ClientState {
 /// An operation that a client waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RequestState {
-    /// Its number, from 1 for each client.
+    /// The number of the operation, from 1 for each client.
     pub operation: u32,
-    /// What the cluster knows it by.
+    /// The id of the request, as the cluster knows it.
     pub request: String,
     /// `get`, `put` or `delete`.
     pub verb: &'static str,
-    /// The key.
+    /// The key of the request.
     pub key: String,
-    /// When the client gives up.
+    /// The time at which the client gives up, in microseconds.
     pub until_us: u64,
-    /// Whether a reply is on its way to the client.
+    /// True if a reply is on its way to the client.
     pub is_answered: bool,
 }

@@ -1,4 +1,4 @@
-//! The disk of a node: what it is at, and what is wrong with it.
+//! The disk of a node: its work and its faults.
 
 use kv_core::replica::{self, Record};
 use kv_core::store::{Action, Store as _, StoreCommand};
@@ -6,36 +6,36 @@ use serde::Serialize;
 
 use crate::disk::Disk;
 
-/// A disk.
+/// The state of a disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DiskState {
     /// The commands that wait to be executed, in their order.
     pub queue: Vec<String>,
-    /// Answers on their way to the node.
+    /// The number of answers on their way to the node.
     pub answers: usize,
     /// The position that the sync under way will make safe.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub syncing: Option<u64>,
     /// The position of the newest batch, since the process started.
     pub newest: u64,
-    /// The position up to which the disk said that everything is safe.
+    /// The position up to which the disk reported that everything is safe.
     pub reported: u64,
-    /// Batches that a kill would take back.
+    /// The number of batches that a kill would take back.
     pub unsynced_batches: usize,
-    /// Records whose live form is not what a kill would leave.
+    /// The number of records whose live form is not what a kill would leave.
     pub unsynced_records: usize,
-    /// Records that were reported as safe and are not.
+    /// The number of records that were reported as safe and are not.
     pub lied_about_records: usize,
-    /// Records that cannot be read.
+    /// The records that cannot be read, in words.
     pub corrupt: Vec<String>,
-    /// What is wrong with it.
+    /// The faults of the disk.
     pub ailments: Vec<&'static str>,
-    /// Whether it holds a copy of another node's data.
+    /// True if the disk holds a copy of another node's data.
     pub is_foreign: bool,
 }
 
 impl DiskState {
-    /// A disk as it is now.
+    /// Takes the state of a disk as it is now.
     pub fn of(disk: &Disk) -> Self {
         let image = disk.image();
         Self {
@@ -54,7 +54,7 @@ impl DiskState {
     }
 }
 
-/// A storage command, in words.
+/// Puts a storage command into words.
 fn words(command: &StoreCommand) -> String {
     let what = match &command.action {
         Action::Mint(mint) => format!("mint {:?}", mint.key),
@@ -79,7 +79,7 @@ fn words(command: &StoreCommand) -> String {
     format!("{what}, partition {}", command.partition.0)
 }
 
-/// What a record is, in words.
+/// Puts a record into words.
 fn record_words(record_key: &[u8]) -> String {
     match replica::parse_record_key(record_key) {
         Some(Record::Owned { key, .. }) => format!("the copy of {key:?}"),

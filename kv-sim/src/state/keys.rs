@@ -1,5 +1,5 @@
-//! What is held of each key, and where: the siblings of every copy, live and as a crash would leave
-//! it.
+//! The copies of each key, and their places: the siblings of every copy, live and as a crash would
+//! leave it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,14 +14,14 @@ use crate::checks::Names;
 use crate::scenario::NodeIndex;
 use crate::scene::{Safe, Scene};
 
-/// A key, and every copy of it.
+/// The state of a key, with every copy of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KeyState {
-    /// The key.
+    /// The key itself.
     pub key: String,
-    /// The partition that it lies in.
+    /// The partition that the key lies in.
     pub partition: u32,
-    /// Who owns it, in the order of preference.
+    /// The owners of the key, in the order of preference.
     pub owners: Vec<String>,
     /// The copies, by node. An owner without any is among them, with nothing.
     pub copies: Vec<CopyState>,
@@ -30,48 +30,48 @@ pub struct KeyState {
 /// A copy of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CopyState {
-    /// Where it lies.
+    /// The node that holds the copy.
     pub node: String,
-    /// The owner for whom it is kept as a hint; nothing, for the copy of an owner.
+    /// The owner for whom the copy is kept as a hint; none, for the copy of an owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept_for: Option<String>,
-    /// Whether the owner has lost something of it, and refuses it to readers.
+    /// True if the owner has lost something of the copy, and refuses it to readers.
     pub is_lost: bool,
-    /// What was committed.
+    /// The container that was committed.
     pub live: ContainerState,
-    /// What the disk says would survive a crash, where that is something else.
+    /// The container that the disk reports would survive a crash; none if it is the live one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reported: Option<ContainerState>,
-    /// What would survive one, where that is something else again.
+    /// The container that would survive a crash; none if it is the reported one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub durable: Option<ContainerState>,
 }
 
-/// What one copy knows of a key. Without context it is nothing.
+/// The state of one copy's container. With an empty context it is nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ContainerState {
-    /// Whether it is there and cannot be read.
+    /// True if the record is there and cannot be read.
     pub is_corrupt: bool,
-    /// The writes that stand, in the order of their dots.
+    /// The standing writes, in the order of their dots.
     pub siblings: Vec<SiblingState>,
-    /// Up to which of its events each actor is accounted for.
+    /// The number of the latest event of each actor that the copy accounts for.
     pub context: BTreeMap<String, u64>,
 }
 
 /// A write that stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SiblingState {
-    /// Its name, as `node.epoch:number`.
+    /// The dot of the write, as `node.epoch:number`.
     pub dot: String,
-    /// What it says; nothing, if it is a delete.
+    /// The value of the write; none, if it is a delete.
     pub value: Option<String>,
-    /// When it was written, by the clock of its minter: milliseconds since 1970.
+    /// The time of the write by the clock of its minter, in milliseconds since 1970.
     pub time_ms: u64,
-    /// The request that made it.
+    /// The request that made the write.
     pub request: String,
 }
 
-/// The images of one copy, each with nothing where nothing is held.
+/// The images of one copy, each empty where nothing is held.
 #[derive(Default)]
 struct Images {
     live: ContainerState,
@@ -79,10 +79,10 @@ struct Images {
     durable: ContainerState,
 }
 
-/// By node, and for whom it is kept.
+/// The copies of a key, by node and by the owner for whom each is kept as a hint.
 type Copies = BTreeMap<(NodeIndex, Option<NodeIndex>), Images>;
 
-/// Every key of which something is held, and those that were asked for.
+/// The states of every key of which something is held, and of those that were asked for.
 pub(crate) fn states(scene: &Scene, names: &Names, focus: &Focus) -> Vec<KeyState> {
     let mut keys: BTreeMap<Key, Copies> =
         focus.keys.iter().map(|key| (key.clone(), Copies::new())).collect();
@@ -151,13 +151,13 @@ impl ContainerState {
         Self { is_corrupt: false, siblings: siblings.collect(), context: context.collect() }
     }
 
-    /// Whether nothing is held.
+    /// True if nothing is held.
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// The names of some nodes.
+/// The names of nodes, in their order.
 pub(super) fn names_of(names: &Names, nodes: &[NodeId]) -> Vec<String> {
     nodes.iter().map(|&node| names.node(node)).collect()
 }

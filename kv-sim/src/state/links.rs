@@ -1,4 +1,4 @@
-//! Faults at work, the links that they disturb, and what is under way.
+//! Faults at work, the links that they disturb, and the messages under way.
 
 use std::collections::BTreeMap;
 
@@ -8,67 +8,67 @@ use serde::Serialize;
 use crate::network::{Network, Way};
 use crate::scenario::NodeIndex;
 
-/// A fault at work.
+/// The state of a fault at work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FaultState {
-    /// Its word.
+    /// The word for the fault in a scenario.
     pub kind: &'static str,
-    /// What it does to whom, in words.
+    /// The fault and its victims, in words.
     pub what: String,
-    /// When it ends, if it does.
+    /// The time at which the fault ends, in microseconds, if it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until_us: Option<u64>,
 }
 
-/// A link that is not as usual.
+/// The state of a link that is not as usual.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LinkState {
     /// The sender.
     pub from: String,
     /// The addressee.
     pub to: String,
-    /// What is wrong with it.
+    /// The troubles of the link.
     pub troubles: Vec<Trouble>,
 }
 
-/// What is wrong with a link.
+/// A trouble of a link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Trouble {
-    /// What happens.
+    /// The kind of trouble.
     pub trouble: TroubleKind,
-    /// To messages of these kinds; to all, if it is absent.
+    /// The kinds of messages that the trouble hits; all, if it is absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages: Option<Vec<&'static str>>,
 }
 
-/// What happens to messages on a link.
+/// The kind of trouble that messages on a link have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TroubleKind {
-    /// They are dropped.
+    /// Messages are dropped.
     Cut,
-    /// They wait.
+    /// Messages wait.
     Clogged,
-    /// They may be lost, corrupt, overtaken or late.
+    /// Messages may be lost, corrupt, overtaken or late.
     Disturbed,
 }
 
-/// Messages under way on one link, of one kind.
+/// The messages of one kind under way on one link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct UnderWay {
     /// The sender.
     pub from: String,
     /// The addressee.
     pub to: String,
-    /// The kind.
+    /// The kind of the messages.
     pub kind: &'static str,
-    /// How many.
+    /// The number of messages under way.
     pub messages: u64,
-    /// How many of them wait, as the link is clogged or the addressee is paused.
+    /// The number of them that wait, as the link is clogged or the addressee is paused.
     pub waiting: u64,
 }
 
-/// What is wrong with the link from one node to another.
+/// Finds the troubles of the link from one node to another.
 pub(crate) fn troubles(network: &Network, from: NodeIndex, to: NodeIndex) -> Vec<Trouble> {
     let mut kinds: BTreeMap<TroubleKind, Vec<&'static str>> = BTreeMap::new();
     for &kind in Kind::ALL {

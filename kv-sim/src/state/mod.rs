@@ -1,9 +1,9 @@
 //! One moment of a run, as it can be read and scripted: the state of nodes, disks, links, keys and
 //! clients, with names in the place of ids.
 //!
-//! In goes a world ([`crate::world::World::state`]) and what the reader asks for ([`Focus`]); out
-//! comes a [`WorldState`], which is plain data: its `Display` is the text, and as JSON every time is
-//! in microseconds, every unit in its key. Keys are added, never renamed and never taken away.
+//! Takes a world ([`crate::world::World::state`]) and what the reader asks for ([`Focus`]), and
+//! makes a [`WorldState`], which is plain data: its `Display` is the text, and as JSON every time
+//! is in microseconds, every unit in its key. Keys are added, never renamed and never taken away.
 
 mod clients;
 mod disk;
@@ -35,29 +35,29 @@ pub(crate) use keys::states as keys;
 pub(crate) use links::troubles;
 pub(crate) use node::states as nodes;
 
-/// What the reader wants to see of a moment.
+/// The part of a moment that the reader wants to see.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Focus {
-    /// Only these nodes, what lies on their disks, and what touches them; all, if empty.
+    /// The nodes that are shown, with their disks and all that touches them; all, if empty.
     pub nodes: BTreeSet<NodeIndex>,
-    /// Only these keys; all, if empty.
+    /// The keys that are shown; all, if empty.
     pub keys: BTreeSet<Key>,
 }
 
-/// A moment of a run.
+/// The state of the world at a moment of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct WorldState {
-    /// Which moment, since the world began. All that was to happen up to then has happened.
+    /// The moment, since the world began. All that was to happen up to then has happened.
     pub at_us: u64,
-    /// When the chaos phase began, from which scenarios count; nothing, if it has not.
+    /// The time at which the chaos phase began, from which scenarios count; none, if it has not.
     pub chaos_since_us: Option<u64>,
-    /// When something happened last.
+    /// The time at which something happened last.
     pub changed_us: u64,
-    /// How far the run has come: `setup`, `chaos`, `heal`, `check` or `over`.
+    /// The phase of the run: `setup`, `chaos`, `heal`, `check` or `over`.
     pub phase: &'static str,
-    /// The identity of the run so far.
+    /// The digest of the run so far.
     pub digest: RunDigest,
-    /// Inputs that cores and clients have handled.
+    /// The number of inputs that cores and clients have handled.
     pub events: u64,
     /// The faults at work.
     pub faults: Vec<FaultState>,
@@ -65,21 +65,21 @@ pub struct WorldState {
     pub links: Vec<LinkState>,
     /// The messages that are under way.
     pub under_way: Vec<UnderWay>,
-    /// The nodes.
+    /// The nodes and their machines.
     pub nodes: Vec<NodeState>,
-    /// What is held of each key, and where.
+    /// The copies of each key.
     pub keys: Vec<KeyState>,
-    /// The clients, and what they wait for.
+    /// The clients, and the operations that they wait for.
     pub clients: Vec<ClientState>,
 }
 
 impl Focus {
-    /// Whether a node is to be shown.
+    /// Tells whether a node is to be shown.
     pub fn shows(&self, node: NodeIndex) -> bool {
         self.nodes.is_empty() || self.nodes.contains(&node)
     }
 
-    /// Whether a key is to be shown.
+    /// Tells whether a key is to be shown.
     pub fn shows_key(&self, key: &Key) -> bool {
         self.keys.is_empty() || self.keys.contains(key)
     }

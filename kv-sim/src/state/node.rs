@@ -1,4 +1,4 @@
-//! A node: its process and machine, and what its core says of itself.
+//! A node: its process and machine, and what its core tells of itself.
 
 use kv_core::coordinator::{OperationSnapshot, Stage, Task};
 use kv_core::deadline::{Deadline, Reason};
@@ -22,43 +22,43 @@ use crate::scene::Scene;
 use crate::words;
 use crate::world_time::WorldTime;
 
-/// A node and its machine.
+/// The state of a node and its machine.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NodeState {
-    /// What it is called.
+    /// The name of the node.
     pub node: String,
-    /// Its id, in hexadecimal.
+    /// The id of the node, in hexadecimal.
     pub id: String,
-    /// Whether its process runs.
+    /// The state of the node's process.
     pub runs: Runs,
-    /// How many faults keep it down.
+    /// The number of faults that keep the node down.
     pub kept_down_by: u32,
-    /// Whether it ended because its disk failed.
+    /// True if the process ended because its disk failed.
     pub has_failed: bool,
-    /// How often it was started.
+    /// The number of times that the node was started.
     pub life: u32,
-    /// How much waits for it while it is paused.
+    /// The number of events that wait for the node while it is paused.
     pub backlog: usize,
-    /// Its clocks.
+    /// The clocks of the node.
     pub clocks: ClockState,
-    /// Its share of the ring.
+    /// The node's share of the ring.
     pub ring: RingState,
-    /// What its core says of itself; nothing, while it is down.
+    /// The state of the node's core; none, while it is down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub core: Option<CoreState>,
-    /// Its disk.
+    /// The state of the node's disk.
     pub disk: DiskState,
 }
 
-/// Whether a process runs.
+/// The state of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Runs {
-    /// It does.
+    /// The process runs.
     Up,
-    /// It stands still.
+    /// The process stands still.
     Paused,
-    /// It does not.
+    /// There is no process.
     Down,
 }
 
@@ -67,82 +67,82 @@ pub enum Runs {
 pub struct ClockState {
     /// The clock that measures how long something takes.
     pub monotonic: DialState,
-    /// The clock that tells the date; since 1970.
+    /// The clock that tells the date, since 1970.
     pub wall: DialState,
-    /// By how much the wall clock is ahead of the true date; behind, if below zero.
+    /// The time by which the wall clock is ahead of the true date; behind, if below zero.
     pub wall_ahead_us: i64,
 }
 
-/// One clock.
+/// The state of one clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct DialState {
-    /// What it shows.
+    /// The time that the clock shows, in microseconds.
     pub shows_us: u64,
-    /// By how many parts per million it runs fast; slow, if below zero.
+    /// The parts per million by which the clock runs fast; slow, if below zero.
     pub drift_ppm: i32,
-    /// Whether it stands still.
+    /// True if the clock stands still.
     pub is_frozen: bool,
 }
 
 /// A node's share of the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct RingState {
-    /// How many partitions it owns.
+    /// The number of partitions that the node owns.
     pub owned: usize,
-    /// How many there are.
+    /// The number of partitions of the ring.
     pub partitions: u32,
-    /// Its part of all copies, in parts per million.
+    /// The node's part of all copies, in parts per million.
     pub share_ppm: u64,
 }
 
-/// What a core says of itself.
+/// The state of a node's core.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CoreState {
     /// `serving`, `stopping` or `failed`.
     pub activity: &'static str,
-    /// Which run it is, as gossip knows it.
+    /// The run of the node, as gossip knows it.
     pub generation: u64,
-    /// How often it has raised its heartbeat.
+    /// The number of times that the node has raised its heartbeat.
     pub heartbeat: u64,
-    /// For how long it convicts nobody, as it stood still itself.
+    /// The time for which the node convicts nobody, as it stood still itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lenient_for_us: Option<u64>,
-    /// What it knows and thinks of the others.
+    /// The node's view of the others.
     pub peers: Vec<PeerState>,
-    /// The partitions that it owns and has still to copy.
+    /// The partitions that the node owns and has still to copy.
     pub incomplete: Vec<u32>,
-    /// Keys of which it lost something: refused to readers until they are whole.
+    /// The keys of which the node lost something: refused to readers until they are whole.
     pub corrupt_keys: Vec<String>,
-    /// The operations that it coordinates, the oldest first.
+    /// The operations that the node coordinates, the oldest first.
     pub operations: Vec<OperationState>,
-    /// Commands of coordinators that its storage has not answered.
+    /// The number of commands of coordinators that the node's storage has not answered.
     pub replica_commands: usize,
-    /// Answers to coordinators that wait until what they tell of is durable.
+    /// The number of answers to coordinators that wait until what they tell of is durable.
     pub replica_awaits_sync: usize,
-    /// The hints that it keeps, by target.
+    /// The hints that the node keeps, by target.
     pub hints: Vec<HintsState>,
-    /// Who lacks something that no hint will bring.
+    /// The nodes that lack something that no hint will bring.
     pub stale: Vec<StaleState>,
-    /// What its repair is at.
+    /// The state of the node's repair.
     pub repair: RepairState,
-    /// When it wants to be called and why, the earliest first.
+    /// The deadlines of the node, the earliest first.
     pub deadlines: Vec<DeadlineState>,
 }
 
-/// What is known and thought of a peer.
+/// A node's view of a peer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PeerState {
-    /// The peer.
+    /// The name of the peer.
     pub node: String,
-    /// Whether it seems to be up.
+    /// True if the peer seems to be up.
     pub seems_up: bool,
-    /// Whether somebody is known to keep hints for it.
+    /// True if some node is known to keep hints for the peer.
     pub may_be_behind: bool,
-    /// Its run, as far as known; 0 if nothing is.
+    /// The peer's run, as far as known; 0 if nothing is.
     pub generation: u64,
     /// The newest heartbeat of that run that is known.
     pub heartbeat: u64,
-    /// How long it has been silent.
+    /// The time for which the peer has been silent.
     pub silence_us: u64,
     /// The longest silence that is not suspect.
     pub timeout_us: u64,
@@ -150,20 +150,20 @@ pub struct PeerState {
     pub phi_hundredths: u64,
 }
 
-/// An operation in flight.
+/// An operation that a node coordinates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OperationState {
-    /// What the cluster knows it by.
+    /// The id of the request, as the cluster knows it.
     pub request: String,
-    /// The client that waits for it; nobody, once it was answered.
+    /// The client that waits for the operation; none, once it was answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<u32>,
-    /// The client's number for it, if a client asked.
+    /// The client's number for the operation, if a client asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operation: Option<u32>,
     /// `get`, `put` or `gather`.
     pub task: &'static str,
-    /// The key.
+    /// The key of the operation.
     pub key: String,
     /// `reading`, `naming` or `spreading`.
     pub stage: &'static str,
@@ -173,154 +173,154 @@ pub struct OperationState {
     pub needs: Vec<QuorumState>,
     /// The answers that count so far.
     pub answers: Vec<AnswerState>,
-    /// Owners that answered and may be behind.
+    /// The owners that answered and may be behind.
     pub in_doubt: Vec<String>,
-    /// Those that refused.
+    /// The nodes that refused.
     pub refused: Vec<String>,
-    /// Those that were asked and are silent.
+    /// The nodes that were asked and are silent.
     pub awaited: Vec<String>,
-    /// Who was asked in whose place.
+    /// The fallbacks that were asked in place of owners.
     pub fallbacks: Vec<FallbackState>,
-    /// When it asks again, from now on by the node's own clock.
+    /// The time until the operation asks again, by the node's own clock.
     pub wakes_in_us: i64,
-    /// When it is given up, likewise.
+    /// The time until the operation is given up, by the node's own clock.
     pub expires_in_us: i64,
 }
 
-/// So many of these owners.
+/// A number of answers that is needed of some owners.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct QuorumState {
-    /// How many.
+    /// The number of answers that are needed.
     pub needed: usize,
-    /// Of whom.
+    /// The owners whose answers count.
     pub of: Vec<String>,
 }
 
-/// An answer.
+/// An answer to an operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AnswerState {
-    /// Whose.
+    /// The node that answered.
     pub by: String,
-    /// The owner in whose place it was given; nothing, if it was an owner's own.
+    /// The owner in whose place the answer was given; none, if it was an owner's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub for_owner: Option<String>,
 }
 
-/// That a node was asked in the place of an owner.
+/// A fallback that was asked in the place of an owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FallbackState {
-    /// The node.
+    /// The fallback that was asked.
     pub node: String,
-    /// The owner.
+    /// The owner in whose place it was asked.
     pub for_owner: String,
 }
 
 /// The hints for one target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HintsState {
-    /// Whom they are for.
+    /// The node that the hints are for.
     pub target: String,
-    /// How many; an upper bound.
+    /// The number of hints; an upper bound.
     pub hints: u64,
-    /// How many bytes, about.
+    /// The size of the hints in bytes, about.
     pub bytes: u64,
-    /// In which partitions.
+    /// The partitions that the hints lie in.
     pub partitions: Vec<u32>,
-    /// Failures to deliver in a row.
+    /// The number of failures to deliver in a row.
     pub failures: u32,
-    /// What the replay is at, in words.
+    /// The state of the replay, in words.
     pub replay: String,
 }
 
-/// Who lacks something that no hint will bring.
+/// A node that lacks something that no hint will bring.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StaleState {
-    /// Who.
+    /// The node that lacks something.
     pub node: String,
-    /// Of which partitions.
+    /// The partitions in which it lacks something.
     pub partitions: Vec<u32>,
 }
 
-/// What repair is at.
+/// The state of a node's repair.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RepairState {
-    /// The comparison that the node leads.
+    /// The comparison that the node leads, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionState>,
-    /// Those with whom it compares.
+    /// The peers that the node compares with.
     pub partners: Vec<PartnerState>,
-    /// Keys that are being repaired.
+    /// The keys that are being repaired.
     pub corrupt_keys: Vec<String>,
-    /// Partitions that are being copied back.
+    /// The partitions that are being copied back.
     pub copying: Vec<CopyingState>,
-    /// Storage commands that have not been answered.
+    /// The number of storage commands that have not been answered.
     pub commands: usize,
-    /// What waits for the disk.
+    /// The number of steps that wait for the disk to sync.
     pub awaits_sync: usize,
 }
 
 /// A comparison with one peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SessionState {
-    /// With whom.
+    /// The peer that this session compares with.
     pub peer: String,
-    /// What its messages are known by.
+    /// The id of the session's messages.
     pub request: String,
-    /// How long it has been going on.
+    /// The time for which the session has been going on.
     pub for_us: u64,
-    /// What it is at, in words.
+    /// The stage of the session, in words.
     pub stage: String,
-    /// How many partitions the present look has not asked about yet.
+    /// The number of partitions that the present look has not asked about yet.
     pub to_look: usize,
-    /// Partitions that differed at the first look.
+    /// The partitions that differed at the first look.
     pub again: Vec<u32>,
-    /// Partitions that are known to differ.
+    /// The partitions that are known to differ.
     pub to_repair: Vec<u32>,
-    /// Partitions that are lost here and not there.
+    /// The partitions that are lost here and not there.
     pub to_copy: Vec<u32>,
 }
 
-/// One with whom a node compares.
+/// A peer that a node compares with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PartnerState {
-    /// Who.
+    /// The name of the peer.
     pub node: String,
-    /// How long ago the last comparison ended, well or not.
+    /// The time since the last comparison ended, well or not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub served_ago_us: Option<u64>,
-    /// How long ago the last one began that ended well.
+    /// The time since the beginning of the last comparison that ended well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clean_ago_us: Option<u64>,
-    /// Whether the last one brought nothing of what was lost here.
+    /// True if the last comparison brought nothing of what was lost here.
     pub is_fruitless: bool,
 }
 
 /// A partition that is being copied back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CopyingState {
-    /// The partition.
+    /// The number of the partition.
     pub partition: u32,
-    /// From whom all of it was copied.
+    /// The nodes from which all of the partition was copied.
     pub sources: Vec<String>,
-    /// Whether its data marker is being written.
+    /// True if the partition's data marker is being written.
     pub is_marking: bool,
 }
 
 /// A moment at which a node wants to be called.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeadlineState {
-    /// How far ahead it is by the node's own clock; it has passed, if below zero.
+    /// The time until the moment by the node's own clock; it has passed, if below zero.
     pub in_us: i64,
-    /// When that is in the world's time; never, while the node's clock stands still.
+    /// The moment in the world's time; none, while the node's clock stands still.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_us: Option<u64>,
-    /// Why, in one word.
+    /// The reason in one word.
     pub reason: &'static str,
-    /// Why, in words.
+    /// The reason in a sentence.
     pub why: String,
 }
 
-/// The nodes that are to be shown, as they are at this moment.
+/// The states of the nodes that are to be shown, at this moment.
 pub(crate) fn states(scene: &Scene, names: &Names, focus: &Focus, at: WorldTime) -> Vec<NodeState> {
     let shown = scene.cluster.indices().filter(|&node| focus.shows(node));
     shown.map(|node| state(scene, names, scene.node(node), at)).collect()
@@ -369,7 +369,7 @@ fn clocks(machine: &SimNode, at: WorldTime) -> ClockState {
     }
 }
 
-/// How far the first is ahead of the second.
+/// Computes how far the first is ahead of the second.
 fn signed(first: u64, second: u64) -> i64 {
     i64::try_from(i128::from(first) - i128::from(second)).unwrap_or(i64::MAX)
 }
@@ -378,12 +378,12 @@ fn numbers(partitions: &[PartitionId]) -> Vec<u32> {
     partitions.iter().map(|partition| partition.0).collect()
 }
 
-/// Seconds, with milliseconds.
+/// Writes microseconds as seconds, with milliseconds.
 pub(super) fn seconds(us: u64) -> String {
     words::seconds(Span(us))
 }
 
-/// Puts what a core says of itself into words, at a moment of its own clock.
+/// Puts a core's snapshot into words, at a moment of its own clock.
 struct Teller<'a> {
     scene: &'a Scene,
     names: &'a Names,
@@ -438,7 +438,7 @@ impl Teller<'_> {
         }
     }
 
-    /// What a core says, with nodes in the order in which people count them.
+    /// Takes a core's snapshot, with nodes in the order in which people count them.
     fn inspect(&self, process: &Process) -> NodeSnapshot {
         let mut snapshot = process.core.inspect(self.now);
         let place = |node: NodeId| self.scene.index_of(node);

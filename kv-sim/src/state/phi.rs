@@ -4,11 +4,11 @@
 
 use kv_core::time::Span;
 
-/// More than this is shown as this.
+/// The largest φ that is shown.
 const PHI_MAX: f64 = 999.0;
 
-/// φ of a silence, for gaps of this mean and standard deviation; in hundredths, so that it is the
-/// same wherever it is printed.
+/// Computes φ of a silence, for gaps of this mean and standard deviation; in hundredths, so that it
+/// is the same wherever it is printed.
 pub(super) fn phi_hundredths(silence: Span, mean: Span, deviation: Span) -> u64 {
     if deviation == Span::ZERO {
         return 0;
@@ -17,7 +17,7 @@ pub(super) fn phi_hundredths(silence: Span, mean: Span, deviation: Span) -> u64 
     (phi(sigmas).min(PHI_MAX) * 100.0).round() as u64
 }
 
-/// φ at so many standard deviations above the mean.
+/// Computes φ at so many standard deviations above the mean.
 fn phi(sigmas: f64) -> f64 {
     const FROM_TAIL: f64 = 3.0;
     if sigmas > FROM_TAIL {
@@ -30,8 +30,8 @@ fn phi(sigmas: f64) -> f64 {
     -(1.0 - below(sigmas)).log10()
 }
 
-/// The chance that a normal variable lies below so many standard deviations: the power series of
-/// the error function, which needs few terms near the mean.
+/// Computes the chance that a normal variable lies below so many standard deviations: the power
+/// series of the error function, which needs few terms near the mean.
 fn below(sigmas: f64) -> f64 {
     if sigmas < -8.0 {
         return 0.0;

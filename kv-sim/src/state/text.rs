@@ -11,7 +11,7 @@ use super::{
 use crate::words::{BAD, FAINT, HEADING, counted, thousands};
 use crate::world_time::WorldTime;
 
-/// Longer values are cut.
+/// The most characters of a value; longer ones are cut.
 const VALUE_CHARS_MAX: usize = 40;
 
 /// The most partitions that are listed.
@@ -152,12 +152,12 @@ fn dial(dial: &super::DialState) -> String {
     }
 }
 
-/// A line of a node, under a word.
+/// Writes a line of a node, under a word.
 fn line(f: &mut Formatter<'_>, word: &str, text: &str) -> fmt::Result {
     writeln!(f, "  {word:<11} {text}")
 }
 
-/// Lines under one word, which stands before the first.
+/// Writes lines under one word, which stands before the first.
 fn lines(
     f: &mut Formatter<'_>,
     word: &str,
@@ -376,7 +376,7 @@ impl Display for KeyState {
 }
 
 impl CopyState {
-    /// Who holds what, image by image where they differ.
+    /// The holders of the copy, each with what it holds; image by image where they differ.
     fn lines(&self) -> Vec<(String, String)> {
         let who = match &self.kept_for {
             None => self.node.clone(),
