@@ -1,6 +1,6 @@
-//! Where a choice of a run is made: every choice has an address, a count at that address, and an
-//! aspect. A choice is a function of these and the seed, and of no other choice; so a choice that is
-//! added somewhere moves no other, and a saved failure can name the choices that matter.
+//! The addresses of choices: every choice of a run has an address, a count at that address, and an
+//! aspect. A choice is a function of these and the seed, and of no other choice; so a choice that
+//! is added somewhere moves no other, and a saved failure can name the choices that matter.
 //!
 //! Each choice has a stable text, which saved failures and scenarios use:
 //! `message n1 n2 merge 00000000000000000000000000000007 0 delay` is the delay of the first copy of
@@ -19,21 +19,21 @@ use thiserror::Error;
 use crate::former_names;
 use crate::scenario::{Cluster, NodeIndex};
 
-/// Who chooses, and about what.
+/// The address of a choice: who chooses, and about what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Address {
     /// A node as it is set up: `setup n1`.
     Setup {
-        /// The node.
+        /// The node that is set up.
         node: NodeIndex,
     },
     /// The core of a node: `node n1 epoch 12`.
     Node {
-        /// The node.
+        /// The node whose core draws.
         node: NodeIndex,
-        /// What it draws for.
+        /// The purpose of the draw.
         purpose: Purpose,
-        /// About what.
+        /// The subject of the draw, such as a partition, by number.
         subject: u64,
     },
     /// A message: `message n1 n2 merge <request id>`. The count numbers its copies.
@@ -42,9 +42,9 @@ pub enum Address {
         from: NodeIndex,
         /// The addressee.
         to: NodeIndex,
-        /// Its kind.
+        /// The kind of the message.
         kind: Kind,
-        /// The request that it belongs to.
+        /// The request that the message belongs to.
         request: RequestId,
     },
     /// The news that the connection to a node broke or stands again: `link n1 n2`.
@@ -56,36 +56,37 @@ pub enum Address {
     },
     /// A storage command: `disk n1 <ticket>`.
     Command {
-        /// The node whose disk it is.
+        /// The node whose disk executes the command.
         node: NodeIndex,
-        /// The command.
+        /// The ticket of the command.
         ticket: Ticket,
     },
-    /// A sync of a disk: `sync n1 17`. What a kill leaves belongs to the last one before it.
+    /// A sync of a disk: `sync n1 17`. The choice of what a kill leaves belongs to the last one
+    /// before it.
     Sync {
-        /// The node whose disk it is.
+        /// The node whose disk syncs.
         node: NodeIndex,
-        /// Which sync, counted over the life of the world.
+        /// The number of the sync, counted over the life of the world.
         number: u64,
     },
     /// An operation of a client: `client 3 17`.
     Client {
-        /// The client.
+        /// The number of the client.
         client: u32,
-        /// Its operation, from 1; 0 is its own set-up.
+        /// The number of its operation, from 1; 0 is the client's own set-up.
         operation: u32,
     },
     /// A fault: `fault 0`. The count runs over all that is drawn for it: the victims of all its
-    /// occurrences, and what becomes of each.
+    /// occurrences, and the effect on each.
     Fault {
-        /// Its position in the scenario.
+        /// The position of the fault in the scenario.
         fault: usize,
     },
 }
 
 macro_rules! aspects {
     ($($(#[$doc:meta])* $aspect:ident = $number:literal $name:literal,)*) => {
-        /// Which of the questions at one address is answered. Numbers are stable.
+        /// An aspect: one of the questions at one address. Numbers are stable.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
         pub enum Aspect {
@@ -96,7 +97,7 @@ macro_rules! aspects {
             /// Every aspect, by number.
             pub const ALL: &[Self] = &[$(Self::$aspect,)*];
 
-            /// The word for it; empty for the only question at an address.
+            /// The word for the aspect; empty for the only question at an address.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$aspect => $name,)*
@@ -107,67 +108,67 @@ macro_rules! aspects {
 }
 
 aspects! {
-    /// The only question that is asked there.
+    /// The only question at an address.
     Only = 0 "",
-    /// How long it takes.
+    /// The time that something takes.
     Delay = 1 "delay",
-    /// Whether it is lost.
+    /// The loss of a message: 1 if it is lost.
     Loss = 2 "loss",
-    /// Whether it arrives twice.
+    /// The second copy of a message: 1 if it arrives twice.
     Duplicate = 3 "duplicate",
-    /// Whether it is held back.
+    /// The holding back of a message: 1 if it is.
     Reorder = 4 "reorder",
-    /// By how much it is held back.
+    /// The time for which a message is held back.
     Hold = 5 "hold",
-    /// How long its answer takes.
+    /// The time that an answer takes.
     Answer = 6 "answer",
-    /// A node's id.
+    /// The id of a node.
     Id = 7 "id",
-    /// How wrong a wall clock is; half of the range is no error.
+    /// The error of a wall clock; half of the range is no error.
     ClockOffset = 8 "clock-offset",
-    /// How wrong the speed of a clock is; half of the range is no error.
+    /// The error of a clock's speed; half of the range is no error.
     ClockDrift = 9 "clock-drift",
-    /// What a monotonic clock shows first.
+    /// The time that a monotonic clock shows first.
     ClockStart = 10 "clock-start",
-    /// To which node a client turns.
+    /// The node that a client turns to.
     Coordinator = 11 "coordinator",
-    /// Whether an operation is a read.
+    /// The choice of a read: 1 if an operation is one.
     Read = 12 "read",
-    /// Whether a write is a delete.
+    /// The choice of a delete: 1 if a write is one.
     Delete = 13 "delete",
-    /// Which key.
+    /// The key of an operation.
     Key = 14 "key",
-    /// How long a client thinks.
+    /// The time for which a client thinks.
     Think = 15 "think",
-    /// Which record rots.
+    /// The record that rots.
     Record = 16 "record",
-    /// How much of what was not synced a kill leaves.
+    /// The number of unsynced batches that a kill leaves.
     Kept = 17 "kept",
-    /// Whose disk is copied.
+    /// The node whose disk is copied.
     Donor = 18 "donor",
-    /// To which moment a disk is rolled back.
+    /// The moment to which a disk is rolled back.
     Moment = 19 "moment",
-    /// Whether it is corrupt.
+    /// The corruption of a message: 1 if it is corrupt.
     Corrupt = 32 "corrupt",
-    /// Which of its bits are flipped: see [`crate::network::flipped`].
+    /// The bits of a message that are flipped: see [`crate::network::flipped`].
     FlippedBits = 33 "flipped-bits",
-    /// Whether it is in the long tail of delays.
+    /// The long tail of delays: 1 if a message is in it.
     Tail = 34 "tail",
-    /// How much longer it takes then.
+    /// The time by which a message in the long tail takes longer.
     TailDelay = 35 "tail-delay",
-    /// How long a partition that flaps stays, or stays away.
+    /// The time for which a partition that flaps stays, or stays away.
     Flap = 36 "flap",
-    /// How many nodes are hit.
+    /// The number of nodes that are hit.
     Victims = 37 "victims",
-    /// When a node is clogged, after the beginning.
+    /// The time from the beginning of a swizzle until a node is clogged.
     Clog = 38 "clog",
-    /// When a node is let go, after half of the time.
+    /// The time from the middle of a swizzle until a node is let go.
     Unclog = 39 "unclog",
 }
 
 impl Aspect {
-    /// Those of which one answer is plainer than the others. An id is not among them: it must be
-    /// another one for each node.
+    /// The aspects of which one answer is plainer than the others. An id is not among them: it must
+    /// differ for each node.
     pub const THAT_CAN_BE_NOMINAL: &[Self] = &[
         Self::Delay,
         Self::Loss,
@@ -197,15 +198,15 @@ impl Aspect {
 /// One choice of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Choice {
-    /// Where.
+    /// The address at which the choice is made.
     pub address: Address,
-    /// How many times something was asked there before.
+    /// The number of times that something was asked at the address before.
     pub n: u32,
-    /// What.
+    /// The aspect that is chosen.
     pub aspect: Aspect,
 }
 
-/// A text that names no choice.
+/// The error of a text that names no choice.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("`{text}` names no choice: {problem}")]
 pub struct AddressError {
@@ -222,7 +223,7 @@ const PURPOSES: &[(Purpose, &str)] = &[
 ];
 
 impl Address {
-    /// Which of the run's keys answers: one per kind of address.
+    /// The number of the kind of address, and of the run's key that answers for it.
     pub(crate) const fn domain(&self) -> u8 {
         match self {
             Self::Setup { .. } => 0,
@@ -236,10 +237,11 @@ impl Address {
         }
     }
 
-    /// How many kinds of addresses there are.
+    /// The number of kinds of addresses.
     pub(crate) const DOMAINS: usize = 8;
 
-    /// 64 bits that stand for the address. They never change: saved failures hang on them.
+    /// Computes 64 bits that stand for the address. They never change: saved failures depend on
+    /// them.
     pub fn hash(&self) -> u64 {
         let domain = u64::from(self.domain());
         match *self {
@@ -264,7 +266,7 @@ impl Address {
 }
 
 impl Choice {
-    /// The choice as saved failures spell it.
+    /// Spells the choice as saved failures do.
     pub fn text(&self, cluster: &Cluster) -> String {
         let mut text = match self.address {
             Address::Setup { node } => format!("setup {}", cluster.name(node)),
@@ -296,10 +298,10 @@ impl Choice {
         text
     }
 
-    /// The choice that a text names.
+    /// Parses the choice that a text names.
     ///
     /// # Errors
-    /// [`AddressError`], if it names none in this cluster.
+    /// [`AddressError`], if the text names no choice in this cluster.
     pub fn parse(text: &str, cluster: &Cluster) -> Result<Self, AddressError> {
         let error = |problem| AddressError { text: text.to_owned(), problem };
         let mut words = Words { words: text.split_ascii_whitespace(), cluster };

@@ -1,9 +1,9 @@
 //! A failing run, saved so that it can be looked at later and elsewhere.
 //!
-//! It carries the whole text of its scenario, not the name of a file that may change; for a swarm,
-//! the text that was drawn. Every choice of the run is a function of the seed and its own address,
-//! but for the decisions in that text. So it fails again after an unrelated choice was added to the
-//! code, on any machine.
+//! A saved failure carries the whole text of its scenario, not the name of a file that may change;
+//! for a swarm, the text that was drawn. Every choice of the run is a function of the seed and its
+//! own address, but for the decisions in that text. So it fails again after an unrelated choice was
+//! added to the code, on any machine.
 
 use std::fs;
 use std::io;
@@ -16,7 +16,7 @@ use thiserror::Error;
 use crate::result::{CheckVerdict, RunResult, Verdict};
 use crate::scenario::{Scenario, ScenarioError};
 
-/// The format of saved failures. One that is read has the same number or is refused.
+/// The format of saved failures. A file of another format is refused.
 pub const FORMAT: u32 = 1;
 
 /// The name under which a run with two digests is reported, beside the names of checks.
@@ -26,63 +26,63 @@ pub const DETERMINISM: &str = "determinism";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SavedFailure {
-    /// [`FORMAT`].
+    /// The format of the file: [`FORMAT`].
     pub format: u32,
-    /// The scenario's name.
+    /// The name of the scenario.
     pub scenario: String,
-    /// The seed.
+    /// The seed of the run.
     pub seed: u64,
     /// The digest of the run, as 32 hexadecimal digits.
     pub digest: String,
     /// The check that was violated.
     pub check: String,
-    /// What was violated, in words.
+    /// The story of the violation.
     pub violation: String,
     /// The whole text of the scenario.
     pub text: String,
 }
 
-/// Why a file gives no saved failure.
+/// The reason why a file gives no saved failure.
 #[derive(Debug, Error)]
 pub enum ArtefactError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("{path} cannot be read: {error}")]
     Unreadable {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The operating system's reason.
         error: io::Error,
     },
-    /// It is none, or it is corrupt.
+    /// The file is no saved failure, or a corrupt one.
     #[error("{path} is no saved failure, or a corrupt one: {error}")]
     Corrupt {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What is wrong with it, and where.
+        /// The error of the JSON, with its place.
         error: serde_json::Error,
     },
-    /// Another version has saved it.
+    /// Another version has saved the file.
     #[error(
         "{path} has format {found}, and this version reads format {FORMAT}: run it with the version \
          that saved it, or save the failure again"
     )]
     Foreign {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Its format.
+        /// The format of the file.
         found: u32,
     },
-    /// The scenario in it makes no sense to this version.
+    /// The scenario in the file makes no sense to this version.
     #[error("the scenario in {path} is not valid")]
     Scenario {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error of the scenario.
         error: ScenarioError,
     },
 }
 
-/// How a run compares with the failure that was saved.
+/// The result of a new run, compared with the failure that was saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recurrence {
     /// The very same run: every event is the same.
@@ -95,7 +95,7 @@ pub enum Recurrence {
     Gone,
 }
 
-/// The check that a run failed and what it found; nothing if it passed.
+/// The check that a run failed and what it found; none if it passed.
 pub fn failure(result: &RunResult) -> Option<(&str, String)> {
     match result.verdict {
         Verdict::Pass => None,
@@ -110,7 +110,7 @@ pub fn failure(result: &RunResult) -> Option<(&str, String)> {
     }
 }
 
-/// Whether a run violated this check, among others perhaps.
+/// Tells whether a run violated this check, perhaps among others.
 pub fn fails(result: &RunResult, check: &str) -> bool {
     match result.verdict {
         Verdict::Nondeterministic => check == DETERMINISM,
@@ -121,7 +121,7 @@ pub fn fails(result: &RunResult, check: &str) -> bool {
 }
 
 impl SavedFailure {
-    /// What is saved of a run; nothing, if it passed.
+    /// Makes the saved failure of a run; none, if it passed.
     pub fn of(scenario: &Scenario, result: &RunResult) -> Option<Self> {
         let (check, violation) = failure(result)?;
         Some(Self {
@@ -138,9 +138,9 @@ impl SavedFailure {
     /// Reads a saved failure, and the scenario in it.
     ///
     /// # Errors
-    /// [`ArtefactError`], which names the file and says what is wrong with it.
+    /// [`ArtefactError`], which names the file and the problem.
     pub fn load(path: &Path) -> Result<(Self, Scenario), ArtefactError> {
-        /// What every format has had.
+        /// The part that every format has had.
         #[derive(Deserialize)]
         struct Head {
             format: u32,
@@ -158,7 +158,7 @@ impl SavedFailure {
         Ok((saved, scenario))
     }
 
-    /// How a new run of the same scenario and seed compares.
+    /// Compares a new run of the same scenario and seed with this failure.
     pub fn recurrence(&self, result: &RunResult) -> Recurrence {
         if result.verdict == Verdict::Pass {
             Recurrence::Gone
@@ -173,10 +173,11 @@ impl SavedFailure {
 }
 
 /// Saves a failing run as `DIR/<scenario>-<seed>.json`, replacing an earlier one of that name, and
-/// returns where it is. Writes nothing for a run that passed.
+/// returns its path. Writes nothing for a run that passed.
 ///
 /// # Errors
-/// The folder cannot be made or the file not be written; nothing of that name has changed.
+/// [`io::Error`], if the folder cannot be made or the file not be written; nothing of that name has
+/// changed.
 pub fn save(folder: &Path, scenario: &Scenario, result: &RunResult) -> io::Result<Option<PathBuf>> {
     let Some(saved) = SavedFailure::of(scenario, result) else {
         return Ok(None);
@@ -187,11 +188,11 @@ pub fn save(folder: &Path, scenario: &Scenario, result: &RunResult) -> io::Resul
     Ok(Some(path))
 }
 
-/// Writes a file so that a reader never sees half of it, and an error leaves what was there. What is
-/// there and no file, such as a pipe or a terminal, is written to as it is.
+/// Writes a file so that a reader never sees half of it, and an error leaves the old one. A path
+/// that is no file, such as a pipe or a terminal, is written to directly.
 ///
 /// # Errors
-/// It cannot be written; no file of that name has changed.
+/// [`io::Error`], if it cannot be written; no file of that name has changed.
 pub fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
         return fs::write(path, text);
@@ -200,7 +201,7 @@ pub fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let unfinished = path.with_file_name(format!(".{}.{}", name.display(), process::id()));
     let written = fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, path));
     if written.is_err() {
-        // What matters is the first error; a left-over file has a name that nobody reads.
+        // Only the first error matters; a left-over file has a name that nobody reads.
         let _ = fs::remove_file(&unfinished);
     }
     written

@@ -1,9 +1,9 @@
-//! How fast the simulator is: the same scenario again and again, whole and with parts left out.
+//! The speed of the simulator: the same scenario again and again, whole and with parts left out.
 //!
-//! Out: a [`Bench`] of medians over several rounds. The variants take turns within a round, so that
-//! a machine that grows slower meanwhile slows all of them. One run uses one core. Rates are by the
-//! processor time of its thread, so that others on the machine count little: they still take
-//! caches and memory from it.
+//! A [`Bench`] has medians over several rounds. The variants take turns within a round, so that a
+//! machine that grows slower meanwhile slows all of them. One run uses one core. Rates are by the
+//! processor time of its thread, so that others on the machine count little: they still take caches
+//! and memory from it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,11 +16,11 @@ use crate::result::{RunResult, Verdict};
 use crate::run::{RunOptions, run};
 use crate::scenario::{Scenario, ScenarioError};
 
-/// Rounds of which the medians are taken; odd.
+/// The number of rounds of which the medians are taken; odd.
 pub const ROUNDS: usize = 5;
 
-/// The workload: small enough to finish soon, large enough that a round takes longer than the
-/// noise.
+/// The scenario that is measured: small enough to finish soon, large enough that a round takes
+/// longer than the noise.
 const SCENARIO: &str = r#"
 title = "fifty closed-loop clients on five nodes"
 nodes = 5
@@ -36,65 +36,65 @@ value_bytes = 100
 think_ms_mean = 0
 "#;
 
-/// What was measured. As JSON it is a contract.
+/// The results of a measurement. As JSON they are a contract.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Bench {
-    /// Cores that one run uses: one.
+    /// The number of cores that one run uses: one.
     pub cores: u32,
-    /// With checks and with encoding, as runs are.
+    /// The rates with checks and with encoding, as runs are.
     #[serde(flatten)]
     pub rates: Rates,
-    /// Whether the rates above include checks: `on`.
+    /// The word `on`, as the rates above include checks.
     pub checks: &'static str,
-    /// What the rates would be without one part.
+    /// The rates without one part.
     pub variants: Variants,
-    /// Rounds of which these are the medians.
+    /// The number of rounds of which these are the medians.
     pub rounds: usize,
-    /// Operations of one run.
+    /// The number of operations of one run.
     pub operations: u64,
-    /// Events of one run.
+    /// The number of events of one run.
     pub events: u64,
-    /// Messages of one run.
+    /// The number of messages of one run.
     pub messages: u64,
-    /// Processor time of one run, in milliseconds; the median.
+    /// The processor time of one run, in milliseconds; the median.
     pub cpu_ms: f64,
-    /// Real time of one run, in milliseconds; the median.
+    /// The real time of one run, in milliseconds; the median.
     pub wall_ms: f64,
-    /// Messages of one run by kind; only if asked for.
+    /// The numbers of messages of one run by kind; only if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages_by_kind: Option<BTreeMap<String, u64>>,
 }
 
-/// How much is done in a second of processor time; medians.
+/// The work that is done in a second of processor time; medians.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Rates {
-    /// Inputs handled by cores and clients.
+    /// The number of inputs that cores and clients handle in a second.
     pub events_per_s: f64,
-    /// Messages between nodes.
+    /// The number of messages between nodes in a second.
     pub messages_per_s: f64,
-    /// Operations acknowledged by a quorum.
+    /// The number of operations acknowledged by a quorum in a second.
     pub quorum_operations_per_s: f64,
 }
 
-/// The same without one part.
+/// The rates of runs without one part.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Variants {
-    /// Without checks.
+    /// The rates without checks.
     pub checks_off: Rates,
-    /// Messages handed over as values.
+    /// The rates without encoding: messages are handed over as values.
     pub encoding_off: Rates,
 }
 
-/// Whether the messages of a run are broken down.
+/// The choice whether the messages of a run are broken down by kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
-    /// Yes.
+    /// Messages are broken down by kind.
     Messages,
-    /// No.
+    /// Messages are not broken down.
     None,
 }
 
-/// Why there is nothing to report.
+/// The reason why there is nothing to report.
 #[derive(Clone, Debug)]
 pub enum BenchError {
     /// The built-in scenario is not valid: a mistake of ours.
@@ -103,11 +103,11 @@ pub enum BenchError {
     Failed(String, String),
 }
 
-/// Measures. Calls `finished` after each of the `3 × (rounds + 1)` runs; the first round is only
-/// there to warm up.
+/// Measures the simulator. Calls `finished` after each of the `3 × (rounds + 1)` runs; the first
+/// round only warms up.
 ///
 /// # Errors
-/// A run failed, or the built-in scenario is not valid.
+/// [`BenchError`], if a run failed, or the built-in scenario is not valid.
 pub fn bench(rounds: usize, profile: Profile, finished: impl Fn()) -> Result<Bench, BenchError> {
     let scenario = Scenario::parse("bench.toml", SCENARIO).map_err(BenchError::Scenario)?;
     let whole = RunOptions::seeded(scenario.seed);
@@ -162,7 +162,7 @@ struct Measured {
     took: Duration,
 }
 
-/// What this thread has had of a processor so far.
+/// The time that this thread has had of a processor so far.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::try_from(time).expect("a processor was not used for less than no time")
@@ -186,7 +186,7 @@ impl Rates {
     }
 }
 
-/// The middle number, or the higher of the two in the middle; zero of none.
+/// The middle number, or the higher of the two in the middle; zero if there are none.
 fn median(numbers: impl Iterator<Item = f64>) -> f64 {
     let mut numbers: Vec<_> = numbers.collect();
     numbers.sort_by(f64::total_cmp);

@@ -1,8 +1,8 @@
 //! Clients: each has one operation in flight, and asks the next when it has been answered.
 //!
-//! Out come operations; in go answers. What a client does depends on what it was told and on draws
+//! Operations go out and answers come in. A client's acts depend on what it was told and on draws
 //! at (client, operation), so that one operation more or less changes no other client. Values are
-//! unique, and requests are named after their operation: a check can tell which is which.
+//! unique, and requests are named after their operation, so that a check can tell them apart.
 
 use std::io::Write as _;
 
@@ -24,13 +24,13 @@ use crate::scene::Scene;
 use crate::state::{ClientState, Focus, RequestState};
 use crate::world_time::WorldTime;
 
-/// The keys whose order a session keeps.
+/// The number of keys whose order a session keeps.
 const SESSION_KEYS_MAX: usize = 1_024;
 
-/// How much longer than the cluster a client waits.
+/// The time for which a client waits longer than the cluster does.
 const TIMEOUT: Span = Span::from_ms(500);
 
-/// The share of the writes of `put-get-delete` that are deletes.
+/// The share of the writes of `put-get-delete` that are deletes, in parts per million.
 const DELETE_PPM: u32 = PPM / 4;
 
 /// All clients of a world.
@@ -38,15 +38,15 @@ const DELETE_PPM: u32 = PPM / 4;
 pub struct Clients {
     workloads: Vec<Work>,
     clients: Vec<Client>,
-    /// How many clients are not done yet.
+    /// The number of clients that are not done yet.
     active: usize,
-    /// What they saw.
+    /// The outcomes that clients saw.
     pub outcomes: Outcomes,
-    /// Operations begun.
+    /// The number of operations that were begun.
     pub operations: u64,
 }
 
-/// A workload, and how much of it is done.
+/// A workload, and the part of it that is done.
 #[derive(Clone, Debug)]
 struct Work {
     workload: Workload,
@@ -57,31 +57,32 @@ struct Work {
 
 type Keys = Table<u32, Key>;
 
-/// One client.
+/// The state of one client.
 #[derive(Clone, Debug)]
 struct Client {
     workload: usize,
     node: NodeIndex,
     begun: u32,
     session: Option<Session>,
-    /// By the number of the key, what its session has seen: all siblings that nothing it saw has
-    /// overwritten.
+    /// The siblings that the session has seen and that nothing it saw has overwritten, by the
+    /// number of the key.
     seen: Ledger<u32, Dots>,
-    /// By the number of the key, what its next write needs, unless the session keeps that.
+    /// The token and siblings that the next write of a key needs, unless a session keeps them; by
+    /// number.
     shown: Table<u32, Shown>,
     /// The key that was just read, to be written next.
     to_write: Option<u32>,
     waiting: Option<Waiting>,
     reply: Option<Reply>,
-    /// The one entry of the event_queue that watches its timeout.
+    /// True if an entry of the event queue watches the timeout.
     watched: bool,
 }
 
-/// What a client was shown of a key with the last reply.
+/// The token and siblings that a client was shown of a key with the last reply.
 #[derive(Clone, Debug, Default)]
 struct Shown {
     token: Bytes,
-    /// The siblings that came with it.
+    /// The siblings that came with the token.
     dots: Dots,
 }
 
@@ -89,15 +90,15 @@ struct Shown {
 #[derive(Clone, Debug)]
 struct Waiting {
     operation: u32,
-    /// The number of the key, and the key.
+    /// The key, with its number.
     key: (u32, Key),
     does: Does,
-    /// What the node is asked, until it is.
+    /// The operation that the node is asked for, until it is.
     asked: Option<Box<ClientOperation>>,
     until: WorldTime,
 }
 
-/// What an operation does.
+/// The kind of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Does {
     Get,
@@ -105,32 +106,32 @@ enum Does {
     Delete,
 }
 
-/// An operation that begins; [`Clients::asks`] says what it asks.
+/// An operation that begins; [`Clients::asks`] returns the request.
 #[derive(Clone, Debug)]
 pub struct Begun {
-    /// The client's number for it.
+    /// The client's number for the operation.
     pub operation: u32,
-    /// Whom it asks.
+    /// The node that the client asks.
     pub node: NodeIndex,
-    /// The siblings that it was shown and that the operation may overwrite.
+    /// The siblings that the client was shown and that the operation may overwrite.
     pub seen: Dots,
-    /// When it gives up.
+    /// The time at which the client gives up.
     pub until: WorldTime,
 }
 
-/// How an operation ended for its client.
+/// The end of an operation for its client.
 #[derive(Clone, Debug)]
 pub enum Ended {
-    /// It was answered.
+    /// The operation was answered.
     Replied(Reply),
-    /// It was not: nobody knows whether it happened.
+    /// The operation was not answered: nobody knows whether it happened.
     Unknown,
-    /// Nobody listened: it did not happen.
+    /// No node listened: the operation did not happen.
     Unreachable,
 }
 
 impl Clients {
-    /// The clients of some workloads, before any has begun.
+    /// Creates the clients of some workloads, before any has begun.
     pub fn new(workloads: &[Workload], draws: &Draws) -> Self {
         let mut clients: Vec<Client> = Vec::new();
         for (at, workload) in workloads.iter().enumerate() {
@@ -167,20 +168,20 @@ impl Clients {
         }
     }
 
-    /// Every client with the time at which it begins, since the chaos phase began.
+    /// All clients, each with the time at which it begins, since the chaos phase began.
     pub fn beginnings(&self) -> impl Iterator<Item = (u32, Span)> + '_ {
         (0..)
             .zip(&self.clients)
             .map(|(number, client)| (number, self.workloads[client.workload].workload.from))
     }
 
-    /// The longest that a node works on an operation of theirs.
+    /// The longest time for which a node works on an operation of any client.
     pub fn timeout_max(&self) -> Span {
         let timeouts = self.workloads.iter().map(|work| work.workload.timeout);
         timeouts.max().unwrap_or(Span::ZERO)
     }
 
-    /// Whether all clients are done.
+    /// True if all clients are done.
     pub const fn are_done(&self) -> bool {
         self.active == 0
     }
@@ -237,20 +238,20 @@ impl Clients {
         Some(Begun { operation, node: client.node, seen, until })
     }
 
-    /// Whom a client asked; nothing, if it no longer waits for that.
+    /// The node that a client asked; none, if it no longer waits for that operation.
     pub fn whom(&self, number: u32, operation: u32) -> Option<NodeIndex> {
         let client = &self.clients[number as usize];
         let waiting = client.waiting.as_ref()?;
         (waiting.operation == operation).then_some(client.node)
     }
 
-    /// What a client is about to ask; nothing, if it has, or no longer waits for it.
+    /// The request that a client is about to send; none, if it has, or no longer waits for it.
     pub fn asks(&self, number: u32, operation: u32) -> Option<&ClientOperation> {
         let waiting = self.clients[number as usize].waiting.as_ref()?;
         waiting.asked.as_deref().filter(|_| waiting.operation == operation)
     }
 
-    /// The node is asked now.
+    /// Takes the request that a client sends to its node now.
     pub fn ask(&mut self, number: u32, operation: u32) -> Option<Box<ClientOperation>> {
         let waiting = self.clients[number as usize].waiting.as_mut()?;
         if waiting.operation == operation { waiting.asked.take() } else { None }
@@ -266,19 +267,19 @@ impl Clients {
         waits
     }
 
-    /// The reply that is delivered now.
+    /// Takes the reply that is delivered now.
     pub fn reply(&mut self, number: u32, operation: u32) -> Option<Reply> {
         self.whom(number, operation)?;
         self.clients[number as usize].reply.take()
     }
 
-    /// The clients that talk to nodes which are to be shown.
+    /// The states of the clients that talk to nodes which are to be shown.
     pub fn states(&self, scene: &Scene, focus: &Focus) -> Vec<ClientState> {
         let shown = (0..).zip(&self.clients).filter(|(_, client)| focus.shows(client.node));
         shown.map(|(number, client)| client.state(number, scene)).collect()
     }
 
-    /// Clients that wait for this node, with their operations.
+    /// The clients that wait for this node, each with its operation.
     pub fn waiting_for(&self, node: NodeIndex) -> impl Iterator<Item = (u32, u32)> + '_ {
         (0..)
             .zip(&self.clients)
@@ -286,18 +287,20 @@ impl Clients {
             .filter_map(|(number, client)| Some((number, client.waiting.as_ref()?.operation)))
     }
 
-    /// When the operation that a client waits for is given up; nothing, if it waits for none.
+    /// The operation that a client waits for, and the time at which it gives up; none, if it waits
+    /// for none.
     pub fn timeout(&self, number: u32) -> Option<(u32, WorldTime)> {
         let waiting = self.clients[number as usize].waiting.as_ref()?;
         Some((waiting.operation, waiting.until))
     }
 
-    /// Notes whether an entry of the event_queue watches the client's timeout. Returns whether one did.
+    /// Sets whether an entry of the event queue watches the client's timeout. Returns whether one
+    /// did.
     pub fn watch(&mut self, number: u32, watched: bool) -> bool {
         std::mem::replace(&mut self.clients[number as usize].watched, watched)
     }
 
-    /// An operation has ended: the client learns from it. Returns how long it thinks.
+    /// Ends an operation: the client learns from it. Returns the time for which the client thinks.
     pub fn end(&mut self, number: u32, operation: u32, ended: &Ended, draws: &Draws) -> Span {
         let client = &mut self.clients[number as usize];
         let waiting = client.waiting.take().expect("what ends was waited for");
@@ -321,7 +324,7 @@ impl Clients {
             }
         };
         if moves_on && workload.nodes.len() > 1 {
-            // Any but the one that failed.
+            // Any node but the one that failed.
             let others = workload.nodes.iter().filter(|&&node| node != client.node);
             let count = others.clone().count();
             let chosen = draws.index(turn, Aspect::Coordinator, count.max(1));
@@ -352,7 +355,7 @@ impl Client {
         ClientState { client: number, node, begun: self.begun, waits_for }
     }
 
-    /// A write of a key that was not read for it.
+    /// Makes a write of a key that was not read for it.
     fn put(
         &self,
         number: u32,
@@ -379,7 +382,7 @@ impl Client {
         (Verb::Put { content, expiry: None, context }, key, seen)
     }
 
-    /// A write of a key that was just read: it resolves the siblings that came back.
+    /// Makes a write of a key that was just read: it resolves the siblings that came back.
     fn put_upon_token(&self, number: u32, workload: &Workload, key: u32) -> (Verb, u32, Dots) {
         let content = value(number, self.begun, workload.value_bytes);
         let shown = self.shown.get(&key).cloned().unwrap_or_default();
@@ -424,8 +427,7 @@ impl Does {
     }
 }
 
-/// For how many keys to make room in each session from the beginning: tables that grow step by step are
-/// read and written as often as all that is looked up in them.
+/// The number of keys to make room for in each session from the beginning.
 fn session_room(workload: &Workload) -> usize {
     const ROOM_MAX: u64 = 1 << 17;
     let each = workload.operations.min(ROOM_MAX) / u64::from(workload.clients);
@@ -447,18 +449,18 @@ pub const fn client_of(request: ClientRequest) -> (u32, u32) {
     ((request.0 >> 32) as u32, request.0 as u32)
 }
 
-/// The client and its operation that the cluster knows by this id; nothing, if no client asked.
+/// The client and its operation that the cluster knows by this id; none, if no client asked.
 pub fn client_operation_of(request: RequestId) -> Option<(u32, u32)> {
     let number = request.0.checked_sub(1 << 64)?;
     u64::try_from(number).ok().map(|number| client_of(ClientRequest(number)))
 }
 
-/// The id under which the cluster knows an operation.
+/// The id by which the cluster knows an operation.
 fn request_id(client: u32, operation: u32) -> RequestId {
     RequestId(u128::from(client_request(client, operation).0) + (1 << 64))
 }
 
-/// The client and its operation that a request belongs to; nothing, for work of the nodes' own.
+/// The client and its operation that a request belongs to; none, for the nodes' own work.
 pub const fn requester_of(request: RequestId) -> Option<(u32, u32)> {
     if request.0 >> 64 != 1 {
         return None;
@@ -466,8 +468,8 @@ pub const fn requester_of(request: RequestId) -> Option<(u32, u32)> {
     Some(client_of(ClientRequest(request.0 as u64)))
 }
 
-/// A value that no other operation writes, and that says who wrote it: client, operation, and dots
-/// up to the length asked for. Longer, if the numbers leave no room.
+/// Makes a value that no other operation writes, and that names its writer: client, operation, and
+/// dots up to the length asked for. Longer, if the numbers leave no room.
 fn value(client: u32, operation: u32, bytes: u32) -> Content {
     let mut value = Vec::with_capacity(bytes as usize);
     write!(value, "c{client}#{operation}").expect("a vector takes everything");
@@ -488,7 +490,7 @@ fn count(outcomes: &mut Outcomes, reply: &Reply) {
     }
 }
 
-/// Whether a client that is told this had better turn to another node.
+/// Tells whether a client that is told this had better turn to another node.
 const fn sends_away(reply: &Reply) -> bool {
     match reply {
         Reply::Value { .. } | Reply::Stored { .. } => false,

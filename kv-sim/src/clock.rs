@@ -1,14 +1,13 @@
-//! The clocks of one node: what it believes the time to be, at each moment of the world.
+//! The clocks of one node: the time that it believes in, at each moment of the world.
 //!
-//! Each of the two runs at a speed of its own, which may be wrong, or stands still. The wall clock
-//! starts off by something and may be stepped; the monotonic clock never goes backwards, whatever is
-//! done.
+//! Each of the two clocks runs at a speed of its own, which may be wrong, or stands still. The wall
+//! clock starts off by some time and may be stepped; the monotonic clock never goes backwards.
 
 use kv_core::time::{Now, Span, Time, WallTime};
 
 use crate::world_time::WorldTime;
 
-/// What the true date is when a world begins: 2026-01-01T00:00:00Z.
+/// The true date at which a world begins: 2026-01-01T00:00:00Z.
 pub const EPOCH: WallTime = WallTime(1_767_225_600_000_000);
 
 const MILLION: u64 = 1_000_000;
@@ -16,25 +15,25 @@ const MILLION: u64 = 1_000_000;
 /// The two clocks of a node.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
-    /// When the clocks were last set, and what they showed then.
+    /// The time at which the clocks were last set. They showed `set_to` then.
     set_at: WorldTime,
     set_to: Now,
     monotonic: Speed,
     wall: Speed,
 }
 
-/// How fast a clock runs: so many microseconds pass on it while a million pass in the world.
+/// The speed of a clock: the microseconds that pass on it while a million pass in the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Speed(u64);
 
 impl Speed {
-    /// It stands still.
+    /// The speed of a clock that stands still.
     pub const STILL: Self = Self(0);
 
-    /// It runs fast by so many parts per million, slow if below zero.
+    /// The speed of a clock that runs fast by so many parts per million, slow if below zero.
     ///
     /// # Panics
-    /// If it would stand still or run backwards.
+    /// If the clock would stand still or run backwards.
     pub fn drifting(ppm: i32) -> Self {
         let speed = MILLION.saturating_add_signed(ppm.into());
         assert!(speed > 0, "a clock that stands still is another fault");
@@ -45,7 +44,8 @@ impl Speed {
         Span(scale(in_world.0, self.0, MILLION))
     }
 
-    /// How long it takes in the world until so much has passed here; nothing, if it never will.
+    /// The time that must pass in the world until `here` has passed on the clock; none, if it never
+    /// will.
     fn takes(self, here: Span) -> Option<Span> {
         match (here, self) {
             (Span::ZERO, _) => Some(Span::ZERO),
@@ -56,13 +56,14 @@ impl Speed {
 }
 
 impl Clock {
-    /// Clocks that show `now` when the world begins, and run fast by so much (slow if below zero).
+    /// Creates clocks that show `now` when the world begins, and run fast by so much (slow if below
+    /// zero).
     pub fn new(now: Now, drift_ppm: i32) -> Self {
         let speed = Speed::drifting(drift_ppm);
         Self { set_at: WorldTime(0), set_to: now, monotonic: speed, wall: speed }
     }
 
-    /// What the clocks show.
+    /// The times that the clocks show.
     pub fn now(&self, at: WorldTime) -> Now {
         let passed = at.since(self.set_at);
         Now {
@@ -71,20 +72,20 @@ impl Clock {
         }
     }
 
-    /// The first moment at which the monotonic clock shows this time or a later one; the last one
-    /// set if it did so already; nothing, if it stands still before.
+    /// The first moment at which the monotonic clock shows this time or a later one; the moment at
+    /// which it was set, if it did so then; none, if it stands still before.
     pub fn world_time_of(&self, time: Time) -> Option<WorldTime> {
         let to_pass = time.since(self.set_to.monotonic);
         Some(self.set_at + self.monotonic.takes(to_pass)?)
     }
 
-    /// How long so much of the monotonic clock's time lasts in the world, at its present speed; nothing, if it
-    /// stands still.
+    /// The time of the world that `here` on the monotonic clock lasts at its present speed; none,
+    /// if it stands still.
     pub fn lasts(&self, here: Span) -> Option<Span> {
         self.monotonic.takes(here)
     }
 
-    /// Whether the monotonic clock runs.
+    /// True if the monotonic clock runs.
     pub fn measures(&self) -> bool {
         self.monotonic != Speed::STILL
     }
@@ -102,7 +103,7 @@ impl Clock {
     }
 }
 
-/// `number × to / from`, rounded down.
+/// Computes `number × to / from`, rounded down.
 fn scale(number: u64, to: u64, from: u64) -> u64 {
     match number.checked_mul(to) {
         Some(product) => product / from,
@@ -110,7 +111,7 @@ fn scale(number: u64, to: u64, from: u64) -> u64 {
     }
 }
 
-/// `number × to / from`, rounded up.
+/// Computes `number × to / from`, rounded up.
 fn scale_up(number: u64, to: u64, from: u64) -> u64 {
     match number.checked_mul(to) {
         Some(product) => product.div_ceil(from),

@@ -1,5 +1,6 @@
-//! The identity of a run: a hash over everything that happened, in our own encoding. The same on any
-//! machine, in debug and in release; so it never sees the text of `Debug`, an address, or a `usize`.
+//! The digest of a run: a hash over everything that happened, in our own encoding. The same on any
+//! machine, in debug and in release; so it never sees the text of `Debug`, an address, or a
+//! `usize`.
 
 use std::fmt;
 
@@ -15,14 +16,14 @@ use crate::world_time::WorldTime;
 #[derive(Clone)]
 pub struct RunningDigest {
     hasher: Xxh3,
-    /// What is not hashed yet: to hash little at a time costs more than to gather it.
+    /// The bytes that are not hashed yet.
     pending: Vec<u8>,
 }
 
-/// So much is gathered before it is hashed.
+/// The number of bytes that are gathered before they are hashed.
 const PENDING_BYTES: usize = 8 * 1024;
 
-/// What kind of thing happened. Numbers are stable.
+/// The kind of an event. Numbers are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Tag {
@@ -40,7 +41,7 @@ pub enum Tag {
     Ask = 6,
     /// A client got a reply.
     Reply = 7,
-    /// A client got none.
+    /// A client got no reply.
     NoReply = 8,
     /// A fault began.
     FaultBegins = 9,
@@ -48,7 +49,7 @@ pub enum Tag {
     FaultEnds = 10,
     /// A message was lost or dropped.
     Lost = 11,
-    /// The operator gave up what was lost.
+    /// The operator gave up lost data.
     Operator = 12,
     /// A node heard that its disk failed.
     StoreFailed = 13,
@@ -56,16 +57,16 @@ pub enum Tag {
     Init = 14,
 }
 
-/// One event, of which more can be said.
+/// The entry of one event, to which more can be added.
 pub struct Entry<'a>(&'a mut Vec<u8>);
 
 impl RunningDigest {
-    /// Nothing has happened yet.
+    /// Creates the digest of a run in which nothing has happened yet.
     pub const fn new() -> Self {
         Self { hasher: Xxh3::new(), pending: Vec::new() }
     }
 
-    /// An event happened.
+    /// Adds an event.
     pub fn event(&mut self, at: WorldTime, tag: Tag, whom: u32) -> Entry<'_> {
         if self.pending.len() >= PENDING_BYTES {
             self.hasher.update(&self.pending);
@@ -88,33 +89,33 @@ impl RunningDigest {
 }
 
 impl Entry<'_> {
-    /// Bytes, behind their length.
+    /// Adds bytes, behind their length.
     pub fn bytes(self, bytes: &[u8]) -> Self {
         let this = self.number(bytes.len() as u64);
         this.0.extend_from_slice(bytes);
         this
     }
 
-    /// A number.
+    /// Adds a number.
     pub fn number(self, number: u64) -> Self {
         self.0.extend_from_slice(&number.to_le_bytes());
         self
     }
 
-    /// A large number.
+    /// Adds a large number.
     pub fn large(self, number: u128) -> Self {
         self.0.extend_from_slice(&number.to_le_bytes());
         self
     }
 
-    /// A dot.
+    /// Adds a dot.
     pub fn dot(self, dot: Dot) -> Self {
         let words = [dot.actor.node.0, dot.actor.epoch.0, dot.n];
         self.0.extend_from_slice(words.map(u64::to_le_bytes).as_flattened());
         self
     }
 
-    /// What a container says about events; the values follow from those.
+    /// Adds the dots of a container and the events that it has seen; the values follow from those.
     pub fn container(mut self, container: &Container) -> Self {
         self = self.number(container.siblings().len() as u64);
         for dot in container.dots() {
@@ -127,7 +128,7 @@ impl Entry<'_> {
         self
     }
 
-    /// What came of a command: what is not in the root after it.
+    /// Adds the outcome of a command, as far as it does not follow from the root after it.
     pub fn outcome(self, outcome: &Outcome) -> Self {
         let this = self.number(outcome.partition.0.into()).large(outcome.root.0);
         match &outcome.result {
@@ -169,7 +170,7 @@ impl Entry<'_> {
         }
     }
 
-    /// What a client was told.
+    /// Adds the reply that a client was given.
     pub fn reply(self, reply: &Reply) -> Self {
         match reply {
             Reply::Value { container, context, achieved } => {
@@ -183,7 +184,7 @@ impl Entry<'_> {
         }
     }
 
-    /// Why a replica refused: by a number, since words may change at any time.
+    /// Adds a replica's reason to refuse: by a number, since words may change at any time.
     fn refusal(self, refusal: Refusal) -> Self {
         match refusal {
             Refusal::TooManySiblings { max } => self.number(1).number(max),
@@ -198,7 +199,7 @@ impl Entry<'_> {
         }
     }
 
-    /// Why nothing was done for a client.
+    /// Adds the reason why nothing was done for a client.
     fn request_refusal(self, refusal: &RequestRefusal) -> Self {
         match refusal {
             RequestRefusal::Context(error) => self.number(1).context_error(*error),

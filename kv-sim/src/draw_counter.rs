@@ -1,7 +1,7 @@
-//! Where something was asked before, so that the same question is another draw the next time.
+//! The counts of draws at each address, so that the same question is another draw the next time.
 //!
 //! Over the life of a world nothing is forgotten: a node that restarts must not draw its old epoch
-//! again. Nearly all that is asked is asked once, about a message, soon after other messages of the
+//! again. Nearly all questions are asked once, about a message, soon after other messages of the
 //! same request; so these are kept by request, in the order in which requests came.
 
 use std::collections::{HashMap, HashSet};
@@ -13,30 +13,30 @@ use crate::address::Address;
 use crate::hashing::{Hashed, RequestHasher};
 use crate::ledger::Ledger;
 
-/// The addresses at which something was asked, by their hashes. Should two of them share all bits that
-/// are kept, they are counted together, and in every run alike.
+/// The addresses at which something was asked, by their hashes. Should two of them share all bits
+/// that are kept, they are counted together, and in every run alike.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DrawCounter {
-    /// About messages.
+    /// The addresses of messages, by request.
     messages: Ledger<RequestId, Few, RequestHasher>,
-    /// About anything else, and about what is left of requests with more messages than are few.
+    /// All other addresses, and those of requests that have more messages than fit into [`Few`].
     others: HashSet<u64, BuildHasherDefault<Hashed>>,
-    /// How often it was done again: few are asked more than once.
+    /// The number of times that an address was asked again: few are.
     again: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
 }
 
-/// The first addresses of a request: 31 bits of the hash of each, and one that is set. None is zero.
+/// The first addresses of a request: 31 bits of the hash of each, and one that is set. None is
+/// zero.
 #[derive(Clone, Copy, Debug, Default)]
 struct Few([u32; 8]);
 
 impl DrawCounter {
-    /// Makes room for so many requests: a table that grows step by step is read and written as often
-    /// as all that is looked up in it.
+    /// Makes room for so many requests.
     pub(crate) fn expect_requests(&mut self, requests: usize) {
         self.messages.reserve(requests);
     }
 
-    /// Something is asked at the address with this hash. Returns how often that was done before.
+    /// Counts a question at the address with this hash. Returns the number of those before.
     pub(crate) fn count(&mut self, address: &Address, hash: u64) -> u32 {
         let is_first = match address {
             Address::Message { request, .. } => {
@@ -54,7 +54,7 @@ impl DrawCounter {
     }
 }
 
-/// There are more than few.
+/// The error that a request has more addresses than fit.
 struct Full;
 
 impl Few {

@@ -1,10 +1,11 @@
-//! All chance of a run. In goes where a choice is made ([`Address`]); out comes what is chosen: a
-//! function of the run's keys, the address, and how often something was asked there before.
+//! All chance of a run. A choice is a function of the run's keys, its [`Address`], and the number
+//! of times that something was asked there before.
 //!
-//! [`Overrides`] are asked first. They hold what is *chosen* (a delay in microseconds, an index, 0 or
-//! 1), not the random bits behind it; so a saved choice means the same after a mean was changed.
-//! Then come the aspects that are *nominal*: they are not drawn, but take their plainest value. So a
-//! failure can be told with the few choices that matter, and nothing else left to chance.
+//! [`Overrides`] are asked first. They hold the value that is *chosen* (a delay in microseconds, an
+//! index, 0 or 1), not the random bits behind it; so a saved choice means the same after a mean was
+//! changed. Then come the aspects that are *nominal*: they are not drawn, but take their plainest
+//! value. So a failure can be told with the few choices that matter, and nothing else left to
+//! chance.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +19,7 @@ use crate::address::{Address, AddressError, Aspect, Choice};
 use crate::draw_counter::DrawCounter;
 use crate::scenario::{Cluster, Decision, NodeIndex};
 
-/// Choices that are forced, where the seed would have chosen otherwise.
+/// The choices that are forced, where the seed would have chosen otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     choices: BTreeMap<(u64, u32, Aspect), u64>,
@@ -31,11 +32,11 @@ pub struct Draws {
     keys: [u64; Address::DOMAINS],
     overrides: Overrides,
     asked: DrawCounter,
-    /// What went wrong with messages, if that is to be told afterwards.
+    /// The misfortunes of messages, if they are to be told afterwards.
     misfortunes: Option<Vec<(Choice, u64)>>,
 }
 
-/// The n-th time that something is asked at an address.
+/// A turn: the n-th time that something is asked at an address.
 #[derive(Clone, Copy, Debug)]
 pub struct Turn {
     address: u64,
@@ -45,17 +46,17 @@ pub struct Turn {
 
 /// The chance that the core of one node sees.
 pub struct NodeDraw<'a> {
-    /// Where it comes from.
+    /// The source of the choices.
     pub draws: &'a mut Draws,
-    /// Whose it is.
+    /// The node that draws.
     pub node: NodeIndex,
 }
 
 impl Overrides {
-    /// The overrides that a scenario lists.
+    /// Creates the overrides that a scenario lists.
     ///
     /// # Errors
-    /// [`AddressError`] for the first that names no choice.
+    /// [`AddressError`] for the first decision that names no choice.
     pub fn new(
         decisions: &[Decision],
         nominal: &BTreeSet<Aspect>,
@@ -76,7 +77,7 @@ impl Overrides {
 }
 
 impl Draws {
-    /// The choices of this seed, but for the overrides.
+    /// Creates the source of the choices of this seed, but for the overrides.
     pub fn new(seed: u64, overrides: Overrides) -> Self {
         let mut expanded = [0; 32];
         for (at, chunk) in expanded.chunks_exact_mut(8).enumerate() {
@@ -87,12 +88,12 @@ impl Draws {
         Self { keys, overrides, asked: DrawCounter::default(), misfortunes: None }
     }
 
-    /// Makes room for what so many requests will ask.
+    /// Makes room for the questions of so many requests.
     pub fn expect_requests(&mut self, requests: usize) {
         self.asked.expect_requests(requests);
     }
 
-    /// The next turn at an address that may be asked more than once.
+    /// Takes the next turn at an address that may be asked more than once.
     pub fn next(&mut self, address: &Address) -> Turn {
         let hash = address.hash();
         let n = self.asked.count(address, hash);
@@ -109,25 +110,25 @@ impl Draws {
         self.nth(address, 0)
     }
 
-    /// From now on, keeps what goes wrong with messages.
+    /// Keeps the misfortunes of messages from now on.
     pub fn keep_misfortunes(&mut self) {
         self.misfortunes = Some(Vec::new());
     }
 
-    /// What went wrong with messages since that was to be kept: each loss, copy and delay that was
+    /// The misfortunes of messages since they were to be kept: each loss, copy and delay that was
     /// no ordinary one.
     pub fn misfortunes(&self) -> &[(Choice, u64)] {
         self.misfortunes.as_deref().unwrap_or_default()
     }
 
-    /// Something went wrong with a message.
+    /// Notes a misfortune of a message, if they are to be kept.
     pub fn note_misfortune(&mut self, address: &Address, turn: Turn, aspect: Aspect, value: u64) {
         if let Some(misfortunes) = &mut self.misfortunes {
             misfortunes.push((Choice { address: *address, n: turn.n, aspect }, value));
         }
     }
 
-    /// What an override says, if there is one.
+    /// The value of an override, if there is one.
     fn forced(&self, turn: Turn, aspect: Aspect) -> Option<u64> {
         let Overrides { choices, .. } = &self.overrides;
         if choices.is_empty() {
@@ -136,7 +137,7 @@ impl Draws {
         choices.get(&(turn.address, turn.n, aspect)).copied()
     }
 
-    /// What is chosen: what an override says, or else the sample of 64 random bits.
+    /// Chooses the value of an override, or else the sample of 64 random bits.
     pub fn choose(&self, turn: Turn, aspect: Aspect, sample: impl FnOnce(u64) -> u64) -> u64 {
         self.forced(turn, aspect).unwrap_or_else(|| {
             let question = u64::from(turn.n) << 8 | aspect as u64;
@@ -144,7 +145,7 @@ impl Draws {
         })
     }
 
-    /// As [`Draws::choose`], for what has a plainest value.
+    /// Chooses as [`Draws::choose`] does, for an aspect that has a plainest value.
     fn choose_or_stay_nominal(
         &self,
         turn: Turn,
@@ -158,7 +159,7 @@ impl Draws {
         self.choose(turn, aspect, sample)
     }
 
-    /// Whether something comes true that has this probability. Nominal, it does not.
+    /// Draws whether something comes true that has this probability. Nominal, it does not.
     #[inline]
     pub fn chance(&self, turn: Turn, aspect: Aspect, ppm: u32) -> bool {
         if ppm == 0 && self.overrides.choices.is_empty() {
@@ -176,7 +177,7 @@ impl Draws {
         self.choose_or_stay_nominal(turn, aspect, 0, sample) != 0
     }
 
-    /// An index below `n`, which is not zero. Nominal, it is the first.
+    /// Draws an index below `n`, which is not zero. Nominal, it is the first.
     pub fn index(&self, turn: Turn, aspect: Aspect, n: usize) -> usize {
         let last = n as u64 - 1;
         let sample = |draw| sampling::below(draw, n as u64);
@@ -185,14 +186,14 @@ impl Draws {
         usize::try_from(chosen).expect("below a usize")
     }
 
-    /// A delay: a fixed part and an exponential one. Nominal, it is the mean.
+    /// Draws a delay: a fixed part and an exponential one. Nominal, it is the mean.
     pub fn delay(&self, turn: Turn, aspect: Aspect, min: Span, mean: Span) -> Span {
         let nominal = min.0.max(mean.0);
         let sample = |draw| sampling::delay(draw, min.0, mean.0);
         Span(self.choose_or_stay_nominal(turn, aspect, nominal, sample))
     }
 
-    /// A span of up to `max`, each as likely as the other. Nominal, it is half of that.
+    /// Draws a span of up to `max`, each as likely as the other. Nominal, it is half of that.
     pub fn up_to(&self, turn: Turn, aspect: Aspect, max: Span) -> Span {
         let sample = |draw| sampling::between(draw, 0, max.0);
         Span(self.choose_or_stay_nominal(turn, aspect, max.0 / 2, sample))
@@ -280,7 +281,7 @@ mod tests {
         assert!(draws.chance(turn(2), Aspect::Loss, 0));
     }
 
-    /// It may never change: saved failures hang on it.
+    /// The draws may never change: saved failures depend on them.
     #[test]
     fn draws_are_what_they_always_were() {
         let mut draws = Draws::new(42, Overrides::default());

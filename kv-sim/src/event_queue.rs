@@ -1,99 +1,100 @@
-//! What is going to happen in a world, and when. Of two things at one time, that which was planned
-//! first happens first.
+//! The planned events of a world, and their times. Of two events at one time, the one that was
+//! planned first happens first.
 
 use std::num::NonZeroU32;
 
 use crate::world_time::WorldTime;
 
-/// What can be planned. Nodes, clients and in_transit are numbers: what is planned is small.
+/// An event that can be planned. Nodes, clients and messages are numbers, so that an event is
+/// small.
 ///
-/// A `life` says in which run of its node something was planned; a node that was killed meanwhile
-/// has another, and what was planned for the old one is void.
+/// A `life` is the run of its node in which the event was planned; a node that was killed meanwhile
+/// has another, and the event is void.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SimEvent {
     /// A message arrives at the machine of its addressee.
     Arrive {
-        /// Which message.
+        /// The number of the message.
         message: u32,
     },
     /// A node reads a message that arrived.
     Receive {
-        /// Which message.
+        /// The number of the message.
         message: u32,
     },
     /// A node learns that the connection to a peer stands again, or that it broke.
     Link {
         /// The node that learns.
         node: u32,
-        /// The peer.
+        /// The peer of the connection.
         peer: u32,
-        /// Whether it stands.
+        /// True if the connection stands.
         up: bool,
     },
     /// A disk executes the next command.
     Execute {
-        /// The node.
+        /// The node of the disk.
         node: u32,
-        /// Its life.
+        /// The life of the node.
         life: u32,
     },
     /// A disk ends a sync.
     SyncEnds {
-        /// The node.
+        /// The node of the disk.
         node: u32,
-        /// Its life.
+        /// The life of the node.
         life: u32,
     },
     /// A node hears the next answer of its disk.
     Answer {
-        /// The node.
+        /// The node that hears.
         node: u32,
-        /// Its life.
+        /// The life of the node.
         life: u32,
     },
     /// A node's deadline may have come.
     Deadline {
-        /// The node.
+        /// The node that may be called.
         node: u32,
-        /// Its life.
+        /// The life of the node.
         life: u32,
     },
     /// A client begins its next operation.
     Begin {
-        /// The client.
+        /// The client that begins.
         client: u32,
     },
     /// An operation arrives at a node.
     Ask {
-        /// The client.
+        /// The client that asks.
         client: u32,
-        /// Its operation.
+        /// The client's number for the operation.
         operation: u32,
     },
     /// A reply arrives at a client.
     Reply {
-        /// The client.
+        /// The client that is answered.
         client: u32,
-        /// Its operation.
+        /// The client's number for the operation.
         operation: u32,
     },
     /// A client learns that its connection broke.
     Reset {
-        /// The client.
+        /// The client that learns.
         client: u32,
-        /// Its operation.
+        /// The client's number for the operation.
         operation: u32,
     },
-    /// A client learns that nobody listens.
+    /// A client learns that no node listens.
     Refuse {
-        /// The client.
+        /// The client that learns.
         client: u32,
-        /// Its operation.
+        /// The client's number for the operation.
         operation: u32,
     },
-    /// A client's timeout may be at its end.
+    /// A client's timeout may have come.
     ClientTimeout {
-        /// The client.
+        /// The client that waits.
         client: u32,
     },
     /// An operator tells a node to found the cluster.
@@ -103,50 +104,48 @@ pub enum SimEvent {
     },
     /// A fault begins.
     FaultBegins {
-        /// Its position in the scenario.
+        /// The position of the fault in the scenario.
         fault: u32,
-        /// Which time that it happens.
+        /// The number of the occurrence, from 0.
         occurrence: u32,
     },
     /// A fault that has steps takes the next one.
     FaultStep {
-        /// Its position in the scenario.
+        /// The position of the fault in the scenario.
         fault: u32,
-        /// Which time that it happens.
+        /// The number of the occurrence, from 0.
         occurrence: u32,
-        /// Which step.
+        /// The number of the step, from 0.
         step: u32,
     },
     /// A fault ends.
     FaultEnds {
-        /// Its position in the scenario.
+        /// The position of the fault in the scenario.
         fault: u32,
-        /// Which time that it happens.
+        /// The number of the occurrence, from 0.
         occurrence: u32,
     },
     /// The world's own appointment: to change the phase, or to look whether it may.
     Milestone,
 }
 
-/// The plan of a world: a hierarchical timing wheel (Varghese, Lauck 1987) that skips what is empty.
-/// It compares no entries, as time only moves on.
+/// The events of a world in order: a hierarchical timing wheel (Varghese, Lauck 1987) that skips
+/// empty slots. It compares no entries, as time only moves on.
 ///
-/// A time is read as digits. An entry lies on the wheel of the highest digit in which its time differs
-/// from now, in the slot of that digit; it comes to lower wheels as now comes near. Slots are linked
-/// lists through one store of entries: so what is planned lies close together, however many slots
-/// there are, and moving it moves nothing but links.
+/// A time is read as digits. An entry lies on the wheel of the highest digit in which its time
+/// differs from now, in the slot of that digit; it comes to lower wheels as now comes near. Slots
+/// are linked lists through one store of entries, so that moving an entry moves only links.
 ///
-/// Invariants: entries of one time lie in one list, in the order in which they were planned; a bit of
-/// `occupied` is set where a slot is not empty; each entry of the store is in one list, or
-/// free.
+/// Invariants: entries of one time lie in one list, in the order in which they were planned; a bit
+/// of `occupied` is set where a slot is not empty; each entry of the store is in one list, or free.
 #[derive(Clone, Debug)]
 pub struct EventQueue {
     now: WorldTime,
-    /// What happens now and has not happened yet.
+    /// The entries that happen now and have not happened yet.
     due: List,
     wheels: [Wheel; WHEELS],
     entries: Vec<Entry>,
-    /// The first of the entries that hold nothing any more: that which held something last.
+    /// The first of the free entries: the one that was freed last.
     free: Option<Place>,
 }
 
@@ -164,7 +163,7 @@ struct Wheel {
 struct Entry {
     at: WorldTime,
     what: SimEvent,
-    /// The one behind it in its list.
+    /// The next entry in the same list.
     next: Option<Place>,
 }
 
@@ -176,7 +175,7 @@ type Place = NonZeroU32;
 struct List(Option<(Place, Place)>);
 
 impl EventQueue {
-    /// Plans something.
+    /// Plans an event.
     ///
     /// # Panics
     /// If the time has passed.
@@ -184,7 +183,7 @@ impl EventQueue {
         assert!(at >= self.now, "nothing can be planned for the past");
         let place = match self.free {
             Some(place) => {
-                // Written where it lies: what was just written elsewhere is slow to be copied.
+                // Written in place, and not as a new entry that is then copied.
                 let entry = &mut self.entries[index(place)];
                 self.free = entry.next.take();
                 entry.at = at;
@@ -200,13 +199,13 @@ impl EventQueue {
         self.put(place);
     }
 
-    /// When something happens next.
+    /// The time at which the next event happens.
     pub fn next_at(&self) -> Option<WorldTime> {
         let list = if self.due.is_empty() { self.first_slot()?.1 } else { self.due };
         self.earliest(list)
     }
 
-    /// Takes what happens next.
+    /// Takes the next event, with its time.
     pub fn pop(&mut self) -> Option<(WorldTime, SimEvent)> {
         if self.due.is_empty() {
             self.move_on()?;
@@ -229,8 +228,8 @@ impl EventQueue {
         wheel.slots[slot].push(place, &mut self.entries);
     }
 
-    /// The place of the next entries that are not due: what is on lower wheels comes first, and on one
-    /// wheel what is in lower slots.
+    /// Finds the list of the next entries that are not due: those on lower wheels come first, and
+    /// on one wheel those in lower slots.
     fn first_slot(&self) -> Option<((usize, usize), List)> {
         let at = self.wheels.iter().position(|wheel| wheel.occupied != 0)?;
         let slot = self.wheels[at].occupied.trailing_zeros() as usize;
@@ -246,7 +245,7 @@ impl EventQueue {
         Some(earliest)
     }
 
-    /// Lets it be the time of the next entry. Nothing, if there is none.
+    /// Moves the time on to that of the next entry. None, if there is none.
     fn move_on(&mut self) -> Option<()> {
         let ((at, slot), mut list) = self.first_slot()?;
         let wheel = &mut self.wheels[at];
@@ -254,7 +253,7 @@ impl EventQueue {
         wheel.slots[slot] = List::default();
         self.now = self.earliest(list)?;
         if at == 0 || list.is_single() {
-            // There is but one time in it.
+            // All entries of the list have one time.
             self.due = list;
             return Some(());
         }
@@ -298,7 +297,7 @@ impl List {
     }
 }
 
-/// Where an entry lies in the store.
+/// The index of an entry in the store.
 const fn index(place: Place) -> usize {
     place.get() as usize - 1
 }

@@ -1,15 +1,16 @@
 //! Names that scenarios and scripts used before release 0.2, and that stay understood until 0.3.
 //!
-//! Whatever reads a name asks here for the present one first; JSON that is written shows a value under
+//! A reader of names asks here for the present one first; JSON that is written shows a value under
 //! its former key as well, so that scripts have time to change.
 
 use serde_json::Value;
 
-/// Keys at the top of a scenario, and of the JSON of runs and sweeps: the former one, and the present.
+/// Keys at the top of a scenario, and of the JSON of runs and sweeps: each former one with the
+/// present.
 pub const KEYS: [(&str, &str); 4] =
     [("marks", "probes"), ("mark_runs", "probe_runs"), ("mark", "probe"), ("calm", "nominal")];
 
-/// Names of probes.
+/// Former names of probes, each with the present.
 const PROBES: [(&str, &str); 13] = [
     ("stand-in-minted", "fallback-minted"),
     ("stand-in-for-two", "fallback-for-two"),
@@ -26,7 +27,7 @@ const PROBES: [(&str, &str); 13] = [
     ("message-damaged", "message-corrupted"),
 ];
 
-/// Aspects of choices.
+/// Former names of aspects, each with the present.
 const ASPECTS: [(&str, &str); 1] = [("damage", "flipped-bits")];
 
 /// The present name of a probe.
@@ -54,7 +55,8 @@ pub fn add(value: &mut Value) {
     });
 }
 
-/// Takes former keys out of a JSON value; what stands only under one of them is moved to the present.
+/// Takes former keys out of a JSON value; a value that stands only under one of them is moved to
+/// the present key.
 pub fn replace(value: &mut Value) {
     for_each_object(value, &mut |object| {
         for (former, present) in KEYS {

@@ -1,5 +1,5 @@
-//! Hashing for tables whose order never shows: fast, and the same in every run and on every machine,
-//! which that of the standard library is not.
+//! Hashing for tables whose order never shows: the same in every run and on every machine, which
+//! that of the standard library is not.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -10,7 +10,7 @@ pub(crate) type Table<K, V> = HashMap<K, V, BuildHasherDefault<FoldHasher>>;
 /// The golden ratio, as bits.
 const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// What a key is made of, multiplied in word by word; of each product, the halves are folded over one
+/// A hasher that multiplies a key in word by word; of each product, the halves are folded over one
 /// another, as in wyhash. Keys are short, and chosen by the simulator: nobody attacks these tables.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FoldHasher(u64);
@@ -20,7 +20,7 @@ impl Hasher for FoldHasher {
         self.0
     }
 
-    /// Out of line: it is called in many places, one after the other.
+    /// Out of line, as it is called in many places.
     #[inline(never)]
     fn write(&mut self, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks();
@@ -30,7 +30,7 @@ impl Hasher for FoldHasher {
         if rest.is_empty() {
             return;
         }
-        // The last word overlaps what was read before, if there is that much.
+        // The last word overlaps the one before, if there are enough bytes.
         let word = match bytes.last_chunk() {
             Some(&word) => u64::from_le_bytes(word),
             None => rest.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)),
@@ -52,20 +52,20 @@ impl Hasher for FoldHasher {
         self.write_u64((number >> 64) as u64);
     }
 
-    /// The length that stands before bytes.
+    /// Adds the length that stands before bytes.
     fn write_usize(&mut self, length: usize) {
         self.0 = self.0.wrapping_add(length as u64);
     }
 }
 
-/// The places of requests: those that one of their makers numbers one after the other lie near those that
-/// its neighbours make meanwhile, so a table of them is read and written mostly where it was just before.
-/// Tables take a place from the lower bits, and from the upper ones what tells neighbours apart.
+/// A hasher that gives each request a place: those that one maker numbers one after the other lie
+/// near those that its neighbours make meanwhile. Tables take a place from the lower bits, and the
+/// upper ones tell neighbours apart.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RequestHasher(u64);
 
 impl RequestHasher {
-    /// So many makers of neighbouring numbers are laid side by side.
+    /// The number of bits of makers of neighbouring numbers that are laid side by side.
     const NEIGHBOURS_BITS: u32 = 6;
 }
 
@@ -89,7 +89,7 @@ impl Hasher for RequestHasher {
     }
 }
 
-/// Hashes of addresses are as good as they get: they are taken as they are.
+/// A hasher that takes the hash of an address as it is, since it is one already.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hashed(u64);
 

@@ -1,8 +1,8 @@
-//! A table for what is mostly looked up soon after it came, if at all.
+//! A table whose entries are mostly looked up soon after they came, if at all.
 //!
-//! Entries lie in the order in which they came, and apart from them, in four bytes each, the places that
-//! their keys are hashed to. So what comes next lies beside what came last, and what is spread over memory
-//! is small enough to stay in the processor's caches. Nothing is ever taken out.
+//! Entries lie in the order in which they came, and apart from them, in four bytes each, the places
+//! that their keys are hashed to. So entries that came one after the other lie side by side.
+//! Nothing is ever taken out.
 
 use std::borrow::Borrow;
 use std::hash::{BuildHasher as _, BuildHasherDefault, Hash, Hasher};
@@ -11,7 +11,7 @@ use hashbrown::HashTable;
 
 use crate::hashing::FoldHasher;
 
-/// See the module.
+/// A table that keeps its entries in the order in which they came.
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger<K, V, H = FoldHasher> {
     entries: Vec<(K, V)>,
@@ -19,18 +19,17 @@ pub(crate) struct Ledger<K, V, H = FoldHasher> {
     hasher: BuildHasherDefault<H>,
 }
 
-/// How many entries came before. It stays what it is.
+/// The number of entries that came before one. It never changes.
 pub(crate) type Place = u32;
 
 impl<K: Hash + Eq, V, H: Hasher + Default> Ledger<K, V, H> {
-    /// An empty table with room for so many entries.
+    /// Creates an empty table with room for so many entries.
     pub(crate) fn with_room(entries: usize) -> Self {
         let (entries, places) = (Vec::with_capacity(entries), HashTable::with_capacity(entries));
         Self { entries, places, hasher: BuildHasherDefault::default() }
     }
 
-    /// Makes room for so many more entries: a table that grows step by step is read and written as often as
-    /// all that is looked up in it.
+    /// Makes room for so many more entries.
     pub(crate) fn reserve(&mut self, entries: usize) {
         let hash_of = |&place: &Place| self.hasher.hash_one(&self.entries[place as usize].0);
         self.places.reserve(entries, hash_of);
@@ -45,12 +44,12 @@ impl<K: Hash + Eq, V, H: Hasher + Default> Ledger<K, V, H> {
         self.find_hashed(self.hasher.hash_one(key), key)
     }
 
-    /// What is known under a key.
+    /// The value of a key, if it is there.
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
         self.find(key).map(|place| self.at(place).1)
     }
 
-    /// What is known under a key; if nothing is, what this makes.
+    /// The value of a key; if it is not there, it is added with the value that `make` returns.
     pub(crate) fn get_or_add_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         let hash = self.hasher.hash_one(&key);
         let place = match self.find_hashed(hash, &key) {
@@ -63,21 +62,21 @@ impl<K: Hash + Eq, V, H: Hasher + Default> Ledger<K, V, H> {
     /// Adds a key that is not there, and returns its place.
     ///
     /// # Panics
-    /// If there are more than 2^32.
+    /// If there are more than 2^32 entries.
     pub(crate) fn add(&mut self, key: K, value: V) -> Place {
         self.add_hashed(self.hasher.hash_one(&key), key, value)
     }
 
-    /// What lies at a place.
+    /// The entry at a place.
     ///
     /// # Panics
-    /// If nothing does, here and below.
+    /// If there is no entry.
     pub(crate) fn at(&self, place: Place) -> (&K, &V) {
         let (key, value) = &self.entries[place as usize];
         (key, value)
     }
 
-    /// What lies at a place, to be changed.
+    /// The entry at a place, with its value to be changed. Panics as [`Ledger::at`] does.
     pub(crate) fn at_mut(&mut self, place: Place) -> (&K, &mut V) {
         let (key, value) = &mut self.entries[place as usize];
         (key, value)

@@ -1,9 +1,9 @@
-//! The links between nodes: which messages arrive, how often, and when.
+//! The links between nodes: they decide which messages arrive, how often, and when.
 //!
-//! In goes a message's way and request; out comes its [`Fate`], from the ordinary rates of the
+//! Takes a message's way and request and decides its [`Fate`], from the ordinary rates of the
 //! scenario and the rules of the faults that are active. A link that is cut drops what is sent, and
-//! also what is under way: a message that left before the partition must find the link standing when
-//! it arrives. A link that is clogged keeps what is sent, and lets pass what is under way.
+//! also what is under way: a message that left before the partition must find the link standing
+//! when it arrives. A link that is clogged keeps what is sent, and lets pass what is under way.
 
 mod rule;
 
@@ -25,51 +25,51 @@ use rule::Rule;
 pub struct Network {
     nodes: usize,
     nominal: scenario::Network,
-    /// Rules of active faults, each under the name that its fault gave it.
+    /// The rules of active faults, each under the name that its fault gave it.
     rules: Vec<(RuleName, Rule)>,
 }
 
-/// A fault's name for its rule: the fault and the occurrence.
+/// The name of a fault's rule: the fault and the occurrence.
 pub type RuleName = (u32, u32);
 
-/// From where to where something goes, and what.
+/// The way of a message: its two ends, and its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Way {
     /// The sender.
     pub from: NodeIndex,
     /// The addressee.
     pub to: NodeIndex,
-    /// The kind of the message; nothing, for the news that a connection broke or stands: faults of
+    /// The kind of the message; none, for the news that a connection broke or stands: faults of
     /// some kinds of messages let that pass.
     pub kind: Option<Kind>,
 }
 
-/// What becomes of a message.
+/// The fate of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It is dropped: the link is cut.
+    /// The message is dropped: the link is cut.
     Cut,
-    /// It is lost.
+    /// The message is lost.
     Lost,
-    /// It arrives.
+    /// The message arrives.
     Arrives {
-        /// The first copy,
+        /// The first copy.
         first: Trip,
-        /// and the second, if there is one.
+        /// The second copy, if there is one.
         again: Option<Trip>,
     },
 }
 
-/// How one copy of a message arrives.
+/// The trip of one copy of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trip {
-    /// After so long; if its link is clogged, counted from the end of that.
+    /// The time that the copy takes; if its link is clogged, counted from the end of that.
     pub after: Span,
-    /// What happened to it on its way, for [`flipped`].
+    /// The value that picks the bits that are flipped, for [`flipped`]; none if none are.
     pub corruption: Option<NonZeroU64>,
 }
 
-/// Probabilities of one way, in parts per million, and how long its tail is.
+/// The probabilities of one way, in parts per million, and the length of its tail.
 struct Odds {
     loss: u32,
     duplicate: u32,
@@ -83,26 +83,26 @@ impl Way {
         self.from.0 == node.0 || self.to.0 == node.0
     }
 
-    /// Whether what goes there is of one of these kinds.
+    /// Tells whether a message on this way is of one of these kinds.
     fn is_one_of(self, kinds: Kinds) -> bool {
         self.kind.map_or(kinds.are_all(), |kind| kinds.contain(kind))
     }
 }
 
 impl Network {
-    /// The links of a scenario, nothing broken.
+    /// Creates the links of a scenario, with nothing broken.
     pub fn new(nodes: usize, nominal: scenario::Network) -> Self {
         Self { nodes, nominal, rules: Vec::new() }
     }
 
-    /// Begins to do what a fault does to links; nothing, if it is no fault of links.
+    /// Begins a fault; nothing happens if it is no fault of links.
     pub fn begin(&mut self, name: RuleName, kind: &FaultKind) {
         if let Some(rule) = Rule::of(kind, self.nodes) {
             self.rules.push((name, rule));
         }
     }
 
-    /// Clogs all links to and from a node; what was sent is kept in its order.
+    /// Clogs all links to and from a node; waiting messages keep their order.
     pub fn clog(&mut self, name: RuleName, node: NodeIndex) {
         self.rules.push((name, Rule::ClogsNode(node)));
     }
@@ -113,12 +113,13 @@ impl Network {
         self.rules.retain(|(candidate, rule)| !(*candidate == name && is_it(rule)));
     }
 
-    /// Stops doing what a fault does.
+    /// Ends a fault.
     pub fn end(&mut self, name: RuleName) {
         self.rules.retain(|(candidate, _)| *candidate != name);
     }
 
-    /// From now on nothing is lost, doubled or held back. Messages still take their time.
+    /// Ends all faults, and the ordinary loss, doubling and holding back. Messages still take their
+    /// time.
     pub fn heal(&mut self) {
         self.rules.clear();
         self.nominal.loss_ppm = 0;
@@ -126,32 +127,32 @@ impl Network {
         self.nominal.reorder_ppm = 0;
     }
 
-    /// The longest that a message takes unless a fault makes its way slow, or holds it back.
+    /// The longest time that a message takes unless a fault makes its way slow, or holds it back.
     pub const fn trip_max(&self) -> Span {
         self.nominal.delay_max()
     }
 
-    /// Whether no fault does anything to any link.
+    /// True if no fault touches any link.
     pub const fn is_untouched(&self) -> bool {
         self.rules.is_empty()
     }
 
-    /// Whether what goes there is dropped.
+    /// Tells whether a message on this way is dropped.
     pub fn is_cut(&self, way: Way) -> bool {
         self.rules.iter().any(|(_, rule)| rule.cuts(way))
     }
 
-    /// In which order what goes there waits, if it does.
+    /// The order in which messages on this way wait, if they do.
     pub fn clog_of(&self, way: Way) -> Option<ClogOrder> {
         self.rules.iter().find_map(|(_, rule)| rule.clogs(way))
     }
 
-    /// Whether no fault stops, slows or endangers what goes there.
+    /// Tells whether no fault stops, slows or endangers a message on this way.
     pub fn is_nominal(&self, way: Way) -> bool {
         !self.rules.iter().any(|(_, rule)| rule.disturbs(way))
     }
 
-    /// What becomes of a message.
+    /// Decides the fate of a message.
     pub fn fate(&self, draws: &mut Draws, way: Way, kind: Kind, request: RequestId) -> Fate {
         let Way { from, to, .. } = way;
         let address = Address::Message { from, to, kind, request };
@@ -212,7 +213,7 @@ impl Network {
         Trip { after, corruption }
     }
 
-    /// How long the news takes that a connection broke or stands.
+    /// Draws the time that the news takes that a connection broke or stands.
     pub fn news_delay(&self, draws: &mut Draws, way: Way) -> Span {
         let turn = draws.next(&Address::Link { from: way.from, to: way.to });
         self.delay(draws, turn, way)
@@ -264,7 +265,7 @@ impl Network {
     }
 }
 
-/// Bytes in which bits were flipped: one to sixteen of them, each at a place of its own. Which, is a
+/// Flips bits in bytes: one to sixteen of them, each at a place of its own. The places are a
 /// function of `corruption` alone.
 pub fn flipped(bytes: &[u8], corruption: u64) -> Vec<u8> {
     const BITS_MAX: u64 = 16;
@@ -279,7 +280,7 @@ pub fn flipped(bytes: &[u8], corruption: u64) -> Vec<u8> {
     bytes
 }
 
-/// The probability that at least one of two independent things happens.
+/// The probability that at least one of two independent events happens, in parts per million.
 fn either(a: u32, b: u32) -> u32 {
     let (a, b, one) = (u64::from(a), u64::from(b), u64::from(PPM));
     u32::try_from(one - (one - a) * (one - b) / one).expect("at most one million")

@@ -1,8 +1,8 @@
 //! One simulated node: the core, the storage beside it, and the machine that both run on.
 //!
-//! The machine (its id, clocks, disk) lasts; the process on it (the core, what storage keeps in
-//! memory, what waits while it is paused) is gone with a kill. Each process has a number, its life,
-//! so that what was planned for an earlier one is void.
+//! The machine (its id, clocks, disk) lasts; the process on it (the core, the partitions of its
+//! storage, the events that wait while it is paused) is gone with a kill. Each process has a
+//! number, its life, so that events planned for an earlier one are void.
 
 use std::sync::Arc;
 
@@ -22,70 +22,72 @@ use crate::network::RuleName;
 use crate::scenario::StorageStep;
 use crate::world_time::WorldTime;
 
-/// How often a node may be called at a deadline before time moves on. A call at a deadline makes
-/// progress or moves the deadline, so a few are enough.
+/// The number of times that a node may be called at a deadline before time moves on. A call at a
+/// deadline makes progress or moves the deadline, so a few are enough.
 const CALLS_AT_ONE_TIME_MAX: u32 = 1_000;
 
 /// A node and its machine.
 #[derive(Clone, Debug)]
 pub struct SimNode {
-    /// Its id.
+    /// The id of the node.
     pub id: NodeId,
-    /// Its disk.
+    /// The disk of the machine.
     pub disk: Disk,
-    /// Its clocks.
+    /// The clocks of the machine.
     pub clock: Clock,
-    /// By how much its clocks run wrong when no fault is at work.
+    /// The parts per million by which the clocks run fast when no fault is at work; slow, if below
+    /// zero.
     pub base_drift_ppm: i32,
-    /// What active faults do to its wall clock.
+    /// The effects of active faults on the wall clock.
     pub wall: ClockFaults,
-    /// What active faults do to its monotonic clock.
+    /// The effects of active faults on the monotonic clock.
     pub monotonic: ClockFaults,
-    /// The steps of its disk at which active faults want it to die.
+    /// The steps of the disk at which active faults want the node to die.
     kills_at: Vec<(RuleName, StorageStep)>,
-    /// How many active faults keep it down.
+    /// The number of active faults that keep the node down.
     pub downs: u32,
-    /// Whether its core has said, just now, that its disk failed.
+    /// True if the core has just reported that its disk failed.
     pub fails: bool,
-    /// Whether it is down because of that.
+    /// True if the node is down because its disk failed.
     pub has_failed: bool,
-    /// Batches committed by earlier lives.
+    /// The number of batches committed by earlier lives.
     pub commits_before: u64,
     generation: Generation,
     life: u32,
     process: Option<Process>,
 }
 
-/// What active faults do to a clock.
+/// The effects of active faults on a clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ClockFaults {
-    /// The sum of what they add to its speed, in parts per million.
+    /// The sum of what faults add to the clock's speed, in parts per million.
     pub drift_ppm: i32,
-    /// How many let it stand still.
+    /// The number of faults that let the clock stand still.
     pub freezes: u32,
 }
 
-/// What is gone with a kill.
+/// A process, which is gone with a kill.
 #[derive(Clone, Debug)]
 pub struct Process {
-    /// The core.
+    /// The core of the node.
     pub core: Node,
-    /// What storage keeps in memory.
+    /// The state that storage keeps in memory.
     pub partitions: Partitions,
-    /// How many active faults pause it.
+    /// The number of active faults that pause the process.
     pub pauses: u32,
-    /// What arrived while it was paused, in order.
+    /// The events that came while the process was paused, in order.
     pub backlog: Vec<SimEvent>,
     /// The deadline that the core named last.
     deadline: Option<Time>,
-    /// When it is called, at the latest: the one entry of the event_queue that counts.
+    /// The latest time at which the core is called: that of the one entry of the event queue that
+    /// counts.
     called_at: Option<WorldTime>,
-    /// The last call at a deadline, and how many there were at that time.
+    /// The time of the last call at a deadline, and the number of calls at that time.
     calls: (WorldTime, u32),
 }
 
 impl SimNode {
-    /// A machine on which nothing runs yet.
+    /// Creates a machine on which nothing runs yet.
     pub fn new(id: NodeId, now: Now, base_drift_ppm: i32) -> Self {
         Self {
             id,
@@ -105,44 +107,44 @@ impl SimNode {
         }
     }
 
-    /// Which process this is; it counts up with each start.
+    /// The number of the present process; it counts up with each start.
     pub const fn life(&self) -> u32 {
         self.life
     }
 
-    /// What runs on the machine.
+    /// The process on the machine, if one runs.
     pub const fn process(&self) -> Option<&Process> {
         self.process.as_ref()
     }
 
-    /// What runs on the machine.
+    /// The process on the machine, if one runs, to be changed.
     pub const fn process_mut(&mut self) -> Option<&mut Process> {
         self.process.as_mut()
     }
 
-    /// What runs on the machine, and its disk.
+    /// The process on the machine, if one runs, and the disk.
     pub const fn process_and_disk(&mut self) -> (Option<&mut Process>, &mut Disk) {
         (self.process.as_mut(), &mut self.disk)
     }
 
-    /// Whether a process runs and is not paused.
+    /// True if a process runs and is not paused.
     pub fn is_awake(&self) -> bool {
         self.process.as_ref().is_some_and(|process| process.pauses == 0)
     }
 
-    /// Batches committed over the life of the world.
+    /// The number of batches committed over the life of the world.
     pub fn commits(&self) -> u64 {
         use kv_core::store::Store as _;
         self.commits_before + self.disk.image().newest().0
     }
 
-    /// Starts a process on what the disk holds.
+    /// Starts a process on the data of the disk.
     ///
     /// # Errors
-    /// [`ForeignData`], if that is another node's. Then none was started.
+    /// [`ForeignData`], if the data is another node's. Then no process was started.
     ///
     /// # Panics
-    /// If one runs already.
+    /// If a process runs already.
     pub fn start(
         &mut self,
         at: WorldTime,
@@ -153,7 +155,7 @@ impl SimNode {
         assert!(self.process.is_none(), "one process runs on a machine");
         let count = ring.layout().partitions;
         let (partitions, recovered) = replica::open(self.id, config, count, self.disk.image())?;
-        // It lies apart from the data: a wipe does not change it.
+        // The generation lies apart from the data: a wipe does not change it.
         self.generation = Generation::of_run(self.generation, self.clock.now(at).wall);
         self.life += 1;
         let ring = Arc::clone(ring);
@@ -170,7 +172,8 @@ impl SimNode {
         Ok(())
     }
 
-    /// Ends the process. This is left on the disk. Returns what had waited for it, if it was paused.
+    /// Ends the process and leaves `left` on the disk. Returns the events that had waited for it,
+    /// if it was paused.
     pub fn kill(&mut self, left: Image) -> Vec<SimEvent> {
         self.commits_before = self.commits();
         self.disk.kill(left);
@@ -178,8 +181,9 @@ impl SimNode {
         self.process.take().map(|process| process.backlog).unwrap_or_default()
     }
 
-    /// When the core must be called anew: asks it for its deadline. Nothing, if the event_queue holds
-    /// an entry already that comes early enough. To be asked after each call.
+    /// Asks the core for its deadline and returns the time at which it must be called. None, if the
+    /// event queue holds an entry already that comes early enough. To be called after each call of
+    /// the core.
     pub fn plan_call(&mut self, at: WorldTime) -> Option<WorldTime> {
         let process = self.process.as_mut()?;
         let deadline = process.core.next_deadline();
@@ -195,8 +199,8 @@ impl SimNode {
         Some(due)
     }
 
-    /// An entry of the event_queue has come up. Returns whether the core is to be called now; if not,
-    /// the entry was outrun by events, and [`SimNode::plan_call`] knows the next.
+    /// Tells whether the core is to be called now that an entry of the event queue has come up; if
+    /// not, the entry was outrun by events, and [`SimNode::plan_call`] knows the next.
     ///
     /// # Panics
     /// If the core was called too often without time moving on: it spins.
@@ -220,8 +224,8 @@ impl SimNode {
         true
     }
 
-    /// Lets the clocks run as wrong as they are by themselves and as active faults make them.
-    /// Deadlines fall on other moments from now on: they must be planned anew.
+    /// Sets the speeds of the clocks to their own errors and those of active faults. Deadlines fall
+    /// on other moments from now on: they must be planned anew.
     pub fn set_clocks(&mut self, at: WorldTime) {
         let [monotonic, wall] = [self.monotonic, self.wall].map(|faults| self.speed(faults));
         self.clock.run(at, monotonic, wall);
@@ -237,25 +241,26 @@ impl SimNode {
         }
     }
 
-    /// From now on it is to die at the next such step of its disk.
+    /// Lets the node die at the next such step of its disk.
     pub fn kill_at(&mut self, name: RuleName, step: StorageStep) {
         self.kills_at.push((name, step));
     }
 
-    /// The fault because of which it dies at this step, if it does. It does so once.
+    /// Takes the fault because of which the node dies at this step, if there is one. It is taken
+    /// once.
     pub fn take_kill_at(&mut self, step: StorageStep) -> Option<RuleName> {
         let at = self.kills_at.iter().position(|(_, at_step)| *at_step == step)?;
         Some(self.kills_at.remove(at).0)
     }
 
-    /// It is no longer to die because of this fault. Returns whether it still was.
+    /// Spares the node from a fault that was to kill it at a step. Returns whether it still was.
     pub fn do_not_kill_at(&mut self, name: RuleName) -> bool {
         let before = self.kills_at.len();
         self.kills_at.retain(|(rule, _)| *rule != name);
         self.kills_at.len() < before
     }
 
-    /// Makes the entry of the event_queue void, so that [`SimNode::plan_call`] plans another.
+    /// Makes the entry of the event queue void, so that [`SimNode::plan_call`] plans another.
     fn forget_call(&mut self) {
         if let Some(process) = &mut self.process {
             process.deadline = None;
@@ -263,11 +268,11 @@ impl SimNode {
         }
     }
 
-    /// Lets a paused process go on, unless another fault pauses it still. Returns what has waited
-    /// for it. A call that fell into the pause must be planned anew.
+    /// Lets a paused process go on, unless another fault pauses it still. Returns the events that
+    /// have waited for it. A call that fell into the pause must be planned anew.
     ///
     /// # Panics
-    /// If it is not paused.
+    /// If the process is not paused.
     pub fn resume(&mut self) -> Vec<SimEvent> {
         let process = self.process.as_mut().expect("a paused process runs");
         process.pauses = process.pauses.checked_sub(1).expect("what is resumed was paused");

@@ -1,6 +1,6 @@
-//! Where a panic happened. A caught panic brings its message along, but not its place: that only
-//! the process's panic hook is told. So the binary installs a hook that writes places down, thread
-//! by thread, and says nothing: a sweep may meet thousands of panics.
+//! The places of panics. A caught panic brings its message along, but not its place: only the
+//! process's panic hook is told that. So the binary installs a hook that writes places down, thread
+//! by thread, and prints nothing: a sweep may meet thousands of panics.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use std::thread::{self, ThreadId};
 pub struct PanicLog(Arc<Mutex<HashMap<ThreadId, String>>>);
 
 impl PanicLog {
-    /// Becomes the process's panic hook. For the binary alone.
+    /// Installs a log as the process's panic hook. For the binary alone.
     pub fn install() -> Self {
         let log = Self::default();
         let hook = log.clone();
@@ -24,7 +24,7 @@ impl PanicLog {
         log
     }
 
-    /// Where this thread panicked last; nothing, if it has not since this was asked.
+    /// Takes the place where this thread panicked last; none, if it has not since the last call.
     pub fn take(&self) -> Option<String> {
         self.places().remove(&thread::current().id())
     }

@@ -1,4 +1,5 @@
-//! Rare branches that a run has taken: those of the core ([`Probe`]), and those of the world around it.
+//! Rare branches that a run has taken: those of the core ([`Probe`]), and those of the world around
+//! it.
 //!
 //! A sweep that never gets to a branch has not tested it. A scenario may declare a branch reachable
 //! within so many seeds ([`Reachable`]); a sweep of at least so many is judged by it.
@@ -11,23 +12,23 @@ use kv_core::probe::Probe;
 use crate::former_names;
 use crate::scenario::StorageStep;
 
-/// A rare branch.
+/// A rare branch, of the core or of the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Branch {
-    /// Of the core.
+    /// A branch of the core.
     Core(Probe),
-    /// Of the world.
+    /// A branch of the world.
     World(WorldProbe),
 }
 
-/// A rare thing that the world does to nodes, or finds them to do.
+/// A rare event that the world brings about, or finds at a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WorldProbe {
     /// A message waited on a clogged link.
     MessageHeld,
     /// A message was corrupted on its way.
     MessageCorrupted,
-    /// Such a message would have passed for another one without its checksum.
+    /// A corrupt message would have passed for another one without its checksum.
     CorruptionUndetected,
     /// A node died before its disk executed a command.
     DiedBeforeExecute,
@@ -39,17 +40,17 @@ pub enum WorldProbe {
     ForeignData,
 }
 
-/// That a branch is declared to be reached at least once within so many seeds.
+/// The declaration that a branch is reached at least once within so many seeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reachable {
-    /// The branch.
+    /// The branch that is declared reachable.
     pub branch: Branch,
-    /// The seeds; at least 1.
+    /// The number of seeds; at least 1.
     pub within: u64,
 }
 
 impl WorldProbe {
-    /// All of them.
+    /// All probes of the world.
     pub const ALL: &'static [Self] = &[
         Self::MessageHeld,
         Self::MessageCorrupted,
@@ -60,7 +61,7 @@ impl WorldProbe {
         Self::ForeignData,
     ];
 
-    /// What happens when a node dies at a step of its disk.
+    /// The probe for a node that dies at a step of its disk.
     pub const fn died_at(step: StorageStep) -> Self {
         match step {
             StorageStep::Execute => Self::DiedBeforeExecute,
@@ -99,13 +100,13 @@ impl Branch {
         core.chain(WorldProbe::ALL.iter().map(|&probe| Self::World(probe)))
     }
 
-    /// The branch of this name, or of this former one.
+    /// Finds the branch of this name, which may be a former one.
     pub fn named(name: &str) -> Option<Self> {
         let name = former_names::probe(name);
         Self::all().find(|branch| branch.name() == name)
     }
 
-    /// Its name.
+    /// The name of the branch.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Core(probe) => probe.name(),
@@ -113,7 +114,7 @@ impl Branch {
         }
     }
 
-    /// What it is, in a sentence.
+    /// The branch in a sentence.
     pub const fn about(self) -> &'static str {
         match self {
             Self::Core(probe) => probe.about(),
@@ -122,7 +123,7 @@ impl Branch {
     }
 }
 
-/// How often each branch was taken.
+/// The number of times that each branch was taken.
 #[derive(Clone, Debug)]
 pub struct ProbeCounts {
     core: [u64; Probe::ALL.len()],
@@ -130,19 +131,19 @@ pub struct ProbeCounts {
 }
 
 impl ProbeCounts {
-    /// Counts what a node tells, if it is a rare branch.
+    /// Counts an event of a node, if it is a rare branch.
     pub const fn on_event(&mut self, event: &Event) {
         if let Some(probe) = event.probe() {
             self.core[probe as usize] += 1;
         }
     }
 
-    /// Counts a rare thing that the world does.
+    /// Counts a rare event of the world.
     pub const fn count(&mut self, probe: WorldProbe) {
         self.world[probe as usize] += 1;
     }
 
-    /// The branches that were taken, by name.
+    /// The numbers of times that branches were taken, by name; only those that were.
     pub fn counts(&self) -> BTreeMap<String, u64> {
         let counts = Branch::all().zip(self.core.iter().chain(&self.world));
         let taken = counts.filter(|(_, count)| **count > 0);

@@ -1,4 +1,4 @@
-//! What came out of one run. As JSON it is a contract that people script: keys are added, never
+//! The result of one run. As JSON it is a contract that people script: keys are added, never
 //! renamed and never taken away.
 
 use std::collections::BTreeMap;
@@ -12,51 +12,52 @@ use crate::scenario::{Bound, Check, Colour, Decision, OutcomeBounds, Scenario, S
 /// The name under which broken [`OutcomeBounds`] are reported, beside the names of [`Check`].
 pub const OUTCOMES: &str = "outcomes";
 
-/// One run of one scenario with one seed.
+/// The result of one run of one scenario with one seed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunResult {
-    /// The scenario's name: its file without folder and extension.
+    /// The name of the scenario: its file without folder and extension.
     pub scenario: String,
-    /// The seed.
+    /// The seed of the run.
     pub seed: u64,
-    /// Whether everything held.
+    /// The verdict on the run.
     pub verdict: Verdict,
     /// The identity of the run: equal for the same code, scenario and seed, on any machine.
     pub digest: RunDigest,
-    /// Inputs that cores and clients handled.
+    /// The number of inputs that cores and clients handled.
     pub events: u64,
-    /// Messages that nodes sent to each other.
+    /// The number of messages that nodes sent to each other.
     pub messages: u64,
-    /// Operations that clients began.
+    /// The number of operations that clients began.
     pub operations: u64,
-    /// Operations that were acknowledged to clients.
+    /// The number of operations that were acknowledged to clients.
     pub acknowledged: u64,
-    /// Simulated time, from the start of the first node to the last check, in milliseconds.
+    /// The simulated time, from the start of the first node to the last check, in milliseconds.
     pub simulated_ms: u64,
-    /// Real time, of the run alone, in milliseconds. Not part of the digest.
+    /// The real time of the run alone, in milliseconds. Not part of the digest.
     pub wall_ms: f64,
-    /// How often each fault was injected, by its word.
+    /// The number of times that each fault was injected, by its word.
     pub faults: BTreeMap<String, u64>,
-    /// What each check found, by its name.
+    /// The result of each check, by its name.
     pub checks: BTreeMap<String, CheckResult>,
-    /// How often each rare branch was reached, by its name.
+    /// The number of times that each rare branch was reached, by its name.
     pub probes: BTreeMap<String, u64>,
-    /// What clients saw.
+    /// The outcomes that clients saw.
     pub outcomes: Outcomes,
-    /// Messages that nodes sent to each other, by kind; they add up to `messages`.
+    /// The numbers of messages that nodes sent to each other, by kind; they add up to `messages`.
     pub messages_by_kind: BTreeMap<String, u64>,
-    /// What was injected and when, in the order of time. For people; not part of the contract.
+    /// The faults that were injected, in the order of time. For people; not part of the contract.
     #[serde(skip)]
     pub timeline: Vec<Moment>,
-    /// How a second run with the same seed differed. Not part of the contract.
+    /// The difference of a second run with the same seed, if there was any. Not part of the
+    /// contract.
     #[serde(skip)]
     pub difference: Option<Difference>,
-    /// What went wrong with messages, if that was asked for. Not part of the contract.
+    /// The misfortunes of messages, if they were asked for. Not part of the contract.
     #[serde(skip)]
     pub misfortunes: Vec<Decision>,
 }
 
-/// Whether everything held.
+/// The verdict on a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -68,40 +69,41 @@ pub enum Verdict {
     Nondeterministic,
 }
 
-/// What one check found.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CheckResult {
-    /// Whether it held.
+    /// The verdict of the check.
     pub verdict: CheckVerdict,
-    /// How many things it looked at. Zero means that it proved nothing.
+    /// The number of things that the check looked at. Zero means that it proved nothing.
     pub examined: u64,
-    /// Of how many things it demanded less, as faults exceeded what N, R and W promise.
+    /// The number of things of which it demanded less, as faults exceeded what N, R and W promise.
     pub weakened: u64,
-    /// What was violated first, in words.
+    /// The story of the first violation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub violation: Option<String>,
 }
 
-/// Whether a check held.
+/// The verdict of one check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CheckVerdict {
-    /// It held.
+    /// The check held.
     Pass,
-    /// It was violated.
+    /// The check was violated.
     Fail,
 }
 
-/// What clients saw, over the whole run.
+/// The outcomes that clients saw, over the whole run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Outcomes {
-    /// Operations that succeeded.
+    /// The number of operations that succeeded.
     pub acknowledged: u64,
-    /// Operations of which nobody knows whether they happened: a time-out.
+    /// The number of operations of which nobody knows whether they happened: a timeout.
     pub unknown: u64,
-    /// Operations that were refused: they did not happen.
+    /// The number of operations that were refused: they did not happen.
     pub refused: u64,
-    /// Reads that returned more than one sibling; counted among the acknowledged as well.
+    /// The number of reads that returned more than one sibling; counted among the acknowledged as
+    /// well.
     pub siblings: u64,
 }
 
@@ -109,23 +111,23 @@ pub struct Outcomes {
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunDigest(pub u128);
 
-/// How two runs with one seed differ.
+/// The difference between two runs with one seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// The digest of the second one.
+    /// The digest of the second run.
     pub second: RunDigest,
-    /// Where two more runs, side by side, went apart; nothing, if they did not.
+    /// The event at which two more runs, side by side, went apart; none, if they did not.
     pub parting: Option<Parting>,
 }
 
 /// The first event in which two runs differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parting {
-    /// Which, counted from 1.
+    /// The number of the event, counted from 1.
     pub event: u64,
-    /// What happened then in the first run, as lines of its trace.
+    /// The event in the first run, as lines of its trace.
     pub first: String,
-    /// What happened in the second.
+    /// The event in the second run, as lines of its trace.
     pub second: String,
 }
 
@@ -145,17 +147,18 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Something that was injected.
+/// A moment at which a fault was injected or changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// When, since the chaos phase began.
+    /// The time of the moment, since the chaos phase began.
     pub at: Span,
-    /// What, for people: `partition begins: n1, n2 | n3`.
+    /// The fault and its victims, for people: `partition begins: n1, n2 | n3`.
     pub what: String,
 }
 
 impl RunResult {
-    /// A run in which nothing has happened yet, with each check of the scenario held.
+    /// Creates the result of a run in which nothing has happened yet, with each check of the
+    /// scenario held.
     pub fn new(scenario: &Scenario, seed: u64) -> Self {
         let checks = scenario.expect.checks.iter();
         let held = checks.map(|check| (check.name().to_owned(), CheckResult::held(0)));
@@ -185,14 +188,14 @@ impl RunResult {
         }
     }
 
-    /// A run that could not be made, as what a swarm fixes does not fit what it drew. It counts as a
-    /// violation of [`Check::Crash`]: nothing is passed over in silence.
+    /// Creates the result of a run that could not be made, as a swarm's fixed keys do not fit the
+    /// drawn ones. It counts as a violation of [`Check::Crash`]: nothing is passed over in silence.
     pub fn impossible(scenario: &str, seed: u64, error: &ScenarioError) -> Self {
         Self::empty(scenario, seed).crashed(&error.render(Colour::Plain))
     }
 
-    /// Draws the conclusions, once all numbers are in: judges what clients saw, if the scenario
-    /// bounds it, and sets the verdict.
+    /// Draws the conclusions, once all numbers are in: judges the outcomes, if the scenario bounds
+    /// them, and sets the verdict.
     #[must_use]
     pub fn concluded(mut self, bounds: &OutcomeBounds) -> Self {
         self.acknowledged = self.outcomes.acknowledged;
@@ -221,12 +224,12 @@ impl RunResult {
 }
 
 impl CheckResult {
-    /// A check that held for so many things.
+    /// Creates the result of a check that held for so many things.
     pub fn held(examined: u64) -> Self {
         Self { verdict: CheckVerdict::Pass, examined, weakened: 0, violation: None }
     }
 
-    /// A check that was violated, and how.
+    /// Creates the result of a check that was violated, with the story.
     pub fn violated(examined: u64, violation: impl Into<String>) -> Self {
         let violation = Some(violation.into());
         Self { verdict: CheckVerdict::Fail, examined, weakened: 0, violation }
@@ -234,7 +237,7 @@ impl CheckResult {
 }
 
 impl Outcomes {
-    /// Whether the numbers lie in their bounds.
+    /// Judges whether the numbers lie in their bounds.
     pub fn judged(&self, bounds: &OutcomeBounds) -> CheckResult {
         let Self { acknowledged, unknown, refused, siblings } = *self;
         let numbers = [

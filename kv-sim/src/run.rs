@@ -1,5 +1,5 @@
-//! One run: a scenario and a seed in, a result out. Nothing else goes in, so the same two give the
-//! same result, but for the real time that it took.
+//! One run: it takes a scenario and a seed and makes a result. Nothing else goes in, so the same
+//! two give the same result, but for the real time that it took.
 
 use std::fmt;
 use std::io::Write;
@@ -12,30 +12,30 @@ use crate::result::{Difference, Parting, RunDigest, RunResult, Verdict};
 use crate::scenario::Scenario;
 use crate::world::World;
 
-/// What a run is told beside its scenario.
+/// The options of a run beside its scenario.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
-    /// Where all chance comes from.
+    /// The seed that all chance comes from.
     pub seed: u64,
-    /// Whether checks run. Without them nothing is proved; it is for measuring what they cost.
+    /// True if checks run. Without them nothing is proved; it is for measuring their cost.
     pub checks: bool,
-    /// Whether messages are encoded and decoded. Without, they are handed over as values; it is for
-    /// measuring what that costs.
+    /// True if messages are encoded and decoded. Without, they are handed over as values; it is for
+    /// measuring the cost of encoding.
     pub encoding: bool,
-    /// Whether the result tells what went wrong with messages, as decisions that bring it back.
+    /// True if the result lists the misfortunes of messages, as decisions that bring them back.
     pub misfortunes: bool,
-    /// Where each event is written as a line of text.
+    /// The sink of the trace, which has a line of text for each event.
     pub trace: Option<Trace>,
-    /// Where the places of panics are written down.
+    /// The log in which the places of panics are written down.
     pub panics: Option<PanicLog>,
 }
 
-/// Where the trace of a run goes.
+/// The sink that the trace of a run is written to.
 #[derive(Clone)]
 pub struct Trace(pub Arc<Mutex<dyn Write + Send>>);
 
 impl RunOptions {
-    /// An ordinary run with this seed.
+    /// The options of an ordinary run with this seed.
     pub const fn seeded(seed: u64) -> Self {
         Self { seed, checks: true, encoding: true, misfortunes: false, trace: None, panics: None }
     }
@@ -47,8 +47,8 @@ pub fn run(scenario: &Scenario, options: &RunOptions) -> RunResult {
     run_by(scenario, options, World::run).0
 }
 
-/// As [`run`], with a caller who drives the world to its end. It is handed back as it was left;
-/// nothing, if there can be no such world.
+/// Runs the scenario as [`run`] does, with a caller who drives the world to its end. The world is
+/// handed back as it was left; none, if there can be no such world.
 pub fn run_by(
     scenario: &Scenario,
     options: &RunOptions,
@@ -79,8 +79,8 @@ pub fn run_by(
     (result, world)
 }
 
-/// Runs the scenario twice with the same seed. The figures and the trace are the first run's; if the
-/// digests differ, the verdict says so, and where the two part.
+/// Runs the scenario twice with the same seed. The figures and the trace are the first run's; if
+/// the digests differ, the verdict tells that, and the difference tells where the two part.
 pub fn run_twice(scenario: &Scenario, options: &RunOptions) -> RunResult {
     let first = run(scenario, options);
     let again = RunOptions { trace: None, ..options.clone() };
@@ -100,8 +100,8 @@ fn compared(
     first
 }
 
-/// Runs two worlds side by side up to the first event that differs. Nothing, if none does, or if one
-/// panics before.
+/// Runs two worlds side by side up to the first event that differs. None, if no event does, or if
+/// one world panics before.
 fn parting(scenario: &Scenario, options: [&RunOptions; 2]) -> Option<Parting> {
     let lines = [(); 2].map(|()| Arc::new(Mutex::new(Vec::<u8>::new())));
     let world = |at: usize| {
@@ -132,7 +132,7 @@ fn parting(scenario: &Scenario, options: [&RunOptions; 2]) -> Option<Parting> {
     catch_unwind(AssertUnwindSafe(side_by_side)).ok().flatten()
 }
 
-/// What a panic said, and where it happened, if that is known.
+/// The message of a panic, with its place, if that is known.
 pub(crate) fn crash_message(panic: &(dyn std::any::Any + Send), log: Option<&PanicLog>) -> String {
     let place = log.and_then(PanicLog::take);
     let place = place.map_or_else(String::new, |place| format!("\n  in {place}"));

@@ -1,5 +1,5 @@
-//! The world as it can be looked at: the ring, the nodes, their disks, the links, the time. Checks
-//! read it; only the world changes it.
+//! The part of the world that can be looked at: the ring, the nodes, their disks, the links, the
+//! time. Checks read it; only the world changes it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasherDefault;
@@ -28,22 +28,22 @@ use crate::node::SimNode;
 use crate::scenario::{Cluster, NodeIndex, Scenario};
 use crate::world_time::WorldTime;
 
-/// What can be seen of a world.
+/// The part of a world that can be looked at.
 #[derive(Clone, Debug)]
 pub struct Scene {
-    /// What the nodes are called.
+    /// The names and places of the nodes.
     pub cluster: Arc<Cluster>,
-    /// What every node is told.
+    /// The configuration of every node.
     pub config: Arc<Config>,
-    /// Who owns what.
+    /// The ring, which says who owns what.
     pub ring: Arc<Ring>,
     /// The nodes, by their index.
     pub nodes: Vec<SimNode>,
-    /// The links between them.
+    /// The links between the nodes.
     pub network: Network,
-    /// The time.
+    /// The present time of the world.
     pub now: WorldTime,
-    /// When a node or a link was last broken or repaired.
+    /// The time at which a node or a link was last broken or repaired.
     pub changed_at: WorldTime,
     by_id: HashMap<u64, NodeIndex, BuildHasherDefault<Hashed>>,
 }
@@ -57,8 +57,8 @@ pub fn cluster_id() -> ClusterId {
 }
 
 impl Scene {
-    /// The machines of a scenario, on which nothing runs yet; owners hold their data markers, unless the
-    /// scenario tells nodes to found the cluster.
+    /// Creates the machines of a scenario, on which nothing runs yet; owners hold their data
+    /// markers, unless the scenario tells nodes to found the cluster.
     ///
     /// # Errors
     /// [`LayoutError`], if no ring can be made of the scenario.
@@ -92,36 +92,36 @@ impl Scene {
         Ok(scene)
     }
 
-    /// The node with this id.
+    /// The index of the node with this id.
     ///
     /// # Panics
-    /// If there is none: nodes speak only of members of the layout.
+    /// If there is none: nodes name only members of the layout.
     pub fn index_of(&self, id: NodeId) -> NodeIndex {
         self.by_id[&id.0]
     }
 
-    /// A node.
+    /// The node at this index.
     pub fn node(&self, node: NodeIndex) -> &SimNode {
         &self.nodes[node.0]
     }
 
-    /// A node.
+    /// The node at this index, to be changed.
     pub fn node_mut(&mut self, node: NodeIndex) -> &mut SimNode {
         &mut self.nodes[node.0]
     }
 
-    /// What all nodes are called.
+    /// The names of all nodes, by id.
     pub fn names(&self) -> Names {
         let name = |(at, node): (usize, &SimNode)| (node.id, self.name(NodeIndex(at)).to_owned());
         self.nodes.iter().enumerate().map(name).collect()
     }
 
-    /// What a node is called.
+    /// The name of a node.
     pub fn name(&self, node: NodeIndex) -> &str {
         self.cluster.name(node)
     }
 
-    /// What is left of a key to a node whose disk holds this.
+    /// The part of a key that is left to a node whose disk holds this image.
     pub fn left_in(&self, node: NodeId, image: &disk::Image, key: &Key) -> Left {
         Left {
             container: self.held(node, image, View::Durable, key),
@@ -129,8 +129,9 @@ impl Scene {
         }
     }
 
-    /// What a node that has this store holds of a key. An owner's record on the disk of a node that owns no
-    /// copy is nobody's: it came with another node's disk, and is neither read nor brought to anybody.
+    /// The container of a key on a node that has this store. An owner's record on the disk of a
+    /// node that owns no copy is nobody's: it came with another node's disk, and is neither read
+    /// nor brought to anybody.
     fn held(&self, node: NodeId, store: &impl Store, view: View, key: &Key) -> Container {
         if self.ring.owns(node, self.ring.partition_of(key.token())) {
             replica::held(store, view, &self.ring, key).container
@@ -140,9 +141,9 @@ impl Scene {
     }
 }
 
-/// A node's machine: its id and how wrong its clocks are, drawn.
+/// Makes a node's machine: its id and the errors of its clocks are drawn.
 fn machine(scenario: &Scenario, node: NodeIndex, draws: &mut Draws) -> SimNode {
-    /// A machine has run for up to this long before the world begins.
+    /// The longest time in microseconds that a machine has run before the world begins.
     const UPTIME_MAX_US: u64 = 1_000_000_000;
     let turn = draws.next(&Address::Setup { node });
     let id = NodeId(draws.choose(turn, Aspect::Id, |draw| draw));
@@ -183,7 +184,7 @@ fn layout(scenario: &Scenario, nodes: &[SimNode]) -> Layout {
 }
 
 impl Scene {
-    /// What a node carries. One that does not run works on nothing.
+    /// The load that a node carries. One that does not run works on nothing.
     pub fn load(&self, node: &SimNode) -> Load {
         let mut hints = BTreeMap::new();
         replica::for_each_hint(node.disk.image(), |target, bytes| {

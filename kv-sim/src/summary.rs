@@ -1,7 +1,7 @@
-//! A run's result as people read it: what was built, what was done to it, what clients saw, what held.
+//! The result of a run as people read it: the cluster, the faults, what clients saw, and what held.
 //!
-//! In: a scenario and the result of a run. Out: text with escape sequences for colour; whoever
-//! prints it strips them where they are not wanted.
+//! Takes a scenario and the result of a run and makes text with escape sequences for colour;
+//! whoever prints it strips them where they are not wanted.
 
 use std::fmt::{self, Write as _};
 
@@ -12,17 +12,17 @@ use crate::result::{CheckVerdict, RunResult, Verdict};
 use crate::scenario::{Scenario, Workload, level_words};
 use crate::words::{BAD, DOUBT, FAINT, GOOD, HEADING, counted, seconds, thousands};
 
-/// The most lines of what was injected that are shown.
+/// The most lines of the timeline that are shown.
 const TIMELINE_LINES_MAX: usize = 20;
 
-/// A run, and what its reader needs to go on from it. Its `Display` is the text.
+/// The summary of a run, with what its reader needs to go on from it. Its `Display` is the text.
 #[derive(Clone, Copy, Debug)]
 pub struct RunSummary<'a> {
-    /// What was run.
+    /// The scenario that was run.
     pub scenario: &'a Scenario,
-    /// What came out.
+    /// The result of the run.
     pub result: &'a RunResult,
-    /// The command that does it again.
+    /// The command that runs it again.
     pub replay: &'a str,
 }
 
@@ -82,7 +82,7 @@ impl RunSummary<'_> {
         writeln!(f)
     }
 
-    /// What the scenario says, for a run that kept no record of its own.
+    /// The faults that the scenario plans, for a run that kept no timeline of its own.
     fn planned(&self) -> Vec<(Span, String)> {
         let mut lines: Vec<_> = self
             .scenario
@@ -132,7 +132,7 @@ impl RunSummary<'_> {
         )
     }
 
-    /// What the nodes did about it, of what is worth telling.
+    /// Writes what the nodes did, as far as it is worth telling.
     fn done(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = COUNTS.iter().filter_map(|(probe, words)| {
             let count = self.result.probes.get(*probe)?;

@@ -1,12 +1,12 @@
 //! A run in which one can go back and forth.
 //!
-//! A world is a plain value, so it can be kept: at checkpoints, so many steps apart, a copy is. To
-//! get to a moment, the nearest checkpoint before it is taken up and run on. When there are too many
-//! checkpoints, every second one is dropped and their distance doubles; so they cost a bounded
+//! A world is a plain value, so it can be kept: a copy is, at checkpoints so many steps apart. To
+//! get to a moment, the nearest checkpoint before it is taken up and run on. When there are too
+//! many checkpoints, every second one is dropped and their distance doubles; so they cost a bounded
 //! number of worlds, and a moment costs a bounded part of the run, once it has been passed.
 //!
-//! Checks are off here. They never influence a run, and what they remember of it would be kept many
-//! times over.
+//! Checks are off here. They never influence a run, and their memory of it would be kept many times
+//! over.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -23,49 +23,50 @@ use crate::world_time::WorldTime;
 #[derive(Clone, Debug)]
 pub struct Timeline {
     here: Checkpoint,
-    /// In the order of time; the first is the beginning.
+    /// The checkpoints in the order of time; the first is the beginning.
     checkpoints: Vec<Checkpoint>,
     spacing: Spacing,
-    /// Where the run ends, once it is known.
+    /// The end of the run, once it is known.
     end: Option<End>,
     steps_taken: u64,
     panics: Option<PanicLog>,
 }
 
-/// How far apart checkpoints are, and how many there may be.
+/// The distance of checkpoints, and their greatest number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spacing {
-    /// Steps from one to the next, at first; at least 1.
+    /// The number of steps from one checkpoint to the next, at first; at least 1.
     pub steps: u64,
-    /// How many are kept; at least 2.
+    /// The number of checkpoints that are kept; at least 2.
     pub checkpoints_max: usize,
 }
 
-/// A world, and how many steps it has made.
+/// A world, and the number of steps that it has made.
 #[derive(Clone, Debug)]
 struct Checkpoint {
     steps: u64,
     world: World,
 }
 
-/// How a run ends.
+/// The end of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {
-    /// When.
+    /// The time at which the run ends.
     pub at: WorldTime,
-    /// The panic that ended it, and where it happened. The state is that before the step in which it did.
+    /// The panic that ended the run, with its place. The state is that before the step of the
+    /// panic.
     pub panic: Option<String>,
-    /// After how many steps.
+    /// The number of steps that the run has made.
     steps: u64,
 }
 
-/// That there is no such moment: the run has ended before.
+/// The error that there is no such moment: the run has ended before.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("the run ended at {} s, before {} s: ask for a moment from 0 to {}{}", .end.at, .asked, .end.at, panic_words(.end))]
 pub struct AfterTheEnd {
-    /// What was asked for.
+    /// The moment that was asked for.
     pub asked: WorldTime,
-    /// How the run ended.
+    /// The end of the run.
     pub end: End,
 }
 
@@ -81,10 +82,10 @@ impl Default for Spacing {
 }
 
 impl Timeline {
-    /// The run of a scenario and a seed, at its beginning.
+    /// Creates the run of a scenario and a seed, at its beginning.
     ///
     /// # Errors
-    /// [`WorldError`], if the scenario describes none.
+    /// [`WorldError`], if no world can be made of the scenario.
     pub fn new(
         scenario: &Scenario,
         options: &RunOptions,
@@ -100,7 +101,7 @@ impl Timeline {
     /// Goes to a moment: all that happens up to then has happened, and nothing else.
     ///
     /// # Errors
-    /// [`AfterTheEnd`], if the run has ended before. Then the world is some other moment's.
+    /// [`AfterTheEnd`], if the run has ended before. Then the world is at some other moment.
     pub fn seek(&mut self, at: WorldTime) -> Result<&World, AfterTheEnd> {
         self.rewind(at);
         while self.end.as_ref().is_none_or(|end| self.here.steps < end.steps) {
@@ -115,22 +116,22 @@ impl Timeline {
         }
     }
 
-    /// How many steps have been made since the beginning, in all directions.
+    /// The number of steps that have been made since the beginning, in all directions.
     pub const fn steps_taken(&self) -> u64 {
         self.steps_taken
     }
 
-    /// How many steps lie between two checkpoints now.
+    /// The number of steps that lie between two checkpoints now.
     pub const fn spacing(&self) -> u64 {
         self.spacing.steps
     }
 
-    /// How many checkpoints are kept.
+    /// The number of checkpoints that are kept.
     pub const fn checkpoints(&self) -> usize {
         self.checkpoints.len()
     }
 
-    /// How the run ends, once it has been seen.
+    /// The end of the run, once it has been seen.
     pub const fn end(&self) -> Option<&End> {
         self.end.as_ref()
     }
@@ -159,7 +160,7 @@ impl Timeline {
             }
             Err(panic) => {
                 let panic = crash_message(panic.as_ref(), self.panics.as_ref());
-                // It has stopped in the middle of a step: it is made anew up to that one.
+                // The world has stopped in the middle of a step: it is made anew up to that one.
                 let at = self.here.world.scene.now;
                 self.here = self.checkpoints.last().expect("the beginning is kept").clone();
                 while self.here.steps < steps {
@@ -191,11 +192,11 @@ impl Timeline {
     }
 }
 
-/// The moment that a text names: seconds since the world began, as traces and violations show it, or
-/// with a unit of `s`, `ms` or `us`.
+/// Parses the moment that a text names: seconds since the world began, as traces and violations
+/// show it, or with a unit of `s`, `ms` or `us`.
 ///
 /// # Errors
-/// Says what is wrong with the text.
+/// A text that names the problem.
 pub fn moment(text: &str) -> Result<WorldTime, String> {
     const FORM: &str = "a moment is written 3.25, 3.25s, 3250ms or 3250000us, counted from the \
                         beginning of the world";

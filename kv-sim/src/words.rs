@@ -5,27 +5,27 @@ use kv_core::time::Span;
 
 /// The style of headings.
 pub const HEADING: Style = Style::new().bold();
-/// The style of what is there to be looked up, not read.
+/// The style of text to be looked up, not read.
 pub const FAINT: Style = Style::new().dimmed();
-/// The style of what held.
+/// The style of good results.
 pub const GOOD: Style = AnsiColor::Green.on_default().bold();
-/// The style of what did not.
+/// The style of bad results.
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
-/// The style of what proves nothing.
+/// The style of results that prove nothing.
 pub const DOUBT: Style = AnsiColor::Yellow.on_default();
 
-/// `2.000 s`.
+/// Writes a span in seconds: `2.000 s`.
 pub fn seconds(span: Span) -> String {
     format!("{}.{:03} s", span.as_ms() / 1_000, span.as_ms() % 1_000)
 }
 
-/// `1 run`, `2,000 runs`.
+/// Writes a number of things: `1 run`, `2,000 runs`.
 pub fn counted(number: u64, noun: &str) -> String {
     let ending = if number == 1 { "" } else { "s" };
     format!("{} {noun}{ending}", thousands(number))
 }
 
-/// `1,234,567`.
+/// Writes a number in groups of three digits: `1,234,567`.
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

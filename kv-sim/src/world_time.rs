@@ -24,7 +24,7 @@ impl Add<Span> for WorldTime {
     }
 }
 
-/// In seconds: `12.345678`.
+/// Writes the time in seconds: `12.345678`.
 impl fmt::Display for WorldTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&format!("{}.{:06}", self.0 / 1_000_000, self.0 % 1_000_000))

@@ -2,8 +2,8 @@
 //!
 //! Vectors hold nothing but events that were minted for their key: one that names others would grow
 //! with every process that ever ran. Hints stay near their limits, and so do the operations that a
-//! coordinator works on. Siblings have no end that could be told from here: a replica adds no more to
-//! what it holds than its limit, but a fallback that has delivered its hint holds nothing again.
+//! coordinator works on. Siblings have no end that could be told from here: a replica adds no more
+//! to what it holds than its limit, but a fallback that has delivered its hint holds nothing again.
 
 use kv_core::config::Config;
 use kv_core::time::Time;

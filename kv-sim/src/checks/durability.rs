@@ -342,15 +342,15 @@ impl Durability {
     /// Looks for durable copies of writes that one node (`but`, if it is about to lose them) no
     /// longer has. Returns the writes that had to be excused.
     ///
-    /// A write that waited for W of N owners is met by every reader of N - W + 1, as long as no more
-    /// than N - W owners answer without it. An owner whose disk was wiped knows that, and does not
-    /// answer before it has copied all back; nor does one about a key whose record is corrupt. One
-    /// whose disk lied or was rolled back does not know. Of those that know, only the one that is hit now
-    /// is not counted: others may have been told of half of what they lost, by owners that did not have
-    /// this, and count these among the enough that they ask.
+    /// A write that waited for W of N owners is met by every reader of N - W + 1, as long as no
+    /// more than N - W owners answer without it. An owner whose disk was wiped knows that, and does
+    /// not answer before it has copied all back; nor does one about a key whose record is corrupt.
+    /// One whose disk lied or was rolled back does not know. Of those that know, only the one that
+    /// is hit now is not counted: others may have been told of half of what they lost, by owners
+    /// that did not have this, and count these among the enough that they ask.
     ///
-    /// A copy counts only if it is there to stay: a hint that was delivered, and whose deletion is not
-    /// durable yet, is still in the durable image and not in the live one.
+    /// A copy counts only if it is there to stay: a hint that was delivered, and whose deletion is
+    /// not durable yet, is still in the durable image and not in the live one.
     fn weaken(
         &mut self,
         history: &mut History,

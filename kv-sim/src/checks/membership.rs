@@ -1,4 +1,5 @@
-//! Check `membership`: a node that wakes from a pause convicts nobody, and in the end all views agree.
+//! Check `membership`: a node that wakes from a pause convicts nobody, and in the end all views
+//! agree.
 //!
 //! While a node stands still it hears nobody, so its silence tells nothing of others
 //! (CASSANDRA-9183). In a cluster that has settled, every node knows the present run of every

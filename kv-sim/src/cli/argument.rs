@@ -1,5 +1,5 @@
-//! Values of options that are more than a word or a number. What cannot mean anything is refused
-//! here, with the reason, before anything runs; and so is what would let nothing run at all.
+//! Values of options that are more than a word or a number. Values that cannot mean anything, or
+//! would let nothing run at all, are refused here, with the reason, before anything runs.
 
 use std::num::NonZeroU64;
 use std::ops::Range;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kv_sim::sweep::Shard;
 
-/// `A..B`: from A up to but not including B; never empty.
+/// Parses a range of seeds `A..B`: from A up to but not including B; never empty.
 pub(crate) fn seeds(text: &str) -> Result<Range<u64>, String> {
     let (start, end) = text.split_once("..").ok_or("a range is written A..B, such as 0..1000")?;
     let number = |text: &str| {
@@ -20,7 +20,7 @@ pub(crate) fn seeds(text: &str) -> Result<Range<u64>, String> {
     Ok(start..end)
 }
 
-/// `I/N`: part I, counted from 0, of N.
+/// Parses a shard `I/N`: part I, counted from 0, of N.
 pub(crate) fn shard(text: &str) -> Result<Shard, String> {
     let (index, count) = text.split_once('/').ok_or("a shard is written I/N, such as 0/4")?;
     let number = |text: &str| {
@@ -37,14 +37,14 @@ pub(crate) fn shard(text: &str) -> Result<Shard, String> {
     }
 }
 
-/// A whole number of at least 1.
+/// Parses a whole number of at least 1.
 pub(crate) fn at_least_one(text: &str) -> Result<NonZeroU64, String> {
     let number: u64 = text.parse().map_err(|_| format!("`{text}` is no whole number"))?;
     NonZeroU64::new(number)
         .ok_or_else(|| "it must be at least 1: with 0, nothing is run".to_owned())
 }
 
-/// `90s`, `10m`, `8h`; never no time at all.
+/// Parses a time such as `90s`, `10m` or `8h`; never no time at all.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     const FORM: &str = "a time is written 90s, 10m or 8h";
     let unit = text.chars().last().ok_or(FORM)?;

@@ -1,4 +1,4 @@
-//! `kv-sim bench`: how fast the simulator is here.
+//! `kv-sim bench`: the speed of the simulator on this machine.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,5 @@
-//! What `replay`, `shrink` and `report` begin with: a saved failure, or a scenario that fails with its seed.
+//! The failures that `replay`, `shrink` and `report` begin with: a saved one, or a scenario that
+//! fails with its seed.
 
 use std::path::Path;
 
@@ -7,22 +8,22 @@ use kv_sim::scenario::{Colour, Scenario, Source};
 
 use super::output::{self, Exit};
 
-/// A run that failed, or is said to fail.
+/// A run that failed, or should fail.
 pub(crate) struct Failure {
-    /// What is run.
+    /// The scenario that is run.
     pub(crate) scenario: Scenario,
-    /// With which seed.
+    /// The seed of the run.
     pub(crate) seed: u64,
-    /// What was saved of it; nothing, if it is just a scenario.
+    /// The saved failure; none, if the file is just a scenario.
     pub(crate) saved: Option<SavedFailure>,
 }
 
-/// Reads either, by how the name ends.
+/// Reads a saved failure or a scenario, by the ending of its name.
 pub(crate) fn load(path: &Path) -> Result<Failure, Exit> {
     load_with_seed(path, None)
 }
 
-/// As [`load`], but a scenario is run with this seed. A saved failure has its own.
+/// Reads as [`load`] does, but a scenario is run with this seed. A saved failure has its own.
 pub(crate) fn load_with_seed(path: &Path, seed: Option<u64>) -> Result<Failure, Exit> {
     if path.extension().is_some_and(|extension| extension == "toml") {
         let source = super::load(&[path.to_string_lossy().into_owned()])?.remove(0);

@@ -1,4 +1,4 @@
-//! `kv-sim list`: what scenarios can name, and the scenarios that there are.
+//! `kv-sim list`: the words that scenarios can use, and the scenarios that there are.
 
 use std::path::Path;
 

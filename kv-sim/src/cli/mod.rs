@@ -49,8 +49,8 @@ struct Cli {
 enum Command {
     /// Run many seeds of one or more scenarios, on all cores.
     Sweep(sweep::Arguments),
-    /// Run a saved failure again, and say whether it still fails in the same way; or, with --at, show
-    /// the state of its nodes, disks, links, keys and clients at any moment.
+    /// Run a saved failure again, and say whether it still fails in the same way; or, with --at,
+    /// show the state of its nodes, disks, links, keys and clients at any moment.
     Replay(replay::Arguments),
     /// Make a failure as small as can be: a scenario that a person can read.
     Shrink(shrink::Arguments),
@@ -80,7 +80,7 @@ pub(crate) fn main() -> ExitCode {
     exit.into()
 }
 
-/// Reads all scenarios, or shows everything that is wrong with any of them.
+/// Reads all scenarios, or shows every problem of any of them.
 fn load(names: &[String]) -> Result<Vec<Source>, Exit> {
     let here = here()?;
     let (mut sources, mut exit) = (Vec::new(), None);
@@ -93,7 +93,7 @@ fn load(names: &[String]) -> Result<Vec<Source>, Exit> {
     exit.map_or(Ok(sources), Err)
 }
 
-/// Shows what is wrong with a scenario.
+/// Shows the problems of a scenario.
 fn invalid(error: &ScenarioError) -> Exit {
     output::complain(&error.render(scenario::Colour::Ansi));
     Exit::Usage
@@ -112,13 +112,13 @@ fn again(source: &Source, seed: u64) -> String {
     format!("{} --scenario {} --seed {seed}", program(), quoted(source.path()))
 }
 
-/// What the reader types to start this program.
+/// The command that the reader types to start this program.
 fn program() -> &'static str {
-    // Cargo says so when it is the one that runs us; then this program is hardly on the path.
+    // Cargo sets this when it runs us; then this program is hardly on the path.
     if std::env::var_os("CARGO").is_some() { "cargo sim" } else { "kv-sim" }
 }
 
-/// The path as a shell takes it.
+/// Quotes a path for a shell, if it must be.
 fn quoted(path: &str) -> String {
     let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+:@%".contains(letter);
     if !path.is_empty() && path.chars().all(is_plain) {

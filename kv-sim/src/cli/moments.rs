@@ -15,13 +15,13 @@ use serde_json::json;
 
 use super::output::{self, Exit};
 
-/// What stands for the times that are read from standard input.
+/// The word for times that are read from standard input.
 const FROM_INPUT: &str = "-";
 
 #[derive(Args)]
 pub(crate) struct Moments {
-    /// Show the state at this time of the world instead: 3.25 or 3250ms, as violations and traces show
-    /// it. (Times of a scenario, and those under "What was injected", begin 1 s later.) May be
+    /// Show the state at this time of the world instead: 3.25 or 3250ms, as violations and traces
+    /// show it. (Times of a scenario, and those under "What was injected", begin 1 s later.) May be
     /// given several times, in any order; `-` reads times from standard input, one a line, and
     /// answers each.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
@@ -38,7 +38,7 @@ pub(crate) struct Moments {
 }
 
 impl Moments {
-    /// Whether moments are to be shown at all.
+    /// True if moments are to be shown at all.
     pub(crate) const fn are_asked_for(&self) -> bool {
         !self.at.is_empty()
     }
@@ -69,7 +69,7 @@ pub(crate) fn show(arguments: &Moments, scenario: &Scenario, seed: u64) -> Resul
     Ok(exit)
 }
 
-/// Answers one question after another.
+/// A viewer that answers one question after another.
 struct Viewer {
     timeline: Timeline,
     focus: Focus,
@@ -77,7 +77,7 @@ struct Viewer {
 }
 
 impl Viewer {
-    /// Answers each line of standard input. One that makes no sense is told so.
+    /// Answers each line of standard input, with an error for one that makes no sense.
     fn answer_input(&mut self) -> Result<(), Exit> {
         for line in io::stdin().lock().lines() {
             let line = line.map_err(|error| {

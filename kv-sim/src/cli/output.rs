@@ -1,4 +1,4 @@
-//! Where text goes, and how the program ends.
+//! The output of the program: its streams, its files, and its exit codes.
 //!
 //! Results go to standard output, everything else to standard error. A reader that goes away
 //! (`kv-sim … | head`) ends the output, not the program: the exit code still tells what held.
@@ -14,7 +14,7 @@ use kv_sim::sweep::Summary;
 use serde::Serialize;
 use serde_json::Value;
 
-/// How the program ends; a contract. The greater one wins.
+/// The way in which the program ends; a contract. The greater one wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
     /// Everything held.
@@ -29,8 +29,8 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// How a sweep ends that came to this. What was violated comes before what was not looked at: it is a
-    /// result all the same.
+    /// Decides how a sweep with this summary ends. A violation comes before a check with nothing to
+    /// look at: it is a result all the same.
     pub(crate) fn of(summary: &Summary) -> Self {
         if summary.is_nondeterministic() {
             Self::Nondeterministic
@@ -69,7 +69,7 @@ pub(crate) fn say(text: &str) -> Result<(), Exit> {
 
 /// Writes to standard error, in colour if that is a terminal.
 pub(crate) fn complain(text: &str) {
-    // There is nowhere left to say that this failed.
+    // There is nowhere left to tell that this failed.
     let _ = anstream::stderr().lock().write_all(text.as_bytes());
 }
 
@@ -93,7 +93,8 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), Exit> {
     fs::write(path, text).map_err(|error| unwritable(path, &error))
 }
 
-/// As [`write`], but a reader never sees half of the file, and an error leaves what was there.
+/// Writes as [`write`] does, but a reader never sees half of the file, and an error leaves the old
+/// one.
 pub(crate) fn write_whole(path: &Path, text: &str) -> Result<(), Exit> {
     if path == Path::new("-") {
         return say(text);
@@ -101,13 +102,13 @@ pub(crate) fn write_whole(path: &Path, text: &str) -> Result<(), Exit> {
     artefact::write_whole(path, text).map_err(|error| unwritable(path, &error))
 }
 
-/// Says that a file cannot be written.
+/// Reports that a file cannot be written.
 pub(crate) fn unwritable(path: &Path, error: &io::Error) -> Exit {
     complain(&format!("error: {} cannot be written: {error}\n", path.display()));
     Exit::Usage
 }
 
-/// The value as JSON, with a newline at the end.
+/// Writes a value as JSON, with a newline at the end.
 pub(crate) fn json(value: &impl Serialize) -> Result<String, Exit> {
     let value = with_former_keys(value)?;
     let text = serde_json::to_string_pretty(&value).map_err(|error| not_json(&error))?;

@@ -1,5 +1,5 @@
-//! What a sweep came to beside failures: how often each rare branch was taken, which were not that should,
-//! and which checks found nothing to look at.
+//! The results of a sweep beside failures: how often each rare branch was taken, which were not
+//! that should be, and which checks found nothing to look at.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,8 @@ use kv_sim::probes::Branch;
 use kv_sim::sweep::{Examined, ReachVerdict, Reachability, Summary};
 use kv_sim::words::{BAD, FAINT, HEADING, counted, thousands};
 
-/// How often each branch was taken and in how many runs, and those that never were.
+/// Makes a table of how often each branch was taken and in how many runs, with those that never
+/// were.
 pub(super) fn table(summary: &Summary) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
@@ -49,7 +50,7 @@ pub(super) fn table(summary: &Summary) -> String {
     text
 }
 
-/// The branches that were declared reachable and not reached, a line each.
+/// Lists the branches that were declared reachable and not reached, a line each.
 pub(super) fn unreached(summary: &Summary) -> String {
     let line = |one: &Reachability| {
         let Reachability { scenario, probe, within, seeds, .. } = one;
@@ -63,7 +64,7 @@ pub(super) fn unreached(summary: &Summary) -> String {
     summary.unreached().map(line).collect()
 }
 
-/// The checks that examined nothing although their scenarios name them, a line each.
+/// Lists the checks that examined nothing although their scenarios name them, a line each.
 pub(super) fn idle(summary: &Summary) -> String {
     let line = |one: &Examined| {
         let Examined { scenario, check, seeds, .. } = one;
@@ -76,7 +77,7 @@ pub(super) fn idle(summary: &Summary) -> String {
     summary.idle_checks().map(line).collect()
 }
 
-/// What a scenario declares of a branch, beside its counts.
+/// The declaration of a branch in a scenario, for the place beside its counts.
 fn words(one: &Reachability) -> String {
     let within = thousands(one.within);
     match one.verdict {

@@ -1,5 +1,5 @@
-//! `kv-sim replay`: a saved failure once more, and whether it still fails in the same way; or its state
-//! at some moments.
+//! `kv-sim replay`: a saved failure once more, and whether it still fails in the same way; or its
+//! state at some moments.
 
 use std::path::PathBuf;
 

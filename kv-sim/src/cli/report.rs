@@ -24,7 +24,8 @@ pub(crate) struct Arguments {
     /// The seed of a scenario. By default the one in it.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Follow this key too, beside those that something was violated about. May be given several times.
+    /// Follow this key too, beside those that something was violated about. May be given several
+    /// times.
     #[arg(long, value_name = "KEY")]
     key: Vec<String>,
     /// Write text for a terminal instead of a page.
@@ -49,7 +50,7 @@ fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
         Report::make(Plan { scenario: &scenario, seed, keys: &keys, again: &again, panics });
     let output = output.as_deref().unwrap_or(Path::new("-"));
     let written = match (text, json) {
-        // Standard output knows whether somebody sees colours; a file does not.
+        // Standard output knows whether its reader sees colours; a file does not.
         (true, _) if output == Path::new("-") => Ok(report.to_string()),
         (true, _) => Ok(anstream::adapter::strip_str(&report.to_string()).to_string()),
         (false, true) => report.json(),

@@ -92,7 +92,7 @@ fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
     Ok(Exit::Passed)
 }
 
-/// Writes the scenario, with what it shows.
+/// Writes the scenario, with the violation that it shows.
 fn write(path: &Path, failing: &Failing, check: &str) -> Result<(), Exit> {
     let mut text = format!("# Shrunk from a failing run: `{check}` is violated.\n");
     let (_, violation) = artefact::failure(&failing.result).unwrap_or_default();

@@ -31,8 +31,8 @@ pub(crate) struct Arguments {
     /// The seeds, from A up to but not including B.
     #[arg(long, value_name = "A..B", value_parser = argument::seeds)]
     seeds: Range<u64>,
-    /// How many runs are at work at once. By default one for each core; never more than there are runs,
-    /// or than a few for each core.
+    /// How many runs are at work at once. By default one for each core; never more than there are
+    /// runs, or than a few for each core.
     #[arg(long, value_name = "N", value_parser = argument::at_least_one)]
     jobs: Option<NonZeroU64>,
     /// Run only part I, counted from 0, of N equal parts of the seeds.
@@ -155,7 +155,7 @@ fn run(plan: &Plan<'_>, keep: Option<&Path>) -> Result<Summary, Exit> {
     })
 }
 
-/// The summary for people: failures by check, each with the command that shows it again.
+/// Writes the summary for people: failures by check, each with the command that shows it again.
 fn words(plan: &Plan<'_>, summary: &Summary, replay: impl Fn(&Failure) -> String) -> String {
     let mut text = String::new();
     let names: Vec<_> = plan.scenarios.iter().map(Source::name).collect();
@@ -228,7 +228,7 @@ fn words(plan: &Plan<'_>, summary: &Summary, replay: impl Fn(&Failure) -> String
     text
 }
 
-/// What is said of a violation but for its names and numbers, so that those of one kind are alike.
+/// The story of a violation without its names and numbers, so that those of one kind are alike.
 fn shape(violation: &str) -> String {
     let mut shape = String::new();
     for (at, piece) in violation.split('"').enumerate() {

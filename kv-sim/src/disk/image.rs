@@ -1,11 +1,11 @@
-//! What a disk holds, in layers: what is safe, what only seems to be, and what is not synced yet.
+//! The records of a disk, in layers: safe ones, ones that only seem to be, and unsynced ones.
 //!
 //! A batch is live when it is committed. A sync makes everything up to a position safe, and reports
-//! it. A sync that lies reports and does nothing; one that fails says so, and what it was to write
-//! will never be safe, whatever later ones report. A kill leaves what is safe, and positions start
-//! over. Safe records may rot: they are there and cannot be read, until they are written again.
-//! Clones are cheap: what is safe is copied when one of them is next synced, or takes a key that is new
-//! to it, and the rest is short.
+//! it. A sync that lies reports and does nothing; one that fails reports that, and its batches will
+//! never be safe, whatever later ones report. A kill leaves what is safe, and positions start over.
+//! Safe records may rot: they are there and cannot be read, until they are written again. Clones
+//! share the safe records, which are copied when one of them is next synced, or takes a key that is
+//! new to it.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
@@ -22,9 +22,10 @@ use crate::hashing::Table;
 
 /// The records of one disk.
 ///
-/// Invariants: `log` holds exactly the batches that a sync may still make safe, in order; `fresh` the
-/// newest of the writes to each key that are not safe; `claimed` the newest of those up to
-/// `reported`. Slots are those of `safe`: what is not safe is dropped before another takes its place.
+/// Invariants: `log` holds exactly the batches that a sync may still make safe, in order; `fresh`
+/// the newest of the writes to each key that are not safe; `claimed` the newest of those up to
+/// `reported`. Slots are those of `safe`: unsafe writes are dropped before another `safe` takes its
+/// place.
 #[derive(Clone, Debug, Default)]
 pub struct Image {
     safe: Arc<Safe>,
@@ -33,23 +34,23 @@ pub struct Image {
     log: VecDeque<(Seq, Writes)>,
     newest: Seq,
     reported: Seq,
-    /// How many faults refuse commits that need room.
+    /// The number of faults that refuse commits that need room.
     pub(super) fillers: u32,
-    /// How many faults refuse all commits.
+    /// The number of faults that refuse all commits.
     pub(super) breakers: u32,
     past: Option<Past>,
-    /// Whether they are copied from another node's disk.
+    /// True if the records are copied from another node's disk.
     is_foreign: bool,
 }
 
 /// The writes of a batch, in order. As a rule there are two: a record and its Merkle leaf.
 type Writes = SmallVec<[(Slot, Option<Bytes>); 2]>;
 
-/// What was safe once: some of the moments, so that they are not too many.
+/// The safe records of earlier moments: some of them, so that they are not too many.
 #[derive(Clone, Debug, Default)]
 struct Past {
     moments: Vec<Arc<Safe>>,
-    /// One sync in so many is remembered.
+    /// The number of syncs of which one is remembered.
     every: u64,
     syncs: u64,
 }
@@ -86,7 +87,7 @@ impl Image {
         self.log.retain(|(at, _)| *at > seq || *at <= self.reported);
     }
 
-    /// Drops everything that is not safe, but for so many of the first batches.
+    /// Drops everything that is not safe, but for the first `kept` batches.
     pub fn kill(&mut self, kept: usize) {
         let last = kept.checked_sub(1).and_then(|last| self.log.get(last).or(self.log.back()));
         if let Some(&(last, _)) = last {
@@ -103,37 +104,37 @@ impl Image {
         self.is_foreign = false;
     }
 
-    /// Drops everything, and holds from now on what is safe on the disk of another node.
+    /// Drops everything, and takes over the safe records of another node's disk.
     pub fn copy(&mut self, other: &Self) {
         self.kill(0);
         self.safe = Arc::clone(&other.safe);
         self.is_foreign = true;
     }
 
-    /// Its node has started on it: it found nothing in it that is another's.
+    /// Notes that the disk's node has started on it: it found nothing in it that is another's.
     pub const fn take_over(&mut self) {
         self.is_foreign = false;
     }
 
-    /// Whether its node has no use for what is held here, as it is another's.
+    /// True if the records are another node's, so that the disk's own has no use for them.
     pub const fn is_foreign(&self) -> bool {
         self.is_foreign
     }
 
-    /// Begins to remember what is safe.
+    /// Begins to remember the safe records of moments.
     pub fn keep_past(&mut self) {
         self.past = Some(Past { moments: vec![Arc::clone(&self.safe)], every: 1, syncs: 0 });
     }
 
-    /// How many moments are remembered, the oldest first.
+    /// The number of moments that are remembered, the oldest first.
     pub fn moments(&self) -> usize {
         self.past.as_ref().map_or(0, |past| past.moments.len())
     }
 
-    /// Drops everything, and holds from now on what was safe at a moment that is remembered.
+    /// Drops everything, and takes back the safe records of a moment that is remembered.
     ///
     /// # Panics
-    /// If it is not.
+    /// If the moment is not remembered.
     pub fn roll_back(&mut self, moment: usize) {
         self.kill(0);
         let past = self.past.as_mut().expect("what is rolled back to is remembered");
@@ -152,18 +153,18 @@ impl Image {
         self.safe.sound()
     }
 
-    /// The keys of all records that cannot be read, in order. One that a lying sync has reported to be
-    /// written again can be, until a kill.
+    /// The keys of all records that cannot be read, in order. One that a lying sync has reported to
+    /// be written again can be, until a kill.
     pub fn corrupt(&self) -> impl Iterator<Item = &RecordKey> {
         self.safe.corrupt().filter(|key| !self.claimed.contains_key(*key))
     }
 
-    /// How many batches are not safe and may become so.
+    /// The number of batches that are not safe and may become so.
     pub fn unsynced(&self) -> usize {
         self.log.len()
     }
 
-    /// How many records would not be what they are after a kill.
+    /// The number of records that a kill would change.
     pub fn unsynced_records(&self) -> usize {
         self.fresh.len()
     }
@@ -181,7 +182,7 @@ impl Image {
     /// The record under this key as a kill would leave it.
     ///
     /// # Errors
-    /// [`Corrupt`], if it cannot be read.
+    /// [`Corrupt`], if the record cannot be read.
     pub fn safe(&self, key: &[u8]) -> Result<Option<&Bytes>, Corrupt> {
         self.safe.find(key).map_or(Ok(None), |slot| self.safe.read(slot))
     }
@@ -191,7 +192,7 @@ impl Image {
         merge(self.safe.from(begin(prefix, &[]), prefix), std::iter::empty(), prefix, visit);
     }
 
-    /// Makes the first batches safe, as long as they are among these.
+    /// Makes the first batches safe, as long as `is_among` is true of their positions.
     fn make_safe(&mut self, is_among: impl Fn(Seq) -> bool) {
         let safe = Arc::make_mut(&mut self.safe);
         while let Some((at, writes)) = self.log.pop_front_if(|(at, _)| is_among(*at)) {
@@ -204,7 +205,7 @@ impl Image {
         }
     }
 
-    /// Whether a batch makes the records longer altogether.
+    /// Tells whether a batch makes the records longer altogether.
     fn grows(&self, writes: &Writes) -> bool {
         let length = |slot: Slot, record: Option<&Bytes>| {
             record.map_or(0, |record| (self.safe.key(slot).len() + record.len()) as u64)
@@ -227,7 +228,7 @@ impl Image {
 }
 
 impl Past {
-    /// More moments than this are not kept: then every second is forgotten.
+    /// The number of moments that are kept; beyond it, every second is forgotten.
     const MOMENTS_MAX: usize = 512;
 
     fn remember(&mut self, safe: &Arc<Safe>) {
@@ -274,7 +275,7 @@ impl Store for Image {
         let below = self.safe.from(begin, prefix);
         match view {
             View::Live => {
-                // They are few, and looked up far more often than scanned.
+                // Unsynced records are few, and looked up far more often than scanned.
                 let is_behind = |key: &RecordKey| after.is_empty() || key[..] > *after;
                 let is_in = |key: &RecordKey| key.starts_with(prefix) && is_behind(key);
                 let above = self.fresh.iter();
@@ -311,7 +312,7 @@ impl Store for Image {
     }
 }
 
-/// Where a scan begins.
+/// The bound at which a scan begins.
 fn begin<'a>(prefix: &'a [u8], after: &'a [u8]) -> Bound<&'a [u8]> {
     if after.is_empty() || after < prefix {
         Bound::Included(prefix)
@@ -492,7 +493,7 @@ mod tests {
         assert!(shown(&image, View::Live).is_empty());
     }
 
-    /// The same disk without any wit: every image is kept whole.
+    /// The same disk in the plainest form: every image is kept whole.
     #[derive(Default)]
     struct Twin {
         images: Vec<BTreeMap<Bytes, Bytes>>,

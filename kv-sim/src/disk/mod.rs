@@ -1,9 +1,9 @@
 //! The disk of one node: a queue of storage commands, and the records that they work on.
 //!
-//! In go commands; out come answers, in order, on one channel: `Done` when a command was executed,
+//! Commands go in; answers come out, in order, on one channel: `Done` when a command was executed,
 //! `Durable` when a sync ended. Three moments are apart, so that a kill can fall between them: a
-//! command executes, a sync ends, an answer is delivered. *When* is for the world to say; what
-//! happens then is said here.
+//! command executes, a sync ends, an answer is delivered. The world decides *when*; this module,
+//! what happens then.
 
 mod image;
 mod safe;
@@ -30,21 +30,21 @@ pub struct Disk {
     queue: VecDeque<Queued>,
     answers: VecDeque<Answer>,
     answered_at: WorldTime,
-    /// How long the answer to the command at the head of the queue will take.
+    /// The time that the answer to the command at the head of the queue will take.
     answer_delay: Span,
     syncing: Option<Seq>,
-    /// When the oldest command was given that the sync under way makes safe,
+    /// The time at which the oldest command was given that the sync under way makes safe.
     syncs_since: Option<WorldTime>,
-    /// and the oldest of those that the next one will.
+    /// The time at which the oldest command was given that the next sync will make safe.
     unsynced_since: Option<WorldTime>,
     syncs: u64,
-    /// How many faults want the disk to lie about syncs.
+    /// The number of faults that let the disk lie about syncs.
     liars: u32,
-    /// How many faults let syncs fail.
+    /// The number of faults that let syncs fail.
     sync_breakers: u32,
-    /// How many faults let a kill leave some of what was not synced.
+    /// The number of faults that let a kill leave some of what was not synced.
     tearers: u32,
-    /// How slow the faults at work make it, and until when.
+    /// The slowness that each fault at work causes, with the time at which it ends.
     slow: Vec<(Slowness, WorldTime)>,
 }
 
@@ -56,64 +56,64 @@ struct Queued {
     given_at: WorldTime,
 }
 
-/// What a disk tells its node.
+/// An answer of a disk to its node.
 #[derive(Clone, Debug)]
 pub enum Answer {
     /// A command was executed.
     Done {
-        /// Which.
+        /// The ticket of the command.
         ticket: Ticket,
-        /// The newest position after it.
+        /// The newest position after the command.
         seq: Seq,
-        /// What came of it.
+        /// The outcome of the command.
         outcome: Outcome,
     },
-    /// Everything up to this position is safe, or so the disk says.
+    /// Everything up to a position is safe, or so the disk reports.
     Durable {
-        /// The position.
+        /// The position up to which everything is safe.
         seq: Seq,
     },
     /// A sync failed.
     Failed,
 }
 
-/// What can be wrong with a disk for a while.
+/// A fault that a disk can have for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ailment {
-    /// It reports syncs that it does not do.
+    /// The disk reports syncs that it does not do.
     Lies,
     /// A kill leaves some of the first batches that were not synced.
     Tears,
-    /// It takes nothing that needs room.
+    /// The disk refuses batches that need room.
     IsFull,
-    /// It takes nothing.
+    /// The disk refuses all batches.
     FailsCommits,
-    /// It says of each sync that it failed.
+    /// The disk reports of each sync that it failed.
     FailsSyncs,
 }
 
 /// A command that was just executed.
 #[derive(Clone, Debug)]
 pub struct Executed {
-    /// Its ticket.
+    /// The ticket of the command.
     pub ticket: Ticket,
-    /// The newest position after it.
+    /// The newest position after the command.
     pub seq: Seq,
-    /// The command.
+    /// The command itself.
     pub command: StoreCommand,
-    /// What came of it.
+    /// The outcome of the command.
     pub outcome: Outcome,
-    /// When it was given.
+    /// The time at which the command was given.
     pub given_at: WorldTime,
 }
 
 impl Disk {
-    /// The records.
+    /// The records of the disk.
     pub const fn image(&self) -> &Image {
         &self.image
     }
 
-    /// The records, to be set up or to be ruined.
+    /// The records of the disk, to be set up or hit by a fault.
     pub const fn image_mut(&mut self) -> &mut Image {
         &mut self.image
     }
@@ -129,17 +129,17 @@ impl Disk {
         self.queue.iter().map(|queued| &queued.command)
     }
 
-    /// How many answers are on their way.
+    /// The number of answers that are on their way.
     pub fn answers(&self) -> usize {
         self.answers.len()
     }
 
-    /// What the sync under way will make safe.
+    /// The position that the sync under way will make safe.
     pub const fn syncing(&self) -> Option<Seq> {
         self.syncing
     }
 
-    /// What is wrong with it, in words.
+    /// The faults of the disk, in words.
     pub fn ailments(&self) -> impl Iterator<Item = &'static str> {
         let Image { fillers, breakers, .. } = &self.image;
         let all = [
@@ -153,12 +153,12 @@ impl Disk {
         all.into_iter().filter(|&(faults, _)| faults > 0).map(|(_, words)| words)
     }
 
-    /// The command to be executed next.
+    /// The ticket of the command that is executed next.
     pub fn next(&self) -> Option<Ticket> {
         self.queue.front().map(|queued| queued.ticket)
     }
 
-    /// Whether it has nothing to do but to look for corruption.
+    /// True if the disk has nothing to do but to look for corruption.
     pub fn is_idle(&self) -> bool {
         self.queue().all(|command| matches!(command.action, Action::Scrub { .. }))
     }
@@ -166,7 +166,7 @@ impl Disk {
     /// Executes the next command.
     ///
     /// # Panics
-    /// If there is none.
+    /// If there is no command.
     pub fn execute(&mut self, partitions: &mut Partitions) -> Executed {
         let Queued { ticket, command, given_at } =
             self.queue.pop_front().expect("an execution has a command");
@@ -179,44 +179,44 @@ impl Disk {
         Executed { ticket, seq, command, outcome, given_at }
     }
 
-    /// When the oldest command was given that is not done yet, or not safe.
+    /// The time at which the oldest command was given that is not done yet, or not safe.
     pub fn waiting_since(&self) -> Option<WorldTime> {
         let queued = self.queue.front().map(|queued| queued.given_at);
         queued.into_iter().chain(self.syncs_since).chain(self.unsynced_since).min()
     }
 
-    /// When the oldest command was given that the sync under way makes safe.
+    /// The time at which the oldest command was given that the sync under way makes safe.
     pub const fn syncs_since(&self) -> Option<WorldTime> {
         self.syncs_since
     }
 
     /// Puts an answer on its way, to be delivered at `at` or, if that would overtake, just after
-    /// the one before. Returns when.
+    /// the one before. Returns the time of delivery.
     pub fn answer(&mut self, answer: Answer, at: WorldTime) -> WorldTime {
         self.answers.push_back(answer);
         self.answered_at = self.answered_at.max(at);
         self.answered_at
     }
 
-    /// The answer that is delivered now.
+    /// Takes the answer that is delivered now.
     ///
     /// # Panics
-    /// If none is on its way.
+    /// If no answer is on its way.
     pub fn deliver(&mut self) -> Answer {
         self.answers.pop_front().expect("a delivery has an answer")
     }
 
-    /// Whether the answer that is delivered next tells of a sync.
+    /// True if the answer that is delivered next tells of a sync.
     pub fn tells_of_sync(&self) -> bool {
         matches!(self.answers.front(), Some(Answer::Durable { .. }))
     }
 
-    /// How long the answer to the next command will take.
+    /// The time that the answer to the next command will take.
     pub const fn answer_delay(&self) -> Span {
         self.answer_delay
     }
 
-    /// Says how long the answer to the next command will take.
+    /// Sets the time that the answer to the next command will take.
     pub const fn set_answer_delay(&mut self, delay: Span) {
         self.answer_delay = delay;
     }
@@ -237,13 +237,13 @@ impl Disk {
         Some(self.syncs)
     }
 
-    /// Ends the sync. Returns what is reported, whether or not it is true.
+    /// Ends the sync. Returns the position that is reported, whether or not that is true.
     ///
     /// # Errors
     /// [`Fault::Failed`]: what was to be synced never will be.
     ///
     /// # Panics
-    /// If none was begun.
+    /// If no sync was begun.
     pub fn end_sync(&mut self) -> Result<Seq, Fault> {
         let seq = self.syncing.take().expect("a sync that ends was begun");
         self.syncs_since = None;
@@ -259,7 +259,7 @@ impl Disk {
         Ok(seq)
     }
 
-    /// One fault more, or one less, is at work on the disk.
+    /// Begins or ends one fault of the disk.
     pub fn afflict(&mut self, ailment: Ailment, begins: bool) {
         let count = match ailment {
             Ailment::Lies => &mut self.liars,
@@ -271,7 +271,7 @@ impl Disk {
         *count = if begins { *count + 1 } else { *count - 1 };
     }
 
-    /// A fault makes it slow from now until then.
+    /// Makes the disk slow from now until then.
     pub fn begin_slowness(&mut self, slowness: Slowness, until: WorldTime) {
         self.slow.push((slowness, until));
     }
@@ -281,7 +281,8 @@ impl Disk {
         self.slow.retain(|&(_, until)| until > now);
     }
 
-    /// When something ends that would take this long: no later than the faults that make it slow.
+    /// The time at which something ends that would take this long: no later than the faults that
+    /// make it slow.
     pub fn ends(&self, now: WorldTime, takes: Span) -> WorldTime {
         let one = |(slowness, until): &(Slowness, WorldTime)| {
             let slow = now + takes.times(slowness.factor.into());
@@ -290,29 +291,30 @@ impl Disk {
         self.slow.iter().map(one).max().unwrap_or(now + takes).max(now)
     }
 
-    /// How long a sync takes on average, if it is not as long as usual.
+    /// The mean time of a sync, if a fault changes it.
     pub fn sync_mean(&self) -> Option<Span> {
         self.slow.iter().filter_map(|(slowness, _)| slowness.sync_mean).max()
     }
 
-    /// Whether it takes and gives at full speed what it is told. A disk that lies or tears does.
+    /// True if the disk takes and gives at full speed what it is told. A disk that lies or tears
+    /// does.
     pub fn is_well(&self) -> bool {
         let Image { fillers, breakers, .. } = &self.image;
         *fillers == 0 && *breakers == 0 && self.sync_breakers == 0 && self.slow.is_empty()
     }
 
-    /// Whether it fails.
+    /// True if commits or syncs fail.
     pub const fn is_failing(&self) -> bool {
         self.image.breakers > 0 || self.sync_breakers > 0
     }
 
-    /// Whether a kill may leave some of what was not synced.
+    /// True if a kill may leave some of what was not synced.
     pub const fn tears(&self) -> bool {
         self.tearers > 0
     }
 
-    /// The process ends: loses the queue and the answers on their way, and holds from now on what a
-    /// fault left of its records.
+    /// Ends the process: drops the queue and the answers on their way, and takes over the records
+    /// that a fault left.
     pub fn kill(&mut self, left: Image) {
         let Self { image, queue, answers, syncing, syncs_since, unsynced_since, .. } = self;
         *image = left;

@@ -9,8 +9,7 @@ use smallvec::SmallVec;
 
 use crate::ledger::{self, Ledger};
 
-/// The key of a record. Those of short keys lie in place: to follow a pointer for each that is looked
-/// at costs more than all the rest of looking it up.
+/// The key of a record. Short keys lie in place.
 pub type RecordKey = SmallVec<[u8; 24]>;
 
 /// The place of a key among all that were ever written: a key is hashed once, where it comes in.
@@ -19,24 +18,24 @@ pub(super) type Slot = ledger::Place;
 /// A record as a scan reads it.
 pub(super) type Read<'a> = (&'a RecordKey, Result<&'a Bytes, Corrupt>);
 
-/// See the module. Records are looked up far more often than scanned, so they lie in a table, and beside
-/// it stands their order.
+/// The safe records. They are looked up far more often than scanned, so they lie in a table, and
+/// beside it stands their order.
 ///
-/// Invariants: `order` holds exactly the keys that have a record, and `corrupt` some of them; `beginnings`
-/// counts those that are not empty.
+/// Invariants: `order` holds exactly the keys that have a record, and `corrupt` some of them;
+/// `beginnings` counts those that are not empty.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Safe {
-    /// By slot; none for a key whose record was deleted, or was never made safe. Such keys stay, about
-    /// a hundred bytes each: most are of hints that were delivered.
+    /// The records by slot; none for a key whose record was deleted, or was never made safe. Such
+    /// keys stay, about a hundred bytes each: most are of hints that were delivered.
     records: Ledger<RecordKey, Option<Bytes>>,
     order: BTreeMap<Place, Slot>,
-    /// How many keys begin with each byte: most scans look for hints, and mostly there are none.
+    /// The number of keys that begin with each byte: most scans look for hints, and mostly there
+    /// are none.
     beginnings: BTreeMap<u8, u64>,
     corrupt: BTreeSet<RecordKey>,
 }
 
-/// The place of a key in the order of keys. Its first bytes, as a number, mostly decide, and save the
-/// way to the key itself.
+/// The place of a key in the order of keys. Its first bytes, as a number, mostly decide.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     head: u128,
@@ -54,23 +53,24 @@ impl Safe {
         self.records.add(RecordKey::from_slice(key), None)
     }
 
-    /// The key that has a slot.
+    /// The key that has this slot.
     ///
     /// # Panics
-    /// If none has, here and below.
+    /// If no key has this slot.
     pub(super) fn key(&self, slot: Slot) -> &RecordKey {
         self.records.at(slot).0
     }
 
-    /// The record of a key, whether it can be read or not.
+    /// The record of the key with this slot, whether it can be read or not. Panics as [`Safe::key`]
+    /// does.
     pub(super) fn record(&self, slot: Slot) -> Option<&Bytes> {
         self.records.at(slot).1.as_ref()
     }
 
-    /// The record of a key.
+    /// Reads the record of the key with this slot. Panics as [`Safe::key`] does.
     ///
     /// # Errors
-    /// [`Corrupt`], if it cannot be read.
+    /// [`Corrupt`], if the record cannot be read.
     pub(super) fn read(&self, slot: Slot) -> Result<Option<&Bytes>, Corrupt> {
         let (key, record) = self.records.at(slot);
         if self.is_corrupt(key) { Err(Corrupt) } else { Ok(record.as_ref()) }

@@ -1,4 +1,4 @@
-//! What a kill takes, at each point of a command's way. The command writes a data marker.
+//! The effects of a kill at each point of a command's way. The command writes a data marker.
 
 use kv_core::config::Config;
 use kv_core::store::Done;
@@ -8,7 +8,7 @@ use super::*;
 
 const PARTITION: PartitionId = PartitionId(0);
 
-/// How far a command has come when the node is killed.
+/// The point that a command has reached when the node is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Point {
     Queued,
@@ -19,8 +19,8 @@ enum Point {
     Reported,
 }
 
-/// Brings a command that far, and kills the node. Returns what the node had heard, and whether the
-/// write is there when it starts again.
+/// Brings a command to a point, and kills the node. Returns the answers that the node had heard,
+/// and whether the write is there when it starts again.
 fn killed_at(point: Point, lying: bool) -> (Vec<&'static str>, bool) {
     let mut disk = Disk::default();
     let (mut partitions, _) = open(&disk);

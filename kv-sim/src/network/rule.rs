@@ -1,5 +1,5 @@
-//! What an active fault does to messages, in the form in which each message asks for it: by node,
-//! and not by lists of nodes.
+//! Rules: the effects of active faults on messages, in the form in which each message asks for
+//! them: by node, and not by lists of nodes.
 
 use kv_core::time::Span;
 
@@ -9,49 +9,50 @@ use crate::scenario::{
     SlowLink, Tail, are_neighbours,
 };
 
-/// What an active fault does to messages.
+/// The effect of an active fault on messages.
 #[derive(Clone, Debug)]
 pub(super) enum Rule {
-    /// They are dropped.
+    /// Messages are dropped.
     Cut(Parting, Kinds),
-    /// They wait, until the rule is gone.
+    /// Messages wait, until the rule is gone.
     Clogged(Lanes, ClogOrder),
-    /// What goes to or from one node waits, until the rule is gone.
+    /// Messages to or from one node wait, until the rule is gone.
     ClogsNode(NodeIndex),
-    /// With a probability, in parts per million, they are lost.
+    /// Messages are lost with a probability, in parts per million.
     Loss(Lanes, u32),
-    /// Likewise, they arrive twice.
+    /// Messages arrive twice with a probability, in parts per million.
     Duplicate(Lanes, u32),
-    /// Likewise, they are held back.
+    /// Messages are held back with a probability, in parts per million.
     Reorder(Lanes, u32),
-    /// Likewise, they are corrupt.
+    /// Messages are corrupt with a probability, in parts per million.
     Corrupt(Lanes, u32),
-    /// They take longer.
+    /// Messages take longer.
     Slow { lanes: Lanes, delay_mean: Option<Span>, factor: u32, tail: Option<Tail> },
 }
 
-/// Between which nodes messages are dropped.
+/// The pairs of nodes between which messages are dropped.
 #[derive(Clone, Debug)]
 pub(super) enum Parting {
-    /// Nodes of different groups do not hear each other. By node; [`NOWHERE`] hears everybody.
+    /// The group of each node: nodes of different groups do not hear each other. [`NOWHERE`] hears
+    /// all.
     Groups(Box<[u16]>),
-    /// What goes from one of these to one of those is dropped.
+    /// The two ends between which messages are dropped, one way.
     OneWay(Ends),
-    /// Nodes that are no neighbours do not hear each other. By node, its place among so many;
-    /// [`NOWHERE`] hears everybody.
+    /// The place of each node in a ring of so many: nodes that are no neighbours do not hear each
+    /// other. [`NOWHERE`] hears all.
     Ring(Box<[u16]>, usize),
 }
 
 const NOWHERE: u16 = u16::MAX;
 
-/// Messages by their way: its two ends and their kind.
+/// A set of messages, by the two ends of their way and their kind.
 #[derive(Clone, Debug)]
 pub(super) struct Lanes {
     ends: Ends,
     kinds: Kinds,
 }
 
-/// The two ends of ways; by node, whether it is one.
+/// The two ends of ways: for each node, true if it is one.
 #[derive(Clone, Debug)]
 pub(super) struct Ends {
     from: Box<[bool]>,
@@ -59,7 +60,7 @@ pub(super) struct Ends {
 }
 
 impl Rule {
-    /// What a fault does to messages among so many nodes; nothing, if it is no fault of links.
+    /// Makes the rule of a fault among so many nodes; none, if it is no fault of links.
     pub(super) fn of(kind: &FaultKind, nodes: usize) -> Option<Self> {
         let unlikely = |Misfortune { links, probability_ppm }: &Misfortune| {
             (Lanes::of(links, nodes), *probability_ppm)
@@ -107,12 +108,12 @@ impl Rule {
         })
     }
 
-    /// Whether a message on this way is dropped.
+    /// Tells whether a message on this way is dropped.
     pub(super) fn cuts(&self, way: Way) -> bool {
         matches!(self, Self::Cut(parting, kinds) if way.is_one_of(*kinds) && parting.parts(way))
     }
 
-    /// In which order messages on this way wait, if they do.
+    /// The order in which messages on this way wait, if they do.
     pub(super) fn clogs(&self, way: Way) -> Option<ClogOrder> {
         match self {
             Self::Clogged(lanes, order) if lanes.contain(way) => Some(*order),
@@ -128,11 +129,11 @@ impl Rule {
         }
     }
 
-    /// Whether a message on this way may not arrive promptly and unharmed.
+    /// Tells whether a message on this way may not arrive promptly and unharmed.
     pub(super) fn disturbs(&self, way: Way) -> bool {
         match self {
             Self::Cut(..) => self.cuts(way),
-            // A copy more does no harm.
+            // One copy more does no harm.
             Self::Duplicate(..) => false,
             Self::ClogsNode(node) => way.touches(*node),
             Self::Clogged(lanes, _)

@@ -1,4 +1,4 @@
-//! What becomes of messages: as often as was said, where it was said, and only to those meant.
+//! The fates of messages: as often as asked for, on the right links, and of the right kinds only.
 
 use super::*;
 use crate::draws::Overrides;
@@ -29,7 +29,7 @@ fn is_cut(network: &Network, link: (usize, usize)) -> bool {
     network.is_cut(way(link, Kind::Replica(ReplicaKind::Merge)))
 }
 
-/// How long a message takes that is not lost.
+/// The time that a message takes that is not lost.
 fn after(network: &Network, request: u128, link: (usize, usize)) -> Span {
     match fate(network, request, link) {
         Fate::Arrives { first, .. } => first.after,

@@ -1,8 +1,8 @@
 //! The nodes of a scenario: their names and where they stand.
 //!
-//! In the file, `nodes` is either a number (`nodes = 5` makes `n1` to `n5`, each on a machine of its
-//! own) or a list of tables with a name and places. Everything after this module speaks of a node
-//! by its [`NodeIndex`]; [`Cluster::named`] is the one place where a name is looked up.
+//! In the file, `nodes` is either a number (`nodes = 5` makes `n1` to `n5`, each on a machine of
+//! its own) or a list of tables with a name and places. Everything after this module speaks of a
+//! node by its [`NodeIndex`]; [`Cluster::named`] is the one place where a name is looked up.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -160,8 +160,9 @@ impl Scenario {
     }
 }
 
-/// The top of the file. `[node]`, `[probes]` and `[[fault]]` are taken out before, as they need their
-/// tables as they stand; they are fields here so that serde knows them when it lists the keys.
+/// The top of the file. `[node]`, `[probes]` and `[[fault]]` are taken out before, as they need
+/// their tables as they stand; they are fields here so that serde knows them when it lists the
+/// keys.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Keys {

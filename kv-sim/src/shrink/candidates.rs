@@ -1,7 +1,7 @@
-//! Smaller scenarios: what may be taken out of a table, or made less.
+//! Smaller scenarios: the parts that may be taken out of a table, or made less.
 //!
-//! A [`Pass`] is a numbered list of candidates, which are made only when they are asked for. Whether
-//! a candidate makes sense is not asked here: the parser says so.
+//! A [`Pass`] is a numbered list of candidates, which are made only when they are asked for.
+//! Whether a candidate makes sense is not judged here: the parser does that.
 
 use toml::{Table, Value};
 
@@ -10,40 +10,41 @@ use crate::address::Aspect;
 /// A kind of step. The large ones come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pass {
-    /// Only the check that is violated is looked at.
+    /// Takes out all checks but the one that is violated.
     OnlyTheCheck,
-    /// Elements of a list of tables, many at once and then one by one.
+    /// Takes elements out of a list of tables, many at once and then one by one.
     Elements(&'static str),
-    /// Fewer operations.
+    /// Makes the number of operations smaller.
     Operations,
-    /// Nodes, and their names wherever they stand.
+    /// Takes out nodes, and their names wherever they stand.
     Nodes,
-    /// Keys, which then have their defaults.
+    /// Takes out keys, which then have their defaults.
     Keys,
-    /// Nodes are called by their numbers.
+    /// Calls nodes by their numbers.
     Names,
-    /// What went wrong with messages by chance is said, message by message.
+    /// Replaces chance by a decision for each misfortune of a message.
     PinMisfortunes,
-    /// Faults begin earlier and last as long.
+    /// Lets faults begin earlier and last as long.
     Sooner,
-    /// Smaller numbers.
+    /// Makes numbers smaller.
     Numbers,
-    /// Less is left to chance.
+    /// Leaves less to chance.
     Nominal,
 }
 
-/// Of a number, what is tried in its place: `(times, by, less)`.
+/// The numbers that are tried in place of one, as `(times, by, less)`: `number * times / by -
+/// less`.
 const FRACTIONS: &[(i64, i64, i64)] =
     &[(0, 1, 0), (0, 1, -1), (1, 8, 0), (1, 2, 0), (3, 4, 0), (1, 1, 1)];
 
-/// Keys that say what is to be shown, or are shrunk in another way.
+/// The keys that give what is to be shown, or are shrunk in another way.
 const KEPT: &[&str] = &["title", "seed", "nodes", "expect", "nominal"];
 
-/// Lists of tables of which no element is there by default.
+/// The lists of tables of which no element is there by default.
 const LISTS: &[&str] = &["fault", "workload", "decision", "init"];
 
 impl Pass {
-    /// All kinds, in the order in which they are tried.
+    /// All passes, in the order in which they are tried.
     pub(super) const ALL: &[Self] = &[
         Self::OnlyTheCheck,
         Self::Elements("fault"),
@@ -59,8 +60,8 @@ impl Pass {
         Self::Nominal,
     ];
 
-    /// The candidate with this number; nothing, if there are not so many. One that is equal to the
-    /// table stands for none.
+    /// Makes the candidate with this number; none, if there are not so many. One that is equal to
+    /// the table stands for none.
     pub(super) fn candidate(
         self,
         table: &Table,
@@ -87,7 +88,7 @@ impl Pass {
     }
 }
 
-/// A way to a value.
+/// The way to a value, from the top of the table.
 type Path = Vec<Step>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +104,7 @@ impl Step {
 }
 
 fn only_the_check(table: &mut Table, number: usize) -> Option<()> {
-    // The convergence that others wait for takes most of a run. What is violated is kept.
+    // The convergence that other checks wait for takes most of a run. The violated check is kept.
     let words = [
         &["crash"][..],
         &["durability"],
@@ -279,7 +280,7 @@ fn without_node(table: &mut Table, number: usize) -> Option<()> {
     Some(())
 }
 
-/// Calls the nodes of a list by their numbers. A list that says no more becomes a number.
+/// Calls the nodes of a list by their numbers. A list with nothing but names becomes a number.
 fn renamed(table: &mut Table, number: usize) -> Option<()> {
     let nodes = table.get("nodes")?.as_array()?.clone();
     let names: Vec<_> =
@@ -300,7 +301,7 @@ fn renamed(table: &mut Table, number: usize) -> Option<()> {
     Some(())
 }
 
-/// Gives another word for a word, wherever it stands alone or among others.
+/// Replaces a word by another, wherever it stands alone or among others.
 fn rename(value: &mut Value, old: &str, new: &str) {
     match value {
         Value::String(text) if text.split(' ').any(|word| word == old) => {
@@ -325,10 +326,11 @@ fn forget(value: &mut Value, name: &str) {
     }
 }
 
-/// Says of each message what went wrong with it, so that nothing else does.
+/// Adds a decision for each misfortune of a message, so that no other happens.
 fn pinned(table: &mut Table, misfortunes: &[(String, u64)], number: usize) -> Option<()> {
     const CHANCES: &[&str] = &["loss", "duplicate", "reorder", "corrupt"];
-    /// More could not be read, and would take long to be thinned out.
+    /// The most misfortunes that are pinned: more could not be read, and would take long to be
+    /// thinned out.
     const PINNED_MAX: usize = 400;
     if number > 0 || misfortunes.len() > PINNED_MAX {
         return None;

@@ -1,16 +1,17 @@
 //! Shrinking: the smallest scenario in which a check is still violated.
 //!
-//! In: a scenario that fails, its seed and the check. Out: one that fails in the same check, with
-//! fewer faults, nodes, clients and operations, shorter times, settings back to their defaults, and
-//! as little as possible left to chance. Every step is run; what does not fail is not taken.
+//! Takes a scenario that fails, its seed and the check, and finds one that fails in the same check,
+//! with fewer faults, nodes, clients and operations, shorter times, settings back to their
+//! defaults, and as little as possible left to chance. Every step is run; a step that does not fail
+//! is not taken.
 //!
-//! The shrinker knows little about scenarios: it takes elements out of lists, keys out of tables and
-//! makes numbers smaller, and lets the parser say what makes sense. So it shrinks what later
-//! versions add without being told. A smaller scenario is another run, in which the failure may need
+//! The shrinker knows little about scenarios: it takes elements out of lists, keys out of tables
+//! and makes numbers smaller, and lets the parser judge what makes sense. So it shrinks what later
+//! versions add without a change. A smaller scenario is another run, in which the failure may need
 //! another chance: so a few other seeds are tried as well.
 //!
-//! The way is greedy, as in delta debugging (Zeller and Hildebrandt, 2002): large steps first, again
-//! and again until none succeeds.
+//! The way is greedy, as in delta debugging (Zeller and Hildebrandt, 2002): large steps first,
+//! again and again until none succeeds.
 
 mod candidates;
 
@@ -27,7 +28,7 @@ use crate::scenario::{Scenario, draft};
 
 use candidates::Pass;
 
-/// Real time that is spent on other seeds of one candidate: many where a run is short.
+/// The real time that is spent on other seeds of one candidate: many where a run is short.
 const SEARCH: Duration = Duration::from_millis(150);
 /// The most other seeds that are tried.
 const SEEDS_MAX: u64 = 24;
@@ -35,61 +36,61 @@ const SEEDS_MAX: u64 = 24;
 /// A scenario that fails.
 #[derive(Clone, Debug)]
 pub struct Failing {
-    /// The text of the scenario, the seed among it.
+    /// The text of the scenario, with the seed in it.
     pub text: String,
-    /// What came out of it.
+    /// The result of its run.
     pub result: RunResult,
-    /// How large it is.
+    /// The size of the scenario.
     pub size: Size,
 }
 
-/// How large a scenario is.
+/// The size of a scenario.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {
-    /// Operations that clients began.
+    /// The number of operations that clients began.
     pub operations: u64,
-    /// Times that a fault strikes.
+    /// The number of times that a fault strikes.
     pub faults: u64,
-    /// Nodes.
+    /// The number of nodes.
     pub nodes: u64,
-    /// Clients.
+    /// The number of clients.
     pub clients: u64,
 }
 
-/// How far the shrinking has come.
+/// The progress of the shrinking.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress<'a> {
-    /// Runs so far.
+    /// The number of runs so far.
     pub runs: u64,
-    /// The smallest that fails so far.
+    /// The smallest scenario that fails so far.
     pub best: &'a Failing,
-    /// Whether that is new since the last call.
+    /// True if `best` is new since the last call.
     pub is_smaller: bool,
 }
 
-/// What is to be shrunk, and how.
+/// The order to shrink a scenario.
 #[derive(Clone, Debug)]
 pub struct Plan<'a> {
-    /// The scenario.
+    /// The scenario that fails.
     pub scenario: &'a Scenario,
     /// The seed with which it fails.
     pub seed: u64,
     /// The check that is violated.
     pub check: &'a str,
-    /// Where the places of panics are written down.
+    /// The log in which the places of panics are written down.
     pub panics: Option<PanicLog>,
 }
 
-/// Why nothing was shrunk.
+/// The reason why nothing was shrunk.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ShrinkError {
-    /// It does not fail any more.
+    /// The check is not violated any more.
     #[error("the check `{0}` holds: there is nothing to shrink")]
     Holds(String),
 }
 
-/// Shrinks a failing scenario until nothing can be taken away, or `progress` says to stop. That is
-/// called after each candidate.
+/// Shrinks a failing scenario until nothing can be taken away, or `progress` stops it. `progress`
+/// is called after each candidate.
 ///
 /// # Errors
 /// [`ShrinkError::Holds`] if the check holds to begin with.
@@ -100,7 +101,7 @@ pub fn shrink(
     let table: Table = toml::from_str(plan.scenario.text()).expect("the scenario was parsed");
     let holds = || ShrinkError::Holds(plan.check.to_owned());
     let mut shrinker = Shrinker::new(plan, table).ok_or_else(holds)?;
-    // Whoever stops has the smallest so far.
+    // A caller that stops gets the smallest so far.
     let _ = shrinker.all_passes(&mut progress);
     Ok(shrinker.best)
 }
@@ -110,7 +111,7 @@ struct Shrinker<'a> {
     table: Table,
     best: Failing,
     runs: u64,
-    /// How long the best run takes.
+    /// The real time that the best run takes.
     run_time: Duration,
 }
 
@@ -183,7 +184,7 @@ impl<'a> Shrinker<'a> {
         false
     }
 
-    /// What goes wrong with messages in the best run.
+    /// The misfortunes of messages in the best run.
     fn misfortunes(&self) -> Vec<(String, u64)> {
         let misfortunes = self.best.result.misfortunes.iter();
         misfortunes.map(|decision| (decision.at.clone(), decision.value)).collect()
@@ -194,7 +195,7 @@ fn seed_value(seed: u64) -> Value {
     Value::Integer(i64::try_from(seed).unwrap_or(i64::MAX))
 }
 
-/// Runs a scenario. Nothing, if it is not valid or does not fail as it should.
+/// Runs a scenario. None, if it is not valid or does not fail as it should.
 fn try_one(plan: &Plan<'_>, table: &Table, seed: u64) -> Option<Failing> {
     let text = draft::to_text(table);
     let scenario = Scenario::parse(plan.scenario.path(), &text).ok()?;

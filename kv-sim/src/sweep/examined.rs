@@ -1,24 +1,24 @@
-//! How much the checks that scenarios name have looked at, over a whole sweep.
+//! The work of the checks that scenarios name, over a whole sweep.
 //!
-//! In one run a check may have nothing to look at: nobody happened to read, or to delete. In many runs that
-//! is a mistake of the scenario, and its success would prove nothing. Checks that run because a file
-//! names none are not judged: they look at what there is.
+//! In one run a check may have nothing to look at: no client happened to read, or to delete. In
+//! many runs that is a mistake of the scenario, and its success would prove nothing. Checks that
+//! run because a file names none are not judged: they look at what there is.
 
 use serde::{Deserialize, Serialize};
 
 use crate::result::RunResult;
 use crate::scenario::Check;
 
-/// A check is judged when so many seeds of its scenario were run.
+/// The number of seeds of a scenario from which on its checks are judged.
 pub const SEEDS_JUDGED: u64 = 20;
 
-/// A check that a scenario names, and how much it looked at.
+/// A check that a scenario names, and the number of things that it looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Examined {
-    /// The scenario's name.
+    /// The name of the scenario.
     pub scenario: String,
-    /// The check's name.
+    /// The name of the check.
     pub check: String,
     /// The number of seeds that were run.
     pub seeds: u64,
@@ -30,19 +30,19 @@ pub struct Examined {
 }
 
 impl Examined {
-    /// A check before any seed was run.
+    /// Creates the entry of a check before any seed was run.
     pub(super) fn nothing(position: usize, scenario: &str, check: Check) -> Self {
         let (scenario, check) = (scenario.to_owned(), check.name().to_owned());
         Self { scenario, check, seeds: 0, examined: 0, position }
     }
 
-    /// Counts a run of its scenario.
+    /// Counts a run of the scenario.
     pub(super) fn on_run(&mut self, result: &RunResult) {
         let examined = result.checks.get(&self.check).map_or(0, |found| found.examined);
         self.add(1, examined);
     }
 
-    /// Whether it proved nothing in as many seeds as are enough to say so.
+    /// True if the check proved nothing in as many seeds as are enough to tell.
     pub const fn is_idle(&self) -> bool {
         self.examined == 0 && self.seeds >= SEEDS_JUDGED
     }

@@ -1,5 +1,5 @@
-//! A sweep as JUnit: a suite per scenario, a case per seed and per rare branch that it was judged by, and one
-//! for each check that proved nothing.
+//! A sweep as JUnit: a suite per scenario, a case per seed and per rare branch that it was judged
+//! by, and one for each check that proved nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStat
 use super::{Examined, Failure, ReachVerdict, Reachability, Summary};
 use crate::scenario::Source;
 
-/// The XML of a sweep over these scenarios. `replay` gives the command for a failure.
+/// Writes the XML of a sweep over these scenarios. `replay` gives the command for a failure.
 ///
 /// # Errors
-/// The XML cannot be written, which none of our texts causes.
+/// [`SerializeError`], if the XML cannot be written, which none of our texts causes.
 pub fn junit(
     scenarios: &[Source],
     summary: &Summary,

@@ -1,8 +1,9 @@
 //! Many seeds of many scenarios, on all cores.
 //!
-//! In: valid scenarios and a range of seeds. Out: a [`Summary`] that is the same whatever the number
-//! of workers, unless the sweep was told to stop early. A worker takes one seed of one scenario at a
-//! time, in the order of the seeds, so a sweep that is stopped has tried every scenario equally.
+//! Takes valid scenarios and a range of seeds and makes a [`Summary`] that is the same whatever the
+//! number of workers, unless the sweep was told to stop early. A worker takes one seed of one
+//! scenario at a time, in the order of the seeds, so a sweep that is stopped has tried every
+//! scenario equally.
 
 mod examined;
 mod junit;
@@ -28,29 +29,29 @@ pub use examined::{Examined, SEEDS_JUDGED};
 pub use junit::junit;
 pub use reachability::{ReachVerdict, Reachability};
 
-/// One seed in so many is run twice, and its digests are compared.
+/// The number of seeds of which one is run twice, with its digests compared.
 pub const TWICE_EVERY: u64 = 64;
 
-/// More workers than this for each core only take memory from each other.
+/// The most workers for each core: more only take memory from each other.
 const JOBS_PER_CORE_MAX: usize = 4;
 
-/// What a sweep is told.
+/// The order for a sweep.
 #[derive(Clone, Debug)]
 pub struct Plan<'a> {
-    /// What is run.
+    /// The scenarios that are run.
     pub scenarios: &'a [Source],
-    /// With which seeds.
+    /// The range of seeds.
     pub seeds: Range<u64>,
-    /// Which part of the seeds.
+    /// The part of the seeds that is run.
     pub shard: Shard,
-    /// How many runs are at work at once, within what [`Plan::workers`] allows; by default one for each
-    /// core.
+    /// The number of runs at work at once, within what [`Plan::workers`] allows; by default one for
+    /// each core.
     pub jobs: Option<usize>,
-    /// No run begins after so many have failed.
+    /// The number of failed runs after which no run begins.
     pub failures_max: Option<NonZeroU64>,
-    /// No run begins after this time.
+    /// The time after which no run begins.
     pub time_max: Option<Duration>,
-    /// Where the places of panics are written down.
+    /// The log in which the places of panics are written down.
     pub panics: Option<PanicLog>,
 }
 
@@ -58,46 +59,47 @@ pub struct Plan<'a> {
 /// takes every `count`-th seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
-    /// Which part, counted from 0; below `count`.
+    /// The number of this part, counted from 0; below `count`.
     pub index: u64,
-    /// How many parts.
+    /// The number of parts.
     pub count: NonZeroU64,
 }
 
-/// What came out of a sweep. As JSON it is a contract.
+/// The results of a sweep. As JSON they are a contract.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Summary {
-    /// Runs that were made.
+    /// The number of runs that were made.
     pub runs: u64,
-    /// Runs in which everything held.
+    /// The number of runs in which everything held.
     pub passed: u64,
-    /// The others.
+    /// The number of runs that failed.
     pub failed: u64,
-    /// How many runs were at work at once.
+    /// The number of runs that were at work at once.
     pub jobs: usize,
-    /// Events of all runs.
+    /// The number of events of all runs.
     pub events: u64,
-    /// Messages of all runs.
+    /// The number of messages of all runs.
     pub messages: u64,
-    /// Operations of all runs.
+    /// The number of operations of all runs.
     pub operations: u64,
-    /// Real time of the whole sweep, in milliseconds.
+    /// The real time of the whole sweep, in milliseconds.
     pub wall_ms: f64,
-    /// What failed, in the order of scenarios, then seeds.
+    /// The failed runs, in the order of scenarios, then seeds.
     pub failures: Vec<Failure>,
-    /// How often each rare branch was taken, by its name.
+    /// The number of times that each rare branch was taken, by its name.
     pub probes: BTreeMap<String, u64>,
-    /// In how many runs it was.
+    /// The number of runs in which each rare branch was taken, by its name.
     #[serde(default)]
     pub probe_runs: BTreeMap<String, u64>,
-    /// What came of the branches that scenarios declare reachable.
+    /// The results for the branches that scenarios declare reachable.
     #[serde(default)]
     pub reachability: Vec<Reachability>,
-    /// How much the checks that scenarios name have looked at.
+    /// The work of the checks that scenarios name.
     #[serde(default)]
     pub checks: Vec<Examined>,
-    /// Every run, in the same order. For JUnit; not part of the contract.
+    /// The records of all runs, in the order of scenarios, then seeds. For JUnit; not part of the
+    /// contract.
     #[serde(skip)]
     pub records: Vec<Record>,
 }
@@ -106,16 +108,16 @@ pub struct Summary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Failure {
-    /// The scenario's name.
+    /// The name of the scenario.
     pub scenario: String,
-    /// The seed.
+    /// The seed of the run.
     pub seed: u64,
     /// The check that was violated, or [`artefact::DETERMINISM`].
     pub check: String,
-    /// Where the run was saved, if it was.
+    /// The path of the saved run, if it was saved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artefact: Option<String>,
-    /// What was violated, in words.
+    /// The story of the violation.
     #[serde(skip)]
     pub violation: String,
     /// The position of the scenario in the plan.
@@ -123,32 +125,32 @@ pub struct Failure {
     pub position: usize,
 }
 
-/// That a run was made, and how long it took.
+/// The record that a run was made, and how long it took.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Record {
     /// The position of the scenario in the plan.
     pub position: usize,
-    /// The seed.
+    /// The seed of the run.
     pub seed: u64,
-    /// Real time, in milliseconds.
+    /// The real time of the run, in milliseconds.
     pub wall_ms: f64,
 }
 
 impl Shard {
-    /// All seeds.
+    /// The whole of the seeds, as one part.
     pub const WHOLE: Self = Self { index: 0, count: NonZeroU64::MIN };
 }
 
 impl Plan<'_> {
-    /// How many runs there are if none is left out; saturates.
+    /// The number of runs if none is left out; saturates.
     pub fn runs(&self) -> u64 {
         let seeds = self.seeds.end.saturating_sub(self.seeds.start);
         let here = seeds.saturating_sub(self.shard.index).div_ceil(self.shard.count.get());
         here.saturating_mul(self.scenarios.len() as u64)
     }
 
-    /// How many runs are at work at once: at least 1, and never more than there are runs, or than a few
-    /// for each core.
+    /// The number of runs at work at once: at least 1, and never more than there are runs, or than
+    /// a few for each core.
     pub fn workers(&self) -> usize {
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let runs = usize::try_from(self.runs()).unwrap_or(usize::MAX);
@@ -166,12 +168,12 @@ impl Plan<'_> {
 }
 
 impl Summary {
-    /// Whether the same seed has given two digests anywhere.
+    /// True if the same seed has given two digests anywhere.
     pub fn is_nondeterministic(&self) -> bool {
         self.failures.iter().any(|failure| failure.check == artefact::DETERMINISM)
     }
 
-    /// Whether everything held, and all was reached that was declared to be.
+    /// True if everything held, and all branches were reached that were declared to be.
     pub fn has_passed(&self) -> bool {
         self.failed == 0 && self.unreached().next().is_none()
     }
@@ -181,18 +183,19 @@ impl Summary {
         self.reachability.iter().filter(|one| one.verdict == ReachVerdict::Unreached)
     }
 
-    /// The checks that examined nothing although their scenarios name them, and enough seeds were run.
+    /// The checks that examined nothing although their scenarios name them, and enough seeds were
+    /// run.
     pub fn idle_checks(&self) -> impl Iterator<Item = &Examined> {
         self.checks.iter().filter(|one| one.is_idle())
     }
 
-    /// Whether the numbers fit each other, as those of every sweep do.
+    /// True if the numbers fit each other, as those of every sweep do.
     pub fn is_consistent(&self) -> bool {
         let Self { runs, passed, failed, failures, .. } = self;
         passed.checked_add(*failed) == Some(*runs) && failures.len() as u64 == *failed
     }
 
-    /// A sweep of nothing, over scenarios that declare this.
+    /// Creates the summary of no runs, over scenarios with their declarations.
     fn of_nothing(scenarios: &[Source]) -> Self {
         let mut nothing = Self::default();
         for (position, source) in scenarios.iter().enumerate() {
@@ -239,8 +242,8 @@ impl Summary {
         }
     }
 
-    /// The whole of which these are the parts, made at the same time on several machines: the runs
-    /// and workers of all, and the time of the slowest.
+    /// Joins the parts of a sweep that were made at the same time on several machines: the runs and
+    /// workers of all, and the time of the slowest.
     pub fn of_parts(parts: Vec<Self>) -> Self {
         let jobs = parts.iter().map(|part| part.jobs).fold(0, usize::saturating_add);
         let wall_ms = parts.iter().map(|part| part.wall_ms).fold(0.0, f64::max);
@@ -278,10 +281,10 @@ impl Summary {
 }
 
 /// Runs the plan. `finished` is called by the workers after each run, with the scenario's position;
-/// it returns where the run was saved, if it was.
+/// it returns the path of the saved run, if it was saved.
 ///
 /// # Errors
-/// The operating system gives no threads; nothing was run.
+/// [`ThreadPoolBuildError`], if the operating system gives no threads; nothing was run.
 pub fn sweep(
     plan: &Plan<'_>,
     finished: impl Fn(usize, &RunResult) -> Option<String> + Sync,

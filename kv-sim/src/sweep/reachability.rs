@@ -1,48 +1,49 @@
-//! Whether a sweep has taken the rare branches that its scenarios declare reachable.
+//! The rare branches that the scenarios of a sweep declare reachable, and whether they were taken.
 //!
-//! A scenario says within how many seeds a branch is taken at least once. A sweep of fewer seeds is
-//! not judged, since it may just have been unlucky; its parts, joined, may be enough.
+//! A scenario declares a number of seeds within which a branch is taken at least once. A sweep of
+//! fewer seeds is not judged, since it may just have been unlucky; its parts, joined, may be
+//! enough.
 
 use serde::{Deserialize, Serialize};
 
 use crate::probes::Reachable;
 use crate::result::RunResult;
 
-/// One declaration, and what came of it.
+/// One declaration, with its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reachability {
-    /// The scenario's name.
+    /// The name of the scenario.
     pub scenario: String,
-    /// The branch's name.
+    /// The name of the branch.
     pub probe: String,
-    /// Within how many seeds it is declared to be taken.
+    /// The number of seeds within which the branch is declared to be taken.
     pub within: u64,
-    /// How many seeds were run.
+    /// The number of seeds that were run.
     pub seeds: u64,
-    /// In how many of them it was taken.
+    /// The number of seeds in which the branch was taken.
     pub reached: u64,
-    /// What follows.
+    /// The verdict on the declaration.
     pub verdict: ReachVerdict,
     /// The position of the scenario in the plan.
     #[serde(skip)]
     pub position: usize,
 }
 
-/// What follows from the seeds that were run.
+/// The verdict on a declaration, from the seeds that were run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReachVerdict {
-    /// It was taken.
+    /// The branch was taken.
     Reached,
-    /// It was not, in as many seeds as were declared to be enough.
+    /// The branch was not taken, in as many seeds as were declared to be enough.
     Unreached,
-    /// It was not, and fewer seeds were run.
+    /// The branch was not taken, and fewer seeds were run than were declared.
     NotJudged,
 }
 
 impl Reachability {
-    /// A declaration before any seed was run.
+    /// Creates the entry of a declaration before any seed was run.
     pub(super) fn declared(position: usize, scenario: &str, reachable: Reachable) -> Self {
         Self {
             scenario: scenario.to_owned(),
@@ -55,7 +56,7 @@ impl Reachability {
         }
     }
 
-    /// Counts a run of its scenario.
+    /// Counts a run of the scenario.
     pub(super) fn on_run(&mut self, result: &RunResult) {
         self.add(1, u64::from(result.probes.contains_key(&self.probe)));
     }

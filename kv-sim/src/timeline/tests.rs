@@ -1,4 +1,4 @@
-//! Going back and forth gives what going forth alone gives, and costs little.
+//! Going back and forth gives the same as going forth alone, and costs little.
 
 use proptest::prelude::*;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::state::Focus;
 use crate::testing::scenario;
 
-/// Work under faults of every part: links, nodes, clocks, disks.
+/// A workload under faults of every part: links, nodes, clocks, disks.
 const TROUBLED: &str = "
 nodes = 5
 network = { loss = 0.01, duplicate = 0.01, reorder = 0.05 }
@@ -61,14 +61,15 @@ fn timeline(spacing: Spacing) -> Timeline {
     Timeline::new(&scenario(TROUBLED), &RunOptions::seeded(3), spacing).expect("it is a world")
 }
 
-/// What can be seen of a moment: the digest of the run up to there, the text and the JSON.
+/// Everything that can be seen of a moment: the digest of the run up to there, the text and the
+/// JSON.
 fn seen(world: &World, at: WorldTime) -> (u128, String, String) {
     let state = world.state(at, &Focus::default());
     let json = serde_json::to_string(&state).expect("it is plain data");
     (world.digest(), state.to_string(), json)
 }
 
-/// The same, of a world that was run from its beginning.
+/// Everything that can be seen of a moment in a world that was run from its beginning.
 fn seen_from_zero(at: WorldTime) -> (u128, String, String) {
     let options = RunOptions::seeded(3);
     let mut world = World::new(&scenario(TROUBLED), &options).expect("it is a world");
@@ -76,7 +77,7 @@ fn seen_from_zero(at: WorldTime) -> (u128, String, String) {
     seen(&world, at)
 }
 
-/// When the run ends.
+/// The time at which the run ends.
 fn end(timeline: &mut Timeline) -> WorldTime {
     timeline.seek(WorldTime(u64::MAX)).map(drop).expect_err("no run goes on for ever").end.at
 }
@@ -143,7 +144,7 @@ fn a_run_that_panics_can_be_looked_at_up_to_there() {
     let error = timeline.seek(WorldTime(9_000_000)).map(drop).expect_err("it has panicked");
     assert_eq!(error.end.at, at);
     assert!(error.to_string().contains("a panic: internal error"), "{error}");
-    // The world that panicked is gone: what is shown is the one just before.
+    // The world that panicked is gone: the one just before is shown.
     let last = seen(timeline.seek(at).expect("the moment of the panic"), at);
     for part in [WorldTime(0), before, WorldTime(1_200_000), before] {
         assert_eq!(seen(timeline.seek(part).expect("before it"), part), seen_from_zero(part));
@@ -171,7 +172,7 @@ fn the_deadlines_that_are_told_are_those_that_count() {
         let cores = state.nodes.iter().filter_map(|node| node.core.as_ref());
         met.extend(cores.flat_map(|core| core.deadlines.iter().map(|deadline| deadline.reason)));
     }
-    // All but a second look, which lasts for a moment, were seen.
+    // Every deadline but that of a second look, which lasts for a moment, was seen.
     for reason in ["hedge", "expiry", "gossip-turn", "hint-timeout", "repair-round", "conviction"] {
         assert!(met.contains(reason), "no {reason} among {met:?}");
     }

@@ -25,8 +25,8 @@ fn a_dot_that_names_two_writes_is_caught_when_it_is_minted() {
     fixture.assert_violated(Check::Causality, "operation #2 of client 7");
 }
 
-/// semantics.md §9.1: a wiped replica goes on in its old epoch, and what it writes is discarded by all
-/// who remember that epoch.
+/// semantics.md §9.1: a wiped replica goes on in its old epoch, and what it writes is discarded by
+/// all who remember that epoch.
 #[test]
 fn a_write_that_is_swallowed_by_a_reused_epoch_is_caught_at_the_next_read() {
     let mut fixture = Fixture::new();

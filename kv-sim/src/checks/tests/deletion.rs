@@ -69,8 +69,8 @@ fn what_was_deleted_before_is_deleted_with_it() {
     fixture.assert_violated(Check::Deletion, "came back");
 }
 
-/// Seen at seed 11588 of swarm.toml: the disk of the first twin was rolled back, and the second is all
-/// that is left of the delete.
+/// Seen at seed 11588 of swarm.toml: the disk of the first twin was rolled back, and the second is
+/// all that is left of the delete.
 #[test]
 fn of_twins_that_delete_only_what_both_overwrite_is_deleted() {
     let mut fixture = Fixture::new();

@@ -66,8 +66,8 @@ fn an_owner_whose_disk_was_wiped_must_not_be_read_before_it_is_complete() {
     fixture.assert_violated(Check::Freshness, "missed a write");
 }
 
-/// Seen at seed 42496 of swarm.toml: a disk was wiped, and then an image of it came back that was older
-/// than the write. Its owner had known that it had lost something, and now answered.
+/// Seen at seed 42496 of swarm.toml: a disk was wiped, and then an image of it came back that was
+/// older than the write. Its owner had known that it had lost something, and now answered.
 #[test]
 fn an_owner_that_knew_what_it_had_lost_may_be_rolled_back_to_where_it_does_not() {
     let mut fixture = Fixture::new();

@@ -58,7 +58,8 @@ pub enum DiskFault {
     DiskFull,
     /// All that the disk does takes longer.
     SlowDisk(Slowness),
-    /// The node stops, its data is replaced by a copy of another node's, and it restarts at the end.
+    /// The node stops, its data is replaced by a copy of another node's, and it restarts at the
+    /// end.
     CloneDisk {
         /// The node whose data is copied; drawn from the seed if the file names none.
         from: Option<NodeIndex>,
