@@ -111,9 +111,9 @@ fn unfinished_requests_hold_a_bounded_memory_and_the_largest_is_told_and_dropped
     assert_eq!(client.ask(&["SET", "small", "value"]), Answer::ok());
     let before = memory(&node, "VmRSS");
 
-    // 12 times 60 MiB, of which the node takes what it can hold.
+    // 20 times 60 MiB, of which the node takes what it can hold.
     let (done, all_done) = std::sync::mpsc::channel();
-    for number in 0..12 {
+    for number in 0..20 {
         let (hog, done) = (node.client(), done.clone());
         std::thread::spawn(move || {
             hog.stream().set_write_timeout(Some(Duration::from_secs(20))).expect("a timeout");
@@ -137,7 +137,9 @@ fn unfinished_requests_hold_a_bounded_memory_and_the_largest_is_told_and_dropped
         assert_eq!(client.ask(&["GET", "small"]), Answer::bulk("value"), "others are served");
     }
     let peak = memory(&node, "VmHWM");
-    assert!(peak < before + 512 * MIB, "{} MiB before, {} MiB at most", before / MIB, peak / MIB);
+    // All may hold 256 MiB. While a buffer grows, what is in it lies in two places, and the allocator keeps
+    // some of what it was given back.
+    assert!(peak < before + 768 * MIB, "{} MiB before, {} MiB at most", before / MIB, peak / MIB);
     assert!(dropped(&node, "memory") >= 1.0);
     let told = hogs.iter().filter(|hog| {
         // It may be closed already.
