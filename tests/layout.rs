@@ -20,6 +20,7 @@ const ROWS: &[Row] = &[
         "sha",
         "hybrid",
         "fifo",
+        "fingerprint",
         "in_flight",
         "durable",
         "deadline",

@@ -1,10 +1,13 @@
 //! What clients ask and what they are told; and the session that keeps one client's writes in
 //! order.
 
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 use thiserror::Error;
 
 use crate::fifo::FifoCache;
+use crate::fingerprint;
 use crate::quorum::{Level, Mode};
 use crate::store::Refusal;
 use crate::tally::{Nodes, QuorumError};
@@ -156,6 +159,69 @@ pub enum RequestRefusal {
     /// The replica that was to mint refused, and no other was asked.
     #[error(transparent)]
     Replica(Refusal),
+}
+
+impl Reply {
+    /// Appends what tells it from other replies, for the identity of a run.
+    pub fn fingerprint(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Value { container, context, achieved } => {
+                fingerprint::number(out, 1);
+                container.fingerprint(out);
+                fingerprint::bytes(out, context);
+                achieved.fingerprint(out);
+            }
+            Self::Stored { container, context, achieved } => {
+                fingerprint::number(out, 2);
+                container.fingerprint(out);
+                fingerprint::bytes(out, context);
+                achieved.fingerprint(out);
+            }
+            Self::Refused(refusal) => {
+                fingerprint::number(out, 3);
+                refusal.fingerprint(out);
+            }
+            Self::Unknown { achieved } => {
+                fingerprint::number(out, 4);
+                achieved.fingerprint(out);
+            }
+        }
+    }
+}
+
+impl Achieved {
+    fn fingerprint(&self, out: &mut Vec<u8>) {
+        let Self { owners, fallbacks, machines } = self;
+        owners.iter().chain(fallbacks).for_each(|node| fingerprint::number(out, node.0));
+        fingerprint::number(out, *machines as u64);
+    }
+}
+
+impl RequestRefusal {
+    fn fingerprint(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Context(error) => {
+                fingerprint::number(out, 1);
+                error.fingerprint(out);
+            }
+            Self::Quorum(error) => {
+                fingerprint::number(out, 2);
+                error.fingerprint(out);
+            }
+            Self::Key { bytes, max } => {
+                fingerprint::numbers(out, [3, *bytes as u64, *max as u64]);
+            }
+            Self::Value { bytes, max } => fingerprint::numbers(out, [4, *bytes as u64, *max]),
+            Self::Busy { max } => fingerprint::numbers(out, [5, *max]),
+            Self::NotFounded => fingerprint::number(out, 6),
+            Self::Stopping => fingerprint::number(out, 7),
+            Self::StoreFailed => fingerprint::number(out, 8),
+            Self::Replica(refusal) => {
+                fingerprint::number(out, 9);
+                refusal.fingerprint(out);
+            }
+        }
+    }
 }
 
 /// What one connection has seen last of each key, so that its own writes overwrite each other in

@@ -15,7 +15,7 @@ use crate::event::Event;
 use crate::message::{Body, Echo, Header, Message};
 use crate::probe::Probe;
 use crate::ring::Ring;
-use crate::store::{Outcome, StoreCommand};
+use crate::store::{Command, Outcome, StoreCommand};
 use crate::time::{Now, Time};
 use crate::types::{
     AdminRequest, ClientRequest, ClusterId, ContentHash, Epoch, Generation, Key, NodeId,
@@ -174,41 +174,48 @@ pub struct NodeContext {
     pub roots: BTreeMap<PartitionId, ContentHash>,
 }
 
-/// Which machine of a node asked for a storage command. It is part of the ticket, so that
-/// `node.rs` finds the way back without a table.
+/// A part of the core that asks the storage for something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Issuer {
-    /// Requests of coordinators.
+    /// The node as a replica.
     Replica,
-    /// Hints.
+    /// Hinted handoff.
     Handoff,
-    /// Merkle repair.
+    /// Repair.
     Repair,
     /// The founding of the cluster.
     Founding,
 }
 
-impl Ticket {
+/// The storage commands that a part of the core has begun, and how many of them were answered.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CommandCount {
+    begun: u64,
+    answered: u64,
+}
+
+impl CommandCount {
     const ISSUER_SHIFT: u32 = 62;
 
-    /// The ticket of a number that the machine gives its command.
-    pub const fn new(issuer: Issuer, command: u64) -> Self {
-        Self(((issuer as u64) << Self::ISSUER_SHIFT) | command)
+    /// The ticket of the next command of this part: no two commands of a process have the same.
+    pub const fn begin(&mut self, issuer: Issuer) -> Ticket {
+        let ticket = Ticket(((issuer as u64) << Self::ISSUER_SHIFT) | self.begun);
+        self.begun += 1;
+        ticket
     }
 
-    /// Whose it is.
-    pub const fn issuer(self) -> Issuer {
-        match self.0 >> Self::ISSUER_SHIFT {
-            0 => Issuer::Replica,
-            1 => Issuer::Handoff,
-            2 => Issuer::Repair,
-            _ => Issuer::Founding,
-        }
+    /// A command was answered.
+    ///
+    /// # Panics
+    /// If more are answered than were begun.
+    pub const fn end(&mut self) {
+        assert!(self.answered < self.begun, "each command is answered once");
+        self.answered += 1;
     }
 
-    /// That machine's number for it.
-    pub const fn command(self) -> u64 {
-        self.0 & ((1 << Self::ISSUER_SHIFT) - 1)
+    /// The number of commands that are not answered yet.
+    pub const fn in_flight(&self) -> usize {
+        (self.begun - self.answered) as usize
     }
 }
 
@@ -284,8 +291,9 @@ impl Cx<'_> {
     }
 
     /// Asks the storage for something.
-    pub fn store(&mut self, ticket: Ticket, partition: PartitionId, action: crate::store::Action) {
-        self.out.push(Effect::Store { ticket, command: StoreCommand { partition, action } });
+    pub fn store(&mut self, ticket: Ticket, partition: PartitionId, command: impl Into<Command>) {
+        let command = StoreCommand { partition, command: command.into() };
+        self.out.push(Effect::Store { ticket, command });
     }
 
     /// An epoch, in case a replica needs a new one.

@@ -129,6 +129,7 @@ pub mod deadline;
 pub mod durable;
 pub mod event;
 mod fifo;
+mod fingerprint;
 pub mod founding;
 pub mod handoff;
 pub mod hybrid;

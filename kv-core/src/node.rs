@@ -14,7 +14,7 @@ use crate::admin::{AdminCommand, AdminRefusal, AdminReply};
 use crate::client::{Reply, RequestRefusal};
 use crate::config::Config;
 use crate::coordinator::Coordinator;
-use crate::cx::{Cx, Effect, Identity, Input, Issuer, LinkState, NodeContext, Peers};
+use crate::cx::{Cx, Effect, Identity, Input, LinkState, NodeContext, Peers};
 use crate::event::{Event, RejectReason};
 use crate::founding::{Founded, Founding};
 use crate::handoff::Handoff;
@@ -23,10 +23,10 @@ use crate::message::gossip::{Behind, Incomplete, Known, StateKey};
 use crate::message::{Body, Echo, Header, HintDemand, Message, ReplicaMessage};
 use crate::probe::Probe;
 use crate::repair::{Repair, Wanted};
-use crate::replica::{HintGrown, Replica};
-use crate::store::{Done, Outcome, Recovered, Refusal};
+use crate::replica::Replica;
+use crate::store::{Answer, AnswerFamily as _, Outcome, Recovered, Refusal};
 use crate::time::Time;
-use crate::types::{AdminRequest, NodeId, PartitionId, RequestId, Seq, Ticket};
+use crate::types::{AdminRequest, NodeId, PartitionId, RequestId, Seq};
 
 /// A node of the cluster, without clock, disk and network: those are the driver's.
 #[derive(Clone, Debug)]
@@ -212,9 +212,7 @@ impl Node {
             },
             Input::Link { peer, state: LinkState::Down } => self.coordinator.on_link_down(cx, peer),
             Input::Link { peer, state: LinkState::Up } => self.handoff.on_peer_up(cx, peer),
-            Input::StoreDone { ticket, seq, outcome } => {
-                self.on_store_done(cx, ticket, seq, outcome);
-            }
+            Input::StoreDone { ticket: _, seq, outcome } => self.on_store_done(cx, seq, outcome),
             Input::Durable { seq } => self.on_durable(cx, seq),
             Input::StoreFailed => self.fail(cx),
             Input::Deadline if !self.founding.is_founded() => {
@@ -316,41 +314,42 @@ impl Node {
         has_room
     }
 
-    fn on_store_done(&mut self, cx: &mut Cx<'_>, ticket: Ticket, seq: Seq, mut outcome: Outcome) {
+    fn on_store_done(&mut self, cx: &mut Cx<'_>, seq: Seq, mut outcome: Outcome) {
         // What was read has changed nothing.
-        if !matches!(outcome.result, Ok(Done::Read(_))) {
+        if !outcome.is_client_read() {
             self.local.roots.insert(outcome.partition, outcome.root);
         }
         for event in core::mem::take(&mut outcome.events) {
             cx.observe(event);
         }
         self.repair.on_corrupt(core::mem::take(&mut outcome.corrupt));
-        match outcome.result {
-            Err(Refusal::DiskFailed) => self.fail(cx),
-            Err(Refusal::DiskFull) => cx.probe(Probe::DiskFull),
-            Ok(_) | Err(_) => {}
+        match outcome.answer.refusal() {
+            Some(Refusal::DiskFailed) => self.fail(cx),
+            Some(Refusal::DiskFull) => cx.probe(Probe::DiskFull),
+            Some(_) | None => {}
         }
-        let (local, command) = (&self.local, ticket.command());
-        match ticket.issuer() {
-            Issuer::Replica => {
-                let hinted = self.replica.on_store_done(cx, local, command, seq, outcome);
-                if let Some(HintGrown { target, partition, growth }) = hinted {
-                    self.handoff.on_hinted(target, partition, growth);
+        let (local, partition) = (&self.local, outcome.partition);
+        match outcome.answer {
+            Answer::Replica(answer) => {
+                let hinted = self.replica.on_store_done(cx, local, seq, answer);
+                if let Some(growth) = hinted {
+                    self.handoff.on_hinted(partition, growth);
                     self.say_who_is_behind();
                 }
             }
-            Issuer::Handoff => {
-                if let Some(stale) = self.handoff.on_store_done(cx, local, command, seq, outcome) {
+            Answer::Handoff(answer) => {
+                let stale = self.handoff.on_store_done(cx, local, partition, seq, answer);
+                if let Some(stale) = stale {
                     self.repair.on_stale(stale.target);
                 }
                 self.say_who_is_behind();
             }
-            Issuer::Repair => {
-                let complete = self.repair.on_store_done(cx, local, command, seq, outcome);
+            Answer::Repair(answer) => {
+                let complete = self.repair.on_store_done(cx, local, partition, seq, answer);
                 self.on_complete(complete);
             }
-            Issuer::Founding => {
-                let founded = self.founding.on_store_done(cx, local, command, seq, outcome);
+            Answer::Founding(answer) => {
+                let founded = self.founding.on_store_done(cx, local, partition, seq, answer);
                 self.on_founded(founded);
             }
         }

@@ -18,6 +18,7 @@ use alloc::vec::Vec;
 use smallvec::SmallVec;
 use thiserror::Error;
 
+use crate::fingerprint;
 use crate::quorum::{Level, Mode};
 use crate::ring::{MachineIndex, Ring};
 use crate::types::{NodeId, PartitionId};
@@ -76,6 +77,22 @@ pub enum QuorumError {
         /// The coordinator's data center.
         datacenter: String,
     },
+}
+
+impl QuorumError {
+    /// Appends what tells it from other errors, for the identity of a run.
+    pub(crate) fn fingerprint(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::NoAnswers => fingerprint::number(out, 1),
+            Self::MoreThanOwners { asked, owners } => {
+                fingerprint::numbers(out, [2, (*asked).into(), *owners as u64]);
+            }
+            Self::NoLocalOwners { datacenter } => {
+                fingerprint::number(out, 3);
+                fingerprint::bytes(out, datacenter.as_bytes());
+            }
+        }
+    }
 }
 
 impl Answer {

@@ -96,6 +96,14 @@ pub struct ClientRequest(pub u64);
 )]
 pub struct Ticket(pub u64);
 
+/// The coordinator's own number for an operation in flight; answers carry it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OperationId(pub u64);
+
+/// The number of a step in a session of repair; an answer to an earlier step is ignored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Step(pub u64);
+
 /// A position in the order in which one store committed its batches, counted from 1.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -134,11 +142,11 @@ impl Token {
     }
 }
 
-codec!(struct Generation(_), PartitionId(_), KeyHash(_));
+codec!(struct Generation(_), PartitionId(_), KeyHash(_), Step(_));
 codec!(
     fixed NodeId(u64), fixed Epoch(u64), fixed RequestId(u128), fixed ClusterId(u64),
     fixed FoundingId(u64),
-    fixed ContentHash(u128), fixed LayoutHash(u64),
+    fixed ContentHash(u128), fixed LayoutHash(u64), fixed OperationId(u64),
 );
 
 impl ClusterId {

@@ -40,19 +40,16 @@ use alloc::vec::Vec;
 pub use self::inspect::{FoundingSnapshot, FoundingStage};
 use self::writing::{Next, Writing};
 use crate::admin::{AdminCommand, AdminRefusal, AdminReply};
-use crate::cx::{Cx, Effect, Issuer, NodeContext, Purpose};
+use crate::cx::{CommandCount, Cx, Effect, Issuer, NodeContext, Purpose};
 use crate::durable::DurableQueue;
 use crate::event::Event;
-use crate::in_flight::InFlight;
 use crate::message::founding::{Pledge, Pledged, Tell};
 use crate::message::{Body, FoundingMessage};
 use crate::probe::Probe;
 use crate::quorum::sources_needed;
-use crate::store::{Action, Done, FoundingRecord, Outcome};
+use crate::store::{FoundingAnswer, FoundingCommand, FoundingRecord, Promise};
 use crate::time::{Span, Time};
-use crate::types::{
-    AdminRequest, ClusterId, FoundingId, NodeId, PartitionId, RequestId, Seq, Ticket,
-};
+use crate::types::{AdminRequest, ClusterId, FoundingId, NodeId, PartitionId, RequestId, Seq};
 
 /// How long a member that is told to found the cluster waits for the others.
 const INIT_TIMEOUT: Span = Span::from_ms(10_000);
@@ -79,7 +76,7 @@ pub struct Founding {
     life: Option<u64>,
     rounds: u64,
     round_at: Time,
-    commands: InFlight<Pending>,
+    commands: CommandCount,
     promises: DurableQueue<Promise>,
 }
 
@@ -115,22 +112,6 @@ struct Attempt {
     until: Time,
 }
 
-/// A storage command in flight.
-#[derive(Clone, Copy, Debug)]
-enum Pending {
-    Pledge(Promise),
-    Marker(PartitionId),
-    Record,
-}
-
-/// A pledge that is on its way to the disk, and the member that asked for it.
-#[derive(Clone, Copy, Debug)]
-struct Promise {
-    founding: FoundingId,
-    to: NodeId,
-    request: RequestId,
-}
-
 /// News for the rest of the node: from now on it serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Founded {
@@ -162,7 +143,7 @@ impl Founding {
             life: None,
             rounds: 0,
             round_at: Time::default(),
-            commands: InFlight::new(),
+            commands: CommandCount::default(),
             promises: DurableQueue::new(),
         }
     }
@@ -342,12 +323,7 @@ impl Founding {
                 if self.pledges.contains(&founding) || self.history == History::Served {
                     self.promise(cx, local, promise);
                 } else {
-                    self.store(
-                        cx,
-                        Pending::Pledge(promise),
-                        PartitionId(0),
-                        Action::Pledge { founding },
-                    );
+                    self.store(cx, PartitionId(0), FoundingCommand::Pledge { promise });
                 }
             }
         }
@@ -374,24 +350,24 @@ impl Founding {
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
-        command: u64,
+        partition: PartitionId,
         seq: Seq,
-        outcome: Outcome,
+        answer: FoundingAnswer,
     ) -> Option<Founded> {
-        let pending = self.commands.remove(command).expect("each command is answered once");
-        match (pending, outcome.result) {
-            (Pending::Pledge(promise), Ok(Done::Pledged)) => self.promises.push(seq, promise),
+        self.commands.end();
+        match answer {
+            FoundingAnswer::Pledged { promise, result: Ok(()) } => self.promises.push(seq, promise),
             // It is asked for again.
-            (Pending::Pledge(_), _) => cx.probe(Probe::FoundingNotWritten),
-            (Pending::Marker(partition), result) => {
+            FoundingAnswer::Pledged { result: Err(_), .. } => cx.probe(Probe::FoundingNotWritten),
+            FoundingAnswer::MarkedComplete { result } => {
                 if let Stage::Writing(writing) = &mut self.stage {
-                    writing.on_marker(partition, result.map(|_| ()));
+                    writing.on_marker(partition, result);
                 }
                 self.write_on(cx);
             }
-            (Pending::Record, result) => {
+            FoundingAnswer::Founded { result } => {
                 if let Stage::Writing(writing) = &mut self.stage {
-                    writing.on_record(seq, result.map(|_| ()));
+                    writing.on_record(seq, result);
                 }
             }
         }
@@ -487,11 +463,11 @@ impl Founding {
             Next::Nothing => {}
             Next::Markers(partitions) => {
                 for partition in partitions {
-                    self.store(cx, Pending::Marker(partition), partition, Action::MarkComplete);
+                    self.store(cx, partition, FoundingCommand::MarkComplete);
                 }
             }
             Next::Record => {
-                self.store(cx, Pending::Record, PartitionId(0), Action::Found { founding });
+                self.store(cx, PartitionId(0), FoundingCommand::Found { founding });
             }
         }
     }
@@ -542,9 +518,8 @@ impl Founding {
         cx.send(message);
     }
 
-    fn store(&mut self, cx: &mut Cx<'_>, pending: Pending, partition: PartitionId, action: Action) {
-        let command = self.commands.insert(pending);
-        cx.store(Ticket::new(Issuer::Founding, command), partition, action);
+    fn store(&mut self, cx: &mut Cx<'_>, partition: PartitionId, command: FoundingCommand) {
+        cx.store(self.commands.begin(Issuer::Founding), partition, command);
     }
 }
 

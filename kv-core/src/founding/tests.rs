@@ -2,7 +2,7 @@ use super::*;
 use crate::config::Config;
 use crate::event::Event;
 use crate::message::{FoundingKind, FoundingMessage, Kind, Message};
-use crate::store::{Fault, Recovered};
+use crate::store::{Answer, Fault, Outcome, Recovered};
 use crate::testing::MemoryStore;
 use crate::testing::world::{Machine, World};
 
@@ -35,11 +35,11 @@ impl Machine for Founding {
         &mut self,
         cx: &mut Cx<'_>,
         local: &mut NodeContext,
-        command: u64,
         seq: Seq,
         outcome: Outcome,
     ) {
-        let founded = self.on_store_done(cx, local, command, seq, outcome);
+        let Answer::Founding(answer) = outcome.answer else { panic!("it is not for this part") };
+        let founded = self.on_store_done(cx, local, outcome.partition, seq, answer);
         take(local, founded);
     }
 

@@ -137,7 +137,7 @@ mod tests {
     const TARGET: NodeId = NodeId(7);
 
     fn one(bytes: u64) -> HintGrowth {
-        HintGrowth { added: true, bytes }
+        HintGrowth { target: TARGET, added: true, bytes }
     }
 
     #[test]
@@ -145,7 +145,7 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.load(&KeptHints { partition: PartitionId(1), target: TARGET, count: 2, bytes: 50 });
         ledger.grow(TARGET, PartitionId(2), one(10));
-        ledger.grow(TARGET, PartitionId(2), HintGrowth { added: false, bytes: 5 });
+        ledger.grow(TARGET, PartitionId(2), HintGrowth { target: TARGET, added: false, bytes: 5 });
         ledger.grow(NodeId(8), PartitionId(2), one(1));
         assert_eq!(ledger.of(TARGET), Amount { count: 3, bytes: 65 });
         assert_eq!(ledger.total(), Amount { count: 4, bytes: 66 });

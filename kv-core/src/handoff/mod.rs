@@ -31,16 +31,18 @@ use alloc::vec::Vec;
 
 pub use self::inspect::{HandoffSnapshot, KeptSnapshot, ReplaySnapshot};
 use self::ledger::{Amount, Ledger};
-use self::receive::Receipt;
-use crate::cx::{Cx, Issuer, NodeContext, Purpose};
+use crate::cx::{CommandCount, Cx, Issuer, NodeContext, Purpose};
 use crate::durable::DurableQueue;
 use crate::event::Event;
 use crate::in_flight::InFlight;
 use crate::message::{Body, HandoffMessage, HintDelivered, HintDelivery};
 use crate::probe::Probe;
-use crate::store::{Action, Done, HintGrowth, KeptHints, Outcome, Refusal, StoredHint};
+use crate::store::{
+    DropReason, Dropped, HandoffAnswer, HandoffCommand, HintBatch, HintGrowth, KeptHints, Receipt,
+    Refusal, StoredHint,
+};
 use crate::time::{Span, Time};
-use crate::types::{ContentHash, Key, NodeId, PartitionId, RequestId, Seq, Ticket};
+use crate::types::{ContentHash, Key, NodeId, PartitionId, RequestId, Seq};
 use crate::version::Container;
 
 /// After so many failures in a row the timeout with a target does not grow any more: 64 times
@@ -57,7 +59,7 @@ pub struct Handoff {
     /// The target that had the last turn.
     last_turn: NodeId,
     deliveries: InFlight<Delivery>,
-    pending: InFlight<HandoffCommand>,
+    commands: CommandCount,
     /// Half of the request ids of this life.
     life: Option<u64>,
     receipts: DurableQueue<Receipt>,
@@ -106,22 +108,6 @@ struct Delivery {
     waits_for: BTreeSet<NodeId>,
     /// Why the hints are deleted when all have answered.
     reason: DropReason,
-}
-
-/// A storage command in flight.
-#[derive(Clone, Debug)]
-enum HandoffCommand {
-    ReadBatch { target: NodeId, partition: PartitionId },
-    Drop { target: NodeId, partition: PartitionId, reason: DropReason },
-    Receive(Receipt),
-}
-
-#[derive(Clone, Copy, Debug)]
-enum DropReason {
-    /// The target holds them.
-    Delivered,
-    /// The target did not return in time. Other owners hold them, from whom it will be repaired.
-    Expired,
 }
 
 impl Default for Turn {
@@ -181,7 +167,8 @@ impl Handoff {
     }
 
     /// A hint was kept, or grew.
-    pub fn on_hinted(&mut self, target: NodeId, partition: PartitionId, growth: HintGrowth) {
+    pub fn on_hinted(&mut self, partition: PartitionId, growth: HintGrowth) {
+        let target = growth.target;
         self.ledger.grow(target, partition, growth);
         self.replays.entry(target).or_default();
     }
@@ -278,19 +265,20 @@ impl Handoff {
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
-        command: u64,
+        partition: PartitionId,
         seq: Seq,
-        outcome: Outcome,
+        answer: HandoffAnswer,
     ) -> Option<Stale> {
-        match self.pending.remove(command).expect("each command is answered once") {
-            HandoffCommand::ReadBatch { target, partition } => {
-                self.on_batch(cx, local, Stale { target, partition }, outcome.result)
+        self.commands.end();
+        match answer {
+            HandoffAnswer::Read { target, result } => {
+                self.on_batch(cx, local, Stale { target, partition }, result)
             }
-            HandoffCommand::Drop { target, partition, reason } => {
-                self.on_dropped(cx, local, Stale { target, partition }, reason, outcome.result)
+            HandoffAnswer::Dropped { target, reason, result } => {
+                self.on_dropped(cx, local, Stale { target, partition }, reason, result)
             }
-            HandoffCommand::Receive(receipt) => {
-                self.on_received(cx, local, receipt, seq, outcome.result);
+            HandoffAnswer::Received { receipt, result } => {
+                self.on_received(cx, local, receipt, seq, result);
                 None
             }
         }
@@ -314,9 +302,8 @@ impl Handoff {
         let partition = partition.expect("a replay is of something");
         replay.last_partition = Some(partition);
         replay.turn = Turn::AtStore;
-        let command = self.pending.insert(HandoffCommand::ReadBatch { target, partition });
-        let action = Action::HintBatch { target, bytes: local.config.hint_batch_bytes };
-        cx.store(Ticket::new(Issuer::Handoff, command), partition, action);
+        let command = HandoffCommand::Read { target, bytes: local.config.hint_batch_bytes };
+        cx.store(self.commands.begin(Issuer::Handoff), partition, command);
     }
 
     /// Hints were read. Returns their target, if some were corrupt and are gone.
@@ -325,16 +312,12 @@ impl Handoff {
         cx: &mut Cx<'_>,
         local: &NodeContext,
         of: Stale,
-        result: Result<Done, Refusal>,
+        result: Result<HintBatch, Refusal>,
     ) -> Option<Stale> {
         let Stale { target, partition } = of;
-        let (hints, dropped) = match result {
-            Ok(Done::HintBatch { hints, dropped }) => (hints, dropped),
-            Ok(other) => panic!("hints were asked for, not {other:?}"),
-            Err(_) => {
-                self.fail(cx, local, target);
-                return None;
-            }
+        let Ok(HintBatch { hints, dropped }) = result else {
+            self.fail(cx, local, target);
+            return None;
         };
         if hints.is_empty() {
             self.ledger.clear(target, partition);
@@ -424,9 +407,8 @@ impl Handoff {
         if let Some(replay) = self.replays.get_mut(&target) {
             replay.turn = Turn::AtStore;
         }
-        let command = self.pending.insert(HandoffCommand::Drop { target, partition, reason });
-        let action = Action::HintDrop { target, items };
-        cx.store(Ticket::new(Issuer::Handoff, command), partition, action);
+        let command = HandoffCommand::Drop { target, reason, items };
+        cx.store(self.commands.begin(Issuer::Handoff), partition, command);
     }
 
     fn on_dropped(
@@ -435,15 +417,11 @@ impl Handoff {
         local: &NodeContext,
         Stale { target, partition }: Stale,
         reason: DropReason,
-        result: Result<Done, Refusal>,
+        result: Result<Dropped, Refusal>,
     ) -> Option<Stale> {
-        let (count, bytes) = match result {
-            Ok(Done::HintDropped { count, bytes }) => (count, bytes),
-            Ok(other) => panic!("hints were to be dropped, not {other:?}"),
-            Err(_) => {
-                self.fail(cx, local, target);
-                return None;
-            }
+        let Ok(Dropped { count, bytes }) = result else {
+            self.fail(cx, local, target);
+            return None;
         };
         self.ledger.shrink(target, partition, Amount { count, bytes });
         let stale = match reason {

@@ -1,21 +1,12 @@
 //! The target's side: what others kept for this node becomes part of its own copy, and they are
 //! told when it is durable and not before.
 
-use super::{Handoff, HandoffCommand};
+use super::Handoff;
 use crate::cx::{Cx, Issuer, NodeContext};
 use crate::message::{Body, HandoffMessage, HintDelivered, HintDelivery};
-use crate::store::{Action, Done, Refusal};
-use crate::types::{Key, NodeId, PartitionId, RequestId, Seq, Ticket};
+use crate::store::{HandoffCommand, Receipt, Refusal};
+use crate::types::{Key, NodeId, PartitionId, RequestId, Seq};
 use crate::version::Container;
-
-/// Whom to tell that a delivery is durable here.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Receipt {
-    /// This node itself, where it kept hints for a partition that it owns now.
-    pub(super) to: NodeId,
-    pub(super) request: RequestId,
-    pub(super) delivery: u64,
-}
 
 impl Handoff {
     /// A peer hands over what it kept. A delivery of what this node does not own is not answered:
@@ -47,9 +38,8 @@ impl Handoff {
         partition: PartitionId,
         items: &[(Key, Container)],
     ) {
-        let command = self.pending.insert(HandoffCommand::Receive(receipt));
-        let action = Action::Merge { items: items.to_vec() };
-        cx.store(Ticket::new(Issuer::Handoff, command), partition, action);
+        let command = HandoffCommand::Receive { receipt, items: items.to_vec() };
+        cx.store(self.commands.begin(Issuer::Handoff), partition, command);
     }
 
     /// Hints were joined, or not: then nothing is said, and their sender tries again.
@@ -59,12 +49,10 @@ impl Handoff {
         local: &NodeContext,
         receipt: Receipt,
         seq: Seq,
-        result: Result<Done, Refusal>,
+        result: Result<(), Refusal>,
     ) {
-        match result {
-            Ok(Done::Merged) => self.receipts.push(seq, receipt),
-            Ok(other) => panic!("hints were to be joined, not {other:?}"),
-            Err(_) => {}
+        if result.is_ok() {
+            self.receipts.push(seq, receipt);
         }
         self.acknowledge(cx, local);
     }

@@ -9,10 +9,14 @@ use super::*;
 use crate::config::Config;
 use crate::message::{HandoffKind, HandoffMessage, Kind, Message};
 use crate::probe::Probe;
-use crate::store::{Fault, Hint, HintTerms, Recovered};
+use crate::store::{
+    Answer, Fault, Hint, HintTerms, Outcome, Recovered, ReplicaAction, ReplicaAnswer,
+    ReplicaCommand, ReplicaDone, Requester,
+};
 use crate::testing::world::{Machine, World};
 use crate::time::{HybridTime, WallTime};
 use crate::types::Epoch;
+use crate::types::OperationId;
 use crate::version::{Actor, Content, Dot, Version};
 
 impl Machine for Handoff {
@@ -40,11 +44,11 @@ impl Machine for Handoff {
         &mut self,
         cx: &mut Cx<'_>,
         local: &mut NodeContext,
-        command: u64,
         seq: Seq,
         outcome: Outcome,
     ) {
-        self.on_store_done(cx, local, command, seq, outcome);
+        let Answer::Handoff(answer) = outcome.answer else { panic!("it is not for this part") };
+        self.on_store_done(cx, local, outcome.partition, seq, answer);
     }
 
     fn on_durable(&mut self, cx: &mut Cx<'_>, local: &mut NodeContext, seq: Seq) {
@@ -87,11 +91,21 @@ impl Scene {
         let expires = wall + Span::from_ms(ms);
         let terms = HintTerms { target, created: wall, expires, copies: 1 };
         let hint = Hint { key: self.key.clone(), container: container.clone(), terms };
-        let done = self.world.execute(self.keeper, self.partition, Action::Hint(hint.into()));
-        let Done::Hinted(growth) = done else { panic!("a hint was to be kept: {done:?}") };
+        let requester = Requester {
+            node: NodeId(self.keeper),
+            request: RequestId(0),
+            operation: OperationId(0),
+            for_owner: Some(target),
+        };
+        let command = ReplicaCommand { requester, action: ReplicaAction::Hint(hint.into()) };
+        let done = self.world.execute(self.keeper, self.partition, command);
+        let Answer::Replica(ReplicaAnswer { result: Ok(ReplicaDone::Hinted(growth)), .. }) = done
+        else {
+            panic!("a hint was to be kept: {done:?}")
+        };
         let partition = self.partition;
         self.world.call(NodeId(self.keeper), |handoff, _, _| {
-            handoff.on_hinted(target, partition, growth);
+            handoff.on_hinted(partition, growth);
         });
     }
 
@@ -105,9 +119,9 @@ impl Scene {
 
     /// How many hints lie in the keeper's store for this target.
     fn stored(&mut self, target: u64) -> usize {
-        let action = Action::HintBatch { target: NodeId(target), bytes: u64::MAX };
-        match self.world.execute(self.keeper, self.partition, action) {
-            Done::HintBatch { hints, .. } => hints.len(),
+        let command = HandoffCommand::Read { target: NodeId(target), bytes: u64::MAX };
+        match self.world.execute(self.keeper, self.partition, command) {
+            Answer::Handoff(HandoffAnswer::Read { result: Ok(batch), .. }) => batch.hints.len(),
             other => panic!("hints were asked for: {other:?}"),
         }
     }
@@ -262,9 +276,8 @@ fn caps_refuse_per_target_and_in_total_and_the_target_is_stale() {
     let mut scene = Scene::with(config);
     let [target, other, ..] = scene.owners[..] else { panic!("there are three owners") };
     scene.handoff().on_hinted(
-        NodeId(target),
         PartitionId(0),
-        HintGrowth { added: true, bytes: 1_500 },
+        HintGrowth { target: NodeId(target), added: true, bytes: 1_500 },
     );
     let local = scene.world.member(scene.keeper).local.clone();
     let mut admits = |target, bytes| scene.handoff().admits(&local, NodeId(target), bytes);
@@ -425,7 +438,7 @@ fn what_does_not_belong_here_is_neither_joined_nor_acknowledged() {
 fn a_count_that_was_wrong_is_corrected_by_looking() {
     let mut scene = Scene::new();
     let (target, partition) = (NodeId(scene.owners[0]), scene.partition);
-    scene.handoff().on_hinted(target, partition, HintGrowth { added: true, bytes: 9 });
+    scene.handoff().on_hinted(partition, HintGrowth { target, added: true, bytes: 9 });
     scene.world.wait_ms(1);
     assert_eq!((scene.pending(), scene.handoff().pending_bytes()), (0, 0));
     assert_eq!(scene.handoff().next_deadline(), None);

@@ -25,6 +25,7 @@ pub use self::replication::{
 };
 use crate::codec::{Codec, Malformed, Reader, codec};
 use crate::time::Time;
+pub use crate::types::OperationId;
 use crate::types::{ClusterId, Generation, Key, LayoutHash, NodeId, RequestId};
 
 /// A message between two nodes.
@@ -108,12 +109,6 @@ pub struct Echo {
 }
 
 codec!(struct Echo { generation, sent });
-
-/// The coordinator's own number for an operation in flight; answers carry it back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct OperationId(pub u64);
-
-codec!(fixed OperationId(u64));
 
 macro_rules! families {
     ($($(#[$doc:meta])* $family:ident($message:path, $kind:path),)*) => {

@@ -8,6 +8,7 @@ use super::family::{Family, family, weight_of};
 use crate::codec::codec;
 use crate::merkle::{FAN_OUT, LeafId};
 use crate::store::Summary;
+pub use crate::types::Step;
 use crate::types::{ContentHash, Key, PartitionId};
 use crate::version::{Container, Dot};
 
@@ -93,12 +94,6 @@ impl Family for RepairMessage {
         false
     }
 }
-
-/// The requester's number for a step of its session; an answer to an earlier step is ignored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Step(pub u64);
-
-codec!(struct Step(_));
 
 /// See [`RepairMessage::Compare`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,37 +8,19 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::session::{hash_of_roots, root};
-use super::{Repair, RepairCommand, StoreAccess, Waiting};
+use super::{Repair, StoreAccess};
 use crate::cx::{Cx, NodeContext};
 use crate::merkle::{FAN_OUT, LeafId};
+use crate::message::RepairMessage;
 use crate::message::repair::{
     Branches, BranchesDiffer, Compare, Compared, Exchange, Exchanged, Leaves, LeavesDiffer, Roots,
-    RootsDiffer, Step, SummariesRequest, Summarized,
+    RootsDiffer, SummariesRequest, Summarized,
 };
-use crate::message::{Body, RepairMessage};
-use crate::store::{Action, Done, Refusal};
-use crate::types::{ContentHash, Key, NodeId, PartitionId, RequestId, Seq};
-
-/// Who asks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Caller {
-    peer: NodeId,
-    request: RequestId,
-    step: Step,
-}
-
-/// What the storage was asked for a peer.
-#[derive(Clone, Debug)]
-pub(super) enum PendingAnswer {
-    /// The branches, to be compared with these.
-    Branches(Box<[ContentHash; FAN_OUT]>),
-    /// Leaves, to be compared with these.
-    Leaves(Vec<(LeafId, ContentHash)>),
-    Summaries,
-    /// To join what was pushed. Then these keys are wanted, of this partition.
-    Join(PartitionId, Vec<Key>),
-    Fetch,
-}
+use crate::store::{
+    BranchesFor, Caller, JoinFor, LeavesFor, Party, Refusal, RepairCommand, Summaries,
+};
+use crate::types::{ContentHash, Key, NodeId, PartitionId, RequestId};
+use crate::version::Container;
 
 impl Repair {
     /// A peer asks whether everything that it has in common with this node is equal.
@@ -54,11 +36,7 @@ impl Repair {
         if !common.is_empty() {
             let equal = hash == hash_of_roots(local, &common);
             let caller = Caller { peer, request, step };
-            caller.answer(
-                cx,
-                local,
-                Body::Repair(RepairMessage::Compared(Compared { step, equal })),
-            );
+            caller.answer(cx, local, RepairMessage::Compared(Compared { step, equal }));
         }
     }
 
@@ -80,8 +58,7 @@ impl Repair {
         let partitions = roots.iter().filter(differs).map(|&(partition, _)| partition).collect();
         let asked = roots.iter().map(|&(partition, _)| partition);
         let incomplete = asked.filter(|partition| !local.complete.contains(partition)).collect();
-        let body =
-            Body::Repair(RepairMessage::RootsDiffer(RootsDiffer { step, partitions, incomplete }));
+        let body = RepairMessage::RootsDiffer(RootsDiffer { step, partitions, incomplete });
         Caller { peer, request, step }.answer(cx, local, body);
     }
 
@@ -95,11 +72,8 @@ impl Repair {
     ) {
         let Branches { step, partition, branches } = message;
         if is_common(local, peer, partition) {
-            let command = RepairCommand::Answer(
-                Caller { peer, request, step },
-                PendingAnswer::Branches(branches),
-            );
-            self.access.store(cx, command, partition, Action::Branches);
+            let whose = BranchesFor::Peer(Caller { peer, request, step }, branches);
+            self.access.store(cx, partition, RepairCommand::Branches { whose });
         }
     }
 
@@ -114,11 +88,8 @@ impl Repair {
         let Leaves { step, partition, leaves } = message;
         if is_common(local, peer, partition) && leaves.is_sorted_by(|(a, _), (b, _)| a < b) {
             let branches = leaves.iter().fold(0, |bits, (leaf, _)| bits | 1 << leaf.branch());
-            let command = RepairCommand::Answer(
-                Caller { peer, request, step },
-                PendingAnswer::Leaves(leaves),
-            );
-            self.access.store(cx, command, partition, Action::Leaves { branches });
+            let whose = LeavesFor::Peer(Caller { peer, request, step }, leaves);
+            self.access.store(cx, partition, RepairCommand::Leaves { branches, whose });
         }
     }
 
@@ -132,10 +103,10 @@ impl Repair {
     ) {
         let SummariesRequest { step, partition, leaf, after } = message;
         if is_common(local, peer, partition) {
-            let command =
-                RepairCommand::Answer(Caller { peer, request, step }, PendingAnswer::Summaries);
+            let whose = Party::Peer(Caller { peer, request, step });
             let bytes = local.config.repair_batch_bytes;
-            self.access.store(cx, command, partition, Action::Summaries { leaf, after, bytes });
+            let command = RepairCommand::Summaries { leaf, after, bytes, whose };
+            self.access.store(cx, partition, command);
         }
     }
 
@@ -157,52 +128,13 @@ impl Repair {
         if pushed.is_empty() {
             self.access.fetch(cx, local, caller, partition, wanted);
         } else {
-            let command = RepairCommand::Answer(caller, PendingAnswer::Join(partition, wanted));
-            self.access.store(cx, command, partition, Action::Merge { items: pushed });
+            let whose = JoinFor::Peer(caller, wanted);
+            self.access.store(cx, partition, RepairCommand::Join { items: pushed, whose });
         }
     }
 }
 
 impl StoreAccess {
-    /// The storage has done what a peer's question needs. What it refused is not answered.
-    pub(super) fn answer(
-        &mut self,
-        cx: &mut Cx<'_>,
-        local: &NodeContext,
-        caller: Caller,
-        command: PendingAnswer,
-        seq: Seq,
-        result: Result<Done, Refusal>,
-    ) {
-        let Ok(done) = result else { return };
-        let step = caller.step;
-        let body = match (command, done) {
-            (PendingAnswer::Branches(theirs), Done::Branches(own)) => {
-                let differs = |branch: &usize| own[*branch] != theirs[*branch];
-                let branches =
-                    (0..FAN_OUT).filter(differs).fold(0, |bits, branch| bits | 1 << branch);
-                Body::Repair(RepairMessage::BranchesDiffer(BranchesDiffer { step, branches }))
-            }
-            (PendingAnswer::Leaves(theirs), Done::Leaves(own)) => {
-                let is_equal = |pair: &(LeafId, ContentHash)| own.binary_search(pair).is_ok();
-                let differing = theirs.into_iter().filter(|pair| !is_equal(pair));
-                let leaves = differing.map(|(leaf, _)| leaf).collect();
-                Body::Repair(RepairMessage::LeavesDiffer(LeavesDiffer { step, leaves }))
-            }
-            (PendingAnswer::Summaries, Done::Summaries { entries, more }) => {
-                Body::Repair(RepairMessage::Summarized(Summarized { step, entries, more }))
-            }
-            (PendingAnswer::Join(partition, wanted), Done::Merged) => {
-                return self.waiting.push(seq, Waiting::Pushed(caller, partition, wanted));
-            }
-            (PendingAnswer::Fetch, Done::Fetched(items)) => {
-                Body::Repair(RepairMessage::Exchanged(Exchanged { step, items }))
-            }
-            (command, done) => panic!("for {command:?} the storage answered {done:?}"),
-        };
-        caller.answer(cx, local, body);
-    }
-
     /// Answers with what a peer wants, after what it pushed was joined and is durable.
     pub(super) fn fetch(
         &mut self,
@@ -214,17 +146,68 @@ impl StoreAccess {
     ) {
         if wanted.is_empty() {
             let body = Exchanged { step: caller.step, items: Vec::new() };
-            return caller.answer(cx, local, Body::Repair(RepairMessage::Exchanged(body)));
+            return caller.answer(cx, local, RepairMessage::Exchanged(body));
         }
         let bytes = local.config.repair_batch_bytes;
-        let command = RepairCommand::Answer(caller, PendingAnswer::Fetch);
-        self.store(cx, command, partition, Action::Fetch { keys: wanted, bytes });
+        let whose = Party::Peer(caller);
+        self.store(cx, partition, RepairCommand::Fetch { keys: wanted, bytes, whose });
     }
 }
 
+/// The storage has done what a peer's question needs. What it refused is not answered.
 impl Caller {
-    fn answer(self, cx: &mut Cx<'_>, local: &NodeContext, body: Body) {
-        cx.send(local.message(self.peer, self.request, body));
+    pub(super) fn on_branches_read(
+        self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        theirs: &[ContentHash; FAN_OUT],
+        result: Result<Box<[ContentHash; FAN_OUT]>, Refusal>,
+    ) {
+        let Ok(own) = result else { return };
+        let differs = |branch: &usize| own[*branch] != theirs[*branch];
+        let branches = (0..FAN_OUT).filter(differs).fold(0, |bits, branch| bits | 1 << branch);
+        let body = BranchesDiffer { step: self.step, branches };
+        self.answer(cx, local, RepairMessage::BranchesDiffer(body));
+    }
+
+    pub(super) fn on_leaves_read(
+        self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        theirs: Vec<(LeafId, ContentHash)>,
+        result: Result<Vec<(LeafId, ContentHash)>, Refusal>,
+    ) {
+        let Ok(own) = result else { return };
+        let is_equal = |pair: &(LeafId, ContentHash)| own.binary_search(pair).is_ok();
+        let differing = theirs.into_iter().filter(|pair| !is_equal(pair));
+        let leaves = differing.map(|(leaf, _)| leaf).collect();
+        let body = LeavesDiffer { step: self.step, leaves };
+        self.answer(cx, local, RepairMessage::LeavesDiffer(body));
+    }
+
+    pub(super) fn on_summaries_read(
+        self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        result: Result<Summaries, Refusal>,
+    ) {
+        let Ok(Summaries { entries, more }) = result else { return };
+        let body = Summarized { step: self.step, entries, more };
+        self.answer(cx, local, RepairMessage::Summarized(body));
+    }
+
+    pub(super) fn on_fetched(
+        self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        result: Result<Vec<(Key, Container)>, Refusal>,
+    ) {
+        let Ok(items) = result else { return };
+        self.answer(cx, local, RepairMessage::Exchanged(Exchanged { step: self.step, items }));
+    }
+
+    fn answer(self, cx: &mut Cx<'_>, local: &NodeContext, message: RepairMessage) {
+        cx.send(local.message(self.peer, self.request, message.into()));
     }
 }
 

@@ -7,11 +7,11 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use super::{CopyingSnapshot, RepairCommand, StoreAccess};
+use super::{CopyingSnapshot, StoreAccess};
 use crate::cx::{Cx, NodeContext};
 use crate::event::Event;
 use crate::quorum::sources_needed;
-use crate::store::Action;
+use crate::store::{CompletionReason, RepairCommand};
 use crate::types::{AdminRequest, NodeId, PartitionId};
 
 /// What has been copied so far of partitions that are incomplete.
@@ -27,15 +27,6 @@ pub(super) struct Copying {
     accepting: BTreeMap<PartitionId, Vec<AdminRequest>>,
     /// The number of partitions that were undecided when people were told last.
     told: u64,
-}
-
-/// Why a partition counts as complete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CompletionReason {
-    /// Enough others were met.
-    Copied,
-    /// An operator gives up what was lost.
-    LossAccepted,
 }
 
 impl Copying {
@@ -202,12 +193,7 @@ impl StoreAccess {
         reason: CompletionReason,
     ) {
         if self.copying.marking.insert(partition) {
-            self.store(
-                cx,
-                RepairCommand::Marker(partition, reason),
-                partition,
-                Action::MarkComplete,
-            );
+            self.store(cx, partition, RepairCommand::MarkComplete { reason });
         }
     }
 }

@@ -12,13 +12,13 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::{CorruptKeySnapshot, Repair, RepairCommand, Waiting};
+use super::{CorruptKeySnapshot, Repair};
 use crate::cx::{Cx, NodeContext};
 use crate::event::Event;
 use crate::probe::Probe;
-use crate::store::{Action, Done, Refusal};
+use crate::store::{JoinFor, Refusal, RepairCommand};
 use crate::time::{Span, Time};
-use crate::types::{Key, PartitionId, Seq};
+use crate::types::{Key, PartitionId};
 use crate::version::Container;
 
 /// So many keys are asked for in a round.
@@ -110,17 +110,8 @@ impl Repair {
             return self.mark_repaired(cx, local, number, key, true);
         }
         let partition = local.ring().partition_of(key.token());
-        let items = [(key, container)].into();
-        self.access.store(cx, RepairCommand::Join(number), partition, Action::Merge { items });
-    }
-
-    /// What was gathered is joined. What was refused is asked for again.
-    pub(super) fn on_joined(&mut self, number: u64, seq: Seq, result: Result<Done, Refusal>) {
-        match result {
-            Ok(Done::Merged) => self.access.waiting.push(seq, Waiting::Joined(number)),
-            Ok(other) => panic!("a container was to be joined, not {other:?}"),
-            Err(_) => {}
-        }
+        let (items, whose) = ([(key, container)].into(), JoinFor::CorruptKey(number));
+        self.access.store(cx, partition, RepairCommand::Join { items, whose });
     }
 
     /// What was joined is durable: what can be read here is whole now.
@@ -139,26 +130,25 @@ impl Repair {
         is_unknown: bool,
     ) {
         let partition = local.ring().partition_of(key.token());
-        let action = Action::MarkRepaired { key, is_unknown };
-        self.access.store(cx, RepairCommand::MarkRepaired(number), partition, action);
+        let command = RepairCommand::MarkRepaired { key, is_unknown, number };
+        self.access.store(cx, partition, command);
     }
 
     pub(super) fn on_marked_repaired(
         &mut self,
         cx: &mut Cx<'_>,
         number: u64,
-        result: Result<Done, Refusal>,
+        result: Result<bool, Refusal>,
     ) {
         match result {
-            Ok(Done::MarkedRepaired { is_repaired: true }) => {
+            Ok(true) => {
                 if let Some(key) = self.corrupt_keys.key(number).cloned() {
                     self.corrupt_keys.keys.remove(&key);
                     cx.observe(Event::KeyRepaired { key });
                 }
             }
-            Ok(Done::MarkedRepaired { is_repaired: false }) => cx.probe(Probe::RepairedInVain),
+            Ok(false) => cx.probe(Probe::RepairedInVain),
             Err(_) => {}
-            Ok(other) => panic!("a key was to be repaired, not {other:?}"),
         }
     }
 }

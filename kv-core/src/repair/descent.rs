@@ -13,7 +13,7 @@ use crate::merkle::{FAN_OUT, LeafId};
 use crate::message::repair::{Branches, Exchange, Leaves, SummariesRequest};
 use crate::message::{Body, RepairMessage};
 use crate::probe::Probe;
-use crate::store::{Action, Done, Refusal};
+use crate::store::{BranchesFor, JoinFor, LeavesFor, Party, Refusal, RepairCommand, Summaries};
 use crate::types::{ContentHash, Key, PartitionId, Seq};
 use crate::version::Container;
 
@@ -67,7 +67,9 @@ impl Descent {
         access: &mut StoreAccess,
         partition: PartitionId,
     ) -> Self {
-        link.store(cx, access, partition, Action::Branches);
+        link.store(cx, access, partition, |step| RepairCommand::Branches {
+            whose: BranchesFor::Session(step),
+        });
         Self {
             partition,
             stage: Stage::OwnBranches,
@@ -109,41 +111,74 @@ impl Descent {
         }
     }
 
-    /// The own storage has answered.
-    pub(super) fn on_store_done(
+    pub(super) fn on_own_branches(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        link: &mut SessionLink,
+        result: Result<Box<[ContentHash; FAN_OUT]>, Refusal>,
+    ) -> Progress {
+        let (Stage::OwnBranches, Ok(branches)) = (&self.stage, result) else {
+            return Progress::Broken;
+        };
+        self.ask_branches(cx, local, link, branches);
+        Progress::Goes
+    }
+
+    pub(super) fn on_own_leaves(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        link: &mut SessionLink,
+        result: Result<Vec<(LeafId, ContentHash)>, Refusal>,
+    ) -> Progress {
+        let (Stage::OwnLeaves, Ok(leaves)) = (&self.stage, result) else {
+            return Progress::Broken;
+        };
+        self.ask_leaves(cx, local, link, leaves);
+        Progress::Goes
+    }
+
+    pub(super) fn on_own_summaries(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        link: &mut SessionLink,
+        result: Result<Summaries, Refusal>,
+    ) -> Progress {
+        let (Stage::OwnSummaries, Ok(Summaries { entries, more })) = (&self.stage, result) else {
+            return Progress::Broken;
+        };
+        self.ask_summaries(cx, local, link, Page { entries, more });
+        Progress::Goes
+    }
+
+    pub(super) fn on_own_containers(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
         link: &mut SessionLink,
         access: &mut StoreAccess,
-        seq: Seq,
-        result: Result<Done, Refusal>,
+        result: Result<Vec<(Key, Container)>, Refusal>,
     ) -> Progress {
-        let Ok(done) = result else { return Progress::Broken };
-        match (&self.stage, done) {
-            (Stage::OwnBranches, Done::Branches(branches)) => {
-                self.ask_branches(cx, local, link, branches);
-                Progress::Goes
-            }
-            (Stage::OwnLeaves, Done::Leaves(leaves)) => {
-                self.ask_leaves(cx, local, link, leaves);
-                Progress::Goes
-            }
-            (Stage::OwnSummaries, Done::Summaries { entries, more }) => {
-                self.ask_summaries(cx, local, link, Page { entries, more });
-                Progress::Goes
-            }
-            (Stage::OwnContainers, Done::Fetched(items)) => {
-                forget_up_to(&mut self.difference.push, items.last().map(|(key, _)| key));
-                self.exchange(cx, local, link, access, items)
-            }
-            (Stage::Joined, Done::Merged) => {
-                self.stage = Stage::Durable;
-                link.wait_for_disk(access, seq);
-                Progress::Goes
-            }
-            (stage, done) => panic!("at {stage:?} the storage answered {done:?}"),
-        }
+        let (Stage::OwnContainers, Ok(items)) = (&self.stage, result) else {
+            return Progress::Broken;
+        };
+        forget_up_to(&mut self.difference.push, items.last().map(|(key, _)| key));
+        self.exchange(cx, local, link, access, items)
+    }
+
+    pub(super) fn on_joined(
+        &mut self,
+        link: &mut SessionLink,
+        access: &mut StoreAccess,
+        seq: Seq,
+        result: Result<(), Refusal>,
+    ) -> Progress {
+        let (Stage::Joined, Ok(())) = (&self.stage, result) else { return Progress::Broken };
+        self.stage = Stage::Durable;
+        link.wait_for_disk(access, seq);
+        Progress::Goes
     }
 
     /// What was joined is durable.
@@ -169,7 +204,10 @@ impl Descent {
             return Progress::Equal;
         }
         self.stage = Stage::OwnLeaves;
-        link.store(cx, access, self.partition, Action::Leaves { branches });
+        link.store(cx, access, self.partition, |step| RepairCommand::Leaves {
+            branches,
+            whose: LeavesFor::Session(step),
+        });
         Progress::Goes
     }
 
@@ -234,7 +272,10 @@ impl Descent {
         };
         forget_up_to(&mut self.difference.want, Some(last));
         self.stage = Stage::Joined;
-        link.store(cx, access, self.partition, Action::Merge { items });
+        link.store(cx, access, self.partition, |step| RepairCommand::Join {
+            items,
+            whose: JoinFor::Session(step),
+        });
         Progress::Goes
     }
 
@@ -297,7 +338,12 @@ impl Descent {
         let Some(&leaf) = self.leaves.front() else { return Progress::Equal };
         self.stage = Stage::OwnSummaries;
         let (after, bytes) = (self.after.clone(), local.config.repair_batch_bytes);
-        link.store(cx, access, self.partition, Action::Summaries { leaf, after, bytes });
+        link.store(cx, access, self.partition, |step| RepairCommand::Summaries {
+            leaf,
+            after,
+            bytes,
+            whose: Party::Session(step),
+        });
         Progress::Goes
     }
 
@@ -313,7 +359,11 @@ impl Descent {
             self.stage = Stage::OwnContainers;
             let keys = self.difference.push.iter().cloned().collect();
             let bytes = local.config.repair_batch_bytes;
-            link.store(cx, access, self.partition, Action::Fetch { keys, bytes });
+            link.store(cx, access, self.partition, |step| RepairCommand::Fetch {
+                keys,
+                bytes,
+                whose: Party::Session(step),
+            });
             Progress::Goes
         } else if !self.difference.want.is_empty() {
             self.exchange(cx, local, link, access, Vec::new())

@@ -136,7 +136,7 @@ impl Repair {
             partners: partners.collect(),
             corrupt_keys: self.corrupt_keys.inspect(),
             copying: self.access.copying.inspect(),
-            commands: self.access.pending.len(),
+            commands: self.access.commands.in_flight(),
             awaits_sync: self.access.waiting.len(),
         }
     }

@@ -34,30 +34,32 @@ mod session;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use self::answer::{Caller, PendingAnswer};
-use self::copying::{CompletionReason, Copying};
+use self::copying::Copying;
 use self::corrupt_keys::CorruptKeys;
 pub use self::corrupt_keys::Wanted;
+use self::descent::{Descent, Progress};
 pub use self::inspect::{
     CopyingSnapshot, CorruptKeySnapshot, DescentAwaits, PartnerSnapshot, RepairSnapshot,
     SessionSnapshot, SessionStage,
 };
 use self::scrubbing::Scrubbing;
-use self::session::{Session, Verdict};
+use self::session::{Session, SessionLink, Verdict};
 use crate::admin::{AdminRefusal, AdminReply};
-use crate::cx::{Cx, Effect, Issuer, NodeContext, Purpose};
+use crate::cx::{CommandCount, Cx, Effect, Issuer, NodeContext, Purpose};
 use crate::durable::DurableQueue;
 use crate::event::Event;
-use crate::in_flight::InFlight;
 use crate::message::RepairMessage;
 use crate::message::repair::{
     BranchesDiffer, Compared, Exchanged, LeavesDiffer, RootsDiffer, Step, Summarized,
 };
 use crate::probe::Probe;
 use crate::sampling::below;
-use crate::store::{Action, Done, Outcome};
+use crate::store::{
+    BranchesFor, Caller, CompletionReason, JoinFor, LeavesFor, Party, RepairAnswer, RepairCommand,
+    SessionStep,
+};
 use crate::time::{Span, Time};
-use crate::types::{AdminRequest, Key, NodeId, PartitionId, RequestId, Seq, Ticket};
+use crate::types::{AdminRequest, Key, NodeId, PartitionId, RequestId, Seq};
 
 /// Compares this node with the others that own what it owns, and makes both sides equal.
 #[derive(Clone, Debug, Default)]
@@ -90,38 +92,21 @@ struct Partner {
 /// What all parts of this machine share: the way to the storage and back.
 #[derive(Clone, Debug, Default)]
 struct StoreAccess {
-    pending: InFlight<RepairCommand>,
+    commands: CommandCount,
     waiting: DurableQueue<Waiting>,
     copying: Copying,
-}
-
-/// A storage command in flight.
-#[derive(Clone, Debug)]
-enum RepairCommand {
-    /// Of the session with this request, at this step.
-    Session(RequestId, Step),
-    /// For a peer that asked.
-    Answer(Caller, PendingAnswer),
-    /// A data marker.
-    Marker(PartitionId, CompletionReason),
-    /// To read a part of what is held.
-    Scrub,
-    /// To join what was gathered of a key.
-    Join(u64),
-    /// To believe a key again.
-    MarkRepaired(u64),
 }
 
 /// What waits for the disk.
 #[derive(Clone, Debug)]
 enum Waiting {
-    /// The session with this request, at this step.
-    Session(RequestId, Step),
+    /// A step of the session.
+    Session(SessionStep),
     /// A peer that pushed containers, and what it wants in turn.
     Pushed(Caller, PartitionId, Vec<Key>),
     /// A data marker.
     Marked(PartitionId, CompletionReason),
-    /// What was gathered of a key.
+    /// What was gathered of a key, by the number of its repair.
     Joined(u64),
 }
 
@@ -349,42 +334,89 @@ impl Repair {
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
-        command: u64,
+        partition: PartitionId,
         seq: Seq,
-        outcome: Outcome,
+        answer: RepairAnswer,
     ) -> Vec<PartitionId> {
-        let command = self.access.pending.remove(command).expect("each command is answered once");
-        match command {
-            RepairCommand::Session(request, step) => {
-                self.advance(cx, request, step, |session, cx, access| {
-                    session.descend(cx, local, access, |descent, cx, link, access| {
-                        descent.on_store_done(cx, local, link, access, seq, outcome.result)
-                    })
-                })
+        self.access.commands.end();
+        match answer {
+            RepairAnswer::Branches { whose: BranchesFor::Session(step), result } => {
+                self.go_down(cx, local, step, |descent, cx, link, _| {
+                    descent.on_own_branches(cx, local, link, result)
+                });
             }
-            RepairCommand::Answer(caller, command) => {
-                self.access.answer(cx, local, caller, command, seq, outcome.result);
+            RepairAnswer::Branches { whose: BranchesFor::Peer(caller, theirs), result } => {
+                caller.on_branches_read(cx, local, &theirs, result);
             }
-            RepairCommand::Marker(partition, reason) => match outcome.result {
-                Ok(Done::MarkedComplete) => {
-                    self.access.waiting.push(seq, Waiting::Marked(partition, reason));
+            RepairAnswer::Leaves { whose: LeavesFor::Session(step), result } => {
+                self.go_down(cx, local, step, |descent, cx, link, _| {
+                    descent.on_own_leaves(cx, local, link, result)
+                });
+            }
+            RepairAnswer::Leaves { whose: LeavesFor::Peer(caller, theirs), result } => {
+                caller.on_leaves_read(cx, local, theirs, result);
+            }
+            RepairAnswer::Summaries { whose: Party::Session(step), result } => {
+                self.go_down(cx, local, step, |descent, cx, link, _| {
+                    descent.on_own_summaries(cx, local, link, result)
+                });
+            }
+            RepairAnswer::Summaries { whose: Party::Peer(caller), result } => {
+                caller.on_summaries_read(cx, local, result);
+            }
+            RepairAnswer::Fetched { whose: Party::Session(step), result } => {
+                self.go_down(cx, local, step, |descent, cx, link, access| {
+                    descent.on_own_containers(cx, local, link, access, result)
+                });
+            }
+            RepairAnswer::Fetched { whose: Party::Peer(caller), result } => {
+                caller.on_fetched(cx, local, result);
+            }
+            RepairAnswer::Joined { whose: JoinFor::Session(step), result } => {
+                self.go_down(cx, local, step, |descent, _, link, access| {
+                    descent.on_joined(link, access, seq, result)
+                });
+            }
+            RepairAnswer::Joined { whose: JoinFor::Peer(caller, wanted), result: Ok(()) } => {
+                self.access.waiting.push(seq, Waiting::Pushed(caller, partition, wanted));
+            }
+            RepairAnswer::Joined { whose: JoinFor::CorruptKey(number), result: Ok(()) } => {
+                self.access.waiting.push(seq, Waiting::Joined(number));
+            }
+            // A peer that is not answered asks again, and so is a key asked for again.
+            RepairAnswer::Joined {
+                whose: JoinFor::Peer(..) | JoinFor::CorruptKey(_),
+                result: Err(_),
+            } => {}
+            RepairAnswer::MarkedComplete { reason, result: Ok(()) } => {
+                self.access.waiting.push(seq, Waiting::Marked(partition, reason));
+            }
+            RepairAnswer::MarkedComplete { reason: _, result: Err(refusal) } => {
+                cx.probe(Probe::MarkerNotWritten);
+                let reply = AdminReply::Refused(AdminRefusal::Store(refusal));
+                for request in self.access.copying.on_not_marked(partition) {
+                    cx.out.push(Effect::AdminReply { request, reply: reply.clone() });
                 }
-                Ok(other) => panic!("a marker was to be written, not {other:?}"),
-                Err(refusal) => {
-                    cx.probe(Probe::MarkerNotWritten);
-                    let reply = AdminReply::Refused(AdminRefusal::Store(refusal));
-                    for request in self.access.copying.on_not_marked(partition) {
-                        cx.out.push(Effect::AdminReply { request, reply: reply.clone() });
-                    }
-                }
-            },
-            RepairCommand::Scrub => self.on_scrubbed(cx, local, outcome.result),
-            RepairCommand::Join(number) => self.on_joined(number, seq, outcome.result),
-            RepairCommand::MarkRepaired(number) => {
-                self.on_marked_repaired(cx, number, outcome.result)
+            }
+            RepairAnswer::Scrubbed { result } => self.on_scrubbed(cx, local, result),
+            RepairAnswer::MarkedRepaired { number, result } => {
+                self.on_marked_repaired(cx, number, result);
             }
         }
         self.go_on(cx, local)
+    }
+
+    /// Goes on with the descent of the session, if it still waits for this step.
+    fn go_down(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        SessionStep { request, step }: SessionStep,
+        go: impl FnOnce(&mut Descent, &mut Cx<'_>, &mut SessionLink, &mut StoreAccess) -> Progress,
+    ) {
+        self.advance(cx, request, step, |session, cx, access| {
+            session.descend(cx, local, access, go)
+        });
     }
 
     /// The store is durable up to a position. Returns the partitions that are complete from now on.
@@ -403,11 +435,9 @@ impl Repair {
         let mut complete = Vec::new();
         while let Some(waiting) = self.access.waiting.pop() {
             match waiting {
-                Waiting::Session(request, step) => {
-                    self.advance(cx, request, step, |session, cx, access| {
-                        session.descend(cx, local, access, |descent, cx, link, access| {
-                            descent.on_durable(cx, local, link, access)
-                        })
+                Waiting::Session(step) => {
+                    self.go_down(cx, local, step, |descent, cx, link, access| {
+                        descent.on_durable(cx, local, link, access)
                     });
                 }
                 Waiting::Pushed(caller, partition, wanted) => {
@@ -505,15 +535,8 @@ impl Repair {
 }
 
 impl StoreAccess {
-    fn store(
-        &mut self,
-        cx: &mut Cx<'_>,
-        command: RepairCommand,
-        partition: PartitionId,
-        action: Action,
-    ) {
-        let command = self.pending.insert(command);
-        cx.store(Ticket::new(Issuer::Repair, command), partition, action);
+    fn store(&mut self, cx: &mut Cx<'_>, partition: PartitionId, command: RepairCommand) {
+        cx.store(self.commands.begin(Issuer::Repair), partition, command);
     }
 }
 

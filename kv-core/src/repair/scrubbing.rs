@@ -1,9 +1,9 @@
 //! Which part of what this node holds is read next, to find corruption.
 
-use super::{Repair, RepairCommand};
+use super::Repair;
 use crate::cx::{Cx, NodeContext};
 use crate::merkle::LeafId;
-use crate::store::{Action, Done, Refusal};
+use crate::store::{Refusal, RepairCommand};
 use crate::types::PartitionId;
 
 /// In a round so many partitions are read at most. Many are small, or empty but for their markers.
@@ -33,14 +33,10 @@ impl Repair {
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
-        result: Result<Done, Refusal>,
+        result: Result<Option<LeafId>, Refusal>,
     ) {
         self.scrubbing.is_reading = false;
-        self.scrubbing.from = match result {
-            Ok(Done::Scrubbed { next }) => next,
-            Ok(other) => panic!("leaves were to be read, not {other:?}"),
-            Err(_) => None,
-        };
+        self.scrubbing.from = result.ok().flatten();
         if self.scrubbing.from.is_none() {
             self.scrub_next(cx, local);
         }
@@ -58,7 +54,7 @@ impl Repair {
         *left -= 1;
         *is_reading = true;
         let (from, bytes) = (from.unwrap_or_default(), local.config.scrub_batch_bytes);
-        self.access.store(cx, RepairCommand::Scrub, partition, Action::Scrub { from, bytes });
+        self.access.store(cx, partition, RepairCommand::Scrub { from, bytes });
     }
 }
 

@@ -7,13 +7,13 @@ use alloc::vec::Vec;
 
 use super::copying::Answer;
 use super::descent::{Descent, Progress};
-use super::{RepairCommand, SessionSnapshot, SessionStage, StoreAccess, Waiting};
+use super::{SessionSnapshot, SessionStage, StoreAccess, Waiting};
 use crate::cx::{Cx, NodeContext};
 use crate::event::Event;
 use crate::message::repair::{Compare, Roots, Step};
 use crate::message::{Body, RepairMessage};
 use crate::probe::Probe;
-use crate::store::Action;
+use crate::store::{RepairCommand, SessionStep};
 use crate::time::{Span, Time};
 use crate::types::{ContentHash, NodeId, PartitionId, RequestId, Seq};
 
@@ -91,11 +91,12 @@ impl SessionLink {
         cx: &mut Cx<'_>,
         access: &mut StoreAccess,
         partition: PartitionId,
-        action: Action,
+        command: impl FnOnce(SessionStep) -> RepairCommand,
     ) {
         self.step.0 += 1;
         self.until = None;
-        access.store(cx, RepairCommand::Session(self.request, self.step), partition, action);
+        let step = SessionStep { request: self.request, step: self.step };
+        access.store(cx, partition, command(step));
     }
 
     /// Waits for this time.
@@ -108,7 +109,8 @@ impl SessionLink {
     pub(super) fn wait_for_disk(&mut self, access: &mut StoreAccess, seq: Seq) {
         self.step.0 += 1;
         self.until = None;
-        access.waiting.push(seq, Waiting::Session(self.request, self.step));
+        let step = SessionStep { request: self.request, step: self.step };
+        access.waiting.push(seq, Waiting::Session(step));
     }
 }
 

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::merkle::{FAN_OUT, LeafId, leaf_of};
 use crate::message::repair::{Branches, Compare, Exchange, Leaves, Roots, SummariesRequest};
 use crate::message::{Body, Kind, Message, RepairKind, RepairMessage};
-use crate::store::{Recovered, Summary};
+use crate::store::{self, Outcome, Recovered, Summary};
 use crate::testing::MemoryStore;
 use crate::testing::world::{Machine, World};
 use crate::time::HybridTime;
@@ -45,11 +45,13 @@ impl Machine for Repair {
         &mut self,
         cx: &mut Cx<'_>,
         local: &mut NodeContext,
-        command: u64,
         seq: Seq,
         outcome: Outcome,
     ) {
-        let complete = self.on_store_done(cx, local, command, seq, outcome);
+        let store::Answer::Repair(answer) = outcome.answer else {
+            panic!("it is not for this part")
+        };
+        let complete = self.on_store_done(cx, local, outcome.partition, seq, answer);
         local.complete.extend(complete);
     }
 

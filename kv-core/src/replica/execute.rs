@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
+use core::slice;
 
 use super::partitions::{PartitionState, marker_of};
 use super::{founding, hints, keyspace, owned, scrub};
@@ -10,10 +11,12 @@ use crate::event::Event;
 use crate::merkle::{FAN_OUT, LeafId};
 use crate::probe::Probe;
 use crate::store::{
-    Action, Basis, Batch, CopyKind, Corrupt, Done, Hint, Mint, Outcome, Refusal, Role, Store,
-    StoreCommand, Summary, View,
+    Basis, Batch, Command, CopyKind, Corrupt, FoundingAnswer, FoundingCommand, HandoffAnswer,
+    HandoffCommand, Hint, HintGrowth, Mint, MintedWrite, Outcome, Refusal, RepairAnswer,
+    RepairCommand, ReplicaAction, ReplicaAnswer, ReplicaCommand, ReplicaDone, Role, Store,
+    StoreCommand, Summaries, Summary, View,
 };
-use crate::types::Key;
+use crate::types::{ContentHash, Key};
 use crate::version::{Container, Version, VersionVector};
 
 /// What a command tells beside its result.
@@ -39,32 +42,113 @@ pub fn execute<S: Store>(
 ) -> Outcome {
     assert_eq!(state.partition, command.partition, "the driver brings the right partition");
     let mut notes = Notes::default();
-    let result = match &command.action {
-        Action::Mint(request) => mint(state, store, request, &mut notes),
-        Action::Merge { items } => merge(state, store, items, &mut notes),
-        Action::Hint(hint) => keep_hint(state, store, hint),
-        Action::Read { key, copy } => read(state, store, key, *copy, &mut notes),
-        Action::HintBatch { target, bytes } => {
-            hints::batch(state, store, *target, *bytes, &mut notes)
-        }
-        Action::HintDrop { target, items } => hints::drop(state, store, *target, items, &mut notes),
-        Action::Branches => Ok(Done::Branches(Box::new(state.tree.branches()))),
-        Action::Leaves { branches } => Ok(leaves(state, *branches)),
-        Action::Summaries { leaf, after, bytes } => {
-            Ok(summaries(state, store, *leaf, after.as_ref(), *bytes, &mut notes))
-        }
-        Action::Fetch { keys, bytes } => Ok(fetch(state, store, keys, *bytes, &mut notes)),
-        Action::MarkComplete => mark_complete(state, store),
-        Action::Pledge { founding } => founding::pledge(state.node, store, *founding),
-        Action::Found { founding } => founding::found(state.node, store, *founding),
-        Action::Scrub { from, bytes } => scrub::scrub(state, store, *from, *bytes, &mut notes),
-        Action::MarkRepaired { key, is_unknown } => {
-            let made = owned::mark_repaired(state, store, key, *is_unknown, &mut notes);
-            made.map(|is_repaired| Done::MarkedRepaired { is_repaired }).map_err(Refusal::from)
-        }
+    let answer = match &command.command {
+        Command::Replica(command) => for_coordinator(state, store, command, &mut notes).into(),
+        Command::Handoff(command) => for_handoff(state, store, command, &mut notes).into(),
+        Command::Repair(command) => for_repair(state, store, command, &mut notes).into(),
+        Command::Founding(command) => for_founding(state, store, *command).into(),
     };
     let Notes { events, corrupt } = notes;
-    Outcome { partition: state.partition, result, root: state.tree.root(), events, corrupt }
+    Outcome { partition: state.partition, answer, root: state.tree.root(), events, corrupt }
+}
+
+fn for_coordinator<S: Store>(
+    state: &mut PartitionState,
+    store: &mut S,
+    ReplicaCommand { requester, action }: &ReplicaCommand,
+    notes: &mut Notes,
+) -> ReplicaAnswer {
+    let result = match action {
+        ReplicaAction::Mint(request) => mint(state, store, request, notes).map(ReplicaDone::Minted),
+        ReplicaAction::Merge(item) => {
+            merge(state, store, slice::from_ref(&**item), notes).map(|()| ReplicaDone::Merged)
+        }
+        ReplicaAction::Hint(hint) => keep_hint(state, store, hint).map(ReplicaDone::Hinted),
+        ReplicaAction::Read { key, copy } => {
+            read(state, store, key, *copy, notes).map(ReplicaDone::Read)
+        }
+    };
+    ReplicaAnswer { requester: *requester, result }
+}
+
+fn for_handoff<S: Store>(
+    state: &mut PartitionState,
+    store: &mut S,
+    command: &HandoffCommand,
+    notes: &mut Notes,
+) -> HandoffAnswer {
+    match command {
+        &HandoffCommand::Read { target, bytes } => {
+            let result = hints::batch(state, store, target, bytes, notes);
+            HandoffAnswer::Read { target, result }
+        }
+        HandoffCommand::Drop { target, reason, items } => {
+            let result = hints::drop(state, store, *target, items, notes);
+            HandoffAnswer::Dropped { target: *target, reason: *reason, result }
+        }
+        HandoffCommand::Receive { receipt, items } => {
+            let result = merge(state, store, items, notes);
+            HandoffAnswer::Received { receipt: *receipt, result }
+        }
+    }
+}
+
+fn for_repair<S: Store>(
+    state: &mut PartitionState,
+    store: &mut S,
+    command: &RepairCommand,
+    notes: &mut Notes,
+) -> RepairAnswer {
+    match command {
+        RepairCommand::Branches { whose } => RepairAnswer::Branches {
+            whose: whose.clone(),
+            result: Ok(Box::new(state.tree.branches())),
+        },
+        RepairCommand::Leaves { branches, whose } => {
+            RepairAnswer::Leaves { whose: whose.clone(), result: Ok(leaves(state, *branches)) }
+        }
+        RepairCommand::Summaries { leaf, after, bytes, whose } => {
+            let result = Ok(summaries(state, store, *leaf, after.as_ref(), *bytes, notes));
+            RepairAnswer::Summaries { whose: *whose, result }
+        }
+        RepairCommand::Fetch { keys, bytes, whose } => {
+            let result = Ok(fetch(state, store, keys, *bytes, notes));
+            RepairAnswer::Fetched { whose: *whose, result }
+        }
+        RepairCommand::Join { items, whose } => {
+            let result = merge(state, store, items, notes);
+            RepairAnswer::Joined { whose: whose.clone(), result }
+        }
+        RepairCommand::MarkComplete { reason } => {
+            RepairAnswer::MarkedComplete { reason: *reason, result: mark_complete(state, store) }
+        }
+        RepairCommand::Scrub { from, bytes } => {
+            RepairAnswer::Scrubbed { result: scrub::scrub(state, store, *from, *bytes, notes) }
+        }
+        RepairCommand::MarkRepaired { key, is_unknown, number } => {
+            let made = owned::mark_repaired(state, store, key, *is_unknown, notes);
+            RepairAnswer::MarkedRepaired { number: *number, result: made.map_err(Refusal::from) }
+        }
+    }
+}
+
+fn for_founding<S: Store>(
+    state: &mut PartitionState,
+    store: &mut S,
+    command: FoundingCommand,
+) -> FoundingAnswer {
+    match command {
+        FoundingCommand::Pledge { promise } => FoundingAnswer::Pledged {
+            promise,
+            result: founding::pledge(state.node, store, promise.founding),
+        },
+        FoundingCommand::MarkComplete => {
+            FoundingAnswer::MarkedComplete { result: mark_complete(state, store) }
+        }
+        FoundingCommand::Found { founding } => {
+            FoundingAnswer::Founded { result: founding::found(state.node, store, founding) }
+        }
+    }
 }
 
 /// Names a write and stores it, upon whatever this replica holds of the key in the role that it
@@ -75,7 +159,7 @@ fn mint<S: Store>(
     store: &mut S,
     mint: &Mint,
     notes: &mut Notes,
-) -> Result<Done, Refusal> {
+) -> Result<MintedWrite, Refusal> {
     let held = match mint.role {
         Role::Owner => owned::load(state, store, View::Live, &mint.key)
             .inspect_err(|Corrupt| owned::note_corrupt(state, store, &mint.key, notes)),
@@ -95,7 +179,7 @@ fn mint<S: Store>(
                 Some(hints::add(state, store, &mint.key, &container, terms, true)?)
             }
         };
-        return Ok(Done::Minted { dot, container, hinted });
+        return Ok(MintedWrite { dot, container, hinted });
     }
 
     let newest = container.newest();
@@ -140,7 +224,7 @@ fn mint<S: Store>(
         request: mint.request,
         replaced: if replaces_held { overwritten } else { Vec::new() },
     });
-    Ok(Done::Minted { dot, container, hinted })
+    Ok(MintedWrite { dot, container, hinted })
 }
 
 /// What a write overwrites here, and whether that includes all that is held.
@@ -160,7 +244,7 @@ fn merge<S: Store>(
     store: &mut S,
     items: &[(Key, Container)],
     notes: &mut Notes,
-) -> Result<Done, Refusal> {
+) -> Result<(), Refusal> {
     for (key, incoming) in items {
         state.owner.look_at(incoming.seen());
         let owned::Owned { mut container, hash } = owned::load_or_replace(state, store, key, notes);
@@ -168,15 +252,15 @@ fn merge<S: Store>(
             owned::save(state, store, key, hash, &container)?;
         }
     }
-    Ok(Done::Merged)
+    Ok(())
 }
 
 fn keep_hint<S: Store>(
     state: &mut PartitionState,
     store: &mut S,
     hint: &Hint,
-) -> Result<Done, Refusal> {
-    hints::add(state, store, &hint.key, &hint.container, hint.terms, false).map(Done::Hinted)
+) -> Result<HintGrowth, Refusal> {
+    hints::add(state, store, &hint.key, &hint.container, hint.terms, false)
 }
 
 fn read<S: Store>(
@@ -185,7 +269,7 @@ fn read<S: Store>(
     key: &Key,
     copy: CopyKind,
     notes: &mut Notes,
-) -> Result<Done, Refusal> {
+) -> Result<Container, Refusal> {
     let read = match copy {
         CopyKind::Owned if !state.complete => return Err(Refusal::Incomplete),
         CopyKind::Owned if state.corrupt.contains_key(key) => Err(Corrupt),
@@ -199,17 +283,17 @@ fn read<S: Store>(
             }),
         CopyKind::Hinted => hints::load_all(state.partition, store, View::Durable, key),
     };
-    read.map(Done::Read).map_err(|Corrupt| {
+    read.map_err(|Corrupt| {
         notes.probe(Probe::CorruptReadRefused);
         Refusal::Corrupt
     })
 }
 
-fn leaves(state: &PartitionState, branches: u16) -> Done {
+fn leaves(state: &PartitionState, branches: u16) -> Vec<(LeafId, ContentHash)> {
     let chosen = (0..FAN_OUT).filter(|branch| branches & (1 << branch) != 0);
     let below = chosen.flat_map(|branch| branch * FAN_OUT..(branch + 1) * FAN_OUT);
     let leaves = below.map(|leaf| LeafId(u8::try_from(leaf).expect("256 leaves")));
-    Done::Leaves(leaves.map(|leaf| (leaf, state.tree.leaf(leaf))).collect())
+    leaves.map(|leaf| (leaf, state.tree.leaf(leaf))).collect()
 }
 
 fn summaries<S: Store>(
@@ -219,7 +303,7 @@ fn summaries<S: Store>(
     after: Option<&Key>,
     bytes_max: u64,
     notes: &mut Notes,
-) -> Done {
+) -> Summaries {
     let (mut entries, mut corrupt) = (Vec::new(), Vec::new());
     let (mut bytes, mut more) = (0, false);
     owned::for_each_in_leaf(state, store, leaf, after, |key, record| {
@@ -240,7 +324,7 @@ fn summaries<S: Store>(
     for key in corrupt {
         owned::note_corrupt(state, store, &key, notes);
     }
-    Done::Summaries { entries, more }
+    Summaries { entries, more }
 }
 
 fn fetch<S: Store>(
@@ -249,7 +333,7 @@ fn fetch<S: Store>(
     keys: &[Key],
     bytes_max: u64,
     notes: &mut Notes,
-) -> Done {
+) -> Vec<(Key, Container)> {
     let mut items = Vec::new();
     let mut bytes = 0;
     for key in keys {
@@ -265,13 +349,13 @@ fn fetch<S: Store>(
             Err(Corrupt) => owned::note_corrupt(state, store, key, notes),
         }
     }
-    Done::Fetched(items)
+    items
 }
 
-fn mark_complete<S: Store>(state: &mut PartitionState, store: &mut S) -> Result<Done, Refusal> {
+fn mark_complete<S: Store>(state: &mut PartitionState, store: &mut S) -> Result<(), Refusal> {
     let mut batch = Batch::default();
     batch.put(&keyspace::marker(state.partition), &marker_of(state.node));
     store.commit(batch)?;
     state.complete = true;
-    Ok(Done::MarkedComplete)
+    Ok(())
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::keyspace;
-use crate::store::{Batch, Corrupt, Done, FoundingRecord, Refusal, Store, View};
+use crate::store::{Batch, Corrupt, FoundingRecord, Refusal, Store, View};
 use crate::types::{FoundingId, NodeId};
 
 /// Writes that the store was new before a founding that is still to come.
@@ -13,11 +13,11 @@ pub(super) fn pledge(
     node: NodeId,
     store: &mut impl Store,
     founding: FoundingId,
-) -> Result<Done, Refusal> {
+) -> Result<(), Refusal> {
     let mut batch = Batch::default();
     batch.put(&keyspace::pledge(founding), &node.0.to_be_bytes());
     store.commit(batch)?;
-    Ok(Done::Pledged)
+    Ok(())
 }
 
 /// Writes the founding, and takes the pledges away in the same batch: a store that has served once must
@@ -26,7 +26,7 @@ pub(super) fn found(
     node: NodeId,
     store: &mut impl Store,
     founding: FoundingId,
-) -> Result<Done, Refusal> {
+) -> Result<(), Refusal> {
     let mut batch = Batch::default();
     put_founded(&mut batch, node, founding);
     store.scan(View::Live, keyspace::ALL_PLEDGES, &[], &mut |key, _| {
@@ -34,7 +34,7 @@ pub(super) fn found(
         core::ops::ControlFlow::Continue(())
     });
     store.commit(batch)?;
-    Ok(Done::Founded)
+    Ok(())
 }
 
 /// Puts the record of the founding.

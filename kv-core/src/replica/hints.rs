@@ -16,7 +16,9 @@ use super::partitions::PartitionState;
 use crate::codec::{Codec, Malformed, Reader};
 use crate::event::{EpochReason, Event};
 use crate::probe::Probe;
-use crate::store::{Batch, Corrupt, Done, HintGrowth, HintTerms, Refusal, Store, StoredHint, View};
+use crate::store::{
+    Batch, Corrupt, Dropped, HintBatch, HintGrowth, HintTerms, Refusal, Store, StoredHint, View,
+};
 use crate::types::{ContentHash, Key, NodeId, PartitionId};
 use crate::version::Container;
 
@@ -88,7 +90,7 @@ pub(super) fn add(
         hint.terms.copies = hint.terms.copies.min(kept.terms.copies);
         hint.minted |= kept.minted;
         if hint == kept {
-            return Ok(HintGrowth { added: false, bytes: 0 });
+            return Ok(HintGrowth { target: terms.target, added: false, bytes: 0 });
         }
         batch.delete(&keyspace::hint_order(state.partition, &kept.terms, key));
     }
@@ -102,7 +104,7 @@ pub(super) fn add(
     let bytes = length.saturating_sub(length_before) as u64;
     batch.put(&keyspace::hint_order(state.partition, &hint.terms, key), &[]);
     store.commit(batch)?;
-    Ok(HintGrowth { added: before.is_none(), bytes })
+    Ok(HintGrowth { target: terms.target, added: before.is_none(), bytes })
 }
 
 /// The hints for a target, the most urgent first, up to about so many bytes. A hint that cannot be
@@ -113,7 +115,7 @@ pub(super) fn batch(
     target: NodeId,
     bytes_max: u64,
     notes: &mut Notes,
-) -> Result<Done, Refusal> {
+) -> Result<HintBatch, Refusal> {
     let prefix = keyspace::hint_order_of(state.partition, target);
     let mut hints = Vec::new();
     let (mut bytes, mut dropped) = (0, 0);
@@ -150,7 +152,7 @@ pub(super) fn batch(
         notes.events.push(Event::HintDropped { target, partition });
         notes.probe(Probe::HintCorrupt);
     }
-    Ok(Done::HintBatch { hints, dropped })
+    Ok(HintBatch { hints, dropped })
 }
 
 /// Deletes hints, unless they have grown since the container of this hash was taken from them.
@@ -160,7 +162,7 @@ pub(super) fn drop(
     target: NodeId,
     items: &[(Key, ContentHash)],
     notes: &mut Notes,
-) -> Result<Done, Refusal> {
+) -> Result<Dropped, Refusal> {
     let mut batch = Batch::default();
     let (mut count, mut bytes, mut minted) = (0, 0, false);
     for (key, hash) in items {
@@ -183,7 +185,7 @@ pub(super) fn drop(
     if minted {
         state.fallback.forget(EpochReason::HintDeleted);
     }
-    Ok(Done::HintDropped { count, bytes })
+    Ok(Dropped { count, bytes })
 }
 
 pub(super) fn decode(record: &Bytes) -> Result<StoredHint, Corrupt> {

@@ -25,7 +25,7 @@ pub use inspect::{Held, StoredCopy, any_has_seen, for_each_copy, held, hinted, i
 pub use keyspace::{Record, parse as parse_record_key};
 pub use owned::decode_owned;
 pub use partitions::{PartitionState, Partitions, format, open, unmark};
-pub use service::{HintGrown, Replica, ReplicaSnapshot};
+pub use service::{Replica, ReplicaSnapshot};
 
 #[cfg(test)]
 mod tests;

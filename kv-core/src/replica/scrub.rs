@@ -12,7 +12,7 @@ use super::partitions::{PartitionState, marker_of};
 use crate::event::Event;
 use crate::merkle::LeafId;
 use crate::probe::Probe;
-use crate::store::{Batch, Corrupt, Done, Refusal, Store, View};
+use crate::store::{Batch, Corrupt, Refusal, Store, View};
 use crate::types::Key;
 
 /// What was read of a partition.
@@ -33,7 +33,7 @@ pub(super) fn scrub(
     from: LeafId,
     bytes_max: u64,
     notes: &mut Notes,
-) -> Result<Done, Refusal> {
+) -> Result<Option<LeafId>, Refusal> {
     let Part { until, corrupt } = read(state, store, from, bytes_max);
     for key in corrupt {
         owned::note_corrupt(state, store, &key, notes);
@@ -59,8 +59,7 @@ pub(super) fn scrub(
         notes.events.extend(iter::repeat_n(corrupt, rewritten.len()));
         store.commit(rewritten)?;
     }
-    let next = until.and_then(|until| until.0.checked_add(1)).map(LeafId);
-    Ok(Done::Scrubbed { next })
+    Ok(until.and_then(|until| until.0.checked_add(1)).map(LeafId))
 }
 
 fn read(state: &PartitionState, store: &impl Store, from: LeafId, bytes_max: u64) -> Part {

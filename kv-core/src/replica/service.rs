@@ -5,28 +5,28 @@
 //! replicas can be sent it), and that it is durable ([`CoordinatorMessage::Acked`], not before it is).
 
 use super::freshness::Freshness;
-use crate::cx::{Cx, Issuer, NodeContext};
+use crate::cx::{CommandCount, Cx, Issuer, NodeContext};
 use crate::durable::DurableQueue;
 use crate::event::Event;
 use crate::hybrid::{HybridClock, Observed};
-use crate::in_flight::InFlight;
 use crate::message::{
-    Acked, Body, CoordinatorMessage, FallbackFor, HintRequest, MergeRequest, MintRequest, Minted,
+    Acked, CoordinatorMessage, FallbackFor, HintRequest, MergeRequest, MintRequest, Minted,
     OperationId, ReadReply, ReadRequest, Refused, ReplicaMessage,
 };
 use crate::probe::Probe;
 use crate::store::{
-    Action, Basis, CopyKind, Done, Hint, HintGrowth, HintTerms, Mint, Outcome, Refusal, Role,
+    Basis, CopyKind, Hint, HintGrowth, HintTerms, Mint, Refusal, ReplicaAction, ReplicaAnswer,
+    ReplicaCommand, ReplicaDone, Requester, Role,
 };
 use crate::time::Span;
-use crate::types::{NodeId, PartitionId, RequestId, Seq, Ticket};
+use crate::types::{NodeId, PartitionId, RequestId, Seq};
 use crate::version::Container;
 
 /// This node as a replica of the keys that it owns, and as a fallback for others.
 #[derive(Clone, Debug, Default)]
 pub struct Replica {
     clock: HybridClock,
-    pending: InFlight<PendingCommand>,
+    commands: CommandCount,
     acks: DurableQueue<Requester>,
     freshness: Freshness,
 }
@@ -40,38 +40,10 @@ pub struct ReplicaSnapshot {
     pub awaits_sync: usize,
 }
 
-/// By how much the hints for a target grew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HintGrown {
-    /// Whom they are for.
-    pub target: NodeId,
-    /// The partition.
-    pub partition: PartitionId,
-    /// By how much.
-    pub growth: HintGrowth,
-}
-
-/// Whom to answer.
-#[derive(Clone, Copy, Debug)]
-struct Requester {
-    node: NodeId,
-    request: RequestId,
-    operation: OperationId,
-    /// The owner that this node is the fallback of.
-    for_owner: Option<NodeId>,
-}
-
-/// A storage command in flight.
-#[derive(Clone, Copy, Debug)]
-struct PendingCommand {
-    requester: Requester,
-    partition: PartitionId,
-}
-
 impl Replica {
     /// What it is at now.
     pub fn inspect(&self) -> ReplicaSnapshot {
-        ReplicaSnapshot { commands: self.pending.len(), awaits_sync: self.acks.len() }
+        ReplicaSnapshot { commands: self.commands.in_flight(), awaits_sync: self.acks.len() }
     }
 
     /// A coordinator asks something of this node as a replica.
@@ -125,7 +97,7 @@ impl Replica {
             time: self.clock.now(cx.now.wall),
             siblings_max: local.config.siblings_max,
         };
-        self.start(cx, requester, partition, Action::Mint(mint.into()));
+        self.start(cx, requester, partition, ReplicaAction::Mint(mint.into()));
     }
 
     /// A coordinator asks this owner to join a container into its own.
@@ -143,8 +115,7 @@ impl Replica {
             return refuse(cx, local, requester, Refusal::Layout);
         }
         self.look_at_time(cx, local, &container);
-        let items = [(key, container)].into();
-        self.start(cx, requester, partition, Action::Merge { items });
+        self.start(cx, requester, partition, ReplicaAction::Merge((key, container).into()));
     }
 
     /// A coordinator asks this node to keep a container for an owner.
@@ -161,7 +132,7 @@ impl Replica {
         let partition = local.ring().partition_of(key.token());
         self.look_at_time(cx, local, &container);
         let hint = Hint { key, container, terms: hint_terms(cx, local, fallback_for) };
-        self.start(cx, requester, partition, Action::Hint(hint.into()));
+        self.start(cx, requester, partition, ReplicaAction::Hint(hint.into()));
     }
 
     /// A coordinator asks what this node holds of a key.
@@ -181,7 +152,7 @@ impl Replica {
             cx.probe(Probe::IncompleteReadRefused);
             return refuse(cx, local, requester, Refusal::Incomplete);
         }
-        self.start(cx, requester, partition, Action::Read { key, copy });
+        self.start(cx, requester, partition, ReplicaAction::Read { key, copy });
     }
 
     /// Says that a request to keep a hint was not even tried.
@@ -202,53 +173,32 @@ impl Replica {
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
-        command: u64,
         seq: Seq,
-        outcome: Outcome,
-    ) -> Option<HintGrown> {
-        let PendingCommand { requester, partition } =
-            self.pending.remove(command).expect("each command is answered once");
+        ReplicaAnswer { requester, result }: ReplicaAnswer,
+    ) -> Option<HintGrowth> {
+        self.commands.end();
+        let operation = requester.operation;
         let mut hinted = None;
-        let grown = |target, growth| HintGrown { target, partition, growth };
-        match outcome.result {
-            Ok(Done::Minted { container, hinted: growth, .. }) => {
-                hinted = requester.for_owner.zip(growth).map(|(target, by)| grown(target, by));
-                if let Some(HintGrown { target, .. }) = hinted {
+        match result {
+            Ok(ReplicaDone::Minted(minted)) => {
+                hinted = minted.hinted;
+                if let Some(HintGrowth { target, .. }) = hinted {
                     cx.observe(Event::HintStored { target });
                 }
-                let minted = Minted { operation: requester.operation, container };
-                answer(cx, local, requester, Body::Coordinator(CoordinatorMessage::Minted(minted)));
+                let minted = Minted { operation, container: minted.container };
+                answer(cx, local, requester, CoordinatorMessage::Minted(minted));
                 self.acks.push(seq, requester);
             }
-            Ok(Done::Merged) => self.acks.push(seq, requester),
-            Ok(Done::Hinted(growth)) => {
-                let target = requester.for_owner.expect("a hint is for somebody");
-                hinted = Some(grown(target, growth));
-                cx.observe(Event::HintStored { target });
+            Ok(ReplicaDone::Merged) => self.acks.push(seq, requester),
+            Ok(ReplicaDone::Hinted(growth)) => {
+                hinted = Some(growth);
+                cx.observe(Event::HintStored { target: growth.target });
                 self.acks.push(seq, requester);
             }
-            Ok(Done::Read(container)) => {
-                let reply = ReadReply { operation: requester.operation, container };
-                answer(
-                    cx,
-                    local,
-                    requester,
-                    Body::Coordinator(CoordinatorMessage::ReadReply(reply)),
-                );
+            Ok(ReplicaDone::Read(container)) => {
+                let reply = ReadReply { operation, container };
+                answer(cx, local, requester, CoordinatorMessage::ReadReply(reply));
             }
-            Ok(
-                other @ (Done::HintBatch { .. }
-                | Done::HintDropped { .. }
-                | Done::Branches(_)
-                | Done::Leaves(_)
-                | Done::Summaries { .. }
-                | Done::Fetched(_)
-                | Done::MarkedComplete
-                | Done::Pledged
-                | Done::Founded
-                | Done::Scrubbed { .. }
-                | Done::MarkedRepaired { .. }),
-            ) => panic!("the replica did not ask for {other:?}"),
             Err(refusal) => refuse(cx, local, requester, refusal),
         }
         self.acknowledge(cx, local);
@@ -264,7 +214,7 @@ impl Replica {
     fn acknowledge(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
         while let Some(requester) = self.acks.pop() {
             let acked = Acked { operation: requester.operation, for_owner: requester.for_owner };
-            answer(cx, local, requester, Body::Coordinator(CoordinatorMessage::Acked(acked)));
+            answer(cx, local, requester, CoordinatorMessage::Acked(acked));
         }
     }
 
@@ -273,10 +223,10 @@ impl Replica {
         cx: &mut Cx<'_>,
         requester: Requester,
         partition: PartitionId,
-        action: Action,
+        action: ReplicaAction,
     ) {
-        let command = self.pending.insert(PendingCommand { requester, partition });
-        cx.store(Ticket::new(Issuer::Replica, command), partition, action);
+        let ticket = self.commands.begin(Issuer::Replica);
+        cx.store(ticket, partition, ReplicaCommand { requester, action });
     }
 
     /// Keeps the clock from falling behind what others have stamped. A container is never refused
@@ -305,11 +255,11 @@ fn hint_terms(cx: &Cx<'_>, local: &NodeContext, fallback_for: FallbackFor) -> Hi
 
 fn refuse(cx: &mut Cx<'_>, local: &NodeContext, requester: Requester, refusal: Refusal) {
     let refused = Refused { operation: requester.operation, refusal };
-    answer(cx, local, requester, Body::Coordinator(CoordinatorMessage::Refused(refused)));
+    answer(cx, local, requester, CoordinatorMessage::Refused(refused));
 }
 
-fn answer(cx: &mut Cx<'_>, local: &NodeContext, requester: Requester, body: Body) {
-    cx.send(local.message(requester.node, requester.request, body));
+fn answer(cx: &mut Cx<'_>, local: &NodeContext, requester: Requester, message: CoordinatorMessage) {
+    cx.send(local.message(requester.node, requester.request, message.into()));
 }
 
 #[cfg(test)]

@@ -16,12 +16,17 @@ use crate::merkle::{LeafId, Tree, leaf_of};
 use crate::probe::Probe;
 use crate::ring::Ring;
 use crate::store::{
-    Action, Basis, CopyKind, Corrupt, Done, Fault, ForeignData, Hint, HintTerms, Mint, Outcome,
-    Recovered, Refusal, Role, Store, StoreCommand, View,
+    Answer, AnswerFamily as _, Basis, Command, CompletionReason, CopyKind, Corrupt, DropReason,
+    Dropped, Fault, ForeignData, HandoffAnswer, HandoffCommand, Hint, HintBatch, HintTerms,
+    JoinFor, Mint, Outcome, Party, Recovered, Refusal, RepairAnswer, RepairCommand, ReplicaAction,
+    ReplicaAnswer, ReplicaCommand, ReplicaDone, Requester, Role, SessionStep, Store, StoreCommand,
+    View,
 };
 use crate::testing::MemoryStore;
 use crate::time::{HybridTime, WallTime};
-use crate::types::{ContentHash, Epoch, FoundingId, Key, NodeId, PartitionId, RequestId};
+use crate::types::{
+    self, ContentHash, Epoch, FoundingId, Key, NodeId, OperationId, PartitionId, RequestId,
+};
 use crate::version::{Actor, Container, Content, Dot, VersionVector};
 
 const PARTITION: PartitionId = PartitionId(0);
@@ -56,8 +61,8 @@ impl Disk {
         recovered
     }
 
-    fn run(&mut self, action: Action) -> Outcome {
-        let command = StoreCommand { partition: PARTITION, action };
+    fn run(&mut self, command: impl Into<Command>) -> Outcome {
+        let command = StoreCommand { partition: PARTITION, command: command.into() };
         execute(self.partitions.get_mut(PARTITION), &mut self.store, &command)
     }
 
@@ -78,19 +83,20 @@ impl Disk {
             time: HybridTime(7),
             siblings_max: 3,
         };
-        self.run(Action::Mint(mint.into()))
+        self.run(for_coordinator(ReplicaAction::Mint(mint.into())))
     }
 
     fn merge(&mut self, container: Container) -> Outcome {
-        self.run(Action::Merge { items: vec![(key(), container)] })
+        self.run(join(vec![(key(), container)]))
     }
 
     fn held(&mut self) -> Container {
-        match self.run(Action::Fetch { keys: vec![key()], bytes: 1 }).result {
-            Ok(Done::Fetched(items)) => items.into_iter().map(|(_, held)| held).next(),
-            other => panic!("a fetch fetches: {other:?}"),
-        }
-        .unwrap_or_default()
+        let whose = Party::Session(SESSION);
+        let fetch = RepairCommand::Fetch { keys: vec![key()], bytes: 1, whose };
+        let Answer::Repair(RepairAnswer::Fetched { result, .. }) = self.run(fetch).answer else {
+            panic!("a fetch fetches")
+        };
+        result.into_iter().flatten().map(|(_, held)| held).next().unwrap_or_default()
     }
 
     /// The root that the tree should have, computed from the containers alone.
@@ -123,10 +129,83 @@ fn for_target(target: u64) -> HintTerms {
 }
 
 fn minted(outcome: &Outcome) -> (Dot, &Container) {
-    match &outcome.result {
-        Ok(Done::Minted { dot, container, .. }) => (*dot, container),
+    match done(outcome) {
+        Ok(ReplicaDone::Minted(minted)) => (minted.dot, &minted.container),
         other => panic!("it was to be minted: {other:?}"),
     }
+}
+
+const REQUESTER: Requester = Requester {
+    node: NodeId(1),
+    request: RequestId(1),
+    operation: OperationId(1),
+    for_owner: None,
+};
+
+const SESSION: SessionStep = SessionStep { request: RequestId(1), step: types::Step(1) };
+
+fn for_coordinator(action: ReplicaAction) -> ReplicaCommand {
+    ReplicaCommand { requester: REQUESTER, action }
+}
+
+fn join(items: Vec<(Key, Container)>) -> RepairCommand {
+    RepairCommand::Join { items, whose: JoinFor::Session(SESSION) }
+}
+
+fn read_copy(copy: CopyKind) -> ReplicaCommand {
+    for_coordinator(ReplicaAction::Read { key: key(), copy })
+}
+
+const fn mark_complete() -> RepairCommand {
+    RepairCommand::MarkComplete { reason: CompletionReason::Copied }
+}
+
+fn mark_repaired(is_unknown: bool) -> RepairCommand {
+    RepairCommand::MarkRepaired { key: key(), is_unknown, number: 1 }
+}
+
+const fn read_hints(target: NodeId) -> HandoffCommand {
+    HandoffCommand::Read { target, bytes: 1 }
+}
+
+const fn drop_hints(target: NodeId, items: Vec<(Key, ContentHash)>) -> HandoffCommand {
+    HandoffCommand::Drop { target, reason: DropReason::Delivered, items }
+}
+
+/// What a command for a coordinator found or did.
+fn done(outcome: &Outcome) -> &Result<ReplicaDone, Refusal> {
+    let Answer::Replica(ReplicaAnswer { requester: REQUESTER, result }) = &outcome.answer else {
+        panic!("the answer is for the coordinator: {outcome:?}")
+    };
+    result
+}
+
+fn hints(outcome: Outcome) -> Result<HintBatch, Refusal> {
+    let Answer::Handoff(HandoffAnswer::Read { result, .. }) = outcome.answer else {
+        panic!("hints were read: {outcome:?}")
+    };
+    result
+}
+
+fn dropped(outcome: &Outcome) -> Result<Dropped, Refusal> {
+    let Answer::Handoff(HandoffAnswer::Dropped { result, .. }) = outcome.answer else {
+        panic!("hints were dropped: {outcome:?}")
+    };
+    result
+}
+
+fn scrubbed(outcome: &Outcome) -> Result<Option<LeafId>, Refusal> {
+    let Answer::Repair(RepairAnswer::Scrubbed { result }) = outcome.answer else {
+        panic!("leaves were read: {outcome:?}")
+    };
+    result
+}
+
+fn repaired(outcome: &Outcome) -> Result<bool, Refusal> {
+    let Answer::Repair(RepairAnswer::MarkedRepaired { number: 1, result }) = outcome.answer else {
+        panic!("a key was to be repaired: {outcome:?}")
+    };
+    result
 }
 
 #[test]
@@ -189,7 +268,7 @@ fn one_request_id_for_two_keys_is_two_writes() {
         time: HybridTime(7),
         siblings_max: 3,
     };
-    let outcome = disk.run(Action::Mint(mint.into()));
+    let outcome = disk.run(for_coordinator(ReplicaAction::Mint(mint.into())));
     assert_eq!(minted(&outcome).1.siblings().len(), 1);
 }
 
@@ -200,7 +279,7 @@ fn one_sibling_too_many_is_refused_and_nothing_is_dropped_for_it() {
         disk.mint(nothing(), Role::Owner);
     }
     let refused = disk.mint(nothing(), Role::Owner);
-    assert_eq!(refused.result, Err(Refusal::TooManySiblings { max: 3 }));
+    assert_eq!(refused.answer.refusal(), Some(Refusal::TooManySiblings { max: 3 }));
     assert_eq!(disk.held().siblings().len(), 3);
 }
 
@@ -245,8 +324,8 @@ fn a_fallback_mints_in_a_new_epoch_once_a_hint_that_it_minted_into_is_deleted() 
         (dot, container.clone())
     };
     let items = vec![(key(), container.hash(&key()))];
-    let dropped = disk.run(Action::HintDrop { target: terms.target, items });
-    assert!(matches!(dropped.result, Ok(Done::HintDropped { count: 1, .. })));
+    let outcome = disk.run(drop_hints(terms.target, items));
+    assert!(matches!(dropped(&outcome), Ok(Dropped { count: 1, .. })));
     let again = disk.mint(latest(), Role::Fallback(terms));
     assert_ne!(minted(&again).0.actor, first.actor);
 }
@@ -305,10 +384,10 @@ fn a_hint_that_has_grown_since_it_was_delivered_is_kept() {
     let delivered = minted(&disk.mint(latest(), Role::Fallback(terms))).1.hash(&key());
     disk.mint(nothing(), Role::Fallback(terms));
     let items = vec![(key(), delivered)];
-    let dropped = disk.run(Action::HintDrop { target: terms.target, items });
-    assert_eq!(dropped.result, Ok(Done::HintDropped { count: 0, bytes: 0 }));
-    let batch = disk.run(Action::HintBatch { target: terms.target, bytes: 1 });
-    assert!(matches!(batch.result, Ok(Done::HintBatch { hints, .. }) if hints.len() == 1));
+    let outcome = disk.run(drop_hints(terms.target, items));
+    assert_eq!(dropped(&outcome), Ok(Dropped { count: 0, bytes: 0 }));
+    let batch = hints(disk.run(read_hints(terms.target)));
+    assert!(matches!(batch, Ok(HintBatch { hints, .. }) if hints.len() == 1));
 }
 
 #[test]
@@ -316,7 +395,7 @@ fn hints_survive_a_restart_and_are_counted() {
     let mut disk = Disk::new();
     let container = minted(&disk.mint(latest(), Role::Owner)).1.clone();
     let hint = Hint { key: key(), container, terms: for_target(9) };
-    disk.run(Action::Hint(hint.into()));
+    disk.run(for_coordinator(ReplicaAction::Hint(hint.into())));
     disk.store.sync();
     let recovered = disk.restart();
     let kept: Vec<_> = recovered.hints.iter().map(|hints| (hints.target, hints.count)).collect();
@@ -326,22 +405,22 @@ fn hints_survive_a_restart_and_are_counted() {
 #[test]
 fn an_owner_that_lost_its_data_takes_writes_and_answers_no_reads_until_it_is_complete() {
     let mut disk = Disk::on(MemoryStore::default());
-    let read = || Action::Read { key: key(), copy: CopyKind::Owned };
+    let read = || read_copy(CopyKind::Owned);
     minted(&disk.mint(latest(), Role::Owner));
-    assert_eq!(disk.run(read()).result, Err(Refusal::Incomplete));
-    disk.run(Action::MarkComplete);
-    assert!(matches!(disk.run(read()).result, Ok(Done::Read(_))));
+    assert_eq!(*done(&disk.run(read())), Err(Refusal::Incomplete));
+    disk.run(mark_complete());
+    assert!(matches!(done(&disk.run(read())), Ok(ReplicaDone::Read(_))));
 }
 
 #[test]
 fn a_client_reads_what_is_durable_and_not_what_is_merely_live() {
     let mut disk = Disk::new();
-    let read = || Action::Read { key: key(), copy: CopyKind::Owned };
+    let read = || read_copy(CopyKind::Owned);
     minted(&disk.mint(latest(), Role::Owner));
-    assert_eq!(disk.run(read()).result, Ok(Done::Read(Container::default())));
+    assert_eq!(*done(&disk.run(read())), Ok(ReplicaDone::Read(Container::default())));
     disk.store.sync();
     let held = disk.held();
-    assert_eq!(disk.run(read()).result, Ok(Done::Read(held)));
+    assert_eq!(*done(&disk.run(read())), Ok(ReplicaDone::Read(held)));
 }
 
 #[test]
@@ -356,9 +435,9 @@ fn a_corrupt_record_is_never_not_found_and_is_repaired_by_what_a_peer_sends() {
     let record = disk.store.keys().find(is_owned).cloned().expect("it was written");
     disk.store.sync();
     disk.store.corrupt.insert(record);
-    let read = Action::Read { key: key(), copy: CopyKind::Owned };
-    assert_eq!(disk.run(read).result, Err(Refusal::Corrupt));
-    assert_eq!(disk.mint(latest(), Role::Owner).result, Err(Refusal::Corrupt));
+    let read = read_copy(CopyKind::Owned);
+    assert_eq!(disk.run(read).answer.refusal(), Some(Refusal::Corrupt));
+    assert_eq!(disk.mint(latest(), Role::Owner).answer.refusal(), Some(Refusal::Corrupt));
     disk.merge(container.clone());
     assert_eq!(disk.held(), container);
     assert_eq!(disk.partitions.root(PARTITION), disk.root_recomputed());
@@ -366,8 +445,8 @@ fn a_corrupt_record_is_never_not_found_and_is_repaired_by_what_a_peer_sends() {
     assert_ne!(minted(&next).0.actor, dot.actor);
 }
 
-fn read() -> Action {
-    Action::Read { key: key(), copy: CopyKind::Owned }
+fn read() -> ReplicaCommand {
+    read_copy(CopyKind::Owned)
 }
 
 /// A disk that holds one durable write, the key of the record, and what was written.
@@ -396,7 +475,7 @@ fn a_corrupt_key_is_told_of_once_and_leaves_the_tree_so_that_a_comparison_finds_
     assert_eq!(first.events, [corrupt, Event::Probe(Probe::CorruptReadRefused)]);
     assert_eq!(disk.partitions.root(PARTITION), ContentHash::default());
     let again = disk.run(read());
-    assert_eq!((again.result, again.corrupt.len()), (Err(Refusal::Corrupt), 0));
+    assert_eq!((again.answer.refusal(), again.corrupt.len()), (Some(Refusal::Corrupt), 0));
 }
 
 /// Seen at seed 43 of bit-rot.toml: the second was known to the storage, and nobody repaired it.
@@ -408,7 +487,7 @@ fn of_two_corrupt_keys_in_one_leaf_both_are_told_of() {
     let other =
         others.into_iter().find(|other| leaf(other) == leaf(&key())).expect("one shares it");
     let container = minted(&disk.mint(latest(), Role::Owner)).1.clone();
-    disk.run(Action::Merge { items: vec![(other.clone(), container)] });
+    disk.run(join(vec![(other.clone(), container)]));
     disk.store.sync();
     let is_owned = |key: &&Bytes| matches!(parse_record_key(key), Some(Record::Owned { .. }));
     let records: Vec<_> = disk.store.keys().filter(is_owned).cloned().collect();
@@ -428,14 +507,14 @@ fn what_took_the_place_of_a_corrupt_record_is_refused_until_the_key_is_repaired(
     disk.merge(container.clone());
     disk.store.sync();
     assert_eq!(disk.held(), container, "peers are shown what there is");
-    assert_eq!(disk.run(read()).result, Err(Refusal::Corrupt));
+    assert_eq!(*done(&disk.run(read())), Err(Refusal::Corrupt));
     let recovered = disk.restart();
     assert_eq!(recovered.corrupt, [key()], "a restart repairs nothing");
-    assert_eq!(disk.run(read()).result, Err(Refusal::Corrupt));
-    let made = disk.run(Action::MarkRepaired { key: key(), is_unknown: false });
-    assert_eq!(made.result, Ok(Done::MarkedRepaired { is_repaired: true }));
+    assert_eq!(*done(&disk.run(read())), Err(Refusal::Corrupt));
+    let made = disk.run(mark_repaired(false));
+    assert_eq!(repaired(&made), Ok(true));
     disk.store.sync();
-    assert_eq!(disk.run(read()).result, Ok(Done::Read(container)));
+    assert_eq!(*done(&disk.run(read())), Ok(ReplicaDone::Read(container)));
     assert!(disk.restart().corrupt.is_empty());
 }
 
@@ -447,13 +526,13 @@ fn a_store_looks_complete_where_readers_are_answered_from_it_and_nowhere_else() 
         disk.store.sync();
         disk.restart();
         let looks_complete = is_repaired(&disk.store, View::Durable, &ring, &key());
-        assert_eq!(disk.run(read()).result.is_ok(), looks_complete);
+        assert_eq!(disk.run(read()).answer.refusal().is_none(), looks_complete);
         looks_complete
     }
     let mut unmarked = Disk::on(MemoryStore::default());
     minted(&unmarked.mint(latest(), Role::Owner));
     assert!(!agrees(&mut unmarked));
-    unmarked.run(Action::MarkComplete);
+    unmarked.run(mark_complete());
     assert!(agrees(&mut unmarked));
 
     let (mut disk, container) = corrupt_value();
@@ -461,7 +540,7 @@ fn a_store_looks_complete_where_readers_are_answered_from_it_and_nowhere_else() 
     disk.run(read());
     disk.merge(container);
     assert!(!agrees(&mut disk), "it replaces what was corrupt, and may be less");
-    disk.run(Action::MarkRepaired { key: key(), is_unknown: false });
+    disk.run(mark_repaired(false));
     assert!(agrees(&mut disk));
 }
 
@@ -473,8 +552,8 @@ fn a_key_that_is_corrupt_anew_is_not_repaired() {
     let is_owned = |key: &&Bytes| matches!(parse_record_key(key), Some(Record::Owned { .. }));
     let record = disk.store.keys().find(is_owned).cloned().expect("it was written");
     disk.store.corrupt.insert(record);
-    let made = disk.run(Action::MarkRepaired { key: key(), is_unknown: false });
-    assert_eq!(made.result, Ok(Done::MarkedRepaired { is_repaired: false }));
+    let made = disk.run(mark_repaired(false));
+    assert_eq!(repaired(&made), Ok(false));
     assert_eq!(made.corrupt, [key()]);
 }
 
@@ -482,27 +561,27 @@ fn a_key_that_is_corrupt_anew_is_not_repaired() {
 fn a_corrupt_key_of_which_nobody_knows_is_deleted_and_only_then_not_found() {
     let (mut disk, _) = corrupt_value();
     disk.run(read());
-    let made = disk.run(Action::MarkRepaired { key: key(), is_unknown: true });
-    assert_eq!(made.result, Ok(Done::MarkedRepaired { is_repaired: true }));
+    let made = disk.run(mark_repaired(true));
+    assert_eq!(repaired(&made), Ok(true));
     disk.store.sync();
-    assert_eq!(disk.run(read()).result, Ok(Done::Read(Container::default())));
+    assert_eq!(*done(&disk.run(read())), Ok(ReplicaDone::Read(Container::default())));
     assert_eq!(disk.partitions.root(PARTITION), disk.root_recomputed());
 }
 
 #[test]
 fn scrubbing_finds_corruption_that_nobody_asked_for_and_goes_on_where_it_stopped() {
     let (mut disk, _) = corrupt_value();
-    let scrub = |from| Action::Scrub { from, bytes: 1 };
+    let scrub = |from| RepairCommand::Scrub { from, bytes: 1 };
     let found = disk.run(scrub(LeafId(0)));
-    assert_eq!((found.result, found.corrupt), (Ok(Done::Scrubbed { next: None }), vec![key()]));
+    assert_eq!((scrubbed(&found), found.corrupt), (Ok(None), vec![key()]));
     for number in 0..20_u8 {
         let dot = Dot { actor: Actor { node: NodeId(9), epoch: Epoch(0) }, n: 1 };
         let mut other = Container::default();
         other.discard(&[dot].into_iter().collect());
-        disk.run(Action::Merge { items: vec![(Key::from(vec![number]), other)] });
+        disk.run(join(vec![(Key::from(vec![number]), other)]));
     }
     let (mut from, mut steps) = (LeafId(0), 0);
-    while let Ok(Done::Scrubbed { next: Some(next) }) = disk.run(scrub(from)).result {
+    while let Ok(Some(next)) = scrubbed(&disk.run(scrub(from))) {
         assert!(next > from);
         (from, steps) = (next, steps + 1);
     }
@@ -517,7 +596,7 @@ fn corruption_is_found_in_a_leaf_that_counts_nothing() {
     let is_leaf = |key: &&Bytes| parse_record_key(key).is_some_and(|record| leaf(&record));
     let leaf = disk.store.keys().find(is_leaf).cloned().expect("it was written");
     disk.store.corrupt.insert(leaf);
-    let scrub = || Action::Scrub { from: LeafId(0), bytes: 1 << 20 };
+    let scrub = || RepairCommand::Scrub { from: LeafId(0), bytes: 1 << 20 };
     assert_eq!(disk.run(scrub()).corrupt, [key()]);
     disk.store.sync();
     assert!(disk.restart().roots.is_empty(), "the leaf was written anew, without the key");
@@ -533,11 +612,11 @@ fn a_leaf_or_a_marker_that_memory_knows_is_written_anew() {
         let (mut disk, record, _) = disk_with_one_record(is_it);
         let before = disk.store.get(View::Live, &record);
         disk.store.corrupt.insert(record.clone());
-        let scrubbed = disk.run(Action::Scrub { from: LeafId(0), bytes: 1 << 20 });
+        let scrubbed = disk.run(RepairCommand::Scrub { from: LeafId(0), bytes: 1 << 20 });
         let corrupt = Event::Corrupt { partition: PARTITION };
         assert_eq!(scrubbed.events, [Event::Probe(Probe::LeafRewritten), corrupt]);
         assert_eq!(disk.store.get(View::Live, &record), before);
-        let again = disk.run(Action::Scrub { from: LeafId(0), bytes: 1 << 20 });
+        let again = disk.run(RepairCommand::Scrub { from: LeafId(0), bytes: 1 << 20 });
         assert_eq!(again.events, []);
     }
 }
@@ -561,7 +640,7 @@ fn a_marker_that_is_corrupt_at_start_is_none() {
     disk.store.corrupt.insert(record);
     let recovered = disk.restart();
     assert_eq!((recovered.corrupt_at_start, recovered.complete), (vec![PARTITION], vec![]));
-    assert_eq!(disk.run(read()).result, Err(Refusal::Incomplete));
+    assert_eq!(*done(&disk.run(read())), Err(Refusal::Incomplete));
 }
 
 #[test]
@@ -580,13 +659,13 @@ fn a_corrupt_hint_is_dropped_and_counted_and_its_epoch_is_over() {
     let is_hint = |key: &&Bytes| matches!(parse_record_key(key), Some(Record::Hint { .. }));
     let record = disk.store.keys().find(is_hint).cloned().expect("it was written");
     disk.store.corrupt.insert(record);
-    let asked = disk.run(Action::Read { key: key(), copy: CopyKind::Hinted });
-    assert_eq!(asked.result, Err(Refusal::Corrupt));
-    assert_eq!(disk.mint(latest(), Role::Fallback(terms)).result, Err(Refusal::Corrupt));
-    let batch = disk.run(Action::HintBatch { target: NodeId(9), bytes: 1 });
-    assert_eq!(batch.result, Ok(Done::HintBatch { hints: vec![], dropped: 1 }));
+    let asked = disk.run(read_copy(CopyKind::Hinted));
+    assert_eq!(asked.answer.refusal(), Some(Refusal::Corrupt));
+    assert_eq!(disk.mint(latest(), Role::Fallback(terms)).answer.refusal(), Some(Refusal::Corrupt));
+    let batch = disk.run(read_hints(NodeId(9)));
     let dropped = Event::HintDropped { target: NodeId(9), partition: PARTITION };
     assert!(batch.events.contains(&dropped));
+    assert_eq!(hints(batch), Ok(HintBatch { hints: vec![], dropped: 1 }));
     let next = disk.mint(latest(), Role::Fallback(terms));
     assert_ne!(minted(&next).0.actor, first.actor);
 }
@@ -597,7 +676,7 @@ fn a_full_disk_refuses_a_write_and_leaves_the_tree_as_it_was() {
     disk.mint(latest(), Role::Owner);
     let root = disk.partitions.root(PARTITION);
     disk.store.fault = Some(Fault::Full);
-    assert_eq!(disk.mint(latest(), Role::Owner).result, Err(Refusal::DiskFull));
+    assert_eq!(disk.mint(latest(), Role::Owner).answer.refusal(), Some(Refusal::DiskFull));
     assert_eq!(disk.partitions.root(PARTITION), root);
 }
 
@@ -641,7 +720,7 @@ proptest! {
                         time: HybridTime(1),
                         siblings_max: 100,
                     };
-                    minted(&disk.run(Action::Mint(mint.into())));
+                    minted(&disk.run(for_coordinator(ReplicaAction::Mint(mint.into()))));
                 }
                 Step::Merge { key, from, n } => {
                     let actor = Actor { node: NodeId(from), epoch: Epoch(0) };
@@ -655,7 +734,7 @@ proptest! {
                     };
                     let mut container = Container::default();
                     container.add(Dot { actor, n }, version);
-                    disk.run(Action::Merge { items: vec![(Key::from(vec![key]), container)] });
+                    disk.run(join(vec![(Key::from(vec![key]), container)]));
                 }
                 Step::Sync => disk.store.sync(),
                 Step::Restart => {

@@ -18,13 +18,19 @@ use crate::layout::Layout;
 use crate::message::{Kind, Message};
 use crate::replica::{self, Partitions};
 use crate::ring::Ring;
-use crate::store::{Action, Done, Outcome, Recovered, Store as _, StoreCommand};
+use crate::store::{
+    Answer, Command, JoinFor, Outcome, Party, Recovered, RepairAnswer, RepairCommand, SessionStep,
+    Store as _, StoreCommand,
+};
 use crate::time::{Now, Span, Time, WallTime};
 use crate::types::{
-    AdminRequest, ClusterId, FoundingId, Generation, Key, NodeId, PartitionId, Seq,
+    AdminRequest, ClusterId, FoundingId, Generation, Key, NodeId, PartitionId, RequestId, Seq, Step,
 };
 use crate::version::Container;
 use crate::wire;
+
+/// The session that commands are for which no machine asked for.
+const NOBODY: SessionStep = SessionStep { request: RequestId(0), step: Step(0) };
 
 /// What the routes of a node do for the machine under test.
 pub(crate) trait Machine {
@@ -36,7 +42,6 @@ pub(crate) trait Machine {
         &mut self,
         cx: &mut Cx<'_>,
         local: &mut NodeContext,
-        command: u64,
         seq: Seq,
         outcome: Outcome,
     );
@@ -164,27 +169,36 @@ impl<M: Machine> World<M> {
     }
 
     /// Executes a storage command that no machine asked for.
-    pub(crate) fn execute(&mut self, node: u64, partition: PartitionId, action: Action) -> Done {
+    pub(crate) fn execute(
+        &mut self,
+        node: u64,
+        partition: PartitionId,
+        command: impl Into<Command>,
+    ) -> Answer {
         let member = self.member(node);
-        let outcome = member.execute(&StoreCommand { partition, action });
+        let outcome = member.execute(&StoreCommand { partition, command: command.into() });
         member.store.sync();
-        outcome.result.expect("the store is well")
+        outcome.answer
     }
 
     /// What a node holds of a key, as its owner.
     pub(crate) fn holds(&mut self, node: u64, key: &Key) -> Container {
         let partition = self.ring.partition_of(key.token());
-        let fetch = Action::Fetch { keys: vec![key.clone()], bytes: 1 };
-        match self.execute(node, partition, fetch) {
-            Done::Fetched(mut items) => items.pop().map(|(_, container)| container),
-            other => panic!("a fetch fetches: {other:?}"),
-        }
-        .unwrap_or_default()
+        let whose = Party::Session(NOBODY);
+        let fetch = RepairCommand::Fetch { keys: vec![key.clone()], bytes: 1, whose };
+        let Answer::Repair(RepairAnswer::Fetched { result: Ok(mut items), .. }) =
+            self.execute(node, partition, fetch)
+        else {
+            panic!("the store is well")
+        };
+        items.pop().map(|(_, container)| container).unwrap_or_default()
     }
 
     pub(crate) fn puts(&mut self, node: u64, key: &Key, container: Container) {
         let partition = self.ring.partition_of(key.token());
-        self.execute(node, partition, Action::Merge { items: vec![(key.clone(), container)] });
+        let items = vec![(key.clone(), container)];
+        let join = RepairCommand::Join { items, whose: JoinFor::Session(NOBODY) };
+        self.execute(node, partition, join);
     }
 
     /// A node's disk is durable, after it was held.
@@ -268,14 +282,14 @@ impl<M: Machine> World<M> {
                 }
                 self.sent.push(message);
             }
-            Effect::Store { ticket, command } => {
+            Effect::Store { ticket: _, command } => {
                 let Some(member) = self.nodes.get_mut(&node) else { return };
                 let mut outcome = member.execute(&command);
                 let seq = member.store.newest();
                 let events = core::mem::take(&mut outcome.events);
                 self.events.extend(events.into_iter().map(|event| (node, event)));
                 self.call_alone(node, |machine, cx, local| {
-                    machine.on_store_done(cx, local, ticket.command(), seq, outcome);
+                    machine.on_store_done(cx, local, seq, outcome);
                 });
                 if !self.held.contains(&node) {
                     self.sync(node);

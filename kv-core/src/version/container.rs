@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use super::{Dot, Version, VersionVector};
 use crate::codec::{Codec, Malformed, Reader, decode_onto, encode_list};
+use crate::fingerprint;
 use crate::time::HybridTime;
 use crate::types::{ContentHash, Key, NodeId, RequestId};
 
@@ -206,6 +207,15 @@ impl Container {
         }
         self.seen().encode(&mut bytes);
         ContentHash::of(&[&bytes])
+    }
+
+    /// Appends the dots of the siblings and the events that are accounted for, for the identity of a run:
+    /// the values follow from those.
+    pub fn fingerprint(&self, out: &mut Vec<u8>) {
+        fingerprint::number(out, self.siblings().len() as u64);
+        self.dots().for_each(|dot| dot.fingerprint(out));
+        fingerprint::number(out, self.seen().len() as u64);
+        self.seen().iter().for_each(|(actor, n)| Dot { actor, n }.fingerprint(out));
     }
 
     /// About how many bytes the container takes in a message or a record.

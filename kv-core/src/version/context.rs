@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::VersionVector;
 use crate::codec::{Codec, Malformed, Reader};
+use crate::fingerprint;
 use crate::types::{ClusterId, ContentHash, Key, KeyHash};
 
 /// What a client has seen of one key.
@@ -36,6 +37,18 @@ pub enum ContextError {
     /// Made for another key.
     #[error("the context token belongs to another key: read this key and use what comes back")]
     OtherKey,
+}
+
+impl ContextError {
+    /// Appends what tells it from other errors, for the identity of a run.
+    pub(crate) fn fingerprint(self, out: &mut Vec<u8>) {
+        match self {
+            Self::Corrupt => fingerprint::number(out, 1),
+            Self::Format(format) => fingerprint::numbers(out, [2, format.into()]),
+            Self::OtherCluster => fingerprint::number(out, 3),
+            Self::OtherKey => fingerprint::number(out, 4),
+        }
+    }
 }
 
 const FORMAT: u8 = 1;

@@ -19,6 +19,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::codec::{Codec, Malformed, Reader, codec};
+use crate::fingerprint;
 use crate::time::{HybridTime, WallTime};
 use crate::types::{Epoch, NodeId, RequestId};
 
@@ -53,6 +54,13 @@ pub struct Dot {
 }
 
 codec!(struct Dot { actor, n });
+
+impl Dot {
+    /// Appends the dot, for the identity of a run.
+    pub fn fingerprint(self, out: &mut Vec<u8>) {
+        fingerprint::numbers(out, [self.actor.node.0, self.actor.epoch.0, self.n]);
+    }
+}
 
 /// One write: what it said, when, and by which request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use kv_core::replica::{self, Partitions};
-use kv_core::store::{Fault, Store as _, StoreCommand};
+use kv_core::store::{CommandFamily as _, Fault, Store as _, StoreCommand};
 use kv_core::types::Ticket;
 
 use super::StorageEvent;
@@ -38,7 +38,7 @@ impl<E: Engine> Executor<E> {
     /// ends. Returns the number of them.
     pub(super) fn drop_reads(&mut self) -> usize {
         let before = self.waiting.len();
-        self.waiting.retain(|(_, command)| !command.action.is_read());
+        self.waiting.retain(|(_, command)| !command.command.is_read());
         before - self.waiting.len()
     }
 

@@ -10,10 +10,11 @@ use bytes::Bytes;
 use kv_core::layout::Layout;
 use kv_core::replica::{self, held};
 use kv_core::store::{
-    Action, Basis, CopyKind, Corrupt, Done, ForeignData, Mint, Refusal, Role, View, Visitor,
+    Answer, AnswerFamily as _, Basis, CopyKind, Corrupt, ForeignData, Mint, Refusal, ReplicaAction,
+    ReplicaAnswer, ReplicaCommand, ReplicaDone, Requester, Role, View, Visitor,
 };
 use kv_core::time::{HybridTime, WallTime};
-use kv_core::types::{Epoch, FoundingId, Key, PartitionId, RequestId};
+use kv_core::types::{Epoch, FoundingId, Key, OperationId, PartitionId, RequestId};
 use kv_core::version::{Content, VersionVector};
 
 use super::*;
@@ -135,8 +136,22 @@ fn key(n: u64) -> Key {
     Key::from(format!("key {n}").as_str())
 }
 
-fn command(action: Action) -> StoreCommand {
-    StoreCommand { partition: PartitionId(0), action }
+fn command(action: ReplicaAction) -> StoreCommand {
+    let requester = Requester {
+        node: NodeId(1),
+        request: RequestId(1),
+        operation: OperationId(1),
+        for_owner: None,
+    };
+    let command = ReplicaCommand { requester, action }.into();
+    StoreCommand { partition: PartitionId(0), command }
+}
+
+fn done(outcome: &Outcome) -> &Result<ReplicaDone, Refusal> {
+    let Answer::Replica(ReplicaAnswer { result, .. }) = &outcome.answer else {
+        panic!("it is for a coordinator: {outcome:?}")
+    };
+    result
 }
 
 fn mint(n: u64) -> (Ticket, StoreCommand) {
@@ -151,7 +166,7 @@ fn mint(n: u64) -> (Ticket, StoreCommand) {
         time: HybridTime(n),
         siblings_max: 10,
     };
-    (Ticket(n), command(Action::Mint(mint.into())))
+    (Ticket(n), command(ReplicaAction::Mint(mint.into())))
 }
 
 fn mints(range: std::ops::Range<u64>) -> Vec<(Ticket, StoreCommand)> {
@@ -159,7 +174,7 @@ fn mints(range: std::ops::Range<u64>) -> Vec<(Ticket, StoreCommand)> {
 }
 
 fn read(n: u64) -> (Ticket, StoreCommand) {
-    (Ticket(n), command(Action::Read { key: key(n), copy: CopyKind::Owned }))
+    (Ticket(n), command(ReplicaAction::Read { key: key(n), copy: CopyKind::Owned }))
 }
 
 fn holds(store: &impl kv_core::store::Store, n: u64) -> bool {
@@ -261,17 +276,18 @@ fn reads_see_what_is_durable_and_mints_what_is_live() {
     let say = say;
     storage.submit(vec![mint(1), read(1), mint(1)]);
     let outcomes = reports.outcomes(3);
-    let Ok(Done::Read(container)) = &outcomes[1].2.result else { panic!("it reads") };
+    let Ok(ReplicaDone::Read(container)) = done(&outcomes[1].2) else { panic!("it reads") };
     assert!(container.is_empty());
-    let dot = |at: usize| match &outcomes[at].2.result {
-        Ok(Done::Minted { dot, .. }) => *dot,
+    let dot = |at: usize| match done(&outcomes[at].2) {
+        Ok(ReplicaDone::Minted(minted)) => minted.dot,
         other => panic!("it mints: {other:?}"),
     };
     assert_eq!(dot(0), dot(2), "the request is known although it is not durable");
     drop(say);
     reports.wait_durable(Seq(1));
     storage.submit(vec![read(1)]);
-    let Ok(Done::Read(container)) = &reports.outcomes(1)[0].2.result else { panic!("it reads") };
+    let outcomes = reports.outcomes(1);
+    let Ok(ReplicaDone::Read(container)) = done(&outcomes[0].2) else { panic!("it reads") };
     assert_eq!(container.siblings().len(), 1);
 }
 
@@ -291,7 +307,7 @@ fn wait_refused(storage: &Storage, reports: &Reports, n: u64) -> (Refusal, u64) 
     let refused = (0..).find_map(|taken| {
         // The executor hears of it after the node.
         storage.submit(mints(n + taken..n + taken + 1));
-        let refusal = outcome_of(reports, Ticket(n + taken)).result.err()?;
+        let refusal = outcome_of(reports, Ticket(n + taken)).answer.refusal()?;
         Some((refusal, taken))
     });
     refused.expect("it is refused before the numbers end")
@@ -342,7 +358,7 @@ fn a_full_disk_refuses_and_what_it_was_given_before_is_durable_when_there_is_roo
         assert_ne!(storage.counts().state.word(), "writable");
         storage.submit(vec![read(9)]);
         let outcome = outcome_of(&reports, read(9).0);
-        assert!(matches!(outcome.result, Ok(Done::Read(_))), "reads go on: {outcome:?}");
+        assert!(matches!(done(&outcome), Ok(ReplicaDone::Read(_))), "reads go on: {outcome:?}");
 
         disk.set_fault(None);
         let (mut durable, mut writable) = (Seq(0), 0);
@@ -360,7 +376,7 @@ fn a_full_disk_refuses_and_what_it_was_given_before_is_durable_when_there_is_roo
         reports.durable = durable;
         storage.submit(mints(12..13));
         let outcome = reports.outcomes(1).remove(0).2;
-        assert!(outcome.result.is_ok(), "{outcome:?}");
+        assert!(outcome.answer.refusal().is_none(), "{outcome:?}");
         storage.close();
         let store = Overlay::new(Arc::new(disk.start()));
         assert!(holds(&store, 10) && !holds(&store, 1_000 + taken) && holds(&store, 12));
@@ -613,7 +629,7 @@ fn a_reopened_directory_holds_all_and_a_wiped_one_is_not_believed() {
     assert_eq!((recovered.complete.len(), recovered.roots.len()), (1, 1));
     storage.submit((1..100).map(read).collect());
     for (_, _, outcome) in reports.outcomes(99) {
-        let Ok(Done::Read(container)) = outcome.result else { panic!("it reads") };
+        let Ok(ReplicaDone::Read(container)) = done(&outcome) else { panic!("it reads") };
         assert_eq!(container.siblings().len(), 1);
     }
     storage.close();

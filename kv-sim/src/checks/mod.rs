@@ -49,7 +49,10 @@ use kv_core::config::Config;
 use kv_core::event::Event;
 use kv_core::message::Kind;
 use kv_core::ring::MachineIndex;
-use kv_core::store::{Action, Done, Outcome, StoreCommand};
+use kv_core::store::{
+    Answer, Command, HandoffAnswer, HandoffCommand, Outcome, ReplicaAction, ReplicaCommand,
+    StoreCommand,
+};
 use kv_core::time::{Span, Time};
 use kv_core::types::{ContentHash, Key, NodeId, PartitionId, RequestId, Token};
 use kv_core::version::{Container, Content, Dot, VersionVector};
@@ -422,8 +425,10 @@ impl Checks {
         disks: &impl Disks,
     ) -> Vec<String> {
         let mut excuses = Vec::new();
-        if let (Action::HintDrop { target, items }, Ok(Done::HintDropped { .. })) =
-            (&command.action, &outcome.result)
+        if let (
+            Command::Handoff(HandoffCommand::Drop { target, items, .. }),
+            Answer::Handoff(HandoffAnswer::Dropped { result: Ok(_), .. }),
+        ) = (&command.command, &outcome.answer)
         {
             for (key, _) in items {
                 let Some(&history) = self.keys.get(&key.token()) else { continue };
@@ -438,8 +443,10 @@ impl Checks {
             if let Event::HintDropped { .. } = event {
                 self.durability.on_loss(node, at);
             }
-            if let (Event::Minted { key, dot, request, replaced }, Action::Mint(mint)) =
-                (event, &command.action)
+            if let (
+                Event::Minted { key, dot, request, replaced },
+                Command::Replica(ReplicaCommand { action: ReplicaAction::Mint(mint), .. }),
+            ) = (event, &command.command)
             {
                 let (history, write) = self.write(*request, key, &mint.content);
                 let minting = Minting { at, by: node, dot: *dot, basis: &mint.basis, replaced };

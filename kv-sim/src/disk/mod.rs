@@ -11,7 +11,7 @@ mod safe;
 use std::collections::VecDeque;
 
 use kv_core::replica::{self, Partitions};
-use kv_core::store::{Action, Fault, Outcome, Store as _, StoreCommand};
+use kv_core::store::{Command, Fault, Outcome, RepairCommand, Store as _, StoreCommand};
 use kv_core::time::Span;
 use kv_core::types::{Seq, Ticket};
 
@@ -160,7 +160,8 @@ impl Disk {
 
     /// True if the disk has nothing to do but to look for corruption.
     pub fn is_idle(&self) -> bool {
-        self.queue().all(|command| matches!(command.action, Action::Scrub { .. }))
+        self.queue()
+            .all(|command| matches!(command.command, Command::Repair(RepairCommand::Scrub { .. })))
     }
 
     /// Executes the next command.

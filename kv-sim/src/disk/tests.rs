@@ -1,7 +1,7 @@
 //! The effects of a kill at each point of a command's way. The command writes a data marker.
 
 use kv_core::config::Config;
-use kv_core::store::Done;
+use kv_core::store::{AnswerFamily as _, FoundingCommand};
 use kv_core::types::{FoundingId, NodeId, PartitionId};
 
 use super::*;
@@ -28,7 +28,7 @@ fn killed_at(point: Point, lying: bool) -> (Vec<&'static str>, bool) {
     let mut hear = |answer| {
         heard.push(match answer {
             Answer::Done { outcome, .. } => {
-                assert_eq!(outcome.result, Ok(Done::MarkedComplete));
+                assert_eq!(outcome.answer.refusal(), None);
                 "done"
             }
             Answer::Durable { .. } => "durable",
@@ -38,7 +38,8 @@ fn killed_at(point: Point, lying: bool) -> (Vec<&'static str>, bool) {
     if lying {
         disk.afflict(Ailment::Lies, true);
     }
-    let command = StoreCommand { partition: PARTITION, action: Action::MarkComplete };
+    let command =
+        StoreCommand { partition: PARTITION, command: FoundingCommand::MarkComplete.into() };
     disk.push(Ticket(1), command, WorldTime(0));
     if point >= Point::Executed {
         let Executed { ticket, seq, outcome, .. } = disk.execute(&mut partitions);
@@ -89,7 +90,8 @@ fn a_kill_after_a_lying_sync_loses_a_write_that_was_reported_durable() {
 fn a_sync_covers_what_was_committed_when_it_began() {
     let mut disk = Disk::default();
     let (mut partitions, _) = open(&disk);
-    let command = StoreCommand { partition: PARTITION, action: Action::MarkComplete };
+    let command =
+        StoreCommand { partition: PARTITION, command: FoundingCommand::MarkComplete.into() };
     disk.push(Ticket(1), command.clone(), WorldTime(0));
     disk.execute(&mut partitions);
     assert_eq!(disk.begin_sync(), Some(1));
@@ -131,7 +133,8 @@ fn a_slow_disk_takes_longer_and_is_as_fast_as_ever_when_the_fault_ends() {
 fn a_sync_that_fails_says_so_and_the_next_one_does_not_make_good_for_it() {
     let mut disk = Disk::default();
     let (mut partitions, _) = open(&disk);
-    let mark = || StoreCommand { partition: PARTITION, action: Action::MarkComplete };
+    let mark =
+        || StoreCommand { partition: PARTITION, command: FoundingCommand::MarkComplete.into() };
     disk.push(Ticket(1), mark(), WorldTime(0));
     disk.execute(&mut partitions);
     disk.afflict(Ailment::FailsSyncs, true);

@@ -1,7 +1,7 @@
 //! The disk of a node: its work and its faults.
 
 use kv_core::replica::{self, Record};
-use kv_core::store::{Action, Store as _, StoreCommand};
+use kv_core::store::{CommandFamily as _, Store as _, StoreCommand};
 use serde::Serialize;
 
 use crate::disk::Disk;
@@ -54,29 +54,9 @@ impl DiskState {
     }
 }
 
-/// Puts a storage command into words.
-fn words(command: &StoreCommand) -> String {
-    let what = match &command.action {
-        Action::Mint(mint) => format!("mint {:?}", mint.key),
-        Action::Merge { items } => match &items[..] {
-            [(key, _)] => format!("merge {key:?}"),
-            _ => format!("merge {} keys", items.len()),
-        },
-        Action::Hint(hint) => format!("hint {:?}", hint.key),
-        Action::Read { key, copy } => format!("read {key:?} ({copy:?})").to_lowercase(),
-        Action::HintBatch { .. } => "read a batch of hints".to_owned(),
-        Action::HintDrop { items, .. } => format!("delete {} hints", items.len()),
-        Action::Branches => "branches of the tree".to_owned(),
-        Action::Leaves { .. } => "leaves of the tree".to_owned(),
-        Action::Summaries { leaf, .. } => format!("summaries of leaf {}", leaf.0),
-        Action::Fetch { keys, .. } => format!("fetch {} keys", keys.len()),
-        Action::MarkComplete => "mark as complete".to_owned(),
-        Action::Pledge { founding } => format!("pledge before founding {founding}"),
-        Action::Found { founding } => format!("write down founding {founding}"),
-        Action::Scrub { from, .. } => format!("scrub from leaf {}", from.0),
-        Action::MarkRepaired { key, .. } => format!("mark {key:?} as repaired"),
-    };
-    format!("{what}, partition {}", command.partition.0)
+/// A storage command, in words.
+fn words(StoreCommand { partition, command }: &StoreCommand) -> String {
+    format!("{}, partition {}", command.describe(), partition.0)
 }
 
 /// Puts a record into words.

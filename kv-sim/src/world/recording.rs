@@ -4,7 +4,9 @@
 use kv_core::client::{Reply, Verb};
 use kv_core::event::{EpochReason, Event};
 use kv_core::message::Body;
-use kv_core::store::{Action, Outcome, StoreCommand};
+use kv_core::store::{
+    Command, CommandFamily as _, Outcome, ReplicaAction, ReplicaCommand, StoreCommand, Written,
+};
 use kv_core::types::{Key, NodeId};
 use kv_core::version::{Container, Content, Dot};
 
@@ -121,7 +123,9 @@ impl World {
 
     fn tell_executed(&mut self, node: NodeIndex, command: &StoreCommand, outcome: &Outcome) {
         let Some(recorder) = &mut self.recorder else { return };
-        if let Action::Mint(mint) = &command.action {
+        if let Command::Replica(ReplicaCommand { action: ReplicaAction::Mint(mint), .. }) =
+            &command.command
+        {
             for event in &outcome.events {
                 if let Event::Minted { key, dot, request, .. } = event
                     && let Some(key) = recorder.focus().position(key)
@@ -132,11 +136,11 @@ impl World {
                 }
             }
         }
-        let touched: Vec<_> = match written_by(&command.action) {
-            Touched::These(keys) => {
+        let touched: Vec<_> = match command.command.written() {
+            Written::Keys(keys) => {
                 keys.into_iter().filter_map(|key| recorder.focus().position(key)).collect()
             }
-            Touched::Perhaps => (0..recorder.focus().keys.len()).collect(),
+            Written::Unknown => (0..recorder.focus().keys.len()).collect(),
         };
         for key in touched {
             self.record_copy(node, key);
@@ -263,34 +267,6 @@ impl World {
 #[inline(never)]
 fn rarely(what: impl FnOnce()) {
     what();
-}
-
-/// The keys that a storage command may write.
-enum Touched<'a> {
-    These(Vec<&'a Key>),
-    /// The command may write any key.
-    Perhaps,
-}
-
-fn written_by(action: &Action) -> Touched<'_> {
-    Touched::These(match action {
-        Action::Mint(mint) => vec![&mint.key],
-        Action::Merge { items } => items.iter().map(|(key, _)| key).collect(),
-        Action::Hint(hint) => vec![&hint.key],
-        Action::HintDrop { items, .. } => items.iter().map(|(key, _)| key).collect(),
-        Action::MarkRepaired { key, .. } => vec![key],
-        // Hints that are too old, or corrupt, are deleted on the way.
-        Action::HintBatch { .. } => return Touched::Perhaps,
-        Action::Read { .. }
-        | Action::Branches
-        | Action::Leaves { .. }
-        | Action::Summaries { .. }
-        | Action::Fetch { .. }
-        | Action::MarkComplete
-        | Action::Pledge { .. }
-        | Action::Found { .. }
-        | Action::Scrub { .. } => Vec::new(),
-    })
 }
 
 /// The beginning of a value; nothing, for a tombstone.

@@ -11,10 +11,10 @@ use crate::cx::{Effect, Identity, Peers};
 use crate::layout::Layout;
 use crate::message::{CoordinatorKind, Echo, Kind};
 use crate::ring::Ring;
-use crate::store::{Basis, CopyKind};
+use crate::store::{Basis, CopyKind, MintedWrite};
 use crate::testing::Counting;
 use crate::time::{HybridTime, Now, Time, WallTime};
-use crate::types::{ClusterId, ContentHash, Epoch, Generation, Key};
+use crate::types::{ClusterId, Epoch, Generation, Key};
 use crate::version::{Actor, Content, Dot, Version, VersionVector};
 
 const REQUESTER: (NodeId, RequestId) = (NodeId(4), RequestId(44));
@@ -57,17 +57,11 @@ impl Fixture {
         out
     }
 
-    fn done(&mut self, seq: u64, result: Result<Done, Refusal>) -> Vec<Effect> {
-        let partition = self.local.ring().partition_of(key().token());
-        let outcome = Outcome {
-            partition,
-            result,
-            root: ContentHash(0),
-            events: Vec::new(),
-            corrupt: Vec::new(),
-        };
+    fn done(&mut self, seq: u64, result: Result<ReplicaDone, Refusal>) -> Vec<Effect> {
+        let (node, request) = REQUESTER;
+        let requester = Requester { node, request, operation: OPERATION, for_owner: None };
         self.feed(|replica, cx, local| {
-            replica.on_store_done(cx, local, 0, Seq(seq), outcome);
+            replica.on_store_done(cx, local, Seq(seq), ReplicaAnswer { requester, result });
         })
     }
 
@@ -123,7 +117,8 @@ fn a_minted_write_is_told_at_once_and_acknowledged_only_when_durable() {
     let mut fixture = Fixture::new(true);
     fixture.feed(|replica, cx, local| replica.on_mint(cx, local, REQUESTER, mint(None)));
     let container = container(HybridTime(1));
-    let told = fixture.done(3, Ok(Done::Minted { dot: dot(), container, hinted: None }));
+    let told = fixture
+        .done(3, Ok(ReplicaDone::Minted(MintedWrite { dot: dot(), container, hinted: None })));
     assert_eq!(said(&told), [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::Minted))]);
     assert_eq!(said(&fixture.durable(2)), []);
     assert_eq!(
@@ -138,7 +133,7 @@ fn a_merge_that_changed_nothing_still_waits_for_what_came_before_it() {
     let merge =
         MergeRequest { operation: OPERATION, key: key(), container: container(HybridTime(1)) };
     fixture.feed(|replica, cx, local| replica.on_merge(cx, local, REQUESTER, merge));
-    let told = fixture.done(7, Ok(Done::Merged));
+    let told = fixture.done(7, Ok(ReplicaDone::Merged));
     assert_eq!(said(&told), []);
     assert_eq!(
         said(&fixture.durable(7)),
@@ -153,7 +148,7 @@ fn what_is_durable_before_its_outcome_is_known_is_acknowledged_with_the_outcome(
         MergeRequest { operation: OPERATION, key: key(), container: container(HybridTime(1)) };
     fixture.feed(|replica, cx, local| replica.on_merge(cx, local, REQUESTER, merge));
     fixture.durable(9);
-    let told = fixture.done(8, Ok(Done::Merged));
+    let told = fixture.done(8, Ok(ReplicaDone::Merged));
     assert_eq!(said(&told), [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::Acked))]);
 }
 
@@ -179,7 +174,7 @@ fn a_read_is_answered_with_the_outcome() {
     fixture.local.complete.insert(fixture.local.ring().partition_of(key().token()));
     let read = ReadRequest { operation: OPERATION, key: key(), copy: CopyKind::Owned };
     fixture.feed(|replica, cx, local| replica.on_read(cx, local, REQUESTER, read));
-    let told = fixture.done(0, Ok(Done::Read(Container::default())));
+    let told = fixture.done(0, Ok(ReplicaDone::Read(Container::default())));
     assert_eq!(said(&told), [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::ReadReply))]);
 }
 

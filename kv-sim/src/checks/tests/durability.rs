@@ -1,3 +1,5 @@
+use kv_core::store::{DropReason, Dropped};
+
 use super::*;
 
 #[test]
@@ -74,10 +76,13 @@ fn a_fallback_may_have_delivered_its_hint_before_the_client_is_told() {
 fn drop_hint(fixture: &mut Fixture, node: NodeId, target: NodeId) -> Vec<String> {
     let items = vec![(Key::from(KEY), ContentHash::default())];
     let partition = PartitionId(0);
-    let command = StoreCommand { partition, action: Action::HintDrop { target, items } };
+    let reason = DropReason::Delivered;
+    let command = HandoffCommand::Drop { target, reason, items }.into();
+    let command = StoreCommand { partition, command };
+    let result = Ok(Dropped { count: 1, bytes: 64 });
     let outcome = Outcome {
         partition,
-        result: Ok(Done::HintDropped { count: 1, bytes: 64 }),
+        answer: HandoffAnswer::Dropped { target, reason, result }.into(),
         root: ContentHash::default(),
         events: Vec::new(),
         corrupt: Vec::new(),

@@ -21,9 +21,9 @@ use kv_core::client::{
     Achieved, ClientOperation, Options, PutContext, Reply, RequestRefusal, Verb,
 };
 use kv_core::quorum::{Level, Mode};
-use kv_core::store::{Basis, Mint, Role};
+use kv_core::store::{Basis, Mint, MintedWrite, ReplicaAnswer, ReplicaDone, Requester, Role};
 use kv_core::time::HybridTime;
-use kv_core::types::Epoch;
+use kv_core::types::{Epoch, OperationId};
 use kv_core::version::{Actor, Version, VersionVector};
 
 use super::*;
@@ -260,10 +260,14 @@ impl Fixture {
             siblings_max: 64,
         };
         let partition = PartitionId(0);
-        let command = StoreCommand { partition, action: Action::Mint(Box::new(mint)) };
+        let requester = Requester { node, request, operation: OperationId(0), for_owner: None };
+        let action = ReplicaAction::Mint(Box::new(mint));
+        let command =
+            StoreCommand { partition, command: ReplicaCommand { requester, action }.into() };
+        let result = Ok(ReplicaDone::Minted(MintedWrite { dot, container, hinted: None }));
         let outcome = Outcome {
             partition,
-            result: Ok(Done::Minted { dot, container, hinted: None }),
+            answer: ReplicaAnswer { requester, result }.into(),
             root: ContentHash::default(),
             events: vec![Event::Minted { key, dot, request, replaced }],
             corrupt: Vec::new(),

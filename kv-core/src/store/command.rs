@@ -1,0 +1,165 @@
+//! Commands and answers of all families, and what drivers ask of them.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::founding::{FoundingAnswer, FoundingCommand};
+use super::handoff::{HandoffAnswer, HandoffCommand};
+use super::refusal::Refusal;
+use super::repair::{RepairAnswer, RepairCommand};
+use super::replica::{ReplicaAnswer, ReplicaCommand, ReplicaDone};
+use crate::event::Event;
+use crate::fingerprint;
+use crate::types::{ContentHash, Key, PartitionId};
+
+/// What a node asks of its storage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreCommand {
+    /// The partition that it belongs to.
+    pub partition: PartitionId,
+    /// What to do there.
+    pub command: Command,
+}
+
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The partition that it belonged to.
+    pub partition: PartitionId,
+    /// The answer to the part that asked.
+    pub answer: Answer,
+    /// The partition's Merkle root after it, live.
+    pub root: ContentHash,
+    /// What happened on the way. The node observes them when it learns of the outcome.
+    pub events: Vec<Event>,
+    /// Keys of which the owner's record was found to be corrupt just now.
+    pub corrupt: Vec<Key>,
+}
+
+impl Outcome {
+    /// Tells whether this is what a coordinator reads: most outcomes are, and they change nothing.
+    pub const fn is_client_read(&self) -> bool {
+        matches!(
+            self.answer,
+            Answer::Replica(ReplicaAnswer { result: Ok(ReplicaDone::Read(_)), .. })
+        )
+    }
+}
+
+/// What drivers ask of a command, whichever family it belongs to.
+pub trait CommandFamily {
+    /// Tells whether this writes nothing: if nobody waits for the answer, it need not be done.
+    fn is_read(&self) -> bool;
+
+    /// The keys that the command may write.
+    fn written(&self) -> Written<'_>;
+
+    /// The command, in words.
+    fn describe(&self) -> String;
+}
+
+/// The keys that a command may write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written<'a> {
+    /// None but these.
+    Keys(Vec<&'a Key>),
+    /// The command does not say.
+    Unknown,
+}
+
+/// What drivers ask of an answer, whichever family it belongs to.
+pub trait AnswerFamily {
+    /// Why the command was refused, if it was.
+    fn refusal(&self) -> Option<Refusal>;
+
+    /// Appends bytes that tell it from other answers, for the identity of a run: what is not in the
+    /// Merkle root after it. They never depend on words.
+    fn fingerprint(&self, out: &mut Vec<u8>);
+}
+
+macro_rules! families {
+    ($($(#[$doc:meta])* $family:ident($command:ident, $answer:ident),)*) => {
+        /// A command of one of the families.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Command {
+            $($(#[$doc])* $family($command),)*
+        }
+
+        /// The answer to a [`Command`], of the same family.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Answer {
+            $($(#[$doc])* $family($answer),)*
+        }
+
+        impl Command {
+            fn family(&self) -> &dyn CommandFamily {
+                match self {
+                    $(Self::$family(command) => command,)*
+                }
+            }
+        }
+
+        impl Answer {
+            fn family(&self) -> &dyn AnswerFamily {
+                match self {
+                    $(Self::$family(answer) => answer,)*
+                }
+            }
+        }
+
+        $(
+            impl From<$command> for Command {
+                fn from(command: $command) -> Self {
+                    Self::$family(command)
+                }
+            }
+
+            impl From<$answer> for Answer {
+                fn from(answer: $answer) -> Self {
+                    Self::$family(answer)
+                }
+            }
+        )*
+    };
+}
+
+families! {
+    /// For a coordinator.
+    Replica(ReplicaCommand, ReplicaAnswer),
+    /// Of hinted handoff.
+    Handoff(HandoffCommand, HandoffAnswer),
+    /// Of repair.
+    Repair(RepairCommand, RepairAnswer),
+    /// Of a founding.
+    Founding(FoundingCommand, FoundingAnswer),
+}
+
+impl CommandFamily for Command {
+    fn is_read(&self) -> bool {
+        self.family().is_read()
+    }
+
+    fn written(&self) -> Written<'_> {
+        self.family().written()
+    }
+
+    fn describe(&self) -> String {
+        self.family().describe()
+    }
+}
+
+impl AnswerFamily for Answer {
+    fn refusal(&self) -> Option<Refusal> {
+        self.family().refusal()
+    }
+
+    fn fingerprint(&self, out: &mut Vec<u8>) {
+        self.family().fingerprint(out);
+    }
+}
+
+/// Appends a refusal, behind the number that no other answer begins with.
+pub(super) fn refused(out: &mut Vec<u8>, refusal: Refusal) {
+    fingerprint::number(out, 12);
+    refusal.fingerprint(out);
+}

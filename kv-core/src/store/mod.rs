@@ -1,0 +1,127 @@
+//! Storage as the core sees it: a small trait, the commands that run where the disk is, and what
+//! comes of them.
+//!
+//! A command belongs to one partition. It reads, joins, mints, updates the Merkle leaf and the hint
+//! index, and commits all of that in one atomic batch, so that nothing can be torn and commands of
+//! different partitions are independent. *Executed* and *durable* are two moments: joins read what
+//! is live, client reads read what is durable, and nothing is acknowledged before it is durable.
+
+//!
+//! Commands and answers come in families, one for each part of the core that asks the storage for
+//! something, each in a file of its own. A command carries what its answer is for, and the answer
+//! brings that back: so no part keeps a table of what it asked, and none can be given another's answer.
+
+mod batch;
+mod command;
+mod founding;
+mod handoff;
+mod recovered;
+mod refusal;
+mod repair;
+mod replica;
+
+use core::ops::ControlFlow;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+pub use self::batch::Batch;
+pub use self::command::{
+    Answer, AnswerFamily, Command, CommandFamily, Outcome, StoreCommand, Written,
+};
+pub use self::founding::{FoundingAnswer, FoundingCommand, Promise};
+pub use self::handoff::{
+    DropReason, Dropped, HandoffAnswer, HandoffCommand, HintBatch, Receipt, StoredHint,
+};
+pub use self::recovered::{ForeignData, FoundingRecord, KeptHints, Recovered};
+pub use self::refusal::Refusal;
+pub use self::repair::{
+    BranchesFor, Caller, CompletionReason, JoinFor, LeavesFor, Party, RepairAnswer, RepairCommand,
+    SessionStep, Summaries, Summary,
+};
+pub use self::replica::{
+    Basis, CopyKind, Hint, HintGrowth, HintTerms, Mint, MintedWrite, ReplicaAction, ReplicaAnswer,
+    ReplicaCommand, ReplicaDone, Requester, Role,
+};
+use crate::types::Seq;
+
+/// The version of what is written into the store: where records lie (`replica/keyspace.rs`) and how
+/// they are encoded. A version of this software with another one does not read them.
+pub const RECORD_FORMAT: u32 = 1;
+
+/// Which image of the store is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// Everything that was committed.
+    Live,
+    /// What would survive a crash now, as far as the disk tells the truth.
+    Durable,
+}
+
+/// A record that is there and cannot be read. It is never "not found".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the record is corrupt")]
+pub struct Corrupt;
+
+/// Why a batch was not committed. Nothing of it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+pub enum Fault {
+    /// No room. Reads go on.
+    #[error("the disk is full")]
+    Full,
+    /// The system gives the node no more file descriptors. Reads go on.
+    #[error("no file descriptors are left")]
+    OutOfFiles,
+    /// The log failed. The node stops serving.
+    #[error("the disk failed")]
+    Failed,
+}
+
+impl Fault {
+    /// Says whether writes are taken again by themselves once the environment allows it.
+    pub const fn is_passing(self) -> bool {
+        match self {
+            Self::Full | Self::OutOfFiles => true,
+            Self::Failed => false,
+        }
+    }
+}
+
+/// An ordered map of bytes, written in atomic batches.
+pub trait Store {
+    /// The record under this key.
+    ///
+    /// # Errors
+    /// [`Corrupt`], if there is one that cannot be read.
+    fn get(&self, view: View, key: &[u8]) -> Result<Option<Bytes>, Corrupt>;
+
+    /// What the record under this key decodes to. A store that has it in memory decodes it where it lies.
+    ///
+    /// # Errors
+    /// [`Corrupt`], if there is a record and it cannot be read or decoded.
+    fn read<T>(
+        &self,
+        view: View,
+        key: &[u8],
+        decode: impl FnOnce(&Bytes) -> Result<T, Corrupt>,
+    ) -> Result<Option<T>, Corrupt> {
+        self.get(view, key)?.map(|record| decode(&record)).transpose()
+    }
+
+    /// Visits the records whose keys begin with `prefix` and are greater than `after` (if it is not
+    /// empty), in order, until told to break.
+    fn scan(&self, view: View, prefix: &[u8], after: &[u8], visit: &mut Visitor<'_>);
+
+    /// Commits a batch: all of it or nothing. It is live at once, and durable when the driver says
+    /// so for its position.
+    ///
+    /// # Errors
+    /// [`Fault`]; then nothing of the batch was committed.
+    fn commit(&mut self, batch: Batch) -> Result<Seq, Fault>;
+
+    /// The position of the newest batch committed; 0 before the first since the start.
+    fn newest(&self) -> Seq;
+}
+
+/// Is shown a key and its record, and says whether to go on.
+pub type Visitor<'a> = dyn FnMut(&[u8], Result<&Bytes, Corrupt>) -> ControlFlow<()> + 'a;

@@ -1,0 +1,242 @@
+//! What a node as a replica asks of its storage for coordinators.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::Refusal;
+use super::command::{AnswerFamily, CommandFamily, Written, refused};
+use crate::codec::codec;
+use crate::fingerprint;
+use crate::time::{HybridTime, WallTime};
+use crate::types::{Epoch, Key, NodeId, OperationId, RequestId};
+use crate::version::{Container, Content, Dot, VersionVector};
+
+/// A command for a coordinator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicaCommand {
+    /// The coordinator that is answered.
+    pub requester: Requester,
+    /// The work.
+    pub action: ReplicaAction,
+}
+
+/// A coordinator's request that is being served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Requester {
+    /// The coordinator's node.
+    pub node: NodeId,
+    /// The client's request.
+    pub request: RequestId,
+    /// The coordinator's number for the operation.
+    pub operation: OperationId,
+    /// The owner that this node is the fallback of, if it is asked as one.
+    pub for_owner: Option<NodeId>,
+}
+
+/// The work of a [`ReplicaCommand`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplicaAction {
+    /// Mint a dot for a client's write, and store it.
+    Mint(Box<Mint>),
+    /// Join a container into this owner's own.
+    Merge(Box<(Key, Container)>),
+    /// Keep a container for an owner that cannot be reached.
+    Hint(Box<Hint>),
+    /// Read the durable container of a key.
+    Read {
+        /// The key.
+        key: Key,
+        /// Which of the two kinds of copies.
+        copy: CopyKind,
+    },
+}
+
+/// The answer to a [`ReplicaCommand`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicaAnswer {
+    /// The coordinator that is answered.
+    pub requester: Requester,
+    /// What was done or found.
+    pub result: Result<ReplicaDone, Refusal>,
+}
+
+/// What came of a [`ReplicaAction`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplicaDone {
+    /// The write is stored.
+    Minted(MintedWrite),
+    /// The container is part of the own one.
+    Merged,
+    /// The hint is kept.
+    Hinted(HintGrowth),
+    /// What the replica holds, durably.
+    Read(Container),
+}
+
+/// A write that was stored by the replica that minted its dot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MintedWrite {
+    /// The dot.
+    pub dot: Dot,
+    /// All that the replica holds of the key now.
+    pub container: Container,
+    /// The growth of the hints of a target, if this was a fallback.
+    pub hinted: Option<HintGrowth>,
+}
+
+impl CommandFamily for ReplicaCommand {
+    fn is_read(&self) -> bool {
+        match self.action {
+            ReplicaAction::Read { .. } => true,
+            ReplicaAction::Mint(_) | ReplicaAction::Merge(_) | ReplicaAction::Hint(_) => false,
+        }
+    }
+
+    fn written(&self) -> Written<'_> {
+        Written::Keys(match &self.action {
+            ReplicaAction::Mint(mint) => Vec::from([&mint.key]),
+            ReplicaAction::Merge(item) => Vec::from([&item.0]),
+            ReplicaAction::Hint(hint) => Vec::from([&hint.key]),
+            ReplicaAction::Read { .. } => Vec::new(),
+        })
+    }
+
+    fn describe(&self) -> String {
+        match &self.action {
+            ReplicaAction::Mint(mint) => format!("mint {:?}", mint.key),
+            ReplicaAction::Merge(item) => format!("merge {:?}", item.0),
+            ReplicaAction::Hint(hint) => format!("hint {:?}", hint.key),
+            ReplicaAction::Read { key, copy: CopyKind::Owned } => format!("read {key:?} (owned)"),
+            ReplicaAction::Read { key, copy: CopyKind::Hinted } => format!("read {key:?} (hinted)"),
+        }
+    }
+}
+
+impl AnswerFamily for ReplicaAnswer {
+    fn refusal(&self) -> Option<Refusal> {
+        self.result.as_ref().err().copied()
+    }
+
+    fn fingerprint(&self, out: &mut Vec<u8>) {
+        match &self.result {
+            Ok(ReplicaDone::Minted(MintedWrite { dot, container, hinted })) => {
+                fingerprint::number(out, 1);
+                dot.fingerprint(out);
+                container.fingerprint(out);
+                fingerprint::number(out, hinted.map_or(0, |growth| growth.bytes));
+            }
+            Ok(ReplicaDone::Merged) => fingerprint::number(out, 2),
+            Ok(ReplicaDone::Hinted(growth)) => fingerprint::numbers(out, [3, growth.bytes]),
+            Ok(ReplicaDone::Read(container)) => {
+                fingerprint::number(out, 4);
+                container.fingerprint(out);
+            }
+            Err(refusal) => refused(out, *refusal),
+        }
+    }
+}
+
+/// A client's write, to be minted by this replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mint {
+    /// The key.
+    pub key: Key,
+    /// What the client said.
+    pub content: Content,
+    /// When it ceases to be visible.
+    pub expiry: Option<WallTime>,
+    /// What it overwrites.
+    pub basis: Basis,
+    /// Whether this replica owns the key or is the fallback of an owner.
+    pub role: Role,
+    /// The client's request; a replica that knows it answers with the dot that it minted then.
+    pub request: RequestId,
+    /// For a new epoch, should one be needed.
+    pub spare: Epoch,
+    /// This node's clock.
+    pub time: HybridTime,
+    /// The most siblings that may stand.
+    pub siblings_max: u64,
+}
+
+/// What a write overwrites.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// Exactly what this context covers.
+    Given(VersionVector),
+    /// What the minting replica holds, and this as well.
+    Held(VersionVector),
+}
+
+codec!(enum Basis { 0 => Given(seen), 1 => Held(seen) });
+
+impl Basis {
+    /// What a write overwrites when a second replica is asked to mint, because the first was
+    /// silent. By the time it is, the first may have minted, and others may have overwritten it:
+    /// then "what the replica holds" is newer than the write. At worst it stands beside it.
+    #[must_use]
+    pub fn of_a_spare(self) -> Self {
+        match self {
+            Self::Given(seen) | Self::Held(seen) => Self::Given(seen),
+        }
+    }
+}
+
+/// As what a replica takes a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// As an owner of the key.
+    Owner,
+    /// In the place of an owner that cannot be reached.
+    Fallback(HintTerms),
+}
+
+/// The owner that a replica is the fallback of, and how its hint is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HintTerms {
+    /// The owner that the hint is for.
+    pub target: NodeId,
+    /// When the hint was made, by the clock of the node that keeps it.
+    pub created: WallTime,
+    /// When it may be dropped; its target is stale from then on.
+    pub expires: WallTime,
+    /// How many other copies were believed to stand: hints with few go first.
+    pub copies: u8,
+}
+
+codec!(struct HintTerms { target, created, expires, copies });
+
+/// A container to be kept for somebody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hint {
+    /// The key.
+    pub key: Key,
+    /// The whole container.
+    pub container: Container,
+    /// For whom, and for how long.
+    pub terms: HintTerms,
+}
+
+/// The two kinds of copies that a node can hold of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyKind {
+    /// Its own, as an owner.
+    Owned,
+    /// What it keeps for owners, all its hints for the key joined.
+    Hinted,
+}
+
+codec!(enum CopyKind { 0 => Owned, 1 => Hinted });
+
+/// How the hints for one target grew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HintGrowth {
+    /// The owner that the hints are for.
+    pub target: NodeId,
+    /// Whether there was none for this key and target before.
+    pub added: bool,
+    /// How many bytes were added.
+    pub bytes: u64,
+}
