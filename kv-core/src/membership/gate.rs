@@ -1,5 +1,5 @@
-//! What of a message is refused, and telling people of it: once per message and reason, so that one
-//! bad message cannot flood them.
+//! The refusal of parts of a gossip message. People are told once per message and reason, so that
+//! one bad message cannot flood them.
 
 use crate::cx::{Cx, NodeContext};
 use crate::event::{Event, RejectReason};
@@ -8,7 +8,7 @@ use crate::membership::state::Stamp;
 use crate::probe::Probe;
 use crate::types::NodeId;
 
-/// What one message may say, and what it said beyond that.
+/// The check of one message's claims, with the reasons for which some were refused.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Gate {
     horizon: Horizon,
@@ -18,33 +18,33 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// For a message that comes now.
+    /// Makes the gate for a message that comes now.
     pub(super) fn new(cx: &Cx<'_>, local: &NodeContext) -> Self {
         let horizon = Horizon::new(cx.now.wall, local.config.gossip_interval());
         Self { horizon, strangers: false, future: false, unsaid: false }
     }
 
-    /// Passes what is known of a node that may be none of the members.
+    /// Passes a claim about a member, and refuses one about a stranger.
     pub(super) const fn member(&mut self, slot: Option<usize>) -> Option<usize> {
         self.strangers |= slot.is_none();
         slot
     }
 
-    /// Passes what can have been said by now, if it is sound otherwise too.
+    /// Passes a heartbeat that can have been reached by now, if it is sound otherwise too.
     pub(super) fn stamp(&mut self, stamp: Stamp, sound: bool) -> Option<Stamp> {
         let passes = sound && stamp.is_within(self.horizon);
         self.future |= !passes;
         passes.then_some(stamp)
     }
 
-    /// Notes that this is about the node itself, which never said it. Returns it. What nobody can have
-    /// said by now tells nothing of a second node under this id.
+    /// Notes that a claim is about this node, which never said it. Returns `is_unsaid`. A claim
+    /// beyond the horizon is not noted: it is no sign of a second node under this id.
     pub(super) fn unsaid(&mut self, stamp: Stamp, is_unsaid: bool) -> bool {
         self.unsaid |= is_unsaid && stamp.is_within(self.horizon);
         is_unsaid
     }
 
-    /// Tells people what was refused.
+    /// Tells people of what was refused.
     pub(super) fn tell(self, cx: &mut Cx<'_>, from: NodeId) {
         let Self { horizon: _, strangers, future, unsaid } = self;
         if unsaid {

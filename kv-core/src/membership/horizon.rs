@@ -1,35 +1,37 @@
-//! How far from now gossip may claim to come.
+//! The limit up to which gossip is believed, seen from now.
 
 use crate::time::{Span, WallTime};
 use crate::types::Generation;
 
-/// Up to when heartbeats are believed to have been raised.
+/// The time up to which heartbeats are believed to have been raised.
 ///
-/// A generation is the wall clock's second at which a run began, and a run raises its heartbeat once
-/// per interval; so both together say when a heartbeat was raised, by the clock of its node. Beyond
-/// a year from now it cannot be true, and if it were taken, the node's true heartbeats would be
-/// refused as old for just as long (CASSANDRA-8113). Within the year clocks may differ, and
+/// A generation is the wall clock's second at which a run began, and a run raises its heartbeat
+/// once per interval; so both together say when a heartbeat was raised, by the clock of its node.
+/// Beyond a year from now it cannot be true, and if it were taken, the node's true heartbeats would
+/// be refused as old for just as long (CASSANDRA-8113). Within the year clocks may differ, and
 /// intervals, while they are being changed: a node whose clock was a month ahead when it started
 /// must not be taken for dead a day later. A heartbeat that is wrong by less than a year silences
 /// its node until it is restarted, and the node itself tells people.
 ///
-/// A clock that is years ahead is put right in the end. Then what was believed under it must not stand
-/// in the way of what is true: in each round a node forgets what lies beyond the horizon *of now*.
+/// A clock that is years ahead is put right in the end. Then what was believed under it must not
+/// stand in the way of what is true: in each round a node forgets what lies beyond the horizon *of
+/// now*.
 #[derive(Clone, Copy, Debug)]
 pub struct Horizon {
-    /// None, if this node has lost the date: then it cannot tell.
+    /// The end of what is believed; none if this node has lost the date and cannot tell.
     end: Option<WallTime>,
     interval: Span,
 }
 
 impl Horizon {
-    /// The horizon at this moment, for nodes that raise their heartbeats once per interval.
+    /// Makes the horizon of this moment, for nodes that raise their heartbeats once per interval.
     pub fn new(now: WallTime, interval: Span) -> Self {
         let end = now.can_be_the_date().then_some(now + Generation::AHEAD_MAX);
         Self { end, interval }
     }
 
-    /// Whether this heartbeat of a run can have been raised by now. A run begins with heartbeat 0.
+    /// Tells whether this heartbeat of a run can have been raised by now. A run begins with
+    /// heartbeat 0.
     pub fn admits(self, generation: Generation, heartbeat: u64) -> bool {
         let Some(end) = self.end else { return true };
         let began_us = u128::from(generation.0) * 1_000_000;

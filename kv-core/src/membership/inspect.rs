@@ -1,4 +1,4 @@
-//! What a node knows and thinks of the others, for people.
+//! What a node knows of the other members, and whether it thinks them up, for people.
 
 use alloc::vec::Vec;
 
@@ -11,39 +11,40 @@ use crate::types::{Generation, NodeId};
 /// A node's view of the membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MembershipSnapshot {
-    /// Which run of this node it is.
+    /// The generation of this node's run.
     pub generation: Generation,
-    /// How often it has raised its heartbeat.
+    /// The number of times that this run has raised its heartbeat.
     pub heartbeat: u64,
-    /// Nobody is convicted before this, as the node itself stood still; nothing, if none was.
+    /// The time until which nobody is convicted, as the node itself stood still; none if that is
+    /// over.
     pub lenient_until: Option<Time>,
     /// The other members, in the order of their ids.
     pub peers: Vec<PeerSnapshot>,
 }
 
-/// What is known and thought of a peer.
+/// What a node knows of a peer, and whether it thinks the peer up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerSnapshot {
-    /// The peer.
+    /// The peer's id.
     pub node: NodeId,
-    /// Its run, as far as known; 0 if nothing is.
+    /// The generation of the peer's run, as far as known; 0 if nothing is.
     pub generation: Generation,
-    /// The newest heartbeat of that run that is known.
+    /// The newest known heartbeat of that run.
     pub heartbeat: u64,
-    /// Whether it seems to be up.
+    /// Tells whether the peer seems to be up.
     pub seems_up: bool,
-    /// How long it has been silent.
+    /// The time for which the peer has been silent.
     pub silence: Span,
-    /// The longest silence that is not suspect: beyond it, φ exceeds 8.
+    /// The longest silence of the peer that is not suspect: beyond it, φ exceeds 8.
     pub timeout: Span,
-    /// How long it is silent between two heartbeats, on average.
+    /// The mean time between two heartbeats of the peer.
     pub gap_mean: Span,
-    /// The standard deviation of that.
+    /// The standard deviation of the time between two heartbeats of the peer.
     pub gap_deviation: Span,
 }
 
 impl Membership {
-    /// What is known and thought now.
+    /// The membership as this node sees it now.
     pub fn inspect(&self, now: Time) -> MembershipSnapshot {
         let lenient = self.timetable.map(|timetable| timetable.lenient_until);
         MembershipSnapshot {
@@ -54,7 +55,7 @@ impl Membership {
         }
     }
 
-    /// What it waits for.
+    /// The open deadlines: the next gossip turn, and a conviction if one comes before it.
     pub fn deadlines(&self) -> impl Iterator<Item = Deadline> + '_ {
         let (turn, judge_at) = match self.timetable {
             None => (Time(0), None),

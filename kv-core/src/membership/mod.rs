@@ -1,4 +1,5 @@
-//! Who is up, and what everybody says about itself: gossip with phi accrual (semantics.md §6).
+//! The membership: which members seem up, and what each says about itself, by gossip with phi
+//! accrual (semantics.md §6).
 //!
 //! In go deadlines and gossip messages; out go gossip messages and, by value, [`Opinion`]s, from
 //! which the node keeps its list of peers that seem down. An opinion is this node's own: it changes
@@ -11,11 +12,11 @@
 //! on ACK          ACK2  what you said that you lack             → back
 //! ```
 //!
-//! A peer lives as long as newer heartbeats of it become known, by whatever route. Silence is judged
-//! at each turn and, between two turns, at the very moment at which somebody's will have lasted too
-//! long; so a node has no more deadlines than turns while nobody dies.
+//! A peer lives as long as newer heartbeats of it become known, by whatever route. Silence is
+//! judged at each turn and, between two turns, at the very moment at which somebody's will have
+//! lasted too long; so a node has no more deadlines than turns while nobody dies.
 //!
-//! What is refused, and told to people once per message:
+//! Refused, and told to people once per message, are:
 //! - whatever comes from or is about one that is no member: a node that was removed must not return
 //!   through old gossip (CASSANDRA-8801);
 //! - a heartbeat that would have been raised more than a year from now (CASSANDRA-8113); see
@@ -26,13 +27,13 @@
 //!   in every round;
 //! - a state that is newer than the heartbeat that brings it.
 //!
-//! Nothing that was believed under a wrong clock outlives it. In each round a node forgets what it knows
-//! of a peer and can no longer be true; and if its own generation cannot be, it goes on under one that
-//! can, and returns to its own should the clock turn out to have been right after all.
+//! Nothing that was believed under a wrong clock outlives it. In each round a node forgets what it
+//! knows of a peer and can no longer be true; and if its own generation cannot be, it goes on under
+//! one that can, and returns to its own should the clock turn out to have been right after all.
 //!
 //! Invariants: peers are sorted, and never added to by a message; the work of a message is bounded
-//! by its length and by a limit, its answer by the members; nobody is convicted before this node has
-//! been running for [`LENIENT_INTERVALS`] after a stall (CASSANDRA-9183).
+//! by its length and by a limit, its answer by the members; nobody is convicted before this node
+//! has been running for [`LENIENT_INTERVALS`] after a stall (CASSANDRA-9183).
 
 mod gate;
 mod horizon;
@@ -65,46 +66,46 @@ use crate::probe::Probe;
 use crate::time::Time;
 use crate::types::{Generation, NodeId, RequestId};
 
-/// For how many intervals after a stall nobody is convicted.
+/// The number of intervals after a stall in which nobody is convicted.
 pub const LENIENT_INTERVALS: u64 = 3;
 
-/// What this node thinks of a peer, and did not think before.
+/// A change of this node's opinion of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opinion {
-    /// It seems to be down.
+    /// The peer seems to be down, having seemed up.
     Down(NodeId),
-    /// It seems to be up again.
+    /// The peer seems to be up again.
     Up(NodeId),
 }
 
-/// What one node knows of all members, and thinks of each.
+/// What one node knows of every member, and whether it thinks that member up.
 #[derive(Clone, Debug)]
 pub struct Membership {
     me: NodeId,
     own: NodeState,
-    /// When the own heartbeat was raised.
+    /// The time at which this node's own heartbeat was last raised.
     raised: Time,
     /// All members but this one, sorted by id.
     peers: Vec<Peer>,
-    /// Whom this round will still talk to.
+    /// The peers that this round will still talk to.
     partners: Vec<NodeId>,
-    /// None until the first input: only then is the time known.
+    /// The deadlines; none until the first input, as only then the time is known.
     timetable: Option<Timetable>,
 }
 
-/// When something happens next.
+/// The times at which the membership acts next.
 #[derive(Clone, Copy, Debug)]
 struct Timetable {
     rounds: Rounds,
-    /// The first conviction that falls before the next turn, if nothing is heard until then.
+    /// The time of the first conviction before the next turn, if nothing is heard until then.
     judge_at: Option<Time>,
-    /// Nobody is convicted before this.
+    /// The time before which nobody is convicted.
     lenient_until: Time,
 }
 
 /// Getters.
 impl Membership {
-    /// A node among the members of its layout, itself included or not. Everybody seems up.
+    /// Makes the membership of a node; `members` may contain the node itself. Everybody seems up.
     pub fn new(me: NodeId, members: impl IntoIterator<Item = NodeId>) -> Self {
         let mut ids: Vec<NodeId> = members.into_iter().filter(|&id| id != me).collect();
         ids.sort_unstable();
@@ -120,7 +121,7 @@ impl Membership {
         }
     }
 
-    /// When [`Membership::on_deadline`] wants to be called. At once, if it never was.
+    /// The time at which [`Membership::on_deadline`] is to be called; at once, if it never was.
     pub fn next_deadline(&self) -> Option<Time> {
         let Some(Timetable { rounds, judge_at, lenient_until: _ }) = self.timetable else {
             return Some(Time(0));
@@ -128,29 +129,31 @@ impl Membership {
         Some(judge_at.map_or(rounds.next(), |judge_at| judge_at.min(rounds.next())))
     }
 
-    /// Whether a peer seems up. A stranger does not.
+    /// Tells whether a node seems up. This node always does, one that is no member never.
     pub fn seems_up(&self, node: NodeId) -> bool {
         let peer = self.slot(node).and_then(|slot| self.peers.get(slot));
         node == self.me || peer.is_some_and(|peer| peer.seems_up)
     }
 
-    /// What everybody says about itself under this key, as far as known, this node included.
+    /// The value that each member has for a state, this node included; members that have none are
+    /// left out.
     pub fn states(&self, key: StateKey) -> impl Iterator<Item = (NodeId, &Bytes)> {
         self.records().filter_map(move |(node, state)| Some((node, state.value(key)?)))
     }
 
-    /// How much is known of each member, this node included.
+    /// The generation and the newest heartbeat that this node knows of each member, itself
+    /// included.
     pub fn known(&self) -> impl Iterator<Item = Known> {
         self.records().map(|(node, state)| state.stamp.known(node))
     }
 
-    /// The members, and this node last.
+    /// The states of all members, this node's own last.
     fn records(&self) -> impl Iterator<Item = (NodeId, &NodeState)> {
         let peers = self.peers.iter().map(|peer| (peer.id, &peer.state));
         peers.chain(iter::once((self.me, &self.own)))
     }
 
-    /// Where a member stands among the records.
+    /// The index of a member among the records.
     fn slot(&self, node: NodeId) -> Option<usize> {
         if node == self.me {
             return Some(self.peers.len());
@@ -158,8 +161,9 @@ impl Membership {
         self.peers.binary_search_by_key(&node, |peer| peer.id).ok()
     }
 
-    /// As [`Membership::slot`], for the entries of a list one after the other. Whoever sends one
-    /// keeps to the order of the records: so an entry is first looked for just behind the last one.
+    /// The index of a member among the records, for the entries of a list one after the other.
+    /// Senders keep to the order of the records, so an entry is first looked for just behind the
+    /// last one.
     fn slot_behind(&self, behind: &mut usize, node: NodeId) -> Option<usize> {
         const NEAR: usize = 8;
         let near = self.peers.iter().skip(*behind).take(NEAR).position(|peer| peer.id == node);
@@ -168,7 +172,7 @@ impl Membership {
         Some(slot)
     }
 
-    /// How many entries of a list that a peer sent are looked at: all of an honest one, even if the
+    /// The number of entries of a peer's list that are looked at: all of an honest one, even if the
     /// sender's layout has more members.
     fn entries_max(&self) -> usize {
         const ENTRIES_MAX_AT_LEAST: usize = 4_096;
@@ -178,7 +182,7 @@ impl Membership {
 
 /// Commands.
 impl Membership {
-    /// Says something about this node. It travels with the next heartbeat.
+    /// Sets a state of this node, which travels with the next heartbeat.
     pub fn set_state(&mut self, key: StateKey, value: Bytes) {
         self.own.set(key, value);
     }
@@ -186,8 +190,8 @@ impl Membership {
 
 /// Inputs.
 impl Membership {
-    /// The time that [`Membership::next_deadline`] named has come: judges the silent, and gossips if
-    /// a turn is due.
+    /// Judges the silent, and gossips if a turn is due: the time that [`Membership::next_deadline`]
+    /// named has come.
     pub fn on_deadline(&mut self, cx: &mut Cx<'_>, local: &NodeContext) -> Vec<Opinion> {
         let now = cx.now.monotonic;
         let mut timetable = self.wake(cx, local);
@@ -206,7 +210,7 @@ impl Membership {
         opinions
     }
 
-    /// A member gossips. Returns what this node now thinks of others.
+    /// Handles the gossip of a member. Returns the opinions of peers that it changed.
     pub fn on_message(
         &mut self,
         cx: &mut Cx<'_>,
@@ -221,7 +225,7 @@ impl Membership {
         }
     }
 
-    /// A peer says how much it knows of everybody.
+    /// Answers a SYN: sends what the peer lacks, and asks for what this node lacks.
     fn on_syn(
         &mut self,
         cx: &mut Cx<'_>,
@@ -245,7 +249,7 @@ impl Membership {
         Vec::new()
     }
 
-    /// A peer answers a SYN.
+    /// Learns from the answer to a SYN, and sends what the peer asked for.
     fn on_ack(
         &mut self,
         cx: &mut Cx<'_>,
@@ -272,7 +276,7 @@ impl Membership {
         opinions
     }
 
-    /// A peer sends what this node asked for.
+    /// Learns what this node asked a peer for.
     fn on_ack2(
         &mut self,
         cx: &mut Cx<'_>,
@@ -292,9 +296,9 @@ impl Membership {
 
 /// Time.
 impl Membership {
-    /// Sees to it that the clocks run: starts them at the first input, and starts them anew if the
-    /// node has not been running. It has not, if a turn is late by half an interval: an ordinary
-    /// silence that is longer by that is still none that convicts.
+    /// Keeps the clocks running: starts them at the first input, and anew after a stall, which is a
+    /// turn that is late by more than half an interval. Less is an ordinary silence, which convicts
+    /// nobody.
     fn wake(&mut self, cx: &mut Cx<'_>, local: &NodeContext) -> Timetable {
         let now = cx.now.monotonic;
         let interval = local.config.gossip_interval();
@@ -333,8 +337,8 @@ impl Membership {
         opinions
     }
 
-    /// Stays right until the next turn. News that is already old when it comes may make a peer suspect
-    /// a little sooner; it is judged at the next turn then.
+    /// The time of the first conviction before the next turn. News that is already old when it
+    /// comes may make a peer suspect a little sooner; it is judged at the next turn then.
     fn first_conviction(&self, timetable: &Timetable) -> Option<Time> {
         let turn = timetable.rounds.next();
         let first = self.peers.iter().filter_map(|peer| peer.suspect_before(turn)).min()?;
@@ -344,7 +348,7 @@ impl Membership {
 
 /// Messages.
 impl Membership {
-    /// Whether a message comes from a peer. If so, sees to it that the clocks run.
+    /// Tells whether a message comes from a peer; if so, keeps the clocks running.
     fn is_from_peer(
         &mut self,
         cx: &mut Cx<'_>,
@@ -360,7 +364,7 @@ impl Membership {
         is_peer
     }
 
-    /// Raises the own heartbeat, and chooses whom to talk to.
+    /// Raises this node's heartbeat, forgets what cannot be true, and chooses the peers to talk to.
     fn begin_round(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
         let horizon = Horizon::new(cx.now.wall, local.config.gossip_interval());
         self.peers.iter_mut().for_each(|peer| peer.forget_beyond(horizon));
@@ -377,8 +381,8 @@ impl Membership {
         }
     }
 
-    /// The generation that this run was started under, unless peers cannot believe it: then one that
-    /// they can, and as long as they can the same.
+    /// The generation to gossip under: the one that this run was started under, or, if peers cannot
+    /// believe that one, another that they can, which is kept for as long as they can.
     fn believable_generation(
         &self,
         cx: &Cx<'_>,
@@ -391,7 +395,7 @@ impl Membership {
         believable.next().unwrap_or(Generation(cx.now.wall.as_seconds()))
     }
 
-    /// Asks the next peer of this round what is new.
+    /// Sends a SYN to the next peer of this round.
     fn call_partner(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
         if let Some(partner) = self.partners.pop() {
             let request = request_of(self.me, self.own.stamp);
@@ -400,14 +404,14 @@ impl Membership {
         }
     }
 
-    /// How many peers a round talks to.
+    /// The number of peers that a round talks to: the configured fanout, or all.
     fn fanout(&self, local: &NodeContext) -> usize {
         let fanout = usize::try_from(local.config.gossip_fanout).unwrap_or(usize::MAX);
         fanout.min(self.peers.len())
     }
 
-    /// What a peer says that it knows, in the order of the records. What it says of strangers, of
-    /// the future, and of what this node has yet to say does not count.
+    /// The heartbeats that a peer says it knows, in the order of the records. Claims about
+    /// strangers, about the future, and about what this node has yet to say do not count.
     fn claims(&self, known: Vec<Known>, gate: &mut Gate) -> Vec<Option<Stamp>> {
         let mut claims = vec![None; self.peers.len() + 1];
         let mut behind = 0;
@@ -422,7 +426,8 @@ impl Membership {
         claims
     }
 
-    /// What one who knows this much lacks. Members that it did not name are none of its layout.
+    /// The deltas that a peer with these claims lacks. It is sent nothing of members that it did
+    /// not name.
     fn deltas(&self, claims: &[Option<Stamp>], now: Time) -> Vec<Delta> {
         let ages = self.peers.iter().map(|peer| peer.age(now));
         let ages = ages.chain(iter::once(now.since(self.raised)));
@@ -458,13 +463,13 @@ impl Membership {
         opinions
     }
 
-    /// Whether others know something of this node that it never said.
+    /// Tells whether this is a heartbeat of this node that it has not reached yet.
     fn has_yet_to_say(&self, node: NodeId, stamp: Stamp) -> bool {
         node == self.me && stamp > self.own.stamp
     }
 }
 
-/// The request of a round: no other round has it, nor has one of an earlier run, before the
+/// The request id of a round. No other round has it, nor one of an earlier run, before the
 /// generation passes 2^32 seconds (in 2106) or a run its 2^32nd heartbeat.
 fn request_of(me: NodeId, Stamp { generation, heartbeat }: Stamp) -> RequestId {
     let round = generation.0 << 32 | heartbeat & u64::from(u32::MAX);

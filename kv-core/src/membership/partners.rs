@@ -1,20 +1,21 @@
-//! Whom a round talks to: always the same number of peers, so that a node's messages do not grow
-//! with the cluster, and one of them, now and then, a peer that seems down, so that the two sides of
-//! a healed partition find each other again.
+//! The peers that a round talks to. Their number is always the same, so that a node's messages do
+//! not grow with the cluster; one of them, now and then, seems down, so that the two sides of a
+//! healed partition find each other again.
 
 use alloc::vec::Vec;
 
 use crate::sampling::{PPM, chance_ppm, choose_distinct};
 use crate::types::NodeId;
 
-/// A round tries a peer that seems down at least this often, if there is one.
+/// The least chance of a round to try a peer that seems down, if there is one.
 const PROBE_PPM_MIN: u32 = PPM / 4;
 
-/// And at most this often, so that those that seem up hear enough of each other.
+/// The greatest such chance, so that the peers that seem up hear enough of each other.
 const PROBE_PPM_MAX: u32 = PPM / 2;
 
-/// `fanout` distinct peers, or all of them. Those that seem up are taken if there are enough; one
-/// place goes to a peer that seems down with a chance of `down / (up + 1)`, within the limits above.
+/// Chooses `fanout` distinct peers, or all of them. Those that seem up are taken if there are
+/// enough; one place goes to a peer that seems down with a chance of `down / (up + 1)`, within the
+/// limits above.
 pub(super) fn choose(
     up: &[NodeId],
     down: &[NodeId],
@@ -59,7 +60,7 @@ mod tests {
         }
     }
 
-    /// In how many of 10,000 rounds a peer that seems down was tried.
+    /// Counts of 10,000 rounds those that try a peer that seems down.
     fn probes(up: u64, down: u64) -> usize {
         let (up, down) = (nodes(0..up), nodes(up..up + down));
         let mut draws = counted_draws(1);

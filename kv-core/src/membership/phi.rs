@@ -1,4 +1,4 @@
-//! When silence has lasted too long: phi accrual [Hayashibara 2004] under the normal model.
+//! The judgement of silences: phi accrual [Hayashibara 2004] under the normal model.
 //!
 //! In go the silences that ended, which are called gaps; out comes how long a silence may last. The
 //! suspicion φ of a silence is `-log10` of the chance that a gap is that long; φ = 8 is 5.612
@@ -13,10 +13,11 @@
 
 use crate::time::Span;
 
-/// The newest gap counts one part in this many.
+/// The weight of the newest gap is one part in this many.
 pub(super) const WINDOW: u64 = 32;
 
-/// Longer gaps count as this long: more than an hour, where the longest interval is a minute.
+/// The limit of a gap; longer ones count as this long. It is over an hour, the longest interval a
+/// minute.
 pub(super) const GAP_MAX: Span = Span::from_ms(64 * 64_000);
 
 /// 1,000 × 5.612², from which on φ exceeds 8.
@@ -29,7 +30,7 @@ pub(super) struct Estimator {
     mean_scaled: u64,
     /// [`WINDOW`] times the variance.
     variance_scaled: u128,
-    /// However regular the arrivals: a network is only ever regular so far.
+    /// The least variance: gaps that seem more regular than this are not trusted to stay so.
     variance_min: u128,
 }
 
@@ -47,7 +48,7 @@ impl Estimator {
         }
     }
 
-    /// Counts a gap.
+    /// Counts a gap between two heartbeats.
     pub(super) fn record(&mut self, gap: Span) {
         let window = u128::from(WINDOW);
         let gap = gap.min(GAP_MAX).0;
@@ -57,7 +58,7 @@ impl Estimator {
         self.mean_scaled = self.mean_scaled - self.mean_scaled / WINDOW + gap;
     }
 
-    /// Whether a silence is so long that φ exceeds 8.
+    /// Tells whether a silence is so long that φ exceeds 8.
     pub(super) fn suspects(&self, silence: Span) -> bool {
         let excess = u128::from((silence - self.mean()).0);
         (excess * excess).saturating_mul(1_000) > SIGMAS_SQUARED_MILLIS * self.variance()
@@ -70,12 +71,12 @@ impl Estimator {
         self.mean() + Span(u64::try_from(excess).unwrap_or(u64::MAX))
     }
 
-    /// How long a silence lasts on average.
+    /// The mean of the gaps.
     pub(super) fn mean(&self) -> Span {
         Span(self.mean_scaled / WINDOW)
     }
 
-    /// The standard deviation of that.
+    /// The standard deviation of the gaps.
     pub(super) fn deviation(&self) -> Span {
         Span(u64::try_from(self.variance().isqrt()).unwrap_or(u64::MAX))
     }
@@ -99,7 +100,8 @@ mod tests {
         estimator
     }
 
-    /// The same, written out: every sample with its weight, the prior with what is left.
+    /// Mean and variance by the definition: every sample with its weight, the prior with what is
+    /// left.
     fn dumb(gaps: &[u64]) -> (f64, f64) {
         let decay = 1.0 - 1.0 / WINDOW as f64;
         let age = |place: usize| (gaps.len() - 1 - place) as i32;

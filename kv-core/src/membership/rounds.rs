@@ -1,4 +1,4 @@
-//! When this node gossips: one round per interval, on a grid that never drifts.
+//! The times at which this node gossips: one round per interval, on a grid that never drifts.
 //!
 //! A round is spread over as many *turns* as it talks to peers: news that comes in at one turn goes
 //! out at the next, and so arrives everywhere sooner and more evenly than if all were called at
@@ -11,9 +11,9 @@ use crate::time::{Span, Time};
 /// The grid of turns. Invariant: `next` is a point of it, or a time at which a turn was late.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rounds {
-    /// From turn to turn, in whole microseconds.
+    /// The time from turn to turn, in whole microseconds.
     step: Span,
-    /// How many turns make a round.
+    /// The number of turns in a round.
     turns: u64,
     first: Time,
     next: Time,
@@ -21,35 +21,35 @@ pub(super) struct Rounds {
     begun: u64,
 }
 
-/// What a deadline is for.
+/// What is due at a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// Nothing: no turn is due.
+    /// No turn is due.
     None,
-    /// A new round, and its first turn.
+    /// The first turn of a new round.
     First,
-    /// One more turn of the round.
+    /// A further turn of the round.
     Next,
 }
 
 impl Rounds {
-    /// A grid whose first point lies within an interval from now.
+    /// Makes a grid whose first point lies within an interval from now.
     pub(super) fn starting(now: Time, interval: Span, turns: u64, draw: u64) -> Self {
         let first = now + Span(below(draw, interval.0));
         Self { step: Span(interval.0 / turns), turns, first, next: first, begun: 0 }
     }
 
-    /// When the next turn is due.
+    /// The time at which the next turn is due.
     pub(super) const fn next(&self) -> Time {
         self.next
     }
 
-    /// By how much the node missed its turn; so it was not running for that long.
+    /// The time by which the node missed its turn, during which it was not running.
     pub(super) const fn late(&self, now: Time) -> Span {
         now.since(self.next)
     }
 
-    /// Takes now for the time at which the missed turn is due.
+    /// Moves the missed turn to now.
     pub(super) const fn excuse(&mut self, now: Time) {
         self.next = now;
     }

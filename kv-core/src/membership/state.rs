@@ -19,36 +19,36 @@ use crate::message::gossip::{Delta, Known, State, StateKey};
 use crate::time::Span;
 use crate::types::{Generation, NodeId};
 
-/// How much is known of a node: the greater run first, then the greater heartbeat of it.
+/// A run of a node and a heartbeat of it: the greater run is greater, then the greater heartbeat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Stamp {
     pub(super) generation: Generation,
     pub(super) heartbeat: u64,
 }
 
-/// What is known of a node.
+/// What is known of one node: its newest heartbeat, and its states as of then.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct NodeState {
     pub(super) stamp: Stamp,
     states: BTreeMap<StateKey, Versioned>,
 }
 
-/// Ordered by version. Two values never share a version unless two nodes run under one id; then
-/// the greater one wins everywhere.
+/// The value of a state, ordered by version. Two values never share a version unless two nodes run
+/// under one id; then the greater one wins everywhere.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Versioned {
     version: u64,
     value: Bytes,
 }
 
-/// What a delta brought.
+/// What a delta brought that was not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum News {
-    /// Nothing that can be used.
+    /// Nothing new, or nothing that can be used.
     None,
-    /// A newer heartbeat of the run that was known.
+    /// A newer heartbeat of the run that was known, perhaps with states.
     Heartbeat,
-    /// A newer run.
+    /// A newer run of the node.
     Run,
 }
 
@@ -63,12 +63,12 @@ impl Stamp {
         Known { node, generation: self.generation, version: self.heartbeat }
     }
 
-    /// Tells whether this can have been said by now.
+    /// Tells whether the horizon admits this heartbeat.
     pub(super) fn is_within(self, horizon: Horizon) -> bool {
         horizon.admits(self.generation, self.heartbeat)
     }
 
-    /// The heartbeat up to which this much covers a run: nothing of any other run.
+    /// The heartbeat up to which this covers the run of a generation: 0 for any other run.
     fn within(self, generation: Generation) -> u64 {
         if self.generation == generation { self.heartbeat } else { 0 }
     }
@@ -80,7 +80,8 @@ impl NodeState {
         self.states.get(&key).map(|state| &state.value)
     }
 
-    /// What one who knows this much lacks, if anything. The heartbeat is this old.
+    /// The delta that brings somebody at `theirs` up to this, if they lack anything. `age` is the
+    /// age of this heartbeat.
     pub(super) fn delta(&self, node: NodeId, theirs: Stamp, age: Span) -> Option<Delta> {
         if theirs >= self.stamp {
             return None;
@@ -115,7 +116,8 @@ impl NodeState {
         if generation > before.generation { News::Run } else { News::Heartbeat }
     }
 
-    /// Makes of two opinions one: the greater run whole, within a run the greatest of everything.
+    /// Joins what two nodes know: the greater run entirely; within a run, the greatest of
+    /// everything.
     pub(super) fn join(&mut self, other: Self) {
         if other.stamp.generation > self.stamp.generation {
             *self = other;
@@ -125,8 +127,8 @@ impl NodeState {
         }
     }
 
-    /// Sets one of the own states. It travels with the next heartbeat; what was set before it does,
-    /// and did not travel, is replaced under the same version.
+    /// Sets a state of this node itself, which travels with the next heartbeat. A value that is set
+    /// again before it travels is replaced under the same version.
     pub(super) fn set(&mut self, key: StateKey, value: Bytes) {
         if self.value(key) != Some(&value) {
             let version = self.stamp.heartbeat.saturating_add(1);

@@ -20,7 +20,7 @@ use crate::types::Generation;
 const SECOND: Span = Span::from_ms(1_000);
 const YEAR_SECONDS: u64 = 365 * 24 * 3_600;
 
-/// One node of three, and what it did.
+/// One node of three, with the effects that it had.
 struct Alone {
     membership: Membership,
     local: NodeContext,
@@ -30,7 +30,7 @@ struct Alone {
 }
 
 impl Alone {
-    /// Node 1, which has had its first deadline and its first round.
+    /// Makes node 1, which has had its first deadline and its first round.
     fn new() -> Self {
         let local = local_of(1, 3);
         let now = Now { monotonic: Time(0), wall: WallTime(WALL_SECONDS * 1_000_000) };
@@ -119,8 +119,8 @@ fn values(membership: &Membership, key: u8) -> Vec<(u64, Bytes)> {
     membership.states(StateKey(key)).map(|(node, value)| (node.0, value.clone())).collect()
 }
 
-/// How long after a node's death the last of the others suspects it, in a cluster that has run for
-/// a while.
+/// The time from a node's death until the last of the others suspects it, in a cluster that has run
+/// for a while.
 fn detection_time(nodes: u64, seed: u64) -> Span {
     let mut world = World::new(nodes, 1..=10, seed);
     world.run(Span::from_ms(30_000 + seed * 137 % 1_000));

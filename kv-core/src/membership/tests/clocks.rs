@@ -3,10 +3,10 @@
 use super::*;
 use crate::message::GossipMessage;
 
-/// Two years.
+/// Two years, which lies beyond the horizon.
 const FAR: Span = Span::from_ms(2 * YEAR_SECONDS * 1_000);
 
-/// A cluster in which all clocks are two years ahead, and one node was started meanwhile.
+/// Makes a cluster in which all clocks are two years ahead, and one node was started meanwhile.
 fn started_ahead() -> World {
     let mut world = World::new(5, 1..=10, 1);
     world.run(SECOND.times(20));
@@ -18,7 +18,7 @@ fn started_ahead() -> World {
     world
 }
 
-/// The generation of the first node, as everybody knows it.
+/// The generations of the first node that the nodes know.
 fn generation_of_first(world: &World) -> BTreeSet<u64> {
     let of_first = |known: &Known| known.node == NodeId(1);
     let known = world.hosts.iter().flat_map(|host| host.membership.known().find(of_first));

@@ -18,10 +18,10 @@ use crate::sampling::{between, mix};
 use crate::time::{Now, Span, Time, WallTime};
 use crate::types::{ClusterId, Generation, NodeId};
 
-/// The wall clock's second at which the world begins.
+/// The wall clock's time in seconds at which the world begins.
 pub(super) const WALL_SECONDS: u64 = 1_800_000_000;
 
-/// Draws by address, as a driver makes them.
+/// The draws of a node, each by purpose, subject and count, as a driver makes them.
 #[derive(Clone, Debug)]
 pub(super) struct Draws {
     seed: u64,
@@ -42,13 +42,13 @@ impl Draw for Draws {
     }
 }
 
-/// A node and what it said.
+/// A node with the opinions and events that it had.
 pub(super) struct Host {
     pub(super) membership: Membership,
     pub(super) local: NodeContext,
     pub(super) events: Vec<Event>,
     pub(super) opinions: Vec<(Time, Opinion)>,
-    /// How many deadlines it was called at.
+    /// The number of deadlines at which it was called.
     pub(super) deadlines: u64,
     draws: Draws,
     running: Running,
@@ -57,19 +57,19 @@ pub(super) struct Host {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Running {
     Yes,
-    /// What arrives waits.
+    /// The node stands still, with the messages that arrived meanwhile.
     Paused(Vec<Message>),
     No,
 }
 
-/// The cluster. Nodes have the ids 1, 2, ..; they are named by index, from 0.
+/// A cluster whose nodes have the ids 1, 2, ..; they are named by index, from 0.
 pub(super) struct World {
     pub(super) now: Time,
     pub(super) hosts: Vec<Host>,
     pub(super) sent: u64,
-    /// How far ahead all wall clocks are.
+    /// The time by which all wall clocks are ahead.
     pub(super) ahead: Span,
-    /// Messages between these are lost.
+    /// The links, from a node to a node, on which messages are lost.
     pub(super) cut: BTreeSet<(NodeId, NodeId)>,
     link_ms: RangeInclusive<u64>,
     links: Draws,
@@ -113,7 +113,7 @@ pub(super) fn membership_of(local: &NodeContext) -> Membership {
 }
 
 impl World {
-    /// A cluster that starts at once.
+    /// Makes a cluster whose nodes start at once.
     pub(super) fn new(nodes: u64, link_ms: RangeInclusive<u64>, seed: u64) -> Self {
         let ring = ring_of(nodes);
         let host = |node| {
@@ -147,7 +147,7 @@ impl World {
         WallTime(WALL_SECONDS * 1_000_000) + self.now.since(Time(0)) + self.ahead
     }
 
-    /// Lets time pass.
+    /// Handles everything that comes within a span.
     pub(super) fn run(&mut self, span: Span) {
         let end = self.now + span;
         while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= end) {
@@ -161,12 +161,12 @@ impl World {
         self.now = end;
     }
 
-    /// The node is no more, and what is on its way to it is lost.
+    /// Kills a node; messages that arrive at it are lost.
     pub(super) fn kill(&mut self, index: usize) {
         self.hosts[index].running = Running::No;
     }
 
-    /// The node starts anew, a generation later.
+    /// Starts a node anew, with a greater generation.
     pub(super) fn restart(&mut self, index: usize) {
         let wall = self.wall();
         let host = &mut self.hosts[index];
@@ -178,12 +178,12 @@ impl World {
         self.arm(index);
     }
 
-    /// The node does nothing for a while.
+    /// Makes a node stand still, while messages to it wait.
     pub(super) fn pause(&mut self, index: usize) {
         self.hosts[index].running = Running::Paused(Vec::new());
     }
 
-    /// The node goes on, with what has arrived or with what was due.
+    /// Lets a paused node go on, with what has arrived or with what was due first.
     pub(super) fn resume(&mut self, index: usize, messages_first: bool) {
         let Running::Paused(messages) = mem::replace(&mut self.hosts[index].running, Running::Yes)
         else {
@@ -196,7 +196,7 @@ impl World {
         self.arm(index);
     }
 
-    /// Who, of the nodes that run, thinks that a node is down.
+    /// Counts the running nodes that think that a node is down.
     pub(super) fn suspecting(&self, index: usize) -> usize {
         let node = NodeId(index as u64 + 1);
         let suspects =
@@ -204,7 +204,7 @@ impl World {
         self.hosts.iter().filter(suspects).count()
     }
 
-    /// All convictions that anybody made.
+    /// Counts the convictions that all nodes have made.
     pub(super) fn convictions(&self) -> usize {
         let down = |(_, opinion): &&(Time, Opinion)| matches!(opinion, Opinion::Down(_));
         self.hosts.iter().flat_map(|host| &host.opinions).filter(down).count()
@@ -270,7 +270,7 @@ impl World {
         }
     }
 
-    /// Deadlines that have moved are found stale when they come.
+    /// Queues the node's next deadline. One that has moved is found stale when it comes.
     fn arm(&mut self, index: usize) {
         let deadline = self.hosts[index].membership.next_deadline().expect("there always is one");
         self.enqueue(deadline.max(self.now), Arrival::Deadline(index));
