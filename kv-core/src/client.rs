@@ -1,4 +1,4 @@
-//! What clients ask and what they are told; and the session that keeps one client's writes in
+//! The requests of clients and the replies; and the session that keeps one client's writes in
 //! order.
 
 use alloc::vec::Vec;
@@ -18,55 +18,55 @@ use crate::version::{Container, Content, ContextError, VersionVector};
 /// One request of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientOperation {
-    /// The key.
+    /// The key that the request is about.
     pub key: Key,
-    /// What to do with it.
+    /// The verb: read, or write.
     pub verb: Verb,
-    /// How.
+    /// The options, such as the quorum and the timeout.
     pub options: Options,
 }
 
-/// What to do with a key.
+/// The part of a request that says what to do with the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verb {
-    /// Read it.
+    /// Reads the key.
     Get,
-    /// Write it: a delete is a put of a tombstone.
+    /// Writes the key: a delete is a put of a tombstone.
     Put {
         /// The value, or the statement that there is none.
         content: Content,
-        /// When it ceases to be visible.
+        /// The time from which on the value is invisible; none if it does not expire.
         expiry: Option<WallTime>,
-        /// What the client has seen of the key.
+        /// The events that the write overwrites.
         context: PutContext,
     },
 }
 
-/// What a write overwrites.
+/// The events of the key that a write overwrites.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PutContext {
-    /// What this token, which came with an earlier reply, covers. Everything else becomes a
-    /// sibling.
+    /// The events that this token, which came with an earlier reply, covers. All others become
+    /// siblings.
     Token(Bytes),
-    /// Nothing: the client says that it knows of no value.
+    /// No event: the client says that it knows of no value.
     Nothing,
-    /// Whatever the replica that takes the write holds, and what this session has seen (a plain
-    /// Redis `SET`).
+    /// All that the replica which takes the write holds, and all that this session has seen (a
+    /// plain Redis `SET`).
     Latest(VersionVector),
 }
 
-/// How a request is to be done. `None` means as the node's configuration says.
+/// The options of a request. `None` means as the node's configuration says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// The answers that a read waits for.
+    /// The owners that must answer a read, and the number of them.
     pub read: Option<Level>,
-    /// The durable copies that a write waits for.
+    /// The owners that must hold a write durably, and the number of them.
     pub write: Option<Level>,
-    /// Who counts.
+    /// The mode, which says whether fallbacks count.
     pub mode: Option<Mode>,
-    /// After how many milliseconds the answer is "unknown".
+    /// The time after which the answer is "unknown", in milliseconds.
     pub timeout_ms: Option<u64>,
-    /// Whether a read may not be followed by an older one.
+    /// Tells whether a read may not be followed by an older one.
     pub monotonic: Option<bool>,
     /// The client's own id for this request; a retry sends the same.
     pub request: Option<RequestId>,
@@ -75,73 +75,73 @@ pub struct Options {
 /// The answer to a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// What the replicas that answered hold, joined.
+    /// The value of the key: what the replicas that answered hold, joined.
     Value {
-        /// All of it; how siblings are shown is for [`crate::config::Config::resolve`] to say.
+        /// All siblings; [`crate::config::Config::resolve`] says how they are shown.
         container: Container,
-        /// The token which covers exactly this.
+        /// The token which covers exactly this container.
         context: Bytes,
-        /// Whose answers these are.
+        /// The nodes whose answers these are.
         achieved: Achieved,
     },
     /// The write stands.
     Stored {
-        /// What the minting replica holds with it.
+        /// The container of the key with the write, as the minting replica holds it.
         container: Container,
-        /// The token which covers exactly this.
+        /// The token which covers exactly this container.
         context: Bytes,
-        /// Where it is durable.
+        /// The nodes on which the write is durable.
         achieved: Achieved,
     },
-    /// Nothing was done.
+    /// The request was refused, and nothing was done.
     Refused(RequestRefusal),
     /// The time is up. The write may stand or not, now or later; it was not undone.
     Unknown {
-        /// What had been achieved when the time was up.
+        /// The nodes that had answered when the time was up.
         achieved: Achieved,
     },
 }
 
-/// What stood behind an answer when it was given.
+/// The nodes whose answers a reply rests on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Achieved {
     /// The owners that answered a read, or hold a write durably.
     pub owners: Nodes,
-    /// The fallbacks that did, each in the place of an owner.
+    /// The fallbacks that answered or hold it, each in the place of an owner.
     pub fallbacks: Nodes,
-    /// Distinct machines among them.
+    /// The number of distinct machines among these nodes.
     pub machines: usize,
 }
 
-/// Why nothing was done.
+/// The reason for which a request was refused. Nothing was done.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RequestRefusal {
-    /// The context cannot be used.
+    /// The context token cannot be used.
     #[error(transparent)]
     Context(#[from] ContextError),
-    /// The quorum cannot be had in this layout.
+    /// The quorum is impossible in this layout.
     #[error(transparent)]
     Quorum(#[from] QuorumError),
-    /// The key is too long or empty.
+    /// The key is empty or too long.
     #[error("a key has 1 to {max} bytes; this one has {bytes}")]
     Key {
-        /// The length of the key.
+        /// The length of the key in bytes.
         bytes: usize,
-        /// The limit.
+        /// The limit in bytes.
         max: usize,
     },
     /// The value is too long.
     #[error("a value has at most {max} bytes (value_bytes_max); this one has {bytes}")]
     Value {
-        /// The length of the value.
+        /// The length of the value in bytes.
         bytes: usize,
-        /// The limit.
+        /// The limit in bytes.
         max: u64,
     },
     /// Too many requests are in flight at this node.
     #[error("{max} requests are in flight at this node (requests_max): try again later")]
     Busy {
-        /// The limit.
+        /// The limit of requests in flight.
         max: u64,
     },
     /// The node waits until its cluster is founded, or until it hears that it is.
@@ -156,7 +156,7 @@ pub enum RequestRefusal {
     /// The node's disk failed.
     #[error("this node's disk failed: try another")]
     StoreFailed,
-    /// The replica that was to mint refused, and no other was asked.
+    /// The replica that was to mint refused, and so did every other that was asked.
     #[error(transparent)]
     Replica(Refusal),
 }
@@ -224,23 +224,23 @@ impl RequestRefusal {
     }
 }
 
-/// What one connection has seen last of each key, so that its own writes overwrite each other in
-/// order whichever replicas take them. Bounded: the key that was met first is forgotten, and with it
-/// the order of its writes.
+/// The events that one connection has seen last of each key, so that its own writes overwrite each
+/// other in order whichever replicas take them. Bounded: the key that was met first is forgotten,
+/// and with it the order of its writes.
 #[derive(Clone, Debug)]
 pub struct Session {
-    /// By the tokens of the keys: they lie in place, and no two keys share one.
+    /// The events seen, by the token of the key: tokens lie in place, and no two keys share one.
     seen: FifoCache<Token, VersionVector>,
 }
 
 impl Session {
-    /// A session that remembers at most so many keys.
+    /// Makes a session that remembers at most so many keys.
     pub const fn new(keys_max: usize) -> Self {
         Self { seen: FifoCache::new(keys_max) }
     }
 
-    /// Such a session, with room for some keys from the beginning: one that grows step by step is copied
-    /// each time.
+    /// Makes a session that remembers at most so many keys, with room for some from the beginning,
+    /// so that it is not copied as it grows.
     pub fn with_room(keys_max: usize, room: usize) -> Self {
         Self { seen: FifoCache::with_room(keys_max, room) }
     }
@@ -250,7 +250,7 @@ impl Session {
         PutContext::Latest(self.seen.get(&key.token()).cloned().unwrap_or_default())
     }
 
-    /// Learns from a reply.
+    /// Learns the events of a key that a reply covers.
     pub fn on_reply(&mut self, key: &Key, reply: &Reply) {
         let (Reply::Value { container, .. } | Reply::Stored { container, .. }) = reply else {
             return;

@@ -1,44 +1,44 @@
-//! What a request asks for: whose answers count, and how many are enough.
+//! The quorum that a request asks for: which answers count, and how many are enough.
 
 use serde::{Deserialize, Serialize};
 
-/// Who counts towards a quorum (semantics.md §3).
+/// The nodes whose answers count in a quorum (semantics.md §3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// Owners, and fallbacks in place of others, on distinct machines: writeable while W
-    /// machines are reachable; converges.
+    /// Owners count, and fallbacks in the place of others, on distinct machines: writable while W
+    /// machines are reachable; replicas converge.
     #[default]
     Sloppy,
-    /// Owners that answered: if R + W > N, a read sees every write acked before it began.
+    /// Only owners count: if R + W > N, a read sees every write acked before it began.
     Strict,
 }
 
-/// How many answers are enough, and of whom.
+/// The number of answers that are enough, and the owners that they must come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
-    /// This many, anywhere.
+    /// So many answers, of any owners.
     Count(u8),
-    /// One.
+    /// One answer, of any owner.
     One,
-    /// More than half of all owners.
+    /// Answers of more than half of all owners.
     Quorum,
-    /// All owners.
+    /// Answers of all owners.
     All,
-    /// More than half of the owners in the coordinator's own data center.
+    /// Answers of more than half of the owners in the coordinator's own data center.
     LocalQuorum,
-    /// More than half of the owners in each data center.
+    /// Answers of more than half of the owners in each data center.
     EachQuorum,
 }
 
-/// From how many of the other owners an owner must copy what it has lost.
+/// The number of other owners from which an owner must copy what it has lost.
 ///
 /// A write that was acknowledged stands on `w` of `n` owners. One of them may be this one, which
-/// lost it: then at least `w - 1` of the `n - 1` others hold it, and at most `n - w` of them do not.
-/// So one more than `n - w` others include one that holds it. If writes wait for one copy only,
-/// this one may have had the only one, and all others together cannot bring it back; all others is
-/// then the best there is.
+/// lost it: then at least `w - 1` of the `n - 1` others hold it, and at most `n - w` of them do
+/// not. So one more than `n - w` others include one that holds it. If writes wait for one copy
+/// only, this one may have had the only one, and all others together cannot bring it back; all
+/// others is then the best there is.
 pub fn sources_needed(owners: usize, write_quorum: u64) -> usize {
     let write_quorum = usize::try_from(write_quorum).unwrap_or(usize::MAX).clamp(1, owners);
     (owners - write_quorum + 1).min(owners - 1)
@@ -48,8 +48,8 @@ pub fn sources_needed(owners: usize, write_quorum: u64) -> usize {
 mod tests {
     use super::*;
 
-    /// Whether every write that `w` of `n` owners hold, the first of which lost it, is met in
-    /// every choice of so many others.
+    /// Tells whether every write that `w` of `n` owners hold, the first of which lost it, is met in
+    /// every choice of `sources` others.
     fn every_write_is_met(n: usize, w: usize, sources: usize) -> bool {
         let sets =
             |size: usize| (0_u32..1 << n).filter(move |set| set.count_ones() as usize == size);

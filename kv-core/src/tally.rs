@@ -1,13 +1,13 @@
 //! Counting answers towards quorums.
 //!
 //! In go the sets of owners whose answers are needed, and the answers as they come; out comes
-//! whether there are enough. The sets are a list: of length one as a rule, longer while layouts
-//! overlap (a write needs a quorum in each, semantics.md §7) or where every data center needs its own.
+//! whether there are enough. The list has one set as a rule, more while layouts overlap (a write
+//! needs a quorum in each, semantics.md §7) or where every data center needs its own.
 //!
 //! Invariants: only nodes that answered count, never nodes that seem up (Riak before 1.3.1).
-//! Answers from one machine count as one, whoever gave them (Riak's node diversity: two fallbacks on
-//! one machine, which then dies). Answers in the place of one owner count as one: when the hint is
-//! delivered, the owner's copy is all that is left of them. A fallback counts only in
+//! Answers from one machine count as one, whoever gave them (Riak's node diversity: two fallbacks
+//! on one machine, which then dies). Answers in the place of one owner count as one: when the hint
+//! is delivered, the owner's copy is all that is left of them. A fallback counts only in
 //! [`Mode::Sloppy`], and only towards the sets of the owner that it stands for.
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -23,30 +23,30 @@ use crate::quorum::{Level, Mode};
 use crate::ring::{MachineIndex, Ring};
 use crate::types::{NodeId, PartitionId};
 
-/// Nodes that care for one key. There are a handful, and they lie in place.
+/// The nodes of one key, such as its owners; a list of up to four lies in place.
 pub type Nodes = SmallVec<[NodeId; 4]>;
 
-/// Owners of one key under one layout, and how many of them must have answered.
+/// The owners of one key under one layout, and the number of them that must have answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnerSet {
     /// The owners, in the order of preference.
     pub owners: Nodes,
-    /// Answers needed, on distinct machines: from 1 to the number of owners.
+    /// The number of answers needed, on distinct machines: from 1 to the number of owners.
     pub needed: usize,
 }
 
-/// That a node has done what was asked of it.
+/// The word of one node that it has done what it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The node that answered.
     pub by: NodeId,
-    /// The machine on which it stands. All answers of one tally take theirs from one ring.
+    /// The machine of that node, numbered by the same ring as in all answers of one tally.
     pub machine: MachineIndex,
-    /// The owner in whose place it answered: itself, if it is one.
+    /// The owner in whose place the node answered: itself, if it is one.
     pub for_owner: NodeId,
 }
 
-/// The answers to one request so far.
+/// The answers to one request so far, and the sets that they count towards.
 #[derive(Clone, Debug)]
 pub struct Tally {
     mode: Mode,
@@ -54,7 +54,7 @@ pub struct Tally {
     answers: SmallVec<[Answer; 4]>,
 }
 
-/// Why no quorum can be made of a level. The request was not started.
+/// The reason for which no quorum can be made of a level. The request was not started.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum QuorumError {
     /// No answers at all were asked for.
@@ -63,9 +63,9 @@ pub enum QuorumError {
     /// More answers were asked for than there are owners.
     #[error("a quorum of {asked} is out of reach: the key has {owners} owners, ask for fewer")]
     MoreThanOwners {
-        /// The answers asked for.
+        /// The number of answers asked for.
         asked: u8,
-        /// The owners there are.
+        /// The number of owners of the key.
         owners: usize,
     },
     /// The coordinator's data center has no owner.
@@ -101,19 +101,19 @@ impl Answer {
         Self { by: owner, machine, for_owner: owner }
     }
 
-    /// Whether the node is the fallback of an owner, rather than being one.
+    /// Tells whether the node answered as the fallback of an owner.
     pub fn is_fallback(&self) -> bool {
         self.by != self.for_owner
     }
 }
 
 impl OwnerSet {
-    /// A set of which more than half is needed.
+    /// Makes a set of which more than half is needed.
     pub fn majority(owners: &[NodeId]) -> Self {
         Self { owners: owners.into(), needed: owners.len() / 2 + 1 }
     }
 
-    /// A set of which `needed` are needed.
+    /// Makes a set of which `needed` answers are needed.
     fn counted(owners: &[NodeId], needed: usize) -> Self {
         Self { owners: owners.into(), needed }
     }
@@ -132,8 +132,9 @@ impl OwnerSet {
             && copies(&counting().collect::<SmallVec<[&Answer; 8]>>()) >= self.needed
     }
 
-    /// Whether as many copies can be paired off without the place of this owner as with it. Then
-    /// whoever stands in its place counts in another one, or nobody does, and one more would count.
+    /// Tells whether as many copies can be paired off without the place of this owner as with it.
+    /// Then whoever stands in its place counts in another one, or nobody does, and one more would
+    /// count.
     fn has_room_for(&self, owner: NodeId, answers: &[Answer], mode: Mode) -> bool {
         let counting = || answers.iter().filter(|answer| self.counts(answer, mode));
         let elsewhere = counting().filter(|answer| answer.for_owner != owner);
@@ -143,9 +144,10 @@ impl OwnerSet {
     }
 }
 
-/// How many copies these answers stand for: the most that can be paired off so that no two share a
-/// machine or an owner's place. As a rule no two do. Else there are a handful of answers, so each
-/// place simply tries each machine, and asks who has it to move on (Kuhn's algorithm for matchings).
+/// The number of copies that answers stand for: the most that can be paired off so that no two
+/// share a machine or an owner's place. As a rule no two do. Else there are a handful of answers,
+/// so each place simply tries each machine, and asks who has it to move on (Kuhn's algorithm for
+/// matchings).
 fn copies(answers: &[&Answer]) -> usize {
     let shares = |a: &Answer, b: &Answer| a.machine == b.machine || a.for_owner == b.for_owner;
     let shares_with_later = |(at, answer): (usize, &&Answer)| {
@@ -181,11 +183,11 @@ fn copies(answers: &[&Answer]) -> usize {
 }
 
 impl Tally {
-    /// A tally of no answers yet.
+    /// Makes a tally of no answers yet.
     ///
     /// # Panics
-    /// If there is no set, or a set needs no answer: then nothing would be "enough". What comes
-    /// from clients goes through [`Level::owner_sets`], which makes no such sets.
+    /// If there is no set, or a set needs no answer: then nothing would be "enough". The sets of
+    /// client requests come from [`Level::owner_sets`], which makes no such sets.
     pub fn new(mode: Mode, sets: Vec<OwnerSet>) -> Self {
         assert!(!sets.is_empty(), "a quorum is of some set of owners");
         assert!(sets.iter().all(|set| set.needed > 0), "a quorum needs an answer");
@@ -197,34 +199,35 @@ impl Tally {
         &self.answers
     }
 
-    /// The sets that have to be reached.
+    /// The sets that all have to be reached.
     pub fn sets(&self) -> &[OwnerSet] {
         &self.sets
     }
 
-    /// Whether this node has answered.
+    /// Tells whether a node has answered.
     pub fn has_answered(&self, node: NodeId) -> bool {
         self.answers.iter().any(|answer| answer.by == node)
     }
 
-    /// How many owners have answered, of whichever set.
+    /// The number of owners that have answered, of whichever set.
     pub fn owners_answered(&self) -> usize {
         self.answers_for_owners().filter(|answer| !answer.is_fallback()).count()
     }
 
-    /// Whether this owner, or somebody in its place, has answered.
+    /// Tells whether an owner, or a node in its place, has answered.
     pub fn is_cared_for(&self, owner: NodeId) -> bool {
         self.answers.iter().any(|answer| answer.for_owner == owner)
     }
 
-    /// Whether every set has as many counting answers, on distinct machines and in the places of
-    /// distinct owners, as it needs.
+    /// Tells whether every set has as many counting answers, on distinct machines and in the places
+    /// of distinct owners, as it needs.
     pub fn reached(&self) -> bool {
         self.sets.iter().all(|set| set.is_reached(&self.answers, self.mode))
     }
 
-    /// Whether the answer of one more fallback for this owner, on a machine that has not answered yet,
-    /// would bring a quorum nearer. Somebody may stand in its place already and be needed in another.
+    /// Tells whether the answer of one more fallback for this owner, on a machine that has not
+    /// answered yet, would bring a quorum nearer. An answer in the owner's place may be needed in
+    /// another.
     pub fn lacks_fallback(&self, owner: NodeId) -> bool {
         let (answers, mode) = (&self.answers, self.mode);
         let has_room = |set: &OwnerSet| {
@@ -236,8 +239,8 @@ impl Tally {
         }
     }
 
-    /// Takes an answer in. False if that node has answered already in the same place: then nothing
-    /// changed.
+    /// Records an answer. Returns false, and changes nothing, if that node has answered in the same
+    /// place before.
     pub fn record(&mut self, answer: Answer) -> bool {
         let is_known =
             |known: &Answer| (known.by, known.for_owner) == (answer.by, answer.for_owner);
@@ -263,7 +266,7 @@ impl Level {
     /// [`QuorumError`] if no quorum can be made of the level; the request was not started.
     ///
     /// # Panics
-    /// As [`Ring::owners`].
+    /// If there is no such partition, as in [`Ring::owners`].
     pub fn owner_sets(
         self,
         ring: &Ring,
@@ -387,7 +390,7 @@ mod tests {
         assert!(tally(Mode::Sloppy, &sets, &[owner(2), fallback(9, 3)]).reached());
     }
 
-    /// Three copies in `east`, two in `west`.
+    /// Makes a ring of three copies in `east` and two in `west`.
     fn two_data_centers() -> Ring {
         let nodes = (1..=8).map(|id| (NodeId(id), format!("n{id}")));
         let mut layout = Layout::single_datacenter(8, 3, nodes);
@@ -434,7 +437,7 @@ mod tests {
         assert_eq!(refused(Level::LocalQuorum, "south"), error);
     }
 
-    /// The definition, word by word.
+    /// Tells whether every set is reached, by the definition, word by word.
     fn dumb_reached(mode: Mode, sets: &[OwnerSet], given: &[Answer]) -> bool {
         let mut answers: Vec<Answer> = Vec::new();
         for answer in given {

@@ -1,4 +1,4 @@
-//! Who is the fallback of whom in one operation.
+//! The fallbacks of one operation, and the owners for which each was asked.
 
 use alloc::vec::Vec;
 
@@ -8,7 +8,8 @@ use crate::types::{NodeId, PartitionId};
 /// The fallbacks of one operation: nodes further along the ring that seem up.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fallbacks {
-    /// Not looked up before the first is needed: most operations need none.
+    /// The nodes that can be fallbacks; looked up only when the first is needed, as most operations
+    /// need none.
     candidates: Option<Vec<NodeId>>,
     assigned: Vec<Assignment>,
 }
@@ -21,9 +22,9 @@ pub(super) struct Assignment {
 }
 
 impl Fallbacks {
-    /// The next fallback for this owner: clockwise, as every coordinator looks for them, so that a
-    /// reader asks those that a writer has used. One that nobody needs yet is preferred; a
-    /// second place is better than none.
+    /// Assigns the next fallback to an owner: clockwise, as every coordinator does, so that a
+    /// reader asks those that a writer has used. A node with no owner yet is preferred; a second
+    /// owner is better than no fallback.
     pub(super) fn assign(
         &mut self,
         local: &NodeContext,
@@ -42,33 +43,33 @@ impl Fallbacks {
         Some(fallback)
     }
 
-    /// Says that this node is the fallback of this owner: a minter that was found otherwise, or a
-    /// coordinator that is an owner itself and keeps what nobody else is left to keep.
+    /// Notes that a node is the fallback of an owner without being the next one: a minter that was
+    /// chosen otherwise, or a coordinator that keeps a hint as nobody else is left to.
     pub(super) fn note(&mut self, owner: NodeId, fallback: NodeId) {
         self.assigned.push(Assignment { owner, fallback });
     }
 
-    /// Who was asked in whose place, in the order in which they were.
+    /// The assignments in the order in which the fallbacks were asked.
     pub(super) fn assigned(&self) -> &[Assignment] {
         &self.assigned
     }
 
-    /// Whether this node was asked in more places than one.
+    /// Tells whether a node is the fallback of more than one owner.
     pub(super) fn is_shared(&self, fallback: NodeId) -> bool {
         self.owners_of(fallback).count() > 1
     }
 
-    /// All for whom this node was asked.
+    /// The owners of which a node is the fallback, in the order in which it was asked.
     pub(super) fn owners_of(&self, fallback: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         self.assigned.iter().filter(move |one| one.fallback == fallback).map(|one| one.owner)
     }
 
-    /// For whom this node was asked first.
+    /// The first owner for which a node was asked as a fallback.
     pub(super) fn owner_of(&self, fallback: NodeId) -> Option<NodeId> {
         self.owners_of(fallback).next()
     }
 
-    /// Those that were asked in the place of this owner.
+    /// The fallbacks of an owner, in the order in which they were asked.
     pub(super) fn of(&self, owner: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         self.assigned.iter().filter(move |one| one.owner == owner).map(|one| one.fallback)
     }

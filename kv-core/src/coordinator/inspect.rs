@@ -1,4 +1,4 @@
-//! What a coordinator is at, for people.
+//! A coordinator's operations in flight, for people.
 
 use alloc::vec::Vec;
 
@@ -11,67 +11,67 @@ use crate::tally::{Answer, OwnerSet};
 use crate::time::Time;
 use crate::types::{ClientRequest, Key, NodeId, RequestId};
 
-/// An operation in flight.
+/// An operation in flight at a coordinator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperationSnapshot {
-    /// Its request, under which the cluster knows it.
+    /// The request id, by which the cluster knows the operation.
     pub request: RequestId,
-    /// The key.
+    /// The key that the operation reads or writes.
     pub key: Key,
-    /// What it is for.
+    /// The purpose of the operation.
     pub task: Task,
-    /// How far it has come.
+    /// The stage that the operation has reached.
     pub stage: Stage,
-    /// Whose answers count.
+    /// The mode, which says whether fallbacks count.
     pub mode: Mode,
-    /// The client that waits; nobody, once it was answered or if none asked.
+    /// The client that waits; none once it was answered, or if no client asked.
     pub client: Option<ClientRequest>,
-    /// What the present phase needs.
+    /// The sets of owners whose answers the present phase needs.
     pub needs: Vec<OwnerSet>,
-    /// The answers that count so far.
+    /// The answers so far.
     pub answers: Vec<Answer>,
-    /// Answers of owners that may be behind: they count only if no better one comes.
+    /// The owners that answered and may be behind: they count only if no better answer comes.
     pub in_doubt: Vec<NodeId>,
-    /// Those that did not do what they were asked.
+    /// The nodes that refused what they were asked.
     pub refused: Vec<NodeId>,
-    /// Those that were asked and have not answered.
+    /// The nodes that were asked and have not answered.
     pub awaited: Vec<NodeId>,
-    /// Who was asked in whose place.
+    /// The fallbacks that were asked, each with its owner.
     pub fallbacks: Vec<AssignedFallback>,
-    /// When it asks again, or is given up, by the node's monotonic clock.
+    /// The time at which the operation asks again, or is given up, by the node's monotonic clock.
     pub wakes_at: Time,
-    /// When it is given up.
+    /// The time at which the operation is given up, by the same clock.
     pub expires_at: Time,
 }
 
-/// What an operation is for.
+/// The purpose of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// A client reads.
+    /// A client's read.
     Get,
-    /// A client writes.
+    /// A client's write.
     Put,
-    /// What others hold of a key that is corrupt here.
+    /// The gathering of what other owners hold of a key that is corrupt here.
     Gather,
 }
 
-/// How far an operation has come.
+/// The stage that an operation has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Replicas are asked what they hold.
+    /// Replicas are asked what they hold of the key.
     Reading,
-    /// A replica is to mint.
+    /// A replica is asked to mint.
     Naming,
-    /// Replicas are sent what they are to hold.
+    /// Replicas are sent the container that they are to hold.
     Spreading,
 }
 
-/// That a node was asked in the place of an owner.
+/// A node that was asked as the fallback of an owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AssignedFallback {
-    /// The owner.
+    /// The owner that has the fallback.
     pub owner: NodeId,
-    /// The node.
+    /// The fallback itself.
     pub node: NodeId,
 }
 
@@ -81,7 +81,7 @@ impl Coordinator {
         self.operations.iter().map(|(_, operation)| operation.inspect()).collect()
     }
 
-    /// What it waits for.
+    /// The open deadlines: one per operation, its next hedge or its expiry.
     pub fn deadlines(&self) -> impl Iterator<Item = Deadline> + '_ {
         self.operations.iter().map(|(_, operation)| operation.deadline())
     }

@@ -1,4 +1,4 @@
-//! Client operations, from the request to the reply and to the last straggler.
+//! The coordinator: client operations, from the request to the reply and to the last straggler.
 //!
 //! In go requests, the answers of replicas, and deadlines; out come messages to replicas (this node
 //! among them, as any other) and one reply for each request. One machine of two phases, *read* then
@@ -37,22 +37,22 @@ use crate::time::Time;
 use crate::types::{ClientRequest, Key, NodeId, RequestId};
 use crate::version::Container;
 
-/// Operations whose time has come are handled so many at a call; the rest at the next.
+/// The most operations whose deadlines are handled in one call; the others are handled in the next.
 const WAKES_PER_CALL: usize = 256;
 
-/// This node as a coordinator.
+/// This node as the coordinator of client operations.
 #[derive(Clone, Debug, Default)]
 pub struct Coordinator {
-    /// They are large, and the table moves what it holds.
+    /// The operations in flight; boxed, as they are large and the table moves its entries.
     operations: InFlight<Box<Operation>>,
-    /// When each operation wants to be called: its next hedge, or its end.
+    /// The time at which each operation is to be called: its next hedge, or its end.
     wakes: BTreeSet<(Time, u64)>,
     requests: RequestIds,
     gathered: Vec<(u64, Container)>,
 }
 
-/// The ids of the requests that clients gave none: a half that was drawn for this run of the node,
-/// and a counter.
+/// The ids of requests to which clients gave none: 64 bits that were drawn for this run of the
+/// node, and a counter.
 #[derive(Clone, Copy, Debug, Default)]
 struct RequestIds {
     half: Option<u64>,
@@ -60,27 +60,27 @@ struct RequestIds {
 }
 
 impl Coordinator {
-    /// How many operations are in flight.
+    /// The number of operations in flight.
     pub fn len(&self) -> usize {
         self.operations.len()
     }
 
-    /// How many of them clients asked for.
+    /// The number of operations in flight that clients asked for.
     pub fn requests(&self) -> usize {
         self.operations.iter().filter(|(_, operation)| operation.is_request()).count()
     }
 
-    /// Whether none is.
+    /// Tells whether no operation is in flight.
     pub fn is_empty(&self) -> bool {
         self.operations.is_empty()
     }
 
-    /// When [`Coordinator::on_deadline`] is to be called.
+    /// The time at which [`Coordinator::on_deadline`] is to be called.
     pub fn next_deadline(&self) -> Option<Time> {
         self.wakes.first().map(|&(at, _)| at)
     }
 
-    /// A client asks something.
+    /// Starts a client's operation, or refuses it at once.
     pub fn on_client(
         &mut self,
         cx: &mut Cx<'_>,
@@ -100,9 +100,9 @@ impl Coordinator {
         }
     }
 
-    /// This owner's copy of a key was corrupt: asks so many of the other owners that every
-    /// acknowledged write is met, and gives what they hold together to whoever asked, under this
-    /// number ([`Coordinator::take_gathered`]). If too few answer in time, nothing comes of it.
+    /// Asks the other owners for a key that is corrupt at this owner, so many of them that every
+    /// acknowledged write is met. [`Coordinator::take_gathered`] gives what they hold together,
+    /// under the number `asked`; nothing if too few answer in time.
     pub fn gather(&mut self, cx: &mut Cx<'_>, local: &NodeContext, key: Key, asked: u64) {
         let request = self.requests.next(cx);
         if let Some(operation) = Operation::gather(cx, local, request, key, asked) {
@@ -110,7 +110,7 @@ impl Coordinator {
         }
     }
 
-    /// What was gathered since this was last asked.
+    /// Takes the containers that were gathered since the last call, each with its number.
     pub fn take_gathered(&mut self) -> Vec<(u64, Container)> {
         core::mem::take(&mut self.gathered)
     }
@@ -126,7 +126,7 @@ impl Coordinator {
         self.advance(cx, local, id, |operation, cx, local, id| operation.start(cx, local, id));
     }
 
-    /// A replica answers.
+    /// Handles the answer of a replica.
     pub fn on_message(
         &mut self,
         cx: &mut Cx<'_>,
@@ -142,7 +142,7 @@ impl Coordinator {
         }
     }
 
-    /// A minter holds the write.
+    /// Handles the answer of a replica that minted.
     fn on_minted(
         &mut self,
         cx: &mut Cx<'_>,
@@ -155,7 +155,7 @@ impl Coordinator {
         });
     }
 
-    /// A node holds the write durably.
+    /// Counts the ack of a node that holds the write durably.
     fn on_acked(
         &mut self,
         cx: &mut Cx<'_>,
@@ -168,7 +168,7 @@ impl Coordinator {
         });
     }
 
-    /// A node says what it holds.
+    /// Handles the answer of a node to a read.
     fn on_read_reply(
         &mut self,
         cx: &mut Cx<'_>,
@@ -181,7 +181,7 @@ impl Coordinator {
         });
     }
 
-    /// A node did not do what it was asked.
+    /// Handles the refusal of a node.
     fn on_refused(
         &mut self,
         cx: &mut Cx<'_>,
@@ -194,7 +194,8 @@ impl Coordinator {
         });
     }
 
-    /// The time that [`Coordinator::next_deadline`] named has come.
+    /// Hedges or ends the operations that are due: the time that [`Coordinator::next_deadline`]
+    /// named has come.
     pub fn on_deadline(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
         let now = cx.now.monotonic;
         let due: Vec<u64> = self
@@ -211,7 +212,7 @@ impl Coordinator {
         }
     }
 
-    /// The node stops serving: nobody is left waiting.
+    /// Ends all operations, as the node stops: clients that wait learn that the outcome is unknown.
     pub fn abandon_all(&mut self, cx: &mut Cx<'_>) {
         for (_, operation) in self.operations.iter_mut() {
             operation.abandon(cx);
@@ -220,7 +221,7 @@ impl Coordinator {
         self.wakes.clear();
     }
 
-    /// The connection to a peer broke: what waits for it asks somebody else now, not later.
+    /// Makes the operations that wait for a peer hedge at once, as the connection to it broke.
     pub fn on_link_down(&mut self, cx: &mut Cx<'_>, peer: NodeId) {
         let now = cx.now.monotonic;
         for (id, operation) in self.operations.iter_mut() {
@@ -233,8 +234,8 @@ impl Coordinator {
         }
     }
 
-    /// As [`Coordinator::advance`], for an answer: one to an operation that has ended, or that was
-    /// another's before this process started, is dropped.
+    /// Hands an answer to its operation. One for an operation that has ended, or that was another's
+    /// before this process started, is dropped.
     fn advance_for(
         &mut self,
         cx: &mut Cx<'_>,

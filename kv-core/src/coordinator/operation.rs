@@ -1,4 +1,4 @@
-//! One operation: what was asked, how far it has come, and how it ends.
+//! One client operation: its request, its progress, and its end.
 
 use alloc::vec::Vec;
 
@@ -21,71 +21,72 @@ use crate::time::{Span, Time};
 use crate::types::{ClientRequest, KEY_BYTES_MAX, Key, NodeId, PartitionId, RequestId};
 use crate::version::{Container, Content, Context};
 
-/// Whether an operation goes on.
+/// The state of an operation after an input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// Something is still awaited.
+    /// The operation still awaits something.
     Going,
-    /// Nothing is.
+    /// The operation has ended.
     Over,
-    /// Nothing is, and this is what a gathering came to.
+    /// A gathering has ended with its quorum.
     Gathered {
-        /// The number under which it was asked for.
+        /// The number under which the container was asked for.
         asked: u64,
         /// What the owners that answered hold together.
         container: Container,
     },
 }
 
-/// A client's operation in flight. It outlives its reply: stragglers are waited for, so that owners
-/// which missed a write get hints and owners which are behind get repaired.
+/// An operation in flight. It outlives its reply: stragglers are waited for, so that owners which
+/// missed a write get hints and owners which are behind get repaired.
 #[derive(Clone, Debug)]
 pub(super) struct Operation {
     pub(super) request: RequestId,
     pub(super) key: Key,
     pub(super) partition: PartitionId,
     pub(super) mode: Mode,
-    /// The client that waits; nobody once it was answered.
+    /// The client that waits; none once it was answered, or if no client asked.
     pub(super) client: Option<ClientRequest>,
-    /// The next hedge, or the end.
+    /// The time of the next hedge, or of the end.
     pub(super) wake_at: Time,
     pub(super) phase: Phase,
     pub(super) expires_at: Time,
-    /// The pause before the next spare request; it doubles.
+    /// The pause before the next hedge; it doubles with each.
     hedge: Span,
     pub(super) kind: Kind,
 }
 
-/// How far it has come.
+/// The phase of an operation, with its state.
 #[derive(Clone, Debug)]
 pub(super) enum Phase {
-    /// Asking replicas what they hold.
+    /// Replicas are asked what they hold.
     Reading(Reading),
-    /// Asking replicas to hold something.
+    /// Replicas are asked to mint, and then to hold the write.
     Writing(Writing),
 }
 
-/// What it is for.
+/// The purpose of an operation, with what it needs beyond the phase.
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
     Get {
-        /// What must hold the answer before it is given, if the next read may not go backwards.
+        /// The sets that must hold the answer before it is given, if the next read may not go
+        /// backwards.
         stand: Option<Vec<OwnerSet>>,
-        /// Who answered, while that is made to stand.
+        /// The nodes whose answers made the reply, while it is made to stand.
         answered: Option<Achieved>,
     },
     Put {
-        /// What is to be written, and where; taken when the write phase starts.
+        /// The write and the sets that it needs; taken when the write phase starts.
         write: Option<(Put, Vec<OwnerSet>)>,
     },
     Gather {
-        /// The number under which it was asked for.
+        /// The number under which the container was asked for.
         asked: u64,
     },
 }
 
 impl Operation {
-    /// Checks what a client asks, and plans it. Nothing is sent yet.
+    /// Checks a client's request and plans the operation. Nothing is sent yet.
     pub(super) fn plan(
         cx: &Cx<'_>,
         local: &NodeContext,
@@ -135,8 +136,9 @@ impl Operation {
         })
     }
 
-    /// Asks the other owners of a key, of whom [`sources_needed`] must answer; nothing, if there are
-    /// none, or if this node is no owner: what it has there is not its own, and nobody asks it.
+    /// Plans the question to the other owners of a key, of whom [`sources_needed`] must answer.
+    /// None if there are no others, or if this node is no owner: what it holds then is not its own,
+    /// and nobody asks for it.
     pub(super) fn gather(
         cx: &Cx<'_>,
         local: &NodeContext,
@@ -193,7 +195,7 @@ impl Operation {
         }
     }
 
-    /// A hedge or the end has come.
+    /// Hedges the present phase, or ends the operation if its time is up.
     pub(super) fn on_wake(
         &mut self,
         cx: &mut Cx<'_>,
@@ -223,7 +225,7 @@ impl Operation {
         Progress::Over
     }
 
-    /// The read phase has its quorum: what the answers say together decides what comes next.
+    /// Goes on after the read phase has its quorum: replies, or begins the write phase.
     pub(super) fn on_read_quorum(
         &mut self,
         cx: &mut Cx<'_>,
@@ -244,7 +246,7 @@ impl Operation {
                 let by = achieved(&reading.tally);
                 let holders = reading.holders_of(&joined);
                 let writing = Writing::write_back(local, self.mode, sets, joined.clone(), &holders);
-                // That nothing is known hides nothing later, and there is nothing to hold.
+                // An empty answer need not stand: no later read can be behind it.
                 if joined.is_empty() || writing.tally.reached() {
                     self.reply_value(cx, local, joined, by);
                     return self.end_read_if_complete(cx, local, id);
@@ -258,8 +260,8 @@ impl Operation {
                 let (mut put, sets) = write.take().expect("the write phase starts once");
                 let dots = joined.dots().collect();
                 cx.observe(Event::ReadBeforeWrite { request: self.request, dots });
-                // What is overwritten is known now: what a replica holds when it is asked, perhaps late
-                // and for the second time, may be more than this write was told of.
+                // What is overwritten is known now: what a replica holds when it is asked, perhaps
+                // late and for the second time, may be more than this read has seen.
                 let (Basis::Held(mut seen) | Basis::Given(mut seen)) = put.basis;
                 seen.merge(joined.seen());
                 put.basis = Basis::Given(seen);
@@ -270,27 +272,27 @@ impl Operation {
         }
     }
 
-    /// The second phase has timeout of its own.
+    /// Begins the write phase, with a hedge delay of its own.
     fn begin_write(&mut self, cx: &Cx<'_>, local: &NodeContext, writing: Writing) {
         self.phase = Phase::Writing(writing);
         self.restart_hedge(cx, local);
     }
 
-    /// Others are asked now than those whose silence has made the waits longer. A wait that is the
-    /// first one goes on: nobody was silent yet.
+    /// Starts the hedge delay anew if silence has lengthened it, as others than the silent are
+    /// asked now. A first delay goes on.
     pub(super) fn be_patient_anew(&mut self, cx: &Cx<'_>, local: &NodeContext) {
         if self.hedge > local.config.hedge() {
             self.restart_hedge(cx, local);
         }
     }
 
-    /// From now on nobody else is asked before the delay is over.
+    /// Starts the hedge delay anew: nobody else is asked before it is over.
     pub(super) fn restart_hedge(&mut self, cx: &Cx<'_>, local: &NodeContext) {
         self.hedge = local.config.hedge();
         self.wake_at = (cx.now.monotonic + self.hedge).min(self.expires_at);
     }
 
-    /// Ends it at once: whether it happened is unknown.
+    /// Tells the client, if it still waits, that the outcome is unknown.
     pub(super) fn abandon(&mut self, cx: &mut Cx<'_>) {
         let achieved = match &self.phase {
             Phase::Reading(reading) => achieved(&reading.tally),
@@ -299,7 +301,7 @@ impl Operation {
         self.reply(cx, Reply::Unknown { achieved });
     }
 
-    /// The write phase has its quorum.
+    /// Replies to the client after the write phase has its quorum.
     pub(super) fn on_write_quorum(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
         let Phase::Writing(writing) = &self.phase else { panic!("only a write phase has acks") };
         let container = writing.container.clone().expect("it is known before it is acked");
@@ -345,12 +347,12 @@ impl Operation {
         cx.send(local.message(to, self.request, body));
     }
 
-    /// Whether a client asked for it.
+    /// Tells whether a client asked for this operation.
     pub(super) const fn is_request(&self) -> bool {
         !matches!(self.kind, Kind::Gather { .. })
     }
 
-    /// Whether an answer of this node is awaited.
+    /// Tells whether an answer of a node is awaited.
     pub(super) fn waits_for(&self, node: NodeId) -> bool {
         match &self.phase {
             Phase::Reading(reading) => reading.waits_for(node),
@@ -359,7 +361,7 @@ impl Operation {
     }
 }
 
-/// What a request asks for, with the node's configuration where it says nothing.
+/// The options of a request, with the node's configuration where the request names none.
 pub(super) struct Quorums {
     pub(super) read: Level,
     pub(super) write: Level,
@@ -390,8 +392,8 @@ pub(super) fn owner_sets(
     level.owner_sets(local.ring(), partition, own)
 }
 
-/// What must hold the answer of a read with these sets, so that every later read with the same ones
-/// meets it: in each, all but one less than are asked.
+/// The sets that must hold the answer of a read with the sets `read`, so that every later read with
+/// the same ones meets it: each needs all its owners but one fewer than the read asks.
 fn standing(read: &[OwnerSet]) -> Vec<OwnerSet> {
     let stand = |set: &OwnerSet| OwnerSet {
         owners: set.owners.clone(),
@@ -423,7 +425,7 @@ fn check_value(content: &Content, config: &Config) -> Result<(), RequestRefusal>
     if bytes as u64 > max { Err(RequestRefusal::Value { bytes, max }) } else { Ok(()) }
 }
 
-/// The answer of a node, as a tally counts it. A node that is not in the ring counts for nothing.
+/// The answer of a node, as a tally counts it; none for a node that is not in the ring.
 pub(super) fn answer(local: &NodeContext, by: NodeId, for_owner: NodeId) -> Option<Answer> {
     let machine = local.ring().machine(by)?;
     Some(Answer { by, machine, for_owner })

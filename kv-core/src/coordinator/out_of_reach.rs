@@ -1,5 +1,5 @@
-//! How many partitions a request that does not say what it wants could not be met in, as things seem
-//! now.
+//! The number of partitions in which a request with the configured quorums could not be met, as
+//! things seem now.
 //!
 //! For people and for load balancers: an operation never looks at it. It asks, and counts answers.
 
@@ -12,8 +12,8 @@ use crate::quorum::{Level, Mode};
 use crate::tally::Tally;
 use crate::types::{NodeId, PartitionId};
 
-/// The numbers of partitions in which a request of a client could not be met by the nodes that can be
-/// asked, with the quorums and the mode that the node's configuration gives it.
+/// The numbers of partitions in which a request of a client could not be met by the nodes that can
+/// be asked, with the quorums and the mode that the node's configuration gives it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutOfReach {
     /// Partitions that cannot be read.
@@ -22,23 +22,23 @@ pub struct OutOfReach {
     pub writes: u64,
 }
 
-/// What this node's own storage does.
+/// The state of this node's own storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnStorage {
-    /// It reads and writes.
+    /// The storage reads and writes.
     Writable,
-    /// It reads, and refuses writes for now.
+    /// The storage reads, and refuses writes for now.
     ReadOnly,
-    /// It does nothing any more.
+    /// The storage has failed, and does nothing any more.
     Failed,
 }
 
-/// What is known of the other members.
+/// What is known of the other members, as far as requests to them go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Others {
-    /// Those that would answer if they were asked.
+    /// The members that would answer if they were asked.
     pub can_be_asked: BTreeSet<NodeId>,
-    /// The partitions of which owners do not hold all that they must: they refuse reads of these.
+    /// The partitions in which each owner is incomplete and refuses reads.
     pub incomplete: BTreeMap<NodeId, BTreeSet<PartitionId>>,
 }
 
@@ -51,14 +51,14 @@ impl Others {
 }
 
 impl OutOfReach {
-    /// Goes through all partitions.
+    /// Counts the partitions in which such a request could not be met now.
     pub fn of(local: &NodeContext, own: OwnStorage, others: &Others) -> Self {
         let quorums = Quorums::of(&Options::default(), &local.config);
         let me = local.me();
         let reads = |partition: PartitionId, node: NodeId| match own {
             _ if node != me => others.reads(partition, node),
             OwnStorage::Failed => false,
-            // What it holds for others it can always say.
+            // A node can always say what it holds for others.
             OwnStorage::Writable | OwnStorage::ReadOnly => {
                 !local.owns(partition) || local.complete.contains(&partition)
             }
@@ -84,8 +84,8 @@ impl OutOfReach {
     }
 }
 
-/// Tells whether a level is met when everybody who can answers, and fallbacks are asked in the places
-/// of those owners who cannot.
+/// Tells whether a level is met when everybody who can answers, and fallbacks are asked in the
+/// places of those owners who cannot.
 fn is_met(
     local: &NodeContext,
     partition: PartitionId,
@@ -134,7 +134,7 @@ mod tests {
 
     const PARTITIONS: u32 = 16;
 
-    /// Node 1 of so many, each on the machine that `machine_of` names; complete.
+    /// Makes node 1 of so many, each on the machine that `machine_of` names; complete.
     fn local_on(nodes: u64, mode: Mode, machine_of: impl Fn(u64) -> u64) -> NodeContext {
         let names = (1..=nodes).map(|id| (NodeId(id), format!("n{id}")));
         let mut layout = Layout::single_datacenter(PARTITIONS, 3, names);
@@ -162,7 +162,7 @@ mod tests {
         local_on(nodes, mode, |node| node)
     }
 
-    /// What is out of reach if only these peers answer.
+    /// The numbers of reads and writes out of reach if only these peers answer.
     fn with(local: &NodeContext, own: OwnStorage, peers: &[u64]) -> (u64, u64) {
         let can_be_asked = peers.iter().copied().map(NodeId).collect();
         let others = Others { can_be_asked, ..Others::default() };
@@ -251,7 +251,7 @@ mod tests {
         assert_eq!(with(&local, OwnStorage::Writable, &[2, 3]), (ALL, 0));
     }
 
-    /// By trying every choice of who answers in whose place.
+    /// Tells whether a level is met, by trying every choice of fallbacks and places.
     fn dumb_is_met(
         local: &NodeContext,
         partition: PartitionId,

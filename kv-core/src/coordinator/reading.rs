@@ -21,11 +21,11 @@ use crate::version::Container;
 pub(super) struct Reading {
     pub(super) tally: Tally,
     answers: SmallVec<[(NodeId, Container); 4]>,
-    /// Owners that cannot say: corrupt, or incomplete. They are not counted in R.
+    /// The nodes that cannot say, as their copy is corrupt or incomplete. They do not count in R.
     pub(super) refused: Vec<NodeId>,
-    /// Those of them whose copy is corrupt.
+    /// The refusing nodes whose copy is corrupt.
     corrupt: Vec<NodeId>,
-    /// Answers of owners for which hints are kept somewhere: where one answer is enough, theirs
+    /// The answers of owners for which hints are kept somewhere. Where one answer is enough, theirs
     /// counts only if no other comes before the first hedge, or can come at all.
     pub(super) behind: Vec<Answer>,
     pub(super) fallbacks: Fallbacks,
@@ -70,9 +70,9 @@ impl Reading {
         self.refused.contains(&node) || self.answers.iter().any(|&(from, _)| from == node)
     }
 
-    /// In whose places a node answers: its own, if it is an owner; of a fallback, those of all owners for
-    /// which it was asked, as it says what it keeps for any of them. The tally sees to it that it is one
-    /// answer all the same.
+    /// The owners in whose places a node answers: itself, if it is an owner; for a fallback, all
+    /// owners for which it was asked, as it says what it keeps for any of them. The tally counts it
+    /// once all the same.
     fn places_of(&self, node: NodeId) -> Nodes {
         match self.fallbacks.owner_of(node) {
             Some(_) => self.fallbacks.owners_of(node).collect(),
@@ -80,7 +80,7 @@ impl Reading {
         }
     }
 
-    /// A node that is in the ring has answered in this place.
+    /// Counts the answer of a node in one place, or keeps it in doubt.
     fn count(&mut self, cx: &mut Cx<'_>, local: &NodeContext, counted: Answer) {
         if self.asks_for_one() && local.peers.behind.contains(&counted.by) {
             cx.probe(Probe::AnswerInDoubt);
@@ -90,7 +90,7 @@ impl Reading {
         }
     }
 
-    /// Whether every owner that seems up has spoken.
+    /// Tells whether every owner that seems up has spoken.
     fn has_heard_all(&self, owners: &[NodeId], local: &NodeContext) -> bool {
         owners.iter().all(|&owner| self.has_answered(owner) || !local.is_up(owner))
     }
@@ -168,7 +168,7 @@ impl Operation {
         self.look_at_readers(cx, local, id)
     }
 
-    /// Some have not answered: ask them again, and somebody else too.
+    /// Asks the silent owners again, and fallbacks too.
     pub(super) fn hedge_read(
         &mut self,
         cx: &mut Cx<'_>,
@@ -233,14 +233,14 @@ impl Operation {
         Progress::Over
     }
 
-    /// Brings owners that were found behind up to what all answers say together. Whole containers,
-    /// and never to fallbacks.
+    /// Sends the join of all answers to the owners that were found behind or corrupt; never to
+    /// fallbacks.
     pub(super) fn repair_readers(&self, cx: &mut Cx<'_>, local: &NodeContext, id: OperationId) {
         let Phase::Reading(reading) = &self.phase else { return };
         let joined = reading.joined();
         let behind = reading.answers.iter().filter(|(_, held)| *held != joined);
         let behind = behind.map(|&(node, _)| node);
-        // What is corrupt may hold more than anybody says: that nothing is known repairs nothing.
+        // A corrupt copy may hold more than anybody says: an empty answer repairs nothing.
         let corrupt = reading.corrupt.iter().copied().filter(|_| !joined.is_empty());
         for node in behind.chain(corrupt).filter(|&node| local.ring().owns(node, self.partition)) {
             cx.observe(Event::ReadRepair { peer: node, key: self.key.clone() });
@@ -262,8 +262,9 @@ impl Operation {
         self.send(cx, local, node, Body::Replica(ReplicaMessage::Read(read)));
     }
 
-    /// Asks the next fallback what it keeps for others, if fallbacks count. One that has said so already
-    /// counts in this place too, and if it is needed in another, the one behind it is asked.
+    /// Asks the next fallback of an owner what it keeps for others, if fallbacks count. One that
+    /// has answered already counts in this place too; if it is needed in another, the one behind it
+    /// is asked.
     fn ask_fallback_reader(
         &mut self,
         cx: &mut Cx<'_>,

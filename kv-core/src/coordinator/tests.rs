@@ -31,7 +31,7 @@ struct Fixture {
     now: Time,
     owners: Vec<NodeId>,
     others: Vec<NodeId>,
-    /// The request in flight and the coordinator's number for it, as the first message says them.
+    /// The request in flight and the coordinator's number for it, as its first message says them.
     request: RequestId,
     operation: OperationId,
 }
@@ -39,7 +39,7 @@ struct Fixture {
 const CLIENT: ClientRequest = ClientRequest(5);
 
 impl Fixture {
-    /// The coordinator is the key's first owner, or the first node that does not own it.
+    /// Makes a coordinator that is the key's first owner, or the first node that does not own it.
     fn new(is_owner: bool) -> Self {
         let nodes = (1..=5_u64).map(|id| (NodeId(id), id.to_string()));
         let ring = Ring::new(Layout::single_datacenter(64, 3, nodes)).expect("five nodes, N = 3");
@@ -453,8 +453,8 @@ fn a_read_of_one_does_not_wait_for_the_hedge_where_hints_are_kept_for_all_owners
     );
 }
 
-/// Seen at seed 25104 of swarm.toml: with a hedge shorter than the way there and back, each fallback was
-/// asked first for an owner that answered itself, and then counted for that one alone.
+/// Seen at seed 25104 of swarm.toml: with a hedge shorter than the way there and back, each
+/// fallback was asked first for an owner that answered itself, and then counted for that one alone.
 #[test]
 fn a_fallback_that_was_asked_for_several_owners_counts_for_the_one_that_needs_it() {
     for answers_early in [false, true] {
@@ -627,8 +627,8 @@ fn a_minter_for_whom_it_was_late_is_asked_once_more_and_nobody_else_before_the_d
     assert_eq!(basis_of(&hedged), Some(Basis::Given(latest)));
 }
 
-/// Seen at seed 48680 of swarm.toml: a disk was cloned whose markers had rotted, so that it passed for
-/// the node's own.
+/// Seen at seed 48680 of swarm.toml: a disk was cloned whose markers were corrupt, so that it
+/// passed for the node's own.
 #[test]
 fn a_corrupt_key_that_this_node_does_not_own_is_not_gathered() {
     let mut fixture = Fixture::new(false);

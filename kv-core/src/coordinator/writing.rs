@@ -22,13 +22,13 @@ use crate::version::{Container, Content};
 #[derive(Clone, Debug)]
 pub(super) struct Writing {
     pub(super) tally: Tally,
-    /// What is to be held; unknown until a replica has minted.
+    /// The container that the write spreads; none until a replica has minted.
     pub(super) container: Option<Container>,
     minting: Option<Minting>,
     pub(super) fallbacks: Fallbacks,
 }
 
-/// What a client wants written.
+/// The write that a client asked for.
 #[derive(Clone, Debug)]
 pub(super) struct Put {
     pub(super) content: Content,
@@ -40,18 +40,18 @@ pub(super) struct Put {
 #[derive(Clone, Debug)]
 struct Minting {
     put: Put,
-    /// Who is asked, in this order, and from the start again while the time lasts: the id of the
-    /// request makes asking twice harmless.
+    /// The nodes that are asked to mint, in this order, and from the start again while the time
+    /// lasts: the id of the request makes asking twice harmless.
     candidates: Nodes,
     next: usize,
     asked: Nodes,
     refused: Nodes,
-    /// Whether the first has said that what it was asked came too late.
+    /// Tells whether the first minter has refused the request as late.
     was_late: bool,
 }
 
 impl Writing {
-    /// A write that a replica is to name.
+    /// Makes a write that a replica is to mint.
     pub(super) fn mint(
         local: &NodeContext,
         partition: PartitionId,
@@ -69,7 +69,7 @@ impl Writing {
         }
     }
 
-    /// What a read found, to be made to stand. Some hold it already.
+    /// Makes a write of what a read found, which `holders` hold already.
     pub(super) fn write_back(
         local: &NodeContext,
         mode: Mode,
@@ -87,7 +87,7 @@ impl Writing {
         Self { tally, container: Some(container), minting: None, fallbacks }
     }
 
-    /// Those that were asked to mint and would not.
+    /// The nodes that were asked to mint and refused.
     pub(super) fn refused_to_mint(&self) -> &[NodeId] {
         self.minting.as_ref().map_or(&[], |minting| &minting.refused)
     }
@@ -102,8 +102,8 @@ impl Writing {
     }
 }
 
-/// Who may mint, the best first: this node if it is an owner, owners that seem up, and, if
-/// fallbacks count, those. Owners that seem down come last: they may be up all the same.
+/// The nodes that may mint, the best first: this node if it is an owner, owners that seem up, and,
+/// if fallbacks count, those. Owners that seem down come last: they may be up all the same.
 fn candidates(local: &NodeContext, partition: PartitionId, mode: Mode) -> Nodes {
     let owners = local.ring().owners(partition);
     let owner_is = |up: bool| {
@@ -178,8 +178,8 @@ impl Operation {
                 Some(from)
             }
             Some(known) if *known == container => return Progress::Going,
-            // Two replicas minted for the write, because the first one's answer was late. What both hold
-            // together goes to everybody.
+            // Two replicas minted for the write, because the first one's answer was late. What both
+            // hold together goes to everybody.
             Some(known) => {
                 cx.probe(Probe::TwinsMinted);
                 known.join(&container);
@@ -223,9 +223,9 @@ impl Operation {
             return Progress::Going;
         }
         if refusal == Refusal::Late {
-            // Nothing was done, and now there is news of the minter's time: it is asked once more. It
-            // will rely on it that nobody else is asked for a whole delay from now on. If somebody else
-            // has been asked already, or it says so again, another one mints.
+            // Nothing was done, and now there is news of the minter's time: it is asked once more.
+            // It will rely on it that nobody else is asked for a whole delay from now on. If
+            // somebody else has been asked already, or it says so again, another one mints.
             if minting.asked[..] == [from] && !minting.was_late {
                 cx.probe(Probe::LateAskedAgain);
                 minting.was_late = true;
@@ -252,7 +252,8 @@ impl Operation {
         self.ask_minter(cx, local, id)
     }
 
-    /// Some have not answered: ask them again, and somebody else too.
+    /// Asks the next minter or, once the write is minted, the missing owners again and fallbacks
+    /// too.
     pub(super) fn hedge_write(
         &mut self,
         cx: &mut Cx<'_>,
@@ -276,7 +277,7 @@ impl Operation {
         self.look_at_acks(cx, local)
     }
 
-    /// Sends what is to be held to every owner that does not hold it yet.
+    /// Sends the container to every owner that does not hold it yet.
     pub(super) fn spread(
         &mut self,
         cx: &mut Cx<'_>,
@@ -337,9 +338,9 @@ impl Operation {
         );
     }
 
-    /// Has the next fallback keep the write for an owner, unless somebody does who need not count in the
-    /// place of another. If nobody keeps it and nobody is left, this node does, and counts for nothing:
-    /// the owner gets it sooner than by repair.
+    /// Has the next fallback keep the write for an owner, unless one keeps it already that need not
+    /// count in the place of another. If nobody is left, this node keeps it, and counts for
+    /// nothing: the owner gets it sooner than by repair.
     fn hint(&mut self, cx: &mut Cx<'_>, local: &NodeContext, id: OperationId, owner: NodeId) {
         let Phase::Writing(writing) = &mut self.phase else { return };
         let Some(container) = writing.container.clone() else { return };
@@ -368,8 +369,8 @@ impl Operation {
     }
 }
 
-/// For which owner a fallback takes the write that it is asked to mint for: one that nobody stands in
-/// for yet, rather one that seems down.
+/// The owner for which a minting fallback takes the write: one that has no fallback yet, preferably
+/// one that seems down.
 fn stood_in_for(
     local: &NodeContext,
     partition: PartitionId,
