@@ -1,4 +1,5 @@
-//! Who is in the cluster, where each node stands, and how many copies each data center keeps.
+//! The layout: the cluster's members, the place of each, and the copies that each data center
+//! keeps.
 //!
 //! A layout is a value with a version, written by an operator and carried by gossip. It is raw
 //! input: [`Layout::validate`] says what is wrong with it, and [`crate::ring::Ring::new`] turns it
@@ -28,14 +29,14 @@ pub const PARTITIONS_MAX: u32 = 1 << 20;
 /// The most weight that the members of a layout may have together: it bounds the virtual nodes.
 pub const WEIGHT_SUM_MAX: u64 = 1 << 14;
 
-/// One version of the cluster's shape.
+/// One version of the cluster's members, their places, and the number of copies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Layout {
-    /// Rises with every change.
+    /// The number of this version, which rises with every change.
     pub version: u64,
-    /// Into how many equal slices the ring is cut: a power of two, at most [`PARTITIONS_MAX`], the
-    /// same for the life of the cluster.
+    /// The number of equal slices into which the ring is cut: a power of two, at most
+    /// [`PARTITIONS_MAX`], the same for the life of the cluster.
     pub partitions: u32,
     /// The data centers that keep copies. Their order is that of each list of owners.
     pub replication: Vec<Replication>,
@@ -45,39 +46,39 @@ pub struct Layout {
 
 codec!(struct Layout { version, partitions, replication, members });
 
-/// How many copies of everything one data center keeps.
+/// The number of copies of everything that one data center keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Replication {
     /// The data center's name.
     pub datacenter: String,
-    /// N: at least 1, at most the number of machines in the data center.
+    /// The number of copies, N: at least 1, at most the number of machines in the data center.
     pub n: u8,
 }
 
 codec!(struct Replication { datacenter, n });
 
-/// One node and its place.
+/// One node of the cluster, and its place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Member {
     /// The node's id, never reused.
     pub id: NodeId,
-    /// What people call it; unique in the layout.
+    /// The name that people use; unique in the layout.
     pub name: String,
     /// Its share of the data relative to the others of its data center; at least 1.
     pub weight: u16,
-    /// What fails together with it first: no two copies of a key lie on one machine.
+    /// The machine, which fails as one: no two copies of a key lie on one.
     pub machine: String,
-    /// What fails together with it next: copies are spread over racks. Within a data center.
+    /// The rack within its data center, which may fail together: copies are spread over racks.
     pub rack: String,
-    /// Its data center: one that [`Layout::replication`] names.
+    /// The data center: one that [`Layout::replication`] names.
     pub datacenter: String,
 }
 
 codec!(struct Member { id, name, weight, machine, rack, datacenter });
 
-/// What is wrong with a layout and how to correct it. Nothing was changed.
+/// An error in a layout, with how to correct it. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LayoutError {
     /// The number of partitions is none that a ring can be cut into.
@@ -89,33 +90,33 @@ pub enum LayoutError {
         /// The number that was given.
         partitions: u32,
     },
-    /// There is no node.
+    /// The layout has no nodes.
     #[error("the layout has no members: add at least one node")]
     NoMembers,
-    /// There is no data center that keeps copies.
+    /// The layout has no data center that keeps copies.
     #[error("the layout keeps no copies: name at least one data center under `replication`")]
     NoReplication,
     /// Two members have one id.
     #[error("node id {id} stands twice, as `{first}` and as `{second}`: remove one of them")]
     DuplicateId {
-        /// The id.
+        /// The id that both members have.
         id: NodeId,
-        /// The name beside its first occurrence.
+        /// The name of the member that is listed first.
         first: String,
-        /// The name beside its second occurrence.
+        /// The name of the member that is listed second.
         second: String,
     },
     /// Two members have one name.
     #[error("nodes {first} and {second} are both called `{name}`: rename one of them")]
     DuplicateName {
-        /// The name.
+        /// The name that both members have.
         name: String,
-        /// The smaller id.
+        /// The smaller of the two ids.
         first: NodeId,
-        /// The greater id.
+        /// The greater of the two ids.
         second: NodeId,
     },
-    /// A member would own nothing.
+    /// A member has no weight, and would own nothing.
     #[error("node `{name}` has weight 0: give it at least 1, or remove it from the layout")]
     NoWeight {
         /// The member's name.
@@ -141,13 +142,13 @@ pub enum LayoutError {
     /// A data center stands twice under `replication`.
     #[error("data center `{datacenter}` stands twice under `replication`: remove one of them")]
     DuplicateDatacenter {
-        /// The data center.
+        /// The name of the data center.
         datacenter: String,
     },
     /// A data center keeps no copies though it is listed.
     #[error("data center `{datacenter}` has n = 0: give it at least 1, or remove it and its nodes")]
     NoCopies {
-        /// The data center.
+        /// The name of the data center.
         datacenter: String,
     },
     /// A data center has fewer machines than copies.
@@ -156,11 +157,11 @@ pub enum LayoutError {
          or add nodes on other machines"
     )]
     TooFewMachines {
-        /// The data center.
+        /// The name of the data center.
         datacenter: String,
-        /// The copies asked for.
+        /// The number of copies asked for.
         n: u8,
-        /// The distinct machines there are.
+        /// The number of distinct machines in the data center.
         machines: usize,
     },
     /// One machine would stand in two racks or two data centers.
@@ -198,8 +199,8 @@ pub enum LayoutError {
 }
 
 impl Layout {
-    /// A first layout of one data center, `dc1`, with nodes of equal weight, each on a machine and
-    /// in a rack of its own.
+    /// Makes the first layout of one data center, `dc1`, with nodes of equal weight, each on a
+    /// machine and in a rack of its own.
     pub fn single_datacenter(
         partitions: u32,
         n: u8,
@@ -226,7 +227,7 @@ impl Layout {
         self
     }
 
-    /// What stands for the whole content, version included, whatever the order of the members.
+    /// The hash of the whole content, version included, whatever the order of the members.
     pub fn hash(&self) -> LayoutHash {
         let canonical = self.clone().canonical();
         let mut bytes = Vec::new();
@@ -234,12 +235,12 @@ impl Layout {
         LayoutHash(ContentHash::of(&[&bytes]).high())
     }
 
-    /// How many copies there are of everything, over all data centers.
+    /// The number of copies of everything, over all data centers.
     pub fn copies(&self) -> usize {
         self.replication.iter().map(|replication| usize::from(replication.n)).sum()
     }
 
-    /// Refuses a layout of which no ring can be made.
+    /// Checks that a ring can be made of this layout.
     ///
     /// # Errors
     /// The first of [`Layout::errors`].
@@ -247,7 +248,7 @@ impl Layout {
         self.errors().into_iter().next().map_or(Ok(()), Err)
     }
 
-    /// Everything because of which no ring can be made of this layout; nothing, if one can.
+    /// All errors because of which no ring can be made of this layout; empty if one can.
     pub fn errors(&self) -> Vec<LayoutError> {
         let mut errors = Vec::new();
         if !self.partitions.is_power_of_two() || self.partitions > PARTITIONS_MAX {
@@ -260,11 +261,11 @@ impl Layout {
         errors
     }
 
-    /// Refuses a layout that cannot take over from `former`.
+    /// Checks that this layout can take over from `former`.
     ///
     /// # Errors
-    /// [`LayoutError::PartitionsChanged`] or [`LayoutError::VersionNotGreater`], or what
-    /// [`Layout::validate`] finds.
+    /// [`LayoutError::PartitionsChanged`] or [`LayoutError::VersionNotGreater`], or the first error
+    /// that [`Layout::validate`] finds.
     pub fn validate_after(&self, former: &Self) -> Result<(), LayoutError> {
         self.validate()?;
         if self.partitions != former.partitions {
@@ -364,7 +365,7 @@ mod tests {
         Layout::single_datacenter(16, 3, (1..=3).map(node))
     }
 
-    /// What is found wrong with three sound nodes after a change.
+    /// The error that is found after a change of a sound layout of three nodes.
     fn error_after(change: impl FnOnce(&mut Layout)) -> LayoutError {
         let mut layout = three_nodes();
         change(&mut layout);

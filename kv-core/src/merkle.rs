@@ -6,11 +6,12 @@
 //!
 //! The tree has 16 branches of 16 leaves. A leaf holds the keys with the same 8 bits after those
 //! that name the partition, and so lies within one partition under any layout (Riak #1759: trees
-//! over different ranges repaired each other for ever). The hash of a leaf, of a branch and of
-//! the whole is the *sum* of the hashes of their keys, modulo 2^128 (AdHash, Bellare and Micciancio
-//! 1997): it does not hang on the order of writes, and a write changes it by subtracting and adding,
-//! whatever lies beside it. Sums withstand accidents and not a forger, who could look for keys whose
-//! hashes cancel out; that would hide their keys' differences from repair, and nobody else's.
+//! over different ranges repaired each other for ever). The hash of a leaf, of a branch and of the
+//! whole is the *sum* of the hashes of their keys, modulo 2^128 (AdHash, Bellare and Micciancio
+//! 1997): it does not hang on the order of writes, and a write changes it by subtracting and
+//! adding, whatever lies beside it. Sums withstand accidents and not a forger, who could look for
+//! keys whose hashes cancel out; that would hide their keys' differences from repair, and nobody
+//! else's.
 //!
 //! Invariants: the root is the sum of all leaves. The hash of a key covers the key itself as well
 //! as its container, or two keys of one leaf could swap containers unseen. A tree takes no memory
@@ -24,29 +25,29 @@ use core::fmt;
 use crate::codec::codec;
 use crate::types::{ContentHash, Token};
 
-/// Branches of a tree, and leaves of a branch.
+/// The number of branches of a tree, and of leaves of a branch.
 pub const FAN_OUT: usize = 16;
 
-/// Leaves of a tree.
+/// The number of leaves of a tree.
 pub const LEAVES: usize = FAN_OUT * FAN_OUT;
 
-/// One of the [`LEAVES`] equal parts of a partition.
+/// The number of one of the [`LEAVES`] equal parts of a partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LeafId(pub u8);
 
 codec!(struct LeafId(_));
 
-/// The hashes of one partition.
+/// The hashes of the leaves of one partition, and their sum.
 #[derive(Clone, Default)]
 pub struct Tree {
-    /// Nothing until the first write: all hashes are zero then.
+    /// The hashes of the leaves; none until the first write, when all are zero.
     leaves: Option<Box<[ContentHash; LEAVES]>>,
     /// The sum of all leaves.
     root: ContentHash,
 }
 
-/// The leaf of a token: the 8 bits that follow those which name its partition. `partitions` is a
-/// power of two, at most 2^120.
+/// The leaf of a token: the 8 bits that follow those of its partition. `partitions` is a power of
+/// two, at most 2^120.
 pub fn leaf_of(token: Token, partitions: u32) -> LeafId {
     let after_partition = token.0 << partitions.ilog2();
     LeafId((after_partition >> 120) as u8)
@@ -75,7 +76,7 @@ impl Tree {
         self.root
     }
 
-    /// Whether the partition holds no key.
+    /// Tells whether the partition holds no key, as all hashes are zero then.
     pub fn is_empty(&self) -> bool {
         LeafId::all().all(|leaf| self.leaf(leaf) == ContentHash::default())
     }
@@ -107,12 +108,12 @@ impl Tree {
         array::from_fn(|place| self.leaf(LeafId::at(branch, place)))
     }
 
-    /// The branches whose hashes differ from those of another tree, in order.
+    /// The branches whose hashes differ from those of another tree's branches, in order.
     pub fn differing_branches(&self, others: &[ContentHash; FAN_OUT]) -> Vec<u8> {
         (0..FAN_OUT as u8).filter(|&one| self.branch(one) != others[usize::from(one)]).collect()
     }
 
-    /// The leaves of a branch whose hashes differ from those of another tree, in order.
+    /// The leaves of a branch whose hashes differ from those of another tree's leaves, in order.
     ///
     /// # Panics
     /// If `branch` is not below [`FAN_OUT`].
@@ -122,9 +123,8 @@ impl Tree {
         differing.map(|(place, _)| LeafId::at(branch, place)).collect()
     }
 
-    /// Takes the hash of one key out of a leaf and puts another one in; nothing stands for "the
-    /// key is not there". Returns the leaf's new hash, which goes to the disk in the batch of the
-    /// write itself.
+    /// Replaces the hash of one key in a leaf; `None` says that the key is not there. Returns the
+    /// leaf's new hash, which goes to the disk in the batch of the write itself.
     pub fn replace(
         &mut self,
         leaf: LeafId,
@@ -137,8 +137,8 @@ impl Tree {
         hash
     }
 
-    /// Sets the hash of a leaf to what the disk says: at the start of a node, or when a batch
-    /// that [`Tree::replace`] was meant for has failed.
+    /// Sets the hash of a leaf to that on the disk: at the start of a node, or when a batch that
+    /// [`Tree::replace`] was meant for has failed.
     pub fn load(&mut self, leaf: LeafId, hash: ContentHash) {
         let former = self.leaf(leaf);
         if former == hash {
@@ -193,7 +193,7 @@ mod tests {
         leaf_of(Token::of(&key.to_be_bytes()), PARTITIONS)
     }
 
-    /// A partition's keys, and the tree as it follows from them anew each time.
+    /// The keys of a partition, from which the tree is computed anew each time.
     #[derive(Clone, Debug, Default)]
     struct DumbTree {
         values: BTreeMap<u16, u8>,
@@ -207,7 +207,7 @@ mod tests {
         }
     }
 
-    /// Writes or deletes a key in both.
+    /// Writes or deletes a key in both trees.
     fn write(tree: &mut Tree, dumb: &mut DumbTree, key: u16, value: Option<u8>) -> ContentHash {
         let former = match value {
             Some(value) => dumb.values.insert(key, value),

@@ -1,4 +1,4 @@
-//! Who owns what: a layout made into a table of owners, once, and then only looked up.
+//! The owners of every partition: a layout made into a table once, which is then only looked up.
 //!
 //! In goes a [`Layout`]; out comes, for each partition, its *preference list*: the nodes that keep
 //! it, data center by data center. It is a pure function of the layout, so nodes that agree on the
@@ -24,48 +24,47 @@ use self::placement::{Placement, Walk, indices_of, partition_start};
 use crate::layout::{Layout, LayoutError, Member};
 use crate::types::{LayoutHash, NodeId, PartitionId, Token};
 
-/// A machine in one ring: two nodes have equal ones if and only if they stand on one machine. Means
-/// nothing in another ring.
+/// The number of a machine in one ring: nodes have equal ones if and only if they stand on one
+/// machine. It means nothing in another ring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MachineIndex(pub u32);
 
 /// The owners of every partition under one layout.
 #[derive(Clone, Debug)]
 pub struct Ring {
-    /// Sound, and with its members in the order of their ids.
+    /// The layout; sound, and with its members in the order of their ids.
     layout: Layout,
     hash: LayoutHash,
     /// [`Layout::copies`], computed once.
     copies: usize,
-    /// For each member, in the order of the layout.
+    /// The machine of each member, in the order of the layout.
     machines: Vec<MachineIndex>,
-    /// For each data center, in the order of `layout.replication`.
+    /// The walk of each data center, in the order of `layout.replication`.
     walks: Vec<Walk>,
-    /// The lists of all partitions, one after the other, each of `copies` nodes.
+    /// The preference lists of all partitions, one after the other, each of `copies` nodes.
     owners: Vec<NodeId>,
     /// The partitions of all members, one member after the other, each in ascending order.
     owned: Vec<PartitionId>,
-    /// Where each member's partitions begin in `owned`, and the end of the last.
+    /// The index in `owned` at which each member's partitions begin, and the end of the last.
     owned_starts: Vec<usize>,
 }
 
-/// What one partition's owners do differently under another layout.
+/// The change of one partition's owners from one layout to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Move {
-    /// The partition.
+    /// The partition whose owners change.
     pub partition: PartitionId,
-    /// Nodes that own it after and not before, in the order of preference.
+    /// The nodes that own the partition after and not before, in the order of preference.
     pub gained: Vec<NodeId>,
-    /// Nodes that owned it before and not after, in the order of preference.
+    /// The nodes that owned the partition before and not after, in the order of preference.
     pub lost: Vec<NodeId>,
 }
 
 impl Ring {
-    /// Places all partitions. Takes milliseconds for tens of nodes, and well under a second for
-    /// hundreds with 16,384 partitions.
+    /// Makes the table of owners of a layout.
     ///
     /// # Errors
-    /// What [`Layout::validate`] finds.
+    /// The first error that [`Layout::validate`] finds.
     pub fn new(layout: Layout) -> Result<Self, LayoutError> {
         layout.validate()?;
         let layout = layout.canonical();
@@ -92,7 +91,7 @@ impl Ring {
         Ok(Self { layout, hash, copies, machines, walks, owners, owned, owned_starts })
     }
 
-    /// The layout that this is the table of, with its members in the order of their ids.
+    /// The layout of this table, with its members in the order of their ids.
     pub const fn layout(&self) -> &Layout {
         &self.layout
     }
@@ -102,22 +101,22 @@ impl Ring {
         self.layout.version
     }
 
-    /// [`Layout::hash`], computed once.
+    /// The hash of the layout, as [`Layout::hash`] says; computed once.
     pub const fn layout_hash(&self) -> LayoutHash {
         self.hash
     }
 
-    /// All nodes, in the order of their ids.
+    /// All members, in the order of their ids.
     pub fn members(&self) -> &[Member] {
         &self.layout.members
     }
 
-    /// The node with this id, if it is in the layout.
+    /// The member with an id, if it is in the layout.
     pub fn member(&self, id: NodeId) -> Option<&Member> {
         self.index_of(id).map(|index| &self.layout.members[index])
     }
 
-    /// The machine on which this node stands, if it is in the layout.
+    /// The machine of a node, if the node is in the layout.
     pub fn machine(&self, id: NodeId) -> Option<MachineIndex> {
         self.index_of(id).map(|index| self.machines[index])
     }
@@ -154,7 +153,7 @@ impl Ring {
     /// data center keeps no copies.
     ///
     /// # Panics
-    /// As [`Ring::owners`].
+    /// If there is no such partition, as in [`Ring::owners`].
     pub fn owners_in(&self, partition: PartitionId, datacenter: &str) -> &[NodeId] {
         let mut owners = self.owners(partition);
         for replication in &self.layout.replication {
@@ -167,20 +166,20 @@ impl Ring {
         &[]
     }
 
-    /// Whether this node keeps a partition.
+    /// Tells whether a node keeps a partition.
     ///
     /// # Panics
-    /// As [`Ring::owners`].
+    /// If there is no such partition, as in [`Ring::owners`].
     pub fn owns(&self, id: NodeId, partition: PartitionId) -> bool {
         self.owners(partition).contains(&id)
     }
 
-    /// All nodes that do not keep a partition, in the order in which they are asked to be a fallback:
-    /// data center by data center as the owners are, and clockwise within each. Lazy: taking the
-    /// first few is cheap.
+    /// The nodes that do not keep a partition, in the order in which they are asked to be
+    /// fallbacks: data center by data center as the owners are, and clockwise within each. They are
+    /// looked for one by one.
     ///
     /// # Panics
-    /// As [`Ring::owners`].
+    /// If there is no such partition, as in [`Ring::owners`].
     pub fn fallbacks(&self, partition: PartitionId) -> impl Iterator<Item = NodeId> {
         let owners = self.owners(partition);
         let members = self.members();
@@ -205,7 +204,7 @@ impl Ring {
         self.owned_by(a).iter().copied().filter(both).collect()
     }
 
-    /// Out of line: it is called in many places, one after the other.
+    /// The index of a member. Out of line, as it is called in many places.
     #[inline(never)]
     fn index_of(&self, id: NodeId) -> Option<usize> {
         self.layout.members.binary_search_by_key(&id, |member| member.id).ok()
@@ -216,8 +215,8 @@ impl Ring {
     }
 }
 
-/// What changes hands when one layout follows another: a pure function of the two. Partitions whose
-/// owners stay the same, in whatever order, are left out.
+/// The changes of owners when one layout follows another. Partitions whose owners stay the same, in
+/// whatever order, are left out.
 ///
 /// # Panics
 /// If the layouts cut the ring differently: [`Layout::validate_after`] refuses that.
@@ -234,7 +233,7 @@ pub fn moves(before: &Ring, after: &Ring) -> Vec<Move> {
     after.partitions().filter_map(differing).collect()
 }
 
-/// The table of owners turned round: see [`Ring::owned`] and [`Ring::owned_starts`].
+/// The partitions of each member, as [`Ring::owned`] and [`Ring::owned_starts`] hold them.
 fn partitions_by_member(layout: &Layout, owners: &[NodeId]) -> (Vec<PartitionId>, Vec<usize>) {
     let mut partitions: BTreeMap<NodeId, Vec<PartitionId>> =
         layout.members.iter().map(|member| (member.id, Vec::new())).collect();

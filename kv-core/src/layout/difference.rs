@@ -1,4 +1,4 @@
-//! In what two layouts differ, in words: for whoever must decide which of them is meant.
+//! The differences between two layouts, in words: for whoever must decide which of them is meant.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -10,16 +10,16 @@ use super::{Layout, Member};
 /// One thing in which two layouts differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// The key, such as `partitions` or ``weight of `n2` ``.
+    /// The key that differs, such as `partitions` or ``weight of `n2` ``.
     pub what: String,
-    /// Its value in the former layout; nothing, if it is new.
+    /// The value in the former layout; none if the key is new.
     pub was: Option<String>,
-    /// Its value in the present layout; nothing, if it is gone.
+    /// The value in the present layout; none if the key is gone.
     pub is: Option<String>,
 }
 
 impl Layout {
-    /// Everything in which this layout differs from the one that was before, here `self`. The order of
+    /// Lists what differs from this layout, the former, to `now`, the present one. The order of
     /// members and data centers is no difference.
     pub fn differences(&self, now: &Self) -> Vec<Difference> {
         let mut found = Found(Vec::new());
@@ -50,8 +50,8 @@ impl Layout {
         found.0
     }
 
-    /// The member of this layout that a member of another one has become: the one with its id, or else
-    /// the one with its name, unless the other layout has that one's id too.
+    /// The member of this layout that a member of another one has become: the one with its id, or
+    /// else the one with its name, unless the other layout has that one's id too.
     fn successor(&self, of: &Member, other: &Self) -> Option<&Member> {
         let same_id = self.members.iter().find(|member| member.id == of.id);
         let is_taken =
@@ -107,7 +107,7 @@ mod tests {
         Layout::single_datacenter(16, 3, (1..=3).map(|id| (NodeId(id), format!("n{id}"))))
     }
 
-    /// What differs after a change, as `what: was → is`.
+    /// The differences after a change, as `what: was → is`.
     fn after(change: impl FnOnce(&mut Layout)) -> Vec<String> {
         let mut now = three_nodes();
         change(&mut now);

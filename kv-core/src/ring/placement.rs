@@ -11,43 +11,44 @@ use super::MachineIndex;
 use crate::layout::{Layout, Member};
 use crate::types::{NodeId, PartitionId, Token};
 
-/// Points on the ring per unit of a member's weight.
+/// The number of virtual nodes per unit of a member's weight.
 pub const VIRTUAL_NODES_PER_WEIGHT: u32 = 128;
 
-/// The most that a node carries where that can be had, in hundredths of its fair share.
+/// The most that a node carries where that is possible, in hundredths of its fair share.
 pub const BOUND_PERCENT: u64 = 105;
 
 /// The virtual nodes of one data center in clockwise order.
 #[derive(Clone, Debug)]
 pub(super) struct Walk {
-    /// The members that stand at the virtual nodes, as indices into `layout.members`.
+    /// The members at the virtual nodes, in clockwise order, as indices into `layout.members`.
     stops: Vec<u32>,
-    /// For each partition, the first stop at or after its start.
+    /// The first stop at or after the start of each partition.
     first_stops: Vec<u32>,
-    /// How many members the data center has.
+    /// The number of members of the data center.
     members: usize,
 }
 
-/// The placing of all partitions in one data center: what each node carries so far.
+/// The placing of all partitions in one data center, with what each node carries so far.
 pub(super) struct Placement<'a> {
     layout: &'a Layout,
     walk: &'a Walk,
     machines: &'a [MachineIndex],
-    /// For each member of the layout, the rack. Only those of this data center are looked at.
+    /// The rack of each member of the layout; only those of this data center are looked at.
     racks: Vec<u32>,
-    /// How many racks the data center has.
+    /// The number of racks of the data center.
     racks_count: usize,
     /// The members of this data center, as indices into the layout.
     here: Vec<u32>,
-    /// For each member of the layout, the partitions that it carries.
+    /// The number of partitions that each member of the layout carries so far.
     carried: Vec<u64>,
-    /// For each member of the layout, the partitions that it should carry at most.
+    /// The number of partitions that each member of the layout should carry at most.
     bounds: Vec<u64>,
-    /// Members already chosen for the list at hand.
+    /// The members already chosen for the list at hand.
     chosen: Vec<u32>,
 }
 
-/// What is still insisted upon, besides distinct machines. The order is that of giving up.
+/// The demands on the next node besides a distinct machine, in the order in which they are given
+/// up.
 #[derive(Clone, Copy)]
 enum Insist {
     BoundAndRacks,
@@ -79,15 +80,15 @@ impl Walk {
         }
     }
 
-    /// One lap from a partition's start; members occur once per virtual node.
+    /// The members at the virtual nodes of one lap from a partition's start, once per virtual node.
     fn lap_from(&self, partition: PartitionId) -> impl Iterator<Item = u32> {
         let first_stop = self.first_stops[partition.0 as usize] as usize;
         let (before, after) = self.stops.split_at(first_stop);
         after.iter().chain(before).copied()
     }
 
-    /// All members in the order in which a lap from a partition's start first meets them.
-    /// `layout_members` is how many the whole layout has.
+    /// The members of the data center in the order in which a lap from a partition's start first
+    /// meets them. `layout_members` is the number of members of the whole layout.
     pub(super) fn distinct_from(
         &self,
         partition: PartitionId,
@@ -135,7 +136,7 @@ impl<'a> Placement<'a> {
         }
     }
 
-    /// Fills one partition's list.
+    /// Fills the preference list of one partition in this data center.
     pub(super) fn place(&mut self, partition: PartitionId, list: &mut [NodeId]) {
         self.chosen.clear();
         for place in list {
@@ -169,8 +170,8 @@ impl<'a> Placement<'a> {
         insisted_upon && self.chosen.iter().all(|&other| machine(other) != machine(member))
     }
 
-    /// Whether the member's rack is one of those used least: a rack is used again only when every
-    /// rack has been used as often.
+    /// Tells whether the member's rack is one of those used least: a rack is used again only when
+    /// every rack has been used as often.
     fn spreads_over_racks(&self, member: u32) -> bool {
         let rack = |member: u32| self.racks[member as usize];
         let used = self.chosen.iter().filter(|&&other| rack(other) == rack(member)).count();
@@ -185,8 +186,8 @@ pub(super) fn partition_start(layout: &Layout, partition: u32) -> Token {
     Token(u128::from(partition).checked_shl(shift).unwrap_or(0))
 }
 
-/// Where a virtual node lies: the hash of the node's id and of the virtual node's number among those
-/// of the node, 8 and 4 bytes, big-endian.
+/// The token of a virtual node: the hash of the node's id and of the virtual node's number among
+/// those of the node, 8 and 4 bytes, big-endian.
 fn virtual_node(id: NodeId, number: u32) -> Token {
     let mut bytes = [0; 12];
     bytes[..8].copy_from_slice(&id.0.to_be_bytes());
@@ -194,7 +195,7 @@ fn virtual_node(id: NodeId, number: u32) -> Token {
     Token::of(&bytes)
 }
 
-/// Small numbers for labels: equal for equal labels, and consecutive in the order of the labels.
+/// Numbers the labels: equal for equal labels, and consecutive from 0 in the order of the labels.
 pub(super) fn indices_of<'a>(labels: impl Iterator<Item = &'a str> + Clone) -> Vec<u32> {
     let mut index_by_label: BTreeMap<&str, u32> = labels.clone().map(|label| (label, 0)).collect();
     for (number, index) in (0..).zip(index_by_label.values_mut()) {

@@ -245,7 +245,8 @@ fn dumb_walk(layout: &Layout, start: Token, datacenter: &str) -> Vec<NodeId> {
     stops.into_iter().map(|(_, node)| node).collect()
 }
 
-/// The lists of all partitions, by the words of the design and without a thought for speed.
+/// The preference lists of all partitions, by the words of the design and without a thought for
+/// speed.
 fn dumb_owners(layout: &Layout) -> Vec<Vec<NodeId>> {
     let mut lists = vec![Vec::new(); layout.partitions as usize];
     let member = |id: NodeId| layout.members.iter().find(|member| member.id == id).expect("known");

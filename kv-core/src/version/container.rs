@@ -14,18 +14,18 @@ use crate::time::HybridTime;
 use crate::types::{ContentHash, Key, NodeId, RequestId};
 
 /// Everything that one replica knows of one key: the siblings that stand (`D`) and all events that
-/// are accounted for (`V`). Cheap to clone: clones share what is known until one of them changes.
+/// are accounted for (`V`). Clones share their contents until one of them changes.
 ///
 /// Whole containers travel between replicas, never single versions: `V[i] = n` says that all of
 /// `i`'s events on this key up to `n` are accounted for, which is true only of a container that
 /// came from one that had them.
 ///
-/// Invariant: it is `None` if and only if nothing is known.
+/// Invariant: the option is `None` if and only if nothing is known.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Container(Option<Arc<Known>>);
 
-/// What is known of a key, if anything is. It takes one piece of memory, unless siblings or many actors
-/// meet.
+/// The contents of a container of which something is known. They take one piece of memory, unless
+/// siblings or many actors meet.
 ///
 /// Invariants: siblings are strictly sorted by dot; `seen` covers each of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -36,16 +36,16 @@ struct Known {
 
 type Siblings = SmallVec<[(Dot, Version); 1]>;
 
-/// How much two containers know, compared.
+/// The relation between the events that two containers have seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relation {
     /// Both have seen the same events.
     Equal,
-    /// The left has seen less.
+    /// The left container has seen less.
     Older,
-    /// The left has seen more.
+    /// The left container has seen more.
     Newer,
-    /// Each has seen what the other has not.
+    /// Each container has seen what the other has not.
     Concurrent,
 }
 
@@ -55,38 +55,38 @@ impl Container {
         self.0.as_ref().map_or(&[], |known| &known.siblings)
     }
 
-    /// The dots that stand.
+    /// The dots of the siblings that stand, in order.
     pub fn dots(&self) -> impl Iterator<Item = Dot> + '_ {
         self.siblings().iter().map(|&(dot, _)| dot)
     }
 
-    /// Every event that is accounted for. This is the context of a reply which returns the whole
-    /// container: it covers every value in it and nothing more.
+    /// Every event that is accounted for. As the context of a reply that returns the whole
+    /// container, it covers every value in it and nothing more.
     pub fn seen(&self) -> &VersionVector {
         const NOTHING: &VersionVector = &VersionVector::EMPTY;
         self.0.as_ref().map_or(NOTHING, |known| &known.seen)
     }
 
-    /// Whether nothing at all is known of the key.
+    /// Tells whether nothing at all is known of the key.
     pub const fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 
-    /// The standing version of this dot.
+    /// The version of a dot, if it stands.
     pub fn get(&self, dot: Dot) -> Option<&Version> {
         let siblings = self.siblings();
         let at = siblings.binary_search_by_key(&dot, |&(candidate, _)| candidate).ok()?;
         Some(&siblings[at].1)
     }
 
-    /// The greatest standing dot that this request made. Twins of one request (it was minted twice,
-    /// because the first answer was lost) are one write.
+    /// The greatest standing dot of a request. Twins of one request (it was minted twice, because
+    /// the first answer was lost) are one write.
     pub fn made_by(&self, request: RequestId) -> Option<Dot> {
         let mut made = self.siblings().iter().filter(|(_, version)| version.request == request);
         made.next_back().map(|&(dot, _)| dot)
     }
 
-    /// The newest time of a standing version.
+    /// The newest time of a standing version; none if no version stands.
     pub fn newest(&self) -> Option<HybridTime> {
         self.newest_stamp().map(|(_, time)| time)
     }
@@ -100,7 +100,7 @@ impl Container {
     /// Joins what two replicas know: commutative, associative, idempotent.
     ///
     /// A sibling stands if both have it, or if one has it and the other has never seen its event.
-    /// Returns whether anything was new here.
+    /// Returns whether anything in `other` was new here.
     pub fn join(&mut self, other: &Self) -> bool {
         let Some(theirs) = other.0.as_deref() else { return false };
         if self == other {
@@ -141,7 +141,7 @@ impl Container {
         seen.merge(&theirs.seen) || siblings.len() != before
     }
 
-    /// What is known, to be added to: it must not stay empty.
+    /// The contents, to be added to: they must not stay empty.
     fn known_mut(&mut self) -> &mut Known {
         Arc::make_mut(self.0.get_or_insert_default())
     }
@@ -159,7 +159,7 @@ impl Container {
         covered
     }
 
-    /// Adds the event of this dot. The dot must be new: one dot names one write.
+    /// Adds the event of a dot. The dot must be new: one dot names one write.
     pub fn add(&mut self, dot: Dot, version: Version) {
         assert!(!self.seen().covers(dot), "dot {dot:?} was minted before");
         let Known { siblings, seen } = self.known_mut();
@@ -168,7 +168,7 @@ impl Container {
         seen.raise(dot);
     }
 
-    /// How much this container has seen, compared with another.
+    /// Compares the events that this container has seen with those of another.
     pub fn compare(&self, other: &Self) -> Relation {
         match (self.seen().includes(other.seen()), other.seen().includes(self.seen())) {
             (true, true) => Relation::Equal,
@@ -193,8 +193,8 @@ impl Container {
         self.siblings().iter().max_by_key(|(dot, version)| (version.time, *dot))
     }
 
-    /// What stands for this container in a Merkle tree. Of a value it takes the hash, so that a
-    /// version whose bytes were dropped at expiry keeps its hash.
+    /// The hash of the container and its key in a Merkle tree. It covers the hash of a value, not
+    /// its bytes, so that a version whose bytes were dropped at expiry can keep its hash.
     pub fn hash(&self, key: &Key) -> ContentHash {
         let mut bytes = Vec::with_capacity(256);
         key.encode(&mut bytes);
@@ -218,7 +218,7 @@ impl Container {
         self.seen().iter().for_each(|(actor, n)| Dot { actor, n }.fingerprint(out));
     }
 
-    /// About how many bytes the container takes in a message or a record.
+    /// The approximate size of the container in a message or a record, in bytes.
     pub fn weight(&self) -> usize {
         let version =
             |version: &Version| 64 + version.content.value().map_or(0, |value| value.len());

@@ -13,28 +13,29 @@ use crate::codec::{Codec, Malformed, Reader};
 use crate::fingerprint;
 use crate::types::{ClusterId, ContentHash, Key, KeyHash};
 
-/// What a client has seen of one key.
+/// The events of one key that a client has seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Context {
     /// Every event that the reply accounted for.
     pub seen: VersionVector,
 }
 
-/// Why a token was refused. Nothing was stored.
+/// The reason for which a token was refused. Nothing was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 pub enum ContextError {
-    /// Cut short, altered, or never a token.
+    /// The token was cut short or altered, or never was one.
     #[error("the context token is corrupt: pass it back exactly as it was received")]
     Corrupt,
-    /// Made by a version of this software that writes another format.
+    /// The token was made by a version of this software that writes another format.
     #[error(
         "the context token has format {0}, which this version does not read: read the key again"
     )]
     Format(u8),
-    /// Made by another cluster, or by this one before it was restored under another name.
+    /// The token was made by another cluster, or by this one before it was restored under another
+    /// name.
     #[error("the context token belongs to another cluster: read the key again")]
     OtherCluster,
-    /// Made for another key.
+    /// The token was made for another key.
     #[error("the context token belongs to another key: read this key and use what comes back")]
     OtherKey,
 }
@@ -55,7 +56,7 @@ const FORMAT: u8 = 1;
 const CHECKSUM_BYTES: usize = 8;
 
 impl Context {
-    /// The token of this context for this key.
+    /// The token of this context for a key of a cluster.
     pub fn to_token(&self, cluster: ClusterId, key: &Key) -> Bytes {
         let mut token = Vec::with_capacity(128);
         token.push(FORMAT);
@@ -67,7 +68,7 @@ impl Context {
         Bytes::from(token.into_boxed_slice())
     }
 
-    /// The context that this token stands for.
+    /// Reads the context from a token.
     ///
     /// # Errors
     /// [`ContextError`], if the token is not one that this cluster made for this key.

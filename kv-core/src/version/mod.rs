@@ -1,4 +1,4 @@
-//! What a key holds, and how two replicas' opinions of it become one.
+//! The versions of a key, and the join of what two replicas know of it.
 //!
 //! A key's state is a [`Container`]: the siblings that stand, each under the [`Dot`] of the write
 //! that made it, and a [`VersionVector`] of everything that is known of the key, standing or
@@ -23,12 +23,12 @@ use crate::fingerprint;
 use crate::time::{HybridTime, WallTime};
 use crate::types::{Epoch, NodeId, RequestId};
 
-/// Who mints dots: a node, in one stretch of its life in which it lost nothing that it minted.
+/// The minter of dots: a node, in one stretch of its life in which it lost nothing that it minted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Actor {
-    /// The replica.
+    /// The node that mints.
     pub node: NodeId,
-    /// Drawn afresh whenever the replica may have lost what it minted.
+    /// The epoch of the node, drawn anew whenever it may have forgotten what it minted.
     pub epoch: Epoch,
 }
 
@@ -47,9 +47,9 @@ impl Codec for Actor {
 /// The identity of one write event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Dot {
-    /// Who minted it.
+    /// The actor that minted the dot.
     pub actor: Actor,
-    /// The actor's counter, from 1.
+    /// The number of the event among those of the actor, from 1.
     pub n: u64,
 }
 
@@ -62,29 +62,29 @@ impl Dot {
     }
 }
 
-/// One write: what it said, when, and by which request.
+/// One write: its content, its time, and its request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Version {
     /// The value, or the statement that there is none.
     pub content: Content,
-    /// When it was written; orders siblings where a bucket says so, and nothing else.
+    /// The time at which it was written; orders siblings where a bucket says so, and nothing else.
     pub time: HybridTime,
-    /// When it ceases to be visible.
+    /// The time from which on it is invisible, if it expires.
     pub expiry: Option<WallTime>,
-    /// The request that made it; retries carry the same.
+    /// The request that made the write; retries carry the same.
     pub request: RequestId,
-    /// The order of linearizable writes.
+    /// The place in the order of the key, for linearizable writes only.
     pub tag: Option<Box<Tag>>,
 }
 
 codec!(struct Version { content, time, expiry, request, tag });
 
-/// What a write said.
+/// The content of a write.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Content {
-    /// The key holds this.
+    /// The value that the key holds.
     Value(Bytes),
-    /// The key was deleted: an event with a dot and a context, never mere absence.
+    /// The deletion of the key: an event with a dot and a context, never mere absence.
     Tombstone,
 }
 
@@ -93,11 +93,11 @@ codec!(enum Content { 0 => Value(value), 1 => Tombstone });
 /// The place of a linearizable write in the order of its key (multi-writer ABD).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag {
-    /// One more than the greatest that the writer saw.
+    /// The number of the round: one more than the greatest that the writer saw.
     pub round: u64,
-    /// Who wrote: breaks ties.
+    /// The node that wrote, which breaks ties.
     pub coordinator: NodeId,
-    /// What it wrote for: breaks ties within one coordinator.
+    /// The request that it wrote for, which breaks ties within one coordinator.
     pub request: RequestId,
 }
 

@@ -1,4 +1,4 @@
-//! Version vectors: for each actor, up to which of its events everything is accounted for.
+//! Version vectors: for each actor, the event up to which all of its events are accounted for.
 
 use alloc::vec::Vec;
 use core::cmp::Ordering;
@@ -8,31 +8,31 @@ use smallvec::SmallVec;
 use super::{Actor, Dot};
 use crate::codec::{Codec, Malformed, Reader, encode_list};
 
-/// For each actor the greatest event known; all its earlier events on the same key are accounted
-/// for too.
+/// The greatest known event of each actor; all its earlier events on the same key are accounted for
+/// too.
 ///
 /// Invariant: strictly sorted by actor, no zero counters. So equal vectors have equal bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct VersionVector(Entries);
 
-/// As many as owners of a key, as a rule; these lie in place.
+/// The entries; as many as a key has owners, as a rule, and then they lie in place.
 type Entries = SmallVec<[(Actor, u64); 3]>;
 
 impl VersionVector {
-    /// Nothing is known.
+    /// The vector of nothing known.
     pub const EMPTY: Self = Self(SmallVec::new_const());
 
-    /// The greatest event of this actor that is known; 0 if none is.
+    /// The greatest known event of an actor; 0 if none is known.
     pub fn get(&self, actor: Actor) -> u64 {
         self.position(actor).map_or(0, |at| self.0[at].1)
     }
 
-    /// Whether this event is known, standing or overwritten.
+    /// Tells whether an event is known, standing or overwritten.
     pub fn covers(&self, dot: Dot) -> bool {
         self.get(dot.actor) >= dot.n
     }
 
-    /// Whether every event that `other` knows is known here.
+    /// Tells whether every event that `other` knows is known here.
     pub fn includes(&self, other: &Self) -> bool {
         let mut mine = self.0.iter();
         other.0.iter().all(|&(actor, n)| {
@@ -86,17 +86,17 @@ impl VersionVector {
         self.0.iter().copied()
     }
 
-    /// How many actors are known.
+    /// The number of actors of which events are known.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether nothing is known.
+    /// Tells whether no event is known.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Reads what is known into a vector that knows nothing.
+    /// Reads a vector into this one, which must be empty.
     pub(super) fn decode_onto_nothing(&mut self, input: &mut Reader<'_>) -> Result<(), Malformed> {
         let Self(entries) = self;
         let count = input.count()?;

@@ -9,7 +9,7 @@ use super::*;
 use crate::types::{Epoch, NodeId};
 use crate::version::{Actor, Content};
 
-/// What a container means: which events are known, and which of them were really overwritten.
+/// The meaning of a container: the events that are known, and those that were really overwritten.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Twin {
     known: BTreeSet<Dot>,
