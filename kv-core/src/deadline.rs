@@ -1,4 +1,4 @@
-//! What a node waits for, and why: each of its open deadlines, for people.
+//! The open deadlines of a node, each with its reason, for people.
 //!
 //! The machines keep their deadlines as plain fields and name the earliest of them
 //! ([`crate::node::Node::next_deadline`]); this is the whole list, made when somebody asks
@@ -9,57 +9,58 @@
 use crate::time::Time;
 use crate::types::{NodeId, RequestId};
 
-/// A moment at which a node wants to be called, if nothing comes before.
+/// The time at which a part of a node wants to be called, with the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline {
-    /// When, by the node's monotonic clock.
+    /// The time, by the node's monotonic clock.
     pub at: Time,
-    /// What for.
+    /// The reason for which the deadline is open.
     pub reason: Reason,
 }
 
-/// Why a deadline is open.
+/// The reason for which a deadline is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// An operation asks again those that are silent, and somebody else too.
+    /// An operation asks the silent nodes again, and others too.
     Hedge {
-        /// The operation's request.
+        /// The request id of the operation.
         request: RequestId,
     },
     /// An operation is given up.
     Expiry {
-        /// The operation's request.
+        /// The request id of the operation.
         request: RequestId,
     },
-    /// The next peer is gossiped with.
+    /// The next turn of gossip begins.
     GossipTurn,
-    /// A silence will have lasted too long before the next turn.
+    /// A silent peer is taken for down before the next turn.
     Conviction {
-        /// Whose; nobody's, if all were heard of since.
+        /// The first silent peer; none, if all were heard of since.
         peer: Option<NodeId>,
     },
-    /// Hints are read, to be delivered.
+    /// The next batch of hints for a target is read, to be delivered.
     HintReplay {
-        /// Whom they are for.
+        /// The owner that the hints are for.
         target: NodeId,
     },
     /// A delivery of hints is given up, to be tried again later.
     HintTimeout {
-        /// Whom they are for.
+        /// The owner that the hints are for.
         target: NodeId,
     },
-    /// The next round of repair.
+    /// The next round of repair begins.
     RepairRound,
-    /// What differed is looked at a second time: writes in flight were given time to arrive.
+    /// The partitions that differed are looked at a second time, as writes in flight have had time
+    /// to arrive.
     RepairSecondLook {
-        /// With whom it is compared.
+        /// The peer that this node compares itself with.
         peer: NodeId,
     },
-    /// Members that wait for the founding of the cluster are asked what they know.
+    /// The members are asked for what they know of the founding of the cluster.
     FoundingRound,
     /// A comparison is given up.
     RepairTimeout {
-        /// Who is silent.
+        /// The peer that is silent.
         peer: NodeId,
     },
 }

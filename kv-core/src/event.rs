@@ -1,4 +1,5 @@
-//! How the core speaks to people and to checks. Events change nothing; every driver may drop them.
+//! The events by which the core speaks to people and to checks. They change nothing; every driver
+//! may drop them.
 
 use alloc::vec::Vec;
 
@@ -6,132 +7,134 @@ use crate::probe::Probe;
 use crate::types::{Epoch, Key, NodeId, PartitionId, RequestId};
 use crate::version::Dot;
 
-/// Something that happened in a node and is worth telling.
+/// An event in a node that is worth telling.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A replica minted a dot.
+    /// A replica minted a dot for a write.
     Minted {
         /// The key that was written.
         key: Key,
-        /// The dot.
+        /// The dot that was minted.
         dot: Dot,
-        /// The request that it was made for.
+        /// The request that the write is for.
         request: RequestId,
-        /// Siblings that stood at the replica and were overwritten because the writer asked to
-        /// overwrite what the replica holds. Empty if the writer said itself what it had seen.
+        /// The siblings that stood at the replica and were overwritten, because the writer asked to
+        /// overwrite whatever it holds. Empty if the writer said itself what it had seen.
         replaced: Vec<Dot>,
     },
-    /// A put without context read, before it wrote, that these siblings stand.
+    /// A put without context read, before it wrote, the siblings that it will overwrite.
     ReadBeforeWrite {
-        /// The request that will overwrite them.
+        /// The request of the put.
         request: RequestId,
-        /// The siblings.
+        /// The siblings that stand.
         dots: Vec<Dot>,
     },
     /// A replica drew a new epoch: it may have lost what it minted in the last one.
     EpochDrawn {
-        /// The partition that it is for.
+        /// The partition in which the epoch is used.
         partition: PartitionId,
-        /// The new epoch.
+        /// The epoch that was drawn.
         epoch: Epoch,
-        /// Why.
+        /// The reason for which it was drawn.
         reason: EpochReason,
     },
     /// A record could not be read. It will be repaired from peers.
     Corrupt {
-        /// The partition that it lies in.
+        /// The partition that the record lies in.
         partition: PartitionId,
     },
     /// An owner's copy of a key that was corrupt holds again all that enough others held.
     KeyRepaired {
-        /// The key.
+        /// The key that is repaired.
         key: Key,
     },
-    /// The cluster is founded, and this member, whose store is new, holds all that there is: nothing.
+    /// The cluster is founded, and this member, whose store is new, holds all that there is:
+    /// nothing.
     Founded,
-    /// The cluster was founded, and this member's store has nothing to show of it: it lost its data, or
-    /// comes late. It is incomplete until it has copied.
+    /// The cluster was founded before, and this member's store is empty: it lost its data, or comes
+    /// late. It is incomplete until it has copied.
     DataMissing,
-    /// Acknowledged writes may be lost for good: so many owners of some partitions are incomplete that this
-    /// one can never copy enough. An operator must accept that ([`crate::admin::AdminCommand::AcceptLoss`]).
+    /// Acknowledged writes may be lost for good: so many owners of some partitions are incomplete
+    /// that this one can never copy enough. An operator must accept that
+    /// ([`crate::admin::AdminCommand::AcceptLoss`]).
     LossUndecided {
-        /// How many partitions of this node that concerns.
+        /// The number of partitions of this node that are concerned.
         partitions: u64,
     },
-    /// A peer seems to be down.
+    /// A peer seems to be down, having seemed up.
     Suspected {
-        /// The peer.
+        /// The peer that seems down.
         peer: NodeId,
     },
-    /// A peer seems to be up.
+    /// A peer seems to be up again.
     Trusted {
-        /// The peer.
+        /// The peer that seems up.
         peer: NodeId,
     },
     /// The node's own loop stalled: its opinion of others is worth nothing for a while.
     Stalled {
-        /// For how long, in milliseconds.
+        /// The time for which it stalled, in milliseconds.
         ms: u64,
     },
-    /// A version is stamped far ahead of the own clock. It was kept; the clock was not moved.
+    /// A version is stamped far ahead of this node's clock. It was kept; the clock was not moved.
     ClockAhead {
         /// The node that stamped it.
         stamped_by: NodeId,
-        /// How far, in milliseconds.
+        /// The time by which it is ahead, in milliseconds.
         by_ms: u64,
     },
     /// A hint was stored for a peer.
     HintStored {
-        /// Whom it is for.
+        /// The owner that the hint is for.
         target: NodeId,
     },
     /// A hint was refused or dropped: its target is stale until it is repaired.
     HintDropped {
-        /// Whom it was for.
+        /// The owner that the hint was for.
         target: NodeId,
-        /// What it would have written to.
+        /// The partition that the hint belongs to.
         partition: PartitionId,
     },
     /// Hints were applied by their target, durably, and deleted here.
     HintsDelivered {
-        /// Whom they were for.
+        /// The owner that the hints were for.
         target: NodeId,
-        /// How many.
+        /// The number of hints.
         count: u64,
     },
     /// A repair with a peer found keys that differ.
     RepairDiffered {
-        /// The peer.
+        /// The peer that this node compared itself with.
         peer: NodeId,
-        /// The partition.
+        /// The partition in which the keys lie.
         partition: PartitionId,
-        /// How many keys.
+        /// The number of keys that differ.
         keys: u64,
     },
-    /// A repair with a peer ended with a partition known to be equal.
+    /// A repair with a peer ended with the copies of a partition known to be equal.
     RepairClean {
-        /// The peer.
+        /// The peer that this node compared itself with.
         peer: NodeId,
-        /// The partition.
+        /// The partition that is equal.
         partition: PartitionId,
     },
     /// A partition that had lost its data holds again all that a read quorum of the others held.
     Completed {
-        /// The partition.
+        /// The partition that is complete.
         partition: PartitionId,
     },
-    /// A read found a replica behind and brings it up.
+    /// A read found a replica behind and repairs it.
     ReadRepair {
-        /// The replica.
+        /// The replica that is repaired.
         peer: NodeId,
-        /// The key.
+        /// The key that was read.
         key: Key,
     },
     /// A message was refused: another cluster, format, layout, addressee, or no message at all.
     Rejected {
-        /// Who sent it, as far as known.
+        /// The sender, as far as known.
         from: NodeId,
-        /// Why.
+        /// The reason for which it was refused.
         reason: RejectReason,
     },
     /// The store failed. The node answers nothing any more, so that it is replaced instead of
@@ -142,7 +145,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// The rare branch that this tells of, if it is one.
+    /// The probe that this event tells of, if it tells of one.
     pub const fn probe(&self) -> Option<Probe> {
         Some(match self {
             Self::Minted { replaced, .. } if replaced.len() > 1 => Probe::MintedUponHeld,
@@ -177,10 +180,10 @@ impl Event {
     }
 }
 
-/// Why an epoch was drawn (semantics.md §1).
+/// The reason for which an epoch was drawn (semantics.md §1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EpochReason {
-    /// The first mint since the process started.
+    /// The replica mints for the first time since the process started.
     Start,
     /// A hint that this fallback minted into was deleted.
     HintDeleted,
@@ -190,17 +193,18 @@ pub enum EpochReason {
     Ahead,
 }
 
-/// Why a message was refused.
+/// The reason for which a message was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RejectReason {
-    /// It belongs to another cluster.
+    /// The message belongs to another cluster.
     Cluster,
-    /// It is addressed to another node.
+    /// The message is addressed to another node.
     Addressee,
-    /// Its sender is not a member.
+    /// The sender is not a member.
     Stranger,
-    /// It was planned under another layout; two layouts under one version are a serious fault.
+    /// The message was planned under another layout; two layouts under one version are a serious
+    /// fault.
     Layout,
-    /// Its sender's clock or heartbeat is further ahead than can be true (CASSANDRA-8113).
+    /// The sender's clock or heartbeat is further ahead than can be true (CASSANDRA-8113).
     Future,
 }

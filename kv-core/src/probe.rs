@@ -7,7 +7,7 @@
 
 macro_rules! probes {
     ($($(#[doc = $about:literal])+ $probe:ident $name:literal,)*) => {
-        /// A rare branch. To add one, write it down here and say it where it is.
+        /// A rare branch. To add one, list it here and call [`crate::cx::Cx::probe`] where it is.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Probe {
             $($(#[doc = $about])+ $probe,)*
@@ -24,7 +24,7 @@ macro_rules! probes {
                 }
             }
 
-            /// What the branch is, in a sentence.
+            /// A description of the branch, in a sentence.
             pub const fn about(self) -> &'static str {
                 match self {
                     $(Self::$probe => concat!($($about),+).trim_ascii_start(),)*
@@ -57,9 +57,9 @@ probes! {
     CoordinatorKeptHint "coordinator-kept-hint",
     /// A read of one copy was answered by an owner for which hints are kept.
     AnswerInDoubt "answer-in-doubt",
-    /// Such an answer was counted after all, as no better one came.
+    /// An answer of an owner for which hints are kept was counted after all, as no better one came.
     DoubtCounted "answer-in-doubt-counted",
-    /// A monotonic read had to make its answer stand before it gave it.
+    /// A monotonic read had to write its answer to more owners before it gave it.
     ReadWrittenBack "read-written-back",
     /// A put overwrote what it had to read first.
     ReadBeforeWrite "read-before-write",
@@ -74,11 +74,12 @@ probes! {
     MintedUponHeld "minted-upon-held-siblings",
     /// A replica was asked a second time to mint for a write that still stands, and kept its dot.
     MintRepeated "mint-repeated",
-    /// Likewise, after the write was overwritten: the name was remembered.
+    /// A replica was asked a second time to mint for a write that was overwritten since, and knew
+    /// its dot.
     MintRemembered "mint-remembered",
     /// A write was refused, as its key has too many siblings.
     TooManySiblings "too-many-siblings",
-    /// A request to overwrite what is held was refused, as nothing proved that it is freshness.
+    /// A request to overwrite what is held was refused, as nothing proved that it is fresh.
     OldRequestRefused "old-request-refused",
     /// The first mint since a start drew an epoch.
     EpochAtStart "epoch-at-start",
@@ -86,9 +87,9 @@ probes! {
     EpochAfterHint "epoch-after-hint-deleted",
     /// A replica drew an epoch after a record was corrupt.
     EpochAfterCorruption "epoch-after-corruption",
-    /// A replica drew an epoch as others knew more of it than it did.
+    /// A replica drew an epoch, as others knew more of what it minted than it did itself.
     EpochAhead "epoch-shown-ahead",
-    /// A version was stamped far ahead of the own clock.
+    /// A version was stamped far ahead of the clock of the node that got it.
     ClockAhead "clock-ahead",
     /// An owner that has lost its data refused a read.
     IncompleteReadRefused "incomplete-read-refused",
@@ -130,7 +131,7 @@ probes! {
     Founded "founded",
     /// A member whose store was empty learned that its cluster had been founded before.
     DataMissing "data-missing",
-    /// A member that could not read of which founding it is learned it from another.
+    /// A member that could not read from which founding its cluster comes learned it from another.
     FoundingRelearned "founding-relearned",
     /// An operator told a member to found the cluster, and others did not answer.
     FoundingTimedOut "founding-timed-out",
@@ -153,7 +154,7 @@ probes! {
     StaleNews "stale-news-of-peer",
     /// A peer was found to have been started again.
     PeerRestarted "peer-restarted",
-    /// Others knew what this node never said: it runs twice, or with an old generation.
+    /// Others knew more of this node than it ever said: it runs twice, or with an old generation.
     UnsaidNews "unsaid-news-of-self",
     /// The node's own loop had stood still.
     Stalled "loop-stalled",
@@ -164,7 +165,7 @@ probes! {
     RepairDiffered "repair-differed",
     /// A repair ended with a partition known to be equal.
     RepairClean "repair-clean",
-    /// What differed at the first look was equal at the second.
+    /// A partition that differed at the first look of a repair was equal at the second.
     SecondLookEqual "second-look-equal",
     /// A comparison was given up, as the peer was silent.
     RepairTimedOut "repair-timed-out",
@@ -178,9 +179,9 @@ probes! {
     MarkerNotWritten "marker-not-written",
     /// An operator gave up what nobody can copy back.
     LossAccepted "loss-accepted",
-    /// A key whose record was corrupt is repaired.
+    /// A key whose record was corrupt was repaired.
     KeyRepaired "key-repaired",
-    /// A key was to be repaired and could not be read once more.
+    /// A key that had been repaired could not be read once more.
     RepairedInVain "key-repaired-in-vain",
 }
 

@@ -6,43 +6,43 @@ use super::{Founding, Stage};
 use crate::deadline::{Deadline, Reason};
 use crate::types::{FoundingId, NodeId};
 
-/// How far the founding has come at one member.
+/// The state of the founding at one member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundingSnapshot {
-    /// How far it has come.
+    /// The stage that the founding has reached at this member.
     pub stage: FoundingStage,
-    /// Foundings before which the store is known to have been new.
+    /// The foundings that this member has pledged itself to: its store was new before them.
     pub pledges: Vec<FoundingId>,
 }
 
-/// See [`FoundingSnapshot::stage`].
+/// The stage that the founding has reached at a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FoundingStage {
-    /// Nobody has said that the cluster is founded.
+    /// The member waits: nobody has said that the cluster is founded.
     Waiting,
-    /// This member was told to found it, and waits for the others.
+    /// The member was told to found the cluster, and waits for the others.
     Initiating {
-        /// The founding.
+        /// The id of the founding.
         founding: FoundingId,
-        /// Members whose pledges are missing.
+        /// The members whose pledges are missing.
         awaited: Vec<NodeId>,
     },
-    /// It is founded, and that is being written down.
+    /// The cluster is founded, and the member is writing that down.
     Writing {
-        /// The founding.
+        /// The id of the founding.
         founding: FoundingId,
-        /// Data markers that are not written yet.
+        /// The number of data markers that are not written yet.
         markers_left: usize,
     },
-    /// It is founded.
+    /// The cluster is founded, and the member has written that down.
     Founded {
-        /// The founding.
+        /// The id of the founding.
         founding: FoundingId,
     },
 }
 
 impl Founding {
-    /// Describes the state.
+    /// The state of the founding now.
     pub fn inspect(&self) -> FoundingSnapshot {
         let stage = match &self.stage {
             Stage::Waiting => FoundingStage::Waiting,
@@ -59,7 +59,7 @@ impl Founding {
         FoundingSnapshot { stage, pledges: self.pledges.iter().copied().collect() }
     }
 
-    /// Names the deadline that is open, and why it is.
+    /// The open deadline: the next round, if there is one.
     pub(crate) fn deadlines(&self) -> impl Iterator<Item = Deadline> {
         let round = |at| Deadline { at, reason: Reason::FoundingRound };
         self.next_deadline().map(round).into_iter()

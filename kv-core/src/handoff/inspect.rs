@@ -1,4 +1,4 @@
-//! For whom hints are kept and how far their replay is, for people.
+//! The hints that a node keeps, and the state of their replay, for people.
 
 use alloc::vec::Vec;
 
@@ -10,54 +10,54 @@ use crate::types::{NodeId, PartitionId};
 /// The hints of one node, as it counts them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandoffSnapshot {
-    /// By target.
+    /// The hints by target, in the order of the targets.
     pub kept: Vec<KeptSnapshot>,
-    /// Who lacks something that no hint will bring.
+    /// The owners that are stale in a partition, as no hint brings what they lack.
     pub stale: Vec<Stale>,
 }
 
-/// What is kept for one target.
+/// The hints that are kept for one target, and their replay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptSnapshot {
-    /// Whom it is for.
+    /// The owner that the hints are for.
     pub target: NodeId,
-    /// How many hints; an upper bound.
+    /// The number of hints; an upper bound.
     pub hints: u64,
-    /// How many bytes, about.
+    /// The approximate size of the hints, in bytes.
     pub bytes: u64,
-    /// In which partitions.
+    /// The partitions that the hints belong to.
     pub partitions: Vec<PartitionId>,
-    /// Failures in a row.
+    /// The number of failed deliveries in a row.
     pub failures: u32,
-    /// What its replay is at.
+    /// The state of the replay to the target.
     pub replay: ReplaySnapshot,
 }
 
-/// What a replay is at.
+/// The state of the replay to one target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReplaySnapshot {
-    /// The next batch may be begun at this time.
+    /// The replay rests until the next batch may be begun.
     Rests {
-        /// By the node's monotonic clock.
+        /// The time at which it may be begun, by the node's monotonic clock.
         until: Time,
     },
     /// The storage reads or deletes hints.
     AtStore,
     /// A delivery is on its way.
     Delivers {
-        /// Of which partition.
+        /// The partition of the delivered hints.
         partition: PartitionId,
-        /// How many hints.
+        /// The number of delivered hints.
         hints: usize,
-        /// Who has not said yet that they are durable.
+        /// The nodes that have not said yet that the hints are durable.
         waits_for: Vec<NodeId>,
-        /// When it is given up.
+        /// The time at which the delivery is given up, by the node's monotonic clock.
         until: Time,
     },
 }
 
 impl Handoff {
-    /// What is kept now.
+    /// The hints that are kept now.
     pub fn inspect(&self) -> HandoffSnapshot {
         let kept = self.replays.iter().map(|(&target, replay)| {
             let amount = self.ledger.of(target);
@@ -73,7 +73,7 @@ impl Handoff {
         HandoffSnapshot { kept: kept.collect(), stale: self.stale().collect() }
     }
 
-    /// What it waits for.
+    /// The open deadlines: one per target that is not at the store.
     pub fn deadlines(&self) -> impl Iterator<Item = Deadline> + '_ {
         self.replays.iter().filter_map(|(&target, replay)| match replay.turn {
             Turn::Rests { until } => {

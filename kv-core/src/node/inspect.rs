@@ -1,4 +1,4 @@
-//! What a node is at, for people: for the simulator that looks at a moment of a run, and for an
+//! The state of a node, for people: for the simulator that looks at a moment of a run, and for an
 //! operator's page. Plain data; nothing is decided by it, and looking changes nothing.
 
 use alloc::vec::Vec;
@@ -14,50 +14,50 @@ use crate::replica::ReplicaSnapshot;
 use crate::time::Time;
 use crate::types::{NodeId, PartitionId};
 
-/// The whole state of a node's core. What its storage holds is for the storage to say.
+/// The whole state of a node's core. The contents of its storage are no part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeSnapshot {
-    /// Whether it takes new work.
+    /// Tells whether the node takes new work, and if not, why.
     pub activity: Activity,
-    /// The founding of its cluster.
+    /// The founding of the cluster, as this node knows it.
     pub founding: FoundingSnapshot,
-    /// Those that seem to be down.
+    /// The peers that seem to be down.
     pub down: Vec<NodeId>,
-    /// Those for which somebody keeps hints: they may lack acknowledged writes.
+    /// The owners for which somebody keeps hints: they may lack acknowledged writes.
     pub behind: Vec<NodeId>,
-    /// The partitions that it owns.
+    /// The partitions that the node owns.
     pub owned: Vec<PartitionId>,
-    /// Those of them that it serves; it is still to copy the others.
+    /// The owned partitions in which the node is complete; it has yet to copy the others.
     pub complete: Vec<PartitionId>,
-    /// Client operations in flight, the oldest first.
+    /// The client operations in flight, the oldest first.
     pub operations: Vec<OperationSnapshot>,
-    /// What it is asked as a replica.
+    /// The node's part as a replica.
     pub replica: ReplicaSnapshot,
-    /// What it knows and thinks of the others.
+    /// The node's view of the other members.
     pub membership: MembershipSnapshot,
-    /// The hints that it keeps.
+    /// The hints that the node keeps.
     pub handoff: HandoffSnapshot,
-    /// What its repair is at.
+    /// The node's repair with other owners.
     pub repair: RepairSnapshot,
-    /// When it wants to be called and why, the earliest first.
+    /// The open deadlines, the earliest first.
     pub deadlines: Vec<Deadline>,
 }
 
-/// Whether a node takes new work.
+/// A node's readiness for new work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activity {
-    /// It waits until it knows that its cluster is founded.
+    /// The node waits until it knows that its cluster is founded.
     Waiting,
-    /// It does.
+    /// The node takes new work.
     Serving,
-    /// It was told to stop, and ends what is in flight.
+    /// The node was told to stop, and ends what is in flight.
     Stopping,
-    /// Its disk failed: it says nothing any more.
+    /// The node's disk failed: it says nothing any more.
     Failed,
 }
 
 impl Node {
-    /// What it is at when its monotonic clock shows this time.
+    /// The state of the node when its monotonic clock shows this time.
     pub fn inspect(&self, now: Time) -> NodeSnapshot {
         let owned = self.local.ring().owned_by(self.local.me()).to_vec();
         let complete =

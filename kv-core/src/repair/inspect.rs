@@ -1,4 +1,4 @@
-//! What repair is at, for people.
+//! The state of a node's repair, for people.
 
 use alloc::vec::Vec;
 
@@ -7,123 +7,124 @@ use crate::deadline::{Deadline, Reason};
 use crate::time::Time;
 use crate::types::{Key, NodeId, PartitionId, RequestId};
 
-/// What repair is at.
+/// The state of a node's repair.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepairSnapshot {
-    /// The comparison that this node leads, if one goes on.
+    /// The comparison that this node leads, if one is going on.
     pub session: Option<SessionSnapshot>,
-    /// The others that own what this node owns.
+    /// The other owners of partitions that this node owns.
     pub partners: Vec<PartnerSnapshot>,
-    /// Keys of which a record was corrupt, and which are being repaired.
+    /// The keys whose record was corrupt, and which are being repaired.
     pub corrupt_keys: Vec<CorruptKeySnapshot>,
-    /// Partitions that are incomplete, as far as something was copied of them.
+    /// The incomplete partitions of which something was copied.
     pub copying: Vec<CopyingSnapshot>,
-    /// Storage commands that have not been answered.
+    /// The number of storage commands that have not been answered.
     pub commands: usize,
-    /// What waits for the disk.
+    /// The number of steps that wait until the disk is durable.
     pub awaits_sync: usize,
 }
 
-/// A comparison with one peer, as the side that asks sees it.
+/// A comparison with one peer, as the side that leads it sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionSnapshot {
-    /// With whom.
+    /// The peer that this node compares itself with.
     pub peer: NodeId,
-    /// Under which request.
+    /// The request id of the comparison.
     pub request: RequestId,
-    /// Since when, by the node's monotonic clock.
+    /// The time at which the comparison began, by the node's monotonic clock.
     pub began: Time,
-    /// What it is at.
+    /// The stage that the comparison has reached.
     pub stage: SessionStage,
-    /// When it ceases to wait; nothing, while it waits for the own storage.
+    /// The time at which the comparison ceases to wait; none while it waits for this node's
+    /// storage.
     pub until: Option<Time>,
-    /// How many partitions the present look has not asked about yet.
+    /// The number of partitions that the present look has not asked about yet.
     pub to_look: usize,
-    /// Partitions that differed at the first look.
+    /// The partitions that differed at the first look, which are looked at again.
     pub again: Vec<PartitionId>,
-    /// Partitions that are known to differ.
+    /// The partitions that are known to differ, and wait to be repaired.
     pub to_repair: Vec<PartitionId>,
-    /// Partitions that this node lost and the peer has.
+    /// The partitions that this node lost and the peer has, which wait to be copied.
     pub to_copy: Vec<PartitionId>,
 }
 
-/// What a comparison is at.
+/// The stage that a comparison has reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionStage {
-    /// One hash over everything was sent.
+    /// One hash over all shared partitions was sent to the peer.
     Comparing,
-    /// The peer was asked about the roots of so many partitions.
+    /// The peer was asked about the roots of some partitions.
     Looking {
-        /// How many.
+        /// The number of these partitions.
         partitions: usize,
     },
-    /// Writes in flight are given time to arrive.
+    /// Writes in flight are given time to arrive before the second look.
     Settling,
-    /// One partition is repaired.
+    /// One partition is being repaired.
     Descending {
-        /// Which.
+        /// The partition that is being repaired.
         partition: PartitionId,
-        /// What is awaited.
+        /// The answer that the repair waits for.
         awaits: DescentAwaits,
-        /// How many leaves are left, the present one among them.
+        /// The number of leaves left, the present one among them.
         leaves: usize,
-        /// How many keys differed so far.
+        /// The number of keys that differed so far.
         keys_that_differed: u64,
     },
 }
 
-/// What the repair of a partition waits for.
+/// The answer that the repair of a partition waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DescentAwaits {
-    /// The own storage.
+    /// An answer of this node's own storage.
     OwnStorage,
-    /// The peer, which was asked about inner nodes of the tree.
+    /// The peer's hashes of branches of its tree.
     Branches,
-    /// The peer, which was asked about leaves.
+    /// The peer's hashes of leaves of its tree.
     Leaves,
-    /// The peer, which was asked about the keys of a leaf.
+    /// The peer's summaries of the keys of a leaf.
     Summaries,
-    /// The peer, which was sent containers and asked for others.
+    /// The peer's containers, and its word on those that it was sent.
     Containers,
-    /// The own disk: what came must be durable.
+    /// The sync of this node's disk: what came must be durable.
     Sync,
 }
 
-/// What is remembered of a partner.
+/// The history of repair with one partner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartnerSnapshot {
-    /// Who.
+    /// The partner's node id.
     pub node: NodeId,
-    /// When the last comparison with it ended, well or not.
+    /// The time at which the last comparison with it ended, well or not; none if there was none.
     pub served_at: Option<Time>,
-    /// When the last one began that ended well.
+    /// The time at which the last comparison that ended well began; none if there was none.
     pub clean_since: Option<Time>,
-    /// Whether the last one brought nothing of what was lost here.
+    /// Tells whether the last comparison brought nothing of what this node lost.
     pub is_fruitless: bool,
 }
 
-/// A key that is to be repaired.
+/// A corrupt key that is to be repaired.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CorruptKeySnapshot {
-    /// The key.
+    /// The key that is to be repaired.
     pub key: Key,
-    /// The others are not asked again before.
+    /// The time before which the other owners are not asked again.
     pub ask_at: Time,
 }
 
-/// What was copied of a partition that is incomplete.
+/// The copying of an incomplete partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopyingSnapshot {
-    /// The partition.
+    /// The partition that is incomplete.
     pub partition: PartitionId,
-    /// From whom all of it was copied.
+    /// The owners from which all of the partition was copied.
     pub sources: Vec<NodeId>,
-    /// Whether its data marker is being written.
+    /// Tells whether the data marker of the partition is being written.
     pub is_marking: bool,
 }
 
 impl Repair {
-    /// What it is at now.
+    /// The state of repair now.
     pub fn inspect(&self) -> RepairSnapshot {
         let partners = self.partners.iter().map(|(&node, partner)| PartnerSnapshot {
             node,
@@ -141,7 +142,7 @@ impl Repair {
         }
     }
 
-    /// What it waits for.
+    /// The open deadlines: the next round, and that of the comparison if it has one.
     pub fn deadlines(&self) -> impl Iterator<Item = Deadline> + '_ {
         let session = self.session.as_ref().and_then(|session| {
             let (at, peer) = (session.deadline()?, session.peer());

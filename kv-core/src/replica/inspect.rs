@@ -1,4 +1,5 @@
-//! A look at what a store holds, from outside: for checks and for operators. Changes nothing.
+//! A look at the contents of a store from outside, for checks and for operators. It changes
+//! nothing.
 
 use core::ops::ControlFlow;
 
@@ -10,27 +11,28 @@ use crate::store::{Corrupt, Store, View};
 use crate::types::{Key, NodeId};
 use crate::version::{Container, VersionVector};
 
-/// What a store holds of a key.
+/// The copies that a store holds of a key, joined.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Held {
     /// The owner's copy joined with all hints, as far as they can be read.
     pub container: Container,
-    /// Whether the owner's copy is there and cannot be read.
+    /// Tells whether the owner's copy is there and cannot be read.
     pub is_corrupt: bool,
 }
 
-/// One of the containers that a store holds.
+/// One of the containers that a store holds, with its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredCopy {
-    /// The key.
+    /// The key of the container.
     pub key: Key,
-    /// The owner for whom it is kept as a hint; nothing, if it is the node's own as an owner.
+    /// The owner for whom the container is kept as a hint; none if it is the node's own as an
+    /// owner.
     pub kept_for: Option<NodeId>,
     /// The container, if it can be read.
     pub container: Result<Container, Corrupt>,
 }
 
-/// Shows every container that a store holds: the node's own, then those that it keeps as hints.
+/// Visits every container of a store: the node's own, then those that it keeps as hints.
 pub fn for_each_copy(store: &impl Store, view: View, mut visit: impl FnMut(StoredCopy)) {
     for prefix in keyspace::OF_CONTAINERS {
         store.scan(view, prefix, &[], &mut |record_key, record| {
@@ -60,8 +62,9 @@ pub fn for_each_copy(store: &impl Store, view: View, mut visit: impl FnMut(Store
     }
 }
 
-/// Whether a node that has this store takes its copy of a key for all that it must hold of it as an owner,
-/// and gives it to readers: the data marker stands, and the key is no exception from it.
+/// Tells whether a node with this store takes its copy of a key for all that it must hold of it as
+/// an owner, and gives it to readers: the data marker is there, and the key is no exception from
+/// it.
 pub fn is_repaired(store: &impl Store, view: View, ring: &Ring, key: &Key) -> bool {
     let partition = ring.partition_of(key.token());
     let is_marked = matches!(store.get(view, &keyspace::marker(partition)), Ok(Some(_)));
@@ -69,7 +72,7 @@ pub fn is_repaired(store: &impl Store, view: View, ring: &Ring, key: &Key) -> bo
     is_marked && !is_listed && !held(store, view, ring, key).is_corrupt
 }
 
-/// What a store holds of a key.
+/// The copies that a store holds of a key: the owner's and all hints, joined.
 pub fn held(store: &impl Store, view: View, ring: &Ring, key: &Key) -> Held {
     let mut held = match owned_copy(store, view, ring, key) {
         Ok(found) => Held { container: found.unwrap_or_default(), is_corrupt: false },
@@ -79,8 +82,8 @@ pub fn held(store: &impl Store, view: View, ring: &Ring, key: &Key) -> Held {
     held
 }
 
-/// Whether anything that a store holds of a key has seen what is asked for: the owner's copy, or one of the
-/// hints, as far as they can be read. Asked in this order, until one has.
+/// Tells whether any copy that a store holds of a key has seen what is asked for, as far as copies
+/// can be read. The owner's is asked first, then the hints, until one has.
 pub fn any_has_seen(
     store: &impl Store,
     view: View,
@@ -100,7 +103,7 @@ pub fn any_has_seen(
     a_hint_has
 }
 
-/// What a store keeps of a key for others: all hints joined, as far as they can be read.
+/// The join of all hints that a store holds of a key, as far as they can be read.
 pub fn hinted(store: &impl Store, view: View, ring: &Ring, key: &Key) -> Container {
     let mut hinted = Container::default();
     hints::for_each(ring.partition_of(key.token()), store, view, key, |hint| {
