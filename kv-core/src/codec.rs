@@ -1,13 +1,14 @@
-//! Values as bytes: what messages, records and tokens are made of.
+//! The encoding of values as bytes: messages, records and tokens are made of these.
 //!
 //! The layout is that of postcard, which other programs can read: numbers of more than eight bits
-//! take seven bits a byte, the lowest first; what has a length says it first; a choice is the number
-//! of what was chosen; fields follow each other in order, without names. Numbers that are drawn or
-//! hashed are seldom small: they take the bytes that they have, the lowest first (`fixint::le`). A
-//! value has one form: a number of the first kind in more bytes than it needs is malformed.
+//! take seven bits a byte, the lowest first; what has a length says it first; a choice is the
+//! number of what was chosen; fields follow each other in order, without names. Numbers that are
+//! drawn or hashed are seldom small: they take the bytes that they have, the lowest first
+//! (`fixint::le`). A value has one form: a number of the first kind in more bytes than it needs is
+//! malformed.
 //!
-//! Types that are written or read are frozen per format version. Decoding never panics, never recurses
-//! with the input, and reserves little before it has seen what it reserves for.
+//! The encoded types are frozen per format version. Decoding never panics, never recurses with the
+//! input, and reserves little before it has seen what it reserves for.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -17,85 +18,86 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use thiserror::Error;
 
-/// Bytes that are not what they should be: cut short, out of range, or not in their one form.
+/// The error of bytes that are cut short, out of range, or not in their one form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the bytes are malformed")]
 pub struct Malformed;
 
 /// A value that can be written as bytes and read back.
 pub trait Codec: Sized {
-    /// Appends the value.
+    /// Appends the bytes of the value.
     fn encode(&self, out: &mut Vec<u8>);
 
-    /// Reads a value, and leaves what lies behind it.
+    /// Reads a value, and leaves the bytes behind it.
     ///
     /// # Errors
     /// [`Malformed`], if the bytes begin with no such value.
     fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed>;
 }
 
-/// What is left to be read.
+/// The bytes that are left to be read.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
     pieces: Pieces<'a>,
 }
 
-/// What becomes of bytes that are to be kept.
+/// The treatment of byte values that are read.
 #[derive(Clone, Copy, Debug)]
 enum Pieces<'a> {
     Copied,
-    /// They are shared with this, which `rest` is a part of.
+    /// The pieces share these bytes, of which `rest` is a part.
     Shared(&'a Bytes),
-    /// They come out empty.
+    /// The pieces are read over, and come out empty.
     Skipped,
 }
 
-/// A piece that is shared keeps all of the bytes in memory that it is a piece of. So it is copied if
-/// it is so many times smaller than they are, and they are not few.
+/// The most by which a whole may be larger than a piece that shares it, and so keeps it in memory.
+/// Smaller pieces are copied, unless the whole is at most [`FEW_BYTES`] long.
 const SHARED_PART_MIN: usize = 8;
 const FEW_BYTES: usize = 1_024;
 
-/// Elements that room is reserved for because the input says so; more, only once they are read.
+/// The most elements that room is reserved for because the input says so; for more, only once they
+/// are read.
 const RESERVED_MAX: usize = 4;
 
-/// Bits of a number in eight bytes of it, and the bit that says that another byte follows.
+/// The bits of a number in eight bytes of it, and the bits that say that another byte follows.
 const GROUP_BITS: u32 = 56;
 const GROUP_MAX: u64 = (1 << GROUP_BITS) - 1;
 const MORE: u64 = 0x8080_8080_8080_8080;
 
 impl<'a> Reader<'a> {
-    /// Reads bytes of which nothing is kept.
+    /// Reads bytes, and copies the byte values in them.
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes, pieces: Pieces::Copied }
     }
 
-    /// Reads bytes of which pieces may be kept.
+    /// Reads bytes, with which the byte values in them share memory.
     pub fn sharing(whole: &'a Bytes) -> Self {
         Self { rest: whole, pieces: Pieces::Shared(whole) }
     }
 
-    /// Reads bytes for what is said about values: these themselves come out empty.
+    /// Reads bytes for what is said about byte values: these themselves come out empty.
     pub(crate) const fn skimming(bytes: &'a [u8]) -> Self {
         Self { rest: bytes, pieces: Pieces::Skipped }
     }
 
-    /// What has not been read.
+    /// The bytes that have not been read.
     pub const fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    /// So many bytes.
+    /// Reads so many bytes.
     ///
     /// # Errors
-    /// [`Malformed`], if there are fewer.
+    /// [`Malformed`], if fewer are left.
     pub fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
         let (taken, rest) = self.rest.split_at_checked(length).ok_or(Malformed)?;
         self.rest = rest;
         Ok(taken)
     }
 
-    /// So many bytes, as many as a number has that always takes as many.
+    /// Reads a fixed number of bytes.
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
         let (&array, rest) = self.rest.split_first_chunk().ok_or(Malformed)?;
         self.rest = rest;
@@ -108,13 +110,13 @@ impl<'a> Reader<'a> {
         Ok(byte)
     }
 
-    /// How many things follow, each of which takes at least a byte.
+    /// Reads the number of things that follow, each of which takes at least a byte.
     pub(crate) fn count(&mut self) -> Result<usize, Malformed> {
         let count = usize::try_from(u64::decode(self)?).map_err(|_| Malformed)?;
         if count <= self.rest.len() { Ok(count) } else { Err(Malformed) }
     }
 
-    /// So many bytes, to be kept.
+    /// Reads so many bytes as a value of their own, as [`Pieces`] says.
     pub(crate) fn piece(&mut self, length: usize) -> Result<Bytes, Malformed> {
         let piece = self.take(length)?;
         match self.pieces {
@@ -129,7 +131,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A number that takes more than a byte.
+    /// Reads a number that takes more than one byte.
     #[inline(never)]
     fn large(&mut self) -> Result<u64, Malformed> {
         let (low, more) = self.group()?;
@@ -146,8 +148,8 @@ impl<'a> Reader<'a> {
         Ok(u64::from(high) << GROUP_BITS | low)
     }
 
-    /// The next eight bytes of a number, or those up to its last one: up to 56 bits of it, and whether
-    /// there are more.
+    /// Reads the next eight bytes of a number, or those up to its last one: up to 56 bits of it,
+    /// and whether there are more.
     fn group(&mut self) -> Result<(u64, bool), Malformed> {
         let word = match self.rest.split_first_chunk::<8>() {
             Some((&chunk, rest)) => {
@@ -179,7 +181,7 @@ const fn spread(value: u64) -> u64 {
     (x & 0x3f80_3f80_3f80_3f80) << 1 | x & 0x007f_007f_007f_007f
 }
 
-/// Undoes [`spread`], whatever the bits are that say whether there is more.
+/// Undoes [`spread`], whatever the top bit of each byte is.
 const fn gather(word: u64) -> u64 {
     let x = (word & 0x7f00_7f00_7f00_7f00) >> 1 | word & 0x007f_007f_007f_007f;
     let x = (x & 0x3fff_0000_3fff_0000) >> 2 | x & 0x0000_3fff_0000_3fff;
@@ -192,12 +194,12 @@ fn put_end(out: &mut Vec<u8>, value: u64) {
     let length = bits.div_ceil(7);
     let more = MORE & !(u64::MAX << (8 * (length - 1)));
     let end = out.len() + length as usize;
-    // Writing eight bytes always and cutting them is faster than writing as many as there are.
+    // Eight bytes are written always, and those behind the last one cut off.
     out.extend_from_slice(&(spread(value) | more).to_le_bytes());
     out.truncate(end);
 }
 
-/// Appends a number that takes more than a byte.
+/// Appends a number that takes more than one byte.
 #[inline(never)]
 fn put_large(out: &mut Vec<u8>, value: u64) {
     if value <= GROUP_MAX {
@@ -333,7 +335,7 @@ impl<T: Codec> Codec for Vec<T> {
     }
 }
 
-/// Appends a list, however it lies in memory.
+/// Appends the bytes of a list, whether it is in place or on the heap.
 pub(crate) fn encode_list<T: Codec>(values: &[T], out: &mut Vec<u8>) {
     (values.len() as u64).encode(out);
     for value in values {
@@ -341,7 +343,7 @@ pub(crate) fn encode_list<T: Codec>(values: &[T], out: &mut Vec<u8>) {
     }
 }
 
-/// Reads a list, and appends it to another: where lists lie in place, moving them costs.
+/// Reads a list onto the end of another, so that a list in place is not moved.
 pub(crate) fn decode_onto<A: smallvec::Array<Item: Codec>>(
     values: &mut SmallVec<A>,
     input: &mut Reader<'_>,
@@ -391,10 +393,10 @@ impl<A: Codec, B: Codec> Codec for (A, B) {
     }
 }
 
-/// Writes and reads types of which all parts can be: `struct Name { fields }` in the order in which they
-/// are written, `struct Name(_)` for a name around a number, `fixed Name(u64)` for one around a number
-/// that is as likely to be large as small, `enum Name { number => Variant(parts) }`.
-/// A field or a variant that is forgotten does not compile.
+/// Implements [`Codec`] for types of which all parts have it: `struct Name { fields }` in the order
+/// in which they are written, `struct Name(_)` for a name around a number, `fixed Name(u64)` for
+/// one around a number that is as likely to be large as small, `enum Name { number =>
+/// Variant(parts) }`. A field or a variant that is forgotten does not compile.
 macro_rules! codec {
     (struct $($name:ident(_)),+ $(,)?) => {$(
         impl $crate::codec::Codec for $name {

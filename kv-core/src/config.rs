@@ -1,6 +1,6 @@
-//! Every knob of a node, in one value: the same keys stand under `[node]` of a scenario and in the
-//! node's own file. Each number has a range; the simulator's swarm draws from those ranges, so a
-//! value that is allowed here is a value that has been tried.
+//! The configuration of a node: the same keys stand under `[node]` of a scenario and in the node's
+//! own file. Each number has a range; the simulator's swarm draws from those ranges, so a value
+//! that is allowed here is a value that has been tried.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -13,7 +13,7 @@ use crate::quorum::Mode;
 use crate::time::Span;
 use crate::version::{Container, Dot, Version};
 
-/// A number that is not in its range, and what the range is.
+/// The error that a number is out of its range.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{knob} = {value} is out of range: it must lie in {min}..={max}")]
 pub struct OutOfRange {
@@ -27,12 +27,12 @@ pub struct OutOfRange {
     pub max: u64,
 }
 
-/// A knob's name and range, for documentation and for the swarm.
+/// The name, default and range of a number of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Knob {
     /// The key as it stands in the file.
     pub name: &'static str,
-    /// The value when nothing is said.
+    /// The value if the file does not name the key.
     pub default: u64,
     /// The smallest value allowed.
     pub min: u64,
@@ -54,18 +54,19 @@ impl Knob {
 
 macro_rules! config {
     ($($(#[$doc:meta])* $knob:ident = $default:literal in $min:literal..=$max:literal,)*) => {
-        /// What a node is told when it starts. All nodes of a cluster should be told the same.
+        /// The configuration of a node. All nodes of a cluster should have the same.
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct Config {
             $($(#[$doc])* pub $knob: u64,)*
-            /// Who counts when a request does not say (semantics.md §3). Default `sloppy`.
+            /// The nodes whose answers count when a request does not say (semantics.md §3). Default
+            /// `sloppy`.
             pub mode: Mode,
-            /// Whether a read makes its answer stand on enough owners before it replies, so that
-            /// the next read cannot go backwards (CASSANDRA-14740). Costs a round trip where
+            /// Tells whether a read makes its answer stand on enough owners before it replies, so
+            /// that the next read cannot go backwards (CASSANDRA-14740). Costs a round trip where
             /// replicas differ. Default `false`.
             pub monotonic_reads: bool,
-            /// How siblings are resolved, by key prefix; the longest prefix wins. Keys that match
+            /// The resolution of siblings, by key prefix; the longest prefix wins. Keys that match
             /// none keep their siblings.
             pub buckets: Vec<Bucket>,
         }
@@ -82,12 +83,13 @@ macro_rules! config {
         }
 
         impl Config {
-            /// Every number, in the order in which they are documented.
+            /// The name, default and range of every number, in the order in which they are
+            /// documented.
             pub const KNOBS: &'static [Knob] = &[
                 $(Knob { name: stringify!($knob), default: $default, min: $min, max: $max },)*
             ];
 
-            /// Every number's value, in the order of [`Config::KNOBS`].
+            /// The value of every number, in the order of [`Config::KNOBS`].
             fn values(&self) -> [u64; Self::KNOBS.len()] {
                 [$(self.$knob,)*]
             }
@@ -96,13 +98,15 @@ macro_rules! config {
 }
 
 config! {
-    /// Answers that a read waits for when a request does not say; at most the layout's N.
+    /// The number of answers that a read waits for when a request does not say; at most the
+    /// layout's N.
     read_quorum = 2 in 1..=16,
-    /// Durable copies that a write waits for when a request does not say; at most N.
+    /// The number of durable copies that a write waits for when a request does not say; at most N.
     write_quorum = 2 in 1..=16,
-    /// How long a coordinator works on a request before it answers "unknown", in milliseconds.
+    /// The time that a coordinator takes for a request before it answers "unknown", in
+    /// milliseconds.
     timeout_ms = 1_000 in 10..=60_000,
-    /// How long a coordinator waits for an answer before it sends a spare request to the next
+    /// The time that a coordinator waits for an answer before it sends a spare request to the next
     /// replica, in milliseconds. Well above the usual round trip, well below `timeout_ms`.
     hedge_ms = 100 in 1..=10_000,
     /// The most siblings that a key may have; a write that would add one more is refused, so that
@@ -110,60 +114,64 @@ config! {
     siblings_max = 64 in 1..=1_024,
     /// The largest value, in bytes.
     value_bytes_max = 1_048_576 in 1..=67_108_864,
-    /// Client requests that one coordinator works on at once; one more is refused.
+    /// The most client requests that one coordinator works on at once; one more is refused.
     requests_max = 65_536 in 1..=1_048_576,
-    /// Request ids that a replica remembers per partition, so that a retry is not a second write.
+    /// The number of request ids that a replica remembers per partition, so that a retry is not a
+    /// second write.
     recent_requests = 128 in 0..=65_536,
-    /// How far ahead of the own wall clock a hybrid time may be and still be adopted into the
-    /// clock, in milliseconds. A container is never refused for its time.
+    /// The most by which a hybrid time may be ahead of the node's wall clock and still be adopted
+    /// into its clock, in milliseconds. A container is never refused for its time.
     clock_ahead_ms = 10_000 in 0..=3_600_000,
-    /// One gossip round in this many milliseconds.
+    /// The time from one gossip round to the next, in milliseconds.
     gossip_interval_ms = 1_000 in 50..=60_000,
-    /// Peers that one gossip round talks to.
+    /// The number of peers that one gossip round talks to.
     gossip_fanout = 3 in 1..=16,
-    /// How long a hint is kept for a target that does not return, in milliseconds. After that the
-    /// other owners take it over, and the target must be repaired. Default 7 days.
+    /// The time for which a hint is kept for a target that does not return, in milliseconds. After
+    /// that the other owners take it over, and the target must be repaired. Default 7 days.
     hint_expiry_ms = 604_800_000 in 1_000..=31_536_000_000,
-    /// Hints kept for one target, in bytes.
+    /// The most hints kept for one target, in bytes.
     hint_bytes_per_target = 268_435_456 in 1_024..=1_099_511_627_776,
-    /// Hints kept for all targets together, in bytes.
+    /// The most hints kept for all targets together, in bytes.
     hint_bytes_total = 1_073_741_824 in 1_024..=1_099_511_627_776,
-    /// Hints are replayed in batches of about this many bytes.
+    /// The approximate size of a batch of hints that is replayed, in bytes.
     hint_batch_bytes = 65_536 in 256..=16_777_216,
-    /// A pause between two batches of hints, in milliseconds: with the batch size it is the budget.
+    /// The pause between two batches of hints, in milliseconds: with the batch size it is the
+    /// budget.
     hint_pause_ms = 10 in 0..=60_000,
-    /// How long a batch of hints may go unanswered before it is tried again, in milliseconds; it
-    /// doubles with each failure in a row, up to 64 times.
+    /// The time for which a batch of hints may go unanswered before it is tried again, in
+    /// milliseconds; it doubles with each failure in a row, up to 64 times.
     hint_retry_ms = 1_000 in 10..=60_000,
-    /// A node compares itself with one other replica in this many milliseconds. All pairs take as
-    /// many rounds as a node has partners.
+    /// The time from one comparison with another replica to the next, in milliseconds. All pairs
+    /// take as many rounds as a node has partners.
     repair_interval_ms = 1_000 in 10..=3_600_000,
-    /// The pause between the two looks at a difference: writes in flight are not repaired.
+    /// The pause between the two looks at a difference, in milliseconds: writes in flight are not
+    /// repaired.
     repair_settle_ms = 500 in 0..=60_000,
-    /// How long a repair waits for an answer before it gives up the session, in milliseconds.
+    /// The time that a repair waits for an answer before it gives up the session, in milliseconds.
     repair_timeout_ms = 2_000 in 10..=60_000,
-    /// Containers and summaries go in messages of about this many bytes.
+    /// The approximate size of a message of containers or summaries, in bytes.
     repair_batch_bytes = 65_536 in 256..=16_777_216,
-    /// In each interval of repair a node reads on through what it holds, some partitions or about
-    /// this many bytes of a large one, to find corruption while there are others to repair it from.
+    /// The approximate size of what a node reads in each interval of repair of what it holds, in
+    /// bytes: some partitions or a part of a large one, to find corruption while there are others
+    /// to repair it from.
     scrub_batch_bytes = 1_048_576 in 256..=16_777_216,
 }
 
-/// What to do with siblings of the keys that begin with a prefix.
+/// A bucket: the keys of one prefix, with one way to resolve siblings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bucket {
-    /// Keys that begin with this belong to the bucket.
+    /// The prefix of all keys of the bucket.
     pub prefix: String,
-    /// How a reader sees siblings.
+    /// The resolution of siblings in the bucket.
     pub resolve: Resolve,
 }
 
-/// How siblings are resolved on read.
+/// The resolution of siblings on read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Resolve {
-    /// The client sees all siblings and resolves them.
+    /// All siblings are shown to the client, which resolves them.
     #[default]
     Siblings,
     /// The greatest (hybrid time, dot) wins on read; a loser goes only when it is overwritten.
@@ -179,8 +187,8 @@ impl Resolve {
         }
     }
 
-    /// The one value that is shown to a reader who knows nothing of siblings: the greatest
-    /// (hybrid time, dot) among the values that are shown at all.
+    /// The value for a reader that knows nothing of siblings: the greatest (hybrid time, dot) among
+    /// the values that are shown at all; none if only tombstones are.
     pub fn single(self, container: &Container) -> Option<&Bytes> {
         self.shown(container)
             .into_iter()
@@ -191,20 +199,20 @@ impl Resolve {
 }
 
 impl Config {
-    /// Refuses a number that is out of its range.
+    /// Checks that all numbers are within their ranges.
     ///
     /// # Errors
-    /// The first of [`Config::out_of_range`].
+    /// The first error of [`Config::out_of_range`].
     pub fn validate(&self) -> Result<(), OutOfRange> {
         self.out_of_range().next().map_or(Ok(()), Err)
     }
 
-    /// Every number that is out of its range.
+    /// The errors of all numbers that are out of their ranges.
     pub fn out_of_range(&self) -> impl Iterator<Item = OutOfRange> {
         Self::KNOBS.iter().zip(self.values()).filter_map(|(knob, value)| knob.check(value).err())
     }
 
-    /// How the siblings of this key are resolved.
+    /// The resolution of siblings of a key.
     pub fn resolve(&self, key: &[u8]) -> Resolve {
         self.buckets
             .iter()
@@ -213,7 +221,8 @@ impl Config {
             .map_or(Resolve::Siblings, |bucket| bucket.resolve)
     }
 
-    /// A time-out that a client asked for, brought into the range of `timeout_ms`.
+    /// The timeout that a client asked for, brought into the range of `timeout_ms`; in
+    /// milliseconds.
     pub fn timeout(asked_ms: u64) -> u64 {
         let knob = Self::KNOBS.iter().find(|knob| knob.name == "timeout_ms");
         let Knob { min, max, .. } = knob.expect("it is one of the knobs");
@@ -238,7 +247,7 @@ mod tests {
     use crate::types::{Epoch, NodeId, RequestId};
     use crate::version::{Actor, Content};
 
-    /// Siblings, each written at its time by a node of its own.
+    /// Makes siblings, each written at its time by a node of its own.
     fn siblings(contents: &[(u64, Content)]) -> Container {
         let mut container = Container::default();
         for (node, (time, content)) in (1_u64..).zip(contents) {

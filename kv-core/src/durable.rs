@@ -1,4 +1,4 @@
-//! What waits for the disk: things that may be said only when everything up to a position of the
+//! Things that wait for the disk: they may be said only when everything up to a position of the
 //! store is durable.
 
 use alloc::collections::VecDeque;
@@ -13,35 +13,35 @@ pub struct DurableQueue<T> {
 }
 
 impl<T> DurableQueue<T> {
-    /// A queue at a store of which nothing new is durable yet.
+    /// Makes an empty queue at a store of which nothing new is durable yet.
     pub const fn new() -> Self {
         Self { durable: Seq(0), waiting: VecDeque::new() }
     }
 
-    /// Adds a thing that waits for this position. It keeps the order of positions, and of arrival
-    /// within one.
+    /// Adds a thing that waits for a position. The queue keeps the order of positions, and of
+    /// arrival within one.
     pub fn push(&mut self, seq: Seq, thing: T) {
         let at = self.waiting.iter().rposition(|&(before, _)| before <= seq).map_or(0, |at| at + 1);
         self.waiting.insert(at, (seq, thing));
     }
 
-    /// Learns that everything up to this position is durable.
+    /// Learns that everything up to a position is durable.
     pub fn on_durable(&mut self, seq: Seq) {
         self.durable = self.durable.max(seq);
     }
 
-    /// The next thing that need not wait any longer.
+    /// Takes the first thing out, if its position is durable.
     pub fn pop(&mut self) -> Option<T> {
         let ready = self.waiting.front().is_some_and(|&(seq, _)| seq <= self.durable);
         if ready { self.waiting.pop_front().map(|(_, thing)| thing) } else { None }
     }
 
-    /// How many things wait.
+    /// The number of things that wait.
     pub fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Whether nothing waits.
+    /// Tells whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

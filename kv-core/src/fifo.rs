@@ -1,7 +1,7 @@
-//! A bounded map that forgets what came first: a FIFO cache.
+//! A bounded map that forgets the entry that came first: a FIFO cache.
 //!
-//! Its keys are spread over 64 bits already, or say how: nothing is hashed here with a seed, and
-//! nothing is ever walked through in the order of hashes.
+//! Its keys say how they are spread over 64 bits: nothing is hashed here with a seed, and nothing
+//! is ever walked through in the order of hashes.
 
 use alloc::collections::VecDeque;
 
@@ -10,48 +10,48 @@ use hashbrown::HashTable;
 use crate::sampling;
 use crate::types::{RequestId, Token};
 
-/// A key that says where it belongs.
+/// A key that spreads evenly over 64 bits.
 pub(crate) trait Spread: Eq {
-    /// 64 bits, each of which differs between half of the keys.
+    /// The key as 64 bits, each of which differs between half of the keys.
     fn spread(&self) -> u64;
 }
 
-/// See the module.
+/// A bounded map that forgets the entry that came first when it is full.
 #[derive(Clone, Debug)]
 pub(crate) struct FifoCache<K, V> {
     entries_max: usize,
-    /// In the order in which they came.
+    /// The entries, in the order in which they came.
     entries: VecDeque<(K, V)>,
-    /// For each entry, how many had ever come before it, in 32 bits: it can be told from those that
-    /// are still here.
+    /// The number of each entry, which is how many had ever come before it, in 32 bits: enough to
+    /// tell it from those that are still here.
     places: HashTable<u32>,
     forgotten: u32,
 }
 
 impl<K: Spread, V> FifoCache<K, V> {
-    /// A cache that keeps at most so many entries; at most 2^31.
+    /// Makes a cache that keeps at most so many entries; at most 2^31.
     pub(crate) const fn new(entries_max: usize) -> Self {
         Self { entries_max, entries: VecDeque::new(), places: HashTable::new(), forgotten: 0 }
     }
 
-    /// Such a cache, with room for some entries from the beginning.
+    /// Makes a cache with room for some entries from the beginning.
     pub(crate) fn with_room(entries_max: usize, room: usize) -> Self {
         let room = room.min(entries_max);
         let (entries, places) = (VecDeque::with_capacity(room), HashTable::with_capacity(room));
         Self { entries, places, ..Self::new(entries_max) }
     }
 
-    /// What is known under this key.
+    /// The value of a key, if it is here.
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
         self.place(key).map(|place| &self.entries[place].1)
     }
 
-    /// What is known under this key, to be changed.
+    /// The value of a key, to be changed, if it is here.
     pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         self.place(key).map(|place| &mut self.entries[place].1)
     }
 
-    /// Adds an entry, or changes one where it stands.
+    /// Adds an entry, or changes the value of one where it is.
     pub(crate) fn insert(&mut self, key: K, value: V) {
         if self.entries_max == 0 {
             return;
@@ -87,14 +87,14 @@ impl<K: Spread, V> FifoCache<K, V> {
     }
 }
 
-/// Where an entry lies that came behind so many, if so many were forgotten.
+/// The index of the entry with a number, if so many entries were forgotten.
 const fn place_of(number: u32, forgotten: u32) -> usize {
     number.wrapping_sub(forgotten) as usize
 }
 
 impl Spread for Token {
     fn spread(&self) -> u64 {
-        // Those of one partition share the first bits.
+        // The keys of one partition share the first bits.
         self.0 as u64
     }
 }
@@ -113,7 +113,7 @@ mod tests {
 
     use super::*;
 
-    /// What a cache must do, done slowly.
+    /// A cache that is searched from end to end.
     struct Model {
         entries_max: usize,
         entries: Vec<(RequestId, u32)>,

@@ -1,6 +1,6 @@
 //! The hybrid logical clock of one node (Kulkarni et al. 2014): it stamps versions.
 //!
-//! In goes what the machine believes the date to be, and the times that came with other nodes'
+//! In goes the date as the machine believes it to be, and the times that came with other nodes'
 //! versions; out come times that strictly increase and stay near the date. Wall clocks step back,
 //! drift and freeze: then the counter carries on from the greatest time issued or adopted.
 //!
@@ -10,35 +10,36 @@
 
 use crate::time::{HybridTime, WallTime};
 
-/// Issues hybrid times, each greater than all that it has issued or adopted.
+/// The clock that issues hybrid times, each greater than all that it has issued or adopted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HybridClock {
     last: HybridTime,
 }
 
-/// What became of another node's time.
+/// The result of observing another node's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Observed {
-    /// It was the greatest so far: the next time issued lies above it.
+    /// The time was the greatest so far: the next time issued lies above it.
     Adopted,
-    /// It was not above what this clock has seen already, so nothing changed.
+    /// The time was not above the last one issued or adopted, so nothing changed.
     Behind,
-    /// It was too far ahead of the own wall clock, so nothing changed. One of the two clocks is
-    /// wrong: an operator should be told.
+    /// The time was too far ahead of this node's wall clock, so nothing changed. One of the two
+    /// clocks is wrong: an operator should be told.
     TooFarAhead {
-        /// How far it was ahead, in milliseconds.
+        /// The time by which it was ahead, in milliseconds.
         by_ms: u64,
     },
 }
 
 impl HybridClock {
-    /// The next time: that of the wall clock, or one more than the last if that is not above it.
+    /// Issues the next time: that of the wall clock, or one more than the last if that is not above
+    /// it.
     pub fn now(&mut self, wall: WallTime) -> HybridTime {
         self.last = self.last.next().max(HybridTime::from_wall(wall));
         self.last
     }
 
-    /// Takes note of a time that came from another node, unless it is more than `ahead_ms_max`
+    /// Adopts a time that came from another node, unless it is more than `ahead_ms_max`
     /// milliseconds ahead of the wall clock.
     pub fn observe(&mut self, remote: HybridTime, wall: WallTime, ahead_ms_max: u64) -> Observed {
         if remote <= self.last {

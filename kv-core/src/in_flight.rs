@@ -1,16 +1,16 @@
-//! What has been started and has not been answered, by an id that the table hands out itself.
+//! A table of entries that await an answer, by ids that it hands out itself.
 //!
 //! Ids rise by one and are never handed out twice, so the entries lie in a ring buffer from the
 //! oldest unanswered one on: every operation but iteration costs O(1), and nothing is hashed. The
 //! price is a slot for each id between the oldest entry and the newest, so whoever inserts gives
 //! each entry a deadline.
 //!
-//! Invariants: the first slot, if there is one, is taken; the id of a slot is `base` plus its place;
-//! `taken` counts the taken slots.
+//! Invariants: the first slot, if there is one, is taken; the id of a slot is `base` plus its
+//! place; `taken` counts the taken slots.
 
 use alloc::collections::VecDeque;
 
-/// A table of entries that are waiting for an answer, keyed by ids that it hands out.
+/// A table of entries that await an answer, by ids that it hands out itself.
 #[derive(Clone, Debug)]
 pub struct InFlight<T> {
     base: u64,
@@ -19,34 +19,34 @@ pub struct InFlight<T> {
 }
 
 impl<T> InFlight<T> {
-    /// An empty table whose first id is 0.
+    /// Makes an empty table whose first id is 0.
     pub const fn new() -> Self {
         Self::starting_at(0)
     }
 
-    /// An empty table whose first id is `id`: for owners whose ids must not meet those of an
-    /// earlier life. There are as many ids as numbers from `id` up to the largest.
+    /// Makes an empty table whose first id is `id`, so that ids do not meet those of an earlier
+    /// life. There are as many ids as numbers from `id` up to the largest.
     pub const fn starting_at(id: u64) -> Self {
         Self { base: id, slots: VecDeque::new(), taken: 0 }
     }
 
-    /// The entry with this id, unless it has been removed or never was.
+    /// The entry with an id, unless it has been removed or never was.
     pub fn get(&self, id: u64) -> Option<&T> {
         self.slots.get(self.place(id)?)?.as_ref()
     }
 
-    /// The entry with this id, unless it has been removed or never was.
+    /// The entry with an id, to be changed, unless it has been removed or never was.
     pub fn get_mut(&mut self, id: u64) -> Option<&mut T> {
         let place = self.place(id)?;
         self.slots.get_mut(place)?.as_mut()
     }
 
-    /// How many entries there are.
+    /// The number of entries.
     pub const fn len(&self) -> usize {
         self.taken
     }
 
-    /// Whether there is no entry.
+    /// Tells whether there is no entry.
     pub const fn is_empty(&self) -> bool {
         self.taken == 0
     }
@@ -61,7 +61,7 @@ impl<T> InFlight<T> {
         (self.base..).zip(&self.slots).filter_map(|(id, slot)| Some((id, slot.as_ref()?)))
     }
 
-    /// The entries with their ids, oldest first.
+    /// The entries with their ids, to be changed, oldest first.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (u64, &mut T)> {
         (self.base..).zip(&mut self.slots).filter_map(|(id, slot)| Some((id, slot.as_mut()?)))
     }
@@ -74,8 +74,8 @@ impl<T> InFlight<T> {
         id
     }
 
-    /// Takes the entry with this id out, unless it has been removed or never was: a late or
-    /// repeated answer finds nothing.
+    /// Takes the entry with an id out, unless it has been removed or never was: a late or repeated
+    /// answer finds nothing.
     pub fn remove(&mut self, id: u64) -> Option<T> {
         let place = self.place(id)?;
         let entry = self.slots.get_mut(place)?.take()?;

@@ -1,5 +1,5 @@
-//! Keys. A short one lies in place: a node handles each key many times, and to count who shares it or
-//! to follow a pointer to it costs more than to copy it.
+//! Keys, each with its place on the ring. A short key lies in place, a long one in memory that its
+//! clones share.
 
 use alloc::vec::Vec;
 use core::cmp::Ordering;
@@ -11,24 +11,23 @@ use bytes::Bytes;
 use crate::codec::{Codec, Malformed, Reader, encode_bytes};
 use crate::types::Token;
 
-/// A key: at most [`crate::types::KEY_BYTES_MAX`] arbitrary bytes. Cheap to clone.
+/// A key: at most [`crate::types::KEY_BYTES_MAX`] arbitrary bytes.
 ///
-/// It knows its place on the ring, which everybody who handles it asks for: so it is hashed once on
-/// each node. Keys are ordered by their bytes.
+/// It holds its token, so that it is hashed once on each node. Keys are ordered by their bytes.
 #[derive(Clone)]
 pub struct Key {
     text: Text,
     token: Token,
 }
 
-/// Invariant: what fits in place lies there.
+/// The bytes of a key. Invariant: those that fit in place lie there.
 #[derive(Clone)]
 enum Text {
     Short { length: u8, bytes: [u8; SHORT_MAX] },
     Long(Bytes),
 }
 
-/// As many bytes as lie where a longer key has its pointers.
+/// The most bytes of a key in place: as many as fit where a longer key has its pointers.
 const SHORT_MAX: usize = 23;
 
 impl Key {
@@ -37,7 +36,7 @@ impl Key {
         self.text.bytes()
     }
 
-    /// Where the key lies on the ring.
+    /// The position of the key on the ring.
     pub const fn token(&self) -> Token {
         self.token
     }
@@ -51,7 +50,7 @@ impl Text {
         }
     }
 
-    /// Some bytes, if they fit in place.
+    /// Some bytes in place, if they fit.
     fn short(text: &[u8]) -> Option<Self> {
         let mut bytes = [0; SHORT_MAX];
         bytes.get_mut(..text.len())?.copy_from_slice(text);

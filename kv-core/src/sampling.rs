@@ -1,18 +1,19 @@
-//! From a draw to a choice: ranges, chances, subsets, shuffles and delays, in integers only.
+//! Choices made from draws: ranges, chances, subsets, shuffles and delays, in integers only.
 //!
 //! In goes one draw, 64 uniform bits, or a source of them; out comes the choice. Nothing here keeps
-//! state, and nothing may ever change its results: a saved failure is a list of draws, and it has to
-//! mean the same run on every platform and after every update of a library (DESIGN §4). The golden
-//! tests at the end pin the results; when one of them fails, correct the code and not the test.
+//! state, and nothing may ever change its results: a saved failure is a list of draws, and it has
+//! to mean the same run on every platform and after every update of a library (DESIGN §4). The
+//! golden tests at the end pin the results; when one of them fails, correct the code and not the
+//! test.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-/// One in a million: the unit of [`chance_ppm`].
+/// The certain chance, in the unit of [`chance_ppm`]: a million parts.
 pub const PPM: u32 = 1_000_000;
 
-/// [`exponential`] never exceeds this many times its mean. The uncut distribution would do so once
-/// in 8.9 million draws.
+/// The most that [`exponential`] returns, in means. The uncut distribution would exceed it once in
+/// 8.9 million draws.
 pub const EXPONENTIAL_MEANS_MAX: u64 = 16;
 
 /// A number in `0..n`, by the high half of a product (Lemire 2019, without the rejection). Some
@@ -38,7 +39,7 @@ pub fn between(draw: u64, min: u64, max: u64) -> u64 {
     }
 }
 
-/// True with a probability of `ppm` millionths: never for 0, always from [`PPM`] on.
+/// Tells whether a chance of `ppm` millionths comes true: never for 0, always from [`PPM`] on.
 pub fn chance_ppm(draw: u64, ppm: u32) -> bool {
     below(draw, u64::from(PPM)) < u64::from(ppm)
 }
@@ -99,8 +100,8 @@ pub fn delay(draw: u64, min: u64, mean: u64) -> u64 {
 }
 
 /// 64 bits that depend on each of the words, on their order and on their number: the finaliser of
-/// SplitMix64 (Steele, Lea, Flood 2014) after each word. For addresses of draws; not a cryptographic
-/// hash.
+/// SplitMix64 (Steele, Lea, Flood 2014) after each word. For addresses of draws; not a
+/// cryptographic hash.
 pub fn mix(words: &[u64]) -> u64 {
     const GOLDEN_GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
     let absorb =
@@ -123,7 +124,7 @@ fn high_half(a: u64, b: u64) -> u64 {
     ((u128::from(a) * u128::from(b)) >> 64) as u64
 }
 
-/// Bits after the point of what [`surprise_q32`] returns.
+/// The number of bits after the point in the result of [`surprise_q32`].
 const SURPRISE_BITS: u32 = 32;
 
 /// `64 - log2(draw + 1)`, with 32 bits after the point, too high by less than 2^-31.
@@ -152,7 +153,7 @@ const fn log2_q32(mut mantissa: u64) -> u64 {
     fraction
 }
 
-/// Numbers in 1..2 whose logarithms are at hand: 1 and each that is one part in so many greater.
+/// The bits of the number of steps from 1 to 2. The logarithm is at hand at the end of each step.
 const STEP_BITS: u32 = 8;
 const STEPS: usize = 1 << STEP_BITS;
 const LOGARITHMS_Q32: [u64; STEPS + 1] = {
@@ -165,11 +166,11 @@ const LOGARITHMS_Q32: [u64; STEPS + 1] = {
     logarithms
 };
 
-/// What [`surprise_q32`] lies between. Between two steps the logarithm lies above the straight line,
-/// by no more than `log2(e) / 8` times the square of a step.
+/// The bounds between which [`surprise_q32`] lies. Between two steps the logarithm lies above the
+/// straight line, by no more than `log2(e) / 8` times the square of a step.
 fn surprise_bounds_q32(draw: u64) -> (u64, u64) {
     const ABOVE_MAX: u64 = (1 << (SURPRISE_BITS - 2 * STEP_BITS)) / 4;
-    /// What is lost where numbers are rounded down.
+    /// The most that rounding down loses.
     const ROUNDED: u64 = 4;
     let Some(value) = draw.checked_add(1) else { return (0, 0) };
     let whole = u64::from(value.ilog2());
@@ -189,7 +190,7 @@ mod tests {
 
     use super::*;
 
-    /// A source of draws that is itself pinned by the golden tests.
+    /// Makes a source of draws that is itself pinned by the golden tests.
     fn counted_draws(seed: u64) -> impl FnMut() -> u64 {
         let mut count = 0;
         move || {
@@ -293,7 +294,7 @@ mod tests {
         }
     }
 
-    /// The whole shuffle, of which [`choose_distinct`] is the first part.
+    /// Chooses by the whole shuffle, of which [`choose_distinct`] is the first part.
     fn dumb_choose_distinct(n: usize, k: usize, mut draws: impl FnMut() -> u64) -> Vec<usize> {
         let mut all: Vec<usize> = (0..n).collect();
         for place in 0..k.min(n) {

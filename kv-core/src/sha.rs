@@ -1,7 +1,8 @@
-//! SHA-256 of what lies in one piece, cut to 128 bits.
+//! SHA-256 of bytes that lie in one piece, cut to 128 bits.
 //!
-//! Nearly all that is hashed here is short: a key, a value, a container without its values. The general
-//! interface, which takes what comes piece by piece, spends as long on its buffer as on hashing that.
+//! Nearly all that is hashed here is short: a key, a value, a container without its values. The
+//! general interface, which takes what comes piece by piece, spends as long on its buffer as on
+//! hashing that.
 
 use sha2::block_api::compress256;
 
@@ -19,7 +20,7 @@ const BEGINNING: [u32; 8] = [
     0x5be0_cd19,
 ];
 
-/// The first 128 bits of the SHA-256 of these bytes.
+/// The first 128 bits of the SHA-256 of the bytes.
 pub(crate) fn sha256_128(bytes: &[u8]) -> u128 {
     let mut state = BEGINNING;
     let (blocks, rest) = bytes.as_chunks::<BLOCK_BYTES>();

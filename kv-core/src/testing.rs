@@ -1,5 +1,5 @@
-//! What the tests of this crate share: a store in memory, chance that is none, and nodes that run
-//! one machine each.
+//! The tools that tests of this crate share: a store in memory, draws that count up, and nodes that
+//! run one machine each.
 
 pub(crate) mod world;
 
@@ -14,15 +14,15 @@ use crate::cx::{Draw, Purpose};
 use crate::store::{Batch, Corrupt, Fault, Store, View, Visitor};
 use crate::types::Seq;
 
-/// A store of which one image is live and the other durable.
+/// A store in memory, of which one image is live and another durable.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MemoryStore {
     live: BTreeMap<Bytes, Bytes>,
     durable: BTreeMap<Bytes, Bytes>,
     newest: Seq,
-    /// Records that cannot be read.
+    /// The keys of records that cannot be read.
     pub(crate) corrupt: BTreeSet<Bytes>,
-    /// What the next commits answer, if not success.
+    /// The fault that the next commits return; none if they succeed.
     pub(crate) fault: Option<Fault>,
 }
 

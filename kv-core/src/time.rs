@@ -1,6 +1,6 @@
 //! Time, as the core sees it: three clocks that are never mixed up.
 //!
-//! - [`Time`] is monotonic, per process, and orders deadlines. Nothing else.
+//! - [`Time`] is monotonic, per process, and orders deadlines and nothing else.
 //! - [`WallTime`] is what the machine believes the date to be. It may step, drift or freeze.
 //! - [`HybridTime`] stamps versions: wall time that never goes backwards on one node
 //!   (hybrid logical clocks, Kulkarni et al. 2014); [`crate::hybrid::HybridClock`] issues it.
@@ -28,7 +28,7 @@ pub struct HybridTime(pub u64);
 codec!(struct Time(_), WallTime(_));
 codec!(fixed HybridTime(u64));
 
-/// Both clocks of one node at one moment. An input like any other.
+/// The two clocks of one node at one moment: an input like any other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
     /// The monotonic clock: for deadlines.
@@ -38,7 +38,7 @@ pub struct Now {
 }
 
 impl Span {
-    /// No time at all.
+    /// The span of no time.
     pub const ZERO: Self = Self(0);
 
     /// A span of whole milliseconds. Saturates at the largest span.
@@ -58,7 +58,7 @@ impl Span {
 }
 
 impl Time {
-    /// Later than all that is waited for.
+    /// The time that never comes: later than all that is waited for.
     pub const NEVER: Self = Self(u64::MAX);
 
     /// The span from `earlier` to this point; zero if `earlier` is in fact later.
@@ -100,20 +100,20 @@ impl Add<Span> for WallTime {
 }
 
 impl WallTime {
-    /// Whole milliseconds since 1970.
+    /// The whole milliseconds since 1970, rounded down.
     pub const fn as_ms(self) -> u64 {
         self.0 / 1_000
     }
 
-    /// Whole seconds since 1970.
+    /// The whole seconds since 1970, rounded down.
     pub const fn as_seconds(self) -> u64 {
         self.0 / 1_000_000
     }
 
-    /// Tells whether this can be the date. A machine that shows one from before this software was made
-    /// has lost it (an empty battery, no network yet), and nothing is judged by its clock.
+    /// Tells whether this can be the date. A machine that shows one from before this software was
+    /// made has lost it (an empty battery, no network yet), and nothing is judged by its clock.
     pub const fn can_be_the_date(self) -> bool {
-        /// 2025-01-01T00:00:00Z.
+        /// The date 2025-01-01T00:00:00Z, in seconds since 1970.
         const SOFTWARE_SECONDS: u64 = 1_735_689_600;
         self.as_seconds() >= SOFTWARE_SECONDS
     }

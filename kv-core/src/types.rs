@@ -1,8 +1,8 @@
-//! The names that everything else speaks in: who, which key, where on the ring, which request.
+//! The identities that everything else speaks in: of nodes, keys, places on the ring, and requests.
 //!
-//! Three identities must not be mixed up (semantics.md §1): the *node id* never changes and is never
-//! reused; the *generation* orders the gossip of one node over its restarts; the *epoch* is part of
-//! an actor, and a new one is drawn whenever a node may have lost what it minted.
+//! Three identities must not be mixed up (semantics.md §1): the *node id* never changes and is
+//! never reused; the *generation* orders the gossip of one node over its restarts; the *epoch* is
+//! part of an actor, and a new one is drawn whenever a node may have lost what it minted.
 
 use core::fmt;
 
@@ -18,11 +18,11 @@ pub use crate::key::Key;
 /// The largest key, in bytes.
 pub const KEY_BYTES_MAX: usize = 64 * 1024;
 
-/// The hash by which keys are placed on the ring and containers are compared. Data that was made with
-/// another one is not found with this one.
+/// The hash by which keys are placed on the ring and containers are compared. Data that was made
+/// with another one is not found with this one.
 pub const HASH: &str = "sha-256/128";
 
-/// A node's name for life: random, given when it first joins, never reused.
+/// The id of a node for life: random, given when it first joins, never reused.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NodeId(pub u64);
 
@@ -32,11 +32,11 @@ pub struct NodeId(pub u64);
 )]
 pub struct Generation(pub u64);
 
-/// One stretch of a node's life in which it has lost nothing that it minted. Random.
+/// A stretch of a node's life in which it has lost nothing that it minted, as a random number.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Epoch(pub u64);
 
-/// A request as the cluster knows it. Retries and forwards keep it (Riak #1754, #1188).
+/// The id of a request in the cluster. Retries and forwards keep it (Riak #1754, #1188).
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 // Allocators are slower where they have to align to 16 bytes.
 #[repr(Rust, packed(8))]
@@ -46,12 +46,13 @@ pub struct RequestId(pub u128);
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ClusterId(pub u64);
 
-/// One founding of a cluster: 64 random bits, drawn by the member that an operator tells to found it.
-/// Two clusters of one name that were founded apart have nothing to do with each other.
+/// The id of one founding of a cluster: 64 random bits, drawn by the member that an operator tells
+/// to found it. Two clusters of one name that were founded apart have nothing to do with each
+/// other.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FoundingId(pub u64);
 
-/// A driver's own name for an operator's request in flight; it comes back with the answer.
+/// A driver's id of an operator's request in flight; it comes back with the answer.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -63,20 +64,22 @@ pub struct AdminRequest(pub u64);
 #[repr(Rust, packed(8))]
 pub struct Token(pub u128);
 
-/// One of the equal slices of the ring: the unit of ownership, comparison and transfer.
+/// One of the equal slices of the ring, counted from 0: the unit of ownership, comparison and
+/// transfer.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub struct PartitionId(pub u32);
 
-/// 128 bits that stand for content (SHA-256, truncated): a container, or in a sum all containers of a
-/// Merkle leaf or a tree.
+/// 128 bits that stand for content (SHA-256, truncated): a container, or in a sum all containers of
+/// a Merkle leaf or a tree.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 // Allocators are slower where they have to align to 16 bytes.
 #[repr(Rust, packed(8))]
 pub struct ContentHash(pub u128);
 
-/// 64 bits that stand for the content of a layout (SHA-256, truncated): enough to tell mistakes apart.
+/// 64 bits that stand for the content of a layout (SHA-256, truncated): enough to tell mistakes
+/// apart.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LayoutHash(pub u64);
 
@@ -84,13 +87,13 @@ pub struct LayoutHash(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyHash(pub u64);
 
-/// A driver's own name for a client request in flight; it comes back with the reply.
+/// A driver's id of a client request in flight; it comes back with the reply.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub struct ClientRequest(pub u64);
 
-/// The core's name for a storage command in flight; it comes back with the outcome.
+/// The core's id of a storage command in flight; it comes back with the outcome.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -111,8 +114,8 @@ pub struct Step(pub u64);
 pub struct Seq(pub u64);
 
 impl ContentHash {
-    /// The hash of the given parts, one after the other. Parts are not delimited: callers whose
-    /// parts vary in length put the lengths in.
+    /// The hash of the parts, one after the other. They are not delimited: callers whose parts vary
+    /// in length put the lengths in.
     pub fn of(parts: &[&[u8]]) -> Self {
         if let [part] = parts {
             return Self(sha256_128(part));
@@ -124,19 +127,19 @@ impl ContentHash {
         Self(sha256_128(&all))
     }
 
-    /// The first 64 bits, for headers in which 64 are enough to tell mistakes apart.
+    /// The first 64 bits of the hash, which are enough to tell mistakes apart.
     pub const fn high(self) -> u64 {
         (self.0 >> 64) as u64
     }
 }
 
 impl Token {
-    /// The first 64 bits.
+    /// The first 64 bits of the token.
     pub const fn high(self) -> u64 {
         (self.0 >> 64) as u64
     }
 
-    /// The position of some bytes on the ring.
+    /// The token of some bytes: their position on the ring.
     pub fn of(bytes: &[u8]) -> Self {
         Self(sha256_128(bytes))
     }
@@ -150,12 +153,12 @@ codec!(
 );
 
 impl ClusterId {
-    /// The id of the cluster with this name.
+    /// The id of the cluster with a name, before it is founded.
     pub fn of(name: &str) -> Self {
         Self(ContentHash::of(&[name.as_bytes()]).high())
     }
 
-    /// The id of the cluster of this name that came of this founding.
+    /// The id of the cluster of this name that came of a founding.
     #[must_use]
     pub const fn founded(self, founding: FoundingId) -> Self {
         Self(self.0 ^ founding.0)
@@ -163,17 +166,18 @@ impl ClusterId {
 }
 
 impl Generation {
-    /// How far ahead of a wall clock a generation may be and still be believed: a year of 365 days
-    /// (CASSANDRA-8113). Clocks that differ by less are borne; beyond that one of them is wrong.
+    /// The most by which a generation may be ahead of a wall clock and still be believed: a year of
+    /// 365 days (CASSANDRA-8113). Clocks that differ by less are borne; beyond that one of them is
+    /// wrong.
     pub const AHEAD_MAX: Span = Span::from_ms(365 * 24 * 3_600 * 1_000);
 
     /// The generation of the run that starts at this moment, after one of generation `former`:
     /// `max(former + 1, wall seconds)`.
     ///
     /// If the former one is further ahead of the clock than [`Generation::AHEAD_MAX`], it was drawn
-    /// under a clock that was wrong, and no peer whose clock is right would believe what follows it.
-    /// So it is disbelieved and the clock decides alone: a wrong clock at one start must not outlive
-    /// that start. A clock that has lost the date disbelieves nothing.
+    /// under a clock that was wrong, and no peer whose clock is right would believe what follows
+    /// it. So it is disbelieved and the clock decides alone: a wrong clock at one start must not
+    /// outlive that start. A clock that has lost the date disbelieves nothing.
     #[must_use]
     pub const fn of_run(former: Self, wall: WallTime) -> Self {
         let (next, seconds) = (Self(former.0.saturating_add(1)), wall.as_seconds());
@@ -188,7 +192,7 @@ impl Generation {
 }
 
 impl Seq {
-    /// The one after this.
+    /// The position after this one.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0 + 1)

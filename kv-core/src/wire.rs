@@ -1,5 +1,6 @@
-//! Messages as bytes: format, kind, header, payload. The header and the payloads are
-//! frozen per format version ([`crate::codec`]); the kind stands outside, so that an unknown one is a clear error.
+//! The encoding of messages as bytes: format, kind, header, payload. The header and the payloads
+//! are frozen per format version ([`crate::codec`]); the kind stands outside, so that an unknown
+//! one is a clear error.
 //!
 //! Decoding never panics, never recurses with the input, and never allocates more than
 //! [`DECODE_BYTES_PER_BYTE`] times the input: every count in the input is of things that take at
@@ -16,19 +17,19 @@ use crate::message::{Body, Header, Kind, Message};
 /// The format version that this software writes and reads.
 pub const FORMAT: u8 = 1;
 
-/// A bound on what decoding allocates, in bytes per byte of input.
+/// A bound on the bytes that decoding allocates, per byte of input.
 pub const DECODE_BYTES_PER_BYTE: usize = 256;
 
-/// Why bytes are not a message.
+/// The reason for which bytes are not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum WireError {
-    /// Shorter than the shortest message.
+    /// The bytes are fewer than the shortest message has.
     #[error("the message is cut short")]
     Short,
-    /// Written by a version of this software that uses another format.
+    /// The message was written by a version of this software that uses another format.
     #[error("the message has format {0}; this version reads format {FORMAT}")]
     Format(u8),
-    /// A kind that this version does not know.
+    /// The message is of a kind that this version does not know.
     #[error("the message is of kind {0}, which this version does not know")]
     Kind(u8),
     /// The header or the payload does not decode, or not to its canonical form.
@@ -39,7 +40,7 @@ pub enum WireError {
     Trailing(usize),
 }
 
-/// The bytes of a message.
+/// Encodes a message as bytes.
 pub fn encode(message: &Message) -> Bytes {
     let mut bytes = Vec::with_capacity(256);
     encode_into(message, &mut bytes);
@@ -53,10 +54,10 @@ pub fn encode_into(message: &Message, out: &mut Vec<u8>) {
     message.body.encode(out);
 }
 
-/// The message that these bytes are. Its values share them.
+/// Decodes a message. Its values share the bytes.
 ///
 /// # Errors
-/// [`WireError`], if they are none.
+/// [`WireError`], if the bytes are not a message of this format.
 pub fn decode(bytes: &Bytes) -> Result<Message, WireError> {
     let &[format, kind] = bytes.first_chunk().ok_or(WireError::Short)?;
     if format != FORMAT {

@@ -24,7 +24,7 @@ fn numbers() -> impl Strategy<Value = u64> {
     (any::<u64>(), 0..64_u32).prop_map(|(number, bits)| number >> bits)
 }
 
-/// As postcard writes what always takes as many bytes.
+/// Numbers as postcard writes them in a fixed number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 struct Fixed(
     #[serde(with = "postcard::fixint::le")] u64,

@@ -1,4 +1,5 @@
-//! Some nodes that run one machine each, over real storage commands and real bytes on the wire.
+//! A cluster of nodes that run one machine each, over real storage commands and real bytes on the
+//! wire.
 //!
 //! Messages arrive in order and at once, unless they are lost; storage answers at once, and is
 //! durable at once, unless syncs are held.
@@ -32,7 +33,7 @@ use crate::wire;
 /// The session that commands are for which no machine asked for.
 const NOBODY: SessionStep = SessionStep { request: RequestId(0), step: Step(0) };
 
-/// What the routes of a node do for the machine under test.
+/// The part of a node under test, with the routes that a node has to it.
 pub(crate) trait Machine {
     fn start(recovered: &Recovered) -> Self;
     fn next_deadline(&self) -> Option<Time>;
@@ -57,10 +58,10 @@ pub(crate) struct World<M> {
     /// Every message that was sent, the lost ones too.
     pub(crate) sent: Vec<Message>,
     pub(crate) events: Vec<(NodeId, Event)>,
-    /// Answers to operators.
+    /// The answers to operators, with the node that gave each.
     pub(crate) replies: Vec<(NodeId, AdminRequest, AdminReply)>,
     pub(crate) is_lost: IsLost,
-    /// Nodes whose disks do not get to be durable.
+    /// The nodes whose writes do not become durable.
     pub(crate) held: BTreeSet<NodeId>,
     ring: Arc<Ring>,
     config: Config,
@@ -77,7 +78,7 @@ pub(crate) struct Member<M> {
 }
 
 impl<M: Machine> World<M> {
-    /// Nodes 1 to `nodes`, N = `n`, all data markers written.
+    /// Makes nodes 1 to `nodes` with N = `n` and all data markers written.
     pub(crate) fn new(nodes: u64, n: u8, partitions: u32, config: Config) -> Self {
         let mut world = Self::unfounded(nodes, n, partitions, config);
         for id in (1..=nodes).map(NodeId) {
@@ -90,7 +91,7 @@ impl<M: Machine> World<M> {
         world
     }
 
-    /// The same nodes on empty stores.
+    /// Makes nodes 1 to `nodes` with N = `n` on empty stores.
     pub(crate) fn unfounded(nodes: u64, n: u8, partitions: u32, config: Config) -> Self {
         let names = (1..=nodes).map(|id| (NodeId(id), id.to_string()));
         let ring = Ring::new(Layout::single_datacenter(partitions, n, names)).expect("sound");
@@ -114,7 +115,7 @@ impl<M: Machine> World<M> {
         world
     }
 
-    /// A process starts on what is durable in this store.
+    /// Starts a node's process on what is durable in a store.
     pub(crate) fn start(&mut self, node: NodeId, mut store: MemoryStore) {
         store.crash();
         let count = self.ring.layout().partitions;
@@ -146,7 +147,7 @@ impl<M: Machine> World<M> {
         self.nodes.get_mut(&NodeId(node)).expect("there is such a node")
     }
 
-    /// Calls into the machine of a node, and follows what comes of it to the end.
+    /// Calls the machine of a node, and handles all that follows from it.
     pub(crate) fn call(
         &mut self,
         node: NodeId,
@@ -181,7 +182,7 @@ impl<M: Machine> World<M> {
         outcome.answer
     }
 
-    /// What a node holds of a key, as its owner.
+    /// The container that a node holds of a key, as its owner.
     pub(crate) fn holds(&mut self, node: u64, key: &Key) -> Container {
         let partition = self.ring.partition_of(key.token());
         let whose = Party::Session(NOBODY);
@@ -201,7 +202,7 @@ impl<M: Machine> World<M> {
         self.execute(node, partition, join);
     }
 
-    /// A node's disk is durable, after it was held.
+    /// Makes a node's disk durable, after it was held.
     pub(crate) fn release(&mut self, node: u64) {
         self.held.remove(&NodeId(node));
         self.sync(NodeId(node));
@@ -226,7 +227,7 @@ impl<M: Machine> World<M> {
         }
     }
 
-    /// Lets this much time pass, deadline by deadline; what is due at its end is left.
+    /// Lets a span pass, deadline by deadline; what is due at its end is left.
     pub(crate) fn wait_ms(&mut self, ms: u64) {
         let until = self.now.monotonic + Span::from_ms(ms);
         let next = |world: &Self| {
@@ -243,7 +244,7 @@ impl<M: Machine> World<M> {
         self.now.wall = self.now.wall + span;
     }
 
-    /// Which kinds of messages were sent since the last call, in order.
+    /// The kinds of the messages that were sent since the last call, in order.
     pub(crate) fn kinds(&mut self) -> Vec<Kind> {
         self.sent.drain(..).map(|message| message.body.kind()).collect()
     }
