@@ -2,7 +2,7 @@
 # Installs what tests, trials and .ci/run use beside Rust's own tools. What is there already is left as
 # it is.
 #
-# - From Debian's packages: redis-cli and redis-benchmark (redis-tools), redis-server, chromium, ip
+# - From Debian's packages: redis-cli and redis-benchmark (redis-tools), redis-server, chromium, python3, ip
 #   (iproute2) and nft (nftables).
 # - From rustup: the target without a standard library on which .ci/run checks the core. A toolchain that
 #   was installed before rust-toolchain.toml named the target does not get it by itself.
@@ -18,6 +18,7 @@ packages=()
 command -v redis-cli > /dev/null && command -v redis-benchmark > /dev/null || packages+=(redis-tools)
 command -v redis-server > /dev/null || packages+=(redis-server)
 command -v chromium > /dev/null || packages+=(chromium)
+command -v python3 > /dev/null || packages+=(python3)
 # These two are where only root looks.
 PATH="$PATH:/usr/sbin:/sbin"
 command -v ip > /dev/null || packages+=(iproute2)

@@ -151,7 +151,7 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) {
         }
         return;
     }
-    let kinds = ["rs", "toml", "md", "patch", "js", "html", "sh", "snap"];
+    let kinds = ["rs", "toml", "md", "mutant", "py", "js", "html", "sh", "snap"];
     if path.extension().is_some_and(|kind| kinds.iter().any(|known| kind == *known)) {
         files.push(path.to_owned());
     }

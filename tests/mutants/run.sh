@@ -1,43 +1,50 @@
 #!/usr/bin/env bash
 # Shows that the simulator would have found each bug in this folder, and tests/shell.sh each in shell/.
 #
-# Each patch breaks one rule. The script applies it in a scratch copy, builds, sweeps the scenarios
-# that the patch names, and reports after how many seeds which check failed. A mutant that survives,
+# Each mutant breaks one rule. The script applies it in a scratch copy, builds, sweeps the scenarios
+# that the mutant names, and reports after how many seeds which check failed. A mutant that survives,
 # or is caught by another check than the one that it names, fails the script.
 #
-# usage: tests/mutants/run.sh [--seeds N] [--in SCENARIO] [--shrink] [PATCH...]
+# usage: tests/mutants/run.sh [--seeds N] [--in SCENARIO] [--shrink] [MUTANT...]
+#        tests/mutants/run.sh --check [MUTANT...]
 #   --seeds N       sweep N seeds (default 1000)
-#   --in SCENARIO   sweep this file in scenarios/ instead of those that the patches name; whichever check
+#   --in SCENARIO   sweep this file in scenarios/ instead of those that the mutants name; whichever check
 #                   catches a mutant will do
 #   --shrink        shrink the failure as well, for a minute at most, and show what is left of it
-#   PATCH...        default: every patch
-# A patch begins with lines of the form
-#   Breaks: the rule, in words
-#   Caught-by: the check
-#   Scenario: one or more file names in scenarios/, or tests/shell.sh
+#   --check         build nothing: only see whether each mutant applies to the code as it stands. Takes
+#                   seconds; exit 1 if one does not
+#   MUTANT...       default: every mutant
+# README.md beside this file says how a mutant is written.
 set -euo pipefail
 cd "$(git -C "$(dirname "$0")" rev-parse --show-toplevel)"
 root=$PWD
-seeds=1000 instead='' shrinks=''
+seeds=1000 instead='' shrinks='' checks=''
 while [[ "${1:-}" = --* ]]; do
   case $1 in
     --seeds) seeds=${2:?"--seeds needs a number"}; shift 2 ;;
     --in) instead=${2:?"--in needs a file in scenarios/"}; shift 2 ;;
     --shrink) shrinks=yes; shift ;;
+    --check) checks=yes; shift ;;
     *) echo "unknown option $1; see the head of $0" >&2; exit 2 ;;
   esac
 done
-patches=("$@")
-if [ ${#patches[@]} = 0 ]; then
-  patches=("$root"/tests/mutants/*.patch)
-  # The shell's patches are no matter for a scenario.
-  [ -n "$instead" ] || patches+=("$root"/tests/mutants/shell/*.patch)
+mutants=("$@")
+if [ ${#mutants[@]} = 0 ]; then
+  mutants=("$root"/tests/mutants/*.mutant)
+  # The shell's mutants are no matter for a scenario.
+  [ -n "$instead" ] || mutants+=("$root"/tests/mutants/shell/*.mutant)
+fi
+if [ -n "$checks" ]; then
+  python3 tests/mutants/apply.py --test
+  python3 tests/mutants/apply.py --check "$root" "${mutants[@]}"
+  echo "all ${#mutants[@]} mutants apply"
+  exit
 fi
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 mkdir "$scratch/copy"
-# One build folder for all mutants: only the crates that a patch touches are built again.
+# One build folder for all mutants: only the crates that a mutant touches are built again.
 build=${CARGO_TARGET_DIR:-$root/target}/mutants
 
 header() { sed -n "s/^$2: *//p" "$1" | head -n 1; }
@@ -73,7 +80,7 @@ shrink() {
   echo "  in $(($(date +%s) - started)) s"
 }
 
-# Sweeps scenarios with a simulator that is built with the patch.
+# Sweeps scenarios with a simulator that is built with the mutant.
 sweep_scenarios() {
   local scenario scenarios=() status=0
   for scenario in ${instead:-$(header "$1" Scenario)}; do scenarios+=("scenarios/$scenario"); done
@@ -88,7 +95,7 @@ sweep_scenarios() {
   return $status
 }
 
-# Sweeps the real shell. What no patch touches is copied from the build of tests/shell.sh if there is
+# Sweeps the real shell. What no mutant touches is copied from the build of tests/shell.sh if there is
 # one. They must not share it: cargo takes a crate for the same whichever folder it lies in.
 sweep_shell() {
   local status=0
@@ -110,22 +117,19 @@ sweep_shell() {
 
 survivors=0
 printf '%-44s %-12s %8s %8s\n' mutant caught-by seeds cpu-s
-for patch in "${patches[@]}"; do
-  patch=$(realpath "$patch")
-  name=$(basename "$patch" .patch)
-  expected=$(header "$patch" Caught-by)
+for mutant in "${mutants[@]}"; do
+  mutant=$(realpath "$mutant")
+  name=$(basename "$mutant" .mutant)
+  expected=$(header "$mutant" Caught-by)
   restore
-  if ! patch --silent --no-backup-if-mismatch -p1 -d "$scratch/copy" < "$patch"; then
-    echo "$name: the patch does not apply any more: bring it up to the code" >&2
-    exit 2
-  fi
-  case $(header "$patch" Scenario) in
+  python3 tests/mutants/apply.py "$scratch/copy" "$mutant" || exit 2
+  case $(header "$mutant" Scenario) in
     tests/shell.sh) sweep=sweep_shell ;;
     *) sweep=sweep_scenarios ;;
   esac
   caught='' runs='' seconds='' status=0
   cd "$scratch/copy"
-  $sweep "$patch" > "$scratch/sweep.log" 2>&1 || status=$?
+  $sweep "$mutant" > "$scratch/sweep.log" 2>&1 || status=$?
   cd "$root"
   case $status in
     0) printf '%-44s %-12s %8s %8s\n' "$name" SURVIVED "$seeds" "$seconds"; survivors=$((survivors + 1)) ;;
@@ -141,7 +145,7 @@ for patch in "${patches[@]}"; do
   esac
 done
 if [ "$survivors" -gt 0 ]; then
-  echo "$survivors of ${#patches[@]} mutants were not caught as they should be" >&2
+  echo "$survivors of ${#mutants[@]} mutants were not caught as they should be" >&2
   exit 1
 fi
-echo "all ${#patches[@]} mutants were caught"
+echo "all ${#mutants[@]} mutants were caught"
