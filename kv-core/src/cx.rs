@@ -14,9 +14,9 @@ use crate::config::Config;
 use crate::event::Event;
 use crate::message::{Body, Echo, Header, Message};
 use crate::probe::Probe;
-use crate::ring::Ring;
 use crate::store::{Command, Outcome, StoreCommand};
 use crate::time::{Now, Time};
+use crate::topology::{Ownership, Topology};
 use crate::types::{
     AdminRequest, ClientRequest, ClusterId, ContentHash, Epoch, Generation, Key, NodeId,
     PartitionId, RequestId, Seq, Ticket,
@@ -156,7 +156,7 @@ pub struct Identity {
     /// The cluster that it belongs to.
     pub cluster: ClusterId,
     /// Its place, and everybody's.
-    pub ring: Arc<Ring>,
+    pub topology: Arc<Topology>,
 }
 
 /// What all machines of one node read and none but `node.rs` writes.
@@ -236,9 +236,9 @@ impl NodeContext {
         self.identity.node
     }
 
-    /// The ring.
-    pub fn ring(&self) -> &Ring {
-        &self.identity.ring
+    /// The live layouts.
+    pub fn topology(&self) -> &Topology {
+        &self.identity.topology
     }
 
     /// Whether a node seems to be up. A node always seems up to itself.
@@ -246,15 +246,31 @@ impl NodeContext {
         node == self.me() || !self.peers.down.contains(&node)
     }
 
+    /// What this node is to a partition; nothing, if it does not own it.
+    pub fn ownership(&self, partition: PartitionId) -> Option<Ownership> {
+        self.owns(partition).then(|| {
+            if self.complete.contains(&partition) {
+                Ownership::Complete
+            } else {
+                Ownership::Incomplete
+            }
+        })
+    }
+
+    /// Tells whether this node is a complete owner of a partition.
+    pub fn is_complete(&self, partition: PartitionId) -> bool {
+        self.ownership(partition) == Some(Ownership::Complete)
+    }
+
     /// Whether this node owns a partition. Peers name all sorts of partitions: of one that does not
     /// exist the answer is no.
     pub fn owns(&self, partition: PartitionId) -> bool {
-        self.ring().owned_by(self.me()).binary_search(&partition).is_ok()
+        self.topology().owned_by(self.me()).binary_search(&partition).is_ok()
     }
 
     /// Whether a key belongs to a partition.
     pub fn belongs(&self, key: &Key, partition: PartitionId) -> bool {
-        self.ring().partition_of(key.token()) == partition
+        self.topology().partition_of(key.token()) == partition
     }
 
     /// A message from this node. [`Cx::send`] says in it when it is sent.
@@ -265,7 +281,7 @@ impl NodeContext {
             generation: self.identity.generation,
             to,
             request,
-            layout: (self.ring().version(), self.ring().layout_hash()),
+            layout: self.topology().layout(),
             fence: 0,
             sent: Time::default(),
         };

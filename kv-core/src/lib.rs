@@ -152,6 +152,7 @@ pub mod tally;
 #[cfg(test)]
 mod testing;
 pub mod time;
+pub mod topology;
 pub mod types;
 pub mod version;
 pub mod wire;

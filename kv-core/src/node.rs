@@ -64,7 +64,7 @@ impl Node {
         let Recovered { founding, complete, roots, hints, corrupt, corrupt_at_start } = recovered;
         let founding = Founding::new(identity.cluster, founding);
         let identity = Identity { cluster: founding.cluster(), ..identity };
-        let members = identity.ring.members().iter().map(|member| member.id);
+        let members = identity.topology.members().iter().map(|member| member.id);
         Self {
             founding,
             coordinator: Coordinator::default(),
@@ -123,7 +123,7 @@ impl Node {
         let said = self.membership.states(StateKey::INCOMPLETE);
         let others = said.filter(|&(node, _)| node != self.local.me());
         let partitions = |(node, value): (NodeId, &bytes::Bytes)| {
-            let owned = self.local.ring().owned_by(node);
+            let owned = self.local.topology().owned_by(node);
             (node, Incomplete::decode(value).partitions(owned).collect::<BTreeSet<_>>())
         };
         others.map(partitions).filter(|(_, partitions)| !partitions.is_empty()).collect()
@@ -245,7 +245,7 @@ impl Node {
 
     /// Why a message must not be handled.
     fn reject(&self, message: &Message) -> Option<RejectReason> {
-        let (header, ring) = (&message.header, self.local.ring());
+        let (header, topology) = (&message.header, self.local.topology());
         let cluster = if message.body.is_founding() {
             self.founding.named()
         } else {
@@ -256,9 +256,9 @@ impl Node {
             Some(RejectReason::Cluster)
         } else if header.to != self.local.me() {
             Some(RejectReason::Addressee)
-        } else if ring.member(header.from).is_none() {
+        } else if topology.member(header.from).is_none() {
             Some(RejectReason::Stranger)
-        } else if header.layout != (ring.version(), ring.layout_hash()) {
+        } else if !topology.serves(header.layout) {
             Some(RejectReason::Layout)
         } else {
             None
@@ -306,7 +306,7 @@ impl Node {
         let has_room = self.handoff.admits(&self.local, target, bytes as u64);
         if !has_room {
             cx.probe(Probe::HintOverBudget);
-            let partition = self.local.ring().partition_of(key.token());
+            let partition = self.local.topology().partition_of(key.token());
             self.handoff.on_refused(cx, target, partition);
             self.repair.on_stale(target);
             self.replica.refuse(cx, &self.local, requester, operation, Refusal::HintsFull);
@@ -460,7 +460,7 @@ impl Node {
         if said_before == Some(complete.len()) {
             return;
         }
-        let owned = self.local.ring().owned_by(self.local.me());
+        let owned = self.local.topology().owned_by(self.local.me());
         let incomplete = Incomplete::of(owned, |partition| complete.contains(&partition));
         if said_before.is_some() || !incomplete.is_empty() {
             self.membership.set_state(StateKey::INCOMPLETE, incomplete.encode());

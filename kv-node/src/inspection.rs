@@ -209,7 +209,7 @@ impl PeerWatch {
 
     /// Lists all other members as they seem now.
     pub fn peers(&self, local: &NodeContext, now: Time) -> Vec<PeerState> {
-        let others = local.ring().members().iter().filter(|member| member.id != local.me());
+        let others = local.topology().members().iter().filter(|member| member.id != local.me());
         let state = |member: &kv_core::layout::Member| PeerState {
             node: member.id,
             name: member.name.clone(),

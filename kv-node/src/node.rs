@@ -300,7 +300,7 @@ impl Running {
         };
         let clients = tokio::spawn(redis_server::listen(redis, setup, left));
 
-        let log = EventLog::new(Arc::clone(&identity.ring), Arc::clone(&log_limiter));
+        let log = EventLog::new(Arc::clone(identity.topology.newest()), Arc::clone(&log_limiter));
         let node = Node::new(config, identity, recovered);
         let turning = Core::new(node, Clock::start(), draws, Arc::clone(&metrics), log);
         let ways = Ways { peers, storage: Arc::clone(&storage), failed: failing };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use kv_core::cx::Identity;
 use kv_core::store::FoundingRecord;
+use kv_core::topology::Topology;
 use kv_core::types::ClusterId;
 use thiserror::Error;
 
@@ -134,7 +135,8 @@ pub fn start(settings: Settings, listeners: Listeners) -> Result<Running, StartE
              until one of them knows. If the cluster is new, say `kv-node init` to one member, once"
         );
     }
-    let identity = Identity { node, generation, cluster: ClusterId::of(&cluster), ring };
+    let topology = Arc::new(Topology::new(ring));
+    let identity = Identity { node, generation, cluster: ClusterId::of(&cluster), topology };
     let draws = Draws::from_os()?;
     let assembly = Assembly {
         name,

@@ -10,9 +10,9 @@ use kv_core::config::Config;
 use kv_core::cx::Identity;
 use kv_core::node::Node;
 use kv_core::replica::{self, Partitions};
-use kv_core::ring::Ring;
 use kv_core::store::ForeignData;
 use kv_core::time::{Now, Time};
+use kv_core::topology::Topology;
 use kv_core::types::{ClusterId, Generation, NodeId};
 
 use crate::clock::{Clock, Speed};
@@ -150,16 +150,16 @@ impl SimNode {
         at: WorldTime,
         config: &Config,
         cluster: ClusterId,
-        ring: &Arc<Ring>,
+        topology: &Arc<Topology>,
     ) -> Result<(), ForeignData> {
         assert!(self.process.is_none(), "one process runs on a machine");
-        let count = ring.layout().partitions;
+        let count = topology.newest().layout().partitions;
         let (partitions, recovered) = replica::open(self.id, config, count, self.disk.image())?;
         // The generation lies apart from the data: a wipe does not change it.
         self.generation = Generation::of_run(self.generation, self.clock.now(at).wall);
         self.life += 1;
-        let ring = Arc::clone(ring);
-        let identity = Identity { node: self.id, generation: self.generation, cluster, ring };
+        let topology = Arc::clone(topology);
+        let identity = Identity { node: self.id, generation: self.generation, cluster, topology };
         self.process = Some(Process {
             core: Node::new(config.clone(), identity, recovered),
             partitions,

@@ -14,6 +14,7 @@ use kv_core::replica;
 use kv_core::ring::{MachineIndex, Ring};
 use kv_core::store::{Batch, Corrupt, Fault, Store, View, Visitor};
 use kv_core::time::{Now, Span, Time};
+use kv_core::topology::Topology;
 use kv_core::types::{ClusterId, ContentHash, FoundingId, Key, NodeId, PartitionId, Seq};
 use kv_core::version::{Container, VersionVector};
 
@@ -37,6 +38,8 @@ pub struct Scene {
     pub config: Arc<Config>,
     /// The ring, which says who owns what.
     pub ring: Arc<Ring>,
+    /// The live layouts, of which the newest is `ring`. The others have the same content.
+    pub topology: Arc<Topology>,
     /// The nodes, by their index.
     pub nodes: Vec<SimNode>,
     /// The links between the nodes.
@@ -65,12 +68,17 @@ impl Scene {
     pub fn new(scenario: &Scenario, draws: &mut Draws) -> Result<Self, LayoutError> {
         let nodes: Vec<_> =
             scenario.cluster.indices().map(|node| machine(scenario, node, draws)).collect();
-        let ring = Arc::new(Ring::new(layout(scenario, &nodes))?);
+        let rings: Result<Vec<_>, _> = (1..=u64::from(scenario.cluster.layouts))
+            .map(|version| Ring::new(Layout { version, ..layout(scenario, &nodes) }).map(Arc::new))
+            .collect();
+        let topology = Topology::of(rings?).expect("they have one content, and rising versions");
+        let ring = Arc::clone(topology.newest());
         let by_id = nodes.iter().enumerate().map(|(at, node)| (node.id.0, NodeIndex(at))).collect();
         let mut scene = Self {
             cluster: Arc::new(scenario.cluster.clone()),
             config: Arc::new(scenario.node.clone()),
             ring,
+            topology: Arc::new(topology),
             network: Network::new(nodes.len(), scenario.network.clone()),
             nodes,
             now: WorldTime(0),
@@ -253,7 +261,7 @@ impl checks::Disks for Scene {
     }
 }
 
-impl checks::Topology for Scene {
+impl checks::ClusterHealth for Scene {
     fn last_change(&self) -> Time {
         Time(self.changed_at.0)
     }

@@ -3,9 +3,11 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use kv_core::cx::Identity;
+use kv_core::topology::Topology;
 use kv_core::types::{ClusterId, Generation};
 use kv_node::config::{Overrides, Settings, Surroundings};
 use kv_node::peers::frame::{
@@ -27,7 +29,8 @@ fn identity(cluster: &Cluster, index: usize) -> Identity {
     let settings = Settings::load(&cluster.config(), &overrides, &Surroundings::default())
         .expect("it is sound");
     let Settings { cluster, ring, node, .. } = settings;
-    Identity { node, generation: Generation(1), cluster: ClusterId::of(&cluster), ring }
+    let topology = Arc::new(Topology::new(ring));
+    Identity { node, generation: Generation(1), cluster: ClusterId::of(&cluster), topology }
 }
 
 /// What a member says to the first one.

@@ -32,7 +32,7 @@ impl Fallbacks {
         owner: NodeId,
     ) -> Option<NodeId> {
         let candidates = self.candidates.get_or_insert_with(|| {
-            local.ring().fallbacks(partition).filter(|&node| local.is_up(node)).collect()
+            local.topology().fallbacks(partition).filter(|&node| local.is_up(node)).collect()
         });
         let is_free = |&&node: &&NodeId| self.assigned.iter().all(|one| one.fallback != node);
         let is_new =

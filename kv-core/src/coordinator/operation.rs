@@ -96,7 +96,7 @@ impl Operation {
     ) -> Result<Self, RequestRefusal> {
         let ClientOperation { key, verb, options } = asked;
         check_key(&key)?;
-        let partition = local.ring().partition_of(key.token());
+        let partition = local.topology().partition_of(key.token());
         let sets = |level| owner_sets(local, partition, level);
         let Quorums { read, write, mode, timeout, monotonic } =
             Quorums::of(&options, &local.config);
@@ -146,8 +146,8 @@ impl Operation {
         key: Key,
         asked: u64,
     ) -> Option<Self> {
-        let partition = local.ring().partition_of(key.token());
-        let all = local.ring().owners(partition);
+        let partition = local.topology().partition_of(key.token());
+        let all = local.topology().owners(partition);
         let owners: Nodes = all.iter().copied().filter(|&owner| owner != local.me()).collect();
         if owners.is_empty() || owners.len() == all.len() {
             return None;
@@ -388,8 +388,7 @@ pub(super) fn owner_sets(
     partition: PartitionId,
     level: Level,
 ) -> Result<Vec<OwnerSet>, QuorumError> {
-    let own = local.ring().member(local.me()).map_or("", |member| &member.datacenter);
-    level.owner_sets(local.ring(), partition, own)
+    Ok(local.topology().plan(partition, level, local.me())?.sets)
 }
 
 /// The sets that must hold the answer of a read with the sets `read`, so that every later read with
@@ -427,7 +426,7 @@ fn check_value(content: &Content, config: &Config) -> Result<(), RequestRefusal>
 
 /// The answer of a node, as a tally counts it; none for a node that is not in the ring.
 pub(super) fn answer(local: &NodeContext, by: NodeId, for_owner: NodeId) -> Option<Answer> {
-    let machine = local.ring().machine(by)?;
+    let machine = local.topology().machine(by)?;
     Some(Answer { by, machine, for_owner })
 }
 

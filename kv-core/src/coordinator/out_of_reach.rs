@@ -60,7 +60,7 @@ impl OutOfReach {
             OwnStorage::Failed => false,
             // A node can always say what it holds for others.
             OwnStorage::Writable | OwnStorage::ReadOnly => {
-                !local.owns(partition) || local.complete.contains(&partition)
+                !local.owns(partition) || local.is_complete(partition)
             }
         };
         let writes = |_: PartitionId, node: NodeId| match own {
@@ -69,7 +69,7 @@ impl OutOfReach {
             OwnStorage::ReadOnly | OwnStorage::Failed => false,
         };
         let mut out_of_reach = Self::default();
-        for partition in local.ring().partitions() {
+        for partition in local.topology().partitions() {
             let readable = is_met(local, partition, quorums.read, quorums.mode, &reads);
             let writable = is_met(local, partition, quorums.write, quorums.mode, &writes);
             // A strict write reads first, to know what it overwrites.
@@ -95,7 +95,7 @@ fn is_met(
 ) -> bool {
     let Ok(sets) = owner_sets(local, partition, level) else { return false };
     let mut tally = Tally::new(mode, sets);
-    let owners = local.ring().owners(partition);
+    let owners = local.topology().owners(partition);
     for &owner in owners.iter().filter(|&&owner| answers(partition, owner)) {
         tally.record(answer(local, owner, owner).expect("owners are members"));
     }
@@ -107,7 +107,7 @@ fn is_met(
         Mode::Sloppy => {}
     }
     let missing = || owners.iter().filter(|&&owner| !answers(partition, owner));
-    let fallbacks = local.ring().fallbacks(partition);
+    let fallbacks = local.topology().fallbacks(partition);
     for fallback in fallbacks.filter(|&fallback| answers(partition, fallback)) {
         for &owner in missing() {
             tally.record(answer(local, fallback, owner).expect("fallbacks are members"));
@@ -130,6 +130,7 @@ mod tests {
     use crate::cx::{Identity, Peers};
     use crate::layout::Layout;
     use crate::ring::Ring;
+    use crate::topology::Topology;
     use crate::types::{ClusterId, Generation};
 
     const PARTITIONS: u32 = 16;
@@ -147,7 +148,7 @@ mod tests {
             node: NodeId(1),
             generation: Generation(1),
             cluster: ClusterId(1),
-            ring: Arc::clone(&ring),
+            topology: Arc::new(Topology::new(Arc::clone(&ring))),
         };
         NodeContext {
             identity,
@@ -189,10 +190,10 @@ mod tests {
         assert_eq!(pairs(Mode::Sloppy), (0, 0));
         let strict = local(6, Mode::Strict);
         let both = |partition: &PartitionId| {
-            let ring = strict.ring();
+            let ring = strict.topology();
             ring.owns(NodeId(1), *partition) && ring.owns(NodeId(2), *partition)
         };
-        let short = ALL - strict.ring().partitions().filter(both).count() as u64;
+        let short = ALL - strict.topology().partitions().filter(both).count() as u64;
         assert!(
             (1..ALL).contains(&short),
             "some partitions have both as owners, and some have not"
@@ -272,7 +273,7 @@ mod tests {
             });
             with.max().unwrap_or(0).max(without)
         }
-        let owners = local.ring().owners(partition);
+        let owners = local.topology().owners(partition);
         let can = |node: NodeId, place: NodeId| {
             node == place || (!owners.contains(&node) && !up.contains(&place))
         };
@@ -286,7 +287,7 @@ mod tests {
         for set in 0..1_u32 << 4 {
             let peers: Vec<u64> = (2..=5).filter(|id| set & (1 << (id - 2)) != 0).collect();
             let up: BTreeSet<NodeId> = peers.iter().copied().chain([1]).map(NodeId).collect();
-            let short = local.ring().partitions();
+            let short = local.topology().partitions();
             let short = short.filter(|&partition| !dumb_is_met(&local, partition, 2, &up)).count();
             let found = with(&local, OwnStorage::Writable, &peers);
             assert_eq!(found, (short as u64, short as u64), "up: {up:?}");

@@ -114,7 +114,7 @@ impl Operation {
         local: &NodeContext,
         id: OperationId,
     ) -> Progress {
-        for &owner in local.ring().owners(self.partition) {
+        for &owner in local.topology().owners(self.partition) {
             self.ask_reader(cx, local, id, owner, CopyKind::Owned);
             if !local.is_up(owner) {
                 self.ask_fallback_reader(cx, local, id, owner);
@@ -135,7 +135,7 @@ impl Operation {
         if reading.has_answered(from) {
             return Progress::Going;
         }
-        if local.ring().machine(from).is_none() {
+        if local.topology().machine(from).is_none() {
             return Progress::Going;
         }
         reading.answers.push((from, container));
@@ -180,7 +180,7 @@ impl Operation {
         // The fallback of an owner that refused may be silent too, or be needed in another place.
         let is_silent = |owner: &NodeId| !reading.has_answered(*owner);
         let (silent, missed): (Vec<NodeId>, Vec<NodeId>) = local
-            .ring()
+            .topology()
             .owners(self.partition)
             .iter()
             .copied()
@@ -206,7 +206,7 @@ impl Operation {
         id: OperationId,
     ) -> Progress {
         let Phase::Reading(reading) = &mut self.phase else { return Progress::Going };
-        if reading.has_heard_all(local.ring().owners(self.partition), local) {
+        if reading.has_heard_all(local.topology().owners(self.partition), local) {
             reading.count_who_is_behind(cx);
         }
         if !reading.reached && reading.tally.reached() {
@@ -225,7 +225,7 @@ impl Operation {
         id: OperationId,
     ) -> Progress {
         let Phase::Reading(reading) = &self.phase else { return Progress::Going };
-        let owners = local.ring().owners(self.partition);
+        let owners = local.topology().owners(self.partition);
         if self.client.is_some() || !reading.has_heard_all(owners, local) {
             return Progress::Going;
         }
@@ -242,7 +242,9 @@ impl Operation {
         let behind = behind.map(|&(node, _)| node);
         // A corrupt copy may hold more than anybody says: an empty answer repairs nothing.
         let corrupt = reading.corrupt.iter().copied().filter(|_| !joined.is_empty());
-        for node in behind.chain(corrupt).filter(|&node| local.ring().owns(node, self.partition)) {
+        for node in
+            behind.chain(corrupt).filter(|&node| local.topology().owns(node, self.partition))
+        {
             cx.observe(Event::ReadRepair { peer: node, key: self.key.clone() });
             let merge =
                 MergeRequest { operation: id, key: self.key.clone(), container: joined.clone() };

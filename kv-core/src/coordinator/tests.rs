@@ -20,6 +20,7 @@ use crate::ring::Ring;
 use crate::store::{Basis, Refusal};
 use crate::testing::Counting;
 use crate::time::{HybridTime, Now, Span, WallTime};
+use crate::topology::Topology;
 use crate::types::{ClusterId, Epoch, Generation, Key};
 use crate::version::{Actor, Container, Content, Dot, Version, VersionVector};
 
@@ -50,7 +51,7 @@ impl Fixture {
             node: if is_owner { owners[0] } else { others[0] },
             generation: Generation(1),
             cluster: ClusterId(1),
-            ring: Arc::new(ring),
+            topology: Arc::new(Topology::new(Arc::new(ring))),
         };
         let local = NodeContext {
             identity,

@@ -105,7 +105,7 @@ impl Writing {
 /// The nodes that may mint, the best first: this node if it is an owner, owners that seem up, and,
 /// if fallbacks count, those. Owners that seem down come last: they may be up all the same.
 fn candidates(local: &NodeContext, partition: PartitionId, mode: Mode) -> Nodes {
-    let owners = local.ring().owners(partition);
+    let owners = local.topology().owners(partition);
     let owner_is = |up: bool| {
         owners.iter().copied().filter(move |&owner| owner != local.me() && local.is_up(owner) == up)
     };
@@ -114,7 +114,8 @@ fn candidates(local: &NodeContext, partition: PartitionId, mode: Mode) -> Nodes 
     candidates.extend(owner_is(true));
     match mode {
         Mode::Sloppy => {
-            candidates.extend(local.ring().fallbacks(partition).filter(|&node| local.is_up(node)));
+            candidates
+                .extend(local.topology().fallbacks(partition).filter(|&node| local.is_up(node)));
         }
         Mode::Strict => {}
     }
@@ -147,7 +148,7 @@ impl Operation {
         }
         let Put { content, expiry, basis } = minting.put.clone();
         let basis = if is_first { basis } else { basis.of_a_spare() };
-        let is_owner = local.ring().owns(minter, self.partition);
+        let is_owner = local.topology().owns(minter, self.partition);
         let fallback_for = (!is_owner).then(|| {
             let owner = stood_in_for(local, self.partition, writing, minter);
             place_of(owner, &writing.tally)
@@ -170,7 +171,7 @@ impl Operation {
         let Phase::Writing(writing) = &mut self.phase else { return Progress::Going };
         let holder = match &mut writing.container {
             None => {
-                if !local.ring().owns(from, self.partition) {
+                if !local.topology().owns(from, self.partition) {
                     cx.probe(Probe::FallbackMinted);
                 }
                 writing.container = Some(container);
@@ -264,7 +265,7 @@ impl Operation {
         if writing.container.is_none() {
             return self.ask_minter(cx, local, id);
         }
-        let owners = local.ring().owners(self.partition).iter().copied();
+        let owners = local.topology().owners(self.partition).iter().copied();
         let missing: Vec<NodeId> =
             owners.filter(|&owner| !writing.tally.has_answered(owner)).collect();
         if !missing.is_empty() {
@@ -294,7 +295,7 @@ impl Operation {
         id: OperationId,
         holder: Option<NodeId>,
     ) -> Progress {
-        for &owner in local.ring().owners(self.partition) {
+        for &owner in local.topology().owners(self.partition) {
             if Some(owner) == holder {
                 continue;
             }
@@ -317,7 +318,7 @@ impl Operation {
             self.on_write_quorum(cx, local);
         }
         let Phase::Writing(writing) = &self.phase else { return Progress::Going };
-        let mut owners = local.ring().owners(self.partition).iter();
+        let mut owners = local.topology().owners(self.partition).iter();
         if self.client.is_none() && owners.all(|&owner| writing.tally.is_cared_for(owner)) {
             Progress::Over
         } else {
@@ -380,7 +381,7 @@ fn stood_in_for(
     if let Some(owner) = writing.fallbacks.owner_of(minter) {
         return owner;
     }
-    let owners = local.ring().owners(partition);
+    let owners = local.topology().owners(partition);
     let free = |&&owner: &&NodeId| writing.fallbacks.of(owner).next().is_none();
     let target = owners
         .iter()

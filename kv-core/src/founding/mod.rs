@@ -246,7 +246,7 @@ impl Founding {
             return Err(AdminRefusal::TooManyLeftOut { partition });
         }
         let founding = FoundingId(cx.draw.u64(Purpose::Founding, 0));
-        let others = local.ring().members().iter().map(|member| member.id);
+        let others = local.topology().members().iter().map(|member| member.id);
         let awaited = others.filter(|id| *id != local.me() && !without.contains(id)).collect();
         let until = cx.now.monotonic + INIT_TIMEOUT;
         self.stage = Stage::Initiating(Attempt { request, founding, awaited, until });
@@ -408,7 +408,8 @@ impl Founding {
             let reply = AdminReply::Founded { founding };
             cx.out.push(Effect::AdminReply { request, reply });
             // Whoever does not hear it asks.
-            for member in local.ring().members().iter().filter(|member| member.id != local.me()) {
+            for member in local.topology().members().iter().filter(|member| member.id != local.me())
+            {
                 let news = Body::Founding(FoundingMessage::Tell(Tell::Founded { founding }));
                 self.send(cx, local, member.id, news);
             }
@@ -438,7 +439,8 @@ impl Founding {
         request: Option<AdminRequest>,
     ) {
         let is_new = self.history == History::New && self.pledges.contains(&founding);
-        let complete = if is_new { local.ring().owned_by(local.me()).to_vec() } else { Vec::new() };
+        let complete =
+            if is_new { local.topology().owned_by(local.me()).to_vec() } else { Vec::new() };
         let news = match (is_new, self.history) {
             (true, _) => Event::Founded,
             (false, History::New) => Event::DataMissing,
@@ -482,7 +484,7 @@ impl Founding {
 
     /// Asks a few of the others, those that come next in the order of members.
     fn ask(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
-        let members = local.ring().members();
+        let members = local.topology().members();
         let count = members.len().min(ASKED_PER_ROUND);
         let first = (self.rounds as usize).wrapping_mul(ASKED_PER_ROUND);
         for at in 0..count {
@@ -525,8 +527,8 @@ impl Founding {
 
 /// A partition of which those that are left out could never copy enough from the others.
 fn too_few_founders(local: &NodeContext, without: &[NodeId]) -> Option<PartitionId> {
-    local.ring().partitions().find(|&partition| {
-        let owners = local.ring().owners(partition);
+    local.topology().partitions().find(|&partition| {
+        let owners = local.topology().owners(partition);
         let founders = owners.iter().filter(|owner| !without.contains(owner)).count();
         let needed = sources_needed(owners.len(), local.config.write_quorum).max(1);
         founders < owners.len() && founders < needed

@@ -475,10 +475,10 @@ impl Handoff {
 /// To whom the hints of a partition go: to the target, if it still owns the partition, or else to
 /// all that do now (semantics.md §5).
 fn recipients(local: &NodeContext, target: NodeId, partition: PartitionId) -> Vec<NodeId> {
-    if local.ring().owns(target, partition) {
+    if local.topology().owns(target, partition) {
         vec![target]
     } else {
-        local.ring().owners(partition).to_vec()
+        local.topology().owners(partition).to_vec()
     }
 }
 
@@ -490,7 +490,8 @@ fn other_owners(
     target: NodeId,
     partition: PartitionId,
 ) -> Option<Vec<NodeId>> {
-    let others = local.ring().owners(partition).iter().copied().filter(|&owner| owner != target);
+    let others =
+        local.topology().owners(partition).iter().copied().filter(|&owner| owner != target);
     let (up, down): (Vec<_>, Vec<_>) = others.partition(|&owner| local.is_up(owner));
     let needed = local.config.write_quorum.min((up.len() + down.len()) as u64).max(1);
     (up.len() as u64 >= needed).then_some(up)

@@ -13,6 +13,7 @@ pub mod repair;
 pub mod replication;
 
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 pub use self::family::Family;
 pub use self::founding::{FoundingKind, FoundingMessage};
@@ -119,7 +120,7 @@ macro_rules! families {
         }
 
         /// The kind of a message, which has a stable number on the wire.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Kind {
             $($(#[$doc])* $family($kind),)*
         }
@@ -127,7 +128,7 @@ macro_rules! families {
         impl Kind {
             const COUNT: usize = 0 $(+ <$kind>::ALL.len())*;
 
-            /// Every kind, family by family.
+            /// Every kind, in the order of their numbers.
             pub const ALL: &'static [Self] = &Self::all();
 
             const fn all() -> [Self; Self::COUNT] {
@@ -143,6 +144,16 @@ macro_rules! families {
                     }
                 )*
                 assert!(at == Self::COUNT, "every kind has its place");
+                // Families are sorted: each kind moves down past those with greater numbers.
+                let mut sorted = 1;
+                while sorted < Self::COUNT {
+                    let mut at = sorted;
+                    while at > 0 && all[at - 1].number() > all[at].number() {
+                        all.swap(at - 1, at);
+                        at -= 1;
+                    }
+                    sorted += 1;
+                }
                 all
             }
 
@@ -218,6 +229,18 @@ families! {
     Repair(RepairMessage, RepairKind),
     /// Between members of a cluster that is not founded yet.
     Founding(FoundingMessage, FoundingKind),
+}
+
+impl Ord for Kind {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.number().cmp(&other.number())
+    }
+}
+
+impl PartialOrd for Kind {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl Body {

@@ -59,9 +59,8 @@ pub enum Activity {
 impl Node {
     /// The state of the node when its monotonic clock shows this time.
     pub fn inspect(&self, now: Time) -> NodeSnapshot {
-        let owned = self.local.ring().owned_by(self.local.me()).to_vec();
-        let complete =
-            owned.iter().copied().filter(|at| self.local.complete.contains(at)).collect();
+        let owned = self.local.topology().owned_by(self.local.me()).to_vec();
+        let complete = owned.iter().copied().filter(|at| self.local.is_complete(*at)).collect();
         NodeSnapshot {
             founding: self.founding.inspect(),
             activity: match self.state {

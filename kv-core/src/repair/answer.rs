@@ -32,7 +32,7 @@ impl Repair {
         message: Compare,
     ) {
         let Compare { step, hash } = message;
-        let common = local.ring().shared(local.me(), peer);
+        let common = local.topology().shared(local.me(), peer);
         if !common.is_empty() {
             let equal = hash == hash_of_roots(local, &common);
             let caller = Caller { peer, request, step };
@@ -57,7 +57,7 @@ impl Repair {
             |&&(partition, theirs): &&(PartitionId, ContentHash)| root(local, partition) != theirs;
         let partitions = roots.iter().filter(differs).map(|&(partition, _)| partition).collect();
         let asked = roots.iter().map(|&(partition, _)| partition);
-        let incomplete = asked.filter(|partition| !local.complete.contains(partition)).collect();
+        let incomplete = asked.filter(|partition| !local.is_complete(*partition)).collect();
         let body = RepairMessage::RootsDiffer(RootsDiffer { step, partitions, incomplete });
         Caller { peer, request, step }.answer(cx, local, body);
     }
@@ -213,5 +213,5 @@ impl Caller {
 
 /// Whether both own a partition.
 fn is_common(local: &NodeContext, peer: NodeId, partition: PartitionId) -> bool {
-    local.owns(partition) && local.ring().owns(peer, partition)
+    local.owns(partition) && local.topology().owns(peer, partition)
 }

@@ -33,18 +33,18 @@ impl Copying {
     /// Whether this partition is still to be copied from this peer.
     pub(super) fn needs(&self, local: &NodeContext, partition: PartitionId, peer: NodeId) -> bool {
         let has_served = || self.sources.get(&partition).is_some_and(|met| met.contains(&peer));
-        !local.complete.contains(&partition) && !self.marking.contains(&partition) && !has_served()
+        !local.is_complete(partition) && !self.marking.contains(&partition) && !has_served()
     }
 
     /// The peers from which something is still to be copied.
     pub(super) fn peers_needed(&self, local: &NodeContext) -> BTreeSet<NodeId> {
-        let owned = local.ring().owned_by(local.me());
+        let owned = local.topology().owned_by(local.me());
         if local.complete.len() >= owned.len() {
             return BTreeSet::new();
         }
-        let incomplete = owned.iter().filter(|partition| !local.complete.contains(partition));
+        let incomplete = owned.iter().filter(|partition| !local.is_complete(**partition));
         let pairs = incomplete.flat_map(|&partition| {
-            local.ring().owners(partition).iter().map(move |&owner| (partition, owner))
+            local.topology().owners(partition).iter().map(move |&owner| (partition, owner))
         });
         pairs
             .filter(|&(partition, owner)| {
@@ -67,7 +67,7 @@ impl Copying {
 
     /// Whether this partition was copied from enough others.
     fn is_complete(&self, local: &NodeContext, partition: PartitionId) -> bool {
-        let owners = local.ring().owners(partition).len();
+        let owners = local.topology().owners(partition).len();
         let needed = sources_needed(owners, local.config.write_quorum);
         self.sources.get(&partition).is_some_and(|met| met.len() >= needed)
     }
@@ -88,11 +88,11 @@ impl Copying {
 
     /// The partitions that can never be copied from enough others, as too few of them are complete.
     pub(super) fn undecided(&self, local: &NodeContext) -> Vec<PartitionId> {
-        let owned = local.ring().owned_by(local.me());
+        let owned = local.topology().owned_by(local.me());
         if local.complete.len() >= owned.len() {
             return Vec::new();
         }
-        let incomplete = owned.iter().copied().filter(|at| !local.complete.contains(at));
+        let incomplete = owned.iter().copied().filter(|at| !local.is_complete(*at));
         incomplete.filter(|&partition| self.is_undecided(local, partition)).collect()
     }
 
@@ -100,7 +100,7 @@ impl Copying {
         if self.marking.contains(&partition) {
             return false;
         }
-        let owners = local.ring().owners(partition);
+        let owners = local.topology().owners(partition);
         let (met, incomplete) = (self.sources.get(&partition), self.incomplete.get(&partition));
         let has = |peers: Option<&BTreeSet<NodeId>>, owner: &NodeId| {
             peers.is_some_and(|peers| peers.contains(owner))

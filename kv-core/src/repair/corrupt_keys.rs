@@ -109,7 +109,7 @@ impl Repair {
         if container.is_empty() {
             return self.mark_repaired(cx, local, number, key, true);
         }
-        let partition = local.ring().partition_of(key.token());
+        let partition = local.topology().partition_of(key.token());
         let (items, whose) = ([(key, container)].into(), JoinFor::CorruptKey(number));
         self.access.store(cx, partition, RepairCommand::Join { items, whose });
     }
@@ -129,7 +129,7 @@ impl Repair {
         key: Key,
         is_unknown: bool,
     ) {
-        let partition = local.ring().partition_of(key.token());
+        let partition = local.topology().partition_of(key.token());
         let command = RepairCommand::MarkRepaired { key, is_unknown, number };
         self.access.store(cx, partition, command);
     }

@@ -149,7 +149,7 @@ impl Repair {
         partition: PartitionId,
     ) {
         let keys = self.corrupt_keys.of(local, partition);
-        let is_complete = local.complete.contains(&partition);
+        let is_complete = local.is_complete(partition);
         let reply = if !local.owns(partition) {
             AdminReply::Refused(AdminRefusal::NotOwned { partition })
         } else if is_complete && keys.is_empty() {
@@ -542,8 +542,8 @@ impl StoreAccess {
 
 /// All nodes that own something that this node owns.
 fn partners(local: &NodeContext) -> BTreeMap<NodeId, Partner> {
-    let owned = local.ring().owned_by(local.me()).iter();
-    let owners = owned.flat_map(|&partition| local.ring().owners(partition).iter().copied());
+    let owned = local.topology().owned_by(local.me()).iter();
+    let owners = owned.flat_map(|&partition| local.topology().owners(partition).iter().copied());
     let others: BTreeSet<NodeId> = owners.filter(|&owner| owner != local.me()).collect();
     others.into_iter().map(|peer| (peer, Partner::default())).collect()
 }

@@ -60,7 +60,7 @@ impl Repair {
 
 /// The first partition behind this one, in a circle, that this node owns.
 fn next_owned(local: &NodeContext, last: Option<PartitionId>) -> Option<PartitionId> {
-    let owned = local.ring().owned_by(local.me());
+    let owned = local.topology().owned_by(local.me());
     let behind = last.map_or(0, |last| owned.partition_point(|&partition| partition <= last));
     owned.get(behind).or(owned.first()).copied()
 }

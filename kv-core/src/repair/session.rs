@@ -123,7 +123,7 @@ impl Session {
         request: RequestId,
     ) -> Self {
         let mut link = SessionLink { peer, request, step: Step(0), until: None };
-        let hash = hash_of_roots(local, &local.ring().shared(local.me(), peer));
+        let hash = hash_of_roots(local, &local.topology().shared(local.me(), peer));
         link.ask(cx, local, |step| Body::Repair(RepairMessage::Compare(Compare { step, hash })));
         Self {
             link,
@@ -218,7 +218,7 @@ impl Session {
         equal: bool,
     ) -> Verdict {
         let State::Comparing = self.state else { return Verdict::Broken };
-        let mut common = local.ring().shared(local.me(), self.link.peer);
+        let mut common = local.topology().shared(local.me(), self.link.peer);
         if equal {
             // All that is left to learn is whether the peer can stand for what was lost here.
             common.retain(|&partition| access.copying.needs(local, partition, self.link.peer));
@@ -244,7 +244,7 @@ impl Session {
         }
         let is_first_look = self.again_at.is_none();
         for partition in asked {
-            let is_lost_here = !local.complete.contains(&partition);
+            let is_lost_here = !local.is_complete(partition);
             let is_lost_there = incomplete.binary_search(&partition).is_ok();
             if is_lost_here {
                 let answer = if is_lost_there { Answer::Incomplete } else { Answer::Complete };

@@ -73,8 +73,8 @@ impl Replica {
         let MintRequest { operation, key, content, expiry, basis, fallback_for, echo } = message;
         let for_owner = fallback_for.map(|fallback_for| fallback_for.owner);
         let requester = Requester { node: from, request, operation, for_owner };
-        let partition = local.ring().partition_of(key.token());
-        if fallback_for.is_none() && !local.ring().owns(local.me(), partition) {
+        let partition = local.topology().partition_of(key.token());
+        if fallback_for.is_none() && !local.topology().owns(local.me(), partition) {
             return refuse(cx, local, requester, Refusal::Layout);
         }
         match basis {
@@ -110,8 +110,8 @@ impl Replica {
     ) {
         let MergeRequest { operation, key, container } = message;
         let requester = Requester { node: from, request, operation, for_owner: None };
-        let partition = local.ring().partition_of(key.token());
-        if !local.ring().owns(local.me(), partition) {
+        let partition = local.topology().partition_of(key.token());
+        if !local.topology().owns(local.me(), partition) {
             return refuse(cx, local, requester, Refusal::Layout);
         }
         self.look_at_time(cx, local, &container);
@@ -129,7 +129,7 @@ impl Replica {
         let HintRequest { operation, key, container, fallback_for } = message;
         let for_owner = Some(fallback_for.owner);
         let requester = Requester { node: from, request, operation, for_owner };
-        let partition = local.ring().partition_of(key.token());
+        let partition = local.topology().partition_of(key.token());
         self.look_at_time(cx, local, &container);
         let hint = Hint { key, container, terms: hint_terms(cx, local, fallback_for) };
         self.start(cx, requester, partition, ReplicaAction::Hint(hint.into()));
@@ -145,10 +145,10 @@ impl Replica {
     ) {
         let ReadRequest { operation, key, copy } = message;
         let requester = Requester { node: from, request, operation, for_owner: None };
-        let partition = local.ring().partition_of(key.token());
+        let partition = local.topology().partition_of(key.token());
         // The storage knows of the marker when it is written; it counts when it is durable, for then
         // all that was copied before it is durable too.
-        if copy == CopyKind::Owned && !local.complete.contains(&partition) {
+        if copy == CopyKind::Owned && !local.is_complete(partition) {
             cx.probe(Probe::IncompleteReadRefused);
             return refuse(cx, local, requester, Refusal::Incomplete);
         }

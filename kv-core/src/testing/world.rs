@@ -24,6 +24,7 @@ use crate::store::{
     Store as _, StoreCommand,
 };
 use crate::time::{Now, Span, Time, WallTime};
+use crate::topology::Topology;
 use crate::types::{
     AdminRequest, ClusterId, FoundingId, Generation, Key, NodeId, PartitionId, RequestId, Seq, Step,
 };
@@ -125,7 +126,7 @@ impl<M: Machine> World<M> {
             node,
             generation: Generation(1),
             cluster: ClusterId(1),
-            ring: Arc::clone(&self.ring),
+            topology: Arc::new(Topology::new(Arc::clone(&self.ring))),
         };
         let machine = M::start(&recovered);
         let Recovered { complete, roots, .. } = recovered;

@@ -186,9 +186,7 @@ fn message(body: Body) -> Message {
 #[test]
 fn every_kind_of_message_comes_back_as_it_was_sent() {
     let kinds: Vec<Kind> = bodies().iter().map(Body::kind).collect();
-    let mut all = Kind::ALL.to_vec();
-    all.sort_unstable_by_key(|kind| kind.number());
-    assert_eq!(kinds, all, "there is a sample of each kind");
+    assert_eq!(kinds, Kind::ALL, "there is a sample of each kind");
     for body in bodies() {
         let sent = message(body);
         assert_eq!(decode(&encode(&sent)), Ok(sent));

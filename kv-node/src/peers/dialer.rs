@@ -44,7 +44,11 @@ impl Dialer {
 
     /// Names the peer as people know it, with its address.
     pub(super) fn name(&self) -> String {
-        format!("{} at {}", Named::new(&self.shared.identity.ring, self.peer), self.address)
+        format!(
+            "{} at {}",
+            Named::new(self.shared.identity.topology.newest(), self.peer),
+            self.address
+        )
     }
 
     /// Makes a connection on which both sides have said hello.
@@ -138,7 +142,7 @@ impl Dialer {
         let wall = self.shared.wall();
         let hello = Hello::accept(&answer.payload, identity, Some(self.peer), wall)?;
         if let Some(newer) = presence.newer_than(self.peer, hello.run) {
-            let named = |node| Named::new(&identity.ring, node);
+            let named = |node| Named::new(identity.topology.newest(), node);
             let (from, me) = (named(self.peer), named(identity.node));
             return Err(HelloError::Replaced { from, me, newer }.into());
         }

@@ -233,9 +233,9 @@ impl Hello {
     ) -> Result<Self, HelloError> {
         let (hello, rest) =
             postcard::take_from_bytes::<Self>(payload).map_err(|_| HelloError::Malformed)?;
-        let named = |node| Named::new(&identity.ring, node);
+        let named = |node| Named::new(identity.topology.newest(), node);
         let (from, me) = (named(hello.from), named(identity.node));
-        let is_member = identity.ring.member(hello.from).is_some();
+        let is_member = identity.topology.newest().member(hello.from).is_some();
         let (our_version, our_hash) = layout_of(identity);
         let (version, hash) = hello.layout;
         let generation = hello.run.generation;
@@ -263,7 +263,7 @@ impl Hello {
 }
 
 fn layout_of(identity: &Identity) -> (u64, u64) {
-    (identity.ring.version(), identity.ring.layout_hash().0)
+    (identity.topology.newest().version(), identity.topology.newest().layout_hash().0)
 }
 
 #[cfg(test)]
@@ -272,6 +272,7 @@ mod tests {
 
     use kv_core::layout::Layout;
     use kv_core::ring::Ring;
+    use kv_core::topology::Topology;
 
     use super::*;
 
@@ -282,7 +283,7 @@ mod tests {
             node: NodeId(node),
             generation: Generation(1),
             cluster: ClusterId::of("test"),
-            ring: Arc::new(Ring::new(layout).expect("a sound layout")),
+            topology: Arc::new(Topology::new(Arc::new(Ring::new(layout).expect("a sound layout")))),
         }
     }
 

@@ -144,7 +144,7 @@ impl Shared {
 
     /// Names a node as people know it.
     fn name_of(&self, node: NodeId) -> String {
-        Named::new(&self.identity.ring, node).to_string()
+        Named::new(self.identity.topology.newest(), node).to_string()
     }
 
     /// Logs a fault of a peer: one line per kind, then a count.

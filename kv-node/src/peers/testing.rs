@@ -6,6 +6,7 @@ use kv_core::config::Config;
 use kv_core::cx::Identity;
 use kv_core::layout::Layout;
 use kv_core::ring::Ring;
+use kv_core::topology::Topology;
 use kv_core::types::{ClusterId, Generation, NodeId};
 
 use super::{PeerLimits, Presence, Room, Shared};
@@ -23,7 +24,7 @@ pub(super) fn shared(node: u64) -> Shared {
         node: NodeId(node),
         generation: Generation(1),
         cluster: ClusterId(1),
-        ring: Arc::new(ring),
+        topology: Arc::new(Topology::new(Arc::new(ring))),
     };
     Shared {
         identity,

@@ -118,7 +118,7 @@ async fn welcome(
         })?;
     let peer = hello.from;
     let entry = presence.enter(peer, hello.run, from.ip()).map_err(|newer| {
-        let named = |node| Named::new(&identity.ring, node);
+        let named = |node| Named::new(identity.topology.newest(), node);
         HelloError::Replaced { from: named(peer), me: named(identity.node), newer }
     })?;
     let mut answer = BytesMut::new();
@@ -213,7 +213,7 @@ impl<'a, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Visit<'a, R, W> {
     /// Tells a process, should it live, that another one has taken its place. Nobody else is told
     /// yet: after a restart the other end of this connection is a process that has ended.
     fn replaced_by(&self, newer: IpAddr) -> Refusal {
-        let named = |node| Named::new(&self.shared.identity.ring, node);
+        let named = |node| Named::new(self.shared.identity.topology.newest(), node);
         let (from, me) = (named(self.peer), named(self.shared.identity.node));
         let error = HelloError::Replaced { from, me, newer };
         Refusal::new(error.word(), &error)

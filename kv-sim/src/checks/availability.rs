@@ -1,6 +1,6 @@
 //! Check `availability`: an operation succeeds while as many machines as it needs are reachable.
 //!
-//! Takes operations that ended. The world's [`Topology`] says whether the cluster had been well and
+//! Takes operations that ended. The world's [`ClusterHealth`] says whether the cluster had been well and
 //! unchanged all the time, and the pace says whether its messages and its disks were fast enough
 //! for the time that the operation had.
 
@@ -16,7 +16,7 @@ use super::history::History;
 use super::operation::{Operation, Terms};
 use super::pace::{Pace, TRIP_FLOOR};
 use super::story::{Names, when};
-use super::{Disks, Topology};
+use super::{ClusterHealth, Disks};
 
 /// The `availability` check.
 #[derive(Clone, Debug)]
@@ -55,7 +55,7 @@ impl Availability {
         history: &History,
         operation: &Operation,
         at: Time,
-        (world, pace): (&(impl Disks + Topology), &Pace),
+        (world, pace): (&(impl Disks + ClusterHealth), &Pace),
         names: &Names,
     ) {
         self.findings.examined += 1;
@@ -105,7 +105,7 @@ impl Availability {
         operation: &Operation,
         history: &History,
         reachable: &[NodeId],
-        (world, pace): (&(impl Disks + Topology), &Pace),
+        (world, pace): (&(impl Disks + ClusterHealth), &Pace),
     ) -> bool {
         let Operation { coordinator, started, terms, trips, .. } = operation;
         let lasts = |span| world.lasts(*coordinator, span);
@@ -163,7 +163,7 @@ fn trips_max(slow: &[Span], count: usize) -> Span {
 fn reachable(
     operation: &Operation,
     history: &History,
-    world: &(impl Disks + Topology),
+    world: &(impl Disks + ClusterHealth),
 ) -> Vec<NodeId> {
     let coordinator = operation.coordinator;
     if !world.is_well(coordinator) || !world.keeps_time(coordinator) {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use kv_core::time::{Span, Time};
 use kv_core::types::{Generation, NodeId};
 
-use super::Topology;
+use super::ClusterHealth;
 use super::findings::Findings;
 use super::story::{Names, when};
 
@@ -93,7 +93,7 @@ impl Membership {
     }
 
     /// Compares the views of all nodes at the end of the run.
-    pub(super) fn at_end(&mut self, at: Time, world: &impl Topology, names: &Names) {
+    pub(super) fn at_end(&mut self, at: Time, world: &impl ClusterHealth, names: &Names) {
         let views: BTreeMap<NodeId, Vec<View>> = world.views().into_iter().collect();
         if world.last_change() + self.settle > at {
             self.findings.weakened += 1;

@@ -138,7 +138,7 @@ pub trait Disks {
 }
 
 /// The health of the cluster, to be looked at.
-pub trait Topology {
+pub trait ClusterHealth {
     /// The time at which anything last changed: a node started, stopped, paused, lost its data or
     /// had copied it back; a link or a disk broke, slowed down, or was repaired.
     fn last_change(&self) -> Time;
@@ -333,7 +333,7 @@ impl Checks {
         at: Time,
         number: OperationNumber,
         reply: &Reply,
-        world: &(impl Disks + Topology),
+        world: &(impl Disks + ClusterHealth),
     ) {
         let Some(operation) = self.close(number) else { return };
         let step = self.next_step();
@@ -382,7 +382,7 @@ impl Checks {
         &mut self,
         at: Time,
         number: OperationNumber,
-        world: &(impl Disks + Topology),
+        world: &(impl Disks + ClusterHealth),
     ) {
         let Some(operation) = self.close(number) else { return };
         let (history, names) = (&self.histories[operation.history], &self.setting.names);
@@ -537,7 +537,7 @@ impl Checks {
     }
 
     /// Compares what was promised with what the disks hold, at the end of the run.
-    pub fn at_end(&mut self, at: Time, disks: &(impl Disks + Topology)) {
+    pub fn at_end(&mut self, at: Time, disks: &(impl Disks + ClusterHealth)) {
         let names = &self.setting.names;
         let mut sums = Sums::default();
         for history in &self.histories {

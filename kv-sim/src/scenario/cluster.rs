@@ -17,6 +17,9 @@ use super::quantity::count;
 /// The most nodes that a scenario may have.
 pub const NODES_MAX: u64 = 10_000;
 
+/// The most layouts that may be live at once.
+const LAYOUTS_MAX: u64 = 3;
+
 /// The most partitions that a ring may be cut into.
 const PARTITIONS_MAX: u64 = 16_384;
 
@@ -31,6 +34,8 @@ pub struct Cluster {
     pub nodes: Vec<Place>,
     /// The number of equal slices of the ring: a power of two of at most 16,384.
     pub partitions: u32,
+    /// The number of live layouts, which have one content. Default 1.
+    pub layouts: u8,
 }
 
 /// One node: its name and the places that it shares with others when something fails.
@@ -138,6 +143,7 @@ pub(super) struct PlaceKeys {
 pub(super) fn parse(
     nodes: &Spanned<NodesKey>,
     partitions: Option<&Spanned<u64>>,
+    layouts: Option<&Spanned<u64>>,
 ) -> Result<Cluster, Problem> {
     let places = match nodes.get_ref() {
         NodesKey::Count(wanted) => {
@@ -155,7 +161,11 @@ pub(super) fn parse(
         }
         Some(given) => count(given, "partitions", 1..=PARTITIONS_MAX)? as u32,
     };
-    Ok(Cluster { nodes: places, partitions })
+    let layouts = match layouts {
+        None => 1,
+        Some(given) => count(given, "layouts", 1..=LAYOUTS_MAX)? as u8,
+    };
+    Ok(Cluster { nodes: places, partitions, layouts })
 }
 
 fn numbered(name: &str) -> Place {

@@ -12,6 +12,7 @@ const ORDER: &[&str] = &[
     "sweep",
     "nodes",
     "partitions",
+    "layouts",
     "quorum",
     "network",
     "disk",

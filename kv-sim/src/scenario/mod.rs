@@ -172,6 +172,7 @@ struct Keys {
     sweep: Option<bool>,
     nodes: Spanned<cluster::NodesKey>,
     partitions: Option<Spanned<u64>>,
+    layouts: Option<Spanned<u64>>,
     #[serde(default)]
     quorum: quorum::QuorumKeys,
     #[serde(default)]
@@ -235,7 +236,8 @@ fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
     let clocks = problems.keep(environment::clocks(&keys.clocks));
     let expect = problems.keep(expect::parse(&keys.expect));
     let nominal = problems.keep(keys.nominal.iter().map(aspect).collect());
-    let cluster = problems.keep(cluster::parse(&keys.nodes, keys.partitions.as_ref()));
+    let cluster =
+        problems.keep(cluster::parse(&keys.nodes, keys.partitions.as_ref(), keys.layouts.as_ref()));
     let Some(cluster) = cluster else {
         problems.into_result()?;
         unreachable!("what is missing has a problem");

@@ -19,6 +19,8 @@ mod steps;
 mod storage;
 mod tally;
 
+use std::sync::Arc;
+
 use kv_core::cx::{Cx, Effect, Input, LinkState};
 use kv_core::event::Event;
 use kv_core::layout::LayoutError;
@@ -517,17 +519,17 @@ impl World {
 
     /// Starts a process on a machine.
     fn boot(&mut self, node: NodeIndex) {
-        let Scene { config, ring, now, .. } = &self.scene;
-        let (config, ring, now) = (config.clone(), ring.clone(), *now);
+        let Scene { config, topology, now, .. } = &self.scene;
+        let (config, topology, now) = (config.clone(), Arc::clone(topology), *now);
         let machine = self.scene.node_mut(node);
-        if let Err(foreign) = machine.start(now, &config, cluster_id(), &ring) {
+        if let Err(foreign) = machine.start(now, &config, cluster_id(), &topology) {
             // The process refuses to start on foreign data. Its operator deletes what does not
             // belong there.
             self.tally.probes.count(WorldProbe::ForeignData);
             self.trace(|scene| format!("{} does not start: {foreign}", scene.name(node)));
             let machine = self.scene.node_mut(node);
             machine.disk.image_mut().wipe();
-            let started = machine.start(now, &config, cluster_id(), &ring);
+            let started = machine.start(now, &config, cluster_id(), &topology);
             started.expect("an empty disk is nobody's");
         }
         self.scene.node_mut(node).disk.image_mut().take_over();

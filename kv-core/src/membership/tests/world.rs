@@ -16,6 +16,7 @@ use crate::message::{Body, Message};
 use crate::ring::Ring;
 use crate::sampling::{between, mix};
 use crate::time::{Now, Span, Time, WallTime};
+use crate::topology::Topology;
 use crate::types::{ClusterId, Generation, NodeId};
 
 /// The wall clock's time in seconds at which the world begins.
@@ -97,7 +98,7 @@ fn local_on(node: u64, ring: Arc<Ring>) -> NodeContext {
         node: NodeId(node),
         generation: Generation(WALL_SECONDS),
         cluster: ClusterId(1),
-        ring,
+        topology: Arc::new(Topology::new(ring)),
     };
     NodeContext {
         identity,
@@ -109,7 +110,7 @@ fn local_on(node: u64, ring: Arc<Ring>) -> NodeContext {
 }
 
 pub(super) fn membership_of(local: &NodeContext) -> Membership {
-    Membership::new(local.me(), local.ring().members().iter().map(|member| member.id))
+    Membership::new(local.me(), local.topology().members().iter().map(|member| member.id))
 }
 
 impl World {

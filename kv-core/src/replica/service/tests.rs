@@ -14,6 +14,7 @@ use crate::ring::Ring;
 use crate::store::{Basis, CopyKind, MintedWrite};
 use crate::testing::Counting;
 use crate::time::{HybridTime, Now, Time, WallTime};
+use crate::topology::Topology;
 use crate::types::{ClusterId, Epoch, Generation, Key};
 use crate::version::{Actor, Content, Dot, Version, VersionVector};
 
@@ -37,7 +38,7 @@ impl Fixture {
             node: if is_owner { owner } else { other },
             generation: Generation(1),
             cluster: ClusterId(1),
-            ring: Arc::new(ring),
+            topology: Arc::new(Topology::new(Arc::new(ring))),
         };
         let local = NodeContext {
             identity,
@@ -171,7 +172,7 @@ fn an_owner_answers_no_reads_before_its_marker_is_durable() {
 #[test]
 fn a_read_is_answered_with_the_outcome() {
     let mut fixture = Fixture::new(true);
-    fixture.local.complete.insert(fixture.local.ring().partition_of(key().token()));
+    fixture.local.complete.insert(fixture.local.topology().partition_of(key().token()));
     let read = ReadRequest { operation: OPERATION, key: key(), copy: CopyKind::Owned };
     fixture.feed(|replica, cx, local| replica.on_read(cx, local, REQUESTER, read));
     let told = fixture.done(0, Ok(ReplicaDone::Read(Container::default())));

@@ -100,7 +100,7 @@ impl Disks for Cluster {
     }
 }
 
-impl Topology for Cluster {
+impl ClusterHealth for Cluster {
     fn last_change(&self) -> Time {
         self.last_change
     }
