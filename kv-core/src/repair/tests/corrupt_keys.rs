@@ -1,0 +1,89 @@
+//! Corrupt keys: when they are repaired, and how corruption is found that nobody asked for.
+
+use super::*;
+
+/// What the machine of the first node wants to be gathered now. A node asks a coordinator for it;
+/// here the answers are played by hand.
+fn wanted(world: &mut World<Repair>, now: u64) -> Vec<Wanted> {
+    world.member(1).machine.corrupt_keys.ask(Time(now), Span::from_ms(10))
+}
+
+fn note_corrupt(world: &mut World<Repair>, key: &Key) {
+    let corrupt = key.clone();
+    world.call(NodeId(1), |machine, _, _| machine.on_corrupt([corrupt]));
+}
+
+fn gather(world: &mut World<Repair>, number: u64, container: Container) {
+    world.call(NodeId(1), |machine, cx, local| machine.on_gathered(cx, local, number, container));
+}
+
+fn is_repaired(world: &World<Repair>) -> bool {
+    world.events.iter().any(|(_, event)| matches!(event, Event::KeyRepaired { .. }))
+}
+
+#[test]
+fn a_corrupt_key_is_repaired_when_what_enough_others_hold_is_durable_and_not_before() {
+    let mut world = world(3, config());
+    note_corrupt(&mut world, &key(0));
+    let number = wanted(&mut world, 1)[0].number;
+    assert!(wanted(&mut world, 2).is_empty(), "the others are given time to answer");
+
+    world.held.insert(NodeId(1));
+    gather(&mut world, number, written(2, 1));
+    assert!(!is_repaired(&world), "it is not durable");
+    world.release(1);
+    assert!(is_repaired(&world));
+    assert!(wanted(&mut world, u64::MAX).is_empty());
+    assert_eq!(world.holds(1, &key(0)), written(2, 1));
+}
+
+#[test]
+fn a_corrupt_key_of_which_enough_others_know_nothing_is_repaired_at_once() {
+    let mut world = world(3, config());
+    note_corrupt(&mut world, &key(0));
+    let number = wanted(&mut world, 1)[0].number;
+    gather(&mut world, number, Container::default());
+    assert!(is_repaired(&world));
+}
+
+#[test]
+fn an_answer_from_before_a_key_was_corrupt_again_counts_for_nothing() {
+    let mut world = world(3, config());
+    note_corrupt(&mut world, &key(0));
+    let number = wanted(&mut world, 1)[0].number;
+    note_corrupt(&mut world, &key(0));
+    gather(&mut world, number, written(2, 1));
+    assert!(!is_repaired(&world));
+}
+
+#[test]
+fn what_an_operator_gives_up_counts_as_repaired() {
+    let mut world = world(3, config());
+    note_corrupt(&mut world, &key(0));
+    let partition = world.ring().partition_of(key(0).token());
+    world.call(NodeId(1), |machine, cx, local| {
+        machine.accept_loss(cx, local, AdminRequest(1), partition);
+    });
+    assert!(is_repaired(&world));
+}
+
+#[test]
+fn corruption_that_nobody_asked_for_is_found_in_time() {
+    let mut world = world(3, config());
+    world.puts(1, &key(0), written(2, 1));
+    let root = world.member(1).local.roots.values().copied().find(|root| *root != ContentHash(0));
+    assert!(root.is_some());
+    let is_owned = |key: &&Bytes| {
+        let record = crate::replica::parse_record_key(key);
+        matches!(record, Some(crate::replica::Record::Owned { .. }))
+    };
+    let store = &mut world.member(1).store;
+    let record = store.keys().find(is_owned).cloned().expect("it was written");
+    store.corrupt.insert(record);
+    round(&mut world);
+    round(&mut world);
+    let corrupt = |(node, event): &(NodeId, Event)| {
+        *node == NodeId(1) && matches!(event, Event::Corrupt { .. })
+    };
+    assert!(world.events.iter().any(corrupt));
+}
