@@ -1,6 +1,9 @@
 //! Storage commands against a store in memory: what they hold, what they refuse, and when an actor
 //! takes a new name.
 
+mod corruption;
+mod minting;
+
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -10,10 +13,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::Config;
-use crate::event::{EpochReason, Event};
 use crate::layout::Layout;
-use crate::merkle::{LeafId, Tree, leaf_of};
-use crate::probe::Probe;
+use crate::merkle::{Tree, leaf_of};
 use crate::ring::Ring;
 use crate::store::{
     Answer, AnswerFamily as _, Basis, Command, CompletionReason, CopyKind, Corrupt, DropReason,
@@ -160,10 +161,6 @@ const fn mark_complete() -> RepairCommand {
     RepairCommand::MarkComplete { reason: CompletionReason::Copied }
 }
 
-fn mark_repaired(is_unknown: bool) -> RepairCommand {
-    RepairCommand::MarkRepaired { key: key(), is_unknown, number: 1 }
-}
-
 const fn read_hints(target: NodeId) -> HandoffCommand {
     HandoffCommand::Read { target, bytes: 1 }
 }
@@ -192,151 +189,6 @@ fn dropped(outcome: &Outcome) -> Result<Dropped, Refusal> {
         panic!("hints were dropped: {outcome:?}")
     };
     result
-}
-
-fn scrubbed(outcome: &Outcome) -> Result<Option<LeafId>, Refusal> {
-    let Answer::Repair(RepairAnswer::Scrubbed { result }) = outcome.answer else {
-        panic!("leaves were read: {outcome:?}")
-    };
-    result
-}
-
-fn repaired(outcome: &Outcome) -> Result<bool, Refusal> {
-    let Answer::Repair(RepairAnswer::MarkedRepaired { number: 1, result }) = outcome.answer else {
-        panic!("a key was to be repaired: {outcome:?}")
-    };
-    result
-}
-
-#[test]
-fn a_put_overwrites_what_its_context_covers_and_nothing_else() {
-    let mut disk = Disk::new();
-    let first = minted(&disk.mint(nothing(), Role::Owner)).1.clone();
-    disk.mint(nothing(), Role::Owner);
-    let last = disk.mint(Basis::Given(first.seen().clone()), Role::Owner);
-    let (dot, container) = minted(&last);
-    assert_eq!(container.siblings().len(), 2);
-    assert!(container.get(dot).is_some());
-    assert!(first.dots().all(|dot| container.get(dot).is_none()));
-}
-
-#[test]
-fn a_put_without_context_overwrites_what_the_replica_holds_and_says_what_that_was() {
-    let mut disk = Disk::new();
-    let (first, _) = minted(&disk.mint(nothing(), Role::Owner));
-    let last = disk.mint(latest(), Role::Owner);
-    assert_eq!(minted(&last).1.siblings().len(), 1);
-    let replaced = last.events.iter().find_map(|event| match event {
-        Event::Minted { replaced, .. } => Some(replaced.clone()),
-        _ => None,
-    });
-    assert_eq!(replaced, Some(vec![first]));
-}
-
-#[test]
-fn a_later_put_is_stamped_later_than_what_the_replica_holds() {
-    let mut disk = Disk::new();
-    disk.mint(nothing(), Role::Owner);
-    let last = disk.mint(latest(), Role::Owner);
-    assert_eq!(minted(&last).1.newest(), Some(HybridTime(8)));
-}
-
-#[test]
-fn a_retry_is_answered_with_the_dot_of_the_first_try_even_when_that_was_overwritten() {
-    let mut disk = Disk::new();
-    let (first, _) = minted(&disk.mint_as(RequestId(77), nothing(), Role::Owner));
-    let standing = disk.mint_as(RequestId(77), nothing(), Role::Owner);
-    assert_eq!(minted(&standing).0, first);
-    disk.mint(latest(), Role::Owner);
-    let overwritten = disk.mint_as(RequestId(77), nothing(), Role::Owner);
-    assert_eq!(minted(&overwritten).0, first);
-    assert_eq!(minted(&overwritten).1.siblings().len(), 1);
-}
-
-#[test]
-fn one_request_id_for_two_keys_is_two_writes() {
-    let mut disk = Disk::new();
-    minted(&disk.mint_as(RequestId(77), latest(), Role::Owner));
-    let mint = Mint {
-        key: Key::from("another"),
-        content: Content::Tombstone,
-        expiry: None,
-        basis: latest(),
-        role: Role::Owner,
-        request: RequestId(77),
-        spare: Epoch(5),
-        time: HybridTime(7),
-        siblings_max: 3,
-    };
-    let outcome = disk.run(for_coordinator(ReplicaAction::Mint(mint.into())));
-    assert_eq!(minted(&outcome).1.siblings().len(), 1);
-}
-
-#[test]
-fn one_sibling_too_many_is_refused_and_nothing_is_dropped_for_it() {
-    let mut disk = Disk::new();
-    for _ in 0..3 {
-        disk.mint(nothing(), Role::Owner);
-    }
-    let refused = disk.mint(nothing(), Role::Owner);
-    assert_eq!(refused.answer.refusal(), Some(Refusal::TooManySiblings { max: 3 }));
-    assert_eq!(disk.held().siblings().len(), 3);
-}
-
-#[test]
-fn a_restarted_process_mints_in_a_new_epoch_although_its_data_is_whole() {
-    let mut disk = Disk::new();
-    let (before, _) = minted(&disk.mint(latest(), Role::Owner));
-    disk.store.sync();
-    disk.restart();
-    let after = disk.mint(latest(), Role::Owner);
-    assert_ne!(minted(&after).0.actor, before.actor);
-    let drawn = |reason| Event::EpochDrawn {
-        partition: PARTITION,
-        epoch: minted(&after).0.actor.epoch,
-        reason,
-    };
-    assert!(after.events.contains(&drawn(EpochReason::Start)));
-}
-
-#[test]
-fn an_actor_of_which_a_peer_knows_more_than_itself_is_given_up() {
-    let mut disk = Disk::new();
-    let (dot, container) = {
-        let outcome = disk.mint(latest(), Role::Owner);
-        let (dot, container) = minted(&outcome);
-        (dot, container.clone())
-    };
-    let mut ahead = container;
-    ahead.discard(&[Dot { actor: dot.actor, n: dot.n + 5 }].into_iter().collect());
-    disk.merge(ahead);
-    let next = disk.mint(latest(), Role::Owner);
-    assert_ne!(minted(&next).0.actor, dot.actor);
-}
-
-#[test]
-fn a_fallback_mints_in_a_new_epoch_once_a_hint_that_it_minted_into_is_deleted() {
-    let mut disk = Disk::new();
-    let terms = for_target(9);
-    let (first, container) = {
-        let outcome = disk.mint(latest(), Role::Fallback(terms));
-        let (dot, container) = minted(&outcome);
-        (dot, container.clone())
-    };
-    let items = vec![(key(), container.hash(&key()))];
-    let outcome = disk.run(drop_hints(terms.target, items));
-    assert!(matches!(dropped(&outcome), Ok(Dropped { count: 1, .. })));
-    let again = disk.mint(latest(), Role::Fallback(terms));
-    assert_ne!(minted(&again).0.actor, first.actor);
-}
-
-#[test]
-fn a_fallback_mints_upon_all_its_hints_for_the_key_whoever_they_are_for() {
-    let mut disk = Disk::new();
-    let (first, _) = minted(&disk.mint(nothing(), Role::Fallback(for_target(8))));
-    let second = disk.mint(nothing(), Role::Fallback(for_target(9)));
-    let (second, container) = minted(&second);
-    assert!(container.get(first).is_some() && container.get(second).is_some());
 }
 
 #[test]
@@ -424,250 +276,10 @@ fn a_client_reads_what_is_durable_and_not_what_is_merely_live() {
 }
 
 #[test]
-fn a_corrupt_record_is_never_not_found_and_is_repaired_by_what_a_peer_sends() {
-    let mut disk = Disk::new();
-    let (dot, container) = {
-        let outcome = disk.mint(latest(), Role::Owner);
-        let (dot, container) = minted(&outcome);
-        (dot, container.clone())
-    };
-    let is_owned = |key: &&Bytes| matches!(parse_record_key(key), Some(Record::Owned { .. }));
-    let record = disk.store.keys().find(is_owned).cloned().expect("it was written");
-    disk.store.sync();
-    disk.store.corrupt.insert(record);
-    let read = read_copy(CopyKind::Owned);
-    assert_eq!(disk.run(read).answer.refusal(), Some(Refusal::Corrupt));
-    assert_eq!(disk.mint(latest(), Role::Owner).answer.refusal(), Some(Refusal::Corrupt));
-    disk.merge(container.clone());
-    assert_eq!(disk.held(), container);
-    assert_eq!(disk.partitions.root(PARTITION), disk.root_recomputed());
-    let next = disk.mint(latest(), Role::Owner);
-    assert_ne!(minted(&next).0.actor, dot.actor);
-}
-
-fn read() -> ReplicaCommand {
-    read_copy(CopyKind::Owned)
-}
-
-/// A disk that holds one durable write, the key of the record, and what was written.
-fn disk_with_one_record(is_it: impl Fn(&Record) -> bool) -> (Disk, Bytes, Container) {
-    let mut disk = Disk::new();
-    let container = minted(&disk.mint(latest(), Role::Owner)).1.clone();
-    disk.store.sync();
-    let is_it = |key: &&Bytes| parse_record_key(key).is_some_and(|record| is_it(&record));
-    let record = disk.store.keys().find(is_it).cloned().expect("it was written");
-    (disk, record, container)
-}
-
-fn corrupt_value() -> (Disk, Container) {
-    let (mut disk, record, container) =
-        disk_with_one_record(|record| matches!(record, Record::Owned { .. }));
-    disk.store.corrupt.insert(record);
-    (disk, container)
-}
-
-#[test]
-fn a_corrupt_key_is_told_of_once_and_leaves_the_tree_so_that_a_comparison_finds_it() {
-    let (mut disk, _) = corrupt_value();
-    let first = disk.run(read());
-    assert_eq!(first.corrupt, [key()]);
-    let corrupt = Event::Corrupt { partition: PARTITION };
-    assert_eq!(first.events, [corrupt, Event::Probe(Probe::CorruptReadRefused)]);
-    assert_eq!(disk.partitions.root(PARTITION), ContentHash::default());
-    let again = disk.run(read());
-    assert_eq!((again.answer.refusal(), again.corrupt.len()), (Some(Refusal::Corrupt), 0));
-}
-
-/// Seen at seed 43 of bit-rot.toml: the second was known to the storage, and nobody repaired it.
-#[test]
-fn of_two_corrupt_keys_in_one_leaf_both_are_told_of() {
-    let mut disk = Disk::new();
-    let leaf = |key: &Key| leaf_of(key.token(), 1);
-    let others = (0_u32..).map(|number| Key::from(number.to_be_bytes().to_vec()));
-    let other =
-        others.into_iter().find(|other| leaf(other) == leaf(&key())).expect("one shares it");
-    let container = minted(&disk.mint(latest(), Role::Owner)).1.clone();
-    disk.run(join(vec![(other.clone(), container)]));
-    disk.store.sync();
-    let is_owned = |key: &&Bytes| matches!(parse_record_key(key), Some(Record::Owned { .. }));
-    let records: Vec<_> = disk.store.keys().filter(is_owned).cloned().collect();
-    disk.store.corrupt.extend(records);
-    let mut corrupt = disk.run(read()).corrupt;
-    corrupt.sort();
-    let mut both = vec![key(), other];
-    both.sort();
-    assert_eq!(corrupt, both);
-    assert_eq!(disk.partitions.root(PARTITION), ContentHash::default());
-}
-
-#[test]
-fn what_took_the_place_of_a_corrupt_record_is_refused_until_the_key_is_repaired() {
-    let (mut disk, container) = corrupt_value();
-    disk.run(read());
-    disk.merge(container.clone());
-    disk.store.sync();
-    assert_eq!(disk.held(), container, "peers are shown what there is");
-    assert_eq!(*done(&disk.run(read())), Err(Refusal::Corrupt));
-    let recovered = disk.restart();
-    assert_eq!(recovered.corrupt, [key()], "a restart repairs nothing");
-    assert_eq!(*done(&disk.run(read())), Err(Refusal::Corrupt));
-    let made = disk.run(mark_repaired(false));
-    assert_eq!(repaired(&made), Ok(true));
-    disk.store.sync();
-    assert_eq!(*done(&disk.run(read())), Ok(ReplicaDone::Read(container)));
-    assert!(disk.restart().corrupt.is_empty());
-}
-
-#[test]
-fn a_store_looks_complete_where_readers_are_answered_from_it_and_nowhere_else() {
-    fn agrees(disk: &mut Disk) -> bool {
-        let ring = Ring::new(Layout::single_datacenter(1, 1, [(ME, "me".into())]));
-        let ring = ring.expect("one node, one copy");
-        disk.store.sync();
-        disk.restart();
-        let looks_complete = is_repaired(&disk.store, View::Durable, &ring, &key());
-        assert_eq!(disk.run(read()).answer.refusal().is_none(), looks_complete);
-        looks_complete
-    }
-    let mut unmarked = Disk::on(MemoryStore::default());
-    minted(&unmarked.mint(latest(), Role::Owner));
-    assert!(!agrees(&mut unmarked));
-    unmarked.run(mark_complete());
-    assert!(agrees(&mut unmarked));
-
-    let (mut disk, container) = corrupt_value();
-    assert!(!agrees(&mut disk));
-    disk.run(read());
-    disk.merge(container);
-    assert!(!agrees(&mut disk), "it replaces what was corrupt, and may be less");
-    disk.run(mark_repaired(false));
-    assert!(agrees(&mut disk));
-}
-
-#[test]
-fn a_key_that_is_corrupt_anew_is_not_repaired() {
-    let (mut disk, container) = corrupt_value();
-    disk.run(read());
-    disk.merge(container);
-    let is_owned = |key: &&Bytes| matches!(parse_record_key(key), Some(Record::Owned { .. }));
-    let record = disk.store.keys().find(is_owned).cloned().expect("it was written");
-    disk.store.corrupt.insert(record);
-    let made = disk.run(mark_repaired(false));
-    assert_eq!(repaired(&made), Ok(false));
-    assert_eq!(made.corrupt, [key()]);
-}
-
-#[test]
-fn a_corrupt_key_of_which_nobody_knows_is_deleted_and_only_then_not_found() {
-    let (mut disk, _) = corrupt_value();
-    disk.run(read());
-    let made = disk.run(mark_repaired(true));
-    assert_eq!(repaired(&made), Ok(true));
-    disk.store.sync();
-    assert_eq!(*done(&disk.run(read())), Ok(ReplicaDone::Read(Container::default())));
-    assert_eq!(disk.partitions.root(PARTITION), disk.root_recomputed());
-}
-
-#[test]
-fn scrubbing_finds_corruption_that_nobody_asked_for_and_goes_on_where_it_stopped() {
-    let (mut disk, _) = corrupt_value();
-    let scrub = |from| RepairCommand::Scrub { from, bytes: 1 };
-    let found = disk.run(scrub(LeafId(0)));
-    assert_eq!((scrubbed(&found), found.corrupt), (Ok(None), vec![key()]));
-    for number in 0..20_u8 {
-        let dot = Dot { actor: Actor { node: NodeId(9), epoch: Epoch(0) }, n: 1 };
-        let mut other = Container::default();
-        other.discard(&[dot].into_iter().collect());
-        disk.run(join(vec![(Key::from(vec![number]), other)]));
-    }
-    let (mut from, mut steps) = (LeafId(0), 0);
-    while let Ok(Some(next)) = scrubbed(&disk.run(scrub(from))) {
-        assert!(next > from);
-        (from, steps) = (next, steps + 1);
-    }
-    assert!(steps > 10, "each step reads about a leaf");
-}
-
-/// Seen at seed 2236 of swarm.toml: nobody would ever have looked there again.
-#[test]
-fn corruption_is_found_in_a_leaf_that_counts_nothing() {
-    let (mut disk, _) = corrupt_value();
-    let leaf = |record: &Record| matches!(record, Record::Leaf { .. });
-    let is_leaf = |key: &&Bytes| parse_record_key(key).is_some_and(|record| leaf(&record));
-    let leaf = disk.store.keys().find(is_leaf).cloned().expect("it was written");
-    disk.store.corrupt.insert(leaf);
-    let scrub = || RepairCommand::Scrub { from: LeafId(0), bytes: 1 << 20 };
-    assert_eq!(disk.run(scrub()).corrupt, [key()]);
-    disk.store.sync();
-    assert!(disk.restart().roots.is_empty(), "the leaf was written anew, without the key");
-    assert_eq!(disk.run(scrub()).corrupt, [key()]);
-}
-
-#[test]
-fn a_leaf_or_a_marker_that_memory_knows_is_written_anew() {
-    for is_it in [
-        (|record: &Record| matches!(record, Record::Leaf { .. })) as fn(&Record) -> bool,
-        |record: &Record| matches!(record, Record::Marker { .. }),
-    ] {
-        let (mut disk, record, _) = disk_with_one_record(is_it);
-        let before = disk.store.get(View::Live, &record);
-        disk.store.corrupt.insert(record.clone());
-        let scrubbed = disk.run(RepairCommand::Scrub { from: LeafId(0), bytes: 1 << 20 });
-        let corrupt = Event::Corrupt { partition: PARTITION };
-        assert_eq!(scrubbed.events, [Event::Probe(Probe::LeafRewritten), corrupt]);
-        assert_eq!(disk.store.get(View::Live, &record), before);
-        let again = disk.run(RepairCommand::Scrub { from: LeafId(0), bytes: 1 << 20 });
-        assert_eq!(again.events, []);
-    }
-}
-
-#[test]
-fn a_leaf_that_is_corrupt_at_start_is_summed_up_anew() {
-    let (mut disk, record, _) = disk_with_one_record(|it| matches!(it, Record::Leaf { .. }));
-    let root = disk.partitions.root(PARTITION);
-    disk.store.corrupt.insert(record);
-    let recovered = disk.restart();
-    assert_eq!(disk.partitions.root(PARTITION), root);
-    assert_eq!(
-        (recovered.corrupt_at_start, recovered.complete),
-        (vec![PARTITION], vec![PARTITION])
-    );
-}
-
-#[test]
-fn a_marker_that_is_corrupt_at_start_is_none() {
-    let (mut disk, record, _) = disk_with_one_record(|it| matches!(it, Record::Marker { .. }));
-    disk.store.corrupt.insert(record);
-    let recovered = disk.restart();
-    assert_eq!((recovered.corrupt_at_start, recovered.complete), (vec![PARTITION], vec![]));
-    assert_eq!(*done(&disk.run(read())), Err(Refusal::Incomplete));
-}
-
-#[test]
 fn a_node_does_not_start_on_the_data_of_another() {
     let disk = Disk::new();
     let opened = open(NodeId(2), &Config::default(), 1, &disk.store);
     assert_eq!(opened.expect_err("it is another's"), ForeignData { owner: ME });
-}
-
-#[test]
-fn a_corrupt_hint_is_dropped_and_counted_and_its_epoch_is_over() {
-    let mut disk = Disk::new();
-    let terms = for_target(9);
-    let first = minted(&disk.mint(latest(), Role::Fallback(terms))).0;
-    disk.store.sync();
-    let is_hint = |key: &&Bytes| matches!(parse_record_key(key), Some(Record::Hint { .. }));
-    let record = disk.store.keys().find(is_hint).cloned().expect("it was written");
-    disk.store.corrupt.insert(record);
-    let asked = disk.run(read_copy(CopyKind::Hinted));
-    assert_eq!(asked.answer.refusal(), Some(Refusal::Corrupt));
-    assert_eq!(disk.mint(latest(), Role::Fallback(terms)).answer.refusal(), Some(Refusal::Corrupt));
-    let batch = disk.run(read_hints(NodeId(9)));
-    let dropped = Event::HintDropped { target: NodeId(9), partition: PARTITION };
-    assert!(batch.events.contains(&dropped));
-    assert_eq!(hints(batch), Ok(HintBatch { hints: vec![], dropped: 1 }));
-    let next = disk.mint(latest(), Role::Fallback(terms));
-    assert_ne!(minted(&next).0.actor, first.actor);
 }
 
 #[test]
