@@ -1,8 +1,8 @@
 //! Storage at work: its events, their order, and the data that remains.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
-use std::process::{Command, Stdio};
+mod faults;
+mod opening;
+
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
@@ -10,18 +10,16 @@ use bytes::Bytes;
 use kv_core::layout::Layout;
 use kv_core::replica::{self, held};
 use kv_core::store::{
-    Answer, AnswerFamily as _, Basis, CopyKind, Corrupt, ForeignData, Mint, Refusal, ReplicaAction,
+    Answer, AnswerFamily as _, Basis, CopyKind, Corrupt, Mint, Refusal, ReplicaAction,
     ReplicaAnswer, ReplicaCommand, ReplicaDone, Requester, Role, View, Visitor,
 };
-use kv_core::time::{HybridTime, WallTime};
+use kv_core::time::HybridTime;
 use kv_core::types::{Epoch, FoundingId, Key, OperationId, PartitionId, RequestId};
 use kv_core::version::{Content, VersionVector};
 
 use super::*;
 
 const NODE: NodeId = NodeId(1);
-const CLUSTER: &str = "test";
-const CACHE_BYTES: u64 = 1 << 20;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A node's end of its storage.
@@ -119,17 +117,6 @@ fn start<E: Engine>(engine: E, options: Options) -> (Storage, Reports) {
     let (storage, _) =
         opening(options, |opening| Storage::on_threads(engine, opening, report).expect("it opens"));
     (storage, reports)
-}
-
-fn open(path: &Path) -> (Storage, Reports, Recovered) {
-    let (reports, report) = Reports::new();
-    let mut directory = Directory::open(path).expect("it is free");
-    let pinned = Pinned::of(CLUSTER, ring().layout());
-    directory.claim(NODE, &pinned, WallTime(1_000_000)).expect("it is its own");
-    let (storage, recovered) = opening(Options::default(), |opening| {
-        Storage::open(directory, CACHE_BYTES, opening, Arc::default(), report).expect("it opens")
-    });
-    (storage, reports, recovered)
 }
 
 fn key(n: u64) -> Key {
@@ -291,160 +278,6 @@ fn reads_see_what_is_durable_and_mints_what_is_live() {
     assert_eq!(container.siblings().len(), 1);
 }
 
-/// Waits for the outcome of one command, and passes over all events before.
-fn outcome_of(reports: &Reports, wanted: Ticket) -> Outcome {
-    let mut events = std::iter::repeat_with(|| reports.next()).flatten();
-    let outcome = events.find_map(|event| match event {
-        StorageEvent::Done { ticket, outcome, .. } => (ticket == wanted).then_some(outcome),
-        _ => None,
-    });
-    outcome.expect("storage answers or the wait ends")
-}
-
-/// Mints keys from the `n`-th on until one is refused. Returns the fault, and the number that were
-/// taken.
-fn wait_refused(storage: &Storage, reports: &Reports, n: u64) -> (Refusal, u64) {
-    let refused = (0..).find_map(|taken| {
-        // The executor hears of it after the node.
-        storage.submit(mints(n + taken..n + taken + 1));
-        let refusal = outcome_of(reports, Ticket(n + taken)).answer.refusal()?;
-        Some((refusal, taken))
-    });
-    refused.expect("it is refused before the numbers end")
-}
-
-#[test]
-fn a_disk_that_fails_says_so_once_and_takes_nothing_more() {
-    let disk = MemoryDisk::default();
-    let (storage, mut reports) = start(disk.start(), Options::default());
-    storage.submit(mints(1..10));
-    reports.outcomes(9);
-    reports.wait_durable(Seq(9));
-    disk.set_fault(Some(Fault::Failed));
-    storage.submit(mints(10..11));
-    assert_eq!(reports.wait_failed().fault, Fault::Failed);
-    assert_eq!(wait_refused(&storage, &reports, 11).0, Refusal::DiskFailed);
-    assert_eq!(storage.counts().state.word(), "failed");
-    disk.set_fault(None);
-    storage.close();
-    let store = Overlay::new(Arc::new(disk.start()));
-    assert!(holds(&store, 9) && !holds(&store, 10), "what was durable stays");
-}
-
-#[test]
-fn a_full_disk_refuses_and_what_it_was_given_before_is_durable_when_there_is_room() {
-    for (fault, refusal) in
-        [(Fault::Full, Refusal::DiskFull), (Fault::OutOfFiles, Refusal::OutOfFiles)]
-    {
-        let disk = MemoryDisk::default();
-        let (mut reports, report) = Reports::new();
-        let (storage, _) = opening(Options::default(), |opening| {
-            Storage::on_threads(founded(disk.start()), opening, report).expect("it opens")
-        });
-        storage.submit(mints(1..10));
-        reports.outcomes(9);
-        reports.wait_durable(Seq(9));
-        disk.set_fault(Some(fault));
-        storage.submit(mints(10..11));
-        let refusing = |event: &StorageEvent| match event {
-            StorageEvent::Refusing(error) => Some(error.fault),
-            _ => None,
-        };
-        let heard =
-            std::iter::repeat_with(|| reports.next()).flatten().find_map(|event| refusing(&event));
-        assert_eq!(heard, Some(fault));
-        let (refused, taken) = wait_refused(&storage, &reports, 1_000);
-        assert_eq!(refused, refusal);
-        assert_ne!(storage.counts().state.word(), "writable");
-        storage.submit(vec![read(9)]);
-        let outcome = outcome_of(&reports, read(9).0);
-        assert!(matches!(done(&outcome), Ok(ReplicaDone::Read(_))), "reads go on: {outcome:?}");
-
-        disk.set_fault(None);
-        let (mut durable, mut writable) = (Seq(0), 0);
-        while durable < Seq(10 + taken) || writable == 0 {
-            for event in reports.next() {
-                match event {
-                    StorageEvent::Durable { seq } => durable = seq,
-                    StorageEvent::Writable { .. } => writable += 1,
-                    other => panic!("nothing else is due: {other:?}"),
-                }
-            }
-        }
-        assert_eq!((writable, storage.counts().state.word()), (1, "writable"));
-        reports.newest = durable;
-        reports.durable = durable;
-        storage.submit(mints(12..13));
-        let outcome = reports.outcomes(1).remove(0).2;
-        assert!(outcome.answer.refusal().is_none(), "{outcome:?}");
-        storage.close();
-        let store = Overlay::new(Arc::new(disk.start()));
-        assert!(holds(&store, 10) && !holds(&store, 1_000 + taken) && holds(&store, 12));
-    }
-}
-
-#[test]
-fn storage_ends_at_once_while_its_disk_is_full() {
-    let disk = MemoryDisk::default();
-    let (storage, reports) = start(disk.start(), Options::default());
-    disk.set_fault(Some(Fault::Full));
-    storage.submit(mints(1..2));
-    assert_eq!(wait_refused(&storage, &reports, 2).0, Refusal::DiskFull);
-    storage.close();
-    assert!(!holds(&Overlay::new(Arc::new(disk.start())), 1), "and promised nothing");
-}
-
-#[tokio::test]
-async fn a_task_waits_for_room_as_the_threads_do() {
-    let disk = MemoryDisk::default();
-    let (reports, report) = Reports::new();
-    let (storage, task, _) = opening(Options::default(), |opening| {
-        Storage::as_task(disk.start(), opening, Duration::ZERO, report).expect("it opens")
-    });
-    disk.set_fault(Some(Fault::Full));
-    storage.submit(mints(1..3));
-    let running = tokio::spawn(task.run());
-    let told = async |wanted: fn(&StorageEvent) -> bool| {
-        while !reports.heard.try_iter().flatten().any(|event| wanted(&event)) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    told(|event| matches!(event, StorageEvent::Refusing(_))).await;
-    disk.set_fault(None);
-    told(|event| matches!(event, StorageEvent::Durable { seq: Seq(2) })).await;
-    drop(storage);
-    running.await.expect("it ends by itself");
-    let store = Overlay::new(Arc::new(disk.start()));
-    assert!(holds(&store, 1) && holds(&store, 2));
-}
-
-#[test]
-fn a_storage_thread_that_panics_is_a_failed_disk() {
-    struct Broken;
-    impl Engine for Broken {
-        fn get(&self, _: &[u8]) -> Result<Option<Bytes>, Corrupt> {
-            Ok(None)
-        }
-        fn scan(&self, _: &[u8], _: &[u8], _: &mut Visitor<'_>) {}
-        fn apply(&self, _: &Records, _: Reach) -> Result<(), EngineError> {
-            panic!("a test panics here")
-        }
-        fn sync(&self) -> Result<(), EngineError> {
-            Ok(())
-        }
-        fn check(&self) -> Result<(), EngineError> {
-            Ok(())
-        }
-        fn resume(&self) -> Result<(), EngineError> {
-            Ok(())
-        }
-    }
-    let (storage, reports) = start(Broken, Options::default());
-    storage.submit(mints(1..2));
-    assert_eq!(reports.wait_failed().fault, Fault::Failed);
-    storage.close();
-}
-
 #[test]
 fn a_clean_end_executes_and_syncs_all_that_was_submitted() {
     let interval = Durability::Interval { every: Duration::from_secs(3_600) };
@@ -552,146 +385,4 @@ async fn at_its_end_storage_writes_what_waits_and_reads_nothing_for_nobody() {
     assert_eq!(done, 50, "the writes, and no read");
     let store = Overlay::new(Arc::new(disk.look()));
     assert!((0..50).all(|n| holds(&store, n)));
-}
-
-#[test]
-fn what_is_corrupt_at_start_costs_the_markers() {
-    /// An engine that cannot show one stretch.
-    struct Torn(MemoryEngine);
-    impl Engine for Torn {
-        fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Corrupt> {
-            self.0.get(key)
-        }
-        fn scan(&self, prefix: &[u8], after: &[u8], visit: &mut Visitor<'_>) {
-            if prefix == b"h" {
-                let _ = visit(prefix, Err(Corrupt));
-            } else {
-                self.0.scan(prefix, after, visit);
-            }
-        }
-        fn apply(&self, records: &Records, reach: Reach) -> Result<(), EngineError> {
-            self.0.apply(records, reach)
-        }
-        fn sync(&self) -> Result<(), EngineError> {
-            self.0.sync()
-        }
-        fn check(&self) -> Result<(), EngineError> {
-            self.0.check()
-        }
-        fn resume(&self) -> Result<(), EngineError> {
-            self.0.resume()
-        }
-    }
-    let disk = MemoryDisk::default();
-    let torn = Arc::new(founded(Torn(disk.start())));
-    let recovered =
-        opening(Options::default(), |opening| recovery::recover(&torn, opening).expect("it opens"));
-    assert!(recovered.recovered.complete.is_empty());
-    let later =
-        opening(Options::default(), |opening| recovery::recover(&Arc::new(disk.start()), opening));
-    assert!(later.expect("it opens").recovered.complete.is_empty(), "also ever after");
-}
-
-#[test]
-fn a_node_does_not_start_on_the_data_of_another() {
-    let disk = MemoryDisk::default();
-    let recover = |node| {
-        opening(Options::default(), |opening| {
-            let opening = Opening { node, ..*opening };
-            recovery::recover(&Arc::new(disk.start()), &opening).map(|_| ())
-        })
-    };
-    founded(disk.start());
-    assert_eq!(recover(NODE), Ok(()));
-    let refused = recover(NodeId(77)).expect_err("it is another's");
-    assert_eq!(refused, RecoveryError::Foreign(ForeignData { owner: NODE }));
-    assert!(refused.to_string().contains("move this data away"), "{refused}");
-    assert_eq!(recover(NODE), Ok(()), "its own node is not harmed");
-}
-
-#[test]
-fn a_reopened_directory_holds_all_and_a_wiped_one_is_not_believed() {
-    let home = tempfile::tempdir().expect("there is room");
-    let (storage, _, recovered) = open(home.path());
-    assert_eq!(recovered, Recovered::default(), "it is new");
-    storage.close();
-    let engine = FjallEngine::open(&home.path().join("data"), CACHE_BYTES, 0, Arc::default())
-        .expect("it is free");
-    drop(founded(engine));
-    let (storage, mut reports, recovered) = open(home.path());
-    assert_eq!(recovered.complete, [PartitionId(0)], "a founder holds all that there is");
-    storage.submit(mints(1..100));
-    reports.outcomes(99);
-    assert!(Directory::open(home.path()).is_err(), "it is in use");
-    storage.close();
-
-    let (storage, mut reports, recovered) = open(home.path());
-    assert_eq!((recovered.complete.len(), recovered.roots.len()), (1, 1));
-    storage.submit((1..100).map(read).collect());
-    for (_, _, outcome) in reports.outcomes(99) {
-        let Ok(ReplicaDone::Read(container)) = done(&outcome) else { panic!("it reads") };
-        assert_eq!(container.siblings().len(), 1);
-    }
-    storage.close();
-
-    std::fs::remove_dir_all(home.path().join("data")).expect("it is there");
-    let (storage, _, recovered) = open(home.path());
-    assert_eq!(recovered, Recovered::default(), "nothing is there, and nothing is believed");
-    storage.close();
-    let directory = Directory::open(home.path()).expect("it is free");
-    let identity = directory.identity().expect("a wipe does not take it");
-    assert_eq!((identity.node, identity.generation.0), (NODE, 4));
-}
-
-/// The variable that names the child's directory. Without it, the process is no child.
-const CHILD: &str = "KV_NODE_STORAGE_TEST_CHILD";
-
-/// Not a test of its own: writes until it is killed, and prints what is durable.
-#[test]
-fn child_of_a_process_that_is_killed() {
-    let Some(path) = std::env::var_os(CHILD) else { return };
-    let (storage, mut reports, _) = open(Path::new(&path));
-    let first = std::env::var("FIRST").expect("it is given").parse::<u64>().expect("a number");
-    let mut out = std::io::stdout().lock();
-    for at in (first..).step_by(64) {
-        storage.submit(mints(at..at + 64));
-        let seq = reports.outcomes(64).last().expect("64 are some").1;
-        reports.wait_durable(seq);
-        writeln!(out, "durable {}", at + 63).expect("somebody listens");
-    }
-}
-
-#[test]
-fn what_was_durable_is_there_after_kill_9() {
-    let home = tempfile::tempdir().expect("there is room");
-    let mut durable = 0;
-    for round in 0..5_u64 {
-        let mut child = Command::new(std::env::current_exe().expect("it is running"))
-            .args(["--exact", "storage::tests::child_of_a_process_that_is_killed", "--nocapture"])
-            .env(CHILD, home.path())
-            .env("FIRST", (durable + 1).to_string())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the system has room for a process");
-        let before = durable;
-        let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        let mut heard = || {
-            let line = lines.next()?.expect("it is text");
-            Some(line.rsplit_once("durable ").and_then(|(_, n)| n.parse::<u64>().ok()))
-        };
-        while durable < before + 64 * (5 + 7 * round) {
-            durable = heard().expect("the child writes").unwrap_or(durable);
-        }
-        child.kill().expect("it runs");
-        child.wait().expect("it was ours");
-        while let Some(line) = heard() {
-            durable = line.unwrap_or(durable);
-        }
-        assert!(durable > before);
-        let engine = FjallEngine::open(&home.path().join("data"), CACHE_BYTES, 0, Arc::default())
-            .expect("it opens");
-        let store = Overlay::new(Arc::new(engine));
-        let lost: Vec<_> = (1..=durable).filter(|&n| !holds(&store, n)).collect();
-        assert!(lost.is_empty(), "round {round}: {lost:?}");
-    }
 }

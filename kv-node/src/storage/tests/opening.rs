@@ -1,0 +1,171 @@
+//! The data that storage finds when it opens: after a clean end, after a wipe, after its process
+//! was killed, and where some of it is corrupt or another node's.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use kv_core::store::ForeignData;
+use kv_core::time::WallTime;
+
+use super::*;
+
+const CLUSTER: &str = "test";
+const CACHE_BYTES: u64 = 1 << 20;
+
+fn open(path: &Path) -> (Storage, Reports, Recovered) {
+    let (reports, report) = Reports::new();
+    let mut directory = Directory::open(path).expect("it is free");
+    let pinned = Pinned::of(CLUSTER, ring().layout());
+    directory.claim(NODE, &pinned, WallTime(1_000_000)).expect("it is its own");
+    let (storage, recovered) = opening(Options::default(), |opening| {
+        Storage::open(directory, CACHE_BYTES, opening, Arc::default(), report).expect("it opens")
+    });
+    (storage, reports, recovered)
+}
+
+#[test]
+fn what_is_corrupt_at_start_costs_the_markers() {
+    /// An engine that cannot show one stretch.
+    struct Torn(MemoryEngine);
+    impl Engine for Torn {
+        fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Corrupt> {
+            self.0.get(key)
+        }
+        fn scan(&self, prefix: &[u8], after: &[u8], visit: &mut Visitor<'_>) {
+            if prefix == b"h" {
+                let _ = visit(prefix, Err(Corrupt));
+            } else {
+                self.0.scan(prefix, after, visit);
+            }
+        }
+        fn apply(&self, records: &Records, reach: Reach) -> Result<(), EngineError> {
+            self.0.apply(records, reach)
+        }
+        fn sync(&self) -> Result<(), EngineError> {
+            self.0.sync()
+        }
+        fn check(&self) -> Result<(), EngineError> {
+            self.0.check()
+        }
+        fn resume(&self) -> Result<(), EngineError> {
+            self.0.resume()
+        }
+    }
+    let disk = MemoryDisk::default();
+    let torn = Arc::new(founded(Torn(disk.start())));
+    let recovered =
+        opening(Options::default(), |opening| recovery::recover(&torn, opening).expect("it opens"));
+    assert!(recovered.recovered.complete.is_empty());
+    let later =
+        opening(Options::default(), |opening| recovery::recover(&Arc::new(disk.start()), opening));
+    assert!(later.expect("it opens").recovered.complete.is_empty(), "also ever after");
+}
+
+#[test]
+fn a_node_does_not_start_on_the_data_of_another() {
+    let disk = MemoryDisk::default();
+    let recover = |node| {
+        opening(Options::default(), |opening| {
+            let opening = Opening { node, ..*opening };
+            recovery::recover(&Arc::new(disk.start()), &opening).map(|_| ())
+        })
+    };
+    founded(disk.start());
+    assert_eq!(recover(NODE), Ok(()));
+    let refused = recover(NodeId(77)).expect_err("it is another's");
+    assert_eq!(refused, RecoveryError::Foreign(ForeignData { owner: NODE }));
+    assert!(refused.to_string().contains("move this data away"), "{refused}");
+    assert_eq!(recover(NODE), Ok(()), "its own node is not harmed");
+}
+
+#[test]
+fn a_reopened_directory_holds_all_and_a_wiped_one_is_not_believed() {
+    let home = tempfile::tempdir().expect("there is room");
+    let (storage, _, recovered) = open(home.path());
+    assert_eq!(recovered, Recovered::default(), "it is new");
+    storage.close();
+    let engine = FjallEngine::open(&home.path().join("data"), CACHE_BYTES, 0, Arc::default())
+        .expect("it is free");
+    drop(founded(engine));
+    let (storage, mut reports, recovered) = open(home.path());
+    assert_eq!(recovered.complete, [PartitionId(0)], "a founder holds all that there is");
+    storage.submit(mints(1..100));
+    reports.outcomes(99);
+    assert!(Directory::open(home.path()).is_err(), "it is in use");
+    storage.close();
+
+    let (storage, mut reports, recovered) = open(home.path());
+    assert_eq!((recovered.complete.len(), recovered.roots.len()), (1, 1));
+    storage.submit((1..100).map(read).collect());
+    for (_, _, outcome) in reports.outcomes(99) {
+        let Ok(ReplicaDone::Read(container)) = done(&outcome) else { panic!("it reads") };
+        assert_eq!(container.siblings().len(), 1);
+    }
+    storage.close();
+
+    std::fs::remove_dir_all(home.path().join("data")).expect("it is there");
+    let (storage, _, recovered) = open(home.path());
+    assert_eq!(recovered, Recovered::default(), "nothing is there, and nothing is believed");
+    storage.close();
+    let directory = Directory::open(home.path()).expect("it is free");
+    let identity = directory.identity().expect("a wipe does not take it");
+    assert_eq!((identity.node, identity.generation.0), (NODE, 4));
+}
+
+/// The variable that names the child's directory. Without it, the process is no child.
+const CHILD: &str = "KV_NODE_STORAGE_TEST_CHILD";
+
+/// Not a test of its own: writes until it is killed, and prints what is durable.
+#[test]
+fn child_of_a_process_that_is_killed() {
+    let Some(path) = std::env::var_os(CHILD) else { return };
+    let (storage, mut reports, _) = open(Path::new(&path));
+    let first = std::env::var("FIRST").expect("it is given").parse::<u64>().expect("a number");
+    let mut out = std::io::stdout().lock();
+    for at in (first..).step_by(64) {
+        storage.submit(mints(at..at + 64));
+        let seq = reports.outcomes(64).last().expect("64 are some").1;
+        reports.wait_durable(seq);
+        writeln!(out, "durable {}", at + 63).expect("somebody listens");
+    }
+}
+
+#[test]
+fn what_was_durable_is_there_after_kill_9() {
+    let home = tempfile::tempdir().expect("there is room");
+    let mut durable = 0;
+    for round in 0..5_u64 {
+        let mut child = Command::new(std::env::current_exe().expect("it is running"))
+            .args([
+                "--exact",
+                "storage::tests::opening::child_of_a_process_that_is_killed",
+                "--nocapture",
+            ])
+            .env(CHILD, home.path())
+            .env("FIRST", (durable + 1).to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the system has room for a process");
+        let before = durable;
+        let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let mut heard = || {
+            let line = lines.next()?.expect("it is text");
+            Some(line.rsplit_once("durable ").and_then(|(_, n)| n.parse::<u64>().ok()))
+        };
+        while durable < before + 64 * (5 + 7 * round) {
+            durable = heard().expect("the child writes").unwrap_or(durable);
+        }
+        child.kill().expect("it runs");
+        child.wait().expect("it was ours");
+        while let Some(line) = heard() {
+            durable = line.unwrap_or(durable);
+        }
+        assert!(durable > before);
+        let engine = FjallEngine::open(&home.path().join("data"), CACHE_BYTES, 0, Arc::default())
+            .expect("it opens");
+        let store = Overlay::new(Arc::new(engine));
+        let lost: Vec<_> = (1..=durable).filter(|&n| !holds(&store, n)).collect();
+        assert!(lost.is_empty(), "round {round}: {lost:?}");
+    }
+}
