@@ -14,38 +14,27 @@
 //! Events of the storage never wait: they free room. New work waits while the storage has enough;
 //! so the whole node slows down with its disk instead of piling up what the disk has not done.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+mod inbox;
+mod turn;
 
-use kv_core::admin::{AdminCommand, AdminReply};
+pub use inbox::{CoreHandle, Ended, Inboxes, Urgent, Work, inboxes};
+pub use turn::{Core, TurnOutput};
+
+use std::collections::BTreeMap;
+
+use kv_core::admin::AdminReply;
 use kv_core::client::{ClientOperation, Reply, Verb};
-use kv_core::cx::{Cx, Effect, Input, LinkState};
-use kv_core::event::Event;
+use kv_core::cx::Input;
 use kv_core::message::Message;
-use kv_core::node::Node;
-use kv_core::quorum::Mode;
 use kv_core::store::StoreCommand;
 use kv_core::types::{AdminRequest, ClientRequest, NodeId, Ticket};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::clock::Clock;
-use crate::draws::Draws;
-use crate::inspection::{DefaultQuorums, Inspection, PeerWatch, StorageFact, TurnCounts};
-use crate::log::EventLog;
-use crate::metrics::Metrics;
-use crate::peers::room::Share;
+use crate::inspection::StorageFact;
 use crate::storage::{EngineError, StorageEvent};
 
 /// The number of inputs of one turn, at most, so that effects do not wait for long.
 const INPUTS_PER_TURN: usize = 1_024;
-
-/// The least time, in milliseconds, after which a silent peer counts as not heard.
-const HEARD_WITHIN_MS_MIN: u64 = 10_000;
-
-/// The number of calls at deadlines in one turn, at most. A call at a deadline makes progress or
-/// moves it, so that a few are enough; should the core spin, peers and clients still get their
-/// turn.
-const DEADLINES_PER_TURN: usize = 64;
 
 /// The id of a client's connection, for the life of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,115 +45,6 @@ pub type Tag = u32;
 
 /// The channel for the replies of one connection.
 pub type Replies = mpsc::UnboundedSender<Vec<(Tag, Reply)>>;
-
-/// An input that makes work for the core. It waits when the core has enough.
-#[derive(Debug)]
-pub enum Work {
-    /// A client sends operations.
-    Client {
-        /// The client's connection.
-        connection: ConnectionId,
-        /// The operations in order. Tags are unique among those that are not answered.
-        operations: Vec<(Tag, ClientOperation)>,
-    },
-    /// A peer has sent messages.
-    Peer {
-        /// The messages in the order in which they arrived.
-        messages: Vec<Message>,
-        /// The room that large messages take until the core has them.
-        share: Share,
-    },
-}
-
-/// An input that the core must learn at once.
-#[derive(Debug)]
-pub enum Urgent {
-    /// A connection will send operations.
-    Opened {
-        /// The id of the connection.
-        connection: ConnectionId,
-        /// The channel for the connection's replies.
-        replies: Replies,
-    },
-    /// A connection sends no more operations, and is owed nothing.
-    Closed(ConnectionId),
-    /// Storage has executed commands, or made them durable.
-    Storage(Vec<StorageEvent>),
-    /// The connection to a peer changed.
-    Link {
-        /// The peer at the other end.
-        peer: NodeId,
-        /// The new state of the connection.
-        state: LinkState,
-    },
-    /// An operator gives an order.
-    Admin {
-        /// The operator's order.
-        command: AdminCommand,
-        /// The channel for the answer.
-        answer: oneshot::Sender<AdminReply>,
-    },
-    /// This node refuses to speak with a peer.
-    Refused {
-        /// The peer that is refused.
-        peer: NodeId,
-        /// The reason in one word.
-        reason: &'static str,
-    },
-    /// A request for the state of the core, with the channel for the answer.
-    Inspect(oneshot::Sender<Inspection>),
-    /// The node stops: the core takes nothing new.
-    Stop,
-    /// The node is done, and owes nothing: the loop ends.
-    End,
-}
-
-/// The handle by which other tasks speak to the core.
-#[derive(Clone, Debug)]
-pub struct CoreHandle {
-    work: mpsc::Sender<Work>,
-    urgent: mpsc::UnboundedSender<Urgent>,
-}
-
-/// The error that the core has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the node is stopping")]
-pub struct Ended;
-
-impl CoreHandle {
-    /// Gives the core work; waits while it has enough.
-    ///
-    /// # Errors
-    /// [`Ended`]: nothing was done.
-    pub async fn work(&self, work: Work) -> Result<(), Ended> {
-        self.work.send(work).await.map_err(|_| Ended)
-    }
-
-    /// Gives the core an urgent input. Ignored once the core has ended.
-    pub fn tell(&self, urgent: Urgent) {
-        let _ended = self.urgent.send(urgent);
-    }
-
-    /// Gives the core an operator's order, and waits for the answer.
-    ///
-    /// # Errors
-    /// [`Ended`]: it is not known whether the order was carried out.
-    pub async fn admin(&self, command: AdminCommand) -> Result<AdminReply, Ended> {
-        let (answer, answered) = oneshot::channel();
-        self.tell(Urgent::Admin { command, answer });
-        answered.await.map_err(|_| Ended)
-    }
-
-    /// Asks the core for its state. Answered between two turns: no answer means that it hangs.
-    ///
-    /// # Errors
-    /// [`Ended`].
-    pub async fn inspect(&self) -> Result<Inspection, Ended> {
-        let (answer, answered) = oneshot::channel();
-        self.tell(Urgent::Inspect(answer));
-        answered.await.map_err(|_| Ended)
-    }
-}
 
 /// The destinations of a turn's effects.
 pub trait Outlets: Send {
@@ -183,156 +63,6 @@ pub trait Outlets: Send {
 
     /// Notes that a peer seems to be down.
     fn on_suspected(&mut self, peer: NodeId);
-}
-
-/// The core with its clock, its metrics and its log.
-#[derive(Debug)]
-pub struct Core {
-    node: Node,
-    clock: Clock,
-    draws: Draws,
-    metrics: Arc<Metrics>,
-    log: EventLog,
-    effects: Vec<Effect>,
-    peers: PeerWatch,
-    storage: StorageFact,
-}
-
-/// The output of a turn, sorted by destination.
-#[derive(Debug, Default)]
-pub struct TurnOutput {
-    /// The replies by connection, in the order in which they were given.
-    pub replies: BTreeMap<ConnectionId, Vec<(Tag, Reply)>>,
-    /// The answers to operators.
-    pub admin: Vec<(AdminRequest, AdminReply)>,
-    /// The messages by addressee, in the order in which they were sent.
-    pub messages: BTreeMap<NodeId, Vec<Message>>,
-    /// The commands for the storage, in the order in which they must be executed.
-    pub commands: Vec<(Ticket, StoreCommand)>,
-    /// True if the core has learned that its storage failed.
-    pub storage_failed: bool,
-    /// The peers that seem to be down, and did not before.
-    pub suspected: Vec<NodeId>,
-}
-
-impl Core {
-    /// Creates a core that has not output anything yet.
-    pub fn new(
-        node: Node,
-        clock: Clock,
-        draws: Draws,
-        metrics: Arc<Metrics>,
-        log: EventLog,
-    ) -> Self {
-        let (effects, peers) = (Vec::new(), PeerWatch::default());
-        let storage = StorageFact::default();
-        metrics.on_storage_state(storage.word());
-        Self { node, clock, draws, metrics, log, effects, peers, storage }
-    }
-
-    /// Handles all inputs, and the deadlines that are due.
-    pub fn turn(&mut self, inputs: impl IntoIterator<Item = Input>) -> TurnOutput {
-        let mut output = TurnOutput::default();
-        for input in inputs {
-            self.handle(input, &mut output);
-        }
-        for _ in 0..DEADLINES_PER_TURN {
-            let now = self.clock.now().monotonic;
-            if self.node.next_deadline().is_none_or(|deadline| deadline > now) {
-                break;
-            }
-            self.handle(Input::Deadline, &mut output);
-        }
-        self.metrics.on_turn(&self.counts());
-        output
-    }
-
-    /// Sets the state of the storage from now on.
-    fn on_storage(&mut self, storage: StorageFact) {
-        self.storage = storage;
-        self.metrics.on_storage_state(storage.word());
-    }
-
-    /// Notes which peers are heard. Their messages may be rejected all the same, in the same turn.
-    fn notice_speakers(&mut self, work: &[Work]) {
-        let now = self.clock.now().monotonic;
-        for given in work {
-            // What is given at once comes from one connection, and so from one peer.
-            if let Work::Peer { messages, share: _ } = given
-                && let Some(message) = messages.first()
-            {
-                self.peers.on_heard(message.header.from, now);
-            }
-        }
-    }
-
-    fn counts(&self) -> TurnCounts {
-        let local = self.node.local();
-        TurnCounts {
-            partitions_owned: local.topology().owned_by(local.me()).len() as u64,
-            partitions_complete: local.complete.len() as u64,
-            hints_pending: self.node.pending_hints(),
-            operations: self.node.operations() as u64,
-            peers_down: local.peers.down.len() as u64,
-            peers: local.topology().members().len() as u64 - 1,
-        }
-    }
-
-    /// Collects the state of the core.
-    pub fn inspect(&mut self) -> Inspection {
-        let (now, storage, local) = (self.clock.now().monotonic, self.storage, self.node.local());
-        let peers = self.peers.peers(local, now);
-        let config = &local.config;
-        let mode = match config.mode {
-            Mode::Sloppy => "sloppy",
-            Mode::Strict => "strict",
-        };
-        Inspection {
-            counts: self.counts(),
-            is_founded: self.node.is_founded(),
-            partitions: local.topology().partitions().count() as u64,
-            quorums: DefaultQuorums { read: config.read_quorum, write: config.write_quorum, mode },
-            out_of_reach: self.peers.out_of_reach(&self.node, &peers, storage),
-            partitions_loss_undecided: self.node.undecided().len() as u64,
-            corrupt_keys: self.node.corrupt_keys() as u64,
-            storage,
-            heard_within_ms: HEARD_WITHIN_MS_MIN.max(10 * config.gossip_interval_ms),
-            peers,
-        }
-    }
-
-    fn handle(&mut self, input: Input, output: &mut TurnOutput) {
-        let mut cx = Cx { now: self.clock.now(), draw: &mut self.draws, out: &mut self.effects };
-        self.node.handle(&mut cx, input);
-        for effect in self.effects.drain(..) {
-            match effect {
-                Effect::Reply { request, reply } => {
-                    let (connection, tag) = parts_of(request);
-                    output.replies.entry(connection).or_default().push((tag, reply));
-                }
-                Effect::AdminReply { request, reply } => output.admin.push((request, reply)),
-                Effect::Send(message) => {
-                    output.messages.entry(message.header.to).or_default().push(message);
-                }
-                Effect::Store { ticket, command } => output.commands.push((ticket, command)),
-                Effect::Observe(event) => {
-                    if event == Event::StoreFailed {
-                        self.storage = StorageFact::Failed;
-                        self.metrics.on_storage_state(self.storage.word());
-                        output.storage_failed = true;
-                    }
-                    if let Event::Rejected { from, reason } = event {
-                        self.peers.on_rejected(from, reason);
-                    }
-                    if let Event::Suspected { peer } = event {
-                        output.suspected.push(peer);
-                    }
-                    self.metrics.on_event(&event);
-                    self.log.log(&event);
-                }
-            }
-        }
-    }
 }
 
 /// The loop: the core, its inboxes, and the connections that it answers.
@@ -357,21 +87,6 @@ struct Orders {
 enum Flow {
     On,
     End,
-}
-
-/// The inputs that the core has not handled yet.
-#[derive(Debug)]
-pub struct Inboxes {
-    work: mpsc::Receiver<Work>,
-    urgent: mpsc::UnboundedReceiver<Urgent>,
-}
-
-/// Creates the handle for other tasks, and the inboxes behind it, in which `work_max` batches of
-/// work may wait.
-pub fn inboxes(work_max: usize) -> (CoreHandle, Inboxes) {
-    let (work, work_inbox) = mpsc::channel(work_max);
-    let (urgent, urgent_inbox) = mpsc::unbounded_channel();
-    (CoreHandle { work, urgent }, Inboxes { work: work_inbox, urgent: urgent_inbox })
 }
 
 impl<O: Outlets> CoreLoop<O> {
