@@ -1,12 +1,12 @@
 //! A node: its process and machine, and what its core tells of itself.
 
-use kv_core::coordinator::{OperationSnapshot, Stage, Task};
+mod operation;
+mod repair;
+
 use kv_core::deadline::{Deadline, Reason};
 use kv_core::handoff::{HandoffSnapshot, KeptSnapshot, ReplaySnapshot};
 use kv_core::membership::PeerSnapshot;
 use kv_core::node::{Activity, NodeSnapshot};
-use kv_core::quorum::Mode;
-use kv_core::repair::{DescentAwaits, RepairSnapshot, SessionSnapshot, SessionStage};
 use kv_core::time::{Span, Time};
 use kv_core::types::{Key, NodeId, PartitionId};
 use serde::Serialize;
@@ -15,12 +15,16 @@ use super::keys::names_of;
 use super::phi::phi_hundredths;
 use super::{DiskState, Focus};
 use crate::checks::Names;
-use crate::client::client_operation_of;
 use crate::clock::{Clock, EPOCH};
 use crate::node::{ClockFaults, Process, SimNode};
 use crate::scene::Scene;
 use crate::words;
 use crate::world_time::WorldTime;
+
+use operation::operation_words;
+
+pub use operation::{AnswerState, FallbackState, OperationState, QuorumState};
+pub use repair::{CopyingState, PartnerState, RepairState, SessionState};
 
 /// The state of a node and its machine.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -150,71 +154,6 @@ pub struct PeerState {
     pub phi_hundredths: u64,
 }
 
-/// An operation that a node coordinates.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct OperationState {
-    /// The id of the request, as the cluster knows it.
-    pub request: String,
-    /// The client that waits for the operation; none, once it was answered.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub client: Option<u32>,
-    /// The client's number for the operation, if a client asked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub operation: Option<u32>,
-    /// `get`, `put` or `gather`.
-    pub task: &'static str,
-    /// The key of the operation.
-    pub key: String,
-    /// `reading`, `naming` or `spreading`.
-    pub stage: &'static str,
-    /// `sloppy` or `strict`.
-    pub mode: &'static str,
-    /// The answers that the present stage needs.
-    pub needs: Vec<QuorumState>,
-    /// The answers that count so far.
-    pub answers: Vec<AnswerState>,
-    /// The owners that answered and may be behind.
-    pub in_doubt: Vec<String>,
-    /// The nodes that refused.
-    pub refused: Vec<String>,
-    /// The nodes that were asked and are silent.
-    pub awaited: Vec<String>,
-    /// The fallbacks that were asked in place of owners.
-    pub fallbacks: Vec<FallbackState>,
-    /// The time until the operation asks again, by the node's own clock.
-    pub wakes_in_us: i64,
-    /// The time until the operation is given up, by the node's own clock.
-    pub expires_in_us: i64,
-}
-
-/// A number of answers that is needed of some owners.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct QuorumState {
-    /// The number of answers that are needed.
-    pub needed: usize,
-    /// The owners whose answers count.
-    pub of: Vec<String>,
-}
-
-/// An answer to an operation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct AnswerState {
-    /// The node that answered.
-    pub by: String,
-    /// The owner in whose place the answer was given; none, if it was an owner's own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub for_owner: Option<String>,
-}
-
-/// A fallback that was asked in the place of an owner.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FallbackState {
-    /// The fallback that was asked.
-    pub node: String,
-    /// The owner in whose place it was asked.
-    pub for_owner: String,
-}
-
 /// The hints for one target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HintsState {
@@ -239,71 +178,6 @@ pub struct StaleState {
     pub node: String,
     /// The partitions in which it lacks something.
     pub partitions: Vec<u32>,
-}
-
-/// The state of a node's repair.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RepairState {
-    /// The comparison that the node leads, if there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub session: Option<SessionState>,
-    /// The peers that the node compares with.
-    pub partners: Vec<PartnerState>,
-    /// The keys that are being repaired.
-    pub corrupt_keys: Vec<String>,
-    /// The partitions that are being copied back.
-    pub copying: Vec<CopyingState>,
-    /// The number of storage commands that have not been answered.
-    pub commands: usize,
-    /// The number of steps that wait for the disk to sync.
-    pub awaits_sync: usize,
-}
-
-/// A comparison with one peer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SessionState {
-    /// The peer that this session compares with.
-    pub peer: String,
-    /// The id of the session's messages.
-    pub request: String,
-    /// The time for which the session has been going on.
-    pub for_us: u64,
-    /// The stage of the session, in words.
-    pub stage: String,
-    /// The number of partitions that the present look has not asked about yet.
-    pub to_look: usize,
-    /// The partitions that differed at the first look.
-    pub again: Vec<u32>,
-    /// The partitions that are known to differ.
-    pub to_repair: Vec<u32>,
-    /// The partitions that are lost here and not there.
-    pub to_copy: Vec<u32>,
-}
-
-/// A peer that a node compares with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PartnerState {
-    /// The name of the peer.
-    pub node: String,
-    /// The time since the last comparison ended, well or not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub served_ago_us: Option<u64>,
-    /// The time since the beginning of the last comparison that ended well.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub clean_ago_us: Option<u64>,
-    /// True if the last comparison brought nothing of what was lost here.
-    pub is_fruitless: bool,
-}
-
-/// A partition that is being copied back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct CopyingState {
-    /// The number of the partition.
-    pub partition: u32,
-    /// The nodes from which all of the partition was copied.
-    pub sources: Vec<String>,
-    /// True if the partition's data marker is being written.
-    pub is_marking: bool,
 }
 
 /// A moment at which a node wants to be called.
@@ -465,54 +339,6 @@ impl Teller<'_> {
         }
     }
 
-    fn operation(&self, operation: &OperationSnapshot) -> OperationState {
-        let names = |nodes: &[NodeId]| names_of(self.names, nodes);
-        let asked_by = client_operation_of(operation.request);
-        let needs = operation.needs.iter();
-        let answers = operation.answers.iter();
-        let fallbacks = operation.fallbacks.iter();
-        OperationState {
-            request: operation.request.to_string(),
-            client: asked_by.map(|(client, _)| client).filter(|_| operation.client.is_some()),
-            operation: asked_by.map(|(_, operation)| operation),
-            task: match operation.task {
-                Task::Get => "get",
-                Task::Put => "put",
-                Task::Gather => "gather",
-            },
-            key: operation.key.to_string(),
-            stage: match operation.stage {
-                Stage::Reading => "reading",
-                Stage::Naming => "naming",
-                Stage::Spreading => "spreading",
-            },
-            mode: match operation.mode {
-                Mode::Sloppy => "sloppy",
-                Mode::Strict => "strict",
-            },
-            needs: needs
-                .map(|set| QuorumState { needed: set.needed, of: names(&set.owners) })
-                .collect(),
-            answers: answers
-                .map(|answer| AnswerState {
-                    by: self.names.node(answer.by),
-                    for_owner: answer.is_fallback().then(|| self.names.node(answer.for_owner)),
-                })
-                .collect(),
-            in_doubt: names(&operation.in_doubt),
-            refused: names(&operation.refused),
-            awaited: names(&operation.awaited),
-            fallbacks: fallbacks
-                .map(|one| FallbackState {
-                    node: self.names.node(one.node),
-                    for_owner: self.names.node(one.owner),
-                })
-                .collect(),
-            wakes_in_us: self.ahead(operation.wakes_at),
-            expires_in_us: self.ahead(operation.expires_at),
-        }
-    }
-
     fn hints(&self, kept: &KeptSnapshot) -> HintsState {
         let replay = match &kept.replay {
             ReplaySnapshot::Rests { until } => format!("rests, {}", self.when(*until)),
@@ -531,66 +357,6 @@ impl Teller<'_> {
             partitions: numbers(&kept.partitions),
             failures: kept.failures,
             replay,
-        }
-    }
-
-    fn repair(&self, repair: &RepairSnapshot) -> RepairState {
-        let ago = |time: Time| self.now.since(time).0;
-        let partners = repair.partners.iter().map(|partner| PartnerState {
-            node: self.names.node(partner.node),
-            served_ago_us: partner.served_at.map(ago),
-            clean_ago_us: partner.clean_since.map(ago),
-            is_fruitless: partner.is_fruitless,
-        });
-        let copying = repair.copying.iter().map(|copying| CopyingState {
-            partition: copying.partition.0,
-            sources: names_of(self.names, &copying.sources),
-            is_marking: copying.is_marking,
-        });
-        RepairState {
-            session: repair.session.as_ref().map(|session| self.session(session)),
-            partners: partners.collect(),
-            corrupt_keys: repair
-                .corrupt_keys
-                .iter()
-                .map(|corrupt| corrupt.key.to_string())
-                .collect(),
-            copying: copying.collect(),
-            commands: repair.commands,
-            awaits_sync: repair.awaits_sync,
-        }
-    }
-
-    fn session(&self, session: &SessionSnapshot) -> SessionState {
-        let stage = match session.stage {
-            SessionStage::Comparing => "compares one digest over everything".to_owned(),
-            SessionStage::Looking { partitions } => format!("compares {partitions} roots"),
-            SessionStage::Settling => "gives writes in flight time to arrive".to_owned(),
-            SessionStage::Descending { partition, awaits, leaves, keys_that_differed } => {
-                let awaits = match awaits {
-                    DescentAwaits::OwnStorage => "its own storage",
-                    DescentAwaits::Branches => "inner nodes of the tree",
-                    DescentAwaits::Leaves => "leaves of the tree",
-                    DescentAwaits::Summaries => "the keys of a leaf",
-                    DescentAwaits::Containers => "containers",
-                    DescentAwaits::Sync => "its own disk",
-                };
-                format!(
-                    "repairs partition {}: waits for {awaits}, {leaves} leaves left, \
-                     {keys_that_differed} keys differed",
-                    partition.0
-                )
-            }
-        };
-        SessionState {
-            peer: self.names.node(session.peer),
-            request: session.request.to_string(),
-            for_us: self.now.since(session.began).0,
-            stage,
-            to_look: session.to_look,
-            again: numbers(&session.again),
-            to_repair: numbers(&session.to_repair),
-            to_copy: numbers(&session.to_copy),
         }
     }
 
@@ -645,12 +411,5 @@ impl Teller<'_> {
         } else {
             format!("in {}", seconds(time.since(self.now).0))
         }
-    }
-}
-
-fn operation_words(request: kv_core::types::RequestId) -> String {
-    match client_operation_of(request) {
-        Some((client, operation)) => format!("operation #{operation} of client {client}"),
-        None => format!("the gathering {request}"),
     }
 }
