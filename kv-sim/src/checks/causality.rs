@@ -11,7 +11,8 @@ use kv_core::types::NodeId;
 use kv_core::version::{Container, Dot};
 
 use super::findings::Findings;
-use super::history::{EventIndex, Fingerprint, History, Minting, Reach, Reused, WriteIndex};
+use super::fingerprint::Fingerprint;
+use super::history::{EventIndex, History, Minting, Reach, Reused, WriteIndex};
 use super::story::{Names, when};
 
 /// The `causality` check.

@@ -10,9 +10,10 @@ use kv_core::time::Time;
 use kv_core::types::NodeId;
 use kv_core::version::Container;
 
+use super::ack::Standing;
 use super::findings::Findings;
 use super::freshness;
-use super::history::{EventIndex, History, Reach, Standing, WriteIndex};
+use super::history::{EventIndex, History, Reach, WriteIndex};
 use super::operation::Operation;
 use super::story::{Names, when};
 

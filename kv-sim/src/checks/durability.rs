@@ -15,8 +15,9 @@ use kv_core::types::{Key, NodeId};
 use kv_core::version::{Container, Dot, VersionVector};
 use smallvec::SmallVec;
 
+use super::ack::{Ack, Standing};
 use super::findings::Findings;
-use super::history::{Ack, EventIndex, History, Standing, Write, WriteIndex, WriteRequest};
+use super::history::{EventIndex, History, Write, WriteIndex, WriteRequest};
 use super::operation::Operation;
 use super::story::{Names, when};
 use super::{Disks, Image, Left};

@@ -4,8 +4,9 @@
 use kv_core::quorum::Mode;
 use kv_core::time::Time;
 
+use super::ack::{Ack, Standing};
 use super::findings::Findings;
-use super::history::{Ack, EventIndex, History, Reach, Standing};
+use super::history::{EventIndex, History, Reach};
 use super::operation::{Operation, Terms};
 use super::story::{Names, when};
 

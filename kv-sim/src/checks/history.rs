@@ -13,19 +13,15 @@
 //! Invariants: parents were minted earlier than their children; a dot names one event.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use bytes::Bytes;
-use kv_core::client::Achieved;
-use kv_core::quorum::Mode;
 use kv_core::store::Basis;
-use kv_core::tally::Nodes;
 use kv_core::time::Time;
 use kv_core::types::{Key, NodeId, RequestId};
 use kv_core::version::{Actor, Container, Content, Dot, VersionVector};
 use smallvec::SmallVec;
-use xxhash_rust::xxh3::xxh3_128;
 
+use super::ack::{Ack, Standing};
+use super::fingerprint::Fingerprint;
 use super::ranges::Ranges;
 use super::story::{Names, when};
 use super::subject::Subject;
@@ -121,22 +117,6 @@ pub(super) struct WriteRequest {
     pub(super) step: u64,
 }
 
-/// The promise that a write was given.
-#[derive(Clone, Debug)]
-pub(super) struct Ack {
-    /// The time at which the promise was given.
-    pub(super) at: Time,
-    /// The promise's place among all that the checks were told.
-    pub(super) step: u64,
-    /// The mode, which says whose copies count.
-    pub(super) mode: Mode,
-    /// The number of durable copies that were asked for, if that could be told.
-    quorum: Option<u16>,
-    /// The owners that were reported to hold the write durably, then the fallbacks.
-    holders: Nodes,
-    owners: u16,
-}
-
 /// The record that a monotonic read has shown an event.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shown {
@@ -151,29 +131,6 @@ pub(super) struct Shown {
     pub(super) reads: usize,
     /// The operation that read.
     pub(super) by: OperationNumber,
-}
-
-/// The part of a promise that still stands after faults.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// The whole promise stands.
-    #[default]
-    Whole,
-    /// The write must not be lost, but a quorum may miss it.
-    Weak,
-    /// Every durable copy was destroyed.
-    Excused,
-}
-
-/// The number of bytes of a value that are kept to be shown.
-const HEAD_BYTES: usize = 24;
-
-/// A fingerprint of a content: enough to compare it and to tell it apart by eye.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Fingerprint {
-    /// The value's length in bytes and its hash; none for a tombstone.
-    value: Option<(usize, [u8; 16])>,
-    head: SmallVec<[u8; HEAD_BYTES]>,
 }
 
 /// The events that a reader of one container knows of.
@@ -528,76 +485,5 @@ impl Write {
 
     fn rare_mut(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
-    }
-}
-
-impl Ack {
-    /// Creates a promise of this time and step, with what was asked for and who reported to hold it
-    /// durably.
-    pub(super) fn new(
-        (at, step): (Time, u64),
-        (mode, quorum): (Mode, Option<usize>),
-        achieved: &Achieved,
-    ) -> Self {
-        let Achieved { owners, fallbacks, machines: _ } = achieved;
-        let few = |number: usize| u16::try_from(number).expect("a key has few owners");
-        let holders = owners.iter().chain(fallbacks).copied().collect();
-        Self { at, step, mode, quorum: quorum.map(few), holders, owners: few(owners.len()) }
-    }
-
-    /// The owners that were reported to hold the write durably.
-    pub(super) fn owners(&self) -> &[NodeId] {
-        &self.holders[..self.owners.into()]
-    }
-
-    /// The fallbacks that were reported to hold the write durably.
-    pub(super) fn fallbacks(&self) -> &[NodeId] {
-        &self.holders[self.owners.into()..]
-    }
-
-    /// The number of durable copies that were asked for, if that could be told.
-    pub(super) fn quorum(&self) -> Option<usize> {
-        self.quorum.map(usize::from)
-    }
-}
-
-impl Fingerprint {
-    /// Computes the fingerprint of a content.
-    pub(super) fn of(content: &Content) -> Self {
-        let value = content.value().map(hashed);
-        let bytes = content.value().map_or(&[][..], |bytes| bytes);
-        Self { value, head: bytes[..bytes.len().min(HEAD_BYTES)].into() }
-    }
-
-    /// True if this is the fingerprint of a tombstone.
-    pub(super) const fn is_tombstone(&self) -> bool {
-        self.value.is_none()
-    }
-
-    /// Tells whether this is the fingerprint of a content.
-    pub(super) fn is_of(&self, content: &Content) -> bool {
-        self.value == content.value().map(hashed)
-    }
-}
-
-fn hashed(value: &Bytes) -> (usize, [u8; 16]) {
-    (value.len(), xxh3_128(value).to_le_bytes())
-}
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.value {
-            None => f.write_str("a tombstone"),
-            Some((bytes, _)) if bytes > self.head.len() => {
-                write!(f, "\"{}...\" ({bytes} bytes)", self.head.escape_ascii())
-            }
-            Some(_) => write!(f, "\"{}\"", self.head.escape_ascii()),
-        }
-    }
-}
-
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }

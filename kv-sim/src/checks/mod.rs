@@ -8,14 +8,17 @@
 //! Nothing here acts on the world or draws from chance, so a run with checks and one without are
 //! the same run. [`Checks`] is a plain value: a world that is cloned takes its checks along.
 
+mod ack;
 mod availability;
 mod bounds;
 mod causality;
 mod convergence;
 mod crash;
 mod deletion;
+mod disks;
 mod durability;
 mod findings;
+mod fingerprint;
 mod freshness;
 mod history;
 pub mod linearizability;
@@ -26,36 +29,38 @@ mod pace;
 mod quiescence;
 mod ranges;
 mod session;
+mod setting;
 mod story;
 mod subject;
+mod topology;
 
 #[cfg(test)]
 mod tests;
 
 pub use bounds::{HintLoad, Load};
 pub use convergence::{Rest, Restless};
+pub use disks::{Disks, Image, Left};
 pub use findings::Findings;
 pub use membership::View;
 pub use pace::{DISK_FLOOR, TRIP_FLOOR};
 pub use quiescence::IdleWindow;
+pub use setting::Setting;
 pub use story::Names;
 pub use subject::Subject;
+pub use topology::Topology;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use kv_core::client::{ClientOperation, Reply, Verb};
-use kv_core::config::Config;
 use kv_core::event::Event;
-use kv_core::message::Kind;
-use kv_core::ring::MachineIndex;
 use kv_core::store::{
     Answer, Command, HandoffAnswer, HandoffCommand, Outcome, ReplicaAction, ReplicaCommand,
     StoreCommand,
 };
 use kv_core::time::{Span, Time};
-use kv_core::types::{ContentHash, Key, NodeId, PartitionId, RequestId, Token};
-use kv_core::version::{Container, Content, Dot, VersionVector};
+use kv_core::types::{Key, NodeId, RequestId, Token};
+use kv_core::version::{Container, Content, Dot};
 use smallvec::SmallVec;
 
 use availability::Availability;
@@ -85,105 +90,8 @@ use crate::scenario::Check;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OperationNumber(pub u64);
 
-/// An image of a node's store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Image {
-    /// The data that was committed.
-    Live,
-    /// The data that the disk has reported as durable.
-    Reported,
-    /// The data that would really survive: less than was reported, if a sync was a lie.
-    Durable,
-}
-
-/// The part of a key that a fault leaves on a node.
-#[derive(Clone, Debug)]
-pub struct Left {
-    /// The container that can still be read.
-    pub container: Container,
-    /// True if the node takes the container for all that it must hold as an owner, and gives it to
-    /// readers. A node that knows that it has lost something does not.
-    pub is_believed: bool,
-}
-
 /// The dots of the siblings of one key: as a rule there is one.
 pub type Dots = SmallVec<[Dot; 1]>;
-
-/// The disks of the world, to be looked at.
-pub trait Disks {
-    /// Lists all nodes.
-    fn nodes(&self) -> Vec<NodeId>;
-    /// The owners of a key.
-    fn owners(&self, key: &Key) -> &[NodeId];
-    /// The partition of a key.
-    fn partition_of(&self, key: &Key) -> PartitionId;
-    /// The machine of a node.
-    fn machine(&self, node: NodeId) -> MachineIndex;
-    /// A node's copy of a key: its own container joined with the hints that it keeps for others.
-    fn copy(&self, node: NodeId, key: &Key, image: Image) -> Container;
-    /// Tells whether a node holds a container of a key of which `has_seen` is true. The same as a
-    /// look at its copy, as two containers joined have seen a dot if and only if one of them has,
-    /// but without the join.
-    fn has_seen(
-        &self,
-        node: NodeId,
-        key: &Key,
-        image: Image,
-        has_seen: impl Fn(&VersionVector) -> bool,
-    ) -> bool {
-        has_seen(self.copy(node, key, image).seen())
-    }
-    /// The root that a node claims for the live data of a partition.
-    fn root(&self, node: NodeId, partition: PartitionId) -> ContentHash;
-}
-
-/// The health of the cluster, to be looked at.
-pub trait ClusterHealth {
-    /// The time at which anything last changed: a node started, stopped, paused, lost its data or
-    /// had copied it back; a link or a disk broke, slowed down, or was repaired.
-    fn last_change(&self) -> Time;
-    /// Tells whether a node runs at full speed on a disk that works and has lost nothing.
-    fn is_well(&self, node: NodeId) -> bool;
-    /// Tells whether time passes for a node, so that it notices if a peer does not answer.
-    fn keeps_time(&self, node: NodeId) -> bool;
-    /// The time of the world that `span` on a node's clock lasts; none, if it never passes.
-    fn lasts(&self, node: NodeId, span: Span) -> Option<Span>;
-    /// The age of the oldest storage command that is not done or not durable yet, on any disk that
-    /// no fault slows down.
-    fn slowest_command(&self) -> Span;
-    /// Tells whether messages of a kind from one node reach another, promptly and unharmed.
-    fn reaches(&self, from: NodeId, to: NodeId, kind: Kind) -> bool;
-    /// The view that each running node has of all members, itself included.
-    fn views(&self) -> Vec<(NodeId, Vec<View>)>;
-}
-
-/// The facts that the checks are told before a run.
-#[derive(Clone, Debug)]
-pub struct Setting {
-    /// The configuration of all nodes.
-    pub config: Config,
-    /// The number of owners of a key.
-    pub n: usize,
-    /// The time after a change of the topology during which an operation may still fail.
-    pub settle: Span,
-    /// The shortest timeout of an operation that must succeed.
-    pub timeout: Span,
-    /// The names by which people know the nodes.
-    pub names: Names,
-    /// The number of operations to make room for from the beginning.
-    pub operations: usize,
-    /// The number of keys to make room for.
-    pub keys: usize,
-}
-
-impl Setting {
-    /// The number of writes to make room for in the history of a key: half of the operations write,
-    /// as a rule, and few keys get half as many again as the others.
-    fn writes_each(&self) -> usize {
-        const WRITES_MAX: usize = 64;
-        (self.operations * 3 / 4).checked_div(self.keys).unwrap_or(0).min(WRITES_MAX)
-    }
-}
 
 /// All checks of one run.
 #[derive(Clone, Debug)]

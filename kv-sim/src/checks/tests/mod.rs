@@ -20,10 +20,13 @@ use bytes::Bytes;
 use kv_core::client::{
     Achieved, ClientOperation, Options, PutContext, Reply, RequestRefusal, Verb,
 };
+use kv_core::config::Config;
+use kv_core::message::Kind;
 use kv_core::quorum::{Level, Mode};
+use kv_core::ring::MachineIndex;
 use kv_core::store::{Basis, Mint, MintedWrite, ReplicaAnswer, ReplicaDone, Requester, Role};
 use kv_core::time::HybridTime;
-use kv_core::types::{Epoch, OperationId};
+use kv_core::types::{ContentHash, Epoch, OperationId, PartitionId};
 use kv_core::version::{Actor, Version, VersionVector};
 
 use super::*;

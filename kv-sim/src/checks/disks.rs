@@ -1,0 +1,55 @@
+//! The disks of the world, as the checks look at them: copies of keys, and what a fault leaves of
+//! them.
+
+use kv_core::ring::MachineIndex;
+use kv_core::types::{ContentHash, Key, NodeId, PartitionId};
+use kv_core::version::{Container, VersionVector};
+
+/// The disks of the world, to be looked at.
+pub trait Disks {
+    /// Lists all nodes.
+    fn nodes(&self) -> Vec<NodeId>;
+    /// The owners of a key.
+    fn owners(&self, key: &Key) -> &[NodeId];
+    /// The partition of a key.
+    fn partition_of(&self, key: &Key) -> PartitionId;
+    /// The machine of a node.
+    fn machine(&self, node: NodeId) -> MachineIndex;
+    /// A node's copy of a key: its own container joined with the hints that it keeps for others.
+    fn copy(&self, node: NodeId, key: &Key, image: Image) -> Container;
+    /// Tells whether a node holds a container of a key of which `has_seen` is true. The same as a
+    /// look at its copy, as two containers joined have seen a dot if and only if one of them has,
+    /// but without the join.
+    fn has_seen(
+        &self,
+        node: NodeId,
+        key: &Key,
+        image: Image,
+        has_seen: impl Fn(&VersionVector) -> bool,
+    ) -> bool {
+        has_seen(self.copy(node, key, image).seen())
+    }
+    /// The root that a node claims for the live data of a partition.
+    fn root(&self, node: NodeId, partition: PartitionId) -> ContentHash;
+}
+
+/// An image of a node's store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Image {
+    /// The data that was committed.
+    Live,
+    /// The data that the disk has reported as durable.
+    Reported,
+    /// The data that would really survive: less than was reported, if a sync was a lie.
+    Durable,
+}
+
+/// The part of a key that a fault leaves on a node.
+#[derive(Clone, Debug)]
+pub struct Left {
+    /// The container that can still be read.
+    pub container: Container,
+    /// True if the node takes the container for all that it must hold as an owner, and gives it to
+    /// readers. A node that knows that it has lost something does not.
+    pub is_believed: bool,
+}

@@ -1,0 +1,34 @@
+//! What the checks are told before a run.
+
+use kv_core::config::Config;
+use kv_core::time::Span;
+
+use super::story::Names;
+
+/// The facts that the checks are told before a run.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// The configuration of all nodes.
+    pub config: Config,
+    /// The number of owners of a key.
+    pub n: usize,
+    /// The time after a change of the topology during which an operation may still fail.
+    pub settle: Span,
+    /// The shortest timeout of an operation that must succeed.
+    pub timeout: Span,
+    /// The names by which people know the nodes.
+    pub names: Names,
+    /// The number of operations to make room for from the beginning.
+    pub operations: usize,
+    /// The number of keys to make room for.
+    pub keys: usize,
+}
+
+impl Setting {
+    /// The number of writes to make room for in the history of a key: half of the operations write,
+    /// as a rule, and few keys get half as many again as the others.
+    pub(super) fn writes_each(&self) -> usize {
+        const WRITES_MAX: usize = 64;
+        (self.operations * 3 / 4).checked_div(self.keys).unwrap_or(0).min(WRITES_MAX)
+    }
+}
