@@ -22,6 +22,7 @@ use crate::ring::Ring;
 use crate::store::{Basis, Refusal};
 use crate::testing::Counting;
 use crate::time::{HybridTime, Now, WallTime};
+use crate::topology::Topology;
 use crate::types::{ClusterId, Epoch, Generation, Key};
 use crate::version::{Actor, Container, Content, Dot, Version, VersionVector};
 

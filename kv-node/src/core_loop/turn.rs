@@ -112,12 +112,12 @@ impl Core {
     fn counts(&self) -> TurnCounts {
         let local = self.node.local();
         TurnCounts {
-            partitions_owned: local.ring().owned_by(local.me()).len() as u64,
+            partitions_owned: local.topology().owned_by(local.me()).len() as u64,
             partitions_complete: local.complete.len() as u64,
             hints_pending: self.node.pending_hints(),
             operations: self.node.operations() as u64,
             peers_down: local.peers.down.len() as u64,
-            peers: local.ring().members().len() as u64 - 1,
+            peers: local.topology().members().len() as u64 - 1,
         }
     }
 
@@ -133,7 +133,7 @@ impl Core {
         Inspection {
             counts: self.counts(),
             is_founded: self.node.is_founded(),
-            partitions: u64::from(local.ring().layout().partitions),
+            partitions: local.topology().partitions().count() as u64,
             quorums: DefaultQuorums { read: config.read_quorum, write: config.write_quorum, mode },
             out_of_reach: self.peers.out_of_reach(&self.node, &peers, storage),
             partitions_loss_undecided: self.node.undecided().len() as u64,

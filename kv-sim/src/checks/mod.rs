@@ -12,6 +12,7 @@ mod ack;
 mod availability;
 mod bounds;
 mod causality;
+mod cluster_health;
 mod convergence;
 mod crash;
 mod deletion;
@@ -32,12 +33,12 @@ mod session;
 mod setting;
 mod story;
 mod subject;
-mod topology;
 
 #[cfg(test)]
 mod tests;
 
 pub use bounds::{HintLoad, Load};
+pub use cluster_health::ClusterHealth;
 pub use convergence::{Rest, Restless};
 pub use disks::{Disks, Image, Left};
 pub use findings::Findings;
@@ -47,7 +48,6 @@ pub use quiescence::IdleWindow;
 pub use setting::Setting;
 pub use story::Names;
 pub use subject::Subject;
-pub use topology::Topology;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -294,7 +294,7 @@ proptest! {
                 if let Some(crate::replica::Record::Owned { partition, leaf, key }) =
                     crate::replica::parse_record_key(record_key)
                 {
-                    let ring = member.local.ring();
+                    let ring = member.local.topology();
                     prop_assert_eq!(ring.partition_of(key.token()), partition);
                     prop_assert_eq!(leaf_of(key.token(), 4), leaf);
                 }

@@ -8,7 +8,7 @@ use kv_core::types::NodeId;
 use super::View;
 
 /// The health of the cluster, to be looked at.
-pub trait Topology {
+pub trait ClusterHealth {
     /// The time at which anything last changed: a node started, stopped, paused, lost its data or
     /// had copied it back; a link or a disk broke, slowed down, or was repaired.
     fn last_change(&self) -> Time;
