@@ -32,6 +32,8 @@
 //! # use kv_core::{config::Config, layout::Layout, ring::Ring, time::Now, version::Content};
 //! # use kv_core::{node::Node, replica};
 //! # use std::collections::{BTreeMap, VecDeque};
+//! # use std::sync::Arc;
+//! # use kv_core::topology::Topology;
 //! # #[derive(Default)]
 //! # struct Disk {
 //! #     records: BTreeMap<Vec<u8>, bytes::Bytes>,
@@ -74,7 +76,8 @@
 //! replica::format(&mut disk, me, FoundingId(1), ring.owned_by(me))?;
 //! let (mut partitions, recovered) = replica::open(me, &config, 8, &disk)?;
 //! let (generation, cluster) = (Generation(1), ClusterId(1));
-//! let identity = Identity { node: me, generation, cluster, ring: ring.into() };
+//! let topology = Arc::new(Topology::new(Arc::new(ring)));
+//! let identity = Identity { node: me, generation, cluster, topology };
 //! let mut node = Node::new(config, identity, recovered);
 //!
 //! let (content, context) = (Content::Value("hello".into()), PutContext::Nothing);

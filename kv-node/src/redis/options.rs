@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn options_stand_in_any_order_and_case() {
+    fn options_come_in_any_order_and_case() {
         let said = say("mode STRICT w 2 R quorum TIMEOUT 50 monotonic request ff context 00fF");
         let GivenOptions { options, basis } = said.expect("they are all known");
         let expected = Options {

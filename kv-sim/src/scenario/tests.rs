@@ -111,7 +111,7 @@ fn the_quorum_of_a_scenario_is_what_its_nodes_are_told() {
 }
 
 #[test]
-fn the_quorum_may_stand_in_the_table_of_the_node() {
+fn the_quorum_may_be_given_in_the_table_of_the_node() {
     let scenario = scenario("[node]\nread_quorum = 3\nhedge_ms = 50\n");
     assert_eq!(scenario.quorum.read, Level::Count(3));
     assert_eq!((scenario.node.read_quorum, scenario.node.hedge_ms), (3, 50));

@@ -42,7 +42,7 @@ fn a_sloppy_read_may() {
 
 /// Cassandra's zombie: the tombstone was forgotten before the last owner had heard of it.
 #[test]
-fn it_must_not_stand_in_the_end() {
+fn it_must_be_gone_in_the_end() {
     let mut fixture = Fixture::new();
     deleted_on(&mut fixture, &[A, B]);
     for node in [A, B] {
