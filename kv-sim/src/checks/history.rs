@@ -429,8 +429,8 @@ impl History {
             format!("{} by {} at {}", names.dot(self.dot(event)), names.node(*by), when(*at))
         });
         let dots: Vec<_> = dots.collect();
-        let named = if dots.is_empty() { "never named".to_owned() } else { dots.join(" and ") };
-        format!("{asked} wrote {content}, named {named}")
+        let minted = if dots.is_empty() { "nowhere".to_owned() } else { dots.join(" and ") };
+        format!("{asked} wrote {content}, minted as {minted}")
     }
 }
 
