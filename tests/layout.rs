@@ -26,7 +26,7 @@ const ROWS: &[Row] = &[
         "deadline",
         "probe",
     ]),
-    Row::Open(&["version", "layout", "ring", "config", "tally", "topology", "merkle"]),
+    Row::Open(&["version", "layout", "ring", "config", "tally", "topology", "merkle", "write"]),
     Row::Open(&["event"]),
     Row::Open(&["store"]),
     Row::Open(&["admin", "client", "message"]),

@@ -159,3 +159,4 @@ pub mod topology;
 pub mod types;
 pub mod version;
 pub mod wire;
+pub mod write;

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::reading::Reading;
 use super::reply;
-use super::writing::{Put, Writing};
+use super::writing::Writing;
 use crate::client::{Achieved, ClientOperation, Options, PutContext, Reply, RequestRefusal, Verb};
 use crate::config::Config;
 use crate::cx::{Cx, NodeContext};
@@ -15,11 +15,12 @@ use crate::message::{Body, OperationId};
 use crate::probe::Probe;
 use crate::quorum::{Level, Mode, sources_needed};
 use crate::ring::MachineIndex;
-use crate::store::{Basis, Refusal};
+use crate::store::Refusal;
 use crate::tally::{Answer, Nodes, OwnerSet, QuorumError, Tally};
 use crate::time::{Span, Time};
 use crate::types::{ClientRequest, KEY_BYTES_MAX, Key, NodeId, PartitionId, RequestId};
 use crate::version::{Container, Content, Context};
+use crate::write::{Basis, Write};
 
 /// The state of an operation after an input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +78,7 @@ pub(super) enum Kind {
     },
     Put {
         /// The write and the sets that it needs; taken when the write phase starts.
-        write: Option<(Put, Vec<OwnerSet>)>,
+        write: Option<(Write, Vec<OwnerSet>)>,
     },
     Gather {
         /// The number under which the container was asked for.
@@ -111,7 +112,7 @@ impl Operation {
                 check_value(&content, &local.config)?;
                 let reads_first = mode == Mode::Strict && matches!(context, PutContext::Latest(_));
                 let basis = basis_of(context, local, &key)?;
-                let put = Put { content, expiry, basis };
+                let put = Write { content, expiry, basis };
                 let write_sets = sets(write)?;
                 if reads_first {
                     let reading = Reading::new(mode, sets(read)?);

@@ -19,12 +19,13 @@ use crate::layout::Layout;
 use crate::message::{Body, Kind, Message, ReplicaKind, ReplicaMessage};
 use crate::quorum::{Level, Mode};
 use crate::ring::Ring;
-use crate::store::{Basis, Refusal};
+use crate::store::Refusal;
 use crate::testing::Counting;
 use crate::time::{HybridTime, Now, WallTime};
 use crate::topology::Topology;
 use crate::types::{ClusterId, Epoch, Generation, Key};
 use crate::version::{Actor, Container, Content, Dot, Version, VersionVector};
+use crate::write::Basis;
 
 /// A coordinator on one of five nodes, N = 3; `owners` own the key, `others` do not.
 struct Fixture {
@@ -198,7 +199,7 @@ fn replied(effects: &[Effect]) -> Option<&Reply> {
 
 fn basis_of(effects: &[Effect]) -> Option<Basis> {
     sent(effects).iter().find_map(|message| match &message.body {
-        Body::Replica(ReplicaMessage::Mint(mint)) => Some(mint.basis.clone()),
+        Body::Replica(ReplicaMessage::Mint(mint)) => Some(mint.write.basis.clone()),
         _ => None,
     })
 }

@@ -12,11 +12,11 @@ use crate::message::{
 };
 use crate::probe::Probe;
 use crate::quorum::Mode;
-use crate::store::{Basis, Refusal};
+use crate::store::Refusal;
 use crate::tally::{Nodes, OwnerSet, Tally};
-use crate::time::WallTime;
 use crate::types::{NodeId, PartitionId};
-use crate::version::{Container, Content};
+use crate::version::Container;
+use crate::write::Write;
 
 /// A write phase in flight.
 #[derive(Clone, Debug)]
@@ -28,18 +28,10 @@ pub(super) struct Writing {
     pub(super) fallbacks: Fallbacks,
 }
 
-/// The write that a client asked for.
-#[derive(Clone, Debug)]
-pub(super) struct Put {
-    pub(super) content: Content,
-    pub(super) expiry: Option<WallTime>,
-    pub(super) basis: Basis,
-}
-
 /// The search for a replica that mints.
 #[derive(Clone, Debug)]
 struct Minting {
-    put: Put,
+    write: Write,
     /// The nodes that are asked to mint, in this order, and from the start again while the time
     /// lasts: the id of the request makes asking twice harmless.
     candidates: Nodes,
@@ -56,7 +48,7 @@ impl Writing {
         local: &NodeContext,
         partition: PartitionId,
         mode: Mode,
-        put: Put,
+        write: Write,
         sets: Vec<OwnerSet>,
     ) -> Self {
         let candidates = candidates(local, partition, mode);
@@ -64,7 +56,7 @@ impl Writing {
         Self {
             tally: Tally::new(mode, sets),
             container: None,
-            minting: Some(Minting { put, candidates, next, asked, refused, was_late: false }),
+            minting: Some(Minting { write, candidates, next, asked, refused, was_late: false }),
             fallbacks: Fallbacks::default(),
         }
     }
@@ -146,8 +138,10 @@ impl Operation {
         if !is_first {
             cx.probe(Probe::AnotherMinterAsked);
         }
-        let Put { content, expiry, basis } = minting.put.clone();
-        let basis = if is_first { basis } else { basis.of_a_spare() };
+        let mut write = minting.write.clone();
+        if !is_first {
+            write.basis = write.basis.of_a_spare();
+        }
         let is_owner = local.topology().owns(minter, self.partition);
         let fallback_for = (!is_owner).then(|| {
             let owner = stood_in_for(local, self.partition, writing, minter);
@@ -155,7 +149,7 @@ impl Operation {
         });
         let key = self.key.clone();
         let echo = local.peers.echoes.get(&minter).copied();
-        let mint = MintRequest { operation: id, key, content, expiry, basis, fallback_for, echo };
+        let mint = MintRequest { operation: id, key, write, fallback_for, echo };
         self.send(cx, local, minter, Body::Replica(ReplicaMessage::Mint(mint.into())));
         Progress::Going
     }

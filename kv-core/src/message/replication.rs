@@ -7,10 +7,10 @@ use alloc::vec::Vec;
 use super::family::{Family, family};
 use super::{Echo, OperationId};
 use crate::codec::codec;
-use crate::store::{Basis, CopyKind, Refusal};
-use crate::time::WallTime;
+use crate::store::{CopyKind, Refusal};
 use crate::types::{Key, NodeId};
-use crate::version::{Container, Content};
+use crate::version::Container;
+use crate::write::Write;
 
 family! {
     /// A request to a node as a replica.
@@ -57,7 +57,7 @@ impl Family for ReplicaMessage {
     fn weight(&self) -> usize {
         let keys = self.keys().iter().map(|key| key.bytes().len()).sum::<usize>();
         keys + match self {
-            Self::Mint(request) => request.content.value().map_or(0, bytes::Bytes::len),
+            Self::Mint(request) => request.write.content.value().map_or(0, bytes::Bytes::len),
             Self::Merge(request) => request.container.weight(),
             Self::Hint(request) => request.container.weight(),
             Self::Read(_) => 0,
@@ -110,9 +110,9 @@ impl ReplicaMessage {
     pub fn hint_demand(&self) -> Option<HintDemand<'_>> {
         match self {
             Self::Mint(request) => {
-                let MintRequest { operation, key, content, fallback_for, .. } = &**request;
+                let MintRequest { operation, key, write, fallback_for, .. } = &**request;
                 let target = fallback_for.as_ref()?.owner;
-                let bytes = content.value().map_or(0, bytes::Bytes::len);
+                let bytes = write.content.value().map_or(0, bytes::Bytes::len);
                 Some(HintDemand { operation: *operation, key, target, bytes })
             }
             Self::Hint(HintRequest { operation, key, container, fallback_for }) => {
@@ -131,19 +131,15 @@ pub struct MintRequest {
     pub operation: OperationId,
     /// The key.
     pub key: Key,
-    /// What the client said.
-    pub content: Content,
-    /// When it ceases to be visible.
-    pub expiry: Option<WallTime>,
-    /// What it overwrites.
-    pub basis: Basis,
+    /// The write.
+    pub write: Write,
     /// In whose place the receiver is asked, if not as an owner.
     pub fallback_for: Option<FallbackFor>,
     /// What was last heard from the receiver, as a proof that this is not old.
     pub echo: Option<Echo>,
 }
 
-codec!(struct MintRequest { operation, key, content, expiry, basis, fallback_for, echo });
+codec!(struct MintRequest { operation, key, write, fallback_for, echo });
 
 /// The place of an owner that cannot be reached, and that somebody else is to take. When it is taken,
 /// and until when, is for that node's own clock to say.

@@ -11,13 +11,14 @@ use crate::event::Event;
 use crate::merkle::{FAN_OUT, LeafId};
 use crate::probe::Probe;
 use crate::store::{
-    Basis, Batch, Command, CopyKind, Corrupt, FoundingAnswer, FoundingCommand, HandoffAnswer,
+    Batch, Command, CopyKind, Corrupt, FoundingAnswer, FoundingCommand, HandoffAnswer,
     HandoffCommand, Hint, HintGrowth, Mint, MintedWrite, Outcome, Refusal, RepairAnswer,
     RepairCommand, ReplicaAction, ReplicaAnswer, ReplicaCommand, ReplicaDone, Role, Store,
     StoreCommand, Summaries, Summary, View,
 };
 use crate::types::{ContentHash, Key};
 use crate::version::{Container, Version, VersionVector};
+use crate::write::Basis;
 
 /// What a command tells beside its result.
 #[derive(Debug, Default)]
@@ -183,7 +184,7 @@ fn mint<S: Store>(
     }
 
     let newest = container.newest();
-    let (context, replaces_held) = context_of(&mint.basis, &container);
+    let (context, replaces_held) = context_of(&mint.write.basis, &container);
     let minter = match mint.role {
         Role::Owner => &mut state.owner,
         Role::Fallback(_) => &mut state.fallback,
@@ -201,9 +202,9 @@ fn mint<S: Store>(
         notes.events.push(Event::EpochDrawn { partition, epoch, reason });
     }
     let version = Version {
-        content: mint.content.clone(),
+        content: mint.write.content.clone(),
         time: newest.map_or(mint.time, |newest| mint.time.max(newest.next())),
-        expiry: mint.expiry,
+        expiry: mint.write.expiry,
         request: mint.request,
         tag: None,
     };

@@ -15,12 +15,13 @@ use crate::message::{
 };
 use crate::probe::Probe;
 use crate::store::{
-    Basis, CopyKind, Hint, HintGrowth, HintTerms, Mint, Refusal, ReplicaAction, ReplicaAnswer,
+    CopyKind, Hint, HintGrowth, HintTerms, Mint, Refusal, ReplicaAction, ReplicaAnswer,
     ReplicaCommand, ReplicaDone, Requester, Role,
 };
 use crate::time::Span;
 use crate::types::{NodeId, PartitionId, RequestId, Seq};
 use crate::version::Container;
+use crate::write::Basis;
 
 /// This node as a replica of the keys that it owns, and as a fallback for others.
 #[derive(Clone, Debug, Default)]
@@ -70,14 +71,14 @@ impl Replica {
         (from, request): (NodeId, RequestId),
         message: MintRequest,
     ) {
-        let MintRequest { operation, key, content, expiry, basis, fallback_for, echo } = message;
+        let MintRequest { operation, key, write, fallback_for, echo } = message;
         let for_owner = fallback_for.map(|fallback_for| fallback_for.owner);
         let requester = Requester { node: from, request, operation, for_owner };
         let partition = local.topology().partition_of(key.token());
         if fallback_for.is_none() && !local.topology().owns(local.me(), partition) {
             return refuse(cx, local, requester, Refusal::Layout);
         }
-        match basis {
+        match write.basis {
             Basis::Held(_) if !self.freshness.admits(cx, local, from, operation, echo) => {
                 cx.probe(Probe::OldRequestRefused);
                 return refuse(cx, local, requester, Refusal::Late);
@@ -86,9 +87,7 @@ impl Replica {
         }
         let mint = Mint {
             key,
-            content,
-            expiry,
-            basis,
+            write,
             role: fallback_for.map_or(Role::Owner, |fallback_for| {
                 Role::Fallback(hint_terms(cx, local, fallback_for))
             }),

@@ -17,11 +17,10 @@ use crate::layout::Layout;
 use crate::merkle::{Tree, leaf_of};
 use crate::ring::Ring;
 use crate::store::{
-    Answer, AnswerFamily as _, Basis, Command, CompletionReason, CopyKind, Corrupt, DropReason,
-    Dropped, Fault, ForeignData, HandoffAnswer, HandoffCommand, Hint, HintBatch, HintTerms,
-    JoinFor, Mint, Outcome, Party, Recovered, Refusal, RepairAnswer, RepairCommand, ReplicaAction,
-    ReplicaAnswer, ReplicaCommand, ReplicaDone, Requester, Role, SessionStep, Store, StoreCommand,
-    View,
+    Answer, AnswerFamily as _, Command, CompletionReason, CopyKind, Corrupt, DropReason, Dropped,
+    Fault, ForeignData, HandoffAnswer, HandoffCommand, Hint, HintBatch, HintTerms, JoinFor, Mint,
+    Outcome, Party, Recovered, Refusal, RepairAnswer, RepairCommand, ReplicaAction, ReplicaAnswer,
+    ReplicaCommand, ReplicaDone, Requester, Role, SessionStep, Store, StoreCommand, View,
 };
 use crate::testing::MemoryStore;
 use crate::time::{HybridTime, WallTime};
@@ -29,6 +28,7 @@ use crate::types::{
     self, ContentHash, Epoch, FoundingId, Key, NodeId, OperationId, PartitionId, RequestId,
 };
 use crate::version::{Actor, Container, Content, Dot, VersionVector};
+use crate::write::{Basis, Write};
 
 const PARTITION: PartitionId = PartitionId(0);
 const ME: NodeId = NodeId(1);
@@ -75,9 +75,11 @@ impl Disk {
     fn mint_as(&mut self, request: RequestId, basis: Basis, role: Role) -> Outcome {
         let mint = Mint {
             key: key(),
-            content: Content::Value(Bytes::copy_from_slice(&request.0.to_be_bytes())),
-            expiry: None,
-            basis,
+            write: Write {
+                content: Content::Value(Bytes::copy_from_slice(&request.0.to_be_bytes())),
+                expiry: None,
+                basis,
+            },
             role,
             request,
             spare: Epoch(1_000 + u64::try_from(self.requests).expect("few requests")),
@@ -323,9 +325,11 @@ proptest! {
                     disk.requests += 1;
                     let mint = Mint {
                         key: Key::from(vec![key]),
-                        content: Content::Tombstone,
-                        expiry: None,
-                        basis: if covers { latest() } else { nothing() },
+                        write: Write {
+                            content: Content::Tombstone,
+                            expiry: None,
+                            basis: if covers { latest() } else { nothing() },
+                        },
                         role: Role::Owner,
                         request: RequestId(disk.requests),
                         spare: Epoch(u64::try_from(disk.requests).expect("few")),

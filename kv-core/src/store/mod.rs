@@ -40,7 +40,7 @@ pub use self::repair::{
     SessionStep, Summaries, Summary,
 };
 pub use self::replica::{
-    Basis, CopyKind, Hint, HintGrowth, HintTerms, Mint, MintedWrite, ReplicaAction, ReplicaAnswer,
+    CopyKind, Hint, HintGrowth, HintTerms, Mint, MintedWrite, ReplicaAction, ReplicaAnswer,
     ReplicaCommand, ReplicaDone, Requester, Role,
 };
 use crate::types::Seq;

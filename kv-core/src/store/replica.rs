@@ -11,7 +11,8 @@ use crate::codec::codec;
 use crate::fingerprint;
 use crate::time::{HybridTime, WallTime};
 use crate::types::{Epoch, Key, NodeId, OperationId, RequestId};
-use crate::version::{Container, Content, Dot, VersionVector};
+use crate::version::{Container, Dot};
+use crate::write::Write;
 
 /// A command for a coordinator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,12 +144,8 @@ impl AnswerFamily for ReplicaAnswer {
 pub struct Mint {
     /// The key.
     pub key: Key,
-    /// What the client said.
-    pub content: Content,
-    /// When it ceases to be visible.
-    pub expiry: Option<WallTime>,
-    /// What it overwrites.
-    pub basis: Basis,
+    /// The write.
+    pub write: Write,
     /// Whether this replica owns the key or is the fallback of an owner.
     pub role: Role,
     /// The client's request; a replica that knows it answers with the dot that it minted then.
@@ -159,29 +156,6 @@ pub struct Mint {
     pub time: HybridTime,
     /// The most siblings that may stand.
     pub siblings_max: u64,
-}
-
-/// What a write overwrites.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Basis {
-    /// Exactly what this context covers.
-    Given(VersionVector),
-    /// What the minting replica holds, and this as well.
-    Held(VersionVector),
-}
-
-codec!(enum Basis { 0 => Given(seen), 1 => Held(seen) });
-
-impl Basis {
-    /// What a write overwrites when a second replica is asked to mint, because the first was
-    /// silent. By the time it is, the first may have minted, and others may have overwritten it:
-    /// then "what the replica holds" is newer than the write. At worst it stands beside it.
-    #[must_use]
-    pub fn of_a_spare(self) -> Self {
-        match self {
-            Self::Given(seen) | Self::Held(seen) => Self::Given(seen),
-        }
-    }
 }
 
 /// As what a replica takes a write.

@@ -21,13 +21,14 @@ use crate::message::{
     HintDelivered, HintDelivery, HintRequest, MergeRequest, MintRequest, Minted, OperationId,
     ReadReply, ReadRequest, Refused, RepairMessage, ReplicaMessage,
 };
-use crate::store::{Basis, CopyKind, Refusal, Summary};
+use crate::store::{CopyKind, Refusal, Summary};
 use crate::time::{HybridTime, Time, WallTime};
 use crate::types::{
     ClusterId, ContentHash, Epoch, FoundingId, Generation, Key, LayoutHash, NodeId, PartitionId,
     RequestId,
 };
 use crate::version::{Actor, Container, Content, Dot, Tag, Version};
+use crate::write::{Basis, Write};
 
 fn container() -> Container {
     let dot = |n| Dot { actor: Actor { node: NodeId(3), epoch: Epoch(4) }, n };
@@ -81,9 +82,11 @@ fn bodies() -> Vec<Body> {
         Body::Replica(ReplicaMessage::Mint(Box::new(MintRequest {
             operation,
             key: key.clone(),
-            content: Content::Tombstone,
-            expiry: None,
-            basis: Basis::Held(seen.clone()),
+            write: Write {
+                content: Content::Tombstone,
+                expiry: None,
+                basis: Basis::Held(seen.clone()),
+            },
             fallback_for: Some(fallback_for),
             echo: Some(Echo { generation: Generation(3), sent: Time(10) }),
         }))),

@@ -10,12 +10,13 @@ use bytes::Bytes;
 use kv_core::layout::Layout;
 use kv_core::replica::{self, held};
 use kv_core::store::{
-    Answer, AnswerFamily as _, Basis, CopyKind, Corrupt, Mint, Refusal, ReplicaAction,
-    ReplicaAnswer, ReplicaCommand, ReplicaDone, Requester, Role, View, Visitor,
+    Answer, AnswerFamily as _, CopyKind, Corrupt, Mint, Refusal, ReplicaAction, ReplicaAnswer,
+    ReplicaCommand, ReplicaDone, Requester, Role, View, Visitor,
 };
 use kv_core::time::HybridTime;
 use kv_core::types::{Epoch, FoundingId, Key, OperationId, PartitionId, RequestId};
 use kv_core::version::{Content, VersionVector};
+use kv_core::write::{Basis, Write};
 
 use super::*;
 
@@ -144,9 +145,11 @@ fn done(outcome: &Outcome) -> &Result<ReplicaDone, Refusal> {
 fn mint(n: u64) -> (Ticket, StoreCommand) {
     let mint = Mint {
         key: key(n),
-        content: Content::Value(Bytes::from(vec![b'v'; 100])),
-        expiry: None,
-        basis: Basis::Held(VersionVector::default()),
+        write: Write {
+            content: Content::Value(Bytes::from(vec![b'v'; 100])),
+            expiry: None,
+            basis: Basis::Held(VersionVector::default()),
+        },
         role: Role::Owner,
         request: RequestId(u128::from(n)),
         spare: Epoch(9),

@@ -14,10 +14,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kv_core::store::Basis;
 use kv_core::time::Time;
 use kv_core::types::{Key, NodeId, RequestId};
 use kv_core::version::{Actor, Container, Content, Dot, VersionVector};
+use kv_core::write::Basis;
 use smallvec::SmallVec;
 
 use super::ack::{Ack, Standing};

@@ -356,8 +356,9 @@ impl Checks {
                 Command::Replica(ReplicaCommand { action: ReplicaAction::Mint(mint), .. }),
             ) = (event, &command.command)
             {
-                let (history, write) = self.write(*request, key, &mint.content);
-                let minting = Minting { at, by: node, dot: *dot, basis: &mint.basis, replaced };
+                let (history, write) = self.write(*request, key, &mint.write.content);
+                let minting =
+                    Minting { at, by: node, dot: *dot, basis: &mint.write.basis, replaced };
                 let history = &mut self.histories[history];
                 self.causality.on_minted(history, write, minting, &self.setting.names);
                 self.durability.on_minted(history, write, at, &self.setting.names);

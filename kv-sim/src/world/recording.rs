@@ -130,7 +130,7 @@ impl World {
                 if let Event::Minted { key, dot, request, .. } = event
                     && let Some(key) = recorder.focus().position(key)
                 {
-                    let (at, value) = (self.scene.now, shortened(&mint.content));
+                    let (at, value) = (self.scene.now, shortened(&mint.write.content));
                     let request = *request;
                     recorder.on_write(Write { dot: *dot, key, at, node, request, value });
                 }

@@ -11,12 +11,13 @@ use crate::cx::{Effect, Identity, Peers};
 use crate::layout::Layout;
 use crate::message::{CoordinatorKind, Echo, Kind};
 use crate::ring::Ring;
-use crate::store::{Basis, CopyKind, MintedWrite};
+use crate::store::{CopyKind, MintedWrite};
 use crate::testing::Counting;
 use crate::time::{HybridTime, Now, Time, WallTime};
 use crate::topology::Topology;
 use crate::types::{ClusterId, Epoch, Generation, Key};
 use crate::version::{Actor, Content, Dot, Version, VersionVector};
+use crate::write::{Basis, Write};
 
 const REQUESTER: (NodeId, RequestId) = (NodeId(4), RequestId(44));
 const OPERATION: OperationId = OperationId(6);
@@ -92,9 +93,7 @@ fn mint(fallback_for: Option<FallbackFor>) -> MintRequest {
     MintRequest {
         operation: OPERATION,
         key: key(),
-        content,
-        expiry: None,
-        basis,
+        write: Write { content, expiry: None, basis },
         fallback_for,
         echo: None,
     }
@@ -212,7 +211,9 @@ fn a_container_from_the_far_future_is_kept_reported_and_not_adopted() {
 /// A request to overwrite what is held, with what its sender last heard of the time here.
 fn plain_set(operation: u64, echo: Option<Echo>) -> MintRequest {
     let operation = OperationId(operation);
-    MintRequest { operation, basis: Basis::Held(VersionVector::default()), echo, ..mint(None) }
+    let mut request = MintRequest { operation, echo, ..mint(None) };
+    request.write.basis = Basis::Held(VersionVector::default());
+    request
 }
 
 /// Whether a request that comes at this time, by the clock here, is executed.

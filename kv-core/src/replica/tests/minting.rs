@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::event::{EpochReason, Event};
+use crate::write::Write;
 
 #[test]
 fn a_put_overwrites_what_its_context_covers_and_nothing_else() {
@@ -54,9 +55,7 @@ fn one_request_id_for_two_keys_is_two_writes() {
     minted(&disk.mint_as(RequestId(77), latest(), Role::Owner));
     let mint = Mint {
         key: Key::from("another"),
-        content: Content::Tombstone,
-        expiry: None,
-        basis: latest(),
+        write: Write { content: Content::Tombstone, expiry: None, basis: latest() },
         role: Role::Owner,
         request: RequestId(77),
         spare: Epoch(5),

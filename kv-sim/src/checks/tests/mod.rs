@@ -24,10 +24,11 @@ use kv_core::config::Config;
 use kv_core::message::Kind;
 use kv_core::quorum::{Level, Mode};
 use kv_core::ring::MachineIndex;
-use kv_core::store::{Basis, Mint, MintedWrite, ReplicaAnswer, ReplicaDone, Requester, Role};
+use kv_core::store::{Mint, MintedWrite, ReplicaAnswer, ReplicaDone, Requester, Role};
 use kv_core::time::HybridTime;
 use kv_core::types::{ContentHash, Epoch, OperationId, PartitionId};
 use kv_core::version::{Actor, Version, VersionVector};
+use kv_core::write::{Basis, Write};
 
 use super::*;
 
@@ -253,9 +254,7 @@ impl Fixture {
         let key = Key::from(KEY);
         let mint = Mint {
             key: key.clone(),
-            content: asked.content.clone(),
-            expiry: None,
-            basis,
+            write: Write { content: asked.content.clone(), expiry: None, basis },
             role: Role::Owner,
             request,
             spare: Epoch(0),
