@@ -41,6 +41,28 @@ impl<T> DurableQueue<T> {
         self.waiting.len()
     }
 
+    /// The things that wait, in the order in which they come out.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.waiting.iter().map(|(_, thing)| thing)
+    }
+
+    /// Checks that positions rise, and that whoever keeps the queue has taken out what is durable:
+    /// to be called between two inputs of that one.
+    ///
+    /// # Panics
+    /// If it is not so.
+    pub fn invariants(&self) {
+        assert!(
+            self.waiting.iter().is_sorted_by_key(|&(seq, _)| seq),
+            "what waits for the disk stands in the order of positions"
+        );
+        let first = self.waiting.front();
+        assert!(
+            first.is_none_or(|&(seq, _)| seq > self.durable),
+            "what is durable already waits for the disk"
+        );
+    }
+
     /// Tells whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()

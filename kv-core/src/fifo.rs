@@ -71,6 +71,24 @@ impl<K: Spread, V> FifoCache<K, V> {
         places.insert_unique(hash, number, spread_of);
     }
 
+    /// Checks that the cache is within its bound, and that each entry has one place, where it is
+    /// found. Only the oldest and the newest entry are looked for: a cache holds thousands.
+    ///
+    /// # Panics
+    /// If it is not so.
+    pub(crate) fn invariants(&self) {
+        let (count, places) = (self.entries.len(), self.places.len());
+        assert!(count <= self.entries_max, "a cache of {} holds {count} entries", self.entries_max);
+        assert!(count == places, "a cache holds {count} entries in {places} places");
+        for at in [0, count.wrapping_sub(1)] {
+            let place = self.entries.get(at).map(|(key, _)| self.place(key));
+            assert!(
+                place.is_none_or(|place| place == Some(at)),
+                "an entry is not found in its place"
+            );
+        }
+    }
+
     fn forget_first(&mut self) {
         let Some((oldest, _)) = self.entries.pop_front() else { return };
         let number = self.forgotten;

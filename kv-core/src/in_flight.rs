@@ -87,6 +87,17 @@ impl<T> InFlight<T> {
         Some(entry)
     }
 
+    /// Checks what the header states.
+    ///
+    /// # Panics
+    /// If it does not hold.
+    pub fn invariants(&self) {
+        let first = self.slots.front();
+        assert!(first.is_none_or(Option::is_some), "the first slot of a table holds an entry");
+        let taken = self.slots.iter().flatten().count();
+        assert!(self.taken == taken, "a table counts {} entries and has {taken}", self.taken);
+    }
+
     fn place(&self, id: u64) -> Option<usize> {
         usize::try_from(id.checked_sub(self.base)?).ok()
     }

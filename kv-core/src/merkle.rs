@@ -123,6 +123,16 @@ impl Tree {
         differing.map(|(place, _)| LeafId::at(branch, place)).collect()
     }
 
+    /// Checks that the root is the sum of all leaves.
+    ///
+    /// # Panics
+    /// If it is not.
+    pub fn invariants(&self) {
+        let leaves = self.leaves.iter().flat_map(|leaves| leaves.iter().copied());
+        let total = leaves.fold(ContentHash::default(), sum);
+        assert!(self.root == total, "the root of a Merkle tree is not the sum of its leaves");
+    }
+
     /// Replaces the hash of one key in a leaf; `None` says that the key is not there. Returns the
     /// leaf's new hash, which goes to the disk in the batch of the write itself.
     pub fn replace(

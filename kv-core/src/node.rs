@@ -5,6 +5,7 @@
 //! delivered here and never leaves.
 
 mod inspect;
+mod invariants;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;

@@ -10,6 +10,8 @@
 //! is delivered, the owner's copy is all that is left of them. A fallback counts only in
 //! [`Mode::Sloppy`], and only towards the sets of the owner that it stands for.
 
+mod invariants;
+
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec;

@@ -10,8 +10,8 @@ use crate::types::{NodeId, PartitionId};
 pub(super) struct Fallbacks {
     /// The nodes that can be fallbacks; looked up only when the first is needed, as most operations
     /// need none.
-    candidates: Option<Vec<NodeId>>,
-    assigned: Vec<Assignment>,
+    pub(super) candidates: Option<Vec<NodeId>>,
+    pub(super) assigned: Vec<Assignment>,
 }
 
 /// A fallback that was asked in the place of an owner.

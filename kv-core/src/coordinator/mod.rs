@@ -16,6 +16,7 @@
 
 mod fallbacks;
 mod inspect;
+mod invariants;
 mod operation;
 mod out_of_reach;
 mod reading;

@@ -53,7 +53,7 @@ pub(super) struct Operation {
     pub(super) phase: Phase,
     pub(super) expires_at: Time,
     /// The pause before the next hedge; it doubles with each.
-    hedge: Span,
+    pub(super) hedge: Span,
     pub(super) kind: Kind,
 }
 

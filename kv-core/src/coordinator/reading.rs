@@ -20,16 +20,16 @@ use crate::version::Container;
 #[derive(Clone, Debug)]
 pub(super) struct Reading {
     pub(super) tally: Tally,
-    answers: SmallVec<[(NodeId, Container); 4]>,
+    pub(super) answers: SmallVec<[(NodeId, Container); 4]>,
     /// The nodes that cannot say, as their copy is corrupt or incomplete. They do not count in R.
     pub(super) refused: Vec<NodeId>,
     /// The refusing nodes whose copy is corrupt.
-    corrupt: Vec<NodeId>,
+    pub(super) corrupt: Vec<NodeId>,
     /// The answers of owners for which hints are kept somewhere. Where one answer is enough, theirs
     /// counts only if no other comes before the first hedge, or can come at all.
     pub(super) behind: Vec<Answer>,
     pub(super) fallbacks: Fallbacks,
-    reached: bool,
+    pub(super) reached: bool,
 }
 
 impl Reading {

@@ -81,6 +81,7 @@ impl Fixture {
         let now = Now { monotonic: self.now, wall: WallTime(1_000_000) };
         let mut cx = Cx { now, draw: &mut self.draw, out: &mut out };
         step(&mut self.coordinator, &mut cx, &self.local);
+        self.coordinator.invariants(&self.local);
         if let Some(message) = sent(&out).first() {
             self.request = message.header.request;
             self.operation = operation_of(&message.body).unwrap_or(self.operation);

@@ -24,22 +24,22 @@ pub(super) struct Writing {
     pub(super) tally: Tally,
     /// The container that the write spreads; none until a replica has minted.
     pub(super) container: Option<Container>,
-    minting: Option<Minting>,
+    pub(super) minting: Option<Minting>,
     pub(super) fallbacks: Fallbacks,
 }
 
 /// The search for a replica that mints.
 #[derive(Clone, Debug)]
-struct Minting {
+pub(super) struct Minting {
     write: Write,
     /// The nodes that are asked to mint, in this order, and from the start again while the time
     /// lasts: the id of the request makes asking twice harmless.
-    candidates: Nodes,
-    next: usize,
-    asked: Nodes,
-    refused: Nodes,
+    pub(super) candidates: Nodes,
+    pub(super) next: usize,
+    pub(super) asked: Nodes,
+    pub(super) refused: Nodes,
     /// Tells whether the first minter has refused the request as late.
-    was_late: bool,
+    pub(super) was_late: bool,
 }
 
 impl Writing {

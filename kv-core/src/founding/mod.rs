@@ -32,6 +32,7 @@
 //! founding is part of the id of the cluster, so neither takes the other's messages for its own.
 
 mod inspect;
+mod invariants;
 mod writing;
 
 use alloc::collections::BTreeSet;

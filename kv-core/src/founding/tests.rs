@@ -47,6 +47,10 @@ impl Machine for Founding {
         let founded = self.on_durable(cx, local, seq);
         take(local, founded);
     }
+
+    fn invariants(&self, local: &NodeContext) {
+        Self::invariants(self, local);
+    }
 }
 
 fn take(local: &mut NodeContext, founded: Option<Founded>) {

@@ -11,7 +11,7 @@ use crate::store::Refusal;
 use crate::types::{AdminRequest, FoundingId, PartitionId, Seq};
 
 /// Markers that are executed at once, so that a call does bounded work.
-const MARKERS_AT_ONCE: usize = 256;
+pub(super) const MARKERS_AT_ONCE: usize = 256;
 
 /// A founding that is being written down.
 #[derive(Clone, Debug)]
@@ -21,21 +21,21 @@ pub(super) struct Writing {
     /// The operator's request that this is the end of.
     pub(super) request: Option<AdminRequest>,
     /// The partitions whose markers are written.
-    complete: Vec<PartitionId>,
+    pub(super) complete: Vec<PartitionId>,
     /// The event that the end of it is.
-    news: Event,
+    pub(super) news: Event,
     /// Those of them whose markers are still to be asked for.
-    to_mark: Vec<PartitionId>,
+    pub(super) to_mark: Vec<PartitionId>,
     /// Markers that are being executed.
-    marking: usize,
-    record: Record,
-    pace: Pace,
-    durable: Seq,
+    pub(super) marking: usize,
+    pub(super) record: Record,
+    pub(super) pace: Pace,
+    pub(super) durable: Seq,
 }
 
 /// The record of the founding, on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Record {
+pub(super) enum Record {
     /// It waits for the markers.
     Due,
     /// It is being executed.
@@ -46,7 +46,7 @@ enum Record {
 
 /// The pace at which the store is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pace {
+pub(super) enum Pace {
     /// As fast as it answers.
     Steady,
     /// It refused: nothing more before the next round.

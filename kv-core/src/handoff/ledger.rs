@@ -12,8 +12,8 @@ use crate::types::{NodeId, PartitionId};
 /// What is kept, by whom it is for.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
-    accounts: BTreeMap<NodeId, Account>,
-    total: Amount,
+    pub(super) accounts: BTreeMap<NodeId, Account>,
+    pub(super) total: Amount,
 }
 
 /// A number of hints.
@@ -25,9 +25,9 @@ pub(super) struct Amount {
 
 /// What is kept for one target.
 #[derive(Clone, Debug, Default)]
-struct Account {
-    partitions: BTreeMap<PartitionId, Amount>,
-    total: Amount,
+pub(super) struct Account {
+    pub(super) partitions: BTreeMap<PartitionId, Amount>,
+    pub(super) total: Amount,
 }
 
 impl Ledger {

@@ -22,6 +22,7 @@
 //! - The receiving side keeps nothing but what waits for the disk.
 
 mod inspect;
+mod invariants;
 mod ledger;
 mod receive;
 

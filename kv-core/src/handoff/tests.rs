@@ -54,6 +54,10 @@ impl Machine for Handoff {
     fn on_durable(&mut self, cx: &mut Cx<'_>, local: &mut NodeContext, seq: Seq) {
         self.on_durable(cx, local, seq);
     }
+
+    fn invariants(&self, _: &NodeContext) {
+        Self::invariants(self);
+    }
 }
 
 const DAY_MS: u64 = 86_400_000;

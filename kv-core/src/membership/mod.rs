@@ -38,6 +38,7 @@
 mod gate;
 mod horizon;
 mod inspect;
+mod invariants;
 mod partners;
 mod peer;
 mod phi;

@@ -19,9 +19,9 @@ pub(super) struct Peer {
     pub(super) seems_up: bool,
     pub(super) gaps: Estimator,
     /// The time at which its newest known heartbeat was raised, by this node's clock.
-    raised: Option<Time>,
+    pub(super) raised: Option<Time>,
     /// The time since which this node has been listening without a break.
-    listening_since: Time,
+    pub(super) listening_since: Time,
 }
 
 /// What news of a peer tells about it.

@@ -27,11 +27,11 @@ const SIGMAS_SQUARED_MILLIS: u128 = 31_495;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Estimator {
     /// [`WINDOW`] times the mean, so that rounding costs less than a microsecond.
-    mean_scaled: u64,
+    pub(super) mean_scaled: u64,
     /// [`WINDOW`] times the variance.
-    variance_scaled: u128,
+    pub(super) variance_scaled: u128,
     /// The least variance: gaps that seem more regular than this are not trusted to stay so.
-    variance_min: u128,
+    pub(super) variance_min: u128,
 }
 
 impl Estimator {

@@ -12,13 +12,13 @@ use crate::time::{Span, Time};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rounds {
     /// The time from turn to turn, in whole microseconds.
-    step: Span,
+    pub(super) step: Span,
     /// The number of turns in a round.
-    turns: u64,
-    first: Time,
-    next: Time,
+    pub(super) turns: u64,
+    pub(super) first: Time,
+    pub(super) next: Time,
     /// The number of the newest round that was begun, from 1.
-    begun: u64,
+    pub(super) begun: u64,
 }
 
 /// What is due at a deadline.

@@ -30,14 +30,14 @@ pub(super) struct Stamp {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct NodeState {
     pub(super) stamp: Stamp,
-    states: BTreeMap<StateKey, Versioned>,
+    pub(super) states: BTreeMap<StateKey, Versioned>,
 }
 
 /// The value of a state, ordered by version. Two values never share a version unless two nodes run
 /// under one id; then the greater one wins everywhere.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Versioned {
-    version: u64,
+pub(super) struct Versioned {
+    pub(super) version: u64,
     value: Bytes,
 }
 

@@ -52,7 +52,9 @@ impl Alone {
         input: impl FnOnce(&mut Membership, &mut Cx<'_>, &NodeContext) -> Vec<Opinion>,
     ) -> Vec<Opinion> {
         let Self { membership, local, now, draws, out } = self;
-        input(membership, &mut Cx { now: *now, draw: draws, out }, local)
+        let opinions = input(membership, &mut Cx { now: *now, draw: draws, out }, local);
+        membership.invariants(local);
+        opinions
     }
 
     fn on_deadline(&mut self, later: Span) -> Vec<Opinion> {

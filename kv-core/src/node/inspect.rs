@@ -83,17 +83,20 @@ impl Node {
     }
 
     fn deadlines(&self) -> Vec<Deadline> {
-        let Self { founding, coordinator, membership, handoff, repair, state, .. } = self;
-        if *state == State::Failed {
-            return Vec::new();
-        }
-        if !founding.is_founded() {
-            return founding.deadlines().collect();
-        }
-        let of_background = membership.deadlines().chain(handoff.deadlines());
-        let all = coordinator.deadlines().chain(of_background).chain(repair.deadlines());
-        let mut deadlines: Vec<_> = all.collect();
+        let mut deadlines: Vec<_> = self.open_deadlines().collect();
         deadlines.sort_by_key(|deadline| deadline.at);
         deadlines
+    }
+
+    /// The open deadlines of all machines that may be called: those of the founding before the
+    /// cluster is founded, those of the others after that.
+    pub(super) fn open_deadlines(&self) -> impl Iterator<Item = Deadline> + '_ {
+        let Self { founding, coordinator, membership, handoff, repair, state, .. } = self;
+        let serves = *state != State::Failed && founding.is_founded();
+        let waits = *state != State::Failed && !founding.is_founded();
+        let of_background = membership.deadlines().chain(handoff.deadlines());
+        let all = coordinator.deadlines().chain(of_background).chain(repair.deadlines());
+        let of_founding = founding.deadlines().filter(move |_| waits);
+        all.filter(move |_| serves).chain(of_founding)
     }
 }

@@ -18,15 +18,15 @@ use crate::types::{AdminRequest, NodeId, PartitionId};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Copying {
     /// From whom everything was copied.
-    sources: BTreeMap<PartitionId, BTreeSet<NodeId>>,
+    pub(super) sources: BTreeMap<PartitionId, BTreeSet<NodeId>>,
     /// Peers that have said that they are incomplete themselves.
-    incomplete: BTreeMap<PartitionId, BTreeSet<NodeId>>,
+    pub(super) incomplete: BTreeMap<PartitionId, BTreeSet<NodeId>>,
     /// Partitions whose markers are being written.
-    marking: BTreeSet<PartitionId>,
+    pub(super) marking: BTreeSet<PartitionId>,
     /// Operators who wait for a marker.
-    accepting: BTreeMap<PartitionId, Vec<AdminRequest>>,
+    pub(super) accepting: BTreeMap<PartitionId, Vec<AdminRequest>>,
     /// The number of partitions that were undecided when people were told last.
-    told: u64,
+    pub(super) told: u64,
 }
 
 impl Copying {

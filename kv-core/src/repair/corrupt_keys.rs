@@ -36,15 +36,15 @@ pub struct Wanted {
 /// The keys that are to be repaired.
 #[derive(Clone, Debug, Default)]
 pub(super) struct CorruptKeys {
-    keys: BTreeMap<Key, KeyRepair>,
-    repairs: u64,
+    pub(super) keys: BTreeMap<Key, KeyRepair>,
+    pub(super) repairs: u64,
 }
 
 /// One key's way back.
 #[derive(Clone, Copy, Debug)]
-struct KeyRepair {
+pub(super) struct KeyRepair {
     /// A new number with each corruption: an answer to a question from before it counts for nothing.
-    number: u64,
+    pub(super) number: u64,
     /// The others are not asked again before.
     ask_at: Time,
 }

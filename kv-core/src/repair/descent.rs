@@ -20,20 +20,20 @@ use crate::version::Container;
 /// A repair of one partition that is going on.
 #[derive(Clone, Debug)]
 pub(super) struct Descent {
-    partition: PartitionId,
-    stage: Stage,
+    pub(super) partition: PartitionId,
+    pub(super) stage: Stage,
     /// The leaf that is repaired now, and behind it those that follow.
-    leaves: VecDeque<LeafId>,
+    pub(super) leaves: VecDeque<LeafId>,
     /// The pages compared so far end with this key.
-    after: Option<Key>,
+    pub(super) after: Option<Key>,
     /// What the last page showed and is not exchanged yet.
-    difference: Difference,
-    keys_that_differed: u64,
+    pub(super) difference: Difference,
+    pub(super) keys_that_differed: u64,
 }
 
 /// What a descent waits for.
 #[derive(Clone, Debug)]
-enum Stage {
+pub(super) enum Stage {
     OwnBranches,
     BranchesDiffer,
     OwnLeaves,

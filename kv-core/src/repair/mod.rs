@@ -28,6 +28,7 @@ mod corrupt_keys;
 mod descent;
 mod difference;
 mod inspect;
+mod invariants;
 mod scrubbing;
 mod session;
 

@@ -7,18 +7,18 @@ use crate::store::{Refusal, RepairCommand};
 use crate::types::PartitionId;
 
 /// In a round so many partitions are read at most. Many are small, or empty but for their markers.
-const PARTITIONS_PER_ROUND: u32 = 8;
+pub(super) const PARTITIONS_PER_ROUND: u32 = 8;
 
 /// How far the reading has come. It goes in a circle, for ever.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Scrubbing {
     /// The partition that was read last.
-    partition: Option<PartitionId>,
+    pub(super) partition: Option<PartitionId>,
     /// Where it is to be gone on with; nothing, if all of it was read.
-    from: Option<LeafId>,
+    pub(super) from: Option<LeafId>,
     /// How many more partitions are to be read in this round.
-    left: u32,
-    is_reading: bool,
+    pub(super) left: u32,
+    pub(super) is_reading: bool,
 }
 
 impl Repair {

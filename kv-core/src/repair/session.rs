@@ -23,24 +23,24 @@ const ROOT_BYTES: u64 = 20;
 /// A comparison that is going on.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
-    link: SessionLink,
-    began: Time,
-    state: State,
+    pub(super) link: SessionLink,
+    pub(super) began: Time,
+    pub(super) state: State,
     /// Partitions that the present look has not asked about yet.
-    to_look: VecDeque<PartitionId>,
+    pub(super) to_look: VecDeque<PartitionId>,
     /// Partitions that differed at the first look, and when they are looked at again.
-    again: Vec<PartitionId>,
-    again_at: Option<Time>,
+    pub(super) again: Vec<PartitionId>,
+    pub(super) again_at: Option<Time>,
     /// Partitions that are known to differ.
-    to_repair: VecDeque<PartitionId>,
+    pub(super) to_repair: VecDeque<PartitionId>,
     /// Partitions that this node must copy and that the peer has not lost.
-    to_copy: BTreeSet<PartitionId>,
+    pub(super) to_copy: BTreeSet<PartitionId>,
     /// How many partitions were copied.
-    copied: u64,
+    pub(super) copied: u64,
 }
 
 #[derive(Clone, Debug)]
-enum State {
+pub(super) enum State {
     Comparing,
     /// The peer was asked about the roots of these.
     Looking(Vec<PartitionId>),
@@ -64,11 +64,11 @@ pub(super) enum Verdict {
 #[derive(Clone, Debug)]
 pub(super) struct SessionLink {
     pub(super) peer: NodeId,
-    request: RequestId,
+    pub(super) request: RequestId,
     /// Of the question, the storage command or the sync that the session waits for.
-    step: Step,
+    pub(super) step: Step,
     /// When it ceases to wait. The own storage always answers, so for that there is no limit.
-    until: Option<Time>,
+    pub(super) until: Option<Time>,
 }
 
 impl SessionLink {

@@ -61,6 +61,10 @@ impl Machine for Repair {
         let complete = self.on_durable(cx, local, seq);
         local.complete.extend(complete);
     }
+
+    fn invariants(&self, local: &NodeContext) {
+        Self::invariants(self, local);
+    }
 }
 
 const IDLE: [Kind; 2] = [Kind::Repair(RepairKind::Compare), Kind::Repair(RepairKind::Compared)];

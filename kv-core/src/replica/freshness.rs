@@ -22,9 +22,9 @@ use crate::types::NodeId;
 /// The requests of the last moments that were taken at their word.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Freshness {
-    taken: BTreeSet<(NodeId, OperationId)>,
+    pub(super) taken: BTreeSet<(NodeId, OperationId)>,
     /// The same in the order in which they came.
-    by_time: BTreeSet<(Time, NodeId, OperationId)>,
+    pub(super) by_time: BTreeSet<(Time, NodeId, OperationId)>,
 }
 
 impl Freshness {

@@ -11,10 +11,10 @@ use crate::version::{Actor, Dot, VersionVector};
 /// One role's actor in one partition.
 #[derive(Clone, Debug)]
 pub(super) struct Minter {
-    node: NodeId,
-    epoch: Option<Epoch>,
-    minted: u64,
-    reason: EpochReason,
+    pub(super) node: NodeId,
+    pub(super) epoch: Option<Epoch>,
+    pub(super) minted: u64,
+    pub(super) reason: EpochReason,
 }
 
 impl Minter {

@@ -11,6 +11,7 @@ mod founding;
 mod freshness;
 mod hints;
 mod inspect;
+mod invariants;
 mod keyspace;
 mod minter;
 mod owned;

@@ -21,9 +21,9 @@ use crate::types::{ContentHash, FoundingId, Key, NodeId, PartitionId};
 /// All partitions of one node. Those that were never touched take no memory.
 #[derive(Clone, Debug)]
 pub struct Partitions {
-    node: NodeId,
-    recent_requests: usize,
-    states: Vec<Option<Box<PartitionState>>>,
+    pub(super) node: NodeId,
+    pub(super) recent_requests: usize,
+    pub(super) states: Vec<Option<Box<PartitionState>>>,
 }
 
 /// What storage knows of one partition. Commands of different partitions share nothing.

@@ -9,7 +9,7 @@ use crate::version::Dot;
 #[derive(Clone, Debug)]
 pub(super) struct RecentRequests {
     /// With the key's token, which stands for it.
-    dots: FifoCache<RequestId, (Token, Dot)>,
+    pub(super) dots: FifoCache<RequestId, (Token, Dot)>,
 }
 
 impl RecentRequests {

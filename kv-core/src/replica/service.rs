@@ -26,10 +26,10 @@ use crate::write::Basis;
 /// This node as a replica of the keys that it owns, and as a fallback for others.
 #[derive(Clone, Debug, Default)]
 pub struct Replica {
-    clock: HybridClock,
-    commands: CommandCount,
-    acks: DurableQueue<Requester>,
-    freshness: Freshness,
+    pub(super) clock: HybridClock,
+    pub(super) commands: CommandCount,
+    pub(super) acks: DurableQueue<Requester>,
+    pub(super) freshness: Freshness,
 }
 
 /// What a replica is at.

@@ -64,7 +64,9 @@ impl Disk {
 
     fn run(&mut self, command: impl Into<Command>) -> Outcome {
         let command = StoreCommand { partition: PARTITION, command: command.into() };
-        execute(self.partitions.get_mut(PARTITION), &mut self.store, &command)
+        let outcome = execute(self.partitions.get_mut(PARTITION), &mut self.store, &command);
+        self.partitions.invariants(PARTITION);
+        outcome
     }
 
     fn mint(&mut self, basis: Basis, role: Role) -> Outcome {

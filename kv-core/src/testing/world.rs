@@ -48,6 +48,8 @@ pub(crate) trait Machine {
         outcome: Outcome,
     );
     fn on_durable(&mut self, cx: &mut Cx<'_>, local: &mut NodeContext, seq: Seq);
+    /// Checks what must hold between two calls; called after each.
+    fn invariants(&self, local: &NodeContext);
 }
 
 /// Decides whether a message is lost.
@@ -167,6 +169,7 @@ impl<M: Machine> World<M> {
         let mut out = Vec::new();
         let mut cx = Cx { now: self.now, draw: &mut self.draw, out: &mut out };
         call(&mut member.machine, &mut cx, &mut member.local);
+        member.machine.invariants(&member.local);
         self.effects.extend(out.into_iter().map(|effect| (node, effect)));
     }
 
@@ -313,6 +316,7 @@ impl<M> Member<M> {
     fn execute(&mut self, command: &StoreCommand) -> Outcome {
         let state = self.partitions.get_mut(command.partition);
         let outcome = replica::execute(state, &mut self.store, command);
+        self.partitions.invariants(command.partition);
         self.local.roots.insert(command.partition, outcome.root);
         outcome
     }

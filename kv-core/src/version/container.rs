@@ -193,6 +193,25 @@ impl Container {
         self.siblings().iter().max_by_key(|(dot, version)| (version.time, *dot))
     }
 
+    /// Checks that siblings are sorted and covered by what is seen, and that a container of which
+    /// nothing is known is the empty one.
+    ///
+    /// # Panics
+    /// If it is not so.
+    pub fn invariants(&self) {
+        let Some(Known { siblings, seen }) = self.0.as_deref() else { return };
+        seen.invariants();
+        assert!(!seen.is_empty(), "a container of which nothing is known is not the empty one");
+        let rises = siblings.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        assert!(rises, "the dots of the siblings of a container do not rise strictly");
+        for &(dot, _) in siblings {
+            assert!(
+                dot.n > 0 && seen.covers(dot),
+                "sibling {dot:?} is not covered by what is seen"
+            );
+        }
+    }
+
     /// The hash of the container and its key in a Merkle tree. It covers the hash of a value, not
     /// its bytes, so that a version whose bytes were dropped at expiry can keep its hash.
     pub fn hash(&self, key: &Key) -> ContentHash {

@@ -96,6 +96,16 @@ impl VersionVector {
         self.0.is_empty()
     }
 
+    /// Checks that the vector is canonical, so that equal ones have equal bytes.
+    ///
+    /// # Panics
+    /// If it is not.
+    pub fn invariants(&self) {
+        let rises = self.0.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        assert!(rises, "the actors of a version vector do not rise strictly");
+        assert!(self.0.iter().all(|&(_, n)| n > 0), "a version vector names an event 0");
+    }
+
     /// Reads a vector into this one, which must be empty.
     pub(super) fn decode_onto_nothing(&mut self, input: &mut Reader<'_>) -> Result<(), Malformed> {
         let Self(entries) = self;

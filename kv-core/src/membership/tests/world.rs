@@ -244,6 +244,7 @@ impl World {
         let mut draws = host.draws.clone();
         let mut out = Vec::new();
         let opinions = input(host, &mut Cx { now, draw: &mut draws, out: &mut out });
+        host.membership.invariants(&host.local);
         host.draws = draws;
         for opinion in opinions {
             match opinion {

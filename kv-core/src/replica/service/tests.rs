@@ -56,6 +56,7 @@ impl Fixture {
         let now = Now { monotonic: Time(0), wall: WallTime(1_000_000) };
         let mut draw = Counting::default();
         step(&mut self.replica, &mut Cx { now, draw: &mut draw, out: &mut out }, &self.local);
+        self.replica.invariants();
         out
     }
 
