@@ -34,6 +34,10 @@ pub struct SavedFailure {
     pub seed: u64,
     /// The digest of the run, as 32 hexadecimal digits.
     pub digest: String,
+    /// True if the invariants of nodes were checked in the run. Files from before they could be say
+    /// nothing of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paranoid: bool,
     /// The check that was violated.
     pub check: String,
     /// The story of the violation.
@@ -129,6 +133,7 @@ impl SavedFailure {
             scenario: scenario.name().to_owned(),
             seed: result.seed,
             digest: result.digest.to_string(),
+            paranoid: result.paranoid,
             check: check.to_owned(),
             violation,
             text: scenario.text().to_owned(),

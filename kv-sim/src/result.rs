@@ -52,6 +52,10 @@ pub struct RunResult {
     /// contract.
     #[serde(skip)]
     pub difference: Option<Difference>,
+    /// True if the invariants of nodes were checked, so that a run that shows this again must check
+    /// them too. Not part of the contract.
+    #[serde(skip)]
+    pub paranoid: bool,
     /// The misfortunes of messages, if they were asked for. Not part of the contract.
     #[serde(skip)]
     pub misfortunes: Vec<Decision>,
@@ -184,6 +188,7 @@ impl RunResult {
             messages_by_kind: BTreeMap::new(),
             timeline: Vec::new(),
             difference: None,
+            paranoid: false,
             misfortunes: Vec::new(),
         }
     }

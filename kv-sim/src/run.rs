@@ -24,6 +24,10 @@ pub struct RunOptions {
     pub encoding: bool,
     /// True if the result lists the misfortunes of messages, as decisions that bring them back.
     pub misfortunes: bool,
+    /// True if the invariants of a node are checked after every input of it, and those of a
+    /// partition after every storage command. It changes nothing in a run but that a broken one is
+    /// a panic. Without, a run is faster; debug builds, and so all tests, check them always.
+    pub paranoid: bool,
     /// The sink of the trace, which has a line of text for each event.
     pub trace: Option<Trace>,
     /// The log in which the places of panics are written down.
@@ -37,7 +41,21 @@ pub struct Trace(pub Arc<Mutex<dyn Write + Send>>);
 impl RunOptions {
     /// The options of an ordinary run with this seed.
     pub const fn seeded(seed: u64) -> Self {
-        Self { seed, checks: true, encoding: true, misfortunes: false, trace: None, panics: None }
+        Self {
+            seed,
+            checks: true,
+            encoding: true,
+            misfortunes: false,
+            paranoid: cfg!(debug_assertions),
+            trace: None,
+            panics: None,
+        }
+    }
+
+    /// The same options, with the invariants checked in any build if `asked`.
+    #[must_use]
+    pub fn paranoid_if(self, asked: bool) -> Self {
+        Self { paranoid: self.paranoid || asked, ..self }
     }
 }
 
@@ -56,6 +74,7 @@ pub fn run_by(
 ) -> (RunResult, Option<World>) {
     let started = Instant::now();
     let mut result = RunResult::new(scenario, options.seed);
+    result.paranoid = options.paranoid;
     let (crash, world) = match World::new(scenario, options) {
         Err(error) => (Some(error.to_string()), None),
         Ok(mut world) => {

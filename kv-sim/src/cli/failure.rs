@@ -18,6 +18,13 @@ pub(crate) struct Failure {
     pub(crate) saved: Option<SavedFailure>,
 }
 
+impl Failure {
+    /// True if the run must check the invariants of nodes, as the one that was saved did.
+    pub(crate) fn is_paranoid(&self) -> bool {
+        self.saved.as_ref().is_some_and(|saved| saved.paranoid)
+    }
+}
+
 /// Reads a saved failure or a scenario, by the ending of its name.
 pub(crate) fn load(path: &Path) -> Result<Failure, Exit> {
     load_with_seed(path, None)

@@ -108,8 +108,9 @@ fn here() -> Result<PathBuf, Exit> {
 }
 
 /// The command that runs a scenario with a seed again, as its reader can type it.
-fn again(source: &Source, seed: u64) -> String {
-    format!("{} --scenario {} --seed {seed}", program(), quoted(source.path()))
+fn again(source: &Source, seed: u64, paranoid: bool) -> String {
+    let flag = if paranoid { " --paranoid" } else { "" };
+    format!("{} --scenario {} --seed {seed}{flag}", program(), quoted(source.path()))
 }
 
 /// The command that the reader types to start this program.

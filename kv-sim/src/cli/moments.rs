@@ -6,7 +6,6 @@ use std::io::{self, BufRead};
 
 use clap::Args;
 use kv_core::types::Key;
-use kv_sim::panics::PanicLog;
 use kv_sim::run::RunOptions;
 use kv_sim::scenario::Scenario;
 use kv_sim::state::Focus;
@@ -45,7 +44,11 @@ impl Moments {
 }
 
 /// Shows the moments that were asked for.
-pub(crate) fn show(arguments: &Moments, scenario: &Scenario, seed: u64) -> Result<Exit, Exit> {
+pub(crate) fn show(
+    arguments: &Moments,
+    scenario: &Scenario,
+    options: &RunOptions,
+) -> Result<Exit, Exit> {
     let complain = |problem: &str| {
         output::complain(&format!("error: {problem}\n"));
         Exit::Usage
@@ -54,8 +57,7 @@ pub(crate) fn show(arguments: &Moments, scenario: &Scenario, seed: u64) -> Resul
     let nodes: BTreeSet<_> =
         nodes.collect::<Result<_, _>>().map_err(|problem| complain(&problem))?;
     let keys = arguments.key.iter().map(|key| Key::from(key.as_str())).collect();
-    let options = RunOptions { panics: Some(PanicLog::install()), ..RunOptions::seeded(seed) };
-    let timeline = Timeline::new(scenario, &options, Spacing::default())
+    let timeline = Timeline::new(scenario, options, Spacing::default())
         .map_err(|error| complain(&error.to_string()))?;
     let mut viewer = Viewer { timeline, focus: Focus { nodes, keys }, json: arguments.json };
     let mut exit = Exit::Passed;

@@ -28,12 +28,14 @@ pub(crate) fn execute(arguments: &Arguments) -> Exit {
 }
 
 fn try_execute(Arguments { failure: path, moments }: &Arguments) -> Result<Exit, Exit> {
-    let Failure { scenario, seed, saved } = failure::load(path)?;
+    let failure = failure::load(path)?;
+    let options = RunOptions::seeded(failure.seed).paranoid_if(failure.is_paranoid());
+    let options = RunOptions { panics: Some(PanicLog::install()), ..options };
+    let Failure { scenario, seed: _, saved } = failure;
     if moments.are_asked_for() {
-        return moments::show(moments, &scenario, seed);
+        return moments::show(moments, &scenario, &options);
     }
-    let panics = Some(PanicLog::install());
-    let result = run(&scenario, &RunOptions { panics, ..RunOptions::seeded(seed) });
+    let result = run(&scenario, &options);
     let replay = format!("{} replay {}", super::program(), super::quoted(&path.to_string_lossy()));
     let summary = RunSummary { scenario: &scenario, result: &result, replay: &replay };
     output::say(&summary.to_string())?;

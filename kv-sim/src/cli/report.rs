@@ -42,12 +42,14 @@ pub(crate) fn execute(arguments: &Arguments) -> Exit {
 
 fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
     let Arguments { failure: path, output, seed, key, text, json } = arguments;
-    let Failure { scenario, seed, saved: _ } = failure::load_with_seed(path, *seed)?;
+    let failure = failure::load_with_seed(path, *seed)?;
+    let paranoid = failure.is_paranoid();
+    let Failure { scenario, seed, saved: _ } = failure;
     let keys: Vec<_> = key.iter().map(|key| Key::from(key.as_str())).collect();
     let again = again(arguments, seed);
     let panics = Some(PanicLog::install());
-    let report =
-        Report::make(Plan { scenario: &scenario, seed, keys: &keys, again: &again, panics });
+    let plan = Plan { scenario: &scenario, seed, keys: &keys, again: &again, paranoid, panics };
+    let report = Report::make(plan);
     let output = output.as_deref().unwrap_or(Path::new("-"));
     let written = match (text, json) {
         // Standard output knows whether its reader sees colours; a file does not.

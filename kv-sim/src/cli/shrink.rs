@@ -37,9 +37,12 @@ pub(crate) fn execute(arguments: &Arguments) -> Exit {
 }
 
 fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
-    let Failure { scenario, seed, saved } = failure::load(&arguments.failure)?;
+    let failure = failure::load(&arguments.failure)?;
+    let paranoid = failure.is_paranoid();
+    let Failure { scenario, seed, saved } = failure;
     let panics = Some(PanicLog::install());
-    let first = run(&scenario, &RunOptions { panics: panics.clone(), ..RunOptions::seeded(seed) });
+    let options = RunOptions { panics: panics.clone(), ..RunOptions::seeded(seed) };
+    let first = run(&scenario, &options.paranoid_if(paranoid));
     let found = artefact::failure(&first).map(|(check, _)| check.to_owned());
     let wanted = arguments.check.clone().or(saved.map(|saved| saved.check)).or(found);
     let Some(check) = wanted else {
@@ -52,7 +55,7 @@ fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
             .unwrap_or_else(|_| ProgressStyle::default_spinner()),
     );
     let (started, mut failed_to_write) = (Instant::now(), None);
-    let plan = Plan { scenario: &scenario, seed, check: &check, panics };
+    let plan = Plan { scenario: &scenario, seed, check: &check, paranoid, panics };
     let shrunk = shrink(&plan, |so_far| {
         progress.tick();
         progress.set_message(format!(
@@ -95,6 +98,9 @@ fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
 /// Writes the scenario, with the violation that it shows.
 fn write(path: &Path, failing: &Failing, check: &str) -> Result<(), Exit> {
     let mut text = format!("# Shrunk from a failing run: `{check}` is violated.\n");
+    if failing.result.paranoid {
+        text.push_str("# It was run with --paranoid.\n");
+    }
     let (_, violation) = artefact::failure(&failing.result).unwrap_or_default();
     for line in violation.lines() {
         let _ = writeln!(text, "#   {line}");

@@ -23,6 +23,9 @@ pub(crate) struct Arguments {
     /// The seed. By default the one in the scenario.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Check the invariants of every node after every input: slower.
+    #[arg(long)]
+    paranoid: bool,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -39,11 +42,12 @@ pub(crate) fn execute(arguments: Arguments) -> Exit {
 }
 
 fn try_execute(arguments: Arguments) -> Result<Exit, Exit> {
-    let Arguments { scenario, seed, json, keep, trace } = arguments;
+    let Arguments { scenario, seed, paranoid, json, keep, trace } = arguments;
     let source = super::load(&[scenario])?.remove(0);
     let seed = seed.unwrap_or(source.seed());
     let scenario = source.scenario(seed).map_err(|error| super::invalid(&error))?;
-    let result = traced(&scenario, seed, trace.as_deref())?;
+    let result =
+        traced(&scenario, RunOptions::seeded(seed).paranoid_if(paranoid), trace.as_deref())?;
     let saved = match &keep {
         Some(folder) => artefact::save(folder, &scenario, &result)
             .map_err(|error| output::unwritable(folder, &error))?,
@@ -52,7 +56,7 @@ fn try_execute(arguments: Arguments) -> Result<Exit, Exit> {
     if json {
         output::say_json(&result)?;
     } else {
-        let replay = super::again(&source, seed);
+        let replay = super::again(&source, seed, paranoid);
         let summary = RunSummary { scenario: &scenario, result: &result, replay: &replay };
         output::say(&summary.to_string())?;
     }
@@ -67,9 +71,12 @@ fn try_execute(arguments: Arguments) -> Result<Exit, Exit> {
 }
 
 /// Runs the seed twice, with the trace of the first run in a file, if one was asked for.
-fn traced(scenario: &Scenario, seed: u64, path: Option<&Path>) -> Result<RunResult, Exit> {
-    let panics = Some(PanicLog::install());
-    let mut options = RunOptions { panics, ..RunOptions::seeded(seed) };
+fn traced(
+    scenario: &Scenario,
+    options: RunOptions,
+    path: Option<&Path>,
+) -> Result<RunResult, Exit> {
+    let mut options = RunOptions { panics: Some(PanicLog::install()), ..options };
     let Some(path) = path else {
         return Ok(run_twice(scenario, &options));
     };

@@ -38,6 +38,9 @@ pub(crate) struct Arguments {
     /// Run only part I, counted from 0, of N equal parts of the seeds.
     #[arg(long, value_name = "I/N", value_parser = argument::shard)]
     shard: Option<Shard>,
+    /// Check the invariants of every node after every input: slower.
+    #[arg(long)]
+    paranoid: bool,
     /// Write the summary to this file as JSON; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -81,6 +84,7 @@ fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
         jobs: arguments.jobs.map(|jobs| usize::try_from(jobs.get()).unwrap_or(usize::MAX)),
         failures_max: arguments.until_failures,
         time_max: arguments.r#for,
+        paranoid: arguments.paranoid,
         panics: Some(PanicLog::install()),
     };
     if plan.runs() == 0 {
@@ -102,7 +106,9 @@ fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
         ));
     }
 
-    let replay = |failure: &Failure| super::again(&scenarios[failure.position], failure.seed);
+    let replay = |failure: &Failure| {
+        super::again(&scenarios[failure.position], failure.seed, arguments.paranoid)
+    };
     if let Some(path) = &arguments.json {
         output::write(path, &output::json(&summary)?)?;
     }

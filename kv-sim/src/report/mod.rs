@@ -40,6 +40,8 @@ pub struct Plan<'a> {
     pub keys: &'a [Key],
     /// The command that makes the report again.
     pub again: &'a str,
+    /// True if the invariants of nodes are checked ([`RunOptions::paranoid`]).
+    pub paranoid: bool,
     /// The log in which the places of panics are written down.
     pub panics: Option<PanicLog>,
 }
@@ -76,8 +78,8 @@ struct Violation {
 impl<'a> Report<'a> {
     /// Runs the scenario twice, and keeps the facts that matter of the second run.
     pub fn make(plan: Plan<'a>) -> Self {
-        let Plan { scenario, seed, panics, .. } = &plan;
-        let options = RunOptions { panics: panics.clone(), ..RunOptions::seeded(*seed) };
+        let options = options(&plan);
+        let Plan { scenario, .. } = &plan;
         let mut noticed = Vec::new();
         let (first, world) = run_by(scenario, &options, |world| watch(world, &mut noticed));
         let violations = violations(&first, world.as_ref(), &noticed);
@@ -88,8 +90,8 @@ impl<'a> Report<'a> {
 
     /// Runs the scenario once more, with a recorder.
     fn look(plan: Plan<'a>, first: RunDigest, violations: Vec<Violation>, focus: Focus) -> Self {
-        let Plan { scenario, seed, panics, .. } = &plan;
-        let options = RunOptions { panics: panics.clone(), ..RunOptions::seeded(*seed) };
+        let options = options(&plan);
+        let Plan { scenario, .. } = &plan;
         let nodes = scenario.cluster.nodes.len();
         let (result, world) = run_by(scenario, &options, |world| {
             world.record(Recorder::new(focus.clone(), nodes));
@@ -112,6 +114,11 @@ impl<'a> Report<'a> {
     pub fn is_deterministic(&self) -> bool {
         self.first == self.result.digest
     }
+}
+
+fn options(plan: &Plan<'_>) -> RunOptions {
+    let options = RunOptions { panics: plan.panics.clone(), ..RunOptions::seeded(plan.seed) };
+    options.paranoid_if(plan.paranoid)
 }
 
 /// Runs a world, and notes when each check finds its first violation.

@@ -60,7 +60,14 @@ converged_within_ms = 1
 "#;
 
 fn plan(scenario: &Scenario) -> Plan<'_> {
-    Plan { scenario, seed: 1, keys: &[], again: "kv-sim report test.toml -o -", panics: None }
+    Plan {
+        scenario,
+        seed: 1,
+        keys: &[],
+        again: "kv-sim report test.toml -o -",
+        paranoid: false,
+        panics: None,
+    }
 }
 
 fn plain(report: &Report<'_>) -> String {

@@ -77,6 +77,8 @@ pub struct Plan<'a> {
     pub seed: u64,
     /// The check that is violated.
     pub check: &'a str,
+    /// True if the invariants of nodes are checked ([`RunOptions::paranoid`]).
+    pub paranoid: bool,
     /// The log in which the places of panics are written down.
     pub panics: Option<PanicLog>,
 }
@@ -201,7 +203,7 @@ fn try_one(plan: &Plan<'_>, table: &Table, seed: u64) -> Option<Failing> {
     let scenario = Scenario::parse(plan.scenario.path(), &text).ok()?;
     let options =
         RunOptions { misfortunes: true, panics: plan.panics.clone(), ..RunOptions::seeded(seed) };
-    let result = run(&scenario, &options);
+    let result = run(&scenario, &options.paranoid_if(plan.paranoid));
     artefact::fails(&result, plan.check).then(|| {
         let occurrences = |fault: &crate::scenario::Fault| fault.occurrences().count() as u64;
         let size = Size {

@@ -51,6 +51,8 @@ pub struct Plan<'a> {
     pub failures_max: Option<NonZeroU64>,
     /// The time after which no run begins.
     pub time_max: Option<Duration>,
+    /// True if the invariants of nodes are checked ([`RunOptions::paranoid`]).
+    pub paranoid: bool,
     /// The log in which the places of panics are written down.
     pub panics: Option<PanicLog>,
 }
@@ -330,6 +332,7 @@ pub fn sweep(
 fn run_once_or_twice(plan: &Plan<'_>, position: usize, seed: u64) -> RunResult {
     let source = &plan.scenarios[position];
     let options = RunOptions { panics: plan.panics.clone(), ..RunOptions::seeded(seed) };
+    let options = options.paranoid_if(plan.paranoid);
     match source.scenario(seed) {
         Ok(scenario) if seed.is_multiple_of(TWICE_EVERY) => run_twice(&scenario, &options),
         Ok(scenario) => run(&scenario, &options),
@@ -361,6 +364,7 @@ mod tests {
             jobs: Some(2),
             failures_max: None,
             time_max: None,
+            paranoid: false,
             panics: None,
         }
     }

@@ -85,6 +85,8 @@ pub struct World {
     /// The orders to found the cluster.
     inits: Vec<Init>,
     encoding: bool,
+    /// True if the invariants of nodes are checked.
+    paranoid: bool,
     /// The effects that a core puts out. Kept for their room.
     effects: Vec<Effect>,
 }
@@ -142,6 +144,7 @@ impl World {
             disks_busy_until: WorldTime(0),
             inits: scenario.inits.clone(),
             encoding: options.encoding,
+            paranoid: options.paranoid,
             effects: Vec::new(),
             draws,
             scene,
@@ -216,6 +219,9 @@ impl World {
         let mut draw = NodeDraw { draws: &mut self.draws, node };
         let process = machine.process_mut().expect("who is awake has a process");
         process.core.handle(&mut Cx { now, draw: &mut draw, out: &mut effects }, input);
+        if self.paranoid {
+            process.core.invariants();
+        }
         for effect in effects.drain(..) {
             match effect {
                 Effect::Reply { request, reply } => self.take_reply(request, reply),

@@ -50,6 +50,9 @@ impl World {
         let process = process.expect("who is awake has a process");
         let Executed { ticket, seq, command, outcome, given_at } =
             disk.execute(&mut process.partitions);
+        if self.paranoid {
+            process.partitions.invariants(command.partition);
+        }
         self.note_command(node, given_at);
         let mut excuses = Vec::new();
         if let Some(checks) = &mut self.checks {
