@@ -310,6 +310,7 @@ impl Node {
             let partition = self.local.topology().partition_of(key.token());
             self.handoff.on_refused(cx, target, partition);
             self.repair.on_stale(target);
+            self.say_who_is_behind();
             self.replica.refuse(cx, &self.local, requester, operation, Refusal::HintsFull);
         }
         has_room

@@ -105,12 +105,14 @@ impl Node {
         assert!(said == self.behind, "the node says {said:?} and means {:?}", self.behind);
         // What lies in the store at start is said from the first deadline on.
         if self.repair.has_begun() {
-            for target in self.handoff.targets_pending() {
-                assert!(
-                    self.behind.0.contains(&target),
-                    "hints for {target:?} are kept, and the node does not say that it is behind"
-                );
-            }
+            let stale = self.handoff.stale().filter(|stale| self.local.owns(stale.partition));
+            let targets = stale.map(|stale| stale.target).chain(self.handoff.targets_pending());
+            let behind: BTreeSet<NodeId> = targets.collect();
+            assert!(
+                behind.iter().eq(&self.behind.0),
+                "{behind:?} may lack writes, and the node says so of {:?}",
+                self.behind.0
+            );
         }
         if self.said_complete == Some(self.local.complete.len()) {
             let owned = self.local.ring().owned_by(me);
