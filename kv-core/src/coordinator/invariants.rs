@@ -55,6 +55,7 @@ impl Operation {
     fn invariants(&self, local: &NodeContext) {
         let request = self.request;
         assert!(local.belongs(&self.key, self.partition), "{request:?} is in the wrong partition");
+        assert!(self.wake_at <= self.expires_at, "{request:?} wants to be called after its end");
         assert!(self.hedge >= local.config.hedge(), "{request:?} hedges too soon");
         let is_answered = self.client.is_none();
         match &self.phase {

@@ -228,8 +228,9 @@ impl Coordinator {
         for (id, operation) in self.operations.iter_mut() {
             if operation.waits_for(peer) {
                 self.wakes.remove(&(operation.wake_at, id));
-                operation.wake_at = now;
-                self.wakes.insert((now, id));
+                // If this call is late, its time may be up already.
+                operation.wake_at = now.min(operation.expires_at);
+                self.wakes.insert((operation.wake_at, id));
                 cx.probe(Probe::LinkBrokeUnderOperation);
             }
         }
