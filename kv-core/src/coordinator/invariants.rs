@@ -179,7 +179,7 @@ impl Writing {
 
 impl Minting {
     fn invariants(&self) {
-        let Self { put: _, candidates, next, asked, refused, was_late: _ } = self;
+        let Self { write: _, candidates, next, asked, refused, was_late: _ } = self;
         let is_set = |nodes: &[NodeId]| nodes.iter().collect::<BTreeSet<_>>().len() == nodes.len();
         assert!(
             is_set(candidates) && is_set(asked) && is_set(refused),

@@ -31,7 +31,7 @@ pub(super) struct Writing {
 /// The search for a replica that mints.
 #[derive(Clone, Debug)]
 pub(super) struct Minting {
-    write: Write,
+    pub(super) write: Write,
     /// The nodes that are asked to mint, in this order, and from the start again while the time
     /// lasts: the id of the request makes asking twice harmless.
     pub(super) candidates: Nodes,

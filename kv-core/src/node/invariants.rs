@@ -115,7 +115,7 @@ impl Node {
             );
         }
         if self.said_complete == Some(self.local.complete.len()) {
-            let owned = self.local.ring().owned_by(me);
+            let owned = self.local.topology().owned_by(me);
             let said = own(StateKey::INCOMPLETE).map(|value| Incomplete::decode(value));
             let said: BTreeSet<PartitionId> =
                 said.iter().flat_map(|said| said.partitions(owned)).collect();

@@ -157,7 +157,7 @@ impl CorruptKeys {
             "a corrupt key has a number that was not given out"
         );
         for key in keys.keys() {
-            let partition = local.ring().partition_of(key.token());
+            let partition = local.topology().partition_of(key.token());
             assert!(
                 local.owns(partition),
                 "corrupt {key:?} is of {partition:?}, which is not owned"
