@@ -27,7 +27,7 @@ use crate::repair::{Repair, Wanted};
 use crate::replica::Replica;
 use crate::store::{Answer, AnswerFamily as _, Outcome, Recovered, Refusal};
 use crate::time::Time;
-use crate::types::{AdminRequest, NodeId, PartitionId, RequestId, Seq};
+use crate::types::{AdminRequest, ContentHash, NodeId, PartitionId, RequestId, Seq};
 
 /// A node of the cluster, without clock, disk and network: those are the driver's.
 #[derive(Clone, Debug)]
@@ -319,6 +319,10 @@ impl Node {
     fn on_store_done(&mut self, cx: &mut Cx<'_>, seq: Seq, mut outcome: Outcome) {
         // What was read has changed nothing.
         if !outcome.is_client_read() {
+            assert!(
+                outcome.root == ContentHash::default() || self.local.owns(outcome.partition),
+                "only an owner's partition holds an owner's data"
+            );
             self.local.roots.insert(outcome.partition, outcome.root);
         }
         for event in core::mem::take(&mut outcome.events) {
@@ -437,6 +441,8 @@ impl Node {
     }
 
     fn on_complete(&mut self, partitions: Vec<PartitionId>) {
+        let is_owned = |&partition: &PartitionId| self.local.owns(partition);
+        assert!(partitions.iter().all(is_owned), "what is complete is owned");
         self.local.complete.extend(partitions);
     }
 

@@ -20,6 +20,7 @@ use alloc::vec::Vec;
 use smallvec::SmallVec;
 use thiserror::Error;
 
+pub(crate) use self::invariants::distinct;
 use crate::fingerprint;
 use crate::quorum::{Level, Mode};
 use crate::ring::{MachineIndex, Ring};

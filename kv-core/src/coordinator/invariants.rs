@@ -1,7 +1,5 @@
 //! What holds of the operations in flight between two inputs.
 
-use alloc::collections::BTreeSet;
-
 use super::Coordinator;
 use super::fallbacks::{Assignment, Fallbacks};
 use super::operation::{Kind, Operation, Phase};
@@ -9,6 +7,7 @@ use super::reading::Reading;
 use super::writing::{Minting, Writing};
 use crate::cx::NodeContext;
 use crate::quorum::Mode;
+use crate::tally::distinct;
 use crate::types::NodeId;
 
 impl Coordinator {
@@ -130,9 +129,8 @@ impl Reading {
         fallbacks.invariants(local);
         answers.iter().for_each(|(_, container)| container.invariants());
         let said = answers.iter().map(|&(node, _)| node).chain(refused.iter().copied());
-        let distinct: BTreeSet<NodeId> = said.collect();
         assert!(
-            distinct.len() == answers.len() + refused.len(),
+            distinct(said) == answers.len() + refused.len(),
             "a node has answered a read twice, or answered it and refused it"
         );
         let has_said = |node: &NodeId| answers.iter().any(|(from, _)| from == node);
@@ -180,7 +178,7 @@ impl Writing {
 impl Minting {
     fn invariants(&self) {
         let Self { write: _, candidates, next, asked, refused, was_late: _ } = self;
-        let is_set = |nodes: &[NodeId]| nodes.iter().collect::<BTreeSet<_>>().len() == nodes.len();
+        let is_set = |nodes: &[NodeId]| distinct(nodes.iter()) == nodes.len();
         assert!(
             is_set(candidates) && is_set(asked) && is_set(refused),
             "a node stands twice among those that may mint"
@@ -214,8 +212,10 @@ impl Fallbacks {
             );
         }
         let candidates = candidates.iter().flatten();
-        let distinct: BTreeSet<_> = candidates.clone().collect();
-        assert!(distinct.len() == candidates.count(), "a node is twice a fallback of one key");
+        assert!(
+            distinct(candidates.clone()) == candidates.count(),
+            "a node is twice a fallback of one key"
+        );
         // Whoever owns the key holds it for itself; only the coordinator keeps a hint all the same.
         for Assignment { owner, fallback } in assigned {
             assert!(

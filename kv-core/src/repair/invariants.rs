@@ -227,12 +227,21 @@ impl Session {
                 descended = Some(descent.partition);
             }
         }
-        let queued = to_look.iter().chain(again).chain(to_repair).chain(asked);
-        let mut partitions: Vec<PartitionId> = queued.copied().chain(descended).collect();
-        partitions.sort_unstable();
-        assert!(partitions.is_sorted_by(|a, b| a < b), "a session is to compare a partition twice");
-        for &partition in &partitions {
+        // Many are still to be looked at, in order; few are further on.
+        assert!(to_look.iter().is_sorted_by(|a, b| a < b), "the roots to be compared do not rise");
+        for &partition in to_look.front().into_iter().chain(to_look.back()) {
+            assert!(local.owns(partition), "{partition:?} is to be compared, and is not owned");
+        }
+        let further = again.iter().chain(to_repair).chain(asked).copied().chain(descended);
+        let mut further: Vec<PartitionId> = further.collect();
+        further.sort_unstable();
+        assert!(further.is_sorted_by(|a, b| a < b), "a session is to compare a partition twice");
+        for &partition in &further {
             assert!(local.owns(partition), "{partition:?} is compared, and is not owned");
+            assert!(
+                to_look.binary_search(&partition).is_err(),
+                "{partition:?} is looked at, and is to be looked at"
+            );
         }
         assert!(
             to_copy.iter().all(|at| descended == Some(*at) || to_repair.contains(at)),
