@@ -76,7 +76,8 @@ impl Node {
     /// that an owner's data lies in no other, is asserted where they change: a node may own
     /// thousands of partitions, and a walk through them after every input took most of a run.
     fn check_partitions(&self) {
-        let (complete, owned) = (&self.local.complete, self.local.topology().owned_by(self.local.me()));
+        let (complete, owned) =
+            (&self.local.complete, self.local.topology().owned_by(self.local.me()));
         assert!(
             complete.len() <= owned.len(),
             "{} partitions are complete, and {} are owned",
