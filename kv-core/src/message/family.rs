@@ -1,4 +1,4 @@
-//! What the families of messages have in common: a family is an enum of messages, each with a stable
+//! The common part of all families of messages: a family is an enum of messages, each with a stable
 //! number and a name, and the enum of their kinds.
 
 use alloc::vec::Vec;
@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::types::Key;
 use crate::version::Container;
 
-/// What everybody who carries messages asks of one, whichever family it belongs to.
+/// The questions that carriers of messages ask of one, whichever family it belongs to.
 pub trait Family {
     /// The keys that it names.
     fn keys(&self) -> Vec<&Key>;

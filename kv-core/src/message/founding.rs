@@ -11,11 +11,11 @@ family! {
     FoundingMessage,
     /// The kind of a [`FoundingMessage`].
     FoundingKind {
-        /// What the sender knows.
+        /// The sender's knowledge of the founding.
         Tell(Tell) = 60 "founding-tell",
-        /// The receiver is to promise that its store is new.
+        /// Asks the receiver to promise that its store is new.
         Pledge(Pledge) = 61 "founding-pledge",
-        /// It is promised, or not.
+        /// The answer: the promise, or a refusal.
         Pledged(Pledged) = 62 "founding-pledged",
     }
 }
@@ -43,7 +43,7 @@ impl Family for FoundingMessage {
 /// The sender's knowledge of the founding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tell {
-    /// It waits. A receiver that knows more answers.
+    /// The sender waits for the founding. A receiver that knows more answers.
     Waiting,
     /// The cluster is founded.
     Founded {
@@ -66,12 +66,12 @@ codec!(struct Pledge { founding });
 /// The answer to a [`Pledge`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pledged {
-    /// It is promised, durably.
+    /// The sender has promised, durably, that its store is new.
     Promised {
         /// The founding.
         founding: FoundingId,
     },
-    /// It is not: the sender was told to found the cluster as well, and has not ended yet.
+    /// No promise: the sender was told to found the cluster as well, and has not ended yet.
     AlsoFounding {
         /// The founding that was asked for.
         founding: FoundingId,

@@ -14,11 +14,11 @@ family! {
     GossipMessage,
     /// The kind of a [`GossipMessage`].
     GossipKind {
-        /// What the sender knows of everybody, by version.
+        /// The versions that the sender knows of all nodes.
         Syn(Syn) = 1 "gossip-syn",
-        /// What the receiver lacks, and what the sender lacks.
+        /// The changes that the receiver lacks, and the nodes of which the sender lacks some.
         Ack(Ack) = 2 "gossip-ack",
-        /// What the receiver said that it lacks.
+        /// The changes that the receiver said it lacks.
         Ack2(Ack2) = 3 "gossip-ack2",
     }
 }
@@ -54,12 +54,12 @@ fn weight_of_deltas(deltas: &[Delta]) -> usize {
     size_of_val(deltas) + states.map(|state| state.value.len()).sum::<usize>()
 }
 
-/// How much the sender knows of one node.
+/// The extent of the sender's knowledge of one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
     /// The node.
     pub node: NodeId,
-    /// Which run of it.
+    /// The run of that node.
     pub generation: Generation,
     /// The greatest version among its heartbeat and states: its heartbeat.
     pub version: u64,
@@ -67,20 +67,20 @@ pub struct Known {
 
 codec!(struct Known { node, generation, version });
 
-/// What has changed about one node.
+/// The changes about one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delta {
     /// The node.
     pub node: NodeId,
-    /// Which run of it.
+    /// The run of that node.
     pub generation: Generation,
-    /// What the receiver said that it knows of that run: the states up to here are left out, so a
-    /// receiver that knows less than this (it has restarted since) must not take the delta.
+    /// The version of that run that the receiver said it knows: the states up to here are left out,
+    /// so a receiver that knows less than this (it has restarted since) must not take the delta.
     pub since: u64,
-    /// Its heartbeat: a counter that it raises once per interval while it lives.
+    /// The node's heartbeat: a counter that it raises once per interval while it lives.
     pub heartbeat: u64,
-    /// How long ago the heartbeat was raised, in milliseconds. Each who passes it on adds how long
-    /// it kept it, by its own monotonic clock; the time on the links is not in it.
+    /// The time since the heartbeat was raised, in milliseconds. Each node that passes it on adds
+    /// how long it kept it, by its own monotonic clock; the time on the links is not in it.
     pub age_ms: u32,
     /// The states that are newer than what was known.
     pub states: Vec<State>,
@@ -88,54 +88,54 @@ pub struct Delta {
 
 codec!(struct Delta { node, generation, since, heartbeat, age_ms, states });
 
-/// Something that a node says about itself.
+/// A statement of a node about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
-    /// What it is about.
+    /// The subject of the statement.
     pub key: StateKey,
-    /// The heartbeat that first carried it.
+    /// The heartbeat that first carried the statement.
     pub version: u64,
-    /// What it says.
+    /// The encoded statement.
     pub value: Bytes,
 }
 
 codec!(struct State { key, version, value });
 
-/// What a state is about. Numbers are stable; an unknown one is passed on untouched.
+/// The subject of a state. Numbers are stable; an unknown one is passed on untouched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StateKey(pub u8);
 
 codec!(struct StateKey(_));
 
 impl StateKey {
-    /// Who may lack acknowledged writes ([`Behind`]).
+    /// The nodes that may lack acknowledged writes ([`Behind`]).
     pub const BEHIND: Self = Self(1);
-    /// Of which partitions a node does not hold all that it must ([`Incomplete`]).
+    /// The partitions of which a node does not hold all that it must ([`Incomplete`]).
     pub const INCOMPLETE: Self = Self(2);
 }
 
-/// What is said under [`StateKey::BEHIND`]: the nodes for which the sender keeps hints, or could not
+/// The value under [`StateKey::BEHIND`]: the nodes for which the sender keeps hints, or could not
 /// keep them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Behind(pub Vec<NodeId>);
 
 impl Behind {
-    /// The value of the state.
+    /// Encodes the value of the state.
     pub fn encode(&self) -> Bytes {
         let mut value = Vec::new();
         self.0.encode(&mut value);
         Bytes::from(value)
     }
 
-    /// What a peer says. One that says nothing intelligible says nothing.
+    /// Decodes the value that a peer sent. One that cannot be decoded counts as empty.
     pub fn decode(value: &[u8]) -> Self {
         Vec::decode(&mut Reader::new(value)).map(Self).unwrap_or_default()
     }
 }
 
-/// What is said under [`StateKey::INCOMPLETE`]: where in the list of the partitions that it owns
-/// ([`crate::ring::Ring::owned_by`]) those lie of which the sender does not hold all that it must, as
-/// ranges from a place up to another. A node that was never incomplete says nothing.
+/// The value under [`StateKey::INCOMPLETE`]: the places, in the list of the partitions that the
+/// sender owns ([`crate::ring::Ring::owned_by`]), of those of which it does not hold all that it
+/// must, as ranges from a place up to another. A node that was never incomplete does not send it.
 ///
 /// For people and load balancers: a read finds out when it asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -172,14 +172,14 @@ impl Incomplete {
         self.0.iter().take(Self::RANGES_MAX).flat_map(range).copied()
     }
 
-    /// The value of the state.
+    /// Encodes the value of the state.
     pub fn encode(&self) -> Bytes {
         let mut value = Vec::new();
         self.0.encode(&mut value);
         Bytes::from(value)
     }
 
-    /// What a peer says. One that says nothing intelligible says nothing.
+    /// Decodes the value that a peer sent. One that cannot be decoded counts as empty.
     pub fn decode(value: &[u8]) -> Self {
         Vec::decode(&mut Reader::new(value)).map(Self).unwrap_or_default()
     }
@@ -188,7 +188,7 @@ impl Incomplete {
 /// The payload of [`GossipMessage::Syn`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Syn {
-    /// All nodes that the sender knows.
+    /// Every node that the sender knows.
     pub known: Vec<Known>,
 }
 
@@ -197,9 +197,9 @@ codec!(struct Syn { known });
 /// The payload of [`GossipMessage::Ack`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ack {
-    /// What the other lacks.
+    /// The changes that the receiver lacks.
     pub deltas: Vec<Delta>,
-    /// What the sender lacks, and how much of it it knows.
+    /// The nodes of which the sender lacks something, and how much of them it knows.
     pub wanted: Vec<Known>,
 }
 
@@ -208,7 +208,7 @@ codec!(struct Ack { deltas, wanted });
 /// The payload of [`GossipMessage::Ack2`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ack2 {
-    /// What the other said that it lacks.
+    /// The changes that the receiver said it lacks.
     pub deltas: Vec<Delta>,
 }
 

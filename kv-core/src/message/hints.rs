@@ -14,7 +14,7 @@ family! {
     HandoffKind {
         /// These hints were kept for the receiver.
         Deliver(HintDelivery) = 30 "hint-delivery",
-        /// They are durable here.
+        /// The delivered hints are durable at the sender.
         Delivered(HintDelivered) = 31 "hint-delivered",
     }
 }
@@ -45,9 +45,9 @@ impl Family for HandoffMessage {
 /// The payload of [`HandoffMessage::Deliver`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HintDelivery {
-    /// Comes back with the answer.
+    /// The keeper's number for the delivery; it comes back with the answer.
     pub delivery: u64,
-    /// The partition that they belong to.
+    /// The partition that the keys belong to.
     pub partition: PartitionId,
     /// The containers.
     pub items: Vec<(Key, Container)>,
@@ -58,7 +58,7 @@ codec!(struct HintDelivery { delivery, partition, items });
 /// The payload of [`HandoffMessage::Delivered`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HintDelivered {
-    /// Whose answer this is.
+    /// The number of the delivery that this answers.
     pub delivery: u64,
 }
 

@@ -1,9 +1,9 @@
-//! What nodes say to each other: one header for all messages, and a family of messages for each part of
-//! the core that takes them.
+//! The messages between nodes: one header for all of them, and a family of messages for each part
+//! of the core that takes them.
 //!
 //! A family is an enum in a file of its own, with the payloads, their stable numbers and names, and
-//! what carriers ask of them ([`Family`]): which keys they name, how large they are, what goes first.
-//! So a new message is an edit in its family and in the part that takes it.
+//! what carriers ask of them ([`Family`]): which keys they name, how large they are, what goes
+//! first. A new message is thus an edit in its family and in the part that takes it.
 
 mod family;
 pub mod founding;
@@ -32,20 +32,20 @@ use crate::types::{ClusterId, Generation, Key, LayoutHash, NodeId, RequestId};
 /// A message between two nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Who, to whom, for what, under which layout.
+    /// The sender, the addressee, the request, and the layout.
     pub header: Header,
-    /// What.
+    /// The content.
     pub body: Body,
 }
 
-/// What every message says first.
+/// The fields that every message begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The cluster: a message of another one is dropped.
     pub cluster: ClusterId,
     /// The sender.
     pub from: NodeId,
-    /// Which run of the sender.
+    /// The run of the sender.
     pub generation: Generation,
     /// The addressee.
     pub to: NodeId,
@@ -55,13 +55,13 @@ pub struct Header {
     pub layout: (u64, LayoutHash),
     /// The fence that its containers are stamped with (semantics.md §2).
     pub fence: u64,
-    /// When it was sent, by the sender's monotonic clock. It means something to the sender alone,
-    /// when it comes back to it as an [`Echo`].
+    /// The time at which it was sent, by the sender's monotonic clock. It means something to the
+    /// sender alone, when it comes back to it as an [`Echo`].
     pub sent: Time,
 }
 
-/// How many words of 64 bits a header takes. It is in every message: each field takes the bytes that it
-/// has, so that a header is written and read in one piece.
+/// The number of words of 64 bits in a header. It is in every message: each field takes the bytes
+/// that it has, so that a header is written and read in one piece.
 const HEADER_WORDS: usize = 10;
 
 impl Codec for Header {
@@ -99,13 +99,13 @@ impl Codec for Header {
     }
 }
 
-/// What a node said of the time in its last message, sent back to it: however late this arrives, the
+/// The time that a node gave in its last message, sent back to it: however late this arrives, the
 /// node knows by its own clock that it was sent after that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Echo {
-    /// Which run of the node said so.
+    /// The run of the node that sent that message.
     pub generation: Generation,
-    /// When that message was sent, by the clock of the node that it goes back to.
+    /// The time at which that message was sent, by the clock of the node that it goes back to.
     pub sent: Time,
 }
 
@@ -217,17 +217,17 @@ macro_rules! families {
 }
 
 families! {
-    /// To the membership of a node.
+    /// A message to the membership of a node.
     Gossip(GossipMessage, GossipKind),
-    /// To a node as a replica of a key.
+    /// A message to a node as a replica of a key.
     Replica(ReplicaMessage, ReplicaKind),
-    /// To the coordinator of an operation.
+    /// A message to the coordinator of an operation.
     Coordinator(CoordinatorMessage, CoordinatorKind),
-    /// Between the keeper of hints and their target.
+    /// A message between the keeper of hints and their target.
     Handoff(HandoffMessage, HandoffKind),
-    /// Between the two sides of a comparison.
+    /// A message between the two sides of a comparison.
     Repair(RepairMessage, RepairKind),
-    /// Between members of a cluster that is not founded yet.
+    /// A message between members of a cluster that is not founded yet.
     Founding(FoundingMessage, FoundingKind),
 }
 

@@ -17,29 +17,29 @@ family! {
     RepairMessage,
     /// The kind of a [`RepairMessage`].
     RepairKind {
-        /// Are all our common partitions equal?
+        /// Asks whether all partitions that both own are equal.
         Compare(Compare) = 40 "repair-compare",
-        /// The answer: they are, or not.
+        /// The answer: whether all common partitions are equal.
         Compared(Compared) = 41 "repair-compared",
-        /// Which of these partitions differ?
+        /// Asks which of these partitions differ.
         Roots(Roots) = 42 "repair-roots",
-        /// The answer: these.
+        /// The answer: those that differ.
         RootsDiffer(RootsDiffer) = 43 "repair-roots-differ",
-        /// Which of these inner nodes differ?
+        /// Asks which of these inner nodes differ.
         Branches(Branches) = 44 "repair-branches",
-        /// The answer: these.
+        /// The answer: those that differ.
         BranchesDiffer(BranchesDiffer) = 45 "repair-branches-differ",
-        /// Which of these leaves differ?
+        /// Asks which of these leaves differ.
         Leaves(Leaves) = 46 "repair-leaves",
-        /// The answer: these.
+        /// The answer: those that differ.
         LeavesDiffer(LeavesDiffer) = 47 "repair-leaves-differ",
-        /// What is known of the keys of this leaf?
+        /// Asks for summaries of the keys of this leaf.
         Summaries(SummariesRequest) = 48 "repair-summaries",
-        /// The answer: this.
+        /// The answer: a page of summaries.
         Summarized(Summarized) = 49 "repair-summarized",
-        /// Join these, and answer with those.
+        /// Asks the receiver to join these containers, and to answer with others.
         Exchange(Exchange) = 50 "repair-exchange",
-        /// The answer: joined, durably; and here they are.
+        /// The answer: the pushed containers are joined, durably, and the wanted ones are sent.
         Exchanged(Exchanged) = 51 "repair-exchanged",
     }
 }
@@ -95,10 +95,10 @@ impl Family for RepairMessage {
     }
 }
 
-/// See [`RepairMessage::Compare`].
+/// The payload of [`RepairMessage::Compare`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compare {
-    /// Comes back with the answer.
+    /// The step of the session; it comes back with the answer.
     pub step: Step,
     /// One hash over the roots of all partitions that both own.
     pub hash: ContentHash,
@@ -106,21 +106,21 @@ pub struct Compare {
 
 codec!(struct Compare { step, hash });
 
-/// See [`RepairMessage::Compared`].
+/// The payload of [`RepairMessage::Compared`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compared {
-    /// Whose answer this is.
+    /// The step that this answers.
     pub step: Step,
-    /// Whether the hashes are equal.
+    /// True if the hashes are equal.
     pub equal: bool,
 }
 
 codec!(struct Compared { step, equal });
 
-/// See [`RepairMessage::Roots`].
+/// The payload of [`RepairMessage::Roots`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Roots {
-    /// Comes back with the answer.
+    /// The step of the session; it comes back with the answer.
     pub step: Step,
     /// Partitions with the requester's roots.
     pub roots: Vec<(PartitionId, ContentHash)>,
@@ -128,24 +128,24 @@ pub struct Roots {
 
 codec!(struct Roots { step, roots });
 
-/// See [`RepairMessage::RootsDiffer`].
+/// The payload of [`RepairMessage::RootsDiffer`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RootsDiffer {
-    /// Whose answer this is.
+    /// The step that this answers.
     pub step: Step,
-    /// Those partitions whose roots differ here.
+    /// The partitions whose roots differ here.
     pub partitions: Vec<PartitionId>,
-    /// Those of the asked partitions that the answering node has lost and not copied back yet: it
-    /// is no source for them.
+    /// The asked partitions that the answering node has lost and not copied back yet: it is no
+    /// source for them.
     pub incomplete: Vec<PartitionId>,
 }
 
 codec!(struct RootsDiffer { step, partitions, incomplete });
 
-/// See [`RepairMessage::Branches`].
+/// The payload of [`RepairMessage::Branches`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Branches {
-    /// Comes back with the answer.
+    /// The step of the session; it comes back with the answer.
     pub step: Step,
     /// The partition.
     pub partition: PartitionId,
@@ -155,10 +155,10 @@ pub struct Branches {
 
 codec!(struct Branches { step, partition, branches });
 
-/// See [`RepairMessage::BranchesDiffer`].
+/// The payload of [`RepairMessage::BranchesDiffer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BranchesDiffer {
-    /// Whose answer this is.
+    /// The step that this answers.
     pub step: Step,
     /// Bit `i`: inner node `i` differs.
     pub branches: u16,
@@ -166,10 +166,10 @@ pub struct BranchesDiffer {
 
 codec!(struct BranchesDiffer { step, branches });
 
-/// See [`RepairMessage::Leaves`].
+/// The payload of [`RepairMessage::Leaves`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leaves {
-    /// Comes back with the answer.
+    /// The step of the session; it comes back with the answer.
     pub step: Step,
     /// The partition.
     pub partition: PartitionId,
@@ -179,49 +179,49 @@ pub struct Leaves {
 
 codec!(struct Leaves { step, partition, leaves });
 
-/// See [`RepairMessage::LeavesDiffer`].
+/// The payload of [`RepairMessage::LeavesDiffer`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeavesDiffer {
-    /// Whose answer this is.
+    /// The step that this answers.
     pub step: Step,
-    /// Those that differ.
+    /// The leaves that differ.
     pub leaves: Vec<LeafId>,
 }
 
 codec!(struct LeavesDiffer { step, leaves });
 
-/// See [`RepairMessage::Summaries`].
+/// The payload of [`RepairMessage::Summaries`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SummariesRequest {
-    /// Comes back with the answer.
+    /// The step of the session; it comes back with the answer.
     pub step: Step,
     /// The partition.
     pub partition: PartitionId,
     /// The leaf.
     pub leaf: LeafId,
-    /// Start behind this key.
+    /// The key behind which to start.
     pub after: Option<Key>,
 }
 
 codec!(struct SummariesRequest { step, partition, leaf, after });
 
-/// See [`RepairMessage::Summarized`].
+/// The payload of [`RepairMessage::Summarized`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summarized {
-    /// Whose answer this is.
+    /// The step that this answers.
     pub step: Step,
-    /// In the order of the keys.
+    /// The summaries, in the order of the keys.
     pub entries: Vec<Summary>,
-    /// Whether there are more behind the last.
+    /// True if there are more behind the last.
     pub more: bool,
 }
 
 codec!(struct Summarized { step, entries, more });
 
-/// See [`RepairMessage::Exchange`].
+/// The payload of [`RepairMessage::Exchange`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
-    /// Comes back with the answer.
+    /// The step of the session; it comes back with the answer.
     pub step: Step,
     /// The partition.
     pub partition: PartitionId,
@@ -233,10 +233,10 @@ pub struct Exchange {
 
 codec!(struct Exchange { step, partition, pushed, wanted });
 
-/// See [`RepairMessage::Exchanged`].
+/// The payload of [`RepairMessage::Exchanged`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchanged {
-    /// Whose answer this is.
+    /// The step that this answers.
     pub step: Step,
     /// The containers that were wanted, after what was pushed was joined.
     pub items: Vec<(Key, Container)>,

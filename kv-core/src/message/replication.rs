@@ -35,11 +35,11 @@ family! {
     CoordinatorKind {
         /// The write is stored, but not durable yet; this is the container to send on.
         Minted(Minted) = 11 "minted",
-        /// What was to be stored is durable here.
+        /// The write or container is durable at the sender.
         Acked(Acked) = 14 "acked",
-        /// Nothing was done.
+        /// The sender did not do what it was asked.
         Refused(Refused) = 15 "refused",
-        /// What is held of the key, durably.
+        /// The durable container that the sender holds of the key.
         ReadReply(ReadReply) = 21 "read-reply",
     }
 }
@@ -127,15 +127,15 @@ impl ReplicaMessage {
 /// The payload of [`ReplicaMessage::Mint`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MintRequest {
-    /// Comes back with the answer.
+    /// The operation; it comes back with the answer.
     pub operation: OperationId,
     /// The key.
     pub key: Key,
     /// The write.
     pub write: Write,
-    /// In whose place the receiver is asked, if not as an owner.
+    /// The owner in whose place the receiver is asked, if it is asked as a fallback.
     pub fallback_for: Option<FallbackFor>,
-    /// What was last heard from the receiver, as a proof that this is not old.
+    /// The last time heard from the receiver, as a proof that this request is not old.
     pub echo: Option<Echo>,
 }
 
@@ -147,7 +147,7 @@ codec!(struct MintRequest { operation, key, write, fallback_for, echo });
 pub struct FallbackFor {
     /// The owner.
     pub owner: NodeId,
-    /// How many other copies are believed to stand: hints with few are delivered first.
+    /// The number of other copies believed to stand: hints with few are delivered first.
     pub copies: u8,
 }
 
@@ -156,9 +156,9 @@ codec!(struct FallbackFor { owner, copies });
 /// The payload of [`CoordinatorMessage::Minted`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Minted {
-    /// Whose answer this is.
+    /// The operation that this answers.
     pub operation: OperationId,
-    /// What the minter holds now.
+    /// The container that the minter holds now.
     pub container: Container,
 }
 
@@ -167,11 +167,11 @@ codec!(struct Minted { operation, container });
 /// The payload of [`ReplicaMessage::Merge`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MergeRequest {
-    /// Comes back with the answer.
+    /// The operation; it comes back with the answer.
     pub operation: OperationId,
     /// The key.
     pub key: Key,
-    /// What to join.
+    /// The container to join.
     pub container: Container,
 }
 
@@ -180,13 +180,13 @@ codec!(struct MergeRequest { operation, key, container });
 /// The payload of [`ReplicaMessage::Hint`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HintRequest {
-    /// Comes back with the answer.
+    /// The operation; it comes back with the answer.
     pub operation: OperationId,
     /// The key.
     pub key: Key,
-    /// What to keep.
+    /// The container to keep.
     pub container: Container,
-    /// For whom.
+    /// The owner that the container is kept for.
     pub fallback_for: FallbackFor,
 }
 
@@ -195,9 +195,9 @@ codec!(struct HintRequest { operation, key, container, fallback_for });
 /// The payload of [`CoordinatorMessage::Acked`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Acked {
-    /// Whose answer this is.
+    /// The operation that this answers.
     pub operation: OperationId,
-    /// For whom the sender keeps it, if not for itself.
+    /// The owner that the sender keeps it for, if not for itself.
     pub for_owner: Option<NodeId>,
 }
 
@@ -206,9 +206,9 @@ codec!(struct Acked { operation, for_owner });
 /// The payload of [`CoordinatorMessage::Refused`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// Whose answer this is.
+    /// The operation that this answers.
     pub operation: OperationId,
-    /// Why.
+    /// The reason.
     pub refusal: Refusal,
 }
 
@@ -217,11 +217,11 @@ codec!(struct Refused { operation, refusal });
 /// The payload of [`ReplicaMessage::Read`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadRequest {
-    /// Comes back with the answer.
+    /// The operation; it comes back with the answer.
     pub operation: OperationId,
     /// The key.
     pub key: Key,
-    /// Its own copy, or what it keeps for others.
+    /// The kind of copy: the receiver's own, or the hints that it keeps for owners.
     pub copy: CopyKind,
 }
 
@@ -230,9 +230,9 @@ codec!(struct ReadRequest { operation, key, copy });
 /// The payload of [`CoordinatorMessage::ReadReply`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadReply {
-    /// Whose answer this is.
+    /// The operation that this answers.
     pub operation: OperationId,
-    /// What the sender holds, durably. Empty if it knows nothing of the key.
+    /// The durable container of the sender. Empty if it knows nothing of the key.
     pub container: Container,
 }
 
