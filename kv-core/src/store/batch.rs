@@ -1,4 +1,4 @@
-//! What is written into a store at once.
+//! A batch: the writes that go into a store at once.
 
 use alloc::vec::Vec;
 
@@ -14,11 +14,11 @@ pub struct Batch {
     writes: SmallVec<[Ends; 4]>,
 }
 
-/// Where a write ends in the bytes of its batch. It begins where the one before ends.
+/// The places at which a write ends in the bytes of its batch. It begins where the one before ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Ends {
     key: usize,
-    /// Nothing, if the write deletes.
+    /// The end of the record; nothing, if the write deletes.
     record: Option<usize>,
 }
 
@@ -47,12 +47,12 @@ impl Batch {
         self.writes.push(Ends { key: self.bytes.len(), record: None });
     }
 
-    /// How many writes there are.
+    /// The number of writes.
     pub fn len(&self) -> usize {
         self.writes.len()
     }
 
-    /// Whether there are none.
+    /// Tells whether the batch has no writes.
     pub fn is_empty(&self) -> bool {
         self.writes.is_empty()
     }

@@ -12,16 +12,16 @@ use crate::event::Event;
 use crate::fingerprint;
 use crate::types::{ContentHash, Key, PartitionId};
 
-/// What a node asks of its storage.
+/// A command of a node to its storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreCommand {
     /// The partition that it belongs to.
     pub partition: PartitionId,
-    /// What to do there.
+    /// The work to do there.
     pub command: Command,
 }
 
-/// What came of a command.
+/// The outcome of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// The partition that it belonged to.
@@ -30,7 +30,7 @@ pub struct Outcome {
     pub answer: Answer,
     /// The partition's Merkle root after it, live.
     pub root: ContentHash,
-    /// What happened on the way. The node observes them when it learns of the outcome.
+    /// The events on the way. The node observes them when it learns of the outcome.
     pub events: Vec<Event>,
     /// Keys of which the owner's record was found to be corrupt just now.
     pub corrupt: Vec<Key>,
@@ -46,7 +46,7 @@ impl Outcome {
     }
 }
 
-/// What drivers ask of a command, whichever family it belongs to.
+/// The questions that drivers ask of a command, whichever family it belongs to.
 pub trait CommandFamily {
     /// Tells whether this writes nothing: if nobody waits for the answer, it need not be done.
     fn is_read(&self) -> bool;
@@ -61,15 +61,15 @@ pub trait CommandFamily {
 /// The keys that a command may write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written<'a> {
-    /// None but these.
+    /// No keys but these.
     Keys(Vec<&'a Key>),
     /// The command does not say.
     Unknown,
 }
 
-/// What drivers ask of an answer, whichever family it belongs to.
+/// The questions that drivers ask of an answer, whichever family it belongs to.
 pub trait AnswerFamily {
-    /// Why the command was refused, if it was.
+    /// The reason why the command was refused, if it was.
     fn refusal(&self) -> Option<Refusal>;
 
     /// Appends bytes that tell it from other answers, for the identity of a run: what is not in the
@@ -124,13 +124,13 @@ macro_rules! families {
 }
 
 families! {
-    /// For a coordinator.
+    /// The family for coordinators.
     Replica(ReplicaCommand, ReplicaAnswer),
-    /// Of hinted handoff.
+    /// The family of hinted handoff.
     Handoff(HandoffCommand, HandoffAnswer),
-    /// Of repair.
+    /// The family of repair.
     Repair(RepairCommand, RepairAnswer),
-    /// Of a founding.
+    /// The family of a founding.
     Founding(FoundingCommand, FoundingAnswer),
 }
 

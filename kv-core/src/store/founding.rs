@@ -1,5 +1,5 @@
-//! What a founding asks of the storage. What it writes is about the whole store, in whatever partition
-//! it is said.
+//! The commands of a founding to the storage. Each writes about the whole store, in whatever
+//! partition it is executed.
 
 use alloc::format;
 use alloc::string::String;
@@ -35,28 +35,28 @@ pub struct Promise {
     pub founding: FoundingId,
     /// The member.
     pub to: NodeId,
-    /// The request that it asked under.
+    /// The request that the member asked under.
     pub request: RequestId,
 }
 
 /// The answer to a [`FoundingCommand`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FoundingAnswer {
-    /// To [`FoundingCommand::Pledge`].
+    /// The answer to [`FoundingCommand::Pledge`].
     Pledged {
         /// The founding, and the member that asked for the pledge.
         promise: Promise,
-        /// The pledge is written.
+        /// Success once the pledge is written.
         result: Result<(), Refusal>,
     },
-    /// To [`FoundingCommand::MarkComplete`].
+    /// The answer to [`FoundingCommand::MarkComplete`].
     MarkedComplete {
-        /// The marker is written.
+        /// Success once the marker is written.
         result: Result<(), Refusal>,
     },
-    /// To [`FoundingCommand::Found`].
+    /// The answer to [`FoundingCommand::Found`].
     Founded {
-        /// The founding is written.
+        /// Success once the founding is written.
         result: Result<(), Refusal>,
     },
 }

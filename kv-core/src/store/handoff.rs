@@ -1,4 +1,4 @@
-//! What hinted handoff asks of the storage, as the keeper of hints and as their target.
+//! The commands of hinted handoff to the storage, as the keeper of hints and as their target.
 
 use alloc::format;
 use alloc::string::String;
@@ -18,7 +18,7 @@ pub enum HandoffCommand {
     Read {
         /// The owner that they are for.
         target: NodeId,
-        /// About how many bytes of them; at least one hint is returned if there is one.
+        /// The number of bytes to read, about; at least one hint is returned if there is one.
         bytes: u64,
     },
     /// Delete hints that were delivered, unless they have grown since.
@@ -34,15 +34,15 @@ pub enum HandoffCommand {
     Receive {
         /// The keeper that is answered when they are durable.
         receipt: Receipt,
-        /// What it kept.
+        /// The keys and containers that the keeper delivered.
         items: Vec<(Key, Container)>,
     },
 }
 
-/// Why hints are deleted.
+/// The reason why hints are deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DropReason {
-    /// The target holds them.
+    /// The target holds the hints.
     Delivered,
     /// The target did not return in time. Other owners hold them, from whom it will be repaired.
     Expired,
@@ -62,14 +62,14 @@ pub struct Receipt {
 /// The answer to a [`HandoffCommand`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HandoffAnswer {
-    /// To [`HandoffCommand::Read`].
+    /// The answer to [`HandoffCommand::Read`].
     Read {
         /// The owner that the hints are for.
         target: NodeId,
         /// The hints.
         result: Result<HintBatch, Refusal>,
     },
-    /// To [`HandoffCommand::Drop`].
+    /// The answer to [`HandoffCommand::Drop`].
     Dropped {
         /// The owner that the hints were for.
         target: NodeId,
@@ -78,11 +78,11 @@ pub enum HandoffAnswer {
         /// The hints that are gone.
         result: Result<Dropped, Refusal>,
     },
-    /// To [`HandoffCommand::Receive`].
+    /// The answer to [`HandoffCommand::Receive`].
     Received {
         /// The keeper that is answered.
         receipt: Receipt,
-        /// They are part of the own containers.
+        /// Success once the hints are joined into the own containers.
         result: Result<(), Refusal>,
     },
 }
@@ -100,7 +100,7 @@ pub struct HintBatch {
 /// Hints that were deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dropped {
-    /// Their number.
+    /// The number of the deleted hints.
     pub count: u64,
     /// The bytes that this frees.
     pub bytes: u64,
@@ -175,9 +175,9 @@ pub struct StoredHint {
     pub key: Key,
     /// The whole container.
     pub container: Container,
-    /// For whom, and for how long.
+    /// The owner that it is kept for, and for how long.
     pub terms: HintTerms,
-    /// Whether this node minted into it, in the epoch that it then had.
+    /// True if this node minted into it, in the epoch that it then had.
     pub minted: bool,
 }
 

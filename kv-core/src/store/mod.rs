@@ -1,5 +1,5 @@
-//! Storage as the core sees it: a small trait, the commands that run where the disk is, and what
-//! comes of them.
+//! Storage as the core sees it: a small trait, the commands that run where the disk is, and their
+//! outcomes.
 //!
 //! A command belongs to one partition. It reads, joins, mints, updates the Merkle leaf and the hint
 //! index, and commits all of that in one atomic batch, so that nothing can be torn and commands of
@@ -49,12 +49,12 @@ use crate::types::Seq;
 /// they are encoded. A version of this software with another one does not read them.
 pub const RECORD_FORMAT: u32 = 1;
 
-/// Which image of the store is read.
+/// The image of the store that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum View {
-    /// Everything that was committed.
+    /// The image of everything that was committed.
     Live,
-    /// What would survive a crash now, as far as the disk tells the truth.
+    /// The image that would survive a crash now, as far as the disk tells the truth.
     Durable,
 }
 
@@ -63,7 +63,7 @@ pub enum View {
 #[error("the record is corrupt")]
 pub struct Corrupt;
 
-/// Why a batch was not committed. Nothing of it was.
+/// The reason why a batch was not committed. Nothing of it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 pub enum Fault {
     /// No room. Reads go on.
@@ -95,7 +95,7 @@ pub trait Store {
     /// [`Corrupt`], if there is one that cannot be read.
     fn get(&self, view: View, key: &[u8]) -> Result<Option<Bytes>, Corrupt>;
 
-    /// What the record under this key decodes to. A store that has it in memory decodes it where it lies.
+    /// Decodes the record under this key. A store that has it in memory decodes it where it lies.
     ///
     /// # Errors
     /// [`Corrupt`], if there is a record and it cannot be read or decoded.
@@ -123,5 +123,5 @@ pub trait Store {
     fn newest(&self) -> Seq;
 }
 
-/// Is shown a key and its record, and says whether to go on.
+/// A function that is shown a key and its record, and says whether to go on.
 pub type Visitor<'a> = dyn FnMut(&[u8], Result<&Bytes, Corrupt>) -> ControlFlow<()> + 'a;

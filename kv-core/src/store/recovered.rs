@@ -1,4 +1,4 @@
-//! What a node learns from its store when it starts on it.
+//! The knowledge that a node takes from its store when it starts on it.
 
 use alloc::vec::Vec;
 
@@ -6,10 +6,10 @@ use thiserror::Error;
 
 use crate::types::{ContentHash, FoundingId, Key, NodeId, PartitionId};
 
-/// What a store says when a node starts on it.
+/// The knowledge in a store when a node starts on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// What the store says of the founding of its cluster.
+    /// The store's record of the founding of its cluster.
     pub founding: FoundingRecord,
     /// Partitions whose data marker stands: this owner holds all that it must hold.
     pub complete: Vec<PartitionId>,
@@ -23,17 +23,17 @@ pub struct Recovered {
     pub corrupt_at_start: Vec<PartitionId>,
 }
 
-/// What a store says of the founding of its cluster.
+/// The record in a store of the founding of its cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum FoundingRecord {
-    /// Nothing: it is new, or everything in it is gone.
+    /// No record: the store is new, or everything in it is gone.
     #[default]
     None,
-    /// It was new before these foundings, of which it does not know whether they came about.
+    /// The store was new before these foundings, of which it does not know whether they came about.
     Pledged(Vec<FoundingId>),
-    /// It belongs to the cluster that came of this founding.
+    /// The store belongs to the cluster that came of this founding.
     Founded(FoundingId),
-    /// It belongs to a cluster, and the record that says of which founding cannot be read.
+    /// The store belongs to a cluster, and the record that says of which founding cannot be read.
     Corrupt,
 }
 
@@ -51,10 +51,10 @@ pub struct ForeignData {
 pub struct KeptHints {
     /// The partition.
     pub partition: PartitionId,
-    /// Whom they are for.
+    /// The owner that the hints are for.
     pub target: NodeId,
-    /// How many.
+    /// The number of hints.
     pub count: u64,
-    /// How many bytes.
+    /// The number of their bytes.
     pub bytes: u64,
 }

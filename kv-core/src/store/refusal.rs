@@ -1,4 +1,4 @@
-//! Why a storage command was not executed.
+//! The reasons why a storage command was not executed.
 
 use alloc::vec::Vec;
 
@@ -8,8 +8,8 @@ use super::Fault;
 use crate::codec::codec;
 use crate::fingerprint;
 
-/// Why a replica did not do what it was asked. It changed nothing; only of a merge of several
-/// containers may some have been joined, which harms nobody.
+/// The reason why a replica did not do what it was asked. It changed nothing; only of a merge of
+/// several containers may some have been joined, which harms nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 pub enum Refusal {
     /// One more sibling would pass the limit.
@@ -38,7 +38,7 @@ pub enum Refusal {
     /// The request was planned under a layout that this node does not serve.
     #[error("the request was planned under another layout")]
     Layout,
-    /// It asks to overwrite what is held, and nothing proves that it is not an old one.
+    /// The request asks to overwrite what is held, and nothing proves that it is not an old one.
     #[error("nothing proves that the request is not an old one")]
     Late,
     /// The system gives the node no more file descriptors.

@@ -1,5 +1,5 @@
-//! What repair asks of the storage: for its own session, for a peer that compares, for keys that are
-//! corrupt here, and for itself.
+//! The commands of repair to the storage: for its own session, for a peer that compares, for keys
+//! that are corrupt here, and for itself.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -30,13 +30,13 @@ pub enum RepairCommand {
         /// The side that wants them.
         whose: LeavesFor,
     },
-    /// Read what is known of the keys of one leaf, without the values.
+    /// Read the summaries of the keys of one leaf, without the values.
     Summaries {
         /// The leaf.
         leaf: LeafId,
-        /// Start behind this key.
+        /// The key behind which to start.
         after: Option<Key>,
-        /// About how many bytes of them.
+        /// The number of bytes to read, about.
         bytes: u64,
         /// The side that wants them.
         whose: Party,
@@ -45,7 +45,7 @@ pub enum RepairCommand {
     Fetch {
         /// The keys.
         keys: Vec<Key>,
-        /// About how many bytes of them; at least one container is returned if there is one.
+        /// The number of bytes to read, about; at least one container is returned if there is one.
         bytes: u64,
         /// The side that wants them.
         whose: Party,
@@ -54,7 +54,7 @@ pub enum RepairCommand {
     Join {
         /// The containers.
         items: Vec<(Key, Container)>,
-        /// Where they come from.
+        /// The source of the containers.
         whose: JoinFor,
     },
     /// Write the marker which says that this owner holds all that it must hold.
@@ -66,14 +66,14 @@ pub enum RepairCommand {
     Scrub {
         /// The first leaf.
         from: LeafId,
-        /// About how many bytes of containers; at least one leaf.
+        /// The number of bytes of containers to read, about; at least one leaf is read.
         bytes: u64,
     },
     /// Believe the owner's copy of a key again that was corrupt: what enough others hold is in it.
     MarkRepaired {
         /// The key.
         key: Key,
-        /// They hold nothing: if the record is corrupt still, it is deleted.
+        /// True if those others hold nothing: if the record is corrupt still, it is deleted.
         is_unknown: bool,
         /// The number of the key's repair.
         number: u64,
@@ -114,7 +114,7 @@ pub enum Party {
 pub enum BranchesFor {
     /// The own session.
     Session(SessionStep),
-    /// A peer, which has these.
+    /// A peer, with the hashes that it has.
     Peer(Caller, Box<[ContentHash; FAN_OUT]>),
 }
 
@@ -123,7 +123,7 @@ pub enum BranchesFor {
 pub enum LeavesFor {
     /// The own session.
     Session(SessionStep),
-    /// A peer, which has these.
+    /// A peer, with the hashes that it has.
     Peer(Caller, Vec<(LeafId, ContentHash)>),
 }
 
@@ -138,10 +138,10 @@ pub enum JoinFor {
     CorruptKey(u64),
 }
 
-/// Why a partition counts as complete.
+/// The reason why a partition counts as complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CompletionReason {
-    /// Enough others were met.
+    /// The partition was copied from enough others.
     Copied,
     /// An operator gives up what was lost.
     LossAccepted,
@@ -150,28 +150,28 @@ pub enum CompletionReason {
 /// The answer to a [`RepairCommand`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RepairAnswer {
-    /// To [`RepairCommand::Branches`].
+    /// The answer to [`RepairCommand::Branches`].
     Branches {
         /// The side that wants them.
         whose: BranchesFor,
         /// The hashes of the inner nodes.
         result: Result<Box<[ContentHash; FAN_OUT]>, Refusal>,
     },
-    /// To [`RepairCommand::Leaves`].
+    /// The answer to [`RepairCommand::Leaves`].
     Leaves {
         /// The side that wants them.
         whose: LeavesFor,
         /// The hashes of leaves.
         result: Result<Vec<(LeafId, ContentHash)>, Refusal>,
     },
-    /// To [`RepairCommand::Summaries`].
+    /// The answer to [`RepairCommand::Summaries`].
     Summaries {
         /// The side that wants them.
         whose: Party,
-        /// What is known of the keys.
+        /// The summaries of the keys.
         result: Result<Summaries, Refusal>,
     },
-    /// To [`RepairCommand::Fetch`].
+    /// The answer to [`RepairCommand::Fetch`].
     Fetched {
         /// The side that wants them.
         whose: Party,
@@ -179,26 +179,26 @@ pub enum RepairAnswer {
         /// left out, and so are all that had no room.
         result: Result<Vec<(Key, Container)>, Refusal>,
     },
-    /// To [`RepairCommand::Join`].
+    /// The answer to [`RepairCommand::Join`].
     Joined {
-        /// Where they come from.
+        /// The source of the containers.
         whose: JoinFor,
-        /// They are part of the own containers.
+        /// Success once the containers are joined into the own ones.
         result: Result<(), Refusal>,
     },
-    /// To [`RepairCommand::MarkComplete`].
+    /// The answer to [`RepairCommand::MarkComplete`].
     MarkedComplete {
         /// The reason.
         reason: CompletionReason,
-        /// The marker is written.
+        /// Success once the marker is written.
         result: Result<(), Refusal>,
     },
-    /// To [`RepairCommand::Scrub`].
+    /// The answer to [`RepairCommand::Scrub`].
     Scrubbed {
         /// The first leaf that was not read; nothing, if these were the last.
         result: Result<Option<LeafId>, Refusal>,
     },
-    /// To [`RepairCommand::MarkRepaired`].
+    /// The answer to [`RepairCommand::MarkRepaired`].
     MarkedRepaired {
         /// The number of the key's repair.
         number: u64,
@@ -207,10 +207,10 @@ pub enum RepairAnswer {
     },
 }
 
-/// What is known of some keys of a leaf.
+/// The summaries of some keys of a leaf.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summaries {
-    /// In the order of the keys.
+    /// The summaries, in the order of the keys.
     pub entries: Vec<Summary>,
     /// True if there are more behind the last.
     pub more: bool,
@@ -311,7 +311,7 @@ impl AnswerFamily for RepairAnswer {
     }
 }
 
-/// What is known of a key, without the values.
+/// The knowledge of a key, without the values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// The key.

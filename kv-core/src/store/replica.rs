@@ -1,4 +1,4 @@
-//! What a node as a replica asks of its storage for coordinators.
+//! The commands of a node as a replica to its storage, for coordinators.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -49,7 +49,7 @@ pub enum ReplicaAction {
     Read {
         /// The key.
         key: Key,
-        /// Which of the two kinds of copies.
+        /// The kind of copy that is read.
         copy: CopyKind,
     },
 }
@@ -59,11 +59,11 @@ pub enum ReplicaAction {
 pub struct ReplicaAnswer {
     /// The coordinator that is answered.
     pub requester: Requester,
-    /// What was done or found.
+    /// The result, or the reason of a refusal.
     pub result: Result<ReplicaDone, Refusal>,
 }
 
-/// What came of a [`ReplicaAction`].
+/// The result of a [`ReplicaAction`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReplicaDone {
     /// The write is stored.
@@ -72,7 +72,7 @@ pub enum ReplicaDone {
     Merged,
     /// The hint is kept.
     Hinted(HintGrowth),
-    /// What the replica holds, durably.
+    /// The durable container of the replica.
     Read(Container),
 }
 
@@ -81,7 +81,7 @@ pub enum ReplicaDone {
 pub struct MintedWrite {
     /// The dot.
     pub dot: Dot,
-    /// All that the replica holds of the key now.
+    /// The whole container that the replica holds of the key now.
     pub container: Container,
     /// The growth of the hints of a target, if this was a fallback.
     pub hinted: Option<HintGrowth>,
@@ -146,11 +146,11 @@ pub struct Mint {
     pub key: Key,
     /// The write.
     pub write: Write,
-    /// Whether this replica owns the key or is the fallback of an owner.
+    /// The replica's role: an owner of the key, or the fallback of one.
     pub role: Role,
     /// The client's request; a replica that knows it answers with the dot that it minted then.
     pub request: RequestId,
-    /// For a new epoch, should one be needed.
+    /// A new epoch, should one be needed.
     pub spare: Epoch,
     /// This node's clock.
     pub time: HybridTime,
@@ -158,12 +158,12 @@ pub struct Mint {
     pub siblings_max: u64,
 }
 
-/// As what a replica takes a write.
+/// The role in which a replica takes a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// As an owner of the key.
+    /// An owner of the key.
     Owner,
-    /// In the place of an owner that cannot be reached.
+    /// A fallback, in the place of an owner that cannot be reached.
     Fallback(HintTerms),
 }
 
@@ -172,11 +172,11 @@ pub enum Role {
 pub struct HintTerms {
     /// The owner that the hint is for.
     pub target: NodeId,
-    /// When the hint was made, by the clock of the node that keeps it.
+    /// The time at which the hint was made, by the clock of the node that keeps it.
     pub created: WallTime,
-    /// When it may be dropped; its target is stale from then on.
+    /// The time from which it may be dropped; its target is stale from then on.
     pub expires: WallTime,
-    /// How many other copies were believed to stand: hints with few go first.
+    /// The number of other copies believed to stand: hints with few go first.
     pub copies: u8,
 }
 
@@ -189,28 +189,28 @@ pub struct Hint {
     pub key: Key,
     /// The whole container.
     pub container: Container,
-    /// For whom, and for how long.
+    /// The owner that it is kept for, and for how long.
     pub terms: HintTerms,
 }
 
 /// The two kinds of copies that a node can hold of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CopyKind {
-    /// Its own, as an owner.
+    /// The node's own copy, as an owner.
     Owned,
-    /// What it keeps for owners, all its hints for the key joined.
+    /// The copy that it keeps for owners: all its hints for the key, joined.
     Hinted,
 }
 
 codec!(enum CopyKind { 0 => Owned, 1 => Hinted });
 
-/// How the hints for one target grew.
+/// The growth of the hints for one target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HintGrowth {
     /// The owner that the hints are for.
     pub target: NodeId,
-    /// Whether there was none for this key and target before.
+    /// True if there was no hint for this key and target before.
     pub added: bool,
-    /// How many bytes were added.
+    /// The number of bytes added.
     pub bytes: u64,
 }
