@@ -1,8 +1,8 @@
 //! The side that is asked. It keeps nothing between two questions: each is answered from the roots
 //! that the node knows, or by one or two storage commands.
 //!
-//! What is asked of a partition that this node and the peer do not both own is not answered, nor is
-//! what no honest peer would say.
+//! A question about a partition that this node and the peer do not both own is not answered, nor is
+//! one that no honest peer would ask.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -211,7 +211,7 @@ impl Caller {
     }
 }
 
-/// Whether both own a partition.
+/// Tells whether this node and the peer both own a partition.
 fn is_common(local: &NodeContext, peer: NodeId, partition: PartitionId) -> bool {
     local.owns(partition) && local.topology().owns(peer, partition)
 }

@@ -14,10 +14,10 @@ use crate::quorum::sources_needed;
 use crate::store::{CompletionReason, RepairCommand};
 use crate::types::{AdminRequest, NodeId, PartitionId};
 
-/// What has been copied so far of partitions that are incomplete.
+/// The progress of copying the partitions that are incomplete.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Copying {
-    /// From whom everything was copied.
+    /// The peers from which everything was copied.
     pub(super) sources: BTreeMap<PartitionId, BTreeSet<NodeId>>,
     /// Peers that have said that they are incomplete themselves.
     pub(super) incomplete: BTreeMap<PartitionId, BTreeSet<NodeId>>,
@@ -30,7 +30,7 @@ pub(super) struct Copying {
 }
 
 impl Copying {
-    /// Whether this partition is still to be copied from this peer.
+    /// Tells whether this partition is still to be copied from this peer.
     pub(super) fn needs(&self, local: &NodeContext, partition: PartitionId, peer: NodeId) -> bool {
         let has_served = || self.sources.get(&partition).is_some_and(|met| met.contains(&peer));
         !local.is_complete(partition) && !self.marking.contains(&partition) && !has_served()
@@ -54,7 +54,7 @@ impl Copying {
             .collect()
     }
 
-    /// What was copied, or is being marked.
+    /// The partitions that were copied from some peer, or are being marked.
     pub(super) fn inspect(&self) -> Vec<CopyingSnapshot> {
         let partitions: BTreeSet<_> = self.sources.keys().chain(&self.marking).copied().collect();
         let snapshot = |partition| CopyingSnapshot {
@@ -65,7 +65,7 @@ impl Copying {
         partitions.into_iter().map(snapshot).collect()
     }
 
-    /// Whether this partition was copied from enough others.
+    /// Tells whether this partition was copied from enough others.
     fn is_complete(&self, local: &NodeContext, partition: PartitionId) -> bool {
         let owners = local.topology().owners(partition).len();
         let needed = sources_needed(owners, local.config.write_quorum);
@@ -139,9 +139,9 @@ impl Copying {
 /// A peer's word on its own copy of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// It holds all that it must hold.
+    /// The peer holds all that it must hold.
     Complete,
-    /// It has lost something itself.
+    /// The peer has lost something itself.
     Incomplete,
 }
 

@@ -21,7 +21,7 @@ use crate::time::{Span, Time};
 use crate::types::{Key, PartitionId};
 use crate::version::Container;
 
-/// So many keys are asked for in a round.
+/// The most keys that are asked for in a round.
 const KEYS_PER_ROUND: usize = 32;
 
 /// A key whose other owners are to be asked what they hold.
@@ -29,7 +29,7 @@ const KEYS_PER_ROUND: usize = 32;
 pub struct Wanted {
     /// The key.
     pub key: Key,
-    /// Comes back with the answer ([`Repair::on_gathered`]).
+    /// The number of the repair; it comes back with the answer ([`Repair::on_gathered`]).
     pub number: u64,
 }
 
@@ -40,12 +40,12 @@ pub(super) struct CorruptKeys {
     pub(super) repairs: u64,
 }
 
-/// One key's way back.
+/// The repair of one key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct KeyRepair {
     /// A new number with each corruption: an answer to a question from before it counts for nothing.
     pub(super) number: u64,
-    /// The others are not asked again before.
+    /// The time before which the other owners are not asked again.
     ask_at: Time,
 }
 
@@ -77,7 +77,7 @@ impl CorruptKeys {
         self.keys.len()
     }
 
-    /// All keys.
+    /// Every key that is to be repaired.
     pub(super) fn inspect(&self) -> Vec<CorruptKeySnapshot> {
         let keys = self.keys.iter();
         keys.map(|(key, repair)| CorruptKeySnapshot { key: key.clone(), ask_at: repair.ask_at })
@@ -114,7 +114,7 @@ impl Repair {
         self.access.store(cx, partition, RepairCommand::Join { items, whose });
     }
 
-    /// What was joined is durable: what can be read here is whole now.
+    /// Takes note that what was joined is durable: what can be read here is whole now.
     pub(super) fn on_joined_durably(&mut self, cx: &mut Cx<'_>, local: &NodeContext, number: u64) {
         if let Some(key) = self.corrupt_keys.key(number).cloned() {
             self.mark_repaired(cx, local, number, key, false);

@@ -26,12 +26,12 @@ pub(super) struct Descent {
     pub(super) leaves: VecDeque<LeafId>,
     /// The pages compared so far end with this key.
     pub(super) after: Option<Key>,
-    /// What the last page showed and is not exchanged yet.
+    /// The difference that the last page showed and that is not exchanged yet.
     pub(super) difference: Difference,
     pub(super) keys_that_differed: u64,
 }
 
-/// What a descent waits for.
+/// The answer that a descent waits for.
 #[derive(Clone, Debug)]
 pub(super) enum Stage {
     OwnBranches,
@@ -48,10 +48,10 @@ pub(super) enum Stage {
     Durable,
 }
 
-/// What becomes of a descent.
+/// The state of a descent after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// It goes on.
+    /// The descent goes on.
     Goes,
     /// Both sides are equal, and that is durable here.
     Equal,
@@ -80,17 +80,17 @@ impl Descent {
         }
     }
 
-    /// Of what.
+    /// The partition that is repaired.
     pub(super) const fn partition(&self) -> PartitionId {
         self.partition
     }
 
-    /// How many keys differed so far.
+    /// The number of keys that differed so far.
     pub(super) const fn keys_that_differed(&self) -> u64 {
         self.keys_that_differed
     }
 
-    /// What it is at.
+    /// The stage that the descent has reached.
     pub(super) fn inspect(&self) -> SessionStage {
         SessionStage::Descending {
             partition: self.partition,
@@ -181,7 +181,7 @@ impl Descent {
         Progress::Goes
     }
 
-    /// What was joined is durable.
+    /// Goes on once what was joined is durable.
     pub(super) fn on_durable(
         &mut self,
         cx: &mut Cx<'_>,

@@ -1,4 +1,4 @@
-//! Where two replicas differ in one stretch of keys, from what each says of them.
+//! The difference of two replicas in one stretch of keys, from what each says of them.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -7,29 +7,30 @@ use core::cmp::Ordering;
 use crate::store::Summary;
 use crate::types::Key;
 
-/// What one side knows of the keys of a leaf behind some key, as far as it said it.
+/// One side's summaries of the keys of a leaf behind some key, as far as it gave them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Page {
     pub(super) entries: Vec<Summary>,
-    /// Whether there are more behind the last.
+    /// True if there are more behind the last.
     pub(super) more: bool,
 }
 
-/// What both sides must do to be equal in a stretch of keys.
+/// The work that makes both sides equal in a stretch of keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Difference {
     /// Keys of which the other lacks something, in order.
     pub(super) push: VecDeque<Key>,
     /// Keys of which this side lacks something, in order.
     pub(super) want: VecDeque<Key>,
-    /// How many keys differ.
+    /// The number of keys that differ.
     pub(super) keys: u64,
     /// The last key of the stretch, if there are more behind it.
     pub(super) until: Option<Key>,
 }
 
 impl Page {
-    /// Whether the keys rise strictly and lie behind `after`, and there is one if there are more.
+    /// Tells whether the keys rise strictly and lie behind `after`, and there is one if there are
+    /// more.
     pub(super) fn is_sound(&self, after: Option<&Key>) -> bool {
         let rises = self.entries.windows(2).all(|pair| pair[0].key < pair[1].key);
         let begins =

@@ -1,4 +1,4 @@
-//! What holds of repair between two inputs.
+//! The invariants of repair between two inputs.
 
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -14,7 +14,7 @@ use crate::cx::NodeContext;
 use crate::store::SessionStep;
 use crate::types::{Key, PartitionId, RequestId};
 
-/// What a session waits for.
+/// The thing that a session waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Awaits {
     /// The peer, or a time.

@@ -65,11 +65,11 @@ use crate::types::{AdminRequest, Key, NodeId, PartitionId, RequestId, Seq};
 /// Compares this node with the others that own what it owns, and makes both sides equal.
 #[derive(Clone, Debug, Default)]
 pub struct Repair {
-    /// When the next round is due, on a grid with a drawn phase.
+    /// The time at which the next round is due, on a grid with a drawn phase.
     round_at: Time,
     /// Half of the request ids of this life; nothing before the first deadline.
     life: Option<u64>,
-    /// How many sessions were begun in this life.
+    /// The number of sessions begun in this life.
     sessions: u64,
     partners: BTreeMap<NodeId, Partner>,
     session: Option<Session>,
@@ -78,19 +78,19 @@ pub struct Repair {
     access: StoreAccess,
 }
 
-/// What is remembered of a node that shares partitions with this one.
+/// The memory of a node that shares partitions with this one.
 #[derive(Clone, Debug, Default)]
 struct Partner {
-    /// When the last session with it ended, well or not. Nothing goes before everything.
+    /// The time at which the last session with it ended, well or not. `None` sorts before any time.
     served_at: Option<Time>,
-    /// When the last session began that ended well.
+    /// The time at which the last session began that ended well.
     clean_since: Option<Time>,
-    /// Whether the last session brought nothing of what was lost here: then it waits its turn, or
+    /// True if the last session brought nothing of what was lost here: then it waits its turn, or
     /// one that cannot help would keep all others waiting.
     fruitless: bool,
 }
 
-/// What all parts of this machine share: the way to the storage and back.
+/// The state that all parts of this machine share: the way to the storage and back.
 #[derive(Clone, Debug, Default)]
 struct StoreAccess {
     commands: CommandCount,
@@ -98,7 +98,7 @@ struct StoreAccess {
     copying: Copying,
 }
 
-/// What waits for the disk.
+/// A step that waits until the disk is durable.
 #[derive(Clone, Debug)]
 enum Waiting {
     /// A step of the session.
@@ -107,7 +107,7 @@ enum Waiting {
     Pushed(Caller, PartitionId, Vec<Key>),
     /// A data marker.
     Marked(PartitionId, CompletionReason),
-    /// What was gathered of a key, by the number of its repair.
+    /// The joined containers that were gathered of a key, by the number of its repair.
     Joined(u64),
 }
 
@@ -120,14 +120,14 @@ impl Repair {
         repair
     }
 
-    /// When [`Repair::on_deadline`] wants to be called.
+    /// The time at which [`Repair::on_deadline`] is to be called.
     pub fn next_deadline(&self) -> Option<Time> {
         let session = self.session.as_ref().and_then(Session::deadline);
         Some(session.map_or(self.round_at, |deadline| deadline.min(self.round_at)))
     }
 
-    /// When the last comparison began in which this peer and this node became equal in all that
-    /// both own. It may be compared again since, and differ.
+    /// The time at which the last comparison began in which this peer and this node became equal in
+    /// all that both own. It may have been compared again since, and differ.
     pub fn clean_since(&self, peer: NodeId) -> Option<Time> {
         self.partners.get(&peer)?.clean_since
     }
@@ -469,8 +469,8 @@ impl Repair {
         self.session = Some(Session::begin(cx, local, peer, request));
     }
 
-    /// Those that can bring back what was lost here come first; then those whose last session is
-    /// the longest ago.
+    /// Chooses the next peer: first those that can bring back what was lost here, then those whose
+    /// last session is the longest ago.
     fn next_partner(&self, cx: &mut Cx<'_>, local: &NodeContext) -> Option<NodeId> {
         let needed = self.access.copying.peers_needed(local);
         let rank = |&(peer, partner): &(&NodeId, &Partner)| {
@@ -541,7 +541,7 @@ impl StoreAccess {
     }
 }
 
-/// All nodes that own something that this node owns.
+/// Every node that owns something that this node owns.
 fn partners(local: &NodeContext) -> BTreeMap<NodeId, Partner> {
     let owned = local.topology().owned_by(local.me()).iter();
     let owners = owned.flat_map(|&partition| local.topology().owners(partition).iter().copied());

@@ -1,4 +1,4 @@
-//! Which part of what this node holds is read next, to find corruption.
+//! The order in which a node reads all that it holds, part by part, to find corruption.
 
 use super::Repair;
 use crate::cx::{Cx, NodeContext};
@@ -6,17 +6,17 @@ use crate::merkle::LeafId;
 use crate::store::{Refusal, RepairCommand};
 use crate::types::PartitionId;
 
-/// In a round so many partitions are read at most. Many are small, or empty but for their markers.
+/// The most partitions read in a round. Many are small, or empty but for their markers.
 pub(super) const PARTITIONS_PER_ROUND: u32 = 8;
 
-/// How far the reading has come. It goes in a circle, for ever.
+/// The progress of the reading, which goes in a circle, for ever.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Scrubbing {
     /// The partition that was read last.
     pub(super) partition: Option<PartitionId>,
-    /// Where it is to be gone on with; nothing, if all of it was read.
+    /// The leaf at which to go on in that partition; nothing, if all of it was read.
     pub(super) from: Option<LeafId>,
-    /// How many more partitions are to be read in this round.
+    /// The number of partitions that are still to be read in this round.
     pub(super) left: u32,
     pub(super) is_reading: bool,
 }

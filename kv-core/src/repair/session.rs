@@ -35,7 +35,7 @@ pub(super) struct Session {
     pub(super) to_repair: VecDeque<PartitionId>,
     /// Partitions that this node must copy and that the peer has not lost.
     pub(super) to_copy: BTreeSet<PartitionId>,
-    /// How many partitions were copied.
+    /// The number of partitions copied.
     pub(super) copied: u64,
 }
 
@@ -49,10 +49,10 @@ pub(super) enum State {
     Descending(Box<Descent>),
 }
 
-/// What becomes of a session.
+/// The state of a session after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It goes on.
+    /// The session goes on.
     Goes,
     /// Both sides are equal in all that they have in common, as far as was known when it began.
     Clean,
@@ -60,19 +60,19 @@ pub(super) enum Verdict {
     Broken,
 }
 
-/// The thread of a session: with whom, and which answer is awaited.
+/// The thread of a session: the peer, and the answer that is awaited.
 #[derive(Clone, Debug)]
 pub(super) struct SessionLink {
     pub(super) peer: NodeId,
     pub(super) request: RequestId,
-    /// Of the question, the storage command or the sync that the session waits for.
+    /// The step of the question, the storage command or the sync that the session waits for.
     pub(super) step: Step,
-    /// When it ceases to wait. The own storage always answers, so for that there is no limit.
+    /// The time at which it ceases to wait. The own storage always answers: for that there is none.
     pub(super) until: Option<Time>,
 }
 
 impl SessionLink {
-    /// Asks the peer something.
+    /// Asks the peer something, as the next step of the session.
     pub(super) fn ask(
         &mut self,
         cx: &mut Cx<'_>,
@@ -85,7 +85,7 @@ impl SessionLink {
         cx.send(local.message(self.peer, self.request, body(self.step)));
     }
 
-    /// Asks the own storage something.
+    /// Asks the own storage something, as the next step of the session.
     pub(super) fn store(
         &mut self,
         cx: &mut Cx<'_>,
@@ -99,7 +99,7 @@ impl SessionLink {
         access.store(cx, partition, command(step));
     }
 
-    /// Waits for this time.
+    /// Lets the session wait until this time.
     pub(super) const fn wait_until(&mut self, time: Time) {
         self.step.0 += 1;
         self.until = Some(time);
@@ -138,23 +138,23 @@ impl Session {
         }
     }
 
-    /// With whom.
+    /// The peer of the session.
     pub(super) const fn peer(&self) -> NodeId {
         self.link.peer
     }
 
-    /// Under which request.
+    /// The request of the session.
     #[cfg(test)]
     pub(super) const fn request(&self) -> RequestId {
         self.link.request
     }
 
-    /// Whether it waits for writes in flight and for nobody.
+    /// Tells whether the session waits for writes in flight, and for no answer.
     pub(super) const fn is_settling(&self) -> bool {
         matches!(self.state, State::Settling)
     }
 
-    /// What it is at.
+    /// The state of the session.
     pub(super) fn inspect(&self) -> SessionSnapshot {
         SessionSnapshot {
             peer: self.link.peer,
@@ -174,22 +174,22 @@ impl Session {
         }
     }
 
-    /// Since when.
+    /// The time at which the session began.
     pub(super) const fn began(&self) -> Time {
         self.began
     }
 
-    /// How many partitions the peer has been a source for.
+    /// The number of partitions that the peer has been a source for.
     pub(super) const fn sources(&self) -> u64 {
         self.copied
     }
 
-    /// Whether the session waits for the answer to this step.
+    /// Tells whether the session waits for the answer to this step.
     pub(super) fn is_at(&self, request: RequestId, step: Step) -> bool {
         self.link.request == request && self.link.step == step
     }
 
-    /// When it wants to be called.
+    /// The time at which the session ceases to wait.
     pub(super) const fn deadline(&self) -> Option<Time> {
         self.link.until
     }

@@ -135,7 +135,7 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
     proptest::collection::vec(prop_oneof![3 => put, 1 => join], 0..60)
 }
 
-/// What two replicas hold after these changes.
+/// The containers of two replicas after these changes.
 fn play(changes: &[Change]) -> BTreeMap<usize, [Container; 2]> {
     let mut held = BTreeMap::<usize, [Container; 2]>::new();
     let mut writes = 0;

@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// What the machine of the first node wants to be gathered now. A node asks a coordinator for it;
-/// here the answers are played by hand.
+/// The keys that the machine of the first node wants to be gathered now. A node asks a coordinator
+/// for them; here the answers are played by hand.
 fn wanted(world: &mut World<Repair>, now: u64) -> Vec<Wanted> {
     world.member(1).machine.corrupt_keys.ask(Time(now), Span::from_ms(10))
 }

@@ -48,7 +48,7 @@ impl Question {
         self.world.deliver(message);
     }
 
-    /// Whether the session goes on waiting for this answer.
+    /// Tells whether the session goes on waiting for this answer.
     fn waits(&self) -> bool {
         let session = self.world.nodes[&self.requester].machine.session.as_ref();
         session.is_some_and(|session| session.is_at(self.request, self.step))
