@@ -20,7 +20,7 @@ use crate::types::{ContentHash, Key};
 use crate::version::{Container, Version, VersionVector};
 use crate::write::Basis;
 
-/// What a command tells beside its result.
+/// The notes that a command leaves beside its result.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     pub(super) events: Vec<Event>,
@@ -228,7 +228,7 @@ fn mint<S: Store>(
     Ok(MintedWrite { dot, container, hinted })
 }
 
-/// What a write overwrites here, and whether that includes all that is held.
+/// The events that a write overwrites here, and whether they include all that is held.
 fn context_of(basis: &Basis, held: &Container) -> (VersionVector, bool) {
     match basis {
         Basis::Given(seen) => (seen.clone(), false),

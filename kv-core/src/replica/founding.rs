@@ -1,4 +1,4 @@
-//! What a store says of the founding of its cluster ([`crate::founding`]), written and read.
+//! The records of a store on the founding of its cluster ([`crate::founding`]), written and read.
 
 use alloc::vec::Vec;
 
@@ -43,7 +43,7 @@ pub(super) fn put_founded(batch: &mut Batch, node: NodeId, founding: FoundingId)
     batch.put(keyspace::FOUNDED_KEY, record.as_flattened());
 }
 
-/// What was read of the founding so far.
+/// The records of the founding that were read so far.
 #[derive(Debug, Default)]
 pub(super) struct Said {
     founded: Option<Result<(NodeId, FoundingId), Corrupt>>,
@@ -81,7 +81,7 @@ impl Said {
         founded.or(self.pledges.first().copied()).map(|(node, _)| node)
     }
 
-    /// What all of that comes to.
+    /// Sums up the records that were read.
     pub(super) fn record(&self) -> FoundingRecord {
         match self.founded {
             Some(Ok((_, founding))) => FoundingRecord::Founded(founding),

@@ -1,4 +1,4 @@
-//! Which requests to overwrite "what is held" are freshness enough to be taken at their word.
+//! Tells which requests to overwrite "what is held" are fresh enough to be taken at their word.
 //!
 //! A plain `SET` overwrites what the replica holds that mints for it. That is right while the request is
 //! new. If its message is slow, the coordinator asks another replica after the hedge delay, the
@@ -10,7 +10,7 @@
 //! message travelled, as long as no clock runs at twice the speed of another one. And whatever is
 //! written later comes to this disk later, behind this command.
 //!
-//! A copy of a request that was taken is freshness as well; so each is taken once.
+//! A copy of a request that was taken is fresh as well; so each is taken once.
 
 use alloc::collections::BTreeSet;
 
@@ -23,12 +23,12 @@ use crate::types::NodeId;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Freshness {
     pub(super) taken: BTreeSet<(NodeId, OperationId)>,
-    /// The same in the order in which they came.
+    /// The same requests, in the order in which they came.
     pub(super) by_time: BTreeSet<(Time, NodeId, OperationId)>,
 }
 
 impl Freshness {
-    /// Whether a request may overwrite what is held here. If so, it may once.
+    /// Tells whether a request may overwrite what is held here. If so, it may once.
     pub(super) fn admits(
         &mut self,
         cx: &Cx<'_>,

@@ -1,4 +1,4 @@
-//! What holds of a replica between two inputs, and of what storage keeps in memory between two
+//! The invariants of a replica between two inputs, and of what storage keeps in memory between two
 //! commands.
 //!
 //! That the tree counts nothing of a corrupt key is not checked here, as it takes a walk through

@@ -1,4 +1,4 @@
-//! Where records lie in the store. Keys sort so that every scan that is needed is one prefix.
+//! The keys of records in the store. They sort so that every scan that is needed is one prefix.
 //!
 //! | first byte | then | record |
 //! |---|---|---|
@@ -28,13 +28,13 @@ const LOST: u8 = b'l';
 const FOUNDED: u8 = b'f';
 const PLEDGE: u8 = b'p';
 
-/// A key of the store, or what some begin with. Those of short keys lie in place.
+/// A key of the store, or a prefix of some. Those of short keys lie in place.
 pub(super) type StoreKey = SmallVec<[u8; SHORT]>;
 
-/// How long a key of the store may be that lies in place.
+/// The most bytes of a key of the store that lies in place.
 const SHORT: usize = 56;
 
-/// What a key of the store says about its record.
+/// The kind and subject of a record, as its key in the store gives them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
     /// An owner's container.
@@ -52,7 +52,7 @@ pub enum Record {
         partition: PartitionId,
         /// The key.
         key: Key,
-        /// Whom it is for.
+        /// The owner that the hint is for.
         target: NodeId,
     },
     /// A hint's place in the order of replay.
@@ -105,7 +105,7 @@ impl Record {
     }
 }
 
-/// What this key of the store says; `None` if it is none of ours.
+/// Parses a key of the store; `None` if it is none of ours.
 pub fn parse(bytes: &[u8]) -> Option<Record> {
     let (&kind, rest) = bytes.split_first()?;
     match kind {
@@ -158,20 +158,20 @@ pub(super) fn owned(partition: PartitionId, leaf: LeafId, key: &Key) -> StoreKey
     joined(head::<6>(OWNED, partition, &[leaf.0]), key.bytes())
 }
 
-/// What the keys of all containers of a partition begin with.
+/// The prefix of the keys of all containers of a partition.
 pub(super) fn owned_of(partition: PartitionId) -> StoreKey {
     joined(head::<5>(OWNED, partition, &[]), &[])
 }
 
-/// What the keys of all hints begin with.
+/// The prefix of the keys of all hints.
 pub(super) const ALL_HINTS: &[u8] = &[HINT];
 
-/// What the keys of all Merkle leaves of a partition begin with.
+/// The prefix of the keys of all Merkle leaves of a partition.
 pub(super) fn leaves_in(partition: PartitionId) -> StoreKey {
     joined(head::<5>(LEAF, partition, &[]), &[])
 }
 
-/// What the keys of all containers of a leaf begin with.
+/// The prefix of the keys of all containers of a leaf.
 pub(super) fn owned_in(partition: PartitionId, leaf: LeafId) -> StoreKey {
     joined(head::<6>(OWNED, partition, &[leaf.0]), &[])
 }
@@ -183,7 +183,7 @@ pub(super) fn hint(partition: PartitionId, key: &Key, target: NodeId) -> StoreKe
     bytes
 }
 
-/// What the keys of all hints for a key begin with, whoever they are for.
+/// The prefix of the keys of all hints for a key, whoever they are for.
 pub(super) fn hints_of(partition: PartitionId, key: &Key) -> StoreKey {
     joined(head::<9>(HINT, partition, &length(key)), key.bytes())
 }
@@ -198,7 +198,7 @@ pub(super) fn hint_order(partition: PartitionId, terms: &HintTerms, key: &Key) -
     bytes
 }
 
-/// What the places of all hints for a target begin with.
+/// The prefix of the places of all hints for a target.
 pub(super) fn hint_order_of(partition: PartitionId, target: NodeId) -> StoreKey {
     joined(head::<13>(HINT_ORDER, partition, &target.0.to_be_bytes()), &[])
 }
@@ -231,15 +231,15 @@ pub(super) fn pledge(founding: FoundingId) -> StoreKey {
     bytes
 }
 
-/// What all keys begin with that are scanned at start: those of hints, markers with their
+/// The prefixes of all keys that are scanned at start: those of hints, markers with their
 /// exceptions, leaves, and what is said of the founding.
 pub(super) const AT_START: [&[u8]; 6] =
     [&[HINT], &[MARKER], &[LOST], &[LEAF], FOUNDED_KEY, ALL_PLEDGES];
 
-/// What the keys of all records begin with that hold containers.
+/// The prefixes of the keys of all records that hold containers.
 pub(super) const OF_CONTAINERS: [&[u8]; 2] = [&[OWNED], &[HINT]];
 
-/// What a key of the store begins with, of this length.
+/// The beginning, of `N` bytes, of a key of the store.
 fn head<const N: usize>(kind: u8, partition: PartitionId, then: &[u8]) -> [u8; N] {
     let mut bytes = [kind; N];
     bytes[1..5].copy_from_slice(&partition.0.to_be_bytes());
@@ -247,7 +247,7 @@ fn head<const N: usize>(kind: u8, partition: PartitionId, then: &[u8]) -> [u8; N
     bytes
 }
 
-/// What begins and ends so.
+/// Joins the beginning and the end of a key of the store.
 fn joined<const N: usize>(head: [u8; N], tail: &[u8]) -> StoreKey {
     // Put together where it lies: what was just written elsewhere is slow to be copied.
     let mut bytes = StoreKey::new();

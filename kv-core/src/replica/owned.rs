@@ -30,12 +30,12 @@ const HASH_BYTES: usize = 16;
 /// About what the keys of the store take in a batch beside the keys that they are for.
 const KEYS_BYTES: usize = 16;
 
-/// What is left of a key whose record was corrupt.
+/// The remains of a key whose record was corrupt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Corruption {
-    /// Nothing.
+    /// The record is still corrupt: no part of it is left.
     Standing,
-    /// What was written since: some of what this owner must hold.
+    /// The part that was written since: some of what this owner must hold.
     Overwritten,
 }
 
@@ -60,7 +60,8 @@ pub(super) fn load(
     })
 }
 
-/// As [`load`], for a join, which may go on without what it cannot read and then replaces it.
+/// Reads as [`load`] does, for a join, which may go on without what it cannot read and then
+/// replaces it.
 pub(super) fn load_or_replace(
     state: &mut PartitionState,
     store: &impl Store,
@@ -188,7 +189,7 @@ pub fn decode_owned(record: &Bytes) -> Result<(ContentHash, Container), Corrupt>
     read_owned(Reader::sharing(record))
 }
 
-/// As [`decode_owned`], for what is said about the values: these themselves are left out.
+/// Decodes as [`decode_owned`] does, what is said about the values: these themselves are left out.
 pub(super) fn skim_owned(record: &Bytes) -> Result<(ContentHash, Container), Corrupt> {
     read_owned(Reader::skimming(record))
 }

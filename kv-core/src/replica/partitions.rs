@@ -1,5 +1,5 @@
-//! What storage keeps in memory beside the store, per partition; and how it is found again at
-//! start.
+//! The state that storage keeps in memory beside the store, per partition; and how it is found
+//! again at start.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -18,7 +18,7 @@ use crate::merkle::Tree;
 use crate::store::{Batch, Corrupt, Fault, ForeignData, KeptHints, Recovered, Store, View};
 use crate::types::{ContentHash, FoundingId, Key, NodeId, PartitionId};
 
-/// All partitions of one node. Those that were never touched take no memory.
+/// The partitions of one node. Those that were never touched take no memory.
 #[derive(Clone, Debug)]
 pub struct Partitions {
     pub(super) node: NodeId,
@@ -26,12 +26,12 @@ pub struct Partitions {
     pub(super) states: Vec<Option<Box<PartitionState>>>,
 }
 
-/// What storage knows of one partition. Commands of different partitions share nothing.
+/// The state of storage for one partition. Commands of different partitions share nothing.
 #[derive(Clone, Debug)]
 pub struct PartitionState {
     pub(super) node: NodeId,
     pub(super) partition: PartitionId,
-    /// How many partitions the ring has: says which bits of a token choose the Merkle leaf.
+    /// The number of partitions of the ring: it says which bits of a token choose the Merkle leaf.
     pub(super) partitions: u32,
     /// The actor of this node as an owner.
     pub(super) owner: Minter,
@@ -39,7 +39,7 @@ pub struct PartitionState {
     pub(super) fallback: Minter,
     pub(super) recent: RecentRequests,
     pub(super) tree: Tree,
-    /// Whether the data marker stands.
+    /// True if the data marker stands.
     pub(super) complete: bool,
     /// Keys of which a record was corrupt: what the marker says is not true of them.
     pub(super) corrupt: BTreeMap<Key, Corruption>,
@@ -75,7 +75,7 @@ impl Partitions {
         state.map_or_else(|| Tree::default().root(), |state| state.tree.root())
     }
 
-    /// Whether this node holds all that it must hold of this partition as an owner.
+    /// Tells whether this node holds all that it must hold of this partition as an owner.
     pub fn is_complete(&self, partition: PartitionId) -> bool {
         let state = self.states.get(partition.0 as usize).and_then(Option::as_deref);
         state.is_some_and(|state| state.complete)

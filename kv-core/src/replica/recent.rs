@@ -17,7 +17,7 @@ impl RecentRequests {
         Self { dots: FifoCache::new(requests_max) }
     }
 
-    /// What was minted for a request on this key. A client may use one id for several keys.
+    /// The dot minted for a request on this key. A client may use one id for several keys.
     pub(super) fn get(&self, request: RequestId, key: &Key) -> Option<Dot> {
         self.dots.get(&request).filter(|(known, _)| *known == key.token()).map(|&(_, dot)| dot)
     }

@@ -15,7 +15,7 @@ use crate::probe::Probe;
 use crate::store::{Batch, Corrupt, Refusal, Store, View};
 use crate::types::Key;
 
-/// What was read of a partition.
+/// The part of a partition that was read.
 #[derive(Default)]
 struct Part {
     /// The last leaf that was read to its end; nothing, if all leaves were.

@@ -32,7 +32,7 @@ pub struct Replica {
     pub(super) freshness: Freshness,
 }
 
-/// What a replica is at.
+/// The work that a replica has in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplicaSnapshot {
     /// Storage commands of coordinators that have not been answered.
@@ -42,7 +42,7 @@ pub struct ReplicaSnapshot {
 }
 
 impl Replica {
-    /// What it is at now.
+    /// The work that is in flight now.
     pub fn inspect(&self) -> ReplicaSnapshot {
         ReplicaSnapshot { commands: self.commands.in_flight(), awaits_sync: self.acks.len() }
     }
@@ -241,7 +241,8 @@ impl Replica {
     }
 }
 
-/// How a hint is kept for this owner, by the own clock: the same that will say when it has expired.
+/// The terms of a hint for this owner, by the own clock: the same that will say when it has
+/// expired.
 fn hint_terms(cx: &Cx<'_>, local: &NodeContext, fallback_for: FallbackFor) -> HintTerms {
     let (created, expiry) = (cx.now.wall, Span::from_ms(local.config.hint_expiry_ms));
     HintTerms {

@@ -173,7 +173,7 @@ const fn drop_hints(target: NodeId, items: Vec<(Key, ContentHash)>) -> HandoffCo
     HandoffCommand::Drop { target, reason: DropReason::Delivered, items }
 }
 
-/// What a command for a coordinator found or did.
+/// The result of a command for a coordinator.
 fn done(outcome: &Outcome) -> &Result<ReplicaDone, Refusal> {
     let Answer::Replica(ReplicaAnswer { requester: REQUESTER, result }) = &outcome.answer else {
         panic!("the answer is for the coordinator: {outcome:?}")

@@ -217,7 +217,7 @@ fn plain_set(operation: u64, echo: Option<Echo>) -> MintRequest {
     request
 }
 
-/// Whether a request that comes at this time, by the clock here, is executed.
+/// Tells whether a request that comes at this time, by the clock here, is executed.
 fn is_taken(fixture: &mut Fixture, from: NodeId, at_ms: u64, request: MintRequest) -> bool {
     let mut out = Vec::new();
     let now = Now { monotonic: Time(at_ms * 1_000), wall: WallTime(1_000_000) };
