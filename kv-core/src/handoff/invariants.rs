@@ -1,4 +1,4 @@
-//! What holds of the kept hints and their replays between two inputs.
+//! The invariants of the kept hints and their replays between two inputs.
 
 use super::ledger::{Account, Amount, Ledger};
 use super::{Delivery, Handoff, Replay, Turn};

@@ -1,5 +1,5 @@
-//! How many hints are kept, and how many bytes of them: per target and partition, per target, and
-//! for all targets together.
+//! The numbers of kept hints and of their bytes: per target and partition, per target, and for all
+//! targets together.
 //!
 //! Invariants: no entry has a count of zero; the sums are those of the entries.
 
@@ -9,7 +9,7 @@ use core::ops::Bound;
 use crate::store::{HintGrowth, KeptHints};
 use crate::types::{NodeId, PartitionId};
 
-/// What is kept, by whom it is for.
+/// The amounts of kept hints, by target.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
     pub(super) accounts: BTreeMap<NodeId, Account>,
@@ -23,7 +23,7 @@ pub(super) struct Amount {
     pub(super) bytes: u64,
 }
 
-/// What is kept for one target.
+/// The amount of hints kept for one target.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Account {
     pub(super) partitions: BTreeMap<PartitionId, Amount>,
@@ -31,17 +31,17 @@ pub(super) struct Account {
 }
 
 impl Ledger {
-    /// What is kept for all targets.
+    /// The amount of hints kept for all targets.
     pub(super) const fn total(&self) -> Amount {
         self.total
     }
 
-    /// What is kept for one target.
+    /// The amount of hints kept for one target.
     pub(super) fn of(&self, target: NodeId) -> Amount {
         self.accounts.get(&target).map_or(Amount::default(), |account| account.total)
     }
 
-    /// Those for whom something is kept.
+    /// The targets for which hints are kept.
     pub(super) fn targets(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.accounts.keys().copied()
     }

@@ -77,13 +77,13 @@ pub struct Stale {
     pub partition: PartitionId,
 }
 
-/// How far the replay for one target is.
+/// The progress of the replay for one target.
 #[derive(Clone, Debug, Default)]
 struct Replay {
     turn: Turn,
     /// The partition that was replayed last.
     last_partition: Option<PartitionId>,
-    /// Failures in a row.
+    /// The number of failures in a row.
     failures: u32,
 }
 
@@ -105,9 +105,9 @@ struct Delivery {
     request: RequestId,
     /// Each key with the hash of what was sent of it.
     items: Vec<(Key, ContentHash)>,
-    /// Those that have not answered yet.
+    /// The nodes that have not answered yet.
     waits_for: BTreeSet<NodeId>,
-    /// Why the hints are deleted when all have answered.
+    /// The reason why the hints are deleted when all have answered.
     reason: DropReason,
 }
 
@@ -129,12 +129,12 @@ impl Handoff {
         handoff
     }
 
-    /// Those for whom hints are kept here: they may lack acknowledged writes.
+    /// The owners for which hints are kept here: they may lack acknowledged writes.
     pub fn targets_pending(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.ledger.targets()
     }
 
-    /// How many hints are kept.
+    /// The number of hints kept.
     pub const fn pending_hints(&self) -> u64 {
         self.ledger.total().count
     }
@@ -144,20 +144,20 @@ impl Handoff {
         self.ledger.total().bytes
     }
 
-    /// Those that must be repaired, because a hint for them was dropped or refused since this
-    /// process started.
+    /// The owners that must be repaired, each with the partition, because a hint for them was dropped
+    /// or refused since this process started.
     pub fn stale(&self) -> impl Iterator<Item = Stale> + '_ {
         self.stale.keys().map(|&(target, partition)| Stale { target, partition })
     }
 
-    /// Whether so many more bytes of hints may be kept for a target.
+    /// Tells whether so many more bytes of hints may be kept for a target.
     pub fn admits(&self, local: &NodeContext, target: NodeId, bytes: u64) -> bool {
         let config = &local.config;
         self.ledger.of(target).bytes.saturating_add(bytes) <= config.hint_bytes_per_target
             && self.ledger.total().bytes.saturating_add(bytes) <= config.hint_bytes_total
     }
 
-    /// When [`Handoff::on_deadline`] wants to be called.
+    /// The time at which [`Handoff::on_deadline`] is to be called.
     pub fn next_deadline(&self) -> Option<Time> {
         let deadlines = self.replays.values().filter_map(|replay| match replay.turn {
             Turn::Rests { until } => Some(until.max(self.pace_at)),
@@ -466,15 +466,15 @@ impl Handoff {
         }
     }
 
-    /// How long to wait for a target now, or before it is tried again.
+    /// The timeout for a target now, and the time before it is tried again.
     fn timeout(&self, local: &NodeContext, target: NodeId) -> Span {
         let failures = self.replays.get(&target).map_or(0, |replay| replay.failures);
         Span::from_ms(local.config.hint_retry_ms).times(1 << failures.min(DOUBLINGS_MAX))
     }
 }
 
-/// To whom the hints of a partition go: to the target, if it still owns the partition, or else to
-/// all that do now (semantics.md §5).
+/// The nodes that the hints of a partition go to: the target, if it still owns the partition, or
+/// else all that do now (semantics.md §5).
 fn recipients(local: &NodeContext, target: NodeId, partition: PartitionId) -> Vec<NodeId> {
     if local.topology().owns(target, partition) {
         vec![target]
@@ -483,9 +483,9 @@ fn recipients(local: &NodeContext, target: NodeId, partition: PartitionId) -> Ve
     }
 }
 
-/// Who takes over hints that have expired, so that their target can be repaired later: the owners
-/// that are up. There must be as many as a write asks for, or the hint is kept: it may be one of the
-/// copies that a sloppy write was acknowledged for.
+/// The nodes that take over hints that have expired, so that their target can be repaired later: the
+/// owners that are up. There must be as many as a write asks for, or the hint is kept: it may be one
+/// of the copies that a sloppy write was acknowledged for.
 fn other_owners(
     local: &NodeContext,
     target: NodeId,
@@ -498,7 +498,7 @@ fn other_owners(
     (up.len() as u64 >= needed).then_some(up)
 }
 
-/// What a hint was when it was read: should it grow, it is another.
+/// The name of a hint as it was read: should it grow, it is another.
 fn name(hint: &StoredHint) -> (Key, ContentHash) {
     (hint.key.clone(), hint.container.hash(&hint.key))
 }

@@ -121,7 +121,7 @@ impl Scene {
         self.handoff().pending_hints()
     }
 
-    /// How many hints lie in the keeper's store for this target.
+    /// Counts the hints in the keeper's store for this target.
     fn stored(&mut self, target: u64) -> usize {
         let command = HandoffCommand::Read { target: NodeId(target), bytes: u64::MAX };
         match self.world.execute(self.keeper, self.partition, command) {
@@ -130,7 +130,7 @@ impl Scene {
         }
     }
 
-    /// What the owners hold.
+    /// The containers that the owners hold.
     fn held(&mut self) -> Vec<Container> {
         let Self { world, key, owners, .. } = self;
         owners.iter().map(|&owner| world.holds(owner, key)).collect()
