@@ -1,4 +1,4 @@
-//! What holds of the founding of the cluster between two inputs.
+//! The invariants of the founding of the cluster between two inputs.
 
 use alloc::collections::BTreeSet;
 

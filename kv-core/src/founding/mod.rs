@@ -52,14 +52,14 @@ use crate::store::{FoundingAnswer, FoundingCommand, FoundingRecord, Promise};
 use crate::time::{Span, Time};
 use crate::types::{AdminRequest, ClusterId, FoundingId, NodeId, PartitionId, RequestId, Seq};
 
-/// How long a member that is told to found the cluster waits for the others.
+/// The timeout of a member that is told to found the cluster and waits for the others.
 const INIT_TIMEOUT: Span = Span::from_ms(10_000);
 
-/// How long a member that has pledged itself leaves the founding to the one that asked. Twice as long as
-/// that one may take, by clocks that run differently.
+/// The time for which a member that has pledged itself leaves the founding to the one that asked.
+/// Twice as long as that one may take, by clocks that run differently.
 const PLEDGED_FOR: Span = Span::from_ms(20_000);
 
-/// How many members one that waits asks in a round. It needs one that knows.
+/// The number of members that a waiting one asks in a round. It needs one that knows.
 const ASKED_PER_ROUND: usize = 5;
 
 /// The founding of the cluster, as one member sees it.
@@ -81,25 +81,25 @@ pub struct Founding {
     promises: DurableQueue<Promise>,
 }
 
-/// How far it has come.
+/// The stage that the founding has reached.
 #[derive(Clone, Debug)]
 enum Stage {
-    /// Nobody has said that the cluster is founded.
+    /// No member has said that the cluster is founded.
     Waiting,
     /// An operator has told this member to found it.
     Initiating(Attempt),
-    /// It is founded, and this store does not say so yet.
+    /// The cluster is founded, and this store does not say so yet.
     Writing(Writing),
-    /// It is founded, and this store says so.
+    /// The cluster is founded, and this store says so.
     Founded(FoundingId),
 }
 
 /// The store's past, as far as it shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum History {
-    /// Nothing shows that it ever belonged to a cluster.
+    /// The store shows no sign that it ever belonged to a cluster.
     New,
-    /// It belongs to one: what it says of itself stays as it is.
+    /// The store belongs to a cluster: what it says of itself stays as it is.
     Served,
 }
 
@@ -167,7 +167,7 @@ impl Founding {
         self.cluster
     }
 
-    /// When [`Founding::on_deadline`] wants to be called.
+    /// The time at which [`Founding::on_deadline`] is to be called.
     pub const fn next_deadline(&self) -> Option<Time> {
         if self.is_founded() { None } else { Some(self.round_at) }
     }

@@ -82,7 +82,7 @@ fn is_founded(world: &mut World<Founding>, node: u64) -> bool {
     world.member(node).machine.is_founded()
 }
 
-/// How many of its partitions a node holds all of.
+/// The number of partitions in which a node is complete.
 fn complete(world: &mut World<Founding>, node: u64) -> usize {
     world.member(node).local.complete.len()
 }

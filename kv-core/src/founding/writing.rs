@@ -24,7 +24,7 @@ pub(super) struct Writing {
     pub(super) complete: Vec<PartitionId>,
     /// The event that the end of it is.
     pub(super) news: Event,
-    /// Those of them whose markers are still to be asked for.
+    /// The partitions whose markers are still to be asked for.
     pub(super) to_mark: Vec<PartitionId>,
     /// Markers that are being executed.
     pub(super) marking: usize,
@@ -36,27 +36,27 @@ pub(super) struct Writing {
 /// The record of the founding, on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Record {
-    /// It waits for the markers.
+    /// The record waits for the markers.
     Due,
-    /// It is being executed.
+    /// The record is being executed.
     Executing,
-    /// It is durable once the store is durable up to there.
+    /// The record is durable once the store is durable up to there.
     Executed(Seq),
 }
 
 /// The pace at which the store is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pace {
-    /// As fast as it answers.
+    /// The store is asked as fast as it answers.
     Steady,
-    /// It refused: nothing more before the next round.
+    /// The store refused: nothing more is asked before the next round.
     Refused,
 }
 
 /// The next commands for the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Nothing: it has enough to do, or has refused.
+    /// No command: the store has enough to do, or has refused.
     Nothing,
     /// Markers of these partitions.
     Markers(Vec<PartitionId>),

@@ -144,8 +144,8 @@ impl Handoff {
         self.ledger.total().bytes
     }
 
-    /// The owners that must be repaired, each with the partition, because a hint for them was dropped
-    /// or refused since this process started.
+    /// The owners that must be repaired, each with the partition, because a hint for them was
+    /// dropped or refused since this process started.
     pub fn stale(&self) -> impl Iterator<Item = Stale> + '_ {
         self.stale.keys().map(|&(target, partition)| Stale { target, partition })
     }
@@ -483,9 +483,9 @@ fn recipients(local: &NodeContext, target: NodeId, partition: PartitionId) -> Ve
     }
 }
 
-/// The nodes that take over hints that have expired, so that their target can be repaired later: the
-/// owners that are up. There must be as many as a write asks for, or the hint is kept: it may be one
-/// of the copies that a sloppy write was acknowledged for.
+/// The nodes that take over hints that have expired, so that their target can be repaired later:
+/// the owners that are up. There must be as many as a write asks for, or the hint is kept: it may
+/// be one of the copies that a sloppy write was acknowledged for.
 fn other_owners(
     local: &NodeContext,
     target: NodeId,
