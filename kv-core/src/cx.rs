@@ -28,7 +28,7 @@ pub struct Cx<'a> {
     pub now: Now,
     /// The only source of chance.
     pub draw: &'a mut dyn Draw,
-    /// Where effects go.
+    /// The buffer that effects go to.
     pub out: &'a mut Vec<Effect>,
 }
 
@@ -39,7 +39,7 @@ pub trait Draw {
     fn u64(&mut self, purpose: Purpose, subject: u64) -> u64;
 }
 
-/// What a draw is for. Numbers are stable: saved runs refer to them.
+/// The purpose of a draw. Numbers are stable: saved runs refer to them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Purpose {
@@ -47,30 +47,30 @@ pub enum Purpose {
     Epoch = 1,
     /// The half of all request ids that one run of a node makes.
     Requests = 2,
-    /// Which peers a gossip round talks to.
+    /// The peers that a gossip round talks to.
     GossipPeers = 3,
-    /// When the first round of something periodic happens, so that nodes do not march in step; the
+    /// The time of the first round of something periodic, so that nodes do not march in step; the
     /// subject says of what.
     Phase = 4,
-    /// Which replica is compared next.
+    /// The replica that is compared next.
     RepairPartner = 5,
     /// The id of a founding.
     Founding = 6,
 }
 
-/// What a driver tells a node.
+/// An input from the driver to a node.
 #[derive(Clone, Debug)]
 pub enum Input {
     /// A client asks something.
     Client {
-        /// Comes back with the reply.
+        /// The client's request; it comes back with the reply.
         request: ClientRequest,
-        /// What it asks. In a box, as nothing else that comes in is as large.
+        /// The operation that it asks for. In a box, as nothing else that comes in is as large.
         operation: Box<ClientOperation>,
     },
     /// An operator asks something. It is answered once ([`Effect::AdminReply`]), unless the node crashes.
     Admin {
-        /// Comes back with the answer.
+        /// The operator's request; it comes back with the answer.
         request: AdminRequest,
         /// The order.
         command: AdminCommand,
@@ -81,16 +81,16 @@ pub enum Input {
     Link {
         /// The peer.
         peer: NodeId,
-        /// What it is now.
+        /// The state of the connection now.
         state: LinkState,
     },
     /// A storage command was executed. Each is answered exactly once, unless the node crashes.
     StoreDone {
-        /// Which.
+        /// The ticket of the command.
         ticket: Ticket,
         /// The store's newest position after it.
         seq: Seq,
-        /// What came of it.
+        /// The outcome of the command.
         outcome: Outcome,
     },
     /// Everything up to this position is as durable as was promised.
@@ -107,28 +107,28 @@ pub enum Input {
     Stop,
 }
 
-/// What is known of a connection.
+/// The state of a connection, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkState {
-    /// It stands.
+    /// The connection stands.
     Up,
-    /// It broke: what was sent and not answered may be lost.
+    /// The connection broke: what was sent and not answered may be lost.
     Down,
 }
 
-/// What a node tells its driver to do.
+/// An order of a node to its driver.
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// Answer a client.
     Reply {
-        /// Which request.
+        /// The request that is answered.
         request: ClientRequest,
         /// The answer.
         reply: Reply,
     },
     /// Answer an operator.
     AdminReply {
-        /// Which request.
+        /// The request that is answered.
         request: AdminRequest,
         /// The answer.
         reply: AdminReply,
@@ -137,36 +137,36 @@ pub enum Effect {
     Send(Message),
     /// Execute a storage command, after all that were asked for before.
     Store {
-        /// Comes back with the outcome.
+        /// The ticket of the command; it comes back with the outcome.
         ticket: Ticket,
-        /// What to do.
+        /// The command.
         command: StoreCommand,
     },
-    /// Tell people.
+    /// Tell people of an event.
     Observe(Event),
 }
 
-/// Who a node is. Lies apart from the data: a wiped disk does not change it.
+/// The identity of a node. It lies apart from the data: a wiped disk does not change it.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// Its name for life.
+    /// The node's id for life.
     pub node: NodeId,
-    /// Which run this is.
+    /// The generation of this run.
     pub generation: Generation,
     /// The cluster that it belongs to.
     pub cluster: ClusterId,
-    /// Its place, and everybody's.
+    /// The live layouts, in which all nodes have their places.
     pub topology: Arc<Topology>,
 }
 
-/// What all machines of one node read and none but `node.rs` writes.
+/// The state that all machines of one node read and none but `node.rs` writes.
 #[derive(Clone, Debug)]
 pub struct NodeContext {
-    /// Who this node is.
+    /// The node's identity.
     pub identity: Identity,
-    /// What it was told.
+    /// The node's configuration.
     pub config: Config,
-    /// What it thinks of its peers.
+    /// The node's opinion of its peers.
     pub peers: Peers,
     /// The partitions that it owns and has not lost.
     pub complete: BTreeSet<PartitionId>,
@@ -204,7 +204,7 @@ impl CommandCount {
         ticket
     }
 
-    /// A command was answered.
+    /// Takes note that a command was answered.
     ///
     /// # Panics
     /// If more are answered than were begun.
@@ -222,11 +222,11 @@ impl CommandCount {
 /// A node's opinion of its peers. Opinions change routing, never ownership.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Peers {
-    /// Those that seem to be down. A node of which nothing was heard yet is given the benefit.
+    /// The peers that seem to be down. One of which nothing was heard yet is given the benefit.
     pub down: BTreeSet<NodeId>,
-    /// Those for which somebody keeps hints: they may lack acknowledged writes.
+    /// The nodes for which some node keeps hints: they may lack acknowledged writes.
     pub behind: BTreeSet<NodeId>,
-    /// What each said of the time in its last message.
+    /// The time that each gave in its last message.
     pub echoes: BTreeMap<NodeId, Echo>,
 }
 
@@ -241,12 +241,12 @@ impl NodeContext {
         &self.identity.topology
     }
 
-    /// Whether a node seems to be up. A node always seems up to itself.
+    /// Tells whether a node seems to be up. A node always seems up to itself.
     pub fn is_up(&self, node: NodeId) -> bool {
         node == self.me() || !self.peers.down.contains(&node)
     }
 
-    /// What this node is to a partition; nothing, if it does not own it.
+    /// The ownership of this node in a partition; nothing, if it does not own it.
     pub fn ownership(&self, partition: PartitionId) -> Option<Ownership> {
         self.owns(partition).then(|| {
             if self.complete.contains(&partition) {
@@ -262,13 +262,13 @@ impl NodeContext {
         self.ownership(partition) == Some(Ownership::Complete)
     }
 
-    /// Whether this node owns a partition. Peers name all sorts of partitions: of one that does not
-    /// exist the answer is no.
+    /// Tells whether this node owns a partition. Peers name all sorts of partitions: of one that
+    /// does not exist the answer is no.
     pub fn owns(&self, partition: PartitionId) -> bool {
         self.topology().owned_by(self.me()).binary_search(&partition).is_ok()
     }
 
-    /// Whether a key belongs to a partition.
+    /// Tells whether a key belongs to a partition.
     pub fn belongs(&self, key: &Key, partition: PartitionId) -> bool {
         self.topology().partition_of(key.token()) == partition
     }
@@ -290,7 +290,7 @@ impl NodeContext {
 }
 
 impl Cx<'_> {
-    /// Tells people.
+    /// Tells people of an event.
     pub fn observe(&mut self, event: Event) {
         self.out.push(Effect::Observe(event));
     }

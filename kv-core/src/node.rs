@@ -42,19 +42,19 @@ pub struct Node {
     state: State,
     /// Corrupt records that were found at start, and is still to be told of.
     corrupt_at_start: Vec<PartitionId>,
-    /// Those who may lack acknowledged writes, as this node says it in gossip.
+    /// The nodes that may lack acknowledged writes, as this node says it in gossip.
     behind: Behind,
     /// The number of its complete partitions when it last looked what to say of them in gossip.
     said_complete: Option<usize>,
 }
 
-/// Whether the node takes new work.
+/// The node's readiness for new work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Serving,
-    /// It was told to stop: it ends what is in flight.
+    /// The node was told to stop: it ends what is in flight.
     Stopping,
-    /// Its disk failed: it says nothing any more.
+    /// The node's disk failed: it says nothing any more.
     Failed,
 }
 
@@ -87,17 +87,17 @@ impl Node {
         }
     }
 
-    /// What all machines of this node read.
+    /// The state that all machines of this node read.
     pub const fn local(&self) -> &NodeContext {
         &self.local
     }
 
-    /// How many hints are kept here for others.
+    /// The number of hints kept here for others.
     pub const fn pending_hints(&self) -> u64 {
         self.handoff.pending_hints()
     }
 
-    /// How much is known of each member, this node included, and whether it seems up.
+    /// The knowledge of each member, this node included, and whether it seems up.
     pub fn members(&self) -> impl Iterator<Item = (Known, bool)> {
         let is_up = |known: Known| (known, self.membership.seems_up(known.node));
         self.membership.known().map(is_up)
@@ -130,17 +130,17 @@ impl Node {
         others.map(partitions).filter(|(_, partitions)| !partitions.is_empty()).collect()
     }
 
-    /// How many client operations are in flight.
+    /// The number of operations in flight.
     pub fn operations(&self) -> usize {
         self.coordinator.len()
     }
 
-    /// How many operations are in flight that clients asked for, answered or not.
+    /// The number of operations in flight that clients asked for, answered or not.
     pub fn requests(&self) -> usize {
         self.coordinator.requests()
     }
 
-    /// When to call [`Node::handle`] with [`Input::Deadline`], if nothing else comes before.
+    /// The time to call [`Node::handle`] with [`Input::Deadline`], if nothing else comes before.
     pub fn next_deadline(&self) -> Option<Time> {
         let Self { founding, coordinator, membership, handoff, repair, state, .. } = self;
         if *state == State::Failed {
@@ -244,7 +244,7 @@ impl Node {
         }
     }
 
-    /// Why a message must not be handled.
+    /// The reason why a message must not be handled, if there is one.
     fn reject(&self, message: &Message) -> Option<RejectReason> {
         let (header, topology) = (&message.header, self.local.topology());
         let cluster = if message.body.is_founding() {
@@ -400,7 +400,7 @@ impl Node {
         }
     }
 
-    /// What other owners hold of a key that was corrupt here goes to whoever asked for it.
+    /// Hands what other owners hold of keys that were corrupt here to repair, which asked for it.
     fn take_what_was_gathered(&mut self, cx: &mut Cx<'_>) {
         for (number, container) in self.coordinator.take_gathered() {
             self.repair.on_gathered(cx, &self.local, number, container);

@@ -1,4 +1,4 @@
-//! All layouts that are live, taken together: what the parts of the core ask instead of a ring.
+//! The layouts that are live, taken together: the parts of the core ask them instead of a ring.
 //!
 //! While data moves from one layout to the next, both are live (semantics.md §7). A node owns what it
 //! owns in any of them, and a quorum is one in each of them: so a plan has the owner sets of all.
@@ -23,25 +23,25 @@ pub type LayoutName = (u64, LayoutHash);
 #[derive(Clone, Debug)]
 pub struct Topology {
     newest: Arc<Ring>,
-    /// The others, in the order of falling versions.
+    /// The other live layouts, in the order of falling versions.
     older: Vec<Arc<Ring>>,
-    /// What follows from all of them, if there is more than one.
+    /// The union of all live layouts, if there is more than one.
     union: Option<Union>,
 }
 
-/// What is owned in any of several layouts. Lists are in the order of the newest layout, and behind it
-/// of the older ones.
+/// The ownership in any of several layouts. Lists are in the order of the newest layout, and behind
+/// it of the older ones.
 #[derive(Clone, Debug)]
 struct Union {
-    /// By partition.
+    /// The owners of each partition.
     owners: Vec<Vec<NodeId>>,
-    /// By node, in ascending order.
+    /// The partitions of each node, in ascending order.
     owned: BTreeMap<NodeId, Vec<PartitionId>>,
-    /// In the order of ids.
+    /// The members, in the order of ids.
     members: Vec<Member>,
 }
 
-/// How a request for one partition is planned: it keeps to this whatever becomes of the layouts
+/// The plan of a request for one partition: it keeps to this whatever becomes of the layouts
 /// meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -51,22 +51,22 @@ pub struct Plan {
     pub sets: Vec<OwnerSet>,
 }
 
-/// What a node is to a partition that it owns.
+/// The completeness of an owner in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ownership {
-    /// It has yet to copy some of what it must hold, and answers no reads.
+    /// The owner has yet to copy some of what it must hold, and answers no reads.
     Incomplete,
-    /// It holds all that it must.
+    /// The owner holds all that it must.
     Complete,
 }
 
-/// Why layouts cannot be live together.
+/// The reason why layouts cannot be live together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TopologyError {
-    /// There is none.
+    /// There is no layout.
     #[error("no layout is live")]
     Empty,
-    /// Two have one version, or they are not in order.
+    /// Two layouts have one version, or they are not in order.
     #[error("layouts follow each other with rising versions, and {first} is followed by {second}")]
     Versions {
         /// A version.
@@ -74,25 +74,25 @@ pub enum TopologyError {
         /// The version behind it.
         second: u64,
     },
-    /// They cut the ring differently.
+    /// Two layouts cut the ring differently.
     #[error(
         "the ring is cut once, when the cluster is created: into {first} partitions, and not {second}"
     )]
     Partitions {
         /// The partitions of a layout.
         first: u32,
-        /// Those of the layout behind it.
+        /// The partitions of the layout behind it.
         second: u32,
     },
 }
 
 impl Topology {
-    /// One layout.
+    /// The topology of one layout.
     pub const fn new(ring: Arc<Ring>) -> Self {
         Self { newest: ring, older: Vec::new(), union: None }
     }
 
-    /// All live layouts, the oldest first.
+    /// The topology of these live layouts, the oldest first.
     ///
     /// # Errors
     /// [`TopologyError`], if they cannot be live together.
@@ -133,7 +133,7 @@ impl Topology {
         self.rings().any(|ring| (ring.version(), ring.layout_hash()) == layout)
     }
 
-    /// All members of any live layout, in the order of their ids.
+    /// The members of all live layouts, in the order of their ids.
     pub fn members(&self) -> &[Member] {
         self.union.as_ref().map_or_else(|| self.newest.members(), |union| &union.members)
     }
@@ -153,7 +153,7 @@ impl Topology {
         })
     }
 
-    /// All partitions, in order.
+    /// Every partition, in order.
     pub fn partitions(&self) -> impl Iterator<Item = PartitionId> + use<> {
         self.newest.partitions()
     }

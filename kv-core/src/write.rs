@@ -18,21 +18,21 @@ pub struct Write {
 
 codec!(struct Write { content, expiry, basis });
 
-/// What a write overwrites.
+/// The versions that a write overwrites.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Basis {
-    /// Exactly what this context covers.
+    /// Exactly the versions that this context covers.
     Given(VersionVector),
-    /// What the minting replica holds, and this as well.
+    /// The versions that the minting replica holds, and those that this context covers.
     Held(VersionVector),
 }
 
 codec!(enum Basis { 0 => Given(seen), 1 => Held(seen) });
 
 impl Basis {
-    /// What a write overwrites when a second replica is asked to mint, because the first was
-    /// silent. By the time it is, the first may have minted, and others may have overwritten it:
-    /// then "what the replica holds" is newer than the write. At worst it stands beside it.
+    /// The basis of a write when a second replica is asked to mint, because the first was silent.
+    /// By the time it is, the first may have minted, and others may have overwritten it: then "what
+    /// the replica holds" is newer than the write. At worst it stands beside it.
     #[must_use]
     pub fn of_a_spare(self) -> Self {
         match self {
