@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kv_core::cx::Identity;
+use kv_core::topology::Topology;
 use kv_core::types::{ClusterId, Generation};
 use kv_node::config::{Overrides, Settings};
 use kv_node::draws::Draws;
@@ -221,7 +222,8 @@ async fn begin(
     let opened = Storage::as_task(disk.start(), &opening, sync, startup.report());
     let (storage, task, recovered) = opened.expect("the disk is sound");
     tokio::spawn(task.run());
-    let identity = Identity { node, generation, cluster: ClusterId::of(&cluster), ring };
+    let topology = Arc::new(Topology::new(ring));
+    let identity = Identity { node, generation, cluster: ClusterId::of(&cluster), topology };
     let draws = Draws::from_os().expect("the runtime draws");
     let assembly = Assembly {
         name,
