@@ -13,7 +13,7 @@ use crate::types::Token;
 
 /// A key: at most [`crate::types::KEY_BYTES_MAX`] arbitrary bytes.
 ///
-/// It holds its token, so that it is hashed once on each node. Keys are ordered by their bytes.
+/// A key holds its token, so that it is hashed once on each node. Keys are ordered by their bytes.
 #[derive(Clone)]
 pub struct Key {
     text: Text,

@@ -66,7 +66,7 @@ pub struct Member {
     pub id: NodeId,
     /// The name that people use; unique in the layout.
     pub name: String,
-    /// Its share of the data relative to the others of its data center; at least 1.
+    /// The member's share of the data, relative to the others of its data center; at least 1.
     pub weight: u16,
     /// The machine, which fails as one: no two copies of a key lie on one.
     pub machine: String,

@@ -41,7 +41,7 @@ use crate::version::Container;
 /// The most operations whose deadlines are handled in one call; the others are handled in the next.
 const WAKES_PER_CALL: usize = 256;
 
-/// This node as the coordinator of client operations.
+/// The part of a node that carries out the operations of its clients.
 #[derive(Clone, Debug, Default)]
 pub struct Coordinator {
     /// The operations in flight; boxed, as they are large and the table moves its entries.

@@ -33,7 +33,7 @@ pub(super) enum Progress {
     Gathered {
         /// The number under which the container was asked for.
         asked: u64,
-        /// What the owners that answered hold together.
+        /// The join of what the owners that answered hold.
         container: Container,
     },
 }

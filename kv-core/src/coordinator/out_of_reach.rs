@@ -33,7 +33,7 @@ pub enum OwnStorage {
     Failed,
 }
 
-/// What is known of the other members, as far as requests to them go.
+/// The other members as a request finds them: which can be asked, and where each is incomplete.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Others {
     /// The members that would answer if they were asked.

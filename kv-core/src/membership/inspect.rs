@@ -22,7 +22,7 @@ pub struct MembershipSnapshot {
     pub peers: Vec<PeerSnapshot>,
 }
 
-/// What a node knows of a peer, and whether it thinks the peer up.
+/// One peer as a node sees it: its newest heartbeat, its silence, and whether it seems up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerSnapshot {
     /// The peer's id.

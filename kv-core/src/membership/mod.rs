@@ -79,7 +79,7 @@ pub enum Opinion {
     Up(NodeId),
 }
 
-/// What one node knows of every member, and whether it thinks that member up.
+/// A node's knowledge of every member, and its judgement whether that member is up.
 #[derive(Clone, Debug)]
 pub struct Membership {
     me: NodeId,

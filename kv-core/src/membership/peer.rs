@@ -24,7 +24,7 @@ pub(super) struct Peer {
     pub(super) listening_since: Time,
 }
 
-/// What news of a peer tells about it.
+/// The meaning of a gossip delta for the failure detector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
     /// Nothing: it was not new.

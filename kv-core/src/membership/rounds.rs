@@ -21,7 +21,7 @@ pub(super) struct Rounds {
     pub(super) begun: u64,
 }
 
-/// What is due at a deadline.
+/// The turn of a round that is due at a deadline, if one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     /// No turn is due.

@@ -26,7 +26,7 @@ pub(super) struct Stamp {
     pub(super) heartbeat: u64,
 }
 
-/// What is known of one node: its newest heartbeat, and its states as of then.
+/// The gossip state of one member: its newest heartbeat, and its states as of then.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct NodeState {
     pub(super) stamp: Stamp,
@@ -41,7 +41,7 @@ pub(super) struct Versioned {
     value: Bytes,
 }
 
-/// What a delta brought that was not known.
+/// The news that a gossip delta brought of one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum News {
     /// Nothing new, or nothing that can be used.

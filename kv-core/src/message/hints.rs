@@ -12,7 +12,7 @@ family! {
     HandoffMessage,
     /// The kind of a [`HandoffMessage`].
     HandoffKind {
-        /// These hints were kept for the receiver.
+        /// Delivers hints that were kept for the receiver.
         Deliver(HintDelivery) = 30 "hint-delivery",
         /// The delivered hints are durable at the sender.
         Delivered(HintDelivered) = 31 "hint-delivered",

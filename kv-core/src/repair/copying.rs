@@ -146,7 +146,7 @@ pub(super) enum Answer {
 }
 
 impl StoreAccess {
-    /// This partition holds all that a complete peer held when the comparison began.
+    /// Takes note that a partition holds all that a complete peer held when the comparison began.
     pub(super) fn on_source(
         &mut self,
         cx: &mut Cx<'_>,

@@ -42,7 +42,7 @@ pub(super) enum Stage {
     /// The peer was asked what it knows, to be compared with this.
     Summarized(Page),
     OwnContainers,
-    /// These keys were asked for.
+    /// The peer was asked for the containers of these keys.
     Exchanged(Vec<Key>),
     Joined,
     Durable,

@@ -23,7 +23,7 @@ use crate::types::{NodeId, PartitionId, RequestId, Seq};
 use crate::version::Container;
 use crate::write::Basis;
 
-/// This node as a replica of the keys that it owns, and as a fallback for others.
+/// The part of a node that holds the keys that it owns, and those of others as a fallback.
 #[derive(Clone, Debug, Default)]
 pub struct Replica {
     pub(super) clock: HybridClock,

@@ -23,7 +23,7 @@ pub enum Refusal {
     /// The record is there and cannot be read.
     #[error("the record is corrupt here")]
     Corrupt,
-    /// This owner has lost data and has not yet copied it back.
+    /// The owner has lost data and has not yet copied it back.
     #[error("this replica is incomplete: it has not copied yet what it lost")]
     Incomplete,
     /// The disk has no room.

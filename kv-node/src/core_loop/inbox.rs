@@ -60,7 +60,7 @@ pub enum Urgent {
         /// The channel for the answer.
         answer: oneshot::Sender<AdminReply>,
     },
-    /// This node refuses to speak with a peer.
+    /// The node refuses to speak with a peer.
     Refused {
         /// The peer that is refused.
         peer: NodeId,
