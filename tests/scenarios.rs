@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::Path;
 
-use kv_sim::result::{RunResult, Verdict};
-use kv_sim::run::{RunOptions, run};
+use kv_sim::runs::run::{RunOptions, run};
 use kv_sim::scenario::{Colour, Source, all};
+use kv_sim::story::result::{RunResult, Verdict};
 
 fn scenarios() -> Vec<Source> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -2,13 +2,13 @@
 //!
 //! A [`scenario::Scenario`] describes a cluster, its faults and what must hold. [`run::run`] plays
 //! it with a seed, in simulated time, and judges it. All chance comes from the seed, so the same
-//! code, scenario and seed give the same run, event by event: [`result::RunResult::digest`] is its
+//! code, scenario and seed give the same run, event by event: [`story::result::RunResult::digest`] is its
 //! identity.
 //!
 //! ```
-//! use kv_sim::result::Verdict;
-//! use kv_sim::run::{RunOptions, run};
+//! use kv_sim::runs::run::{RunOptions, run};
 //! use kv_sim::scenario::Scenario;
+//! use kv_sim::story::result::Verdict;
 //!
 //! let text = r#"
 //! title = "what was acknowledged survives the death of a node"
@@ -43,39 +43,26 @@
 //! ```
 //!
 //! The program `kv-sim` (`main.rs`) does this from the command line, for one seed or for many
-//! ([`sweep`]).
+//! ([`runs::sweep`]).
+//!
+//! The crate is laid out as halls, in the order in which a run passes through them:
+//!
+//! | hall | what it holds |
+//! |---|---|
+//! | [`scenario`] | the file: what is simulated, what breaks, and what must hold |
+//! | [`random`] | chance: every choice has an address, and comes from the seed or from an override |
+//! | [`cluster`] | the simulated cluster: nodes, disks, links, clocks, clients, and the loop that moves them |
+//! | [`checks`] | what must hold, judged while the run happens |
+//! | [`story`] | what is told of a run: digest, record, state, result, report |
+//! | [`runs`] | one run, many runs, saved failures and how they are shrunk |
 
-pub mod address;
-pub mod artefact;
-pub mod bench;
 pub mod checks;
-pub mod client;
-pub mod clock;
-pub mod digest;
-pub mod disk;
-mod draw_counter;
-pub mod draws;
-pub mod event_queue;
-pub mod former_names;
+pub mod cluster;
 mod hashing;
 mod ledger;
-pub mod network;
-pub mod node;
-pub mod panics;
-pub mod probes;
-pub mod record;
-pub mod report;
-pub mod result;
-pub mod run;
+pub mod random;
+pub mod runs;
 pub mod scenario;
-pub mod scene;
-pub mod shrink;
-pub mod state;
-pub mod summary;
-pub mod sweep;
+pub mod story;
 #[cfg(test)]
 mod testing;
-pub mod timeline;
-pub mod words;
-pub mod world;
-pub mod world_time;

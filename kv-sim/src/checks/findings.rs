@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::subject::Subject;
-use crate::result::{CheckResult, CheckVerdict};
+use crate::story::result::{CheckResult, CheckVerdict};
 
 /// The count of a check, with the story of its first violation. Later ones are only counted: they
 /// mostly follow from the first.

@@ -81,8 +81,8 @@ use session::Session;
 
 use crate::hashing::{RequestHasher, Table};
 use crate::ledger::Ledger;
-use crate::result::CheckResult;
 use crate::scenario::Check;
+use crate::story::result::CheckResult;
 
 /// The number of a client's operation, over the whole run: the client in the high half, the
 /// operation counted within the client in the low half. A retry is an operation of its own, with

@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use std::ops::Range;
 use std::time::Duration;
 
-use kv_sim::sweep::Shard;
+use kv_sim::runs::sweep::Shard;
 
 /// Parses a range of seeds `A..B`: from A up to but not including B; never empty.
 pub(crate) fn seeds(text: &str) -> Result<Range<u64>, String> {

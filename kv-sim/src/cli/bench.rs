@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::ProgressBar;
-use kv_sim::bench::{Bench, BenchError, Profile, ROUNDS, Rates, bench};
+use kv_sim::runs::bench::{Bench, BenchError, Profile, ROUNDS, Rates, bench};
 use kv_sim::scenario::Colour;
-use kv_sim::words::{HEADING, thousands};
+use kv_sim::story::words::{HEADING, thousands};
 
 use super::output::{self, Exit};
 

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use kv_sim::artefact::{ArtefactError, SavedFailure};
+use kv_sim::runs::artefact::{ArtefactError, SavedFailure};
 use kv_sim::scenario::{Colour, Scenario, Source};
 
 use super::output::{self, Exit};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets};
-use kv_sim::probes::Branch;
+use kv_sim::cluster::probes::Branch;
 use kv_sim::scenario::{self, Check, Colour, FAULTS};
 
 use super::output::{self, Exit};

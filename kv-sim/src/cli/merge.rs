@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use kv_sim::artefact;
-use kv_sim::former_names;
-use kv_sim::sweep::Summary;
-use kv_sim::words::{counted, thousands};
+use kv_sim::runs::artefact;
+use kv_sim::runs::sweep::Summary;
+use kv_sim::scenario::former_names;
+use kv_sim::story::words::{counted, thousands};
 
 use serde_json::Value;
 

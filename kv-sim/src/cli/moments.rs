@@ -6,10 +6,10 @@ use std::io::{self, BufRead};
 
 use clap::Args;
 use kv_core::types::Key;
-use kv_sim::run::RunOptions;
+use kv_sim::runs::run::RunOptions;
+use kv_sim::runs::timeline::{Spacing, Timeline, moment};
 use kv_sim::scenario::Scenario;
-use kv_sim::state::Focus;
-use kv_sim::timeline::{Spacing, Timeline, moment};
+use kv_sim::story::state::Focus;
 use serde_json::json;
 
 use super::output::{self, Exit};

@@ -8,9 +8,9 @@ use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use kv_sim::artefact;
-use kv_sim::former_names;
-use kv_sim::sweep::Summary;
+use kv_sim::runs::artefact;
+use kv_sim::runs::sweep::Summary;
+use kv_sim::scenario::former_names;
 use serde::Serialize;
 use serde_json::Value;
 

@@ -4,9 +4,9 @@
 use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-use kv_sim::probes::Branch;
-use kv_sim::sweep::{Examined, ReachVerdict, Reachability, Summary};
-use kv_sim::words::{BAD, FAINT, HEADING, counted, thousands};
+use kv_sim::cluster::probes::Branch;
+use kv_sim::runs::sweep::{Examined, ReachVerdict, Reachability, Summary};
+use kv_sim::story::words::{BAD, FAINT, HEADING, counted, thousands};
 
 /// Makes a table of how often each branch was taken and in how many runs, with those that never
 /// were.

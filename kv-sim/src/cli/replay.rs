@@ -4,12 +4,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use kv_sim::artefact::{Recurrence, SavedFailure};
-use kv_sim::panics::PanicLog;
-use kv_sim::result::Verdict;
-use kv_sim::run::{RunOptions, run};
-use kv_sim::summary::RunSummary;
-use kv_sim::words::{FAINT, HEADING};
+use kv_sim::runs::artefact::{Recurrence, SavedFailure};
+use kv_sim::runs::panics::PanicLog;
+use kv_sim::runs::run::{RunOptions, run};
+use kv_sim::story::result::Verdict;
+use kv_sim::story::summary::RunSummary;
+use kv_sim::story::words::{FAINT, HEADING};
 
 use super::failure::{self, Failure};
 use super::moments;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use kv_core::types::Key;
-use kv_sim::panics::PanicLog;
-use kv_sim::report::{Plan, Report};
+use kv_sim::runs::panics::PanicLog;
+use kv_sim::story::report::{Plan, Report};
 
 use super::failure::{self, Failure};
 use super::output::{self, Exit};

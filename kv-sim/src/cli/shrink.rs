@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use kv_sim::artefact;
-use kv_sim::panics::PanicLog;
-use kv_sim::run::{RunOptions, run};
-use kv_sim::shrink::{Failing, Plan, ShrinkError, Size, shrink};
-use kv_sim::words::{HEADING, counted, thousands};
+use kv_sim::runs::artefact;
+use kv_sim::runs::panics::PanicLog;
+use kv_sim::runs::run::{RunOptions, run};
+use kv_sim::runs::shrink::{Failing, Plan, ShrinkError, Size, shrink};
+use kv_sim::story::words::{HEADING, counted, thousands};
 
 use super::argument;
 use super::failure::{self, Failure};

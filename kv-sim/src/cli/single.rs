@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
-use kv_sim::artefact;
-use kv_sim::panics::PanicLog;
-use kv_sim::result::{RunResult, Verdict};
-use kv_sim::run::{RunOptions, Trace, run_twice};
+use kv_sim::runs::artefact;
+use kv_sim::runs::panics::PanicLog;
+use kv_sim::runs::run::{RunOptions, Trace, run_twice};
 use kv_sim::scenario::Scenario;
-use kv_sim::summary::RunSummary;
+use kv_sim::story::result::{RunResult, Verdict};
+use kv_sim::story::summary::RunSummary;
 
 use super::output::{self, Exit};
 

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use kv_sim::artefact;
-use kv_sim::panics::PanicLog;
-use kv_sim::result::Verdict;
+use kv_sim::runs::artefact;
+use kv_sim::runs::panics::PanicLog;
+use kv_sim::runs::sweep::{Failure, Plan, Shard, Summary, junit, sweep};
 use kv_sim::scenario::Source;
-use kv_sim::sweep::{Failure, Plan, Shard, Summary, junit, sweep};
-use kv_sim::words::{BAD, FAINT, GOOD, HEADING, counted, thousands};
+use kv_sim::story::result::Verdict;
+use kv_sim::story::words::{BAD, FAINT, GOOD, HEADING, counted, thousands};
 
 use super::argument;
 use super::output::{self, Exit};
@@ -137,7 +137,7 @@ fn run(plan: &Plan<'_>, keep: Option<&Path>) -> Result<Summary, Exit> {
         .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     progress.enable_steady_tick(Duration::from_millis(200));
-    let finished = |position: usize, result: &kv_sim::result::RunResult| {
+    let finished = |position: usize, result: &kv_sim::story::result::RunResult| {
         progress.inc(1);
         if result.verdict == Verdict::Pass {
             return None;

@@ -13,6 +13,7 @@ mod environment;
 mod error;
 mod expect;
 mod fault;
+pub mod former_names;
 mod init;
 mod lookup;
 mod node;
@@ -36,9 +37,8 @@ use serde::de::{IgnoredAny, IntoDeserializer};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::address::Aspect;
-use crate::former_names;
-use crate::probes::Reachable;
+use crate::cluster::probes::Reachable;
+use crate::random::address::Aspect;
 
 pub use cluster::{Cluster, NODES_MAX, NodeIndex, Place};
 pub use environment::{Clocks, Disk, Network};

@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use super::error::Problem;
 use super::quantity::count;
-use crate::probes::{Branch, Reachable};
+use crate::cluster::probes::{Branch, Reachable};
 
 /// The most seeds that may be given; nobody sweeps more.
 const SEEDS_MAX: u64 = 1_000_000_000;

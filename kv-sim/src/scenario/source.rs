@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::error::ScenarioError;
 use super::swarm::Swarm;
 use super::{Check, Scenario, file_name};
-use crate::probes::Reachable;
+use crate::cluster::probes::Reachable;
 
 /// A file that describes runs.
 #[derive(Clone, Debug)]

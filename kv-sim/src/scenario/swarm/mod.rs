@@ -26,8 +26,8 @@ use super::error::{Problem, ScenarioError};
 use super::fault::FAULTS;
 use super::quantity::{count, milliseconds};
 use super::{Check, Scenario, draft, file_name, reachable};
-use crate::former_names;
-use crate::probes::Reachable;
+use crate::cluster::probes::Reachable;
+use crate::scenario::former_names;
 
 use cluster::DrawnCluster;
 use dice::Dice;

@@ -1,0 +1,17 @@
+//! The simulated cluster.
+//!
+//! [`world`] is the loop: it takes what is due from the queue ([`event_queue`]) and lets it happen.
+//! [`scene`] is what the world is made of and what checks may look at: nodes ([`node`]) with their
+//! disks ([`disk`]) and clocks ([`clock`]), and the links between them ([`network`]). Clients
+//! ([`client`]) ask, and believe what they are told.
+
+pub mod client;
+pub mod clock;
+pub mod disk;
+pub mod event_queue;
+pub mod network;
+pub mod node;
+pub mod probes;
+pub mod scene;
+pub mod world;
+pub mod world_time;

@@ -1,0 +1,212 @@
+//! The phases of a run, and how one leads to the next.
+//!
+//! The chaos phase ends when clients and faults are done. From then on the world looks again and
+//! again whether the cluster has come to rest; once it has, it is watched twice while it idles.
+
+use kv_core::time::{Span, Time};
+
+use super::{Traffic, World, rest};
+use crate::checks::{IdleWindow, Rest};
+use crate::cluster::event_queue::SimEvent;
+use crate::cluster::world_time::WorldTime;
+use crate::scenario::Check;
+
+/// The time between two looks whether the cluster has come to rest.
+const POLL: Span = Span::from_ms(250);
+/// The time for which the idle cluster is watched, twice.
+const IDLE: Span = Span::from_ms(10_000);
+/// The number of messages that a repair sends one after the other once it has begun.
+const REPAIR_TRIPS: u64 = 12;
+
+/// The phase of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The nodes start.
+    Setup,
+    /// Clients work, and faults come and go.
+    Chaos {
+        /// The time at which the phase began.
+        since: WorldTime,
+    },
+    /// Faults are over, and the cluster comes to rest.
+    Heal {
+        /// The time at which the last fault ended.
+        since: WorldTime,
+    },
+    /// The cluster idles, and is watched.
+    Check(Box<Idle>),
+    /// The run is over.
+    Over,
+}
+
+/// The idle cluster as it is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Idle {
+    /// Work that began before the cluster was at rest comes to its end: repairs, and operations
+    /// that wait for stragglers.
+    Settles,
+    /// The first window is watched.
+    First {
+        /// The counts before the window.
+        before: Counted,
+    },
+    /// The second window is watched.
+    Second {
+        /// The counts before the window.
+        before: Counted,
+        /// The first window.
+        first: IdleWindow,
+    },
+}
+
+/// The counts of messages and commits so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    traffic: Traffic,
+    commits: u64,
+}
+
+impl Phase {
+    /// The name of the phase.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Setup => "setup",
+            Self::Chaos { .. } => "chaos",
+            Self::Heal { .. } => "heal",
+            Self::Check(_) => "check",
+            Self::Over => "over",
+        }
+    }
+}
+
+impl World {
+    #[cold]
+    #[inline(never)]
+    pub(super) fn pass_milestone(&mut self) {
+        match &mut self.phase {
+            Phase::Setup => self.begin_chaos(),
+            Phase::Chaos { .. } => unreachable!("chaos ends when all is done"),
+            Phase::Heal { since } => {
+                let since = *since;
+                self.look_for_rest(since);
+            }
+            Phase::Check(_) => self.end_window(),
+            Phase::Over => {}
+        }
+    }
+
+    fn begin_chaos(&mut self) {
+        let since = self.scene.now;
+        self.enter(Phase::Chaos { since });
+        for (client, after) in self.clients.beginnings() {
+            self.event_queue.plan(since + after, SimEvent::Begin { client });
+        }
+        self.plan_faults();
+        self.plan_orders();
+        self.heal_if_all_is_done();
+    }
+
+    /// Ends the chaos phase when clients and faults are done.
+    pub(super) fn heal_if_all_is_done(&mut self) {
+        let is_chaos = matches!(self.phase, Phase::Chaos { .. });
+        if !is_chaos || !self.clients.are_done() || !self.chaos.is_done() {
+            return;
+        }
+        self.scene.network.heal();
+        self.scene.changed_at = self.scene.now;
+        // A message on a slow link or a command on a slow disk is the last that is left of a fault.
+        let last = self.in_transit.last_arrival().max(self.disks_busy_until);
+        let since = self.scene.now.max(last);
+        self.enter(Phase::Heal { since });
+        self.event_queue.plan(since + POLL, SimEvent::Milestone);
+    }
+
+    fn look_for_rest(&mut self, since: WorldTime) {
+        self.found_anew();
+        self.accept_losses();
+        let waited = self.scene.now.since(since);
+        let restless = rest::restless(&self.scene, waited);
+        if restless.is_none() {
+            self.come_to_rest(&Rest::Converged { after: waited });
+        } else if waited < self.expect.converged_within {
+            self.event_queue.plan(self.scene.now + POLL, SimEvent::Milestone);
+        } else if let Some(restless) = restless {
+            self.tell_of_rest(&Rest::Restless(restless));
+            self.end();
+        }
+    }
+
+    fn come_to_rest(&mut self, rest: &Rest) {
+        self.tell_of_rest(rest);
+        if self.expect.checks.contains(&Check::Quiescence) {
+            self.enter(Phase::Check(Box::new(Idle::Settles)));
+            self.event_queue.plan(self.scene.now + self.settling(), SimEvent::Milestone);
+        } else {
+            self.end();
+        }
+    }
+
+    /// The time for which work that began before the cluster was at rest may still go on: two
+    /// rounds of repair, the last of which may have to be given up, and the longest operation.
+    fn settling(&self) -> Span {
+        let config = &self.scene.config;
+        let rounds = Span::from_ms(2 * config.repair_interval_ms + config.repair_settle_ms);
+        let repair_timeout = Span::from_ms(config.repair_timeout_ms);
+        let settling = rounds + repair_timeout + self.clients.timeout_max();
+        // Answers that come too late to be waited for come all the same.
+        let trip = self.scene.network.trip_max();
+        if trip.times(2) > repair_timeout { settling + trip.times(REPAIR_TRIPS) } else { settling }
+    }
+
+    fn end_window(&mut self) {
+        let now = Counted { traffic: self.tally.traffic.clone(), commits: self.commits() };
+        let Phase::Check(idle) = &self.phase else {
+            unreachable!("windows belong to the check phase");
+        };
+        let window = |before: &Counted| IdleWindow {
+            length: IDLE,
+            messages: now.traffic.since(&before.traffic),
+            commits: now.commits - before.commits,
+        };
+        let next = match &**idle {
+            Idle::Settles => Idle::First { before: now },
+            Idle::First { before } => {
+                let first = window(before);
+                Idle::Second { before: now, first }
+            }
+            Idle::Second { before, first } => {
+                let second = window(before);
+                if let Some(checks) = &mut self.checks {
+                    checks.on_idle(first, &second);
+                }
+                return self.end();
+            }
+        };
+        self.phase = Phase::Check(Box::new(next));
+        self.event_queue.plan(self.scene.now + IDLE, SimEvent::Milestone);
+    }
+
+    fn tell_of_rest(&mut self, rest: &Rest) {
+        self.trace(|_| format!("the cluster is at rest or not: {rest:?}"));
+        if let Some(checks) = &mut self.checks {
+            checks.on_rest(Time(self.scene.now.0), rest);
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(checks) = &mut self.checks {
+            checks.at_end(Time(self.scene.now.0), &self.scene);
+        }
+        self.enter(Phase::Over);
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.record_phase(phase.name());
+        self.trace(|_| format!("==== {}", phase.name()));
+        self.phase = phase;
+    }
+
+    fn commits(&self) -> u64 {
+        self.scene.nodes.iter().map(crate::cluster::node::SimNode::commits).sum()
+    }
+}

@@ -1,0 +1,208 @@
+//! A report of a run, for a person who wants to understand it: above all, why it failed.
+//!
+//! Takes a scenario and a seed and makes a [`Report`], which is written as a page for a browser, as
+//! text for a terminal, or as JSON. The run is made twice: what matters is known when it has
+//! failed, and then it is recorded. The same run gives the same bytes: nothing of the machine or
+//! the day is in them.
+
+mod model;
+mod narrative;
+mod page;
+mod text;
+
+use kv_core::types::{Key, NodeId};
+use kv_core::version::Dot;
+
+use crate::checks::{Names, Subject};
+use crate::cluster::world::World;
+use crate::cluster::world_time::WorldTime;
+use crate::runs::panics::PanicLog;
+use crate::runs::run::{RunOptions, run_by};
+use crate::scenario::{Check, NodeIndex, Scenario};
+use crate::story::record::focus::{DOTS_MAX, Focus, KEYS_MAX};
+use crate::story::record::{Record, Recorder};
+use crate::story::result::{CheckVerdict, RunDigest, RunResult};
+
+pub use page::PAGE_BYTES_MAX;
+
+/// The version of the JSON format. It is raised when a name in it is taken away or changes its
+/// meaning.
+pub const FORMAT: u32 = 1;
+
+/// The order for a report.
+#[derive(Clone, Debug)]
+pub struct Plan<'a> {
+    /// The scenario that is run.
+    pub scenario: &'a Scenario,
+    /// The seed of the run.
+    pub seed: u64,
+    /// The keys to be followed beside those that something was violated about.
+    pub keys: &'a [Key],
+    /// The command that makes the report again.
+    pub again: &'a str,
+    /// True if the invariants of nodes are checked ([`RunOptions::paranoid`]).
+    pub paranoid: bool,
+    /// The log in which the places of panics are written down.
+    pub panics: Option<PanicLog>,
+}
+
+/// A run, looked at closely.
+#[derive(Clone, Debug)]
+pub struct Report<'a> {
+    plan: Plan<'a>,
+    /// The result of the run that was recorded.
+    result: RunResult,
+    /// The digest of the run before; the same, unless something decides that is not in the seed.
+    first: RunDigest,
+    /// The broken promises, in the order of time.
+    violations: Vec<Violation>,
+    record: Record,
+    /// The names of the nodes.
+    names: Names,
+    owners: Vec<Vec<NodeIndex>>,
+    ended: WorldTime,
+}
+
+/// A promise that was broken.
+#[derive(Clone, Debug)]
+struct Violation {
+    check: String,
+    /// The time at which the violation was noticed.
+    at: WorldTime,
+    /// The subject of the violation, if it has one.
+    subject: Option<Subject>,
+    /// The story that the check tells.
+    story: String,
+}
+
+impl<'a> Report<'a> {
+    /// Runs the scenario twice, and keeps the facts that matter of the second run.
+    pub fn make(plan: Plan<'a>) -> Self {
+        let options = options(&plan);
+        let Plan { scenario, .. } = &plan;
+        let mut noticed = Vec::new();
+        let (first, world) = run_by(scenario, &options, |world| watch(world, &mut noticed));
+        let violations = violations(&first, world.as_ref(), &noticed);
+        let focus = focus(&violations, plan.keys, world.as_ref());
+        drop(world);
+        Self::look(plan, first.digest, violations, focus)
+    }
+
+    /// Runs the scenario once more, with a recorder.
+    fn look(plan: Plan<'a>, first: RunDigest, violations: Vec<Violation>, focus: Focus) -> Self {
+        let options = options(&plan);
+        let Plan { scenario, .. } = &plan;
+        let nodes = scenario.cluster.nodes.len();
+        let (result, world) = run_by(scenario, &options, |world| {
+            world.record(Recorder::new(focus.clone(), nodes));
+            world.run();
+        });
+        let ended = world.as_ref().map_or(WorldTime(0), |world| world.scene.now);
+        let names = world.as_ref().map(names).unwrap_or_default();
+        let owners = world.as_ref().map(|world| owners(world, &focus.keys)).unwrap_or_default();
+        let record = world.and_then(|mut world| world.take_record());
+        let record = record.unwrap_or_else(|| Recorder::new(focus, nodes).finish(ended));
+        Self { plan, result, first, violations, record, names, owners, ended }
+    }
+
+    /// The result of the run.
+    pub const fn result(&self) -> &RunResult {
+        &self.result
+    }
+
+    /// True if the run was the same each time.
+    pub fn is_deterministic(&self) -> bool {
+        self.first == self.result.digest
+    }
+}
+
+fn options(plan: &Plan<'_>) -> RunOptions {
+    let options = RunOptions { panics: plan.panics.clone(), ..RunOptions::seeded(plan.seed) };
+    options.paranoid_if(plan.paranoid)
+}
+
+/// Runs a world, and notes when each check finds its first violation.
+fn watch(world: &mut World, noticed: &mut Vec<(Check, WorldTime)>) {
+    loop {
+        let goes_on = world.step();
+        for &check in Check::ALL {
+            let is_violated = |checks: &crate::checks::Checks| checks.findings(check).is_violated();
+            if world.checks().is_some_and(is_violated)
+                && noticed.iter().all(|&(other, _)| other != check)
+            {
+                noticed.push((check, world.scene.now));
+            }
+        }
+        if !goes_on {
+            return;
+        }
+    }
+}
+
+fn violations(
+    result: &RunResult,
+    world: Option<&World>,
+    noticed: &[(Check, WorldTime)],
+) -> Vec<Violation> {
+    let ended = world.map_or(WorldTime(0), |world| world.scene.now);
+    let failed = result.checks.iter().filter(|(_, found)| found.verdict == CheckVerdict::Fail);
+    let mut violations: Vec<_> = failed
+        .map(|(name, found)| {
+            let check = noticed.iter().find(|(check, _)| check.name() == name);
+            let findings = check.and_then(|&(check, _)| Some(world?.checks()?.findings(check)));
+            Violation {
+                check: name.clone(),
+                at: check.map_or(ended, |&(_, at)| at),
+                subject: findings.and_then(|findings| findings.subject().cloned()),
+                story: found.violation.clone().unwrap_or_default(),
+            }
+        })
+        .collect();
+    violations.sort_by_key(|violation| violation.at);
+    violations
+}
+
+fn focus(violations: &[Violation], wanted: &[Key], world: Option<&World>) -> Focus {
+    let mut focus = Focus::default();
+    let mut follow = |keys: &mut dyn Iterator<Item = Key>| {
+        for key in keys {
+            if focus.keys.len() < KEYS_MAX && !focus.keys.contains(&key) {
+                focus.keys.push(key);
+            }
+        }
+        focus.keys.len()
+    };
+    let subjects = || violations.iter().filter_map(|violation| violation.subject.as_ref());
+    follow(&mut subjects().map(|subject| subject.key.clone()));
+    let foremost = follow(&mut wanted.iter().cloned());
+    let checks = world.and_then(World::checks);
+    follow(&mut checks.into_iter().flat_map(|checks| checks.busiest_keys()));
+    focus.foremost = foremost;
+
+    let mut dots: Vec<Dot> = Vec::new();
+    for &dot in subjects().flat_map(|subject| &subject.dots) {
+        if dots.len() < DOTS_MAX && !dots.contains(&dot) {
+            dots.push(dot);
+        }
+    }
+    focus.dots = dots;
+    let began = subjects().filter_map(|subject| subject.since).map(|at| WorldTime(at.0));
+    focus.moments = violations.iter().map(|violation| violation.at).chain(began).collect();
+    focus.moments.sort_unstable();
+    focus.moments.dedup();
+    focus
+}
+
+fn names(world: &World) -> Names {
+    let name = |node: NodeIndex| (world.scene.node(node).id, world.scene.name(node).to_owned());
+    world.scene.cluster.indices().map(name).collect()
+}
+
+fn owners(world: &World, keys: &[Key]) -> Vec<Vec<NodeIndex>> {
+    use crate::checks::Disks as _;
+    let index = |&owner: &NodeId| world.scene.index_of(owner);
+    keys.iter().map(|key| world.scene.owners(key).iter().map(index).collect()).collect()
+}
+
+#[cfg(test)]
+mod tests;
