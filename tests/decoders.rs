@@ -88,9 +88,9 @@ fn noise_is_refused_within_bounds_by_every_decoder() {
         }
         let token = Context::from_token(&garbage, ClusterId(1), &Key::from("k"));
         assert!(token.is_err(), "noise is no context token");
-        let _ = kv_core::replica::parse_record_key(&garbage);
+        let _ = kv_core::storage::parse_record_key(&garbage);
         let garbage = Bytes::from(garbage);
-        assert!(kv_core::replica::decode_owned(&garbage).is_err() || garbage.len() > 16);
+        assert!(kv_core::storage::decode_owned(&garbage).is_err() || garbage.len() > 16);
     }
 }
 

@@ -6,7 +6,7 @@
 //!   StoreDone, Durable,  ───► │ Node::handle           │ ───►  Store, Observe
 //!   Link, Deadline, Stop      │   node.rs only routes  │
 //!                             └────────────────────────┘
-//!   StoreCommand         ───►   replica::execute          ───►  Outcome
+//!   StoreCommand         ───►   storage::execute          ───►  Outcome
 //!                               (where the disk is)
 //! ```
 //!
@@ -30,7 +30,7 @@
 //! # use kv_core::store::{Batch, Corrupt, Fault, Store, View, Visitor};
 //! # use kv_core::types::{ClientRequest, ClusterId, FoundingId, Generation, NodeId, Seq};
 //! # use kv_core::{config::Config, layout::Layout, ring::Ring, time::Now, version::Content};
-//! # use kv_core::{node::Node, replica};
+//! # use kv_core::{node::Node, storage};
 //! # use std::collections::{BTreeMap, VecDeque};
 //! # use std::sync::Arc;
 //! # use kv_core::topology::Topology;
@@ -73,8 +73,8 @@
 //! let ring = Ring::new(Layout::single_datacenter(8, 1, [(me, "n1".into())]))?;
 //! let config = Config { read_quorum: 1, write_quorum: 1, ..Config::default() };
 //! let mut disk = Disk::default();
-//! replica::format(&mut disk, me, FoundingId(1), ring.owned_by(me))?;
-//! let (mut partitions, recovered) = replica::open(me, &config, 8, &disk)?;
+//! storage::format(&mut disk, me, FoundingId(1), ring.owned_by(me))?;
+//! let (mut partitions, recovered) = storage::open(me, &config, 8, &disk)?;
 //! let (generation, cluster) = (Generation(1), ClusterId(1));
 //! let topology = Arc::new(Topology::new(Arc::new(ring)));
 //! let identity = Identity { node: me, generation, cluster, topology };
@@ -93,7 +93,7 @@
 //!         match effect {
 //!             Effect::Store { ticket, command } => {
 //!                 let state = partitions.get_mut(command.partition);
-//!                 let outcome = replica::execute(state, &mut disk, &command);
+//!                 let outcome = storage::execute(state, &mut disk, &command);
 //!                 let seq = disk.newest();
 //!                 inputs.extend([Input::StoreDone { ticket, seq, outcome }, Input::Durable { seq }]);
 //!             }
@@ -112,8 +112,9 @@
 //! nothing. A panic is a broken invariant of this crate, or of the driver's contract in [`cx`].
 //!
 //! # Where to start
-//! [`version`] (what a key holds), then [`store`] and [`replica`] (how it is kept), then
-//! [`coordinator`] (how it is asked for). [`node`] shows how the machines fit together.
+//! [`version`] (what a key holds), then [`store`] (what is asked of storage) and [`storage`] (how it is
+//! done), then [`replica`] and [`coordinator`] (how a key is served and asked for). [`node`] shows how
+//! the machines fit together.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::float_arithmetic))]
@@ -150,6 +151,7 @@ pub mod replica;
 pub mod ring;
 pub mod sampling;
 mod sha;
+pub mod storage;
 pub mod store;
 pub mod tally;
 #[cfg(test)]

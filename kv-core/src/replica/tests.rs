@@ -1,119 +1,75 @@
-//! Storage commands against a store in memory: what they hold, what they refuse, and when an actor
-//! takes a new name.
+//! A replica, hand-fed: what it asks of the storage, and when it says what to whom.
 
-mod corruption;
-mod minting;
-
-use alloc::collections::BTreeMap;
-use alloc::vec;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::ToString;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
-
-use bytes::Bytes;
-use proptest::prelude::*;
 
 use super::*;
 use crate::config::Config;
+use crate::cx::{Effect, Identity, Peers};
 use crate::layout::Layout;
-use crate::merkle::{Tree, leaf_of};
+use crate::message::{CoordinatorKind, Echo, Kind};
 use crate::ring::Ring;
-use crate::store::{
-    Answer, AnswerFamily as _, Command, CompletionReason, CopyKind, Corrupt, DropReason, Dropped,
-    Fault, ForeignData, HandoffAnswer, HandoffCommand, Hint, HintBatch, HintTerms, JoinFor, Mint,
-    Outcome, Party, Recovered, Refusal, RepairAnswer, RepairCommand, ReplicaAction, ReplicaAnswer,
-    ReplicaCommand, ReplicaDone, Requester, Role, SessionStep, Store, StoreCommand, View,
-};
-use crate::testing::MemoryStore;
-use crate::time::{HybridTime, WallTime};
-use crate::types::{
-    self, ContentHash, Epoch, FoundingId, Key, NodeId, OperationId, PartitionId, RequestId,
-};
-use crate::version::{Actor, Container, Content, Dot, VersionVector};
+use crate::store::{CopyKind, MintedWrite};
+use crate::testing::Counting;
+use crate::time::{HybridTime, Now, Time, WallTime};
+use crate::topology::Topology;
+use crate::types::{ClusterId, Epoch, Generation, Key};
+use crate::version::{Actor, Content, Dot, Version, VersionVector};
 use crate::write::{Basis, Write};
 
-const PARTITION: PartitionId = PartitionId(0);
-const ME: NodeId = NodeId(1);
+const REQUESTER: (NodeId, RequestId) = (NodeId(4), RequestId(44));
+const OPERATION: OperationId = OperationId(6);
 
-/// One node's storage, with one partition that covers the ring.
-struct Disk {
-    store: MemoryStore,
-    partitions: Partitions,
-    requests: u128,
+struct Fixture {
+    replica: Replica,
+    local: NodeContext,
 }
 
-impl Disk {
-    fn new() -> Self {
-        let mut store = MemoryStore::default();
-        format(&mut store, ME, FoundingId(0), &[PARTITION]).expect("the store is empty and well");
-        store.sync();
-        Self::on(store)
-    }
-
-    fn on(store: MemoryStore) -> Self {
-        let (partitions, _) = open(ME, &Config::default(), 1, &store).expect("its own");
-        Self { store, partitions, requests: 0 }
-    }
-
-    /// The process ends, and starts again on what was durable.
-    fn restart(&mut self) -> Recovered {
-        self.store.crash();
-        let opened = open(ME, &Config::default(), 1, &self.store);
-        let (partitions, recovered) = opened.expect("it is its own");
-        self.partitions = partitions;
-        recovered
-    }
-
-    fn run(&mut self, command: impl Into<Command>) -> Outcome {
-        let command = StoreCommand { partition: PARTITION, command: command.into() };
-        let outcome = execute(self.partitions.get_mut(PARTITION), &mut self.store, &command);
-        self.partitions.invariants(PARTITION);
-        outcome
-    }
-
-    fn mint(&mut self, basis: Basis, role: Role) -> Outcome {
-        self.requests += 1;
-        self.mint_as(RequestId(self.requests), basis, role)
-    }
-
-    fn mint_as(&mut self, request: RequestId, basis: Basis, role: Role) -> Outcome {
-        let mint = Mint {
-            key: key(),
-            write: Write {
-                content: Content::Value(Bytes::copy_from_slice(&request.0.to_be_bytes())),
-                expiry: None,
-                basis,
-            },
-            role,
-            request,
-            spare: Epoch(1_000 + u64::try_from(self.requests).expect("few requests")),
-            time: HybridTime(7),
-            siblings_max: 3,
+impl Fixture {
+    /// A node that owns the key, or one that does not.
+    fn new(is_owner: bool) -> Self {
+        let nodes = (1..=5_u64).map(|id| (NodeId(id), id.to_string()));
+        let ring = Ring::new(Layout::single_datacenter(64, 3, nodes)).expect("five nodes, N = 3");
+        let partition = ring.partition_of(key().token());
+        let owner = ring.owners(partition)[0];
+        let other = ring.fallbacks(partition).next().expect("five nodes, three owners");
+        let identity = Identity {
+            node: if is_owner { owner } else { other },
+            generation: Generation(1),
+            cluster: ClusterId(1),
+            topology: Arc::new(Topology::new(Arc::new(ring))),
         };
-        self.run(for_coordinator(ReplicaAction::Mint(mint.into())))
-    }
-
-    fn merge(&mut self, container: Container) -> Outcome {
-        self.run(join(vec![(key(), container)]))
-    }
-
-    fn held(&mut self) -> Container {
-        let whose = Party::Session(SESSION);
-        let fetch = RepairCommand::Fetch { keys: vec![key()], bytes: 1, whose };
-        let Answer::Repair(RepairAnswer::Fetched { result, .. }) = self.run(fetch).answer else {
-            panic!("a fetch fetches")
+        let local = NodeContext {
+            identity,
+            config: Config::default(),
+            peers: Peers::default(),
+            complete: BTreeSet::new(),
+            roots: BTreeMap::new(),
         };
-        result.into_iter().flatten().map(|(_, held)| held).next().unwrap_or_default()
+        Self { replica: Replica::default(), local }
     }
 
-    /// The root that the tree should have, computed from the containers alone.
-    fn root_recomputed(&self) -> ContentHash {
-        let mut tree = Tree::default();
-        for record_key in self.store.keys() {
-            let Some(Record::Owned { key, .. }) = parse_record_key(record_key) else { continue };
-            let record = self.store.get(View::Live, record_key).expect("it is well");
-            let (_, container) = decode_owned(&record.expect("it is there")).expect("it is well");
-            tree.replace(leaf_of(key.token(), 1), None, Some(container.hash(&key)));
-        }
-        tree.root()
+    fn feed(&mut self, step: impl FnOnce(&mut Replica, &mut Cx<'_>, &NodeContext)) -> Vec<Effect> {
+        let mut out = Vec::new();
+        let now = Now { monotonic: Time(0), wall: WallTime(1_000_000) };
+        let mut draw = Counting::default();
+        step(&mut self.replica, &mut Cx { now, draw: &mut draw, out: &mut out }, &self.local);
+        self.replica.invariants();
+        out
+    }
+
+    fn done(&mut self, seq: u64, result: Result<ReplicaDone, Refusal>) -> Vec<Effect> {
+        let (node, request) = REQUESTER;
+        let requester = Requester { node, request, operation: OPERATION, for_owner: None };
+        self.feed(|replica, cx, local| {
+            replica.on_store_done(cx, local, Seq(seq), ReplicaAnswer { requester, result });
+        })
+    }
+
+    fn durable(&mut self, seq: u64) -> Vec<Effect> {
+        self.feed(|replica, cx, local| replica.on_durable(cx, local, Seq(seq)))
     }
 }
 
@@ -121,245 +77,193 @@ fn key() -> Key {
     Key::from("k")
 }
 
-fn nothing() -> Basis {
-    Basis::Given(VersionVector::default())
+fn dot() -> Dot {
+    Dot { actor: Actor { node: NodeId(1), epoch: Epoch(1) }, n: 1 }
 }
 
-fn latest() -> Basis {
-    Basis::Held(VersionVector::default())
+fn container(time: HybridTime) -> Container {
+    let (content, request) = (Content::Tombstone, RequestId(1));
+    let mut container = Container::default();
+    container.add(dot(), Version { content, time, expiry: None, request, tag: None });
+    container
 }
 
-fn for_target(target: u64) -> HintTerms {
-    HintTerms { target: NodeId(target), created: WallTime(1), expires: WallTime(9), copies: 1 }
-}
-
-fn minted(outcome: &Outcome) -> (Dot, &Container) {
-    match done(outcome) {
-        Ok(ReplicaDone::Minted(minted)) => (minted.dot, &minted.container),
-        other => panic!("it was to be minted: {other:?}"),
+fn mint(fallback_for: Option<FallbackFor>) -> MintRequest {
+    let basis = Basis::Given(VersionVector::default());
+    let content = Content::Tombstone;
+    MintRequest {
+        operation: OPERATION,
+        key: key(),
+        write: Write { content, expiry: None, basis },
+        fallback_for,
+        echo: None,
     }
 }
 
-const REQUESTER: Requester = Requester {
-    node: NodeId(1),
-    request: RequestId(1),
-    operation: OperationId(1),
-    for_owner: None,
-};
-
-const SESSION: SessionStep = SessionStep { request: RequestId(1), step: types::Step(1) };
-
-fn for_coordinator(action: ReplicaAction) -> ReplicaCommand {
-    ReplicaCommand { requester: REQUESTER, action }
+fn said(effects: &[Effect]) -> Vec<(NodeId, Kind)> {
+    effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Send(message) => Some((message.header.to, message.body.kind())),
+            Effect::Reply { .. }
+            | Effect::AdminReply { .. }
+            | Effect::Store { .. }
+            | Effect::Observe(_) => None,
+        })
+        .collect()
 }
 
-fn join(items: Vec<(Key, Container)>) -> RepairCommand {
-    RepairCommand::Join { items, whose: JoinFor::Session(SESSION) }
+#[test]
+fn a_minted_write_is_told_at_once_and_acknowledged_only_when_durable() {
+    let mut fixture = Fixture::new(true);
+    fixture.feed(|replica, cx, local| replica.on_mint(cx, local, REQUESTER, mint(None)));
+    let container = container(HybridTime(1));
+    let told = fixture
+        .done(3, Ok(ReplicaDone::Minted(MintedWrite { dot: dot(), container, hinted: None })));
+    assert_eq!(said(&told), [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::Minted))]);
+    assert_eq!(said(&fixture.durable(2)), []);
+    assert_eq!(
+        said(&fixture.durable(3)),
+        [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::Acked))]
+    );
 }
 
-fn read_copy(copy: CopyKind) -> ReplicaCommand {
-    for_coordinator(ReplicaAction::Read { key: key(), copy })
+#[test]
+fn a_merge_that_changed_nothing_still_waits_for_what_came_before_it() {
+    let mut fixture = Fixture::new(true);
+    let merge =
+        MergeRequest { operation: OPERATION, key: key(), container: container(HybridTime(1)) };
+    fixture.feed(|replica, cx, local| replica.on_merge(cx, local, REQUESTER, merge));
+    let told = fixture.done(7, Ok(ReplicaDone::Merged));
+    assert_eq!(said(&told), []);
+    assert_eq!(
+        said(&fixture.durable(7)),
+        [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::Acked))]
+    );
 }
 
-const fn mark_complete() -> RepairCommand {
-    RepairCommand::MarkComplete { reason: CompletionReason::Copied }
+#[test]
+fn what_is_durable_before_its_outcome_is_known_is_acknowledged_with_the_outcome() {
+    let mut fixture = Fixture::new(true);
+    let merge =
+        MergeRequest { operation: OPERATION, key: key(), container: container(HybridTime(1)) };
+    fixture.feed(|replica, cx, local| replica.on_merge(cx, local, REQUESTER, merge));
+    fixture.durable(9);
+    let told = fixture.done(8, Ok(ReplicaDone::Merged));
+    assert_eq!(said(&told), [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::Acked))]);
 }
 
-const fn read_hints(target: NodeId) -> HandoffCommand {
-    HandoffCommand::Read { target, bytes: 1 }
+#[test]
+fn a_node_that_does_not_own_the_key_names_no_write_as_an_owner() {
+    let mut fixture = Fixture::new(false);
+    let effects =
+        fixture.feed(|replica, cx, local| replica.on_mint(cx, local, REQUESTER, mint(None)));
+    assert_eq!(said(&effects), [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::Refused))]);
 }
 
-const fn drop_hints(target: NodeId, items: Vec<(Key, ContentHash)>) -> HandoffCommand {
-    HandoffCommand::Drop { target, reason: DropReason::Delivered, items }
+#[test]
+fn an_owner_answers_no_reads_before_its_marker_is_durable() {
+    let mut fixture = Fixture::new(true);
+    let read = ReadRequest { operation: OPERATION, key: key(), copy: CopyKind::Owned };
+    let effects = fixture.feed(|replica, cx, local| replica.on_read(cx, local, REQUESTER, read));
+    assert_eq!(said(&effects), [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::Refused))]);
 }
 
-/// The result of a command for a coordinator.
-fn done(outcome: &Outcome) -> &Result<ReplicaDone, Refusal> {
-    let Answer::Replica(ReplicaAnswer { requester: REQUESTER, result }) = &outcome.answer else {
-        panic!("the answer is for the coordinator: {outcome:?}")
+#[test]
+fn a_read_is_answered_with_the_outcome() {
+    let mut fixture = Fixture::new(true);
+    fixture.local.complete.insert(fixture.local.topology().partition_of(key().token()));
+    let read = ReadRequest { operation: OPERATION, key: key(), copy: CopyKind::Owned };
+    fixture.feed(|replica, cx, local| replica.on_read(cx, local, REQUESTER, read));
+    let told = fixture.done(0, Ok(ReplicaDone::Read(Container::default())));
+    assert_eq!(said(&told), [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::ReadReply))]);
+}
+
+#[test]
+fn what_the_storage_refuses_is_refused_to_the_requester() {
+    let mut fixture = Fixture::new(true);
+    fixture.feed(|replica, cx, local| replica.on_mint(cx, local, REQUESTER, mint(None)));
+    let told = fixture.done(0, Err(Refusal::DiskFailed));
+    assert_eq!(said(&told), [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::Refused))]);
+}
+
+#[test]
+fn a_container_from_the_far_future_is_kept_reported_and_not_adopted() {
+    let mut fixture = Fixture::new(true);
+    let merge = MergeRequest {
+        operation: OPERATION,
+        key: key(),
+        container: container(HybridTime::from_wall(WallTime(3_600_000_000))),
     };
-    result
-}
-
-fn hints(outcome: Outcome) -> Result<HintBatch, Refusal> {
-    let Answer::Handoff(HandoffAnswer::Read { result, .. }) = outcome.answer else {
-        panic!("hints were read: {outcome:?}")
-    };
-    result
-}
-
-fn dropped(outcome: &Outcome) -> Result<Dropped, Refusal> {
-    let Answer::Handoff(HandoffAnswer::Dropped { result, .. }) = outcome.answer else {
-        panic!("hints were dropped: {outcome:?}")
-    };
-    result
-}
-
-#[test]
-fn what_is_held_of_a_key_is_found_in_the_owners_copy_and_in_every_hint() {
-    let ring = Ring::new(Layout::single_datacenter(1, 1, [(ME, "me".into())])).expect("sound");
-    let mut disk = Disk::new();
-    let covers = |disk: &Disk, dot| {
-        let covers = |seen: &VersionVector| seen.covers(dot);
-        let found = any_has_seen(&disk.store, View::Live, &ring, &key(), covers);
-        assert_eq!(found, covers(held(&disk.store, View::Live, &ring, &key()).container.seen()));
-        found
-    };
-    let roles = [8, 9].map(|target| Role::Fallback(for_target(target)));
-    for role in [Role::Owner].into_iter().chain(roles) {
-        let (dot, _) = minted(&disk.mint(nothing(), role));
-        assert!(covers(&disk, dot), "{role:?}");
-        assert!(!covers(&disk, Dot { n: dot.n + 1, ..dot }), "{role:?}");
-    }
-}
-
-#[test]
-fn what_is_skimmed_is_what_is_read_but_for_the_values_and_corrupt_where_that_is() {
-    let mut disk = Disk::new();
-    disk.mint(nothing(), Role::Owner);
-    disk.mint(nothing(), Role::Owner);
-    let is_owned = |key: &&Bytes| matches!(parse_record_key(key), Some(Record::Owned { .. }));
-    let record_key = disk.store.keys().find(is_owned).expect("it was written").clone();
-    let record = disk.store.get(View::Live, &record_key).expect("it is well").expect("it is there");
-    let (hash, read) = owned::decode_owned(&record).expect("it is well");
-    let (skimmed_hash, skimmed) = owned::skim_owned(&record).expect("it is well");
-    assert_eq!(skimmed_hash, hash);
-    assert_eq!(skimmed.seen(), read.seen());
-    assert!(skimmed.dots().eq(read.dots()));
-    let empty = Content::Value(Bytes::new());
-    assert!(skimmed.siblings().iter().all(|(_, version)| version.content == empty));
-    for length in 0..record.len() {
-        assert_eq!(owned::skim_owned(&record.slice(..length)), Err(Corrupt), "{length}");
-    }
-}
-
-#[test]
-fn a_hint_that_has_grown_since_it_was_delivered_is_kept() {
-    let mut disk = Disk::new();
-    let terms = for_target(9);
-    let delivered = minted(&disk.mint(latest(), Role::Fallback(terms))).1.hash(&key());
-    disk.mint(nothing(), Role::Fallback(terms));
-    let items = vec![(key(), delivered)];
-    let outcome = disk.run(drop_hints(terms.target, items));
-    assert_eq!(dropped(&outcome), Ok(Dropped { count: 0, bytes: 0 }));
-    let batch = hints(disk.run(read_hints(terms.target)));
-    assert!(matches!(batch, Ok(HintBatch { hints, .. }) if hints.len() == 1));
-}
-
-#[test]
-fn hints_survive_a_restart_and_are_counted() {
-    let mut disk = Disk::new();
-    let container = minted(&disk.mint(latest(), Role::Owner)).1.clone();
-    let hint = Hint { key: key(), container, terms: for_target(9) };
-    disk.run(for_coordinator(ReplicaAction::Hint(hint.into())));
-    disk.store.sync();
-    let recovered = disk.restart();
-    let kept: Vec<_> = recovered.hints.iter().map(|hints| (hints.target, hints.count)).collect();
-    assert_eq!(kept, [(NodeId(9), 1)]);
-}
-
-#[test]
-fn an_owner_that_lost_its_data_takes_writes_and_answers_no_reads_until_it_is_complete() {
-    let mut disk = Disk::on(MemoryStore::default());
-    let read = || read_copy(CopyKind::Owned);
-    minted(&disk.mint(latest(), Role::Owner));
-    assert_eq!(*done(&disk.run(read())), Err(Refusal::Incomplete));
-    disk.run(mark_complete());
-    assert!(matches!(done(&disk.run(read())), Ok(ReplicaDone::Read(_))));
-}
-
-#[test]
-fn a_client_reads_what_is_durable_and_not_what_is_merely_live() {
-    let mut disk = Disk::new();
-    let read = || read_copy(CopyKind::Owned);
-    minted(&disk.mint(latest(), Role::Owner));
-    assert_eq!(*done(&disk.run(read())), Ok(ReplicaDone::Read(Container::default())));
-    disk.store.sync();
-    let held = disk.held();
-    assert_eq!(*done(&disk.run(read())), Ok(ReplicaDone::Read(held)));
-}
-
-#[test]
-fn a_node_does_not_start_on_the_data_of_another() {
-    let disk = Disk::new();
-    let opened = open(NodeId(2), &Config::default(), 1, &disk.store);
-    assert_eq!(opened.expect_err("it is another's"), ForeignData { owner: ME });
-}
-
-#[test]
-fn a_full_disk_refuses_a_write_and_leaves_the_tree_as_it_was() {
-    let mut disk = Disk::new();
-    disk.mint(latest(), Role::Owner);
-    let root = disk.partitions.root(PARTITION);
-    disk.store.fault = Some(Fault::Full);
-    assert_eq!(disk.mint(latest(), Role::Owner).answer.refusal(), Some(Refusal::DiskFull));
-    assert_eq!(disk.partitions.root(PARTITION), root);
-}
-
-/// A step of a random history of one disk and a peer's containers.
-#[derive(Clone, Debug)]
-enum Step {
-    Put { key: u8, covers: bool },
-    Merge { key: u8, from: u64, n: u64 },
-    Sync,
-    Restart,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        (0_u8..6, any::<bool>()).prop_map(|(key, covers)| Step::Put { key, covers }),
-        (0_u8..6, 2_u64..4, 1_u64..5).prop_map(|(key, from, n)| Step::Merge { key, from, n }),
-        Just(Step::Sync),
-        Just(Step::Restart),
-    ]
-}
-
-proptest! {
-    #[test]
-    fn the_tree_is_what_the_containers_say_after_every_history(
-        steps in proptest::collection::vec(step(), 0..40),
-    ) {
-        let mut disk = Disk::new();
-        let mut times = BTreeMap::<(u8, u64, u64), HybridTime>::new();
-        for step in steps {
-            match step {
-                Step::Put { key, covers } => {
-                    disk.requests += 1;
-                    let mint = Mint {
-                        key: Key::from(vec![key]),
-                        write: Write {
-                            content: Content::Tombstone,
-                            expiry: None,
-                            basis: if covers { latest() } else { nothing() },
-                        },
-                        role: Role::Owner,
-                        request: RequestId(disk.requests),
-                        spare: Epoch(u64::try_from(disk.requests).expect("few")),
-                        time: HybridTime(1),
-                        siblings_max: 100,
-                    };
-                    minted(&disk.run(for_coordinator(ReplicaAction::Mint(mint.into()))));
-                }
-                Step::Merge { key, from, n } => {
-                    let actor = Actor { node: NodeId(from), epoch: Epoch(0) };
-                    let next = HybridTime(times.len() as u64);
-                    let version = crate::version::Version {
-                        content: Content::Tombstone,
-                        time: *times.entry((key, from, n)).or_insert(next),
-                        expiry: None,
-                        request: RequestId(0),
-                        tag: None,
-                    };
-                    let mut container = Container::default();
-                    container.add(Dot { actor, n }, version);
-                    disk.run(join(vec![(Key::from(vec![key]), container)]));
-                }
-                Step::Sync => disk.store.sync(),
-                Step::Restart => {
-                    disk.restart();
-                }
-            }
-            prop_assert_eq!(disk.partitions.root(PARTITION), disk.root_recomputed());
+    let effects = fixture.feed(|replica, cx, local| replica.on_merge(cx, local, REQUESTER, merge));
+    let ahead = |effect: &Effect| match effect {
+        Effect::Observe(event) => {
+            matches!(event, Event::ClockAhead { stamped_by, .. } if *stamped_by == dot().actor.node)
         }
-    }
+        Effect::Reply { .. }
+        | Effect::AdminReply { .. }
+        | Effect::Send(_)
+        | Effect::Store { .. } => false,
+    };
+    let stored = |effect: &Effect| matches!(effect, Effect::Store { .. });
+    assert!(effects.iter().any(ahead) && effects.iter().any(stored));
+}
+
+/// A request to overwrite what is held, with what its sender last heard of the time here.
+fn plain_set(operation: u64, echo: Option<Echo>) -> MintRequest {
+    let operation = OperationId(operation);
+    let mut request = MintRequest { operation, echo, ..mint(None) };
+    request.write.basis = Basis::Held(VersionVector::default());
+    request
+}
+
+/// Tells whether a request that comes at this time, by the clock here, is executed.
+fn is_taken(fixture: &mut Fixture, from: NodeId, at_ms: u64, request: MintRequest) -> bool {
+    let mut out = Vec::new();
+    let now = Now { monotonic: Time(at_ms * 1_000), wall: WallTime(1_000_000) };
+    let mut draw = Counting::default();
+    let cx = &mut Cx { now, draw: &mut draw, out: &mut out };
+    fixture.replica.on_mint(cx, &fixture.local, (from, RequestId(9)), request);
+    out.iter().any(|effect| matches!(effect, Effect::Store { .. }))
+}
+
+#[test]
+fn what_is_held_is_overwritten_only_by_a_request_that_is_provably_new() {
+    let mut fixture = Fixture::new(true);
+    fixture.local.config.hedge_ms = 100;
+    let generation = fixture.local.identity.generation;
+    let heard = |ms: u64| Some(Echo { generation, sent: Time(ms * 1_000) });
+    let (peer, me) = (REQUESTER.0, fixture.local.me());
+    assert!(is_taken(&mut fixture, peer, 1_049, plain_set(1, heard(1_000))));
+    assert!(!is_taken(&mut fixture, peer, 1_050, plain_set(2, heard(1_000))));
+    assert!(!is_taken(&mut fixture, peer, 1_000, plain_set(3, None)));
+    // From a time to come: another run of this node said so, or nobody.
+    assert!(!is_taken(&mut fixture, peer, 1_000, plain_set(4, heard(1_001))));
+    let before = Some(Echo { generation: Generation(0), sent: Time(1_000_000) });
+    assert!(!is_taken(&mut fixture, peer, 1_001, plain_set(5, before)));
+    // Between a node and itself nothing is late.
+    assert!(is_taken(&mut fixture, me, 9_000, plain_set(6, None)));
+    // A request that says what it overwrites may come as late as it likes.
+    assert!(is_taken(&mut fixture, peer, 9_000, mint(None)));
+}
+
+#[test]
+fn what_is_held_is_overwritten_once_by_a_request_that_comes_twice() {
+    let mut fixture = Fixture::new(true);
+    let generation = fixture.local.identity.generation;
+    let heard = |ms: u64| Some(Echo { generation, sent: Time(ms * 1_000) });
+    assert!(is_taken(&mut fixture, REQUESTER.0, 1_010, plain_set(1, heard(1_000))));
+    assert!(!is_taken(&mut fixture, REQUESTER.0, 1_020, plain_set(1, heard(1_000))));
+    assert!(is_taken(&mut fixture, REQUESTER.0, 1_020, plain_set(2, heard(1_000))));
+    assert!(is_taken(&mut fixture, NodeId(3), 1_020, plain_set(1, heard(1_000))));
+    // It is not remembered for longer than a copy could still be new.
+    is_taken(&mut fixture, REQUESTER.0, 5_000, plain_set(3, heard(4_990)));
+    assert_eq!(fixture.replica.freshness, {
+        let mut last = Freshness::default();
+        let now = Now { monotonic: Time(5_000_000), wall: WallTime(0) };
+        let (mut draw, mut out) = (Counting::default(), Vec::new());
+        let cx = Cx { now, draw: &mut draw, out: &mut out };
+        last.admits(&cx, &fixture.local, REQUESTER.0, OperationId(3), heard(4_990));
+        last
+    });
 }

@@ -1,11 +1,10 @@
-//! Storage as the core sees it: a small trait, the commands that run where the disk is, and their
-//! outcomes.
+//! What is asked of storage: the commands of the machines, their outcomes, and the small trait of the
+//! disk below, [`Store`]. How the commands are executed on such a disk is in [`crate::storage`].
 //!
 //! A command belongs to one partition. It reads, joins, mints, updates the Merkle leaf and the hint
 //! index, and commits all of that in one atomic batch, so that nothing can be torn and commands of
 //! different partitions are independent. *Executed* and *durable* are two moments: joins read what
 //! is live, client reads read what is durable, and nothing is acknowledged before it is durable.
-
 //!
 //! Commands and answers come in families, one for each part of the core that asks the storage for
 //! something, each in a file of its own. A command carries what its answer is for, and the answer
@@ -45,7 +44,7 @@ pub use self::replica::{
 };
 use crate::types::Seq;
 
-/// The version of what is written into the store: where records lie (`replica/keyspace.rs`) and how
+/// The version of what is written into the store: where records lie (`storage/keyspace.rs`) and how
 /// they are encoded. A version of this software with another one does not read them.
 pub const RECORD_FORMAT: u32 = 1;
 

@@ -17,8 +17,8 @@ use crate::cx::{Cx, Effect, Identity, NodeContext, Peers};
 use crate::event::Event;
 use crate::layout::Layout;
 use crate::message::{Kind, Message};
-use crate::replica::{self, Partitions};
 use crate::ring::Ring;
+use crate::storage::{self, Partitions};
 use crate::store::{
     Answer, Command, JoinFor, Outcome, Party, Recovered, RepairAnswer, RepairCommand, SessionStep,
     Store as _, StoreCommand,
@@ -87,7 +87,7 @@ impl<M: Machine> World<M> {
         for id in (1..=nodes).map(NodeId) {
             let mut store = MemoryStore::default();
             let owned = world.ring.owned_by(id);
-            replica::format(&mut store, id, FoundingId(0), owned).expect("the store is well");
+            storage::format(&mut store, id, FoundingId(0), owned).expect("the store is well");
             store.sync();
             world.start(id, store);
         }
@@ -122,7 +122,7 @@ impl<M: Machine> World<M> {
     pub(crate) fn start(&mut self, node: NodeId, mut store: MemoryStore) {
         store.crash();
         let count = self.ring.layout().partitions;
-        let opened = replica::open(node, &self.config, count, &store);
+        let opened = storage::open(node, &self.config, count, &store);
         let (partitions, recovered) = opened.expect("the data is its own");
         let identity = Identity {
             node,
@@ -315,7 +315,7 @@ impl<M: Machine> World<M> {
 impl<M> Member<M> {
     fn execute(&mut self, command: &StoreCommand) -> Outcome {
         let state = self.partitions.get_mut(command.partition);
-        let outcome = replica::execute(state, &mut self.store, command);
+        let outcome = storage::execute(state, &mut self.store, command);
         self.partitions.invariants(command.partition);
         self.local.roots.insert(command.partition, outcome.root);
         outcome

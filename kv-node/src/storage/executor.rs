@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use kv_core::replica::{self, Partitions};
+use kv_core::storage::{self, Partitions};
 use kv_core::store::{CommandFamily as _, Fault, Store as _, StoreCommand};
 use kv_core::types::Ticket;
 
@@ -60,7 +60,7 @@ impl<E: Engine> Executor<E> {
         while events.len() < commands && !self.is_held_up() {
             let Some((ticket, command)) = self.waiting.pop_front() else { break };
             let state = self.partitions.get_mut(command.partition);
-            let outcome = replica::execute(state, &mut self.overlay, &command);
+            let outcome = storage::execute(state, &mut self.overlay, &command);
             events.push(StorageEvent::Done { ticket, seq: self.overlay.newest(), outcome });
         }
         events

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kv_core::replica::{self, Partitions};
+use kv_core::storage::{self, Partitions};
 use kv_core::store::{Fault, ForeignData, Recovered, Store};
 use thiserror::Error;
 
@@ -46,14 +46,14 @@ pub(super) fn recover<E: Engine>(
         "records that are read at start are corrupt: this node answers no reads until it has \
          copied its partitions from its peers"
     );
-    write(engine, |store| replica::unmark(store, &recovery.recovered.complete))?;
+    write(engine, |store| storage::unmark(store, &recovery.recovered.complete))?;
     Ok(read(engine, opening)?.0)
 }
 
 fn read<E: Engine>(engine: &Arc<E>, opening: &Opening<'_>) -> Result<(Recovery, u64), ForeignData> {
     let store = Overlay::new(Arc::clone(engine));
     let partitions = opening.ring.layout().partitions;
-    let (partitions, recovered) = replica::open(opening.node, opening.core, partitions, &store)?;
+    let (partitions, recovered) = storage::open(opening.node, opening.core, partitions, &store)?;
     Ok((Recovery { partitions, recovered }, store.corrupt_seen()))
 }
 

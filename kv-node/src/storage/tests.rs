@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use kv_core::layout::Layout;
-use kv_core::replica::{self, held};
+use kv_core::storage::{self, held};
 use kv_core::store::{
     Answer, AnswerFamily as _, CopyKind, Corrupt, Mint, Refusal, ReplicaAction, ReplicaAnswer,
     ReplicaCommand, ReplicaDone, Requester, Role, View, Visitor,
@@ -107,7 +107,7 @@ fn founded<E: Engine>(engine: E) -> E {
     let engine = Arc::new(engine);
     let written = opening(Options::default(), |opening| {
         let owned = opening.ring.owned_by(NODE);
-        recovery::write(&engine, |store| replica::format(store, NODE, FoundingId(1), owned))
+        recovery::write(&engine, |store| storage::format(store, NODE, FoundingId(1), owned))
     });
     written.expect("the engine is well");
     Arc::into_inner(engine).expect("nobody else has it")

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use kv_core::config::Config;
 use kv_core::cx::Identity;
 use kv_core::node::Node;
-use kv_core::replica::{self, Partitions};
+use kv_core::storage::{self, Partitions};
 use kv_core::store::ForeignData;
 use kv_core::time::{Now, Time};
 use kv_core::topology::Topology;
@@ -154,7 +154,7 @@ impl SimNode {
     ) -> Result<(), ForeignData> {
         assert!(self.process.is_none(), "one process runs on a machine");
         let count = topology.newest().layout().partitions;
-        let (partitions, recovered) = replica::open(self.id, config, count, self.disk.image())?;
+        let (partitions, recovered) = storage::open(self.id, config, count, self.disk.image())?;
         // The generation lies apart from the data: a wipe does not change it.
         self.generation = Generation::of_run(self.generation, self.clock.now(at).wall);
         self.life += 1;

@@ -10,8 +10,8 @@ use kv_core::config::Config;
 use kv_core::layout::{Layout, LayoutError, Member, Replication};
 use kv_core::message::Kind;
 use kv_core::message::gossip::Known;
-use kv_core::replica;
 use kv_core::ring::{MachineIndex, Ring};
+use kv_core::storage;
 use kv_core::store::{Batch, Corrupt, Fault, Store, View, Visitor};
 use kv_core::time::{Now, Span, Time};
 use kv_core::topology::Topology;
@@ -90,7 +90,7 @@ impl Scene {
             let image = node.disk.image_mut();
             if scenario.inits.is_empty() {
                 let owned = scene.ring.owned_by(id);
-                replica::format(image, id, FOUNDING, owned).expect("an empty disk has room");
+                storage::format(image, id, FOUNDING, owned).expect("an empty disk has room");
             }
             image.sync(image.newest());
             if scenario.rolls_disks_back() {
@@ -133,7 +133,7 @@ impl Scene {
     pub fn left_in(&self, node: NodeId, image: &disk::Image, key: &Key) -> Left {
         Left {
             container: self.held(node, image, View::Durable, key),
-            is_believed: replica::is_repaired(image, View::Durable, &self.ring, key),
+            is_believed: storage::is_repaired(image, View::Durable, &self.ring, key),
         }
     }
 
@@ -142,9 +142,9 @@ impl Scene {
     /// nor brought to anybody.
     fn held(&self, node: NodeId, store: &impl Store, view: View, key: &Key) -> Container {
         if self.ring.owns(node, self.ring.partition_of(key.token())) {
-            replica::held(store, view, &self.ring, key).container
+            storage::held(store, view, &self.ring, key).container
         } else {
-            replica::hinted(store, view, &self.ring, key)
+            storage::hinted(store, view, &self.ring, key)
         }
     }
 }
@@ -195,7 +195,7 @@ impl Scene {
     /// The load that a node carries. One that does not run works on nothing.
     pub fn load(&self, node: &SimNode) -> Load {
         let mut hints = BTreeMap::new();
-        replica::for_each_hint(node.disk.image(), |target, bytes| {
+        storage::for_each_hint(node.disk.image(), |target, bytes| {
             let none = HintLoad { target, bytes: 0, largest: 0 };
             let kept = hints.entry(target).or_insert(none);
             kept.bytes += bytes;
@@ -246,10 +246,10 @@ impl checks::Disks for Scene {
         let is_owner = self.ring.owns(node, self.partition_of(key)) && !disk.is_foreign();
         match image {
             checks::Image::Live if is_owner => {
-                replica::any_has_seen(disk, View::Live, &self.ring, key, has_seen)
+                storage::any_has_seen(disk, View::Live, &self.ring, key, has_seen)
             }
             checks::Image::Reported if is_owner => {
-                replica::any_has_seen(disk, View::Durable, &self.ring, key, has_seen)
+                storage::any_has_seen(disk, View::Durable, &self.ring, key, has_seen)
             }
             _ => has_seen(self.copy(node, key, image).seen()),
         }

@@ -74,8 +74,8 @@ fn corruption_that_nobody_asked_for_is_found_in_time() {
     let root = world.member(1).local.roots.values().copied().find(|root| *root != ContentHash(0));
     assert!(root.is_some());
     let is_owned = |key: &&Bytes| {
-        let record = crate::replica::parse_record_key(key);
-        matches!(record, Some(crate::replica::Record::Owned { .. }))
+        let record = crate::storage::parse_record_key(key);
+        matches!(record, Some(crate::storage::Record::Owned { .. }))
     };
     let store = &mut world.member(1).store;
     let record = store.keys().find(is_owned).cloned().expect("it was written");

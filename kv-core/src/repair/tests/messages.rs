@@ -291,8 +291,8 @@ proptest! {
         }
         for member in world.nodes.values_mut() {
             for record_key in member.store.keys() {
-                if let Some(crate::replica::Record::Owned { partition, leaf, key }) =
-                    crate::replica::parse_record_key(record_key)
+                if let Some(crate::storage::Record::Owned { partition, leaf, key }) =
+                    crate::storage::parse_record_key(record_key)
                 {
                     let ring = member.local.topology();
                     prop_assert_eq!(ring.partition_of(key.token()), partition);

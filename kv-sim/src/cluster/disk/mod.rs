@@ -10,7 +10,7 @@ mod safe;
 
 use std::collections::VecDeque;
 
-use kv_core::replica::{self, Partitions};
+use kv_core::storage::{self, Partitions};
 use kv_core::store::{Command, Fault, Outcome, RepairCommand, Store as _, StoreCommand};
 use kv_core::time::Span;
 use kv_core::types::{Seq, Ticket};
@@ -172,7 +172,7 @@ impl Disk {
         let Queued { ticket, command, given_at } =
             self.queue.pop_front().expect("an execution has a command");
         let (state, before) = (partitions.get_mut(command.partition), self.image.newest());
-        let outcome = replica::execute(state, &mut self.image, &command);
+        let outcome = storage::execute(state, &mut self.image, &command);
         let seq = self.image.newest();
         if seq != before {
             self.unsynced_since.get_or_insert(given_at);

@@ -67,7 +67,7 @@ fn killed_at(point: Point, lying: bool) -> (Vec<&'static str>, bool) {
 }
 
 fn open(disk: &Disk) -> (Partitions, kv_core::store::Recovered) {
-    let opened = replica::open(NodeId(1), &Config::default(), 1, disk.image());
+    let opened = storage::open(NodeId(1), &Config::default(), 1, disk.image());
     opened.expect("the data is its own")
 }
 
@@ -95,7 +95,7 @@ fn a_sync_covers_what_was_committed_when_it_began() {
     disk.push(Ticket(1), command.clone(), WorldTime(0));
     disk.execute(&mut partitions);
     assert_eq!(disk.begin_sync(), Some(1));
-    replica::format(disk.image_mut(), NodeId(1), FoundingId(0), &[PartitionId(7)])
+    storage::format(disk.image_mut(), NodeId(1), FoundingId(0), &[PartitionId(7)])
         .expect("the disk takes it");
     assert_eq!(disk.begin_sync(), None, "one at a time");
     assert_eq!(disk.end_sync(), Ok(Seq(1)));

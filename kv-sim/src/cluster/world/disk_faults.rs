@@ -1,6 +1,6 @@
 //! Faults of disks: when they set in, what they leave of the records, and what is lost by them.
 
-use kv_core::replica;
+use kv_core::storage;
 
 use super::messages::time;
 use super::{SETUP, World};
@@ -159,7 +159,7 @@ impl World {
     fn rot(&mut self, node: NodeIndex, rot: &Rot, address: Address) {
         let mut left = self.scene.node(node).disk.image().clone();
         let may_rot = |key: &&RecordKey| {
-            let kind = replica::parse_record_key(key).as_ref().and_then(RecordKind::of);
+            let kind = storage::parse_record_key(key).as_ref().and_then(RecordKind::of);
             kind.is_some_and(|kind| rot.kinds.contains(&kind))
         };
         let mut sound: Vec<_> = left.sound().filter(may_rot).cloned().collect();
@@ -171,7 +171,7 @@ impl World {
             .collect();
         self.trace(|scene| {
             let records = corrupt.iter().map(|key| {
-                replica::parse_record_key(key)
+                storage::parse_record_key(key)
                     .map_or_else(String::new, |record| format!("{record:?}"))
             });
             let records: Vec<_> = records.collect();

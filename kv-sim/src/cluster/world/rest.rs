@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use kv_core::replica::{self, Record};
+use kv_core::storage::{self, Record};
 use kv_core::store::Store as _;
 use kv_core::time::Span;
 
@@ -58,7 +58,7 @@ pub(super) fn restless(scene: &Scene, within: Span) -> Option<Restless> {
 /// Counts the records that a node owns and cannot read, and the keys that are not repaired. Each is
 /// repaired or given up.
 fn corruption(scene: &Scene, node: &SimNode) -> u64 {
-    let is_due = |key: &&RecordKey| match replica::parse_record_key(key) {
+    let is_due = |key: &&RecordKey| match storage::parse_record_key(key) {
         Some(
             Record::Owned { partition, .. }
             | Record::Leaf { partition, .. }
@@ -82,7 +82,7 @@ fn corruption(scene: &Scene, node: &SimNode) -> u64 {
 
 fn hints(scene: &Scene, node: &SimNode) -> u64 {
     let partitions = scene.ring.layout().partitions;
-    let opened = replica::open(node.id, &scene.config, partitions, node.disk.image());
+    let opened = storage::open(node.id, &scene.config, partitions, node.disk.image());
     let (_, recovered) = opened.expect("the node has started on it");
     recovered.hints.iter().map(|kept| kept.count).sum()
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use kv_core::replica::Record;
+use kv_core::storage::Record;
 use kv_core::time::Span;
 use serde::Deserialize;
 use toml::Spanned;

@@ -1,6 +1,6 @@
 //! The disk of a node: its work and its faults.
 
-use kv_core::replica::{self, Record};
+use kv_core::storage::{self, Record};
 use kv_core::store::{CommandFamily as _, Store as _, StoreCommand};
 use serde::Serialize;
 
@@ -61,7 +61,7 @@ fn words(StoreCommand { partition, command }: &StoreCommand) -> String {
 
 /// Puts a record into words.
 fn record_words(record_key: &[u8]) -> String {
-    match replica::parse_record_key(record_key) {
+    match storage::parse_record_key(record_key) {
         Some(Record::Owned { key, .. }) => format!("the copy of {key:?}"),
         Some(Record::Hint { key, .. }) => format!("a hint for {key:?}"),
         Some(Record::HintOrder { key, .. }) => format!("the place of a hint for {key:?}"),

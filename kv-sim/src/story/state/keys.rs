@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kv_core::replica::{self, StoredCopy};
+use kv_core::storage::{self, StoredCopy};
 use kv_core::store::{Corrupt, View};
 use kv_core::types::{Key, NodeId};
 use kv_core::version::Container;
@@ -96,10 +96,10 @@ pub(crate) fn states(scene: &Scene, names: &Names, focus: &Focus) -> Vec<KeyStat
                 *of(images) = ContainerState::of(container, names);
             }
         };
-        replica::for_each_copy(image, View::Live, |copy| collect(|at| &mut at.live, copy));
-        replica::for_each_copy(image, View::Durable, |copy| collect(|at| &mut at.reported, copy));
+        storage::for_each_copy(image, View::Live, |copy| collect(|at| &mut at.live, copy));
+        storage::for_each_copy(image, View::Durable, |copy| collect(|at| &mut at.reported, copy));
         let safe = Safe(image);
-        replica::for_each_copy(&safe, View::Durable, |copy| collect(|at| &mut at.durable, copy));
+        storage::for_each_copy(&safe, View::Durable, |copy| collect(|at| &mut at.durable, copy));
     }
     keys.into_iter().map(|(key, copies)| state(scene, focus, &key, copies)).collect()
 }
