@@ -10,8 +10,8 @@ use core::ops::ControlFlow;
 
 use bytes::Bytes;
 
-use super::execute::Notes;
 use super::keyspace::{self, Record};
+use super::notes::Notes;
 use super::partitions::PartitionState;
 use crate::codec::{Codec, Malformed, Reader};
 use crate::event::{EpochReason, Event};

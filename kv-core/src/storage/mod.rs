@@ -15,6 +15,7 @@ mod inspect;
 mod invariants;
 mod keyspace;
 mod minter;
+mod notes;
 mod owned;
 mod partitions;
 mod recent;

@@ -1,5 +1,5 @@
-//! An owner's containers: how they are read and written, with their Merkle leaf, in one batch; and
-//! what becomes of those that are corrupt.
+//! An owner's containers: how they are read, joined and written, with their Merkle leaf, in one
+//! batch; and what becomes of those that are corrupt.
 //!
 //! A corrupt record is neither "not found" nor a reason to give up the whole partition. Its key is
 //! *corrupt*: an exception from the data marker, refused to readers until repair has asked enough other
@@ -14,14 +14,14 @@ use core::ops::ControlFlow;
 
 use bytes::Bytes;
 
-use super::execute::Notes;
 use super::keyspace;
+use super::notes::Notes;
 use super::partitions::PartitionState;
 use crate::codec::{Codec, Malformed, Reader};
 use crate::event::{EpochReason, Event};
 use crate::merkle::{LeafId, leaf_of};
 use crate::probe::Probe;
-use crate::store::{Batch, Corrupt, Fault, Store, View};
+use crate::store::{Batch, Corrupt, Fault, Refusal, Store, View};
 use crate::types::{ContentHash, Key};
 use crate::version::Container;
 
@@ -43,6 +43,23 @@ pub(super) enum Corruption {
 pub(super) struct Owned {
     pub(super) container: Container,
     pub(super) hash: Option<ContentHash>,
+}
+
+/// Joins containers into the owner's own, and writes those that grow by it.
+pub(super) fn merge(
+    state: &mut PartitionState,
+    store: &mut impl Store,
+    items: &[(Key, Container)],
+    notes: &mut Notes,
+) -> Result<(), Refusal> {
+    for (key, incoming) in items {
+        state.owner.look_at(incoming.seen());
+        let Owned { mut container, hash } = load_or_replace(state, store, key, notes);
+        if container.join(incoming) {
+            save(state, store, key, hash, &container)?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads what an owner holds of a key; empty, if it knows nothing of it.

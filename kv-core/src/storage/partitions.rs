@@ -15,7 +15,9 @@ use super::owned::{self, Corruption};
 use super::recent::RecentRequests;
 use crate::config::Config;
 use crate::merkle::Tree;
-use crate::store::{Batch, Corrupt, Fault, ForeignData, KeptHints, Recovered, Store, View};
+use crate::store::{
+    Batch, Corrupt, Fault, ForeignData, KeptHints, Recovered, Refusal, Store, View,
+};
 use crate::types::{ContentHash, FoundingId, Key, NodeId, PartitionId};
 
 /// The partitions of one node. Those that were never touched take no memory.
@@ -117,6 +119,18 @@ pub fn unmark(store: &mut impl Store, complete: &[PartitionId]) -> Result<(), Fa
         batch.delete(&keyspace::marker(partition));
     }
     store.commit(batch).map(|_| ())
+}
+
+/// Writes the data marker of a partition: this owner holds all that it must hold.
+pub(super) fn mark_complete(
+    state: &mut PartitionState,
+    store: &mut impl Store,
+) -> Result<(), Refusal> {
+    let mut batch = Batch::default();
+    batch.put(&keyspace::marker(state.partition), &marker_of(state.node));
+    store.commit(batch)?;
+    state.complete = true;
+    Ok(())
 }
 
 /// The record of a data marker.

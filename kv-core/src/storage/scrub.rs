@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use core::iter;
 use core::ops::ControlFlow;
 
-use super::execute::Notes;
 use super::keyspace::{self, Record};
+use super::notes::Notes;
 use super::owned::{self, skim_owned};
 use super::partitions::{PartitionState, marker_of};
 use crate::event::Event;
