@@ -79,3 +79,22 @@ pub enum Pledged {
 }
 
 codec!(enum Pledged { 0 => Promised { founding }, 1 => AlsoFounding { founding } });
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    impl FoundingMessage {
+        /// One message of each kind.
+        pub(in crate::message) fn samples() -> Vec<Self> {
+            let founding = FoundingId(11);
+            vec![
+                Self::Tell(Tell::Founded { founding }),
+                Self::Pledge(Pledge { founding }),
+                Self::Pledged(Pledged::Promised { founding }),
+            ]
+        }
+    }
+}

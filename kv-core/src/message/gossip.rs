@@ -216,7 +216,30 @@ codec!(struct Ack2 { deltas });
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
+
+    impl GossipMessage {
+        /// One message of each kind.
+        pub(in crate::message) fn samples() -> Vec<Self> {
+            let known = vec![Known { node: NodeId(1), generation: Generation(2), version: 3 }];
+            let state = State { key: StateKey(1), version: 2, value: Bytes::from_static(b"s") };
+            let deltas = vec![Delta {
+                node: NodeId(1),
+                generation: Generation(2),
+                since: 1,
+                heartbeat: 3,
+                age_ms: 4,
+                states: vec![state],
+            }];
+            vec![
+                Self::Syn(Syn { known: known.clone() }),
+                Self::Ack(Ack { deltas: deltas.clone(), wanted: known }),
+                Self::Ack2(Ack2 { deltas }),
+            ]
+        }
+    }
 
     fn passed_on(owned: &[u32], complete: &[u32]) -> Vec<u32> {
         let owned: Vec<_> = owned.iter().copied().map(PartitionId).collect();

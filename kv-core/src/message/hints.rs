@@ -63,3 +63,21 @@ pub struct HintDelivered {
 }
 
 codec!(struct HintDelivered { delivery });
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::message::samples::{PARTITION, items};
+
+    impl HandoffMessage {
+        /// One message of each kind.
+        pub(in crate::message) fn samples() -> Vec<Self> {
+            vec![
+                Self::Deliver(HintDelivery { delivery: 1, partition: PARTITION, items: items() }),
+                Self::Delivered(HintDelivered { delivery: 1 }),
+            ]
+        }
+    }
+}

@@ -3,7 +3,8 @@
 //!
 //! A family is an enum in a file of its own, with the payloads, their stable numbers and names, and
 //! what carriers ask of them ([`Family`]): which keys they name, how large they are, what goes
-//! first. A new message is thus an edit in its family and in the part that takes it.
+//! first. A sample of each, of which the bytes are frozen, stands in the tests there. A new message
+//! is thus an edit in its family and in the part that takes it.
 
 mod family;
 pub mod founding;
@@ -11,6 +12,8 @@ pub mod gossip;
 pub mod hints;
 pub mod repair;
 pub mod replication;
+#[cfg(test)]
+mod samples;
 
 use alloc::vec::Vec;
 use core::cmp::Ordering;
@@ -203,6 +206,15 @@ macro_rules! families {
                 match kind {
                     $(Kind::$family(kind) => <$message>::decode(kind, input).map(Self::$family),)*
                 }
+            }
+
+            /// The samples of all families, in the order of their kinds.
+            #[cfg(test)]
+            pub(crate) fn samples() -> Vec<Self> {
+                let mut samples = Vec::new();
+                $(samples.extend(<$message>::samples().into_iter().map(Self::$family));)*
+                samples.sort_by_key(Self::kind);
+                samples
             }
         }
 

@@ -243,3 +243,46 @@ pub struct Exchanged {
 }
 
 codec!(struct Exchanged { step, items });
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::message::samples::{HASH, PARTITION, STEP, container, items, key};
+
+    impl RepairMessage {
+        /// One message of each kind.
+        pub(in crate::message) fn samples() -> Vec<Self> {
+            let (step, partition, hash) = (STEP, PARTITION, HASH);
+            let seen = container().seen().clone();
+            vec![
+                Self::Compare(Compare { step, hash }),
+                Self::Compared(Compared { step, equal: true }),
+                Self::Roots(Roots { step, roots: vec![(partition, hash)] }),
+                Self::RootsDiffer(RootsDiffer {
+                    step,
+                    partitions: vec![partition],
+                    incomplete: vec![],
+                }),
+                Self::Branches(Branches { step, partition, branches: Box::new([hash; FAN_OUT]) }),
+                Self::BranchesDiffer(BranchesDiffer { step, branches: 0b101 }),
+                Self::Leaves(Leaves { step, partition, leaves: vec![(LeafId(3), hash)] }),
+                Self::LeavesDiffer(LeavesDiffer { step, leaves: vec![LeafId(3)] }),
+                Self::Summaries(SummariesRequest {
+                    step,
+                    partition,
+                    leaf: LeafId(3),
+                    after: Some(key()),
+                }),
+                Self::Summarized(Summarized {
+                    step,
+                    entries: vec![Summary { key: key(), seen, hash }],
+                    more: false,
+                }),
+                Self::Exchange(Exchange { step, partition, pushed: items(), wanted: vec![key()] }),
+                Self::Exchanged(Exchanged { step, items: items() }),
+            ]
+        }
+    }
+}

@@ -237,3 +237,56 @@ pub struct ReadReply {
 }
 
 codec!(struct ReadReply { operation, container });
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::message::samples::{OPERATION, container, key};
+    use crate::time::Time;
+    use crate::types::Generation;
+    use crate::version::Content;
+    use crate::write::Basis;
+
+    const FALLBACK_FOR: FallbackFor = FallbackFor { owner: NodeId(9), copies: 1 };
+
+    impl ReplicaMessage {
+        /// One message of each kind.
+        pub(in crate::message) fn samples() -> Vec<Self> {
+            let (operation, fallback_for) = (OPERATION, FALLBACK_FOR);
+            let basis = Basis::Held(container().seen().clone());
+            vec![
+                Self::Mint(Box::new(MintRequest {
+                    operation,
+                    key: key(),
+                    write: Write { content: Content::Tombstone, expiry: None, basis },
+                    fallback_for: Some(fallback_for),
+                    echo: Some(Echo { generation: Generation(3), sent: Time(10) }),
+                })),
+                Self::Merge(MergeRequest { operation, key: key(), container: container() }),
+                Self::Hint(HintRequest {
+                    operation,
+                    key: key(),
+                    container: container(),
+                    fallback_for,
+                }),
+                Self::Read(ReadRequest { operation, key: key(), copy: CopyKind::Hinted }),
+            ]
+        }
+    }
+
+    impl CoordinatorMessage {
+        /// One message of each kind.
+        pub(in crate::message) fn samples() -> Vec<Self> {
+            let operation = OPERATION;
+            let refusal = Refusal::TooManySiblings { max: 64 };
+            vec![
+                Self::Minted(Minted { operation, container: container() }),
+                Self::Acked(Acked { operation, for_owner: Some(FALLBACK_FOR.owner) }),
+                Self::Refused(Refused { operation, refusal }),
+                Self::ReadReply(ReadReply { operation, container: Container::default() }),
+            ]
+        }
+    }
+}
