@@ -4,7 +4,11 @@ use alloc::vec::Vec;
 
 use super::Coordinator;
 use super::fallbacks::Assignment;
-use super::operation::{Kind, Operation, Phase};
+use super::operation::{Operation, Phase};
+use super::read_phase::ReadFor;
+use super::request::Request;
+use super::spread::WriteFor;
+use super::write_phase::{Acks, WritePhase, WriteState};
 use crate::deadline::{Deadline, Reason};
 use crate::quorum::Mode;
 use crate::tally::{Answer, OwnerSet};
@@ -59,11 +63,11 @@ pub enum Task {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// Replicas are asked what they hold of the key.
-    Reading,
+    Read,
     /// A replica is asked to mint.
-    Naming,
+    Mint,
     /// Replicas are sent the container that they are to hold.
-    Spreading,
+    Spread,
 }
 
 /// A node that was asked as the fallback of an owner.
@@ -89,35 +93,37 @@ impl Coordinator {
 
 impl Operation {
     fn deadline(&self) -> Deadline {
-        let request = self.request;
-        let reason = if self.wake_at < self.expires_at {
-            Reason::Hedge { request }
-        } else {
-            Reason::Expiry { request }
-        };
-        Deadline { at: self.wake_at, reason }
+        let Request { id: request, wake_at: at, expires_at, .. } = self.request;
+        let reason =
+            if at < expires_at { Reason::Hedge { request } } else { Reason::Expiry { request } };
+        Deadline { at, reason }
     }
 
     fn inspect(&self) -> OperationSnapshot {
-        let task = match self.kind {
-            Kind::Get { .. } => Task::Get,
-            Kind::Put { .. } => Task::Put,
-            Kind::Gather { .. } => Task::Gather,
-        };
-        let (stage, tally, refused, in_doubt, fallbacks) = match &self.phase {
-            Phase::Reading(reading) => {
-                let mut in_doubt: Vec<_> = reading.behind.iter().map(|answer| answer.by).collect();
-                in_doubt.dedup();
-                let refused = reading.refused.clone();
-                (Stage::Reading, &reading.tally, refused, in_doubt, &reading.fallbacks)
-            }
-            Phase::Writing(writing) => {
-                let stage = match writing.container {
-                    None => Stage::Naming,
-                    Some(_) => Stage::Spreading,
+        let Self { request, phase } = self;
+        let (task, stage, tally, refused, in_doubt, fallbacks) = match phase {
+            Phase::Read(read) => {
+                let task = match read.purpose {
+                    ReadFor::Answer { .. } | ReadFor::Repair => Task::Get,
+                    ReadFor::Overwrite { .. } => Task::Put,
+                    ReadFor::Gather { .. } => Task::Gather,
                 };
-                let refused = writing.refused_to_mint().to_vec();
-                (stage, &writing.tally, refused, Vec::new(), &writing.fallbacks)
+                let mut in_doubt: Vec<_> = read.behind.iter().map(|answer| answer.by).collect();
+                in_doubt.dedup();
+                (task, Stage::Read, &read.tally, read.refused.clone(), in_doubt, &read.fallbacks)
+            }
+            Phase::Write(WritePhase { acks: Acks { tally, fallbacks }, state }) => {
+                let (task, stage, refused) = match state {
+                    WriteState::Search(search) => (Task::Put, Stage::Mint, search.refused.to_vec()),
+                    WriteState::Spread(spread) => {
+                        let task = match spread.purpose {
+                            WriteFor::Put => Task::Put,
+                            WriteFor::WriteBack { .. } => Task::Get,
+                        };
+                        (task, Stage::Spread, Vec::new())
+                    }
+                };
+                (task, stage, tally, refused, Vec::new(), fallbacks)
             }
         };
         let fallbacks = fallbacks.assigned().iter();
@@ -126,24 +132,24 @@ impl Operation {
             .collect();
         let owners = tally.sets().iter().flat_map(|set| set.owners.iter().copied());
         let mut awaited: Vec<_> = owners.chain(fallbacks.iter().map(|one| one.node)).collect();
-        awaited.retain(|&node| self.waits_for(node) && !refused.contains(&node));
+        awaited.retain(|&node| phase.waits_for(node) && !refused.contains(&node));
         awaited.sort_unstable();
         awaited.dedup();
         OperationSnapshot {
-            request: self.request,
-            key: self.key.clone(),
+            request: request.id,
+            key: request.key.clone(),
             task,
             stage,
-            mode: self.mode,
-            client: self.client,
+            mode: request.mode,
+            client: request.client,
             needs: tally.sets().to_vec(),
             answers: tally.answers().to_vec(),
             in_doubt,
             refused,
             awaited,
             fallbacks,
-            wakes_at: self.wake_at,
-            expires_at: self.expires_at,
+            wakes_at: request.wake_at,
+            expires_at: request.expires_at,
         }
     }
 }

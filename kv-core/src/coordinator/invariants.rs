@@ -2,9 +2,12 @@
 
 use super::Coordinator;
 use super::fallbacks::{Assignment, Fallbacks};
-use super::operation::{Kind, Operation, Phase};
-use super::reading::Reading;
-use super::writing::{Minting, Writing};
+use super::minter_search::MinterSearch;
+use super::operation::{Operation, Phase};
+use super::read_phase::{ReadFor, ReadPhase};
+use super::request::Request;
+use super::spread::Spread;
+use super::write_phase::{Acks, WritePhase, WriteState};
 use crate::cx::NodeContext;
 use crate::quorum::Mode;
 use crate::tally::distinct;
@@ -36,9 +39,9 @@ impl Coordinator {
         );
         for (id, operation) in operations.iter() {
             assert!(
-                wakes.contains(&(operation.wake_at, id)),
+                wakes.contains(&(operation.request.wake_at, id)),
                 "operation {:?} is not called at the time that it wants",
-                operation.request
+                operation.request.id
             );
             operation.invariants(local);
         }
@@ -52,79 +55,45 @@ impl Coordinator {
 
 impl Operation {
     fn invariants(&self, local: &NodeContext) {
-        let request = self.request;
-        assert!(local.belongs(&self.key, self.partition), "{request:?} is in the wrong partition");
-        assert!(self.wake_at <= self.expires_at, "{request:?} wants to be called after its end");
-        assert!(self.hedge >= local.config.hedge(), "{request:?} hedges too soon");
-        let is_answered = self.client.is_none();
-        match &self.phase {
-            Phase::Reading(reading) => {
-                reading.invariants(local, self.mode);
-                match &self.kind {
-                    Kind::Get { stand, answered } => {
-                        assert!(
-                            answered.is_none(),
-                            "{request:?} has what it answers with, and reads on"
-                        );
-                        // A monotonic read that has its quorum either writes back or replies.
-                        assert!(
-                            is_answered == reading.reached,
-                            "{request:?} reads: it is answered if and only if it has its quorum"
-                        );
-                        assert!(
-                            stand.is_none() || !is_answered,
-                            "{request:?} was answered before the answer was made to stand"
-                        );
-                    }
-                    Kind::Put { write } => {
-                        assert!(write.is_some(), "{request:?} reads, and its write is gone");
-                        assert!(!is_answered, "{request:?} was answered before it wrote");
-                        assert!(!reading.reached, "{request:?} has read and does not write");
-                    }
-                    Kind::Gather { asked: _ } => {
-                        assert!(is_answered, "a client waits for {request:?}, a gathering");
-                        assert!(!reading.reached, "{request:?} has gathered and goes on");
-                        assert!(self.mode == Mode::Strict, "{request:?} gathers from fallbacks");
-                        assert!(
-                            !reading.asks(local.me()),
-                            "{request:?} asks this node for what is corrupt here"
-                        );
-                    }
-                }
-            }
-            Phase::Writing(writing) => {
-                writing.invariants(local);
-                let has_quorum = writing.container.is_some() && writing.tally.reached();
-                assert!(
-                    is_answered == has_quorum,
-                    "{request:?} writes: it is answered if and only if it has its quorum"
-                );
-                match &self.kind {
-                    Kind::Get { stand, answered } => {
-                        assert!(writing.minting.is_none(), "{request:?} reads, and mints");
-                        assert!(stand.is_none(), "{request:?} makes its answer stand twice");
-                        assert!(
-                            answered.is_some() != is_answered,
-                            "{request:?} keeps an answer if and only if its client waits"
-                        );
-                    }
-                    Kind::Put { write } => {
-                        assert!(write.is_none(), "{request:?} has begun to write, and not begun");
-                    }
-                    Kind::Gather { asked: _ } => panic!("{request:?} is a gathering, and writes"),
-                }
-            }
+        let Self { request, phase } = self;
+        request.invariants(local);
+        match phase {
+            Phase::Read(read) => read.invariants(local, request),
+            Phase::Write(write) => write.invariants(local, request),
         }
     }
 }
 
-impl Reading {
-    fn asks(&self, node: NodeId) -> bool {
-        self.tally.sets().iter().any(|set| set.owners.contains(&node))
+impl Request {
+    fn invariants(&self, local: &NodeContext) {
+        let Self { id, key, partition, mode: _, client: _, wake_at, expires_at, hedge } = self;
+        assert!(local.belongs(key, *partition), "{id:?} is in the wrong partition");
+        assert!(wake_at <= expires_at, "{id:?} wants to be called after its end");
+        assert!(*hedge >= local.config.hedge(), "{id:?} hedges too soon");
     }
+}
 
-    fn invariants(&self, local: &NodeContext, mode: Mode) {
-        let Self { tally, answers, refused, corrupt, behind, fallbacks, reached } = self;
+impl ReadPhase {
+    fn invariants(&self, local: &NodeContext, request: &Request) {
+        let Self { purpose, tally, answers, refused, corrupt, behind, fallbacks } = self;
+        let (id, is_answered) = (request.id, request.client.is_none());
+        let has_quorum = match purpose {
+            ReadFor::Answer { stand: _ } | ReadFor::Overwrite { write: _, sets: _ } => {
+                assert!(!is_answered, "{id:?} was answered before it has its quorum");
+                false
+            }
+            ReadFor::Gather { asked: _ } => {
+                assert!(is_answered, "a client waits for {id:?}, a gathering");
+                assert!(request.mode == Mode::Strict, "{id:?} gathers from fallbacks");
+                assert!(!self.asks(local.me()), "{id:?} asks this node for what is corrupt here");
+                false
+            }
+            ReadFor::Repair => {
+                assert!(is_answered, "{id:?} has its quorum, and its client waits");
+                true
+            }
+        };
+        assert!(has_quorum == tally.reached(), "{id:?} has not noticed that it has its quorum");
         tally.invariants();
         fallbacks.invariants(local);
         answers.iter().for_each(|(_, container)| container.invariants());
@@ -149,33 +118,40 @@ impl Reading {
             behind.is_empty() || tally.sets().iter().all(|set| set.needed == 1),
             "an answer is in doubt although more than one is asked for"
         );
-        match mode {
+        match request.mode {
             Mode::Sloppy => {}
             Mode::Strict => {
                 assert!(fallbacks.assigned().is_empty(), "a strict read asks fallbacks");
             }
         }
-        assert!(*reached == tally.reached(), "a read phase has not noticed that it has its quorum");
     }
 }
 
-impl Writing {
-    fn invariants(&self, local: &NodeContext) {
-        let Self { tally, container, minting, fallbacks } = self;
+impl WritePhase {
+    fn invariants(&self, local: &NodeContext, request: &Request) {
+        let Self { acks: Acks { tally, fallbacks }, state } = self;
         tally.invariants();
         fallbacks.invariants(local);
-        if let Some(container) = container {
-            container.invariants();
-            assert!(!container.is_empty(), "a write spreads nothing");
-        }
-        assert!(container.is_some() || minting.is_some(), "nobody is asked to mint a write");
-        if let Some(minting) = minting {
-            minting.invariants();
-        }
+        let has_quorum = match state {
+            WriteState::Search(search) => {
+                search.invariants();
+                false
+            }
+            WriteState::Spread(Spread { container, purpose: _ }) => {
+                container.invariants();
+                assert!(!container.is_empty(), "a write spreads nothing");
+                tally.reached()
+            }
+        };
+        assert!(
+            request.client.is_none() == has_quorum,
+            "{:?} writes: it is answered if and only if it has its quorum",
+            request.id
+        );
     }
 }
 
-impl Minting {
+impl MinterSearch {
     fn invariants(&self) {
         let Self { write: _, candidates, next, asked, refused, was_late: _ } = self;
         let is_set = |nodes: &[NodeId]| distinct(nodes.iter()) == nodes.len();

@@ -2,13 +2,13 @@
 //!
 //! In go requests, the answers of replicas, and deadlines; out come messages to replicas (this node
 //! among them, as any other) and one reply for each request. One machine of two phases, *read* then
-//! *write*, serves all operations:
+//! *write*, serves all operations. Each phase is a type, which carries what it is for:
 //!
 //! | operation | read phase | write phase |
 //! |---|---|---|
-//! | get | yes | only to make a monotonic answer stand |
-//! | put, delete | only in `strict`, when whatever stands is to be overwritten | yes |
-//! | gathering, for a corrupt copy of this node | yes, of the other owners | no |
+//! | get | `ReadFor::Answer`, then `Repair` | `WriteFor::WriteBack`, to make a monotonic answer stand |
+//! | put, delete | `ReadFor::Overwrite`, in `strict` over whatever stands | `WriteFor::Put` |
+//! | gathering, for a corrupt copy of this node | `ReadFor::Gather`, of the other owners | no |
 //!
 //! Invariants: a reply is given once. A success is counted from answers, never from nodes that seem
 //! up (Riak before 1.3.1). A time-out is "unknown", never "failed". A request keeps its id through
@@ -17,22 +17,26 @@
 mod fallbacks;
 mod inspect;
 mod invariants;
+mod minter_search;
 mod operation;
 mod out_of_reach;
-mod reading;
-mod writing;
+mod read_phase;
+mod request;
+mod spread;
+mod write_phase;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 pub use self::inspect::{AssignedFallback, OperationSnapshot, Stage, Task};
-use self::operation::{Operation, Progress};
+use self::operation::{Operation, Phase, Progress};
 pub use self::out_of_reach::{Others, OutOfReach, OwnStorage};
+use self::request::Step;
 use crate::client::{ClientOperation, Reply, RequestRefusal};
 use crate::cx::{Cx, Effect, NodeContext, Purpose};
 use crate::in_flight::InFlight;
-use crate::message::{Acked, CoordinatorMessage, Minted, OperationId, ReadReply, Refused};
+use crate::message::{CoordinatorMessage, OperationId};
 use crate::probe::Probe;
 use crate::time::Time;
 use crate::types::{ClientRequest, Key, NodeId, RequestId};
@@ -124,75 +128,27 @@ impl Coordinator {
             self.operations = InFlight::starting_at(first.max(1));
         }
         let id = self.operations.insert(Box::new(operation));
-        self.advance(cx, local, id, |operation, cx, local, id| operation.start(cx, local, id));
+        self.advance(cx, local, id, Phase::start);
     }
 
-    /// Handles the answer of a replica.
+    /// Handles the answer of a replica. One for an operation that has ended, or that was another's
+    /// before this process started, is dropped.
     pub fn on_message(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
-        from: (NodeId, RequestId),
+        (from, request): (NodeId, RequestId),
         message: CoordinatorMessage,
     ) {
-        match message {
-            CoordinatorMessage::Minted(message) => self.on_minted(cx, local, from, message),
-            CoordinatorMessage::Acked(message) => self.on_acked(cx, local, from, message),
-            CoordinatorMessage::Refused(message) => self.on_refused(cx, local, from, message),
-            CoordinatorMessage::ReadReply(message) => self.on_read_reply(cx, local, from, message),
+        let OperationId(id) = match &message {
+            CoordinatorMessage::Minted(minted) => minted.operation,
+            CoordinatorMessage::Acked(acked) => acked.operation,
+            CoordinatorMessage::Refused(refused) => refused.operation,
+            CoordinatorMessage::ReadReply(reply) => reply.operation,
+        };
+        if self.operations.get(id).is_some_and(|operation| operation.request.id == request) {
+            self.advance(cx, local, id, |phase, step| phase.on_message(step, from, message));
         }
-    }
-
-    /// Handles the answer of a replica that minted.
-    fn on_minted(
-        &mut self,
-        cx: &mut Cx<'_>,
-        local: &NodeContext,
-        (from, request): (NodeId, RequestId),
-        Minted { operation, container }: Minted,
-    ) {
-        self.advance_for(cx, local, operation, request, |operation, cx, local, id| {
-            operation.on_minted(cx, local, id, from, container)
-        });
-    }
-
-    /// Counts the ack of a node that holds the write durably.
-    fn on_acked(
-        &mut self,
-        cx: &mut Cx<'_>,
-        local: &NodeContext,
-        (from, request): (NodeId, RequestId),
-        Acked { operation, for_owner }: Acked,
-    ) {
-        self.advance_for(cx, local, operation, request, |operation, cx, local, _| {
-            operation.on_acked(cx, local, from, for_owner.unwrap_or(from))
-        });
-    }
-
-    /// Handles the answer of a node to a read.
-    fn on_read_reply(
-        &mut self,
-        cx: &mut Cx<'_>,
-        local: &NodeContext,
-        (from, request): (NodeId, RequestId),
-        ReadReply { operation, container }: ReadReply,
-    ) {
-        self.advance_for(cx, local, operation, request, |operation, cx, local, id| {
-            operation.on_read_reply(cx, local, id, from, container)
-        });
-    }
-
-    /// Handles the refusal of a node.
-    fn on_refused(
-        &mut self,
-        cx: &mut Cx<'_>,
-        local: &NodeContext,
-        (from, request): (NodeId, RequestId),
-        Refused { operation, refusal }: Refused,
-    ) {
-        self.advance_for(cx, local, operation, request, |operation, cx, local, id| {
-            operation.on_refused(cx, local, id, from, refusal)
-        });
     }
 
     /// Hedges or ends the operations that are due: the time that [`Coordinator::next_deadline`]
@@ -207,9 +163,7 @@ impl Coordinator {
             .map(|&(_, id)| id)
             .collect();
         for id in due {
-            self.advance(cx, local, id, |operation, cx, local, id| {
-                operation.on_wake(cx, local, id)
-            });
+            self.advance(cx, local, id, Phase::on_wake);
         }
     }
 
@@ -226,59 +180,50 @@ impl Coordinator {
     pub fn on_link_down(&mut self, cx: &mut Cx<'_>, peer: NodeId) {
         let now = cx.now.monotonic;
         for (id, operation) in self.operations.iter_mut() {
-            if operation.waits_for(peer) {
-                self.wakes.remove(&(operation.wake_at, id));
+            let Operation { request, phase } = &mut **operation;
+            if phase.waits_for(peer) {
+                self.wakes.remove(&(request.wake_at, id));
                 // If this call is late, its time may be up already.
-                operation.wake_at = now.min(operation.expires_at);
-                self.wakes.insert((operation.wake_at, id));
+                request.wake_at = now.min(request.expires_at);
+                self.wakes.insert((request.wake_at, id));
                 cx.probe(Probe::LinkBrokeUnderOperation);
             }
         }
     }
 
-    /// Hands an answer to its operation. One for an operation that has ended, or that was another's
-    /// before this process started, is dropped.
-    fn advance_for(
-        &mut self,
-        cx: &mut Cx<'_>,
-        local: &NodeContext,
-        OperationId(id): OperationId,
-        request: RequestId,
-        step: impl FnOnce(&mut Operation, &mut Cx<'_>, &NodeContext, OperationId) -> Progress,
-    ) {
-        if self.operations.get(id).is_some_and(|operation| operation.request == request) {
-            self.advance(cx, local, id, step);
-        }
-    }
-
+    /// Hands an input to an operation. A write phase in which that results begins at once.
     fn advance(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
         id: u64,
-        step: impl FnOnce(&mut Operation, &mut Cx<'_>, &NodeContext, OperationId) -> Progress,
+        input: impl FnOnce(&mut Phase, &mut Step<'_, '_>) -> Progress,
     ) {
         let operation = self.operations.get_mut(id).expect("it is in flight");
-        let before = operation.wake_at;
-        let progress = step(operation, cx, local, OperationId(id));
-        let after = operation.wake_at;
-        match progress {
-            Progress::Going => {
-                if before != after {
-                    self.wakes.remove(&(before, id));
+        let Operation { request, phase } = &mut **operation;
+        let before = request.wake_at;
+        let mut step = Step { cx, local, operation: OperationId(id), request };
+        let mut progress = input(phase, &mut step);
+        loop {
+            progress = match progress {
+                Progress::Write(write) => phase.begin_write(&mut step, write),
+                Progress::Going => {
+                    let after = step.request.wake_at;
+                    if before != after {
+                        self.wakes.remove(&(before, id));
+                    }
+                    self.wakes.insert((after, id));
+                    return;
                 }
-                self.wakes.insert((after, id));
-            }
-            Progress::Over => {
-                self.wakes.remove(&(before, id));
-                self.operations.remove(id);
-            }
-            Progress::Gathered { asked, container } => {
-                self.wakes.remove(&(before, id));
-                self.operations.remove(id);
-                self.gathered.push((asked, container));
+                Progress::Over => break,
+                Progress::Gathered { asked, container } => {
+                    self.gathered.push((asked, container));
+                    break;
+                }
             }
         }
+        self.wakes.remove(&(before, id));
+        self.operations.remove(id);
     }
 }
 

@@ -1,32 +1,32 @@
-//! One client operation: its request, its progress, and its end.
+//! One client operation: its request, its phases, and its end.
 
 use alloc::vec::Vec;
 
 use smallvec::SmallVec;
 
-use super::reading::Reading;
-use super::reply;
-use super::writing::Writing;
+use super::read_phase::{ReadFor, ReadPhase};
+use super::request::{Request, Step};
+use super::write_phase::WritePhase;
 use crate::client::{Achieved, ClientOperation, Options, PutContext, Reply, RequestRefusal, Verb};
 use crate::config::Config;
 use crate::cx::{Cx, NodeContext};
-use crate::event::Event;
-use crate::message::{Body, OperationId};
+use crate::message::CoordinatorMessage;
 use crate::probe::Probe;
 use crate::quorum::{Level, Mode, sources_needed};
 use crate::ring::MachineIndex;
-use crate::store::Refusal;
 use crate::tally::{Answer, Nodes, OwnerSet, QuorumError, Tally};
-use crate::time::{Span, Time};
+use crate::time::Span;
 use crate::types::{ClientRequest, KEY_BYTES_MAX, Key, NodeId, PartitionId, RequestId};
 use crate::version::{Container, Content, Context};
 use crate::write::{Basis, Write};
 
 /// The state of an operation after an input.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "it is returned and taken apart, and never stored")]
 pub(super) enum Progress {
-    /// The operation still awaits something.
+    /// The phase still awaits something.
     Going,
+    /// The read phase has ended, and a write phase is to begin.
+    Write(WritePhase),
     /// The operation has ended.
     Over,
     /// A gathering has ended with its quorum.
@@ -42,48 +42,17 @@ pub(super) enum Progress {
 /// missed a write get hints and owners which are behind get repaired.
 #[derive(Clone, Debug)]
 pub(super) struct Operation {
-    pub(super) request: RequestId,
-    pub(super) key: Key,
-    pub(super) partition: PartitionId,
-    pub(super) mode: Mode,
-    /// The client that waits; none once it was answered, or if no client asked.
-    pub(super) client: Option<ClientRequest>,
-    /// The time of the next hedge, or of the end.
-    pub(super) wake_at: Time,
+    pub(super) request: Request,
     pub(super) phase: Phase,
-    pub(super) expires_at: Time,
-    /// The pause before the next hedge; it doubles with each.
-    pub(super) hedge: Span,
-    pub(super) kind: Kind,
 }
 
-/// The phase of an operation, with its state.
+/// The phase of an operation. Each knows its own inputs; only here is one told from the other.
 #[derive(Clone, Debug)]
 pub(super) enum Phase {
     /// Replicas are asked what they hold.
-    Reading(Reading),
+    Read(ReadPhase),
     /// Replicas are asked to mint, and then to hold the write.
-    Writing(Writing),
-}
-
-/// The purpose of an operation, with what it needs beyond the phase.
-#[derive(Clone, Debug)]
-pub(super) enum Kind {
-    Get {
-        /// The sets that must hold the answer before it is given, if the next read may not go
-        /// backwards.
-        stand: Option<Vec<OwnerSet>>,
-        /// The nodes whose answers made the reply, while it is made to stand.
-        answered: Option<Achieved>,
-    },
-    Put {
-        /// The write and the sets that it needs; taken when the write phase starts.
-        write: Option<(Write, Vec<OwnerSet>)>,
-    },
-    Gather {
-        /// The number under which the container was asked for.
-        asked: u64,
-    },
+    Write(WritePhase),
 }
 
 impl Operation {
@@ -92,49 +61,36 @@ impl Operation {
         cx: &Cx<'_>,
         local: &NodeContext,
         client: ClientRequest,
-        request: RequestId,
+        id: RequestId,
         asked: ClientOperation,
     ) -> Result<Self, RequestRefusal> {
         let ClientOperation { key, verb, options } = asked;
         check_key(&key)?;
-        let partition = local.topology().partition_of(key.token());
-        let sets = |level| owner_sets(local, partition, level);
         let Quorums { read, write, mode, timeout, monotonic } =
             Quorums::of(&options, &local.config);
-        let now = cx.now.monotonic;
-        let (kind, phase) = match verb {
+        let request = Request::new(cx, local, id, Some(client), key, mode, timeout);
+        let sets = |level| owner_sets(local, request.partition, level);
+        let phase = match verb {
             Verb::Get => {
                 let sets = sets(read)?;
                 let stand = monotonic.then(|| standing(&sets));
-                (Kind::Get { stand, answered: None }, Phase::Reading(Reading::new(mode, sets)))
+                Phase::Read(ReadPhase::new(ReadFor::Answer { stand }, mode, sets))
             }
             Verb::Put { content, expiry, context } => {
                 check_value(&content, &local.config)?;
                 let reads_first = mode == Mode::Strict && matches!(context, PutContext::Latest(_));
-                let basis = basis_of(context, local, &key)?;
+                let basis = basis_of(context, local, &request.key)?;
                 let put = Write { content, expiry, basis };
                 let write_sets = sets(write)?;
                 if reads_first {
-                    let reading = Reading::new(mode, sets(read)?);
-                    (Kind::Put { write: Some((put, write_sets)) }, Phase::Reading(reading))
+                    let purpose = ReadFor::Overwrite { write: put, sets: write_sets };
+                    Phase::Read(ReadPhase::new(purpose, mode, sets(read)?))
                 } else {
-                    let writing = Writing::mint(local, partition, mode, put, write_sets);
-                    (Kind::Put { write: None }, Phase::Writing(writing))
+                    Phase::Write(WritePhase::mint(local, &request, put, write_sets))
                 }
             }
         };
-        Ok(Self {
-            request,
-            key,
-            partition,
-            mode,
-            client: Some(client),
-            wake_at: now + local.config.hedge().min(timeout),
-            phase,
-            expires_at: now + timeout,
-            hedge: local.config.hedge(),
-            kind,
-        })
+        Ok(Self { request, phase })
     }
 
     /// Plans the question to the other owners of a key, of whom [`sources_needed`] must answer.
@@ -143,222 +99,117 @@ impl Operation {
     pub(super) fn gather(
         cx: &Cx<'_>,
         local: &NodeContext,
-        request: RequestId,
+        id: RequestId,
         key: Key,
         asked: u64,
     ) -> Option<Self> {
-        let partition = local.topology().partition_of(key.token());
-        let all = local.topology().owners(partition);
+        let (mode, timeout) = (Mode::Strict, Span::from_ms(local.config.timeout_ms));
+        let request = Request::new(cx, local, id, None, key, mode, timeout);
+        let all = local.topology().owners(request.partition);
         let owners: Nodes = all.iter().copied().filter(|&owner| owner != local.me()).collect();
         if owners.is_empty() || owners.len() == all.len() {
             return None;
         }
         let needed = sources_needed(all.len(), local.config.write_quorum);
-        let reading = Reading::new(Mode::Strict, [OwnerSet { owners, needed }].into());
-        let (now, timeout) = (cx.now.monotonic, Span::from_ms(local.config.timeout_ms));
-        Some(Self {
-            request,
-            key,
-            partition,
-            mode: Mode::Strict,
-            client: None,
-            wake_at: now + local.config.hedge().min(timeout),
-            phase: Phase::Reading(reading),
-            expires_at: now + timeout,
-            hedge: local.config.hedge(),
-            kind: Kind::Gather { asked },
-        })
-    }
-
-    pub(super) fn start(
-        &mut self,
-        cx: &mut Cx<'_>,
-        local: &NodeContext,
-        id: OperationId,
-    ) -> Progress {
-        match &self.phase {
-            Phase::Reading(_) => self.ask_readers(cx, local, id),
-            Phase::Writing(_) => self.ask_minter(cx, local, id),
-        }
-    }
-
-    pub(super) fn on_refused(
-        &mut self,
-        cx: &mut Cx<'_>,
-        local: &NodeContext,
-        id: OperationId,
-        from: NodeId,
-        refusal: Refusal,
-    ) -> Progress {
-        match &self.phase {
-            Phase::Reading(_) => self.on_read_refused(cx, local, id, from, refusal),
-            Phase::Writing(_) => self.on_write_refused(cx, local, id, from, refusal),
-        }
-    }
-
-    /// Hedges the present phase, or ends the operation if its time is up.
-    pub(super) fn on_wake(
-        &mut self,
-        cx: &mut Cx<'_>,
-        local: &NodeContext,
-        id: OperationId,
-    ) -> Progress {
-        let now = cx.now.monotonic;
-        if now >= self.expires_at {
-            return self.expire(cx, local, id);
-        }
-        self.hedge = self.hedge.times(2);
-        self.wake_at = (now + self.hedge).min(self.expires_at);
-        match &self.phase {
-            Phase::Reading(_) => self.hedge_read(cx, local, id),
-            Phase::Writing(_) => self.hedge_write(cx, local, id),
-        }
-    }
-
-    fn expire(&mut self, cx: &mut Cx<'_>, local: &NodeContext, id: OperationId) -> Progress {
-        if self.client.is_some() {
-            cx.probe(Probe::OperationExpired);
-        }
-        self.abandon(cx);
-        if matches!(self.phase, Phase::Reading(_)) {
-            self.repair_readers(cx, local, id);
-        }
-        Progress::Over
-    }
-
-    /// Goes on after the read phase has its quorum: replies, or begins the write phase.
-    pub(super) fn on_read_quorum(
-        &mut self,
-        cx: &mut Cx<'_>,
-        local: &NodeContext,
-        id: OperationId,
-        joined: Container,
-    ) -> Progress {
-        let Phase::Reading(reading) = &self.phase else { panic!("only a read phase has readers") };
-        match &mut self.kind {
-            Kind::Gather { asked } => Progress::Gathered { asked: *asked, container: joined },
-            Kind::Get { stand: None, .. } => {
-                let achieved = achieved(&reading.tally);
-                self.reply_value(cx, local, joined, achieved);
-                self.end_read_if_complete(cx, local, id)
-            }
-            Kind::Get { stand, answered } => {
-                let sets = stand.take().expect("it was just seen");
-                let by = achieved(&reading.tally);
-                let holders = reading.holders_of(&joined);
-                let writing = Writing::write_back(local, self.mode, sets, joined.clone(), &holders);
-                // An empty answer need not stand: no later read can be behind it.
-                if joined.is_empty() || writing.tally.reached() {
-                    self.reply_value(cx, local, joined, by);
-                    return self.end_read_if_complete(cx, local, id);
-                }
-                cx.probe(Probe::ReadWrittenBack);
-                *answered = Some(by);
-                self.begin_write(cx, local, writing);
-                self.spread(cx, local, id)
-            }
-            Kind::Put { write } => {
-                let (mut put, sets) = write.take().expect("the write phase starts once");
-                let dots = joined.dots().collect();
-                cx.observe(Event::ReadBeforeWrite { request: self.request, dots });
-                // What is overwritten is known now: what a replica holds when it is asked, perhaps
-                // late and for the second time, may be more than this read has seen.
-                let (Basis::Held(mut seen) | Basis::Given(mut seen)) = put.basis;
-                seen.merge(joined.seen());
-                put.basis = Basis::Given(seen);
-                let writing = Writing::mint(local, self.partition, self.mode, put, sets);
-                self.begin_write(cx, local, writing);
-                self.ask_minter(cx, local, id)
-            }
-        }
-    }
-
-    /// Begins the write phase, with a hedge delay of its own.
-    fn begin_write(&mut self, cx: &Cx<'_>, local: &NodeContext, writing: Writing) {
-        self.phase = Phase::Writing(writing);
-        self.restart_hedge(cx, local);
-    }
-
-    /// Starts the hedge delay anew if silence has lengthened it, as others than the silent are
-    /// asked now. A first delay goes on.
-    pub(super) fn be_patient_anew(&mut self, cx: &Cx<'_>, local: &NodeContext) {
-        if self.hedge > local.config.hedge() {
-            self.restart_hedge(cx, local);
-        }
-    }
-
-    /// Starts the hedge delay anew: nobody else is asked before it is over.
-    pub(super) fn restart_hedge(&mut self, cx: &Cx<'_>, local: &NodeContext) {
-        self.hedge = local.config.hedge();
-        self.wake_at = (cx.now.monotonic + self.hedge).min(self.expires_at);
-    }
-
-    /// Tells the client, if it still waits, that the outcome is unknown.
-    pub(super) fn abandon(&mut self, cx: &mut Cx<'_>) {
-        let achieved = match &self.phase {
-            Phase::Reading(reading) => achieved(&reading.tally),
-            Phase::Writing(writing) => achieved(&writing.tally),
-        };
-        self.reply(cx, Reply::Unknown { achieved });
-    }
-
-    /// Replies to the client after the write phase has its quorum.
-    pub(super) fn on_write_quorum(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
-        let Phase::Writing(writing) = &self.phase else { panic!("only a write phase has acks") };
-        let container = writing.container.clone().expect("it is known before it is acked");
-        match &mut self.kind {
-            Kind::Gather { .. } => panic!("a gathering writes nothing"),
-            Kind::Get { answered, .. } => {
-                if let Some(achieved) = answered.take() {
-                    self.reply_value(cx, local, container, achieved);
-                }
-            }
-            Kind::Put { .. } => {
-                let achieved = achieved(&writing.tally);
-                let context = self.token(local, &container);
-                self.reply(cx, Reply::Stored { container, context, achieved });
-            }
-        }
-    }
-
-    fn reply_value(
-        &mut self,
-        cx: &mut Cx<'_>,
-        local: &NodeContext,
-        container: Container,
-        achieved: Achieved,
-    ) {
-        let context = self.token(local, &container);
-        self.reply(cx, Reply::Value { container, context, achieved });
-    }
-
-    fn token(&self, local: &NodeContext, container: &Container) -> bytes::Bytes {
-        let context = Context { seen: container.seen().clone() };
-        context.to_token(local.identity.cluster, &self.key)
-    }
-
-    /// Answers the client, if it still waits.
-    pub(super) fn reply(&mut self, cx: &mut Cx<'_>, answer: Reply) {
-        if let Some(client) = self.client.take() {
-            reply(cx, client, answer);
-        }
-    }
-
-    pub(super) fn send(&self, cx: &mut Cx<'_>, local: &NodeContext, to: NodeId, body: Body) {
-        cx.send(local.message(to, self.request, body));
+        let sets = [OwnerSet { owners, needed }].into();
+        let phase = Phase::Read(ReadPhase::new(ReadFor::Gather { asked }, mode, sets));
+        Some(Self { request, phase })
     }
 
     /// Tells whether a client asked for this operation.
     pub(super) const fn is_request(&self) -> bool {
-        !matches!(self.kind, Kind::Gather { .. })
+        match &self.phase {
+            Phase::Read(read) => !matches!(read.purpose, ReadFor::Gather { .. }),
+            Phase::Write(_) => true,
+        }
     }
 
+    /// Tells the client, if it still waits, that the outcome is unknown.
+    pub(super) fn abandon(&mut self, cx: &mut Cx<'_>) {
+        self.request.reply(cx, self.phase.unknown());
+    }
+}
+
+impl Phase {
     /// Tells whether an answer of a node is awaited.
     pub(super) fn waits_for(&self, node: NodeId) -> bool {
-        match &self.phase {
-            Phase::Reading(reading) => reading.waits_for(node),
-            Phase::Writing(writing) => writing.waits_for(node),
+        match self {
+            Self::Read(read) => read.waits_for(node),
+            Self::Write(write) => write.waits_for(node),
         }
+    }
+
+    pub(super) fn start(&mut self, step: &mut Step<'_, '_>) -> Progress {
+        match self {
+            Self::Read(read) => read.start(step),
+            Self::Write(write) => write.start(step),
+        }
+    }
+
+    /// Begins the write phase after a read, with a hedge delay of its own.
+    pub(super) fn begin_write(&mut self, step: &mut Step<'_, '_>, write: WritePhase) -> Progress {
+        *self = Self::Write(write);
+        step.restart_hedge();
+        self.start(step)
+    }
+
+    /// Handles the answer of a replica.
+    pub(super) fn on_message(
+        &mut self,
+        step: &mut Step<'_, '_>,
+        from: NodeId,
+        message: CoordinatorMessage,
+    ) -> Progress {
+        use CoordinatorMessage::{Acked, Minted, ReadReply, Refused};
+        match (self, message) {
+            (Self::Read(read), ReadReply(reply)) => read.on_reply(step, from, reply.container),
+            (Self::Read(read), Refused(refused)) => read.on_refused(step, from, refused.refusal),
+            // Nobody was asked to mint or to hold anything yet: whoever says so errs.
+            (Self::Read(_), Minted(_) | Acked(_)) => Progress::Going,
+            (Self::Write(write), Minted(minted)) => write.on_minted(step, from, minted.container),
+            (Self::Write(write), Acked(acked)) => {
+                write.on_acked(step, from, acked.for_owner.unwrap_or(from))
+            }
+            // It may be late, and refuse what was asked in the read phase: a search for a minter
+            // passes over nodes that it has not asked, a spread gives the owner a hint.
+            (Self::Write(write), Refused(refused)) => write.on_refused(step, from, refused.refusal),
+            // It is late: the read phase had its quorum without it, and what is written is settled.
+            (Self::Write(_), ReadReply(_)) => Progress::Going,
+        }
+    }
+
+    /// Hedges, or ends the operation if its time is up.
+    pub(super) fn on_wake(&mut self, step: &mut Step<'_, '_>) -> Progress {
+        let now = step.cx.now.monotonic;
+        if now >= step.request.expires_at {
+            return self.expire(step);
+        }
+        step.request.lengthen_hedge(now);
+        match self {
+            Self::Read(read) => read.hedge(step),
+            Self::Write(write) => write.hedge(step),
+        }
+    }
+
+    fn expire(&self, step: &mut Step<'_, '_>) -> Progress {
+        if step.client_waits() {
+            step.cx.probe(Probe::OperationExpired);
+        }
+        step.reply(self.unknown());
+        match self {
+            Self::Read(read) => read.repair(step),
+            Self::Write(_) => {}
+        }
+        Progress::Over
+    }
+
+    /// The answer to a client whose time is up.
+    fn unknown(&self) -> Reply {
+        let tally = match self {
+            Self::Read(read) => &read.tally,
+            Self::Write(write) => &write.acks.tally,
+        };
+        Reply::Unknown { achieved: achieved(tally) }
     }
 }
 
@@ -431,7 +282,8 @@ pub(super) fn answer(local: &NodeContext, by: NodeId, for_owner: NodeId) -> Opti
     Some(Answer { by, machine, for_owner })
 }
 
-fn achieved(tally: &Tally) -> Achieved {
+/// The nodes that have answered.
+pub(super) fn achieved(tally: &Tally) -> Achieved {
     let mut machines: SmallVec<[MachineIndex; 8]> =
         tally.answers().iter().map(|answer| answer.machine).collect();
     machines.sort_unstable();

@@ -1,7 +1,7 @@
 //! One coordinator, hand-fed: what it sends and what it says after each input.
 
-mod reading;
-mod writing;
+mod read_phase;
+mod write_phase;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
@@ -16,7 +16,9 @@ use crate::client::{Options, PutContext, Verb};
 use crate::config::Config;
 use crate::cx::{Identity, Peers};
 use crate::layout::Layout;
-use crate::message::{Body, Kind, Message, ReplicaKind, ReplicaMessage};
+use crate::message::{
+    Acked, Body, Kind, Message, Minted, ReadReply, Refused, ReplicaKind, ReplicaMessage,
+};
 use crate::quorum::{Level, Mode};
 use crate::ring::Ring;
 use crate::store::Refusal;
@@ -99,27 +101,28 @@ impl Fixture {
     }
 
     fn minted(&mut self, from: NodeId, container: Container) -> Vec<Effect> {
-        let requester = (from, self.request);
         let minted = Minted { operation: self.operation, container };
-        self.feed(|coordinator, cx, local| coordinator.on_minted(cx, local, requester, minted))
+        self.says(from, CoordinatorMessage::Minted(minted))
     }
 
     fn acked(&mut self, from: NodeId, for_owner: Option<NodeId>) -> Vec<Effect> {
-        let requester = (from, self.request);
         let acked = Acked { operation: self.operation, for_owner };
-        self.feed(|coordinator, cx, local| coordinator.on_acked(cx, local, requester, acked))
+        self.says(from, CoordinatorMessage::Acked(acked))
     }
 
     fn holds(&mut self, from: NodeId, container: Container) -> Vec<Effect> {
-        let requester = (from, self.request);
         let reply = ReadReply { operation: self.operation, container };
-        self.feed(|coordinator, cx, local| coordinator.on_read_reply(cx, local, requester, reply))
+        self.says(from, CoordinatorMessage::ReadReply(reply))
     }
 
     fn refused(&mut self, from: NodeId, refusal: Refusal) -> Vec<Effect> {
-        let requester = (from, self.request);
         let refused = Refused { operation: self.operation, refusal };
-        self.feed(|coordinator, cx, local| coordinator.on_refused(cx, local, requester, refused))
+        self.says(from, CoordinatorMessage::Refused(refused))
+    }
+
+    fn says(&mut self, from: NodeId, message: CoordinatorMessage) -> Vec<Effect> {
+        let requester = (from, self.request);
+        self.feed(|coordinator, cx, local| coordinator.on_message(cx, local, requester, message))
     }
 
     /// Lets time pass up to the next deadline.

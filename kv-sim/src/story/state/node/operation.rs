@@ -93,9 +93,9 @@ impl Teller<'_> {
             },
             key: operation.key.to_string(),
             stage: match operation.stage {
-                Stage::Reading => "reading",
-                Stage::Naming => "naming",
-                Stage::Spreading => "spreading",
+                Stage::Read => "reading",
+                Stage::Mint => "naming",
+                Stage::Spread => "spreading",
             },
             mode: match operation.mode {
                 Mode::Sloppy => "sloppy",

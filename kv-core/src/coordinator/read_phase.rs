@@ -1,0 +1,320 @@
+//! The read phase: ask all owners, wait for as many as are needed, join exactly what they said.
+
+use alloc::vec::Vec;
+use core::mem;
+
+use smallvec::{SmallVec, smallvec};
+
+use super::fallbacks::Fallbacks;
+use super::operation::{Progress, achieved, answer};
+use super::request::Step;
+use super::write_phase::WritePhase;
+use crate::cx::Cx;
+use crate::event::Event;
+use crate::message::{MergeRequest, ReadRequest, ReplicaMessage};
+use crate::probe::Probe;
+use crate::quorum::Mode;
+use crate::store::{CopyKind, Refusal};
+use crate::tally::{Answer, Nodes, OwnerSet, Tally};
+use crate::types::NodeId;
+use crate::version::Container;
+use crate::write::{Basis, Write};
+
+/// A read phase in flight: replicas are asked what they hold.
+#[derive(Clone, Debug)]
+pub(super) struct ReadPhase {
+    pub(super) purpose: ReadFor,
+    pub(super) tally: Tally,
+    pub(super) answers: SmallVec<[(NodeId, Container); 4]>,
+    /// The nodes that cannot say, as their copy is corrupt or incomplete. They do not count in R.
+    pub(super) refused: Vec<NodeId>,
+    /// The refusing nodes whose copy is corrupt.
+    pub(super) corrupt: Vec<NodeId>,
+    /// The answers of owners for which hints are kept somewhere. Where one answer is enough, theirs
+    /// counts only if no other comes before the first hedge, or can come at all.
+    pub(super) behind: Vec<Answer>,
+    pub(super) fallbacks: Fallbacks,
+}
+
+/// The purpose of a read phase, with what is needed once it has its quorum.
+#[derive(Clone, Debug)]
+pub(super) enum ReadFor {
+    /// A client is to be told what was found.
+    Answer {
+        /// The sets that must hold the answer before it is given, if the next read may not go
+        /// backwards.
+        stand: Option<Vec<OwnerSet>>,
+    },
+    /// A write is to overwrite what was found.
+    Overwrite {
+        /// The write.
+        write: Write,
+        /// The sets that the write needs.
+        sets: Vec<OwnerSet>,
+    },
+    /// This node's corrupt copy is to be written over with what was found.
+    Gather {
+        /// The number under which the container was asked for.
+        asked: u64,
+    },
+    /// The client was answered: owners that turn out to be behind are to be repaired.
+    Repair,
+}
+
+impl ReadPhase {
+    pub(super) fn new(purpose: ReadFor, mode: Mode, sets: Vec<OwnerSet>) -> Self {
+        Self {
+            purpose,
+            tally: Tally::new(mode, sets),
+            answers: SmallVec::new(),
+            refused: Vec::new(),
+            corrupt: Vec::new(),
+            behind: Vec::new(),
+            fallbacks: Fallbacks::default(),
+        }
+    }
+
+    /// Tells whether a node is an owner that the quorum may count.
+    pub(super) fn asks(&self, node: NodeId) -> bool {
+        self.tally.sets().iter().any(|set| set.owners.contains(&node))
+    }
+
+    /// Tells whether an answer of a node is awaited.
+    pub(super) fn waits_for(&self, node: NodeId) -> bool {
+        let asked = self.asks(node) || self.fallbacks.owner_of(node).is_some();
+        asked && !self.has_answered(node)
+    }
+
+    /// Asks all owners, and fallbacks for those that seem down.
+    pub(super) fn start(&mut self, step: &mut Step<'_, '_>) -> Progress {
+        for &owner in step.owners() {
+            ask(step, owner, CopyKind::Owned);
+            if !step.local.is_up(owner) {
+                self.ask_fallback(step, owner);
+            }
+        }
+        Progress::Going
+    }
+
+    pub(super) fn on_reply(
+        &mut self,
+        step: &mut Step<'_, '_>,
+        from: NodeId,
+        container: Container,
+    ) -> Progress {
+        if self.has_answered(from) || step.local.topology().machine(from).is_none() {
+            return Progress::Going;
+        }
+        self.answers.push((from, container));
+        for place in self.places_of(from) {
+            if let Some(counted) = answer(step.local, from, place) {
+                self.count(step, counted);
+            }
+        }
+        self.look_at_answers(step)
+    }
+
+    pub(super) fn on_refused(
+        &mut self,
+        step: &mut Step<'_, '_>,
+        from: NodeId,
+        refusal: Refusal,
+    ) -> Progress {
+        if !self.has_answered(from) {
+            self.refused.push(from);
+            if refusal == Refusal::Corrupt {
+                self.corrupt.push(from);
+            }
+            for owner in self.places_of(from) {
+                self.ask_fallback(step, owner);
+            }
+        }
+        self.look_at_answers(step)
+    }
+
+    /// Asks the silent owners again, and fallbacks too.
+    pub(super) fn hedge(&mut self, step: &mut Step<'_, '_>) -> Progress {
+        self.count_who_is_behind(step.cx);
+        // The fallback of an owner that refused may be silent too, or be needed in another place.
+        let is_silent = |owner: &NodeId| !self.has_answered(*owner);
+        let owners = step.owners().iter().copied();
+        let (silent, missed): (Vec<NodeId>, Vec<NodeId>) = owners
+            .filter(|owner| is_silent(owner) || self.tally.lacks_fallback(*owner))
+            .partition(is_silent);
+        if !silent.is_empty() || !missed.is_empty() {
+            step.cx.probe(Probe::ReadHedged);
+        }
+        for owner in silent {
+            ask(step, owner, CopyKind::Owned);
+            self.ask_fallback(step, owner);
+        }
+        for owner in missed {
+            self.ask_fallback(step, owner);
+        }
+        self.look_at_answers(step)
+    }
+
+    /// Sends the join of all answers to the owners that were found behind or corrupt; never to
+    /// fallbacks.
+    pub(super) fn repair(&self, step: &mut Step<'_, '_>) {
+        let joined = self.joined();
+        let behind = self.answers.iter().filter(|(_, held)| *held != joined);
+        let behind = behind.map(|&(node, _)| node);
+        // A corrupt copy may hold more than anybody says: an empty answer repairs nothing.
+        let corrupt = self.corrupt.iter().copied().filter(|_| !joined.is_empty());
+        for node in behind.chain(corrupt) {
+            if !step.owns(node) {
+                continue;
+            }
+            let (operation, key) = (step.operation, step.request.key.clone());
+            step.cx.observe(Event::ReadRepair { peer: node, key: key.clone() });
+            let merge = MergeRequest { operation, key, container: joined.clone() };
+            step.send(node, ReplicaMessage::Merge(merge));
+        }
+    }
+
+    /// Goes on to what the read is for, once there is a quorum: replies, or begins the write phase.
+    fn look_at_answers(&mut self, step: &mut Step<'_, '_>) -> Progress {
+        if self.has_heard_all(step) {
+            self.count_who_is_behind(step.cx);
+        }
+        if !self.tally.reached() {
+            return self.end_if_complete(step);
+        }
+        match mem::replace(&mut self.purpose, ReadFor::Repair) {
+            ReadFor::Repair => self.end_if_complete(step),
+            ReadFor::Answer { stand: None } => self.answer(step, self.joined()),
+            ReadFor::Answer { stand: Some(sets) } => {
+                let joined = self.joined();
+                let holders = self.holders_of(&joined, step, sets);
+                // An empty answer need not stand: no later read can be behind it.
+                if joined.is_empty() || holders.reached() {
+                    return self.answer(step, joined);
+                }
+                step.cx.probe(Probe::ReadWrittenBack);
+                let answered = achieved(&self.tally);
+                Progress::Write(WritePhase::write_back(holders, joined, answered))
+            }
+            ReadFor::Overwrite { mut write, sets } => {
+                let joined = self.joined();
+                let dots = joined.dots().collect();
+                step.cx.observe(Event::ReadBeforeWrite { request: step.request.id, dots });
+                // What is overwritten is known now: what a replica holds when it is asked, perhaps
+                // late and for the second time, may be more than this read has seen.
+                let (Basis::Held(mut seen) | Basis::Given(mut seen)) = write.basis;
+                seen.merge(joined.seen());
+                write.basis = Basis::Given(seen);
+                Progress::Write(WritePhase::mint(step.local, step.request, write, sets))
+            }
+            ReadFor::Gather { asked } => Progress::Gathered { asked, container: self.joined() },
+        }
+    }
+
+    fn answer(&self, step: &mut Step<'_, '_>, joined: Container) -> Progress {
+        step.reply_value(joined, achieved(&self.tally));
+        self.end_if_complete(step)
+    }
+
+    /// Ends a read for which no client waits once every owner that seems up has spoken.
+    fn end_if_complete(&self, step: &mut Step<'_, '_>) -> Progress {
+        if step.client_waits() || !self.has_heard_all(step) {
+            return Progress::Going;
+        }
+        self.repair(step);
+        Progress::Over
+    }
+
+    /// Counts, towards other sets, the owners whose answer was exactly this: they hold it already.
+    fn holders_of(&self, container: &Container, step: &Step<'_, '_>, sets: Vec<OwnerSet>) -> Tally {
+        let mut tally = Tally::new(step.request.mode, sets);
+        for &(node, _) in self.answers.iter().filter(|(_, held)| held == container) {
+            if self.asks(node)
+                && let Some(held) = answer(step.local, node, node)
+            {
+                tally.record(held);
+            }
+        }
+        tally
+    }
+
+    fn joined(&self) -> Container {
+        let mut joined = Container::default();
+        for (_, container) in &self.answers {
+            joined.join(container);
+        }
+        joined
+    }
+
+    fn has_answered(&self, node: NodeId) -> bool {
+        self.refused.contains(&node) || self.answers.iter().any(|&(from, _)| from == node)
+    }
+
+    /// Tells whether every owner that seems up has spoken.
+    fn has_heard_all(&self, step: &Step<'_, '_>) -> bool {
+        let mut owners = step.owners().iter();
+        owners.all(|&owner| self.has_answered(owner) || !step.local.is_up(owner))
+    }
+
+    /// The owners in whose places a node answers: itself, if it is an owner; for a fallback, all
+    /// owners for which it was asked, as it says what it keeps for any of them. The tally counts it
+    /// once all the same.
+    fn places_of(&self, node: NodeId) -> Nodes {
+        match self.fallbacks.owner_of(node) {
+            Some(_) => self.fallbacks.owners_of(node).collect(),
+            None => smallvec![node],
+        }
+    }
+
+    /// Counts the answer of a node in one place, or keeps it in doubt.
+    fn count(&mut self, step: &mut Step<'_, '_>, counted: Answer) {
+        if self.asks_for_one() && step.local.peers.behind.contains(&counted.by) {
+            step.cx.probe(Probe::AnswerInDoubt);
+            self.behind.push(counted);
+        } else {
+            self.tally.record(counted);
+        }
+    }
+
+    fn count_who_is_behind(&mut self, cx: &mut Cx<'_>) {
+        for counted in mem::take(&mut self.behind) {
+            cx.probe(Probe::DoubtCounted);
+            self.tally.record(counted);
+        }
+    }
+
+    fn asks_for_one(&self) -> bool {
+        self.tally.sets().iter().all(|set| set.needed == 1)
+    }
+
+    /// Asks the next fallback of an owner what it keeps for others, if fallbacks count. One that
+    /// has answered already counts in this place too; if it is needed in another, the one behind it
+    /// is asked.
+    fn ask_fallback(&mut self, step: &mut Step<'_, '_>, owner: NodeId) {
+        match step.request.mode {
+            Mode::Sloppy => {}
+            Mode::Strict => return,
+        }
+        while let Some(fallback) = self.fallbacks.assign(step.local, step.request.partition, owner)
+        {
+            if self.fallbacks.is_shared(fallback) {
+                step.cx.probe(Probe::FallbackForTwo);
+            }
+            if !self.has_answered(fallback) {
+                return ask(step, fallback, CopyKind::Hinted);
+            }
+            if !self.refused.contains(&fallback)
+                && let Some(counted) = answer(step.local, fallback, owner)
+            {
+                self.count(step, counted);
+            }
+            if !self.tally.lacks_fallback(owner) {
+                return;
+            }
+        }
+    }
+}
+
+fn ask(step: &mut Step<'_, '_>, node: NodeId, copy: CopyKind) {
+    let read = ReadRequest { operation: step.operation, key: step.request.key.clone(), copy };
+    step.send(node, ReplicaMessage::Read(read));
+}
