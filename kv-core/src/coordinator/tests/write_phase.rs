@@ -275,3 +275,31 @@ fn a_late_refusal_of_the_read_phase_is_none_of_the_write() {
     fixture.holds(b, Container::default());
     assert!(sent(&fixture.refused(c, Refusal::Incomplete)).is_empty());
 }
+
+#[test]
+fn answers_of_the_other_phase_are_dropped() {
+    let mut fixture = Fixture::new(true);
+    let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
+    fixture.ask(put(PutContext::Latest(VersionVector::default())), strict());
+    assert!(fixture.minted(a, container(a, 1)).is_empty());
+    assert!(fixture.acked(a, None).is_empty());
+    fixture.holds(a, Container::default());
+    let minting = fixture.holds(b, Container::default());
+    assert_eq!(receivers(&minting, Kind::Replica(ReplicaKind::Mint)), set(&[a]));
+    assert!(fixture.holds(c, container(c, 1)).is_empty());
+}
+
+#[test]
+fn who_refused_to_mint_is_asked_to_hold_what_another_minted() {
+    let mut fixture = Fixture::new(true);
+    let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
+    fixture.put(Options::default());
+    fixture.refused(a, Refusal::DiskFull);
+    let searching = &fixture.coordinator.inspect()[0];
+    assert_eq!((searching.stage, &searching.refused[..]), (Stage::Mint, &[a][..]));
+    let spread = fixture.minted(b, container(b, 1));
+    assert_eq!(receivers(&spread, Kind::Replica(ReplicaKind::Merge)), set(&[a, c]));
+    let spreading = &fixture.coordinator.inspect()[0];
+    assert_eq!((spreading.stage, &spreading.refused[..]), (Stage::Spread, &[][..]));
+    assert_eq!(spreading.awaited.iter().copied().collect::<BTreeSet<_>>(), set(&[a, b, c]));
+}
