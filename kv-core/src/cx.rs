@@ -59,7 +59,7 @@ pub enum Purpose {
 }
 
 /// An input from the driver to a node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// A client asks something.
     Client {
@@ -117,7 +117,7 @@ pub enum LinkState {
 }
 
 /// An order of a node to its driver.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Answer a client.
     Reply {
