@@ -1,6 +1,7 @@
-//! The tools that tests of this crate share: a store in memory, draws that count up, and nodes that
-//! run one machine each.
+//! The tools that tests of this crate share: a store in memory, draws that count up, effects as
+//! expected lists name them, and nodes that run one machine each.
 
+pub(crate) mod effects;
 pub(crate) mod world;
 
 use alloc::collections::BTreeMap;

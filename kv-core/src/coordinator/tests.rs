@@ -1,4 +1,4 @@
-//! One coordinator, hand-fed: what it sends and what it says after each input.
+//! One coordinator, hand-fed: all that it sends and says after each input, in order.
 
 mod read_phase;
 mod write_phase;
@@ -12,22 +12,27 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::*;
-use crate::client::{Options, PutContext, Verb};
+use crate::client::{Achieved, Options, PutContext, Verb};
 use crate::config::Config;
 use crate::cx::{Identity, Peers};
+use crate::event::Event;
 use crate::layout::Layout;
 use crate::message::{
-    Acked, Body, Kind, Message, Minted, ReadReply, Refused, ReplicaKind, ReplicaMessage,
+    Acked, FallbackFor, HintRequest, MergeRequest, MintRequest, Minted, ReadReply, ReadRequest, Refused, ReplicaMessage,
 };
 use crate::quorum::{Level, Mode};
 use crate::ring::Ring;
-use crate::store::Refusal;
+use crate::store::{CopyKind, Refusal};
+use crate::tally::QuorumError;
 use crate::testing::Counting;
+use crate::testing::effects::{observe, probe, reply, send};
 use crate::time::{HybridTime, Now, WallTime};
 use crate::topology::Topology;
 use crate::types::{ClusterId, Epoch, Generation, Key};
-use crate::version::{Actor, Container, Content, Dot, Version, VersionVector};
-use crate::write::Basis;
+use crate::version::{
+    Actor, Container, Content, Context, ContextError, Dot, Version, VersionVector,
+};
+use crate::write::{Basis, Write};
 
 /// A coordinator on one of five nodes, N = 3; `owners` own the key, `others` do not.
 struct Fixture {
@@ -37,12 +42,17 @@ struct Fixture {
     now: Time,
     owners: Vec<NodeId>,
     others: Vec<NodeId>,
-    /// The request in flight and the coordinator's number for it, as its first message says them.
+    /// The id under which replicas answer.
     request: RequestId,
-    operation: OperationId,
 }
 
 const CLIENT: ClientRequest = ClientRequest(5);
+
+/// The id of the first request of a coordinator: the first draw, and a counter.
+const FIRST_REQUEST: RequestId = RequestId(1 << 64 | 1);
+
+/// The number of the first operation of a coordinator.
+const FIRST: OperationId = OperationId(1);
 
 impl Fixture {
     /// Makes a coordinator that is the key's first owner, or the first node that does not own it.
@@ -66,8 +76,7 @@ impl Fixture {
             roots: BTreeMap::new(),
         };
         let (coordinator, draw, now) = (Coordinator::default(), Counting::default(), Time(0));
-        let (request, operation) = (RequestId(0), OperationId(0));
-        Self { coordinator, local, draw, now, owners, others, request, operation }
+        Self { coordinator, local, draw, now, owners, others, request: FIRST_REQUEST }
     }
 
     fn down(mut self, nodes: &[NodeId]) -> Self {
@@ -84,10 +93,6 @@ impl Fixture {
         let mut cx = Cx { now, draw: &mut self.draw, out: &mut out };
         step(&mut self.coordinator, &mut cx, &self.local);
         self.coordinator.invariants(&self.local);
-        if let Some(message) = sent(&out).first() {
-            self.request = message.header.request;
-            self.operation = operation_of(&message.body).unwrap_or(self.operation);
-        }
         out
     }
 
@@ -101,22 +106,22 @@ impl Fixture {
     }
 
     fn minted(&mut self, from: NodeId, container: Container) -> Vec<Effect> {
-        let minted = Minted { operation: self.operation, container };
+        let minted = Minted { operation: FIRST, container };
         self.says(from, CoordinatorMessage::Minted(minted))
     }
 
     fn acked(&mut self, from: NodeId, for_owner: Option<NodeId>) -> Vec<Effect> {
-        let acked = Acked { operation: self.operation, for_owner };
+        let acked = Acked { operation: FIRST, for_owner };
         self.says(from, CoordinatorMessage::Acked(acked))
     }
 
     fn holds(&mut self, from: NodeId, container: Container) -> Vec<Effect> {
-        let reply = ReadReply { operation: self.operation, container };
+        let reply = ReadReply { operation: FIRST, container };
         self.says(from, CoordinatorMessage::ReadReply(reply))
     }
 
     fn refused(&mut self, from: NodeId, refusal: Refusal) -> Vec<Effect> {
-        let refused = Refused { operation: self.operation, refusal };
+        let refused = Refused { operation: FIRST, refusal };
         self.says(from, CoordinatorMessage::Refused(refused))
     }
 
@@ -130,18 +135,99 @@ impl Fixture {
         self.now = self.coordinator.next_deadline().expect("something is in flight");
         self.feed(Coordinator::on_deadline)
     }
-}
 
-fn operation_of(body: &Body) -> Option<OperationId> {
-    match body {
-        Body::Replica(ReplicaMessage::Mint(message)) => Some(message.operation),
-        Body::Replica(ReplicaMessage::Read(message)) => Some(message.operation),
-        _ => None,
+    fn send(&self, to: NodeId, message: ReplicaMessage) -> Effect {
+        send(self.now, self.local.message(to, FIRST_REQUEST, message.into()))
+    }
+
+    /// Asks a node to mint a write that overwrites nothing, as an owner.
+    fn mint(&self, to: NodeId) -> Effect {
+        self.mint_upon(to, Basis::Given(VersionVector::default()))
+    }
+
+    fn mint_upon(&self, to: NodeId, basis: Basis) -> Effect {
+        self.send(to, minting(basis, None))
+    }
+
+    /// Sends a container to an owner.
+    fn merge(&self, to: NodeId, container: &Container) -> Effect {
+        let container = container.clone();
+        let request = MergeRequest { operation: FIRST, key: key(), container };
+        self.send(to, ReplicaMessage::Merge(request))
+    }
+
+    /// Has a node keep a container in the place of an owner.
+    fn hint(&self, to: NodeId, fallback_for: FallbackFor, container: &Container) -> Effect {
+        let container = container.clone();
+        let request = HintRequest { operation: FIRST, key: key(), container, fallback_for };
+        self.send(to, ReplicaMessage::Hint(request))
+    }
+
+    /// Asks an owner what it holds.
+    fn read(&self, to: NodeId) -> Effect {
+        self.read_copy(to, CopyKind::Owned)
+    }
+
+    /// Asks a node what it keeps for others.
+    fn read_hints(&self, to: NodeId) -> Effect {
+        self.read_copy(to, CopyKind::Hinted)
+    }
+
+    fn read_copy(&self, to: NodeId, copy: CopyKind) -> Effect {
+        self.send(to, ReplicaMessage::Read(ReadRequest { operation: FIRST, key: key(), copy }))
+    }
+
+    /// Brings up an owner that a read found behind.
+    fn repair(&self, owner: NodeId, container: &Container) -> [Effect; 2] {
+        [observe(Event::ReadRepair { peer: owner, key: key() }), self.merge(owner, container)]
     }
 }
 
 fn key() -> Key {
     Key::from("k")
+}
+
+fn minting(basis: Basis, fallback_for: Option<FallbackFor>) -> ReplicaMessage {
+    let content = Content::Value(Bytes::from_static(b"v"));
+    let write = Write { content, expiry: None, basis };
+    let (operation, key, echo) = (FIRST, key(), None);
+    ReplicaMessage::Mint(MintRequest { operation, key, write, fallback_for, echo }.into())
+}
+
+/// The place of an owner, while so many owners have said that they hold the write.
+fn place_of(owner: NodeId, copies: u8) -> FallbackFor {
+    FallbackFor { owner, copies }
+}
+
+/// The token that covers exactly this container.
+fn token(container: &Container) -> Bytes {
+    Context { seen: container.seen().clone() }.to_token(ClusterId(1), &key())
+}
+
+/// The reply to a read.
+fn value(container: &Container, achieved: Achieved) -> Effect {
+    let (container, context) = (container.clone(), token(container));
+    reply(CLIENT, Reply::Value { container, context, achieved })
+}
+
+/// The reply to a put that stands.
+fn stored(container: &Container, achieved: Achieved) -> Effect {
+    let (container, context) = (container.clone(), token(container));
+    reply(CLIENT, Reply::Stored { container, context, achieved })
+}
+
+fn refused(refusal: RequestRefusal) -> Effect {
+    reply(CLIENT, Reply::Refused(refusal))
+}
+
+fn unknown(achieved: Achieved) -> Effect {
+    reply(CLIENT, Reply::Unknown { achieved })
+}
+
+/// Answers of these owners and fallbacks, each on a machine of its own.
+fn achieved(owners: &[NodeId], fallbacks: &[NodeId]) -> Achieved {
+    let machines = owners.len() + fallbacks.len();
+    Achieved { owners: owners.into(), fallbacks: fallbacks.into(), machines }
 }
 
 fn put(context: PutContext) -> Verb {
@@ -171,54 +257,14 @@ fn joined(a: &Container, b: &Container) -> Container {
     joined
 }
 
-fn sent(effects: &[Effect]) -> Vec<&Message> {
-    effects.iter().filter_map(message_of).collect()
-}
-
-fn message_of(effect: &Effect) -> Option<&Message> {
-    match effect {
-        Effect::Send(message) => Some(message),
-        Effect::Reply { .. }
-        | Effect::AdminReply { .. }
-        | Effect::Store { .. }
-        | Effect::Observe(_) => None,
-    }
-}
-
-fn receivers(effects: &[Effect], kind: Kind) -> BTreeSet<NodeId> {
-    let of_kind = |message: &&&Message| message.body.kind() == kind;
-    sent(effects).iter().filter(of_kind).map(|message| message.header.to).collect()
-}
-
-fn replied(effects: &[Effect]) -> Option<&Reply> {
-    effects.iter().find_map(|effect| match effect {
-        Effect::Reply { request: CLIENT, reply } => Some(reply),
-        Effect::Reply { .. }
-        | Effect::AdminReply { .. }
-        | Effect::Send(_)
-        | Effect::Store { .. }
-        | Effect::Observe(_) => None,
-    })
-}
-
-fn basis_of(effects: &[Effect]) -> Option<Basis> {
-    sent(effects).iter().find_map(|message| match &message.body {
-        Body::Replica(ReplicaMessage::Mint(mint)) => Some(mint.write.basis.clone()),
-        _ => None,
-    })
-}
-
-fn set(nodes: &[NodeId]) -> BTreeSet<NodeId> {
-    nodes.iter().copied().collect()
-}
-
 /// Seen at seed 48680 of swarm.toml: a disk was cloned whose markers were corrupt, so that it
 /// passed for the node's own.
 #[test]
 fn a_corrupt_key_that_this_node_does_not_own_is_not_gathered() {
     let mut fixture = Fixture::new(false);
     let effects = fixture.feed(|coordinator, cx, local| coordinator.gather(cx, local, key(), 1));
-    assert!(effects.is_empty() && fixture.coordinator.is_empty());
+    assert_eq!(effects, []);
+    assert!(fixture.coordinator.is_empty());
 }
 
 #[test]
@@ -226,7 +272,7 @@ fn clients_of_a_node_whose_disk_failed_are_not_left_waiting() {
     let mut fixture = Fixture::new(true);
     fixture.put(Options::default());
     let effects = fixture.feed(|coordinator, cx, _| coordinator.abandon_all(cx));
-    assert!(matches!(replied(&effects), Some(Reply::Unknown { .. })));
+    assert_eq!(effects, [unknown(achieved(&[], &[]))]);
     assert!(fixture.coordinator.is_empty());
     assert_eq!(fixture.coordinator.next_deadline(), None);
 }
@@ -237,32 +283,40 @@ fn what_cannot_be_done_is_refused_and_nothing_is_sent() {
     let too_long = Content::Value(Bytes::from(vec![0; 2_000_000]));
     let latest = PutContext::Latest(VersionVector::default());
     let token = PutContext::Token(Bytes::from_static(b"not a token"));
+    let out_of_reach = || QuorumError::MoreThanOwners { asked: 4, owners: 3 }.into();
+    let too_large = RequestRefusal::Value { bytes: 2_000_000, max: 1_048_576 };
     let cases = [
-        (put(PutContext::Nothing), Options { write: four, ..Options::default() }),
-        (Verb::Get, Options { read: four, ..Options::default() }),
-        (put(token), Options::default()),
-        (Verb::Put { content: too_long, expiry: None, context: latest }, Options::default()),
+        (put(PutContext::Nothing), Options { write: four, ..Options::default() }, out_of_reach()),
+        (Verb::Get, Options { read: four, ..Options::default() }, out_of_reach()),
+        (put(token), Options::default(), ContextError::Corrupt.into()),
+        (
+            Verb::Put { content: too_long, expiry: None, context: latest },
+            Options::default(),
+            too_large,
+        ),
     ];
-    for (verb, options) in cases {
+    for (verb, options, refusal) in cases {
         let mut fixture = Fixture::new(true);
-        let effects = fixture.ask(verb, options);
-        assert!(matches!(replied(&effects), Some(Reply::Refused(_))));
-        assert!(sent(&effects).is_empty() && fixture.coordinator.is_empty());
+        assert_eq!(fixture.ask(verb, options), [refused(refusal)]);
+        assert!(fixture.coordinator.is_empty());
     }
 }
 
 #[test]
 fn an_answer_to_a_request_of_an_earlier_life_is_dropped() {
     let mut fixture = Fixture::new(true);
-    let a = fixture.owners[0];
+    let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
+    let written = container(a, 1);
     fixture.put(Options { write: Some(Level::One), ..Options::default() });
-    let own = fixture.request;
     fixture.request = RequestId(1);
-    fixture.minted(a, container(a, 1));
-    assert_eq!(replied(&fixture.acked(a, None)), None);
-    fixture.request = own;
-    fixture.minted(a, container(a, 1));
-    assert!(replied(&fixture.acked(a, None)).is_some());
+    assert_eq!(fixture.minted(a, written.clone()), []);
+    assert_eq!(fixture.acked(a, None), []);
+    fixture.request = FIRST_REQUEST;
+    assert_eq!(
+        fixture.minted(a, written.clone()),
+        [fixture.merge(b, &written), fixture.merge(c, &written)]
+    );
+    assert_eq!(fixture.acked(a, None), [stored(&written, achieved(&[a], &[]))]);
 }
 
 #[test]
@@ -270,9 +324,10 @@ fn a_broken_connection_is_not_waited_for() {
     let mut fixture = Fixture::new(true);
     let [a, b] = [fixture.owners[0], fixture.owners[1]];
     fixture.put(Options::default());
-    fixture.feed(|coordinator, cx, _| coordinator.on_link_down(cx, a));
+    let broken = fixture.feed(|coordinator, cx, _| coordinator.on_link_down(cx, a));
+    assert_eq!(broken, [probe(Probe::LinkBrokeUnderOperation)]);
     assert_eq!(fixture.coordinator.next_deadline(), Some(Time(0)));
-    assert_eq!(receivers(&fixture.wait(), Kind::Replica(ReplicaKind::Mint)), set(&[b]));
+    assert_eq!(fixture.wait(), [probe(Probe::AnotherMinterAsked), fixture.mint(b)]);
 }
 
 #[test]
@@ -281,35 +336,33 @@ fn a_coordinator_with_its_hands_full_refuses_one_more() {
     fixture.local.config.requests_max = 1;
     fixture.put(Options::default());
     let second = fixture.put(Options::default());
-    assert!(matches!(replied(&second), Some(Reply::Refused(RequestRefusal::Busy { max: 1 }))));
+    assert_eq!(second, [probe(Probe::Busy), refused(RequestRefusal::Busy { max: 1 })]);
 }
 
 #[test]
 fn a_gathering_asks_the_other_owners_and_gives_what_enough_of_them_hold_together() {
     let mut fixture = Fixture::new(true);
-    let (first, second) = (container(fixture.owners[1], 1), container(fixture.owners[2], 1));
+    let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
+    let (first, second) = (container(b, 1), container(c, 1));
     let asked = fixture.feed(|coordinator, cx, local| coordinator.gather(cx, local, key(), 7));
-    assert_eq!(kinds(&asked), [Kind::Replica(ReplicaKind::Read); 3]);
-    fixture.refused(fixture.owners[0], Refusal::Corrupt);
-    fixture.holds(fixture.owners[1], first.clone());
+    assert_eq!(asked, [fixture.read(a), fixture.read(b), fixture.read(c)]);
+    assert_eq!(fixture.refused(a, Refusal::Corrupt), []);
+    assert_eq!(fixture.holds(b, first.clone()), []);
     assert!(fixture.coordinator.take_gathered().is_empty(), "W = 2: one may be behind");
-    fixture.holds(fixture.owners[2], second.clone());
-    let mut both = first;
-    both.join(&second);
-    assert_eq!(fixture.coordinator.take_gathered(), [(7, both)]);
+    assert_eq!(fixture.holds(c, second.clone()), []);
+    assert_eq!(fixture.coordinator.take_gathered(), [(7, joined(&first, &second))]);
     assert!(fixture.coordinator.is_empty());
 }
 
 #[test]
 fn a_gathering_that_too_few_can_answer_comes_to_nothing() {
     let mut fixture = Fixture::new(true);
+    let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
+    let held = container(b, 1);
     fixture.feed(|coordinator, cx, local| coordinator.gather(cx, local, key(), 7));
-    fixture.refused(fixture.owners[0], Refusal::Corrupt);
-    fixture.holds(fixture.owners[1], container(fixture.owners[1], 1));
-    fixture.refused(fixture.owners[2], Refusal::Corrupt);
+    assert_eq!(fixture.refused(a, Refusal::Corrupt), []);
+    assert_eq!(fixture.holds(b, held.clone()), []);
+    let last = fixture.refused(c, Refusal::Corrupt);
+    assert_eq!(last, [fixture.repair(a, &held), fixture.repair(c, &held)].concat());
     assert!(fixture.coordinator.take_gathered().is_empty() && fixture.coordinator.is_empty());
-}
-
-fn kinds(effects: &[Effect]) -> Vec<Kind> {
-    sent(effects).into_iter().map(|message| message.body.kind()).collect()
 }

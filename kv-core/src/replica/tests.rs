@@ -1,4 +1,4 @@
-//! A replica, hand-fed: what it asks of the storage, and when it says what to whom.
+//! A replica, hand-fed: all that it asks of the storage and says after each input, in order.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
@@ -9,10 +9,11 @@ use super::*;
 use crate::config::Config;
 use crate::cx::{Effect, Identity, Peers};
 use crate::layout::Layout;
-use crate::message::{CoordinatorKind, Echo, Kind};
+use crate::message::Echo;
 use crate::ring::Ring;
 use crate::store::{CopyKind, MintedWrite};
 use crate::testing::Counting;
+use crate::testing::effects::{observe, probe, send, store, ticket};
 use crate::time::{HybridTime, Now, Time, WallTime};
 use crate::topology::Topology;
 use crate::types::{ClusterId, Epoch, Generation, Key};
@@ -21,6 +22,7 @@ use crate::write::{Basis, Write};
 
 const REQUESTER: (NodeId, RequestId) = (NodeId(4), RequestId(44));
 const OPERATION: OperationId = OperationId(6);
+const WALL: WallTime = WallTime(1_000_000);
 
 struct Fixture {
     replica: Replica,
@@ -52,17 +54,38 @@ impl Fixture {
     }
 
     fn feed(&mut self, step: impl FnOnce(&mut Replica, &mut Cx<'_>, &NodeContext)) -> Vec<Effect> {
+        self.feed_at(Time(0), step)
+    }
+
+    fn feed_at(
+        &mut self,
+        monotonic: Time,
+        step: impl FnOnce(&mut Replica, &mut Cx<'_>, &NodeContext),
+    ) -> Vec<Effect> {
         let mut out = Vec::new();
-        let now = Now { monotonic: Time(0), wall: WallTime(1_000_000) };
+        let now = Now { monotonic, wall: WALL };
         let mut draw = Counting::default();
         step(&mut self.replica, &mut Cx { now, draw: &mut draw, out: &mut out }, &self.local);
         self.replica.invariants();
         out
     }
 
+    fn mint(&mut self, request: MintRequest) -> Vec<Effect> {
+        self.feed(|replica, cx, local| replica.on_mint(cx, local, REQUESTER, request))
+    }
+
+    fn merge(&mut self, container: Container) -> Vec<Effect> {
+        let merge = MergeRequest { operation: OPERATION, key: key(), container };
+        self.feed(|replica, cx, local| replica.on_merge(cx, local, REQUESTER, merge))
+    }
+
+    fn read(&mut self) -> Vec<Effect> {
+        let read = ReadRequest { operation: OPERATION, key: key(), copy: CopyKind::Owned };
+        self.feed(|replica, cx, local| replica.on_read(cx, local, REQUESTER, read))
+    }
+
     fn done(&mut self, seq: u64, result: Result<ReplicaDone, Refusal>) -> Vec<Effect> {
-        let (node, request) = REQUESTER;
-        let requester = Requester { node, request, operation: OPERATION, for_owner: None };
+        let requester = requester(REQUESTER, OPERATION);
         self.feed(|replica, cx, local| {
             replica.on_store_done(cx, local, Seq(seq), ReplicaAnswer { requester, result });
         })
@@ -71,6 +94,55 @@ impl Fixture {
     fn durable(&mut self, seq: u64) -> Vec<Effect> {
         self.feed(|replica, cx, local| replica.on_durable(cx, local, Seq(seq)))
     }
+
+    /// Has the storage do something for a requester, after so many other commands.
+    fn executes(&self, after: usize, requester: Requester, action: ReplicaAction) -> Effect {
+        let partition = self.local.topology().partition_of(key().token());
+        let command = ReplicaCommand { requester, action };
+        store(ticket(Issuer::Replica, after), partition, command)
+    }
+
+    /// Has the storage do the first thing that the usual requester asks for.
+    fn executes_first(&self, action: ReplicaAction) -> Effect {
+        self.executes(0, requester(REQUESTER, OPERATION), action)
+    }
+
+    /// Answers the usual requester.
+    fn tells(&self, message: CoordinatorMessage) -> Effect {
+        let (node, request) = REQUESTER;
+        send(Time(0), self.local.message(node, request, message.into()))
+    }
+
+    fn acknowledges(&self) -> Effect {
+        let acked = Acked { operation: OPERATION, for_owner: None };
+        self.tells(CoordinatorMessage::Acked(acked))
+    }
+
+    fn refuses(&self, refusal: Refusal) -> Effect {
+        self.tells(CoordinatorMessage::Refused(Refused { operation: OPERATION, refusal }))
+    }
+
+    /// The command for a write that this owner is to mint, after so many others.
+    fn mint_of(&self, request: RequestId, write: &Write, after: u64) -> ReplicaAction {
+        let mint = Mint {
+            key: key(),
+            write: write.clone(),
+            role: Role::Owner,
+            request,
+            spare: Epoch(1),
+            time: HybridTime(HybridTime::from_wall(WALL).0 + after),
+            siblings_max: self.local.config.siblings_max,
+        };
+        ReplicaAction::Mint(mint.into())
+    }
+}
+
+fn requester((node, request): (NodeId, RequestId), operation: OperationId) -> Requester {
+    Requester { node, request, operation, for_owner: None }
+}
+
+fn merged(container: &Container) -> ReplicaAction {
+    ReplicaAction::Merge((key(), container.clone()).into())
 }
 
 fn key() -> Key {
@@ -100,113 +172,89 @@ fn mint(fallback_for: Option<FallbackFor>) -> MintRequest {
     }
 }
 
-fn said(effects: &[Effect]) -> Vec<(NodeId, Kind)> {
-    effects
-        .iter()
-        .filter_map(|effect| match effect {
-            Effect::Send(message) => Some((message.header.to, message.body.kind())),
-            Effect::Reply { .. }
-            | Effect::AdminReply { .. }
-            | Effect::Store { .. }
-            | Effect::Observe(_) => None,
-        })
-        .collect()
-}
-
 #[test]
 fn a_minted_write_is_told_at_once_and_acknowledged_only_when_durable() {
     let mut fixture = Fixture::new(true);
-    fixture.feed(|replica, cx, local| replica.on_mint(cx, local, REQUESTER, mint(None)));
+    let asked = fixture.mint(mint(None));
+    let action = fixture.mint_of(REQUESTER.1, &mint(None).write, 0);
+    assert_eq!(asked, [fixture.executes_first(action)]);
     let container = container(HybridTime(1));
+    let minted = Minted { operation: OPERATION, container: container.clone() };
     let told = fixture
         .done(3, Ok(ReplicaDone::Minted(MintedWrite { dot: dot(), container, hinted: None })));
-    assert_eq!(said(&told), [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::Minted))]);
-    assert_eq!(said(&fixture.durable(2)), []);
-    assert_eq!(
-        said(&fixture.durable(3)),
-        [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::Acked))]
-    );
+    assert_eq!(told, [fixture.tells(CoordinatorMessage::Minted(minted))]);
+    assert_eq!(fixture.durable(2), []);
+    assert_eq!(fixture.durable(3), [fixture.acknowledges()]);
 }
 
 #[test]
 fn a_merge_that_changed_nothing_still_waits_for_what_came_before_it() {
     let mut fixture = Fixture::new(true);
-    let merge =
-        MergeRequest { operation: OPERATION, key: key(), container: container(HybridTime(1)) };
-    fixture.feed(|replica, cx, local| replica.on_merge(cx, local, REQUESTER, merge));
-    let told = fixture.done(7, Ok(ReplicaDone::Merged));
-    assert_eq!(said(&told), []);
-    assert_eq!(
-        said(&fixture.durable(7)),
-        [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::Acked))]
-    );
+    let container = container(HybridTime(1));
+    let asked = fixture.merge(container.clone());
+    assert_eq!(asked, [fixture.executes_first(merged(&container))]);
+    assert_eq!(fixture.done(7, Ok(ReplicaDone::Merged)), []);
+    assert_eq!(fixture.durable(7), [fixture.acknowledges()]);
 }
 
 #[test]
 fn what_is_durable_before_its_outcome_is_known_is_acknowledged_with_the_outcome() {
     let mut fixture = Fixture::new(true);
-    let merge =
-        MergeRequest { operation: OPERATION, key: key(), container: container(HybridTime(1)) };
-    fixture.feed(|replica, cx, local| replica.on_merge(cx, local, REQUESTER, merge));
-    fixture.durable(9);
-    let told = fixture.done(8, Ok(ReplicaDone::Merged));
-    assert_eq!(said(&told), [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::Acked))]);
+    fixture.merge(container(HybridTime(1)));
+    assert_eq!(fixture.durable(9), []);
+    assert_eq!(fixture.done(8, Ok(ReplicaDone::Merged)), [fixture.acknowledges()]);
 }
 
 #[test]
 fn a_node_that_does_not_own_the_key_names_no_write_as_an_owner() {
     let mut fixture = Fixture::new(false);
-    let effects =
-        fixture.feed(|replica, cx, local| replica.on_mint(cx, local, REQUESTER, mint(None)));
-    assert_eq!(said(&effects), [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::Refused))]);
+    assert_eq!(fixture.mint(mint(None)), [fixture.refuses(Refusal::Layout)]);
 }
 
 #[test]
 fn an_owner_answers_no_reads_before_its_marker_is_durable() {
     let mut fixture = Fixture::new(true);
-    let read = ReadRequest { operation: OPERATION, key: key(), copy: CopyKind::Owned };
-    let effects = fixture.feed(|replica, cx, local| replica.on_read(cx, local, REQUESTER, read));
-    assert_eq!(said(&effects), [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::Refused))]);
+    assert_eq!(
+        fixture.read(),
+        [probe(Probe::IncompleteReadRefused), fixture.refuses(Refusal::Incomplete)]
+    );
 }
 
 #[test]
 fn a_read_is_answered_with_the_outcome() {
     let mut fixture = Fixture::new(true);
     fixture.local.complete.insert(fixture.local.topology().partition_of(key().token()));
-    let read = ReadRequest { operation: OPERATION, key: key(), copy: CopyKind::Owned };
-    fixture.feed(|replica, cx, local| replica.on_read(cx, local, REQUESTER, read));
-    let told = fixture.done(0, Ok(ReplicaDone::Read(Container::default())));
-    assert_eq!(said(&told), [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::ReadReply))]);
+    let read = ReplicaAction::Read { key: key(), copy: CopyKind::Owned };
+    assert_eq!(fixture.read(), [fixture.executes_first(read)]);
+    let held = container(HybridTime(1));
+    let reply = ReadReply { operation: OPERATION, container: held.clone() };
+    assert_eq!(
+        fixture.done(0, Ok(ReplicaDone::Read(held))),
+        [fixture.tells(CoordinatorMessage::ReadReply(reply))]
+    );
 }
 
 #[test]
 fn what_the_storage_refuses_is_refused_to_the_requester() {
     let mut fixture = Fixture::new(true);
-    fixture.feed(|replica, cx, local| replica.on_mint(cx, local, REQUESTER, mint(None)));
+    fixture.mint(mint(None));
     let told = fixture.done(0, Err(Refusal::DiskFailed));
-    assert_eq!(said(&told), [(REQUESTER.0, Kind::Coordinator(CoordinatorKind::Refused))]);
+    assert_eq!(told, [fixture.refuses(Refusal::DiskFailed)]);
 }
 
 #[test]
 fn a_container_from_the_far_future_is_kept_reported_and_not_adopted() {
     let mut fixture = Fixture::new(true);
-    let merge = MergeRequest {
-        operation: OPERATION,
-        key: key(),
-        container: container(HybridTime::from_wall(WallTime(3_600_000_000))),
-    };
-    let effects = fixture.feed(|replica, cx, local| replica.on_merge(cx, local, REQUESTER, merge));
-    let ahead = |effect: &Effect| match effect {
-        Effect::Observe(event) => {
-            matches!(event, Event::ClockAhead { stamped_by, .. } if *stamped_by == dot().actor.node)
-        }
-        Effect::Reply { .. }
-        | Effect::AdminReply { .. }
-        | Effect::Send(_)
-        | Effect::Store { .. } => false,
-    };
-    let stored = |effect: &Effect| matches!(effect, Effect::Store { .. });
-    assert!(effects.iter().any(ahead) && effects.iter().any(stored));
+    let ahead = container(HybridTime::from_wall(WallTime(3_600_000_000)));
+    let clock_ahead = Event::ClockAhead { stamped_by: dot().actor.node, by_ms: 3_599_000 };
+    assert_eq!(
+        fixture.merge(ahead.clone()),
+        [observe(clock_ahead), fixture.executes_first(merged(&ahead))]
+    );
+    // The next write is stamped by the own clock.
+    let action = fixture.mint_of(REQUESTER.1, &mint(None).write, 0);
+    let asked = fixture.mint(mint(None));
+    assert_eq!(asked, [fixture.executes(1, requester(REQUESTER, OPERATION), action)]);
 }
 
 /// A request to overwrite what is held, with what its sender last heard of the time here.
@@ -217,14 +265,40 @@ fn plain_set(operation: u64, echo: Option<Echo>) -> MintRequest {
     request
 }
 
-/// Tells whether a request that comes at this time, by the clock here, is executed.
-fn is_taken(fixture: &mut Fixture, from: NodeId, at_ms: u64, request: MintRequest) -> bool {
-    let mut out = Vec::new();
-    let now = Now { monotonic: Time(at_ms * 1_000), wall: WallTime(1_000_000) };
-    let mut draw = Counting::default();
-    let cx = &mut Cx { now, draw: &mut draw, out: &mut out };
-    fixture.replica.on_mint(cx, &fixture.local, (from, RequestId(9)), request);
-    out.iter().any(|effect| matches!(effect, Effect::Store { .. }))
+/// Requests to mint that come at some time, by the clock here.
+struct Requests {
+    fixture: Fixture,
+    taken: u64,
+}
+
+impl Requests {
+    const REQUEST: RequestId = RequestId(9);
+
+    fn feed(&mut self, from: NodeId, at_ms: u64, request: MintRequest) -> Vec<Effect> {
+        self.fixture.feed_at(Time(at_ms * 1_000), |replica, cx, local| {
+            replica.on_mint(cx, local, (from, Self::REQUEST), request);
+        })
+    }
+
+    /// A request is executed.
+    fn take(&mut self, from: NodeId, at_ms: u64, request: MintRequest) {
+        let requester = requester((from, Self::REQUEST), request.operation);
+        let action = self.fixture.mint_of(Self::REQUEST, &request.write, self.taken);
+        let expected = self.fixture.executes(self.taken as usize, requester, action);
+        assert_eq!(self.feed(from, at_ms, request), [expected]);
+        self.taken += 1;
+    }
+
+    /// A request is refused as late.
+    fn refuse(&mut self, from: NodeId, at_ms: u64, request: MintRequest) {
+        let refused = Refused { operation: request.operation, refusal: Refusal::Late };
+        let body = CoordinatorMessage::Refused(refused).into();
+        let message = self.fixture.local.message(from, Self::REQUEST, body);
+        assert_eq!(
+            self.feed(from, at_ms, request),
+            [probe(Probe::OldRequestRefused), send(Time(at_ms * 1_000), message)]
+        );
+    }
 }
 
 #[test]
@@ -234,30 +308,33 @@ fn what_is_held_is_overwritten_only_by_a_request_that_is_provably_new() {
     let generation = fixture.local.identity.generation;
     let heard = |ms: u64| Some(Echo { generation, sent: Time(ms * 1_000) });
     let (peer, me) = (REQUESTER.0, fixture.local.me());
-    assert!(is_taken(&mut fixture, peer, 1_049, plain_set(1, heard(1_000))));
-    assert!(!is_taken(&mut fixture, peer, 1_050, plain_set(2, heard(1_000))));
-    assert!(!is_taken(&mut fixture, peer, 1_000, plain_set(3, None)));
+    let mut requests = Requests { fixture, taken: 0 };
+    requests.take(peer, 1_049, plain_set(1, heard(1_000)));
+    requests.refuse(peer, 1_050, plain_set(2, heard(1_000)));
+    requests.refuse(peer, 1_000, plain_set(3, None));
     // From a time to come: another run of this node said so, or nobody.
-    assert!(!is_taken(&mut fixture, peer, 1_000, plain_set(4, heard(1_001))));
+    requests.refuse(peer, 1_000, plain_set(4, heard(1_001)));
     let before = Some(Echo { generation: Generation(0), sent: Time(1_000_000) });
-    assert!(!is_taken(&mut fixture, peer, 1_001, plain_set(5, before)));
+    requests.refuse(peer, 1_001, plain_set(5, before));
     // Between a node and itself nothing is late.
-    assert!(is_taken(&mut fixture, me, 9_000, plain_set(6, None)));
+    requests.take(me, 9_000, plain_set(6, None));
     // A request that says what it overwrites may come as late as it likes.
-    assert!(is_taken(&mut fixture, peer, 9_000, mint(None)));
+    requests.take(peer, 9_000, mint(None));
 }
 
 #[test]
 fn what_is_held_is_overwritten_once_by_a_request_that_comes_twice() {
-    let mut fixture = Fixture::new(true);
+    let fixture = Fixture::new(true);
     let generation = fixture.local.identity.generation;
     let heard = |ms: u64| Some(Echo { generation, sent: Time(ms * 1_000) });
-    assert!(is_taken(&mut fixture, REQUESTER.0, 1_010, plain_set(1, heard(1_000))));
-    assert!(!is_taken(&mut fixture, REQUESTER.0, 1_020, plain_set(1, heard(1_000))));
-    assert!(is_taken(&mut fixture, REQUESTER.0, 1_020, plain_set(2, heard(1_000))));
-    assert!(is_taken(&mut fixture, NodeId(3), 1_020, plain_set(1, heard(1_000))));
+    let mut requests = Requests { fixture, taken: 0 };
+    requests.take(REQUESTER.0, 1_010, plain_set(1, heard(1_000)));
+    requests.refuse(REQUESTER.0, 1_020, plain_set(1, heard(1_000)));
+    requests.take(REQUESTER.0, 1_020, plain_set(2, heard(1_000)));
+    requests.take(NodeId(3), 1_020, plain_set(1, heard(1_000)));
     // It is not remembered for longer than a copy could still be new.
-    is_taken(&mut fixture, REQUESTER.0, 5_000, plain_set(3, heard(4_990)));
+    requests.take(REQUESTER.0, 5_000, plain_set(3, heard(4_990)));
+    let Requests { fixture, .. } = requests;
     assert_eq!(fixture.replica.freshness, {
         let mut last = Freshness::default();
         let now = Now { monotonic: Time(5_000_000), wall: WallTime(0) };

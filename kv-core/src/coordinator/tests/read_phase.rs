@@ -6,19 +6,19 @@ use super::*;
 fn a_read_waits_for_r_answers_returns_their_join_and_repairs_who_is_behind() {
     let mut fixture = Fixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
+    let (first, second) = (container(a, 1), container(c, 1));
     assert_eq!(
-        receivers(&fixture.ask(Verb::Get, Options::default()), Kind::Replica(ReplicaKind::Read)),
-        set(&[a, b, c])
+        fixture.ask(Verb::Get, Options::default()),
+        [fixture.read(a), fixture.read(b), fixture.read(c)]
     );
-    assert_eq!(replied(&fixture.holds(a, container(a, 1))), None);
-    let Some(Reply::Value { container: value, .. }) =
-        replied(&fixture.holds(b, Container::default())).cloned()
-    else {
-        panic!("two owners answered");
-    };
-    assert_eq!(value, container(a, 1));
-    let late = fixture.holds(c, container(c, 1));
-    assert_eq!(receivers(&late, Kind::Replica(ReplicaKind::Merge)), set(&[a, b, c]));
+    assert_eq!(fixture.holds(a, first.clone()), []);
+    let answered = fixture.holds(b, Container::default());
+    assert_eq!(answered, [value(&first, achieved(&[a, b], &[]))]);
+    let both = joined(&first, &second);
+    assert_eq!(
+        fixture.holds(c, second),
+        [fixture.repair(a, &both), fixture.repair(b, &both), fixture.repair(c, &both)].concat()
+    );
     assert!(fixture.coordinator.is_empty());
 }
 
@@ -26,39 +26,69 @@ fn a_read_waits_for_r_answers_returns_their_join_and_repairs_who_is_behind() {
 fn an_owner_that_lost_its_data_is_not_counted_in_r() {
     let mut fixture = Fixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
+    let held = container(a, 1);
     fixture.ask(Verb::Get, strict());
-    fixture.holds(a, Container::default());
-    assert_eq!(replied(&fixture.refused(b, Refusal::Incomplete)), None);
-    assert!(matches!(replied(&fixture.holds(c, container(a, 1))), Some(Reply::Value { .. })));
+    assert_eq!(fixture.holds(a, Container::default()), []);
+    assert_eq!(fixture.refused(b, Refusal::Incomplete), []);
+    let [behind, repaired] = fixture.repair(a, &held);
+    assert_eq!(
+        fixture.holds(c, held.clone()),
+        [value(&held, achieved(&[a, c], &[])), behind, repaired]
+    );
 }
 
 #[test]
 fn a_read_of_one_prefers_an_owner_for_whom_nobody_keeps_hints() {
     let mut fixture = Fixture::new(true);
-    let [a, b] = [fixture.owners[0], fixture.owners[1]];
+    let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
+    let [first, second] = [fixture.others[0], fixture.others[1]];
     fixture.local.peers.behind.insert(a);
     let one = Options { read: Some(Level::One), ..Options::default() };
+    let held = container(b, 1);
     fixture.ask(Verb::Get, one.clone());
-    assert_eq!(replied(&fixture.holds(a, Container::default())), None);
-    assert!(replied(&fixture.holds(b, container(b, 1))).is_some());
+    assert_eq!(fixture.holds(a, Container::default()), [probe(Probe::AnswerInDoubt)]);
+    assert_eq!(fixture.holds(b, held.clone()), [value(&held, achieved(&[b], &[]))]);
 
     let mut alone = Fixture::new(true);
     alone.local.peers.behind.insert(a);
     alone.ask(Verb::Get, one);
-    alone.holds(a, Container::default());
-    assert!(replied(&alone.wait()).is_some(), "better behind than silent");
+    assert_eq!(alone.holds(a, Container::default()), [probe(Probe::AnswerInDoubt)]);
+    assert_eq!(
+        alone.wait(),
+        [
+            probe(Probe::DoubtCounted),
+            probe(Probe::ReadHedged),
+            alone.read(b),
+            alone.read_hints(first),
+            alone.read(c),
+            alone.read_hints(second),
+            value(&Container::default(), achieved(&[a], &[])),
+        ],
+        "better behind than silent"
+    );
 }
 
 #[test]
 fn a_read_of_one_does_not_wait_for_the_hedge_where_hints_are_kept_for_all_owners() {
     let mut fixture = Fixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
+    let held = container(c, 1);
     fixture.local.peers.behind.extend([a, b, c]);
     fixture.ask(Verb::Get, Options { read: Some(Level::One), ..Options::default() });
-    assert_eq!(replied(&fixture.holds(a, Container::default())), None);
-    assert_eq!(replied(&fixture.refused(b, Refusal::Incomplete)), None);
-    assert!(
-        replied(&fixture.holds(c, container(c, 1))).is_some(),
+    assert_eq!(fixture.holds(a, Container::default()), [probe(Probe::AnswerInDoubt)]);
+    let refused = fixture.refused(b, Refusal::Incomplete);
+    assert_eq!(refused, [fixture.read_hints(fixture.others[0])]);
+    let [behind, repaired] = fixture.repair(a, &held);
+    assert_eq!(
+        fixture.holds(c, held.clone()),
+        [
+            probe(Probe::AnswerInDoubt),
+            probe(Probe::DoubtCounted),
+            probe(Probe::DoubtCounted),
+            value(&held, achieved(&[a, c], &[])),
+            behind,
+            repaired,
+        ],
         "nobody is left who is not behind"
     );
 }
@@ -70,31 +100,50 @@ fn a_fallback_that_was_asked_for_several_owners_counts_for_the_one_that_needs_it
     for answers_early in [false, true] {
         let mut fixture = Fixture::new(true);
         let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
-        let others = fixture.others.clone();
+        let [first, second] = [fixture.others[0], fixture.others[1]];
         fixture.ask(Verb::Get, Options { read: Some(Level::All), ..Options::default() });
         assert_eq!(
-            receivers(&fixture.wait(), Kind::Replica(ReplicaKind::Read)),
-            set(&[&[a, b, c], &others[..]].concat())
+            fixture.wait(),
+            [
+                probe(Probe::ReadHedged),
+                fixture.read(a),
+                fixture.read_hints(first),
+                fixture.read(b),
+                fixture.read_hints(second),
+                fixture.read(c),
+                probe(Probe::FallbackForTwo),
+                fixture.read_hints(first),
+            ]
         );
         let answer = |fixture: &mut Fixture| {
-            for &other in &others {
-                assert_eq!(replied(&fixture.holds(other, Container::default())), None);
+            for other in [first, second] {
+                assert_eq!(fixture.holds(other, Container::default()), []);
+            }
+        };
+        // A fallback is asked again unless it has answered; then it counts at once.
+        let asked_again = |fixture: &Fixture, fallback| {
+            let probes = [probe(Probe::FallbackForTwo)];
+            if answers_early {
+                probes.to_vec()
+            } else {
+                [&probes[..], &[fixture.read_hints(fallback)]].concat()
             }
         };
         if answers_early {
             answer(&mut fixture);
         }
-        fixture.refused(b, Refusal::Incomplete);
-        fixture.refused(c, Refusal::Incomplete);
+        let refused = fixture.refused(b, Refusal::Incomplete);
+        assert_eq!(refused, asked_again(&fixture, first));
+        let refused = fixture.refused(c, Refusal::Incomplete);
+        assert_eq!(refused, asked_again(&fixture, second));
         if !answers_early {
             answer(&mut fixture);
         }
-        let Some(Reply::Value { achieved, .. }) =
-            replied(&fixture.holds(a, Container::default())).cloned()
-        else {
-            panic!("three machines answered, in the places of three owners");
-        };
-        assert_eq!((&achieved.fallbacks[..], achieved.machines), (&others[..], 3));
+        assert_eq!(
+            fixture.holds(a, Container::default()),
+            [value(&Container::default(), achieved(&[a], &[first, second]))],
+            "three machines answered, in the places of three owners"
+        );
     }
 }
 
@@ -106,8 +155,8 @@ fn a_fallback_for_two_owners_is_one_answer() {
     fixture.wait();
     fixture.refused(b, Refusal::Incomplete);
     fixture.refused(c, Refusal::Incomplete);
-    fixture.holds(a, Container::default());
-    assert_eq!(replied(&fixture.holds(fixture.others[0], Container::default())), None);
+    assert_eq!(fixture.holds(a, Container::default()), []);
+    assert_eq!(fixture.holds(fixture.others[0], Container::default()), []);
 }
 
 #[test]
@@ -116,28 +165,35 @@ fn where_the_fallback_of_an_owner_that_refused_is_silent_another_is_asked() {
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     let [first, second] = [fixture.others[0], fixture.others[1]];
     fixture.ask(Verb::Get, Options { read: Some(Level::All), ..Options::default() });
-    fixture.holds(a, Container::default());
-    fixture.holds(b, Container::default());
-    assert_eq!(
-        receivers(&fixture.refused(c, Refusal::Incomplete), Kind::Replica(ReplicaKind::Read)),
-        set(&[first])
-    );
-    assert_eq!(receivers(&fixture.wait(), Kind::Replica(ReplicaKind::Read)), set(&[second]));
-    assert!(replied(&fixture.holds(second, Container::default())).is_some());
+    assert_eq!(fixture.holds(a, Container::default()), []);
+    assert_eq!(fixture.holds(b, Container::default()), []);
+    assert_eq!(fixture.refused(c, Refusal::Incomplete), [fixture.read_hints(first)]);
+    assert_eq!(fixture.wait(), [probe(Probe::ReadHedged), fixture.read_hints(second)]);
+    let answered = fixture.holds(second, Container::default());
+    assert_eq!(answered, [value(&Container::default(), achieved(&[a, b], &[second]))]);
 }
 
 #[test]
 fn a_monotonic_read_makes_its_answer_stand_before_it_is_given() {
     let mut fixture = Fixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
+    let held = container(a, 1);
     fixture.ask(Verb::Get, Options { monotonic: Some(true), ..strict() });
-    fixture.holds(a, container(a, 1));
-    let read = fixture.holds(b, Container::default());
-    assert_eq!(replied(&read), None);
-    assert!(receivers(&read, Kind::Replica(ReplicaKind::Merge)).is_superset(&set(&[b, c])));
-    let stands = fixture.acked(b, None);
-    let Some(Reply::Value { achieved, .. }) = replied(&stands) else { panic!("it stands now") };
-    assert_eq!(achieved.owners[..], [a, b], "those who answered the read, not who holds it now");
+    assert_eq!(fixture.holds(a, held.clone()), []);
+    assert_eq!(
+        fixture.holds(b, Container::default()),
+        [
+            probe(Probe::ReadWrittenBack),
+            fixture.merge(a, &held),
+            fixture.merge(b, &held),
+            fixture.merge(c, &held),
+        ]
+    );
+    assert_eq!(
+        fixture.acked(b, None),
+        [value(&held, achieved(&[a, b], &[]))],
+        "those who answered the read, not who holds it now"
+    );
 }
 
 /// Seen at seed 56943 of swarm.toml: a hint of nothing was kept for an owner that did not answer.
@@ -147,35 +203,33 @@ fn a_monotonic_read_that_found_nothing_writes_nothing() {
     let [a, b] = [fixture.owners[0], fixture.owners[1]];
     fixture.ask(Verb::Get, Options { monotonic: Some(true), read: Some(Level::One), ..strict() });
     let read = fixture.holds(a, Container::default());
-    assert!(matches!(replied(&read), Some(Reply::Value { .. })));
-    assert!(
-        receivers(&fixture.holds(b, Container::default()), Kind::Replica(ReplicaKind::Merge))
-            .is_empty()
-    );
+    assert_eq!(read, [value(&Container::default(), achieved(&[a], &[]))]);
+    assert_eq!(fixture.holds(b, Container::default()), []);
 }
 
 #[test]
 fn a_monotonic_read_of_replicas_that_agree_costs_no_second_round() {
     let mut fixture = Fixture::new(true);
     let [a, b] = [fixture.owners[0], fixture.owners[1]];
+    let held = container(a, 1);
     fixture.ask(Verb::Get, Options { monotonic: Some(true), ..strict() });
-    fixture.holds(a, container(a, 1));
-    assert!(matches!(replied(&fixture.holds(b, container(a, 1))), Some(Reply::Value { .. })));
+    assert_eq!(fixture.holds(a, held.clone()), []);
+    let agreed = fixture.holds(b, held.clone());
+    assert_eq!(agreed, [value(&held, achieved(&[a, b], &[]))]);
 }
 
 #[test]
 fn a_read_brings_up_an_owner_whose_copy_is_corrupt_and_never_with_nothing() {
-    for (held, repaired) in [(container(NodeId(9), 1), 1), (Container::default(), 0)] {
+    for held in [container(NodeId(9), 1), Container::default()] {
         let mut fixture = Fixture::new(false);
+        let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
         fixture.ask(Verb::Get, strict());
-        fixture.refused(fixture.owners[2], Refusal::Corrupt);
-        fixture.holds(fixture.owners[0], held.clone());
-        let effects = fixture.holds(fixture.owners[1], held);
-        let merges: Vec<_> = sent(&effects)
-            .into_iter()
-            .filter(|message| message.body.kind() == Kind::Replica(ReplicaKind::Merge))
-            .map(|message| message.header.to)
-            .collect();
-        assert_eq!(merges, vec![fixture.owners[2]; repaired]);
+        assert_eq!(fixture.refused(c, Refusal::Corrupt), []);
+        assert_eq!(fixture.holds(a, held.clone()), []);
+        let mut expected = vec![value(&held, achieved(&[a, b], &[]))];
+        if !held.is_empty() {
+            expected.extend(fixture.repair(c, &held));
+        }
+        assert_eq!(fixture.holds(b, held), expected);
     }
 }

@@ -1,7 +1,6 @@
 //! Wall clocks that were wrong by years, and are right again.
 
 use super::*;
-use crate::message::GossipMessage;
 
 /// Two years, which lies beyond the horizon.
 const FAR: Span = Span::from_ms(2 * YEAR_SECONDS * 1_000);
@@ -72,13 +71,18 @@ fn what_was_believed_under_a_wrong_clock_is_forgotten_and_asked_for_anew() {
     alone.on_ack2(3, vec![delta(2, absurd, 5), delta(3, WALL_SECONDS, 5)]);
     assert_eq!(alone.knows_of(2), (absurd, 5));
     alone.now.wall = right;
-    alone.out.clear();
-    (0..3).for_each(|_| drop(alone.on_deadline(SECOND)));
-    let asked = |message: Message| match message.body {
-        Body::Gossip(GossipMessage::Syn(syn)) => syn.known.contains(&known(2, 0, 0)),
-        other => panic!("not asked for: {other:?}"),
-    };
-    assert!(alone.sent().into_iter().all(asked));
+    assert_eq!(alone.take(), []);
+    // By how much its turns are late, and whom it calls, is drawn.
+    let (late, partners) = (Event::Stalled { ms: 826 }, [3, 2, 3]);
+    for (heartbeat, partner) in (2..).zip(partners) {
+        alone.on_deadline(SECOND);
+        let own = Stamp { generation: Generation(WALL_SECONDS), heartbeat };
+        let known =
+            vec![known(2, 0, 0), known(3, WALL_SECONDS, 5), known(1, WALL_SECONDS, heartbeat)];
+        let syn = GossipMessage::Syn(Syn { known });
+        let asked = alone.says(partner, request_of(NodeId(1), own), syn);
+        assert_eq!(alone.take(), [observe(late.clone()), asked]);
+    }
     assert_eq!(alone.knows_of(3), (WALL_SECONDS, 5), "what can be true is kept");
     alone.on_ack2(3, vec![delta(2, WALL_SECONDS + 1, 1)]);
     assert_eq!(alone.knows_of(2), (WALL_SECONDS + 1, 1));
@@ -89,13 +93,7 @@ fn absurd_news_of_the_node_itself_is_no_sign_of_a_second_one() {
     let mut alone = Alone::new();
     let absurd = WALL_SECONDS + 2 * YEAR_SECONDS;
     alone.on_ack2(2, vec![delta(1, absurd, 5)]);
-    assert_eq!(alone.rejected(), [RejectReason::Future]);
-    let is_told = |alone: &Alone| {
-        let unsaid =
-            |effect: &Effect| matches!(effect, Effect::Observe(Event::Probe(Probe::UnsaidNews)));
-        alone.out.iter().any(unsaid)
-    };
-    assert!(!is_told(&alone));
+    assert_eq!(alone.take(), [rejected(2, RejectReason::Future)]);
     alone.on_ack2(2, vec![delta(1, WALL_SECONDS + 1, 5)]);
-    assert!(is_told(&alone));
+    assert_eq!(alone.take(), [probe(Probe::UnsaidNews), rejected(2, RejectReason::Future)]);
 }
