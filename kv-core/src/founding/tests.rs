@@ -1,15 +1,31 @@
+//! Members of a new cluster, over real storage commands: all that they do, in order.
+
+mod steps;
+
+use self::steps::{
+    again, answers_founded, asks, ends_founding, failed_founding, founding_unheard, founds,
+    informs, informs_in_rounds, joins_incomplete, marks, pledges, records, refuses, says, steps,
+    whole_founding,
+};
 use super::*;
 use crate::config::Config;
 use crate::event::Event;
-use crate::message::{FoundingKind, FoundingMessage, Kind, Message};
-use crate::store::{Answer, Fault, Outcome, Recovered};
+use crate::message::{FoundingMessage, Message};
+use crate::store::{Answer, Command, Fault, Outcome, Recovered, StoreCommand};
 use crate::testing::MemoryStore;
-use crate::testing::world::{Machine, World};
+use crate::testing::world::{Done, Machine, World, answers, executes, sends, tells};
 
 const NODES: u64 = 3;
-const PARTITIONS: u32 = 8;
+
+/// So few that all that a founding does is a short list.
+const PARTITIONS: u32 = 2;
+
+/// The founding of an operator who is the first to cause a draw.
+const FOUNDING: FoundingId = FoundingId(1);
 
 impl Machine for Founding {
+    const ISSUER: Issuer = Issuer::Founding;
+
     fn start(recovered: &Recovered) -> Self {
         Self::new(ClusterId(1), recovered.founding.clone())
     }
@@ -87,18 +103,11 @@ fn complete(world: &mut World<Founding>, node: u64) -> usize {
     world.member(node).local.complete.len()
 }
 
-fn refusals(world: &World<Founding>) -> Vec<AdminRefusal> {
-    let refused = world.replies.iter().filter_map(|(_, _, reply)| match reply {
-        AdminReply::Refused(refusal) => Some(refusal.clone()),
-        AdminReply::Founded { .. } | AdminReply::Losses { .. } | AdminReply::LossAccepted => None,
-    });
-    refused.collect()
-}
-
 #[test]
 fn new_members_wait_until_one_of_them_is_told_and_then_all_are_complete() {
     let mut world = world();
     world.wait_ms(60_000);
+    assert_eq!(steps(&mut world), []);
     for node in 1..=NODES {
         assert!(!is_founded(&mut world, node));
     }
@@ -111,11 +120,9 @@ fn new_members_wait_until_one_of_them_is_told_and_then_all_are_complete() {
     let clusters: BTreeSet<_> = world.nodes.values().map(|it| it.local.identity.cluster).collect();
     assert_eq!(clusters.len(), 1, "they are one cluster");
     assert_ne!(clusters.first(), Some(&ClusterId(1)), "and no other of that name is");
-    assert!(matches!(
-        world.replies[..],
-        [(NodeId(2), AdminRequest(2), AdminReply::Founded { .. })]
-    ));
-    world.sent.clear();
+    // The three members have drawn before.
+    let expected = whole_founding(&world, 2, [1, 3], FoundingId(4));
+    assert_eq!(steps(&mut world), expected);
     assert_eq!(world.nodes.values().filter_map(|it| it.machine.next_deadline()).count(), 0);
 }
 
@@ -124,12 +131,16 @@ fn a_member_that_lost_its_store_learns_that_it_is_incomplete() {
     let mut world = world();
     init(&mut world, 1, &[]);
     world.wait_ms(3_000);
+    let expected = whole_founding(&world, 1, [2, 3], FOUNDING);
+    assert_eq!(steps(&mut world), expected);
     restart(&mut world, 3, true);
     assert!(!is_founded(&mut world, 3));
     world.wait_ms(3_000);
     assert!(is_founded(&mut world, 3));
     assert_eq!(complete(&mut world, 3), 0);
-    assert!(world.events.contains(&(NodeId(3), Event::DataMissing)));
+    let told = [informs(&world, 1, 3, FOUNDING), informs(&world, 2, 3, FOUNDING)];
+    let expected = [&told[..], &joins_incomplete(3, FOUNDING)].concat();
+    assert_eq!(steps(&mut world), expected);
 }
 
 #[test]
@@ -137,9 +148,12 @@ fn a_member_that_kept_its_store_waits_for_nobody() {
     let mut world = world();
     init(&mut world, 1, &[]);
     world.wait_ms(3_000);
+    steps(&mut world);
     restart(&mut world, 3, false);
     assert!(is_founded(&mut world, 3));
     assert_eq!(complete(&mut world, 3), PARTITIONS as usize);
+    world.wait_ms(3_000);
+    assert_eq!(steps(&mut world), []);
 }
 
 #[test]
@@ -149,7 +163,8 @@ fn nothing_is_founded_while_a_member_is_silent_and_the_operator_is_told_which() 
     init(&mut world, 1, &[]);
     world.wait_ms(15_000);
     assert!(!is_founded(&mut world, 1) && !is_founded(&mut world, 2));
-    assert_eq!(refusals(&world), [AdminRefusal::Unanswered { members: [NodeId(3)].into() }]);
+    let expected = failed_founding(&world);
+    assert_eq!(steps(&mut world), expected);
 }
 
 #[test]
@@ -160,9 +175,25 @@ fn a_member_that_is_left_out_copies_when_it_comes() {
     world.wait_ms(3_000);
     assert_eq!(complete(&mut world, 1), PARTITIONS as usize);
     assert_eq!(complete(&mut world, 2), PARTITIONS as usize);
+    let expected = [
+        &[asks(&world, 1, 2, FOUNDING)][..],
+        &pledges(&world, 2, 1, FOUNDING),
+        &founds(1, FOUNDING),
+        &[
+            answers_founded(1, FOUNDING),
+            informs(&world, 1, 2, FOUNDING),
+            informs(&world, 1, 3, FOUNDING),
+        ],
+        &founds(2, FOUNDING),
+        &informs_in_rounds(&world, &[[2, 1], [1, 2]], 3, FOUNDING),
+    ];
+    assert_eq!(steps(&mut world), expected.concat());
     world.is_lost = alloc::boxed::Box::new(|_| false);
     world.wait_ms(3_000);
     assert!(is_founded(&mut world, 3));
+    let expected =
+        [&informs_in_rounds(&world, &[[1, 2]], 3, FOUNDING)[..], &joins_incomplete(3, FOUNDING)];
+    assert_eq!(steps(&mut world), expected.concat());
     assert_eq!(complete(&mut world, 3), 0, "it never made a pledge to this founding");
 }
 
@@ -171,10 +202,9 @@ fn so_few_founders_that_nobody_could_copy_are_refused() {
     let mut world = world();
     init(&mut world, 1, &[2, 3]);
     init(&mut world, 1, &[1]);
-    assert!(matches!(
-        refusals(&world)[..],
-        [AdminRefusal::TooManyLeftOut { .. }, AdminRefusal::LeavesItselfOut]
-    ));
+    let too_many = AdminRefusal::TooManyLeftOut { partition: PartitionId(0) };
+    let expected = [refuses(1, too_many), refuses(1, AdminRefusal::LeavesItselfOut)];
+    assert_eq!(steps(&mut world), expected);
 }
 
 #[test]
@@ -184,13 +214,33 @@ fn a_pledge_to_a_founding_that_failed_says_nothing_of_another() {
     world.is_lost = alloc::boxed::Box::new(|message| message.header.to == NodeId(3));
     init(&mut world, 1, &[]);
     world.wait_ms(15_000);
+    let expected = failed_founding(&world);
+    assert_eq!(steps(&mut world), expected);
     assert_eq!(world.member(2).machine.inspect().pledges.len(), 1);
     // The next one leaves node 2 out: by then its store may be any other.
     world.is_lost = alloc::boxed::Box::new(|message| message.header.to == NodeId(2));
     init(&mut world, 1, &[2]);
     world.wait_ms(3_000);
+    // The three members have drawn since the first founding.
+    let founding = FoundingId(5);
+    let expected = [
+        &[asks(&world, 1, 3, founding)][..],
+        &pledges(&world, 3, 1, founding),
+        &founds(1, founding),
+        &[
+            answers_founded(1, founding),
+            informs(&world, 1, 2, founding),
+            informs(&world, 1, 3, founding),
+        ],
+        &founds(3, founding),
+        &informs_in_rounds(&world, &[[3, 1], [3, 1], [1, 3]], 2, founding),
+    ];
+    assert_eq!(steps(&mut world), expected.concat());
     world.is_lost = alloc::boxed::Box::new(|_| false);
     world.wait_ms(3_000);
+    let expected =
+        [&informs_in_rounds(&world, &[[3, 1]], 2, founding)[..], &joins_incomplete(2, founding)];
+    assert_eq!(steps(&mut world), expected.concat());
     assert!(is_founded(&mut world, 2));
     assert_eq!(complete(&mut world, 2), 0);
 }
@@ -201,14 +251,19 @@ fn a_pledge_is_not_made_before_it_is_durable() {
     world.held.insert(NodeId(2));
     init(&mut world, 1, &[]);
     world.wait_ms(3_000);
-    let pledged = |message: &Message| {
-        message.header.from == NodeId(2)
-            && message.body.kind() == Kind::Founding(FoundingKind::Pledged)
-    };
-    assert!(!world.sent.iter().any(pledged), "it is not durable");
+    let [writes, says] = pledges(&world, 2, 1, FOUNDING);
+    let asks_again = [asks(&world, 1, 2, FOUNDING), writes.clone()];
+    let expected = [
+        &[asks(&world, 1, 2, FOUNDING), asks(&world, 1, 3, FOUNDING), writes][..],
+        &pledges(&world, 3, 1, FOUNDING),
+        &again(2, &asks_again),
+    ];
+    assert_eq!(steps(&mut world), expected.concat(), "it is not durable");
     assert!(!is_founded(&mut world, 1), "a pledge is missing");
     world.release(2);
     world.wait_ms(3_000);
+    let expected = [&again(3, &[says])[..], &ends_founding(&world, 1, [2, 3], FOUNDING)];
+    assert_eq!(steps(&mut world), expected.concat());
     assert!(is_founded(&mut world, 1));
 }
 
@@ -223,9 +278,14 @@ fn a_crash_after_the_pledge_costs_nothing() {
     init(&mut world, 1, &[]);
     world.wait_ms(3_000);
     assert!(is_founded(&mut world, 1) && !is_founded(&mut world, 2));
+    let expected = founding_unheard(&world);
+    assert_eq!(steps(&mut world), expected);
     restart(&mut world, 2, false);
     world.is_lost = alloc::boxed::Box::new(|_| false);
     world.wait_ms(3_000);
+    let told = informs_in_rounds(&world, &[[3, 1]], 2, FOUNDING);
+    let expected = [&told[..], &founds(2, FOUNDING)].concat();
+    assert_eq!(steps(&mut world), expected);
     assert_eq!(complete(&mut world, 2), PARTITIONS as usize, "its pledge stands");
 }
 
@@ -238,9 +298,14 @@ fn a_wipe_after_the_pledge_makes_a_member_incomplete() {
     });
     init(&mut world, 1, &[]);
     world.wait_ms(3_000);
+    let expected = founding_unheard(&world);
+    assert_eq!(steps(&mut world), expected);
     restart(&mut world, 2, true);
     world.is_lost = alloc::boxed::Box::new(|_| false);
     world.wait_ms(3_000);
+    let told = informs_in_rounds(&world, &[[3, 1]], 2, FOUNDING);
+    let expected = [&told[..], &joins_incomplete(2, FOUNDING)].concat();
+    assert_eq!(steps(&mut world), expected);
     assert!(is_founded(&mut world, 2));
     assert_eq!(
         complete(&mut world, 2),
@@ -256,14 +321,37 @@ fn of_two_members_that_are_told_at_once_none_founds_and_each_names_the_other() {
     init(&mut world, 1, &[]);
     init(&mut world, 2, &[]);
     world.wait_ms(3_000);
-    let by = |node| AdminRefusal::AlsoFounding { by: NodeId(node) };
-    let refusals = refusals(&world);
-    assert!(refusals.contains(&by(1)) || refusals.contains(&by(2)), "{refusals:?}");
+    let [first, second] = [FoundingId(1), FoundingId(2)];
+    let crossed = FoundingMessage::Pledged(Pledged::AlsoFounding { founding: first });
+    let [writes_first, says_first] = pledges(&world, 3, 1, first);
+    let [writes_second, says_second] = pledges(&world, 3, 2, second);
+    let expected = [
+        &[
+            asks(&world, 1, 2, first),
+            asks(&world, 1, 3, first),
+            tells(NodeId(2), Event::Probe(Probe::FoundingCrossed)),
+            says(&world, 2, 1, crossed),
+            writes_first,
+            refuses(1, AdminRefusal::AlsoFounding { by: NodeId(2) }),
+            asks(&world, 2, 1, second),
+            asks(&world, 2, 3, second),
+        ][..],
+        &pledges(&world, 1, 2, second),
+        &[
+            writes_second.clone(),
+            asks(&world, 2, 3, second),
+            writes_second.clone(),
+            asks(&world, 2, 3, second),
+            writes_second,
+        ],
+    ];
+    assert_eq!(steps(&mut world), expected.concat());
     world.release(3);
     world.wait_ms(3_000);
-    let founded =
-        world.replies.iter().filter(|(_, _, reply)| matches!(reply, AdminReply::Founded { .. }));
-    assert!(founded.count() <= 1);
+    // The first has given up, so the second goes on alone.
+    let expected =
+        [&[says_first][..], &again(3, &[says_second]), &ends_founding(&world, 2, [1, 3], second)];
+    assert_eq!(steps(&mut world), expected.concat());
 }
 
 #[test]
@@ -273,10 +361,36 @@ fn a_member_that_has_pledged_itself_leaves_the_founding_to_the_other_for_a_while
     init(&mut world, 1, &[]);
     world.wait_ms(1_000);
     init(&mut world, 2, &[3]);
-    assert_eq!(refusals(&world), [AdminRefusal::AlsoFounding { by: NodeId(1) }]);
+    let asks_third = [asks(&world, 1, 3, FOUNDING)];
+    let expected = [
+        &[asks(&world, 1, 2, FOUNDING)][..],
+        &asks_third,
+        &pledges(&world, 2, 1, FOUNDING),
+        &[refuses(2, AdminRefusal::AlsoFounding { by: NodeId(1) })],
+    ];
+    assert_eq!(steps(&mut world), expected.concat());
     world.wait_ms(30_000);
     init(&mut world, 2, &[3]);
     world.wait_ms(3_000);
+    let founding = FoundingId(5);
+    let expected = [
+        &again(9, &asks_third)[..],
+        &[
+            tells(NodeId(1), Event::Probe(Probe::FoundingTimedOut)),
+            refuses(1, AdminRefusal::Unanswered { members: [NodeId(3)].into() }),
+            asks(&world, 2, 1, founding),
+        ],
+        &pledges(&world, 1, 2, founding),
+        &founds(2, founding),
+        &[
+            answers_founded(2, founding),
+            informs(&world, 2, 1, founding),
+            informs(&world, 2, 3, founding),
+        ],
+        &founds(1, founding),
+        &informs_in_rounds(&world, &[[2, 1], [1, 2], [1, 2]], 3, founding),
+    ];
+    assert_eq!(steps(&mut world), expected.concat());
     assert!(is_founded(&mut world, 2), "the other has given up");
 }
 
@@ -287,12 +401,21 @@ fn what_is_founded_is_not_founded_again() {
     world.wait_ms(3_000);
     init(&mut world, 1, &[]);
     init(&mut world, 2, &[]);
-    assert_eq!(refusals(&world), [AdminRefusal::AlreadyFounded, AdminRefusal::AlreadyFounded]);
+    let refused = [1, 2].map(|node| refuses(node, AdminRefusal::AlreadyFounded));
+    let expected = [&whole_founding(&world, 1, [2, 3], FOUNDING)[..], &refused].concat();
+    assert_eq!(steps(&mut world), expected);
     // One that lost its store finds out before it does harm.
     restart(&mut world, 3, true);
     init(&mut world, 3, &[]);
     world.wait_ms(3_000);
-    assert_eq!(refusals(&world).last(), Some(&AdminRefusal::AlreadyFounded));
+    let told = [informs(&world, 1, 3, FOUNDING), informs(&world, 2, 3, FOUNDING)];
+    let expected = [
+        &[asks(&world, 3, 1, FoundingId(5)), asks(&world, 3, 2, FoundingId(5))][..],
+        &again(2, &told),
+        &[refuses(3, AdminRefusal::AlreadyFounded)],
+        &joins_incomplete(3, FOUNDING),
+    ];
+    assert_eq!(steps(&mut world), expected.concat());
     assert_eq!(complete(&mut world, 3), 0);
 }
 
@@ -305,11 +428,15 @@ fn a_record_that_cannot_be_read_is_learned_anew_and_markers_stay_as_they_are() {
     let store = &mut world.member(2).store;
     assert!(store.keys().any(|key| *key == record));
     store.corrupt.insert(record);
+    steps(&mut world);
     restart(&mut world, 2, false);
     assert!(!is_founded(&mut world, 2));
     world.wait_ms(3_000);
     assert!(is_founded(&mut world, 2));
-    assert!(!world.events.contains(&(NodeId(2), Event::DataMissing)));
+    let told = informs_in_rounds(&world, &[[3, 1]], 2, FOUNDING);
+    let relearned = tells(NodeId(2), Event::Probe(Probe::FoundingRelearned));
+    let expected = [&told[..], &[records(2, FOUNDING), relearned]].concat();
+    assert_eq!(steps(&mut world), expected);
 }
 
 #[test]
@@ -319,12 +446,28 @@ fn a_full_disk_delays_a_founding_and_no_more() {
     world.member(2).store.fault = Some(Fault::Full);
     init(&mut world, 1, &[]);
     world.wait_ms(5_000);
+    let [writes, says] = pledges(&world, 2, 1, FOUNDING);
+    let in_vain = [writes.clone(), tells(NodeId(2), Event::Probe(Probe::FoundingNotWritten))];
+    let asks_second = [asks(&world, 1, 2, FOUNDING)];
+    let expected = [
+        &asks_second[..],
+        &[asks(&world, 1, 3, FOUNDING)],
+        &in_vain,
+        &pledges(&world, 3, 1, FOUNDING),
+        &again(4, &[&asks_second[..], &in_vain].concat()),
+    ];
+    assert_eq!(steps(&mut world), expected.concat());
     assert!(!is_founded(&mut world, 1));
     world.member(2).store.fault = None;
     world.wait_ms(2_500);
+    let marks_again = again(3, &[marks(1, 0), marks(1, 1)]);
+    let expected = [&asks_second[..], &[writes, says], &marks_again].concat();
+    assert_eq!(steps(&mut world), expected);
     assert!(!is_founded(&mut world, 1), "its own markers are missing");
     world.member(1).store.fault = None;
     world.wait_ms(5_000);
+    let expected = ends_founding(&world, 1, [2, 3], FOUNDING);
+    assert_eq!(steps(&mut world), expected);
     for node in 1..=NODES {
         assert_eq!(complete(&mut world, node), PARTITIONS as usize, "node {node}");
     }

@@ -1,4 +1,7 @@
 //! Two or three nodes that repair each other, over real storage commands.
+//!
+//! A round reads through what a node holds, and a session has dozens of steps: where the list of all
+//! effects is long for that reason, all messages are compared, or all that was told, in order.
 
 mod copying;
 mod corrupt_keys;
@@ -17,12 +20,14 @@ use crate::config::Config;
 use crate::message::repair::{Compare, Exchange, Roots};
 use crate::message::{Body, Kind, Message, RepairKind};
 use crate::store::{self, Outcome, Recovered};
-use crate::testing::world::{Machine, World};
+use crate::testing::world::{Done, Machine, World, kinds, messages, tells, told};
 use crate::time::HybridTime;
 use crate::types::{ContentHash, Epoch};
 use crate::version::{Actor, Container, Content, Dot, Version};
 
 impl Machine for Repair {
+    const ISSUER: Issuer = Issuer::Repair;
+
     fn start(recovered: &Recovered) -> Self {
         Self::new(recovered.corrupt.clone())
     }
@@ -67,7 +72,66 @@ impl Machine for Repair {
     }
 }
 
-const IDLE: [Kind; 2] = [Kind::Repair(RepairKind::Compare), Kind::Repair(RepairKind::Compared)];
+/// A message by its sender, its receiver and its kind. Most carry hashes of trees, which only the
+/// code under test can say.
+type Said = (u64, u64, RepairKind);
+
+/// All messages among the effects, in order.
+fn said(done: &[Done]) -> Vec<Said> {
+    let name = |message: &Message| match message.body.kind() {
+        Kind::Repair(kind) => (message.header.from.0, message.header.to.0, kind),
+        other => panic!("nobody here says {other:?}"),
+    };
+    messages(done).into_iter().map(name).collect()
+}
+
+/// A node asks and another answers, in turn.
+fn dialogue(asks: u64, answers: u64, kinds: &[RepairKind]) -> Vec<Said> {
+    let directions = [(asks, answers), (answers, asks)].into_iter().cycle();
+    kinds.iter().zip(directions).map(|(&kind, (from, to))| (from, to, kind)).collect()
+}
+
+/// The messages between two nodes that are equal.
+const EQUAL: &[RepairKind] = &[RepairKind::Compare, RepairKind::Compared];
+
+/// The messages before the pause, between two nodes that differ.
+const FIRST_LOOK: &[RepairKind] =
+    &[RepairKind::Compare, RepairKind::Compared, RepairKind::Roots, RepairKind::RootsDiffer];
+
+/// The messages after the pause, before the first partition is repaired.
+const SECOND_LOOK: &[RepairKind] = &[RepairKind::Roots, RepairKind::RootsDiffer];
+
+/// The messages about a partition in which one key differs.
+const DESCENT: &[RepairKind] = &[
+    RepairKind::Branches,
+    RepairKind::BranchesDiffer,
+    RepairKind::Leaves,
+    RepairKind::LeavesDiffer,
+    RepairKind::Summaries,
+    RepairKind::Summarized,
+    RepairKind::Exchange,
+    RepairKind::Exchanged,
+];
+
+/// A node finds keys that differ from another's, and makes them equal.
+fn repairs(node: u64, peer: u64, partition: PartitionId, keys: u64) -> [Done; 2] {
+    let differed = Event::RepairDiffered { peer: NodeId(peer), partition, keys };
+    [tells(NodeId(node), differed), finds_clean(node, peer, partition)]
+}
+
+fn finds_clean(node: u64, peer: u64, partition: PartitionId) -> Done {
+    tells(NodeId(node), Event::RepairClean { peer: NodeId(peer), partition })
+}
+
+/// A node finds at the second look that a partition has become equal meanwhile.
+fn finds_equal(node: u64, peer: u64, partition: PartitionId) -> [Done; 2] {
+    let equal = Event::Probe(Probe::SecondLookEqual);
+    [tells(NodeId(node), equal), finds_clean(node, peer, partition)]
+}
+
+fn times_out(node: u64) -> Done {
+    tells(NodeId(node), Event::Probe(Probe::RepairTimedOut))
+}
 
 /// A round of each node, and the pause within it, end well before this.
 const ROUND_MS: u64 = 10_000;
@@ -188,8 +252,8 @@ proptest! {
             prop_assert_eq!(&world.holds(2, &key(number)), &joined);
         }
         prop_assert_eq!(roots(&world).len(), 1);
-        let found = world.events.iter().map(|(_, event)| match event {
-            Event::RepairDiffered { keys, .. } => *keys,
+        let found = world.done().iter().map(|(_, effect)| match effect {
+            Effect::Observe(Event::RepairDiffered { keys, .. }) => *keys,
             _ => 0,
         });
         prop_assert_eq!(found.sum::<u64>(), differing);
@@ -204,9 +268,10 @@ fn an_equal_pair_exchanges_a_comparison_and_its_answer_and_nothing_else() {
     }
     for _ in 0..10 {
         round(&mut world);
-        assert_eq!(world.kinds(), [IDLE, IDLE].concat());
+        let done = world.take();
+        assert_eq!(said(&done), [dialogue(1, 2, EQUAL), dialogue(2, 1, EQUAL)].concat());
+        assert_eq!(told(&done), []);
     }
-    assert_eq!(world.events, []);
 }
 
 #[test]
@@ -218,10 +283,14 @@ fn repairs_among_three_end_within_two_rounds() {
     round(&mut world);
     round(&mut world);
     assert_eq!(roots(&world).len(), 1);
-    world.sent.clear();
+    world.take();
     for _ in 0..4 {
         round(&mut world);
-        assert_eq!(world.kinds(), IDLE.repeat(3));
+        // With whom each compares itself is drawn.
+        let done = world.take();
+        let equal = [RepairKind::Compare, RepairKind::Compared].map(Kind::Repair);
+        assert_eq!(kinds(&done), equal.repeat(3));
+        assert_eq!(told(&done), []);
     }
 }
 
@@ -229,17 +298,21 @@ fn repairs_among_three_end_within_two_rounds() {
 fn a_write_in_flight_during_the_pause_is_not_repaired() {
     let mut world = world(2, config());
     world.puts(1, &key(1), written(1, 1));
-    while !world.kinds().contains(&Kind::Repair(RepairKind::RootsDiffer)) {
+    while !said(world.done()).contains(&(2, 1, RepairKind::RootsDiffer)) {
         world.wait();
     }
     world.puts(2, &key(1), written(1, 1));
     round(&mut world);
-    let expected: BTreeSet<Kind> =
-        [IDLE[0], IDLE[1], Kind::Repair(RepairKind::Roots), Kind::Repair(RepairKind::RootsDiffer)]
-            .into();
-    assert!(world.kinds().iter().all(|kind| expected.contains(kind)));
-    let is_difference = |event: &Event| matches!(event, Event::RepairDiffered { .. });
-    assert!(!world.events.iter().any(|(_, event)| is_difference(event)));
+    let partition = world.ring().partition_of(key(1).token());
+    let done = world.take();
+    let dialogues = [
+        dialogue(1, 2, FIRST_LOOK),
+        dialogue(2, 1, FIRST_LOOK),
+        dialogue(1, 2, SECOND_LOOK),
+        dialogue(2, 1, SECOND_LOOK),
+    ];
+    assert_eq!(said(&done), dialogues.concat());
+    assert_eq!(told(&done), [finds_equal(1, 2, partition), finds_equal(2, 1, partition)].concat());
 }
 
 #[test]
@@ -247,40 +320,82 @@ fn what_was_pushed_is_acknowledged_when_it_is_durable_and_not_before() {
     let mut world = world(2, Config { repair_settle_ms: 0, ..config() });
     world.puts(1, &key(1), written(1, 1));
     world.held.insert(NodeId(2));
-    while !world
-        .sent
-        .iter()
-        .any(|message| message.body.kind() == Kind::Repair(RepairKind::Exchange))
-    {
+    while !said(world.done()).contains(&(1, 2, RepairKind::Exchange)) {
         world.wait();
     }
-    assert!(!world.kinds().contains(&Kind::Repair(RepairKind::Exchanged)));
+    let (before, last) = DESCENT.split_at(DESCENT.len() - 1);
+    let done = world.take();
+    // The other side's own comparison is of what it holds, durable or not.
+    let dialogues =
+        [dialogue(1, 2, &[FIRST_LOOK, SECOND_LOOK, before].concat()), dialogue(2, 1, EQUAL)];
+    assert_eq!(said(&done), dialogues.concat());
+    assert_eq!(told(&done), []);
     world.release(2);
-    assert!(world.kinds().contains(&Kind::Repair(RepairKind::Exchanged)));
+    let partition = world.ring().partition_of(key(1).token());
+    let done = world.take();
+    assert_eq!(said(&done), dialogue(2, 1, last));
+    assert_eq!(told(&done), repairs(1, 2, partition, 1));
     assert_eq!(world.holds(2, &key(1)), written(1, 1));
 }
 
 #[test]
 fn a_silent_peer_is_given_up_and_the_next_session_works() {
     for kind in [
-        Kind::Repair(RepairKind::Compared),
-        Kind::Repair(RepairKind::RootsDiffer),
-        Kind::Repair(RepairKind::BranchesDiffer),
-        Kind::Repair(RepairKind::LeavesDiffer),
-        Kind::Repair(RepairKind::Summarized),
-        Kind::Repair(RepairKind::Exchanged),
+        RepairKind::Compared,
+        RepairKind::RootsDiffer,
+        RepairKind::BranchesDiffer,
+        RepairKind::LeavesDiffer,
+        RepairKind::Summarized,
+        RepairKind::Exchanged,
     ] {
         let mut world = world(2, config());
+        let home = |world: &World<Repair>, number| world.ring().partition_of(key(number).token());
+        let [first, second] = [home(&world, 2), home(&world, 1)];
         world.puts(1, &key(1), written(1, 1));
         world.puts(2, &key(2), written(2, 1));
-        world.is_lost = Box::new(move |message| message.body.kind() == kind);
+        world.is_lost = Box::new(move |message| message.body.kind() == Kind::Repair(kind));
         round(&mut world);
-        assert!(world.kinds().contains(&kind), "{kind:?} was reached");
+        let done = world.take();
+        // Each side gets as far as to the answer that is lost.
+        let up_to = |kinds: &[RepairKind]| match kinds.iter().position(|&one| one == kind) {
+            Some(lost) => kinds[..=lost].to_vec(),
+            None => kinds.to_vec(),
+        };
+        let before = up_to(FIRST_LOOK);
+        let after =
+            if before.contains(&kind) { vec![] } else { [SECOND_LOOK, &up_to(DESCENT)].concat() };
+        let dialogues = [
+            dialogue(1, 2, &before),
+            dialogue(2, 1, &before),
+            dialogue(1, 2, &after),
+            dialogue(2, 1, &after),
+        ];
+        assert_eq!(said(&done), dialogues.concat(), "{kind:?}");
+        assert_eq!(told(&done), [times_out(1), times_out(2)], "{kind:?}");
         assert!(world.nodes.values().all(|member| member.machine.session.is_none()));
         world.is_lost = Box::new(|_| false);
         round(&mut world);
         round(&mut world);
         assert_eq!(roots(&world).len(), 1, "{kind:?}");
+        // What was pushed has arrived, though the answer was lost.
+        let differing = match kind {
+            RepairKind::Exchanged => vec![second],
+            _ => vec![first, second],
+        };
+        let done = world.take();
+        let descents = DESCENT.repeat(differing.len());
+        let dialogues = [
+            dialogue(1, 2, FIRST_LOOK),
+            dialogue(2, 1, FIRST_LOOK),
+            dialogue(1, 2, &[SECOND_LOOK, &descents].concat()),
+            dialogue(2, 1, SECOND_LOOK),
+            dialogue(1, 2, EQUAL),
+            dialogue(2, 1, EQUAL),
+        ];
+        assert_eq!(said(&done), dialogues.concat(), "{kind:?}");
+        let repaired = differing.iter().flat_map(|&partition| repairs(1, 2, partition, 1));
+        let equal = differing.iter().flat_map(|&partition| finds_equal(2, 1, partition));
+        assert_eq!(told(&done), repaired.chain(equal).collect::<Vec<_>>(), "{kind:?}");
     }
 }
 
@@ -291,17 +406,33 @@ fn a_partner_that_is_silent_or_down_does_not_keep_the_others_waiting() {
     world.member(1).local.peers.down.insert(NodeId(3));
     round(&mut world);
     round(&mut world);
-    let asked = |world: &mut World<Repair>| -> BTreeSet<NodeId> {
-        let by_first = world.sent.drain(..).filter(|message| message.header.from == NodeId(1));
-        let compares =
-            by_first.filter(|message| message.body.kind() == Kind::Repair(RepairKind::Compare));
-        compares.map(|message| message.header.to).collect()
-    };
-    assert_eq!(asked(&mut world), [NodeId(2)].into());
+    // With whom the others compare themselves is drawn.
+    let asks = &[RepairKind::Compare];
+    let done = world.take();
+    let dialogues = [
+        dialogue(1, 2, asks),
+        dialogue(2, 1, EQUAL),
+        dialogue(3, 1, EQUAL),
+        dialogue(1, 2, asks),
+        dialogue(2, 3, EQUAL),
+        dialogue(3, 2, asks),
+    ];
+    assert_eq!(said(&done), dialogues.concat());
+    assert_eq!(told(&done), [1, 2, 1, 2, 3].map(times_out));
     world.member(1).local.peers.down.clear();
     round(&mut world);
     round(&mut world);
-    assert_eq!(asked(&mut world), [NodeId(2), NodeId(3)].into());
+    let done = world.take();
+    let dialogues = [
+        dialogue(1, 3, EQUAL),
+        dialogue(2, 1, EQUAL),
+        dialogue(3, 1, EQUAL),
+        dialogue(1, 2, asks),
+        dialogue(2, 3, EQUAL),
+        dialogue(3, 2, asks),
+    ];
+    assert_eq!(said(&done), dialogues.concat());
+    assert_eq!(told(&done), [2, 1, 2, 3].map(times_out));
 }
 
 #[test]
@@ -310,15 +441,15 @@ fn a_stale_peer_is_compared_next() {
     for _ in 0..2 {
         round(&mut world);
     }
-    let last = |world: &mut World<Repair>| {
-        let mut by_first = world.sent.drain(..).filter(|message| message.header.from == NodeId(1));
-        by_first
-            .rfind(|message| message.body.kind() == Kind::Repair(RepairKind::Compare))
-            .map(|it| it.header.to)
-    };
-    let peer = last(&mut world).expect("it has compared");
+    let done = world.take();
+    let dialogues =
+        [(1, 2), (2, 1), (3, 1), (1, 3), (2, 3), (3, 2)].map(|(a, b)| dialogue(a, b, EQUAL));
+    assert_eq!(said(&done), dialogues.concat());
+    let peer = NodeId(3);
     assert!(world.member(1).machine.clean_since(peer).is_some());
     world.member(1).machine.on_stale(peer);
     round(&mut world);
-    assert_eq!(last(&mut world), Some(peer));
+    let done = world.take();
+    let dialogues = [(1, 3), (2, 1), (3, 1)].map(|(a, b)| dialogue(a, b, EQUAL));
+    assert_eq!(said(&done), dialogues.concat());
 }

@@ -3,6 +3,7 @@
 //! A test compares everything that a machine has asked for, in order: an effect too many, one too
 //! few or two in the wrong order must fail it.
 
+use crate::admin::AdminReply;
 use crate::client::Reply;
 use crate::cx::{CommandCount, Effect, Issuer};
 use crate::event::Event;
@@ -10,7 +11,7 @@ use crate::message::Message;
 use crate::probe::Probe;
 use crate::store::{Command, StoreCommand};
 use crate::time::Time;
-use crate::types::{ClientRequest, PartitionId, Ticket};
+use crate::types::{AdminRequest, ClientRequest, PartitionId, Ticket};
 
 /// Sends a message at this time.
 pub(crate) fn send(at: Time, mut message: Message) -> Effect {
@@ -21,6 +22,11 @@ pub(crate) fn send(at: Time, mut message: Message) -> Effect {
 /// Answers a client.
 pub(crate) fn reply(request: ClientRequest, reply: Reply) -> Effect {
     Effect::Reply { request, reply }
+}
+
+/// Answers an operator.
+pub(crate) fn admin_reply(request: AdminRequest, reply: AdminReply) -> Effect {
+    Effect::AdminReply { request, reply }
 }
 
 /// Executes a storage command under this ticket.

@@ -10,10 +10,10 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{Counting, MemoryStore};
+use super::{Counting, MemoryStore, effects};
 use crate::admin::AdminReply;
 use crate::config::Config;
-use crate::cx::{Cx, Effect, Identity, NodeContext, Peers};
+use crate::cx::{CommandCount, Cx, Effect, Identity, Issuer, NodeContext, Peers};
 use crate::event::Event;
 use crate::layout::Layout;
 use crate::message::{Kind, Message};
@@ -26,7 +26,8 @@ use crate::store::{
 use crate::time::{Now, Span, Time, WallTime};
 use crate::topology::Topology;
 use crate::types::{
-    AdminRequest, ClusterId, FoundingId, Generation, Key, NodeId, PartitionId, RequestId, Seq, Step,
+    AdminRequest, ClusterId, FoundingId, Generation, Key, NodeId, PartitionId, RequestId, Seq,
+    Step, Ticket,
 };
 use crate::version::Container;
 use crate::wire;
@@ -36,6 +37,9 @@ const NOBODY: SessionStep = SessionStep { request: RequestId(0), step: Step(0) }
 
 /// The part of a node under test, with the routes that a node has to it.
 pub(crate) trait Machine {
+    /// The name under which it asks the storage.
+    const ISSUER: Issuer;
+
     fn start(recovered: &Recovered) -> Self;
     fn next_deadline(&self) -> Option<Time>;
     fn on_deadline(&mut self, cx: &mut Cx<'_>, local: &mut NodeContext);
@@ -52,23 +56,74 @@ pub(crate) trait Machine {
     fn invariants(&self, local: &NodeContext);
 }
 
+/// An effect, with the node that had it: a message that was sent (it may be lost), a storage command
+/// that was executed, an operator who was answered, or an event, which executed commands have too.
+///
+/// The time in a message and the ticket of a command are checked as they come, and left out.
+pub(crate) type Done = (NodeId, Effect);
+
+/// A node sends a message.
+pub(crate) fn sends(message: Message) -> Done {
+    (message.header.from, Effect::Send(message))
+}
+
+/// A node executes a storage command.
+pub(crate) fn executes(node: NodeId, partition: PartitionId, command: impl Into<Command>) -> Done {
+    (node, effects::store(Ticket(0), partition, command))
+}
+
+/// A node tells people of an event.
+pub(crate) fn tells(node: NodeId, event: Event) -> Done {
+    (node, effects::observe(event))
+}
+
+/// A node answers an operator.
+pub(crate) fn answers(node: NodeId, request: AdminRequest, reply: AdminReply) -> Done {
+    (node, effects::admin_reply(request, reply))
+}
+
+/// The messages among the effects, in order.
+pub(crate) fn messages(done: &[Done]) -> Vec<&Message> {
+    done.iter().filter_map(message).collect()
+}
+
+fn message((_, effect): &Done) -> Option<&Message> {
+    match effect {
+        Effect::Send(message) => Some(message),
+        Effect::Reply { .. }
+        | Effect::AdminReply { .. }
+        | Effect::Store { .. }
+        | Effect::Observe(_) => None,
+    }
+}
+
+/// The kinds of the messages among the effects, in order.
+pub(crate) fn kinds(done: &[Done]) -> Vec<Kind> {
+    messages(done).into_iter().map(|message| message.body.kind()).collect()
+}
+
+/// The effects that are neither messages nor storage commands, in order.
+pub(crate) fn told(done: &[Done]) -> Vec<Done> {
+    let is_told = |(_, effect): &&Done| match effect {
+        Effect::Reply { .. } | Effect::AdminReply { .. } | Effect::Observe(_) => true,
+        Effect::Send(_) | Effect::Store { .. } => false,
+    };
+    done.iter().filter(is_told).cloned().collect()
+}
+
 /// Decides whether a message is lost.
 type IsLost = alloc::boxed::Box<dyn Fn(&Message) -> bool>;
 
 pub(crate) struct World<M> {
     pub(crate) nodes: BTreeMap<NodeId, Member<M>>,
     pub(crate) now: Now,
-    /// Every message that was sent, the lost ones too.
-    pub(crate) sent: Vec<Message>,
-    pub(crate) events: Vec<(NodeId, Event)>,
-    /// The answers to operators, with the node that gave each.
-    pub(crate) replies: Vec<(NodeId, AdminRequest, AdminReply)>,
     pub(crate) is_lost: IsLost,
     /// The nodes whose writes do not become durable.
     pub(crate) held: BTreeSet<NodeId>,
     ring: Arc<Ring>,
     config: Config,
-    effects: VecDeque<(NodeId, Effect)>,
+    pending: VecDeque<Done>,
+    done: Vec<Done>,
     wire: VecDeque<Message>,
     draw: Counting,
 }
@@ -78,6 +133,7 @@ pub(crate) struct Member<M> {
     pub(crate) machine: M,
     pub(crate) store: MemoryStore,
     partitions: Partitions,
+    commands: CommandCount,
 }
 
 impl<M: Machine> World<M> {
@@ -101,14 +157,12 @@ impl<M: Machine> World<M> {
         let mut world = Self {
             nodes: BTreeMap::new(),
             now: Now { monotonic: Time(1_000_000), wall: WallTime(1_000_000_000) },
-            sent: Vec::new(),
-            events: Vec::new(),
-            replies: Vec::new(),
             is_lost: alloc::boxed::Box::new(|_| false),
             held: BTreeSet::new(),
             ring: Arc::new(ring),
             config,
-            effects: VecDeque::new(),
+            pending: VecDeque::new(),
+            done: Vec::new(),
             wire: VecDeque::new(),
             draw: Counting::default(),
         };
@@ -139,7 +193,8 @@ impl<M: Machine> World<M> {
             complete: complete.into_iter().collect(),
             roots: roots.into_iter().collect(),
         };
-        self.nodes.insert(node, Member { local, machine, store, partitions });
+        let commands = CommandCount::default();
+        self.nodes.insert(node, Member { local, machine, store, partitions, commands });
     }
 
     pub(crate) fn ring(&self) -> Arc<Ring> {
@@ -170,7 +225,7 @@ impl<M: Machine> World<M> {
         let mut cx = Cx { now: self.now, draw: &mut self.draw, out: &mut out };
         call(&mut member.machine, &mut cx, &mut member.local);
         member.machine.invariants(&member.local);
-        self.effects.extend(out.into_iter().map(|effect| (node, effect)));
+        self.pending.extend(out.into_iter().map(|effect| (node, effect)));
     }
 
     /// Executes a storage command that no machine asked for.
@@ -223,7 +278,7 @@ impl<M: Machine> World<M> {
             let deadline = |world: &Self| world.nodes[&node].machine.next_deadline();
             if let Some(before) = deadline(self).filter(|&deadline| deadline <= next) {
                 self.call_alone(node, M::on_deadline);
-                let made_progress = !self.effects.is_empty();
+                let made_progress = !self.pending.is_empty();
                 let is_later = deadline(self).is_none_or(|after| after > before);
                 assert!(made_progress || is_later, "a call at a deadline moves it");
                 self.run();
@@ -248,9 +303,14 @@ impl<M: Machine> World<M> {
         self.now.wall = self.now.wall + span;
     }
 
-    /// The kinds of the messages that were sent since the last call, in order.
-    pub(crate) fn kinds(&mut self) -> Vec<Kind> {
-        self.sent.drain(..).map(|message| message.body.kind()).collect()
+    /// Everything that the nodes have done since the last call, in order.
+    pub(crate) fn take(&mut self) -> Vec<Done> {
+        core::mem::take(&mut self.done)
+    }
+
+    /// Everything that the nodes have done since the last call of [`World::take`], in order.
+    pub(crate) fn done(&self) -> &[Done] {
+        &self.done
     }
 
     /// Hands a message to its addressee, as if it came from the network.
@@ -264,7 +324,7 @@ impl<M: Machine> World<M> {
         loop {
             steps += 1;
             assert!(steps < 100_000, "this does not end");
-            if let Some((node, effect)) = self.effects.pop_front() {
+            if let Some((node, effect)) = self.pending.pop_front() {
                 self.apply(node, effect);
             } else if let Some(message) = self.wire.pop_front() {
                 let message = wire::decode(&wire::encode(&message)).expect("what is sent is read");
@@ -279,20 +339,24 @@ impl<M: Machine> World<M> {
     fn apply(&mut self, node: NodeId, effect: Effect) {
         match effect {
             Effect::Reply { .. } => panic!("no client asked anything"),
-            Effect::AdminReply { request, reply } => self.replies.push((node, request, reply)),
-            Effect::Send(message) => {
+            Effect::AdminReply { .. } | Effect::Observe(_) => self.done.push((node, effect)),
+            Effect::Send(mut message) => {
                 assert_ne!(message.header.to, node, "nobody sends to itself");
+                assert_eq!(message.header.sent, self.now.monotonic, "it says when it is sent");
                 if !(self.is_lost)(&message) {
                     self.wire.push_back(message.clone());
                 }
-                self.sent.push(message);
+                message.header.sent = Time(0);
+                self.done.push((node, Effect::Send(message)));
             }
-            Effect::Store { ticket: _, command } => {
+            Effect::Store { ticket, command } => {
                 let Some(member) = self.nodes.get_mut(&node) else { return };
+                assert_eq!(ticket, member.commands.begin(M::ISSUER), "it is the next ticket");
                 let mut outcome = member.execute(&command);
                 let seq = member.store.newest();
                 let events = core::mem::take(&mut outcome.events);
-                self.events.extend(events.into_iter().map(|event| (node, event)));
+                self.done.push((node, Effect::Store { ticket: Ticket(0), command }));
+                self.done.extend(events.into_iter().map(|event| tells(node, event)));
                 self.call_alone(node, |machine, cx, local| {
                     machine.on_store_done(cx, local, seq, outcome);
                 });
@@ -300,7 +364,6 @@ impl<M: Machine> World<M> {
                     self.sync(node);
                 }
             }
-            Effect::Observe(event) => self.events.push((node, event)),
         }
     }
 

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::testing::MemoryStore;
+use crate::testing::world::{answers, executes};
 
-fn completed_events(world: &World<Repair>) -> usize {
-    world.events.iter().filter(|(_, event)| matches!(event, Event::Completed { .. })).count()
+fn completes(node: u64, partition: u32) -> Done {
+    tells(NodeId(node), Event::Completed { partition: PartitionId(partition) })
 }
 
 /// A node's data, and its data alone, are gone.
@@ -27,9 +28,25 @@ fn a_wiped_owner_is_complete_after_enough_complete_others_and_not_before() {
     wipe(&mut world, 1);
     world.wait();
     round(&mut world);
-    assert_eq!((completed_events(&world), world.member(1).local.complete.len()), (0, 0));
+    // Each of the others copies nothing, as its own questions are lost.
+    let ring = world.ring();
+    let held = |partition| {
+        let here =
+            |number: &usize| ring.partition_of(key(*number).token()) == PartitionId(partition);
+        let keys = (0..20).filter(here);
+        let (even, odd): (Vec<_>, Vec<_>) = keys.partition(|number| number % 2 == 0);
+        (even.len() as u64, (even.len() + odd.len()) as u64)
+    };
+    let in_vain = [times_out(2), times_out(3)];
+    let copied = (0..4).flat_map(|at| repairs(1, 2, PartitionId(at), held(at).0));
+    assert_eq!(told(&world.take()), copied.chain(in_vain.clone()).collect::<Vec<_>>());
+    assert_eq!(world.member(1).local.complete.len(), 0);
     round(&mut world);
-    assert_eq!((completed_events(&world), world.member(1).local.complete.len()), (4, 4));
+    let copied = (0..4).flat_map(|at| {
+        repairs(1, 3, PartitionId(at), held(at).1).into_iter().chain([completes(1, at)])
+    });
+    assert_eq!(told(&world.take()), copied.chain(in_vain).collect::<Vec<_>>());
+    assert_eq!(world.member(1).local.complete.len(), 4);
     for number in 0..20 {
         assert_eq!(world.holds(1, &key(number)), written(1, 1));
     }
@@ -46,7 +63,8 @@ fn a_peer_that_has_lost_the_same_is_no_source() {
     for _ in 0..10 {
         round(&mut world);
     }
-    assert_eq!(completed_events(&world), 0);
+    let undecided = |node| tells(NodeId(node), Event::LossUndecided { partitions: 4 });
+    assert_eq!(told(&world.take()), [undecided(1), undecided(2)]);
     // With W = 3 any other that has lost nothing holds every acknowledged write.
     for member in world.nodes.values_mut() {
         member.local.config.write_quorum = 3;
@@ -54,7 +72,8 @@ fn a_peer_that_has_lost_the_same_is_no_source() {
     for _ in 0..4 {
         round(&mut world);
     }
-    assert_eq!(completed_events(&world), 8);
+    let completed = [1, 2].iter().flat_map(|&node| (0..4).map(move |at| completes(node, at)));
+    assert_eq!(told(&world.take()), completed.collect::<Vec<_>>());
 }
 
 #[test]
@@ -65,10 +84,13 @@ fn a_marker_that_finds_no_room_is_written_later() {
     for _ in 0..4 {
         round(&mut world);
     }
-    assert_eq!(completed_events(&world), 0);
+    // In the second of the rounds, and again in each that follows.
+    let not_written = tells(NodeId(1), Event::Probe(Probe::MarkerNotWritten));
+    assert_eq!(told(&world.take()), vec![not_written; 3 * 4]);
     world.member(1).store.fault = None;
     round(&mut world);
-    assert_eq!((completed_events(&world), world.member(1).local.complete.len()), (4, 4));
+    assert_eq!(told(&world.take()), [0, 1, 2, 3].map(|at| completes(1, at)));
+    assert_eq!(world.member(1).local.complete.len(), 4);
 }
 
 #[test]
@@ -78,24 +100,28 @@ fn an_only_owner_that_lost_its_data_serves_when_an_operator_says_so() {
     round(&mut world);
     round(&mut world);
     assert_eq!(world.member(1).local.complete.len(), 0);
-    let undecided = [Event::LossUndecided { partitions: 4 }];
-    let said = world.events.iter().filter(|(_, event)| undecided.contains(event)).count();
-    assert_eq!(said, 1, "it is said once");
+    let undecided = tells(NodeId(1), Event::LossUndecided { partitions: 4 });
+    let done = world.take();
+    assert_eq!(told(&done), [undecided], "it is said once");
+    assert_eq!(said(&done), []);
     for (request, partition) in [(7, 2), (8, 99), (9, 2)] {
         world.call(NodeId(1), |repair, cx, local| {
             repair.accept_loss(cx, local, AdminRequest(request), PartitionId(partition));
         });
     }
     assert_eq!(world.member(1).local.complete, [PartitionId(2)].into());
-    let replies = [
-        AdminReply::LossAccepted,
-        AdminReply::Refused(AdminRefusal::NotOwned { partition: PartitionId(99) }),
-        AdminReply::Refused(AdminRefusal::NothingLost { partition: PartitionId(2) }),
+    let [accepted, elsewhere] = [PartitionId(2), PartitionId(99)];
+    let refused =
+        |request, refusal| answers(NodeId(1), AdminRequest(request), AdminReply::Refused(refusal));
+    let mark = RepairCommand::MarkComplete { reason: CompletionReason::LossAccepted };
+    let expected = [
+        executes(NodeId(1), accepted, mark),
+        answers(NodeId(1), AdminRequest(7), AdminReply::LossAccepted),
+        tells(NodeId(1), Event::Probe(Probe::LossAccepted)),
+        refused(8, AdminRefusal::NotOwned { partition: elsewhere }),
+        refused(9, AdminRefusal::NothingLost { partition: accepted }),
     ];
-    let numbered = (7..).map(AdminRequest).zip(replies);
-    let expected: Vec<_> = numbered.map(|(request, it)| (NodeId(1), request, it)).collect();
-    assert_eq!(world.replies, expected);
-    assert_eq!(completed_events(&world), 0, "nothing was copied");
+    assert_eq!(world.take(), expected, "nothing was copied");
 }
 
 #[test]
@@ -107,6 +133,15 @@ fn what_was_lost_is_copied_without_the_pause() {
     world.wait();
     world.wait_ms(1);
     assert_eq!(world.holds(1, &key(1)), written(1, 1));
+    let partition = world.ring().partition_of(key(1).token());
+    let done = world.take();
+    let dialogues = [
+        dialogue(1, 2, &[FIRST_LOOK, DESCENT].concat()),
+        dialogue(2, 1, EQUAL),
+        dialogue(3, 1, EQUAL),
+    ];
+    assert_eq!(said(&done), dialogues.concat());
+    assert_eq!(told(&done), repairs(1, 2, partition, 1));
 }
 
 #[test]
@@ -122,11 +157,18 @@ fn a_partition_counts_as_copied_when_it_is_durable_and_not_before() {
     round(&mut world);
     assert_eq!(world.holds(1, &key(1)), written(1, 1));
     let partition = world.ring().partition_of(key(1).token());
-    let clean = Event::RepairClean { peer: NodeId(2), partition };
-    assert!(!world.events.contains(&(NodeId(1), clean.clone())));
+    let done = world.take();
+    let asks = &[RepairKind::Compare];
+    let dialogues = [dialogue(1, 2, &[FIRST_LOOK, DESCENT].concat()), dialogue(2, 1, asks)];
+    assert_eq!(said(&done), dialogues.concat());
+    assert_eq!(told(&done), [times_out(2)]);
     world.release(1);
     round(&mut world);
-    assert!(world.events.contains(&(NodeId(1), clean)));
+    let copied = partition.0;
+    let equal = (0..4).filter(|&at| at != copied).map(|at| completes(1, at));
+    let repaired =
+        repairs(1, 2, partition, 1).into_iter().chain([completes(1, copied), times_out(2)]);
+    assert_eq!(told(&world.take()), equal.chain(repaired).collect::<Vec<_>>());
     assert_eq!(world.member(1).local.complete.len(), 4);
 }
 
@@ -138,9 +180,8 @@ fn one_that_cannot_help_does_not_keep_the_others_waiting() {
     for _ in 0..10 {
         round(&mut world);
     }
-    let asked = world.sent.iter().filter(|message| {
-        let is_compare = message.body.kind() == Kind::Repair(RepairKind::Compare);
-        is_compare && (message.header.from, message.header.to) == (NodeId(1), NodeId(3))
-    });
-    assert!(asked.count() >= 4);
+    // Who asks whom: whoever answers has lost nothing, or the same.
+    let asked = said(&world.take()).into_iter().filter(|&(_, _, kind)| kind == RepairKind::Compare);
+    let by_first: Vec<u64> = asked.filter(|&(from, ..)| from == 1).map(|(_, to, _)| to).collect();
+    assert_eq!(by_first, [2, 3].repeat(5));
 }

@@ -1,6 +1,7 @@
 //! Corrupt keys: when they are repaired, and how corruption is found that nobody asked for.
 
 use super::*;
+use crate::testing::world::{answers, executes};
 
 /// The keys that the machine of the first node wants to be gathered now. A node asks a coordinator
 /// for them; here the answers are played by hand.
@@ -17,8 +18,11 @@ fn gather(world: &mut World<Repair>, number: u64, container: Container) {
     world.call(NodeId(1), |machine, cx, local| machine.on_gathered(cx, local, number, container));
 }
 
-fn is_repaired(world: &World<Repair>) -> bool {
-    world.events.iter().any(|(_, event)| matches!(event, Event::KeyRepaired { .. }))
+/// The first node believes its copy of a key again.
+fn repaired(world: &World<Repair>, number: u64, is_unknown: bool) -> [Done; 2] {
+    let (key, partition) = (key(0), world.ring().partition_of(key(0).token()));
+    let mark = RepairCommand::MarkRepaired { key: key.clone(), is_unknown, number };
+    [executes(NodeId(1), partition, mark), tells(NodeId(1), Event::KeyRepaired { key })]
 }
 
 #[test]
@@ -30,9 +34,13 @@ fn a_corrupt_key_is_repaired_when_what_enough_others_hold_is_durable_and_not_bef
 
     world.held.insert(NodeId(1));
     gather(&mut world, number, written(2, 1));
-    assert!(!is_repaired(&world), "it is not durable");
+    let items = vec![(key(0), written(2, 1))];
+    let join = RepairCommand::Join { items, whose: JoinFor::CorruptKey(number) };
+    let partition = world.ring().partition_of(key(0).token());
+    let joined = executes(NodeId(1), partition, join);
+    assert_eq!(world.take(), [joined], "it is not durable");
     world.release(1);
-    assert!(is_repaired(&world));
+    assert_eq!(world.take(), repaired(&world, number, false));
     assert!(wanted(&mut world, u64::MAX).is_empty());
     assert_eq!(world.holds(1, &key(0)), written(2, 1));
 }
@@ -43,7 +51,7 @@ fn a_corrupt_key_of_which_enough_others_know_nothing_is_repaired_at_once() {
     note_corrupt(&mut world, &key(0));
     let number = wanted(&mut world, 1)[0].number;
     gather(&mut world, number, Container::default());
-    assert!(is_repaired(&world));
+    assert_eq!(world.take(), repaired(&world, number, true));
 }
 
 #[test]
@@ -53,7 +61,7 @@ fn an_answer_from_before_a_key_was_corrupt_again_counts_for_nothing() {
     let number = wanted(&mut world, 1)[0].number;
     note_corrupt(&mut world, &key(0));
     gather(&mut world, number, written(2, 1));
-    assert!(!is_repaired(&world));
+    assert_eq!(world.take(), []);
 }
 
 #[test]
@@ -64,7 +72,9 @@ fn what_an_operator_gives_up_counts_as_repaired() {
     world.call(NodeId(1), |machine, cx, local| {
         machine.accept_loss(cx, local, AdminRequest(1), partition);
     });
-    assert!(is_repaired(&world));
+    let [mark, told] = repaired(&world, 1, true);
+    let accepted = answers(NodeId(1), AdminRequest(1), AdminReply::LossAccepted);
+    assert_eq!(world.take(), [mark, accepted, told]);
 }
 
 #[test]
@@ -82,8 +92,6 @@ fn corruption_that_nobody_asked_for_is_found_in_time() {
     store.corrupt.insert(record);
     round(&mut world);
     round(&mut world);
-    let corrupt = |(node, event): &(NodeId, Event)| {
-        *node == NodeId(1) && matches!(event, Event::Corrupt { .. })
-    };
-    assert!(world.events.iter().any(corrupt));
+    let partition = world.ring().partition_of(key(0).token());
+    assert_eq!(told(&world.take()), [tells(NodeId(1), Event::Corrupt { partition })]);
 }
