@@ -3,6 +3,12 @@
 //! Entries lie in the order in which they came, and apart from them, in four bytes each, the places
 //! that their keys are hashed to. So entries that came one after the other lie side by side.
 //! Nothing is ever taken out.
+//!
+//! It stands in for `indexmap::IndexMap`, which keeps the hash of each entry beside it and takes
+//! eight bytes for a place. With that in its stead, a run of the bench's scenario took 1.03 and 1.06
+//! times the processor time (medians of 30 and of 40 pairs of runs in turns), for as many
+//! instructions. `cpu_ms` of `cargo sim bench --json`, with one and the other, repeats that. Should it
+//! gain less than 3 %, it goes.
 
 use std::borrow::Borrow;
 use std::hash::{BuildHasher as _, BuildHasherDefault, Hash, Hasher};
