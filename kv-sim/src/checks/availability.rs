@@ -1,6 +1,6 @@
 //! Check `availability`: an operation succeeds while as many machines as it needs are reachable.
 //!
-//! Takes operations that ended. The world's [`ClusterHealth`] says whether the cluster had been well and
+//! Takes operations that ended. The world says whether the cluster had been well and
 //! unchanged all the time, and the pace says whether its messages and its disks were fast enough
 //! for the time that the operation had.
 
@@ -8,23 +8,28 @@ use std::collections::BTreeSet;
 
 use kv_core::message::{CoordinatorKind, Kind, ReplicaKind};
 use kv_core::quorum::Mode;
-use kv_core::time::{Span, Time};
+use kv_core::time::Span;
 use kv_core::types::NodeId;
 
+use super::check::Check;
 use super::findings::Findings;
 use super::history::History;
+use super::occasions::{Ending, OperationEnd};
 use super::operation::{Operation, Terms};
 use super::pace::{Pace, TRIP_FLOOR};
-use super::story::{Names, when};
-use super::{ClusterHealth, Disks};
+use super::story::when;
+use super::{Disks, Setting, WorldView};
 
 /// The `availability` check.
 #[derive(Clone, Debug)]
 pub(super) struct Availability {
     /// The findings so far, counted in operations that ended.
-    pub(super) findings: Findings,
+    findings: Findings,
+    /// The time after the last change from which on operations must succeed.
     settle: Span,
+    /// The shortest timeout of an operation that must succeed.
     timeout: Span,
+    /// The silence after which a coordinator asks another node too.
     hedge: Span,
 }
 
@@ -37,28 +42,32 @@ struct Path {
     commands: u32,
 }
 
+impl Check for Availability {
+    const NAME: &'static str = "availability";
+    const ABOUT: &'static str = "an operation succeeds while enough machines can be reached";
+
+    fn new(setting: &Setting) -> Self {
+        let Setting { settle, timeout, ref config, .. } = *setting;
+        Self { findings: Findings::default(), settle, timeout, hedge: config.hedge() }
+    }
+
+    fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
+    fn on_end(&mut self, end: &mut OperationEnd<'_, impl WorldView>) {
+        self.findings.examined += 1;
+        match end.ending {
+            Ending::Value(_) | Ending::Stored(..) | Ending::Refused(_) => {}
+            Ending::Unknown => self.judge(end),
+        }
+    }
+}
+
 impl Availability {
-    /// Demands success of operations that begin `settle` after the last change, and may take
-    /// `timeout` or more. A coordinator asks another node too after a silence of `hedge`.
-    pub(super) fn new(settle: Span, timeout: Span, hedge: Span) -> Self {
-        Self { findings: Findings::default(), settle, timeout, hedge }
-    }
-
-    /// Counts an operation that was answered.
-    pub(super) const fn on_answered(&mut self) {
-        self.findings.examined += 1;
-    }
-
     /// Judges an operation of which nobody knows how it ended.
-    pub(super) fn on_unknown(
-        &mut self,
-        history: &History,
-        operation: &Operation,
-        at: Time,
-        (world, pace): (&(impl Disks + ClusterHealth), &Pace),
-        names: &Names,
-    ) {
-        self.findings.examined += 1;
+    fn judge(&mut self, end: &OperationEnd<'_, impl WorldView>) {
+        let &OperationEnd { at, operation, ref history, pace, world, names, .. } = end;
         let is_settled = world.last_change() + self.settle <= operation.started;
         let reachable = reachable(operation, history, world);
         let has_time = self.has_time(operation, history, &reachable, (world, pace));
@@ -95,9 +104,7 @@ impl Availability {
             },
         );
     }
-}
 
-impl Availability {
     /// Tells whether an operation could succeed in its time, at the pace of its messages and the
     /// disks.
     fn has_time(
@@ -105,7 +112,7 @@ impl Availability {
         operation: &Operation,
         history: &History,
         reachable: &[NodeId],
-        (world, pace): (&(impl Disks + ClusterHealth), &Pace),
+        (world, pace): (&impl WorldView, &Pace),
     ) -> bool {
         let Operation { coordinator, started, terms, trips, .. } = operation;
         let lasts = |span| world.lasts(*coordinator, span);
@@ -160,11 +167,7 @@ fn trips_max(slow: &[Span], count: usize) -> Span {
 /// if no time passes for it: it would wait for ever for the first that does not answer.
 /// Reachability depends on the kind of message: a network that drops hints keeps nobody from
 /// reading.
-fn reachable(
-    operation: &Operation,
-    history: &History,
-    world: &(impl Disks + ClusterHealth),
-) -> Vec<NodeId> {
+fn reachable(operation: &Operation, history: &History, world: &impl WorldView) -> Vec<NodeId> {
     let coordinator = operation.coordinator;
     if !world.is_well(coordinator) || !world.keeps_time(coordinator) {
         return Vec::new();

@@ -6,13 +6,15 @@
 //! to what it holds than its limit, but a fallback that has delivered its hint holds nothing again.
 
 use kv_core::config::Config;
-use kv_core::time::Time;
 use kv_core::types::NodeId;
 use kv_core::version::Container;
 
+use super::check::Check;
 use super::findings::Findings;
 use super::history::History;
+use super::occasions::{Ending, KeyEnd, NodeLoad, OperationEnd};
 use super::story::{Names, when};
+use super::{Setting, WorldView};
 
 /// The load that a node carries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,36 +44,34 @@ const IN_FLIGHT: u64 = 64;
 #[derive(Clone, Debug)]
 pub(super) struct Bounds {
     /// The findings so far, counted in containers and in looks at nodes.
-    pub(super) findings: Findings,
+    findings: Findings,
+    /// The configuration of all nodes, which says what the limits are.
     config: Config,
 }
 
-impl Bounds {
-    /// Creates the check for nodes of this configuration.
-    pub(super) fn new(config: Config) -> Self {
-        Self { findings: Findings::default(), config }
+impl Check for Bounds {
+    const NAME: &'static str = "bounds";
+    const ABOUT: &'static str = "vectors, hints and work stay in their limits";
+
+    fn new(setting: &Setting) -> Self {
+        Self { findings: Findings::default(), config: setting.config.clone() }
     }
 
-    /// Judges a container that was shown, or that stands in the end.
-    pub(super) fn on_container(&mut self, history: &History, container: &Container, names: &Names) {
-        self.findings.examined += 1;
-        let strange = |&(actor, n): &(_, u64)| n > history.minted_by(actor);
-        if let Some((actor, n)) = container.seen().iter().find(strange) {
-            self.findings.violated_about(|| history.subject([]), || {
-                format!(
-                    "the vector of {:?} accounts for {n} events of {}, epoch {}, who minted {} for \
-                     that key",
-                    history.key,
-                    names.node(actor.node),
-                    actor.epoch,
-                    history.minted_by(actor),
-                )
-            });
+    fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
+    fn on_end(&mut self, end: &mut OperationEnd<'_, impl WorldView>) {
+        match &end.ending {
+            Ending::Value(answer) | Ending::Stored(_, answer) => {
+                self.judge(end.history, answer.container, end.names);
+            }
+            Ending::Refused(_) | Ending::Unknown => {}
         }
     }
 
-    /// Judges the load of a node that was looked at.
-    pub(super) fn on_load(&mut self, node: NodeId, load: &Load, at: Time, names: &Names) {
+    fn on_load(&mut self, load: &NodeLoad<'_>) {
+        let &NodeLoad { at, node, load, names } = load;
         self.findings.examined += 1;
         let Config { requests_max, hint_bytes_per_target, hint_bytes_total, .. } = self.config;
         if load.requests > requests_max {
@@ -103,5 +103,31 @@ impl Bounds {
         }
         let total = load.hints.iter().map(|hints| hints.bytes).sum();
         over(total, "all others".to_owned(), hint_bytes_total);
+    }
+
+    fn at_end_of_key(&mut self, end: &KeyEnd<'_, impl WorldView>) {
+        for (_, container) in end.copies {
+            self.judge(end.history, container, end.names);
+        }
+    }
+}
+
+impl Bounds {
+    /// Judges a container that was shown, or that stands in the end.
+    fn judge(&mut self, history: &History, container: &Container, names: &Names) {
+        self.findings.examined += 1;
+        let strange = |&(actor, n): &(_, u64)| n > history.minted_by(actor);
+        if let Some((actor, n)) = container.seen().iter().find(strange) {
+            self.findings.violated_about(|| history.subject([]), || {
+                format!(
+                    "the vector of {:?} accounts for {n} events of {}, epoch {}, who minted {} for \
+                     that key",
+                    history.key,
+                    names.node(actor.node),
+                    actor.epoch,
+                    history.minted_by(actor),
+                )
+            });
+        }
     }
 }

@@ -10,40 +10,59 @@ use kv_core::time::Time;
 use kv_core::types::NodeId;
 use kv_core::version::{Container, Dot};
 
+use super::check::Check;
 use super::findings::Findings;
 use super::fingerprint::Fingerprint;
-use super::history::{EventIndex, History, Minting, Reach, Reused, WriteIndex};
+use super::history::{EventIndex, History, Reach, Reused};
+use super::occasions::{Ending, KeyEnd, OperationEnd, WriteMint};
 use super::story::{Names, when};
+use super::{Setting, WorldView};
 
 /// The `causality` check.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Causality {
     /// The findings so far, counted in containers.
-    pub(super) findings: Findings,
+    findings: Findings,
 }
 
 /// The place and time at which a container was seen.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sighting<'a> {
+struct Sighting<'a> {
     /// The time at which the container was seen.
-    pub(super) at: Time,
+    at: Time,
     /// The words that come before the node's name in a story, such as "in the end on".
-    pub(super) what: &'a str,
+    what: &'a str,
     /// The node that held or showed the container.
-    pub(super) node: NodeId,
+    node: NodeId,
 }
 
-impl Causality {
-    /// Records the dot that a replica minted for a write; a dot that names another write is a
-    /// violation.
-    pub(super) fn on_minted(
-        &mut self,
-        history: &mut History,
-        write: WriteIndex,
-        minting: Minting<'_>,
-        names: &Names,
-    ) {
-        let Err(Reused { first }) = history.on_minted(write, minting) else { return };
+impl Check for Causality {
+    const NAME: &'static str = "causality";
+    const ABOUT: &'static str = "no sibling is lost, none is invented, a dot has one value";
+
+    fn new(_: &Setting) -> Self {
+        Self::default()
+    }
+
+    fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
+    fn on_end(&mut self, end: &mut OperationEnd<'_, impl WorldView>) {
+        let &mut OperationEnd { at, operation, ref history, ref ending, names, .. } = end;
+        let (what, answer) = match ending {
+            Ending::Value(answer) => ("in a read through", answer),
+            Ending::Stored(_, answer) => ("with a write through", answer),
+            Ending::Refused(_) | Ending::Unknown => return,
+        };
+        let sighting = Sighting { at, what, node: operation.coordinator };
+        self.judge(history, &answer.reach, answer.container, sighting, names);
+    }
+
+    /// A dot that names another write is a violation.
+    fn on_minted(&mut self, mint: &WriteMint<'_>) {
+        let &WriteMint { history, write, minting, event, names } = mint;
+        let Err(Reused { first }) = event else { return };
         self.findings.violated_about(|| history.subject([first]), || {
             format!(
                 "dot {} of {:?} names two writes: whoever knows the first discards the second\n  \
@@ -58,8 +77,19 @@ impl Causality {
         });
     }
 
+    fn at_end_of_key(&mut self, end: &KeyEnd<'_, impl WorldView>) {
+        let &KeyEnd { at, history, copies, names, .. } = end;
+        for &(node, ref container) in copies {
+            let reach = history.reach(container);
+            let sighting = Sighting { at, what: "in the end on", node };
+            self.judge(history, &reach, container, sighting, names);
+        }
+    }
+}
+
+impl Causality {
     /// Judges a container that was shown to a reader or is held by an owner in the end.
-    pub(super) fn on_container(
+    fn judge(
         &mut self,
         history: &History,
         reach: &Reach,

@@ -14,23 +14,22 @@ use kv_core::time::{Span, Time};
 use kv_core::types::{ContentHash, NodeId, PartitionId};
 use kv_core::version::Container;
 
-use super::Disks;
+use super::check::Check;
 use super::findings::Findings;
-use super::history::History;
-use super::pace::Pace;
+use super::occasions::{KeyEnd, RestVerdict, RunEnd};
 use super::story::{Names, when};
+use super::{Setting, WorldView};
 
 /// The `convergence` check.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Convergence {
     /// The findings so far, counted in keys.
-    pub(super) findings: Findings,
+    findings: Findings,
     /// True if owners need not be equal, because the world was too slow for that.
     is_excused: bool,
+    /// The digests of what each owner holds in the end, summed up over each partition.
+    sums: BTreeMap<(PartitionId, NodeId), ContentHash>,
 }
-
-/// The digests of what each owner holds, summed up over each partition.
-pub(super) type Sums = BTreeMap<(PartitionId, NodeId), ContentHash>;
 
 /// The world's verdict on the cluster after the last fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,9 +58,20 @@ pub struct Restless {
     pub corrupt: Vec<(NodeId, u64)>,
 }
 
-impl Convergence {
-    /// Judges whether the cluster came to rest in time.
-    pub(super) fn on_rest(&mut self, rest: &Rest, at: Time, pace: &Pace, names: &Names) {
+impl Check for Convergence {
+    const NAME: &'static str = "convergence";
+    const ABOUT: &'static str = "after the last fault, replicas become equal and hints drain";
+
+    fn new(_: &Setting) -> Self {
+        Self::default()
+    }
+
+    fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
+    fn on_rest(&mut self, verdict: &RestVerdict<'_>) {
+        let &RestVerdict { at, rest, pace, names } = verdict;
         match rest {
             Rest::Converged { after: _ } => {}
             Rest::Restless(Restless { within, .. })
@@ -74,15 +84,13 @@ impl Convergence {
         }
     }
 
-    /// Compares the owners' copies of a key at the end of the run, and sums up their digests.
-    pub(super) fn on_copies(
-        &mut self,
-        history: &History,
-        copies: &[(NodeId, Container)],
-        disks: &impl Disks,
-        sums: &mut Sums,
-        names: &Names,
-    ) {
+    fn on_loss_accepted(&mut self) {
+        self.findings.weakened += 1;
+    }
+
+    /// Compares the owners' copies, and sums up their digests.
+    fn at_end_of_key(&mut self, end: &KeyEnd<'_, impl WorldView>) {
+        let &KeyEnd { history, copies, world, names, .. } = end;
         self.findings.examined += 1;
         let key = &history.key;
         for pair in copies.windows(2) {
@@ -104,7 +112,7 @@ impl Convergence {
                 );
             }
         }
-        let partition = disks.partition_of(key);
+        let partition = world.partition_of(key);
         let mut last: Option<(&Container, ContentHash)> = None;
         for (node, copy) in copies.iter().filter(|(_, copy)| !copy.is_empty()) {
             // As a rule, all are equal: then one hash is enough.
@@ -113,15 +121,16 @@ impl Convergence {
                 _ => copy.hash(key),
             };
             last = Some((copy, hash));
-            let sum = sums.entry((partition, *node)).or_default();
+            let sum = self.sums.entry((partition, *node)).or_default();
             sum.0 = sum.0.wrapping_add(hash.0);
         }
     }
 
-    /// Compares what the owners hold with what their trees claim, once all keys were looked at.
-    pub(super) fn at_end(&mut self, sums: Sums, disks: &impl Disks, names: &Names) {
-        for ((partition, node), sum) in sums {
-            let claimed = disks.root(node, partition);
+    /// Compares what the owners hold with what their trees claim.
+    fn at_end(&mut self, end: &RunEnd<'_, impl WorldView>) {
+        let &RunEnd { world, names, .. } = end;
+        for ((partition, node), sum) in std::mem::take(&mut self.sums) {
+            let claimed = world.root(node, partition);
             if claimed != sum {
                 self.findings.violated(|| {
                     let (node, PartitionId(partition)) = (names.node(node), partition);

@@ -6,45 +6,69 @@
 //! stand when all is repaired (Cassandra's zombies). Tombstones are never purged yet, so the
 //! promise has no end.
 
-use kv_core::time::Time;
-use kv_core::types::NodeId;
-use kv_core::version::Container;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ack::Standing;
+use super::check::Check;
 use super::findings::Findings;
 use super::freshness;
 use super::history::{EventIndex, History, Reach, WriteIndex};
+use super::occasions::{Ending, KeyEnd, OperationEnd};
 use super::operation::Operation;
+use super::per_key::PerKey;
 use super::story::{Names, when};
+use super::{Setting, WorldView};
 
 /// The `deletion` check.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Deletion {
     /// The findings so far, counted in acknowledged deletes.
-    pub(super) findings: Findings,
+    findings: Findings,
+    /// The events that acknowledged deletes have overwritten, each with the first that did.
+    deleted: PerKey<BTreeMap<EventIndex, WriteIndex>>,
 }
 
-impl Deletion {
-    /// Takes a put that was acknowledged, which may be a delete.
-    pub(super) fn on_stored(&mut self, history: &mut History, write: WriteIndex) {
-        if history.write(write).content.is_tombstone() {
-            self.findings.examined += 1;
-            history.delete_ancestors(write);
+impl Check for Deletion {
+    const NAME: &'static str = "deletion";
+    const ABOUT: &'static str = "what was deleted does not come back";
+
+    fn new(_: &Setting) -> Self {
+        Self::default()
+    }
+
+    fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
+    fn on_end(&mut self, end: &mut OperationEnd<'_, impl WorldView>) {
+        match end.ending {
+            Ending::Value(ref answer) => self.on_read(end, &answer.reach),
+            Ending::Stored(write, _) => self.on_stored(end.history, write),
+            Ending::Refused(_) | Ending::Unknown => {}
         }
     }
 
+    fn at_end_of_key(&mut self, end: &KeyEnd<'_, impl WorldView>) {
+        let &KeyEnd { at, history, copies, names, .. } = end;
+        for (node, copy) in copies {
+            for event in copy.dots().filter_map(|dot| history.named(dot)) {
+                if let Some(delete) = self.deleted_by(history, event) {
+                    let shown = format!("in the end, at {}, on {}", when(at), names.node(*node));
+                    let owed = [Standing::Whole, Standing::Weak];
+                    self.on_revived(history, event, delete, &shown, &owed, names);
+                }
+            }
+        }
+    }
+}
+
+impl Deletion {
     /// Judges a read that was answered with a container that reaches this far.
-    pub(super) fn on_read(
-        &mut self,
-        history: &History,
-        reach: &Reach,
-        read: &Operation,
-        n: usize,
-        at: Time,
-        names: &Names,
-    ) {
+    fn on_read(&mut self, end: &OperationEnd<'_, impl WorldView>, reach: &Reach) {
+        let &OperationEnd { at, operation: read, ref history, world, names, .. } = end;
+        let n = world.owners(&history.key).len();
         for &event in &reach.standing {
-            let Some(delete) = history.deleted_by(event) else { continue };
+            let Some(delete) = self.deleted_by(history, event) else { continue };
             let write = history.write(delete);
             let ack = write.ack.as_ref().expect("only acknowledged deletes are looked for");
             if freshness::is_promised(ack, read, n) {
@@ -59,20 +83,35 @@ impl Deletion {
         }
     }
 
-    /// Judges an owner's copy once the run is over and all that could be repaired has been.
-    pub(super) fn at_end(
-        &mut self,
-        history: &History,
-        (node, copy): (NodeId, &Container),
-        at: Time,
-        names: &Names,
-    ) {
-        for event in copy.dots().filter_map(|dot| history.named(dot)) {
-            if let Some(delete) = history.deleted_by(event) {
-                let shown = format!("in the end, at {}, on {}", when(at), names.node(node));
-                let owed = [Standing::Whole, Standing::Weak];
-                self.on_revived(history, event, delete, &shown, &owed, names);
+    /// Takes a put that was acknowledged, which may be a delete.
+    fn on_stored(&mut self, history: &History, write: WriteIndex) {
+        if history.write(write).content.is_tombstone() {
+            self.findings.examined += 1;
+            self.delete_ancestors(history, write);
+        }
+    }
+
+    /// The first acknowledged delete that has overwritten an event.
+    fn deleted_by(&self, history: &History, event: EventIndex) -> Option<WriteIndex> {
+        self.deleted.get(history)?.get(&event).copied()
+    }
+
+    /// Records all that an acknowledged delete overwrites as deleted. Of twins, any may be the one
+    /// that is left in the end, so only what each of them overwrites counts. The ancestors of what
+    /// was deleted before are deleted already, so each of those is visited once.
+    fn delete_ancestors(&mut self, history: &History, delete: WriteIndex) {
+        let Some((&first, twins)) = history.write(delete).events.split_first() else { return };
+        let deleted = self.deleted.get_mut(history);
+        let mut to_visit = history.event(first).parents.to_vec();
+        let mut visited = BTreeSet::new();
+        while let Some(event) = to_visit.pop() {
+            if deleted.contains_key(&event) || !visited.insert(event) {
+                continue;
             }
+            if twins.iter().all(|&twin| history.is_ancestor(event, twin)) {
+                deleted.insert(event, delete);
+            }
+            to_visit.extend(&history.event(event).parents);
         }
     }
 

@@ -8,29 +8,41 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kv_core::client::{Achieved, RequestRefusal};
+use kv_core::event::Event;
 use kv_core::quorum::Mode;
+use kv_core::store::{Answer as StoreAnswer, Command, HandoffAnswer, HandoffCommand};
 use kv_core::tally::Nodes;
 use kv_core::time::Time;
-use kv_core::types::{Key, NodeId};
-use kv_core::version::{Container, Dot, VersionVector};
+use kv_core::types::NodeId;
+use kv_core::version::{Container, VersionVector};
 use smallvec::SmallVec;
 
 use super::ack::{Ack, Standing};
+use super::check::Check;
 use super::findings::Findings;
-use super::history::{EventIndex, History, Write, WriteIndex, WriteRequest};
+use super::history::{EventIndex, History, Minting, Write, WriteIndex, WriteRequest};
+use super::occasions::{
+    Change, Ending, Execution, KeyEnd, KeyLoss, NodeChange, OperationEnd, WriteMint,
+};
 use super::operation::Operation;
+use super::per_key::PerKey;
 use super::story::{Names, when};
-use super::{Disks, Image, Left};
+use super::{Disks, Image, Left, Setting, WorldView};
 
 /// The `durability` check.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Durability {
     /// The findings so far, counted in acknowledged writes.
-    pub(super) findings: Findings,
+    findings: Findings,
+    /// The time at which each node last lost some of what it had acknowledged, for a reason that is
+    /// known and no fault of the protocol.
     losses: BTreeMap<NodeId, Time>,
     /// The time until which the clock with which a node measures time stood still; none while it
     /// does.
     stood: BTreeMap<NodeId, Option<Time>>,
+    /// The time at which each node last deleted a delivered hint for each target, by node and
+    /// target.
+    hints_dropped: PerKey<BTreeMap<(NodeId, NodeId), Time>>,
 }
 
 /// The state of the nodes that an acknowledgement names.
@@ -64,37 +76,148 @@ impl Kept {
     }
 }
 
-impl Durability {
-    /// Notes that a node lost some of what it had acknowledged, for a reason that is known and no
-    /// fault of the protocol.
-    pub(super) fn on_loss(&mut self, node: NodeId, at: Time) {
-        self.losses.insert(node, at);
+impl Check for Durability {
+    const NAME: &'static str = "durability";
+    const ABOUT: &'static str = "an acknowledged write is present or causally overwritten";
+
+    fn new(_: &Setting) -> Self {
+        Self::default()
     }
 
+    fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
+    fn on_end(&mut self, end: &mut OperationEnd<'_, impl WorldView>) {
+        match end.ending {
+            Ending::Stored(write, ref answer) => {
+                let achieved = answer.achieved;
+                self.on_stored(end, write, achieved);
+            }
+            Ending::Refused(refusal) => {
+                if let Some(write) = end.operation.write
+                    && is_definite(refusal)
+                {
+                    end.history.write_mut(write).on_refused();
+                    if !end.history.write(write).events.is_empty() {
+                        self.refuse_write_of_refused(end.history, write, end.at, end.names);
+                    }
+                }
+            }
+            Ending::Value(_) | Ending::Unknown => {}
+        }
+    }
+
+    fn on_execution(&mut self, execution: &mut Execution<'_, impl WorldView>) {
+        if let (
+            Command::Handoff(HandoffCommand::Drop { target, items, .. }),
+            StoreAnswer::Handoff(HandoffAnswer::Dropped { result: Ok(_), .. }),
+        ) = (&execution.command.command, &execution.outcome.answer)
+        {
+            for (key, _) in items {
+                let Execution { at, node, world, names, .. } = *execution;
+                let Some(history) = execution.histories.of_mut(key) else { continue };
+                self.hints_dropped.get_mut(history).insert((node, *target), at);
+                let excuses = self.on_delivered(history, (node, *target), at, world, names);
+                execution.excuses.extend(excuses);
+            }
+        }
+        for event in &execution.outcome.events {
+            // Hints that were too old are gone, even if a write was acknowledged upon them.
+            if let Event::HintDropped { .. } = event {
+                self.losses.insert(execution.node, execution.at);
+            }
+        }
+    }
+
+    /// Judges a replica's dot for a write, of which its client may have been told that nothing was
+    /// done, and that may have been acknowledged before.
+    fn on_minted(&mut self, mint: &WriteMint<'_>) {
+        self.refuse_write_of_refused(mint.history, mint.write, mint.minting.at, mint.names);
+        self.on_replaced(mint);
+    }
+
+    fn on_node_change(&mut self, &NodeChange { node, change }: &NodeChange) {
+        match change {
+            Change::ClockStands(_) => {
+                self.stood.insert(node, None);
+            }
+            Change::ClockRuns(at) => {
+                self.stood.insert(node, Some(at));
+            }
+            Change::LosesData(at) => {
+                self.losses.insert(node, at);
+            }
+            Change::Pauses(_) | Change::Wakes(_) | Change::Stops => {}
+        }
+    }
+
+    /// Excuses the writes of which no durable copy is left once the fault has destroyed the node's.
+    ///
+    /// The fault may also take from the node that it knows of an earlier loss: an old image of a
+    /// disk that was wiped holds the data marker of that time.
+    fn before_loss(&mut self, loss: &mut KeyLoss<'_, impl WorldView>) {
+        let KeyLoss { at, node, before, left, world, names, .. } = *loss;
+        let history = &mut *loss.history;
+        let is_lost = |write| {
+            history.is_claimed(write, before) && !history.is_claimed(write, &left.container)
+        };
+        let writes = history.writes().map(|(write, _)| write);
+        let mut lost: Vec<_> = writes.filter(|&write| is_lost(write)).collect();
+        for &write in &lost {
+            history.write_mut(write).on_taken_from(node);
+        }
+        lost.retain(|&write| history.write(write).is_promised());
+        for write in self.weaken(history, &lost, Some((node, left)), world) {
+            loss.excuses.push(excuse(history, write, node, at, names));
+        }
+        if left.is_believed {
+            recount(history, (node, &left.container), world);
+        }
+    }
+
+    fn at_end_of_key(&mut self, end: &KeyEnd<'_, impl WorldView>) {
+        let &KeyEnd { at, history, copies, world, names } = end;
+        let mut held = Container::default();
+        for (_, copy) in copies {
+            held.join(copy);
+        }
+        let mut lost = unreached(history, &held);
+        if lost.is_empty() {
+            return;
+        }
+        for node in world.nodes() {
+            held.join(&world.copy(node, &history.key, Image::Live));
+        }
+        lost = unreached(history, &held);
+        for write in lost {
+            let story = || story(history, write, at, world, names);
+            self.findings.violated_about(|| history.subject_of(write), story);
+        }
+    }
+}
+
+impl Durability {
     /// Judges the acknowledgement of a put.
-    #[expect(clippy::too_many_arguments, reason = "an acknowledgement is judged by all of these")]
-    pub(super) fn on_stored(
+    fn on_stored(
         &mut self,
-        history: &mut History,
+        end: &mut OperationEnd<'_, impl WorldView>,
         write: WriteIndex,
-        operation: &Operation,
         achieved: &Achieved,
-        at: Time,
-        step: u64,
-        disks: &impl Disks,
-        names: &Names,
     ) {
+        let OperationEnd { at, operation, world, names, .. } = *end;
+        let history = &mut *end.history;
         self.findings.examined += 1;
         let Achieved { owners, fallbacks, machines: _ } = achieved;
         let (mode, quorum) = (operation.terms.mode, operation.terms.writes);
-        let holders = self.holders(history, write, operation, achieved, disks);
+        let holders = self.holders(history, write, operation, achieved, world);
         let Holders { holding, taken_from, delivered, missing } = &holders;
         let counts = |node: &&NodeId| match mode {
             Mode::Sloppy => true,
             Mode::Strict => owners.contains(node),
         };
         let held = holding.iter().chain(taken_from).chain(delivered).filter(counts);
-        let mut machines: SmallVec<[_; 8]> = held.map(|&node| disks.machine(node)).collect();
+        let mut machines: SmallVec<[_; 8]> = held.map(|&node| world.machine(node)).collect();
         machines.sort_unstable();
         machines.dedup();
         let is_enough = quorum.is_none_or(|quorum| machines.len() >= quorum);
@@ -121,12 +244,9 @@ impl Durability {
             );
         }
         self.findings.weakened += u64::from(!taken_from.is_empty() || !delivered.is_empty());
-        let acked = history.write_mut(write);
-        if acked.ack.is_none() {
-            acked.ack = Some(Ack::new((at, step), (mode, quorum), achieved));
-        }
-        if !taken_from.is_empty() || was_taken_after_delivery(history, write, operation, achieved) {
-            self.weaken(history, &[write], None, disks);
+        let was_taken = || self.was_taken_after_delivery(history, write, operation, achieved);
+        if !taken_from.is_empty() || was_taken() {
+            self.weaken(history, &[write], None, world);
         }
     }
 
@@ -142,7 +262,7 @@ impl Durability {
         let since_start = |at: Option<&Time>| at.is_some_and(|&at| at >= operation.started);
         for &node in achieved.owners.iter().chain(&achieved.fallbacks) {
             let of_node = |((by, _), _): &(&(NodeId, NodeId), &Time)| *by == node;
-            let mut dropped = history.hints_dropped.iter().filter(of_node);
+            let mut dropped = self.hints_dropped(history).filter(of_node);
             let was_delivered =
                 achieved.fallbacks.contains(&node) && dropped.any(|(_, at)| since_start(Some(at)));
             let has_seen = |seen: &VersionVector| history.is_among(write, seen);
@@ -159,40 +279,8 @@ impl Durability {
         holders
     }
 
-    /// Judges a refusal that told a client that nothing had been done.
-    pub(super) fn on_refused(
-        &mut self,
-        history: &mut History,
-        write: WriteIndex,
-        refusal: &RequestRefusal,
-        at: Time,
-        names: &Names,
-    ) {
-        if !is_definite(refusal) {
-            return;
-        }
-        history.write_mut(write).on_refused();
-        if !history.write(write).events.is_empty() {
-            self.refuse_write_of_refused(history, write, at, names);
-        }
-    }
-
-    /// Judges a replica's dot for a write, of which its client may have been told that nothing was
-    /// done.
-    pub(super) fn on_minted(
-        &mut self,
-        history: &History,
-        write: WriteIndex,
-        at: Time,
-        names: &Names,
-    ) {
-        self.refuse_write_of_refused(history, write, at, names);
-    }
-
-    /// Notes that the clock with which a node measures time stands still from now on, or runs
-    /// again.
-    pub(super) fn on_clock(&mut self, node: NodeId, at: Time, runs: bool) {
-        self.stood.insert(node, runs.then_some(at));
+    fn hints_dropped(&self, history: &History) -> impl Iterator<Item = (&(NodeId, NodeId), &Time)> {
+        self.hints_dropped.get(history).into_iter().flatten()
     }
 
     /// Judges a replica that overwrote what it held for a write whose basis was no more than "what
@@ -202,14 +290,9 @@ impl Durability {
     ///
     /// The replica recognizes a late request by its clock: it is promised nothing if that stood
     /// still while the request was on its way.
-    pub(super) fn on_replaced(
-        &mut self,
-        history: &History,
-        (write, by): (WriteIndex, NodeId),
-        replaced: &[Dot],
-        at: Time,
-        names: &Names,
-    ) {
+    fn on_replaced(&mut self, mint: &WriteMint<'_>) {
+        let &WriteMint { history, write, minting, names, .. } = mint;
+        let Minting { at, by, replaced, .. } = minting;
         let Some(ack) = &history.write(write).ack else { return };
         for event in replaced.iter().filter_map(|&dot| history.named(dot)) {
             let victim = history.event(event).write;
@@ -265,52 +348,11 @@ impl Durability {
         });
     }
 
-    /// Excuses the writes of which no durable copy is left once a fault has destroyed data of a
-    /// node, and returns a line for each.
-    ///
-    /// The fault may also take from the node that it knows of an earlier loss: an old image of a
-    /// disk that was wiped holds the data marker of that time.
-    pub(super) fn before_loss<'a>(
-        &mut self,
-        histories: impl Iterator<Item = &'a mut History>,
-        node: NodeId,
-        left: &impl Fn(&Key) -> Left,
-        at: Time,
-        disks: &impl Disks,
-        names: &Names,
-    ) -> Vec<String> {
-        self.on_loss(node, at);
-        let mut excuses = Vec::new();
-        for history in histories {
-            let before = disks.copy(node, &history.key, Image::Reported);
-            let left = left(&history.key);
-            if !before.is_empty() && before != left.container {
-                history.taken_at = Some(at);
-            }
-            let is_lost = |write| {
-                history.is_claimed(write, &before) && !history.is_claimed(write, &left.container)
-            };
-            let writes = history.writes().map(|(write, _)| write);
-            let mut lost: Vec<_> = writes.filter(|&write| is_lost(write)).collect();
-            for &write in &lost {
-                history.write_mut(write).on_taken_from(node);
-            }
-            lost.retain(|&write| history.write(write).is_promised());
-            for write in self.weaken(history, &lost, Some((node, &left)), disks) {
-                excuses.push(excuse(history, write, node, at, names));
-            }
-            if left.is_believed {
-                recount(history, (node, &left.container), disks);
-            }
-        }
-        excuses
-    }
-
     /// Judges a fallback that has deleted its hint for a target, which had answered that it holds
     /// it durably; or, if the hint had expired, the other owners had. If a fault has taken it from
     /// them since, the hint was perhaps the last copy: its deletion was decided before the fault,
     /// and belongs to it.
-    pub(super) fn on_delivered(
+    fn on_delivered(
         &mut self,
         history: &mut History,
         (node, target): (NodeId, NodeId),
@@ -398,47 +440,23 @@ impl Durability {
         weakened.into_iter().map(|(write, _)| write).collect()
     }
 
-    /// The run is over, and all that could be repaired has been: these are the owners' copies.
-    pub(super) fn at_end(
-        &mut self,
+    /// Tells whether one of the nodes that an acknowledgement names has, since the operation began,
+    /// deleted a hint for a target that held the write durably, and a fault has taken it from the
+    /// target.
+    fn was_taken_after_delivery(
+        &self,
         history: &History,
-        copies: &[(NodeId, Container)],
-        at: Time,
-        disks: &impl Disks,
-        names: &Names,
-    ) {
-        let mut held = Container::default();
-        for (_, copy) in copies {
-            held.join(copy);
-        }
-        let mut lost = unreached(history, &held);
-        if lost.is_empty() {
-            return;
-        }
-        for node in disks.nodes() {
-            held.join(&disks.copy(node, &history.key, Image::Live));
-        }
-        lost = unreached(history, &held);
-        for write in lost {
-            let story = || story(history, write, at, disks, names);
-            self.findings.violated_about(|| history.subject_of(write), story);
-        }
+        write: WriteIndex,
+        operation: &Operation,
+        achieved: &Achieved,
+    ) -> bool {
+        let taken_from = history.write(write).taken_from();
+        self.hints_dropped(history).any(|((by, target), &at)| {
+            at >= operation.started
+                && achieved.fallbacks.contains(by)
+                && taken_from.contains(target)
+        })
     }
-}
-
-/// Tells whether one of the nodes that an acknowledgement names has, since the operation began,
-/// deleted a hint for a target that held the write durably, and a fault has taken it from the
-/// target.
-fn was_taken_after_delivery(
-    history: &History,
-    write: WriteIndex,
-    operation: &Operation,
-    achieved: &Achieved,
-) -> bool {
-    let taken_from = history.write(write).taken_from();
-    history.hints_dropped.iter().any(|((by, target), &at)| {
-        at >= operation.started && achieved.fallbacks.contains(by) && taken_from.contains(target)
-    })
 }
 
 /// Weakens the writes that a node was the last to lose, as it believes again what is left to it: it

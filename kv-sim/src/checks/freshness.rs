@@ -5,37 +5,47 @@ use kv_core::quorum::Mode;
 use kv_core::time::Time;
 
 use super::ack::{Ack, Standing};
+use super::check::Check;
 use super::findings::Findings;
-use super::history::{EventIndex, History, Reach};
+use super::history::{EventIndex, History};
+use super::occasions::{Ending, OperationEnd};
 use super::operation::{Operation, Terms};
 use super::story::{Names, when};
+use super::{Setting, WorldView};
 
 /// The `freshness` check.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Freshness {
     /// The findings so far, counted in strict reads.
-    pub(super) findings: Findings,
+    findings: Findings,
 }
 
-impl Freshness {
-    /// Judges a read that was answered with a container that reaches this far.
-    pub(super) fn on_read(
-        &mut self,
-        history: &History,
-        reach: &Reach,
-        read: &Operation,
-        n: usize,
-        at: Time,
-        names: &Names,
-    ) {
+impl Check for Freshness {
+    const NAME: &'static str = "freshness";
+    const ABOUT: &'static str = "a strict read sees every write acknowledged before it began";
+
+    fn new(_: &Setting) -> Self {
+        Self::default()
+    }
+
+    fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
+    fn on_end(&mut self, end: &mut OperationEnd<'_, impl WorldView>) {
+        let &mut OperationEnd {
+            at, operation: read, ref history, ref ending, world, names, ..
+        } = end;
+        let Ending::Value(answer) = ending else { return };
         let Terms { mode: Mode::Strict, reads: Some(reads), .. } = read.terms else { return };
         self.findings.examined += 1;
+        let n = world.owners(&history.key).len();
         let promised = |event: &EventIndex| {
             let ack = history.write_of(*event).ack.as_ref();
             ack.is_some_and(|ack| is_promised(ack, read, n))
         };
-        let missed: Vec<_> = reach.unreached.iter().filter(promised).collect();
-        for event in history.without_twins(reach, missed) {
+        let missed: Vec<_> = answer.reach.unreached.iter().filter(promised).collect();
+        for event in history.without_twins(&answer.reach, missed) {
             match history.write_of(event).standing {
                 Standing::Whole => {
                     let story = || story(history, event, read, reads, n, at, names);

@@ -12,7 +12,7 @@
 //!
 //! Invariants: parents were minted earlier than their children; a dot names one event.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use kv_core::time::Time;
 use kv_core::types::{Key, NodeId, RequestId};
@@ -22,6 +22,7 @@ use smallvec::SmallVec;
 
 use super::ack::{Ack, Standing};
 use super::fingerprint::Fingerprint;
+use super::histories::HistoryIndex;
 use super::ranges::Ranges;
 use super::story::{Names, when};
 use super::subject::Subject;
@@ -38,9 +39,8 @@ pub(super) type WriteIndex = usize;
 pub(super) struct History {
     /// The key that the history is about.
     pub(super) key: Key,
-    /// The time at which each node last deleted a delivered hint for each target, by node and
-    /// target.
-    pub(super) hints_dropped: BTreeMap<(NodeId, NodeId), Time>,
+    /// The history's place among all.
+    pub(super) place: HistoryIndex,
     /// The time at which a fault last took anything of the key from any node.
     pub(super) taken_at: Option<Time>,
     events: Vec<Event>,
@@ -53,10 +53,6 @@ pub(super) struct History {
     #[expect(clippy::vec_box, reason = "they are large, and a list that grows is moved")]
     writes: Vec<Box<Write>>,
     has_twins: bool,
-    /// The siblings that monotonic reads have shown, each with the first that did.
-    shown: BTreeMap<EventIndex, Shown>,
-    /// The events that acknowledged deletes have overwritten, each with the first that did.
-    deleted: BTreeMap<EventIndex, WriteIndex>,
 }
 
 /// A dot that a replica minted.
@@ -117,22 +113,6 @@ pub(super) struct WriteRequest {
     pub(super) step: u64,
 }
 
-/// The record that a monotonic read has shown an event.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Shown {
-    /// The time at which the event was shown.
-    pub(super) at: Time,
-    /// The time at which the read began: since then, owners may have answered that they hold the
-    /// event.
-    pub(super) since: Time,
-    /// The answer's place among all that the checks were told.
-    pub(super) step: u64,
-    /// The number of answers that the read took.
-    pub(super) reads: usize,
-    /// The operation that read.
-    pub(super) by: OperationNumber,
-}
-
 /// The events that a reader of one container knows of.
 #[derive(Clone, Debug)]
 pub(super) struct Reach {
@@ -168,10 +148,10 @@ pub(super) struct Minting<'a> {
 
 impl History {
     /// Creates the history of a key to which nothing was written, with room for `room` writes.
-    pub(super) fn new(key: Key, room: usize) -> Self {
+    pub(super) fn new(place: HistoryIndex, key: Key, room: usize) -> Self {
         Self {
             key,
-            hints_dropped: BTreeMap::new(),
+            place,
             taken_at: None,
             events: Vec::with_capacity(room),
             names: Vec::with_capacity(room),
@@ -179,8 +159,6 @@ impl History {
             minted: VersionVector::EMPTY,
             writes: Vec::with_capacity(room),
             has_twins: false,
-            shown: BTreeMap::new(),
-            deleted: BTreeMap::new(),
         }
     }
 
@@ -221,45 +199,6 @@ impl History {
     /// The highest number that an actor has minted for this key; 0 if none.
     pub(super) fn minted_by(&self, actor: Actor) -> u64 {
         self.minted.get(actor)
-    }
-
-    /// True if a monotonic read has shown anything.
-    pub(super) fn has_shown(&self) -> bool {
-        !self.shown.is_empty()
-    }
-
-    /// The first monotonic read that has shown an event.
-    pub(super) fn shown(&self, event: EventIndex) -> Option<&Shown> {
-        self.shown.get(&event)
-    }
-
-    /// Records that a monotonic read shows an event.
-    pub(super) fn show(&mut self, event: EventIndex, shown: Shown) {
-        self.shown.entry(event).or_insert(shown);
-    }
-
-    /// The first acknowledged delete that has overwritten an event.
-    pub(super) fn deleted_by(&self, event: EventIndex) -> Option<WriteIndex> {
-        self.deleted.get(&event).copied()
-    }
-
-    /// Records all that an acknowledged delete overwrites as deleted. Of twins, any may be the one
-    /// that is left in the end, so only what each of them overwrites counts. The ancestors of what
-    /// was deleted before are deleted already, so each of those is visited once.
-    pub(super) fn delete_ancestors(&mut self, delete: WriteIndex) {
-        let Some((&first, twins)) = self.writes[delete].events.split_first() else { return };
-        let twins = twins.to_vec();
-        let mut to_visit = self.event(first).parents.to_vec();
-        let mut visited = BTreeSet::new();
-        while let Some(event) = to_visit.pop() {
-            if self.deleted.contains_key(&event) || !visited.insert(event) {
-                continue;
-            }
-            if twins.iter().all(|&twin| self.is_ancestor(event, twin)) {
-                self.deleted.insert(event, delete);
-            }
-            to_visit.extend(&self.event(event).parents);
-        }
     }
 
     /// All writes, in the order in which clients first asked.

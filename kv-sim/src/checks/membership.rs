@@ -8,12 +8,15 @@
 
 use std::collections::BTreeMap;
 
+use kv_core::event::Event;
 use kv_core::time::{Span, Time};
 use kv_core::types::{Generation, NodeId};
 
-use super::ClusterHealth;
+use super::check::Check;
 use super::findings::Findings;
+use super::occasions::{Change, NodeChange, NodeEvent, RunEnd};
 use super::story::{Names, when};
+use super::{Setting, WorldView};
 
 /// A node's view of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,70 +33,58 @@ pub struct View {
 #[derive(Clone, Debug)]
 pub(super) struct Membership {
     /// The findings so far, counted in pauses and in pairs of nodes.
-    pub(super) findings: Findings,
+    findings: Findings,
+    /// The interval in which each node gossips once.
     gossip_interval: Span,
+    /// The time after the last change from which on views must agree.
     settle: Span,
+    /// The time since when each paused node stands still.
     paused: BTreeMap<NodeId, Time>,
     /// The time until which a node that woke may convict nobody.
     lenient: BTreeMap<NodeId, Time>,
 }
 
-impl Membership {
-    /// Creates the check for nodes that gossip once in this interval, and views `settle` after the
-    /// last change.
-    pub(super) fn new(gossip_interval: Span, settle: Span) -> Self {
+impl Check for Membership {
+    const NAME: &'static str = "membership";
+    const ABOUT: &'static str = "who wakes convicts nobody, and in the end all views agree";
+
+    fn new(setting: &Setting) -> Self {
         Self {
             findings: Findings::default(),
-            gossip_interval,
-            settle,
+            gossip_interval: setting.config.gossip_interval(),
+            settle: setting.settle,
             paused: BTreeMap::new(),
             lenient: BTreeMap::new(),
         }
     }
 
-    /// Notes that a node stands still from now on.
-    pub(super) fn on_paused(&mut self, node: NodeId, at: Time) {
-        self.paused.entry(node).or_insert(at);
+    fn findings(&self) -> &Findings {
+        &self.findings
     }
 
-    /// Notes that a node goes on. After twice the interval, whatever its clock did, it must know
-    /// that it stood still; and it has promised three intervals of its own clock, of which one is
-    /// demanded.
-    pub(super) fn on_woke(&mut self, node: NodeId, at: Time) {
-        let Some(since) = self.paused.remove(&node) else { return };
-        if at.since(since) >= self.gossip_interval.times(2) {
-            self.findings.examined += 1;
-            self.lenient.insert(node, at + self.gossip_interval);
+    fn on_event(&mut self, event: &NodeEvent<'_>) {
+        if let &Event::Suspected { peer } = event.event {
+            self.on_suspected(event.node, peer, event.at, event.names);
         }
     }
 
-    /// Forgets the pause of a process that ended.
-    pub(super) fn on_stopped(&mut self, node: NodeId) {
-        self.paused.remove(&node);
-        self.lenient.remove(&node);
-    }
-
-    /// Judges a node that takes a peer for dead.
-    pub(super) fn on_suspected(&mut self, node: NodeId, peer: NodeId, at: Time, names: &Names) {
-        let Some(&until) = self.lenient.get(&node) else { return };
-        if at >= until {
-            self.lenient.remove(&node);
-            return;
+    fn on_node_change(&mut self, &NodeChange { node, change }: &NodeChange) {
+        match change {
+            Change::Pauses(at) => {
+                self.paused.entry(node).or_insert(at);
+            }
+            Change::Wakes(at) => self.on_woke(node, at),
+            Change::Stops => {
+                self.paused.remove(&node);
+                self.lenient.remove(&node);
+            }
+            Change::ClockStands(_) | Change::ClockRuns(_) | Change::LosesData(_) => {}
         }
-        self.findings.violated(|| {
-            format!(
-                "a node that had stood still took another for dead as soon as it woke\n  {} took {} \
-                 for dead at {}, and was to convict nobody before {}",
-                names.node(node),
-                names.node(peer),
-                when(at),
-                when(until),
-            )
-        });
     }
 
-    /// Compares the views of all nodes at the end of the run.
-    pub(super) fn at_end(&mut self, at: Time, world: &impl ClusterHealth, names: &Names) {
+    /// Compares the views of all nodes.
+    fn at_end(&mut self, end: &RunEnd<'_, impl WorldView>) {
+        let &RunEnd { at, world, names } = end;
         let views: BTreeMap<NodeId, Vec<View>> = world.views().into_iter().collect();
         if world.last_change() + self.settle > at {
             self.findings.weakened += 1;
@@ -126,5 +117,37 @@ impl Membership {
                 });
             }
         }
+    }
+}
+
+impl Membership {
+    /// Notes that a node goes on. After twice the interval, whatever its clock did, it must know
+    /// that it stood still; and it has promised three intervals of its own clock, of which one is
+    /// demanded.
+    fn on_woke(&mut self, node: NodeId, at: Time) {
+        let Some(since) = self.paused.remove(&node) else { return };
+        if at.since(since) >= self.gossip_interval.times(2) {
+            self.findings.examined += 1;
+            self.lenient.insert(node, at + self.gossip_interval);
+        }
+    }
+
+    /// Judges a node that takes a peer for dead.
+    fn on_suspected(&mut self, node: NodeId, peer: NodeId, at: Time, names: &Names) {
+        let Some(&until) = self.lenient.get(&node) else { return };
+        if at >= until {
+            self.lenient.remove(&node);
+            return;
+        }
+        self.findings.violated(|| {
+            format!(
+                "a node that had stood still took another for dead as soon as it woke\n  {} took {} \
+                 for dead at {}, and was to convict nobody before {}",
+                names.node(node),
+                names.node(peer),
+                when(at),
+                when(until),
+            )
+        });
     }
 }

@@ -5,6 +5,9 @@
 //! Tells, for each check, whether it held, how much it looked at, and the story of the first
 //! violation. The truth that all of it is measured by is the `history` of each key.
 //!
+//! A check is a file with a type that is a `Check`. [`Checks`] keeps what all of them share, and tells
+//! each of them of everything.
+//!
 //! Nothing here acts on the world or draws from chance, so a run with checks and one without are
 //! the same run. [`Checks`] is a plain value: a world that is cloned takes its checks along.
 
@@ -12,6 +15,7 @@ mod ack;
 mod availability;
 mod bounds;
 mod causality;
+mod check;
 mod cluster_health;
 mod convergence;
 mod crash;
@@ -21,18 +25,23 @@ mod durability;
 mod findings;
 mod fingerprint;
 mod freshness;
+mod histories;
 mod history;
 pub mod linearizability;
 mod membership;
+mod occasions;
 mod operation;
 mod ownership;
 mod pace;
+mod per_key;
 mod quiescence;
 mod ranges;
+mod registry;
 mod session;
 mod setting;
 mod story;
 mod subject;
+mod world_view;
 
 #[cfg(test)]
 mod tests;
@@ -48,41 +57,49 @@ pub use quiescence::IdleWindow;
 pub use setting::Setting;
 pub use story::Names;
 pub use subject::Subject;
+pub use world_view::WorldView;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use kv_core::client::{ClientOperation, Reply, Verb};
 use kv_core::event::Event;
-use kv_core::store::{
-    Answer, Command, HandoffAnswer, HandoffCommand, Outcome, ReplicaAction, ReplicaCommand,
-    StoreCommand,
-};
+use kv_core::store::{Command, Outcome, ReplicaAction, ReplicaCommand, StoreCommand};
 use kv_core::time::{Span, Time};
-use kv_core::types::{Key, NodeId, RequestId, Token};
-use kv_core::version::{Container, Content, Dot};
+use kv_core::types::{Key, NodeId, RequestId};
+use kv_core::version::{Container, Dot};
 use smallvec::SmallVec;
 
-use availability::Availability;
-use bounds::Bounds;
-use causality::{Causality, Sighting};
-use convergence::{Convergence, Sums};
-use crash::Crash;
-use deletion::Deletion;
-use durability::Durability;
-use freshness::Freshness;
-use history::{History, Minting, WriteIndex, WriteRequest};
-use membership::Membership;
+use ack::Ack;
+use histories::Histories;
+use history::{Minting, WriteRequest};
+use occasions::{
+    Answer, Change, Ending, Execution, KeyEnd, KeyLoss, NodeChange, NodeEvent, NodeLoad,
+    OperationEnd, RestVerdict, RunEnd, WriteMint,
+};
 use operation::{Operation, Terms};
-use ownership::Ownership;
 use pace::Pace;
-use quiescence::Quiescence;
-use session::Session;
 
-use crate::hashing::{RequestHasher, Table};
-use crate::ledger::Ledger;
-use crate::scenario::Check;
+use crate::hashing::Table;
 use crate::story::result::CheckResult;
+
+// In the order in which they are listed and told of things. It matters to people alone: what a
+// check changes of a history (`durability`: what still stands of a promise) no other one reads on
+// the same occasion.
+registry::registry! {
+    durability::Durability,
+    causality::Causality,
+    convergence::Convergence,
+    quiescence::Quiescence,
+    freshness::Freshness,
+    session::Session,
+    deletion::Deletion,
+    availability::Availability,
+    ownership::Ownership,
+    membership::Membership,
+    bounds::Bounds,
+    crash::Crash,
+}
 
 /// The number of a client's operation, over the whole run: the client in the high half, the
 /// operation counted within the client in the low half. A retry is an operation of its own, with
@@ -93,90 +110,40 @@ pub struct OperationNumber(pub u64);
 /// The dots of the siblings of one key: as a rule there is one.
 pub type Dots = SmallVec<[Dot; 1]>;
 
-/// All checks of one run.
+/// All checks of one run, with what they share: what was asked, written and answered so far.
 #[derive(Clone, Debug)]
 pub struct Checks {
     setting: Setting,
     steps: u64,
-    /// The histories' places by the tokens of their keys: no two keys share one.
-    keys: Table<Token, usize>,
-    histories: Vec<History>,
-    writes: Ledger<RequestId, (usize, WriteIndex), RequestHasher>,
+    histories: Histories,
     operations: Table<OperationNumber, Operation>,
     waiting: Table<RequestId, OperationNumber>,
     pace: Pace,
-    availability: Availability,
-    bounds: Bounds,
-    causality: Causality,
-    convergence: Convergence,
-    crash: Crash,
-    deletion: Deletion,
-    durability: Durability,
-    freshness: Freshness,
-    membership: Membership,
-    ownership: Ownership,
-    quiescence: Quiescence,
-    session: Session,
+    all: AllChecks,
 }
 
 impl Checks {
     /// Creates the checks of a run in which nothing has happened yet.
     pub fn new(setting: Setting) -> Self {
-        let hedge = setting.config.hedge();
-        let availability = Availability::new(setting.settle, setting.timeout, hedge);
-        let pace = Pace::new(Span::from_ms(setting.config.repair_timeout_ms));
-        let gossip_interval = setting.config.gossip_interval();
-        let membership = Membership::new(gossip_interval, setting.settle);
-        let bounds = Bounds::new(setting.config.clone());
-        // As a rule, half of the operations write.
-        let writes = Ledger::with_room(setting.operations / 2);
-        let keys = Table::with_capacity_and_hasher(setting.keys, Default::default());
-        let histories = Vec::with_capacity(setting.keys);
         Self {
-            setting,
             steps: 0,
-            keys,
-            histories,
-            writes,
+            histories: Histories::new(&setting),
             operations: Table::default(),
             waiting: Table::default(),
-            pace,
-            availability,
-            bounds,
-            causality: Causality::default(),
-            convergence: Convergence::default(),
-            crash: Crash::default(),
-            deletion: Deletion::default(),
-            durability: Durability::default(),
-            freshness: Freshness::default(),
-            membership,
-            ownership: Ownership::default(),
-            quiescence: Quiescence::default(),
-            session: Session::default(),
+            pace: Pace::new(Span::from_ms(setting.config.repair_timeout_ms)),
+            all: AllChecks::new(&setting),
+            setting,
         }
     }
 
     /// The result of each check so far.
-    pub fn results(&self) -> BTreeMap<Check, CheckResult> {
-        Check::ALL.iter().map(|&check| (check, self.findings(check).result())).collect()
+    pub fn results(&self) -> BTreeMap<CheckName, CheckResult> {
+        CheckName::ALL.iter().map(|&check| (check, self.findings(check).result())).collect()
     }
 
     /// The findings of a check so far.
-    pub const fn findings(&self, check: Check) -> &Findings {
-        match check {
-            Check::Availability => &self.availability.findings,
-            Check::Bounds => &self.bounds.findings,
-            Check::Causality => &self.causality.findings,
-            Check::Convergence => &self.convergence.findings,
-            Check::Crash => &self.crash.findings,
-            Check::Deletion => &self.deletion.findings,
-            Check::Durability => &self.durability.findings,
-            Check::Freshness => &self.freshness.findings,
-            Check::Membership => &self.membership.findings,
-            Check::Ownership => &self.ownership.findings,
-            Check::Quiescence => &self.quiescence.findings,
-            Check::Session => &self.session.findings,
-        }
+    pub fn findings(&self, check: CheckName) -> &Findings {
+        self.all.findings(check)
     }
 
     /// The keys to which most was written, the busiest first; of equals, the one that was asked for
@@ -201,19 +168,16 @@ impl Checks {
         seen: &[Dot],
     ) {
         let step = self.next_step();
-        let history = self.history(&operation.key);
         let request = operation.options.request;
-        let write = match &operation.verb {
-            Verb::Get => None,
+        let (history, write) = match &operation.verb {
+            Verb::Get => (self.histories.get_or_add(&operation.key), None),
             Verb::Put { content, .. } => {
                 let request = request.expect("simulated clients name their requests");
-                let (_, write) = *self.writes.get_or_add_with(request, || {
-                    let asked = Some(WriteRequest { operation: number, at, step });
-                    let write = self.histories[history].on_request(request, asked, content);
-                    (history, write)
-                });
-                self.histories[history].write_mut(write).on_attempt(seen);
-                Some(write)
+                let asked = Some(WriteRequest { operation: number, at, step });
+                let key = &operation.key;
+                let (history, write) = self.histories.write_or_add(request, asked, key, content);
+                self.histories.at_mut(history).write_mut(write).on_attempt(seen);
+                (history, Some(write))
             }
         };
         if let Some(request) = request {
@@ -241,60 +205,51 @@ impl Checks {
         at: Time,
         number: OperationNumber,
         reply: &Reply,
-        world: &(impl Disks + ClusterHealth),
+        world: &impl WorldView,
     ) {
-        let Some(operation) = self.close(number) else { return };
-        let step = self.next_step();
-        let names = &self.setting.names;
-        let history = &mut self.histories[operation.history];
-        let node = operation.coordinator;
-        match reply {
-            Reply::Value { container, achieved, .. } => {
-                self.availability.on_answered();
-                self.ownership.on_achieved(history, &operation, achieved, at, world, names);
-                self.bounds.on_container(history, container, names);
-                let reach = history.reach(container);
-                let sighting = Sighting { at, what: "in a read through", node };
-                self.causality.on_container(history, &reach, container, sighting, names);
-                let n = world.owners(&history.key).len();
-                self.freshness.on_read(history, &reach, &operation, n, at, names);
-                self.deletion.on_read(history, &reach, &operation, n, at, names);
-                self.session.on_read(history, &reach, &operation, at, step, names);
-            }
-            Reply::Stored { container, achieved, .. } => {
-                self.availability.on_answered();
-                self.ownership.on_achieved(history, &operation, achieved, at, world, names);
-                self.bounds.on_container(history, container, names);
-                let reach = history.reach(container);
-                let sighting = Sighting { at, what: "with a write through", node };
-                self.causality.on_container(history, &reach, container, sighting, names);
-                let write = operation.write.expect("only writes are stored");
-                self.durability
-                    .on_stored(history, write, &operation, achieved, at, step, world, names);
-                self.deletion.on_stored(history, write);
-            }
-            Reply::Refused(refusal) => {
-                self.availability.on_answered();
-                if let Some(write) = operation.write {
-                    self.durability.on_refused(history, write, refusal, at, names);
-                }
-            }
-            Reply::Unknown { .. } => {
-                self.availability.on_unknown(history, &operation, at, (world, &self.pace), names);
-            }
-        }
+        self.end_operation(at, number, Some(reply), world);
     }
 
     /// Takes an operation whose client gives up waiting, or whose connection broke.
-    pub fn on_unknown(
+    pub fn on_unknown(&mut self, at: Time, number: OperationNumber, world: &impl WorldView) {
+        self.end_operation(at, number, None, world);
+    }
+
+    fn end_operation(
         &mut self,
         at: Time,
         number: OperationNumber,
-        world: &(impl Disks + ClusterHealth),
+        reply: Option<&Reply>,
+        world: &impl WorldView,
     ) {
         let Some(operation) = self.close(number) else { return };
-        let (history, names) = (&self.histories[operation.history], &self.setting.names);
-        self.availability.on_unknown(history, &operation, at, (world, &self.pace), names);
+        let step = self.next_step();
+        let history = self.histories.at_mut(operation.history);
+        let ending = match reply {
+            Some(Reply::Value { container, achieved, .. }) => {
+                Ending::Value(Answer { container, reach: history.reach(container), achieved })
+            }
+            Some(Reply::Stored { container, achieved, .. }) => {
+                let write = operation.write.expect("only writes are stored");
+                let Terms { mode, writes, .. } = operation.terms;
+                let promise = || Ack::new((at, step), (mode, writes), achieved);
+                history.write_mut(write).ack.get_or_insert_with(promise);
+                let answer = Answer { container, reach: history.reach(container), achieved };
+                Ending::Stored(write, answer)
+            }
+            Some(Reply::Refused(refusal)) => Ending::Refused(refusal),
+            Some(Reply::Unknown { .. }) | None => Ending::Unknown,
+        };
+        self.all.on_end(&mut OperationEnd {
+            at,
+            step,
+            operation: &operation,
+            history,
+            ending,
+            pace: &self.pace,
+            world,
+            names: &self.setting.names,
+        });
     }
 
     /// Notes that a message of this request was lost, so that nobody can be blamed if it fails.
@@ -330,40 +285,27 @@ impl Checks {
         node: NodeId,
         command: &StoreCommand,
         outcome: &Outcome,
-        disks: &impl Disks,
+        world: &impl WorldView,
     ) -> Vec<String> {
-        let mut excuses = Vec::new();
-        if let (
-            Command::Handoff(HandoffCommand::Drop { target, items, .. }),
-            Answer::Handoff(HandoffAnswer::Dropped { result: Ok(_), .. }),
-        ) = (&command.command, &outcome.answer)
-        {
-            for (key, _) in items {
-                let Some(&history) = self.keys.get(&key.token()) else { continue };
-                let history = &mut self.histories[history];
-                history.hints_dropped.insert((node, *target), at);
-                let (delivery, names) = ((node, *target), &self.setting.names);
-                excuses.extend(self.durability.on_delivered(history, delivery, at, disks, names));
-            }
-        }
+        let Self { histories, setting, all, .. } = self;
+        let (names, excuses) = (&setting.names, Vec::new());
+        let mut execution =
+            Execution { at, node, command, outcome, histories, world, names, excuses };
+        all.on_execution(&mut execution);
+        let Execution { histories, excuses, .. } = execution;
         for event in &outcome.events {
-            // Hints that were too old are gone, even if a write was acknowledged upon them.
-            if let Event::HintDropped { .. } = event {
-                self.durability.on_loss(node, at);
-            }
             if let (
-                Event::Minted { key, dot, request, replaced },
+                &Event::Minted { ref key, dot, request, ref replaced },
                 Command::Replica(ReplicaCommand { action: ReplicaAction::Mint(mint), .. }),
             ) = (event, &command.command)
             {
-                let (history, write) = self.write(*request, key, &mint.write.content);
-                let minting =
-                    Minting { at, by: node, dot: *dot, basis: &mint.write.basis, replaced };
-                let history = &mut self.histories[history];
-                self.causality.on_minted(history, write, minting, &self.setting.names);
-                self.durability.on_minted(history, write, at, &self.setting.names);
-                let minter = (write, node);
-                self.durability.on_replaced(history, minter, replaced, at, &self.setting.names);
+                // The write may come from no client of the simulator.
+                let content = &mint.write.content;
+                let (history, write) = histories.write_or_add(request, None, key, content);
+                let minting = Minting { at, by: node, dot, basis: &mint.write.basis, replaced };
+                let history = histories.at_mut(history);
+                let event = history.on_minted(write, minting);
+                all.on_minted(&WriteMint { history, write, minting, event, names });
             }
         }
         excuses
@@ -371,43 +313,39 @@ impl Checks {
 
     /// Takes an event that a node reports.
     pub fn on_event(&mut self, at: Time, node: NodeId, event: &Event) {
-        match event {
-            Event::ReadBeforeWrite { request, dots } => {
-                if let Some(&(history, write)) = self.writes.get(request) {
-                    self.histories[history].write_mut(write).on_read(dots);
-                }
-            }
-            Event::Suspected { peer } => {
-                self.membership.on_suspected(node, *peer, at, &self.setting.names);
-            }
-            _ => {}
+        if let Event::ReadBeforeWrite { request, dots } = event
+            && let Some((history, write)) = self.histories.write(*request)
+        {
+            self.histories.at_mut(history).write_mut(write).on_read(dots);
         }
+        self.all.on_event(&NodeEvent { at, node, event, names: &self.setting.names });
     }
 
     /// Notes that the clock with which a node measures time stands still from now on, or runs
     /// again.
     pub fn on_clock(&mut self, at: Time, node: NodeId, runs: bool) {
-        self.durability.on_clock(node, at, runs);
+        let change = if runs { Change::ClockRuns(at) } else { Change::ClockStands(at) };
+        self.all.on_node_change(&NodeChange { node, change });
     }
 
     /// Notes that a process stands still from now on.
     pub fn on_paused(&mut self, at: Time, node: NodeId) {
-        self.membership.on_paused(node, at);
+        self.all.on_node_change(&NodeChange { node, change: Change::Pauses(at) });
     }
 
     /// Notes that a process that stood still goes on.
     pub fn on_woke(&mut self, at: Time, node: NodeId) {
-        self.membership.on_woke(node, at);
+        self.all.on_node_change(&NodeChange { node, change: Change::Wakes(at) });
     }
 
     /// Notes that a process ended.
     pub fn on_stopped(&mut self, node: NodeId) {
-        self.membership.on_stopped(node);
+        self.all.on_node_change(&NodeChange { node, change: Change::Stops });
     }
 
     /// Judges the load of a node that was looked at.
     pub fn on_load(&mut self, at: Time, node: NodeId, load: &Load) {
-        self.bounds.on_load(node, load, at, &self.setting.names);
+        self.all.on_load(&NodeLoad { at, node, load, names: &self.setting.names });
     }
 
     /// Takes a fault that is about to destroy data of a node that it had reported durable. `left`
@@ -417,55 +355,64 @@ impl Checks {
         &mut self,
         at: Time,
         node: NodeId,
-        disks: &impl Disks,
+        world: &impl WorldView,
         left: &impl Fn(&Key) -> Left,
     ) -> Vec<String> {
-        let Self { durability, histories, setting, .. } = self;
-        let histories = histories.iter_mut();
-        durability.before_loss(histories, node, left, at, disks, &setting.names)
+        let Self { histories, setting, all, .. } = self;
+        all.on_node_change(&NodeChange { node, change: Change::LosesData(at) });
+        let (names, mut excuses) = (&setting.names, Vec::new());
+        for history in histories.iter_mut() {
+            let before = world.copy(node, &history.key, Image::Reported);
+            let left = left(&history.key);
+            if !before.is_empty() && before != left.container {
+                history.taken_at = Some(at);
+            }
+            let (before, left, excuses) = (&before, &left, &mut excuses);
+            all.before_loss(&mut KeyLoss {
+                at,
+                node,
+                history,
+                before,
+                left,
+                world,
+                names,
+                excuses,
+            });
+        }
+        excuses
     }
 
     /// Judges whether the cluster came to rest once the time to converge is over.
     pub fn on_rest(&mut self, at: Time, rest: &Rest) {
-        self.convergence.on_rest(rest, at, &self.pace, &self.setting.names);
+        let (pace, names) = (&self.pace, &self.setting.names);
+        self.all.on_rest(&RestVerdict { at, rest, pace, names });
     }
 
     /// Counts a partition that could never be copied back, and was given up.
     pub fn on_loss_accepted(&mut self) {
-        self.convergence.findings.weakened += 1;
+        self.all.on_loss_accepted();
     }
 
     /// Compares the two windows, one after the other, for which the idle cluster was watched.
     pub fn on_idle(&mut self, first: &IdleWindow, second: &IdleWindow) {
-        self.quiescence.on_idle([first, second]);
+        self.all.on_idle([first, second]);
     }
 
     /// Takes the message of the panic in which the run ended.
     pub fn on_panic(&mut self, message: &str) {
-        self.crash.on_panic(message);
+        self.all.on_panic(message);
     }
 
     /// Compares what was promised with what the disks hold, at the end of the run.
-    pub fn at_end(&mut self, at: Time, disks: &(impl Disks + ClusterHealth)) {
+    pub fn at_end(&mut self, at: Time, world: &impl WorldView) {
         let names = &self.setting.names;
-        let mut sums = Sums::default();
-        for history in &self.histories {
-            let owners = disks.owners(&history.key).iter();
-            let copy = |&node| (node, disks.copy(node, &history.key, Image::Live));
+        for history in self.histories.iter() {
+            let owners = world.owners(&history.key).iter();
+            let copy = |&node| (node, world.copy(node, &history.key, Image::Live));
             let copies: Vec<_> = owners.map(copy).collect();
-            for (node, container) in &copies {
-                let reach = history.reach(container);
-                let sighting = Sighting { at, what: "in the end on", node: *node };
-                self.causality.on_container(history, &reach, container, sighting, names);
-                self.bounds.on_container(history, container, names);
-                self.deletion.at_end(history, (*node, container), at, names);
-            }
-            self.durability.at_end(history, &copies, at, disks, names);
-            self.convergence.on_copies(history, &copies, disks, &mut sums, names);
+            self.all.at_end_of_key(&KeyEnd { at, history, copies: &copies, world, names });
         }
-        self.convergence.at_end(sums, disks, names);
-        self.membership.at_end(at, disks, names);
-        self.crash.on_end();
+        self.all.at_end(&RunEnd { at, world, names });
     }
 
     fn next_step(&mut self) -> u64 {
@@ -481,26 +428,6 @@ impl Checks {
             self.waiting.remove(&request);
         }
         Some(operation)
-    }
-
-    fn history(&mut self, key: &Key) -> usize {
-        if let Some(&history) = self.keys.get(&key.token()) {
-            return history;
-        }
-        self.histories.push(History::new(key.clone(), self.setting.writes_each()));
-        self.keys.insert(key.token(), self.histories.len() - 1);
-        self.histories.len() - 1
-    }
-
-    /// Finds the write of a request, or adds it: it may come from no client of the simulator.
-    fn write(&mut self, request: RequestId, key: &Key, content: &Content) -> (usize, WriteIndex) {
-        if let Some(&write) = self.writes.get(&request) {
-            return write;
-        }
-        let history = self.history(key);
-        let write = self.histories[history].on_request(request, None, content);
-        self.writes.add(request, (history, write));
-        (history, write)
     }
 }
 

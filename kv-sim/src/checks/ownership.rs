@@ -7,44 +7,59 @@
 
 use kv_core::client::Achieved;
 use kv_core::quorum::Mode;
-use kv_core::time::Time;
 use kv_core::types::NodeId;
 use smallvec::SmallVec;
 
-use super::Disks;
+use super::check::Check;
 use super::findings::Findings;
-use super::history::History;
+use super::occasions::{Ending, OperationEnd};
 use super::operation::{Operation, Terms};
-use super::story::{Names, when};
+use super::story::when;
+use super::{Disks, Setting, WorldView};
 
 /// The `ownership` check.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ownership {
     /// The findings so far, counted in replies.
-    pub(super) findings: Findings,
+    findings: Findings,
+}
+
+impl Check for Ownership {
+    const NAME: &'static str = "ownership";
+    const ABOUT: &'static str = "answers are counted from distinct owners and their fallbacks";
+
+    fn new(_: &Setting) -> Self {
+        Self::default()
+    }
+
+    fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
+    fn on_end(&mut self, end: &mut OperationEnd<'_, impl WorldView>) {
+        match end.ending {
+            Ending::Value(ref answer) | Ending::Stored(_, ref answer) => {
+                self.judge(end, answer.achieved);
+            }
+            Ending::Refused(_) | Ending::Unknown => {}
+        }
+    }
 }
 
 impl Ownership {
     /// Judges an operation that succeeded by the answers that `achieved` names.
-    pub(super) fn on_achieved(
-        &mut self,
-        history: &History,
-        operation: &Operation,
-        achieved: &Achieved,
-        at: Time,
-        disks: &impl Disks,
-        names: &Names,
-    ) {
+    fn judge(&mut self, end: &OperationEnd<'_, impl WorldView>, achieved: &Achieved) {
+        let &OperationEnd { at, operation, ref history, world, names, .. } = end;
         self.findings.examined += 1;
         let Achieved { owners, fallbacks, machines: said } = achieved;
-        let real = disks.owners(&history.key);
+        let real = world.owners(&history.key);
         let Terms { mode, reads, writes, .. } = operation.terms;
         // A write may have read first; its copies are what it achieved.
         let needed = if operation.write.is_some() { writes } else { reads };
-        let all = machines(owners.iter().chain(fallbacks), disks);
+        let all = machines(owners.iter().chain(fallbacks), world);
         let machines = match mode {
             Mode::Sloppy => all,
-            Mode::Strict => machines(owners.iter(), disks),
+            Mode::Strict => machines(owners.iter(), world),
         };
         let wrong = if !are_distinct(owners) || !are_distinct(fallbacks) {
             "somebody was counted twice"

@@ -6,13 +6,15 @@ use std::collections::BTreeMap;
 use kv_core::message::{GossipKind, Kind, RepairKind};
 use kv_core::time::Span;
 
+use super::Setting;
+use super::check::Check;
 use super::findings::Findings;
 
 /// The `quiescence` check.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Quiescence {
     /// The findings so far, counted in messages.
-    pub(super) findings: Findings,
+    findings: Findings,
 }
 
 /// The work of a cluster while no client asked anything.
@@ -33,9 +35,20 @@ const RATE_TOLERANCE: u64 = 10;
 /// windows.
 const MESSAGES_TOLERANCE: u64 = 16;
 
-impl Quiescence {
-    /// Judges two windows, one after the other, for which the idle cluster was watched.
-    pub(super) fn on_idle(&mut self, windows: [&IdleWindow; 2]) {
+impl Check for Quiescence {
+    const NAME: &'static str = "quiescence";
+    const ABOUT: &'static str =
+        "an idle cluster sends only gossip and comparisons, at a constant rate";
+
+    fn new(_: &Setting) -> Self {
+        Self::default()
+    }
+
+    fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
+    fn on_idle(&mut self, windows: [&IdleWindow; 2]) {
         for window in windows {
             self.findings.examined += window.messages.values().sum::<u64>();
             self.look_for_work(window);
@@ -43,7 +56,9 @@ impl Quiescence {
         }
         self.compare_rates(windows);
     }
+}
 
+impl Quiescence {
     fn look_for_work(&mut self, window: &IdleWindow) {
         let busy = window.messages.iter().filter(|&(&kind, &count)| count > 0 && !is_idle(kind));
         let busy: Vec<_> = busy.map(|(kind, count)| format!("{count} x {}", kind.name())).collect();

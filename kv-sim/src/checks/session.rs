@@ -6,44 +6,75 @@
 //! more than a session is promised elsewhere. A session's reads of its own writes are a case of
 //! `freshness`, which judges them for all clients as well.
 
+use std::collections::BTreeMap;
+
 use kv_core::quorum::Mode;
 use kv_core::time::Time;
 
+use super::check::Check;
 use super::findings::Findings;
-use super::history::{EventIndex, History, Reach, Shown};
+use super::history::{EventIndex, History};
+use super::occasions::{Ending, OperationEnd};
 use super::operation::{Operation, Terms};
+use super::per_key::PerKey;
 use super::story::{Names, when};
+use super::{OperationNumber, Setting, WorldView};
 
 /// The `session` check.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Session {
     /// The findings so far, counted in strict reads that came after a monotonic one of the key.
-    pub(super) findings: Findings,
+    findings: Findings,
+    /// The siblings that monotonic reads have shown, each with the first that did.
+    shown: PerKey<BTreeMap<EventIndex, Shown>>,
 }
 
-impl Session {
-    /// Judges a read that was answered with a container that reaches this far.
-    pub(super) fn on_read(
-        &mut self,
-        history: &mut History,
-        reach: &Reach,
-        read: &Operation,
-        at: Time,
-        step: u64,
-        names: &Names,
-    ) {
+/// The record that a monotonic read has shown an event.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    /// The time at which the event was shown.
+    at: Time,
+    /// The time at which the read began: since then, owners may have answered that they hold the
+    /// event.
+    since: Time,
+    /// The answer's place among all that the checks were told.
+    step: u64,
+    /// The number of answers that the read took.
+    reads: usize,
+    /// The operation that read.
+    by: OperationNumber,
+}
+
+impl Check for Session {
+    const NAME: &'static str = "session";
+    const ABOUT: &'static str = "what a monotonic read has shown, no later read hides";
+
+    fn new(_: &Setting) -> Self {
+        Self::default()
+    }
+
+    fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
+    fn on_end(&mut self, end: &mut OperationEnd<'_, impl WorldView>) {
+        let &mut OperationEnd { at, step, operation: read, ref history, ref ending, names, .. } =
+            end;
+        let Ending::Value(answer) = ending else { return };
         let Terms { mode: Mode::Strict, reads: Some(reads), monotonic, .. } = read.terms else {
             return;
         };
-        if history.has_shown() {
+        let reach = &answer.reach;
+        let shown_before = self.shown.get_mut(history);
+        if !shown_before.is_empty() {
             self.findings.examined += 1;
             let hidden = |&event: &EventIndex| {
-                let shown = history.shown(event);
+                let shown = shown_before.get(&event);
                 shown.is_some_and(|shown| shown.step < read.step && reads >= shown.reads)
             };
             let hidden = reach.unreached.iter().filter(hidden).collect();
             for event in history.without_twins(reach, hidden) {
-                let shown = history.shown(event).expect("it is one of those that were shown");
+                let shown = &shown_before[&event];
                 if history.taken_at.is_some_and(|taken_from| taken_from >= shown.since) {
                     self.findings.weakened += 1;
                 } else {
@@ -57,7 +88,7 @@ impl Session {
         if monotonic {
             for &event in &reach.standing {
                 let Operation { number: by, started: since, .. } = *read;
-                history.show(event, Shown { at, since, step, reads, by });
+                shown_before.entry(event).or_insert(Shown { at, since, step, reads, by });
             }
         }
     }

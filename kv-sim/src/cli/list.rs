@@ -4,8 +4,9 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets};
+use kv_sim::checks::CheckName;
 use kv_sim::cluster::probes::Branch;
-use kv_sim::scenario::{self, Check, Colour, FAULTS};
+use kv_sim::scenario::{self, Colour, FAULTS};
 
 use super::output::{self, Exit};
 
@@ -54,7 +55,7 @@ fn faults() -> Vec<[String; 2]> {
 }
 
 fn checks() -> Vec<[String; 2]> {
-    Check::ALL.iter().map(|check| [check.name().to_owned(), check.about().to_owned()]).collect()
+    CheckName::ALL.iter().map(|check| [check.name().to_owned(), check.about().to_owned()]).collect()
 }
 
 fn probes() -> Vec<[String; 2]> {

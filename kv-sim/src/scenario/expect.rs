@@ -9,35 +9,7 @@ use toml::Spanned;
 
 use super::error::Problem;
 use super::quantity::milliseconds;
-
-/// A property that runs are judged by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Check {
-    /// An acknowledged write is present or causally overwritten.
-    Durability,
-    /// No sibling is lost and none appears from nowhere; a dot has one value.
-    Causality,
-    /// After the last fault, replicas become equal byte for byte and no hint is left.
-    Convergence,
-    /// An idle cluster sends gossip and comparisons of roots, at a constant rate, and nothing else.
-    Quiescence,
-    /// A strict quorum read sees every write acknowledged before it began.
-    Freshness,
-    /// No later read hides what a monotonic read has shown.
-    Session,
-    /// A deleted value does not come back.
-    Deletion,
-    /// An operation succeeds while as many machines as it needs can be reached.
-    Availability,
-    /// Answers are counted from distinct owners, and from their fallbacks.
-    Ownership,
-    /// A node that wakes from a pause convicts nobody, and in the end all views agree.
-    Membership,
-    /// Vectors, hints and work stay in their limits.
-    Bounds,
-    /// Nothing panics. Always checked, whether listed or not.
-    Crash,
-}
+use crate::checks::CheckName;
 
 /// Names that are reserved for checks which this version does not have yet.
 const LATER: &[&str] = &["linearizability"];
@@ -45,11 +17,11 @@ const LATER: &[&str] = &["linearizability"];
 /// The expectations of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expect {
-    /// The checks that run. [`Check::Crash`] is always among them.
-    pub checks: BTreeSet<Check>,
+    /// The checks that run. [`CheckName::Crash`] is always among them.
+    pub checks: BTreeSet<CheckName>,
     /// The checks that the file names. A sweep in which one of these finds nothing to look at
     /// proves nothing.
-    pub named: BTreeSet<Check>,
+    pub named: BTreeSet<CheckName>,
     /// The time after the last fault in which replicas must become equal. Default 30 s, or longer
     /// where links, disks or repairs are slow.
     pub converged_within: Span,
@@ -77,62 +49,6 @@ pub struct Bound {
     pub min: u64,
     /// The largest number allowed; `u64::MAX` if the file gives none.
     pub max: u64,
-}
-
-impl Check {
-    /// Every check, in the order of the enum.
-    pub const ALL: &'static [Self] = &[
-        Self::Durability,
-        Self::Causality,
-        Self::Convergence,
-        Self::Quiescence,
-        Self::Freshness,
-        Self::Session,
-        Self::Deletion,
-        Self::Availability,
-        Self::Ownership,
-        Self::Membership,
-        Self::Bounds,
-        Self::Crash,
-    ];
-
-    /// The name in scenarios and reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Durability => "durability",
-            Self::Causality => "causality",
-            Self::Convergence => "convergence",
-            Self::Quiescence => "quiescence",
-            Self::Freshness => "freshness",
-            Self::Session => "session",
-            Self::Deletion => "deletion",
-            Self::Availability => "availability",
-            Self::Ownership => "ownership",
-            Self::Membership => "membership",
-            Self::Bounds => "bounds",
-            Self::Crash => "crash",
-        }
-    }
-
-    /// The promise that the check verifies, in one line.
-    pub const fn about(self) -> &'static str {
-        match self {
-            Self::Durability => "an acknowledged write is present or causally overwritten",
-            Self::Causality => "no sibling is lost, none is invented, a dot has one value",
-            Self::Convergence => "after the last fault, replicas become equal and hints drain",
-            Self::Quiescence => {
-                "an idle cluster sends only gossip and comparisons, at a constant rate"
-            }
-            Self::Freshness => "a strict read sees every write acknowledged before it began",
-            Self::Session => "what a monotonic read has shown, no later read hides",
-            Self::Deletion => "what was deleted does not come back",
-            Self::Availability => "an operation succeeds while enough machines can be reached",
-            Self::Ownership => "answers are counted from distinct owners and their fallbacks",
-            Self::Membership => "who wakes convicts nobody, and in the end all views agree",
-            Self::Bounds => "vectors, hints and work stay in their limits",
-            Self::Crash => "nothing panics (always checked)",
-        }
-    }
 }
 
 impl Default for Bound {
@@ -183,7 +99,7 @@ impl ExpectKeys {
 
 /// Parses the expectations that the keys describe.
 pub(super) fn parse(keys: &ExpectKeys) -> Result<Expect, Problem> {
-    let named: BTreeSet<Check> = match &keys.checks {
+    let named: BTreeSet<CheckName> = match &keys.checks {
         Some(names) if names.get_ref().is_empty() => {
             return Err(Problem::at(
                 names.span(),
@@ -197,9 +113,9 @@ pub(super) fn parse(keys: &ExpectKeys) -> Result<Expect, Problem> {
     };
     let mut checks = match &keys.checks {
         Some(_) => named.clone(),
-        None => Check::ALL.iter().copied().collect(),
+        None => CheckName::ALL.iter().copied().collect(),
     };
-    checks.insert(Check::Crash);
+    checks.insert(CheckName::Crash);
     let converged_within = match &keys.converged_within_ms {
         Some(within) => milliseconds(within)?,
         None => CONVERGED_WITHIN,
@@ -223,12 +139,12 @@ pub(super) fn parse(keys: &ExpectKeys) -> Result<Expect, Problem> {
     Ok(Expect { checks, named, converged_within, outcomes })
 }
 
-fn check(name: &Spanned<String>) -> Result<Check, Problem> {
+fn check(name: &Spanned<String>) -> Result<CheckName, Problem> {
     let word = name.get_ref().as_str();
-    if let Some(check) = Check::ALL.iter().find(|check| check.name() == word) {
+    if let Some(check) = CheckName::ALL.iter().find(|check| check.name() == word) {
         return Ok(*check);
     }
-    let known: Vec<_> = Check::ALL.iter().map(|check| check.name()).collect();
+    let known: Vec<_> = CheckName::ALL.iter().map(|check| check.name()).collect();
     if LATER.contains(&word) {
         let message = format!("`{word}` is a known check that this version does not have yet");
         return Err(Problem::at(name.span(), message)

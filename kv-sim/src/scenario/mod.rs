@@ -43,7 +43,7 @@ use crate::random::address::Aspect;
 pub use cluster::{Cluster, NODES_MAX, NodeIndex, Place};
 pub use environment::{Clocks, Disk, Network};
 pub use error::{Colour, Problem, ScenarioError};
-pub use expect::{Bound, Check, Expect, OutcomeBounds};
+pub use expect::{Bound, Expect, OutcomeBounds};
 pub(crate) use fault::are_neighbours;
 pub use fault::{
     Amount, Clog, ClogOrder, Cut, DiskFault, FAULTS, Fault, FaultKind, FaultWord, Kill, Kinds,

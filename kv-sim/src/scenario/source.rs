@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use super::error::ScenarioError;
 use super::swarm::Swarm;
-use super::{Check, Scenario, file_name};
+use super::{Scenario, file_name};
+use crate::checks::CheckName;
 use crate::cluster::probes::Reachable;
 
 /// A file that describes runs.
@@ -78,7 +79,7 @@ impl Source {
     }
 
     /// The checks that the file names, and that must therefore have something to look at.
-    pub fn named_checks(&self) -> &BTreeSet<Check> {
+    pub fn named_checks(&self) -> &BTreeSet<CheckName> {
         match self {
             Self::One(scenario) => &scenario.expect.named,
             Self::Swarm(swarm) => &swarm.named_checks,

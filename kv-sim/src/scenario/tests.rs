@@ -7,6 +7,7 @@ use kv_core::quorum::{Level, Mode};
 use kv_core::time::Span;
 
 use super::*;
+use crate::checks::CheckName;
 
 const VALID: &str = r#"title = "a scenario"
 nodes = 5
@@ -46,7 +47,7 @@ fn what_is_not_said_has_a_default() {
         (scenario.network.delay_min, scenario.network.delay_mean),
         (Span(1_000), Span(5_000))
     );
-    assert_eq!(scenario.expect.checks.len(), Check::ALL.len());
+    assert_eq!(scenario.expect.checks.len(), CheckName::ALL.len());
     assert_eq!(scenario.expect.converged_within, Span::from_ms(30_000));
     assert_eq!(scenario.node, kv_core::config::Config::default());
 }
@@ -145,7 +146,7 @@ operations = 5
 #[test]
 fn a_panic_is_always_a_failed_check() {
     let scenario = scenario("[expect]\nchecks = [\"durability\"]\n");
-    assert_eq!(scenario.expect.checks, [Check::Durability, Check::Crash].into());
+    assert_eq!(scenario.expect.checks, [CheckName::Durability, CheckName::Crash].into());
 }
 
 #[test]

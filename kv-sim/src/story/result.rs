@@ -7,9 +7,10 @@ use std::fmt;
 use kv_core::time::Span;
 use serde::{Serialize, Serializer};
 
-use crate::scenario::{Bound, Check, Colour, Decision, OutcomeBounds, Scenario, ScenarioError};
+use crate::checks::CheckName;
+use crate::scenario::{Bound, Colour, Decision, OutcomeBounds, Scenario, ScenarioError};
 
-/// The name under which broken [`OutcomeBounds`] are reported, beside the names of [`Check`].
+/// The name under which broken [`OutcomeBounds`] are reported, beside the names of [`CheckName`].
 pub const OUTCOMES: &str = "outcomes";
 
 /// The result of one run of one scenario with one seed.
@@ -194,7 +195,7 @@ impl RunResult {
     }
 
     /// Creates the result of a run that could not be made, as a swarm's fixed keys do not fit the
-    /// drawn ones. It counts as a violation of [`Check::Crash`]: nothing is passed over in silence.
+    /// drawn ones. It counts as a violation of [`CheckName::Crash`]: nothing is passed over in silence.
     pub fn impossible(scenario: &str, seed: u64, error: &ScenarioError) -> Self {
         Self::empty(scenario, seed).crashed(&error.render(Colour::Plain))
     }
@@ -212,11 +213,11 @@ impl RunResult {
         self
     }
 
-    /// Records a panic, which is a violation of [`Check::Crash`].
+    /// Records a panic, which is a violation of [`CheckName::Crash`].
     #[must_use]
     pub fn crashed(mut self, message: &str) -> Self {
         let crash = CheckResult::violated(1, message);
-        self.checks.insert(Check::Crash.name().to_owned(), crash);
+        self.checks.insert(CheckName::Crash.name().to_owned(), crash);
         self.verdict = Verdict::Fail;
         self
     }

@@ -16,7 +16,7 @@ fn an_operation_that_fails_on_a_healthy_cluster_is_caught() {
     later(&mut fixture);
     let asked = fixture.ask(Mode::Sloppy, &[]);
     fixture.reply(asked.number, &Reply::Unknown { achieved: Achieved::default() });
-    fixture.assert_violated(Check::Availability, "W = 2 of any machines");
+    fixture.assert_violated(CheckName::Availability, "W = 2 of any machines");
 }
 
 #[test]
@@ -26,7 +26,8 @@ fn an_operation_that_is_reset_on_a_healthy_cluster_is_caught() {
     fixture.cluster.down = vec![B, C, E];
     let asked = fixture.ask(Mode::Sloppy, &[]);
     give_up(&mut fixture, asked.number);
-    fixture.assert_violated(Check::Availability, "reachable: n1, n4, unchanged since 0.000000 s");
+    fixture
+        .assert_violated(CheckName::Availability, "reachable: n1, n4, unchanged since 0.000000 s");
 }
 
 #[test]
@@ -37,10 +38,10 @@ fn a_strict_operation_needs_owners() {
     let strict = fixture.ask(Mode::Strict, &[]);
     give_up(&mut fixture, strict.number);
     fixture.assert_held();
-    assert_eq!(fixture.weakened(Check::Availability), 1);
+    assert_eq!(fixture.weakened(CheckName::Availability), 1);
     let sloppy = fixture.ask(Mode::Sloppy, &[]);
     give_up(&mut fixture, sloppy.number);
-    fixture.assert_violated(Check::Availability, "operation");
+    fixture.assert_violated(CheckName::Availability, "operation");
 }
 
 #[test]
@@ -51,7 +52,7 @@ fn an_operation_may_fail_soon_after_a_change() {
     let asked = fixture.ask(Mode::Sloppy, &[]);
     give_up(&mut fixture, asked.number);
     fixture.assert_held();
-    assert_eq!(fixture.weakened(Check::Availability), 1);
+    assert_eq!(fixture.weakened(CheckName::Availability), 1);
 }
 
 #[test]
@@ -72,7 +73,7 @@ fn an_operation_may_fail_if_its_coordinator_is_not_well() {
     let number = fixture.ask_to_read(Mode::Sloppy);
     give_up(&mut fixture, number);
     fixture.assert_held();
-    assert_eq!(fixture.checks.findings(Check::Availability).examined, 1);
+    assert_eq!(fixture.checks.findings(CheckName::Availability).examined, 1);
 }
 
 #[test]
@@ -83,7 +84,7 @@ fn an_operation_may_fail_if_its_client_was_impatient() {
     let asked = fixture.ask(Mode::Sloppy, &[]);
     give_up(&mut fixture, asked.number);
     fixture.assert_held();
-    assert_eq!(fixture.weakened(Check::Availability), 1);
+    assert_eq!(fixture.weakened(CheckName::Availability), 1);
 }
 
 #[test]
@@ -95,7 +96,7 @@ fn an_operation_may_fail_if_the_network_drops_a_kind_of_message_that_it_needs_an
         fixture.cluster.down = vec![B, C];
         let number = if writes { fixture.ask(mode, &[]).number } else { fixture.ask_to_read(mode) };
         give_up(&mut fixture, number);
-        fixture.checks.findings(Check::Availability).violation().is_some()
+        fixture.checks.findings(CheckName::Availability).violation().is_some()
     };
     assert!(
         !failed(Mode::Sloppy, Kind::Replica(ReplicaKind::Hint), true),
@@ -119,7 +120,7 @@ fn a_strict_operation_is_owed_although_hints_are_dropped() {
     fixture.cluster.dropped = vec![Kind::Replica(ReplicaKind::Hint)];
     let asked = fixture.ask(Mode::Strict, &[]);
     give_up(&mut fixture, asked.number);
-    fixture.assert_violated(Check::Availability, "owners n1, n2, n3");
+    fixture.assert_violated(CheckName::Availability, "owners n1, n2, n3");
 }
 
 #[test]
@@ -130,7 +131,7 @@ fn an_operation_may_fail_if_no_time_passes_for_its_coordinator_but_not_for_anoth
         fixture.cluster.frozen = vec![frozen];
         let number = fixture.ask_to_read(Mode::Sloppy);
         give_up(&mut fixture, number);
-        let violation = fixture.checks.findings(Check::Availability).violation();
+        let violation = fixture.checks.findings(CheckName::Availability).violation();
         assert_eq!(violation.is_some(), is_violated, "{frozen:?}");
     }
 }
@@ -146,7 +147,7 @@ fn an_operation_may_fail_if_its_messages_took_too_long_and_only_then() {
             fixture.checks.on_message_slow(fixture.now, asked.request, Span::from_ms(*trip));
         }
         give_up(&mut fixture, asked.number);
-        fixture.checks.findings(Check::Availability).violation().is_some()
+        fixture.checks.findings(CheckName::Availability).violation().is_some()
     };
     // A write takes four messages, and here another node is asked to mint after 100 ms.
     assert!(!failed(&[500; 4], 1_000), "no write can succeed in 1 s");
@@ -172,7 +173,7 @@ fn an_operation_may_fail_if_disks_took_too_long_and_only_then() {
         let done = fixture.now + Span::from_ms(done_ms);
         fixture.checks.on_command_slow(done, Span::from_ms(took_ms));
         give_up(&mut fixture, asked.number);
-        fixture.checks.findings(Check::Availability).violation().is_some()
+        fixture.checks.findings(CheckName::Availability).violation().is_some()
     };
     assert!(failed(10, 300, 0), "twice 300 ms, the messages and 100 ms are less than 1 s");
     assert!(!failed(10, 450, 0));

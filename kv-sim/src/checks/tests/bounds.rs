@@ -17,10 +17,10 @@ fn hints_stay_in_their_limits_but_for_what_was_in_flight() {
     look(&mut fixture, 0, &[(A, one, 1), (B, one, 1), (C, one, 1), (E, all - 3 * one + 64, 1)]);
     fixture.assert_held();
     look(&mut fixture, 0, &[(A, one + 64 * 100 + 1, 100)]);
-    fixture.assert_violated(Check::Bounds, "bytes of hints for n1");
+    fixture.assert_violated(CheckName::Bounds, "bytes of hints for n1");
     let mut fixture = Fixture::new();
     look(&mut fixture, 0, &[(A, one, 1), (B, one, 1), (C, one, 1), (E, one, 1), (D, 65, 1)]);
-    fixture.assert_violated(Check::Bounds, "bytes of hints for all others");
+    fixture.assert_violated(CheckName::Bounds, "bytes of hints for all others");
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn operations_stay_in_their_limit() {
     look(&mut fixture, Config::default().requests_max, &[]);
     fixture.assert_held();
     look(&mut fixture, Config::default().requests_max + 1, &[]);
-    fixture.assert_violated(Check::Bounds, "works on 65537 operations");
+    fixture.assert_violated(CheckName::Bounds, "works on 65537 operations");
 }
 
 #[test]
@@ -42,5 +42,5 @@ fn a_vector_accounts_for_nothing_that_was_not_minted_for_the_key() {
     let more = [Dot { actor: stranger, n: 3 }].into_iter().collect();
     fixture.cluster.live.get_mut(&A).expect("it holds a value").discard(&more);
     fixture.read(Mode::Strict, &[A, B]);
-    fixture.assert_violated(Check::Bounds, "accounts for 3 events of n1");
+    fixture.assert_violated(CheckName::Bounds, "accounts for 3 events of n1");
 }

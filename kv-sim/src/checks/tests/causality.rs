@@ -11,7 +11,7 @@ fn siblings_that_are_overwritten_with_what_was_seen_are_neither_lost_nor_false()
     assert_eq!(fixture.cluster.live[&A].dots().collect::<Vec<_>>(), [merged]);
     fixture.end();
     fixture.assert_held();
-    assert_eq!(fixture.checks.findings(Check::Causality).examined, 8);
+    assert_eq!(fixture.checks.findings(CheckName::Causality).examined, 8);
 }
 
 #[test]
@@ -21,8 +21,8 @@ fn a_dot_that_names_two_writes_is_caught_when_it_is_minted() {
     fixture.lose(A, Loss::Wipe);
     let asked = fixture.ask(Mode::Sloppy, &[]);
     fixture.mint_as(dot, &asked, held());
-    fixture.assert_violated(Check::Causality, "names two writes");
-    fixture.assert_violated(Check::Causality, "operation #2 of client 7");
+    fixture.assert_violated(CheckName::Causality, "names two writes");
+    fixture.assert_violated(CheckName::Causality, "operation #2 of client 7");
 }
 
 /// semantics.md §9.1: a wiped replica goes on in its old epoch, and what it writes is discarded by
@@ -46,9 +46,9 @@ fn a_write_that_is_swallowed_by_a_reused_epoch_is_caught_at_the_next_read() {
     fixture.stored(&asked, &[A, B], &[]);
     fixture.assert_held();
     fixture.read(Mode::Sloppy, &[B]);
-    fixture.assert_violated(Check::Causality, "is lost");
+    fixture.assert_violated(CheckName::Causality, "is lost");
     fixture.end();
-    fixture.assert_violated(Check::Durability, "is lost");
+    fixture.assert_violated(CheckName::Durability, "is lost");
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_join_that_drops_siblings_is_caught_at_the_next_read() {
     careless.discard(&careless.seen().clone());
     let number = fixture.ask_to_read(Mode::Sloppy);
     fixture.answer(number, careless);
-    fixture.assert_violated(Check::Causality, "(and 1 more)");
+    fixture.assert_violated(CheckName::Causality, "(and 1 more)");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_sibling_beside_the_write_that_had_seen_it_is_false() {
     let asked = fixture.ask(Mode::Sloppy, &[first]);
     fixture.mint(A, 1, &asked, context(&[]));
     fixture.read(Mode::Sloppy, &[A]);
-    fixture.assert_violated(Check::Causality, "false sibling");
+    fixture.assert_violated(CheckName::Causality, "false sibling");
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_sibling_that_the_coordinator_read_before_it_wrote_must_not_stand() {
     fixture.mint(C, 1, &asked, held());
     fixture.send(C, &[A]);
     fixture.read(Mode::Strict, &[A]);
-    fixture.assert_violated(Check::Causality, "false sibling");
+    fixture.assert_violated(CheckName::Causality, "false sibling");
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_twin_may_stand_beside_what_overwrote_the_other() {
     fixture.send(B, &[A]);
     fixture.read(Mode::Sloppy, &[A]);
     fixture.assert_held();
-    assert_eq!(fixture.weakened(Check::Causality), 1);
+    assert_eq!(fixture.weakened(CheckName::Causality), 1);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn a_write_is_present_if_one_of_its_twins_is() {
     container.discard(&seen);
     fixture.read(Mode::Sloppy, &[B]);
     fixture.assert_held();
-    assert_eq!(fixture.weakened(Check::Causality), 1);
+    assert_eq!(fixture.weakened(CheckName::Causality), 1);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn a_value_under_the_dot_of_another_write_is_caught() {
     forged.add(dot, Version { content: Content::Value(Bytes::from_static(b"flipped")), ..version });
     let number = fixture.ask_to_read(Mode::Sloppy);
     fixture.answer(number, forged);
-    fixture.assert_violated(Check::Causality, "was not written under it");
+    fixture.assert_violated(CheckName::Causality, "was not written under it");
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn a_sibling_that_nobody_wrote_is_caught() {
     forged.add(Dot { n: 9, ..dot }, version);
     let number = fixture.ask_to_read(Mode::Sloppy);
     fixture.answer(number, forged);
-    fixture.assert_violated(Check::Causality, "nobody wrote");
+    fixture.assert_violated(CheckName::Causality, "nobody wrote");
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn owners_that_differ_have_not_converged() {
     let mut fixture = converged();
     fixture.put(Mode::Sloppy, &[], &[B, C]);
     fixture.end_as_it_is();
-    fixture.assert_violated(Check::Convergence, "owners of \"k\" differ");
+    fixture.assert_violated(CheckName::Convergence, "owners of \"k\" differ");
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn a_blind_tree_is_caught_though_all_agree() {
     let mut fixture = converged();
     fixture.cluster.roots.extend([(A, ContentHash(0)), (B, ContentHash(0)), (C, ContentHash(0))]);
     fixture.end();
-    fixture.assert_violated(Check::Convergence, "does not show what it holds");
+    fixture.assert_violated(CheckName::Convergence, "does not show what it holds");
 }
 
 #[test]
@@ -44,10 +44,10 @@ fn a_cluster_that_does_not_come_to_rest_is_told_of_with_what_is_missing() {
     let at = fixture.now;
     fixture.checks.on_rest(at, &Rest::Restless(restless));
     fixture.assert_violated(
-        Check::Convergence,
+        CheckName::Convergence,
         "partition 4 differs between n1, n2\n  n4 keeps 3 hints",
     );
-    fixture.assert_violated(Check::Convergence, "and 3 more of the kind");
+    fixture.assert_violated(CheckName::Convergence, "and 3 more of the kind");
 }
 
 #[test]
@@ -70,10 +70,10 @@ fn owners_may_differ_in_the_end_if_no_repair_could_be_answered_in_time_and_only_
         fixture
     };
     // A repair waits for 2 s by default.
-    restless(999, None).assert_violated(Check::Convergence, "partition 0 differs");
+    restless(999, None).assert_violated(CheckName::Convergence, "partition 0 differs");
     let slow = restless(1_000, None);
     slow.assert_held();
-    assert_eq!(slow.weakened(Check::Convergence), 2, "the rest, and two owners of the key");
+    assert_eq!(slow.weakened(CheckName::Convergence), 2, "the rest, and two owners of the key");
     restless(1_000, Some(ContentHash(1)))
-        .assert_violated(Check::Convergence, "does not show what it holds");
+        .assert_violated(CheckName::Convergence, "does not show what it holds");
 }

@@ -21,7 +21,7 @@ fn a_deleted_value_may_wait_on_an_owner_that_was_not_reached() {
     fixture.read(Mode::Strict, &[B, C]);
     fixture.end();
     fixture.assert_held();
-    assert_eq!(fixture.checks.findings(Check::Deletion).examined, 1);
+    assert_eq!(fixture.checks.findings(CheckName::Deletion).examined, 1);
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn a_strict_read_must_not_show_it() {
     let mut fixture = Fixture::new();
     deleted_on(&mut fixture, &[A, B]);
     fixture.read(Mode::Strict, &[C]);
-    fixture.assert_violated(Check::Deletion, "came back that had been deleted");
+    fixture.assert_violated(CheckName::Deletion, "came back that had been deleted");
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn it_must_be_gone_in_the_end() {
         fixture.cluster.live.insert(node, Container::default());
     }
     fixture.end();
-    fixture.assert_violated(Check::Deletion, "in the end");
+    fixture.assert_violated(CheckName::Deletion, "in the end");
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn what_was_deleted_before_is_deleted_with_it() {
     fixture.stored(&asked, &[A, B], &[]);
     let late = fixture.ask_to_read(Mode::Strict);
     fixture.answer(late, stale);
-    fixture.assert_violated(Check::Deletion, "came back");
+    fixture.assert_violated(CheckName::Deletion, "came back");
 }
 
 /// Seen at seed 11588 of swarm.toml: the disk of the first twin was rolled back, and the second is
@@ -87,8 +87,8 @@ fn of_twins_that_delete_only_what_both_overwrite_is_deleted() {
     fixture.stored(&asked, &[A, B], &[]);
     let read = fixture.ask_to_read(Mode::Strict);
     fixture.answer(read, left);
-    assert_eq!(fixture.checks.findings(Check::Deletion).examined, 1);
-    assert_eq!(fixture.violation(Check::Deletion), None);
+    assert_eq!(fixture.checks.findings(CheckName::Deletion).examined, 1);
+    assert_eq!(fixture.violation(CheckName::Deletion), None);
 }
 
 #[test]
@@ -114,6 +114,6 @@ fn a_delete_that_faults_have_destroyed_is_not_held_against_the_cluster() {
     fixture.lose(A, Loss::Wipe);
     fixture.lose(B, Loss::Wipe);
     fixture.end();
-    assert_eq!(fixture.weakened(Check::Deletion), 3, "it stands on each owner in the end");
-    assert_eq!(fixture.violation(Check::Deletion), None);
+    assert_eq!(fixture.weakened(CheckName::Deletion), 3, "it stands on each owner in the end");
+    assert_eq!(fixture.violation(CheckName::Deletion), None);
 }

@@ -1,4 +1,4 @@
-use kv_core::store::{DropReason, Dropped};
+use kv_core::store::{DropReason, Dropped, HandoffAnswer, HandoffCommand};
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn a_write_that_is_durable_where_it_was_acknowledged_is_kept() {
     fixture.put(Mode::Sloppy, &[first], &[B, C]);
     fixture.end();
     fixture.assert_held();
-    assert_eq!(fixture.checks.findings(Check::Durability).examined, 2);
+    assert_eq!(fixture.checks.findings(CheckName::Durability).examined, 2);
 }
 
 #[test]
@@ -20,8 +20,8 @@ fn an_acknowledgement_before_the_write_is_durable_is_caught_at_once() {
     fixture.send(A, &[B]);
     fixture.sync(&[A]);
     fixture.stored(&asked, &[A, B], &[]);
-    fixture.assert_violated(Check::Durability, "before it was durable");
-    fixture.assert_violated(Check::Durability, "not on n2");
+    fixture.assert_violated(CheckName::Durability, "before it was durable");
+    fixture.assert_violated(CheckName::Durability, "not on n2");
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn each_node_that_is_named_must_hold_the_write_even_if_enough_others_do() {
     fixture.send(A, &[B]);
     fixture.sync(&[A, B]);
     fixture.stored(&asked, &[A, B, C], &[]);
-    fixture.assert_violated(Check::Durability, "not on n3");
+    fixture.assert_violated(CheckName::Durability, "not on n3");
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn copies_on_one_machine_count_once() {
     fixture.send(D, &[E]);
     fixture.sync(&[D, E]);
     fixture.stored(&asked, &[], &[D, E]);
-    fixture.assert_violated(Check::Durability, "(1 distinct machines that count)");
+    fixture.assert_violated(CheckName::Durability, "(1 distinct machines that count)");
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn a_fallback_does_not_count_towards_a_strict_quorum() {
     fixture.send(A, &[D]);
     fixture.sync(&[A, D]);
     fixture.stored(&asked, &[A], &[D]);
-    fixture.assert_violated(Check::Durability, "before it was durable");
+    fixture.assert_violated(CheckName::Durability, "before it was durable");
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_fallback_may_have_delivered_its_hint_before_the_client_is_told() {
     fixture.stored(&asked, &[A], &[D]);
     fixture.end();
     fixture.assert_held();
-    assert_eq!(fixture.weakened(Check::Durability), 1);
+    assert_eq!(fixture.weakened(CheckName::Durability), 1);
 }
 
 /// Lets a fallback delete its hint, because its target has answered that it holds it.
@@ -113,7 +113,7 @@ fn a_hint_that_was_deleted_although_its_target_never_held_it_is_held_against_the
     assert_eq!(fixture.lose(A, Loss::Wipe).len(), 0, "the hint is left");
     assert_eq!(drop_hint(&mut fixture, D, B).len(), 0);
     fixture.end();
-    fixture.assert_violated(Check::Durability, "is lost");
+    fixture.assert_violated(CheckName::Durability, "is lost");
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_rollback_of_a_disk_that_was_wiped_before_excuses_nothing_more() {
     assert_eq!(drop_hint(&mut fixture, D, B).len(), 0);
     assert_eq!(fixture.lose(A, Loss::Rollback).len(), 0, "it had lost it before");
     fixture.end();
-    fixture.assert_violated(Check::Durability, "is lost");
+    fixture.assert_violated(CheckName::Durability, "is lost");
 }
 
 #[test]
@@ -135,10 +135,10 @@ fn a_write_that_is_lost_although_a_copy_was_left_is_caught() {
     fixture.cluster.live.insert(B, Container::default());
     fixture.end();
     fixture.assert_violated(
-        Check::Durability,
+        CheckName::Durability,
         "promised: at 0.003000 s: sloppy W = 2, durable on owners n1, n2",
     );
-    fixture.assert_violated(Check::Durability, "n2 holds nothing and never saw the write");
+    fixture.assert_violated(CheckName::Durability, "n2 holds nothing and never saw the write");
 }
 
 #[test]
@@ -153,11 +153,11 @@ fn a_write_of_which_faults_destroyed_all_copies_is_excused_and_no_other() {
     let mut good = fixture.clone();
     good.end();
     good.assert_held();
-    assert_eq!(good.weakened(Check::Durability), 1);
+    assert_eq!(good.weakened(CheckName::Durability), 1);
 
     fixture.cluster.live.clear();
     fixture.end();
-    fixture.assert_violated(Check::Durability, "operation #2");
+    fixture.assert_violated(CheckName::Durability, "operation #2");
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn a_hint_is_a_copy_that_is_left() {
     assert_eq!(fixture.lose(A, Loss::Wipe), Vec::<String>::new());
     fixture.end();
     fixture.assert_held();
-    assert_eq!(fixture.weakened(Check::Durability), 0);
+    assert_eq!(fixture.weakened(CheckName::Durability), 0);
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn what_a_fallback_delivered_and_a_fault_took_before_the_client_was_told_is_excu
         if was_delivered {
             fixture.assert_held();
         } else {
-            fixture.assert_violated(Check::Durability, "is lost");
+            fixture.assert_violated(CheckName::Durability, "is lost");
         }
     }
 }
@@ -249,7 +249,7 @@ fn a_copy_that_a_fault_took_before_the_client_was_told_is_not_held_against_the_w
     fixture.stored(&asked, &[A, B], &[]);
     fixture.end();
     fixture.assert_held();
-    assert_eq!(fixture.weakened(Check::Durability), 2);
+    assert_eq!(fixture.weakened(CheckName::Durability), 2);
 }
 
 #[test]
@@ -263,8 +263,8 @@ fn a_write_that_was_overwritten_by_a_lost_one_is_not_thereby_kept() {
         fixture.cluster.live.get_mut(&node).expect("it holds it").discard(&swallowed);
     }
     fixture.end();
-    fixture.assert_violated(Check::Durability, "operation #1");
-    fixture.assert_violated(Check::Durability, "accounts for the write");
+    fixture.assert_violated(CheckName::Durability, "operation #1");
+    fixture.assert_violated(CheckName::Durability, "accounts for the write");
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn a_refused_write_must_not_be_done_later() {
     fixture.refused(&asked);
     fixture.assert_held();
     fixture.mint(A, 1, &asked, held());
-    fixture.assert_violated(Check::Durability, "was refused");
+    fixture.assert_violated(CheckName::Durability, "was refused");
 }
 
 #[test]
@@ -301,8 +301,8 @@ fn a_second_naming_of_an_older_write_must_not_overwrite_a_newer_one() {
     let mut frozen = fixture.clone();
     let mut was_frozen = fixture.clone();
     fixture.mint(C, 1, &older, held());
-    fixture.assert_violated(Check::Durability, "overwritten");
-    fixture.assert_violated(Check::Durability, "by a second naming");
+    fixture.assert_violated(CheckName::Durability, "overwritten");
+    fixture.assert_violated(CheckName::Durability, "by a second naming");
 
     // The minter knows by its clock that the request is late: the clock must not stand still
     // meanwhile.
@@ -316,7 +316,7 @@ fn a_second_naming_of_an_older_write_must_not_overwrite_a_newer_one() {
         fixture.assert_held();
     }
     was_frozen.mint(C, 1, &older, held());
-    was_frozen.assert_violated(Check::Durability, "by a second naming");
+    was_frozen.assert_violated(CheckName::Durability, "by a second naming");
 
     // A write that began before the older one was acknowledged has no such claim.
     fine.mint(B, 1, &older, held());

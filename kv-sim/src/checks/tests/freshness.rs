@@ -7,7 +7,7 @@ fn a_strict_read_that_overlaps_with_the_write_sees_it() {
     fixture.put(Mode::Strict, &[first], &[B, C]);
     fixture.read(Mode::Strict, &[A, C]);
     fixture.assert_held();
-    assert_eq!(fixture.checks.findings(Check::Freshness).examined, 1);
+    assert_eq!(fixture.checks.findings(CheckName::Freshness).examined, 1);
 }
 
 #[test]
@@ -16,8 +16,8 @@ fn a_strict_read_that_missed_a_write_acknowledged_before_it_began_is_stale() {
     let first = fixture.put(Mode::Strict, &[], &[A, B]);
     fixture.put(Mode::Strict, &[first], &[B, C]);
     fixture.read(Mode::Strict, &[A]);
-    fixture.assert_violated(Check::Freshness, "missed a write");
-    fixture.assert_violated(Check::Freshness, "operation #2");
+    fixture.assert_violated(CheckName::Freshness, "missed a write");
+    fixture.assert_violated(CheckName::Freshness, "operation #2");
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn sloppy_reads_and_sloppy_writes_owe_nothing() {
     fixture.put(Mode::Strict, &[], &[A, B]);
     fixture.read(Mode::Sloppy, &[C]);
     fixture.assert_held();
-    assert_eq!(fixture.checks.findings(Check::Freshness).examined, 1);
+    assert_eq!(fixture.checks.findings(CheckName::Freshness).examined, 1);
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_write_that_a_lying_disk_lost_may_be_missed_and_is_counted() {
     fixture.lose(A, Loss::Unsynced);
     fixture.read(Mode::Strict, &[A, C]);
     fixture.assert_held();
-    assert_eq!(fixture.weakened(Check::Freshness), 1);
+    assert_eq!(fixture.weakened(CheckName::Freshness), 1);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn an_owner_whose_disk_was_wiped_must_not_be_read_before_it_is_complete() {
     fixture.read(Mode::Strict, &[B, C]);
     fixture.assert_held();
     fixture.read(Mode::Strict, &[A, C]);
-    fixture.assert_violated(Check::Freshness, "missed a write");
+    fixture.assert_violated(CheckName::Freshness, "missed a write");
 }
 
 /// Seen at seed 42496 of swarm.toml: a disk was wiped, and then an image of it came back that was
@@ -81,12 +81,12 @@ fn an_owner_that_knew_what_it_had_lost_may_be_rolled_back_to_where_it_does_not()
     fixture.lose(A, Loss::Rollback);
     fixture.read(Mode::Strict, &[A, B]);
     fixture.assert_held();
-    assert_eq!(fixture.weakened(Check::Freshness), 1);
+    assert_eq!(fixture.weakened(CheckName::Freshness), 1);
 
     let mut one = wiped;
     one.lose(A, Loss::Rollback);
     one.read(Mode::Strict, &[A, B]);
-    one.assert_violated(Check::Freshness, "missed a write");
+    one.assert_violated(CheckName::Freshness, "missed a write");
 }
 
 #[test]
@@ -97,5 +97,5 @@ fn a_write_of_which_two_wipes_left_no_owner_may_be_missed() {
     fixture.lose(B, Loss::Wipe);
     fixture.read(Mode::Strict, &[A, C]);
     fixture.assert_held();
-    assert_eq!(fixture.weakened(Check::Freshness), 1);
+    assert_eq!(fixture.weakened(CheckName::Freshness), 1);
 }

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::checks::history::EventIndex;
+use crate::checks::history::{EventIndex, History};
 
 /// Finds all events that can be reached through parents, one by one.
 fn ancestors(history: &History, of: EventIndex) -> BTreeSet<EventIndex> {
@@ -30,7 +30,7 @@ proptest! {
             let asked = fixture.ask(Mode::Sloppy, &seen);
             dots.push(fixture.mint(CLUSTER[dots.len() % 5], 1, &asked, context(&seen)));
         }
-        let history = &fixture.checks.histories[0];
+        let history = fixture.checks.histories.iter().next().expect("there is one key");
         let end = dots.len() as EventIndex;
         for event in 0..end {
             let expected = ancestors(history, event);

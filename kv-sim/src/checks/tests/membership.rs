@@ -26,7 +26,7 @@ fn who_wakes_convicts_nobody_at_once_and_may_do_so_later() {
     pause(&mut fixture, A, 10_000);
     fixture.now = fixture.now + Span::from_ms(999);
     suspect(&mut fixture, A, B);
-    fixture.assert_violated(Check::Membership, "as soon as it woke");
+    fixture.assert_violated(CheckName::Membership, "as soon as it woke");
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn in_the_end_all_that_run_know_each_other() {
     fixture.assert_held();
     fixture.cluster.views[1].1[0].is_up = false;
     fixture.end_as_it_is();
-    fixture.assert_violated(Check::Membership, "n2 takes for dead n1");
+    fixture.assert_violated(CheckName::Membership, "n2 takes for dead n1");
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn an_earlier_run_is_not_the_present_one() {
     fixture.cluster.views =
         vec![(A, vec![view(A, 1, true), view(B, 1, true)]), (B, vec![view(B, 2, true)])];
     fixture.end_as_it_is();
-    fixture.assert_violated(Check::Membership, "knows its run 1 of 2");
+    fixture.assert_violated(CheckName::Membership, "knows its run 1 of 2");
 }
 
 #[test]
@@ -78,5 +78,5 @@ fn views_are_not_asked_for_before_the_cluster_has_settled() {
     fixture.cluster.views = vec![(A, vec![view(B, 1, false)]), (B, vec![view(B, 1, true)])];
     fixture.end_as_it_is();
     fixture.assert_held();
-    assert_eq!(fixture.weakened(Check::Membership), 1);
+    assert_eq!(fixture.weakened(CheckName::Membership), 1);
 }

@@ -27,7 +27,7 @@ use kv_core::ring::MachineIndex;
 use kv_core::store::{Mint, MintedWrite, ReplicaAnswer, ReplicaDone, Requester, Role};
 use kv_core::time::HybridTime;
 use kv_core::types::{ContentHash, Epoch, OperationId, PartitionId};
-use kv_core::version::{Actor, Version, VersionVector};
+use kv_core::version::{Actor, Content, Version, VersionVector};
 use kv_core::write::{Basis, Write};
 
 use super::*;
@@ -402,11 +402,11 @@ impl Fixture {
         self.checks.at_end(at, &self.cluster);
     }
 
-    fn violation(&self, check: Check) -> Option<String> {
+    fn violation(&self, check: CheckName) -> Option<String> {
         self.checks.findings(check).violation()
     }
 
-    fn weakened(&self, check: Check) -> u64 {
+    fn weakened(&self, check: CheckName) -> u64 {
         self.checks.findings(check).weakened
     }
 
@@ -418,7 +418,7 @@ impl Fixture {
     }
 
     #[track_caller]
-    fn assert_violated(&self, check: Check, words: &str) {
+    fn assert_violated(&self, check: CheckName, words: &str) {
         let story = self.violation(check).unwrap_or_else(|| panic!("{check:?} should be violated"));
         assert!(story.contains(words), "{story}");
     }

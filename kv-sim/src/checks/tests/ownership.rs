@@ -26,21 +26,21 @@ fn owners_and_those_who_fallback_for_them_count() {
 #[test]
 fn nobody_counts_twice() {
     answered_by(Mode::Strict, achieved(&[A, A], &[], 2))
-        .assert_violated(Check::Ownership, "counted twice");
+        .assert_violated(CheckName::Ownership, "counted twice");
     answered_by(Mode::Sloppy, achieved(&[A], &[D, D], 2))
-        .assert_violated(Check::Ownership, "counted twice");
+        .assert_violated(CheckName::Ownership, "counted twice");
     answered_by(Mode::Sloppy, achieved(&[A], &[A], 1))
-        .assert_violated(Check::Ownership, "too few machines that count");
+        .assert_violated(CheckName::Ownership, "too few machines that count");
     answered_by(Mode::Sloppy, achieved(&[], &[D, E], 1))
-        .assert_violated(Check::Ownership, "too few machines that count");
+        .assert_violated(CheckName::Ownership, "too few machines that count");
     answered_by(Mode::Sloppy, achieved(&[], &[D, E], 2))
-        .assert_violated(Check::Ownership, "the machines were counted wrong");
+        .assert_violated(CheckName::Ownership, "the machines were counted wrong");
 }
 
 #[test]
 fn a_stranger_is_no_owner_and_a_fallback_does_not_count_in_strict() {
     answered_by(Mode::Strict, achieved(&[A, D], &[], 2))
-        .assert_violated(Check::Ownership, "an owner that is none");
+        .assert_violated(CheckName::Ownership, "an owner that is none");
     answered_by(Mode::Strict, achieved(&[A], &[D], 2))
-        .assert_violated(Check::Ownership, "too few machines that count");
+        .assert_violated(CheckName::Ownership, "too few machines that count");
 }

@@ -24,8 +24,8 @@ fn what_a_monotonic_read_has_shown_must_not_be_hidden_even_if_it_was_never_ackno
     begin_to_write(&mut fixture);
     show(&mut fixture, &[A, B]);
     fixture.read(Mode::Strict, &[B, C]);
-    fixture.assert_violated(Check::Session, "hid what a monotonic read had shown");
-    assert_eq!(fixture.violation(Check::Freshness), None);
+    fixture.assert_violated(CheckName::Session, "hid what a monotonic read had shown");
+    assert_eq!(fixture.violation(CheckName::Freshness), None);
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn what_was_brought_to_so_many_owners_that_every_read_meets_it_is_not_hidden() {
     fixture.send(A, &[B]);
     show(&mut fixture, &[A, B]);
     fixture.read(Mode::Strict, &[B, C]);
-    assert_eq!(fixture.checks.findings(Check::Session).examined, 1);
+    assert_eq!(fixture.checks.findings(CheckName::Session).examined, 1);
     fixture.assert_held();
 }
 
@@ -69,7 +69,7 @@ fn what_a_fault_has_taken_since_may_be_hidden() {
     show(&mut fixture, &[A, B]);
     fixture.lose(A, Loss::Rollback);
     fixture.read(Mode::Strict, &[A, C]);
-    assert_eq!(fixture.weakened(Check::Session), 1);
+    assert_eq!(fixture.weakened(CheckName::Session), 1);
     fixture.assert_held();
 }
 
@@ -86,6 +86,6 @@ fn what_a_fault_took_while_it_was_made_to_stand_may_be_hidden() {
     fixture.lose(A, Loss::Rollback);
     fixture.answer(number, shown);
     fixture.read(Mode::Strict, &[A, C]);
-    assert_eq!(fixture.weakened(Check::Session), 1);
+    assert_eq!(fixture.weakened(CheckName::Session), 1);
     fixture.assert_held();
 }

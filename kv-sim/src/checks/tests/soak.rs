@@ -208,7 +208,7 @@ fn violations(seeds: u64, left_out: LeftOut) -> Vec<(u64, String)> {
     let mut violations = Vec::new();
     for seed in 0..seeds {
         let fixture = Soak::new(seed, left_out).run();
-        for check in [Check::Causality, Check::Durability] {
+        for check in [CheckName::Causality, CheckName::Durability] {
             if let Some(story) = fixture.violation(check) {
                 violations.push((seed, story));
             }

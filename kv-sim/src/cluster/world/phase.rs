@@ -6,10 +6,9 @@
 use kv_core::time::{Span, Time};
 
 use super::{Traffic, World, rest};
-use crate::checks::{IdleWindow, Rest};
+use crate::checks::{CheckName, IdleWindow, Rest};
 use crate::cluster::event_queue::SimEvent;
 use crate::cluster::world_time::WorldTime;
-use crate::scenario::Check;
 
 /// The time between two looks whether the cluster has come to rest.
 const POLL: Span = Span::from_ms(250);
@@ -138,7 +137,7 @@ impl World {
 
     fn come_to_rest(&mut self, rest: &Rest) {
         self.tell_of_rest(rest);
-        if self.expect.checks.contains(&Check::Quiescence) {
+        if self.expect.checks.contains(&CheckName::Quiescence) {
             self.enter(Phase::Check(Box::new(Idle::Settles)));
             self.event_queue.plan(self.scene.now + self.settling(), SimEvent::Milestone);
         } else {

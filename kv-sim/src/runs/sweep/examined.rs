@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::Check;
+use crate::checks::CheckName;
 use crate::story::result::RunResult;
 
 /// The number of seeds of a scenario from which on its checks are judged.
@@ -31,7 +31,7 @@ pub struct Examined {
 
 impl Examined {
     /// Creates the entry of a check before any seed was run.
-    pub(super) fn nothing(position: usize, scenario: &str, check: Check) -> Self {
+    pub(super) fn nothing(position: usize, scenario: &str, check: CheckName) -> Self {
         let (scenario, check) = (scenario.to_owned(), check.name().to_owned());
         Self { scenario, check, seeds: 0, examined: 0, position }
     }
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     fn after(seeds: u64, examined: u64) -> Examined {
-        let mut one = Examined::nothing(0, "s", Check::Deletion);
+        let mut one = Examined::nothing(0, "s", CheckName::Deletion);
         one.add(seeds, examined);
         one
     }

@@ -25,7 +25,8 @@ use toml::{Spanned, Table, Value};
 use super::error::{Problem, ScenarioError};
 use super::fault::FAULTS;
 use super::quantity::{count, milliseconds};
-use super::{Check, Scenario, draft, file_name, reachable};
+use super::{Scenario, draft, file_name, reachable};
+use crate::checks::CheckName;
 use crate::cluster::probes::Reachable;
 use crate::scenario::former_names;
 
@@ -44,7 +45,7 @@ pub struct Swarm {
     /// The rare branches that a sweep over enough seeds must reach.
     pub reachable: Vec<Reachable>,
     /// The checks that the file names.
-    pub(super) named_checks: BTreeSet<Check>,
+    pub(super) named_checks: BTreeSet<CheckName>,
     ranges: Ranges,
     /// The keys that are not drawn, as they stand in the file.
     fixed: Table,

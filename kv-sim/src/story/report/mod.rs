@@ -13,12 +13,12 @@ mod text;
 use kv_core::types::{Key, NodeId};
 use kv_core::version::Dot;
 
-use crate::checks::{Names, Subject};
+use crate::checks::{CheckName, Names, Subject};
 use crate::cluster::world::World;
 use crate::cluster::world_time::WorldTime;
 use crate::runs::panics::PanicLog;
 use crate::runs::run::{RunOptions, run_by};
-use crate::scenario::{Check, NodeIndex, Scenario};
+use crate::scenario::{NodeIndex, Scenario};
 use crate::story::record::focus::{DOTS_MAX, Focus, KEYS_MAX};
 use crate::story::record::{Record, Recorder};
 use crate::story::result::{CheckVerdict, RunDigest, RunResult};
@@ -122,10 +122,10 @@ fn options(plan: &Plan<'_>) -> RunOptions {
 }
 
 /// Runs a world, and notes when each check finds its first violation.
-fn watch(world: &mut World, noticed: &mut Vec<(Check, WorldTime)>) {
+fn watch(world: &mut World, noticed: &mut Vec<(CheckName, WorldTime)>) {
     loop {
         let goes_on = world.step();
-        for &check in Check::ALL {
+        for &check in CheckName::ALL {
             let is_violated = |checks: &crate::checks::Checks| checks.findings(check).is_violated();
             if world.checks().is_some_and(is_violated)
                 && noticed.iter().all(|&(other, _)| other != check)
@@ -142,7 +142,7 @@ fn watch(world: &mut World, noticed: &mut Vec<(Check, WorldTime)>) {
 fn violations(
     result: &RunResult,
     world: Option<&World>,
-    noticed: &[(Check, WorldTime)],
+    noticed: &[(CheckName, WorldTime)],
 ) -> Vec<Violation> {
     let ended = world.map_or(WorldTime(0), |world| world.scene.now);
     let failed = result.checks.iter().filter(|(_, found)| found.verdict == CheckVerdict::Fail);

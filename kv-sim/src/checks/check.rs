@@ -1,0 +1,69 @@
+//! The form of a check: its name, and what it does on each occasion on which something happens.
+//!
+//! A check is told everything in the order in which it happens, through methods that do nothing
+//! unless the check says otherwise. What checks share (histories, operations under way, the pace of
+//! the world) is kept by [`Checks`](super::Checks) and comes with the occasion; what one check alone
+//! keeps, it keeps itself.
+
+use super::findings::Findings;
+use super::occasions::{
+    Execution, KeyEnd, KeyLoss, NodeChange, NodeEvent, NodeLoad, OperationEnd, RestVerdict, RunEnd,
+    WriteMint,
+};
+use super::{IdleWindow, Setting, WorldView};
+
+/// A property that runs are judged by. It never influences the run, counts what it examined, and
+/// judges by what happened, not by what a node claims.
+pub(super) trait Check {
+    /// The name in scenarios and reports.
+    const NAME: &'static str;
+    /// The promise that the check verifies, in one line.
+    const ABOUT: &'static str;
+
+    /// Creates the check of a run in which nothing has happened yet.
+    fn new(setting: &Setting) -> Self;
+
+    /// The findings so far.
+    fn findings(&self) -> &Findings;
+
+    /// Takes a client's operation that ended: answered, refused, or given up.
+    fn on_end(&mut self, _: &mut OperationEnd<'_, impl WorldView>) {}
+
+    /// Takes a storage command that was executed at a node. A dot that it minted is told apart, by
+    /// [`Check::on_minted`].
+    fn on_execution(&mut self, _: &mut Execution<'_, impl WorldView>) {}
+
+    /// Takes a dot that a replica minted for a write.
+    fn on_minted(&mut self, _: &WriteMint<'_>) {}
+
+    /// Takes an event that a node reports.
+    fn on_event(&mut self, _: &NodeEvent<'_>) {}
+
+    /// Takes a change that something outside the protocol makes to a node.
+    fn on_node_change(&mut self, _: &NodeChange) {}
+
+    /// Takes a look at the load of a node.
+    fn on_load(&mut self, _: &NodeLoad<'_>) {}
+
+    /// Takes a key of which a fault is about to destroy what a node had reported durable. Each key
+    /// that was ever asked for is told once, after [`Change::LosesData`](super::occasions::Change).
+    fn before_loss(&mut self, _: &mut KeyLoss<'_, impl WorldView>) {}
+
+    /// Takes the verdict on whether the cluster came to rest in time.
+    fn on_rest(&mut self, _: &RestVerdict<'_>) {}
+
+    /// Takes a partition that could never be copied back, and was given up.
+    fn on_loss_accepted(&mut self) {}
+
+    /// Takes the two windows, one after the other, for which the idle cluster was watched.
+    fn on_idle(&mut self, _: [&IdleWindow; 2]) {}
+
+    /// Takes the message of the panic in which the run ended.
+    fn on_panic(&mut self, _: &str) {}
+
+    /// Takes a key once the run is over and all that could be repaired has been.
+    fn at_end_of_key(&mut self, _: &KeyEnd<'_, impl WorldView>) {}
+
+    /// Takes the end of the run, after that of every key.
+    fn at_end(&mut self, _: &RunEnd<'_, impl WorldView>) {}
+}
