@@ -19,6 +19,9 @@ pub(super) trait Check {
     const NAME: &'static str;
     /// The promise that the check verifies, in one line.
     const ABOUT: &'static str;
+    /// True if some level of this version promises it. If none does, the check judges all the same,
+    /// and no scenario may name it.
+    const IS_PROMISED: bool = true;
 
     /// Creates the check of a run in which nothing has happened yet.
     fn new(setting: &Setting) -> Self;

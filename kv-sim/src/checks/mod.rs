@@ -27,6 +27,7 @@ mod fingerprint;
 mod freshness;
 mod histories;
 mod history;
+mod linearizability;
 mod membership;
 mod occasions;
 mod operation;
@@ -35,7 +36,7 @@ mod pace;
 mod per_key;
 mod quiescence;
 mod ranges;
-pub mod register;
+mod register;
 mod registry;
 mod session;
 mod setting;
@@ -93,6 +94,7 @@ registry::registry! {
     quiescence::Quiescence,
     freshness::Freshness,
     session::Session,
+    linearizability::Linearizability,
     deletion::Deletion,
     availability::Availability,
     ownership::Ownership,

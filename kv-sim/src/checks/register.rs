@@ -1,5 +1,5 @@
-//! Check `linearizability`: the operations on one key, each at one moment between its call and its
-//! answer, behave as a register does (Herlihy and Wing, 1990).
+//! Histories of a register: operations on one key, each at one moment between its call and its
+//! answer (Herlihy and Wing, 1990).
 //!
 //! Takes a recorded history in which every read tells which write it saw, and finds the few
 //! operations that contradict each other, if any do. Knowing which write a read saw makes this
@@ -16,25 +16,25 @@ use kv_core::time::Time;
 
 /// The identity of a write, by a number that the recorder gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WriteId(pub u64);
+pub(super) struct WriteId(pub(super) u64);
 
 /// One operation on the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operation {
+pub(super) struct Operation {
     /// The name by which people know the operation.
-    pub name: String,
+    pub(super) name: String,
     /// The time at which the client asked.
-    pub called: Time,
+    pub(super) called: Time,
     /// The time at which the client was answered. None for a write of which nobody knows whether it
     /// happened; a read without an answer is not recorded.
-    pub answered: Option<Time>,
+    pub(super) answered: Option<Time>,
     /// The write or read that the operation did.
-    pub act: Act,
+    pub(super) act: Act,
 }
 
 /// The act of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Act {
+pub(super) enum Act {
     /// A write. No two writes of a history have the same id.
     Write(WriteId),
     /// A read that saw this write, or none if the key had never been written.
@@ -44,16 +44,16 @@ pub enum Act {
 /// Operations that no register can have performed. There are at most four of them: the smallest
 /// window that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
+pub(super) struct Violation {
     /// The reason why no register can have performed them.
-    pub reason: Reason,
+    pub(super) reason: Reason,
     /// The operations, in the order of their calls.
-    pub operations: Vec<Operation>,
+    pub(super) operations: Vec<Operation>,
 }
 
 /// The reason why a history is no register's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reason {
+pub(super) enum Reason {
     /// A read saw a write that nobody made.
     FromNowhere,
     /// A read saw a write that was not asked for before the read had been answered.
@@ -88,7 +88,7 @@ enum Moment {
 ///
 /// # Panics
 /// If two writes have the same id: then no read tells what it saw.
-pub fn check(history: &[Operation]) -> Result<(), Violation> {
+pub(super) fn check(history: &[Operation]) -> Result<(), Violation> {
     let clusters = clusters(history)?;
     let conflicts = conflicts(&clusters);
     let violation = |&(a, b): &(usize, usize)| {

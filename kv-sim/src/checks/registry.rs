@@ -33,6 +33,13 @@ macro_rules! registry {
                     $(Self::$Check => <$module::$Check as check::Check>::ABOUT,)+
                 }
             }
+
+            /// True if some level of this version promises it, so that a scenario may name it.
+            pub const fn is_promised(self) -> bool {
+                match self {
+                    $(Self::$Check => <$module::$Check as check::Check>::IS_PROMISED,)+
+                }
+            }
         }
 
         /// One of each check. Each method tells all of them.

@@ -11,9 +11,6 @@ use super::error::Problem;
 use super::quantity::milliseconds;
 use crate::checks::CheckName;
 
-/// Names that are reserved for checks which this version does not have yet.
-const LATER: &[&str] = &["linearizability"];
-
 /// The expectations of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expect {
@@ -113,7 +110,7 @@ pub(super) fn parse(keys: &ExpectKeys) -> Result<Expect, Problem> {
     };
     let mut checks = match &keys.checks {
         Some(_) => named.clone(),
-        None => CheckName::ALL.iter().copied().collect(),
+        None => promised().collect(),
     };
     checks.insert(CheckName::Crash);
     let converged_within = match &keys.converged_within_ms {
@@ -139,19 +136,25 @@ pub(super) fn parse(keys: &ExpectKeys) -> Result<Expect, Problem> {
     Ok(Expect { checks, named, converged_within, outcomes })
 }
 
+/// The checks that a scenario may name.
+fn promised() -> impl Iterator<Item = CheckName> {
+    CheckName::ALL.iter().copied().filter(|check| check.is_promised())
+}
+
 fn check(name: &Spanned<String>) -> Result<CheckName, Problem> {
     let word = name.get_ref().as_str();
-    if let Some(check) = CheckName::ALL.iter().find(|check| check.name() == word) {
-        return Ok(*check);
+    let Some(check) = CheckName::ALL.iter().find(|check| check.name() == word) else {
+        let known: Vec<_> = promised().map(CheckName::name).collect();
+        return Err(Problem::unknown_word(name.span(), "check", word, &known));
+    };
+    if !check.is_promised() {
+        let message = format!("no level of this version promises `{word}`, to no workload");
+        return Err(Problem::at(name.span(), message).label("not yet").help(
+            "what strict and monotonic operations promise is checked by `freshness` and `session`; but a \
+             request that is minted twice may show again after it was overwritten",
+        ));
     }
-    let known: Vec<_> = CheckName::ALL.iter().map(|check| check.name()).collect();
-    if LATER.contains(&word) {
-        let message = format!("`{word}` is a known check that this version does not have yet");
-        return Err(Problem::at(name.span(), message)
-            .label("not yet")
-            .help(format!("this version has: {}", known.join(", "))));
-    }
-    Err(Problem::unknown_word(name.span(), "check", word, &known))
+    Ok(*check)
 }
 
 fn bound(min: Option<u64>, max: Option<&Spanned<u64>>) -> Result<Bound, Problem> {

@@ -9,6 +9,7 @@ mod deletion;
 mod durability;
 mod freshness;
 mod history;
+mod linearizability;
 mod membership;
 mod ownership;
 mod session;

@@ -1,0 +1,200 @@
+//! Check `linearizability`: the operations on a key are those of one register.
+//!
+//! Takes the reads and writes of clients on keys whose operations come nearest to that, and judges
+//! each key when the run is over: all of them are strict, reads are monotonic, writes read first,
+//! every R meets every W, and every W every other one. The value of a key is the newest of its
+//! siblings by hybrid time and dot, which is the tag of a write in the register of several writers of
+//! Attiya, Bar-Noy and Dolev (1995).
+//!
+//! No level promises a register yet, for two reasons. A request whose first minter is silent is
+//! minted once more by another node, with a later tag; if it was overwritten meanwhile, it shows
+//! again. And a minter stamps a write by its own clock and by what it holds itself, not above all
+//! that the read phase has found; if its clock is behind, a sibling that was not the newest may
+//! become it when the newest is overwritten.
+
+use std::collections::BTreeSet;
+
+use kv_core::quorum::Mode;
+use kv_core::time::Time;
+
+use super::ack::Standing;
+use super::check::Check;
+use super::findings::Findings;
+use super::history::{History, WriteIndex};
+use super::occasions::{Answer, Ending, KeyEnd, OperationEnd};
+use super::operation::Terms;
+use super::per_key::PerKey;
+use super::register::{self, Act, Operation, Violation, WriteId};
+use super::story::Names;
+use super::{OperationNumber, Setting, WorldView};
+
+/// The `linearizability` check.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Linearizability {
+    /// The findings so far, counted in operations on keys for which a register is promised.
+    findings: Findings,
+    keys: PerKey<Recorded>,
+}
+
+/// A record of the reads of one key, and of the terms of all operations on it. The writes stand in
+/// its history.
+#[derive(Clone, Debug, Default)]
+struct Recorded {
+    promise: Promise,
+    reads: Vec<Read>,
+}
+
+/// The weakest terms of all operations on a key.
+#[derive(Clone, Copy, Debug)]
+struct Promise {
+    /// The smallest number of answers that any operation read.
+    reads: usize,
+    /// The smallest number of copies that any write wrote.
+    writes: usize,
+}
+
+/// A read that was answered.
+#[derive(Clone, Copy, Debug)]
+struct Read {
+    by: OperationNumber,
+    called: Time,
+    answered: Time,
+    /// The write that it saw; none if the key had never been written.
+    seen: Option<WriteIndex>,
+}
+
+impl Check for Linearizability {
+    const NAME: &'static str = "linearizability";
+    const ABOUT: &'static str = "the operations on a key are those of one register";
+    const IS_PROMISED: bool = false;
+
+    fn new(_: &Setting) -> Self {
+        Self::default()
+    }
+
+    fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
+    fn on_end(&mut self, end: &mut OperationEnd<'_, impl WorldView>) {
+        let &mut OperationEnd { at, operation, ref history, ref ending, .. } = end;
+        let key = self.keys.get_mut(history);
+        key.promise.restrict(&operation.terms);
+        if let Ending::Value(answer) = ending
+            && key.promise.stands()
+            && answer.reach.strangers.is_empty()
+        {
+            let seen = newest(answer, history);
+            let (by, called) = (operation.number, operation.started);
+            key.reads.push(Read { by, called, answered: at, seen });
+        }
+    }
+
+    fn at_end_of_key(&mut self, end: &KeyEnd<'_, impl WorldView>) {
+        let &KeyEnd { history, world, names, .. } = end;
+        let Some(key) = self.keys.get(history) else { return };
+        if !key.promise.is_of_a_register(world.owners(&history.key).len()) {
+            return;
+        }
+        let operations = key.operations(history);
+        self.findings.examined += operations.len() as u64;
+        let Err(violation) = register::check(&operations) else { return };
+        if history.taken_at.is_some() || history.writes().any(|(_, write)| is_weak(write.standing))
+        {
+            self.findings.weakened += 1;
+            return;
+        }
+        let events = |write| history.write(write).events.iter().copied();
+        self.findings.violated_about(
+            || history.subject(writes_of(&violation).into_iter().flat_map(events)),
+            || story(history, &violation, names),
+        );
+    }
+}
+
+impl Recorded {
+    /// All operations on the key, as far as anybody may rely on them: reads that were answered, and
+    /// writes, of which those that were not acknowledged may have happened or not.
+    fn operations(&self, history: &History) -> Vec<Operation> {
+        let writes = history.writes().filter_map(|(at, write)| {
+            let asked = write.asked?;
+            Some(Operation {
+                name: format!("operation {}", asked.operation),
+                called: asked.at,
+                answered: write.ack.as_ref().map(|ack| ack.at),
+                act: Act::Write(WriteId(at as u64)),
+            })
+        });
+        let reads = self.reads.iter().map(|read| Operation {
+            name: format!("operation {}", read.by),
+            called: read.called,
+            answered: Some(read.answered),
+            act: Act::Read(read.seen.map(|at| WriteId(at as u64))),
+        });
+        writes.chain(reads).collect()
+    }
+}
+
+impl Default for Promise {
+    fn default() -> Self {
+        Self { reads: usize::MAX, writes: usize::MAX }
+    }
+}
+
+impl Promise {
+    /// Restricts the promise to what an operation on these terms leaves of it.
+    fn restrict(&mut self, terms: &Terms) {
+        let Terms { mode, reads, writes, is_open, monotonic, timeout: _ } = *terms;
+        let reads = match mode {
+            Mode::Strict if monotonic && !is_open => reads.unwrap_or(0),
+            Mode::Strict | Mode::Sloppy => 0,
+        };
+        self.reads = self.reads.min(reads);
+        if let Some(writes) = writes {
+            self.writes = self.writes.min(writes);
+        }
+    }
+
+    /// Tells whether every operation so far was strict, monotonic, and read first.
+    const fn stands(self) -> bool {
+        self.reads > 0
+    }
+
+    /// Tells whether a register is promised of a key with `n` owners.
+    const fn is_of_a_register(self, n: usize) -> bool {
+        let Self { reads, writes } = self;
+        self.stands() && writes > n / 2 && reads.saturating_add(writes) > n
+    }
+}
+
+/// The write that a reader takes for the value of the key: the newest of its siblings.
+fn newest(answer: &Answer<'_>, history: &History) -> Option<WriteIndex> {
+    let siblings = answer.container.siblings().iter();
+    let (dot, _) = siblings.max_by_key(|(dot, version)| (version.time, *dot))?;
+    Some(history.event(history.named(*dot)?).write)
+}
+
+fn is_weak(standing: Standing) -> bool {
+    match standing {
+        Standing::Whole => false,
+        Standing::Weak | Standing::Excused => true,
+    }
+}
+
+/// The writes that a violation is about, each once.
+fn writes_of(violation: &Violation) -> BTreeSet<WriteIndex> {
+    let writes = violation.operations.iter().filter_map(|operation| match operation.act {
+        Act::Write(WriteId(at)) | Act::Read(Some(WriteId(at))) => Some(at as WriteIndex),
+        Act::Read(None) => None,
+    });
+    writes.collect()
+}
+
+fn story(history: &History, violation: &Violation, names: &Names) -> String {
+    let mut story =
+        format!("the operations on {:?} are those of no register\n  {violation}", history.key);
+    for write in writes_of(violation) {
+        story.push_str(&format!("\n  #{write}: {}", history.describe(write, names)));
+    }
+    story
+}
