@@ -50,6 +50,7 @@
 //! | hall | what it holds |
 //! |---|---|
 //! | [`scenario`] | the file: what is simulated, what breaks, and what must hold |
+//! | [`faults`] | the kinds of faults, a file each: the keys, the effect, the words for it |
 //! | [`random`] | chance: every choice has an address, and comes from the seed or from an override |
 //! | [`cluster`] | the simulated cluster: nodes, disks, links, clocks, clients, and the loop that moves them |
 //! | [`checks`] | what must hold, judged while the run happens |
@@ -58,6 +59,7 @@
 
 pub mod checks;
 pub mod cluster;
+pub mod faults;
 mod hashing;
 mod ledger;
 pub mod random;

@@ -1,6 +1,11 @@
 //! Helpers that the tests of this crate share.
 
-use crate::scenario::{Cluster, Scenario};
+use crate::scenario::{Cluster, Colour, Scenario};
+
+/// The first lines of a scenario of five nodes.
+pub(crate) const VALID: &str = r#"title = "a scenario"
+nodes = 5
+"#;
 
 /// Parses a scenario from its text; only `title` is supplied.
 pub(crate) fn scenario(text: &str) -> Scenario {
@@ -11,4 +16,26 @@ pub(crate) fn scenario(text: &str) -> Scenario {
 /// Makes a cluster of nodes called `n1`, `n2`, ...
 pub(crate) fn cluster(nodes: usize) -> Cluster {
     scenario(&format!("nodes = {nodes}\nquorum = {{ n = 1, r = 1, w = 1 }}")).cluster
+}
+
+/// Parses the scenario of five nodes that has these lines besides.
+pub(crate) fn scenario_of_five(rest: &str) -> Scenario {
+    let text = format!("{VALID}{rest}");
+    match Scenario::parse("scenarios/example.toml", &text) {
+        Ok(scenario) => scenario,
+        Err(error) => panic!("{}", error.render(Colour::Plain)),
+    }
+}
+
+/// The error of a scenario's whole text, which must be refused.
+pub(crate) fn refused_text(text: &str) -> String {
+    match Scenario::parse("scenarios/example.toml", text) {
+        Ok(_) => panic!("this was not refused:\n{text}"),
+        Err(error) => error.render(Colour::Plain),
+    }
+}
+
+/// The error of the scenario of five nodes that has these lines besides, which must be refused.
+pub(crate) fn refused(rest: &str) -> String {
+    refused_text(&format!("{VALID}{rest}"))
 }

@@ -6,7 +6,8 @@ use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets};
 use kv_sim::checks::CheckName;
 use kv_sim::cluster::probes::Branch;
-use kv_sim::scenario::{self, Colour, FAULTS};
+use kv_sim::faults::FAULTS;
+use kv_sim::scenario::{self, Colour};
 
 use super::output::{self, Exit};
 

@@ -14,9 +14,10 @@ use kv_core::sampling::{self, PPM};
 use kv_core::time::Span;
 use kv_core::types::RequestId;
 
+use crate::faults::{ClogOrder, Effect, Kinds, LinkRule, Longer, RuleName, Tail};
 use crate::random::address::{Address, Aspect};
 use crate::random::draws::{Draws, Turn};
-use crate::scenario::{self, ClogOrder, FaultKind, Kinds, Longer, NodeIndex, Tail};
+use crate::scenario::{self, NodeIndex};
 
 use rule::Rule;
 
@@ -28,9 +29,6 @@ pub struct Network {
     /// The rules of active faults, each under the name that its fault gave it.
     rules: Vec<(RuleName, Rule)>,
 }
-
-/// The name of a fault's rule: the fault and the occurrence.
-pub type RuleName = (u32, u32);
 
 /// The way of a message: its two ends, and its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,26 +93,23 @@ impl Network {
         Self { nodes, nominal, rules: Vec::new() }
     }
 
-    /// Begins a fault; nothing happens if it is no fault of links.
-    pub fn begin(&mut self, name: RuleName, kind: &FaultKind) {
-        if let Some(rule) = Rule::of(kind, self.nodes) {
-            self.rules.push((name, rule));
-        }
+    /// Adds a rule under the name of its fault.
+    pub fn add(&mut self, name: RuleName, rule: &LinkRule) {
+        self.rules.push((name, Rule::of(rule, self.nodes)));
     }
 
     /// Clogs all links to and from a node; waiting messages keep their order.
     pub fn clog(&mut self, name: RuleName, node: NodeIndex) {
-        self.rules.push((name, Rule::ClogsNode(node)));
+        self.rules.push((name, Rule::clogging(node)));
     }
 
     /// Undoes one [`Network::clog`].
     pub fn unclog(&mut self, name: RuleName, node: NodeIndex) {
-        let is_it = |rule: &Rule| matches!(rule, Rule::ClogsNode(other) if *other == node);
-        self.rules.retain(|(candidate, rule)| !(*candidate == name && is_it(rule)));
+        self.rules.retain(|(candidate, rule)| !(*candidate == name && rule.is_clogging(node)));
     }
 
-    /// Ends a fault.
-    pub fn end(&mut self, name: RuleName) {
+    /// Removes all rules of a fault.
+    pub fn remove(&mut self, name: RuleName) {
         self.rules.retain(|(candidate, _)| *candidate != name);
     }
 
@@ -222,11 +217,11 @@ impl Network {
     fn delay(&self, draws: &Draws, turn: Turn, way: Way) -> Span {
         let (mut mean, mut times) = (self.nominal.delay_mean, 1_u64);
         for (_, rule) in &self.rules {
-            if let Rule::Slow { lanes, delay_mean, factor, tail: _ } = rule
-                && lanes.contain(way)
+            if let Effect::Slow { delay_mean, factor, tail: _ } = rule.effect
+                && rule.is_for(way)
             {
                 mean = delay_mean.unwrap_or(mean);
-                times = times.saturating_mul((*factor).into());
+                times = times.saturating_mul(factor.into());
             }
         }
         draws.delay(turn, Aspect::Delay, self.nominal.delay_min, mean).times(times)
@@ -242,22 +237,18 @@ impl Network {
             tail: Tail { share_ppm: 0, longer: Longer::By(Span::ZERO) },
         };
         for (_, rule) in &self.rules {
-            let (sum, lanes, ppm) = match rule {
-                Rule::Loss(lanes, ppm) => (&mut odds.loss, lanes, *ppm),
-                Rule::Duplicate(lanes, ppm) => (&mut odds.duplicate, lanes, *ppm),
-                Rule::Reorder(lanes, ppm) => (&mut odds.reorder, lanes, *ppm),
-                Rule::Corrupt(lanes, ppm) => (&mut odds.corrupt, lanes, *ppm),
-                Rule::Slow { lanes, tail, .. } => {
-                    if let Some(tail) = tail
-                        && lanes.contain(way)
-                    {
-                        odds.tail = *tail;
-                    }
+            let (sum, ppm) = match rule.effect {
+                Effect::Lose(ppm) => (&mut odds.loss, ppm),
+                Effect::Duplicate(ppm) => (&mut odds.duplicate, ppm),
+                Effect::HoldBack(ppm) => (&mut odds.reorder, ppm),
+                Effect::Corrupt(ppm) => (&mut odds.corrupt, ppm),
+                Effect::Slow { tail: Some(tail), .. } if rule.is_for(way) => {
+                    odds.tail = tail;
                     continue;
                 }
-                Rule::Cut(..) | Rule::Clogged(..) | Rule::ClogsNode(_) => continue,
+                Effect::Slow { .. } | Effect::Drop | Effect::Wait(_) => continue,
             };
-            if lanes.contain(way) {
+            if rule.is_for(way) {
                 *sum = either(*sum, ppm);
             }
         }

@@ -18,9 +18,8 @@ use kv_core::types::{ClusterId, Generation, NodeId};
 use crate::cluster::clock::{Clock, Speed};
 use crate::cluster::disk::{Disk, Image};
 use crate::cluster::event_queue::SimEvent;
-use crate::cluster::network::RuleName;
 use crate::cluster::world_time::WorldTime;
-use crate::scenario::StorageStep;
+use crate::faults::{RuleName, StorageStep};
 
 /// The number of times that a node may be called at a deadline before time moves on. A call at a
 /// deadline makes progress or moves the deadline, so a few are enough.

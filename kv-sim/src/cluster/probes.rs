@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use kv_core::event::Event;
 use kv_core::probe::Probe;
 
-use crate::scenario::StorageStep;
+use crate::faults::StorageStep;
 use crate::scenario::former_names;
 
 /// A rare branch, of the core or of the world.

@@ -93,7 +93,7 @@ impl Cluster {
     }
 
     /// Finds the node that is named in a scenario.
-    pub(super) fn named(&self, name: &Spanned<String>) -> Result<NodeIndex, Problem> {
+    pub(crate) fn named(&self, name: &Spanned<String>) -> Result<NodeIndex, Problem> {
         let found = self.nodes.iter().position(|place| place.name == *name.get_ref());
         found.map(NodeIndex).ok_or_else(|| {
             let known: Vec<_> = self.nodes.iter().map(|place| &place.name).collect();
@@ -102,7 +102,7 @@ impl Cluster {
     }
 
     /// Finds the nodes of a list of names, which is not empty and has no name twice. Sorted.
-    pub(super) fn all_named(
+    pub(crate) fn all_named(
         &self,
         names: &Spanned<Vec<Spanned<String>>>,
     ) -> Result<Vec<NodeIndex>, Problem> {

@@ -12,7 +12,7 @@ use super::expect::CONVERGED_WITHIN;
 use super::quantity::{count, decimal_milliseconds, microseconds, milliseconds, parts_per_million};
 
 /// The fastest that a clock may run wrong, in parts per million: half the speed, or one and a half.
-pub(super) const DRIFT_PPM_MAX: u64 = 500_000;
+pub(crate) const DRIFT_PPM_MAX: u64 = 500_000;
 
 /// The properties of every link between two nodes, one way.
 #[derive(Clone, Debug, PartialEq, Eq)]

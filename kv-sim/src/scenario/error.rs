@@ -124,23 +124,23 @@ impl Error for ScenarioError {}
 
 impl Problem {
     /// Creates a problem at a place, with the sentence that names it.
-    pub(super) fn at(span: Range<usize>, message: impl Into<String>) -> Self {
+    pub(crate) fn at(span: Range<usize>, message: impl Into<String>) -> Self {
         Self { message: message.into(), label: "here".to_owned(), help: None, span }
     }
 
     /// Replaces the words beside the caret.
-    pub(super) fn label(self, label: impl Into<String>) -> Self {
+    pub(crate) fn label(self, label: impl Into<String>) -> Self {
         Self { label: label.into(), ..self }
     }
 
     /// Adds advice on what to do.
-    pub(super) fn help(self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
     }
 
     /// Creates a problem for a word that is unknown here: offers the nearest known one and lists
     /// them all.
-    pub(super) fn unknown_word(
+    pub(crate) fn unknown_word(
         span: Range<usize>,
         what: &str,
         word: &str,
@@ -158,7 +158,7 @@ impl Problem {
 
     /// Rephrases an error of TOML or serde. `also_known` are keys that are allowed at this place
     /// beside those that serde lists.
-    pub(super) fn from_toml(
+    pub(crate) fn from_toml(
         error: &toml::de::Error,
         fallback: Range<usize>,
         also_known: &[&str],

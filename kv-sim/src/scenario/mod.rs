@@ -17,7 +17,7 @@ pub mod former_names;
 mod init;
 mod lookup;
 mod node;
-mod quantity;
+pub(crate) mod quantity;
 mod quorum;
 mod reachable;
 mod source;
@@ -41,21 +41,18 @@ use crate::cluster::probes::Reachable;
 use crate::random::address::Aspect;
 
 pub use cluster::{Cluster, NODES_MAX, NodeIndex, Place};
+pub(crate) use environment::DRIFT_PPM_MAX;
 pub use environment::{Clocks, Disk, Network};
 pub use error::{Colour, Problem, ScenarioError};
 pub use expect::{Bound, Expect, OutcomeBounds};
-pub(crate) use fault::are_neighbours;
-pub use fault::{
-    Amount, Clog, ClogOrder, Cut, DiskFault, FAULTS, Fault, FaultKind, FaultWord, Kill, Kinds,
-    Links, LogStep, Longer, Misfortune, Occurrence, Outage, OutageKind, Partition, RecordKind, Rot,
-    SlowLink, Slowness, StorageStep, Tail, Victims, WhichClock,
-};
+pub use fault::{Fault, Occurrence};
 pub use init::Init;
 pub use lookup::{all, find, load};
 pub use quantity::PPM;
 pub use quorum::{Quorum, REPLICAS_MAX, level_words};
 pub use source::Source;
 pub use swarm::Swarm;
+pub(crate) use swarm::{Dice, DrawnCluster, integer};
 pub use workload::{Workload, WorkloadKind};
 
 use error::Problems;
@@ -152,11 +149,7 @@ impl Scenario {
 
     /// True if a fault gives a disk back what it held earlier, so that this must be remembered.
     pub fn rolls_disks_back(&self) -> bool {
-        let is_rollback = |fault: &Fault| match &fault.kind {
-            FaultKind::Disk { fault, .. } => *fault == DiskFault::RollbackDisk,
-            _ => false,
-        };
-        self.faults.iter().any(is_rollback)
+        self.faults.iter().any(|fault| fault.kind.word().needs_past)
     }
 }
 

@@ -14,7 +14,7 @@ pub const PPM: u32 = 1_000_000;
 const MS_MAX: u64 = 30 * 24 * 60 * 60 * 1_000;
 
 /// Parses a time in whole milliseconds, of at most thirty days.
-pub(super) fn milliseconds(value: &Spanned<u64>) -> Result<Span, Problem> {
+pub(crate) fn milliseconds(value: &Spanned<u64>) -> Result<Span, Problem> {
     if *value.get_ref() <= MS_MAX {
         return Ok(Span::from_ms(*value.get_ref()));
     }
@@ -24,7 +24,7 @@ pub(super) fn milliseconds(value: &Spanned<u64>) -> Result<Span, Problem> {
 }
 
 /// Parses a time in milliseconds, with a decimal point where wanted.
-pub(super) fn decimal_milliseconds(value: &Spanned<f64>) -> Result<Span, Problem> {
+pub(crate) fn decimal_milliseconds(value: &Spanned<f64>) -> Result<Span, Problem> {
     let ms = *value.get_ref();
     if (0.0..=MS_MAX as f64).contains(&ms) {
         return Ok(Span((ms * 1_000.0).round() as u64));
@@ -34,7 +34,7 @@ pub(super) fn decimal_milliseconds(value: &Spanned<f64>) -> Result<Span, Problem
 }
 
 /// Parses a time in whole microseconds.
-pub(super) fn microseconds(value: &Spanned<u64>) -> Result<Span, Problem> {
+pub(crate) fn microseconds(value: &Spanned<u64>) -> Result<Span, Problem> {
     if *value.get_ref() <= MS_MAX {
         return Ok(Span(*value.get_ref()));
     }
@@ -43,7 +43,7 @@ pub(super) fn microseconds(value: &Spanned<u64>) -> Result<Span, Problem> {
 }
 
 /// Parses a probability in 0..=1, into parts per million.
-pub(super) fn parts_per_million(value: &Spanned<f64>) -> Result<u32, Problem> {
+pub(crate) fn parts_per_million(value: &Spanned<f64>) -> Result<u32, Problem> {
     let probability = *value.get_ref();
     if !(0.0..=1.0).contains(&probability) {
         return Err(Problem::at(value.span(), format!("{probability} is no probability"))
@@ -59,7 +59,7 @@ pub(super) fn parts_per_million(value: &Spanned<f64>) -> Result<u32, Problem> {
 }
 
 /// Parses a count in the given range.
-pub(super) fn count(
+pub(crate) fn count(
     value: &Spanned<u64>,
     key: &str,
     range: std::ops::RangeInclusive<u64>,

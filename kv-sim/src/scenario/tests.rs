@@ -8,32 +8,7 @@ use kv_core::time::Span;
 
 use super::*;
 use crate::checks::CheckName;
-
-const VALID: &str = r#"title = "a scenario"
-nodes = 5
-"#;
-
-/// Parses the scenario made of the usual first lines and these.
-fn scenario(rest: &str) -> Scenario {
-    let text = format!("{VALID}{rest}");
-    match Scenario::parse("scenarios/example.toml", &text) {
-        Ok(scenario) => scenario,
-        Err(error) => panic!("{}", error.render(Colour::Plain)),
-    }
-}
-
-/// The error of a whole text, which must be refused.
-fn refused_text(text: &str) -> String {
-    match Scenario::parse("scenarios/example.toml", text) {
-        Ok(_) => panic!("this was not refused:\n{text}"),
-        Err(error) => error.render(Colour::Plain),
-    }
-}
-
-/// The error of the usual first lines and these, which must be refused.
-fn refused(rest: &str) -> String {
-    refused_text(&format!("{VALID}{rest}"))
-}
+use crate::testing::{VALID, refused, refused_text, scenario_of_five as scenario};
 
 #[test]
 fn what_is_not_said_has_a_default() {

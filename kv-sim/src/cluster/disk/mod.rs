@@ -19,7 +19,7 @@ pub use image::Image;
 pub use safe::RecordKey;
 
 use crate::cluster::world_time::WorldTime;
-use crate::scenario::Slowness;
+use crate::faults::{Ailment, Slowness};
 
 /// The disk of one node.
 ///
@@ -75,21 +75,6 @@ pub enum Answer {
     },
     /// A sync failed.
     Failed,
-}
-
-/// A fault that a disk can have for a while.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ailment {
-    /// The disk reports syncs that it does not do.
-    Lies,
-    /// A kill leaves some of the first batches that were not synced.
-    Tears,
-    /// The disk refuses batches that need room.
-    IsFull,
-    /// The disk refuses all batches.
-    FailsCommits,
-    /// The disk reports of each sync that it failed.
-    FailsSyncs,
 }
 
 /// A command that was just executed.

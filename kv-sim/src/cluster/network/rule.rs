@@ -1,38 +1,32 @@
 //! Rules: the effects of active faults on messages, in the form in which each message asks for
 //! them: by node, and not by lists of nodes.
 
-use kv_core::time::Span;
-
 use super::Way;
-use crate::scenario::{
-    ClogOrder, Cut, FaultKind, Kinds, Links, Misfortune, NodeIndex, Outage, OutageKind, Partition,
-    SlowLink, Tail, are_neighbours,
-};
+use crate::faults::{ClogOrder, Cut, Effect, Kinds, LinkRule, Links, Ways, are_neighbours};
+use crate::scenario::NodeIndex;
 
-/// The effect of an active fault on messages.
+/// A rule: what happens to which messages.
 #[derive(Clone, Debug)]
-pub(super) enum Rule {
-    /// Messages are dropped.
-    Cut(Parting, Kinds),
-    /// Messages wait, until the rule is gone.
-    Clogged(Lanes, ClogOrder),
-    /// Messages to or from one node wait, until the rule is gone.
-    ClogsNode(NodeIndex),
-    /// Messages are lost with a probability, in parts per million.
-    Loss(Lanes, u32),
-    /// Messages arrive twice with a probability, in parts per million.
-    Duplicate(Lanes, u32),
-    /// Messages are held back with a probability, in parts per million.
-    Reorder(Lanes, u32),
-    /// Messages are corrupt with a probability, in parts per million.
-    Corrupt(Lanes, u32),
-    /// Messages take longer.
-    Slow { lanes: Lanes, delay_mean: Option<Span>, factor: u32, tail: Option<Tail> },
+pub(super) struct Rule {
+    lanes: Lanes,
+    /// The effect on each of the messages.
+    pub(super) effect: Effect,
+}
+
+/// The messages that a rule is for.
+#[derive(Clone, Debug)]
+enum Lanes {
+    /// Messages of some kinds, by the two ends of their way.
+    Between(Ends, Kinds),
+    /// Messages of some kinds between nodes that do not hear each other.
+    Across(Parting, Kinds),
+    /// Messages to or from one node.
+    At(NodeIndex),
 }
 
 /// The pairs of nodes between which messages are dropped.
 #[derive(Clone, Debug)]
-pub(super) enum Parting {
+enum Parting {
     /// The group of each node: nodes of different groups do not hear each other. [`NOWHERE`] hears
     /// all.
     Groups(Box<[u16]>),
@@ -45,102 +39,74 @@ pub(super) enum Parting {
 
 const NOWHERE: u16 = u16::MAX;
 
-/// A set of messages, by the two ends of their way and their kind.
-#[derive(Clone, Debug)]
-pub(super) struct Lanes {
-    ends: Ends,
-    kinds: Kinds,
-}
-
 /// The two ends of ways: for each node, true if it is one.
 #[derive(Clone, Debug)]
-pub(super) struct Ends {
+struct Ends {
     from: Box<[bool]>,
     to: Box<[bool]>,
 }
 
 impl Rule {
-    /// Makes the rule of a fault among so many nodes; none, if it is no fault of links.
-    pub(super) fn of(kind: &FaultKind, nodes: usize) -> Option<Self> {
-        let unlikely = |Misfortune { links, probability_ppm }: &Misfortune| {
-            (Lanes::of(links, nodes), *probability_ppm)
+    /// Makes the rule of a fault among so many nodes.
+    pub(super) fn of(rule: &LinkRule, nodes: usize) -> Self {
+        let lanes = match &rule.ways {
+            Ways::On(Links { from, to, messages }) => {
+                Lanes::Between(Ends::of(from.as_deref(), to.as_deref(), nodes), *messages)
+            }
+            Ways::Across(cut, messages) => Lanes::Across(Parting::of(cut, nodes), *messages),
         };
-        Some(match kind {
-            FaultKind::Partition(Partition { cut, messages, flap: _ }) => {
-                Self::Cut(Parting::of(cut, nodes), *messages)
-            }
-            FaultKind::Outage(outage @ Outage { how: OutageKind::Network, .. }) => {
-                Self::Cut(Parting::of(&outage.cut(nodes), nodes), Kinds::ALL)
-            }
-            FaultKind::Clog(clog) => Self::Clogged(Lanes::of(&clog.links, nodes), clog.order),
-            FaultKind::Loss(misfortune) => {
-                let (lanes, ppm) = unlikely(misfortune);
-                Self::Loss(lanes, ppm)
-            }
-            FaultKind::Duplicate(misfortune) => {
-                let (lanes, ppm) = unlikely(misfortune);
-                Self::Duplicate(lanes, ppm)
-            }
-            FaultKind::Reorder(misfortune) => {
-                let (lanes, ppm) = unlikely(misfortune);
-                Self::Reorder(lanes, ppm)
-            }
-            FaultKind::Corrupt(misfortune) => {
-                let (lanes, ppm) = unlikely(misfortune);
-                Self::Corrupt(lanes, ppm)
-            }
-            FaultKind::SlowLink(SlowLink { links, delay_mean, factor, tail }) => Self::Slow {
-                lanes: Lanes::of(links, nodes),
-                delay_mean: *delay_mean,
-                factor: *factor,
-                tail: *tail,
-            },
-            FaultKind::Kill(_)
-            | FaultKind::Pause(_)
-            | FaultKind::Swizzle(_)
-            | FaultKind::ClockStep { .. }
-            | FaultKind::ClockDrift { .. }
-            | FaultKind::ClockFreeze { .. }
-            | FaultKind::Outage(Outage { how: OutageKind::Power, .. })
-            | FaultKind::LostSync(_)
-            | FaultKind::Disk { .. }
-            | FaultKind::Wipe(_) => return None,
-        })
+        Self { lanes, effect: rule.effect }
+    }
+
+    /// Makes the rule by which the messages to and from a node wait, in their order.
+    pub(super) const fn clogging(node: NodeIndex) -> Self {
+        Self { lanes: Lanes::At(node), effect: Effect::Wait(ClogOrder::Sent) }
+    }
+
+    /// Tells whether this is [`Rule::clogging`] for a node.
+    pub(super) fn is_clogging(&self, node: NodeIndex) -> bool {
+        matches!(self.lanes, Lanes::At(other) if other == node)
+    }
+
+    /// Tells whether the rule is for a message on this way.
+    pub(super) fn is_for(&self, way: Way) -> bool {
+        match &self.lanes {
+            Lanes::Between(ends, kinds) => way.is_one_of(*kinds) && ends.contain(way.from, way.to),
+            Lanes::Across(parting, kinds) => way.is_one_of(*kinds) && parting.parts(way),
+            Lanes::At(node) => way.touches(*node),
+        }
     }
 
     /// Tells whether a message on this way is dropped.
     pub(super) fn cuts(&self, way: Way) -> bool {
-        matches!(self, Self::Cut(parting, kinds) if way.is_one_of(*kinds) && parting.parts(way))
+        self.effect == Effect::Drop && self.is_for(way)
     }
 
     /// The order in which messages on this way wait, if they do.
     pub(super) fn clogs(&self, way: Way) -> Option<ClogOrder> {
-        match self {
-            Self::Clogged(lanes, order) if lanes.contain(way) => Some(*order),
-            Self::ClogsNode(node) if way.touches(*node) => Some(ClogOrder::Sent),
-            Self::Clogged(..)
-            | Self::ClogsNode(_)
-            | Self::Cut(..)
-            | Self::Loss(..)
-            | Self::Duplicate(..)
-            | Self::Reorder(..)
-            | Self::Corrupt(..)
-            | Self::Slow { .. } => None,
+        match self.effect {
+            Effect::Wait(order) if self.is_for(way) => Some(order),
+            Effect::Wait(_)
+            | Effect::Drop
+            | Effect::Lose(_)
+            | Effect::Duplicate(_)
+            | Effect::HoldBack(_)
+            | Effect::Corrupt(_)
+            | Effect::Slow { .. } => None,
         }
     }
 
     /// Tells whether a message on this way may not arrive promptly and unharmed.
     pub(super) fn disturbs(&self, way: Way) -> bool {
-        match self {
-            Self::Cut(..) => self.cuts(way),
+        match self.effect {
             // One copy more does no harm.
-            Self::Duplicate(..) => false,
-            Self::ClogsNode(node) => way.touches(*node),
-            Self::Clogged(lanes, _)
-            | Self::Loss(lanes, _)
-            | Self::Reorder(lanes, _)
-            | Self::Corrupt(lanes, _)
-            | Self::Slow { lanes, .. } => lanes.contain(way),
+            Effect::Duplicate(_) => false,
+            Effect::Drop
+            | Effect::Wait(_)
+            | Effect::Lose(_)
+            | Effect::HoldBack(_)
+            | Effect::Corrupt(_)
+            | Effect::Slow { .. } => self.is_for(way),
         }
     }
 }
@@ -181,16 +147,6 @@ impl Parting {
                 !is_aside && !are_neighbours(sender.into(), receiver.into(), *places)
             }
         }
-    }
-}
-
-impl Lanes {
-    fn of(Links { from, to, messages }: &Links, nodes: usize) -> Self {
-        Self { ends: Ends::of(from.as_deref(), to.as_deref(), nodes), kinds: *messages }
-    }
-
-    pub(super) fn contain(&self, way: Way) -> bool {
-        way.is_one_of(self.kinds) && self.ends.contain(way.from, way.to)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The fates of messages: as often as asked for, on the right links, and of the right kinds only.
 
 use super::*;
+use crate::faults::FaultKind;
 use crate::random::draws::Overrides;
 use crate::testing::scenario;
 use kv_core::message::ReplicaKind;
@@ -10,6 +11,11 @@ fn network(settings: &str) -> (Network, Vec<FaultKind>) {
     let scenario = scenario(&format!("nodes = 5\n{settings}"));
     let faults = scenario.faults.into_iter().map(|fault| fault.kind).collect();
     (Network::new(5, scenario.network), faults)
+}
+
+/// Begins a fault of links.
+fn begin(network: &mut Network, fault: &FaultKind) {
+    network.add((0, 0), &fault.rule(&[], network.nodes).expect("a fault of links"));
 }
 
 const fn way((from, to): (usize, usize), kind: Kind) -> Way {
@@ -47,11 +53,11 @@ fn a_partition_cuts_links_between_groups_until_it_ends() {
         "[[fault]]\nkind = \"partition\"\nfrom_ms = 0\nuntil_ms = 1\n\
          groups = [[\"n1\"], [\"n2\"]]",
     );
-    network.begin((0, 0), &faults[0]);
+    begin(&mut network, &faults[0]);
     assert_eq!(fate(&network, 1, (0, 1)), Fate::Cut);
     assert_eq!(fate(&network, 1, (1, 0)), Fate::Cut);
     assert!(!is_cut(&network, (0, 2)));
-    network.end((0, 0));
+    network.remove((0, 0));
     assert!(matches!(fate(&network, 1, (0, 1)), Fate::Arrives { again: None, .. }));
 }
 
@@ -61,7 +67,7 @@ fn a_partition_one_way_lets_answers_pass() {
         "[[fault]]\nkind = \"partition\"\nfrom_ms = 0\nuntil_ms = 1\n\
          from = [\"n1\"]\nto = [\"n2\", \"n3\"]",
     );
-    network.begin((0, 0), &faults[0]);
+    begin(&mut network, &faults[0]);
     assert_eq!(fate(&network, 1, (0, 2)), Fate::Cut);
     assert!(matches!(fate(&network, 1, (2, 0)), Fate::Arrives { .. }));
 }
@@ -74,7 +80,7 @@ fn bad_luck_comes_as_often_as_the_scenario_and_the_faults_say_together() {
     );
     let lost = |network: &Network| share(network, |fate| fate == Fate::Lost);
     assert!((900..1_100).contains(&lost(&network)), "{}", lost(&network));
-    network.begin((0, 0), &faults[0]);
+    begin(&mut network, &faults[0]);
     assert!((5_300..5_700).contains(&lost(&network)), "{}", lost(&network));
     network.heal();
     assert_eq!(lost(&network), 0);
@@ -87,7 +93,7 @@ fn a_slow_link_takes_its_factor_longer() {
         "[[fault]]\nkind = \"slow-link\"\nfrom_ms = 0\nuntil_ms = 1\nfactor = 10\nto = [\"n2\"]",
     );
     let (usual, other) = (after(&network, 1, (0, 1)), after(&network, 1, (1, 2)));
-    network.begin((0, 0), &faults[0]);
+    begin(&mut network, &faults[0]);
     assert_eq!(after(&network, 1, (0, 1)), usual.times(10));
     assert_eq!(after(&network, 1, (1, 2)), other);
 }
@@ -95,7 +101,7 @@ fn a_slow_link_takes_its_factor_longer() {
 /// The network of a fault that lasts, among five nodes.
 fn broken(fault: &str) -> Network {
     let (mut network, faults) = network(&format!("[[fault]]\nfrom_ms = 0\nuntil_ms = 1\n{fault}"));
-    network.begin((0, 0), &faults[0]);
+    begin(&mut network, &faults[0]);
     network
 }
 
@@ -138,7 +144,7 @@ fn a_cut_as_it_is_written_and_as_it_is_asked_for_are_the_same() {
     ] {
         let (mut network, faults) =
             network(&format!("[[fault]]\nkind = \"partition\"\nfrom_ms = 0\nuntil_ms = 1\n{keys}"));
-        network.begin((0, 0), &faults[0]);
+        begin(&mut network, &faults[0]);
         let FaultKind::Partition(partition) = &faults[0] else { panic!("a partition") };
         for (from, to) in (0..5).flat_map(|from| (0..5).map(move |to| (from, to))) {
             let written = partition.cut.drops(NodeIndex(from), NodeIndex(to));
@@ -190,7 +196,7 @@ fn copies_are_corrupt_as_often_as_was_said_each_by_itself() {
         "network = { duplicate = 1 }\n\
          [[fault]]\nkind = \"corrupt\"\nfrom_ms = 0\nuntil_ms = 1\nprobability = 0.2",
     );
-    network.begin((0, 0), &faults[0]);
+    begin(&mut network, &faults[0]);
     let corrupt = |of: fn(Trip, Trip) -> bool| {
         share(&network, |fate| match fate {
             Fate::Arrives { first, again: Some(again) } => of(first, again),
@@ -241,6 +247,6 @@ fn a_node_that_is_let_go_leaves_others_clogged() {
     assert!(clogged(&network, (1, 0)) && clogged(&network, (0, 1)) && !clogged(&network, (0, 3)));
     network.unclog((0, 0), NodeIndex(1));
     assert!(!clogged(&network, (0, 1)) && clogged(&network, (1, 2)));
-    network.end((0, 0));
+    network.remove((0, 0));
     assert!(!clogged(&network, (1, 2)));
 }

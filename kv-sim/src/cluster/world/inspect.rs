@@ -92,7 +92,7 @@ impl World {
     }
 
     fn faults_at_work(&self) -> Vec<FaultState> {
-        let state = |(kind, until): (crate::scenario::FaultKind, Option<WorldTime>)| FaultState {
+        let state = |(kind, until): (crate::faults::FaultKind, Option<WorldTime>)| FaultState {
             kind: kind.name(),
             what: kind.describe(&self.scene.cluster),
             until_us: until.map(|until| until.0),

@@ -16,7 +16,8 @@ use crate::cluster::event_queue::SimEvent;
 use crate::cluster::network::{self, Fate, Trip, Way};
 use crate::cluster::probes::WorldProbe;
 use crate::cluster::world_time::WorldTime;
-use crate::scenario::{ClogOrder, NodeIndex};
+use crate::faults::ClogOrder;
+use crate::scenario::NodeIndex;
 use crate::story::digest::Tag;
 use crate::story::record::fact;
 
@@ -223,8 +224,9 @@ impl World {
         self.waiting.0.push(Held { way, what, after });
     }
 
-    /// Lets go the events that wait on links that are no longer clogged, in this order.
-    pub(super) fn let_go(&mut self, order: ClogOrder) {
+    /// Plans the arrival, in this order, of the events that wait on links that are no longer
+    /// clogged.
+    pub(super) fn plan_freed(&mut self, order: ClogOrder) {
         let is_clogged = |held: &Held| self.scene.network.clog_of(held.way).is_some();
         let waiting = std::mem::take(&mut self.waiting.0);
         let (kept, freed): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_clogged);

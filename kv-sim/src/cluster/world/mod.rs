@@ -8,7 +8,7 @@
 //! cluster must come to rest. In `check` it is watched while it idles.
 
 mod clients;
-mod disk_faults;
+mod disk_loss;
 mod faults;
 mod inspect;
 mod messages;
@@ -16,9 +16,9 @@ mod operator;
 mod phase;
 mod recording;
 mod rest;
-mod steps;
 mod storage;
 mod tally;
+mod target;
 
 use std::sync::Arc;
 

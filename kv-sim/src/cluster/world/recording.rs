@@ -14,9 +14,9 @@ use super::World;
 use super::messages::InTransit;
 use crate::checks::{Disks as _, Image};
 use crate::cluster::client::Ended;
-use crate::cluster::network::RuleName;
 use crate::cluster::scene::Scene;
-use crate::scenario::{FaultKind, NodeIndex};
+use crate::faults::{FaultKind, RuleName};
+use crate::scenario::NodeIndex;
 use crate::story::record::fact::{
     ClientVerb, Copy, CopyChange, Ending, Fault, Message, Note, Operation, Write,
 };

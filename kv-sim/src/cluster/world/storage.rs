@@ -10,8 +10,9 @@ use crate::checks::DISK_FLOOR;
 use crate::cluster::disk::{Answer, Executed};
 use crate::cluster::event_queue::SimEvent;
 use crate::cluster::world_time::WorldTime;
+use crate::faults::StorageStep;
 use crate::random::address::{Address, Aspect};
-use crate::scenario::{NodeIndex, StorageStep};
+use crate::scenario::NodeIndex;
 use crate::story::digest::Tag;
 
 impl World {

@@ -7,6 +7,7 @@ mod nodes;
 
 use toml::{Table, Value};
 
+use crate::faults::FaultWord;
 use crate::random::address::Aspect;
 
 use nodes::{renamed, without_node};
@@ -264,7 +265,8 @@ fn less(table: &mut Table, is_wanted: impl Fn(&Path) -> bool, number: usize) -> 
 
 /// Adds a decision for each misfortune of a message, so that no other happens.
 fn pinned(table: &mut Table, misfortunes: &[(String, u64)], number: usize) -> Option<()> {
-    const CHANCES: &[&str] = &["loss", "duplicate", "reorder", "corrupt"];
+    /// The keys of `network` that leave something to chance.
+    const CHANCES: &[&str] = &["loss", "duplicate", "reorder"];
     /// The most misfortunes that are pinned: more could not be read, and would take long to be
     /// thinned out.
     const PINNED_MAX: usize = 400;
@@ -272,7 +274,8 @@ fn pinned(table: &mut Table, misfortunes: &[(String, u64)], number: usize) -> Op
         return None;
     }
     let is_chance = |fault: &Value| {
-        fault.get("kind").and_then(Value::as_str).is_some_and(|kind| CHANCES.contains(&kind))
+        let kind = fault.get("kind").and_then(Value::as_str);
+        kind.and_then(FaultWord::find).is_some_and(|word| word.is_misfortune)
     };
     let mut was_any = false;
     if let Some(network) = table.get_mut("network").and_then(Value::as_table_mut) {

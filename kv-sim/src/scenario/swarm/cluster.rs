@@ -8,11 +8,11 @@ use toml::{Table, Value};
 use super::dice::{Dice, integer};
 
 /// The nodes as the other parts of the swarm see them.
-pub(super) struct DrawnCluster {
+pub(crate) struct DrawnCluster {
     /// The names of the nodes.
-    pub(super) names: Vec<String>,
+    pub(crate) names: Vec<String>,
     /// The data center and rack of each node.
-    pub(super) places: Vec<(&'static str, &'static str)>,
+    pub(crate) places: Vec<(&'static str, &'static str)>,
     /// The machine of each node, by number.
     machines: Vec<usize>,
     /// N: the copies of a key in each data center.

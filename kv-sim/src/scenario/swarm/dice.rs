@@ -8,31 +8,31 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// The answers to all questions about one thing.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
     /// Creates the dice of a seed.
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(sampling::mix(&[seed, SWARM]))
     }
 
     /// The dice of a part, by its name.
-    pub(super) fn of(self, part: &str) -> Self {
+    pub(crate) fn of(self, part: &str) -> Self {
         Self(sampling::mix(&[self.0, xxh3_64(part.as_bytes())]))
     }
 
     /// The dice of one of several alike.
-    pub(super) fn nth(self, number: u64) -> Self {
+    pub(crate) fn nth(self, number: u64) -> Self {
         Self(sampling::mix(&[self.0, number]))
     }
 
     /// Draws a number within both bounds, which are included.
-    pub(super) fn between(self, question: &str, (min, max): (u64, u64)) -> u64 {
+    pub(crate) fn between(self, question: &str, (min, max): (u64, u64)) -> u64 {
         sampling::between(self.of(question).0, min, max.max(min))
     }
 
     /// Draws a number within both bounds, each order of magnitude as likely as another.
-    pub(super) fn magnitude(self, question: &str, (min, max): (u64, u64)) -> u64 {
+    pub(crate) fn magnitude(self, question: &str, (min, max): (u64, u64)) -> u64 {
         let bits = |number: u64| u64::from(u64::BITS - number.leading_zeros());
         let dice = self.of(question);
         let bits = dice.between("bits", (bits(min), bits(max)));
@@ -41,18 +41,18 @@ impl Dice {
     }
 
     /// Draws something that comes true `percent` times in a hundred.
-    pub(super) fn chance(self, question: &str, percent: u64) -> bool {
+    pub(crate) fn chance(self, question: &str, percent: u64) -> bool {
         self.between(question, (0, 99)) < percent
     }
 
     /// Draws one of these items, of which there is at least one.
-    pub(super) fn one_of<T: Clone>(self, question: &str, items: &[T]) -> T {
+    pub(crate) fn one_of<T: Clone>(self, question: &str, items: &[T]) -> T {
         let last = items.len() as u64 - 1;
         items[self.between(question, (0, last)) as usize].clone()
     }
 
     /// Draws `number` of these items, in a drawn order; all, if there are fewer.
-    pub(super) fn some_of<T: Clone>(self, question: &str, items: &[T], number: usize) -> Vec<T> {
+    pub(crate) fn some_of<T: Clone>(self, question: &str, items: &[T], number: usize) -> Vec<T> {
         let dice = self.of(question);
         let mut turns = 0..;
         let draw = || dice.nth(turns.next().unwrap_or_default()).0;
@@ -61,18 +61,18 @@ impl Dice {
     }
 
     /// Draws a share in thousandths, within both bounds.
-    pub(super) fn share(self, question: &str, thousandths: (u64, u64)) -> Value {
+    pub(crate) fn share(self, question: &str, thousandths: (u64, u64)) -> Value {
         Value::Float(self.between(question, thousandths) as f64 / 1_000.0)
     }
 
     /// Draws a number within both bounds, as a scenario's value.
-    pub(super) fn number(self, question: &str, bounds: (u64, u64)) -> Value {
+    pub(crate) fn number(self, question: &str, bounds: (u64, u64)) -> Value {
         integer(self.between(question, bounds))
     }
 }
 
 /// A number as a scenario's value.
-pub(super) fn integer(number: u64) -> Value {
+pub(crate) fn integer(number: u64) -> Value {
     Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
 }
 

@@ -23,15 +23,15 @@ use toml::de::DeTable;
 use toml::{Spanned, Table, Value};
 
 use super::error::{Problem, ScenarioError};
-use super::fault::FAULTS;
 use super::quantity::{count, milliseconds};
 use super::{Scenario, draft, file_name, reachable};
 use crate::checks::CheckName;
 use crate::cluster::probes::Reachable;
+use crate::faults::FaultWord;
 use crate::scenario::former_names;
 
-use cluster::DrawnCluster;
-use dice::Dice;
+pub(crate) use cluster::DrawnCluster;
+pub(crate) use dice::{Dice, integer};
 
 /// Scenarios that are drawn from the seed. Made by [`Swarm::parse`] only.
 #[derive(Clone, Debug)]
@@ -207,7 +207,7 @@ fn parse(text: &str) -> Result<Parsed, Problem> {
         chaos: (from, until),
         operations: bounds(&keys.operations, "operations", 1..=1_000_000, (60, 300))?,
         faults: match &keys.faults {
-            None => FAULTS.iter().map(|fault| fault.name).collect(),
+            None => FaultWord::names(),
             Some(words) => words.iter().map(family).collect::<Result<_, _>>()?,
         },
         fault_percent: match &keys.fault_percent {
@@ -233,11 +233,10 @@ fn within(
 }
 
 fn family(word: &Spanned<String>) -> Result<&'static str, Problem> {
-    let known: Vec<_> = FAULTS.iter().map(|fault| fault.name).collect();
-    let found = known.iter().find(|name| *name == word.get_ref());
-    found
-        .copied()
-        .ok_or_else(|| Problem::unknown_word(word.span(), "fault", word.get_ref(), &known))
+    let found = FaultWord::find(word.get_ref()).map(|fault| fault.name);
+    found.ok_or_else(|| {
+        Problem::unknown_word(word.span(), "fault", word.get_ref(), &FaultWord::names())
+    })
 }
 
 #[cfg(test)]
@@ -245,6 +244,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::faults::FAULTS;
 
     const EVERYTHING: &str = "title = \"t\"\n[swarm]\n";
 

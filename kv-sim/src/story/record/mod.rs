@@ -18,8 +18,8 @@ use kv_core::types::{Key, RequestId};
 
 use crate::cluster::client::requester_of;
 use crate::cluster::clock::EPOCH;
-use crate::cluster::network::RuleName;
 use crate::cluster::world_time::WorldTime;
+use crate::faults::RuleName;
 use crate::hashing::Table;
 use crate::scenario::NodeIndex;
 

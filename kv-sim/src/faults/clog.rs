@@ -1,0 +1,58 @@
+//! Clogs: messages wait on their links, and all arrive when it ends.
+
+use serde::Deserialize;
+use toml::Table;
+
+use super::keys::Names;
+use super::{ClogOrder, Effect, FaultKeys, Inject, LinkRule, Links, Strike, Target};
+use crate::scenario::{Cluster, Dice, DrawnCluster, NodeIndex, Problem};
+
+/// A clog: all messages wait on its links until it ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clog {
+    /// The links that are clogged.
+    pub links: Links,
+    /// The order in which the waiting messages arrive.
+    pub order: ClogOrder,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    order: Option<ClogOrder>,
+    from: Option<Names>,
+    to: Option<Names>,
+    messages: Option<Names>,
+}
+
+impl Inject for Clog {
+    const NAME: &'static str = "clog";
+    const ABOUT: &'static str = "messages wait on their links, and all arrive when it ends";
+
+    fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
+        let Keys { order, from, to, messages } = keys.parse()?;
+        let links = Links::parse(from.as_ref(), to.as_ref(), messages.as_ref(), cluster)?;
+        Ok(Self { links, order: order.unwrap_or(ClogOrder::Sent) })
+    }
+
+    fn draw(dice: Dice, cluster: &DrawnCluster, keys: &mut Table) {
+        keys.insert("order".to_owned(), dice.one_of("order", &["sent", "drawn"]).into());
+        Links::draw(dice, cluster, keys);
+    }
+
+    fn describe(&self, cluster: &Cluster) -> String {
+        let order = match self.order {
+            ClogOrder::Sent => "",
+            ClogOrder::Drawn => ", let go in any order",
+        };
+        format!("{}{order}", self.links.describe(cluster))
+    }
+
+    fn rule(&self, _victims: &[NodeIndex], _nodes: usize) -> Option<LinkRule> {
+        self.links.rule(Effect::Wait(self.order))
+    }
+
+    fn end(&self, world: &mut dyn Target, _strike: &Strike) {
+        world.let_go(self.order);
+    }
+}

@@ -1,0 +1,97 @@
+//! Kills: at once, or exactly at a step of a storage command.
+
+use serde::Deserialize;
+use toml::{Spanned, Table};
+
+use super::keys::Names;
+use super::{DiskLoss, FaultKeys, Inject, Strike, Target, Victims};
+use crate::scenario::{Cluster, Dice, DrawnCluster, Problem};
+
+/// A kill: nodes stop dead and restart at the end, without what was not synced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kill {
+    /// The nodes that are killed.
+    pub victims: Victims,
+    /// The step of its disk at which a node dies; at once, if there is none. A node that takes no
+    /// such step in time is spared.
+    pub at: Option<StorageStep>,
+}
+
+/// A step of a storage command, just before which a node can die.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StorageStep {
+    /// The command is about to execute. Until then it has done nothing.
+    Execute,
+    /// The sync that covers the command is about to end. The command was executed, its outcome may
+    /// have been told to others, and it is lost.
+    Sync,
+    /// The node is about to be told of the sync. What was stored stands, and nobody was told.
+    Answer,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    at: Option<StorageStep>,
+    nodes: Option<Names>,
+    random: Option<Spanned<u64>>,
+}
+
+impl Inject for Kill {
+    const NAME: &'static str = "kill";
+    const ABOUT: &'static str = "nodes stop dead, lose what was not synced, and restart at the \
+                                 end; at once, or exactly at a step of a storage command";
+
+    fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
+        let Keys { at, nodes, random } = keys.parse()?;
+        let span = keys.span.clone();
+        Ok(Self { victims: Victims::parse(nodes.as_ref(), random.as_ref(), span, cluster)?, at })
+    }
+
+    fn draw(dice: Dice, cluster: &DrawnCluster, keys: &mut Table) {
+        Victims::draw(dice, cluster.names.len() as u64, keys);
+        if dice.chance("at a step", 40) {
+            let step = dice.one_of("step", &["execute", "sync", "answer"]);
+            keys.insert("at".to_owned(), step.into());
+        }
+    }
+
+    fn describe(&self, cluster: &Cluster) -> String {
+        let at = self.at.map_or_else(String::new, |step| format!(", {}", step.words()));
+        format!("{}{at}", self.victims.describe(cluster))
+    }
+
+    fn victims_mut(&mut self) -> Option<&mut Victims> {
+        Some(&mut self.victims)
+    }
+
+    fn begin(&self, world: &mut dyn Target, strike: &Strike) {
+        for node in strike.nodes() {
+            match self.at {
+                None => world.take_down(node, DiskLoss::Nothing),
+                Some(step) => world.take_down_at(node, step, strike.name),
+            }
+        }
+    }
+
+    fn end(&self, world: &mut dyn Target, strike: &Strike) {
+        for node in strike.nodes() {
+            match self.at {
+                None => world.bring_up(node),
+                Some(_) => world.spare_or_bring_up(node, strike.name),
+            }
+        }
+    }
+}
+
+impl StorageStep {
+    /// The moment at which a node dies at this step, in words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Execute => "before the next command executes",
+            Self::Sync => "before the next sync ends",
+            Self::Answer => "before it hears of the next sync",
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The faults of a scenario: what is broken on purpose, and from when to when.
+//!
+//! Takes the tables `[[fault]]` and makes [`Fault`]s of them, in which every time is a [`Span`]
+//! since the chaos phase began. What the kind of a fault says is parsed by its file in
+//! [`crate::faults`].
+
+use std::ops::Range;
+
+use kv_core::time::Span;
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::cluster::Cluster;
+use super::error::Problem;
+use super::quantity::{count, milliseconds};
+use crate::faults::{FaultKeys, FaultKind, FaultWord};
+
+/// Words that are reserved for faults which this version does not have yet.
+const LATER: &[&str] = &["join", "leave", "replace", "upgrade", "downgrade"];
+
+/// The keys that every kind of fault takes.
+const COMMON: &[&str] = &["kind", "from_ms", "until_ms", "every_ms", "times"];
+
+/// A fault: something that is broken on purpose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The kind of the fault, with its victims.
+    pub kind: FaultKind,
+    /// The time at which the fault first begins, since the chaos phase began.
+    pub from: Span,
+    /// The time at which it first ends; later than `from`. None if it has no end, as some kinds
+    /// need none.
+    pub until: Option<Span>,
+    /// The number of times that the fault happens; at least 1.
+    pub times: u32,
+    /// The time from one beginning to the next; longer than one occurrence. Zero if it happens
+    /// once.
+    pub every: Span,
+}
+
+/// One occurrence of a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Occurrence {
+    /// The time at which the occurrence begins, since the chaos phase began.
+    pub from: Span,
+    /// The time at which the occurrence ends; none if it has no end.
+    pub until: Option<Span>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TimesKeys {
+    from_ms: Spanned<u64>,
+    until_ms: Option<Spanned<u64>>,
+    every_ms: Option<Spanned<u64>>,
+    times: Option<Spanned<u64>>,
+}
+
+impl Fault {
+    /// The occurrences of the fault, the earliest first.
+    pub fn occurrences(&self) -> impl Iterator<Item = Occurrence> + '_ {
+        (0..u64::from(self.times)).map(|number| {
+            let later = self.every.times(number);
+            Occurrence { from: self.from + later, until: self.until.map(|until| until + later) }
+        })
+    }
+
+    /// The time that each occurrence lasts, if it has an end.
+    pub fn lasts(&self) -> Option<Span> {
+        self.until.map(|until| until - self.from)
+    }
+
+    /// The time at which the last occurrence has ended, since the chaos phase began.
+    pub fn end(&self) -> Span {
+        self.until.unwrap_or(self.from) + self.every.times(u64::from(self.times) - 1)
+    }
+}
+
+/// Parses the fault that a table `[[fault]]` describes.
+pub(super) fn parse(table: Spanned<DeValue<'_>>, cluster: &Cluster) -> Result<Fault, Problem> {
+    let span = table.span();
+    let DeValue::Table(mut keys) = table.into_inner() else {
+        return Err(Problem::at(span, "a fault is a table").label("write [[fault]]"));
+    };
+    let Some(word) = keys.remove("kind") else {
+        return Err(Problem::at(span, "this fault has no `kind`")
+            .label("what is broken?")
+            .help(format!("kind is one of: {}", FaultWord::names().join(", "))));
+    };
+    let word_span = word.span();
+    let DeValue::String(word) = word.into_inner() else {
+        return Err(Problem::at(word_span, "the kind of a fault is a word in quotes"));
+    };
+    let mut shared = DeTable::new();
+    for key in COMMON {
+        if let Some((key, value)) = keys.remove_entry(*key) {
+            shared.insert(key, value);
+        }
+    }
+    let times: TimesKeys = FaultKeys::new(span.clone(), shared, &[]).parse()?;
+    let word = FaultWord::find(&word).ok_or_else(|| unknown_kind(word_span, &word))?;
+    let kind = (word.parse)(&FaultKeys::new(span.clone(), keys, COMMON), cluster)?;
+    scheduled(kind, &times, span)
+}
+
+fn unknown_kind(span: Range<usize>, word: &str) -> Problem {
+    let words = FaultWord::names();
+    if LATER.contains(&word) {
+        let message = format!("`{word}` is a known fault that this version does not have yet");
+        return Problem::at(span, message)
+            .label("not yet")
+            .help(format!("this version has: {}", words.join(", ")));
+    }
+    Problem::unknown_word(span, "fault", word, &words)
+}
+
+fn scheduled(kind: FaultKind, times: &TimesKeys, span: Range<usize>) -> Result<Fault, Problem> {
+    let from = milliseconds(&times.from_ms)?;
+    let until = match &times.until_ms {
+        Some(until_ms) => {
+            let until = milliseconds(until_ms)?;
+            if until <= from {
+                return Err(Problem::at(until_ms.span(), "this fault ends before it begins")
+                    .label(format!("must be later than from_ms = {}", from.as_ms())));
+            }
+            Some(until)
+        }
+        None if kind.word().must_end => {
+            return Err(Problem::at(span, "the key `until_ms` is missing")
+                .label("when does it end?")
+                .help("every fault but a clock-step and bit-rot must end: after the last, convergence is demanded"));
+        }
+        None => None,
+    };
+    let often = match &times.times {
+        Some(often) => count(often, "times", 1..=10_000)? as u32,
+        None => 1,
+    };
+    let every = match (&times.every_ms, often) {
+        (None, 1) => Span::ZERO,
+        (None, _) => {
+            return Err(
+                Problem::at(span, format!("{often} times, but how often?")).label("give every_ms")
+            );
+        }
+        (Some(every_ms), 1) => {
+            return Err(Problem::at(every_ms.span(), "this fault happens once")
+                .label("give times as well")
+                .help("times = 5 repeats it until it has happened five times"));
+        }
+        (Some(every_ms), _) => {
+            let every = milliseconds(every_ms)?;
+            if every <= until.unwrap_or(from) - from {
+                return Err(Problem::at(every_ms.span(), "this fault begins again before it ends")
+                    .label("must be longer than from_ms to until_ms"));
+            }
+            every
+        }
+    };
+    Ok(Fault { kind, from, until, times: often, every })
+}
