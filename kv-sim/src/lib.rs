@@ -1,9 +1,9 @@
 //! A seeded deterministic simulator for whole clusters of `kv-core`.
 //!
-//! A [`scenario::Scenario`] describes a cluster, its faults and what must hold. [`run::run`] plays
-//! it with a seed, in simulated time, and judges it. All chance comes from the seed, so the same
-//! code, scenario and seed give the same run, event by event: [`story::result::RunResult::digest`] is its
-//! identity.
+//! A [`scenario::Scenario`] describes a cluster, its faults and what must hold. [`runs::run::run`]
+//! plays it with a seed, in simulated time, and judges it. All chance comes from the seed, so the
+//! same code, scenario and seed give the same run, event by event:
+//! [`story::result::RunResult::digest`] is its identity.
 //!
 //! ```
 //! use kv_sim::runs::run::{RunOptions, run};

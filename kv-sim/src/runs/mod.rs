@@ -1,6 +1,6 @@
 //! Runs: one ([`mod@run`]), many ([`sweep`]), the failed ones that are kept ([`artefact`]) and made as
 //! small as they get ([`shrink`]), those in which one can go back and forth ([`timeline`]), and those
-//! that are timed ([`bench`]).
+//! that are timed ([`mod@bench`]).
 
 pub mod artefact;
 pub mod bench;
