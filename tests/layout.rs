@@ -1,5 +1,5 @@
-//! Rules about the source itself, which no compiler checks: every test is run, and the modules of
-//! the core import each other in one direction only.
+//! Rules about the source itself, which no compiler checks: every test is run, the modules of the
+//! core import each other in one direction only, and faults import no world.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -124,6 +124,21 @@ fn the_modules_of_the_core_import_in_one_direction_only() {
     }
     broken.dedup();
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn faults_know_no_world() {
+    let faults = top().join("kv-sim/src/faults");
+    for file in rust_files(&faults) {
+        if is_for_tests(&faults, &file) {
+            continue;
+        }
+        let text = fs::read_to_string(&file).expect("a source file can be read");
+        for imported in imports(without_tests(&text)) {
+            let may_import = ["faults", "random", "scenario"].contains(&&*imported);
+            assert!(may_import, "{}: a fault must not import {imported}", file.display());
+        }
+    }
 }
 
 #[test]
