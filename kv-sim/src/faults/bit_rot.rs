@@ -1,6 +1,6 @@
 //! Bit rot: records on disks become unreadable.
 
-use kv_core::replica::{self, Record};
+use kv_core::storage::{self, Record};
 use serde::Deserialize;
 use toml::{Spanned, Table};
 
@@ -135,7 +135,7 @@ impl Inject for BitRot {
 
 impl BitRot {
     fn may_hit(&self, key: &[u8]) -> bool {
-        let kind = replica::parse_record_key(key).as_ref().and_then(RecordKind::of);
+        let kind = storage::parse_record_key(key).as_ref().and_then(RecordKind::of);
         kind.is_some_and(|kind| self.kinds.contains(&kind))
     }
 }

@@ -1,7 +1,7 @@
 //! The verbs by which a fault changes the world: they change a machine, a disk, a clock or a link,
 //! and tell the checks, the record and the peers of it.
 
-use kv_core::replica;
+use kv_core::storage;
 use kv_core::time::Span;
 
 use super::messages::time;
@@ -153,7 +153,7 @@ impl Target for World {
     fn rot(&mut self, node: NodeIndex, records: &[Vec<u8>]) {
         self.trace(|scene| {
             let records = records.iter().map(|key| {
-                replica::parse_record_key(key)
+                storage::parse_record_key(key)
                     .map_or_else(String::new, |record| format!("{record:?}"))
             });
             let records: Vec<_> = records.collect();
