@@ -153,17 +153,17 @@ mod tests {
     }
 
     #[derive(Clone, Debug)]
-    enum Step {
+    enum FlightStep {
         Insert(u8),
         Remove(u64),
         Change(u64),
     }
 
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
+    fn steps() -> impl Strategy<Value = Vec<FlightStep>> {
         let step = prop_oneof![
-            2 => any::<u8>().prop_map(Step::Insert),
-            2 => (0_u64..60).prop_map(Step::Remove),
-            1 => (0_u64..60).prop_map(Step::Change),
+            2 => any::<u8>().prop_map(FlightStep::Insert),
+            2 => (0_u64..60).prop_map(FlightStep::Remove),
+            1 => (0_u64..60).prop_map(FlightStep::Change),
         ];
         prop::collection::vec(step, 0..80)
     }
@@ -176,13 +176,13 @@ mod tests {
             let mut next = start;
             for step in steps {
                 match step {
-                    Step::Insert(entry) => {
+                    FlightStep::Insert(entry) => {
                         prop_assert_eq!(table.insert(entry), next);
                         map.insert(next, entry);
                         next += 1;
                     }
-                    Step::Remove(id) => prop_assert_eq!(table.remove(id), map.remove(&id)),
-                    Step::Change(id) => {
+                    FlightStep::Remove(id) => prop_assert_eq!(table.remove(id), map.remove(&id)),
+                    FlightStep::Change(id) => {
                         prop_assert_eq!(table.get(id), map.get(&id));
                         if let Some(entry) = table.get_mut(id) {
                             *entry = entry.wrapping_add(1);

@@ -39,7 +39,7 @@ pub struct Node {
     replica: Replica,
     handoff: Handoff,
     repair: Repair,
-    state: State,
+    state: Readiness,
     /// Corrupt records that were found at start, and is still to be told of.
     corrupt_at_start: Vec<PartitionId>,
     /// The nodes that may lack acknowledged writes, as this node says it in gossip.
@@ -50,7 +50,7 @@ pub struct Node {
 
 /// The node's readiness for new work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum Readiness {
     Serving,
     /// The node was told to stop: it ends what is in flight.
     Stopping,
@@ -73,7 +73,7 @@ impl Node {
             replica: Replica::default(),
             handoff: Handoff::new(&hints),
             repair: Repair::new(corrupt),
-            state: State::Serving,
+            state: Readiness::Serving,
             corrupt_at_start,
             behind: Behind::default(),
             said_complete: None,
@@ -143,7 +143,7 @@ impl Node {
     /// The time to call [`Node::handle`] with [`Input::Deadline`], if nothing else comes before.
     pub fn next_deadline(&self) -> Option<Time> {
         let Self { founding, coordinator, membership, handoff, repair, state, .. } = self;
-        if *state == State::Failed {
+        if *state == Readiness::Failed {
             return None;
         }
         if !founding.is_founded() {
@@ -162,7 +162,7 @@ impl Node {
 
     /// Takes one input. Effects are appended to `cx.out`, in the order in which they must happen.
     pub fn handle(&mut self, cx: &mut Cx<'_>, input: Input) {
-        if self.state == State::Failed {
+        if self.state == Readiness::Failed {
             return refuse_after_failure(cx, &input);
         }
         let before = cx.out.len();
@@ -191,12 +191,14 @@ impl Node {
     fn route(&mut self, cx: &mut Cx<'_>, input: Input) {
         match input {
             Input::Client { request, operation } => match self.state {
-                State::Serving if !self.founding.is_founded() => {
+                Readiness::Serving if !self.founding.is_founded() => {
                     let reply = Reply::Refused(RequestRefusal::NotFounded);
                     cx.out.push(Effect::Reply { request, reply });
                 }
-                State::Serving => self.coordinator.on_client(cx, &self.local, request, *operation),
-                State::Stopping | State::Failed => {
+                Readiness::Serving => {
+                    self.coordinator.on_client(cx, &self.local, request, *operation)
+                }
+                Readiness::Stopping | Readiness::Failed => {
                     let reply = Reply::Refused(RequestRefusal::Stopping);
                     cx.out.push(Effect::Reply { request, reply });
                 }
@@ -220,27 +222,27 @@ impl Node {
                 self.founding.on_deadline(cx, &self.local);
             }
             Input::Deadline => self.on_deadline(cx),
-            Input::Stop => self.state = State::Stopping,
+            Input::Stop => self.state = Readiness::Stopping,
         }
     }
 
     fn on_admin(&mut self, cx: &mut Cx<'_>, request: AdminRequest, command: AdminCommand) {
         let local = &self.local;
         match (self.state, command) {
-            (State::Stopping | State::Failed, _) => {
+            (Readiness::Stopping | Readiness::Failed, _) => {
                 let reply = AdminReply::Refused(AdminRefusal::Ended);
                 cx.out.push(Effect::AdminReply { request, reply });
             }
-            (State::Serving, AdminCommand::AcceptLoss { partition })
+            (Readiness::Serving, AdminCommand::AcceptLoss { partition })
                 if self.founding.is_founded() =>
             {
                 self.repair.accept_loss(cx, local, request, partition);
             }
-            (State::Serving, AdminCommand::Losses) if self.founding.is_founded() => {
+            (Readiness::Serving, AdminCommand::Losses) if self.founding.is_founded() => {
                 let reply = AdminReply::Losses { partitions: self.repair.undecided(local) };
                 cx.out.push(Effect::AdminReply { request, reply });
             }
-            (State::Serving, command) => self.founding.on_admin(cx, local, request, command),
+            (Readiness::Serving, command) => self.founding.on_admin(cx, local, request, command),
         }
     }
 
@@ -485,7 +487,7 @@ impl Node {
     fn fail(&mut self, cx: &mut Cx<'_>) {
         cx.observe(Event::StoreFailed);
         self.coordinator.abandon_all(cx);
-        self.state = State::Failed;
+        self.state = Readiness::Failed;
     }
 }
 

@@ -40,7 +40,7 @@ pub struct OwnerSet {
 
 /// The word of one node that it has done what it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct TallyAnswer {
     /// The node that answered.
     pub by: NodeId,
     /// The machine of that node, numbered by the same ring as in all answers of one tally.
@@ -54,7 +54,7 @@ pub struct Answer {
 pub struct Tally {
     mode: Mode,
     sets: Vec<OwnerSet>,
-    answers: SmallVec<[Answer; 4]>,
+    answers: SmallVec<[TallyAnswer; 4]>,
 }
 
 /// The reason for which no quorum can be made of a level. The request was not started.
@@ -98,7 +98,7 @@ impl QuorumError {
     }
 }
 
-impl Answer {
+impl TallyAnswer {
     /// The answer of an owner, which stands for itself.
     pub const fn of_owner(owner: NodeId, machine: MachineIndex) -> Self {
         Self { by: owner, machine, for_owner: owner }
@@ -121,7 +121,7 @@ impl OwnerSet {
         Self { owners: owners.into(), needed }
     }
 
-    fn counts(&self, answer: &Answer, mode: Mode) -> bool {
+    fn counts(&self, answer: &TallyAnswer, mode: Mode) -> bool {
         let eligible = match mode {
             Mode::Sloppy => true,
             Mode::Strict => !answer.is_fallback(),
@@ -129,21 +129,21 @@ impl OwnerSet {
         eligible && self.owners.contains(&answer.for_owner)
     }
 
-    fn is_reached(&self, answers: &[Answer], mode: Mode) -> bool {
+    fn is_reached(&self, answers: &[TallyAnswer], mode: Mode) -> bool {
         let counting = || answers.iter().filter(|answer| self.counts(answer, mode));
         counting().count() >= self.needed
-            && copies(&counting().collect::<SmallVec<[&Answer; 8]>>()) >= self.needed
+            && copies(&counting().collect::<SmallVec<[&TallyAnswer; 8]>>()) >= self.needed
     }
 
     /// Tells whether as many copies can be paired off without the place of this owner as with it.
     /// Then whoever stands in its place counts in another one, or nobody does, and one more would
     /// count.
-    fn has_room_for(&self, owner: NodeId, answers: &[Answer], mode: Mode) -> bool {
+    fn has_room_for(&self, owner: NodeId, answers: &[TallyAnswer], mode: Mode) -> bool {
         let counting = || answers.iter().filter(|answer| self.counts(answer, mode));
         let elsewhere = counting().filter(|answer| answer.for_owner != owner);
         self.owners.contains(&owner)
-            && copies(&elsewhere.collect::<Vec<&Answer>>())
-                == copies(&counting().collect::<Vec<&Answer>>())
+            && copies(&elsewhere.collect::<Vec<&TallyAnswer>>())
+                == copies(&counting().collect::<Vec<&TallyAnswer>>())
     }
 }
 
@@ -151,9 +151,10 @@ impl OwnerSet {
 /// share a machine or an owner's place. As a rule no two do. Else there are a handful of answers,
 /// so each place simply tries each machine, and asks who has it to move on (Kuhn's algorithm for
 /// matchings).
-fn copies(answers: &[&Answer]) -> usize {
-    let shares = |a: &Answer, b: &Answer| a.machine == b.machine || a.for_owner == b.for_owner;
-    let shares_with_later = |(at, answer): (usize, &&Answer)| {
+fn copies(answers: &[&TallyAnswer]) -> usize {
+    let shares =
+        |a: &TallyAnswer, b: &TallyAnswer| a.machine == b.machine || a.for_owner == b.for_owner;
+    let shares_with_later = |(at, answer): (usize, &&TallyAnswer)| {
         answers[at + 1..].iter().any(|later| shares(answer, later))
     };
     if !answers.iter().enumerate().any(shares_with_later) {
@@ -161,7 +162,7 @@ fn copies(answers: &[&Answer]) -> usize {
     }
     fn assign(
         place: NodeId,
-        answers: &[&Answer],
+        answers: &[&TallyAnswer],
         assigned: &mut BTreeMap<MachineIndex, NodeId>,
         tried: &mut BTreeSet<MachineIndex>,
     ) -> bool {
@@ -198,7 +199,7 @@ impl Tally {
     }
 
     /// All answers, in the order in which they came, whether they count or not.
-    pub fn answers(&self) -> &[Answer] {
+    pub fn answers(&self) -> &[TallyAnswer] {
         &self.answers
     }
 
@@ -244,9 +245,9 @@ impl Tally {
 
     /// Records an answer. Returns false, and changes nothing, if that node has answered in the same
     /// place before.
-    pub fn record(&mut self, answer: Answer) -> bool {
+    pub fn record(&mut self, answer: TallyAnswer) -> bool {
         let is_known =
-            |known: &Answer| (known.by, known.for_owner) == (answer.by, answer.for_owner);
+            |known: &TallyAnswer| (known.by, known.for_owner) == (answer.by, answer.for_owner);
         let is_new = !self.answers.iter().any(is_known);
         if is_new {
             self.answers.push(answer);
@@ -254,9 +255,10 @@ impl Tally {
         is_new
     }
 
-    fn answers_for_owners(&self) -> impl Iterator<Item = &Answer> {
-        let for_an_owner =
-            |answer: &&Answer| self.sets.iter().any(|set| set.owners.contains(&answer.for_owner));
+    fn answers_for_owners(&self) -> impl Iterator<Item = &TallyAnswer> {
+        let for_an_owner = |answer: &&TallyAnswer| {
+            self.sets.iter().any(|set| set.owners.contains(&answer.for_owner))
+        };
         self.answers.iter().filter(for_an_owner)
     }
 }
@@ -312,15 +314,15 @@ mod tests {
         OwnerSet { owners: owners.into_iter().map(NodeId).collect(), needed }
     }
 
-    fn owner(node: u64) -> Answer {
-        Answer::of_owner(NodeId(node), MachineIndex(node as u32))
+    fn owner(node: u64) -> TallyAnswer {
+        TallyAnswer::of_owner(NodeId(node), MachineIndex(node as u32))
     }
 
-    fn fallback(node: u64, for_owner: u64) -> Answer {
-        Answer { for_owner: NodeId(for_owner), ..owner(node) }
+    fn fallback(node: u64, for_owner: u64) -> TallyAnswer {
+        TallyAnswer { for_owner: NodeId(for_owner), ..owner(node) }
     }
 
-    fn tally(mode: Mode, sets: &[OwnerSet], answers: &[Answer]) -> Tally {
+    fn tally(mode: Mode, sets: &[OwnerSet], answers: &[TallyAnswer]) -> Tally {
         let mut tally = Tally::new(mode, sets.to_vec());
         for &answer in answers {
             tally.record(answer);
@@ -367,7 +369,7 @@ mod tests {
 
     #[test]
     fn two_fallbacks_on_one_machine_count_once() {
-        let same_machine = Answer { machine: MachineIndex(7), ..fallback(8, 3) };
+        let same_machine = TallyAnswer { machine: MachineIndex(7), ..fallback(8, 3) };
         let answers = [fallback(7, 2), same_machine];
         let sloppy = tally(Mode::Sloppy, &[set(1..=3, 2)], &answers);
         assert!(!sloppy.reached());
@@ -441,8 +443,8 @@ mod tests {
     }
 
     /// Tells whether every set is reached, by the definition, word by word.
-    fn dumb_reached(mode: Mode, sets: &[OwnerSet], given: &[Answer]) -> bool {
-        let mut answers: Vec<Answer> = Vec::new();
+    fn dumb_reached(mode: Mode, sets: &[OwnerSet], given: &[TallyAnswer]) -> bool {
+        let mut answers: Vec<TallyAnswer> = Vec::new();
         for answer in given {
             if answers
                 .iter()
@@ -491,9 +493,9 @@ mod tests {
         prop::collection::vec(one.prop_map(|(owners, needed)| set(owners, needed)), 1..4)
     }
 
-    fn answers() -> impl Strategy<Value = Vec<Answer>> {
+    fn answers() -> impl Strategy<Value = Vec<TallyAnswer>> {
         let one = (0_u64..10, 0_u32..8, prop::option::of(0_u64..8));
-        let one = one.prop_map(|(by, machine, for_owner)| Answer {
+        let one = one.prop_map(|(by, machine, for_owner)| TallyAnswer {
             by: NodeId(by),
             machine: MachineIndex(machine),
             for_owner: NodeId(for_owner.unwrap_or(by)),
@@ -512,7 +514,7 @@ mod tests {
         fn a_fallback_is_lacked_where_one_more_would_count(
             owners in prop::collection::btree_set(0_u64..8, 1..5), answers in answers(), place in 0_u64..8,
         ) {
-            let count = |answers: &[Answer]| {
+            let count = |answers: &[TallyAnswer]| {
                 let reached = |&needed: &usize| {
                     dumb_reached(Mode::Sloppy, &[set(owners.iter().copied(), needed)], answers)
                 };

@@ -3,15 +3,16 @@
 use alloc::vec::Vec;
 
 use super::Coordinator;
+use super::acks::Acks;
 use super::fallbacks::Assignment;
 use super::operation::{Operation, Phase};
 use super::read_phase::ReadFor;
 use super::request::Request;
 use super::spread::WriteFor;
-use super::write_phase::{Acks, WritePhase, WriteState};
+use super::write_phase::{WritePhase, WriteState};
 use crate::deadline::{Deadline, Reason};
 use crate::quorum::Mode;
-use crate::tally::{Answer, OwnerSet};
+use crate::tally::{OwnerSet, TallyAnswer};
 use crate::time::Time;
 use crate::types::{ClientRequest, Key, NodeId, RequestId};
 
@@ -33,7 +34,7 @@ pub struct OperationSnapshot {
     /// The sets of owners whose answers the present phase needs.
     pub needs: Vec<OwnerSet>,
     /// The answers so far.
-    pub answers: Vec<Answer>,
+    pub answers: Vec<TallyAnswer>,
     /// The owners that answered and may be behind: they count only if no better answer comes.
     pub in_doubt: Vec<NodeId>,
     /// The nodes that refused what they were asked.

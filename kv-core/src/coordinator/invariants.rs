@@ -1,13 +1,14 @@
 //! What holds of the operations in flight between two inputs.
 
 use super::Coordinator;
+use super::acks::Acks;
 use super::fallbacks::{Assignment, Fallbacks};
 use super::minter_search::MinterSearch;
 use super::operation::{Operation, Phase};
 use super::read_phase::{ReadFor, ReadPhase};
 use super::request::Request;
-use super::spread::Spread;
-use super::write_phase::{Acks, WritePhase, WriteState};
+use super::spread::ContainerSpread;
+use super::write_phase::{WritePhase, WriteState};
 use crate::cx::NodeContext;
 use crate::quorum::Mode;
 use crate::tally::distinct;
@@ -137,7 +138,7 @@ impl WritePhase {
                 search.invariants();
                 false
             }
-            WriteState::Spread(Spread { container, purpose: _ }) => {
+            WriteState::Spread(ContainerSpread { container, purpose: _ }) => {
                 container.invariants();
                 assert!(!container.is_empty(), "a write spreads nothing");
                 tally.reached()

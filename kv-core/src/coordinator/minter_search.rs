@@ -1,8 +1,7 @@
 //! The search for a replica that mints: one after another is asked, the best first.
 
-use super::operation::Progress;
-use super::request::{Request, Step};
-use super::write_phase::Acks;
+use super::acks::{Acks, WriteProgress};
+use super::request::{OperationCx, Request};
 use crate::client::{Reply, RequestRefusal};
 use crate::cx::NodeContext;
 use crate::message::{MintRequest, ReplicaMessage};
@@ -35,11 +34,15 @@ impl MinterSearch {
     }
 
     /// Asks the next candidate to mint.
-    pub(super) fn ask_next(&mut self, step: &mut Step<'_, '_>, acks: &mut Acks) -> Progress {
+    pub(super) fn ask_next(
+        &mut self,
+        op: &mut OperationCx<'_, '_>,
+        acks: &mut Acks,
+    ) -> WriteProgress {
         let count = self.candidates.len();
         let mut in_turn = (self.next..self.next + count).map(|at| at % count);
         let willing = |&at: &usize| !self.refused.contains(&self.candidates[at]);
-        let Some(at) = in_turn.find(willing) else { return Progress::Going };
+        let Some(at) = in_turn.find(willing) else { return WriteProgress::Going };
         let minter = self.candidates[at];
         self.next = at + 1;
         let is_first = self.asked.is_empty();
@@ -48,33 +51,33 @@ impl MinterSearch {
         }
         let mut write = self.write.clone();
         if !is_first {
-            step.cx.probe(Probe::AnotherMinterAsked);
+            op.cx.probe(Probe::AnotherMinterAsked);
             write.basis = write.basis.of_a_spare();
         }
-        let fallback_for = (!step.owns(minter)).then(|| {
-            let owner = replaced_by(minter, step, acks);
+        let fallback_for = (!op.owns(minter)).then(|| {
+            let owner = replaced_by(minter, op, acks);
             acks.place_of(owner)
         });
-        let (operation, key) = (step.operation, step.request.key.clone());
-        let echo = step.local.peers.echoes.get(&minter).copied();
+        let (operation, key) = (op.operation, op.request.key.clone());
+        let echo = op.local.peers.echoes.get(&minter).copied();
         let mint = MintRequest { operation, key, write, fallback_for, echo };
-        step.send(minter, ReplicaMessage::Mint(mint.into()));
-        Progress::Going
+        op.send(minter, ReplicaMessage::Mint(mint.into()));
+        WriteProgress::Going
     }
 
     pub(super) fn on_refused(
         &mut self,
-        step: &mut Step<'_, '_>,
+        op: &mut OperationCx<'_, '_>,
         acks: &mut Acks,
         from: NodeId,
         refusal: Refusal,
-    ) -> Progress {
+    ) -> WriteProgress {
         // A refusal of what was asked in the read phase says nothing of the write.
         if !self.asked.contains(&from) {
-            return Progress::Going;
+            return WriteProgress::Going;
         }
         if refusal == Refusal::Late {
-            return self.on_late(step, acks, from);
+            return self.on_late(op, acks, from);
         }
         if !self.refused.contains(&from) {
             self.refused.push(from);
@@ -84,26 +87,31 @@ impl MinterSearch {
         let nobody_left = self.refused.len() == self.candidates.len();
         let all_refused = self.asked.iter().all(|node| self.refused.contains(node));
         if all_refused && (final_word || nobody_left) {
-            step.cx.probe(Probe::WriteRefused);
-            step.reply(Reply::Refused(RequestRefusal::Replica(refusal)));
-            return Progress::Over;
+            op.cx.probe(Probe::WriteRefused);
+            op.reply(Reply::Refused(RequestRefusal::Replica(refusal)));
+            return WriteProgress::Over;
         }
-        self.ask_next(step, acks)
+        self.ask_next(op, acks)
     }
 
     /// Asks a minter once more for whom the request was late. Nothing was done, and now there is
     /// news of the minter's time. It will rely on it that nobody else is asked for a whole delay
     /// from now on. If somebody else has been asked already, or it says so again, another one mints.
-    fn on_late(&mut self, step: &mut Step<'_, '_>, acks: &mut Acks, from: NodeId) -> Progress {
+    fn on_late(
+        &mut self,
+        op: &mut OperationCx<'_, '_>,
+        acks: &mut Acks,
+        from: NodeId,
+    ) -> WriteProgress {
         if self.asked[..] != [from] || self.was_late {
-            return Progress::Going;
+            return WriteProgress::Going;
         }
-        step.cx.probe(Probe::LateAskedAgain);
+        op.cx.probe(Probe::LateAskedAgain);
         self.was_late = true;
         self.asked.clear();
         self.next = self.candidates.iter().position(|&node| node == from).unwrap_or(0);
-        step.restart_hedge();
-        self.ask_next(step, acks)
+        op.restart_hedge();
+        self.ask_next(op, acks)
     }
 }
 
@@ -130,16 +138,16 @@ fn candidates(local: &NodeContext, partition: PartitionId, mode: Mode) -> Nodes 
 
 /// The owner for which a minting fallback takes the write: one that has no fallback yet, preferably
 /// one that seems down.
-fn replaced_by(minter: NodeId, step: &Step<'_, '_>, acks: &mut Acks) -> NodeId {
+fn replaced_by(minter: NodeId, op: &OperationCx<'_, '_>, acks: &mut Acks) -> NodeId {
     if let Some(owner) = acks.fallbacks.owner_of(minter) {
         return owner;
     }
-    let owners = step.owners();
+    let owners = op.owners();
     let free = |&&owner: &&NodeId| acks.fallbacks.of(owner).next().is_none();
     let target = owners
         .iter()
         .filter(free)
-        .min_by_key(|&&owner| step.local.is_up(owner))
+        .min_by_key(|&&owner| op.local.is_up(owner))
         .or(owners.first())
         .copied()
         .expect("a partition has owners");

@@ -14,6 +14,8 @@
 //! up (Riak before 1.3.1). A time-out is "unknown", never "failed". A request keeps its id through
 //! every retry, so that asking twice is not writing twice (Riak #1754, #1188).
 
+mod acks;
+mod answers;
 mod fallbacks;
 mod inspect;
 mod invariants;
@@ -32,7 +34,7 @@ use alloc::vec::Vec;
 pub use self::inspect::{AssignedFallback, OperationSnapshot, Stage, Task};
 use self::operation::{Operation, Phase, Progress};
 pub use self::out_of_reach::{Others, OutOfReach, OwnStorage};
-use self::request::Step;
+use self::request::OperationCx;
 use crate::client::{ClientOperation, Reply, RequestRefusal};
 use crate::cx::{Cx, Effect, NodeContext, Purpose};
 use crate::in_flight::InFlight;
@@ -147,7 +149,7 @@ impl Coordinator {
             CoordinatorMessage::ReadReply(reply) => reply.operation,
         };
         if self.operations.get(id).is_some_and(|operation| operation.request.id == request) {
-            self.advance(cx, local, id, |phase, step| phase.on_message(step, from, message));
+            self.advance(cx, local, id, |phase, op| phase.on_message(op, from, message));
         }
     }
 
@@ -191,36 +193,29 @@ impl Coordinator {
         }
     }
 
-    /// Hands an input to an operation. A write phase in which that results begins at once.
+    /// Hands an input to an operation.
     fn advance(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
         id: u64,
-        input: impl FnOnce(&mut Phase, &mut Step<'_, '_>) -> Progress,
+        input: impl FnOnce(&mut Phase, &mut OperationCx<'_, '_>) -> Progress,
     ) {
         let operation = self.operations.get_mut(id).expect("it is in flight");
         let Operation { request, phase } = &mut **operation;
         let before = request.wake_at;
-        let mut step = Step { cx, local, operation: OperationId(id), request };
-        let mut progress = input(phase, &mut step);
-        loop {
-            progress = match progress {
-                Progress::Write(write) => phase.begin_write(&mut step, write),
-                Progress::Going => {
-                    let after = step.request.wake_at;
-                    if before != after {
-                        self.wakes.remove(&(before, id));
-                    }
-                    self.wakes.insert((after, id));
-                    return;
+        let mut op = OperationCx { cx, local, operation: OperationId(id), request };
+        match input(phase, &mut op) {
+            Progress::Going => {
+                let after = op.request.wake_at;
+                if before != after {
+                    self.wakes.remove(&(before, id));
                 }
-                Progress::Over => break,
-                Progress::Gathered { asked, container } => {
-                    self.gathered.push((asked, container));
-                    break;
-                }
+                self.wakes.insert((after, id));
+                return;
             }
+            Progress::Over => {}
+            Progress::Gathered { asked, container } => self.gathered.push((asked, container)),
         }
         self.wakes.remove(&(before, id));
         self.operations.remove(id);

@@ -2,31 +2,27 @@
 
 use alloc::vec::Vec;
 
-use smallvec::SmallVec;
-
-use super::read_phase::{ReadFor, ReadPhase};
-use super::request::{Request, Step};
+use super::acks::WriteProgress;
+use super::answers::achieved;
+use super::read_phase::{ReadFor, ReadPhase, ReadProgress};
+use super::request::{OperationCx, Request};
 use super::write_phase::WritePhase;
-use crate::client::{Achieved, ClientOperation, Options, PutContext, Reply, RequestRefusal, Verb};
+use crate::client::{ClientOperation, Options, PutContext, Reply, RequestRefusal, Verb};
 use crate::config::Config;
 use crate::cx::{Cx, NodeContext};
 use crate::message::CoordinatorMessage;
 use crate::probe::Probe;
 use crate::quorum::{Level, Mode, sources_needed};
-use crate::ring::MachineIndex;
-use crate::tally::{Answer, Nodes, OwnerSet, QuorumError, Tally};
+use crate::tally::{Nodes, OwnerSet, QuorumError};
 use crate::time::Span;
 use crate::types::{ClientRequest, KEY_BYTES_MAX, Key, NodeId, PartitionId, RequestId};
 use crate::version::{Container, Content, Context};
 use crate::write::{Basis, Write};
 
 /// The state of an operation after an input.
-#[expect(clippy::large_enum_variant, reason = "it is returned and taken apart, and never stored")]
 pub(super) enum Progress {
-    /// The phase still awaits something.
+    /// The operation still awaits something.
     Going,
-    /// The read phase has ended, and a write phase is to begin.
-    Write(WritePhase),
     /// The operation has ended.
     Over,
     /// A gathering has ended with its quorum.
@@ -130,6 +126,15 @@ impl Operation {
     }
 }
 
+impl From<WriteProgress> for Progress {
+    fn from(progress: WriteProgress) -> Self {
+        match progress {
+            WriteProgress::Going => Self::Going,
+            WriteProgress::Over => Self::Over,
+        }
+    }
+}
+
 impl Phase {
     /// Tells whether an answer of a node is awaited.
     pub(super) fn waits_for(&self, node: NodeId) -> bool {
@@ -139,65 +144,85 @@ impl Phase {
         }
     }
 
-    pub(super) fn start(&mut self, step: &mut Step<'_, '_>) -> Progress {
+    pub(super) fn start(&mut self, op: &mut OperationCx<'_, '_>) -> Progress {
         match self {
-            Self::Read(read) => read.start(step),
-            Self::Write(write) => write.start(step),
+            Self::Read(read) => {
+                let progress = read.start(op);
+                self.after_read(op, progress)
+            }
+            Self::Write(write) => write.start(op).into(),
         }
-    }
-
-    /// Begins the write phase after a read, with a hedge delay of its own.
-    pub(super) fn begin_write(&mut self, step: &mut Step<'_, '_>, write: WritePhase) -> Progress {
-        *self = Self::Write(write);
-        step.restart_hedge();
-        self.start(step)
     }
 
     /// Handles the answer of a replica.
     pub(super) fn on_message(
         &mut self,
-        step: &mut Step<'_, '_>,
+        op: &mut OperationCx<'_, '_>,
         from: NodeId,
         message: CoordinatorMessage,
     ) -> Progress {
         use CoordinatorMessage::{Acked, Minted, ReadReply, Refused};
-        match (self, message) {
-            (Self::Read(read), ReadReply(reply)) => read.on_reply(step, from, reply.container),
-            (Self::Read(read), Refused(refused)) => read.on_refused(step, from, refused.refusal),
+        let progress = match (&mut *self, message) {
+            (Self::Read(read), ReadReply(reply)) => read.on_reply(op, from, reply.container),
+            (Self::Read(read), Refused(refused)) => read.on_refused(op, from, refused.refusal),
             // Nobody was asked to mint or to hold anything yet: whoever says so errs.
-            (Self::Read(_), Minted(_) | Acked(_)) => Progress::Going,
-            (Self::Write(write), Minted(minted)) => write.on_minted(step, from, minted.container),
+            (Self::Read(_), Minted(_) | Acked(_)) => return Progress::Going,
+            (Self::Write(write), Minted(minted)) => {
+                return write.on_minted(op, from, minted.container).into();
+            }
             (Self::Write(write), Acked(acked)) => {
-                write.on_acked(step, from, acked.for_owner.unwrap_or(from))
+                return write.on_acked(op, from, acked.for_owner.unwrap_or(from)).into();
             }
             // It may be late, and refuse what was asked in the read phase: a search for a minter
             // passes over nodes that it has not asked, a spread gives the owner a hint.
-            (Self::Write(write), Refused(refused)) => write.on_refused(step, from, refused.refusal),
+            (Self::Write(write), Refused(refused)) => {
+                return write.on_refused(op, from, refused.refusal).into();
+            }
             // It is late: the read phase had its quorum without it, and what is written is settled.
-            (Self::Write(_), ReadReply(_)) => Progress::Going,
-        }
+            (Self::Write(_), ReadReply(_)) => return Progress::Going,
+        };
+        self.after_read(op, progress)
     }
 
     /// Hedges, or ends the operation if its time is up.
-    pub(super) fn on_wake(&mut self, step: &mut Step<'_, '_>) -> Progress {
-        let now = step.cx.now.monotonic;
-        if now >= step.request.expires_at {
-            return self.expire(step);
+    pub(super) fn on_wake(&mut self, op: &mut OperationCx<'_, '_>) -> Progress {
+        let now = op.cx.now.monotonic;
+        if now >= op.request.expires_at {
+            return self.expire(op);
         }
-        step.request.lengthen_hedge(now);
+        op.request.lengthen_hedge(now);
         match self {
-            Self::Read(read) => read.hedge(step),
-            Self::Write(write) => write.hedge(step),
+            Self::Read(read) => {
+                let progress = read.hedge(op);
+                self.after_read(op, progress)
+            }
+            Self::Write(write) => write.hedge(op).into(),
         }
     }
 
-    fn expire(&self, step: &mut Step<'_, '_>) -> Progress {
-        if step.client_waits() {
-            step.cx.probe(Probe::OperationExpired);
+    /// Goes on after an input of the read phase. If that has ended in a write phase, the write phase
+    /// begins at once, with a hedge delay of its own.
+    fn after_read(&mut self, op: &mut OperationCx<'_, '_>, progress: ReadProgress) -> Progress {
+        match progress {
+            ReadProgress::Going => Progress::Going,
+            ReadProgress::Over => Progress::Over,
+            ReadProgress::Gathered { asked, container } => Progress::Gathered { asked, container },
+            ReadProgress::Write(mut write) => {
+                op.restart_hedge();
+                let progress = write.start(op);
+                *self = Self::Write(write);
+                progress.into()
+            }
         }
-        step.reply(self.unknown());
+    }
+
+    fn expire(&self, op: &mut OperationCx<'_, '_>) -> Progress {
+        if op.client_waits() {
+            op.cx.probe(Probe::OperationExpired);
+        }
+        op.reply(self.unknown());
         match self {
-            Self::Read(read) => read.repair(step),
+            Self::Read(read) => read.repair(op),
             Self::Write(_) => {}
         }
         Progress::Over
@@ -274,29 +299,4 @@ fn check_value(content: &Content, config: &Config) -> Result<(), RequestRefusal>
     let bytes = content.value().map_or(0, |value| value.len());
     let max = config.value_bytes_max;
     if bytes as u64 > max { Err(RequestRefusal::Value { bytes, max }) } else { Ok(()) }
-}
-
-/// The answer of a node, as a tally counts it; none for a node that is not in the ring.
-pub(super) fn answer(local: &NodeContext, by: NodeId, for_owner: NodeId) -> Option<Answer> {
-    let machine = local.topology().machine(by)?;
-    Some(Answer { by, machine, for_owner })
-}
-
-/// The nodes that have answered.
-pub(super) fn achieved(tally: &Tally) -> Achieved {
-    let mut machines: SmallVec<[MachineIndex; 8]> =
-        tally.answers().iter().map(|answer| answer.machine).collect();
-    machines.sort_unstable();
-    machines.dedup();
-    // A fallback of two owners has answered twice, and is one node.
-    let by = |fallback: bool| {
-        let mut nodes = Nodes::new();
-        for answer in tally.answers().iter().filter(|answer| answer.is_fallback() == fallback) {
-            if !nodes.contains(&answer.by) {
-                nodes.push(answer.by);
-            }
-        }
-        nodes
-    };
-    Achieved { owners: by(false), fallbacks: by(true), machines: machines.len() }
 }

@@ -5,7 +5,8 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
-use super::operation::{Quorums, answer, owner_sets};
+use super::answers::answer;
+use super::operation::{Quorums, owner_sets};
 use crate::client::Options;
 use crate::cx::NodeContext;
 use crate::quorum::{Level, Mode};

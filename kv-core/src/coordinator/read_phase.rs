@@ -5,9 +5,9 @@ use core::mem;
 
 use smallvec::{SmallVec, smallvec};
 
+use super::answers::{achieved, answer};
 use super::fallbacks::Fallbacks;
-use super::operation::{Progress, achieved, answer};
-use super::request::Step;
+use super::request::OperationCx;
 use super::write_phase::WritePhase;
 use crate::cx::Cx;
 use crate::event::Event;
@@ -15,7 +15,7 @@ use crate::message::{MergeRequest, ReadRequest, ReplicaMessage};
 use crate::probe::Probe;
 use crate::quorum::Mode;
 use crate::store::{CopyKind, Refusal};
-use crate::tally::{Answer, Nodes, OwnerSet, Tally};
+use crate::tally::{Nodes, OwnerSet, Tally, TallyAnswer};
 use crate::types::NodeId;
 use crate::version::Container;
 use crate::write::{Basis, Write};
@@ -32,7 +32,7 @@ pub(super) struct ReadPhase {
     pub(super) corrupt: Vec<NodeId>,
     /// The answers of owners for which hints are kept somewhere. Where one answer is enough, theirs
     /// counts only if no other comes before the first hedge, or can come at all.
-    pub(super) behind: Vec<Answer>,
+    pub(super) behind: Vec<TallyAnswer>,
     pub(super) fallbacks: Fallbacks,
 }
 
@@ -61,6 +61,24 @@ pub(super) enum ReadFor {
     Repair,
 }
 
+/// The state of a read phase after an input.
+#[expect(clippy::large_enum_variant, reason = "it is returned and taken apart, and never stored")]
+pub(super) enum ReadProgress {
+    /// The phase still awaits something.
+    Going,
+    /// The phase has ended, and a write phase is to begin.
+    Write(WritePhase),
+    /// The operation has ended.
+    Over,
+    /// A gathering has ended with its quorum.
+    Gathered {
+        /// The number under which the container was asked for.
+        asked: u64,
+        /// The join of what the owners that answered hold.
+        container: Container,
+    },
+}
+
 impl ReadPhase {
     pub(super) fn new(purpose: ReadFor, mode: Mode, sets: Vec<OwnerSet>) -> Self {
         Self {
@@ -86,150 +104,155 @@ impl ReadPhase {
     }
 
     /// Asks all owners, and fallbacks for those that seem down.
-    pub(super) fn start(&mut self, step: &mut Step<'_, '_>) -> Progress {
-        for &owner in step.owners() {
-            ask(step, owner, CopyKind::Owned);
-            if !step.local.is_up(owner) {
-                self.ask_fallback(step, owner);
+    pub(super) fn start(&mut self, op: &mut OperationCx<'_, '_>) -> ReadProgress {
+        for &owner in op.owners() {
+            ask(op, owner, CopyKind::Owned);
+            if !op.local.is_up(owner) {
+                self.ask_fallback(op, owner);
             }
         }
-        Progress::Going
+        ReadProgress::Going
     }
 
     pub(super) fn on_reply(
         &mut self,
-        step: &mut Step<'_, '_>,
+        op: &mut OperationCx<'_, '_>,
         from: NodeId,
         container: Container,
-    ) -> Progress {
-        if self.has_answered(from) || step.local.topology().machine(from).is_none() {
-            return Progress::Going;
+    ) -> ReadProgress {
+        if self.has_answered(from) || op.local.topology().machine(from).is_none() {
+            return ReadProgress::Going;
         }
         self.answers.push((from, container));
         for place in self.places_of(from) {
-            if let Some(counted) = answer(step.local, from, place) {
-                self.count(step, counted);
+            if let Some(counted) = answer(op.local, from, place) {
+                self.count(op, counted);
             }
         }
-        self.look_at_answers(step)
+        self.look_at_answers(op)
     }
 
     pub(super) fn on_refused(
         &mut self,
-        step: &mut Step<'_, '_>,
+        op: &mut OperationCx<'_, '_>,
         from: NodeId,
         refusal: Refusal,
-    ) -> Progress {
+    ) -> ReadProgress {
         if !self.has_answered(from) {
             self.refused.push(from);
             if refusal == Refusal::Corrupt {
                 self.corrupt.push(from);
             }
             for owner in self.places_of(from) {
-                self.ask_fallback(step, owner);
+                self.ask_fallback(op, owner);
             }
         }
-        self.look_at_answers(step)
+        self.look_at_answers(op)
     }
 
     /// Asks the silent owners again, and fallbacks too.
-    pub(super) fn hedge(&mut self, step: &mut Step<'_, '_>) -> Progress {
-        self.count_who_is_behind(step.cx);
+    pub(super) fn hedge(&mut self, op: &mut OperationCx<'_, '_>) -> ReadProgress {
+        self.count_who_is_behind(op.cx);
         // The fallback of an owner that refused may be silent too, or be needed in another place.
         let is_silent = |owner: &NodeId| !self.has_answered(*owner);
-        let owners = step.owners().iter().copied();
+        let owners = op.owners().iter().copied();
         let (silent, missed): (Vec<NodeId>, Vec<NodeId>) = owners
             .filter(|owner| is_silent(owner) || self.tally.lacks_fallback(*owner))
             .partition(is_silent);
         if !silent.is_empty() || !missed.is_empty() {
-            step.cx.probe(Probe::ReadHedged);
+            op.cx.probe(Probe::ReadHedged);
         }
         for owner in silent {
-            ask(step, owner, CopyKind::Owned);
-            self.ask_fallback(step, owner);
+            ask(op, owner, CopyKind::Owned);
+            self.ask_fallback(op, owner);
         }
         for owner in missed {
-            self.ask_fallback(step, owner);
+            self.ask_fallback(op, owner);
         }
-        self.look_at_answers(step)
+        self.look_at_answers(op)
     }
 
     /// Sends the join of all answers to the owners that were found behind or corrupt; never to
     /// fallbacks.
-    pub(super) fn repair(&self, step: &mut Step<'_, '_>) {
+    pub(super) fn repair(&self, op: &mut OperationCx<'_, '_>) {
         let joined = self.joined();
         let behind = self.answers.iter().filter(|(_, held)| *held != joined);
         let behind = behind.map(|&(node, _)| node);
         // A corrupt copy may hold more than anybody says: an empty answer repairs nothing.
         let corrupt = self.corrupt.iter().copied().filter(|_| !joined.is_empty());
         for node in behind.chain(corrupt) {
-            if !step.owns(node) {
+            if !op.owns(node) {
                 continue;
             }
-            let (operation, key) = (step.operation, step.request.key.clone());
-            step.cx.observe(Event::ReadRepair { peer: node, key: key.clone() });
+            let (operation, key) = (op.operation, op.request.key.clone());
+            op.cx.observe(Event::ReadRepair { peer: node, key: key.clone() });
             let merge = MergeRequest { operation, key, container: joined.clone() };
-            step.send(node, ReplicaMessage::Merge(merge));
+            op.send(node, ReplicaMessage::Merge(merge));
         }
     }
 
     /// Goes on to what the read is for, once there is a quorum: replies, or begins the write phase.
-    fn look_at_answers(&mut self, step: &mut Step<'_, '_>) -> Progress {
-        if self.has_heard_all(step) {
-            self.count_who_is_behind(step.cx);
+    fn look_at_answers(&mut self, op: &mut OperationCx<'_, '_>) -> ReadProgress {
+        if self.has_heard_all(op) {
+            self.count_who_is_behind(op.cx);
         }
         if !self.tally.reached() {
-            return self.end_if_complete(step);
+            return self.end_if_complete(op);
         }
         match mem::replace(&mut self.purpose, ReadFor::Repair) {
-            ReadFor::Repair => self.end_if_complete(step),
-            ReadFor::Answer { stand: None } => self.answer(step, self.joined()),
+            ReadFor::Repair => self.end_if_complete(op),
+            ReadFor::Answer { stand: None } => self.answer(op, self.joined()),
             ReadFor::Answer { stand: Some(sets) } => {
                 let joined = self.joined();
-                let holders = self.holders_of(&joined, step, sets);
+                let holders = self.holders_of(&joined, op, sets);
                 // An empty answer need not stand: no later read can be behind it.
                 if joined.is_empty() || holders.reached() {
-                    return self.answer(step, joined);
+                    return self.answer(op, joined);
                 }
-                step.cx.probe(Probe::ReadWrittenBack);
+                op.cx.probe(Probe::ReadWrittenBack);
                 let answered = achieved(&self.tally);
-                Progress::Write(WritePhase::write_back(holders, joined, answered))
+                ReadProgress::Write(WritePhase::write_back(holders, joined, answered))
             }
             ReadFor::Overwrite { mut write, sets } => {
                 let joined = self.joined();
                 let dots = joined.dots().collect();
-                step.cx.observe(Event::ReadBeforeWrite { request: step.request.id, dots });
+                op.cx.observe(Event::ReadBeforeWrite { request: op.request.id, dots });
                 // What is overwritten is known now: what a replica holds when it is asked, perhaps
                 // late and for the second time, may be more than this read has seen.
                 let (Basis::Held(mut seen) | Basis::Given(mut seen)) = write.basis;
                 seen.merge(joined.seen());
                 write.basis = Basis::Given(seen);
-                Progress::Write(WritePhase::mint(step.local, step.request, write, sets))
+                ReadProgress::Write(WritePhase::mint(op.local, op.request, write, sets))
             }
-            ReadFor::Gather { asked } => Progress::Gathered { asked, container: self.joined() },
+            ReadFor::Gather { asked } => ReadProgress::Gathered { asked, container: self.joined() },
         }
     }
 
-    fn answer(&self, step: &mut Step<'_, '_>, joined: Container) -> Progress {
-        step.reply_value(joined, achieved(&self.tally));
-        self.end_if_complete(step)
+    fn answer(&self, op: &mut OperationCx<'_, '_>, joined: Container) -> ReadProgress {
+        op.reply_value(joined, achieved(&self.tally));
+        self.end_if_complete(op)
     }
 
     /// Ends a read for which no client waits once every owner that seems up has spoken.
-    fn end_if_complete(&self, step: &mut Step<'_, '_>) -> Progress {
-        if step.client_waits() || !self.has_heard_all(step) {
-            return Progress::Going;
+    fn end_if_complete(&self, op: &mut OperationCx<'_, '_>) -> ReadProgress {
+        if op.client_waits() || !self.has_heard_all(op) {
+            return ReadProgress::Going;
         }
-        self.repair(step);
-        Progress::Over
+        self.repair(op);
+        ReadProgress::Over
     }
 
     /// Counts, towards other sets, the owners whose answer was exactly this: they hold it already.
-    fn holders_of(&self, container: &Container, step: &Step<'_, '_>, sets: Vec<OwnerSet>) -> Tally {
-        let mut tally = Tally::new(step.request.mode, sets);
+    fn holders_of(
+        &self,
+        container: &Container,
+        op: &OperationCx<'_, '_>,
+        sets: Vec<OwnerSet>,
+    ) -> Tally {
+        let mut tally = Tally::new(op.request.mode, sets);
         for &(node, _) in self.answers.iter().filter(|(_, held)| held == container) {
             if self.asks(node)
-                && let Some(held) = answer(step.local, node, node)
+                && let Some(held) = answer(op.local, node, node)
             {
                 tally.record(held);
             }
@@ -250,9 +273,9 @@ impl ReadPhase {
     }
 
     /// Tells whether every owner that seems up has spoken.
-    fn has_heard_all(&self, step: &Step<'_, '_>) -> bool {
-        let mut owners = step.owners().iter();
-        owners.all(|&owner| self.has_answered(owner) || !step.local.is_up(owner))
+    fn has_heard_all(&self, op: &OperationCx<'_, '_>) -> bool {
+        let mut owners = op.owners().iter();
+        owners.all(|&owner| self.has_answered(owner) || !op.local.is_up(owner))
     }
 
     /// The owners in whose places a node answers: itself, if it is an owner; for a fallback, all
@@ -266,9 +289,9 @@ impl ReadPhase {
     }
 
     /// Counts the answer of a node in one place, or keeps it in doubt.
-    fn count(&mut self, step: &mut Step<'_, '_>, counted: Answer) {
-        if self.asks_for_one() && step.local.peers.behind.contains(&counted.by) {
-            step.cx.probe(Probe::AnswerInDoubt);
+    fn count(&mut self, op: &mut OperationCx<'_, '_>, counted: TallyAnswer) {
+        if self.asks_for_one() && op.local.peers.behind.contains(&counted.by) {
+            op.cx.probe(Probe::AnswerInDoubt);
             self.behind.push(counted);
         } else {
             self.tally.record(counted);
@@ -289,23 +312,22 @@ impl ReadPhase {
     /// Asks the next fallback of an owner what it keeps for others, if fallbacks count. One that
     /// has answered already counts in this place too; if it is needed in another, the one behind it
     /// is asked.
-    fn ask_fallback(&mut self, step: &mut Step<'_, '_>, owner: NodeId) {
-        match step.request.mode {
+    fn ask_fallback(&mut self, op: &mut OperationCx<'_, '_>, owner: NodeId) {
+        match op.request.mode {
             Mode::Sloppy => {}
             Mode::Strict => return,
         }
-        while let Some(fallback) = self.fallbacks.assign(step.local, step.request.partition, owner)
-        {
+        while let Some(fallback) = self.fallbacks.assign(op.local, op.request.partition, owner) {
             if self.fallbacks.is_shared(fallback) {
-                step.cx.probe(Probe::FallbackForTwo);
+                op.cx.probe(Probe::FallbackForTwo);
             }
             if !self.has_answered(fallback) {
-                return ask(step, fallback, CopyKind::Hinted);
+                return ask(op, fallback, CopyKind::Hinted);
             }
             if !self.refused.contains(&fallback)
-                && let Some(counted) = answer(step.local, fallback, owner)
+                && let Some(counted) = answer(op.local, fallback, owner)
             {
-                self.count(step, counted);
+                self.count(op, counted);
             }
             if !self.tally.lacks_fallback(owner) {
                 return;
@@ -314,7 +336,7 @@ impl ReadPhase {
     }
 }
 
-fn ask(step: &mut Step<'_, '_>, node: NodeId, copy: CopyKind) {
-    let read = ReadRequest { operation: step.operation, key: step.request.key.clone(), copy };
-    step.send(node, ReplicaMessage::Read(read));
+fn ask(op: &mut OperationCx<'_, '_>, node: NodeId, copy: CopyKind) {
+    let read = ReadRequest { operation: op.operation, key: op.request.key.clone(), copy };
+    op.send(node, ReplicaMessage::Read(read));
 }

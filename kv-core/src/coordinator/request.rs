@@ -25,7 +25,7 @@ pub(super) struct Request {
 }
 
 /// One step of an operation: what its phase may use beside itself while it handles an input.
-pub(super) struct Step<'a, 'b> {
+pub(super) struct OperationCx<'a, 'b> {
     pub(super) cx: &'a mut Cx<'b>,
     pub(super) local: &'a NodeContext,
     pub(super) operation: OperationId,
@@ -73,7 +73,7 @@ impl Request {
     }
 }
 
-impl<'a> Step<'a, '_> {
+impl<'a> OperationCx<'a, '_> {
     /// The owners of the key.
     pub(super) fn owners(&self) -> &'a [NodeId] {
         self.local.topology().owners(self.request.partition)

@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::operation::{Progress, achieved};
-use super::request::Step;
-use super::write_phase::Acks;
+use super::acks::{Acks, WriteProgress};
+use super::answers::achieved;
+use super::request::OperationCx;
 use crate::client::Achieved;
 use crate::message::{HintRequest, MergeRequest, ReplicaMessage};
 use crate::probe::Probe;
@@ -13,7 +13,7 @@ use crate::version::Container;
 
 /// The spread of a container to all owners.
 #[derive(Clone, Debug)]
-pub(super) struct Spread {
+pub(super) struct ContainerSpread {
     pub(super) container: Container,
     pub(super) purpose: WriteFor,
 }
@@ -30,120 +30,120 @@ pub(super) enum WriteFor {
     },
 }
 
-impl Spread {
+impl ContainerSpread {
     /// Sends the container to every owner but the one that is known to hold it.
     pub(super) fn send_to_owners(
         &self,
-        step: &mut Step<'_, '_>,
+        op: &mut OperationCx<'_, '_>,
         acks: &mut Acks,
         holder: Option<NodeId>,
-    ) -> Progress {
-        for &owner in step.owners() {
+    ) -> WriteProgress {
+        for &owner in op.owners() {
             if Some(owner) == holder {
                 continue;
             }
-            self.send(step, owner);
+            self.send(op, owner);
             let has_fallback = acks.fallbacks.of(owner).any(|fallback| Some(fallback) == holder);
-            if !step.local.is_up(owner) && !has_fallback {
-                self.hint(step, acks, owner);
+            if !op.local.is_up(owner) && !has_fallback {
+                self.hint(op, acks, owner);
             }
         }
-        self.look_at_acks(step, acks)
+        self.look_at_acks(op, acks)
     }
 
     /// Two replicas minted for the write, because the first one's answer was late. What both hold
     /// together goes to everybody.
     pub(super) fn on_minted_again(
         &mut self,
-        step: &mut Step<'_, '_>,
+        op: &mut OperationCx<'_, '_>,
         acks: &mut Acks,
         container: &Container,
-    ) -> Progress {
+    ) -> WriteProgress {
         if self.container == *container {
-            return Progress::Going;
+            return WriteProgress::Going;
         }
-        step.cx.probe(Probe::TwinsMinted);
+        op.cx.probe(Probe::TwinsMinted);
         self.container.join(container);
-        self.send_to_owners(step, acks, None)
+        self.send_to_owners(op, acks, None)
     }
 
     pub(super) fn on_refused(
         &self,
-        step: &mut Step<'_, '_>,
+        op: &mut OperationCx<'_, '_>,
         acks: &mut Acks,
         from: NodeId,
-    ) -> Progress {
+    ) -> WriteProgress {
         let owner = acks.fallbacks.owner_of(from).unwrap_or(from);
-        self.hint(step, acks, owner);
-        Progress::Going
+        self.hint(op, acks, owner);
+        WriteProgress::Going
     }
 
     /// Sends the container to the missing owners again, and to fallbacks too.
-    pub(super) fn hedge(&self, step: &mut Step<'_, '_>, acks: &mut Acks) -> Progress {
-        let owners = step.owners().iter().copied();
+    pub(super) fn hedge(&self, op: &mut OperationCx<'_, '_>, acks: &mut Acks) -> WriteProgress {
+        let owners = op.owners().iter().copied();
         let missing: Vec<NodeId> =
             owners.filter(|&owner| !acks.tally.has_answered(owner)).collect();
         if !missing.is_empty() {
-            step.cx.probe(Probe::WriteHedged);
+            op.cx.probe(Probe::WriteHedged);
         }
         for owner in missing {
-            self.send(step, owner);
-            self.hint(step, acks, owner);
+            self.send(op, owner);
+            self.hint(op, acks, owner);
         }
-        self.look_at_acks(step, acks)
+        self.look_at_acks(op, acks)
     }
 
     /// Answers the client once there is a quorum, and ends once every owner is cared for.
-    pub(super) fn look_at_acks(&self, step: &mut Step<'_, '_>, acks: &Acks) -> Progress {
-        if step.client_waits() && acks.tally.reached() {
+    pub(super) fn look_at_acks(&self, op: &mut OperationCx<'_, '_>, acks: &Acks) -> WriteProgress {
+        if op.client_waits() && acks.tally.reached() {
             let container = self.container.clone();
             match &self.purpose {
-                WriteFor::Put => step.reply_stored(container, achieved(&acks.tally)),
-                WriteFor::WriteBack { answered } => step.reply_value(container, answered.clone()),
+                WriteFor::Put => op.reply_stored(container, achieved(&acks.tally)),
+                WriteFor::WriteBack { answered } => op.reply_value(container, answered.clone()),
             }
         }
-        let mut owners = step.owners().iter();
-        if !step.client_waits() && owners.all(|&owner| acks.tally.is_cared_for(owner)) {
-            Progress::Over
+        let mut owners = op.owners().iter();
+        if !op.client_waits() && owners.all(|&owner| acks.tally.is_cared_for(owner)) {
+            WriteProgress::Over
         } else {
-            Progress::Going
+            WriteProgress::Going
         }
     }
 
-    fn send(&self, step: &mut Step<'_, '_>, owner: NodeId) {
-        let (operation, key) = (step.operation, step.request.key.clone());
+    fn send(&self, op: &mut OperationCx<'_, '_>, owner: NodeId) {
+        let (operation, key) = (op.operation, op.request.key.clone());
         let merge = MergeRequest { operation, key, container: self.container.clone() };
-        step.send(owner, ReplicaMessage::Merge(merge));
+        op.send(owner, ReplicaMessage::Merge(merge));
     }
 
     /// Has the next fallback keep the write for an owner, unless one keeps it already that need not
     /// count in the place of another. If nobody is left, this node keeps it, and counts for
     /// nothing: the owner gets it sooner than by repair.
-    fn hint(&self, step: &mut Step<'_, '_>, acks: &mut Acks, owner: NodeId) {
+    fn hint(&self, op: &mut OperationCx<'_, '_>, acks: &mut Acks, owner: NodeId) {
         let Acks { tally, fallbacks } = acks;
         let is_kept = tally.is_cared_for(owner);
-        if is_kept && !(step.client_waits() && tally.lacks_fallback(owner)) {
+        if is_kept && !(op.client_waits() && tally.lacks_fallback(owner)) {
             return;
         }
-        let me = step.local.me();
-        let fallback = match fallbacks.assign(step.local, step.request.partition, owner) {
+        let me = op.local.me();
+        let fallback = match fallbacks.assign(op.local, op.request.partition, owner) {
             Some(fallback) => {
                 if fallbacks.is_shared(fallback) {
-                    step.cx.probe(Probe::FallbackForTwo);
+                    op.cx.probe(Probe::FallbackForTwo);
                 }
                 fallback
             }
             None if is_kept || owner == me => return,
             None if fallbacks.of(owner).any(|kept_by| kept_by == me) => return,
             None => {
-                step.cx.probe(Probe::CoordinatorKeptHint);
+                op.cx.probe(Probe::CoordinatorKeptHint);
                 fallbacks.note(owner, me);
                 me
             }
         };
-        let (operation, key) = (step.operation, step.request.key.clone());
+        let (operation, key) = (op.operation, op.request.key.clone());
         let (container, fallback_for) = (self.container.clone(), acks.place_of(owner));
         let hint = HintRequest { operation, key, container, fallback_for };
-        step.send(fallback, ReplicaMessage::Hint(hint));
+        op.send(fallback, ReplicaMessage::Hint(hint));
     }
 }

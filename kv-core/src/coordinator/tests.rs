@@ -18,7 +18,8 @@ use crate::cx::{Identity, Peers};
 use crate::event::Event;
 use crate::layout::Layout;
 use crate::message::{
-    Acked, FallbackFor, HintRequest, MergeRequest, MintRequest, Minted, ReadReply, ReadRequest, Refused, ReplicaMessage,
+    Acked, FallbackFor, HintRequest, MergeRequest, MintRequest, Minted, ReadReply, ReadRequest,
+    Refused, ReplicaMessage,
 };
 use crate::quorum::{Level, Mode};
 use crate::ring::Ring;
@@ -35,7 +36,7 @@ use crate::version::{
 use crate::write::{Basis, Write};
 
 /// A coordinator on one of five nodes, N = 3; `owners` own the key, `others` do not.
-struct Fixture {
+struct CoordinatorFixture {
     coordinator: Coordinator,
     local: NodeContext,
     draw: Counting,
@@ -54,7 +55,7 @@ const FIRST_REQUEST: RequestId = RequestId(1 << 64 | 1);
 /// The number of the first operation of a coordinator.
 const FIRST: OperationId = OperationId(1);
 
-impl Fixture {
+impl CoordinatorFixture {
     /// Makes a coordinator that is the key's first owner, or the first node that does not own it.
     fn new(is_owner: bool) -> Self {
         let nodes = (1..=5_u64).map(|id| (NodeId(id), id.to_string()));
@@ -261,7 +262,7 @@ fn joined(a: &Container, b: &Container) -> Container {
 /// passed for the node's own.
 #[test]
 fn a_corrupt_key_that_this_node_does_not_own_is_not_gathered() {
-    let mut fixture = Fixture::new(false);
+    let mut fixture = CoordinatorFixture::new(false);
     let effects = fixture.feed(|coordinator, cx, local| coordinator.gather(cx, local, key(), 1));
     assert_eq!(effects, []);
     assert!(fixture.coordinator.is_empty());
@@ -269,7 +270,7 @@ fn a_corrupt_key_that_this_node_does_not_own_is_not_gathered() {
 
 #[test]
 fn clients_of_a_node_whose_disk_failed_are_not_left_waiting() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     fixture.put(Options::default());
     let effects = fixture.feed(|coordinator, cx, _| coordinator.abandon_all(cx));
     assert_eq!(effects, [unknown(achieved(&[], &[]))]);
@@ -296,7 +297,7 @@ fn what_cannot_be_done_is_refused_and_nothing_is_sent() {
         ),
     ];
     for (verb, options, refusal) in cases {
-        let mut fixture = Fixture::new(true);
+        let mut fixture = CoordinatorFixture::new(true);
         assert_eq!(fixture.ask(verb, options), [refused(refusal)]);
         assert!(fixture.coordinator.is_empty());
     }
@@ -304,7 +305,7 @@ fn what_cannot_be_done_is_refused_and_nothing_is_sent() {
 
 #[test]
 fn an_answer_to_a_request_of_an_earlier_life_is_dropped() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     let written = container(a, 1);
     fixture.put(Options { write: Some(Level::One), ..Options::default() });
@@ -321,7 +322,7 @@ fn an_answer_to_a_request_of_an_earlier_life_is_dropped() {
 
 #[test]
 fn a_broken_connection_is_not_waited_for() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b] = [fixture.owners[0], fixture.owners[1]];
     fixture.put(Options::default());
     let broken = fixture.feed(|coordinator, cx, _| coordinator.on_link_down(cx, a));
@@ -332,7 +333,7 @@ fn a_broken_connection_is_not_waited_for() {
 
 #[test]
 fn a_coordinator_with_its_hands_full_refuses_one_more() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     fixture.local.config.requests_max = 1;
     fixture.put(Options::default());
     let second = fixture.put(Options::default());
@@ -341,7 +342,7 @@ fn a_coordinator_with_its_hands_full_refuses_one_more() {
 
 #[test]
 fn a_gathering_asks_the_other_owners_and_gives_what_enough_of_them_hold_together() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     let (first, second) = (container(b, 1), container(c, 1));
     let asked = fixture.feed(|coordinator, cx, local| coordinator.gather(cx, local, key(), 7));
@@ -356,7 +357,7 @@ fn a_gathering_asks_the_other_owners_and_gives_what_enough_of_them_hold_together
 
 #[test]
 fn a_gathering_that_too_few_can_answer_comes_to_nothing() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     let held = container(b, 1);
     fixture.feed(|coordinator, cx, local| coordinator.gather(cx, local, key(), 7));

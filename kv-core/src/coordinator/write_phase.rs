@@ -3,14 +3,12 @@
 
 use alloc::vec::Vec;
 
-use super::fallbacks::Fallbacks;
+use super::acks::{Acks, WriteProgress};
 use super::minter_search::MinterSearch;
-use super::operation::{Progress, answer};
-use super::request::{Request, Step};
-use super::spread::{Spread, WriteFor};
+use super::request::{OperationCx, Request};
+use super::spread::{ContainerSpread, WriteFor};
 use crate::client::Achieved;
 use crate::cx::NodeContext;
-use crate::message::FallbackFor;
 use crate::probe::Probe;
 use crate::store::Refusal;
 use crate::tally::{OwnerSet, Tally};
@@ -25,21 +23,13 @@ pub(super) struct WritePhase {
     pub(super) state: WriteState,
 }
 
-/// The acks of a write, which may come before the coordinator learns of the dot; and the fallbacks
-/// that were asked for more of them.
-#[derive(Clone, Debug)]
-pub(super) struct Acks {
-    pub(super) tally: Tally,
-    pub(super) fallbacks: Fallbacks,
-}
-
 /// The state of a write phase.
 #[derive(Clone, Debug)]
 pub(super) enum WriteState {
     /// A replica is asked to mint.
     Search(MinterSearch),
     /// All owners are sent the container.
-    Spread(Spread),
+    Spread(ContainerSpread),
 }
 
 impl WritePhase {
@@ -57,7 +47,7 @@ impl WritePhase {
 
     /// Makes the write of what a read found, which the nodes in the tally hold already.
     pub(super) fn write_back(tally: Tally, container: Container, answered: Achieved) -> Self {
-        let spread = Spread { container, purpose: WriteFor::WriteBack { answered } };
+        let spread = ContainerSpread { container, purpose: WriteFor::WriteBack { answered } };
         Self { acks: Acks::new(tally), state: WriteState::Spread(spread) }
     }
 
@@ -71,85 +61,66 @@ impl WritePhase {
         (asked || fallbacks.owner_of(node).is_some()) && !tally.has_answered(node)
     }
 
-    pub(super) fn start(&mut self, step: &mut Step<'_, '_>) -> Progress {
+    pub(super) fn start(&mut self, op: &mut OperationCx<'_, '_>) -> WriteProgress {
         match &mut self.state {
-            WriteState::Search(search) => search.ask_next(step, &mut self.acks),
-            WriteState::Spread(spread) => spread.send_to_owners(step, &mut self.acks, None),
+            WriteState::Search(search) => search.ask_next(op, &mut self.acks),
+            WriteState::Spread(spread) => spread.send_to_owners(op, &mut self.acks, None),
         }
     }
 
     pub(super) fn on_minted(
         &mut self,
-        step: &mut Step<'_, '_>,
+        op: &mut OperationCx<'_, '_>,
         from: NodeId,
         container: Container,
-    ) -> Progress {
+    ) -> WriteProgress {
         match &mut self.state {
             WriteState::Search(_) => {
-                if !step.owns(from) {
-                    step.cx.probe(Probe::FallbackMinted);
+                if !op.owns(from) {
+                    op.cx.probe(Probe::FallbackMinted);
                 }
-                step.shorten_hedge();
-                let spread = Spread { container, purpose: WriteFor::Put };
-                let progress = spread.send_to_owners(step, &mut self.acks, Some(from));
+                op.shorten_hedge();
+                let spread = ContainerSpread { container, purpose: WriteFor::Put };
+                let progress = spread.send_to_owners(op, &mut self.acks, Some(from));
                 self.state = WriteState::Spread(spread);
                 progress
             }
-            WriteState::Spread(spread) => spread.on_minted_again(step, &mut self.acks, &container),
+            WriteState::Spread(spread) => spread.on_minted_again(op, &mut self.acks, &container),
         }
     }
 
     pub(super) fn on_acked(
         &mut self,
-        step: &mut Step<'_, '_>,
+        op: &mut OperationCx<'_, '_>,
         from: NodeId,
         for_owner: NodeId,
-    ) -> Progress {
-        self.acks.record(step.local, from, for_owner);
+    ) -> WriteProgress {
+        self.acks.record(op.local, from, for_owner);
         match &self.state {
             // An ack may overtake the container that it is for; it counts when that comes.
-            WriteState::Search(_) => Progress::Going,
-            WriteState::Spread(spread) => spread.look_at_acks(step, &self.acks),
+            WriteState::Search(_) => WriteProgress::Going,
+            WriteState::Spread(spread) => spread.look_at_acks(op, &self.acks),
         }
     }
 
     pub(super) fn on_refused(
         &mut self,
-        step: &mut Step<'_, '_>,
+        op: &mut OperationCx<'_, '_>,
         from: NodeId,
         refusal: Refusal,
-    ) -> Progress {
+    ) -> WriteProgress {
         match &mut self.state {
-            WriteState::Search(search) => search.on_refused(step, &mut self.acks, from, refusal),
-            WriteState::Spread(spread) => spread.on_refused(step, &mut self.acks, from),
+            WriteState::Search(search) => search.on_refused(op, &mut self.acks, from, refusal),
+            WriteState::Spread(spread) => spread.on_refused(op, &mut self.acks, from),
         }
     }
 
     /// Asks the next minter or, once the write is minted, the missing owners again and fallbacks
     /// too.
-    pub(super) fn hedge(&mut self, step: &mut Step<'_, '_>) -> Progress {
+    pub(super) fn hedge(&mut self, op: &mut OperationCx<'_, '_>) -> WriteProgress {
         match &mut self.state {
-            WriteState::Search(search) => search.ask_next(step, &mut self.acks),
-            WriteState::Spread(spread) => spread.hedge(step, &mut self.acks),
+            WriteState::Search(search) => search.ask_next(op, &mut self.acks),
+            WriteState::Spread(spread) => spread.hedge(op, &mut self.acks),
         }
-    }
-}
-
-impl Acks {
-    fn new(tally: Tally) -> Self {
-        Self { tally, fallbacks: Fallbacks::default() }
-    }
-
-    /// Counts the ack of a node; nothing, if the node is not in the ring.
-    pub(super) fn record(&mut self, local: &NodeContext, from: NodeId, for_owner: NodeId) {
-        if let Some(counted) = answer(local, from, for_owner) {
-            self.tally.record(counted);
-        }
-    }
-
-    /// The place in which a fallback takes the write.
-    pub(super) fn place_of(&self, owner: NodeId) -> FallbackFor {
-        let copies = u8::try_from(self.tally.owners_answered()).unwrap_or(u8::MAX);
-        FallbackFor { owner, copies }
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Founding, Stage};
+use super::{Founding, FoundingState};
 use crate::deadline::{Deadline, Reason};
 use crate::types::{FoundingId, NodeId};
 
@@ -45,16 +45,16 @@ impl Founding {
     /// The state of the founding now.
     pub fn inspect(&self) -> FoundingSnapshot {
         let stage = match &self.stage {
-            Stage::Waiting => FoundingStage::Waiting,
-            Stage::Initiating(attempt) => FoundingStage::Initiating {
+            FoundingState::Waiting => FoundingStage::Waiting,
+            FoundingState::Initiating(attempt) => FoundingStage::Initiating {
                 founding: attempt.founding,
                 awaited: attempt.awaited.iter().copied().collect(),
             },
-            Stage::Writing(writing) => FoundingStage::Writing {
+            FoundingState::Writing(writing) => FoundingStage::Writing {
                 founding: writing.founding,
                 markers_left: writing.markers_left(),
             },
-            Stage::Founded(founding) => FoundingStage::Founded { founding: *founding },
+            FoundingState::Founded(founding) => FoundingStage::Founded { founding: *founding },
         };
         FoundingSnapshot { stage, pledges: self.pledges.iter().copied().collect() }
     }

@@ -2,8 +2,8 @@
 
 use alloc::collections::BTreeSet;
 
-use super::writing::{MARKERS_AT_ONCE, Pace, Record, Writing};
-use super::{Attempt, Founding, History, Stage};
+use super::writing::{FoundingWriting, MARKERS_AT_ONCE, Pace, RecordProgress};
+use super::{Attempt, Founding, FoundingState, History};
 use crate::cx::NodeContext;
 
 impl Founding {
@@ -35,24 +35,24 @@ impl Founding {
             History::Served => assert!(pledges.is_empty(), "a store that has served has pledged"),
         }
         match stage {
-            Stage::Waiting => {}
-            Stage::Initiating(Attempt { request: _, founding: _, awaited, until: _ }) => {
+            FoundingState::Waiting => {}
+            FoundingState::Initiating(Attempt { request: _, founding: _, awaited, until: _ }) => {
                 assert!(!awaited.contains(&local.me()), "a founder awaits its own pledge");
             }
-            Stage::Writing(writing) => {
+            FoundingState::Writing(writing) => {
                 writing.invariants(local);
                 let may_mark = *history == History::New && pledges.contains(&writing.founding);
                 assert!(
                     may_mark || writing.complete.is_empty(),
                     "data markers are written for a founding before which nothing was pledged"
                 );
-                let is_executing = usize::from(writing.record == Record::Executing);
+                let is_executing = usize::from(writing.record == RecordProgress::Executing);
                 assert!(
                     commands.in_flight() >= writing.marking + is_executing,
                     "a founding waits for the storage, which was asked for nothing"
                 );
             }
-            Stage::Founded(_) => {
+            FoundingState::Founded(_) => {
                 assert!(*history == History::Served, "a founded cluster has left no trace here");
             }
         }
@@ -63,7 +63,7 @@ impl Founding {
     }
 }
 
-impl Writing {
+impl FoundingWriting {
     fn invariants(&self, local: &NodeContext) {
         let Self { founding: _, request: _, complete, news: _, to_mark, marking, .. } = self;
         let Self { record, pace, durable, .. } = self;
@@ -75,14 +75,14 @@ impl Writing {
         assert!(*marking <= MARKERS_AT_ONCE, "too many markers are written at once");
         let markers_left = self.markers_left();
         match record {
-            Record::Due => assert!(
+            RecordProgress::Due => assert!(
                 *marking > 0 || *pace == Pace::Refused,
                 "the record of the founding is due, and nothing is done about it"
             ),
-            Record::Executing => {
+            RecordProgress::Executing => {
                 assert!(markers_left == 0, "the founding is written before its markers");
             }
-            Record::Executed(seq) => {
+            RecordProgress::Executed(seq) => {
                 assert!(markers_left == 0, "the founding is written before its markers");
                 assert!(seq > durable, "the founding is durable, and the node still waits");
             }

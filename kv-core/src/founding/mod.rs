@@ -39,7 +39,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 pub use self::inspect::{FoundingSnapshot, FoundingStage};
-use self::writing::{Next, Writing};
+use self::writing::{FoundingWriting, Next};
 use crate::admin::{AdminCommand, AdminRefusal, AdminReply};
 use crate::cx::{CommandCount, Cx, Effect, Issuer, NodeContext, Purpose};
 use crate::durable::DurableQueue;
@@ -67,7 +67,7 @@ const ASKED_PER_ROUND: usize = 5;
 pub struct Founding {
     /// The id of the cluster's name, which the messages of members that wait carry.
     cluster: ClusterId,
-    stage: Stage,
+    stage: FoundingState,
     /// Foundings before which this store is known to have been new, durably.
     pledges: BTreeSet<FoundingId>,
     history: History,
@@ -83,13 +83,13 @@ pub struct Founding {
 
 /// The stage that the founding has reached.
 #[derive(Clone, Debug)]
-enum Stage {
+enum FoundingState {
     /// No member has said that the cluster is founded.
     Waiting,
     /// An operator has told this member to found it.
     Initiating(Attempt),
     /// The cluster is founded, and this store does not say so yet.
-    Writing(Writing),
+    Writing(FoundingWriting),
     /// The cluster is founded, and this store says so.
     Founded(FoundingId),
 }
@@ -126,14 +126,14 @@ impl Founding {
     /// Begins with what the store says.
     pub fn new(cluster: ClusterId, record: FoundingRecord) -> Self {
         let (stage, pledges, history) = match record {
-            FoundingRecord::None => (Stage::Waiting, BTreeSet::new(), History::New),
+            FoundingRecord::None => (FoundingState::Waiting, BTreeSet::new(), History::New),
             FoundingRecord::Pledged(pledges) => {
-                (Stage::Waiting, pledges.into_iter().collect(), History::New)
+                (FoundingState::Waiting, pledges.into_iter().collect(), History::New)
             }
             FoundingRecord::Founded(founding) => {
-                (Stage::Founded(founding), BTreeSet::new(), History::Served)
+                (FoundingState::Founded(founding), BTreeSet::new(), History::Served)
             }
-            FoundingRecord::Corrupt => (Stage::Waiting, BTreeSet::new(), History::Served),
+            FoundingRecord::Corrupt => (FoundingState::Waiting, BTreeSet::new(), History::Served),
         };
         Self {
             cluster,
@@ -151,14 +151,16 @@ impl Founding {
 
     /// Tells whether the node may serve.
     pub const fn is_founded(&self) -> bool {
-        matches!(self.stage, Stage::Founded(_))
+        matches!(self.stage, FoundingState::Founded(_))
     }
 
     /// The id of the cluster, as the node's messages about anything else carry it.
     pub const fn cluster(&self) -> ClusterId {
         match self.stage {
-            Stage::Founded(founding) => self.cluster.founded(founding),
-            Stage::Waiting | Stage::Initiating(_) | Stage::Writing(_) => self.cluster,
+            FoundingState::Founded(founding) => self.cluster.founded(founding),
+            FoundingState::Waiting | FoundingState::Initiating(_) | FoundingState::Writing(_) => {
+                self.cluster
+            }
         }
     }
 
@@ -183,13 +185,13 @@ impl Founding {
         self.round_at = cx.now.monotonic + local.config.gossip_interval();
         self.rounds += 1;
         match &self.stage {
-            Stage::Waiting => self.ask(cx, local),
-            Stage::Initiating(attempt) if attempt.until <= cx.now.monotonic => {
+            FoundingState::Waiting => self.ask(cx, local),
+            FoundingState::Initiating(attempt) if attempt.until <= cx.now.monotonic => {
                 cx.probe(Probe::FoundingTimedOut);
                 let members = attempt.awaited.iter().copied().collect();
                 self.give_up(cx, AdminRefusal::Unanswered { members });
             }
-            Stage::Initiating(attempt) => {
+            FoundingState::Initiating(attempt) => {
                 let (founding, awaited) = (attempt.founding, attempt.awaited.clone());
                 for member in awaited {
                     self.send(
@@ -201,8 +203,8 @@ impl Founding {
                 }
                 self.ask(cx, local);
             }
-            Stage::Writing(_) => self.write(cx),
-            Stage::Founded(_) => {}
+            FoundingState::Writing(_) => self.write(cx),
+            FoundingState::Founded(_) => {}
         }
     }
 
@@ -231,9 +233,13 @@ impl Founding {
         without: &[NodeId],
     ) -> Result<(), AdminRefusal> {
         match self.stage {
-            Stage::Waiting => {}
-            Stage::Initiating(_) => return Err(AdminRefusal::AlsoFounding { by: local.me() }),
-            Stage::Writing(_) | Stage::Founded(_) => return Err(AdminRefusal::AlreadyFounded),
+            FoundingState::Waiting => {}
+            FoundingState::Initiating(_) => {
+                return Err(AdminRefusal::AlsoFounding { by: local.me() });
+            }
+            FoundingState::Writing(_) | FoundingState::Founded(_) => {
+                return Err(AdminRefusal::AlreadyFounded);
+            }
         }
         if let Some((by, until)) = self.left_to
             && cx.now.monotonic < until
@@ -250,7 +256,7 @@ impl Founding {
         let others = local.topology().members().iter().map(|member| member.id);
         let awaited = others.filter(|id| *id != local.me() && !without.contains(id)).collect();
         let until = cx.now.monotonic + INIT_TIMEOUT;
-        self.stage = Stage::Initiating(Attempt { request, founding, awaited, until });
+        self.stage = FoundingState::Initiating(Attempt { request, founding, awaited, until });
         // The next round asks for the pledges.
         self.round_at = cx.now.monotonic;
         self.found_if_pledged(cx, local);
@@ -276,18 +282,18 @@ impl Founding {
     fn on_tell(&mut self, cx: &mut Cx<'_>, local: &NodeContext, from: NodeId, tell: Tell) {
         match tell {
             Tell::Waiting => {
-                if let Stage::Founded(founding) = self.stage {
+                if let FoundingState::Founded(founding) = self.stage {
                     let news = Body::Founding(FoundingMessage::Tell(Tell::Founded { founding }));
                     self.send(cx, local, from, news);
                 }
             }
             Tell::Founded { founding } => match self.stage {
-                Stage::Waiting => self.begin_writing(cx, local, founding, None),
-                Stage::Initiating(_) => {
+                FoundingState::Waiting => self.begin_writing(cx, local, founding, None),
+                FoundingState::Initiating(_) => {
                     self.give_up(cx, AdminRefusal::AlreadyFounded);
                     self.begin_writing(cx, local, founding, None);
                 }
-                Stage::Writing(_) | Stage::Founded(_) => {}
+                FoundingState::Writing(_) | FoundingState::Founded(_) => {}
             },
         }
     }
@@ -301,7 +307,7 @@ impl Founding {
         Pledge { founding }: Pledge,
     ) {
         match self.stage {
-            Stage::Founded(founding) => {
+            FoundingState::Founded(founding) => {
                 self.send(
                     cx,
                     local,
@@ -310,13 +316,13 @@ impl Founding {
                 );
             }
             // It says so as soon as its store does.
-            Stage::Writing(_) => {}
-            Stage::Initiating(_) => {
+            FoundingState::Writing(_) => {}
+            FoundingState::Initiating(_) => {
                 cx.probe(Probe::FoundingCrossed);
                 let answer = Pledged::AlsoFounding { founding };
                 self.send(cx, local, from, Body::Founding(FoundingMessage::Pledged(answer)));
             }
-            Stage::Waiting => {
+            FoundingState::Waiting => {
                 let promise = Promise { founding, to: from, request };
                 self.left_to = Some((from, cx.now.monotonic + PLEDGED_FOR));
                 // A store that has served promises nothing of its data, and needs no promise: what it
@@ -332,7 +338,7 @@ impl Founding {
 
     /// A member has made its pledge, or will not.
     fn on_pledged(&mut self, cx: &mut Cx<'_>, local: &NodeContext, from: NodeId, pledged: Pledged) {
-        let Stage::Initiating(attempt) = &mut self.stage else { return };
+        let FoundingState::Initiating(attempt) = &mut self.stage else { return };
         match pledged {
             Pledged::Promised { founding } if founding == attempt.founding => {
                 attempt.awaited.remove(&from);
@@ -361,13 +367,13 @@ impl Founding {
             // It is asked for again.
             FoundingAnswer::Pledged { result: Err(_), .. } => cx.probe(Probe::FoundingNotWritten),
             FoundingAnswer::MarkedComplete { result } => {
-                if let Stage::Writing(writing) = &mut self.stage {
+                if let FoundingState::Writing(writing) = &mut self.stage {
                     writing.on_marker(partition, result);
                 }
                 self.write_on(cx);
             }
             FoundingAnswer::Founded { result } => {
-                if let Stage::Writing(writing) = &mut self.stage {
+                if let FoundingState::Writing(writing) = &mut self.stage {
                     writing.on_record(seq, result);
                 }
             }
@@ -383,7 +389,7 @@ impl Founding {
         seq: Seq,
     ) -> Option<Founded> {
         self.promises.on_durable(seq);
-        if let Stage::Writing(writing) = &mut self.stage {
+        if let FoundingState::Writing(writing) = &mut self.stage {
             writing.on_durable(seq);
         }
         self.go_on(cx, local)
@@ -393,16 +399,16 @@ impl Founding {
     fn go_on(&mut self, cx: &mut Cx<'_>, local: &NodeContext) -> Option<Founded> {
         while let Some(promise) = self.promises.pop() {
             // A member that has gone on meanwhile promises nothing any more.
-            if let Stage::Waiting = self.stage {
+            if let FoundingState::Waiting = self.stage {
                 self.pledges.insert(promise.founding);
                 self.promise(cx, local, promise);
             }
         }
-        let Stage::Writing(writing) = &mut self.stage else { return None };
+        let FoundingState::Writing(writing) = &mut self.stage else { return None };
         let (founding, request) = (writing.founding, writing.request);
         let (complete, news) = writing.take_result()?;
         cx.observe(news);
-        self.stage = Stage::Founded(founding);
+        self.stage = FoundingState::Founded(founding);
         self.history = History::Served;
         self.pledges.clear();
         if let Some(request) = request {
@@ -421,7 +427,8 @@ impl Founding {
     /// Brings the founding about once nobody's pledge is missing. After its time is up it may not: those
     /// who have pledged themselves no longer leave the founding to this member.
     fn found_if_pledged(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
-        if let Stage::Initiating(Attempt { request, founding, awaited, until }) = &self.stage
+        if let FoundingState::Initiating(Attempt { request, founding, awaited, until }) =
+            &self.stage
             && awaited.is_empty()
             && cx.now.monotonic < *until
         {
@@ -447,20 +454,21 @@ impl Founding {
             (false, History::New) => Event::DataMissing,
             (false, History::Served) => Event::Probe(Probe::FoundingRelearned),
         };
-        self.stage = Stage::Writing(Writing::new(founding, complete, news, request));
+        self.stage =
+            FoundingState::Writing(FoundingWriting::new(founding, complete, news, request));
         self.write(cx);
     }
 
     /// Begins anew with what could not be written.
     fn write(&mut self, cx: &mut Cx<'_>) {
-        if let Stage::Writing(writing) = &mut self.stage {
+        if let FoundingState::Writing(writing) = &mut self.stage {
             writing.retry();
         }
         self.write_on(cx);
     }
 
     fn write_on(&mut self, cx: &mut Cx<'_>) {
-        let Stage::Writing(writing) = &mut self.stage else { return };
+        let FoundingState::Writing(writing) = &mut self.stage else { return };
         let founding = writing.founding;
         match writing.next() {
             Next::Nothing => {}
@@ -477,8 +485,8 @@ impl Founding {
 
     /// Ends what an operator asked for without a founding.
     fn give_up(&mut self, cx: &mut Cx<'_>, refusal: AdminRefusal) {
-        let stage = core::mem::replace(&mut self.stage, Stage::Waiting);
-        if let Stage::Initiating(Attempt { request, .. }) = stage {
+        let stage = core::mem::replace(&mut self.stage, FoundingState::Waiting);
+        if let FoundingState::Initiating(Attempt { request, .. }) = stage {
             cx.out.push(Effect::AdminReply { request, reply: AdminReply::Refused(refusal) });
         }
     }

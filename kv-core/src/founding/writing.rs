@@ -15,7 +15,7 @@ pub(super) const MARKERS_AT_ONCE: usize = 256;
 
 /// A founding that is being written down.
 #[derive(Clone, Debug)]
-pub(super) struct Writing {
+pub(super) struct FoundingWriting {
     /// The founding.
     pub(super) founding: FoundingId,
     /// The operator's request that this is the end of.
@@ -28,14 +28,14 @@ pub(super) struct Writing {
     pub(super) to_mark: Vec<PartitionId>,
     /// Markers that are being executed.
     pub(super) marking: usize,
-    pub(super) record: Record,
+    pub(super) record: RecordProgress,
     pub(super) pace: Pace,
     pub(super) durable: Seq,
 }
 
 /// The record of the founding, on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Record {
+pub(super) enum RecordProgress {
     /// The record waits for the markers.
     Due,
     /// The record is being executed.
@@ -64,7 +64,7 @@ pub(super) enum Next {
     Record,
 }
 
-impl Writing {
+impl FoundingWriting {
     pub(super) fn new(
         founding: FoundingId,
         complete: Vec<PartitionId>,
@@ -78,7 +78,7 @@ impl Writing {
             complete,
             news,
             marking: 0,
-            record: Record::Due,
+            record: RecordProgress::Due,
             pace: Pace::Steady,
             durable: Seq(0),
         }
@@ -100,8 +100,8 @@ impl Writing {
             self.marking = count;
             return Next::Markers(self.to_mark.drain(..count).collect());
         }
-        if self.record == Record::Due {
-            self.record = Record::Executing;
+        if self.record == RecordProgress::Due {
+            self.record = RecordProgress::Executing;
             return Next::Record;
         }
         Next::Nothing
@@ -124,10 +124,10 @@ impl Writing {
     /// The record was executed or refused.
     pub(super) fn on_record(&mut self, seq: Seq, result: Result<(), Refusal>) {
         self.record = if result.is_ok() {
-            Record::Executed(seq)
+            RecordProgress::Executed(seq)
         } else {
             self.pace = Pace::Refused;
-            Record::Due
+            RecordProgress::Due
         };
     }
 
@@ -139,10 +139,10 @@ impl Writing {
     /// The partitions that are complete and the event to be told, once the record is durable.
     pub(super) fn take_result(&mut self) -> Option<(Vec<PartitionId>, Event)> {
         match self.record {
-            Record::Executed(seq) if seq <= self.durable => {
+            RecordProgress::Executed(seq) if seq <= self.durable => {
                 Some((core::mem::take(&mut self.complete), self.news.clone()))
             }
-            Record::Due | Record::Executing | Record::Executed(_) => None,
+            RecordProgress::Due | RecordProgress::Executing | RecordProgress::Executed(_) => None,
         }
     }
 }

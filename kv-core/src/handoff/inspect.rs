@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Handoff, Stale, Turn};
+use super::{Handoff, ReplayTurn, Stale};
 use crate::deadline::{Deadline, Reason};
 use crate::time::Time;
 use crate::types::{NodeId, PartitionId};
@@ -76,22 +76,22 @@ impl Handoff {
     /// The open deadlines: one per target that is not at the store.
     pub fn deadlines(&self) -> impl Iterator<Item = Deadline> + '_ {
         self.replays.iter().filter_map(|(&target, replay)| match replay.turn {
-            Turn::Rests { until } => {
+            ReplayTurn::Rests { until } => {
                 let reason = Reason::HintReplay { target };
                 Some(Deadline { at: until.max(self.pace_at), reason })
             }
-            Turn::AtStore => None,
-            Turn::Delivers { delivery: _, until } => {
+            ReplayTurn::AtStore => None,
+            ReplayTurn::Delivers { delivery: _, until } => {
                 Some(Deadline { at: until, reason: Reason::HintTimeout { target } })
             }
         })
     }
 
-    fn inspect_turn(&self, turn: Turn) -> ReplaySnapshot {
+    fn inspect_turn(&self, turn: ReplayTurn) -> ReplaySnapshot {
         match turn {
-            Turn::Rests { until } => ReplaySnapshot::Rests { until: until.max(self.pace_at) },
-            Turn::AtStore => ReplaySnapshot::AtStore,
-            Turn::Delivers { delivery, until } => match self.deliveries.get(delivery) {
+            ReplayTurn::Rests { until } => ReplaySnapshot::Rests { until: until.max(self.pace_at) },
+            ReplayTurn::AtStore => ReplaySnapshot::AtStore,
+            ReplayTurn::Delivers { delivery, until } => match self.deliveries.get(delivery) {
                 None => ReplaySnapshot::AtStore,
                 Some(delivery) => ReplaySnapshot::Delivers {
                     partition: delivery.partition,

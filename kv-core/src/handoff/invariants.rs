@@ -1,7 +1,7 @@
 //! The invariants of the kept hints and their replays between two inputs.
 
 use super::ledger::{Account, Amount, Ledger};
-use super::{Delivery, Handoff, Replay, Turn};
+use super::{Delivery, Handoff, Replay, ReplayTurn};
 use crate::types::{NodeId, RequestId};
 
 impl Handoff {
@@ -41,7 +41,7 @@ impl Handoff {
             let Delivery { target, partition, request, items, waits_for, reason: _ } = delivery;
             let replay = replays.get(target).map(|replay| replay.turn);
             assert!(
-                matches!(replay, Some(Turn::Delivers { delivery, .. }) if delivery == id),
+                matches!(replay, Some(ReplayTurn::Delivers { delivery, .. }) if delivery == id),
                 "delivery {id} to {target:?} is on its way, and its replay does not know it"
             );
             assert!(!items.is_empty(), "delivery {id} to {target:?} delivers nothing");
@@ -57,7 +57,7 @@ impl Handoff {
             );
         }
         // What others handed over is written here too, so there may be more commands.
-        let at_store = replays.values().filter(|replay| matches!(replay.turn, Turn::AtStore));
+        let at_store = replays.values().filter(|replay| matches!(replay.turn, ReplayTurn::AtStore));
         assert!(
             commands.in_flight() >= at_store.count(),
             "a replay waits for the storage, which was asked for nothing"
@@ -66,12 +66,12 @@ impl Handoff {
 
     fn check_turn(&self, target: NodeId, replay: &Replay) {
         match replay.turn {
-            Turn::Rests { until: _ } => {}
-            Turn::AtStore => assert!(
+            ReplayTurn::Rests { until: _ } => {}
+            ReplayTurn::AtStore => assert!(
                 replay.last_partition.is_some(),
                 "the storage reads hints for {target:?}, of no partition"
             ),
-            Turn::Delivers { delivery, until: _ } => {
+            ReplayTurn::Delivers { delivery, until: _ } => {
                 let found = self.deliveries.get(delivery);
                 assert!(
                     found.is_some_and(|delivery| delivery.target == target),

@@ -80,7 +80,7 @@ pub struct Stale {
 /// The progress of the replay for one target.
 #[derive(Clone, Debug, Default)]
 struct Replay {
-    turn: Turn,
+    turn: ReplayTurn,
     /// The partition that was replayed last.
     last_partition: Option<PartitionId>,
     /// The number of failures in a row.
@@ -88,7 +88,7 @@ struct Replay {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Turn {
+enum ReplayTurn {
     /// The next batch may be begun at this time.
     Rests { until: Time },
     /// The storage reads or deletes hints.
@@ -111,7 +111,7 @@ struct Delivery {
     reason: DropReason,
 }
 
-impl Default for Turn {
+impl Default for ReplayTurn {
     fn default() -> Self {
         Self::Rests { until: Time(0) }
     }
@@ -160,9 +160,9 @@ impl Handoff {
     /// The time at which [`Handoff::on_deadline`] is to be called.
     pub fn next_deadline(&self) -> Option<Time> {
         let deadlines = self.replays.values().filter_map(|replay| match replay.turn {
-            Turn::Rests { until } => Some(until.max(self.pace_at)),
-            Turn::AtStore => None,
-            Turn::Delivers { until, .. } => Some(until),
+            ReplayTurn::Rests { until } => Some(until.max(self.pace_at)),
+            ReplayTurn::AtStore => None,
+            ReplayTurn::Delivers { until, .. } => Some(until),
         });
         deadlines.min()
     }
@@ -185,12 +185,12 @@ impl Handoff {
         let Some(replay) = self.replays.get_mut(&target) else { return };
         replay.failures = 0;
         match replay.turn {
-            Turn::Rests { .. } => replay.turn = Turn::default(),
-            Turn::AtStore => {}
-            Turn::Delivers { delivery, .. } => {
+            ReplayTurn::Rests { .. } => replay.turn = ReplayTurn::default(),
+            ReplayTurn::AtStore => {}
+            ReplayTurn::Delivers { delivery, .. } => {
                 cx.probe(Probe::HintReplayRestarted);
                 self.deliveries.remove(delivery);
-                replay.turn = Turn::default();
+                replay.turn = ReplayTurn::default();
             }
         }
     }
@@ -207,13 +207,13 @@ impl Handoff {
     pub fn on_deadline(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
         let now = cx.now.monotonic;
         for replay in self.replays.values_mut() {
-            if let Turn::Delivers { delivery, until } = replay.turn
+            if let ReplayTurn::Delivers { delivery, until } = replay.turn
                 && until <= now
             {
                 cx.probe(Probe::HintDeliveryTimedOut);
                 self.deliveries.remove(delivery);
                 replay.failures += 1;
-                replay.turn = Turn::Rests { until: now };
+                replay.turn = ReplayTurn::Rests { until: now };
             }
         }
         if self.pace_at <= now
@@ -288,8 +288,8 @@ impl Handoff {
     /// The next target, in a circle, that may have a turn.
     fn next_target(&self, now: Time) -> Option<NodeId> {
         let may_begin = |(_, replay): &(&NodeId, &Replay)| match replay.turn {
-            Turn::Rests { until } => until <= now,
-            Turn::AtStore | Turn::Delivers { .. } => false,
+            ReplayTurn::Rests { until } => until <= now,
+            ReplayTurn::AtStore | ReplayTurn::Delivers { .. } => false,
         };
         let mut behind = self.replays.iter().filter(|&(&target, _)| target > self.last_turn);
         let next = behind.find(may_begin).or_else(|| self.replays.iter().find(may_begin));
@@ -302,7 +302,7 @@ impl Handoff {
         let partition = self.ledger.partition_after(target, replay.last_partition);
         let partition = partition.expect("a replay is of something");
         replay.last_partition = Some(partition);
-        replay.turn = Turn::AtStore;
+        replay.turn = ReplayTurn::AtStore;
         let command = HandoffCommand::Read { target, bytes: local.config.hint_batch_bytes };
         cx.store(self.commands.begin(Issuer::Handoff), partition, command);
     }
@@ -393,7 +393,7 @@ impl Handoff {
             reason,
         });
         if let Some(replay) = self.replays.get_mut(&target) {
-            replay.turn = Turn::Delivers { delivery: id, until: cx.now.monotonic + timeout };
+            replay.turn = ReplayTurn::Delivers { delivery: id, until: cx.now.monotonic + timeout };
         }
     }
 
@@ -406,7 +406,7 @@ impl Handoff {
         reason: DropReason,
     ) {
         if let Some(replay) = self.replays.get_mut(&target) {
-            replay.turn = Turn::AtStore;
+            replay.turn = ReplayTurn::AtStore;
         }
         let command = HandoffCommand::Drop { target, reason, items };
         cx.store(self.commands.begin(Issuer::Handoff), partition, command);
@@ -453,7 +453,7 @@ impl Handoff {
             self.replays.remove(&target);
         } else if let Some(replay) = self.replays.get_mut(&target) {
             let pause = Span::from_ms(local.config.hint_pause_ms);
-            replay.turn = Turn::Rests { until: cx.now.monotonic + pause };
+            replay.turn = ReplayTurn::Rests { until: cx.now.monotonic + pause };
         }
     }
 
@@ -462,7 +462,7 @@ impl Handoff {
         let timeout = self.timeout(local, target);
         if let Some(replay) = self.replays.get_mut(&target) {
             replay.failures += 1;
-            replay.turn = Turn::Rests { until: cx.now.monotonic + timeout };
+            replay.turn = ReplayTurn::Rests { until: cx.now.monotonic + timeout };
         }
     }
 

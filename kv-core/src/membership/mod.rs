@@ -57,7 +57,7 @@ use self::gate::Gate;
 pub use self::horizon::Horizon;
 pub use self::inspect::{MembershipSnapshot, PeerSnapshot};
 use self::peer::{Heard, Peer};
-use self::rounds::{Rounds, Turn};
+use self::rounds::{RoundTurn, Rounds};
 use self::state::{NodeState, Stamp};
 use crate::cx::{Cx, NodeContext, Purpose};
 use crate::event::Event;
@@ -199,12 +199,12 @@ impl Membership {
         let lenient = now < timetable.lenient_until;
         let opinions = if lenient { Vec::new() } else { self.judge(cx) };
         match timetable.rounds.take(now) {
-            Turn::None => {}
-            Turn::First => {
+            RoundTurn::None => {}
+            RoundTurn::First => {
                 self.begin_round(cx, local);
                 self.call_partner(cx, local);
             }
-            Turn::Next => self.call_partner(cx, local),
+            RoundTurn::Next => self.call_partner(cx, local),
         }
         timetable.judge_at = self.first_conviction(&timetable);
         self.timetable = Some(timetable);

@@ -23,7 +23,7 @@ pub(super) struct Rounds {
 
 /// The turn of a round that is due at a deadline, if one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum RoundTurn {
     /// No turn is due.
     None,
     /// The first turn of a new round.
@@ -55,18 +55,18 @@ impl Rounds {
     }
 
     /// Moves on to the first point after now, if a turn is due.
-    pub(super) fn take(&mut self, now: Time) -> Turn {
+    pub(super) fn take(&mut self, now: Time) -> RoundTurn {
         if now < self.next {
-            return Turn::None;
+            return RoundTurn::None;
         }
         let taken = now.since(self.first).0 / self.step.0;
         self.next = self.first + self.step.times(taken + 1);
         let round = taken / self.turns + 1;
         if round > self.begun {
             self.begun = round;
-            Turn::First
+            RoundTurn::First
         } else {
-            Turn::Next
+            RoundTurn::Next
         }
     }
 }
@@ -85,9 +85,9 @@ mod tests {
     fn a_round_has_its_turns_at_equal_distances() {
         let mut rounds = starting(Time(500), 1 << 63);
         for round in 0..3 {
-            for turn in [Turn::First, Turn::Next, Turn::Next] {
+            for turn in [RoundTurn::First, RoundTurn::Next, RoundTurn::Next] {
                 let next = rounds.next();
-                assert_eq!(rounds.take(Time(next.0 - 1)), Turn::None);
+                assert_eq!(rounds.take(Time(next.0 - 1)), RoundTurn::None);
                 assert_eq!(rounds.take(next), turn);
                 assert_eq!(rounds.next(), next + Span::from_ms(300));
             }
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn turns_that_are_late_do_not_move_the_grid() {
         let mut rounds = starting(Time(0), 0);
-        assert_eq!(rounds.take(Time(299_999)), Turn::First);
+        assert_eq!(rounds.take(Time(299_999)), RoundTurn::First);
         assert_eq!(rounds.next(), Time(300_000));
     }
 
@@ -106,10 +106,10 @@ mod tests {
     fn rounds_that_were_missed_are_not_made_up_for() {
         let mut rounds = starting(Time(0), 0);
         assert_eq!(rounds.late(Time(7_300_000)), Span(7_300_000));
-        assert_eq!(rounds.take(Time(7_300_000)), Turn::First);
-        assert_eq!(rounds.take(Time(7_300_000)), Turn::None);
+        assert_eq!(rounds.take(Time(7_300_000)), RoundTurn::First);
+        assert_eq!(rounds.take(Time(7_300_000)), RoundTurn::None);
         assert_eq!(rounds.next(), Time(7_500_000));
-        assert_eq!(rounds.take(Time(7_500_000)), Turn::Next);
-        assert_eq!(rounds.take(Time(8_100_000)), Turn::First);
+        assert_eq!(rounds.take(Time(7_500_000)), RoundTurn::Next);
+        assert_eq!(rounds.take(Time(8_100_000)), RoundTurn::First);
     }
 }

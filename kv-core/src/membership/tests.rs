@@ -9,7 +9,7 @@ use core::mem;
 
 use proptest::prelude::*;
 
-use self::world::{Draws, WALL_SECONDS, World, local_of, membership_of};
+use self::world::{Draws, GossipWorld, WALL_SECONDS, local_of, membership_of};
 use super::*;
 use crate::cx::Effect;
 use crate::event::RejectReason;
@@ -130,7 +130,7 @@ fn values(membership: &Membership, key: u8) -> Vec<(u64, Bytes)> {
 /// The time from a node's death until the last of the others suspects it, in a cluster that has run
 /// for a while.
 fn detection_time(nodes: u64, seed: u64) -> Span {
-    let mut world = World::new(nodes, 1..=10, seed);
+    let mut world = GossipWorld::new(nodes, 1..=10, seed);
     world.run(Span::from_ms(30_000 + seed * 137 % 1_000));
     world.kill(0);
     let killed = world.now;
@@ -153,7 +153,7 @@ fn a_silent_node_is_suspected_within_five_seconds_at_3_30_and_150_nodes() {
 
 #[test]
 fn nobody_is_suspected_falsely_in_10_000_seconds_of_tenfold_jitter() {
-    let mut world = World::new(5, 10..=100, 1);
+    let mut world = GossipWorld::new(5, 10..=100, 1);
     world.run(SECOND.times(10_000));
     assert_eq!(world.convictions(), 0);
     let rounds = world.hosts.iter().flat_map(|host| host.membership.known());
@@ -162,7 +162,7 @@ fn nobody_is_suspected_falsely_in_10_000_seconds_of_tenfold_jitter() {
 
 #[test]
 fn a_node_that_never_came_is_given_the_benefit_first_and_then_suspected() {
-    let mut world = World::new(3, 1..=10, 1);
+    let mut world = GossipWorld::new(3, 1..=10, 1);
     world.kill(0);
     world.run(Span::from_ms(4_000));
     assert_eq!(world.suspecting(0), 0);
@@ -172,7 +172,7 @@ fn a_node_that_never_came_is_given_the_benefit_first_and_then_suspected() {
 
 #[test]
 fn a_restarted_node_is_trusted_again_and_trusts_the_others() {
-    let mut world = World::new(5, 1..=10, 1);
+    let mut world = GossipWorld::new(5, 1..=10, 1);
     world.run(SECOND.times(20));
     world.kill(0);
     world.run(SECOND.times(20));
@@ -195,7 +195,7 @@ fn a_paused_node_that_wakes_convicts_nobody() {
     for seed in 1..=20 {
         for messages_first in [false, true] {
             for pause_ms in [300, 700, 1_500, 2_900, 8_000, 60_000] {
-                let mut world = World::new(5, 1..=10, seed);
+                let mut world = GossipWorld::new(5, 1..=10, seed);
                 world.run(Span::from_ms(20_000 + 50 * seed));
                 world.pause(0);
                 world.run(Span::from_ms(pause_ms));
@@ -215,7 +215,7 @@ fn a_paused_node_that_wakes_convicts_nobody() {
 
 #[test]
 fn a_node_that_stalls_while_another_dies_still_finds_out() {
-    let mut world = World::new(3, 1..=10, 1);
+    let mut world = GossipWorld::new(3, 1..=10, 1);
     world.run(SECOND.times(20));
     world.kill(1);
     world.pause(0);
@@ -227,7 +227,7 @@ fn a_node_that_stalls_while_another_dies_still_finds_out() {
 
 #[test]
 fn the_sides_of_a_healed_partition_find_each_other_again() {
-    let mut world = World::new(10, 1..=10, 1);
+    let mut world = GossipWorld::new(10, 1..=10, 1);
     world.run(SECOND.times(20));
     for (a, b) in (1..=5).flat_map(|a| (6..=10).map(move |b| (NodeId(a), NodeId(b)))) {
         world.cut.extend([(a, b), (b, a)]);
@@ -245,7 +245,7 @@ fn the_sides_of_a_healed_partition_find_each_other_again() {
 #[test]
 fn messages_per_node_and_second_are_as_many_at_150_nodes_as_at_10_whoever_is_down() {
     for (nodes, seconds) in [(10, 200), (150, 10)] {
-        let mut world = World::new(nodes, 1..=10, 1);
+        let mut world = GossipWorld::new(nodes, 1..=10, 1);
         world.run(SECOND.times(5));
         let before = world.sent;
         world.run(SECOND.times(seconds));
@@ -254,7 +254,7 @@ fn messages_per_node_and_second_are_as_many_at_150_nodes_as_at_10_whoever_is_dow
         let rounds = nodes * seconds;
         assert!(sent * 10 > 79 * rounds && sent * 10 < 91 * rounds, "{sent} in {rounds} rounds");
     }
-    let mut world = World::new(10, 1..=10, 1);
+    let mut world = GossipWorld::new(10, 1..=10, 1);
     (1..10).for_each(|index| world.kill(index));
     world.run(SECOND.times(100));
     assert!((297..=303).contains(&world.sent), "{} SYN in a hundred rounds", world.sent);
@@ -262,7 +262,7 @@ fn messages_per_node_and_second_are_as_many_at_150_nodes_as_at_10_whoever_is_dow
 
 #[test]
 fn a_node_whose_peers_live_has_a_deadline_per_turn_and_no_other() {
-    let mut world = World::new(10, 1..=10, 1);
+    let mut world = GossipWorld::new(10, 1..=10, 1);
     world.run(SECOND.times(1_000));
     for host in &world.hosts {
         assert!((2_995..=3_005).contains(&host.deadlines), "{}", host.deadlines);
@@ -271,7 +271,7 @@ fn a_node_whose_peers_live_has_a_deadline_per_turn_and_no_other() {
 
 #[test]
 fn what_a_node_says_about_itself_reaches_everybody_even_those_that_restart() {
-    let mut world = World::new(10, 1..=10, 1);
+    let mut world = GossipWorld::new(10, 1..=10, 1);
     world.hosts[0].membership.set_state(StateKey(1), Bytes::from_static(b"old"));
     world.run(SECOND.times(10));
     world.hosts[0].membership.set_state(StateKey(1), Bytes::from_static(b"new"));
@@ -293,7 +293,7 @@ fn what_a_node_says_about_itself_reaches_everybody_even_those_that_restart() {
 
 #[test]
 fn a_node_started_from_a_cloned_disk_is_not_believed_and_told() {
-    let mut world = World::new(4, 1..=10, 1);
+    let mut world = GossipWorld::new(4, 1..=10, 1);
     world.run(SECOND.times(100));
     world.hosts[0].membership = membership_of(&world.hosts[0].local);
     world.run(SECOND.times(20));

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Node, State};
+use super::{Node, Readiness};
 use crate::coordinator::OperationSnapshot;
 use crate::deadline::Deadline;
 use crate::founding::FoundingSnapshot;
@@ -64,10 +64,10 @@ impl Node {
         NodeSnapshot {
             founding: self.founding.inspect(),
             activity: match self.state {
-                State::Serving if !self.founding.is_founded() => Activity::Waiting,
-                State::Serving => Activity::Serving,
-                State::Stopping => Activity::Stopping,
-                State::Failed => Activity::Failed,
+                Readiness::Serving if !self.founding.is_founded() => Activity::Waiting,
+                Readiness::Serving => Activity::Serving,
+                Readiness::Stopping => Activity::Stopping,
+                Readiness::Failed => Activity::Failed,
             },
             down: self.local.peers.down.iter().copied().collect(),
             behind: self.local.peers.behind.iter().copied().collect(),
@@ -92,8 +92,8 @@ impl Node {
     /// cluster is founded, those of the others after that.
     pub(super) fn open_deadlines(&self) -> impl Iterator<Item = Deadline> + '_ {
         let Self { founding, coordinator, membership, handoff, repair, state, .. } = self;
-        let serves = *state != State::Failed && founding.is_founded();
-        let waits = *state != State::Failed && !founding.is_founded();
+        let serves = *state != Readiness::Failed && founding.is_founded();
+        let waits = *state != Readiness::Failed && !founding.is_founded();
         let of_background = membership.deadlines().chain(handoff.deadlines());
         let all = coordinator.deadlines().chain(of_background).chain(repair.deadlines());
         let of_founding = founding.deadlines().filter(move |_| waits);

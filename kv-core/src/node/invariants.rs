@@ -6,7 +6,7 @@
 
 use alloc::collections::BTreeSet;
 
-use super::{Node, State};
+use super::{Node, Readiness};
 use crate::message::gossip::{Behind, Incomplete, StateKey};
 use crate::types::{NodeId, PartitionId};
 
@@ -42,8 +42,8 @@ impl Node {
         );
         assert!(!coordinator.has_gathered(), "what was gathered of a corrupt key was left lying");
         match state {
-            State::Serving | State::Stopping => {}
-            State::Failed => {
+            Readiness::Serving | Readiness::Stopping => {}
+            Readiness::Failed => {
                 assert!(coordinator.is_empty(), "a node whose disk failed goes on with operations");
             }
         }
@@ -67,7 +67,7 @@ impl Node {
             "the node names {named:?}, and wants to be called at {earliest:?}"
         );
         assert!(
-            named.is_some() || self.state == State::Failed,
+            named.is_some() || self.state == Readiness::Failed,
             "a node that serves is never called again"
         );
     }

@@ -73,14 +73,14 @@ impl Copying {
     }
 
     /// A peer says whether it is incomplete itself in a partition that is to be copied.
-    pub(super) fn on_answer(&mut self, partition: PartitionId, peer: NodeId, answer: Answer) {
+    pub(super) fn on_answer(&mut self, partition: PartitionId, peer: NodeId, answer: CopyAnswer) {
         match answer {
-            Answer::Complete => {
+            CopyAnswer::Complete => {
                 if let Some(peers) = self.incomplete.get_mut(&partition) {
                     peers.remove(&peer);
                 }
             }
-            Answer::Incomplete => {
+            CopyAnswer::Incomplete => {
                 self.incomplete.entry(partition).or_default().insert(peer);
             }
         }
@@ -138,7 +138,7 @@ impl Copying {
 
 /// A peer's word on its own copy of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum CopyAnswer {
     /// The peer holds all that it must hold.
     Complete,
     /// The peer has lost something itself.

@@ -5,8 +5,8 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use super::difference::{Difference, Page};
-use super::session::SessionLink;
+use super::difference::{LeafDifference, Page};
+use super::session_link::SessionLink;
 use super::{DescentAwaits, SessionStage, StoreAccess};
 use crate::cx::{Cx, NodeContext};
 use crate::merkle::{FAN_OUT, LeafId};
@@ -21,19 +21,19 @@ use crate::version::Container;
 #[derive(Clone, Debug)]
 pub(super) struct Descent {
     pub(super) partition: PartitionId,
-    pub(super) stage: Stage,
+    pub(super) stage: DescentStage,
     /// The leaf that is repaired now, and behind it those that follow.
     pub(super) leaves: VecDeque<LeafId>,
     /// The pages compared so far end with this key.
     pub(super) after: Option<Key>,
     /// The difference that the last page showed and that is not exchanged yet.
-    pub(super) difference: Difference,
+    pub(super) difference: LeafDifference,
     pub(super) keys_that_differed: u64,
 }
 
 /// The answer that a descent waits for.
 #[derive(Clone, Debug)]
-pub(super) enum Stage {
+pub(super) enum DescentStage {
     OwnBranches,
     BranchesDiffer,
     OwnLeaves,
@@ -50,7 +50,7 @@ pub(super) enum Stage {
 
 /// The state of a descent after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(super) enum DescentProgress {
     /// The descent goes on.
     Goes,
     /// Both sides are equal, and that is durable here.
@@ -72,10 +72,10 @@ impl Descent {
         });
         Self {
             partition,
-            stage: Stage::OwnBranches,
+            stage: DescentStage::OwnBranches,
             leaves: VecDeque::new(),
             after: None,
-            difference: Difference::default(),
+            difference: LeafDifference::default(),
             keys_that_differed: 0,
         }
     }
@@ -95,16 +95,16 @@ impl Descent {
         SessionStage::Descending {
             partition: self.partition,
             awaits: match self.stage {
-                Stage::OwnBranches
-                | Stage::OwnLeaves
-                | Stage::OwnSummaries
-                | Stage::OwnContainers
-                | Stage::Joined => DescentAwaits::OwnStorage,
-                Stage::BranchesDiffer => DescentAwaits::Branches,
-                Stage::LeavesDiffer => DescentAwaits::Leaves,
-                Stage::Summarized(_) => DescentAwaits::Summaries,
-                Stage::Exchanged(_) => DescentAwaits::Containers,
-                Stage::Durable => DescentAwaits::Sync,
+                DescentStage::OwnBranches
+                | DescentStage::OwnLeaves
+                | DescentStage::OwnSummaries
+                | DescentStage::OwnContainers
+                | DescentStage::Joined => DescentAwaits::OwnStorage,
+                DescentStage::BranchesDiffer => DescentAwaits::Branches,
+                DescentStage::LeavesDiffer => DescentAwaits::Leaves,
+                DescentStage::Summarized(_) => DescentAwaits::Summaries,
+                DescentStage::Exchanged(_) => DescentAwaits::Containers,
+                DescentStage::Durable => DescentAwaits::Sync,
             },
             leaves: self.leaves.len(),
             keys_that_differed: self.keys_that_differed,
@@ -117,12 +117,12 @@ impl Descent {
         local: &NodeContext,
         link: &mut SessionLink,
         result: Result<Box<[ContentHash; FAN_OUT]>, Refusal>,
-    ) -> Progress {
-        let (Stage::OwnBranches, Ok(branches)) = (&self.stage, result) else {
-            return Progress::Broken;
+    ) -> DescentProgress {
+        let (DescentStage::OwnBranches, Ok(branches)) = (&self.stage, result) else {
+            return DescentProgress::Broken;
         };
         self.ask_branches(cx, local, link, branches);
-        Progress::Goes
+        DescentProgress::Goes
     }
 
     pub(super) fn on_own_leaves(
@@ -131,12 +131,12 @@ impl Descent {
         local: &NodeContext,
         link: &mut SessionLink,
         result: Result<Vec<(LeafId, ContentHash)>, Refusal>,
-    ) -> Progress {
-        let (Stage::OwnLeaves, Ok(leaves)) = (&self.stage, result) else {
-            return Progress::Broken;
+    ) -> DescentProgress {
+        let (DescentStage::OwnLeaves, Ok(leaves)) = (&self.stage, result) else {
+            return DescentProgress::Broken;
         };
         self.ask_leaves(cx, local, link, leaves);
-        Progress::Goes
+        DescentProgress::Goes
     }
 
     pub(super) fn on_own_summaries(
@@ -145,12 +145,13 @@ impl Descent {
         local: &NodeContext,
         link: &mut SessionLink,
         result: Result<Summaries, Refusal>,
-    ) -> Progress {
-        let (Stage::OwnSummaries, Ok(Summaries { entries, more })) = (&self.stage, result) else {
-            return Progress::Broken;
+    ) -> DescentProgress {
+        let (DescentStage::OwnSummaries, Ok(Summaries { entries, more })) = (&self.stage, result)
+        else {
+            return DescentProgress::Broken;
         };
         self.ask_summaries(cx, local, link, Page { entries, more });
-        Progress::Goes
+        DescentProgress::Goes
     }
 
     pub(super) fn on_own_containers(
@@ -160,9 +161,9 @@ impl Descent {
         link: &mut SessionLink,
         access: &mut StoreAccess,
         result: Result<Vec<(Key, Container)>, Refusal>,
-    ) -> Progress {
-        let (Stage::OwnContainers, Ok(items)) = (&self.stage, result) else {
-            return Progress::Broken;
+    ) -> DescentProgress {
+        let (DescentStage::OwnContainers, Ok(items)) = (&self.stage, result) else {
+            return DescentProgress::Broken;
         };
         forget_up_to(&mut self.difference.push, items.last().map(|(key, _)| key));
         self.exchange(cx, local, link, access, items)
@@ -174,11 +175,13 @@ impl Descent {
         access: &mut StoreAccess,
         seq: Seq,
         result: Result<(), Refusal>,
-    ) -> Progress {
-        let (Stage::Joined, Ok(())) = (&self.stage, result) else { return Progress::Broken };
-        self.stage = Stage::Durable;
+    ) -> DescentProgress {
+        let (DescentStage::Joined, Ok(())) = (&self.stage, result) else {
+            return DescentProgress::Broken;
+        };
+        self.stage = DescentStage::Durable;
         link.wait_for_disk(access, seq);
-        Progress::Goes
+        DescentProgress::Goes
     }
 
     /// Goes on once what was joined is durable.
@@ -188,7 +191,7 @@ impl Descent {
         local: &NodeContext,
         link: &mut SessionLink,
         access: &mut StoreAccess,
-    ) -> Progress {
+    ) -> DescentProgress {
         self.next_batch(cx, local, link, access)
     }
 
@@ -198,17 +201,17 @@ impl Descent {
         link: &mut SessionLink,
         access: &mut StoreAccess,
         branches: u16,
-    ) -> Progress {
-        let Stage::BranchesDiffer = self.stage else { return Progress::Broken };
+    ) -> DescentProgress {
+        let DescentStage::BranchesDiffer = self.stage else { return DescentProgress::Broken };
         if branches == 0 {
-            return Progress::Equal;
+            return DescentProgress::Equal;
         }
-        self.stage = Stage::OwnLeaves;
+        self.stage = DescentStage::OwnLeaves;
         link.store(cx, access, self.partition, |step| RepairCommand::Leaves {
             branches,
             whose: LeavesFor::Session(step),
         });
-        Progress::Goes
+        DescentProgress::Goes
     }
 
     pub(super) fn on_leaves_differ(
@@ -218,10 +221,10 @@ impl Descent {
         link: &mut SessionLink,
         access: &mut StoreAccess,
         leaves: &[LeafId],
-    ) -> Progress {
-        let Stage::LeavesDiffer = self.stage else { return Progress::Broken };
+    ) -> DescentProgress {
+        let DescentStage::LeavesDiffer = self.stage else { return DescentProgress::Broken };
         if !leaves.is_sorted_by(|a, b| a < b) {
-            return Progress::Broken;
+            return DescentProgress::Broken;
         }
         self.leaves = leaves.iter().copied().collect();
         self.next_page(cx, local, link, access)
@@ -234,14 +237,14 @@ impl Descent {
         link: &mut SessionLink,
         access: &mut StoreAccess,
         theirs: Page,
-    ) -> Progress {
-        let Stage::Summarized(mine) = &self.stage else { return Progress::Broken };
+    ) -> DescentProgress {
+        let DescentStage::Summarized(mine) = &self.stage else { return DescentProgress::Broken };
         if !theirs.is_sound(self.after.as_ref()) {
-            return Progress::Broken;
+            return DescentProgress::Broken;
         }
-        let difference = Difference::between(mine, &theirs);
+        let difference = LeafDifference::between(mine, &theirs);
         if !difference.want.iter().all(|key| local.belongs(key, self.partition)) {
-            return Progress::Broken;
+            return DescentProgress::Broken;
         }
         self.keys_that_differed += difference.keys;
         self.difference = difference;
@@ -255,12 +258,12 @@ impl Descent {
         link: &mut SessionLink,
         access: &mut StoreAccess,
         items: Vec<(Key, Container)>,
-    ) -> Progress {
-        let Stage::Exchanged(wanted) = &self.stage else { return Progress::Broken };
+    ) -> DescentProgress {
+        let DescentStage::Exchanged(wanted) = &self.stage else { return DescentProgress::Broken };
         let rises = items.is_sorted_by(|(a, _), (b, _)| a < b);
         let were_wanted = items.iter().all(|(key, _)| wanted.binary_search(key).is_ok());
         if !rises || !were_wanted {
-            return Progress::Broken;
+            return DescentProgress::Broken;
         }
         let Some((last, _)) = items.last() else {
             // The peer knows nothing of them any more.
@@ -271,12 +274,12 @@ impl Descent {
             return self.next_batch(cx, local, link, access);
         };
         forget_up_to(&mut self.difference.want, Some(last));
-        self.stage = Stage::Joined;
+        self.stage = DescentStage::Joined;
         link.store(cx, access, self.partition, |step| RepairCommand::Join {
             items,
             whose: JoinFor::Session(step),
         });
-        Progress::Goes
+        DescentProgress::Goes
     }
 
     fn ask_branches(
@@ -287,7 +290,7 @@ impl Descent {
         branches: Box<[ContentHash; FAN_OUT]>,
     ) {
         let partition = self.partition;
-        self.stage = Stage::BranchesDiffer;
+        self.stage = DescentStage::BranchesDiffer;
         link.ask(cx, local, |step| {
             Body::Repair(RepairMessage::Branches(Branches { step, partition, branches }))
         });
@@ -301,7 +304,7 @@ impl Descent {
         leaves: Vec<(LeafId, ContentHash)>,
     ) {
         let partition = self.partition;
-        self.stage = Stage::LeavesDiffer;
+        self.stage = DescentStage::LeavesDiffer;
         link.ask(cx, local, |step| {
             Body::Repair(RepairMessage::Leaves(Leaves { step, partition, leaves }))
         });
@@ -316,7 +319,7 @@ impl Descent {
     ) {
         let (partition, after) = (self.partition, self.after.clone());
         let Some(&leaf) = self.leaves.front() else { return };
-        self.stage = Stage::Summarized(mine);
+        self.stage = DescentStage::Summarized(mine);
         link.ask(cx, local, |step| {
             Body::Repair(RepairMessage::Summaries(SummariesRequest {
                 step,
@@ -334,9 +337,9 @@ impl Descent {
         local: &NodeContext,
         link: &mut SessionLink,
         access: &mut StoreAccess,
-    ) -> Progress {
-        let Some(&leaf) = self.leaves.front() else { return Progress::Equal };
-        self.stage = Stage::OwnSummaries;
+    ) -> DescentProgress {
+        let Some(&leaf) = self.leaves.front() else { return DescentProgress::Equal };
+        self.stage = DescentStage::OwnSummaries;
         let (after, bytes) = (self.after.clone(), local.config.repair_batch_bytes);
         link.store(cx, access, self.partition, |step| RepairCommand::Summaries {
             leaf,
@@ -344,7 +347,7 @@ impl Descent {
             bytes,
             whose: Party::Session(step),
         });
-        Progress::Goes
+        DescentProgress::Goes
     }
 
     /// Exchanges the next batch of what the last page showed, or goes on to the next page.
@@ -354,9 +357,9 @@ impl Descent {
         local: &NodeContext,
         link: &mut SessionLink,
         access: &mut StoreAccess,
-    ) -> Progress {
+    ) -> DescentProgress {
         if !self.difference.push.is_empty() {
-            self.stage = Stage::OwnContainers;
+            self.stage = DescentStage::OwnContainers;
             let keys = self.difference.push.iter().cloned().collect();
             let bytes = local.config.repair_batch_bytes;
             link.store(cx, access, self.partition, |step| RepairCommand::Fetch {
@@ -364,7 +367,7 @@ impl Descent {
                 bytes,
                 whose: Party::Session(step),
             });
-            Progress::Goes
+            DescentProgress::Goes
         } else if !self.difference.want.is_empty() {
             self.exchange(cx, local, link, access, Vec::new())
         } else {
@@ -385,17 +388,17 @@ impl Descent {
         link: &mut SessionLink,
         access: &mut StoreAccess,
         pushed: Vec<(Key, Container)>,
-    ) -> Progress {
+    ) -> DescentProgress {
         let partition = self.partition;
         let wanted = self.difference.want_within(local.config.repair_batch_bytes);
         if pushed.is_empty() && wanted.is_empty() {
             return self.next_batch(cx, local, link, access);
         }
-        self.stage = Stage::Exchanged(wanted.clone());
+        self.stage = DescentStage::Exchanged(wanted.clone());
         link.ask(cx, local, |step| {
             Body::Repair(RepairMessage::Exchange(Exchange { step, partition, pushed, wanted }))
         });
-        Progress::Goes
+        DescentProgress::Goes
     }
 }
 

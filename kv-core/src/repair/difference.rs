@@ -17,7 +17,7 @@ pub(super) struct Page {
 
 /// The work that makes both sides equal in a stretch of keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Difference {
+pub(super) struct LeafDifference {
     /// Keys of which the other lacks something, in order.
     pub(super) push: VecDeque<Key>,
     /// Keys of which this side lacks something, in order.
@@ -44,7 +44,7 @@ impl Page {
     }
 }
 
-impl Difference {
+impl LeafDifference {
     /// Compares two pages that begin behind the same key, as far as both speak.
     pub(super) fn between(mine: &Page, theirs: &Page) -> Self {
         let until = match (mine.until(), theirs.until()) {
@@ -134,7 +134,7 @@ mod tests {
         let mine = summary(1, (1, 1));
         let corrupt = Summary { hash: ContentHash(7), ..mine.clone() };
         let page = |entry| Page { entries: [entry].into(), more: false };
-        let difference = Difference::between(&page(mine), &page(corrupt));
+        let difference = LeafDifference::between(&page(mine), &page(corrupt));
         assert_eq!((difference.push.len(), difference.want.len(), difference.keys), (1, 1, 1));
     }
 
@@ -163,12 +163,12 @@ mod tests {
                 entries.map(|entry| (entry.key.clone(), entry)).collect()
             };
             let (mine, theirs) = (leaf(&mine), leaf(&theirs));
-            let whole = Difference::between(&pages(&mine, None, 99), &pages(&theirs, None, 99));
-            let (mut pieces, mut after) = (Difference::default(), None);
+            let whole = LeafDifference::between(&pages(&mine, None, 99), &pages(&theirs, None, 99));
+            let (mut pieces, mut after) = (LeafDifference::default(), None);
             loop {
                 let (own, other) = (pages(&mine, after.as_ref(), mine_max), pages(&theirs, after.as_ref(), theirs_max));
                 prop_assert!(own.is_sound(after.as_ref()) && other.is_sound(after.as_ref()));
-                let piece = Difference::between(&own, &other);
+                let piece = LeafDifference::between(&own, &other);
                 pieces.push.extend(piece.push);
                 pieces.want.extend(piece.want);
                 pieces.keys += piece.keys;

@@ -133,7 +133,7 @@ impl Repair {
             is_fruitless: partner.fruitless,
         });
         RepairSnapshot {
-            session: self.session.as_ref().map(super::Session::inspect),
+            session: self.session.as_ref().map(super::RepairSession::inspect),
             partners: partners.collect(),
             corrupt_keys: self.corrupt_keys.inspect(),
             copying: self.access.copying.inspect(),

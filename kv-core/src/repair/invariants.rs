@@ -5,10 +5,11 @@ use alloc::vec::Vec;
 
 use super::copying::Copying;
 use super::corrupt_keys::CorruptKeys;
-use super::descent::{Descent, Stage};
-use super::difference::Difference;
+use super::descent::{Descent, DescentStage};
+use super::difference::LeafDifference;
 use super::scrubbing::{PARTITIONS_PER_ROUND, Scrubbing};
-use super::session::{Session, SessionLink, State};
+use super::session::{RepairSession, SessionState};
+use super::session_link::SessionLink;
 use super::{Partner, Repair, StoreAccess, Waiting};
 use crate::cx::NodeContext;
 use crate::store::SessionStep;
@@ -181,11 +182,13 @@ impl Scrubbing {
     }
 }
 
-impl Session {
+impl RepairSession {
     fn awaits(&self) -> Awaits {
         match &self.state {
-            State::Comparing | State::Looking(_) | State::Settling => Awaits::Time,
-            State::Descending(descent) => descent.awaits(),
+            SessionState::Comparing | SessionState::Looking(_) | SessionState::Settling => {
+                Awaits::Time
+            }
+            SessionState::Descending(descent) => descent.awaits(),
         }
     }
 
@@ -199,18 +202,18 @@ impl Session {
         );
         let (mut asked, mut descended): (&[PartitionId], _) = (&[], None);
         match state {
-            State::Comparing => {
+            SessionState::Comparing => {
                 assert!(
                     to_look.is_empty() && again.is_empty() && to_repair.is_empty(),
                     "a session has work before the first answer"
                 );
                 assert!(again_at.is_none(), "a second look is planned before the first");
             }
-            State::Looking(partitions) => {
+            SessionState::Looking(partitions) => {
                 assert!(!partitions.is_empty(), "{peer:?} was asked about no roots");
                 asked = partitions;
             }
-            State::Settling => {
+            SessionState::Settling => {
                 assert!(
                     to_look.is_empty() && to_repair.is_empty(),
                     "a session rests before its end"
@@ -221,7 +224,7 @@ impl Session {
                     "a session waits for another time than it planned"
                 );
             }
-            State::Descending(descent) => {
+            SessionState::Descending(descent) => {
                 assert!(to_look.is_empty(), "a session repairs before it has looked at everything");
                 descent.invariants(local);
                 descended = Some(descent.partition);
@@ -253,23 +256,23 @@ impl Session {
 impl Descent {
     const fn awaits(&self) -> Awaits {
         match self.stage {
-            Stage::OwnBranches
-            | Stage::OwnLeaves
-            | Stage::OwnSummaries
-            | Stage::OwnContainers
-            | Stage::Joined => Awaits::Storage,
-            Stage::BranchesDiffer
-            | Stage::LeavesDiffer
-            | Stage::Summarized(_)
-            | Stage::Exchanged(_) => Awaits::Time,
-            Stage::Durable => Awaits::Sync,
+            DescentStage::OwnBranches
+            | DescentStage::OwnLeaves
+            | DescentStage::OwnSummaries
+            | DescentStage::OwnContainers
+            | DescentStage::Joined => Awaits::Storage,
+            DescentStage::BranchesDiffer
+            | DescentStage::LeavesDiffer
+            | DescentStage::Summarized(_)
+            | DescentStage::Exchanged(_) => Awaits::Time,
+            DescentStage::Durable => Awaits::Sync,
         }
     }
 
     fn invariants(&self, local: &NodeContext) {
         let Self { partition, stage, leaves, after, difference, keys_that_differed: _ } = self;
         assert!(leaves.iter().is_sorted_by(|a, b| a < b), "the leaves of a descent do not rise");
-        let Difference { push, want, keys: _, until: _ } = difference;
+        let LeafDifference { push, want, keys: _, until: _ } = difference;
         for keys in [push, want] {
             assert!(keys.iter().is_sorted_by(|a, b| a < b), "the keys of a page do not rise");
             let is_behind = |key: &Key| after.as_ref().is_none_or(|after| key > after);
@@ -281,28 +284,31 @@ impl Descent {
         }
         let has_leaf = !leaves.is_empty();
         match stage {
-            Stage::OwnBranches | Stage::BranchesDiffer | Stage::OwnLeaves | Stage::LeavesDiffer => {
+            DescentStage::OwnBranches
+            | DescentStage::BranchesDiffer
+            | DescentStage::OwnLeaves
+            | DescentStage::LeavesDiffer => {
                 assert!(
                     !has_leaf && after.is_none(),
                     "a descent is at its leaves before their turn"
                 );
                 assert!(push.is_empty() && want.is_empty(), "keys are exchanged before their turn");
             }
-            Stage::OwnSummaries | Stage::Summarized(_) => {
+            DescentStage::OwnSummaries | DescentStage::Summarized(_) => {
                 assert!(has_leaf, "a page of no leaf is compared");
                 assert!(
                     push.is_empty() && want.is_empty(),
                     "a page is left before it is exchanged"
                 );
             }
-            Stage::OwnContainers => {
+            DescentStage::OwnContainers => {
                 assert!(has_leaf && !push.is_empty(), "containers are read for nothing");
             }
-            Stage::Exchanged(wanted) => {
+            DescentStage::Exchanged(wanted) => {
                 assert!(has_leaf, "containers of no leaf are exchanged");
                 assert!(is_prefix(wanted, want), "the peer was asked for keys that are not wanted");
             }
-            Stage::Joined | Stage::Durable => {
+            DescentStage::Joined | DescentStage::Durable => {
                 assert!(has_leaf, "containers of no leaf are joined");
             }
         }

@@ -9,7 +9,7 @@
 //!       ── Exchange ─────────▶              containers, both ways, batch by batch
 //! ```
 //!
-//! The requester keeps a `Session`, one at a time; the answering side keeps nothing but what its
+//! The requester keeps a `RepairSession`, one at a time; the answering side keeps nothing but what its
 //! storage is at. So an abandoned session leaves nothing behind, and a lost message costs a
 //! time-out: the partner then goes to the back of the queue.
 //!
@@ -31,6 +31,7 @@ mod inspect;
 mod invariants;
 mod scrubbing;
 mod session;
+mod session_link;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -38,13 +39,14 @@ use alloc::vec::Vec;
 use self::copying::Copying;
 use self::corrupt_keys::CorruptKeys;
 pub use self::corrupt_keys::Wanted;
-use self::descent::{Descent, Progress};
+use self::descent::{Descent, DescentProgress};
 pub use self::inspect::{
     CopyingSnapshot, CorruptKeySnapshot, DescentAwaits, PartnerSnapshot, RepairSnapshot,
     SessionSnapshot, SessionStage,
 };
 use self::scrubbing::Scrubbing;
-use self::session::{Session, SessionLink, Verdict};
+use self::session::{RepairSession, Verdict};
+use self::session_link::SessionLink;
 use crate::admin::{AdminRefusal, AdminReply};
 use crate::cx::{CommandCount, Cx, Effect, Issuer, NodeContext, Purpose};
 use crate::durable::DurableQueue;
@@ -72,7 +74,7 @@ pub struct Repair {
     /// The number of sessions begun in this life.
     sessions: u64,
     partners: BTreeMap<NodeId, Partner>,
-    session: Option<Session>,
+    session: Option<RepairSession>,
     corrupt_keys: CorruptKeys,
     scrubbing: Scrubbing,
     access: StoreAccess,
@@ -122,7 +124,7 @@ impl Repair {
 
     /// The time at which [`Repair::on_deadline`] is to be called.
     pub fn next_deadline(&self) -> Option<Time> {
-        let session = self.session.as_ref().and_then(Session::deadline);
+        let session = self.session.as_ref().and_then(RepairSession::deadline);
         Some(session.map_or(self.round_at, |deadline| deadline.min(self.round_at)))
     }
 
@@ -413,7 +415,12 @@ impl Repair {
         cx: &mut Cx<'_>,
         local: &NodeContext,
         SessionStep { request, step }: SessionStep,
-        go: impl FnOnce(&mut Descent, &mut Cx<'_>, &mut SessionLink, &mut StoreAccess) -> Progress,
+        go: impl FnOnce(
+            &mut Descent,
+            &mut Cx<'_>,
+            &mut SessionLink,
+            &mut StoreAccess,
+        ) -> DescentProgress,
     ) {
         self.advance(cx, request, step, |session, cx, access| {
             session.descend(cx, local, access, go)
@@ -466,7 +473,7 @@ impl Repair {
         let life = self.life.expect("drawn at the first deadline");
         let request = RequestId(u128::from(life) << 64 | u128::from(self.sessions));
         self.sessions += 1;
-        self.session = Some(Session::begin(cx, local, peer, request));
+        self.session = Some(RepairSession::begin(cx, local, peer, request));
     }
 
     /// Chooses the next peer: first those that can bring back what was lost here, then those whose
@@ -497,7 +504,7 @@ impl Repair {
         cx: &mut Cx<'_>,
         (from, request): (NodeId, RequestId),
         step: Step,
-        go_on: impl FnOnce(&mut Session, &mut Cx<'_>, &mut StoreAccess) -> Verdict,
+        go_on: impl FnOnce(&mut RepairSession, &mut Cx<'_>, &mut StoreAccess) -> Verdict,
     ) {
         if self.session.as_ref().is_some_and(|session| session.peer() == from) {
             self.advance(cx, request, step, go_on);
@@ -510,7 +517,7 @@ impl Repair {
         cx: &mut Cx<'_>,
         request: RequestId,
         step: Step,
-        go_on: impl FnOnce(&mut Session, &mut Cx<'_>, &mut StoreAccess) -> Verdict,
+        go_on: impl FnOnce(&mut RepairSession, &mut Cx<'_>, &mut StoreAccess) -> Verdict,
     ) {
         let awaited = self.session.as_mut().filter(|session| session.is_at(request, step));
         if let Some(session) = awaited {

@@ -5,27 +5,27 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
-use super::copying::Answer;
-use super::descent::{Descent, Progress};
-use super::{SessionSnapshot, SessionStage, StoreAccess, Waiting};
+use super::copying::CopyAnswer;
+use super::descent::{Descent, DescentProgress};
+use super::session_link::SessionLink;
+use super::{SessionSnapshot, SessionStage, StoreAccess};
 use crate::cx::{Cx, NodeContext};
 use crate::event::Event;
 use crate::message::repair::{Compare, Roots, Step};
 use crate::message::{Body, RepairMessage};
 use crate::probe::Probe;
-use crate::store::{RepairCommand, SessionStep};
 use crate::time::{Span, Time};
-use crate::types::{ContentHash, NodeId, PartitionId, RequestId, Seq};
+use crate::types::{ContentHash, NodeId, PartitionId, RequestId};
 
 /// Bytes that one partition and its root take in a message.
 const ROOT_BYTES: u64 = 20;
 
 /// A comparison that is going on.
 #[derive(Clone, Debug)]
-pub(super) struct Session {
+pub(super) struct RepairSession {
     pub(super) link: SessionLink,
     pub(super) began: Time,
-    pub(super) state: State,
+    pub(super) state: SessionState,
     /// Partitions that the present look has not asked about yet.
     pub(super) to_look: VecDeque<PartitionId>,
     /// Partitions that differed at the first look, and when they are looked at again.
@@ -40,7 +40,7 @@ pub(super) struct Session {
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum State {
+pub(super) enum SessionState {
     Comparing,
     /// The peer was asked about the roots of these.
     Looking(Vec<PartitionId>),
@@ -60,61 +60,7 @@ pub(super) enum Verdict {
     Broken,
 }
 
-/// The thread of a session: the peer, and the answer that is awaited.
-#[derive(Clone, Debug)]
-pub(super) struct SessionLink {
-    pub(super) peer: NodeId,
-    pub(super) request: RequestId,
-    /// The step of the question, the storage command or the sync that the session waits for.
-    pub(super) step: Step,
-    /// The time at which it ceases to wait. The own storage always answers: for that there is none.
-    pub(super) until: Option<Time>,
-}
-
-impl SessionLink {
-    /// Asks the peer something, as the next step of the session.
-    pub(super) fn ask(
-        &mut self,
-        cx: &mut Cx<'_>,
-        local: &NodeContext,
-        body: impl FnOnce(Step) -> Body,
-    ) {
-        let timeout = Span::from_ms(local.config.repair_timeout_ms);
-        self.step.0 += 1;
-        self.until = Some(cx.now.monotonic + timeout);
-        cx.send(local.message(self.peer, self.request, body(self.step)));
-    }
-
-    /// Asks the own storage something, as the next step of the session.
-    pub(super) fn store(
-        &mut self,
-        cx: &mut Cx<'_>,
-        access: &mut StoreAccess,
-        partition: PartitionId,
-        command: impl FnOnce(SessionStep) -> RepairCommand,
-    ) {
-        self.step.0 += 1;
-        self.until = None;
-        let step = SessionStep { request: self.request, step: self.step };
-        access.store(cx, partition, command(step));
-    }
-
-    /// Lets the session wait until this time.
-    pub(super) const fn wait_until(&mut self, time: Time) {
-        self.step.0 += 1;
-        self.until = Some(time);
-    }
-
-    /// Waits until the store is durable up to this position.
-    pub(super) fn wait_for_disk(&mut self, access: &mut StoreAccess, seq: Seq) {
-        self.step.0 += 1;
-        self.until = None;
-        let step = SessionStep { request: self.request, step: self.step };
-        access.waiting.push(seq, Waiting::Session(step));
-    }
-}
-
-impl Session {
+impl RepairSession {
     /// Begins with one hash over everything.
     pub(super) fn begin(
         cx: &mut Cx<'_>,
@@ -128,7 +74,7 @@ impl Session {
         Self {
             link,
             began: cx.now.monotonic,
-            state: State::Comparing,
+            state: SessionState::Comparing,
             to_look: VecDeque::new(),
             again: Vec::new(),
             again_at: None,
@@ -151,7 +97,7 @@ impl Session {
 
     /// Tells whether the session waits for writes in flight, and for no answer.
     pub(super) const fn is_settling(&self) -> bool {
-        matches!(self.state, State::Settling)
+        matches!(self.state, SessionState::Settling)
     }
 
     /// The state of the session.
@@ -161,10 +107,10 @@ impl Session {
             request: self.link.request,
             began: self.began,
             stage: match &self.state {
-                State::Comparing => SessionStage::Comparing,
-                State::Looking(asked) => SessionStage::Looking { partitions: asked.len() },
-                State::Settling => SessionStage::Settling,
-                State::Descending(descent) => descent.inspect(),
+                SessionState::Comparing => SessionStage::Comparing,
+                SessionState::Looking(asked) => SessionStage::Looking { partitions: asked.len() },
+                SessionState::Settling => SessionStage::Settling,
+                SessionState::Descending(descent) => descent.inspect(),
             },
             until: self.link.until,
             to_look: self.to_look.len(),
@@ -202,8 +148,8 @@ impl Session {
         access: &mut StoreAccess,
     ) -> Verdict {
         match self.state {
-            State::Settling => self.next(cx, local, access),
-            State::Comparing | State::Looking(_) | State::Descending(_) => {
+            SessionState::Settling => self.next(cx, local, access),
+            SessionState::Comparing | SessionState::Looking(_) | SessionState::Descending(_) => {
                 cx.probe(Probe::RepairTimedOut);
                 Verdict::Broken
             }
@@ -217,7 +163,7 @@ impl Session {
         access: &mut StoreAccess,
         equal: bool,
     ) -> Verdict {
-        let State::Comparing = self.state else { return Verdict::Broken };
+        let SessionState::Comparing = self.state else { return Verdict::Broken };
         let mut common = local.topology().shared(local.me(), self.link.peer);
         if equal {
             // All that is left to learn is whether the peer can stand for what was lost here.
@@ -235,7 +181,9 @@ impl Session {
         differing: &[PartitionId],
         incomplete: &[PartitionId],
     ) -> Verdict {
-        let State::Looking(asked) = core::mem::replace(&mut self.state, State::Settling) else {
+        let SessionState::Looking(asked) =
+            core::mem::replace(&mut self.state, SessionState::Settling)
+        else {
             return Verdict::Broken;
         };
         let rises = |partitions: &[PartitionId]| partitions.is_sorted_by(|a, b| a < b);
@@ -247,7 +195,8 @@ impl Session {
             let is_lost_here = !local.is_complete(partition);
             let is_lost_there = incomplete.binary_search(&partition).is_ok();
             if is_lost_here {
-                let answer = if is_lost_there { Answer::Incomplete } else { Answer::Complete };
+                let answer =
+                    if is_lost_there { CopyAnswer::Incomplete } else { CopyAnswer::Complete };
                 access.copying.on_answer(partition, self.link.peer, answer);
             }
             if is_lost_here && !is_lost_there {
@@ -273,13 +222,18 @@ impl Session {
         cx: &mut Cx<'_>,
         local: &NodeContext,
         access: &mut StoreAccess,
-        go_on: impl FnOnce(&mut Descent, &mut Cx<'_>, &mut SessionLink, &mut StoreAccess) -> Progress,
+        go_on: impl FnOnce(
+            &mut Descent,
+            &mut Cx<'_>,
+            &mut SessionLink,
+            &mut StoreAccess,
+        ) -> DescentProgress,
     ) -> Verdict {
-        let State::Descending(descent) = &mut self.state else { return Verdict::Broken };
+        let SessionState::Descending(descent) = &mut self.state else { return Verdict::Broken };
         match go_on(descent, cx, &mut self.link, access) {
-            Progress::Goes => Verdict::Goes,
-            Progress::Broken => Verdict::Broken,
-            Progress::Equal => {
+            DescentProgress::Goes => Verdict::Goes,
+            DescentProgress::Broken => Verdict::Broken,
+            DescentProgress::Equal => {
                 let (partition, keys) = (descent.partition(), descent.keys_that_differed());
                 if keys > 0 {
                     cx.observe(Event::RepairDiffered { peer: self.link.peer, partition, keys });
@@ -318,12 +272,12 @@ impl Session {
         let again_at = *self.again_at.get_or_insert(cx.now.monotonic + settle);
         if let Some(partition) = self.to_repair.pop_front() {
             let descent = Descent::begin(cx, &mut self.link, access, partition);
-            self.state = State::Descending(Box::new(descent));
+            self.state = SessionState::Descending(Box::new(descent));
             Verdict::Goes
         } else if self.again.is_empty() {
             Verdict::Clean
         } else if cx.now.monotonic < again_at {
-            self.state = State::Settling;
+            self.state = SessionState::Settling;
             self.link.wait_until(again_at);
             Verdict::Goes
         } else {
@@ -340,7 +294,7 @@ impl Session {
         let asked: Vec<PartitionId> = self.to_look.drain(..batch).collect();
         let roots = asked.iter().map(|&partition| (partition, root(local, partition))).collect();
         self.link.ask(cx, local, |step| Body::Repair(RepairMessage::Roots(Roots { step, roots })));
-        self.state = State::Looking(asked);
+        self.state = SessionState::Looking(asked);
     }
 }
 

@@ -74,10 +74,10 @@ impl Machine for Repair {
 
 /// A message by its sender, its receiver and its kind. Most carry hashes of trees, which only the
 /// code under test can say.
-type Said = (u64, u64, RepairKind);
+type PeerSaid = (u64, u64, RepairKind);
 
 /// All messages among the effects, in order.
-fn said(done: &[Done]) -> Vec<Said> {
+fn said(done: &[Done]) -> Vec<PeerSaid> {
     let name = |message: &Message| match message.body.kind() {
         Kind::Repair(kind) => (message.header.from.0, message.header.to.0, kind),
         other => panic!("nobody here says {other:?}"),
@@ -86,7 +86,7 @@ fn said(done: &[Done]) -> Vec<Said> {
 }
 
 /// A node asks and another answers, in turn.
-fn dialogue(asks: u64, answers: u64, kinds: &[RepairKind]) -> Vec<Said> {
+fn dialogue(asks: u64, answers: u64, kinds: &[RepairKind]) -> Vec<PeerSaid> {
     let directions = [(asks, answers), (answers, asks)].into_iter().cycle();
     kinds.iter().zip(directions).map(|(&kind, (from, to))| (from, to, kind)).collect()
 }

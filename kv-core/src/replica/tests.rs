@@ -24,12 +24,12 @@ const REQUESTER: (NodeId, RequestId) = (NodeId(4), RequestId(44));
 const OPERATION: OperationId = OperationId(6);
 const WALL: WallTime = WallTime(1_000_000);
 
-struct Fixture {
+struct ReplicaFixture {
     replica: Replica,
     local: NodeContext,
 }
 
-impl Fixture {
+impl ReplicaFixture {
     /// A node that owns the key, or one that does not.
     fn new(is_owner: bool) -> Self {
         let nodes = (1..=5_u64).map(|id| (NodeId(id), id.to_string()));
@@ -174,7 +174,7 @@ fn mint(fallback_for: Option<FallbackFor>) -> MintRequest {
 
 #[test]
 fn a_minted_write_is_told_at_once_and_acknowledged_only_when_durable() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = ReplicaFixture::new(true);
     let asked = fixture.mint(mint(None));
     let action = fixture.mint_of(REQUESTER.1, &mint(None).write, 0);
     assert_eq!(asked, [fixture.executes_first(action)]);
@@ -189,7 +189,7 @@ fn a_minted_write_is_told_at_once_and_acknowledged_only_when_durable() {
 
 #[test]
 fn a_merge_that_changed_nothing_still_waits_for_what_came_before_it() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = ReplicaFixture::new(true);
     let container = container(HybridTime(1));
     let asked = fixture.merge(container.clone());
     assert_eq!(asked, [fixture.executes_first(merged(&container))]);
@@ -199,7 +199,7 @@ fn a_merge_that_changed_nothing_still_waits_for_what_came_before_it() {
 
 #[test]
 fn what_is_durable_before_its_outcome_is_known_is_acknowledged_with_the_outcome() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = ReplicaFixture::new(true);
     fixture.merge(container(HybridTime(1)));
     assert_eq!(fixture.durable(9), []);
     assert_eq!(fixture.done(8, Ok(ReplicaDone::Merged)), [fixture.acknowledges()]);
@@ -207,13 +207,13 @@ fn what_is_durable_before_its_outcome_is_known_is_acknowledged_with_the_outcome(
 
 #[test]
 fn a_node_that_does_not_own_the_key_names_no_write_as_an_owner() {
-    let mut fixture = Fixture::new(false);
+    let mut fixture = ReplicaFixture::new(false);
     assert_eq!(fixture.mint(mint(None)), [fixture.refuses(Refusal::Layout)]);
 }
 
 #[test]
 fn an_owner_answers_no_reads_before_its_marker_is_durable() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = ReplicaFixture::new(true);
     assert_eq!(
         fixture.read(),
         [probe(Probe::IncompleteReadRefused), fixture.refuses(Refusal::Incomplete)]
@@ -222,7 +222,7 @@ fn an_owner_answers_no_reads_before_its_marker_is_durable() {
 
 #[test]
 fn a_read_is_answered_with_the_outcome() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = ReplicaFixture::new(true);
     fixture.local.complete.insert(fixture.local.topology().partition_of(key().token()));
     let read = ReplicaAction::Read { key: key(), copy: CopyKind::Owned };
     assert_eq!(fixture.read(), [fixture.executes_first(read)]);
@@ -236,7 +236,7 @@ fn a_read_is_answered_with_the_outcome() {
 
 #[test]
 fn what_the_storage_refuses_is_refused_to_the_requester() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = ReplicaFixture::new(true);
     fixture.mint(mint(None));
     let told = fixture.done(0, Err(Refusal::DiskFailed));
     assert_eq!(told, [fixture.refuses(Refusal::DiskFailed)]);
@@ -244,7 +244,7 @@ fn what_the_storage_refuses_is_refused_to_the_requester() {
 
 #[test]
 fn a_container_from_the_far_future_is_kept_reported_and_not_adopted() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = ReplicaFixture::new(true);
     let ahead = container(HybridTime::from_wall(WallTime(3_600_000_000)));
     let clock_ahead = Event::ClockAhead { stamped_by: dot().actor.node, by_ms: 3_599_000 };
     assert_eq!(
@@ -267,7 +267,7 @@ fn plain_set(operation: u64, echo: Option<Echo>) -> MintRequest {
 
 /// Requests to mint that come at some time, by the clock here.
 struct Requests {
-    fixture: Fixture,
+    fixture: ReplicaFixture,
     taken: u64,
 }
 
@@ -303,7 +303,7 @@ impl Requests {
 
 #[test]
 fn what_is_held_is_overwritten_only_by_a_request_that_is_provably_new() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = ReplicaFixture::new(true);
     fixture.local.config.hedge_ms = 100;
     let generation = fixture.local.identity.generation;
     let heard = |ms: u64| Some(Echo { generation, sent: Time(ms * 1_000) });
@@ -324,7 +324,7 @@ fn what_is_held_is_overwritten_only_by_a_request_that_is_provably_new() {
 
 #[test]
 fn what_is_held_is_overwritten_once_by_a_request_that_comes_twice() {
-    let fixture = Fixture::new(true);
+    let fixture = ReplicaFixture::new(true);
     let generation = fixture.local.identity.generation;
     let heard = |ms: u64| Some(Echo { generation, sent: Time(ms * 1_000) });
     let mut requests = Requests { fixture, taken: 0 };

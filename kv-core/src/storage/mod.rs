@@ -16,6 +16,7 @@ mod invariants;
 mod keyspace;
 mod minter;
 mod notes;
+mod opening;
 mod owned;
 mod partitions;
 mod recent;
@@ -25,8 +26,9 @@ pub use self::execute::execute;
 pub use self::hints::for_each_hint;
 pub use self::inspect::{Held, StoredCopy, any_has_seen, for_each_copy, held, hinted, is_repaired};
 pub use self::keyspace::{Record, parse as parse_record_key};
+pub use self::opening::{format, open};
 pub use self::owned::decode_owned;
-pub use self::partitions::{PartitionState, Partitions, format, open, unmark};
+pub use self::partitions::{PartitionState, Partitions, unmark};
 
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use super::keyspace;
 use super::notes::Notes;
-use super::partitions::PartitionState;
+use super::partitions::{Corruption, PartitionState};
 use crate::codec::{Codec, Malformed, Reader};
 use crate::event::{EpochReason, Event};
 use crate::merkle::{LeafId, leaf_of};
@@ -29,15 +29,6 @@ const HASH_BYTES: usize = 16;
 
 /// About what the keys of the store take in a batch beside the keys that they are for.
 const KEYS_BYTES: usize = 16;
-
-/// The remains of a key whose record was corrupt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Corruption {
-    /// The record is still corrupt: no part of it is left.
-    Standing,
-    /// The part that was written since: some of what this owner must hold.
-    Overwritten,
-}
 
 /// An owner's container with the hash that its Merkle leaf counts for it.
 pub(super) struct Owned {

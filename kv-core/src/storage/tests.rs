@@ -298,19 +298,23 @@ fn a_full_disk_refuses_a_write_and_leaves_the_tree_as_it_was() {
 
 /// A step of a random history of one disk and a peer's containers.
 #[derive(Clone, Debug)]
-enum Step {
+enum StorageStep {
     Put { key: u8, covers: bool },
     Merge { key: u8, from: u64, n: u64 },
     Sync,
     Restart,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = StorageStep> {
     prop_oneof![
-        (0_u8..6, any::<bool>()).prop_map(|(key, covers)| Step::Put { key, covers }),
-        (0_u8..6, 2_u64..4, 1_u64..5).prop_map(|(key, from, n)| Step::Merge { key, from, n }),
-        Just(Step::Sync),
-        Just(Step::Restart),
+        (0_u8..6, any::<bool>()).prop_map(|(key, covers)| StorageStep::Put { key, covers }),
+        (0_u8..6, 2_u64..4, 1_u64..5).prop_map(|(key, from, n)| StorageStep::Merge {
+            key,
+            from,
+            n
+        }),
+        Just(StorageStep::Sync),
+        Just(StorageStep::Restart),
     ]
 }
 
@@ -323,7 +327,7 @@ proptest! {
         let mut times = BTreeMap::<(u8, u64, u64), HybridTime>::new();
         for step in steps {
             match step {
-                Step::Put { key, covers } => {
+                StorageStep::Put { key, covers } => {
                     disk.requests += 1;
                     let mint = Mint {
                         key: Key::from(vec![key]),
@@ -340,7 +344,7 @@ proptest! {
                     };
                     minted(&disk.run(for_coordinator(ReplicaAction::Mint(mint.into()))));
                 }
-                Step::Merge { key, from, n } => {
+                StorageStep::Merge { key, from, n } => {
                     let actor = Actor { node: NodeId(from), epoch: Epoch(0) };
                     let next = HybridTime(times.len() as u64);
                     let version = crate::version::Version {
@@ -354,8 +358,8 @@ proptest! {
                     container.add(Dot { actor, n }, version);
                     disk.run(join(vec![(Key::from(vec![key]), container)]));
                 }
-                Step::Sync => disk.store.sync(),
-                Step::Restart => {
+                StorageStep::Sync => disk.store.sync(),
+                StorageStep::Restart => {
                     disk.restart();
                 }
             }

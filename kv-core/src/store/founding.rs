@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Refusal;
-use super::command::{AnswerFamily, CommandFamily, Written, refused};
+use super::family::{AnswerFamily, CommandFamily, Written, refused};
 use crate::fingerprint;
 use crate::types::{FoundingId, Key, NodeId, RequestId};
 

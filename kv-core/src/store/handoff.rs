@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::command::{AnswerFamily, CommandFamily, Written, refused};
+use super::family::{AnswerFamily, CommandFamily, Written, refused};
 use super::{HintTerms, Refusal};
 use crate::codec::codec;
 use crate::fingerprint;

@@ -12,6 +12,7 @@
 
 mod batch;
 mod command;
+mod family;
 mod founding;
 mod handoff;
 mod recovered;
@@ -25,9 +26,8 @@ use bytes::Bytes;
 use thiserror::Error;
 
 pub use self::batch::Batch;
-pub use self::command::{
-    Answer, AnswerFamily, Command, CommandFamily, Outcome, StoreCommand, Written,
-};
+pub use self::command::{Answer, Command, Outcome, StoreCommand};
+pub use self::family::{AnswerFamily, CommandFamily, Written};
 pub use self::founding::{FoundingAnswer, FoundingCommand, Promise};
 pub use self::handoff::{
     DropReason, Dropped, HandoffAnswer, HandoffCommand, HintBatch, Receipt, StoredHint,

@@ -7,7 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Refusal;
-use super::command::{AnswerFamily, CommandFamily, Written, refused};
+use super::family::{AnswerFamily, CommandFamily, Written, refused};
 use super::handoff::describe_merge;
 use crate::codec::codec;
 use crate::fingerprint;

@@ -115,7 +115,7 @@ pub(crate) fn told(done: &[Done]) -> Vec<Done> {
 type IsLost = alloc::boxed::Box<dyn Fn(&Message) -> bool>;
 
 pub(crate) struct World<M> {
-    pub(crate) nodes: BTreeMap<NodeId, Member<M>>,
+    pub(crate) nodes: BTreeMap<NodeId, TestMember<M>>,
     pub(crate) now: Now,
     pub(crate) is_lost: IsLost,
     /// The nodes whose writes do not become durable.
@@ -128,7 +128,7 @@ pub(crate) struct World<M> {
     draw: Counting,
 }
 
-pub(crate) struct Member<M> {
+pub(crate) struct TestMember<M> {
     pub(crate) local: NodeContext,
     pub(crate) machine: M,
     pub(crate) store: MemoryStore,
@@ -194,14 +194,14 @@ impl<M: Machine> World<M> {
             roots: roots.into_iter().collect(),
         };
         let commands = CommandCount::default();
-        self.nodes.insert(node, Member { local, machine, store, partitions, commands });
+        self.nodes.insert(node, TestMember { local, machine, store, partitions, commands });
     }
 
     pub(crate) fn ring(&self) -> Arc<Ring> {
         Arc::clone(&self.ring)
     }
 
-    pub(crate) fn member(&mut self, node: u64) -> &mut Member<M> {
+    pub(crate) fn member(&mut self, node: u64) -> &mut TestMember<M> {
         self.nodes.get_mut(&NodeId(node)).expect("there is such a node")
     }
 
@@ -375,7 +375,7 @@ impl<M: Machine> World<M> {
     }
 }
 
-impl<M> Member<M> {
+impl<M> TestMember<M> {
     fn execute(&mut self, command: &StoreCommand) -> Outcome {
         let state = self.partitions.get_mut(command.partition);
         let outcome = storage::execute(state, &mut self.store, command);

@@ -22,14 +22,14 @@ use crate::types::{ContentHash, Key, NodeId, RequestId};
 ///
 /// Invariant: the option is `None` if and only if nothing is known.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
-pub struct Container(Option<Arc<Known>>);
+pub struct Container(Option<Arc<ContainerBody>>);
 
 /// The contents of a container of which something is known. They take one piece of memory, unless
 /// siblings or many actors meet.
 ///
 /// Invariants: siblings are strictly sorted by dot; `seen` covers each of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Known {
+struct ContainerBody {
     siblings: Siblings,
     seen: VersionVector,
 }
@@ -110,7 +110,7 @@ impl Container {
             self.clone_from(other);
             return true;
         }
-        let Known { siblings, seen } = self.known_mut();
+        let ContainerBody { siblings, seen } = self.known_mut();
         let before = siblings.len();
         let mut joined = Siblings::with_capacity(before.max(theirs.siblings.len()));
         let mut mine = core::mem::take(siblings).into_iter().peekable();
@@ -142,7 +142,7 @@ impl Container {
     }
 
     /// The contents, to be added to: they must not stay empty.
-    fn known_mut(&mut self) -> &mut Known {
+    fn known_mut(&mut self) -> &mut ContainerBody {
         Arc::make_mut(self.0.get_or_insert_default())
     }
 
@@ -153,7 +153,7 @@ impl Container {
             return Vec::new();
         }
         let covered = self.dots().filter(|&dot| context.covers(dot)).collect();
-        let Known { siblings, seen } = self.known_mut();
+        let ContainerBody { siblings, seen } = self.known_mut();
         siblings.retain(|&mut (dot, _)| !context.covers(dot));
         seen.merge(context);
         covered
@@ -162,7 +162,7 @@ impl Container {
     /// Adds the event of a dot. The dot must be new: one dot names one write.
     pub fn add(&mut self, dot: Dot, version: Version) {
         assert!(!self.seen().covers(dot), "dot {dot:?} was minted before");
-        let Known { siblings, seen } = self.known_mut();
+        let ContainerBody { siblings, seen } = self.known_mut();
         let at = siblings.partition_point(|&(candidate, _)| candidate < dot);
         siblings.insert(at, (dot, version));
         seen.raise(dot);
@@ -199,7 +199,7 @@ impl Container {
     /// # Panics
     /// If it is not so.
     pub fn invariants(&self) {
-        let Some(Known { siblings, seen }) = self.0.as_deref() else { return };
+        let Some(ContainerBody { siblings, seen }) = self.0.as_deref() else { return };
         seen.invariants();
         assert!(!seen.is_empty(), "a container of which nothing is known is not the empty one");
         let rises = siblings.windows(2).all(|pair| pair[0].0 < pair[1].0);
@@ -261,8 +261,9 @@ impl Codec for Container {
 
     fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
         // Read where it will lie: it is large to be moved.
-        let mut known = Arc::<Known>::default();
-        let Known { siblings, seen } = Arc::get_mut(&mut known).expect("nobody shares it yet");
+        let mut known = Arc::<ContainerBody>::default();
+        let ContainerBody { siblings, seen } =
+            Arc::get_mut(&mut known).expect("nobody shares it yet");
         decode_onto(siblings, input)?;
         seen.decode_onto_nothing(input)?;
         let sorted = siblings.windows(2).all(|pair| pair[0].0 < pair[1].0);

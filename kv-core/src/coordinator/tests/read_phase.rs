@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_read_waits_for_r_answers_returns_their_join_and_repairs_who_is_behind() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     let (first, second) = (container(a, 1), container(c, 1));
     assert_eq!(
@@ -24,7 +24,7 @@ fn a_read_waits_for_r_answers_returns_their_join_and_repairs_who_is_behind() {
 
 #[test]
 fn an_owner_that_lost_its_data_is_not_counted_in_r() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     let held = container(a, 1);
     fixture.ask(Verb::Get, strict());
@@ -39,7 +39,7 @@ fn an_owner_that_lost_its_data_is_not_counted_in_r() {
 
 #[test]
 fn a_read_of_one_prefers_an_owner_for_whom_nobody_keeps_hints() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     let [first, second] = [fixture.others[0], fixture.others[1]];
     fixture.local.peers.behind.insert(a);
@@ -49,7 +49,7 @@ fn a_read_of_one_prefers_an_owner_for_whom_nobody_keeps_hints() {
     assert_eq!(fixture.holds(a, Container::default()), [probe(Probe::AnswerInDoubt)]);
     assert_eq!(fixture.holds(b, held.clone()), [value(&held, achieved(&[b], &[]))]);
 
-    let mut alone = Fixture::new(true);
+    let mut alone = CoordinatorFixture::new(true);
     alone.local.peers.behind.insert(a);
     alone.ask(Verb::Get, one);
     assert_eq!(alone.holds(a, Container::default()), [probe(Probe::AnswerInDoubt)]);
@@ -70,7 +70,7 @@ fn a_read_of_one_prefers_an_owner_for_whom_nobody_keeps_hints() {
 
 #[test]
 fn a_read_of_one_does_not_wait_for_the_hedge_where_hints_are_kept_for_all_owners() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     let held = container(c, 1);
     fixture.local.peers.behind.extend([a, b, c]);
@@ -98,7 +98,7 @@ fn a_read_of_one_does_not_wait_for_the_hedge_where_hints_are_kept_for_all_owners
 #[test]
 fn a_fallback_that_was_asked_for_several_owners_counts_for_the_one_that_needs_it() {
     for answers_early in [false, true] {
-        let mut fixture = Fixture::new(true);
+        let mut fixture = CoordinatorFixture::new(true);
         let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
         let [first, second] = [fixture.others[0], fixture.others[1]];
         fixture.ask(Verb::Get, Options { read: Some(Level::All), ..Options::default() });
@@ -115,13 +115,13 @@ fn a_fallback_that_was_asked_for_several_owners_counts_for_the_one_that_needs_it
                 fixture.read_hints(first),
             ]
         );
-        let answer = |fixture: &mut Fixture| {
+        let answer = |fixture: &mut CoordinatorFixture| {
             for other in [first, second] {
                 assert_eq!(fixture.holds(other, Container::default()), []);
             }
         };
         // A fallback is asked again unless it has answered; then it counts at once.
-        let asked_again = |fixture: &Fixture, fallback| {
+        let asked_again = |fixture: &CoordinatorFixture, fallback| {
             let probes = [probe(Probe::FallbackForTwo)];
             if answers_early {
                 probes.to_vec()
@@ -149,7 +149,7 @@ fn a_fallback_that_was_asked_for_several_owners_counts_for_the_one_that_needs_it
 
 #[test]
 fn a_fallback_for_two_owners_is_one_answer() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     fixture.ask(Verb::Get, Options { read: Some(Level::All), ..Options::default() });
     fixture.wait();
@@ -161,7 +161,7 @@ fn a_fallback_for_two_owners_is_one_answer() {
 
 #[test]
 fn where_the_fallback_of_an_owner_that_refused_is_silent_another_is_asked() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     let [first, second] = [fixture.others[0], fixture.others[1]];
     fixture.ask(Verb::Get, Options { read: Some(Level::All), ..Options::default() });
@@ -175,7 +175,7 @@ fn where_the_fallback_of_an_owner_that_refused_is_silent_another_is_asked() {
 
 #[test]
 fn a_monotonic_read_makes_its_answer_stand_before_it_is_given() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     let held = container(a, 1);
     fixture.ask(Verb::Get, Options { monotonic: Some(true), ..strict() });
@@ -199,7 +199,7 @@ fn a_monotonic_read_makes_its_answer_stand_before_it_is_given() {
 /// Seen at seed 56943 of swarm.toml: a hint of nothing was kept for an owner that did not answer.
 #[test]
 fn a_monotonic_read_that_found_nothing_writes_nothing() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b] = [fixture.owners[0], fixture.owners[1]];
     fixture.ask(Verb::Get, Options { monotonic: Some(true), read: Some(Level::One), ..strict() });
     let read = fixture.holds(a, Container::default());
@@ -209,7 +209,7 @@ fn a_monotonic_read_that_found_nothing_writes_nothing() {
 
 #[test]
 fn a_monotonic_read_of_replicas_that_agree_costs_no_second_round() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b] = [fixture.owners[0], fixture.owners[1]];
     let held = container(a, 1);
     fixture.ask(Verb::Get, Options { monotonic: Some(true), ..strict() });
@@ -221,7 +221,7 @@ fn a_monotonic_read_of_replicas_that_agree_costs_no_second_round() {
 #[test]
 fn a_read_brings_up_an_owner_whose_copy_is_corrupt_and_never_with_nothing() {
     for held in [container(NodeId(9), 1), Container::default()] {
-        let mut fixture = Fixture::new(false);
+        let mut fixture = CoordinatorFixture::new(false);
         let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
         fixture.ask(Verb::Get, strict());
         assert_eq!(fixture.refused(c, Refusal::Corrupt), []);

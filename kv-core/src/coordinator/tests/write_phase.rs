@@ -5,7 +5,7 @@ use crate::time::Span;
 
 #[test]
 fn a_put_is_acknowledged_after_w_durable_copies_and_not_before() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     let written = container(a, 1);
     assert_eq!(fixture.put(Options::default()), [fixture.mint(a)]);
@@ -24,7 +24,7 @@ fn a_put_is_acknowledged_after_w_durable_copies_and_not_before() {
 
 #[test]
 fn acks_that_overtake_the_container_are_counted_and_answered_when_it_comes() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     let written = container(a, 1);
     fixture.put(Options { write: Some(Level::One), ..Options::default() });
@@ -41,7 +41,7 @@ fn acks_that_overtake_the_container_are_counted_and_answered_when_it_comes() {
 
 #[test]
 fn a_coordinator_that_owns_nothing_of_the_key_asks_the_first_owner_that_seems_up() {
-    let fixture = Fixture::new(false);
+    let fixture = CoordinatorFixture::new(false);
     let [a, b] = [fixture.owners[0], fixture.owners[1]];
     let mut fixture = fixture.down(&[a]);
     assert_eq!(fixture.put(Options::default()), [fixture.mint(b)]);
@@ -49,7 +49,7 @@ fn a_coordinator_that_owns_nothing_of_the_key_asks_the_first_owner_that_seems_up
 
 #[test]
 fn an_owner_that_seems_down_is_sent_the_write_all_the_same_and_a_fallback_keeps_it() {
-    let fixture = Fixture::new(true);
+    let fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     let fallback = fixture.others[0];
     let mut fixture = fixture.down(&[c]);
@@ -68,7 +68,7 @@ fn an_owner_that_seems_down_is_sent_the_write_all_the_same_and_a_fallback_keeps_
 #[test]
 fn a_fallback_counts_in_sloppy_and_not_in_strict() {
     for (options, counts) in [(Options::default(), true), (strict(), false)] {
-        let fixture = Fixture::new(true);
+        let fixture = CoordinatorFixture::new(true);
         let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
         let [first, second] = [fixture.others[0], fixture.others[1]];
         let mut fixture = fixture.down(&[b, c]);
@@ -94,7 +94,7 @@ fn a_fallback_counts_in_sloppy_and_not_in_strict() {
 
 #[test]
 fn when_no_owner_seems_up_a_fallback_mints_in_sloppy() {
-    let fixture = Fixture::new(false);
+    let fixture = CoordinatorFixture::new(false);
     let (owners, other) = (fixture.owners.clone(), fixture.others[0]);
     let mut fixture = fixture.down(&owners);
     let nothing = Basis::Given(VersionVector::default());
@@ -106,7 +106,7 @@ fn when_no_owner_seems_up_a_fallback_mints_in_sloppy() {
 
 #[test]
 fn a_minter_that_does_not_answer_is_followed_by_the_next_under_the_same_request_id() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b] = [fixture.owners[0], fixture.owners[1]];
     assert_eq!(fixture.put(Options::default()), [fixture.mint(a)]);
     // Both are expected under the id of the first request.
@@ -117,7 +117,7 @@ fn a_minter_that_does_not_answer_is_followed_by_the_next_under_the_same_request_
 fn a_write_that_was_minted_late_looks_for_fallbacks_after_one_delay() {
     // Seen in ring.toml: three owners that seem up and are not, asked one after another, left no
     // time to ask anybody to be a fallback.
-    let mut fixture = Fixture::new(false);
+    let mut fixture = CoordinatorFixture::new(false);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     let [first, second] = [fixture.others[0], fixture.others[1]];
     let written = container(c, 1);
@@ -148,7 +148,7 @@ fn a_write_that_was_minted_late_looks_for_fallbacks_after_one_delay() {
 
 #[test]
 fn two_replicas_that_named_one_write_are_joined_and_both_count() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     let (one, twin) = (container(b, 1), container(a, 1));
     let both = joined(&one, &twin);
@@ -170,7 +170,7 @@ fn two_replicas_that_named_one_write_are_joined_and_both_count() {
 
 #[test]
 fn a_minter_that_refuses_is_followed_at_once_but_a_full_key_is_full_everywhere() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b] = [fixture.owners[0], fixture.owners[1]];
     let full = Refusal::TooManySiblings { max: 1 };
     fixture.put(Options::default());
@@ -187,7 +187,7 @@ fn a_minter_that_refuses_is_followed_at_once_but_a_full_key_is_full_everywhere()
 
 #[test]
 fn a_write_that_may_have_been_named_is_never_refused_only_unknown() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     let [first, second] = [fixture.others[0], fixture.others[1]];
     fixture.put(Options::default());
@@ -210,7 +210,7 @@ fn a_write_that_may_have_been_named_is_never_refused_only_unknown() {
 
 #[test]
 fn an_owner_that_misses_the_write_is_asked_again_and_a_fallback_keeps_it_meanwhile() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     let fallback = fixture.others[0];
     let written = container(a, 1);
@@ -232,7 +232,7 @@ fn an_owner_that_misses_the_write_is_asked_again_and_a_fallback_keeps_it_meanwhi
 
 #[test]
 fn where_no_fallback_is_left_the_coordinator_keeps_the_hint_and_counts_for_nothing() {
-    let fixture = Fixture::new(true);
+    let fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     let others = fixture.others.clone();
     let mut fixture = fixture.down(&[others, vec![b, c]].concat());
@@ -255,7 +255,7 @@ fn where_no_fallback_is_left_the_coordinator_keeps_the_hint_and_counts_for_nothi
 
 #[test]
 fn two_owners_that_share_a_fallback_get_another_while_the_write_waits_for_it() {
-    let mut fixture = Fixture::new(false);
+    let mut fixture = CoordinatorFixture::new(false);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     let [first, second] = [fixture.others[0], fixture.others[1]];
     let written = container(b, 1);
@@ -299,7 +299,7 @@ fn two_owners_that_share_a_fallback_get_another_while_the_write_waits_for_it() {
 
 #[test]
 fn a_strict_put_over_whatever_stands_reads_vectors_first() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     let stands = container(b, 4);
     let asked = fixture.ask(put(PutContext::Latest(VersionVector::default())), strict());
@@ -319,7 +319,7 @@ fn a_strict_put_over_whatever_stands_reads_vectors_first() {
 fn only_the_first_who_is_asked_overwrites_what_it_holds() {
     // By the time that the second is asked, the first may have minted, and others may
     // have overwritten it: what the second holds may be newer than the write.
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     let seen = container(c, 4).seen().clone();
     let first = fixture.ask(put(PutContext::Latest(seen.clone())), Options::default());
@@ -333,7 +333,7 @@ fn only_the_first_who_is_asked_overwrites_what_it_holds() {
 /// Seen at seed 9743 of swarm.toml: while the first was asked again, the hedge asked another one.
 #[test]
 fn a_minter_for_whom_it_was_late_is_asked_once_more_and_nobody_else_before_the_delay_is_over() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b] = [fixture.owners[0], fixture.owners[1]];
     let latest = VersionVector::default();
     fixture.ask(put(PutContext::Latest(latest.clone())), Options::default());
@@ -354,7 +354,7 @@ fn a_minter_for_whom_it_was_late_is_asked_once_more_and_nobody_else_before_the_d
 
 #[test]
 fn a_late_refusal_of_the_read_phase_is_none_of_the_write() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     fixture.ask(put(PutContext::Latest(VersionVector::default())), strict());
     assert_eq!(fixture.holds(a, Container::default()), []);
@@ -368,7 +368,7 @@ fn a_late_refusal_of_the_read_phase_is_none_of_the_write() {
 
 #[test]
 fn answers_of_the_other_phase_are_dropped() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     fixture.ask(put(PutContext::Latest(VersionVector::default())), strict());
     assert_eq!(fixture.minted(a, container(a, 1)), []);
@@ -384,7 +384,7 @@ fn answers_of_the_other_phase_are_dropped() {
 
 #[test]
 fn who_refused_to_mint_is_asked_to_hold_what_another_minted() {
-    let mut fixture = Fixture::new(true);
+    let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     fixture.put(Options::default());
     fixture.refused(a, Refusal::DiskFull);

@@ -6,8 +6,8 @@ use super::*;
 const FAR: Span = Span::from_ms(2 * YEAR_SECONDS * 1_000);
 
 /// Makes a cluster in which all clocks are two years ahead, and one node was started meanwhile.
-fn started_ahead() -> World {
-    let mut world = World::new(5, 1..=10, 1);
+fn started_ahead() -> GossipWorld {
+    let mut world = GossipWorld::new(5, 1..=10, 1);
     world.run(SECOND.times(20));
     world.ahead = FAR;
     world.kill(0);
@@ -18,7 +18,7 @@ fn started_ahead() -> World {
 }
 
 /// The generations of the first node that the nodes know.
-fn generation_of_first(world: &World) -> BTreeSet<u64> {
+fn generation_of_first(world: &GossipWorld) -> BTreeSet<u64> {
     let of_first = |known: &Known| known.node == NodeId(1);
     let known = world.hosts.iter().flat_map(|host| host.membership.known().find(of_first));
     known.map(|known| known.generation.0).collect()

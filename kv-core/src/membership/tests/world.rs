@@ -64,7 +64,7 @@ enum Running {
 }
 
 /// A cluster whose nodes have the ids 1, 2, ..; they are named by index, from 0.
-pub(super) struct World {
+pub(super) struct GossipWorld {
     pub(super) now: Time,
     pub(super) hosts: Vec<Host>,
     pub(super) sent: u64,
@@ -113,7 +113,7 @@ pub(super) fn membership_of(local: &NodeContext) -> Membership {
     Membership::new(local.me(), local.topology().members().iter().map(|member| member.id))
 }
 
-impl World {
+impl GossipWorld {
     /// Makes a cluster whose nodes start at once.
     pub(super) fn new(nodes: u64, link_ms: RangeInclusive<u64>, seed: u64) -> Self {
         let ring = ring_of(nodes);

@@ -8,7 +8,7 @@ use crate::message::repair::{Branches, Leaves, SummariesRequest};
 use crate::store::Summary;
 
 /// Makes the answer to a step.
-type Answer = Box<dyn Fn(Step) -> Body>;
+type MakeAnswer = Box<dyn Fn(Step) -> Body>;
 
 /// A question that one node has asked another and that is not answered.
 struct Question {
@@ -94,7 +94,7 @@ fn a_session_ends_at_the_first_answer_that_makes_no_sense() {
     let summarized = |step, entries, more| {
         Body::Repair(RepairMessage::Summarized(Summarized { step, entries, more }))
     };
-    let cases: [(Kind, Answer); 6] = [
+    let cases: [(Kind, MakeAnswer); 6] = [
         (
             Kind::Repair(RepairKind::Roots),
             Box::new(|step| {

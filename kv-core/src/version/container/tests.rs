@@ -17,7 +17,7 @@ struct Twin {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+enum JoinStep {
     /// A put at a replica, with what replica `seen_at` held as its context.
     Put { at: usize, seen_at: usize },
     /// Replica `to` joins what replica `from` holds.
@@ -26,9 +26,9 @@ enum Step {
 
 const REPLICAS: usize = 4;
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let put = (0..REPLICAS, 0..REPLICAS).prop_map(|(at, seen_at)| Step::Put { at, seen_at });
-    let join = (0..REPLICAS, 0..REPLICAS).prop_map(|(from, to)| Step::Join { from, to });
+fn steps() -> impl Strategy<Value = Vec<JoinStep>> {
+    let put = (0..REPLICAS, 0..REPLICAS).prop_map(|(at, seen_at)| JoinStep::Put { at, seen_at });
+    let join = (0..REPLICAS, 0..REPLICAS).prop_map(|(from, to)| JoinStep::Join { from, to });
     proptest::collection::vec(prop_oneof![put, join], 0..40)
 }
 
@@ -47,13 +47,13 @@ fn version(n: u64) -> Version {
 }
 
 /// Runs the steps on containers and on their twins.
-fn play(steps: &[Step]) -> Vec<(Container, Twin)> {
+fn play(steps: &[JoinStep]) -> Vec<(Container, Twin)> {
     let mut replicas: Vec<(Container, Twin)> = (0..REPLICAS).map(|_| Default::default()).collect();
     let mut counters = BTreeMap::<usize, u64>::new();
     let mut writes = 0;
     for step in steps {
         match *step {
-            Step::Put { at, seen_at } => {
+            JoinStep::Put { at, seen_at } => {
                 let (context, context_twin) = replicas[seen_at].clone();
                 let n = counters.entry(at).and_modify(|n| *n += 1).or_insert(1);
                 let actor = Actor { node: NodeId(at as u64), epoch: Epoch(0) };
@@ -66,7 +66,7 @@ fn play(steps: &[Step]) -> Vec<(Container, Twin)> {
                 twin.overwritten.extend(&context_twin.known);
                 twin.known.insert(dot);
             }
-            Step::Join { from, to } => {
+            JoinStep::Join { from, to } => {
                 let (container, twin) = replicas[from].clone();
                 replicas[to].0.join(&container);
                 replicas[to].1.known.extend(&twin.known);
@@ -141,7 +141,7 @@ fn encoded(container: &Container) -> Vec<u8> {
 
 #[test]
 fn joining_a_container_with_itself_does_not_empty_it() {
-    let (container, _) = play(&[Step::Put { at: 0, seen_at: 1 }]).swap_remove(0);
+    let (container, _) = play(&[JoinStep::Put { at: 0, seen_at: 1 }]).swap_remove(0);
     assert_eq!(joined(&container, &container).siblings().len(), 1);
 }
 
@@ -161,7 +161,7 @@ fn an_encoding_whose_vector_does_not_cover_its_siblings_is_refused() {
     let actor = Actor { node: NodeId(1), epoch: Epoch(0) };
     let siblings = smallvec::smallvec![(Dot { actor, n: 2 }, version(1))];
     let seen: VersionVector = [Dot { actor, n: 1 }].into_iter().collect();
-    let uncovered = Container(Some(Known { siblings, seen }.into()));
+    let uncovered = Container(Some(ContainerBody { siblings, seen }.into()));
     let bytes = encoded(&uncovered);
     assert_eq!(Container::decode(&mut Reader::new(&bytes)), Err(Malformed));
 }
