@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use kv_sim::runs::run::{RunOptions, run};
+use kv_sim::runs::options::RunOptions;
+use kv_sim::runs::run::run;
 use kv_sim::scenario::{Colour, Source, all};
 use kv_sim::story::result::{RunResult, Verdict};
 

@@ -21,12 +21,12 @@ use crate::hashing::FoldHasher;
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger<K, V, H = FoldHasher> {
     entries: Vec<(K, V)>,
-    places: HashTable<Place>,
+    places: HashTable<LedgerPlace>,
     hasher: BuildHasherDefault<H>,
 }
 
 /// The number of entries that came before one. It never changes.
-pub(crate) type Place = u32;
+pub(crate) type LedgerPlace = u32;
 
 impl<K: Hash + Eq, V, H: Hasher + Default> Ledger<K, V, H> {
     /// Creates an empty table with room for so many entries.
@@ -37,13 +37,13 @@ impl<K: Hash + Eq, V, H: Hasher + Default> Ledger<K, V, H> {
 
     /// Makes room for so many more entries.
     pub(crate) fn reserve(&mut self, entries: usize) {
-        let hash_of = |&place: &Place| self.hasher.hash_one(&self.entries[place as usize].0);
+        let hash_of = |&place: &LedgerPlace| self.hasher.hash_one(&self.entries[place as usize].0);
         self.places.reserve(entries, hash_of);
         self.entries.reserve(entries);
     }
 
     /// The place of a key, if it is there.
-    pub(crate) fn find<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<Place>
+    pub(crate) fn find<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<LedgerPlace>
     where
         K: Borrow<Q>,
     {
@@ -69,7 +69,7 @@ impl<K: Hash + Eq, V, H: Hasher + Default> Ledger<K, V, H> {
     ///
     /// # Panics
     /// If there are more than 2^32 entries.
-    pub(crate) fn add(&mut self, key: K, value: V) -> Place {
+    pub(crate) fn add(&mut self, key: K, value: V) -> LedgerPlace {
         self.add_hashed(self.hasher.hash_one(&key), key, value)
     }
 
@@ -77,28 +77,28 @@ impl<K: Hash + Eq, V, H: Hasher + Default> Ledger<K, V, H> {
     ///
     /// # Panics
     /// If there is no entry.
-    pub(crate) fn at(&self, place: Place) -> (&K, &V) {
+    pub(crate) fn at(&self, place: LedgerPlace) -> (&K, &V) {
         let (key, value) = &self.entries[place as usize];
         (key, value)
     }
 
     /// The entry at a place, with its value to be changed. Panics as [`Ledger::at`] does.
-    pub(crate) fn at_mut(&mut self, place: Place) -> (&K, &mut V) {
+    pub(crate) fn at_mut(&mut self, place: LedgerPlace) -> (&K, &mut V) {
         let (key, value) = &mut self.entries[place as usize];
         (key, value)
     }
 
-    fn find_hashed<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<Place>
+    fn find_hashed<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<LedgerPlace>
     where
         K: Borrow<Q>,
     {
-        let is_it = |&place: &Place| self.entries[place as usize].0.borrow() == key;
+        let is_it = |&place: &LedgerPlace| self.entries[place as usize].0.borrow() == key;
         self.places.find(hash, is_it).copied()
     }
 
-    fn add_hashed(&mut self, hash: u64, key: K, value: V) -> Place {
+    fn add_hashed(&mut self, hash: u64, key: K, value: V) -> LedgerPlace {
         let Self { entries, places, hasher } = self;
-        let place = Place::try_from(entries.len()).expect("entries are counted in 32 bits");
+        let place = LedgerPlace::try_from(entries.len()).expect("entries are counted in 32 bits");
         entries.push((key, value));
         places.insert_unique(hash, place, |&place| hasher.hash_one(&entries[place as usize].0));
         place
@@ -128,8 +128,8 @@ mod tests {
                 ledger.reserve(number / 10);
                 assert_eq!(ledger.get(&key), Some(&number));
                 assert_eq!(*ledger.get_or_add_with(key.clone(), || panic!("it is there")), number);
-                *ledger.at_mut(number as Place).1 += 1;
-                assert_eq!(ledger.at(number as Place), (&key, &(number + 1)));
+                *ledger.at_mut(number as LedgerPlace).1 += 1;
+                assert_eq!(ledger.at(number as LedgerPlace), (&key, &(number + 1)));
             }
             assert_eq!(*ledger.get_or_add_with("new".to_owned(), || 7), 7);
             assert_eq!(ledger.find("new"), Some(1_000));

@@ -6,7 +6,8 @@
 //! [`story::result::RunResult::digest`] is its identity.
 //!
 //! ```
-//! use kv_sim::runs::run::{RunOptions, run};
+//! use kv_sim::runs::options::RunOptions;
+//! use kv_sim::runs::run::run;
 //! use kv_sim::scenario::Scenario;
 //! use kv_sim::story::result::Verdict;
 //!

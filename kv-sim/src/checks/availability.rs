@@ -14,7 +14,7 @@ use kv_core::types::NodeId;
 use super::check::Check;
 use super::findings::Findings;
 use super::history::History;
-use super::occasions::{Ending, OperationEnd};
+use super::occasions::{OperationEnd, OperationEnding};
 use super::operation::{Operation, Terms};
 use super::pace::{Pace, TRIP_FLOOR};
 use super::story::when;
@@ -35,7 +35,7 @@ pub(super) struct Availability {
 
 /// The most that an operation needs, one thing after the other, to succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Path {
+struct CriticalPath {
     /// The number of messages from one node to another.
     trips: usize,
     /// The number of storage commands.
@@ -58,8 +58,10 @@ impl Check for Availability {
     fn on_end(&mut self, end: &mut OperationEnd<'_, impl WorldView>) {
         self.findings.examined += 1;
         match end.ending {
-            Ending::Value(_) | Ending::Stored(..) | Ending::Refused(_) => {}
-            Ending::Unknown => self.judge(end),
+            OperationEnding::Value(_)
+            | OperationEnding::Stored(..)
+            | OperationEnding::Refused(_) => {}
+            OperationEnding::Unknown => self.judge(end),
         }
     }
 }
@@ -120,7 +122,7 @@ impl Availability {
             return false;
         };
         let everybody = world.owners(&history.key).iter().all(|owner| reachable.contains(owner));
-        let path = Path::of(terms, everybody);
+        let path = CriticalPath::of(terms, everybody);
         let command = pace.command_max(*started).max(world.slowest_command());
         let there_and_back = trips_max(trips, 2) + command;
         let mut needed = trips_max(trips, path.trips) + command.times(path.commands.into());
@@ -132,7 +134,7 @@ impl Availability {
     }
 }
 
-impl Path {
+impl CriticalPath {
     /// Counts what an operation on these terms needs, if every owner answers, or if others must be
     /// asked first because one does not.
     fn of(terms: &Terms, every_owner_answers: bool) -> Self {
@@ -234,7 +236,8 @@ mod tests {
     #[test]
     fn a_path_is_as_long_as_the_phases_of_the_operation() {
         let path = |reads, writes, monotonic, all| {
-            let Path { trips, commands } = Path::of(&terms(reads, writes, monotonic), all);
+            let CriticalPath { trips, commands } =
+                CriticalPath::of(&terms(reads, writes, monotonic), all);
             (trips, commands)
         };
         assert_eq!(path(Some(2), None, false, true), (2, 1));

@@ -6,35 +6,14 @@
 //! to what it holds than its limit, but a fallback that has delivered its hint holds nothing again.
 
 use kv_core::config::Config;
-use kv_core::types::NodeId;
 use kv_core::version::Container;
 
 use super::check::Check;
 use super::findings::Findings;
 use super::history::History;
-use super::occasions::{Ending, KeyEnd, NodeLoad, OperationEnd};
+use super::occasions::{KeyEnd, NodeLoad, OperationEnd, OperationEnding};
 use super::story::{Names, when};
 use super::{Setting, WorldView};
-
-/// The load that a node carries.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Load {
-    /// The number of clients' operations that the node works on.
-    pub requests: u64,
-    /// The hints that it keeps on its disk for each other node.
-    pub hints: Vec<HintLoad>,
-}
-
-/// The hints that a node keeps for another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HintLoad {
-    /// The node that the hints are kept for.
-    pub target: NodeId,
-    /// The size of all hints together, in bytes.
-    pub bytes: u64,
-    /// The size of the largest hint, in bytes.
-    pub largest: u64,
-}
 
 /// The number of hints that may exceed a limit, each as large as the largest: an admitted hint
 /// counts only once it is executed, so those in flight come on top.
@@ -63,10 +42,10 @@ impl Check for Bounds {
 
     fn on_end(&mut self, end: &mut OperationEnd<'_, impl WorldView>) {
         match &end.ending {
-            Ending::Value(answer) | Ending::Stored(_, answer) => {
+            OperationEnding::Value(answer) | OperationEnding::Stored(_, answer) => {
                 self.judge(end.history, answer.container, end.names);
             }
-            Ending::Refused(_) | Ending::Unknown => {}
+            OperationEnding::Refused(_) | OperationEnding::Unknown => {}
         }
     }
 

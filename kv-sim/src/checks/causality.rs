@@ -14,7 +14,7 @@ use super::check::Check;
 use super::findings::Findings;
 use super::fingerprint::Fingerprint;
 use super::history::{EventIndex, History, Reach, Reused};
-use super::occasions::{Ending, KeyEnd, OperationEnd, WriteMint};
+use super::occasions::{KeyEnd, OperationEnd, OperationEnding, WriteMint};
 use super::story::{Names, when};
 use super::{Setting, WorldView};
 
@@ -51,9 +51,9 @@ impl Check for Causality {
     fn on_end(&mut self, end: &mut OperationEnd<'_, impl WorldView>) {
         let &mut OperationEnd { at, operation, ref history, ref ending, names, .. } = end;
         let (what, answer) = match ending {
-            Ending::Value(answer) => ("in a read through", answer),
-            Ending::Stored(_, answer) => ("with a write through", answer),
-            Ending::Refused(_) | Ending::Unknown => return,
+            OperationEnding::Value(answer) => ("in a read through", answer),
+            OperationEnding::Stored(_, answer) => ("with a write through", answer),
+            OperationEnding::Refused(_) | OperationEnding::Unknown => return,
         };
         let sighting = Sighting { at, what, node: operation.coordinator };
         self.judge(history, &answer.reach, answer.container, sighting, names);

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use kv_core::time::{Span, Time};
+use kv_core::time::Time;
 use kv_core::types::{ContentHash, NodeId, PartitionId};
 use kv_core::version::Container;
 
@@ -18,7 +18,7 @@ use super::check::Check;
 use super::findings::Findings;
 use super::occasions::{KeyEnd, RestVerdict, RunEnd};
 use super::story::{Names, when};
-use super::{Setting, WorldView};
+use super::{Rest, Restless, Setting, WorldView};
 
 /// The `convergence` check.
 #[derive(Clone, Debug, Default)]
@@ -29,33 +29,6 @@ pub(super) struct Convergence {
     is_excused: bool,
     /// The digests of what each owner holds in the end, summed up over each partition.
     sums: BTreeMap<(PartitionId, NodeId), ContentHash>,
-}
-
-/// The world's verdict on the cluster after the last fault.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rest {
-    /// The cluster came to rest in time.
-    Converged {
-        /// The time from the last fault until the cluster was at rest.
-        after: Span,
-    },
-    /// The cluster did not come to rest in time.
-    Restless(Restless),
-}
-
-/// The things that had not come to rest when the time was up.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Restless {
-    /// The time that the cluster was given after the last fault.
-    pub within: Span,
-    /// Partitions whose owners differ, with those owners.
-    pub partitions: Vec<(PartitionId, Vec<NodeId>)>,
-    /// The nodes that still keep hints, each with the number of its hints.
-    pub hints: Vec<(NodeId, u64)>,
-    /// The partitions that owners have not copied back yet after they lost them.
-    pub incomplete: Vec<(NodeId, PartitionId)>,
-    /// The nodes with corrupt records or keys that are not repaired yet, each with their number.
-    pub corrupt: Vec<(NodeId, u64)>,
 }
 
 impl Check for Convergence {

@@ -13,7 +13,7 @@ use super::check::Check;
 use super::findings::Findings;
 use super::freshness;
 use super::history::{EventIndex, History, Reach, WriteIndex};
-use super::occasions::{Ending, KeyEnd, OperationEnd};
+use super::occasions::{KeyEnd, OperationEnd, OperationEnding};
 use super::operation::Operation;
 use super::per_key::PerKey;
 use super::story::{Names, when};
@@ -42,9 +42,9 @@ impl Check for Deletion {
 
     fn on_end(&mut self, end: &mut OperationEnd<'_, impl WorldView>) {
         match end.ending {
-            Ending::Value(ref answer) => self.on_read(end, &answer.reach),
-            Ending::Stored(write, _) => self.on_stored(end.history, write),
-            Ending::Refused(_) | Ending::Unknown => {}
+            OperationEnding::Value(ref answer) => self.on_read(end, &answer.reach),
+            OperationEnding::Stored(write, _) => self.on_stored(end.history, write),
+            OperationEnding::Refused(_) | OperationEnding::Unknown => {}
         }
     }
 

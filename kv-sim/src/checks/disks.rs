@@ -16,7 +16,7 @@ pub trait Disks {
     /// The machine of a node.
     fn machine(&self, node: NodeId) -> MachineIndex;
     /// A node's copy of a key: its own container joined with the hints that it keeps for others.
-    fn copy(&self, node: NodeId, key: &Key, image: Image) -> Container;
+    fn copy(&self, node: NodeId, key: &Key, image: WhichImage) -> Container;
     /// Tells whether a node holds a container of a key of which `has_seen` is true. The same as a
     /// look at its copy, as two containers joined have seen a dot if and only if one of them has,
     /// but without the join.
@@ -24,7 +24,7 @@ pub trait Disks {
         &self,
         node: NodeId,
         key: &Key,
-        image: Image,
+        image: WhichImage,
         has_seen: impl Fn(&VersionVector) -> bool,
     ) -> bool {
         has_seen(self.copy(node, key, image).seen())
@@ -35,7 +35,7 @@ pub trait Disks {
 
 /// An image of a node's store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Image {
+pub enum WhichImage {
     /// The data that was committed.
     Live,
     /// The data that the disk has reported as durable.

@@ -22,12 +22,12 @@ use super::check::Check;
 use super::findings::Findings;
 use super::history::{EventIndex, History, Minting, Write, WriteIndex, WriteRequest};
 use super::occasions::{
-    Change, Ending, Execution, KeyEnd, KeyLoss, NodeChange, OperationEnd, WriteMint,
+    ChangeKind, Execution, KeyEnd, KeyLoss, NodeChange, OperationEnd, OperationEnding, WriteMint,
 };
 use super::operation::Operation;
 use super::per_key::PerKey;
 use super::story::{Names, when};
-use super::{Disks, Image, Left, Setting, WorldView};
+use super::{Disks, Left, Setting, WhichImage, WorldView};
 
 /// The `durability` check.
 #[derive(Clone, Debug, Default)]
@@ -59,15 +59,15 @@ struct Holders {
 }
 
 /// A node's copies of a key.
-struct Kept {
+struct HeldCopies {
     durable: Container,
     live: Container,
 }
 
-impl Kept {
+impl HeldCopies {
     fn of(node: NodeId, history: &History, disks: &impl Disks) -> Self {
         let copy = |image| disks.copy(node, &history.key, image);
-        Self { durable: copy(Image::Durable), live: copy(Image::Live) }
+        Self { durable: copy(WhichImage::Durable), live: copy(WhichImage::Live) }
     }
 
     /// Tells whether a write is there, and is there to stay.
@@ -90,11 +90,11 @@ impl Check for Durability {
 
     fn on_end(&mut self, end: &mut OperationEnd<'_, impl WorldView>) {
         match end.ending {
-            Ending::Stored(write, ref answer) => {
+            OperationEnding::Stored(write, ref answer) => {
                 let achieved = answer.achieved;
                 self.on_stored(end, write, achieved);
             }
-            Ending::Refused(refusal) => {
+            OperationEnding::Refused(refusal) => {
                 if let Some(write) = end.operation.write
                     && is_definite(refusal)
                 {
@@ -104,7 +104,7 @@ impl Check for Durability {
                     }
                 }
             }
-            Ending::Value(_) | Ending::Unknown => {}
+            OperationEnding::Value(_) | OperationEnding::Unknown => {}
         }
     }
 
@@ -139,16 +139,16 @@ impl Check for Durability {
 
     fn on_node_change(&mut self, &NodeChange { node, change }: &NodeChange) {
         match change {
-            Change::ClockStands(_) => {
+            ChangeKind::ClockStands(_) => {
                 self.stood.insert(node, None);
             }
-            Change::ClockRuns(at) => {
+            ChangeKind::ClockRuns(at) => {
                 self.stood.insert(node, Some(at));
             }
-            Change::LosesData(at) => {
+            ChangeKind::LosesData(at) => {
                 self.losses.insert(node, at);
             }
-            Change::Pauses(_) | Change::Wakes(_) | Change::Stops => {}
+            ChangeKind::Pauses(_) | ChangeKind::Wakes(_) | ChangeKind::Stops => {}
         }
     }
 
@@ -187,7 +187,7 @@ impl Check for Durability {
             return;
         }
         for node in world.nodes() {
-            held.join(&world.copy(node, &history.key, Image::Live));
+            held.join(&world.copy(node, &history.key, WhichImage::Live));
         }
         lost = unreached(history, &held);
         for write in lost {
@@ -266,7 +266,7 @@ impl Durability {
             let was_delivered =
                 achieved.fallbacks.contains(&node) && dropped.any(|(_, at)| since_start(Some(at)));
             let has_seen = |seen: &VersionVector| history.is_among(write, seen);
-            if disks.has_seen(node, &history.key, Image::Reported, has_seen) {
+            if disks.has_seen(node, &history.key, WhichImage::Reported, has_seen) {
                 holders.holding.push(node);
             } else if since_start(self.losses.get(&node)) {
                 holders.taken_from.push(node);
@@ -372,7 +372,8 @@ impl Durability {
         let taken_from = history.promised().filter(|(_, write, _)| has_answered(write));
         let taken_from: Vec<_> = taken_from.map(|(at, ..)| at).collect();
         let nodes = disks.nodes();
-        let keeps = |write, &node: &NodeId| Kept::of(node, history, disks).keeps(write, history);
+        let keeps =
+            |write, &node: &NodeId| HeldCopies::of(node, history, disks).keeps(write, history);
         let is_gone = |write: &WriteIndex| !nodes.iter().any(|node| keeps(*write, node));
         let gone: Vec<_> = taken_from.into_iter().filter(is_gone).collect();
         self.findings.weakened += gone.len() as u64;
@@ -409,20 +410,23 @@ impl Durability {
         let is_silent =
             |&owner: &NodeId| but.is_some_and(|(but, left)| but == owner && !left.is_believed);
         let answering = owners.iter().filter(|owner| !is_silent(owner)).count();
-        let owned: Vec<_> =
-            owners.iter().filter(others).map(|&owner| Kept::of(owner, history, disks)).collect();
+        let owned: Vec<_> = owners
+            .iter()
+            .filter(others)
+            .map(|&owner| HeldCopies::of(owner, history, disks))
+            .collect();
         let elsewhere = disks.nodes();
         let elsewhere = elsewhere.iter().filter(|node| others(node) && !owners.contains(*node));
-        let mut kept: Option<Vec<Kept>> = None;
+        let mut kept: Option<Vec<HeldCopies>> = None;
 
         let mut weakened = Vec::new();
         for &write in writes {
-            let keeps = |copy: &&Kept| copy.keeps(write, history);
+            let keeps = |copy: &&HeldCopies| copy.keeps(write, history);
             let owners_holding = owned.iter().filter(keeps).count();
             let is_gone = owners_holding == 0 && {
                 let nodes = elsewhere.clone();
                 let kept = kept.get_or_insert_with(|| {
-                    nodes.map(|&node| Kept::of(node, history, disks)).collect()
+                    nodes.map(|&node| HeldCopies::of(node, history, disks)).collect()
                 });
                 !kept.iter().any(|copy| keeps(&copy))
             };
@@ -469,7 +473,7 @@ fn recount(history: &mut History, (node, left): (NodeId, &Container), disks: &im
     let forgotten =
         promised.filter(|&(at, write, _)| lost_last(write) && !history.is_claimed(at, left));
     let is_weak = |&(at, write, _): &(WriteIndex, &Write, &Ack)| {
-        let keeps = |owner| Kept::of(owner, history, disks).keeps(at, history);
+        let keeps = |owner| HeldCopies::of(owner, history, disks).keeps(at, history);
         let without = |&&owner: &&NodeId| owner == node || !keeps(owner);
         may_miss(write, owners.iter().filter(without).count(), owners)
     };
@@ -535,7 +539,7 @@ fn story(
     let mut nodes = disks.owners(&history.key).to_vec();
     nodes.extend(ack.fallbacks().iter().filter(|&node| !nodes.contains(node)).collect::<Vec<_>>());
     let copies = nodes.iter().map(|&node| {
-        let copy = disks.copy(node, &history.key, Image::Live);
+        let copy = disks.copy(node, &history.key, WhichImage::Live);
         let claimed = if history.is_claimed(write, &copy) { "accounts for" } else { "never saw" };
         let stand = names.dots(copy.dots());
         format!("\n            {} holds {stand} and {claimed} the write", names.node(node))

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::subject::Subject;
-use crate::story::result::{CheckResult, CheckVerdict};
+
+use serde::Serialize;
 
 /// The count of a check, with the story of its first violation. Later ones are only counted: they
 /// mostly follow from the first.
@@ -16,6 +17,30 @@ pub struct Findings {
     violations: u64,
     first: Option<String>,
     subject: Option<Subject>,
+}
+
+/// The result of one check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CheckResult {
+    /// The verdict of the check.
+    pub verdict: CheckVerdict,
+    /// The number of things that the check looked at. Zero means that it proved nothing.
+    pub examined: u64,
+    /// The number of things of which it demanded less, as faults exceeded what N, R and W promise.
+    pub weakened: u64,
+    /// The story of the first violation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub violation: Option<String>,
+}
+
+/// The verdict of one check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckVerdict {
+    /// The check held.
+    Pass,
+    /// The check was violated.
+    Fail,
 }
 
 impl Findings {

@@ -8,7 +8,7 @@ use super::ack::{Ack, Standing};
 use super::check::Check;
 use super::findings::Findings;
 use super::history::{EventIndex, History};
-use super::occasions::{Ending, OperationEnd};
+use super::occasions::{OperationEnd, OperationEnding};
 use super::operation::{Operation, Terms};
 use super::story::{Names, when};
 use super::{Setting, WorldView};
@@ -36,7 +36,7 @@ impl Check for Freshness {
         let &mut OperationEnd {
             at, operation: read, ref history, ref ending, world, names, ..
         } = end;
-        let Ending::Value(answer) = ending else { return };
+        let OperationEnding::Value(answer) = ending else { return };
         let Terms { mode: Mode::Strict, reads: Some(reads), .. } = read.terms else { return };
         self.findings.examined += 1;
         let n = world.owners(&history.key).len();

@@ -4,12 +4,9 @@ use kv_core::types::{Key, RequestId, Token};
 use kv_core::version::Content;
 
 use super::Setting;
-use super::history::{History, WriteIndex, WriteRequest};
+use super::history::{History, HistoryIndex, WriteIndex, WriteRequest};
 use crate::hashing::{RequestHasher, Table};
 use crate::ledger::Ledger;
-
-/// The place of a history among all, in the order in which keys were first asked for.
-pub(super) type HistoryIndex = usize;
 
 /// The histories of all keys that were ever asked for.
 #[derive(Clone, Debug)]

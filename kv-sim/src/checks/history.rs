@@ -22,11 +22,13 @@ use smallvec::SmallVec;
 
 use super::ack::{Ack, Standing};
 use super::fingerprint::Fingerprint;
-use super::histories::HistoryIndex;
 use super::ranges::Ranges;
 use super::story::{Names, when};
 use super::subject::Subject;
 use super::{Dots, OperationNumber};
+
+/// The place of a history among all, in the order in which keys were first asked for.
+pub(super) type HistoryIndex = usize;
 
 /// The place of an event in its history, in the order of minting.
 pub(super) type EventIndex = u32;

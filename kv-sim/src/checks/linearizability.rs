@@ -21,10 +21,10 @@ use super::ack::Standing;
 use super::check::Check;
 use super::findings::Findings;
 use super::history::{History, WriteIndex};
-use super::occasions::{Answer, Ending, KeyEnd, OperationEnd};
+use super::occasions::{KeyEnd, OperationAnswer, OperationEnd, OperationEnding};
 use super::operation::Terms;
 use super::per_key::PerKey;
-use super::register::{self, Act, Operation, Violation, WriteId};
+use super::register::{self, Act, RegisterOperation, RegisterViolation, WriteId};
 use super::story::Names;
 use super::{OperationNumber, Setting, WorldView};
 
@@ -41,7 +41,7 @@ pub(super) struct Linearizability {
 #[derive(Clone, Debug, Default)]
 struct Recorded {
     promise: Promise,
-    reads: Vec<Read>,
+    reads: Vec<AnsweredRead>,
 }
 
 /// The weakest terms of all operations on a key.
@@ -55,7 +55,7 @@ struct Promise {
 
 /// A read that was answered.
 #[derive(Clone, Copy, Debug)]
-struct Read {
+struct AnsweredRead {
     by: OperationNumber,
     called: Time,
     answered: Time,
@@ -80,13 +80,13 @@ impl Check for Linearizability {
         let &mut OperationEnd { at, operation, ref history, ref ending, .. } = end;
         let key = self.keys.get_mut(history);
         key.promise.restrict(&operation.terms);
-        if let Ending::Value(answer) = ending
+        if let OperationEnding::Value(answer) = ending
             && key.promise.stands()
             && answer.reach.strangers.is_empty()
         {
             let seen = newest(answer, history);
             let (by, called) = (operation.number, operation.started);
-            key.reads.push(Read { by, called, answered: at, seen });
+            key.reads.push(AnsweredRead { by, called, answered: at, seen });
         }
     }
 
@@ -115,17 +115,17 @@ impl Check for Linearizability {
 impl Recorded {
     /// All operations on the key, as far as anybody may rely on them: reads that were answered, and
     /// writes, of which those that were not acknowledged may have happened or not.
-    fn operations(&self, history: &History) -> Vec<Operation> {
+    fn operations(&self, history: &History) -> Vec<RegisterOperation> {
         let writes = history.writes().filter_map(|(at, write)| {
             let asked = write.asked?;
-            Some(Operation {
+            Some(RegisterOperation {
                 name: format!("operation {}", asked.operation),
                 called: asked.at,
                 answered: write.ack.as_ref().map(|ack| ack.at),
                 act: Act::Write(WriteId(at as u64)),
             })
         });
-        let reads = self.reads.iter().map(|read| Operation {
+        let reads = self.reads.iter().map(|read| RegisterOperation {
             name: format!("operation {}", read.by),
             called: read.called,
             answered: Some(read.answered),
@@ -168,7 +168,7 @@ impl Promise {
 }
 
 /// The write that a reader takes for the value of the key: the newest of its siblings.
-fn newest(answer: &Answer<'_>, history: &History) -> Option<WriteIndex> {
+fn newest(answer: &OperationAnswer<'_>, history: &History) -> Option<WriteIndex> {
     let siblings = answer.container.siblings().iter();
     let (dot, _) = siblings.max_by_key(|(dot, version)| (version.time, *dot))?;
     Some(history.event(history.named(*dot)?).write)
@@ -182,7 +182,7 @@ fn is_weak(standing: Standing) -> bool {
 }
 
 /// The writes that a violation is about, each once.
-fn writes_of(violation: &Violation) -> BTreeSet<WriteIndex> {
+fn writes_of(violation: &RegisterViolation) -> BTreeSet<WriteIndex> {
     let writes = violation.operations.iter().filter_map(|operation| match operation.act {
         Act::Write(WriteId(at)) | Act::Read(Some(WriteId(at))) => Some(at as WriteIndex),
         Act::Read(None) => None,
@@ -190,7 +190,7 @@ fn writes_of(violation: &Violation) -> BTreeSet<WriteIndex> {
     writes.collect()
 }
 
-fn story(history: &History, violation: &Violation, names: &Names) -> String {
+fn story(history: &History, violation: &RegisterViolation, names: &Names) -> String {
     let mut story =
         format!("the operations on {:?} are those of no register\n  {violation}", history.key);
     for write in writes_of(violation) {

@@ -10,24 +10,13 @@ use std::collections::BTreeMap;
 
 use kv_core::event::Event;
 use kv_core::time::{Span, Time};
-use kv_core::types::{Generation, NodeId};
+use kv_core::types::NodeId;
 
 use super::check::Check;
 use super::findings::Findings;
-use super::occasions::{Change, NodeChange, NodeEvent, RunEnd};
+use super::occasions::{ChangeKind, NodeChange, NodeEvent, RunEnd};
 use super::story::{Names, when};
-use super::{Setting, WorldView};
-
-/// A node's view of a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct View {
-    /// The member that the view is of.
-    pub of: NodeId,
-    /// The latest run of the member that is known.
-    pub generation: Generation,
-    /// True if the member seems up.
-    pub is_up: bool,
-}
+use super::{Setting, View, WorldView};
 
 /// The `membership` check.
 #[derive(Clone, Debug)]
@@ -70,15 +59,15 @@ impl Check for Membership {
 
     fn on_node_change(&mut self, &NodeChange { node, change }: &NodeChange) {
         match change {
-            Change::Pauses(at) => {
+            ChangeKind::Pauses(at) => {
                 self.paused.entry(node).or_insert(at);
             }
-            Change::Wakes(at) => self.on_woke(node, at),
-            Change::Stops => {
+            ChangeKind::Wakes(at) => self.on_woke(node, at),
+            ChangeKind::Stops => {
                 self.paused.remove(&node);
                 self.lenient.remove(&node);
             }
-            Change::ClockStands(_) | Change::ClockRuns(_) | Change::LosesData(_) => {}
+            ChangeKind::ClockStands(_) | ChangeKind::ClockRuns(_) | ChangeKind::LosesData(_) => {}
         }
     }
 

@@ -42,22 +42,20 @@ mod session;
 mod setting;
 mod story;
 mod subject;
+mod world_facts;
 mod world_view;
 
 #[cfg(test)]
 mod tests;
 
-pub use bounds::{HintLoad, Load};
 pub use cluster_health::ClusterHealth;
-pub use convergence::{Rest, Restless};
-pub use disks::{Disks, Image, Left};
-pub use findings::Findings;
-pub use membership::View;
+pub use disks::{Disks, Left, WhichImage};
+pub use findings::{CheckResult, CheckVerdict, Findings};
 pub use pace::{DISK_FLOOR, TRIP_FLOOR};
-pub use quiescence::IdleWindow;
 pub use setting::Setting;
 pub use story::Names;
 pub use subject::Subject;
+pub use world_facts::{HintLoad, IdleWindow, Load, Rest, Restless, View};
 pub use world_view::WorldView;
 
 use std::collections::BTreeMap;
@@ -75,14 +73,13 @@ use ack::Ack;
 use histories::Histories;
 use history::{Minting, WriteRequest};
 use occasions::{
-    Answer, Change, Ending, Execution, KeyEnd, KeyLoss, NodeChange, NodeEvent, NodeLoad,
-    OperationEnd, RestVerdict, RunEnd, WriteMint,
+    ChangeKind, Execution, KeyEnd, KeyLoss, NodeChange, NodeEvent, NodeLoad, OperationAnswer,
+    OperationEnd, OperationEnding, RestVerdict, RunEnd, WriteMint,
 };
 use operation::{Operation, Terms};
 use pace::Pace;
 
 use crate::hashing::Table;
-use crate::story::result::CheckResult;
 
 // In the order in which they are listed and told of things. It matters to people alone: what a
 // check changes of a history (`durability`: what still stands of a promise) no other one reads on
@@ -229,18 +226,23 @@ impl Checks {
         let history = self.histories.at_mut(operation.history);
         let ending = match reply {
             Some(Reply::Value { container, achieved, .. }) => {
-                Ending::Value(Answer { container, reach: history.reach(container), achieved })
+                OperationEnding::Value(OperationAnswer {
+                    container,
+                    reach: history.reach(container),
+                    achieved,
+                })
             }
             Some(Reply::Stored { container, achieved, .. }) => {
                 let write = operation.write.expect("only writes are stored");
                 let Terms { mode, writes, .. } = operation.terms;
                 let promise = || Ack::new((at, step), (mode, writes), achieved);
                 history.write_mut(write).ack.get_or_insert_with(promise);
-                let answer = Answer { container, reach: history.reach(container), achieved };
-                Ending::Stored(write, answer)
+                let answer =
+                    OperationAnswer { container, reach: history.reach(container), achieved };
+                OperationEnding::Stored(write, answer)
             }
-            Some(Reply::Refused(refusal)) => Ending::Refused(refusal),
-            Some(Reply::Unknown { .. }) | None => Ending::Unknown,
+            Some(Reply::Refused(refusal)) => OperationEnding::Refused(refusal),
+            Some(Reply::Unknown { .. }) | None => OperationEnding::Unknown,
         };
         self.all.on_end(&mut OperationEnd {
             at,
@@ -326,23 +328,23 @@ impl Checks {
     /// Notes that the clock with which a node measures time stands still from now on, or runs
     /// again.
     pub fn on_clock(&mut self, at: Time, node: NodeId, runs: bool) {
-        let change = if runs { Change::ClockRuns(at) } else { Change::ClockStands(at) };
+        let change = if runs { ChangeKind::ClockRuns(at) } else { ChangeKind::ClockStands(at) };
         self.all.on_node_change(&NodeChange { node, change });
     }
 
     /// Notes that a process stands still from now on.
     pub fn on_paused(&mut self, at: Time, node: NodeId) {
-        self.all.on_node_change(&NodeChange { node, change: Change::Pauses(at) });
+        self.all.on_node_change(&NodeChange { node, change: ChangeKind::Pauses(at) });
     }
 
     /// Notes that a process that stood still goes on.
     pub fn on_woke(&mut self, at: Time, node: NodeId) {
-        self.all.on_node_change(&NodeChange { node, change: Change::Wakes(at) });
+        self.all.on_node_change(&NodeChange { node, change: ChangeKind::Wakes(at) });
     }
 
     /// Notes that a process ended.
     pub fn on_stopped(&mut self, node: NodeId) {
-        self.all.on_node_change(&NodeChange { node, change: Change::Stops });
+        self.all.on_node_change(&NodeChange { node, change: ChangeKind::Stops });
     }
 
     /// Judges the load of a node that was looked at.
@@ -361,10 +363,10 @@ impl Checks {
         left: &impl Fn(&Key) -> Left,
     ) -> Vec<String> {
         let Self { histories, setting, all, .. } = self;
-        all.on_node_change(&NodeChange { node, change: Change::LosesData(at) });
+        all.on_node_change(&NodeChange { node, change: ChangeKind::LosesData(at) });
         let (names, mut excuses) = (&setting.names, Vec::new());
         for history in histories.iter_mut() {
-            let before = world.copy(node, &history.key, Image::Reported);
+            let before = world.copy(node, &history.key, WhichImage::Reported);
             let left = left(&history.key);
             if !before.is_empty() && before != left.container {
                 history.taken_at = Some(at);
@@ -410,7 +412,7 @@ impl Checks {
         let names = &self.setting.names;
         for history in self.histories.iter() {
             let owners = world.owners(&history.key).iter();
-            let copy = |&node| (node, world.copy(node, &history.key, Image::Live));
+            let copy = |&node| (node, world.copy(node, &history.key, WhichImage::Live));
             let copies: Vec<_> = owners.map(copy).collect();
             self.all.at_end_of_key(&KeyEnd { at, history, copies: &copies, world, names });
         }

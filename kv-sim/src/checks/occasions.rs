@@ -25,7 +25,7 @@ pub(super) struct OperationEnd<'a, W> {
     /// The history of the operation's key.
     pub(super) history: &'a mut History,
     /// The news that the client was given.
-    pub(super) ending: Ending<'a>,
+    pub(super) ending: OperationEnding<'a>,
     /// The pace of messages and disks so far.
     pub(super) pace: &'a Pace,
     /// The world at that time.
@@ -35,11 +35,11 @@ pub(super) struct OperationEnd<'a, W> {
 }
 
 /// The news with which an operation ends for its client.
-pub(super) enum Ending<'a> {
+pub(super) enum OperationEnding<'a> {
     /// A read was answered.
-    Value(Answer<'a>),
+    Value(OperationAnswer<'a>),
     /// A write was acknowledged. Its history knows the first acknowledgement of it already.
-    Stored(WriteIndex, Answer<'a>),
+    Stored(WriteIndex, OperationAnswer<'a>),
     /// The operation was refused.
     Refused(&'a RequestRefusal),
     /// Nobody knows whether the operation happened.
@@ -47,7 +47,7 @@ pub(super) enum Ending<'a> {
 }
 
 /// The answer to an operation that succeeded.
-pub(super) struct Answer<'a> {
+pub(super) struct OperationAnswer<'a> {
     /// The container that the client is shown.
     pub(super) container: &'a Container,
     /// The events that the container lets the client know of.
@@ -107,12 +107,12 @@ pub(super) struct NodeChange {
     /// The node.
     pub(super) node: NodeId,
     /// The change.
-    pub(super) change: Change,
+    pub(super) change: ChangeKind,
 }
 
 /// The ways in which something outside the protocol changes a node, with the time at which it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub(super) enum ChangeKind {
     /// The clock with which the node measures time stands still from now on.
     ClockStands(Time),
     /// The clock with which the node measures time runs again.

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use super::check::Check;
 use super::findings::Findings;
-use super::occasions::{Ending, OperationEnd};
+use super::occasions::{OperationEnd, OperationEnding};
 use super::operation::{Operation, Terms};
 use super::story::when;
 use super::{Disks, Setting, WorldView};
@@ -38,10 +38,10 @@ impl Check for Ownership {
 
     fn on_end(&mut self, end: &mut OperationEnd<'_, impl WorldView>) {
         match end.ending {
-            Ending::Value(ref answer) | Ending::Stored(_, ref answer) => {
+            OperationEnding::Value(ref answer) | OperationEnding::Stored(_, ref answer) => {
                 self.judge(end, answer.achieved);
             }
-            Ending::Refused(_) | Ending::Unknown => {}
+            OperationEnding::Refused(_) | OperationEnding::Unknown => {}
         }
     }
 }

@@ -1,31 +1,17 @@
 //! Check `quiescence`: an idle cluster that has converged sends only gossip and comparisons of
 //! roots, at a constant rate, and writes nothing.
 
-use std::collections::BTreeMap;
-
 use kv_core::message::{GossipKind, Kind, RepairKind};
-use kv_core::time::Span;
 
-use super::Setting;
 use super::check::Check;
 use super::findings::Findings;
+use super::{IdleWindow, Setting};
 
 /// The `quiescence` check.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Quiescence {
     /// The findings so far, counted in messages.
     findings: Findings,
-}
-
-/// The work of a cluster while no client asked anything.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct IdleWindow {
-    /// The time for which the cluster was watched.
-    pub length: Span,
-    /// The numbers of messages that were sent, by kind.
-    pub messages: BTreeMap<Kind, u64>,
-    /// The number of batches that were committed to stores.
-    pub commits: u64,
 }
 
 /// The tolerance of rates: they may differ by one in this many.
@@ -139,6 +125,8 @@ const fn is_idle(kind: Kind) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use kv_core::time::Span;
+
     use super::*;
 
     fn window(messages: &[(Kind, u64)]) -> IdleWindow {

@@ -6,15 +6,15 @@ use smallvec::{SmallVec, smallvec};
 
 /// A set of numbers, as ranges: sorted, disjoint, none empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ranges(Runs);
+pub(super) struct Ranges(RangeList);
 
-type Runs = SmallVec<[Range<u32>; 2]>;
+type RangeList = SmallVec<[Range<u32>; 2]>;
 
 impl Ranges {
     /// Creates the set of all numbers below `end`.
     pub(super) fn below(end: u32) -> Self {
         let all = 0..end;
-        Self(if all.is_empty() { Runs::new() } else { smallvec![all] })
+        Self(if all.is_empty() { RangeList::new() } else { smallvec![all] })
     }
 
     /// True if the set is empty.
@@ -35,7 +35,7 @@ impl Ranges {
 
     /// Keeps what is in `others` as well, or in the range `tail`, which begins behind `others`.
     pub(super) fn keep(&mut self, others: &Self, tail: Range<u32>) {
-        let mut kept = Runs::new();
+        let mut kept = RangeList::new();
         let mut theirs = others.0.iter().cloned().chain([tail]).peekable();
         let mut mine = self.0.iter().cloned().peekable();
         while let (Some(a), Some(b)) = (mine.peek(), theirs.peek()) {

@@ -20,7 +20,7 @@ pub(super) struct WriteId(pub(super) u64);
 
 /// One operation on the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Operation {
+pub(super) struct RegisterOperation {
     /// The name by which people know the operation.
     pub(super) name: String,
     /// The time at which the client asked.
@@ -44,11 +44,11 @@ pub(super) enum Act {
 /// Operations that no register can have performed. There are at most four of them: the smallest
 /// window that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Violation {
+pub(super) struct RegisterViolation {
     /// The reason why no register can have performed them.
     pub(super) reason: Reason,
     /// The operations, in the order of their calls.
-    pub(super) operations: Vec<Operation>,
+    pub(super) operations: Vec<RegisterOperation>,
 }
 
 /// The reason why a history is no register's.
@@ -64,18 +64,18 @@ pub(super) enum Reason {
 
 /// A write and all reads that saw it.
 #[derive(Clone, Copy, Debug)]
-struct Cluster {
+struct WriteCluster {
     /// The operation that was answered first. The write took effect no later than that.
     first_answered: usize,
     /// The operation that was called last. The value stood until that call at least.
     last_called: usize,
-    first_answer: Moment,
-    last_call: Moment,
+    first_answer: RegisterMoment,
+    last_call: RegisterMoment,
 }
 
 /// A point in time, with one before and one after all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Moment {
+enum RegisterMoment {
     Beginning,
     At(Time),
     Never,
@@ -88,15 +88,15 @@ enum Moment {
 ///
 /// # Panics
 /// If two writes have the same id: then no read tells what it saw.
-pub(super) fn check(history: &[Operation]) -> Result<(), Violation> {
+pub(super) fn check(history: &[RegisterOperation]) -> Result<(), RegisterViolation> {
     let clusters = clusters(history)?;
     let conflicts = conflicts(&clusters);
     let violation = |&(a, b): &(usize, usize)| {
         let (a, b) = (&clusters[a], &clusters[b]);
         let named = [a.first_answered, a.last_called, b.first_answered, b.last_called];
-        Violation::of(history, Reason::CameBack, &named)
+        RegisterViolation::of(history, Reason::CameBack, &named)
     };
-    match conflicts.iter().map(violation).min_by_key(Violation::span) {
+    match conflicts.iter().map(violation).min_by_key(RegisterViolation::span) {
         None => Ok(()),
         Some(violation) => Err(violation),
     }
@@ -105,22 +105,22 @@ pub(super) fn check(history: &[Operation]) -> Result<(), Violation> {
 /// The index of the operation that no client made: the key was empty from the beginning.
 const NOBODY: usize = usize::MAX;
 
-fn clusters(history: &[Operation]) -> Result<Vec<Cluster>, Violation> {
-    let mut by_write: BTreeMap<Option<WriteId>, Cluster> = BTreeMap::new();
-    let initial = Cluster {
+fn clusters(history: &[RegisterOperation]) -> Result<Vec<WriteCluster>, RegisterViolation> {
+    let mut by_write: BTreeMap<Option<WriteId>, WriteCluster> = BTreeMap::new();
+    let initial = WriteCluster {
         first_answered: NOBODY,
         last_called: NOBODY,
-        first_answer: Moment::Beginning,
-        last_call: Moment::Beginning,
+        first_answer: RegisterMoment::Beginning,
+        last_call: RegisterMoment::Beginning,
     };
     by_write.insert(None, initial);
     for (at, operation) in history.iter().enumerate() {
         if let Act::Write(id) = operation.act {
-            let cluster = Cluster {
+            let cluster = WriteCluster {
                 first_answered: at,
                 last_called: at,
                 first_answer: operation.answer(),
-                last_call: Moment::At(operation.called),
+                last_call: RegisterMoment::At(operation.called),
             };
             assert!(by_write.insert(Some(id), cluster).is_none(), "{id:?} was written twice");
         }
@@ -130,17 +130,17 @@ fn clusters(history: &[Operation]) -> Result<Vec<Cluster>, Violation> {
     for (at, operation) in history.iter().enumerate() {
         let Act::Read(seen) = operation.act else { continue };
         let Some(cluster) = by_write.get_mut(&seen) else {
-            return Err(Violation::of(history, Reason::FromNowhere, &[at]));
+            return Err(RegisterViolation::of(history, Reason::FromNowhere, &[at]));
         };
         let write = writes[&seen];
-        if write != NOBODY && operation.answer() < Moment::At(history[write].called) {
-            return Err(Violation::of(history, Reason::FromTheFuture, &[write, at]));
+        if write != NOBODY && operation.answer() < RegisterMoment::At(history[write].called) {
+            return Err(RegisterViolation::of(history, Reason::FromTheFuture, &[write, at]));
         }
         if operation.answer() < cluster.first_answer {
             (cluster.first_answer, cluster.first_answered) = (operation.answer(), at);
         }
-        if Moment::At(operation.called) > cluster.last_call {
-            (cluster.last_call, cluster.last_called) = (Moment::At(operation.called), at);
+        if RegisterMoment::At(operation.called) > cluster.last_call {
+            (cluster.last_call, cluster.last_called) = (RegisterMoment::At(operation.called), at);
         }
     }
     Ok(by_write.into_values().collect())
@@ -152,8 +152,8 @@ fn clusters(history: &[Operation]) -> Result<Vec<Cluster>, Violation> {
 /// A cluster *spans* time if an operation of it ended before another began: from then to then the
 /// register held its value. Spans must not overlap, and where they do not, each other cluster can
 /// only be in conflict with the last span that began before its last call.
-fn conflicts(clusters: &[Cluster]) -> Vec<(usize, usize)> {
-    let spans_time = |cluster: &Cluster| cluster.first_answer < cluster.last_call;
+fn conflicts(clusters: &[WriteCluster]) -> Vec<(usize, usize)> {
+    let spans_time = |cluster: &WriteCluster| cluster.first_answer < cluster.last_call;
     let (mut spans, others): (Vec<usize>, Vec<usize>) =
         (0..clusters.len()).partition(|&at| spans_time(&clusters[at]));
     spans.sort_by_key(|&at| clusters[at].first_answer);
@@ -185,14 +185,14 @@ fn conflicts(clusters: &[Cluster]) -> Vec<(usize, usize)> {
     found
 }
 
-impl Operation {
-    fn answer(&self) -> Moment {
-        self.answered.map_or(Moment::Never, Moment::At)
+impl RegisterOperation {
+    fn answer(&self) -> RegisterMoment {
+        self.answered.map_or(RegisterMoment::Never, RegisterMoment::At)
     }
 }
 
-impl Violation {
-    fn of(history: &[Operation], reason: Reason, named: &[usize]) -> Self {
+impl RegisterViolation {
+    fn of(history: &[RegisterOperation], reason: Reason, named: &[usize]) -> Self {
         let mut named: Vec<_> = named.iter().copied().filter(|&at| at != NOBODY).collect();
         named.sort_by_key(|&at| (history[at].called, at));
         named.dedup();
@@ -211,7 +211,7 @@ impl Violation {
     }
 }
 
-impl fmt::Display for Violation {
+impl fmt::Display for RegisterViolation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reason = match self.reason {
             Reason::FromNowhere => "a read saw what nobody wrote",
@@ -220,7 +220,7 @@ impl fmt::Display for Violation {
         };
         write!(f, "{reason}; the smallest window that is wrong:")?;
         let seconds = |time: Time| format!("{}.{:06}", time.0 / 1_000_000, time.0 % 1_000_000);
-        for Operation { name, called, answered, act } in &self.operations {
+        for RegisterOperation { name, called, answered, act } in &self.operations {
             let until = answered.map_or_else(|| "nobody knows when".to_owned(), seconds);
             let act = match act {
                 Act::Write(WriteId(id)) => format!("wrote #{id}"),
@@ -239,21 +239,21 @@ mod tests {
 
     use super::*;
 
-    fn operation(called: u64, answered: Option<u64>, act: Act) -> Operation {
+    fn operation(called: u64, answered: Option<u64>, act: Act) -> RegisterOperation {
         let name = format!("operation {called}");
-        Operation { name, called: Time(called), answered: answered.map(Time), act }
+        RegisterOperation { name, called: Time(called), answered: answered.map(Time), act }
     }
 
-    fn write(called: u64, answered: u64, id: u64) -> Operation {
+    fn write(called: u64, answered: u64, id: u64) -> RegisterOperation {
         operation(called, Some(answered), Act::Write(WriteId(id)))
     }
 
-    fn read(called: u64, answered: u64, seen: u64) -> Operation {
+    fn read(called: u64, answered: u64, seen: u64) -> RegisterOperation {
         let seen = (seen > 0).then_some(WriteId(seen));
         operation(called, Some(answered), Act::Read(seen))
     }
 
-    fn violation(history: &[Operation]) -> Violation {
+    fn violation(history: &[RegisterOperation]) -> RegisterViolation {
         check(history).expect_err("no register does that")
     }
 
@@ -328,8 +328,12 @@ mod tests {
 
     /// Tells whether there is an order of all operations that a register could have performed:
     /// tries all.
-    fn has_an_order(history: &[Operation], done: &mut Vec<bool>, value: Option<WriteId>) -> bool {
-        let is_lost = |operation: &Operation| operation.answered.is_none();
+    fn has_an_order(
+        history: &[RegisterOperation],
+        done: &mut Vec<bool>,
+        value: Option<WriteId>,
+    ) -> bool {
+        let is_lost = |operation: &RegisterOperation| operation.answered.is_none();
         if history.iter().zip(&*done).all(|(operation, done)| *done || is_lost(operation)) {
             return true;
         }
@@ -337,7 +341,8 @@ mod tests {
         let earliest = earliest.map(|(operation, _)| operation.answer()).min();
         for at in 0..history.len() {
             let operation = &history[at];
-            let may_be_next = earliest.is_none_or(|end| Moment::At(operation.called) <= end);
+            let may_be_next =
+                earliest.is_none_or(|end| RegisterMoment::At(operation.called) <= end);
             let next = match operation.act {
                 Act::Write(id) => Some(id),
                 Act::Read(seen) if seen == value => value,
@@ -354,7 +359,7 @@ mod tests {
         false
     }
 
-    fn small_history() -> impl Strategy<Value = Vec<Operation>> {
+    fn small_history() -> impl Strategy<Value = Vec<RegisterOperation>> {
         let one = (0_u64..12, 0_u64..6, 0_u64..8, any::<bool>());
         proptest::collection::vec(one, 1..7).prop_map(|drawn| {
             let writes = drawn.iter().filter(|(.., is_read)| !is_read).count() as u64;
@@ -390,7 +395,7 @@ mod tests {
                 // out because others prove the same are put back.
                 let mut window = violation.operations.clone();
                 for operation in &history {
-                    let is_seen = |read: &Operation| match (read.act, operation.act) {
+                    let is_seen = |read: &RegisterOperation| match (read.act, operation.act) {
                         (Act::Read(Some(seen)), Act::Write(id)) => seen == id,
                         _ => false,
                     };

@@ -14,7 +14,7 @@ use kv_core::time::Time;
 use super::check::Check;
 use super::findings::Findings;
 use super::history::{EventIndex, History};
-use super::occasions::{Ending, OperationEnd};
+use super::occasions::{OperationEnd, OperationEnding};
 use super::operation::{Operation, Terms};
 use super::per_key::PerKey;
 use super::story::{Names, when};
@@ -26,12 +26,12 @@ pub(super) struct Session {
     /// The findings so far, counted in strict reads that came after a monotonic one of the key.
     findings: Findings,
     /// The siblings that monotonic reads have shown, each with the first that did.
-    shown: PerKey<BTreeMap<EventIndex, Shown>>,
+    shown: PerKey<BTreeMap<EventIndex, ShownEvent>>,
 }
 
 /// The record that a monotonic read has shown an event.
 #[derive(Clone, Copy, Debug)]
-struct Shown {
+struct ShownEvent {
     /// The time at which the event was shown.
     at: Time,
     /// The time at which the read began: since then, owners may have answered that they hold the
@@ -60,7 +60,7 @@ impl Check for Session {
     fn on_end(&mut self, end: &mut OperationEnd<'_, impl WorldView>) {
         let &mut OperationEnd { at, step, operation: read, ref history, ref ending, names, .. } =
             end;
-        let Ending::Value(answer) = ending else { return };
+        let OperationEnding::Value(answer) = ending else { return };
         let Terms { mode: Mode::Strict, reads: Some(reads), monotonic, .. } = read.terms else {
             return;
         };
@@ -88,7 +88,7 @@ impl Check for Session {
         if monotonic {
             for &event in &reach.standing {
                 let Operation { number: by, started: since, .. } = *read;
-                shown_before.entry(event).or_insert(Shown { at, since, step, reads, by });
+                shown_before.entry(event).or_insert(ShownEvent { at, since, step, reads, by });
             }
         }
     }
@@ -97,7 +97,7 @@ impl Check for Session {
 fn story(
     history: &History,
     event: EventIndex,
-    shown: &Shown,
+    shown: &ShownEvent,
     read: &Operation,
     at: Time,
     names: &Names,

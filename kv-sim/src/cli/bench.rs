@@ -12,7 +12,7 @@ use kv_sim::story::words::{HEADING, thousands};
 use super::output::{self, Exit};
 
 #[derive(Args)]
-pub(crate) struct Arguments {
+pub(crate) struct BenchArguments {
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
     profile: bool,
 }
 
-pub(crate) fn execute(arguments: &Arguments) -> Exit {
+pub(crate) fn execute(arguments: &BenchArguments) -> Exit {
     let profile = if arguments.profile { Profile::Messages } else { Profile::None };
     let progress = ProgressBar::new(3 * (ROUNDS as u64 + 1));
     let measured = bench(ROUNDS, profile, || progress.inc(1));

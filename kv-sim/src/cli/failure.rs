@@ -9,7 +9,7 @@ use kv_sim::scenario::{Colour, Scenario, Source};
 use super::output::{self, Exit};
 
 /// A run that failed, or should fail.
-pub(crate) struct Failure {
+pub(crate) struct FailedRun {
     /// The scenario that is run.
     pub(crate) scenario: Scenario,
     /// The seed of the run.
@@ -18,7 +18,7 @@ pub(crate) struct Failure {
     pub(crate) saved: Option<SavedFailure>,
 }
 
-impl Failure {
+impl FailedRun {
     /// True if the run must check the invariants of nodes, as the one that was saved did.
     pub(crate) fn is_paranoid(&self) -> bool {
         self.saved.as_ref().is_some_and(|saved| saved.paranoid)
@@ -26,12 +26,12 @@ impl Failure {
 }
 
 /// Reads a saved failure or a scenario, by the ending of its name.
-pub(crate) fn load(path: &Path) -> Result<Failure, Exit> {
+pub(crate) fn load(path: &Path) -> Result<FailedRun, Exit> {
     load_with_seed(path, None)
 }
 
 /// Reads as [`load`] does, but a scenario is run with this seed. A saved failure has its own.
-pub(crate) fn load_with_seed(path: &Path, seed: Option<u64>) -> Result<Failure, Exit> {
+pub(crate) fn load_with_seed(path: &Path, seed: Option<u64>) -> Result<FailedRun, Exit> {
     if path.extension().is_some_and(|extension| extension == "toml") {
         let source = super::load(&[path.to_string_lossy().into_owned()])?.remove(0);
         let seed = seed.unwrap_or(source.seed());
@@ -39,7 +39,7 @@ pub(crate) fn load_with_seed(path: &Path, seed: Option<u64>) -> Result<Failure, 
             Source::One(scenario) => *scenario,
             Source::Swarm(swarm) => swarm.scenario(seed).map_err(|error| super::invalid(&error))?,
         };
-        return Ok(Failure { scenario, seed, saved: None });
+        return Ok(FailedRun { scenario, seed, saved: None });
     }
     if seed.is_some() {
         output::complain(&format!(
@@ -49,7 +49,7 @@ pub(crate) fn load_with_seed(path: &Path, seed: Option<u64>) -> Result<Failure, 
         return Err(Exit::Usage);
     }
     match SavedFailure::load(path) {
-        Ok((saved, scenario)) => Ok(Failure { scenario, seed: saved.seed, saved: Some(saved) }),
+        Ok((saved, scenario)) => Ok(FailedRun { scenario, seed: saved.seed, saved: Some(saved) }),
         Err(error) => {
             output::complain(&format!("error: {error}\n"));
             if let ArtefactError::Scenario { error, .. } = &error {

@@ -12,7 +12,7 @@ use kv_sim::scenario::{self, Colour};
 use super::output::{self, Exit};
 
 #[derive(Args)]
-pub(crate) struct Arguments {
+pub(crate) struct ListArguments {
     /// What to list.
     what: What,
 }
@@ -30,11 +30,11 @@ enum What {
     Scenarios,
 }
 
-pub(crate) fn execute(arguments: &Arguments) -> Exit {
+pub(crate) fn execute(arguments: &ListArguments) -> Exit {
     try_execute(arguments).unwrap_or_else(|exit| exit)
 }
 
-fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
+fn try_execute(arguments: &ListArguments) -> Result<Exit, Exit> {
     let (rows, exit) = match arguments.what {
         What::Faults => (faults(), Exit::Passed),
         What::Checks => (checks(), Exit::Passed),

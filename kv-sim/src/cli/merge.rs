@@ -15,7 +15,7 @@ use super::output::{self, Exit};
 use super::probes;
 
 #[derive(Args)]
-pub(crate) struct Arguments {
+pub(crate) struct MergeArguments {
     /// What `sweep --json` has written, one file for each part.
     #[arg(required = true, num_args = 1.., value_name = "FILE")]
     parts: Vec<PathBuf>,
@@ -24,11 +24,11 @@ pub(crate) struct Arguments {
     output: PathBuf,
 }
 
-pub(crate) fn execute(arguments: &Arguments) -> Exit {
+pub(crate) fn execute(arguments: &MergeArguments) -> Exit {
     try_execute(arguments).unwrap_or_else(|exit| exit)
 }
 
-fn try_execute(Arguments { parts, output }: &Arguments) -> Result<Exit, Exit> {
+fn try_execute(MergeArguments { parts, output }: &MergeArguments) -> Result<Exit, Exit> {
     let parts = parts.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
     let count = parts.len() as u64;
     let whole = Summary::of_parts(parts);

@@ -42,26 +42,26 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    single: Option<single::Arguments>,
+    single: Option<single::SingleArguments>,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Run many seeds of one or more scenarios, on all cores.
-    Sweep(sweep::Arguments),
+    Sweep(sweep::SweepArguments),
     /// Run a saved failure again, and say whether it still fails in the same way; or, with --at,
     /// show the state of its nodes, disks, links, keys and clients at any moment.
-    Replay(replay::Arguments),
+    Replay(replay::ReplayArguments),
     /// Make a failure as small as can be: a scenario that a person can read.
-    Shrink(shrink::Arguments),
+    Shrink(shrink::ShrinkArguments),
     /// Show what happened in a failure: a page for the browser, text, or JSON.
-    Report(report::Arguments),
+    Report(report::ReportArguments),
     /// Join the results of the parts of a sweep, which ran on several machines.
-    Merge(merge::Arguments),
+    Merge(merge::MergeArguments),
     /// Measure how fast the simulator is on this machine.
-    Bench(bench::Arguments),
+    Bench(bench::BenchArguments),
     /// List what scenarios can name, or the scenarios that there are.
-    List(list::Arguments),
+    List(list::ListArguments),
 }
 
 pub(crate) fn main() -> ExitCode {

@@ -6,10 +6,10 @@ use std::io::{self, BufRead};
 
 use clap::Args;
 use kv_core::types::Key;
-use kv_sim::runs::run::RunOptions;
+use kv_sim::runs::options::RunOptions;
 use kv_sim::runs::timeline::{Spacing, Timeline, moment};
 use kv_sim::scenario::Scenario;
-use kv_sim::story::state::Focus;
+use kv_sim::story::state::StateFocus;
 use serde_json::json;
 
 use super::output::{self, Exit};
@@ -59,7 +59,7 @@ pub(crate) fn show(
     let keys = arguments.key.iter().map(|key| Key::from(key.as_str())).collect();
     let timeline = Timeline::new(scenario, options, Spacing::default())
         .map_err(|error| complain(&error.to_string()))?;
-    let mut viewer = Viewer { timeline, focus: Focus { nodes, keys }, json: arguments.json };
+    let mut viewer = Viewer { timeline, focus: StateFocus { nodes, keys }, json: arguments.json };
     let mut exit = Exit::Passed;
     for at in &arguments.at {
         if at == FROM_INPUT {
@@ -74,7 +74,7 @@ pub(crate) fn show(
 /// A viewer that answers one question after another.
 struct Viewer {
     timeline: Timeline,
-    focus: Focus,
+    focus: StateFocus,
     json: bool,
 }
 

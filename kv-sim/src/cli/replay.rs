@@ -5,33 +5,34 @@ use std::path::PathBuf;
 
 use clap::Args;
 use kv_sim::runs::artefact::{Recurrence, SavedFailure};
+use kv_sim::runs::options::RunOptions;
 use kv_sim::runs::panics::PanicLog;
-use kv_sim::runs::run::{RunOptions, run};
+use kv_sim::runs::run::run;
 use kv_sim::story::result::Verdict;
 use kv_sim::story::summary::RunSummary;
 use kv_sim::story::words::{FAINT, HEADING};
 
-use super::failure::{self, Failure};
+use super::failure::{self, FailedRun};
 use super::moments;
 use super::output::{self, Exit};
 
 #[derive(Args)]
-pub(crate) struct Arguments {
+pub(crate) struct ReplayArguments {
     /// The saved failure, or a scenario with the seed in it.
     failure: PathBuf,
     #[command(flatten)]
     moments: moments::Moments,
 }
 
-pub(crate) fn execute(arguments: &Arguments) -> Exit {
+pub(crate) fn execute(arguments: &ReplayArguments) -> Exit {
     try_execute(arguments).unwrap_or_else(|exit| exit)
 }
 
-fn try_execute(Arguments { failure: path, moments }: &Arguments) -> Result<Exit, Exit> {
+fn try_execute(ReplayArguments { failure: path, moments }: &ReplayArguments) -> Result<Exit, Exit> {
     let failure = failure::load(path)?;
     let options = RunOptions::seeded(failure.seed).paranoid_if(failure.is_paranoid());
     let options = RunOptions { panics: Some(PanicLog::install()), ..options };
-    let Failure { scenario, seed: _, saved } = failure;
+    let FailedRun { scenario, seed: _, saved } = failure;
     if moments.are_asked_for() {
         return moments::show(moments, &scenario, &options);
     }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use kv_core::types::Key;
 use kv_sim::runs::panics::PanicLog;
-use kv_sim::story::report::{Plan, Report};
+use kv_sim::story::report::{Report, ReportPlan};
 
-use super::failure::{self, Failure};
+use super::failure::{self, FailedRun};
 use super::output::{self, Exit};
 
 #[derive(Args)]
@@ -15,7 +15,7 @@ use super::output::{self, Exit};
 Exit codes: 0 the report is written, whatever it says; 2 it is not; 3 it is, and two runs of the seed differ.
 
 The page needs no network. What stands behind its # is what is looked at: share the whole address.")]
-pub(crate) struct Arguments {
+pub(crate) struct ReportArguments {
     /// The saved failure, or a scenario.
     failure: PathBuf,
     /// Where the report goes. `-` is standard output.
@@ -36,19 +36,20 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-pub(crate) fn execute(arguments: &Arguments) -> Exit {
+pub(crate) fn execute(arguments: &ReportArguments) -> Exit {
     try_execute(arguments).unwrap_or_else(|exit| exit)
 }
 
-fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
-    let Arguments { failure: path, output, seed, key, text, json } = arguments;
+fn try_execute(arguments: &ReportArguments) -> Result<Exit, Exit> {
+    let ReportArguments { failure: path, output, seed, key, text, json } = arguments;
     let failure = failure::load_with_seed(path, *seed)?;
     let paranoid = failure.is_paranoid();
-    let Failure { scenario, seed, saved: _ } = failure;
+    let FailedRun { scenario, seed, saved: _ } = failure;
     let keys: Vec<_> = key.iter().map(|key| Key::from(key.as_str())).collect();
     let again = again(arguments, seed);
     let panics = Some(PanicLog::install());
-    let plan = Plan { scenario: &scenario, seed, keys: &keys, again: &again, paranoid, panics };
+    let plan =
+        ReportPlan { scenario: &scenario, seed, keys: &keys, again: &again, paranoid, panics };
     let report = Report::make(plan);
     let output = output.as_deref().unwrap_or(Path::new("-"));
     let written = match (text, json) {
@@ -73,8 +74,8 @@ fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
 }
 
 /// The command that makes the report again, as its reader can type it.
-fn again(arguments: &Arguments, seed: u64) -> String {
-    let Arguments { failure, key, output, text, json, .. } = arguments;
+fn again(arguments: &ReportArguments, seed: u64) -> String {
+    let ReportArguments { failure, key, output, text, json, .. } = arguments;
     let mut command =
         format!("{} report {}", super::program(), super::quoted(&failure.to_string_lossy()));
     if arguments.seed.is_some() {

@@ -8,17 +8,18 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use kv_sim::runs::artefact;
+use kv_sim::runs::options::RunOptions;
 use kv_sim::runs::panics::PanicLog;
-use kv_sim::runs::run::{RunOptions, run};
-use kv_sim::runs::shrink::{Failing, Plan, ShrinkError, Size, shrink};
+use kv_sim::runs::run::run;
+use kv_sim::runs::shrink::{Failing, ShrinkError, ShrinkPlan, Size, shrink};
 use kv_sim::story::words::{HEADING, counted, thousands};
 
 use super::argument;
-use super::failure::{self, Failure};
+use super::failure::{self, FailedRun};
 use super::output::{self, Exit};
 
 #[derive(Args)]
-pub(crate) struct Arguments {
+pub(crate) struct ShrinkArguments {
     /// The saved failure, or a scenario with the seed in it.
     failure: PathBuf,
     /// Where the shrunk scenario goes. It is written anew after each step that succeeds.
@@ -32,14 +33,14 @@ pub(crate) struct Arguments {
     check: Option<String>,
 }
 
-pub(crate) fn execute(arguments: &Arguments) -> Exit {
+pub(crate) fn execute(arguments: &ShrinkArguments) -> Exit {
     try_execute(arguments).unwrap_or_else(|exit| exit)
 }
 
-fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
+fn try_execute(arguments: &ShrinkArguments) -> Result<Exit, Exit> {
     let failure = failure::load(&arguments.failure)?;
     let paranoid = failure.is_paranoid();
-    let Failure { scenario, seed, saved } = failure;
+    let FailedRun { scenario, seed, saved } = failure;
     let panics = Some(PanicLog::install());
     let options = RunOptions { panics: panics.clone(), ..RunOptions::seeded(seed) };
     let first = run(&scenario, &options.paranoid_if(paranoid));
@@ -55,7 +56,7 @@ fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
             .unwrap_or_else(|_| ProgressStyle::default_spinner()),
     );
     let (started, mut failed_to_write) = (Instant::now(), None);
-    let plan = Plan { scenario: &scenario, seed, check: &check, paranoid, panics };
+    let plan = ShrinkPlan { scenario: &scenario, seed, check: &check, paranoid, panics };
     let shrunk = shrink(&plan, |so_far| {
         progress.tick();
         progress.set_message(format!(

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
 use kv_sim::runs::artefact;
+use kv_sim::runs::options::{RunOptions, Trace};
 use kv_sim::runs::panics::PanicLog;
-use kv_sim::runs::run::{RunOptions, Trace, run_twice};
+use kv_sim::runs::run::run_twice;
 use kv_sim::scenario::Scenario;
 use kv_sim::story::result::{RunResult, Verdict};
 use kv_sim::story::summary::RunSummary;
@@ -16,7 +17,7 @@ use kv_sim::story::summary::RunSummary;
 use super::output::{self, Exit};
 
 #[derive(Args)]
-pub(crate) struct Arguments {
+pub(crate) struct SingleArguments {
     /// The scenario to run: a path, or a bare name in the folder `scenarios`.
     #[arg(long, value_name = "FILE")]
     scenario: String,
@@ -37,12 +38,12 @@ pub(crate) struct Arguments {
     trace: Option<PathBuf>,
 }
 
-pub(crate) fn execute(arguments: Arguments) -> Exit {
+pub(crate) fn execute(arguments: SingleArguments) -> Exit {
     try_execute(arguments).unwrap_or_else(|exit| exit)
 }
 
-fn try_execute(arguments: Arguments) -> Result<Exit, Exit> {
-    let Arguments { scenario, seed, paranoid, json, keep, trace } = arguments;
+fn try_execute(arguments: SingleArguments) -> Result<Exit, Exit> {
+    let SingleArguments { scenario, seed, paranoid, json, keep, trace } = arguments;
     let source = super::load(&[scenario])?.remove(0);
     let seed = seed.unwrap_or(source.seed());
     let scenario = source.scenario(seed).map_err(|error| super::invalid(&error))?;

@@ -11,7 +11,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use kv_sim::runs::artefact;
 use kv_sim::runs::panics::PanicLog;
-use kv_sim::runs::sweep::{Failure, Plan, Shard, Summary, junit, sweep};
+use kv_sim::runs::sweep::{Failure, Shard, Summary, SweepPlan, junit, sweep};
 use kv_sim::scenario::Source;
 use kv_sim::story::result::Verdict;
 use kv_sim::story::words::{BAD, FAINT, GOOD, HEADING, counted, thousands};
@@ -24,7 +24,7 @@ use super::probes;
 const REPLAYS_MAX: usize = 10;
 
 #[derive(Args)]
-pub(crate) struct Arguments {
+pub(crate) struct SweepArguments {
     /// The scenarios to run: paths, or bare names in the folder `scenarios`.
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     scenario: Vec<String>,
@@ -58,11 +58,11 @@ pub(crate) struct Arguments {
     r#for: Option<Duration>,
 }
 
-pub(crate) fn execute(arguments: Arguments) -> Exit {
+pub(crate) fn execute(arguments: SweepArguments) -> Exit {
     try_execute(&arguments).unwrap_or_else(|exit| exit)
 }
 
-fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
+fn try_execute(arguments: &SweepArguments) -> Result<Exit, Exit> {
     let to_stdout = |path: &Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
     if to_stdout(&arguments.json) && to_stdout(&arguments.junit) {
         output::complain("error: --json and --junit cannot both go to standard output\n");
@@ -77,7 +77,7 @@ fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
         output::complain("error: no scenario is left to run\n");
         return Err(Exit::Usage);
     }
-    let plan = Plan {
+    let plan = SweepPlan {
         scenarios: &scenarios,
         seeds: arguments.seeds.clone(),
         shard: arguments.shard.unwrap_or(Shard::WHOLE),
@@ -129,7 +129,7 @@ fn try_execute(arguments: &Arguments) -> Result<Exit, Exit> {
 }
 
 /// Runs the plan behind a progress bar, which shows itself only on a terminal.
-fn run(plan: &Plan<'_>, keep: Option<&Path>) -> Result<Summary, Exit> {
+fn run(plan: &SweepPlan<'_>, keep: Option<&Path>) -> Result<Summary, Exit> {
     let progress = ProgressBar::new(plan.runs()).with_style(
         ProgressStyle::with_template(
             "{bar:30} {human_pos}/{human_len} runs  {per_sec}  {eta} left  {msg}",
@@ -162,7 +162,7 @@ fn run(plan: &Plan<'_>, keep: Option<&Path>) -> Result<Summary, Exit> {
 }
 
 /// Writes the summary for people: failures by check, each with the command that shows it again.
-fn words(plan: &Plan<'_>, summary: &Summary, replay: impl Fn(&Failure) -> String) -> String {
+fn words(plan: &SweepPlan<'_>, summary: &Summary, replay: impl Fn(&Failure) -> String) -> String {
     let mut text = String::new();
     let names: Vec<_> = plan.scenarios.iter().map(Source::name).collect();
     let seconds = summary.wall_ms / 1_000.0;

@@ -10,10 +10,11 @@ use bytes::Bytes;
 use kv_core::client::{ClientOperation, Options, PutContext, Reply, RequestRefusal, Session, Verb};
 use kv_core::sampling::PPM;
 use kv_core::time::Span;
-use kv_core::types::{ClientRequest, Key, RequestId};
+use kv_core::types::Key;
 use kv_core::version::{Container, Content};
 
 use crate::checks::{Dots, learn};
+use crate::cluster::client_ids::request_id;
 use crate::cluster::scene::Scene;
 use crate::cluster::world_time::WorldTime;
 use crate::hashing::Table;
@@ -22,7 +23,7 @@ use crate::random::address::{Address, Aspect};
 use crate::random::draws::Draws;
 use crate::scenario::{NodeIndex, Workload, WorkloadKind};
 use crate::story::result::Outcomes;
-use crate::story::state::{ClientState, Focus, RequestState};
+use crate::story::state::{ClientState, RequestState, StateFocus};
 
 /// The number of keys whose order a session keeps.
 const SESSION_KEYS_MAX: usize = 1_024;
@@ -52,10 +53,10 @@ struct Work {
     workload: Workload,
     begun: u64,
     /// The keys that were asked for, by number: a key is hashed when it is made.
-    keys: Keys,
+    keys: ClientKeys,
 }
 
-type Keys = Table<u32, Key>;
+type ClientKeys = Table<u32, Key>;
 
 /// The state of one client.
 #[derive(Clone, Debug)]
@@ -69,10 +70,10 @@ struct Client {
     seen: Ledger<u32, Dots>,
     /// The token and siblings that the next write of a key needs, unless a session keeps them; by
     /// number.
-    shown: Table<u32, Shown>,
+    shown: Table<u32, ShownToken>,
     /// The key that was just read, to be written next.
     to_write: Option<u32>,
-    waiting: Option<Waiting>,
+    waiting: Option<OperationInFlight>,
     reply: Option<Reply>,
     /// True if an entry of the event queue watches the timeout.
     watched: bool,
@@ -80,7 +81,7 @@ struct Client {
 
 /// The token and siblings that a client was shown of a key with the last reply.
 #[derive(Clone, Debug, Default)]
-struct Shown {
+struct ShownToken {
     token: Bytes,
     /// The siblings that came with the token.
     dots: Dots,
@@ -88,7 +89,7 @@ struct Shown {
 
 /// An operation in flight.
 #[derive(Clone, Debug)]
-struct Waiting {
+struct OperationInFlight {
     operation: u32,
     /// The key, with its number.
     key: (u32, Key),
@@ -157,7 +158,7 @@ impl Clients {
         let work = |workload: &Workload| Work {
             workload: workload.clone(),
             begun: 0,
-            keys: Keys::default(),
+            keys: ClientKeys::default(),
         };
         Self {
             workloads: workloads.iter().map(work).collect(),
@@ -234,7 +235,8 @@ impl Clients {
         let does = Does::of(&verb);
         let asked = Some(ClientOperation { key: name.clone(), verb, options }.into());
         let until = at + workload.timeout + TIMEOUT;
-        client.waiting = Some(Waiting { operation, key: (key, name), does, asked, until });
+        client.waiting =
+            Some(OperationInFlight { operation, key: (key, name), does, asked, until });
         Some(Begun { operation, node: client.node, seen, until })
     }
 
@@ -274,7 +276,7 @@ impl Clients {
     }
 
     /// The states of the clients that talk to nodes which are to be shown.
-    pub fn states(&self, scene: &Scene, focus: &Focus) -> Vec<ClientState> {
+    pub fn states(&self, scene: &Scene, focus: &StateFocus) -> Vec<ClientState> {
         let shown = (0..).zip(&self.clients).filter(|(_, client)| focus.shows(client.node));
         shown.map(|(number, client)| client.state(number, scene)).collect()
     }
@@ -359,7 +361,7 @@ impl Client {
     fn put(
         &self,
         number: u32,
-        (workload, keys): (&Workload, &mut Keys),
+        (workload, keys): (&Workload, &mut ClientKeys),
         key: u32,
         deletes: bool,
     ) -> (Verb, u32, Dots) {
@@ -390,8 +392,8 @@ impl Client {
         (Verb::Put { content, expiry: None, context }, key, shown.dots)
     }
 
-    fn learn(&mut self, workload: &Workload, waiting: Waiting, reply: &Reply) {
-        let Waiting { key: (key, name), does, .. } = waiting;
+    fn learn(&mut self, workload: &Workload, waiting: OperationInFlight, reply: &Reply) {
+        let OperationInFlight { key: (key, name), does, .. } = waiting;
         let (Reply::Value { container, context, .. } | Reply::Stored { container, context, .. }) =
             reply
         else {
@@ -411,7 +413,7 @@ impl Client {
             learn(self.seen.get_or_add_with(key, Dots::new), container);
         }
         if self.session.is_none() || workload.kind == WorkloadKind::ReadModifyWrite {
-            let shown = Shown { token: token.clone(), dots: container.dots().collect() };
+            let shown = ShownToken { token: token.clone(), dots: container.dots().collect() };
             self.shown.insert(key, shown);
         }
     }
@@ -434,38 +436,9 @@ fn session_room(workload: &Workload) -> usize {
     if workload.session { each.min(workload.keys.into()) as usize } else { 0 }
 }
 
-fn key_of<'a>(workload: &Workload, keys: &'a mut Keys, number: u32) -> &'a Key {
+fn key_of<'a>(workload: &Workload, keys: &'a mut ClientKeys, number: u32) -> &'a Key {
     let name = || Key::from(format!("{}{number}", workload.key_prefix).into_bytes());
     keys.entry(number).or_insert_with(name)
-}
-
-/// The name of an operation over the whole world.
-pub fn client_request(client: u32, operation: u32) -> ClientRequest {
-    ClientRequest(u64::from(client) << 32 | u64::from(operation))
-}
-
-/// The client and its operation that a name stands for.
-pub const fn client_of(request: ClientRequest) -> (u32, u32) {
-    ((request.0 >> 32) as u32, request.0 as u32)
-}
-
-/// The client and its operation that the cluster knows by this id; none, if no client asked.
-pub fn client_operation_of(request: RequestId) -> Option<(u32, u32)> {
-    let number = request.0.checked_sub(1 << 64)?;
-    u64::try_from(number).ok().map(|number| client_of(ClientRequest(number)))
-}
-
-/// The id by which the cluster knows an operation.
-fn request_id(client: u32, operation: u32) -> RequestId {
-    RequestId(u128::from(client_request(client, operation).0) + (1 << 64))
-}
-
-/// The client and its operation that a request belongs to; none, for the nodes' own work.
-pub const fn requester_of(request: RequestId) -> Option<(u32, u32)> {
-    if request.0 >> 64 != 1 {
-        return None;
-    }
-    Some(client_of(ClientRequest(request.0 as u64)))
 }
 
 /// Makes a value that no other operation writes, and that names its writer: client, operation, and

@@ -6,6 +6,7 @@
 //! ([`client`]) ask, and believe what they are told.
 
 pub mod client;
+pub mod client_ids;
 pub mod clock;
 pub mod disk;
 pub mod event_queue;

@@ -25,7 +25,7 @@ use rule::Rule;
 #[derive(Clone, Debug)]
 pub struct Network {
     nodes: usize,
-    nominal: scenario::Network,
+    nominal: scenario::NetworkSettings,
     /// The rules of active faults, each under the name that its fault gave it.
     rules: Vec<(RuleName, Rule)>,
 }
@@ -89,7 +89,7 @@ impl Way {
 
 impl Network {
     /// Creates the links of a scenario, with nothing broken.
-    pub fn new(nodes: usize, nominal: scenario::Network) -> Self {
+    pub fn new(nodes: usize, nominal: scenario::NetworkSettings) -> Self {
         Self { nodes, nominal, rules: Vec::new() }
     }
 
@@ -228,7 +228,7 @@ impl Network {
     }
 
     fn odds(&self, way: Way) -> Odds {
-        let scenario::Network { loss_ppm, duplicate_ppm, reorder_ppm, .. } = self.nominal;
+        let scenario::NetworkSettings { loss_ppm, duplicate_ppm, reorder_ppm, .. } = self.nominal;
         let mut odds = Odds {
             loss: loss_ppm,
             duplicate: duplicate_ppm,

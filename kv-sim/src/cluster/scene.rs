@@ -223,15 +223,15 @@ impl checks::Disks for Scene {
         self.ring.machine(node).expect("every node is a member")
     }
 
-    fn copy(&self, node: NodeId, key: &Key, image: checks::Image) -> Container {
+    fn copy(&self, node: NodeId, key: &Key, image: checks::WhichImage) -> Container {
         let disk = self.node(self.index_of(node)).disk.image();
         if disk.is_foreign() {
             return Container::default();
         }
         match image {
-            checks::Image::Live => self.held(node, disk, View::Live, key),
-            checks::Image::Reported => self.held(node, disk, View::Durable, key),
-            checks::Image::Durable => self.held(node, &Safe(disk), View::Durable, key),
+            checks::WhichImage::Live => self.held(node, disk, View::Live, key),
+            checks::WhichImage::Reported => self.held(node, disk, View::Durable, key),
+            checks::WhichImage::Durable => self.held(node, &SafeStore(disk), View::Durable, key),
         }
     }
 
@@ -239,16 +239,16 @@ impl checks::Disks for Scene {
         &self,
         node: NodeId,
         key: &Key,
-        image: checks::Image,
+        image: checks::WhichImage,
         has_seen: impl Fn(&VersionVector) -> bool,
     ) -> bool {
         let disk = self.node(self.index_of(node)).disk.image();
         let is_owner = self.ring.owns(node, self.partition_of(key)) && !disk.is_foreign();
         match image {
-            checks::Image::Live if is_owner => {
+            checks::WhichImage::Live if is_owner => {
                 storage::any_has_seen(disk, View::Live, &self.ring, key, has_seen)
             }
-            checks::Image::Reported if is_owner => {
+            checks::WhichImage::Reported if is_owner => {
                 storage::any_has_seen(disk, View::Durable, &self.ring, key, has_seen)
             }
             _ => has_seen(self.copy(node, key, image).seen()),
@@ -316,9 +316,9 @@ impl checks::ClusterHealth for Scene {
 }
 
 /// A disk as a kill would leave it, to be read only.
-pub(crate) struct Safe<'a>(pub(crate) &'a disk::Image);
+pub(crate) struct SafeStore<'a>(pub(crate) &'a disk::Image);
 
-impl Store for Safe<'_> {
+impl Store for SafeStore<'_> {
     fn get(&self, _view: View, key: &[u8]) -> Result<Option<bytes::Bytes>, Corrupt> {
         Ok(self.0.safe(key)?.cloned())
     }

@@ -4,7 +4,7 @@ use kv_core::storage::{self, Record};
 use serde::Deserialize;
 use toml::{Spanned, Table};
 
-use super::keys::Names;
+use super::keys::NameList;
 use super::{FaultKeys, Inject, Strike, Target, Victims};
 use crate::random::address::Aspect;
 use crate::scenario::quantity::{count, parts_per_million};
@@ -46,11 +46,11 @@ pub enum RecordKind {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Keys {
+struct BitRotKeys {
     records: Option<Spanned<u64>>,
     share: Option<Spanned<f64>>,
     kinds: Option<Spanned<Vec<RecordKind>>>,
-    nodes: Option<Names>,
+    nodes: Option<NameList>,
     random: Option<Spanned<u64>>,
 }
 
@@ -61,7 +61,7 @@ impl Inject for BitRot {
     const MUST_END: bool = false;
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
-        let Keys { records, share, kinds, nodes, random } = keys.parse()?;
+        let BitRotKeys { records, share, kinds, nodes, random } = keys.parse()?;
         let span = keys.span.clone();
         let amount = match (&records, &share) {
             (Some(records), None) => {

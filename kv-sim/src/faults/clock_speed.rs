@@ -4,8 +4,8 @@
 use serde::Deserialize;
 use toml::{Spanned, Table, Value};
 
-use super::keys::Names;
-use super::{FaultKeys, Inject, Strike, Target, Victims};
+use super::keys::NameList;
+use super::{FaultKeys, Inject, Strike, Target, Victims, WhichClock};
 use crate::scenario::{Cluster, DRIFT_PPM_MAX, Dice, DrawnCluster, Problem};
 
 /// Clocks run at another speed.
@@ -28,24 +28,12 @@ pub struct ClockFreeze {
     pub clock: WhichClock,
 }
 
-/// The clocks of a node that a fault hits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum WhichClock {
-    /// The clock that tells the date.
-    Wall,
-    /// The clock that measures how long something takes.
-    Monotonic,
-    /// Both clocks.
-    Both,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DriftKeys {
     drift_ppm: Spanned<i64>,
     clock: Option<WhichClock>,
-    nodes: Option<Names>,
+    nodes: Option<NameList>,
     random: Option<Spanned<u64>>,
 }
 
@@ -53,7 +41,7 @@ struct DriftKeys {
 #[serde(deny_unknown_fields)]
 struct FreezeKeys {
     clock: Option<WhichClock>,
-    nodes: Option<Names>,
+    nodes: Option<NameList>,
     random: Option<Spanned<u64>>,
 }
 
@@ -80,7 +68,7 @@ impl Inject for ClockDrift {
         let ppm = dice.magnitude("by", (100, 300_000)) as i64;
         let drift = if dice.chance("slow", 50) { -ppm } else { ppm };
         keys.insert("drift_ppm".to_owned(), Value::Integer(drift));
-        WhichClock::draw(dice, keys);
+        draw_clock(dice, keys);
         Victims::draw(dice, 2, keys);
     }
 
@@ -119,7 +107,7 @@ impl Inject for ClockFreeze {
     }
 
     fn draw(dice: Dice, _cluster: &DrawnCluster, keys: &mut Table) {
-        WhichClock::draw(dice, keys);
+        draw_clock(dice, keys);
         Victims::draw(dice, 2, keys);
     }
 
@@ -144,28 +132,8 @@ impl Inject for ClockFreeze {
     }
 }
 
-impl WhichClock {
-    /// True if the wall clock is hit.
-    pub const fn is_wall(self) -> bool {
-        matches!(self, Self::Wall | Self::Both)
-    }
-
-    /// True if the monotonic clock is hit.
-    pub const fn is_monotonic(self) -> bool {
-        matches!(self, Self::Monotonic | Self::Both)
-    }
-
-    fn draw(dice: Dice, keys: &mut Table) {
-        let clock = dice.one_of("clock", &["wall", "monotonic", "both"]);
-        keys.insert("clock".to_owned(), clock.into());
-    }
-
-    /// Describes the clock for people: ` (wall clock)`, or nothing for both.
-    const fn describe(self) -> &'static str {
-        match self {
-            Self::Wall => " (wall clock)",
-            Self::Monotonic => " (monotonic clock)",
-            Self::Both => "",
-        }
-    }
+/// Draws the key of the clocks that are hit.
+fn draw_clock(dice: Dice, keys: &mut Table) {
+    let clock = dice.one_of("clock", &["wall", "monotonic", "both"]);
+    keys.insert("clock".to_owned(), clock.into());
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use toml::{Spanned, Table, Value};
 
-use super::keys::Names;
+use super::keys::NameList;
 use super::{FaultKeys, Inject, Strike, Target, Victims};
 use crate::scenario::{Cluster, Dice, DrawnCluster, Problem};
 
@@ -18,9 +18,9 @@ pub struct ClockStep {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Keys {
+struct ClockStepKeys {
     step_ms: Spanned<i64>,
-    nodes: Option<Names>,
+    nodes: Option<NameList>,
     random: Option<Spanned<u64>>,
 }
 
@@ -32,7 +32,7 @@ impl Inject for ClockStep {
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
         /// The largest step in milliseconds: a hundred years.
         const STEP_MS_MAX: i64 = 100 * 365 * 24 * 60 * 60 * 1_000;
-        let Keys { step_ms: given, nodes, random } = keys.parse()?;
+        let ClockStepKeys { step_ms: given, nodes, random } = keys.parse()?;
         let step_ms = *given.get_ref();
         if step_ms == 0 || !(-STEP_MS_MAX..=STEP_MS_MAX).contains(&step_ms) {
             return Err(Problem::at(given.span(), format!("a clock cannot step by {step_ms} ms"))

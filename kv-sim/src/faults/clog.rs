@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use toml::Table;
 
-use super::keys::Names;
+use super::keys::NameList;
 use super::{ClogOrder, Effect, FaultKeys, Inject, LinkRule, Links, Strike, Target};
 use crate::scenario::{Cluster, Dice, DrawnCluster, NodeIndex, Problem};
 
@@ -18,11 +18,11 @@ pub struct Clog {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Keys {
+struct ClogKeys {
     order: Option<ClogOrder>,
-    from: Option<Names>,
-    to: Option<Names>,
-    messages: Option<Names>,
+    from: Option<NameList>,
+    to: Option<NameList>,
+    messages: Option<NameList>,
 }
 
 impl Inject for Clog {
@@ -30,7 +30,7 @@ impl Inject for Clog {
     const ABOUT: &'static str = "messages wait on their links, and all arrive when it ends";
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
-        let Keys { order, from, to, messages } = keys.parse()?;
+        let ClogKeys { order, from, to, messages } = keys.parse()?;
         let links = Links::parse(from.as_ref(), to.as_ref(), messages.as_ref(), cluster)?;
         Ok(Self { links, order: order.unwrap_or(ClogOrder::Sent) })
     }

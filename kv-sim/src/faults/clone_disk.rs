@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use toml::{Spanned, Table};
 
-use super::keys::Names;
+use super::keys::NameList;
 use super::{DiskLoss, FaultKeys, Inject, Strike, Target, Victims};
 use crate::random::address::Aspect;
 use crate::scenario::{Cluster, Dice, DrawnCluster, NodeIndex, Problem};
@@ -19,9 +19,9 @@ pub struct CloneDisk {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Keys {
+struct CloneDiskKeys {
     from: Option<Spanned<String>>,
-    nodes: Option<Names>,
+    nodes: Option<NameList>,
     random: Option<Spanned<u64>>,
 }
 
@@ -31,7 +31,7 @@ impl Inject for CloneDisk {
         "nodes stop, get a copy of the data of another node, and restart at the end";
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
-        let Keys { from: name, nodes, random } = keys.parse()?;
+        let CloneDiskKeys { from: name, nodes, random } = keys.parse()?;
         let span = keys.span.clone();
         if cluster.nodes.len() == 1 {
             return Err(Problem::at(span, "there is no other disk to copy").label("one node only"));

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use toml::{Spanned, Table};
 
-use super::keys::Names;
+use super::keys::NameList;
 use super::{Ailment, FaultKeys, Inject, Strike, Target, Victims};
 use crate::scenario::{Cluster, Dice, DrawnCluster, Problem};
 
@@ -29,10 +29,10 @@ pub enum LogStep {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Keys {
+struct IoErrorKeys {
     #[serde(default)]
     fails: LogStep,
-    nodes: Option<Names>,
+    nodes: Option<NameList>,
     random: Option<Spanned<u64>>,
 }
 
@@ -42,7 +42,7 @@ impl Inject for IoError {
         "syncs fail (or, with fails = \"commit\", commits), so nodes stop; they restart at the end";
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
-        let Keys { fails, nodes, random } = keys.parse()?;
+        let IoErrorKeys { fails, nodes, random } = keys.parse()?;
         let span = keys.span.clone();
         Ok(Self { victims: Victims::parse(nodes.as_ref(), random.as_ref(), span, cluster)?, fails })
     }

@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use crate::scenario::Problem;
 
 /// A list of names in the file.
-pub(crate) type Names = Spanned<Vec<Spanned<String>>>;
+pub(crate) type NameList = Spanned<Vec<Spanned<String>>>;
 
 /// Keys of a fault.
 pub(crate) struct FaultKeys<'i> {

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use toml::{Spanned, Table};
 
-use super::keys::Names;
-use super::{DiskLoss, FaultKeys, Inject, Strike, Target, Victims};
+use super::keys::NameList;
+use super::{DiskLoss, FaultKeys, Inject, StorageStep, Strike, Target, Victims};
 use crate::scenario::{Cluster, Dice, DrawnCluster, Problem};
 
 /// A kill: nodes stop dead and restart at the end, without what was not synced.
@@ -17,24 +17,11 @@ pub struct Kill {
     pub at: Option<StorageStep>,
 }
 
-/// A step of a storage command, just before which a node can die.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum StorageStep {
-    /// The command is about to execute. Until then it has done nothing.
-    Execute,
-    /// The sync that covers the command is about to end. The command was executed, its outcome may
-    /// have been told to others, and it is lost.
-    Sync,
-    /// The node is about to be told of the sync. What was stored stands, and nobody was told.
-    Answer,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Keys {
+struct KillKeys {
     at: Option<StorageStep>,
-    nodes: Option<Names>,
+    nodes: Option<NameList>,
     random: Option<Spanned<u64>>,
 }
 
@@ -44,7 +31,7 @@ impl Inject for Kill {
                                  end; at once, or exactly at a step of a storage command";
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
-        let Keys { at, nodes, random } = keys.parse()?;
+        let KillKeys { at, nodes, random } = keys.parse()?;
         let span = keys.span.clone();
         Ok(Self { victims: Victims::parse(nodes.as_ref(), random.as_ref(), span, cluster)?, at })
     }
@@ -81,17 +68,6 @@ impl Inject for Kill {
                 None => world.bring_up(node),
                 Some(_) => world.spare_or_bring_up(node, strike.name),
             }
-        }
-    }
-}
-
-impl StorageStep {
-    /// The moment at which a node dies at this step, in words.
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::Execute => "before the next command executes",
-            Self::Sync => "before the next sync ends",
-            Self::Answer => "before it hears of the next sync",
         }
     }
 }

@@ -5,8 +5,8 @@ use kv_core::time::Span;
 use serde::Deserialize;
 use toml::{Spanned, Table};
 
-use super::Cut;
-use super::keys::Names;
+use super::cut::Cut;
+use super::keys::NameList;
 use crate::scenario::quantity::parts_per_million;
 use crate::scenario::{Cluster, Dice, DrawnCluster, NodeIndex, Problem};
 
@@ -101,12 +101,13 @@ pub struct Kinds(u64);
 impl Links {
     /// Parses the links of a fault, by their ends and the kinds of messages.
     pub(super) fn parse(
-        from: Option<&Names>,
-        to: Option<&Names>,
-        messages: Option<&Names>,
+        from: Option<&NameList>,
+        to: Option<&NameList>,
+        messages: Option<&NameList>,
         cluster: &Cluster,
     ) -> Result<Self, Problem> {
-        let end = |names: Option<&Names>| names.map(|names| cluster.all_named(names)).transpose();
+        let end =
+            |names: Option<&NameList>| names.map(|names| cluster.all_named(names)).transpose();
         Ok(Self { from: end(from)?, to: end(to)?, messages: Kinds::parse(messages)? })
     }
 
@@ -171,7 +172,7 @@ impl Kinds {
     }
 
     /// Parses a list of names of kinds; all kinds if there is no list.
-    pub(super) fn parse(names: Option<&Names>) -> Result<Self, Problem> {
+    pub(super) fn parse(names: Option<&NameList>) -> Result<Self, Problem> {
         let Some(names) = names else { return Ok(Self::ALL) };
         if names.get_ref().is_empty() {
             return Err(Problem::at(names.span(), "this list names no kind of message")

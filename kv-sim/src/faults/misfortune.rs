@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use toml::{Spanned, Table};
 
-use super::keys::Names;
+use super::keys::NameList;
 use super::links::{percent, share};
 use super::{Effect, FaultKeys, Inject, LinkRule, Links};
 use crate::scenario::{Cluster, Dice, DrawnCluster, NodeIndex, Problem};
@@ -20,11 +20,11 @@ pub struct Misfortune {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Keys {
+struct MisfortuneKeys {
     probability: Spanned<f64>,
-    from: Option<Names>,
-    to: Option<Names>,
-    messages: Option<Names>,
+    from: Option<NameList>,
+    to: Option<NameList>,
+    messages: Option<NameList>,
 }
 
 macro_rules! misfortunes {
@@ -75,7 +75,7 @@ misfortunes! {
 
 impl Misfortune {
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
-        let Keys { probability, from, to, messages } = keys.parse()?;
+        let MisfortuneKeys { probability, from, to, messages } = keys.parse()?;
         let probability_ppm = share(&probability)?;
         let links = Links::parse(from.as_ref(), to.as_ref(), messages.as_ref(), cluster)?;
         Ok(Self { links, probability_ppm })

@@ -15,6 +15,7 @@ mod clock_speed;
 mod clock_step;
 mod clog;
 mod clone_disk;
+mod cut;
 mod disk_full;
 mod io_error;
 mod keys;
@@ -39,17 +40,14 @@ use toml::Table;
 use crate::scenario::{Cluster, Dice, DrawnCluster, NodeIndex, Problem};
 
 pub use bit_rot::{Amount, RecordKind};
-pub use clock_speed::WhichClock;
+pub use cut::Cut;
+pub(crate) use cut::are_neighbours;
 pub use io_error::LogStep;
 pub(crate) use keys::FaultKeys;
-pub use kill::StorageStep;
 pub use links::{ClogOrder, Effect, Kinds, LinkRule, Links, Longer, Tail, Ways};
 pub use misfortune::Misfortune;
 pub use outage::{Outage, OutageKind};
-pub use partition::Cut;
-pub(crate) use partition::are_neighbours;
-pub use slow_disk::Slowness;
-pub use target::{Ailment, RuleName};
+pub use target::{Ailment, RuleName, Slowness, StorageStep, WhichClock};
 pub(crate) use target::{Change, DiskLoss, Strike, Target, Victim};
 pub use victims::Victims;
 

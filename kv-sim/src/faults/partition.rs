@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use toml::{Spanned, Table};
 
-use super::keys::Names;
+use super::cut::Cut;
+use super::keys::NameList;
 use super::{Change, Effect, FaultKeys, Inject, Kinds, LinkRule, Strike, Target, Ways};
 use crate::random::address::Aspect;
 use crate::scenario::quantity::milliseconds;
@@ -27,34 +28,16 @@ pub struct Partition {
     pub flap: Option<Span>,
 }
 
-/// The pairs of nodes between which a partition drops messages.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cut {
-    /// Messages from one group to another are dropped. Nodes in no group, the bridge, hear all
-    /// others.
-    Groups(Vec<Vec<NodeIndex>>),
-    /// Messages from `from` to `to` are dropped. The other way they pass.
-    OneWay {
-        /// The senders whose messages are dropped.
-        from: Vec<NodeIndex>,
-        /// The receivers that they do not reach.
-        to: Vec<NodeIndex>,
-    },
-    /// Messages between all of these but neighbours are dropped: each stands between the one before
-    /// it and the one after it, and the last beside the first. Other nodes hear all.
-    Ring(Vec<NodeIndex>),
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Keys {
-    groups: Option<Spanned<Vec<Names>>>,
-    bridge: Option<Names>,
-    from: Option<Names>,
-    to: Option<Names>,
+struct PartitionKeys {
+    groups: Option<Spanned<Vec<NameList>>>,
+    bridge: Option<NameList>,
+    from: Option<NameList>,
+    to: Option<NameList>,
     ring: Option<Spanned<RingKey>>,
     flap_ms: Option<Spanned<u64>>,
-    messages: Option<Names>,
+    messages: Option<NameList>,
 }
 
 /// `ring` as it stands in the file.
@@ -76,7 +59,7 @@ impl Inject for Partition {
                                  lets it come and go";
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
-        let own: Keys = keys.parse()?;
+        let own: PartitionKeys = keys.parse()?;
         let cut = cut(&own, keys.span.clone(), cluster)?;
         let flap = own.flap_ms.as_ref().map(flap).transpose()?;
         Ok(Self { cut, messages: Kinds::parse(own.messages.as_ref())?, flap })
@@ -151,62 +134,8 @@ impl Partition {
     }
 }
 
-impl Cut {
-    /// Tells whether a message from one node to another is dropped.
-    pub fn drops(&self, from: NodeIndex, to: NodeIndex) -> bool {
-        match self {
-            Self::Groups(groups) => {
-                let group_of = |node| groups.iter().position(|group| group.contains(&node));
-                match (group_of(from), group_of(to)) {
-                    (Some(sender), Some(receiver)) => sender != receiver,
-                    (None, _) | (_, None) => false,
-                }
-            }
-            Self::OneWay { from: senders, to: receivers } => {
-                senders.contains(&from) && receivers.contains(&to)
-            }
-            Self::Ring(ring) => {
-                let place_of = |node| ring.iter().position(|&other| other == node);
-                match (place_of(from), place_of(to)) {
-                    (Some(a), Some(b)) => !(a == b || are_neighbours(a, b, ring.len())),
-                    (None, _) | (_, None) => false,
-                }
-            }
-        }
-    }
-
-    fn describe(&self, cluster: &Cluster) -> String {
-        match self {
-            Self::Groups(groups) => {
-                let sides: Vec<_> = groups.iter().map(|group| cluster.names(group)).collect();
-                let is_aside = |node: &NodeIndex| !groups.iter().any(|group| group.contains(node));
-                let bridge: Vec<_> = cluster.indices().filter(is_aside).collect();
-                let bridge = match &bridge[..] {
-                    [] => String::new(),
-                    bridge => format!(", bridged by {}", cluster.names(bridge)),
-                };
-                format!("{}{bridge}", sides.join(" | "))
-            }
-            Self::OneWay { from, to } => {
-                format!("from {} to {}, one way", cluster.names(from), cluster.names(to))
-            }
-            Self::Ring(ring) => {
-                let names: Vec<_> =
-                    ring.iter().chain(ring.first()).map(|&node| cluster.name(node)).collect();
-                format!("each hears its neighbours in {}", names.join(" - "))
-            }
-        }
-    }
-}
-
-/// Tells whether two of `places` places in a ring lie side by side.
-pub(crate) const fn are_neighbours(a: usize, b: usize, places: usize) -> bool {
-    let apart = a.abs_diff(b);
-    apart == 1 || apart + 1 == places
-}
-
-fn cut(keys: &Keys, span: Range<usize>, cluster: &Cluster) -> Result<Cut, Problem> {
-    let Keys { groups, bridge, from, to, ring, .. } = keys;
+fn cut(keys: &PartitionKeys, span: Range<usize>, cluster: &Cluster) -> Result<Cut, Problem> {
+    let PartitionKeys { groups, bridge, from, to, ring, .. } = keys;
     if let (None, Some(bridge)) = (groups, bridge) {
         return Err(Problem::at(bridge.span(), "a bridge between what?")
             .label("give groups as well")
@@ -237,7 +166,7 @@ fn cut(keys: &Keys, span: Range<usize>, cluster: &Cluster) -> Result<Cut, Proble
 }
 
 /// Checks that a bridge, which is named so that the file shows it, is named completely.
-fn bridged(groups: &[Vec<NodeIndex>], bridge: &Names, cluster: &Cluster) -> Result<(), Problem> {
+fn bridged(groups: &[Vec<NodeIndex>], bridge: &NameList, cluster: &Cluster) -> Result<(), Problem> {
     let nodes = cluster.all_named(bridge)?;
     let is_in_group = |node: &NodeIndex| groups.iter().any(|group| group.contains(node));
     for name in bridge.get_ref() {
@@ -296,7 +225,7 @@ fn flap(flap_ms: &Spanned<u64>) -> Result<Span, Problem> {
 }
 
 fn disjoint(
-    groups: &Spanned<Vec<Names>>,
+    groups: &Spanned<Vec<NameList>>,
     cluster: &Cluster,
 ) -> Result<Vec<Vec<NodeIndex>>, Problem> {
     if groups.get_ref().len() < 2 {

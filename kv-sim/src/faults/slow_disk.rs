@@ -1,11 +1,10 @@
 //! Slow disks: commands and syncs take longer, or nothing ends before the fault does.
 
-use kv_core::time::Span;
 use serde::Deserialize;
 use toml::{Spanned, Table};
 
-use super::keys::Names;
-use super::{FaultKeys, Inject, Strike, Target, Victims};
+use super::keys::NameList;
+use super::{FaultKeys, Inject, Slowness, Strike, Target, Victims};
 use crate::scenario::quantity::{count, decimal_milliseconds};
 use crate::scenario::{Cluster, Dice, DrawnCluster, Problem, integer};
 
@@ -18,25 +17,14 @@ pub struct SlowDisk {
     pub slowness: Slowness,
 }
 
-/// The slowness of a disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slowness {
-    /// The mean time of a sync that replaces the disk's own.
-    pub sync_mean: Option<Span>,
-    /// The factor by which each time is then multiplied; at least 1.
-    pub factor: u32,
-    /// True if nothing that begins ends before the fault does.
-    pub stalls: bool,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Keys {
+struct SlowDiskKeys {
     sync_ms_mean: Option<Spanned<f64>>,
     factor: Option<Spanned<u64>>,
     #[serde(default)]
     stall: bool,
-    nodes: Option<Names>,
+    nodes: Option<NameList>,
     random: Option<Spanned<u64>>,
 }
 
@@ -46,7 +34,7 @@ impl Inject for SlowDisk {
         "disks take longer, by a factor or to a new mean of syncs, or stall = true until the end";
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
-        let Keys { sync_ms_mean, factor, stall, nodes, random } = keys.parse()?;
+        let SlowDiskKeys { sync_ms_mean, factor, stall, nodes, random } = keys.parse()?;
         let span = keys.span.clone();
         if sync_ms_mean.is_none() && factor.is_none() && !stall {
             return Err(

@@ -4,7 +4,7 @@ use kv_core::time::Span;
 use serde::Deserialize;
 use toml::{Spanned, Table};
 
-use super::keys::Names;
+use super::keys::NameList;
 use super::links::{percent, share};
 use super::{Effect, FaultKeys, Inject, LinkRule, Links, Longer, Tail};
 use crate::scenario::quantity::{count, decimal_milliseconds};
@@ -25,15 +25,15 @@ pub struct SlowLink {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Keys {
+struct SlowLinkKeys {
     delay_ms_mean: Option<Spanned<f64>>,
     factor: Option<Spanned<u64>>,
     tail_share: Option<Spanned<f64>>,
     tail_ms: Option<Spanned<f64>>,
     tail_factor: Option<Spanned<u64>>,
-    from: Option<Names>,
-    to: Option<Names>,
-    messages: Option<Names>,
+    from: Option<NameList>,
+    to: Option<NameList>,
+    messages: Option<NameList>,
 }
 
 impl Inject for SlowLink {
@@ -42,8 +42,8 @@ impl Inject for SlowLink {
         "links take longer, by a factor or to a new mean, or in a long tail";
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
-        let own: Keys = keys.parse()?;
-        let Keys { delay_ms_mean, factor, from, to, messages, .. } = &own;
+        let own: SlowLinkKeys = keys.parse()?;
+        let SlowLinkKeys { delay_ms_mean, factor, from, to, messages, .. } = &own;
         let tail = tail(&own)?;
         if delay_ms_mean.is_none() && factor.is_none() && tail.is_none() {
             return Err(Problem::at(keys.span.clone(), "how slow?")
@@ -92,8 +92,8 @@ impl Inject for SlowLink {
     }
 }
 
-fn tail(keys: &Keys) -> Result<Option<Tail>, Problem> {
-    let Keys { tail_share, tail_ms, tail_factor, .. } = keys;
+fn tail(keys: &SlowLinkKeys) -> Result<Option<Tail>, Problem> {
+    let SlowLinkKeys { tail_share, tail_ms, tail_factor, .. } = keys;
     let longer = match (tail_ms, tail_factor) {
         (None, None) => None,
         (Some(ms), None) => Some((ms.span(), Longer::By(decimal_milliseconds(ms)?))),

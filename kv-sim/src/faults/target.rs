@@ -1,8 +1,9 @@
 //! The verbs by which a fault changes the world, and the words that they take.
 
 use kv_core::time::Span;
+use serde::Deserialize;
 
-use super::{ClogOrder, LinkRule, Slowness, StorageStep, WhichClock};
+use super::links::{ClogOrder, LinkRule};
 use crate::random::address::Address;
 use crate::random::draws::Draws;
 use crate::scenario::{Cluster, NodeIndex};
@@ -63,6 +64,42 @@ pub(crate) enum DiskLoss {
         /// The number of the moment, of those that are remembered.
         to: usize,
     },
+}
+
+/// The clocks of a node that a fault hits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhichClock {
+    /// The clock that tells the date.
+    Wall,
+    /// The clock that measures how long something takes.
+    Monotonic,
+    /// Both clocks.
+    Both,
+}
+
+/// A step of a storage command, just before which a node can die.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StorageStep {
+    /// The command is about to execute. Until then it has done nothing.
+    Execute,
+    /// The sync that covers the command is about to end. The command was executed, its outcome may
+    /// have been told to others, and it is lost.
+    Sync,
+    /// The node is about to be told of the sync. What was stored stands, and nobody was told.
+    Answer,
+}
+
+/// The slowness of a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slowness {
+    /// The mean time of a sync that replaces the disk's own.
+    pub sync_mean: Option<Span>,
+    /// The factor by which each time is then multiplied; at least 1.
+    pub factor: u32,
+    /// True if nothing that begins ends before the fault does.
+    pub stalls: bool,
 }
 
 /// The direction in which a step of a fault changes the cluster.
@@ -176,5 +213,37 @@ impl Strike {
     /// The nodes that are hit.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = NodeIndex> + '_ {
         self.victims.iter().map(|victim| victim.node)
+    }
+}
+
+impl WhichClock {
+    /// True if the wall clock is hit.
+    pub const fn is_wall(self) -> bool {
+        matches!(self, Self::Wall | Self::Both)
+    }
+
+    /// True if the monotonic clock is hit.
+    pub const fn is_monotonic(self) -> bool {
+        matches!(self, Self::Monotonic | Self::Both)
+    }
+
+    /// Describes the clock for people: ` (wall clock)`, or nothing for both.
+    pub(super) const fn describe(self) -> &'static str {
+        match self {
+            Self::Wall => " (wall clock)",
+            Self::Monotonic => " (monotonic clock)",
+            Self::Both => "",
+        }
+    }
+}
+
+impl StorageStep {
+    /// The moment at which a node dies at this step, in words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Execute => "before the next command executes",
+            Self::Sync => "before the next sync ends",
+            Self::Answer => "before it hears of the next sync",
+        }
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::{Spanned, Table};
 
 use super::FaultKeys;
-use super::keys::Names;
+use super::keys::NameList;
 use crate::random::address::{Address, Aspect};
 use crate::random::draws::Draws;
 use crate::scenario::quantity::count;
@@ -27,14 +27,14 @@ pub enum Victims {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct VictimsKeys {
-    nodes: Option<Names>,
+    nodes: Option<NameList>,
     random: Option<Spanned<u64>>,
 }
 
 impl Victims {
     /// Parses the victims of a fault that stands in the file at `span`.
     pub(super) fn parse(
-        nodes: Option<&Names>,
+        nodes: Option<&NameList>,
         random: Option<&Spanned<u64>>,
         span: Range<usize>,
         cluster: &Cluster,

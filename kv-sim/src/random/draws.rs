@@ -17,7 +17,16 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use crate::random::address::{Address, AddressError, Aspect, Choice};
 use crate::random::draw_counter::DrawCounter;
-use crate::scenario::{Cluster, Decision, NodeIndex};
+use crate::scenario::{Cluster, NodeIndex};
+
+/// One choice of a run that is forced to a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The address of the choice, as a saved failure spells it.
+    pub at: String,
+    /// The value that is chosen.
+    pub value: u64,
+}
 
 /// The choices that are forced, where the seed would have chosen otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

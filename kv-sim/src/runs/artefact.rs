@@ -13,8 +13,9 @@ use std::process;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::checks::CheckVerdict;
 use crate::scenario::{Scenario, ScenarioError};
-use crate::story::result::{CheckVerdict, RunResult, Verdict};
+use crate::story::result::{RunResult, Verdict};
 
 /// The format of saved failures. A file of another format is refused.
 pub const FORMAT: u32 = 1;

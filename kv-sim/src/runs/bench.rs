@@ -12,7 +12,8 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 use crate::runs::artefact;
-use crate::runs::run::{RunOptions, run};
+use crate::runs::options::RunOptions;
+use crate::runs::run::run;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::story::result::{RunResult, Verdict};
 

@@ -4,6 +4,7 @@
 
 pub mod artefact;
 pub mod bench;
+pub mod options;
 pub mod panics;
 pub mod run;
 pub mod shrink;

@@ -15,8 +15,9 @@ use thiserror::Error;
 
 use crate::cluster::world::{Phase, World, WorldError};
 use crate::cluster::world_time::WorldTime;
+use crate::runs::options::RunOptions;
 use crate::runs::panics::PanicLog;
-use crate::runs::run::{RunOptions, crash_message};
+use crate::runs::run::crash_message;
 use crate::scenario::Scenario;
 
 /// A run, and the checkpoints in it.

@@ -16,7 +16,7 @@ pub(crate) const DRIFT_PPM_MAX: u64 = 500_000;
 
 /// The properties of every link between two nodes, one way.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Network {
+pub struct NetworkSettings {
     /// The shortest time that a message takes. Default 1 ms.
     pub delay_min: Span,
     /// The time that a message takes on average; at least `delay_min`. Default 5 ms.
@@ -34,7 +34,7 @@ pub struct Network {
 
 /// The properties of every node's disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Disk {
+pub struct DiskSettings {
     /// The shortest time that a command takes. Default 20 µs.
     pub execute_min: Span,
     /// The time that a command takes on average; at least `execute_min`. Default 50 µs.
@@ -54,7 +54,7 @@ pub struct Clocks {
     pub drift_ppm_max: u32,
 }
 
-impl Network {
+impl NetworkSettings {
     /// The longest time that a message takes which is not held back.
     pub const fn delay_max(&self) -> Span {
         let drawn = self.delay_mean.0.saturating_sub(self.delay_min.0);
@@ -65,7 +65,11 @@ impl Network {
 
 /// The default time after the last fault in which replicas must become equal: half a minute, or as
 /// long as rounds of repair last on slow links and slow disks.
-pub(super) fn converged_within(network: &Network, disk: &Disk, node: &Config) -> Span {
+pub(super) fn converged_within(
+    network: &NetworkSettings,
+    disk: &DiskSettings,
+    node: &Config,
+) -> Span {
     /// The number of rounds, with a few other owners, each of which may have to be compared with
     /// more than once.
     const ROUNDS: u64 = 15;
@@ -107,14 +111,14 @@ pub(super) struct ClocksKeys {
     drift_ppm_max: Option<Spanned<u64>>,
 }
 
-pub(super) fn network(keys: &NetworkKeys) -> Result<Network, Problem> {
+pub(super) fn network(keys: &NetworkKeys) -> Result<NetworkSettings, Problem> {
     let (delay_min, delay_mean) = min_and_mean(
         (keys.delay_ms_min.as_ref(), Span::from_ms(1)),
         (keys.delay_ms_mean.as_ref(), Span::from_ms(5)),
         decimal_milliseconds,
     )?;
     let probability = |key: &Option<Spanned<f64>>| key.as_ref().map_or(Ok(0), parts_per_million);
-    Ok(Network {
+    Ok(NetworkSettings {
         delay_min,
         delay_mean,
         loss_ppm: probability(&keys.loss)?,
@@ -124,7 +128,7 @@ pub(super) fn network(keys: &NetworkKeys) -> Result<Network, Problem> {
     })
 }
 
-pub(super) fn disk(keys: &DiskKeys) -> Result<Disk, Problem> {
+pub(super) fn disk(keys: &DiskKeys) -> Result<DiskSettings, Problem> {
     let (execute_min, execute_mean) = min_and_mean(
         (keys.execute_us_min.as_ref(), Span(20)),
         (keys.execute_us_mean.as_ref(), Span(50)),
@@ -142,7 +146,7 @@ pub(super) fn disk(keys: &DiskKeys) -> Result<Disk, Problem> {
         (keys.sync_us_mean.as_ref(), Span(1_000)),
         microseconds,
     )?;
-    Ok(Disk { execute_min, execute_mean, sync_min, sync_mean })
+    Ok(DiskSettings { execute_min, execute_mean, sync_min, sync_mean })
 }
 
 pub(super) fn clocks(keys: &ClocksKeys) -> Result<Clocks, Problem> {

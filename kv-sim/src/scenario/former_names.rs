@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-/// Keys at the top of a scenario, and of the JSON of runs and sweeps: each former one with the
+/// ScenarioKeys at the top of a scenario, and of the JSON of runs and sweeps: each former one with the
 /// present.
 pub const KEYS: [(&str, &str); 4] =
     [("marks", "probes"), ("mark_runs", "probe_runs"), ("mark", "probe"), ("calm", "nominal")];

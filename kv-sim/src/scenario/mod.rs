@@ -4,7 +4,7 @@
 //! (parse, don't validate), or a [`ScenarioError`] with every problem that was found, each at its
 //! line.
 //!
-//! One concept is one file here: its value, its keys as they stand in the text (`…Keys`), and the
+//! One concept is one file here: its value, its keys as they stand in the text (`…ScenarioKeys`), and the
 //! way from the keys to the value. Units are in the names of keys; values carry them in types.
 
 mod cluster;
@@ -39,10 +39,11 @@ use toml::de::{DeTable, DeValue};
 
 use crate::cluster::probes::Reachable;
 use crate::random::address::Aspect;
+use crate::random::draws::Decision;
 
 pub use cluster::{Cluster, NODES_MAX, NodeIndex, Place};
 pub(crate) use environment::DRIFT_PPM_MAX;
-pub use environment::{Clocks, Disk, Network};
+pub use environment::{Clocks, DiskSettings, NetworkSettings};
 pub use error::{Colour, Problem, ScenarioError};
 pub use expect::{Bound, Expect, OutcomeBounds};
 pub use fault::{Fault, Occurrence};
@@ -75,9 +76,9 @@ pub struct Scenario {
     /// The copies of a key, and the answers that requests wait for.
     pub quorum: Quorum,
     /// The links between nodes.
-    pub network: Network,
+    pub network: NetworkSettings,
     /// The disks of nodes.
-    pub disk: Disk,
+    pub disk: DiskSettings,
     /// The clocks of nodes.
     pub clocks: Clocks,
     /// The configuration of every node. R, W and the mode agree with `quorum`.
@@ -102,15 +103,6 @@ pub struct Scenario {
     /// The path of the file as it was given.
     path: String,
     text: Arc<str>,
-}
-
-/// One choice of a run that is forced to a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// The address of the choice, as a saved failure spells it.
-    pub at: String,
-    /// The value that is chosen.
-    pub value: u64,
 }
 
 impl Scenario {
@@ -158,7 +150,7 @@ impl Scenario {
 /// keys.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Keys {
+struct ScenarioKeys {
     title: Spanned<String>,
     about: Option<String>,
     seed: Option<u64>,
@@ -322,9 +314,11 @@ fn rename_former_keys(document: &mut DeTable<'_>) -> Result<(), Problem> {
     Ok(())
 }
 
-fn top(document: DeTable<'_>, whole: Range<usize>) -> Result<Keys, Problem> {
-    Keys::deserialize(Spanned::new(whole.clone(), DeValue::Table(document)).into_deserializer())
-        .map_err(|error| Problem::from_toml(&error, whole, &[]))
+fn top(document: DeTable<'_>, whole: Range<usize>) -> Result<ScenarioKeys, Problem> {
+    ScenarioKeys::deserialize(
+        Spanned::new(whole.clone(), DeValue::Table(document)).into_deserializer(),
+    )
+    .map_err(|error| Problem::from_toml(&error, whole, &[]))
 }
 
 /// Parses an aspect of choices that can be nominal.

@@ -7,8 +7,9 @@ use std::fmt;
 use kv_core::time::Span;
 use serde::{Serialize, Serializer};
 
-use crate::checks::CheckName;
-use crate::scenario::{Bound, Colour, Decision, OutcomeBounds, Scenario, ScenarioError};
+use crate::checks::{CheckName, CheckResult, CheckVerdict};
+use crate::random::draws::Decision;
+use crate::scenario::{Bound, Colour, OutcomeBounds, Scenario, ScenarioError};
 
 /// The name under which broken [`OutcomeBounds`] are reported, beside the names of [`CheckName`].
 pub const OUTCOMES: &str = "outcomes";
@@ -72,30 +73,6 @@ pub enum Verdict {
     Fail,
     /// The same seed gave two digests: something decides that is not in the seed.
     Nondeterministic,
-}
-
-/// The result of one check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct CheckResult {
-    /// The verdict of the check.
-    pub verdict: CheckVerdict,
-    /// The number of things that the check looked at. Zero means that it proved nothing.
-    pub examined: u64,
-    /// The number of things of which it demanded less, as faults exceeded what N, R and W promise.
-    pub weakened: u64,
-    /// The story of the first violation.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub violation: Option<String>,
-}
-
-/// The verdict of one check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CheckVerdict {
-    /// The check held.
-    Pass,
-    /// The check was violated.
-    Fail,
 }
 
 /// The outcomes that clients saw, over the whole run.

@@ -8,8 +8,9 @@ use std::fmt::{self, Write as _};
 use kv_core::quorum::Mode;
 use kv_core::time::Span;
 
+use crate::checks::CheckVerdict;
 use crate::scenario::{Scenario, Workload, level_words};
-use crate::story::result::{CheckVerdict, RunResult, Verdict};
+use crate::story::result::{RunResult, Verdict};
 use crate::story::words::{BAD, DOUBT, FAINT, GOOD, HEADING, counted, seconds, thousands};
 
 /// The most lines of the timeline that are shown.
@@ -266,7 +267,8 @@ fn workload_words(workload: &Workload, scenario: &Scenario) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::story::result::{CheckResult, Outcomes};
+    use crate::checks::CheckResult;
+    use crate::story::result::Outcomes;
 
     fn summary(change: impl FnOnce(&mut RunResult)) -> String {
         let text = include_str!("../../../scenarios/partition.toml");

@@ -12,7 +12,7 @@ fn options(monotonic: bool) -> Options {
 }
 
 /// Lets a client ask to overwrite the latest, which reads first and finds these dots.
-fn ask_to_overwrite(fixture: &mut Fixture, monotonic: bool) -> WriteRequest {
+fn ask_to_overwrite(fixture: &mut Fixture, monotonic: bool) -> TestPut {
     fixture.operations += 1;
     let request = RequestId(u128::from(fixture.operations));
     let content = Content::Value(Bytes::from(format!("value of {request}").into_bytes()));
@@ -22,11 +22,11 @@ fn ask_to_overwrite(fixture: &mut Fixture, monotonic: bool) -> WriteRequest {
     let operation = ClientOperation { key: Key::from(KEY), verb, options };
     let (at, number) = (fixture.tick(), OperationNumber(7 << 32 | fixture.operations));
     fixture.checks.on_invoke(at, number, A, &operation, &[]);
-    WriteRequest { number, request, content }
+    TestPut { number, request, content }
 }
 
 /// Lets a replica mint for a put that has read these dots. The number of a dot is its hybrid time.
-fn mint(fixture: &mut Fixture, node: NodeId, time: u64, asked: &WriteRequest, read: &[Dot]) -> Dot {
+fn mint(fixture: &mut Fixture, node: NodeId, time: u64, asked: &TestPut, read: &[Dot]) -> Dot {
     let event = Event::ReadBeforeWrite { request: asked.request, dots: read.to_vec() };
     let at = fixture.tick();
     fixture.checks.on_event(at, A, &event);

@@ -54,7 +54,7 @@ enum Loss {
 
 /// Disks and links. The key of every map is a node: there is one key in the store.
 #[derive(Clone, Debug, Default)]
-struct Cluster {
+struct TestCluster {
     live: BTreeMap<NodeId, Container>,
     reported: BTreeMap<NodeId, Container>,
     durable: BTreeMap<NodeId, Container>,
@@ -72,7 +72,7 @@ struct Cluster {
     last_change: Time,
 }
 
-impl Disks for Cluster {
+impl Disks for TestCluster {
     fn nodes(&self) -> Vec<NodeId> {
         CLUSTER.to_vec()
     }
@@ -89,12 +89,12 @@ impl Disks for Cluster {
         MachineIndex(self.machines.get(&node).copied().unwrap_or(node.0 as u32))
     }
 
-    fn copy(&self, node: NodeId, key: &Key, image: Image) -> Container {
+    fn copy(&self, node: NodeId, key: &Key, image: WhichImage) -> Container {
         assert_eq!(key, &Key::from(KEY), "there is one key in the store");
         let images = match image {
-            Image::Live => &self.live,
-            Image::Reported => &self.reported,
-            Image::Durable => &self.durable,
+            WhichImage::Live => &self.live,
+            WhichImage::Reported => &self.reported,
+            WhichImage::Durable => &self.durable,
         };
         images.get(&node).cloned().unwrap_or_default()
     }
@@ -105,7 +105,7 @@ impl Disks for Cluster {
     }
 }
 
-impl ClusterHealth for Cluster {
+impl ClusterHealth for TestCluster {
     fn last_change(&self) -> Time {
         self.last_change
     }
@@ -139,7 +139,7 @@ impl ClusterHealth for Cluster {
 #[derive(Clone, Debug)]
 struct Fixture {
     checks: Checks,
-    cluster: Cluster,
+    cluster: TestCluster,
     now: Time,
     /// The number of durable copies that puts ask for.
     quorum: u8,
@@ -149,7 +149,7 @@ struct Fixture {
 
 /// A put that was asked for.
 #[derive(Clone, Debug)]
-struct WriteRequest {
+struct TestPut {
     number: OperationNumber,
     request: RequestId,
     content: Content,
@@ -169,7 +169,7 @@ impl Fixture {
         };
         Self {
             checks: Checks::new(setting),
-            cluster: Cluster::default(),
+            cluster: TestCluster::default(),
             now: Time(0),
             quorum: 2,
             operations: 0,
@@ -183,18 +183,18 @@ impl Fixture {
     }
 
     /// Lets a client ask a node to write a new value, having seen these dots.
-    fn ask(&mut self, mode: Mode, seen: &[Dot]) -> WriteRequest {
+    fn ask(&mut self, mode: Mode, seen: &[Dot]) -> TestPut {
         let request = RequestId(u128::from(self.operations) + 1);
         self.ask_as(request, mode, seen)
     }
 
-    fn ask_as(&mut self, request: RequestId, mode: Mode, seen: &[Dot]) -> WriteRequest {
+    fn ask_as(&mut self, request: RequestId, mode: Mode, seen: &[Dot]) -> TestPut {
         let content = Content::Value(Bytes::from(format!("value of {request}").into_bytes()));
         self.ask_with(request, mode, seen, content)
     }
 
     /// Lets a client ask a node to write this content, having seen these dots.
-    fn ask_for(&mut self, mode: Mode, seen: &[Dot], content: Content) -> WriteRequest {
+    fn ask_for(&mut self, mode: Mode, seen: &[Dot], content: Content) -> TestPut {
         let request = RequestId(u128::from(self.operations) + 1);
         self.ask_with(request, mode, seen, content)
     }
@@ -205,7 +205,7 @@ impl Fixture {
         mode: Mode,
         seen: &[Dot],
         content: Content,
-    ) -> WriteRequest {
+    ) -> TestPut {
         self.operations += 1;
         let context = PutContext::Nothing;
         let verb = Verb::Put { content: content.clone(), expiry: None, context };
@@ -215,11 +215,11 @@ impl Fixture {
         let operation = ClientOperation { key: Key::from(KEY), verb, options };
         let (at, number) = (self.tick(), OperationNumber(7 << 32 | self.operations));
         self.checks.on_invoke(at, number, A, &operation, seen);
-        WriteRequest { number, request, content }
+        TestPut { number, request, content }
     }
 
     /// Lets a replica execute a put, by the rules.
-    fn mint(&mut self, node: NodeId, epoch: u64, asked: &WriteRequest, basis: Basis) -> Dot {
+    fn mint(&mut self, node: NodeId, epoch: u64, asked: &TestPut, basis: Basis) -> Dot {
         let actor = Actor { node, epoch: Epoch(epoch) };
         let n = self.minted.entry(actor).or_default();
         *n += 1;
@@ -229,7 +229,7 @@ impl Fixture {
     }
 
     /// Lets a replica execute a put under this dot.
-    fn mint_as(&mut self, dot: Dot, asked: &WriteRequest, basis: Basis) {
+    fn mint_as(&mut self, dot: Dot, asked: &TestPut, basis: Basis) {
         let node = dot.actor.node;
         let held = self.cluster.live.entry(node).or_default();
         let version = Version {
@@ -302,16 +302,16 @@ impl Fixture {
         self.cluster.reported.insert(node, live);
     }
 
-    fn stored(&mut self, asked: &WriteRequest, owners: &[NodeId], fallbacks: &[NodeId]) {
+    fn stored(&mut self, asked: &TestPut, owners: &[NodeId], fallbacks: &[NodeId]) {
         let machines = owners.len() + fallbacks.len();
         let achieved = Achieved { owners: owners.into(), fallbacks: fallbacks.into(), machines };
         let node = owners.first().or(fallbacks.first()).expect("somebody stored it");
-        let container = self.cluster.copy(*node, &Key::from(KEY), Image::Live);
+        let container = self.cluster.copy(*node, &Key::from(KEY), WhichImage::Live);
         let reply = Reply::Stored { container, context: Bytes::new(), achieved };
         self.reply(asked.number, &reply);
     }
 
-    fn refused(&mut self, asked: &WriteRequest) {
+    fn refused(&mut self, asked: &TestPut) {
         self.reply(asked.number, &Reply::Refused(RequestRefusal::Stopping));
     }
 
@@ -351,7 +351,7 @@ impl Fixture {
         let number = self.ask_to_read_as(options);
         let mut container = Container::default();
         for &node in from {
-            container.join(&self.cluster.copy(node, &Key::from(KEY), Image::Live));
+            container.join(&self.cluster.copy(node, &Key::from(KEY), WhichImage::Live));
         }
         self.answer(number, container);
     }
@@ -374,7 +374,7 @@ impl Fixture {
         let (surviving, is_believed) = match loss {
             Loss::Wipe => (Container::default(), false),
             Loss::Rollback => (Container::default(), true),
-            Loss::Unsynced => (self.cluster.copy(node, &Key::from(KEY), Image::Durable), true),
+            Loss::Unsynced => (self.cluster.copy(node, &Key::from(KEY), WhichImage::Durable), true),
         };
         let left = |_: &Key| Left { container: surviving.clone(), is_believed };
         let excuses = self.checks.before_loss(at, node, &self.cluster, &left);

@@ -5,9 +5,9 @@
 use super::*;
 
 /// A small, seeded generator of pseudo-random numbers.
-struct Dice(u64);
+struct SoakDice(u64);
 
-impl Dice {
+impl SoakDice {
     fn roll(&mut self, sides: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -31,7 +31,7 @@ enum LeftOut {
 
 struct Soak {
     fixture: Fixture,
-    dice: Dice,
+    dice: SoakDice,
     left_out: LeftOut,
     epochs: BTreeMap<NodeId, u64>,
     epochs_drawn: u64,
@@ -46,7 +46,7 @@ impl Soak {
         fixture.quorum = 1;
         Self {
             fixture,
-            dice: Dice(seed),
+            dice: SoakDice(seed),
             left_out,
             epochs: BTreeMap::new(),
             epochs_drawn: 0,
@@ -122,7 +122,7 @@ impl Soak {
     }
 
     fn read(&mut self, node: NodeId) {
-        let image = if self.dice.is(70) { Image::Durable } else { Image::Live };
+        let image = if self.dice.is(70) { WhichImage::Durable } else { WhichImage::Live };
         let mut container = self.fixture.cluster.copy(node, &Key::from(KEY), image);
         if self.dice.is(50) {
             let other = CLUSTER[self.dice.roll(5)];
@@ -152,7 +152,7 @@ impl Soak {
     }
 
     fn crash(&mut self, node: NodeId) {
-        let durable = self.fixture.cluster.copy(node, &Key::from(KEY), Image::Durable);
+        let durable = self.fixture.cluster.copy(node, &Key::from(KEY), WhichImage::Durable);
         self.fixture.cluster.live.insert(node, durable.clone());
         self.forget_epoch_unless(LeftOut::RestartRule, node, &durable);
     }
@@ -165,7 +165,7 @@ impl Soak {
     /// Keeps a copy of the disk, or brings an older one back.
     fn restore(&mut self, node: NodeId) {
         if self.dice.is(50) {
-            let durable = self.fixture.cluster.copy(node, &Key::from(KEY), Image::Durable);
+            let durable = self.fixture.cluster.copy(node, &Key::from(KEY), WhichImage::Durable);
             self.images.push((node, durable));
         } else if !self.images.is_empty() {
             let (node, image) = self.images[self.dice.roll(self.images.len())].clone();

@@ -3,7 +3,7 @@
 //! A batch is live when it is committed. A sync makes everything up to a position safe, and reports
 //! it. A sync that lies reports and does nothing; one that fails reports that, and its batches will
 //! never be safe, whatever later ones report. A kill leaves what is safe, and positions start over.
-//! Safe records may rot: they are there and cannot be read, until they are written again. Clones
+//! SafeRecords records may rot: they are there and cannot be read, until they are written again. Clones
 //! share the safe records, which are copied when one of them is next synced, or takes a key that is
 //! new to it.
 
@@ -17,7 +17,7 @@ use kv_core::store::{Batch, Corrupt, Fault, Store, View, Visitor};
 use kv_core::types::Seq;
 use smallvec::SmallVec;
 
-use super::safe::{Read, RecordKey, Safe, Slot};
+use super::safe::{RecordKey, SafeRecords, ScanRead, Slot};
 use crate::hashing::Table;
 
 /// The records of one disk.
@@ -28,7 +28,7 @@ use crate::hashing::Table;
 /// place.
 #[derive(Clone, Debug, Default)]
 pub struct Image {
-    safe: Arc<Safe>,
+    safe: Arc<SafeRecords>,
     claimed: BTreeMap<RecordKey, Option<Bytes>>,
     fresh: Table<Slot, (Seq, Option<Bytes>)>,
     log: VecDeque<(Seq, Writes)>,
@@ -49,7 +49,7 @@ type Writes = SmallVec<[(Slot, Option<Bytes>); 2]>;
 /// The safe records of earlier moments: some of them, so that they are not too many.
 #[derive(Clone, Debug, Default)]
 struct Past {
-    moments: Vec<Arc<Safe>>,
+    moments: Vec<Arc<SafeRecords>>,
     /// The number of syncs of which one is remembered.
     every: u64,
     syncs: u64,
@@ -231,7 +231,7 @@ impl Past {
     /// The number of moments that are kept; beyond it, every second is forgotten.
     const MOMENTS_MAX: usize = 512;
 
-    fn remember(&mut self, safe: &Arc<Safe>) {
+    fn remember(&mut self, safe: &Arc<SafeRecords>) {
         self.syncs += 1;
         if self.syncs.is_multiple_of(self.every) {
             self.moments.push(Arc::clone(safe));
@@ -323,7 +323,7 @@ fn begin<'a>(prefix: &'a [u8], after: &'a [u8]) -> Bound<&'a [u8]> {
 
 /// Visits records in the order of their keys; where both layers have one, the upper one counts.
 fn merge<'a>(
-    below: impl Iterator<Item = Read<'a>>,
+    below: impl Iterator<Item = ScanRead<'a>>,
     above: impl Iterator<Item = (&'a RecordKey, &'a Option<Bytes>)>,
     prefix: &[u8],
     visit: &mut Visitor<'_>,

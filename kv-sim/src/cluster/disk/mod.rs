@@ -28,7 +28,7 @@ use crate::faults::{Ailment, Slowness};
 pub struct Disk {
     image: Image,
     queue: VecDeque<Queued>,
-    answers: VecDeque<Answer>,
+    answers: VecDeque<DiskAnswer>,
     answered_at: WorldTime,
     /// The time that the answer to the command at the head of the queue will take.
     answer_delay: Span,
@@ -58,7 +58,7 @@ struct Queued {
 
 /// An answer of a disk to its node.
 #[derive(Clone, Debug)]
-pub enum Answer {
+pub enum DiskAnswer {
     /// A command was executed.
     Done {
         /// The ticket of the command.
@@ -178,7 +178,7 @@ impl Disk {
 
     /// Puts an answer on its way, to be delivered at `at` or, if that would overtake, just after
     /// the one before. Returns the time of delivery.
-    pub fn answer(&mut self, answer: Answer, at: WorldTime) -> WorldTime {
+    pub fn answer(&mut self, answer: DiskAnswer, at: WorldTime) -> WorldTime {
         self.answers.push_back(answer);
         self.answered_at = self.answered_at.max(at);
         self.answered_at
@@ -188,13 +188,13 @@ impl Disk {
     ///
     /// # Panics
     /// If no answer is on its way.
-    pub fn deliver(&mut self) -> Answer {
+    pub fn deliver(&mut self) -> DiskAnswer {
         self.answers.pop_front().expect("a delivery has an answer")
     }
 
     /// True if the answer that is delivered next tells of a sync.
     pub fn tells_of_sync(&self) -> bool {
-        matches!(self.answers.front(), Some(Answer::Durable { .. }))
+        matches!(self.answers.front(), Some(DiskAnswer::Durable { .. }))
     }
 
     /// The time that the answer to the next command will take.

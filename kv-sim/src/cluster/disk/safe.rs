@@ -13,10 +13,10 @@ use crate::ledger::{self, Ledger};
 pub type RecordKey = SmallVec<[u8; 24]>;
 
 /// The place of a key among all that were ever written: a key is hashed once, where it comes in.
-pub(super) type Slot = ledger::Place;
+pub(super) type Slot = ledger::LedgerPlace;
 
 /// A record as a scan reads it.
-pub(super) type Read<'a> = (&'a RecordKey, Result<&'a Bytes, Corrupt>);
+pub(super) type ScanRead<'a> = (&'a RecordKey, Result<&'a Bytes, Corrupt>);
 
 /// The safe records. They are looked up far more often than scanned, so they lie in a table, and
 /// beside it stands their order.
@@ -24,11 +24,11 @@ pub(super) type Read<'a> = (&'a RecordKey, Result<&'a Bytes, Corrupt>);
 /// Invariants: `order` holds exactly the keys that have a record, and `corrupt` some of them;
 /// `beginnings` counts those that are not empty.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Safe {
+pub(super) struct SafeRecords {
     /// The records by slot; none for a key whose record was deleted, or was never made safe. Such
     /// keys stay, about a hundred bytes each: most are of hints that were delivered.
     records: Ledger<RecordKey, Option<Bytes>>,
-    order: BTreeMap<Place, Slot>,
+    order: BTreeMap<KeyPlace, Slot>,
     /// The number of keys that begin with each byte: most scans look for hints, and mostly there
     /// are none.
     beginnings: BTreeMap<u8, u64>,
@@ -37,12 +37,12 @@ pub(super) struct Safe {
 
 /// The place of a key in the order of keys. Its first bytes, as a number, mostly decide.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct KeyPlace {
     head: u128,
     key: RecordKey,
 }
 
-impl Safe {
+impl SafeRecords {
     /// The slot of a key, if it has one.
     pub(super) fn find(&self, key: &[u8]) -> Option<Slot> {
         self.records.find(key)
@@ -61,13 +61,13 @@ impl Safe {
         self.records.at(slot).0
     }
 
-    /// The record of the key with this slot, whether it can be read or not. Panics as [`Safe::key`]
+    /// The record of the key with this slot, whether it can be read or not. Panics as [`SafeRecords::key`]
     /// does.
     pub(super) fn record(&self, slot: Slot) -> Option<&Bytes> {
         self.records.at(slot).1.as_ref()
     }
 
-    /// Reads the record of the key with this slot. Panics as [`Safe::key`] does.
+    /// Reads the record of the key with this slot. Panics as [`SafeRecords::key`] does.
     ///
     /// # Errors
     /// [`Corrupt`], if the record cannot be read.
@@ -91,7 +91,7 @@ impl Safe {
             let count = self.beginnings.entry(first).or_default();
             *count = if is_kept { *count + 1 } else { *count - 1 };
         }
-        let place = Place::of(key);
+        let place = KeyPlace::of(key);
         if is_kept {
             self.order.insert(place, slot);
         } else {
@@ -120,12 +120,12 @@ impl Safe {
         &self,
         begin: Bound<&[u8]>,
         prefix: &[u8],
-    ) -> impl Iterator<Item = Read<'_>> {
+    ) -> impl Iterator<Item = ScanRead<'_>> {
         let is_counted = |first| self.beginnings.get(first).is_some_and(|&count| count > 0);
         let places = prefix
             .first()
             .is_none_or(is_counted)
-            .then(|| self.order.range((begin.map(Place::of), Bound::Unbounded)));
+            .then(|| self.order.range((begin.map(KeyPlace::of), Bound::Unbounded)));
         places
             .into_iter()
             .flatten()
@@ -137,7 +137,7 @@ impl Safe {
     }
 }
 
-impl Place {
+impl KeyPlace {
     fn of(key: &[u8]) -> Self {
         let mut head = [0; 16];
         let length = key.len().min(head.len());

@@ -27,12 +27,12 @@ fn killed_at(point: Point, lying: bool) -> (Vec<&'static str>, bool) {
     let mut heard = Vec::new();
     let mut hear = |answer| {
         heard.push(match answer {
-            Answer::Done { outcome, .. } => {
+            DiskAnswer::Done { outcome, .. } => {
                 assert_eq!(outcome.answer.refusal(), None);
                 "done"
             }
-            Answer::Durable { .. } => "durable",
-            Answer::Failed => "failed",
+            DiskAnswer::Durable { .. } => "durable",
+            DiskAnswer::Failed => "failed",
         });
     };
     if lying {
@@ -43,7 +43,7 @@ fn killed_at(point: Point, lying: bool) -> (Vec<&'static str>, bool) {
     disk.push(Ticket(1), command, WorldTime(0));
     if point >= Point::Executed {
         let Executed { ticket, seq, outcome, .. } = disk.execute(&mut partitions);
-        disk.answer(Answer::Done { ticket, seq, outcome }, WorldTime(1));
+        disk.answer(DiskAnswer::Done { ticket, seq, outcome }, WorldTime(1));
     }
     if point >= Point::Answered {
         hear(disk.deliver());
@@ -53,7 +53,7 @@ fn killed_at(point: Point, lying: bool) -> (Vec<&'static str>, bool) {
     }
     if point >= Point::SyncEnded {
         let seq = disk.end_sync().expect("the disk is well");
-        disk.answer(Answer::Durable { seq }, WorldTime(2));
+        disk.answer(DiskAnswer::Durable { seq }, WorldTime(2));
     }
     if point >= Point::Reported {
         hear(disk.deliver());
@@ -107,9 +107,9 @@ fn a_sync_covers_what_was_committed_when_it_began() {
 #[test]
 fn answers_are_delivered_in_the_order_in_which_they_were_given() {
     let mut disk = Disk::default();
-    assert_eq!(disk.answer(Answer::Durable { seq: Seq(1) }, WorldTime(9)), WorldTime(9));
-    assert_eq!(disk.answer(Answer::Durable { seq: Seq(2) }, WorldTime(5)), WorldTime(9));
-    assert!(matches!(disk.deliver(), Answer::Durable { seq: Seq(1) }));
+    assert_eq!(disk.answer(DiskAnswer::Durable { seq: Seq(1) }, WorldTime(9)), WorldTime(9));
+    assert_eq!(disk.answer(DiskAnswer::Durable { seq: Seq(2) }, WorldTime(5)), WorldTime(9));
+    assert!(matches!(disk.deliver(), DiskAnswer::Durable { seq: Seq(1) }));
 }
 
 #[test]

@@ -19,14 +19,14 @@ enum Lanes {
     /// Messages of some kinds, by the two ends of their way.
     Between(Ends, Kinds),
     /// Messages of some kinds between nodes that do not hear each other.
-    Across(Parting, Kinds),
+    Across(Separation, Kinds),
     /// Messages to or from one node.
     At(NodeIndex),
 }
 
 /// The pairs of nodes between which messages are dropped.
 #[derive(Clone, Debug)]
-enum Parting {
+enum Separation {
     /// The group of each node: nodes of different groups do not hear each other. [`NOWHERE`] hears
     /// all.
     Groups(Box<[u16]>),
@@ -53,7 +53,7 @@ impl Rule {
             Ways::On(Links { from, to, messages }) => {
                 Lanes::Between(Ends::of(from.as_deref(), to.as_deref(), nodes), *messages)
             }
-            Ways::Across(cut, messages) => Lanes::Across(Parting::of(cut, nodes), *messages),
+            Ways::Across(cut, messages) => Lanes::Across(Separation::of(cut, nodes), *messages),
         };
         Self { lanes, effect: rule.effect }
     }
@@ -111,7 +111,7 @@ impl Rule {
     }
 }
 
-impl Parting {
+impl Separation {
     fn of(cut: &Cut, nodes: usize) -> Self {
         match cut {
             Cut::Groups(groups) => {

@@ -9,11 +9,11 @@ use crate::cluster::event_queue::SimEvent;
 use crate::cluster::world_time::WorldTime;
 use crate::scenario::NodeIndex;
 use crate::story::result::RunDigest;
-use crate::story::state::{self, FaultState, Focus, LinkState, UnderWay, WorldState};
+use crate::story::state::{self, FaultState, LinkState, StateFocus, UnderWay, WorldState};
 
 impl World {
     /// Takes the state of this world at a moment up to which all that was to happen has happened.
-    pub fn state(&self, at: WorldTime, focus: &Focus) -> WorldState {
+    pub fn state(&self, at: WorldTime, focus: &StateFocus) -> WorldState {
         let scene = &self.scene;
         let names = scene.names();
         let has_begun = self.phase != Phase::Setup;
@@ -39,7 +39,7 @@ impl World {
         self.event_queue.plan(at, SimEvent::Milestone);
     }
 
-    fn links(&self, focus: &Focus) -> Vec<LinkState> {
+    fn links(&self, focus: &StateFocus) -> Vec<LinkState> {
         let scene = &self.scene;
         if scene.network.is_untouched() {
             return Vec::new();
@@ -58,7 +58,7 @@ impl World {
             .collect()
     }
 
-    fn under_way(&self, focus: &Focus) -> Vec<UnderWay> {
+    fn under_way(&self, focus: &StateFocus) -> Vec<UnderWay> {
         let held: BTreeSet<u32> = self.messages_that_wait();
         let mut counts: BTreeMap<(NodeIndex, NodeIndex, Kind), (u64, u64)> = BTreeMap::new();
         for (number, way, kind) in self.in_transit.under_way() {

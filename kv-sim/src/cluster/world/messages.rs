@@ -67,9 +67,9 @@ struct Held {
 
 /// The events that wait on clogged links, in the order in which they were sent.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Waiting(Vec<Held>);
+pub(super) struct WaitingMessages(Vec<Held>);
 
-impl Waiting {
+impl WaitingMessages {
     /// The events that wait, in the order in which they were sent.
     pub(super) fn events(&self) -> impl Iterator<Item = SimEvent> + '_ {
         self.0.iter().map(|held| held.what)

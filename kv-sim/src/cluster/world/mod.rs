@@ -36,17 +36,17 @@ use crate::cluster::scene::{Scene, cluster_id};
 use crate::cluster::world_time::WorldTime;
 use crate::random::address::AddressError;
 use crate::random::draws::{Draws, NodeDraw, Overrides};
-use crate::runs::run::{RunOptions, Trace};
+use crate::runs::options::{RunOptions, Trace};
 use crate::scenario::{self, Expect, Init, NodeIndex, Scenario};
 use crate::story::digest::{RunningDigest, Tag};
 use crate::story::record::Recorder;
 
 use faults::Chaos;
-use messages::{MessagesInTransit, Waiting};
+use messages::{MessagesInTransit, WaitingMessages};
 use tally::Tally;
 
 pub use phase::{Counted, Idle, Phase};
-pub use tally::Traffic;
+pub use tally::SentMessages;
 
 /// The time that the nodes have to get to know each other before clients and faults begin.
 const SETUP: Span = Span::from_ms(1_000);
@@ -72,14 +72,14 @@ pub struct World {
     chaos: Chaos,
     in_transit: MessagesInTransit,
     /// The events that wait on clogged links.
-    waiting: Waiting,
+    waiting: WaitingMessages,
     checks: Option<Checks>,
     digest: RunningDigest,
     tally: Tally,
     trace: Option<Trace>,
     recorder: Option<Box<Recorder>>,
     expect: Expect,
-    disk_speed: scenario::Disk,
+    disk_speed: scenario::DiskSettings,
     /// The time at which the last command or sync ends that was begun so far.
     disks_busy_until: WorldTime,
     /// The orders to found the cluster.
@@ -133,7 +133,7 @@ impl World {
             clients: Clients::new(&scenario.workloads, &draws),
             chaos: Chaos::new(&scenario.faults),
             in_transit: MessagesInTransit::default(),
-            waiting: Waiting::default(),
+            waiting: WaitingMessages::default(),
             checks,
             digest: RunningDigest::new(),
             tally: Tally::default(),

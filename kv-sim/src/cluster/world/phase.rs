@@ -5,7 +5,7 @@
 
 use kv_core::time::{Span, Time};
 
-use super::{Traffic, World, rest};
+use super::{SentMessages, World, rest};
 use crate::checks::{CheckName, IdleWindow, Rest};
 use crate::cluster::event_queue::SimEvent;
 use crate::cluster::world_time::WorldTime;
@@ -61,7 +61,7 @@ pub enum Idle {
 /// The counts of messages and commits so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counted {
-    traffic: Traffic,
+    traffic: SentMessages,
     commits: u64,
 }
 

@@ -12,13 +12,14 @@ use kv_core::version::{Container, Content, Dot};
 
 use super::World;
 use super::messages::InTransit;
-use crate::checks::{Disks as _, Image};
+use crate::checks::{Disks as _, WhichImage};
 use crate::cluster::client::Ended;
 use crate::cluster::scene::Scene;
 use crate::faults::{FaultKind, RuleName};
 use crate::scenario::NodeIndex;
 use crate::story::record::fact::{
-    ClientVerb, Copy, CopyChange, Ending, Fault, Message, Note, Operation, Write,
+    ClientVerb, Copy, CopyChange, Message, Note, RecordedEnding, RecordedFault, RecordedOperation,
+    RecordedWrite,
 };
 use crate::story::record::{Record, Recorder};
 
@@ -76,8 +77,13 @@ impl World {
                     shortened(content).map_or(ClientVerb::Delete, ClientVerb::Put)
                 }
             };
-            let operation =
-                Operation::begun(self.scene.now, (client, number), node, asked.key.clone(), words);
+            let operation = RecordedOperation::begun(
+                self.scene.now,
+                (client, number),
+                node,
+                asked.key.clone(),
+                words,
+            );
             recorder.on_begun(operation, asked.options.request);
         });
     }
@@ -97,14 +103,14 @@ impl World {
             Ended::Replied(
                 Reply::Value { container, achieved, .. }
                 | Reply::Stored { container, achieved, .. },
-            ) => Ending::Answered {
+            ) => RecordedEnding::Answered {
                 shown: container.dots().collect(),
                 owners: nodes(&achieved.owners),
                 fallbacks: nodes(&achieved.fallbacks),
             },
-            Ended::Replied(Reply::Refused(refusal)) => Ending::Refused(refusal.to_string()),
-            Ended::Replied(Reply::Unknown { .. }) | Ended::Unknown => Ending::Unknown,
-            Ended::Unreachable => Ending::Unreachable,
+            Ended::Replied(Reply::Refused(refusal)) => RecordedEnding::Refused(refusal.to_string()),
+            Ended::Replied(Reply::Unknown { .. }) | Ended::Unknown => RecordedEnding::Unknown,
+            Ended::Unreachable => RecordedEnding::Unreachable,
         };
         recorder.on_ended(scene.now, client, ending);
     }
@@ -132,7 +138,7 @@ impl World {
                 {
                     let (at, value) = (self.scene.now, shortened(&mint.write.content));
                     let request = *request;
-                    recorder.on_write(Write { dot: *dot, key, at, node, request, value });
+                    recorder.on_write(RecordedWrite { dot: *dot, key, at, node, request, value });
                 }
             }
         }
@@ -179,8 +185,8 @@ impl World {
         let Some(recorder) = &mut self.recorder else { return };
         let (scene, focus) = (&self.scene, recorder.focus());
         let (id, name) = (scene.node(node).id, &focus.keys[key]);
-        let live = scene.copy(id, name, Image::Live);
-        let durable = scene.copy(id, name, Image::Durable);
+        let live = scene.copy(id, name, WhichImage::Live);
+        let durable = scene.copy(id, name, WhichImage::Durable);
         let known = |copy: &Container| {
             let bits = focus.dots.iter().enumerate();
             bits.map(|(bit, &dot)| u8::from(copy.seen().covers(dot)) << bit).sum()
@@ -207,7 +213,8 @@ impl World {
         let Some(recorder) = &mut self.recorder else { return };
         let what = kind.describe(&self.scene.cluster);
         let (kind, from) = (kind.name(), self.scene.now);
-        recorder.on_fault(name, Fault { kind, what, nodes: nodes.to_vec(), from, until: None });
+        recorder
+            .on_fault(name, RecordedFault { kind, what, nodes: nodes.to_vec(), from, until: None });
     }
 
     /// Records that a fault ends.

@@ -7,7 +7,7 @@ use kv_core::types::Ticket;
 use super::messages::time;
 use super::{World, number};
 use crate::checks::DISK_FLOOR;
-use crate::cluster::disk::{Answer, Executed};
+use crate::cluster::disk::{DiskAnswer, Executed};
 use crate::cluster::event_queue::SimEvent;
 use crate::cluster::world_time::WorldTime;
 use crate::faults::StorageStep;
@@ -67,7 +67,7 @@ impl World {
         self.trace(|scene| format!("{} executes {command:?}: {outcome:?}", scene.name(node)));
         let disk = &mut self.scene.node_mut(node).disk;
         let at = now + disk.answer_delay();
-        let at = disk.answer(Answer::Done { ticket, seq, outcome }, at);
+        let at = disk.answer(DiskAnswer::Done { ticket, seq, outcome }, at);
         let next = disk.next();
         self.event_queue.plan(at, SimEvent::Answer { node: number(node), life });
         if let Some(ticket) = next {
@@ -108,7 +108,7 @@ impl World {
         let turn = self.draws.only(Address::Sync { node, number: sync });
         let after = self.draws.up_to(turn, Aspect::Answer, self.disk_speed.execute_min);
         let at = self.scene.now + after;
-        let answer = ended.map_or(Answer::Failed, |seq| Answer::Durable { seq });
+        let answer = ended.map_or(DiskAnswer::Failed, |seq| DiskAnswer::Durable { seq });
         let at = self.scene.node_mut(node).disk.answer(answer, at);
         self.event_queue.plan(at, SimEvent::Answer { node: number(node), life });
         self.record_synced(node);
@@ -140,17 +140,17 @@ impl World {
             return;
         }
         let input = match self.scene.node_mut(node).disk.deliver() {
-            Answer::Done { ticket, seq, outcome } => {
+            DiskAnswer::Done { ticket, seq, outcome } => {
                 let entry = self.digest.event(self.scene.now, Tag::Done, number(node));
                 entry.number(ticket.0).number(seq.0).outcome(&outcome);
                 Input::StoreDone { ticket, seq, outcome }
             }
-            Answer::Durable { seq } => {
+            DiskAnswer::Durable { seq } => {
                 let entry = self.digest.event(self.scene.now, Tag::Durable, number(node));
                 entry.number(seq.0);
                 Input::Durable { seq }
             }
-            Answer::Failed => {
+            DiskAnswer::Failed => {
                 self.digest.event(self.scene.now, Tag::StoreFailed, number(node));
                 Input::StoreFailed
             }

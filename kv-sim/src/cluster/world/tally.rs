@@ -7,7 +7,7 @@ use kv_core::message::Kind;
 use super::World;
 use crate::cluster::probes::ProbeCounts;
 use crate::random::address::Choice;
-use crate::scenario::Decision;
+use crate::random::draws::Decision;
 use crate::story::result::{Moment, RunDigest, RunResult};
 
 /// The counts of a run so far.
@@ -15,7 +15,7 @@ use crate::story::result::{Moment, RunDigest, RunResult};
 pub(super) struct Tally {
     /// The number of inputs that cores and clients handled.
     pub(super) events: u64,
-    pub(super) traffic: Traffic,
+    pub(super) traffic: SentMessages,
     /// The number of messages that did not arrive.
     pub(super) lost: u64,
     pub(super) faults: BTreeMap<&'static str, u64>,
@@ -25,14 +25,14 @@ pub(super) struct Tally {
 
 /// The messages that nodes sent to each other, counted by kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Traffic {
+pub struct SentMessages {
     /// The number of messages and of their bytes, by the number of the kind.
     kinds: [(u64, u64); KINDS],
 }
 
 const KINDS: usize = 64;
 
-impl Traffic {
+impl SentMessages {
     pub(super) const fn count(&mut self, kind: Kind, bytes: u64) {
         let (messages, sum) = &mut self.kinds[kind.number() as usize];
         *messages += 1;
@@ -62,7 +62,7 @@ impl Traffic {
     }
 }
 
-impl Default for Traffic {
+impl Default for SentMessages {
     fn default() -> Self {
         Self { kinds: [(0, 0); KINDS] }
     }
@@ -83,7 +83,7 @@ impl World {
         result.faults = faults.iter().map(|(&name, &count)| (name.to_owned(), count)).collect();
         result.probes = probes.counts();
         result.timeline.clone_from(timeline);
-        let by_kind = traffic.since(&Traffic::default());
+        let by_kind = traffic.since(&SentMessages::default());
         result.messages_by_kind =
             by_kind.into_iter().map(|(kind, sent)| (kind.name().to_owned(), sent)).collect();
         let decision = |(choice, value): &(Choice, u64)| Decision {

@@ -11,7 +11,7 @@ use kv_core::store::{Store as _, View};
 use super::*;
 use crate::cluster::network::Way;
 use crate::random::address::{Address, Aspect, Choice};
-use crate::scenario::Decision;
+use crate::random::draws::Decision;
 use crate::story::result::RunResult;
 use crate::testing::scenario;
 

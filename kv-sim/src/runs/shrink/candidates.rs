@@ -78,7 +78,8 @@ impl Pass {
             Self::OnlyTheCheck => only_the_check(&mut smaller, number)?,
             Self::Elements(list) => without_elements(&mut smaller, list, number)?,
             Self::Operations => {
-                let is_it = |path: &Path| path.last().is_some_and(|step| step.is("operations"));
+                let is_it =
+                    |path: &ValuePath| path.last().is_some_and(|step| step.is("operations"));
                 less(&mut smaller, is_it, number)?;
             }
             Self::Nodes => without_node(&mut smaller, number)?,
@@ -94,15 +95,15 @@ impl Pass {
 }
 
 /// The way to a value, from the top of the table.
-type Path = Vec<Step>;
+type ValuePath = Vec<PathStep>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Step {
+enum PathStep {
     Key(String),
     At(usize),
 }
 
-impl Step {
+impl PathStep {
     fn is(&self, name: &str) -> bool {
         matches!(self, Self::Key(key) if key == name)
     }
@@ -167,10 +168,10 @@ fn chunk(length: usize, mut number: usize) -> Option<(usize, usize)> {
 }
 
 fn without_key(table: &mut Table, number: usize) -> Option<()> {
-    let is_free = |path: &Path| match path.as_slice() {
-        [Step::Key(key)] => !KEPT.contains(&key.as_str()) && !LISTS.contains(&key.as_str()),
-        [Step::Key(key), .., last] if key == "nodes" => !last.is("name"),
-        [Step::Key(key), ..] => !KEPT.contains(&key.as_str()),
+    let is_free = |path: &ValuePath| match path.as_slice() {
+        [PathStep::Key(key)] => !KEPT.contains(&key.as_str()) && !LISTS.contains(&key.as_str()),
+        [PathStep::Key(key), .., last] if key == "nodes" => !last.is("name"),
+        [PathStep::Key(key), ..] => !KEPT.contains(&key.as_str()),
         _ => false,
     };
     let mut paths = Vec::new();
@@ -180,21 +181,21 @@ fn without_key(table: &mut Table, number: usize) -> Option<()> {
     paths.sort_by_key(Vec::len);
     let path = paths.get(number)?.clone();
     let (last, parents) = path.split_last()?;
-    let Step::Key(key) = last else { return None };
+    let PathStep::Key(key) = last else { return None };
     parent(table, parents)?.remove(key);
     Some(())
 }
 
-fn keys(table: &Table, here: &mut Path, paths: &mut Vec<Path>) {
+fn keys(table: &Table, here: &mut ValuePath, paths: &mut Vec<ValuePath>) {
     for (key, value) in table {
-        here.push(Step::Key(key.clone()));
+        here.push(PathStep::Key(key.clone()));
         paths.push(here.clone());
         match value {
             Value::Table(table) => keys(table, here, paths),
             Value::Array(items) => {
                 for (at, item) in items.iter().enumerate() {
                     if let Value::Table(table) = item {
-                        here.push(Step::At(at));
+                        here.push(PathStep::At(at));
                         keys(table, here, paths);
                         here.pop();
                     }
@@ -206,15 +207,15 @@ fn keys(table: &Table, here: &mut Path, paths: &mut Vec<Path>) {
     }
 }
 
-fn parent<'a>(table: &'a mut Table, path: &[Step]) -> Option<&'a mut Table> {
+fn parent<'a>(table: &'a mut Table, path: &[PathStep]) -> Option<&'a mut Table> {
     let mut here = table;
     let mut steps = path.iter();
     while let Some(step) = steps.next() {
-        let Step::Key(key) = step else { return None };
+        let PathStep::Key(key) = step else { return None };
         here = match here.get_mut(key)? {
             Value::Table(table) => table,
             Value::Array(items) => {
-                let Some(Step::At(at)) = steps.next() else { return None };
+                let Some(PathStep::At(at)) = steps.next() else { return None };
                 items.get_mut(*at)?.as_table_mut()?
             }
             _ => return None,
@@ -224,10 +225,10 @@ fn parent<'a>(table: &'a mut Table, path: &[Step]) -> Option<&'a mut Table> {
 }
 
 /// Makes one of the numbers that are wanted less, in one of several ways.
-fn less(table: &mut Table, is_wanted: impl Fn(&Path) -> bool, number: usize) -> Option<()> {
+fn less(table: &mut Table, is_wanted: impl Fn(&ValuePath) -> bool, number: usize) -> Option<()> {
     let mut paths = Vec::new();
     keys(table, &mut Vec::new(), &mut paths);
-    let is_kept = |path: &Path| {
+    let is_kept = |path: &ValuePath| {
         let fixed = ["seed", "expect", "decision"];
         path.first().is_some_and(|first| fixed.iter().any(|key| first.is(key)))
     };
@@ -235,7 +236,7 @@ fn less(table: &mut Table, is_wanted: impl Fn(&Path) -> bool, number: usize) -> 
     let numbers: Vec<_> = paths
         .into_iter()
         .filter(|path| {
-            let Some((Step::Key(key), parents)) = path.split_last() else { return false };
+            let Some((PathStep::Key(key), parents)) = path.split_last() else { return false };
             let value = parent(table, parents).and_then(|table| table.get(key).cloned());
             matches!(value, Some(Value::Integer(_) | Value::Float(_)))
         })
@@ -243,7 +244,7 @@ fn less(table: &mut Table, is_wanted: impl Fn(&Path) -> bool, number: usize) -> 
     let path = numbers.get(number / FRACTIONS.len())?;
     let (times, by, off) = FRACTIONS[number % FRACTIONS.len()];
     let (last, parents) = path.split_last()?;
-    let Step::Key(key) = last else { return None };
+    let PathStep::Key(key) = last else { return None };
     let value = parent(table, parents)?.get_mut(key)?;
     match value {
         Value::Integer(n) => {

@@ -21,8 +21,9 @@ use std::time::{Duration, Instant};
 use toml::{Table, Value};
 
 use crate::runs::artefact;
+use crate::runs::options::RunOptions;
 use crate::runs::panics::PanicLog;
-use crate::runs::run::{RunOptions, run};
+use crate::runs::run::run;
 use crate::scenario::{Scenario, draft};
 use crate::story::result::RunResult;
 
@@ -70,7 +71,7 @@ pub struct Progress<'a> {
 
 /// The order to shrink a scenario.
 #[derive(Clone, Debug)]
-pub struct Plan<'a> {
+pub struct ShrinkPlan<'a> {
     /// The scenario that fails.
     pub scenario: &'a Scenario,
     /// The seed with which it fails.
@@ -97,7 +98,7 @@ pub enum ShrinkError {
 /// # Errors
 /// [`ShrinkError::Holds`] if the check holds to begin with.
 pub fn shrink(
-    plan: &Plan<'_>,
+    plan: &ShrinkPlan<'_>,
     mut progress: impl FnMut(&Progress<'_>) -> ControlFlow<()>,
 ) -> Result<Failing, ShrinkError> {
     let table: Table = toml::from_str(plan.scenario.text()).expect("the scenario was parsed");
@@ -109,7 +110,7 @@ pub fn shrink(
 }
 
 struct Shrinker<'a> {
-    plan: &'a Plan<'a>,
+    plan: &'a ShrinkPlan<'a>,
     table: Table,
     best: Failing,
     runs: u64,
@@ -118,7 +119,7 @@ struct Shrinker<'a> {
 }
 
 impl<'a> Shrinker<'a> {
-    fn new(plan: &'a Plan<'a>, mut table: Table) -> Option<Self> {
+    fn new(plan: &'a ShrinkPlan<'a>, mut table: Table) -> Option<Self> {
         table.insert("seed".to_owned(), seed_value(plan.seed));
         let title = format!("{} is violated, shrunk from {}", plan.check, plan.scenario.name());
         table.insert("title".to_owned(), title.into());
@@ -198,7 +199,7 @@ fn seed_value(seed: u64) -> Value {
 }
 
 /// Runs a scenario. None, if it is not valid or does not fail as it should.
-fn try_one(plan: &Plan<'_>, table: &Table, seed: u64) -> Option<Failing> {
+fn try_one(plan: &ShrinkPlan<'_>, table: &Table, seed: u64) -> Option<Failing> {
     let text = draft::to_text(table);
     let scenario = Scenario::parse(plan.scenario.path(), &text).ok()?;
     let options =

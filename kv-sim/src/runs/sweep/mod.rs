@@ -20,8 +20,9 @@ use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
 use serde::{Deserialize, Serialize};
 
 use crate::runs::artefact;
+use crate::runs::options::RunOptions;
 use crate::runs::panics::PanicLog;
-use crate::runs::run::{RunOptions, run, run_twice};
+use crate::runs::run::{run, run_twice};
 use crate::scenario::Source;
 use crate::story::result::{RunResult, Verdict};
 
@@ -37,14 +38,14 @@ const JOBS_PER_CORE_MAX: usize = 4;
 
 /// The order for a sweep.
 #[derive(Clone, Debug)]
-pub struct Plan<'a> {
+pub struct SweepPlan<'a> {
     /// The scenarios that are run.
     pub scenarios: &'a [Source],
     /// The range of seeds.
     pub seeds: Range<u64>,
     /// The part of the seeds that is run.
     pub shard: Shard,
-    /// The number of runs at work at once, within what [`Plan::workers`] allows; by default one for
+    /// The number of runs at work at once, within what [`SweepPlan::workers`] allows; by default one for
     /// each core.
     pub jobs: Option<usize>,
     /// The number of failed runs after which no run begins.
@@ -103,7 +104,7 @@ pub struct Summary {
     /// The records of all runs, in the order of scenarios, then seeds. For JUnit; not part of the
     /// contract.
     #[serde(skip)]
-    pub records: Vec<Record>,
+    pub records: Vec<RunRecord>,
 }
 
 /// A run that failed.
@@ -129,7 +130,7 @@ pub struct Failure {
 
 /// The record that a run was made, and how long it took.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Record {
+pub struct RunRecord {
     /// The position of the scenario in the plan.
     pub position: usize,
     /// The seed of the run.
@@ -143,7 +144,7 @@ impl Shard {
     pub const WHOLE: Self = Self { index: 0, count: NonZeroU64::MIN };
 }
 
-impl Plan<'_> {
+impl SweepPlan<'_> {
     /// The number of runs if none is left out; saturates.
     pub fn runs(&self) -> u64 {
         let seeds = self.seeds.end.saturating_sub(self.seeds.start);
@@ -227,7 +228,7 @@ impl Summary {
         for one in self.checks.iter_mut().filter(|one| one.position == position) {
             one.on_run(result);
         }
-        self.records.push(Record { position, seed: result.seed, wall_ms: result.wall_ms });
+        self.records.push(RunRecord { position, seed: result.seed, wall_ms: result.wall_ms });
         match artefact::failure(result) {
             None => self.passed += 1,
             Some((check, violation)) => {
@@ -288,7 +289,7 @@ impl Summary {
 /// # Errors
 /// [`ThreadPoolBuildError`], if the operating system gives no threads; nothing was run.
 pub fn sweep(
-    plan: &Plan<'_>,
+    plan: &SweepPlan<'_>,
     finished: impl Fn(usize, &RunResult) -> Option<String> + Sync,
 ) -> Result<Summary, ThreadPoolBuildError> {
     let started = Instant::now();
@@ -329,7 +330,7 @@ pub fn sweep(
     Ok(summary)
 }
 
-fn run_once_or_twice(plan: &Plan<'_>, position: usize, seed: u64) -> RunResult {
+fn run_once_or_twice(plan: &SweepPlan<'_>, position: usize, seed: u64) -> RunResult {
     let source = &plan.scenarios[position];
     let options = RunOptions { panics: plan.panics.clone(), ..RunOptions::seeded(seed) };
     let options = options.paranoid_if(plan.paranoid);
@@ -356,8 +357,8 @@ mod tests {
         Shard { index, count: NonZeroU64::new(count).expect("not zero") }
     }
 
-    fn plan(scenarios: &[Source], seeds: Range<u64>, shard: Shard) -> Plan<'_> {
-        Plan {
+    fn plan(scenarios: &[Source], seeds: Range<u64>, shard: Shard) -> SweepPlan<'_> {
+        SweepPlan {
             scenarios,
             seeds,
             shard,
@@ -406,7 +407,7 @@ mod tests {
     fn a_sweep_without_time_runs_nothing() {
         let scenarios = scenarios();
         let plan =
-            Plan { time_max: Some(Duration::ZERO), ..plan(&scenarios, 0..100, Shard::WHOLE) };
+            SweepPlan { time_max: Some(Duration::ZERO), ..plan(&scenarios, 0..100, Shard::WHOLE) };
         assert_eq!(sweep(&plan, |_, _| None).expect("there are threads").runs, 0);
     }
 
@@ -414,7 +415,7 @@ mod tests {
     fn no_more_runs_are_at_work_than_there_are_or_than_the_cores_can_use() {
         let scenarios = scenarios();
         let workers =
-            |seeds, jobs| Plan { jobs, ..plan(&scenarios, seeds, Shard::WHOLE) }.workers();
+            |seeds, jobs| SweepPlan { jobs, ..plan(&scenarios, seeds, Shard::WHOLE) }.workers();
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         assert_eq!(workers(0..1, Some(1_000)), 2);
         assert_eq!(workers(0..1_000_000, Some(1_000_000)), cores * JOBS_PER_CORE_MAX);

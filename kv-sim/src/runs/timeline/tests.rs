@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::story::state::Focus;
+use crate::story::state::StateFocus;
 use crate::testing::scenario;
 
 /// A workload under faults of every part: links, nodes, clocks, disks.
@@ -64,7 +64,7 @@ fn timeline(spacing: Spacing) -> Timeline {
 /// Everything that can be seen of a moment: the digest of the run up to there, the text and the
 /// JSON.
 fn seen(world: &World, at: WorldTime) -> (u128, String, String) {
-    let state = world.state(at, &Focus::default());
+    let state = world.state(at, &StateFocus::default());
     let json = serde_json::to_string(&state).expect("it is plain data");
     (world.digest(), state.to_string(), json)
 }
@@ -168,7 +168,7 @@ fn the_deadlines_that_are_told_are_those_that_count() {
             let first = told.first().map(|deadline| deadline.at);
             assert_eq!(first, process.core.next_deadline(), "at {at} s: {told:?}");
         }
-        let state = world.state(at, &Focus::default());
+        let state = world.state(at, &StateFocus::default());
         let cores = state.nodes.iter().filter_map(|node| node.core.as_ref());
         met.extend(cores.flat_map(|core| core.deadlines.iter().map(|deadline| deadline.reason)));
     }
@@ -183,7 +183,7 @@ fn a_moment_in_the_middle_of_trouble_reads_well() {
     let mut timeline = timeline(Spacing::default());
     let at = WorldTime(2_300_000);
     let world = timeline.seek(at).expect("it lies in the run");
-    let text = world.state(at, &Focus::default()).to_string();
+    let text = world.state(at, &StateFocus::default()).to_string();
     insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
 }
 
@@ -193,7 +193,7 @@ fn a_focus_shows_what_was_asked_for_and_nothing_else() {
     let at = WorldTime(1_500_000);
     let world = timeline.seek(at).expect("it lies in the run");
     let n3 = world.scene.cluster.find("n3").expect("there is one");
-    let focus = Focus { nodes: [n3].into(), keys: ["k1".into(), "never".into()].into() };
+    let focus = StateFocus { nodes: [n3].into(), keys: ["k1".into(), "never".into()].into() };
     let state = world.state(at, &focus);
     assert_eq!(state.nodes.iter().map(|node| &node.node).collect::<Vec<_>>(), ["n3"]);
     assert!(state.links.iter().all(|link| link.from == "n3" || link.to == "n3"));

@@ -46,7 +46,7 @@ pub struct Swarm {
     pub reachable: Vec<Reachable>,
     /// The checks that the file names.
     pub(super) named_checks: BTreeSet<CheckName>,
-    ranges: Ranges,
+    ranges: SwarmRanges,
     /// The keys that are not drawn, as they stand in the file.
     fixed: Table,
     path: String,
@@ -54,7 +54,7 @@ pub struct Swarm {
 
 /// The ranges from which scenarios are drawn.
 #[derive(Clone, Debug)]
-struct Ranges {
+struct SwarmRanges {
     /// The number of nodes. Default 3 to 6.
     nodes: (u64, u64),
     /// The length of the time in which faults come and go. Default 1 to 4 s.
@@ -139,7 +139,7 @@ impl Swarm {
         drawn.insert("node".to_owned(), knobs::node(dice.of("node")).into());
         let workloads = workloads::draw(dice.of("workload"), operations, &cluster);
         drawn.insert("workload".to_owned(), workloads.into());
-        let Ranges { faults, fault_percent, .. } = &self.ranges;
+        let SwarmRanges { faults, fault_percent, .. } = &self.ranges;
         let faults = faults::draw(dice.of("fault"), &cluster, chaos_ms, faults, *fault_percent);
         drawn.insert("fault".to_owned(), faults.into());
 
@@ -154,7 +154,7 @@ impl Swarm {
 
 /// The parts of a swarm's text: its own table, its probes, and the fixed keys.
 struct Parsed {
-    ranges: Ranges,
+    ranges: SwarmRanges,
     reachable: Vec<Reachable>,
     fixed: Table,
 }
@@ -202,7 +202,7 @@ fn parse(text: &str) -> Result<Parsed, Problem> {
             (milliseconds(from)?, milliseconds(until)?)
         }
     };
-    let ranges = Ranges {
+    let ranges = SwarmRanges {
         nodes: bounds(&keys.nodes, "nodes", 1..=100, (3, 6))?,
         chaos: (from, until),
         operations: bounds(&keys.operations, "operations", 1..=1_000_000, (60, 300))?,

@@ -41,7 +41,7 @@ pub enum ClientVerb {
 
 /// The ending of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum RecordedEnding {
     /// The run was over before the operation ended.
     Never,
     /// The operation was answered, with these siblings and by these nodes.
@@ -63,7 +63,7 @@ pub enum Ending {
 
 /// An operation of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operation {
+pub struct RecordedOperation {
     /// The number of the client.
     pub client: u32,
     /// The number of the operation with that client.
@@ -79,7 +79,7 @@ pub struct Operation {
     /// The time at which the operation ended.
     pub ended: WorldTime,
     /// The ending of the operation.
-    pub ending: Ending,
+    pub ending: RecordedEnding,
 }
 
 /// A note of a node or a check.
@@ -97,7 +97,7 @@ pub struct Note {
 
 /// A write of a followed key that was minted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Write {
+pub struct RecordedWrite {
     /// The dot of the write.
     pub dot: Dot,
     /// The position of the key among those that are followed.
@@ -141,7 +141,7 @@ pub struct Copy {
 
 /// A fault, from its beginning to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct RecordedFault {
     /// The word for the fault in a scenario.
     pub kind: &'static str,
     /// The fault and its victims, in words for people.
@@ -156,7 +156,7 @@ pub struct Fault {
 
 /// A time in which a node did not work.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outage {
+pub struct RecordedOutage {
     /// The node that did not work.
     pub node: NodeIndex,
     /// The reason, in a word for people.

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, VecDeque};
 use kv_core::time::Now;
 use kv_core::types::{Key, RequestId};
 
-use crate::cluster::client::requester_of;
+use crate::cluster::client_ids::requester_of;
 use crate::cluster::clock::EPOCH;
 use crate::cluster::world_time::WorldTime;
 use crate::faults::RuleName;
@@ -24,8 +24,8 @@ use crate::hashing::Table;
 use crate::scenario::NodeIndex;
 
 use fact::{
-    ClientVerb, ClockPoint, Copy, CopyChange, Ending, Fault, Message, Note, Operation, Outage,
-    Write,
+    ClientVerb, ClockPoint, Copy, CopyChange, Message, Note, RecordedEnding, RecordedFault,
+    RecordedOperation, RecordedOutage, RecordedWrite,
 };
 use focus::Focus;
 use reservoir::{Kept, Reservoir, Room, Weight};
@@ -49,20 +49,20 @@ const CLOCK_POINTS_MAX: usize = 128;
 pub struct Recorder {
     focus: Focus,
     messages: Reservoir<Message>,
-    operations: Reservoir<Operation>,
+    operations: Reservoir<RecordedOperation>,
     notes: Reservoir<Note>,
     copies: Reservoir<CopyChange>,
-    writes: Reservoir<Write>,
-    faults: Reservoir<Fault>,
-    outages: Reservoir<Outage>,
+    writes: Reservoir<RecordedWrite>,
+    faults: Reservoir<RecordedFault>,
+    outages: Reservoir<RecordedOutage>,
     traffic: Traffic,
     phases: Vec<(WorldTime, &'static str)>,
     clocks: Vec<Vec<ClockPoint>>,
     /// The microseconds that the monotonic clocks showed when the world began, by node.
     started: Vec<u64>,
     /// The operation that each client waits for.
-    open: BTreeMap<u32, Operation>,
-    open_faults: BTreeMap<RuleName, Fault>,
+    open: BTreeMap<u32, RecordedOperation>,
+    open_faults: BTreeMap<RuleName, RecordedFault>,
     open_outages: BTreeMap<(NodeIndex, &'static str), WorldTime>,
     /// The copies of followed keys, by node and key, as they were last seen.
     held: BTreeMap<(NodeIndex, usize), Copy>,
@@ -78,17 +78,17 @@ pub struct Record {
     /// The messages, in the order in which they ended.
     pub messages: Part<Message>,
     /// The operations of clients, in the order in which they ended.
-    pub operations: Part<Operation>,
+    pub operations: Part<RecordedOperation>,
     /// The notes of nodes and checks.
     pub notes: Part<Note>,
     /// The changes of nodes' copies of followed keys.
     pub copies: Part<CopyChange>,
     /// The writes of followed keys, in the order in which they were minted.
-    pub writes: Part<Write>,
+    pub writes: Part<RecordedWrite>,
     /// The faults, in the order in which they ended.
-    pub faults: Part<Fault>,
+    pub faults: Part<RecordedFault>,
     /// The times in which nodes did not work, in the order in which they ended.
-    pub outages: Part<Outage>,
+    pub outages: Part<RecordedOutage>,
     /// The counts of messages and operations over time.
     pub traffic: Traffic,
     /// The time at which each phase began, with its name.
@@ -161,7 +161,7 @@ impl Recorder {
     }
 
     /// Takes an operation that a client begins, with its request id if it has one.
-    pub fn on_begun(&mut self, operation: Operation, request: Option<RequestId>) {
+    pub fn on_begun(&mut self, operation: RecordedOperation, request: Option<RequestId>) {
         if let Some(request) = request {
             self.keys.insert(request, operation.key.clone());
             self.requests.push_back(request);
@@ -175,16 +175,18 @@ impl Recorder {
     }
 
     /// Takes the ending of an operation.
-    pub fn on_ended(&mut self, at: WorldTime, client: u32, ending: Ending) {
+    pub fn on_ended(&mut self, at: WorldTime, client: u32, ending: RecordedEnding) {
         let Some(operation) = self.open.remove(&client) else { return };
         let counts = self.traffic.at(at);
         match &ending {
-            Ending::Answered { .. } => counts.answered += 1,
-            Ending::Refused(_) | Ending::Unreachable | Ending::Unknown => counts.failed += 1,
-            Ending::Never => {}
+            RecordedEnding::Answered { .. } => counts.answered += 1,
+            RecordedEnding::Refused(_) | RecordedEnding::Unreachable | RecordedEnding::Unknown => {
+                counts.failed += 1
+            }
+            RecordedEnding::Never => {}
         }
         let weight = self.focus.weight(operation.begun, at, Some(&operation.key));
-        self.operations.put(at, weight, Operation { ended: at, ending, ..operation });
+        self.operations.put(at, weight, RecordedOperation { ended: at, ending, ..operation });
     }
 
     /// Takes a note of a node or a check.
@@ -194,7 +196,7 @@ impl Recorder {
     }
 
     /// Takes a write of a followed key that was minted.
-    pub fn on_write(&mut self, write: Write) {
+    pub fn on_write(&mut self, write: RecordedWrite) {
         let weight = self.weight_of(write.at, write.key);
         self.writes.put(write.at, weight, write);
     }
@@ -216,14 +218,14 @@ impl Recorder {
     }
 
     /// Takes a fault that begins.
-    pub fn on_fault(&mut self, name: RuleName, fault: Fault) {
+    pub fn on_fault(&mut self, name: RuleName, fault: RecordedFault) {
         self.open_faults.insert(name, fault);
     }
 
     /// Takes the end of a fault.
     pub fn on_fault_ended(&mut self, at: WorldTime, name: RuleName) {
         if let Some(fault) = self.open_faults.remove(&name) {
-            self.faults.put(at, Weight::Rest, Fault { until: Some(at), ..fault });
+            self.faults.put(at, Weight::Rest, RecordedFault { until: Some(at), ..fault });
         }
     }
 
@@ -240,7 +242,11 @@ impl Recorder {
         let ended: Vec<_> = self.open_outages.keys().copied().filter(is_it).collect();
         for key @ (node, how) in ended {
             if let Some(from) = self.open_outages.remove(&key) {
-                self.outages.put(at, Weight::Rest, Outage { node, how, from, until: Some(at) });
+                self.outages.put(
+                    at,
+                    Weight::Rest,
+                    RecordedOutage { node, how, from, until: Some(at) },
+                );
             }
         }
     }
@@ -271,13 +277,13 @@ impl Recorder {
     /// Ends the recording and returns what is kept of the run.
     pub fn finish(mut self, at: WorldTime) -> Record {
         for client in self.open.keys().copied().collect::<Vec<_>>() {
-            self.on_ended(at, client, Ending::Never);
+            self.on_ended(at, client, RecordedEnding::Never);
         }
         for fault in std::mem::take(&mut self.open_faults).into_values() {
             self.faults.put(at, Weight::Rest, fault);
         }
         for ((node, how), from) in std::mem::take(&mut self.open_outages) {
-            self.outages.put(at, Weight::Rest, Outage { node, how, from, until: None });
+            self.outages.put(at, Weight::Rest, RecordedOutage { node, how, from, until: None });
         }
         Record {
             focus: self.focus,
@@ -352,7 +358,7 @@ impl Message {
     }
 }
 
-impl Operation {
+impl RecordedOperation {
     /// Creates the operation at its beginning.
     pub fn begun(
         at: WorldTime,
@@ -361,7 +367,16 @@ impl Operation {
         key: Key,
         asked: ClientVerb,
     ) -> Self {
-        Self { client, number, node, key, asked, begun: at, ended: at, ending: Ending::Never }
+        Self {
+            client,
+            number,
+            node,
+            key,
+            asked,
+            begun: at,
+            ended: at,
+            ending: RecordedEnding::Never,
+        }
     }
 }
 

@@ -25,8 +25,14 @@ fn message(at: u64, request: u128) -> Message {
     }
 }
 
-fn get(at: u64, client: u32, key: &str) -> Operation {
-    Operation::begun(WorldTime(at), (client, 1), NodeIndex(0), Key::from(key), ClientVerb::Get)
+fn get(at: u64, client: u32, key: &str) -> RecordedOperation {
+    RecordedOperation::begun(
+        WorldTime(at),
+        (client, 1),
+        NodeIndex(0),
+        Key::from(key),
+        ClientVerb::Get,
+    )
 }
 
 #[test]
@@ -73,11 +79,11 @@ fn an_operation_that_never_ends_is_kept_as_such() {
     let mut recorder = Recorder::new(focus(), 3);
     recorder.on_begun(get(5, 1, "k1"), None);
     recorder.on_begun(get(6, 2, "k1"), None);
-    recorder.on_ended(WorldTime(9), 2, Ending::Unknown);
+    recorder.on_ended(WorldTime(9), 2, RecordedEnding::Unknown);
     let record = recorder.finish(WorldTime(20));
     let endings: Vec<_> =
         record.operations.iter().map(|operation| (operation.client, &operation.ending)).collect();
-    assert_eq!(endings, [(2, &Ending::Unknown), (1, &Ending::Never)]);
+    assert_eq!(endings, [(2, &RecordedEnding::Unknown), (1, &RecordedEnding::Never)]);
 }
 
 #[test]

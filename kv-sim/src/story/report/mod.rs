@@ -13,15 +13,17 @@ mod text;
 use kv_core::types::{Key, NodeId};
 use kv_core::version::Dot;
 
+use crate::checks::CheckVerdict;
 use crate::checks::{CheckName, Names, Subject};
 use crate::cluster::world::World;
 use crate::cluster::world_time::WorldTime;
+use crate::runs::options::RunOptions;
 use crate::runs::panics::PanicLog;
-use crate::runs::run::{RunOptions, run_by};
+use crate::runs::run::run_by;
 use crate::scenario::{NodeIndex, Scenario};
 use crate::story::record::focus::{DOTS_MAX, Focus, KEYS_MAX};
 use crate::story::record::{Record, Recorder};
-use crate::story::result::{CheckVerdict, RunDigest, RunResult};
+use crate::story::result::{RunDigest, RunResult};
 
 pub use page::PAGE_BYTES_MAX;
 
@@ -31,7 +33,7 @@ pub const FORMAT: u32 = 1;
 
 /// The order for a report.
 #[derive(Clone, Debug)]
-pub struct Plan<'a> {
+pub struct ReportPlan<'a> {
     /// The scenario that is run.
     pub scenario: &'a Scenario,
     /// The seed of the run.
@@ -49,13 +51,13 @@ pub struct Plan<'a> {
 /// A run, looked at closely.
 #[derive(Clone, Debug)]
 pub struct Report<'a> {
-    plan: Plan<'a>,
+    plan: ReportPlan<'a>,
     /// The result of the run that was recorded.
     result: RunResult,
     /// The digest of the run before; the same, unless something decides that is not in the seed.
     first: RunDigest,
     /// The broken promises, in the order of time.
-    violations: Vec<Violation>,
+    violations: Vec<BrokenPromise>,
     record: Record,
     /// The names of the nodes.
     names: Names,
@@ -65,7 +67,7 @@ pub struct Report<'a> {
 
 /// A promise that was broken.
 #[derive(Clone, Debug)]
-struct Violation {
+struct BrokenPromise {
     check: String,
     /// The time at which the violation was noticed.
     at: WorldTime,
@@ -77,9 +79,9 @@ struct Violation {
 
 impl<'a> Report<'a> {
     /// Runs the scenario twice, and keeps the facts that matter of the second run.
-    pub fn make(plan: Plan<'a>) -> Self {
+    pub fn make(plan: ReportPlan<'a>) -> Self {
         let options = options(&plan);
-        let Plan { scenario, .. } = &plan;
+        let ReportPlan { scenario, .. } = &plan;
         let mut noticed = Vec::new();
         let (first, world) = run_by(scenario, &options, |world| watch(world, &mut noticed));
         let violations = violations(&first, world.as_ref(), &noticed);
@@ -89,9 +91,14 @@ impl<'a> Report<'a> {
     }
 
     /// Runs the scenario once more, with a recorder.
-    fn look(plan: Plan<'a>, first: RunDigest, violations: Vec<Violation>, focus: Focus) -> Self {
+    fn look(
+        plan: ReportPlan<'a>,
+        first: RunDigest,
+        violations: Vec<BrokenPromise>,
+        focus: Focus,
+    ) -> Self {
         let options = options(&plan);
-        let Plan { scenario, .. } = &plan;
+        let ReportPlan { scenario, .. } = &plan;
         let nodes = scenario.cluster.nodes.len();
         let (result, world) = run_by(scenario, &options, |world| {
             world.record(Recorder::new(focus.clone(), nodes));
@@ -116,7 +123,7 @@ impl<'a> Report<'a> {
     }
 }
 
-fn options(plan: &Plan<'_>) -> RunOptions {
+fn options(plan: &ReportPlan<'_>) -> RunOptions {
     let options = RunOptions { panics: plan.panics.clone(), ..RunOptions::seeded(plan.seed) };
     options.paranoid_if(plan.paranoid)
 }
@@ -143,14 +150,14 @@ fn violations(
     result: &RunResult,
     world: Option<&World>,
     noticed: &[(CheckName, WorldTime)],
-) -> Vec<Violation> {
+) -> Vec<BrokenPromise> {
     let ended = world.map_or(WorldTime(0), |world| world.scene.now);
     let failed = result.checks.iter().filter(|(_, found)| found.verdict == CheckVerdict::Fail);
     let mut violations: Vec<_> = failed
         .map(|(name, found)| {
             let check = noticed.iter().find(|(check, _)| check.name() == name);
             let findings = check.and_then(|&(check, _)| Some(world?.checks()?.findings(check)));
-            Violation {
+            BrokenPromise {
                 check: name.clone(),
                 at: check.map_or(ended, |&(_, at)| at),
                 subject: findings.and_then(|findings| findings.subject().cloned()),
@@ -162,7 +169,7 @@ fn violations(
     violations
 }
 
-fn focus(violations: &[Violation], wanted: &[Key], world: Option<&World>) -> Focus {
+fn focus(violations: &[BrokenPromise], wanted: &[Key], world: Option<&World>) -> Focus {
     let mut focus = Focus::default();
     let mut follow = |keys: &mut dyn Iterator<Item = Key>| {
         for key in keys {

@@ -11,13 +11,14 @@ use kv_core::version::Dot;
 use serde::Serialize;
 
 use super::narrative::Line;
-use super::{FORMAT, Report, Violation};
+use super::{BrokenPromise, FORMAT, Report};
+use crate::checks::CheckResult;
 use crate::cluster::world_time::WorldTime;
 use crate::scenario::NodeIndex;
-use crate::story::record::fact::{ClientVerb, Ending};
+use crate::story::record::fact::{ClientVerb, RecordedEnding};
 use crate::story::record::traffic::Traffic;
 use crate::story::record::{Part, Record};
-use crate::story::result::{CheckResult, Moment, Verdict};
+use crate::story::result::{Moment, Verdict};
 
 /// The most moments of the timeline that are told, the first and the last ones.
 const MOMENTS_MAX: usize = 400;
@@ -54,11 +55,11 @@ pub(super) struct Model<'a> {
     outages: Vec<OutageModel>,
     clocks: Vec<ClockModel>,
     traffic: &'a Traffic,
-    writes: Table<WriteRow>,
-    copies: Table<CopyRow>,
-    operations: Table<OperationRow>,
-    messages: Table<MessageRow>,
-    notes: Table<NoteRow<'a>>,
+    writes: ReportTable<WriteRow>,
+    copies: ReportTable<CopyRow>,
+    operations: ReportTable<OperationRow>,
+    messages: ReportTable<MessageRow>,
+    notes: ReportTable<NoteRow<'a>>,
     scenario_text: &'a str,
 }
 
@@ -128,7 +129,7 @@ struct ClockModel {
 }
 
 #[derive(Serialize)]
-struct Table<R> {
+struct ReportTable<R> {
     /// The number of rows that there were, of which `rows` are kept.
     of: u64,
     columns: &'static [&'static str],
@@ -264,7 +265,7 @@ impl Report<'_> {
         keys.iter().enumerate().map(key).collect()
     }
 
-    fn writes(&self, dots: &Places<Dot>) -> Table<WriteRow> {
+    fn writes(&self, dots: &Places<Dot>) -> ReportTable<WriteRow> {
         let named: BTreeMap<_, _> =
             self.record.writes.iter().map(|write| (write.dot, write)).collect();
         let row = |&dot: &Dot| {
@@ -277,18 +278,18 @@ impl Report<'_> {
                 write.map(|write| write.key),
                 write.map(|write| write.at.0),
                 write.map(|write| write.node.0),
-                write.and_then(|write| crate::cluster::client::requester_of(write.request)),
+                write.and_then(|write| crate::cluster::client_ids::requester_of(write.request)),
                 value.unwrap_or_default(),
             )
         };
-        Table {
+        ReportTable {
             of: self.record.writes.of,
             columns: &["name", "key", "at_us", "by_node", "client_and_operation", "value"],
             rows: dots.names.iter().map(row).collect(),
         }
     }
 
-    fn copies(&self, dots: &mut Places<Dot>) -> Table<CopyRow> {
+    fn copies(&self, dots: &mut Places<Dot>) -> ReportTable<CopyRow> {
         table(
             &self.record.copies,
             &["at_us", "node", "key", "live_writes", "durable_writes", "knows", "keeps"],
@@ -301,7 +302,11 @@ impl Report<'_> {
         )
     }
 
-    fn operations(&self, keys: &mut Places<Key>, dots: &mut Places<Dot>) -> Table<OperationRow> {
+    fn operations(
+        &self,
+        keys: &mut Places<Key>,
+        dots: &mut Places<Dot>,
+    ) -> ReportTable<OperationRow> {
         table(
             &self.record.operations,
             &[
@@ -324,11 +329,11 @@ impl Report<'_> {
                     ClientVerb::Delete => ("delete", ""),
                 };
                 let (ending, shown) = match &operation.ending {
-                    Ending::Never => ("never", &[][..]),
-                    Ending::Answered { shown, .. } => ("answered", &shown[..]),
-                    Ending::Refused(_) => ("refused", &[][..]),
-                    Ending::Unreachable => ("unreachable", &[][..]),
-                    Ending::Unknown => ("unknown", &[][..]),
+                    RecordedEnding::Never => ("never", &[][..]),
+                    RecordedEnding::Answered { shown, .. } => ("answered", &shown[..]),
+                    RecordedEnding::Refused(_) => ("refused", &[][..]),
+                    RecordedEnding::Unreachable => ("unreachable", &[][..]),
+                    RecordedEnding::Unknown => ("unknown", &[][..]),
                 };
                 // Writes of keys that are not followed are not told apart.
                 let is_followed = self.record.focus.keys.contains(&operation.key);
@@ -355,7 +360,7 @@ impl Report<'_> {
         &self,
         keys: &mut Places<Key>,
         kinds: &mut Places<&'static str>,
-    ) -> Table<MessageRow> {
+    ) -> ReportTable<MessageRow> {
         table(
             &self.record.messages,
             &[
@@ -383,7 +388,7 @@ impl Report<'_> {
         )
     }
 
-    fn notes(&self, keys: &mut Places<Key>) -> Table<NoteRow<'_>> {
+    fn notes(&self, keys: &mut Places<Key>) -> ReportTable<NoteRow<'_>> {
         table(&self.record.notes, &["at_us", "node", "key", "text"], |note| {
             let key = note.key.as_ref().map(|key| keys.of(key));
             (note.at.0, note.node.map(|node| node.0), key, &*note.text)
@@ -417,11 +422,11 @@ impl Report<'_> {
 }
 
 fn told<'a>(
-    violation: &'a Violation,
+    violation: &'a BrokenPromise,
     keys: &mut Places<Key>,
     dots: &mut Places<Dot>,
 ) -> ViolationModel<'a> {
-    let Violation { check, at, subject, story } = violation;
+    let BrokenPromise { check, at, subject, story } = violation;
     let subject = subject.as_ref();
     ViolationModel {
         check,
@@ -437,8 +442,8 @@ fn table<'a, T, R>(
     part: &'a Part<T>,
     columns: &'static [&'static str],
     row: impl FnMut(&'a T) -> R,
-) -> Table<R> {
-    Table { of: part.of, columns, rows: part.iter().map(row).collect() }
+) -> ReportTable<R> {
+    ReportTable { of: part.of, columns, rows: part.iter().map(row).collect() }
 }
 
 /// The clocks of the nodes that were furthest off, in the order of the nodes.

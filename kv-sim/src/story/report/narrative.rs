@@ -9,11 +9,12 @@ use kv_core::types::Key;
 use kv_core::version::Dot;
 use serde::Serialize;
 
-use super::{Report, Violation};
+use super::{BrokenPromise, Report};
 use crate::cluster::world_time::WorldTime;
 use crate::scenario::NodeIndex;
 use crate::story::record::fact::{
-    ClientVerb, Copy, Ending, Fault, Message, Operation, Outage, Write,
+    ClientVerb, Copy, Message, RecordedEnding, RecordedFault, RecordedOperation, RecordedOutage,
+    RecordedWrite,
 };
 
 /// The most lines of a story; if there are more, those in the middle are left out.
@@ -58,7 +59,7 @@ pub(super) enum Sort {
 
 /// A node's knowledge of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum Knowledge {
     Nothing,
     Fresh,
     Durable,
@@ -101,7 +102,7 @@ impl Report<'_> {
         let until = violation.at + AFTERWARDS;
         lines.retain(|line| line.at_us <= until.0);
         lines.sort_by_key(|line| (line.at_us, line.sort));
-        for Violation { check, at, story, .. } in &self.violations {
+        for BrokenPromise { check, at, story, .. } in &self.violations {
             let first = story.lines().next().unwrap_or_default();
             let text = format!("{check} is violated: {first}");
             lines.push(line(*at, Sort::Violated, text));
@@ -119,26 +120,27 @@ impl Report<'_> {
         if nodes.is_empty() { "nobody".to_owned() } else { self.plan.scenario.cluster.names(nodes) }
     }
 
-    fn writes_of(&self, violation: &Violation) -> Vec<&Write> {
+    fn writes_of(&self, violation: &BrokenPromise) -> Vec<&RecordedWrite> {
         let Some(subject) = &violation.subject else { return Vec::new() };
         self.record.writes.iter().filter(|write| subject.dots.contains(&write.dot)).collect()
     }
 
     /// The operation that asked for a write.
-    fn requester_of(&self, write: &Write) -> Option<&Operation> {
-        let requester = crate::cluster::client::requester_of(write.request)?;
-        let is_it = |operation: &&Operation| (operation.client, operation.number) == requester;
+    fn requester_of(&self, write: &RecordedWrite) -> Option<&RecordedOperation> {
+        let requester = crate::cluster::client_ids::requester_of(write.request)?;
+        let is_it =
+            |operation: &&RecordedOperation| (operation.client, operation.number) == requester;
         self.record.operations.iter().find(is_it)
     }
 
     /// The last other operations on the key that ended before the violation was noticed.
     fn others(
         &self,
-        violation: &Violation,
+        violation: &BrokenPromise,
         key: Option<&Key>,
-        asked: &[&Operation],
-    ) -> Vec<&Operation> {
-        let is_other = |operation: &&Operation| {
+        asked: &[&RecordedOperation],
+    ) -> Vec<&RecordedOperation> {
+        let is_other = |operation: &&RecordedOperation| {
             Some(&operation.key) == key
                 && operation.ended <= violation.at
                 && !asked.contains(operation)
@@ -149,8 +151,8 @@ impl Report<'_> {
         others
     }
 
-    fn tell_operation(&self, operation: &Operation, lines: &mut Vec<Line>) {
-        let Operation { client, number, node, asked, begun, ended, .. } = operation;
+    fn tell_operation(&self, operation: &RecordedOperation, lines: &mut Vec<Line>) {
+        let RecordedOperation { client, number, node, asked, begun, ended, .. } = operation;
         let (node, key) = (self.node(*node), &operation.key);
         let what = match asked {
             ClientVerb::Get => format!("to read {key:?}"),
@@ -165,7 +167,7 @@ impl Report<'_> {
 
     /// Tells what replicas answered the coordinator of an operation, and which messages were lost
     /// on the way.
-    fn tell_answers(&self, operation: &Operation, lines: &mut Vec<Line>) {
+    fn tell_answers(&self, operation: &RecordedOperation, lines: &mut Vec<Line>) {
         let requester = Some((operation.client, operation.number));
         for message in
             self.record.messages.iter().filter(|message| message.requester() == requester)
@@ -187,13 +189,13 @@ impl Report<'_> {
     }
 
     /// The ending of an operation, in words.
-    pub(super) fn ending(&self, operation: &Operation) -> String {
+    pub(super) fn ending(&self, operation: &RecordedOperation) -> String {
         match &operation.ending {
-            Ending::Never => "nothing: the run was over".to_owned(),
-            Ending::Unreachable => "nobody listens".to_owned(),
-            Ending::Unknown => "nothing: it may have happened or not".to_owned(),
-            Ending::Refused(reason) => format!("refused: {reason}"),
-            Ending::Answered { shown, owners, fallbacks } => {
+            RecordedEnding::Never => "nothing: the run was over".to_owned(),
+            RecordedEnding::Unreachable => "nobody listens".to_owned(),
+            RecordedEnding::Unknown => "nothing: it may have happened or not".to_owned(),
+            RecordedEnding::Refused(reason) => format!("refused: {reason}"),
+            RecordedEnding::Answered { shown, owners, fallbacks } => {
                 let shown = self.stand(shown);
                 let by = match fallbacks.len() {
                     0 => self.nodes(owners),
@@ -226,7 +228,7 @@ impl Report<'_> {
             return;
         };
         let it = if by_name { self.names.dot(dot) } else { "it".to_owned() };
-        let mut before = vec![Standing::Nothing; self.plan.scenario.cluster.nodes.len()];
+        let mut before = vec![Knowledge::Nothing; self.plan.scenario.cluster.nodes.len()];
         let Some(key) = self.key_of(dot) else { return };
         for change in self.record.copies.iter().filter(|change| change.key == key) {
             let now = standing(&change.copy, dot, bit);
@@ -237,13 +239,13 @@ impl Report<'_> {
             let node = self.node(change.node);
             let role = if self.owners[key].contains(&change.node) { "" } else { " for an owner" };
             let text = match now {
-                Standing::Fresh => format!("{node} holds {it}{role}, and not yet durably"),
-                Standing::Durable => format!("{node} holds {it} durably{role}"),
-                Standing::Overwritten => {
+                Knowledge::Fresh => format!("{node} holds {it}{role}, and not yet durably"),
+                Knowledge::Durable => format!("{node} holds {it} durably{role}"),
+                Knowledge::Overwritten => {
                     let by = self.stand(&change.copy.live);
                     format!("{node} takes {it} for overwritten: {by} there")
                 }
-                Standing::Nothing => {
+                Knowledge::Nothing => {
                     let why = self.why_gone(change.node, change.at);
                     format!("{node} holds {it} no more{why}")
                 }
@@ -260,18 +262,18 @@ impl Report<'_> {
     }
 
     fn why_gone(&self, node: NodeIndex, at: WorldTime) -> &'static str {
-        let went_down = |outage: &Outage| outage.node == node && outage.from == at;
+        let went_down = |outage: &RecordedOutage| outage.node == node && outage.from == at;
         if self.record.outages.iter().any(went_down) {
             return ": it goes down, and loses it";
         }
-        let has_hit = |fault: &Fault| fault.from == at && fault.nodes.contains(&node);
+        let has_hit = |fault: &RecordedFault| fault.from == at && fault.nodes.contains(&node);
         if self.record.faults.iter().any(has_hit) { ": a fault took it" } else { "" }
     }
 
     fn tell_faults(&self, from: WorldTime, until: WorldTime, lines: &mut Vec<Line>) {
         let within = |at: WorldTime| from <= at && at <= until;
         for fault in self.record.faults.iter() {
-            let Fault { kind, what, .. } = fault;
+            let RecordedFault { kind, what, .. } = fault;
             let lasts = fault.from < from && fault.until.is_none_or(|end| end > from);
             if lasts {
                 let since = fault.from;
@@ -285,7 +287,7 @@ impl Report<'_> {
                 lines.push(line(end, Sort::Fault, format!("{kind} ends: {what}")));
             }
         }
-        for Outage { node, how, from, until } in self.record.outages.iter() {
+        for RecordedOutage { node, how, from, until } in self.record.outages.iter() {
             let node = self.node(*node);
             if within(*from) {
                 lines.push(line(*from, Sort::Fault, format!("{node} is {how}")));
@@ -301,15 +303,15 @@ fn line(at: WorldTime, sort: Sort, text: String) -> Line {
     Line { at_us: at.0, sort, text }
 }
 
-fn standing(copy: &Copy, dot: Dot, bit: usize) -> Standing {
+fn standing(copy: &Copy, dot: Dot, bit: usize) -> Knowledge {
     if copy.knows >> bit & 1 == 0 {
-        Standing::Nothing
+        Knowledge::Nothing
     } else if !copy.live.contains(&dot) {
-        Standing::Overwritten
+        Knowledge::Overwritten
     } else if copy.durable.contains(&dot) {
-        Standing::Durable
+        Knowledge::Durable
     } else {
-        Standing::Fresh
+        Knowledge::Fresh
     }
 }
 

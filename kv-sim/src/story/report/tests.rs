@@ -59,8 +59,8 @@ checks = ["convergence"]
 converged_within_ms = 1
 "#;
 
-fn plan(scenario: &Scenario) -> Plan<'_> {
-    Plan {
+fn plan(scenario: &Scenario) -> ReportPlan<'_> {
+    ReportPlan {
         scenario,
         seed: 1,
         keys: &[],
@@ -84,7 +84,7 @@ fn as_if_lost(scenario: &Scenario) -> Report<'_> {
         dots: vec![write.dot],
         since: Some(Time(write.at.0)),
     };
-    let violations = vec![Violation {
+    let violations = vec![BrokenPromise {
         check: "durability".to_owned(),
         at: held.ended,
         subject: Some(subject),
@@ -141,7 +141,7 @@ fn the_same_run_gives_the_same_bytes() {
 fn the_keys_that_are_asked_for_are_followed_after_those_that_failed() {
     let scenario = scenario(RESTLESS);
     let keys = [Key::from("k3"), Key::from("never written")];
-    let report = Report::make(Plan { keys: &keys, ..plan(&scenario) });
+    let report = Report::make(ReportPlan { keys: &keys, ..plan(&scenario) });
     assert_eq!(report.record.focus.keys[..2], keys);
     assert_eq!(report.record.focus.foremost, 2);
     assert_eq!(report.record.focus.keys.len(), 5, "the other keys are followed too");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::narrative::{Line, Sort};
-use super::{Report, Violation};
+use super::{BrokenPromise, Report};
 use crate::cluster::world_time::WorldTime;
 use crate::story::record::fact::{CopyChange, Message};
 use crate::story::result::Verdict;
@@ -38,7 +38,7 @@ impl fmt::Display for Report<'_> {
 
 impl Report<'_> {
     fn violated(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Violation { check, at, story, .. } in &self.violations {
+        for BrokenPromise { check, at, story, .. } in &self.violations {
             writeln!(f, "{BAD}{check} is violated{BAD:#} at {at} s")?;
             for line in story.lines() {
                 writeln!(f, "  {line}")?;
@@ -94,7 +94,7 @@ impl Report<'_> {
     /// and in the end.
     fn standing_copies(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = Vec::new();
-        for Violation { at, subject, .. } in &self.violations {
+        for BrokenPromise { at, subject, .. } in &self.violations {
             let Some(key) = subject.as_ref().map(|subject| &subject.key) else { continue };
             let Some(place) = self.record.focus.position(key) else { continue };
             if shown.contains(&key) {
@@ -129,7 +129,7 @@ impl Report<'_> {
 
     /// Writes the last messages about the key of the first violation, before it was noticed.
     fn last_messages(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(Violation { at, subject: Some(subject), .. }) = self.violations.first() else {
+        let Some(BrokenPromise { at, subject: Some(subject), .. }) = self.violations.first() else {
             return Ok(());
         };
         let is_about =

@@ -9,9 +9,9 @@ use kv_core::types::{Key, NodeId};
 use kv_core::version::Container;
 use serde::Serialize;
 
-use super::Focus;
+use super::StateFocus;
 use crate::checks::Names;
-use crate::cluster::scene::{Safe, Scene};
+use crate::cluster::scene::{SafeStore, Scene};
 use crate::scenario::NodeIndex;
 
 /// The state of a key, with every copy of it.
@@ -83,7 +83,7 @@ struct Images {
 type Copies = BTreeMap<(NodeIndex, Option<NodeIndex>), Images>;
 
 /// The states of every key of which something is held, and of those that were asked for.
-pub(crate) fn states(scene: &Scene, names: &Names, focus: &Focus) -> Vec<KeyState> {
+pub(crate) fn states(scene: &Scene, names: &Names, focus: &StateFocus) -> Vec<KeyState> {
     let mut keys: BTreeMap<Key, Copies> =
         focus.keys.iter().map(|key| (key.clone(), Copies::new())).collect();
     for node in scene.cluster.indices().filter(|&node| focus.shows(node)) {
@@ -98,7 +98,7 @@ pub(crate) fn states(scene: &Scene, names: &Names, focus: &Focus) -> Vec<KeyStat
         };
         storage::for_each_copy(image, View::Live, |copy| collect(|at| &mut at.live, copy));
         storage::for_each_copy(image, View::Durable, |copy| collect(|at| &mut at.reported, copy));
-        let safe = Safe(image);
+        let safe = SafeStore(image);
         storage::for_each_copy(&safe, View::Durable, |copy| collect(|at| &mut at.durable, copy));
     }
     keys.into_iter().map(|(key, copies)| state(scene, focus, &key, copies)).collect()
@@ -106,7 +106,7 @@ pub(crate) fn states(scene: &Scene, names: &Names, focus: &Focus) -> Vec<KeyStat
 
 type ImageOf = fn(&mut Images) -> &mut ContainerState;
 
-fn state(scene: &Scene, focus: &Focus, key: &Key, mut copies: Copies) -> KeyState {
+fn state(scene: &Scene, focus: &StateFocus, key: &Key, mut copies: Copies) -> KeyState {
     let partition = scene.ring.partition_of(key.token());
     let owners: Vec<_> =
         scene.ring.owners(partition).iter().map(|&owner| scene.index_of(owner)).collect();

@@ -27,8 +27,8 @@ pub use keys::{ContainerState, CopyState, KeyState, SiblingState};
 pub use links::{FaultState, LinkState, Trouble, TroubleKind, UnderWay};
 pub use node::{
     AnswerState, ClockState, CopyingState, CoreState, DeadlineState, DialState, FallbackState,
-    HintsState, NodeState, OperationState, PartnerState, PeerState, QuorumState, RepairState,
-    RingState, Runs, SessionState, StaleState,
+    HintsState, NodeState, OperationState, PartnerState, PeerState, ProcessState, QuorumState,
+    RepairState, RingState, SessionState, StaleState,
 };
 
 pub(crate) use keys::states as keys;
@@ -37,7 +37,7 @@ pub(crate) use node::states as nodes;
 
 /// The part of a moment that the reader wants to see.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Focus {
+pub struct StateFocus {
     /// The nodes that are shown, with their disks and all that touches them; all, if empty.
     pub nodes: BTreeSet<NodeIndex>,
     /// The keys that are shown; all, if empty.
@@ -73,7 +73,7 @@ pub struct WorldState {
     pub clients: Vec<ClientState>,
 }
 
-impl Focus {
+impl StateFocus {
     /// Tells whether a node is to be shown.
     pub fn shows(&self, node: NodeIndex) -> bool {
         self.nodes.is_empty() || self.nodes.contains(&node)

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::keys::names_of;
 use super::phi::phi_hundredths;
-use super::{DiskState, Focus};
+use super::{DiskState, StateFocus};
 use crate::checks::Names;
 use crate::cluster::clock::{Clock, EPOCH};
 use crate::cluster::node::{ClockFaults, Process, SimNode};
@@ -34,7 +34,7 @@ pub struct NodeState {
     /// The id of the node, in hexadecimal.
     pub id: String,
     /// The state of the node's process.
-    pub runs: Runs,
+    pub runs: ProcessState,
     /// The number of faults that keep the node down.
     pub kept_down_by: u32,
     /// True if the process ended because its disk failed.
@@ -57,7 +57,7 @@ pub struct NodeState {
 /// The state of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Runs {
+pub enum ProcessState {
     /// The process runs.
     Up,
     /// The process stands still.
@@ -195,16 +195,21 @@ pub struct DeadlineState {
 }
 
 /// The states of the nodes that are to be shown, at this moment.
-pub(crate) fn states(scene: &Scene, names: &Names, focus: &Focus, at: WorldTime) -> Vec<NodeState> {
+pub(crate) fn states(
+    scene: &Scene,
+    names: &Names,
+    focus: &StateFocus,
+    at: WorldTime,
+) -> Vec<NodeState> {
     let shown = scene.cluster.indices().filter(|&node| focus.shows(node));
     shown.map(|node| state(scene, names, scene.node(node), at)).collect()
 }
 
 fn state(scene: &Scene, names: &Names, machine: &SimNode, at: WorldTime) -> NodeState {
     let runs = match machine.process() {
-        None => Runs::Down,
-        Some(process) if process.pauses > 0 => Runs::Paused,
-        Some(_) => Runs::Up,
+        None => ProcessState::Down,
+        Some(process) if process.pauses > 0 => ProcessState::Paused,
+        Some(_) => ProcessState::Up,
     };
     let now = machine.clock.now(at).monotonic;
     let teller = Teller { scene, names, now, clock: &machine.clock };

@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Formatter};
 use super::node::seconds;
 use super::{
     ClientState, ContainerState, CopyState, CoreState, DiskState, KeyState, LinkState, NodeState,
-    OperationState, PeerState, RepairState, Runs, TroubleKind, UnderWay, WorldState,
+    OperationState, PeerState, ProcessState, RepairState, TroubleKind, UnderWay, WorldState,
 };
 use crate::cluster::world_time::WorldTime;
 use crate::story::words::{BAD, FAINT, HEADING, counted, thousands};
@@ -107,12 +107,14 @@ impl Display for NodeState {
         let Self { node, id, runs, life, clocks, ring, core, disk, .. } = self;
         write!(f, "\n{HEADING}{node}{HEADING:#} ")?;
         match runs {
-            Runs::Up => write!(f, "up")?,
-            Runs::Paused => {
+            ProcessState::Up => write!(f, "up")?,
+            ProcessState::Paused => {
                 write!(f, "{BAD}paused{BAD:#}, {} waiting", counted(self.backlog as u64, "thing"))?;
             }
-            Runs::Down if self.has_failed => write!(f, "{BAD}down{BAD:#}, its disk failed")?,
-            Runs::Down => {
+            ProcessState::Down if self.has_failed => {
+                write!(f, "{BAD}down{BAD:#}, its disk failed")?
+            }
+            ProcessState::Down => {
                 let faults = counted(self.kept_down_by.into(), "fault");
                 write!(f, "{BAD}down{BAD:#}, kept so by {faults}")?;
             }

@@ -154,7 +154,7 @@ impl Twin {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+enum ImageStep {
     Commit(Vec<(u8, Option<u8>)>),
     Sync { back: usize },
     Claim { back: usize },
@@ -162,14 +162,14 @@ enum Step {
     Wipe,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = ImageStep> {
     let writes = proptest::collection::vec((0_u8..8, any::<Option<u8>>()), 0..4);
     prop_oneof![
-        6 => writes.prop_map(Step::Commit),
-        2 => (0_usize..3).prop_map(|back| Step::Sync { back }),
-        2 => (0_usize..3).prop_map(|back| Step::Claim { back }),
-        1 => (0_usize..3).prop_map(|kept| Step::Kill { kept }),
-        1 => Just(Step::Wipe),
+        6 => writes.prop_map(ImageStep::Commit),
+        2 => (0_usize..3).prop_map(|back| ImageStep::Sync { back }),
+        2 => (0_usize..3).prop_map(|back| ImageStep::Claim { back }),
+        1 => (0_usize..3).prop_map(|kept| ImageStep::Kill { kept }),
+        1 => Just(ImageStep::Wipe),
     ]
 }
 
@@ -185,7 +185,7 @@ proptest! {
         for step in steps {
             let newest = twin.images.len() - 1;
             match step {
-                Step::Commit(writes) => {
+                ImageStep::Commit(writes) => {
                     let mut next = twin.images[newest].clone();
                     let mut batch = Batch::default();
                     for (key, record) in writes {
@@ -203,22 +203,22 @@ proptest! {
                     twin.images.push(next);
                     prop_assert_eq!(image.commit(batch), Ok(Seq(newest as u64 + 1)));
                 }
-                Step::Sync { back } => {
+                ImageStep::Sync { back } => {
                     let to = newest.saturating_sub(back).max(twin.reported);
                     (twin.safe, twin.reported) = (to, to);
                     image.sync(Seq(to as u64));
                 }
-                Step::Claim { back } => {
+                ImageStep::Claim { back } => {
                     twin.reported = newest.saturating_sub(back).max(twin.reported);
                     image.claim(Seq(twin.reported as u64));
                 }
-                Step::Kill { kept } => {
+                ImageStep::Kill { kept } => {
                     let left = (twin.safe + kept).min(newest);
                     let safe = twin.images.swap_remove(left);
                     twin = Twin { images: vec![safe], ..Twin::default() };
                     image.kill(kept);
                 }
-                Step::Wipe => {
+                ImageStep::Wipe => {
                     twin = Twin { images: vec![BTreeMap::new()], ..Twin::default() };
                     image.wipe();
                 }

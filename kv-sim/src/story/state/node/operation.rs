@@ -7,7 +7,7 @@ use kv_core::types::NodeId;
 use serde::Serialize;
 
 use super::Teller;
-use crate::cluster::client::client_operation_of;
+use crate::cluster::client_ids::client_operation_of;
 use crate::story::state::keys::names_of;
 
 /// An operation that a node coordinates.

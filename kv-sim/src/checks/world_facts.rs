@@ -1,0 +1,76 @@
+//! What the world finds out about itself for the checks: they judge it, and never measure.
+
+use std::collections::BTreeMap;
+
+use kv_core::message::Kind;
+use kv_core::time::Span;
+use kv_core::types::{Generation, NodeId, PartitionId};
+
+/// A node's view of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The member that the view is of.
+    pub of: NodeId,
+    /// The latest run of the member that is known.
+    pub generation: Generation,
+    /// True if the member seems up.
+    pub is_up: bool,
+}
+
+/// The load that a node carries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// The number of clients' operations that the node works on.
+    pub requests: u64,
+    /// The hints that it keeps on its disk for each other node.
+    pub hints: Vec<HintLoad>,
+}
+
+/// The hints that a node keeps for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HintLoad {
+    /// The node that the hints are kept for.
+    pub target: NodeId,
+    /// The size of all hints together, in bytes.
+    pub bytes: u64,
+    /// The size of the largest hint, in bytes.
+    pub largest: u64,
+}
+
+/// The world's verdict on the cluster after the last fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// The cluster came to rest in time.
+    Converged {
+        /// The time from the last fault until the cluster was at rest.
+        after: Span,
+    },
+    /// The cluster did not come to rest in time.
+    Restless(Restless),
+}
+
+/// The things that had not come to rest when the time was up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Restless {
+    /// The time that the cluster was given after the last fault.
+    pub within: Span,
+    /// Partitions whose owners differ, with those owners.
+    pub partitions: Vec<(PartitionId, Vec<NodeId>)>,
+    /// The nodes that still keep hints, each with the number of its hints.
+    pub hints: Vec<(NodeId, u64)>,
+    /// The partitions that owners have not copied back yet after they lost them.
+    pub incomplete: Vec<(NodeId, PartitionId)>,
+    /// The nodes with corrupt records or keys that are not repaired yet, each with their number.
+    pub corrupt: Vec<(NodeId, u64)>,
+}
+
+/// The work of a cluster while no client asked anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IdleWindow {
+    /// The time for which the cluster was watched.
+    pub length: Span,
+    /// The numbers of messages that were sent, by kind.
+    pub messages: BTreeMap<Kind, u64>,
+    /// The number of batches that were committed to stores.
+    pub commits: u64,
+}
