@@ -29,24 +29,24 @@ what an operator should know.";
 #[command(name = "kv-node", version, after_help = AFTER_HELP, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
     /// In which form the log is written, to standard error
     #[arg(long, global = true, value_enum, default_value_t, env = "KV_NODE_LOG")]
     log: LogFormat,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum CliCommand {
     /// Run one node until SIGTERM or ctrl-C
     Start(StartArguments),
     /// Run a whole cluster on this machine, to try it or to build against it
-    Dev(dev::Arguments),
+    Dev(dev::DevArguments),
     /// Found a new cluster: said once, to one of its members, when all of them run and wait
-    Init(orders::Init),
+    Init(orders::InitArguments),
     /// List what a node can never copy back, and accept its loss
-    AcceptLoss(orders::AcceptLoss),
+    AcceptLoss(orders::AcceptLossArguments),
     /// Ask running nodes how they are: exit code 0 if all are ready, 1 if one is not or does not answer
-    Status(status::Arguments),
+    Status(status::StatusArguments),
     /// Look at configurations
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -94,19 +94,19 @@ pub fn main() -> ExitCode {
         Err(_) => return ExitCode::FAILURE,
     };
     let done = match command {
-        Command::Start(arguments) => {
+        CliCommand::Start(arguments) => {
             run(log, &stderr, async |out| start_node(arguments, out).await)
         }
-        Command::Dev(arguments) => {
+        CliCommand::Dev(arguments) => {
             run(log, &stderr, async |out| dev::run(arguments, out).await.map_err(Failure::Ran))
         }
-        Command::Status(arguments) => return status::main(arguments),
-        Command::Init(arguments) => return orders::init(arguments),
-        Command::AcceptLoss(arguments) => return orders::accept_loss(arguments),
-        Command::Config(ConfigCommand::Check { file, overrides }) => {
+        CliCommand::Status(arguments) => return status::main(arguments),
+        CliCommand::Init(arguments) => return orders::init(arguments),
+        CliCommand::AcceptLoss(arguments) => return orders::accept_loss(arguments),
+        CliCommand::Config(ConfigCommand::Check { file, overrides }) => {
             check(&file, &overrides, &stderr).and_then(|text| print(&text))
         }
-        Command::Config(ConfigCommand::Default) => print(config::DEFAULT),
+        CliCommand::Config(ConfigCommand::Default) => print(config::DEFAULT),
     };
     let code = match done {
         Ok(()) => ExitCode::SUCCESS,

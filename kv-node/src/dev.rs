@@ -19,7 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What cluster is wanted.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Arguments {
+pub struct DevArguments {
     /// Nodes, each with a machine label of its own
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub nodes: u16,
@@ -35,7 +35,7 @@ pub struct Arguments {
 ///
 /// # Errors
 /// [`StartError`].
-pub async fn run(arguments: Arguments, out: &Sink) -> Result<(), StartError> {
+pub async fn run(arguments: DevArguments, out: &Sink) -> Result<(), StartError> {
     let mut signals = Signals::listen()?;
     let temporary = match &arguments.dir {
         Some(_) => None,
@@ -87,7 +87,7 @@ pub async fn run(arguments: Arguments, out: &Sink) -> Result<(), StartError> {
 
 /// Starts all nodes, as long as each of them starts. Returns their addresses.
 async fn begin(
-    arguments: &Arguments,
+    arguments: &DevArguments,
     dir: &Path,
     cluster: &mut Vec<Running>,
 ) -> Result<Vec<Listen>, StartError> {
@@ -120,7 +120,7 @@ fn check_size(dir: &Path, wanted: usize) -> Result<(), StartError> {
     Err(StartError::OtherSize { path: dir.to_owned(), held, wanted })
 }
 
-fn listen(arguments: &Arguments, index: u16) -> Listen {
+fn listen(arguments: &DevArguments, index: u16) -> Listen {
     let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let redis = match arguments.port {
         0 => 0,

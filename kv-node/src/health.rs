@@ -73,7 +73,7 @@ pub enum Code {
 
 /// The severity of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
+pub enum HealthSeverity {
     /// The node cannot serve what it promises.
     NotReady,
     /// The node serves, but an operator should look.
@@ -82,11 +82,11 @@ pub enum Severity {
 
 /// A problem of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct HealthProblem {
     /// The kind of the problem.
     pub code: Code,
     /// The severity of the problem.
-    pub severity: Severity,
+    pub severity: HealthSeverity,
     /// The problem in words, with its numbers and names, and what to do.
     pub message: String,
 }
@@ -105,7 +105,7 @@ pub enum Status {
 /// The problems of a node, the worst first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
-    problems: Vec<Problem>,
+    problems: Vec<HealthProblem>,
 }
 
 impl Code {
@@ -152,7 +152,7 @@ impl Code {
     }
 }
 
-impl Severity {
+impl HealthSeverity {
     /// The severity in one word.
     pub const fn word(self) -> &'static str {
         match self {
@@ -222,7 +222,7 @@ impl Verdict {
     }
 
     /// All problems, the worst first.
-    pub fn problems(&self) -> &[Problem] {
+    pub fn problems(&self) -> &[HealthProblem] {
         &self.problems
     }
 
@@ -235,8 +235,8 @@ impl Verdict {
     pub fn status(&self) -> Status {
         match self.problems.iter().map(|problem| problem.severity).min() {
             None => Status::Ready,
-            Some(Severity::Warning) => Status::Degraded,
-            Some(Severity::NotReady) => Status::NotReady,
+            Some(HealthSeverity::Warning) => Status::Degraded,
+            Some(HealthSeverity::NotReady) => Status::NotReady,
         }
     }
 
@@ -304,7 +304,7 @@ impl Verdict {
                  with W = {} ({} quorum): too few nodes that keep them can be asked",
                 quorums.read, quorums.write, quorums.mode
             );
-            let severity = Severity::of_share(reads.max(writes), *partitions);
+            let severity = HealthSeverity::of_share(reads.max(writes), *partitions);
             self.add(Code::NoQuorum, severity, message);
         }
         let (owned, complete) = (counts.partitions_owned, counts.partitions_complete);
@@ -313,7 +313,7 @@ impl Verdict {
                 "{complete} of the {owned} partitions that this node owns are complete: it lost data, and copies \
                  the rest from the other owners before it answers reads of it"
             );
-            self.add(Code::Incomplete, Severity::of_share(owned - complete, owned), message);
+            self.add(Code::Incomplete, HealthSeverity::of_share(owned - complete, owned), message);
         }
         let undecided = inspection.partitions_loss_undecided;
         if undecided > 0 {
@@ -322,7 +322,7 @@ impl Verdict {
                  acknowledged writes may be lost. Bring owners back that still hold the data, or accept the \
                  loss with `kv-node accept-loss`"
             );
-            self.add(Code::LossUndecided, Severity::of_share(undecided, owned), message);
+            self.add(Code::LossUndecided, HealthSeverity::of_share(undecided, owned), message);
         }
         let corrupt = inspection.corrupt_keys;
         if corrupt > 0 {
@@ -335,15 +335,15 @@ impl Verdict {
     }
 
     fn not_ready(&mut self, code: Code, message: impl Into<String>) {
-        self.add(code, Severity::NotReady, message);
+        self.add(code, HealthSeverity::NotReady, message);
     }
 
     fn warn(&mut self, code: Code, message: impl Into<String>) {
-        self.add(code, Severity::Warning, message);
+        self.add(code, HealthSeverity::Warning, message);
     }
 
-    fn add(&mut self, code: Code, severity: Severity, message: impl Into<String>) {
-        self.problems.push(Problem { code, severity, message: message.into() });
+    fn add(&mut self, code: Code, severity: HealthSeverity, message: impl Into<String>) {
+        self.problems.push(HealthProblem { code, severity, message: message.into() });
     }
 }
 

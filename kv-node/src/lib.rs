@@ -51,9 +51,9 @@
 //!
 //! ```
 //! use bytes::BytesMut;
-//! use kv_node::resp::{Limits, Parser};
+//! use kv_node::resp::{Parser, ParserLimits};
 //!
-//! let limits = Limits {
+//! let limits = ParserLimits {
 //!     arguments_max: 16,
 //!     argument_bytes_max: 1024,
 //!     command_bytes_max: 4096,

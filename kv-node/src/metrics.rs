@@ -26,23 +26,12 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::health::{Facts, Verdict};
 use crate::inspection::TurnCounts;
 use crate::log;
-use crate::redis_server::DropReason;
 use crate::storage::{DiskRoom, StorageCounts, StorageState};
 
 pub use exposition::Exposition;
 use health::HealthGauges;
-pub use labels::{Direction, Discarded, RequestOutcome, RequestVerb};
-use register::{Register, counts};
-
-type Label = [(&'static str, &'static str); 1];
-type Labels = [(&'static str, &'static str); 2];
-
-/// The count and the time of the requests of one verb with one outcome.
-#[derive(Clone, Debug)]
-struct Requests {
-    count: Counter,
-    seconds: Histogram,
-}
+pub use labels::{Direction, Discarded, DropReason, RequestOutcome, RequestVerb};
+use register::{Label, Register, Requests, counts};
 
 /// The metrics of one node.
 pub struct Metrics {

@@ -162,7 +162,7 @@ impl Startup {
 
 /// The parts of a node that is to be started.
 #[derive(Debug)]
-pub struct Assembly {
+pub struct NodeParts {
     /// The node's name.
     pub name: String,
     /// The name of the node's cluster.
@@ -252,9 +252,9 @@ impl Outlets for Ways {
 
 impl Running {
     /// Starts a node.
-    pub fn start(startup: Startup, assembly: Assembly) -> Self {
+    pub fn start(startup: Startup, parts: NodeParts) -> Self {
         let Startup { core, inboxes, metrics, log_limiter } = startup;
-        let Assembly {
+        let NodeParts {
             name,
             cluster,
             identity,
@@ -268,7 +268,7 @@ impl Running {
             peer,
             http,
             mut draws,
-        } = assembly;
+        } = parts;
         addresses.remove(&identity.node);
         let storage = Arc::new(storage);
         let ((leaving, left), (ending, ended)) = (stop::channel(), stop::channel());

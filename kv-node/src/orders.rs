@@ -10,7 +10,7 @@ use crate::admin_targets::AdminTargets;
 
 /// How a new cluster is founded.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Init {
+pub struct InitArguments {
     #[command(flatten)]
     target: AdminTargets,
     /// Members that need not be there, by name: they copy from the others when they come
@@ -20,7 +20,7 @@ pub struct Init {
 
 /// Which losses are accepted.
 #[derive(Clone, Debug, clap::Args)]
-pub struct AcceptLoss {
+pub struct AcceptLossArguments {
     #[command(flatten)]
     target: AdminTargets,
     /// The partitions whose loss is accepted, by number; without it and --all they are only listed
@@ -32,36 +32,36 @@ pub struct AcceptLoss {
 }
 
 /// The end of a command, with its text.
-enum End {
+enum OrderEnd {
     Done(String),
     Failed(String),
     Usage(String),
 }
 
 /// Founds a new cluster through one of its members.
-pub fn init(arguments: Init) -> ExitCode {
-    let Init { target, without } = arguments;
+pub fn init(arguments: InitArguments) -> ExitCode {
+    let InitArguments { target, without } = arguments;
     run(target, async |address| {
         let body = json!({ "without": without }).to_string();
         match admin_client::post(address, "/admin/init", body).await {
             Ok(Answer { status, body }) if status.is_success() => {
                 let founding = text(&body, "founding");
-                End::Done(format!("the cluster is founded ({founding}); its members serve"))
+                OrderEnd::Done(format!("the cluster is founded ({founding}); its members serve"))
             }
-            Ok(Answer { body, .. }) => End::Failed(text(&body, "problem")),
-            Err(error) => End::Failed(error.to_string()),
+            Ok(Answer { body, .. }) => OrderEnd::Failed(text(&body, "problem")),
+            Err(error) => OrderEnd::Failed(error.to_string()),
         }
     })
 }
 
 /// Accepts the loss of partitions that a node can never copy, or lists them.
-pub fn accept_loss(arguments: AcceptLoss) -> ExitCode {
-    let AcceptLoss { target, partition, all } = arguments;
+pub fn accept_loss(arguments: AcceptLossArguments) -> ExitCode {
+    let AcceptLossArguments { target, partition, all } = arguments;
     run(target, async |address| {
         let partitions = if partition.is_empty() {
             match losses(address).await {
                 Ok(partitions) if all && !partitions.is_empty() => partitions,
-                Ok(partitions) => return End::Done(listed(&partitions)),
+                Ok(partitions) => return OrderEnd::Done(listed(&partitions)),
                 Err(end) => return end,
             }
         } else {
@@ -70,19 +70,19 @@ pub fn accept_loss(arguments: AcceptLoss) -> ExitCode {
         let body = json!({ "partitions": partitions }).to_string();
         match admin_client::post(address, "/admin/accept-loss", body).await {
             Ok(Answer { status, .. }) if status.is_success() => {
-                End::Done(format!("accepted, durably: {} partitions", partitions.len()))
+                OrderEnd::Done(format!("accepted, durably: {} partitions", partitions.len()))
             }
-            Ok(Answer { body, .. }) => End::Failed(body.trim_end().to_owned()),
-            Err(error) => End::Failed(error.to_string()),
+            Ok(Answer { body, .. }) => OrderEnd::Failed(body.trim_end().to_owned()),
+            Err(error) => OrderEnd::Failed(error.to_string()),
         }
     })
 }
 
-async fn losses(address: &HttpAddress) -> Result<Vec<u32>, End> {
+async fn losses(address: &HttpAddress) -> Result<Vec<u32>, OrderEnd> {
     let answer = admin_client::get(address, "/admin/losses").await;
-    let Answer { status, body } = answer.map_err(|error| End::Failed(error.to_string()))?;
+    let Answer { status, body } = answer.map_err(|error| OrderEnd::Failed(error.to_string()))?;
     if !status.is_success() {
-        return Err(End::Failed(text(&body, "problem")));
+        return Err(OrderEnd::Failed(text(&body, "problem")));
     }
     let value: Value = serde_json::from_str(&body).unwrap_or_default();
     let numbers = value["partitions"].as_array().into_iter().flatten().filter_map(Value::as_u64);
@@ -110,29 +110,29 @@ fn text(body: &str, field: &str) -> String {
     value[field].as_str().map_or_else(|| body.trim_end().to_owned(), str::to_owned)
 }
 
-fn run(target: AdminTargets, order: impl AsyncFnOnce(&HttpAddress) -> End) -> ExitCode {
+fn run(target: AdminTargets, order: impl AsyncFnOnce(&HttpAddress) -> OrderEnd) -> ExitCode {
     let ended = match target.addresses().as_deref() {
         Ok([address]) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             match runtime {
                 Ok(runtime) => runtime.block_on(order(address)),
-                Err(error) => End::Failed(format!("the system refused: {error}")),
+                Err(error) => OrderEnd::Failed(format!("the system refused: {error}")),
             }
         }
-        Ok(_) => End::Usage("an order is given to one node: name one address".to_owned()),
-        Err(error) => End::Usage(error.to_string()),
+        Ok(_) => OrderEnd::Usage("an order is given to one node: name one address".to_owned()),
+        Err(error) => OrderEnd::Usage(error.to_string()),
     };
     // Whoever closed the pipe has read enough.
     match ended {
-        End::Done(text) => {
+        OrderEnd::Done(text) => {
             let _closed = writeln!(std::io::stdout(), "{text}");
             ExitCode::SUCCESS
         }
-        End::Failed(text) => {
+        OrderEnd::Failed(text) => {
             let _closed = writeln!(std::io::stderr(), "kv-node: {text}");
             ExitCode::FAILURE
         }
-        End::Usage(text) => {
+        OrderEnd::Usage(text) => {
             let _closed = writeln!(std::io::stderr(), "kv-node: {text}");
             ExitCode::from(2)
         }

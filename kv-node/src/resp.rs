@@ -5,4 +5,4 @@ pub mod encoder;
 pub mod parser;
 
 pub use encoder::{Encoder, Protocol};
-pub use parser::{Command, Limits, ParseError, Parser};
+pub use parser::{Command, ParseError, Parser, ParserLimits};

@@ -16,7 +16,7 @@ use crate::descriptors::{self, TooFew};
 use crate::draws::Draws;
 use crate::http::About;
 use crate::log::Sink;
-use crate::node::{Assembly, BindError, Listeners, Running, Startup, Stopped};
+use crate::node::{BindError, Listeners, NodeParts, Running, Startup, Stopped};
 use crate::signals::Signals;
 use crate::storage::{Directory, DirectoryError, OpenError, Opening, Options, Pinned, Storage};
 
@@ -138,7 +138,7 @@ pub fn start(settings: Settings, listeners: Listeners) -> Result<Running, StartE
     let topology = Arc::new(Topology::new(ring));
     let identity = Identity { node, generation, cluster: ClusterId::of(&cluster), topology };
     let draws = Draws::from_os()?;
-    let assembly = Assembly {
+    let parts = NodeParts {
         name,
         cluster,
         identity,
@@ -153,7 +153,7 @@ pub fn start(settings: Settings, listeners: Listeners) -> Result<Running, StartE
         http,
         draws,
     };
-    Ok(Running::start(startup, assembly))
+    Ok(Running::start(startup, parts))
 }
 
 /// Returns the limits of one of so many nodes in this process, lowered to the files that it may

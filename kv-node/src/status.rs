@@ -12,7 +12,7 @@ use crate::admin_targets::{AdminTargets, AdminTargetsError};
 
 /// Whom to ask, and how to say it.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Arguments {
+pub struct StatusArguments {
     #[command(flatten)]
     targets: AdminTargets,
     /// Print what the nodes answer as it is: one line of JSON for each
@@ -33,20 +33,20 @@ struct Health {
     version: String,
     status: String,
     ready: bool,
-    problems: Vec<Problem>,
-    state: Option<State>,
+    problems: Vec<ShownProblem>,
+    state: Option<NodeFigures>,
     disk: Option<Disk>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Problem {
+struct ShownProblem {
     code: String,
     severity: String,
     message: String,
 }
 
 #[derive(Debug, Deserialize)]
-struct State {
+struct NodeFigures {
     partitions: u64,
     partitions_owned: u64,
     partitions_complete: u64,
@@ -86,8 +86,8 @@ enum Outcome {
 }
 
 /// Executes the command.
-pub fn main(arguments: Arguments) -> ExitCode {
-    let Arguments { targets, json, strict } = arguments;
+pub fn main(arguments: StatusArguments) -> ExitCode {
+    let StatusArguments { targets, json, strict } = arguments;
     let addresses = match targets.addresses() {
         Ok(addresses) => addresses,
         Err(AdminTargetsError::Config(error)) => {
@@ -179,13 +179,13 @@ fn page(address: &HttpAddress, health: &Health) -> String {
     let mut line = |name: &str, text: String| {
         writeln!(page, "  {name:<12}{text}").expect("a string takes every text");
     };
-    for Problem { code, severity, message } in problems {
+    for ShownProblem { code, severity, message } in problems {
         line(&severity.replace('-', " "), format!("{code}: {message}"));
     }
     if let Some(state) = state {
         line("partitions", partitions(state));
         line("members", state.members.iter().map(member).collect::<Vec<_>>().join(", "));
-        let State { hints_pending, operations_in_flight, storage, .. } = state;
+        let NodeFigures { hints_pending, operations_in_flight, storage, .. } = state;
         line(
             "now",
             format!(
@@ -200,8 +200,8 @@ fn page(address: &HttpAddress, health: &Health) -> String {
     page
 }
 
-fn partitions(state: &State) -> String {
-    let State {
+fn partitions(state: &NodeFigures) -> String {
+    let NodeFigures {
         partitions,
         partitions_owned,
         partitions_complete,

@@ -13,7 +13,7 @@ use kv_node::config::{Overrides, Settings, Surroundings};
 use kv_node::peers::frame::{
     self, Decoder, Frame, FrameKind, HEADER_BYTES, PART_BYTES, PAYLOAD_BYTES_MAX,
 };
-use kv_node::peers::hello::{Hello, Run};
+use kv_node::peers::hello::{Hello, ProcessRun};
 use kv_node::peers::refusal::Refusal;
 
 use crate::support::{Cluster, Process, TIMEOUT, free_ports, kv_node, new_folder, wait_for};
@@ -35,7 +35,7 @@ fn identity(cluster: &Cluster, index: usize) -> Identity {
 
 /// What a member says to the first one.
 fn hello(cluster: &Cluster, index: usize) -> Hello {
-    let run = Run { generation: Generation(1), nonce: 1 };
+    let run = ProcessRun { generation: Generation(1), nonce: 1 };
     Hello::new(&identity(cluster, index), run, identity(cluster, 0).node)
 }
 

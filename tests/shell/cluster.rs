@@ -11,7 +11,7 @@ use kv_core::types::{ClusterId, Generation};
 use kv_node::config::{Overrides, Settings};
 use kv_node::draws::Draws;
 use kv_node::http::About;
-use kv_node::node::{Assembly, Listeners, Running, Startup, Stopped};
+use kv_node::node::{Listeners, NodeParts, Running, Startup, Stopped};
 use kv_node::storage::{MemoryDisk, Opening, Options, Storage};
 use madsim::runtime::Handle;
 use madsim::task::NodeId;
@@ -225,7 +225,7 @@ async fn begin(
     let topology = Arc::new(Topology::new(ring));
     let identity = Identity { node, generation, cluster: ClusterId::of(&cluster), topology };
     let draws = Draws::from_os().expect("the runtime draws");
-    let assembly = Assembly {
+    let parts = NodeParts {
         name,
         cluster,
         identity,
@@ -240,7 +240,7 @@ async fn begin(
         http,
         draws,
     };
-    Running::start(startup, assembly)
+    Running::start(startup, parts)
 }
 
 /// What the file of this node would say: its peers are at the other ends of its wires.

@@ -9,7 +9,7 @@ use kv_core::types::{ContentHash, NodeId};
 use toml::Spanned;
 
 use super::address::PeerAddress;
-use super::problem::Problem;
+use super::problem::ConfigProblem;
 use super::table::{ClusterKeys, MemberKeys, Table, check_member, keep};
 
 /// The id of a member of a cluster's first layout: the first 64 bits of SHA-256 over the lengths
@@ -29,7 +29,7 @@ pub(super) struct ReadMember {
 }
 
 /// The parts of the configuration that all nodes of a cluster share.
-pub(super) struct Shared {
+pub(super) struct SharedConfig {
     pub(super) cluster: String,
     pub(super) ring: Ring,
     pub(super) addresses: BTreeMap<NodeId, String>,
@@ -37,18 +37,22 @@ pub(super) struct Shared {
 
 /// Reads one member. Errors are reported and replaced by defaults, so that the layout can be
 /// checked.
-pub(super) fn member(cluster: &str, table: Table<'_>, problems: &mut Vec<Problem>) -> ReadMember {
+pub(super) fn member(
+    cluster: &str,
+    table: Table<'_>,
+    problems: &mut Vec<ConfigProblem>,
+) -> ReadMember {
     let at = table.span();
     let (keys, spans) = table.read(problems, check_member);
     let MemberKeys { name, address, machine, rack, datacenter, weight, id } = keys;
     for key in ["name", "address"].into_iter().filter(|key| !spans.contains_key(*key)) {
         let message = format!("the key `{key}` is missing");
-        problems.push(Problem::at(Some(at.clone()), message, format!("this needs `{key}`")));
+        problems.push(ConfigProblem::at(Some(at.clone()), message, format!("this needs `{key}`")));
     }
     let address = address.and_then(|text| {
         let address = PeerAddress::parse(text.get_ref()).map_err(|error| {
             let message = format!("`{}` is no address of a peer", text.get_ref());
-            Problem::at(Some(text.span()), message, error.label)
+            ConfigProblem::at(Some(text.span()), message, error.label)
         });
         Some((keep(problems, address)?, text))
     });
@@ -68,12 +72,12 @@ pub(super) fn member(cluster: &str, table: Table<'_>, problems: &mut Vec<Problem
     ReadMember { member, address, name_span }
 }
 
-fn given_id(id: &Spanned<String>) -> Result<NodeId, Problem> {
+fn given_id(id: &Spanned<String>) -> Result<NodeId, ConfigProblem> {
     let digits = id.get_ref();
     let number = u64::from_str_radix(digits, 16).ok();
     number.filter(|_| digits.len() == 16 && !digits.starts_with('+')).map(NodeId).ok_or_else(|| {
         let message = format!("`{digits}` is no id of a node");
-        Problem::at(Some(id.span()), message, "expected 16 hexadecimal digits")
+        ConfigProblem::at(Some(id.span()), message, "expected 16 hexadecimal digits")
     })
 }
 
@@ -81,8 +85,8 @@ fn given_id(id: &Spanned<String>) -> Result<NodeId, Problem> {
 pub(super) fn shared(
     keys: &ClusterKeys,
     members: &[ReadMember],
-    problems: &mut Vec<Problem>,
-) -> Option<Shared> {
+    problems: &mut Vec<ConfigProblem>,
+) -> Option<SharedConfig> {
     let name = keys.name.as_ref()?;
     let mut layout = Layout {
         version: 1,
@@ -117,7 +121,7 @@ pub(super) fn shared(
         return None;
     }
     let ring = Ring::new(layout).map_err(|error| problem(&error));
-    Some(Shared { cluster: name.get_ref().clone(), ring: keep(problems, ring)?, addresses })
+    Some(SharedConfig { cluster: name.get_ref().clone(), ring: keep(problems, ring)?, addresses })
 }
 
 /// Places an error of the layout at the key that it is about, as far as one is.
@@ -126,7 +130,7 @@ fn at_its_key(
     keys: &ClusterKeys,
     cluster: &Spanned<String>,
     members: &[ReadMember],
-) -> Problem {
+) -> ConfigProblem {
     let named = |name: &str| {
         let mut named = members.iter().filter(|member| member.member.name == name);
         named.next_back().map(|member| member.name_span.clone())
@@ -135,7 +139,7 @@ fn at_its_key(
         && first == second
     {
         let message = format!("two members are called `{first}`");
-        return Problem::at(named(first), message, "the second one");
+        return ConfigProblem::at(named(first), message, "the second one");
     }
     let span = match error {
         LayoutError::DuplicateId { second: name, .. }
@@ -155,5 +159,5 @@ fn at_its_key(
     };
     // A key that is not given stands nowhere.
     let span = span.unwrap_or_else(|| cluster.span());
-    Problem::at(Some(span), error.to_string(), "here")
+    ConfigProblem::at(Some(span), error.to_string(), "here")
 }

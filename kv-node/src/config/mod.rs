@@ -36,10 +36,10 @@ use toml::de::DeTable;
 
 pub use layout::founder_id;
 pub use limits::Limits;
-pub use problem::{ConfigError, Findings, Problem, Severity};
+pub use problem::{ConfigError, ConfigProblem, ConfigSeverity, Findings};
 pub use surroundings::Surroundings;
 
-use layout::Shared;
+use layout::SharedConfig;
 use relations::{Ports, Relations};
 use table::{OwnKeys, Table, check_cluster, check_own, in_range, keep};
 
@@ -179,12 +179,13 @@ fn read(
     folder: &Path,
     overrides: &Overrides,
     around: &Surroundings,
-    problems: &mut Vec<Problem>,
+    problems: &mut Vec<ConfigProblem>,
 ) -> Option<Settings> {
     let (document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         let everything = 0..text.len();
-        problems.extend(errors.iter().map(|error| Problem::from_toml(error, everything.clone())));
+        problems
+            .extend(errors.iter().map(|error| ConfigProblem::from_toml(error, everything.clone())));
         return None;
     }
     let mut document = document.into_inner();
@@ -195,10 +196,10 @@ fn read(
     problems.extend(
         document
             .keys()
-            .map(|key| Problem::unknown_word(key.span(), "table", key.get_ref(), &tables)),
+            .map(|key| ConfigProblem::unknown_word(key.span(), "table", key.get_ref(), &tables)),
     );
 
-    let table = |value: Option<_>, problems: &mut Vec<Problem>| {
+    let table = |value: Option<_>, problems: &mut Vec<ConfigProblem>| {
         value.and_then(|value| keep(problems, Table::of(value)))
     };
     if cluster.is_none() {
@@ -211,12 +212,12 @@ fn read(
                 let message = "`founding` is no key of a configuration";
                 let label = "leave it out: a new cluster is founded by `kv-node init`, said once to \
                              one member";
-                problems.push(Problem::at(Some(founding), message, label));
+                problems.push(ConfigProblem::at(Some(founding), message, label));
             }
             let (keys, spans) = table.read(problems, check_cluster);
             if !spans.contains_key("name") {
                 let message = "the key `name` is missing";
-                problems.push(Problem::at(Some(at), message, "this needs `name`"));
+                problems.push(ConfigProblem::at(Some(at), message, "this needs `name`"));
             }
             (keys, spans)
         }
@@ -270,7 +271,7 @@ fn read(
     };
     problems.extend(relations.problems());
 
-    let Shared { cluster: name, ring, addresses } = shared?;
+    let SharedConfig { cluster: name, ring, addresses } = shared?;
     let (own_name, node) = own.node?;
     let Ports { redis: Some(redis), peer: Some(peer), http: Some(http) } = own.ports else {
         return None;
@@ -290,8 +291,8 @@ fn read(
     })
 }
 
-fn missing(message: impl Into<String>) -> Problem {
-    Problem::at(None, message, "").help("`kv-node config default` prints a complete file")
+fn missing(message: impl Into<String>) -> ConfigProblem {
+    ConfigProblem::at(None, message, "").help("`kv-node config default` prints a complete file")
 }
 
 /// The settings of `[self]` and the overrides together, as far as they are valid.
@@ -307,7 +308,7 @@ fn own_place(
     folder: &Path,
     overrides: &Overrides,
     members: &BTreeMap<&str, NodeId>,
-    problems: &mut Vec<Problem>,
+    problems: &mut Vec<ConfigProblem>,
 ) -> Own {
     let OwnKeys { name, data_dir, redis, peer, http, durability, sync_interval_ms } = keys;
     let ports = Ports {
@@ -349,7 +350,7 @@ fn own_name(
     name: Option<Spanned<String>>,
     overrides: &Overrides,
     members: &BTreeMap<&str, NodeId>,
-    problems: &mut Vec<Problem>,
+    problems: &mut Vec<ConfigProblem>,
 ) -> Option<(String, NodeId)> {
     let span = name.as_ref().filter(|_| overrides.name.is_none()).map(Spanned::span);
     let name = overrides.name.clone().or(name.map(Spanned::into_inner))?;
@@ -357,7 +358,7 @@ fn own_name(
         return Some((name, *id));
     }
     let names: Vec<_> = members.keys().copied().collect();
-    let problem = Problem::at(span, format!("`{name}` is no member"), "no such member");
+    let problem = ConfigProblem::at(span, format!("`{name}` is no member"), "no such member");
     problems.push(problem.help(format!("the members are {}", names.join(", "))));
     None
 }
@@ -367,17 +368,17 @@ fn absolute(
     folder: &Path,
     path: &Path,
     span: Option<std::ops::Range<usize>>,
-) -> Result<PathBuf, Problem> {
+) -> Result<PathBuf, ConfigProblem> {
     if path.as_os_str().is_empty() {
-        return Err(Problem::at(span, "`data_dir` is empty", "name a folder"));
+        return Err(ConfigProblem::at(span, "`data_dir` is empty", "name a folder"));
     }
     if path.starts_with("~") {
         let message = format!("`{}`: only a shell knows what ~ is", path.display());
-        return Err(Problem::at(span, message, "write the path out"));
+        return Err(ConfigProblem::at(span, message, "write the path out"));
     }
     std::path::absolute(folder.join(path)).map_err(|error| {
         let message = format!("`{}` cannot be made an absolute path: {error}", path.display());
-        Problem::at(span, message, "write the path out")
+        ConfigProblem::at(span, message, "write the path out")
     })
 }
 

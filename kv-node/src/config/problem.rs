@@ -38,12 +38,12 @@ pub struct Findings {
     /// The text of the file.
     text: Arc<str>,
     /// The problems, in the order of the file.
-    problems: Vec<Problem>,
+    problems: Vec<ConfigProblem>,
 }
 
 /// The consequence of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
+pub enum ConfigSeverity {
     /// The node does not start with this configuration.
     Error,
     /// The node starts, but its operator probably wants something else.
@@ -52,9 +52,9 @@ pub enum Severity {
 
 /// One problem of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct ConfigProblem {
     /// The consequence of the problem.
-    pub severity: Severity,
+    pub severity: ConfigSeverity,
     /// The problem in words.
     pub message: String,
     /// The text beside the caret.
@@ -66,20 +66,20 @@ pub struct Problem {
     pub span: Option<Range<usize>>,
 }
 
-impl Problem {
+impl ConfigProblem {
     /// Creates an error at a place.
     pub(super) fn at(
         span: Option<Range<usize>>,
         message: impl Into<String>,
         label: impl Into<String>,
     ) -> Self {
-        let (severity, message, label) = (Severity::Error, message.into(), label.into());
+        let (severity, message, label) = (ConfigSeverity::Error, message.into(), label.into());
         Self { severity, message, label, help: None, span }
     }
 
     /// Turns the problem into a warning.
     pub(super) fn warning(self) -> Self {
-        Self { severity: Severity::Warning, ..self }
+        Self { severity: ConfigSeverity::Warning, ..self }
     }
 
     /// Adds the remedy.
@@ -148,7 +148,7 @@ impl fmt::Display for ConfigError {
 
 impl Findings {
     /// Collects the problems that were found in the text of a file.
-    pub(super) fn new(path: &str, text: &str, mut problems: Vec<Problem>) -> Self {
+    pub(super) fn new(path: &str, text: &str, mut problems: Vec<ConfigProblem>) -> Self {
         if problems.is_empty() {
             return Self::default();
         }
@@ -158,12 +158,12 @@ impl Findings {
 
     /// Tells whether a finding is an error, so that nothing can be started.
     pub(super) fn has_errors(&self) -> bool {
-        self.problems.iter().any(|problem| problem.severity == Severity::Error)
+        self.problems.iter().any(|problem| problem.severity == ConfigSeverity::Error)
     }
 
     /// Renders each problem in one line, for the log.
     pub fn lines(&self) -> impl Iterator<Item = String> {
-        self.problems.iter().map(|Problem { message, help, .. }| match help {
+        self.problems.iter().map(|ConfigProblem { message, help, .. }| match help {
             Some(help) => format!("{message}: {help}"),
             None => message.clone(),
         })
@@ -211,7 +211,7 @@ fn mismatch(message: &str) -> Option<(&str, &str)> {
 /// A problem with the text on which it is drawn.
 #[derive(Debug)]
 struct Drawing<'a> {
-    problem: &'a Problem,
+    problem: &'a ConfigProblem,
     text: NamedSource<Arc<str>>,
 }
 
@@ -243,8 +243,8 @@ impl Error for Drawing<'_> {}
 impl Diagnostic for Drawing<'_> {
     fn severity(&self) -> Option<miette::Severity> {
         Some(match self.problem.severity {
-            Severity::Error => miette::Severity::Error,
-            Severity::Warning => miette::Severity::Warning,
+            ConfigSeverity::Error => miette::Severity::Error,
+            ConfigSeverity::Warning => miette::Severity::Warning,
         })
     }
 

@@ -14,7 +14,7 @@ use kv_core::types::{KEY_BYTES_MAX, NodeId};
 use super::address::{Host, PeerAddress};
 use super::layout::ReadMember;
 use super::limits::Limits;
-use super::problem::Problem;
+use super::problem::ConfigProblem;
 use super::table::Spans;
 
 /// The bytes that a message or a reply needs beside the values in it: the key, headers, and the
@@ -60,7 +60,7 @@ pub(super) struct Relations<'a> {
 
 impl Relations<'_> {
     /// Lists all problems between keys.
-    pub(super) fn problems(&self) -> Vec<Problem> {
+    pub(super) fn problems(&self) -> Vec<ConfigProblem> {
         let mut problems = Vec::new();
         self.look_at_quorums(&mut problems);
         self.look_at_times(&mut problems);
@@ -82,14 +82,14 @@ impl Relations<'_> {
         keys.iter().find_map(span).cloned()
     }
 
-    fn look_at_quorums(&self, problems: &mut Vec<Problem>) {
+    fn look_at_quorums(&self, problems: &mut Vec<ConfigProblem>) {
         let Some(copies) = self.copies.map(|copies| copies as u64) else { return };
         let (read, write) = (self.core.read_quorum, self.core.write_quorum);
         for (key, value) in [("read_quorum", read), ("write_quorum", write)] {
             if value > copies {
                 let message = format!("{key} = {value}, and there are {copies} of each key");
                 let label = "no request could meet this";
-                problems.push(Problem::at(self.place(&[key]), message, label));
+                problems.push(ConfigProblem::at(self.place(&[key]), message, label));
             }
         }
         if self.core.mode == Mode::Strict && read + write <= copies {
@@ -97,7 +97,8 @@ impl Relations<'_> {
                 "mode = \"strict\" promises that a read sees every write that was acknowledged before \
                  it, and with R = {read} and W = {write} of N = {copies} copies it need not meet one"
             );
-            let problem = Problem::at(self.place(&["mode"]), message, "this promises too much");
+            let problem =
+                ConfigProblem::at(self.place(&["mode"]), message, "this promises too much");
             problems.push(problem.help(format!(
                 "let read_quorum + write_quorum be {} or more, or set mode = \"sloppy\"",
                 copies + 1
@@ -105,7 +106,7 @@ impl Relations<'_> {
         }
     }
 
-    fn look_at_times(&self, problems: &mut Vec<Problem>) {
+    fn look_at_times(&self, problems: &mut Vec<ConfigProblem>) {
         let Config { timeout_ms, hedge_ms, gossip_interval_ms, hint_expiry_ms, .. } = *self.core;
         if hedge_ms >= timeout_ms {
             let message = format!(
@@ -113,7 +114,7 @@ impl Relations<'_> {
                  ever be asked in place of a slow one"
             );
             let place = self.place(&["hedge_ms", "timeout_ms"]);
-            problems.push(Problem::at(place, message, "lower hedge_ms, or raise timeout_ms"));
+            problems.push(ConfigProblem::at(place, message, "lower hedge_ms, or raise timeout_ms"));
         }
         // A node is suspected after several intervals; before that no hint for it is replayed in vain.
         const INTERVALS: u64 = 10;
@@ -123,17 +124,22 @@ impl Relations<'_> {
                  {gossip_interval_ms}: hints may expire before it is noticed that a node has returned"
             );
             let place = self.place(&["hint_expiry_ms", "gossip_interval_ms"]);
-            problems
-                .push(Problem::at(place, message, "raise this, or gossip more often").warning());
+            problems.push(
+                ConfigProblem::at(place, message, "raise this, or gossip more often").warning(),
+            );
         }
     }
 
-    fn look_at_buckets(&self, problems: &mut Vec<Problem>) {
+    fn look_at_buckets(&self, problems: &mut Vec<ConfigProblem>) {
         let mut seen: Vec<&str> = Vec::new();
         for bucket in &self.core.buckets {
             if seen.contains(&&*bucket.prefix) {
                 let message = format!("two buckets have the prefix `{}`", bucket.prefix);
-                problems.push(Problem::at(self.place(&["buckets"]), message, "remove one of them"));
+                problems.push(ConfigProblem::at(
+                    self.place(&["buckets"]),
+                    message,
+                    "remove one of them",
+                ));
             }
             seen.push(&bucket.prefix);
         }
@@ -146,7 +152,7 @@ impl Relations<'_> {
         siblings_max.saturating_mul(value_bytes_max + ROOM_PER_SIBLING).saturating_add(ROOM_FIXED)
     }
 
-    fn look_at_sizes(&self, problems: &mut Vec<Problem>) {
+    fn look_at_sizes(&self, problems: &mut Vec<ConfigProblem>) {
         let Config { siblings_max, value_bytes_max, .. } = *self.core;
         let (container, frame) = (self.container_bytes(), self.limits.peer_frame_bytes as u64);
         let batch = self.core.hint_batch_bytes.max(self.core.repair_batch_bytes);
@@ -164,7 +170,7 @@ impl Relations<'_> {
             let place = self.place(&["peer_frame_bytes", "value_bytes_max", "siblings_max"]);
             let label = format!("{message_bytes} are needed");
             let help = format!("raise peer_frame_bytes to {message_bytes} or more, or {smaller}");
-            problems.push(Problem::at(place, message, label).help(help));
+            problems.push(ConfigProblem::at(place, message, label).help(help));
         }
         let queue = self.limits.peer_queue_bytes as u64;
         if queue < frame {
@@ -173,7 +179,7 @@ impl Relations<'_> {
                  for a peer drops all others that wait for it"
             );
             let place = self.place(&["peer_queue_bytes", "peer_frame_bytes"]);
-            problems.push(Problem::at(place, message, "raise this").warning());
+            problems.push(ConfigProblem::at(place, message, "raise this").warning());
         }
         let reply = self.limits.reply_bytes as u64;
         if reply < container {
@@ -183,12 +189,12 @@ impl Relations<'_> {
             let place = self.place(&["reply_bytes", "value_bytes_max", "siblings_max"]);
             let label = format!("{container} are needed");
             let help = format!("raise reply_bytes to {container} or more, or {smaller}");
-            problems.push(Problem::at(place, message, label).help(help));
+            problems.push(ConfigProblem::at(place, message, label).help(help));
         }
     }
 
     /// Checks that a connection's limits fit into the limit of all connections together.
-    fn look_at_clients(&self, problems: &mut Vec<Problem>) {
+    fn look_at_clients(&self, problems: &mut Vec<ConfigProblem>) {
         let Limits { client_bytes, held_bytes, reply_bytes, .. } = *self.limits;
         let share = client_bytes / 8 * 7;
         for (key, bytes) in [("held_bytes", held_bytes), ("reply_bytes", reply_bytes)] {
@@ -198,12 +204,16 @@ impl Relations<'_> {
                      have together of client_bytes = {client_bytes}: one of them could never have it"
                 );
                 let place = self.place(&[key, "client_bytes"]);
-                problems.push(Problem::at(place, message, "lower this, or raise client_bytes"));
+                problems.push(ConfigProblem::at(
+                    place,
+                    message,
+                    "lower this, or raise client_bytes",
+                ));
             }
         }
     }
 
-    fn look_at_hints(&self, problems: &mut Vec<Problem>) {
+    fn look_at_hints(&self, problems: &mut Vec<ConfigProblem>) {
         let Config { value_bytes_max, hint_bytes_per_target, hint_bytes_total, .. } = *self.core;
         let hint = value_bytes_max.saturating_add(ROOM_FIXED);
         for (key, bytes) in [
@@ -216,7 +226,7 @@ impl Relations<'_> {
                      no hint of it could be kept for a node that is down"
                 );
                 let place = self.place(&[key, "value_bytes_max"]);
-                problems.push(Problem::at(place, message, format!("{hint} are needed")));
+                problems.push(ConfigProblem::at(place, message, format!("{hint} are needed")));
             }
         }
         if hint_bytes_per_target > hint_bytes_total {
@@ -225,11 +235,13 @@ impl Relations<'_> {
                  {hint_bytes_total}: one node that is down may take the room of all"
             );
             let place = self.place(&["hint_bytes_per_target", "hint_bytes_total"]);
-            problems.push(Problem::at(place, message, "lower this, or raise the total").warning());
+            problems.push(
+                ConfigProblem::at(place, message, "lower this, or raise the total").warning(),
+            );
         }
     }
 
-    fn look_at_counts(&self, problems: &mut Vec<Problem>) {
+    fn look_at_counts(&self, problems: &mut Vec<ConfigProblem>) {
         let (pipeline, requests) = (self.limits.pipeline as u64, self.core.requests_max);
         if pipeline > requests {
             let message = format!(
@@ -237,8 +249,9 @@ impl Relations<'_> {
                  all of it is refused"
             );
             let place = self.place(&["pipeline", "requests_max"]);
-            problems
-                .push(Problem::at(place, message, "lower this, or raise requests_max").warning());
+            problems.push(
+                ConfigProblem::at(place, message, "lower this, or raise requests_max").warning(),
+            );
         }
         let ((partitions, place), members) = (&self.partitions, self.members.len() as u64);
         if *partitions < members {
@@ -246,13 +259,13 @@ impl Relations<'_> {
                 "partitions = {partitions} is less than the {members} members: some of them would own \
                  nothing"
             );
-            problems.push(Problem::at(place.clone(), message, "raise this").warning());
+            problems.push(ConfigProblem::at(place.clone(), message, "raise this").warning());
         }
     }
 
     /// Checks the limits of the whole process against its memory. They need not all be used at
     /// once, and most often are not.
-    fn look_at_memory(&self, problems: &mut Vec<Problem>) {
+    fn look_at_memory(&self, problems: &mut Vec<ConfigProblem>) {
         let Some(memory) = self.memory_bytes else { return };
         let peers = self.members.len().max(1) - 1;
         let Limits {
@@ -292,11 +305,11 @@ impl Relations<'_> {
                 "client_bytes",
             ];
             let help = format!("lower some of {}", keys.join(", "));
-            problems.push(Problem::at(self.place(&keys), message, "").help(help).warning());
+            problems.push(ConfigProblem::at(self.place(&keys), message, "").help(help).warning());
         }
     }
 
-    fn look_at_members(&self, problems: &mut Vec<Problem>) {
+    fn look_at_members(&self, problems: &mut Vec<ConfigProblem>) {
         let mut names: BTreeMap<String, &str> = BTreeMap::new();
         let (mut here, mut elsewhere) = (None, false);
         for ReadMember { member, address, .. } in self.members {
@@ -307,7 +320,7 @@ impl Relations<'_> {
                     member.name,
                     text.get_ref()
                 );
-                problems.push(Problem::at(Some(text.span()), message, "the second one"));
+                problems.push(ConfigProblem::at(Some(text.span()), message, "the second one"));
             }
             if address.is_loopback() {
                 here = here.or(Some((member, text)));
@@ -321,13 +334,13 @@ impl Relations<'_> {
                 member.name
             );
             problems.push(
-                Problem::at(Some(text.span()), message, "name an address that all can reach")
+                ConfigProblem::at(Some(text.span()), message, "name an address that all can reach")
                     .warning(),
             );
         }
     }
 
-    fn look_at_own_ports(&self, problems: &mut Vec<Problem>) {
+    fn look_at_own_ports(&self, problems: &mut Vec<ConfigProblem>) {
         let Ports { redis, peer, http } = self.ports;
         let ports = [("redis", redis), ("peer", peer), ("http", http)];
         for (index, (key, second)) in ports.into_iter().enumerate() {
@@ -338,13 +351,13 @@ impl Relations<'_> {
             if let Some((other, _)) = ports[..index].iter().find(meets) {
                 let message = format!("`{other}` and `{key}` both listen on {second}");
                 let place = self.own_spans.get(key).or_else(|| self.own_spans.get(*other)).cloned();
-                problems.push(Problem::at(place, message, "choose another port"));
+                problems.push(ConfigProblem::at(place, message, "choose another port"));
             }
         }
     }
 
     /// Checks that this node listens where peers dial it: at the address of its `[[member]]`.
-    fn look_at_own_address(&self, problems: &mut Vec<Problem>) {
+    fn look_at_own_address(&self, problems: &mut Vec<ConfigProblem>) {
         let own = self.members.iter().find(|read| Some(read.member.id) == self.node);
         let (Some(peer), Some((address, text))) =
             (self.ports.peer, own.and_then(|own| own.address.as_ref()))
@@ -362,13 +375,13 @@ impl Relations<'_> {
                 "this node listens for peers {listens}, and they look for it at {text}: they find it \
                  only if something forwards that port"
             );
-            problems.push(Problem::at(place, message, "is this the right port?").warning());
+            problems.push(ConfigProblem::at(place, message, "is this the right port?").warning());
         } else if peer.ip().is_loopback() && !address.is_loopback() {
             let message = format!(
                 "this node listens for peers on {peer}, where only its own machine reaches it, and they \
                  look for it at {text}"
             );
-            problems.push(Problem::at(place, message, "listen on that address").warning());
+            problems.push(ConfigProblem::at(place, message, "listen on that address").warning());
         }
     }
 }

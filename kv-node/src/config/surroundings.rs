@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::problem::Problem;
+use super::problem::ConfigProblem;
 use crate::nearest::nearest;
 
 /// The prefix of all variables of ours.
@@ -39,7 +39,7 @@ impl Surroundings {
     }
 
     /// Lists the problems of the environment.
-    pub(super) fn problems(&self) -> Vec<Problem> {
+    pub(super) fn problems(&self) -> Vec<ConfigProblem> {
         let known = || self.known.iter().map(String::as_str);
         let problem = |name: &String| {
             let meant = match nearest(name, known()) {
@@ -47,7 +47,7 @@ impl Surroundings {
                 None => "known are ".to_owned(),
             };
             let known = known().collect::<Vec<_>>().join(", ");
-            Problem::at(None, format!("unknown environment variable {name}"), "")
+            ConfigProblem::at(None, format!("unknown environment variable {name}"), "")
                 .help(format!("{meant}{known}"))
         };
         self.strangers.iter().map(problem).collect()

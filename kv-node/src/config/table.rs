@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::Problem;
+use super::problem::ConfigProblem;
 use super::{DurabilityWord, SYNC_INTERVAL_MS};
 
 /// The places of the values of a table's keys that were given, valid or not.
@@ -78,7 +78,7 @@ pub(super) struct Table<'a> {
 
 impl<'a> Table<'a> {
     /// Reads a value as a table.
-    pub(super) fn of(value: Spanned<DeValue<'a>>) -> Result<Self, Problem> {
+    pub(super) fn of(value: Spanned<DeValue<'a>>) -> Result<Self, ConfigProblem> {
         let span = value.span();
         match value.into_inner() {
             DeValue::Table(keys) => Ok(Self { span, keys }),
@@ -88,17 +88,20 @@ impl<'a> Table<'a> {
             | DeValue::Boolean(_)
             | DeValue::Datetime(_)
             | DeValue::Array(_) => {
-                Err(Problem::at(Some(span), "this is no table", "expected a table"))
+                Err(ConfigProblem::at(Some(span), "this is no table", "expected a table"))
             }
         }
     }
 
     /// Reads a value as a list of tables.
-    pub(super) fn list(value: Spanned<DeValue<'a>>, problems: &mut Vec<Problem>) -> Vec<Table<'a>> {
+    pub(super) fn list(
+        value: Spanned<DeValue<'a>>,
+        problems: &mut Vec<ConfigProblem>,
+    ) -> Vec<Table<'a>> {
         let span = value.span();
         let DeValue::Array(values) = value.into_inner() else {
             let label = "write [[member]], with two brackets";
-            problems.push(Problem::at(Some(span), "`member` is a list of tables", label));
+            problems.push(ConfigProblem::at(Some(span), "`member` is a list of tables", label));
             return Vec::new();
         };
         let tables = values.into_iter().map(Table::of);
@@ -119,8 +122,8 @@ impl<'a> Table<'a> {
     /// given.
     pub(super) fn read<T: DeserializeOwned>(
         self,
-        problems: &mut Vec<Problem>,
-        check: impl Fn(&T, Range<usize>) -> Result<(), Problem>,
+        problems: &mut Vec<ConfigProblem>,
+        check: impl Fn(&T, Range<usize>) -> Result<(), ConfigProblem>,
     ) -> (T, Spans) {
         let Self { span, keys } = self;
         let table = |keys| -> Result<T, toml::de::Error> {
@@ -131,7 +134,7 @@ impl<'a> Table<'a> {
         for (key, value) in keys {
             let at = value.span();
             let alone: DeTable<'_> = [(key.clone(), value.clone())].into_iter().collect();
-            let read = table(alone).map_err(|error| Problem::from_toml(&error, at.clone()));
+            let read = table(alone).map_err(|error| ConfigProblem::from_toml(&error, at.clone()));
             spans.insert(key.get_ref().clone().into_owned(), at.clone());
             if keep(problems, read.and_then(|alone| check(&alone, at))).is_some() {
                 sound.insert(key, value);
@@ -142,22 +145,25 @@ impl<'a> Table<'a> {
 }
 
 /// Returns the value, or adds its problem.
-pub(super) fn keep<T>(problems: &mut Vec<Problem>, result: Result<T, Problem>) -> Option<T> {
+pub(super) fn keep<T>(
+    problems: &mut Vec<ConfigProblem>,
+    result: Result<T, ConfigProblem>,
+) -> Option<T> {
     result.map_err(|problem| problems.push(problem)).ok()
 }
 
-pub(super) fn check_cluster(keys: &ClusterKeys, at: Range<usize>) -> Result<(), Problem> {
+pub(super) fn check_cluster(keys: &ClusterKeys, at: Range<usize>) -> Result<(), ConfigProblem> {
     check_name("the cluster", keys.name.as_ref())?;
     match &keys.n {
         Some(n) if !COPIES.contains(n.get_ref()) => {
             let message = format!("n = {} is out of range", n.get_ref());
-            Err(Problem::at(Some(at), message, "must lie in 1..=16"))
+            Err(ConfigProblem::at(Some(at), message, "must lie in 1..=16"))
         }
         Some(_) | None => Ok(()),
     }
 }
 
-pub(super) fn check_member(keys: &MemberKeys, at: Range<usize>) -> Result<(), Problem> {
+pub(super) fn check_member(keys: &MemberKeys, at: Range<usize>) -> Result<(), ConfigProblem> {
     check_name("a member", keys.name.as_ref())?;
     check_name("a machine", keys.machine.as_ref())?;
     check_name("a rack", keys.rack.as_ref())?;
@@ -165,7 +171,7 @@ pub(super) fn check_member(keys: &MemberKeys, at: Range<usize>) -> Result<(), Pr
     match &keys.weight {
         Some(weight) if !WEIGHTS.contains(weight.get_ref()) => {
             let message = format!("weight = {} is out of range", weight.get_ref());
-            Err(Problem::at(Some(at), message, "must lie in 1..=1024"))
+            Err(ConfigProblem::at(Some(at), message, "must lie in 1..=1024"))
         }
         Some(_) | None => Ok(()),
     }
@@ -173,9 +179,9 @@ pub(super) fn check_member(keys: &MemberKeys, at: Range<usize>) -> Result<(), Pr
 
 /// Checks a name. Names stand in logs, metrics and replies: they are not empty, and a terminal is
 /// safe from them.
-fn check_name(whose: &str, name: Option<&Spanned<String>>) -> Result<(), Problem> {
+fn check_name(whose: &str, name: Option<&Spanned<String>>) -> Result<(), ConfigProblem> {
     let Some(name) = name else { return Ok(()) };
-    let problem = |message, label: &str| Err(Problem::at(Some(name.span()), message, label));
+    let problem = |message, label: &str| Err(ConfigProblem::at(Some(name.span()), message, label));
     if name.get_ref().trim().is_empty() {
         return problem(format!("{whose} has an empty name"), "give it one");
     }
@@ -185,19 +191,19 @@ fn check_name(whose: &str, name: Option<&Spanned<String>>) -> Result<(), Problem
     Ok(())
 }
 
-pub(super) fn check_own(keys: &OwnKeys, at: Range<usize>) -> Result<(), Problem> {
+pub(super) fn check_own(keys: &OwnKeys, at: Range<usize>) -> Result<(), ConfigProblem> {
     match &keys.sync_interval_ms {
         Some(ms) if !SYNC_INTERVAL_MS.contains(ms.get_ref()) => {
             let message = format!("sync_interval_ms = {} is out of range", ms.get_ref());
-            Err(Problem::at(Some(at), message, "must lie in 1..=60000"))
+            Err(ConfigProblem::at(Some(at), message, "must lie in 1..=60000"))
         }
         Some(_) | None => Ok(()),
     }
 }
 
 /// Returns the error for a number that is out of its range, at its place.
-pub(super) fn in_range(found: Option<OutOfRange>, at: Range<usize>) -> Result<(), Problem> {
+pub(super) fn in_range(found: Option<OutOfRange>, at: Range<usize>) -> Result<(), ConfigProblem> {
     let Some(OutOfRange { knob, value, min, max }) = found else { return Ok(()) };
     let message = format!("{knob} = {value} is out of range");
-    Err(Problem::at(Some(at), message, format!("must lie in {min}..={max}")))
+    Err(ConfigProblem::at(Some(at), message, format!("must lie in {min}..={max}")))
 }

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{ConnectionId, Replies, Tag};
 use crate::inspection::Inspection;
-use crate::peers::room::Share;
+use crate::peers::room::RoomShare;
 use crate::storage::StorageEvent;
 
 /// An input that makes work for the core. It waits when the core has enough.
@@ -28,7 +28,7 @@ pub enum Work {
         /// The messages in the order in which they arrived.
         messages: Vec<Message>,
         /// The room that large messages take until the core has them.
-        share: Share,
+        share: RoomShare,
     },
 }
 

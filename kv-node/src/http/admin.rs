@@ -36,7 +36,7 @@ pub(super) fn routes() -> Router<View> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Init {
+struct InitForm {
     /// The names of members that need not be there.
     #[serde(default)]
     without: Vec<String>,
@@ -44,12 +44,12 @@ struct Init {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct AcceptLoss {
+struct LossForm {
     partitions: Vec<u32>,
 }
 
-async fn init(State(view): State<View>, body: Result<Json<Init>, JsonRejection>) -> Response {
-    let Json(Init { without }) = match body {
+async fn init(State(view): State<View>, body: Result<Json<InitForm>, JsonRejection>) -> Response {
+    let Json(InitForm { without }) = match body {
         Ok(body) => body,
         Err(rejection) => return problem(StatusCode::BAD_REQUEST, rejection.body_text()),
     };
@@ -88,9 +88,9 @@ async fn losses(State(view): State<View>) -> Response {
 
 async fn accept_loss(
     State(view): State<View>,
-    body: Result<Json<AcceptLoss>, JsonRejection>,
+    body: Result<Json<LossForm>, JsonRejection>,
 ) -> Response {
-    let Json(AcceptLoss { partitions }) = match body {
+    let Json(LossForm { partitions }) = match body {
         Ok(body) => body,
         Err(rejection) => return problem(StatusCode::BAD_REQUEST, rejection.body_text()),
     };

@@ -62,7 +62,7 @@ pub(super) async fn facts(view: &View) -> Facts {
 
 fn body(view: &View, facts: &Facts, verdict: &Verdict) -> Value {
     let about = view.about();
-    let problem = |problem: &crate::health::Problem| {
+    let problem = |problem: &crate::health::HealthProblem| {
         json!({
             "code": problem.code.word(),
             "severity": problem.severity.word(),

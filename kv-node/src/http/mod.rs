@@ -60,10 +60,10 @@ pub struct HttpServer {
 
 /// The parts of a node that the HTTP interface shows. Every handler is given one.
 #[derive(Clone, Debug)]
-struct View(Arc<Shared>);
+struct View(Arc<HttpShared>);
 
 #[derive(Debug)]
-struct Shared {
+struct HttpShared {
     about: About,
     metrics: Arc<Metrics>,
     log_limiter: Arc<LogLimiter>,
@@ -97,7 +97,7 @@ impl HttpServer {
         log_limiter: Arc<LogLimiter>,
     ) -> Self {
         let stage = Mutex::new((Stage::Starting, None));
-        let view = View(Arc::new(Shared { about, metrics, log_limiter, stage }));
+        let view = View(Arc::new(HttpShared { about, metrics, log_limiter, stage }));
         let mut serving = Tasks::default();
         let router = router(view.clone());
         serving.spawn(server::listen(listener, connections_max, view.clone(), router));

@@ -15,24 +15,24 @@ use crate::stop::{self, Stopper, Stopping};
 
 /// The connections of the interface, at most as many as it was created for.
 #[derive(Clone, Debug)]
-pub(super) struct Pool(Arc<Shared>);
+pub(super) struct Pool(Arc<SharedPool>);
 
 #[derive(Debug)]
-struct Shared {
+struct SharedPool {
     connections_max: usize,
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct PoolState {
     /// The number of the next connection.
     next: u64,
-    connections: BTreeMap<u64, Entry>,
+    connections: BTreeMap<u64, PooledConnection>,
 }
 
 #[derive(Debug)]
-struct Entry {
-    activity: Activity,
+struct PooledConnection {
+    activity: PoolRank,
     since: Instant,
     /// The link to the connection: dropped when the connection must go.
     _keeps: Stopper,
@@ -40,7 +40,7 @@ struct Entry {
 
 /// The activity of a connection. The least goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Activity {
+enum PoolRank {
     Idle,
     Busy,
 }
@@ -64,7 +64,7 @@ impl Pool {
     /// Creates an empty pool for so many connections, at least one.
     pub(super) fn new(connections_max: usize) -> Self {
         let connections_max = connections_max.max(1);
-        Self(Arc::new(Shared { connections_max, state: Mutex::default() }))
+        Self(Arc::new(SharedPool { connections_max, state: Mutex::default() }))
     }
 
     /// Lets a new connection in. Returns whether another one must go for it.
@@ -78,7 +78,8 @@ impl Pool {
         let number = state.next;
         state.next += 1;
         let (keeps, left) = stop::channel();
-        let entry = Entry { activity: Activity::Idle, since: Instant::now(), _keeps: keeps };
+        let entry =
+            PooledConnection { activity: PoolRank::Idle, since: Instant::now(), _keeps: keeps };
         state.connections.insert(number, entry);
         (Permit { number, pool: self.clone(), evicted: left }, evicted)
     }
@@ -88,11 +89,11 @@ impl Pool {
         self.state().evict()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PoolState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, number: u64, activity: Activity) {
+    fn set(&self, number: u64, activity: PoolRank) {
         // One that must go is not in the pool any more.
         if let Some(entry) = self.state().connections.get_mut(&number) {
             (entry.activity, entry.since) = (activity, Instant::now());
@@ -102,7 +103,7 @@ impl Pool {
     fn idle_since(&self, number: u64) -> Option<Instant> {
         let state = self.state();
         let entry = state.connections.get(&number)?;
-        (entry.activity == Activity::Idle).then_some(entry.since)
+        (entry.activity == PoolRank::Idle).then_some(entry.since)
     }
 }
 
@@ -115,9 +116,10 @@ pub(super) enum Evicted {
     One,
 }
 
-impl State {
+impl PoolState {
     fn evict(&mut self) -> Evicted {
-        let order = |(number, entry): (&u64, &Entry)| (entry.activity, entry.since, *number);
+        let order =
+            |(number, entry): (&u64, &PooledConnection)| (entry.activity, entry.since, *number);
         let Some((_, _, number)) = self.connections.iter().map(order).min() else {
             return Evicted::Nobody;
         };
@@ -129,7 +131,7 @@ impl State {
 impl Permit {
     /// Notes that a request has arrived as a whole.
     pub(super) fn begin_answer(&self) -> Busy {
-        self.pool.set(self.number, Activity::Busy);
+        self.pool.set(self.number, PoolRank::Busy);
         Busy { number: self.number, pool: self.pool.clone() }
     }
 
@@ -159,7 +161,7 @@ impl Drop for Permit {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.pool.set(self.number, Activity::Idle);
+        self.pool.set(self.number, PoolRank::Idle);
     }
 }
 

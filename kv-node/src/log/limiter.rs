@@ -38,10 +38,10 @@ type Line = Box<dyn Fn(Option<u64>) + Send>;
 
 /// Decides which facts are logged and which are only counted. See the module's documentation.
 #[derive(Default)]
-pub struct LogLimiter(Mutex<State>);
+pub struct LogLimiter(Mutex<LimiterState>);
 
 #[derive(Default)]
-struct State {
+struct LimiterState {
     ticks: u64,
     /// The facts by subject, then by kind.
     facts: BTreeMap<String, BTreeMap<String, Fact>>,
@@ -164,7 +164,7 @@ impl LogLimiter {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LimiterState> {
         // Counts of log lines: nothing about them can be half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -174,7 +174,7 @@ fn write_all(due: Vec<DueLine>) {
     due.into_iter().for_each(DueLine::write);
 }
 
-impl State {
+impl LimiterState {
     /// Counts an event, and returns the line if it is to be written now.
     fn tell<L: Fn(Option<u64>) + Send + 'static>(
         &mut self,
@@ -274,10 +274,10 @@ mod tests {
     /// The lines that were logged: the value with which a line was made, and the argument that it
     /// got.
     #[derive(Clone, Default)]
-    struct Logged(Arc<Mutex<Lines>>);
+    struct Logged(Arc<Mutex<LoggedLines>>);
 
     /// The value and the argument of each line.
-    type Lines = Vec<(u64, Option<u64>)>;
+    type LoggedLines = Vec<(u64, Option<u64>)>;
 
     impl Logged {
         fn line(&self, value: u64) -> impl Fn(Option<u64>) + Send + 'static {

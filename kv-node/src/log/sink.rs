@@ -47,11 +47,11 @@ pub fn lines_lost() -> u64 {
 
 /// A descriptor that is written to by a thread. Clones are the same.
 #[derive(Clone, Debug)]
-pub struct Sink(Arc<Shared>);
+pub struct Sink(Arc<SharedSink>);
 
 #[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
+struct SharedSink {
+    state: Mutex<SinkState>,
     /// A signal that a line waits to be written.
     filled: Condvar,
     /// A signal that all lines are written.
@@ -59,7 +59,7 @@ struct Shared {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct SinkState {
     lines: VecDeque<Vec<u8>>,
     bytes: usize,
     is_writing: bool,
@@ -98,10 +98,10 @@ impl Sink {
         output: W,
         on_written: impl FnOnce() -> F + Send + 'static,
     ) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(SharedSink::default());
         let own = Arc::clone(&shared);
         let thread = thread::Builder::new().name(name.to_owned());
-        thread.spawn(move || write_all(&own, &mut Output::new(output), on_written()))?;
+        thread.spawn(move || write_all(&own, &mut LineOutput::new(output), on_written()))?;
         Ok(Self(shared))
     }
 
@@ -120,14 +120,14 @@ impl Sink {
 
     /// Waits until all lines are written, for so long at most.
     pub fn flush(&self, timeout: Duration) {
-        let is_busy = |state: &mut State| state.is_writing || !state.lines.is_empty();
+        let is_busy = |state: &mut SinkState| state.is_writing || !state.lines.is_empty();
         let waited = self.0.emptied.wait_timeout_while(self.0.lock(), timeout, is_busy);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl SharedSink {
+    fn lock(&self) -> MutexGuard<'_, SinkState> {
         // Lines of text: nothing about them can be half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -149,7 +149,11 @@ impl Shared {
 }
 
 /// Runs the thread of a sink. It ends with the process.
-fn write_all(shared: &Shared, output: &mut Output<impl Write>, mut on_written: impl FnMut()) {
+fn write_all(
+    shared: &SharedSink,
+    output: &mut LineOutput<impl Write>,
+    mut on_written: impl FnMut(),
+) {
     loop {
         match output.write(&shared.next()) {
             Ok(()) => on_written(),
@@ -167,13 +171,13 @@ fn duplicate(stream: &impl AsFd) -> io::Result<File> {
 }
 
 /// A descriptor to which whole lines are written.
-struct Output<W> {
+struct LineOutput<W> {
     to: W,
     /// True if the last line was written in part.
     is_cut: bool,
 }
 
-impl<W: Write> Output<W> {
+impl<W: Write> LineOutput<W> {
     const fn new(to: W) -> Self {
         Self { to, is_cut: false }
     }
@@ -312,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_line_behind_one_that_was_cut_is_a_line_of_its_own() {
-        let mut output = Output::new(Full(3, Vec::new()));
+        let mut output = LineOutput::new(Full(3, Vec::new()));
         assert!(output.write(b"first\n").is_err());
         assert!(output.write(b"second\n").is_ok());
         assert!(output.write(b"third\n").is_ok());

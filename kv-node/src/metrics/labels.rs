@@ -1,5 +1,7 @@
 //! The values of the labels of metrics.
 
+use thiserror::Error;
+
 /// The verb of a client's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestVerb {
@@ -83,6 +85,38 @@ impl Direction {
         match self {
             Self::In => "in",
             Self::Out => "out",
+        }
+    }
+}
+
+/// The reason why a connection is dropped, in words that follow the name of the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum DropReason {
+    /// The client has sent nothing for long.
+    #[error("was idle for limits.idle_timeout_ms")]
+    Idle,
+    /// The client does not take its replies.
+    #[error("has not taken any of the replies that wait for it for limits.stalled_ms")]
+    SlowReader,
+    /// The client does not send the rest of a request.
+    #[error("has sent nothing more of an unfinished request for limits.stalled_ms")]
+    Unfinished,
+    /// The connection is the largest slow one where all together hold too much.
+    #[error("holds the most of all slow clients, which together hold limits.client_bytes")]
+    Memory,
+}
+
+impl DropReason {
+    /// All reasons.
+    pub const ALL: [Self; 4] = [Self::Idle, Self::SlowReader, Self::Unfinished, Self::Memory];
+
+    /// The name of the reason in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::SlowReader => "slow_reader",
+            Self::Unfinished => "unfinished",
+            Self::Memory => "memory",
         }
     }
 }

@@ -7,7 +7,19 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-use super::{Direction, Label, Labels, RequestOutcome, RequestVerb, Requests};
+use super::labels::{Direction, RequestOutcome, RequestVerb};
+
+/// One label: its name and its value.
+pub(super) type Label = [(&'static str, &'static str); 1];
+/// Two labels.
+pub(super) type Labels = [(&'static str, &'static str); 2];
+
+/// The count and the time of the requests of one verb with one outcome.
+#[derive(Clone, Debug)]
+pub(super) struct Requests {
+    pub(super) count: Counter,
+    pub(super) seconds: Histogram,
+}
 
 /// Creates a histogram from 64 µs to 8 s, in powers of two.
 pub(super) fn seconds() -> Histogram {

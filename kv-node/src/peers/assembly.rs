@@ -10,10 +10,10 @@ use thiserror::Error;
 
 /// The unfinished message of a connection, if there is one.
 #[derive(Debug, Default)]
-pub struct Assembly(State);
+pub struct Assembly(AssemblyState);
 
 #[derive(Debug, Default)]
-enum State {
+enum AssemblyState {
     #[default]
     Empty,
     Growing {
@@ -65,11 +65,11 @@ impl Assembly {
     /// # Errors
     /// [`PartError`]: nothing more can be read from this connection.
     pub fn begin(&mut self, payload: &Bytes) -> Result<(u64, Bytes), PartError> {
-        let State::Empty = self.0 else { return Err(PartError::Nested) };
+        let AssemblyState::Empty = self.0 else { return Err(PartError::Nested) };
         let mut part = payload.clone();
         let total = part.try_get_u64().map_err(|_| PartError::Short)?;
         let reserved = total.min(Self::RESERVED_BYTES_MAX) as usize;
-        self.0 = State::Growing { total, bytes: BytesMut::with_capacity(reserved) };
+        self.0 = AssemblyState::Growing { total, bytes: BytesMut::with_capacity(reserved) };
         Ok((total, part))
     }
 
@@ -83,8 +83,8 @@ impl Assembly {
             return Err(PartError::Short);
         }
         match &mut self.0 {
-            State::Empty => Err(PartError::Orphan),
-            State::Growing { total, bytes } => {
+            AssemblyState::Empty => Err(PartError::Orphan),
+            AssemblyState::Growing { total, bytes } => {
                 let missing = *total - bytes.len() as u64;
                 if length > missing {
                     return Err(PartError::Long);
@@ -94,15 +94,15 @@ impl Assembly {
                     return Ok(Added::Unfinished);
                 }
                 let whole = std::mem::take(bytes).freeze();
-                self.0 = State::Empty;
+                self.0 = AssemblyState::Empty;
                 Ok(Added::Whole(whole))
             }
-            State::Discarding { total: _, left } => {
+            AssemblyState::Discarding { total: _, left } => {
                 *left = left.checked_sub(length).ok_or(PartError::Long)?;
                 if *left > 0 {
                     return Ok(Added::Unfinished);
                 }
-                self.0 = State::Empty;
+                self.0 = AssemblyState::Empty;
                 Ok(Added::Discarded)
             }
         }
@@ -110,22 +110,24 @@ impl Assembly {
 
     /// Drops the bytes of the unfinished message; the rest of it is dropped on arrival.
     pub fn discard(&mut self) {
-        if let State::Growing { total, bytes } = &self.0 {
+        if let AssemblyState::Growing { total, bytes } = &self.0 {
             let (total, left) = (*total, *total - bytes.len() as u64);
-            self.0 = State::Discarding { total, left };
+            self.0 = AssemblyState::Discarding { total, left };
         }
     }
 
     /// Tells whether parts are kept, and not dropped.
     pub const fn keeps(&self) -> bool {
-        matches!(self.0, State::Growing { .. })
+        matches!(self.0, AssemblyState::Growing { .. })
     }
 
     /// The length of the unfinished message.
     pub const fn total(&self) -> Option<u64> {
         match &self.0 {
-            State::Empty => None,
-            State::Growing { total, .. } | State::Discarding { total, .. } => Some(*total),
+            AssemblyState::Empty => None,
+            AssemblyState::Growing { total, .. } | AssemblyState::Discarding { total, .. } => {
+                Some(*total)
+            }
         }
     }
 }
@@ -186,7 +188,7 @@ mod tests {
     fn a_length_alone_takes_no_more_than_a_little_memory() {
         let mut assembly = Assembly::default();
         assembly.begin(&first(u64::MAX, b"x")).expect("nothing is refused for its length here");
-        let State::Growing { bytes, .. } = &assembly.0 else { panic!("it has begun") };
+        let AssemblyState::Growing { bytes, .. } = &assembly.0 else { panic!("it has begun") };
         assert!(bytes.capacity() as u64 <= 2 * Assembly::RESERVED_BYTES_MAX);
     }
 }

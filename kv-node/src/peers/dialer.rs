@@ -16,8 +16,8 @@ use super::error::{Attempts, LinkError};
 use super::frame::{self, FrameKind};
 use super::hello::{Hello, HelloError};
 use super::refusal::{REFUSAL_BYTES_MAX, Refusal};
+use super::shared::{HELLO_TIMEOUT, PeersShared};
 use super::stream::{prepare, read_frame, refuse, write};
-use super::{HELLO_TIMEOUT, Shared};
 use crate::log::Named;
 
 /// The time within which a name must be resolved.
@@ -34,11 +34,11 @@ pub(super) struct Dialer {
     pub(super) peer: NodeId,
     address: String,
     answered: Option<SocketAddr>,
-    shared: Shared,
+    shared: PeersShared,
 }
 
 impl Dialer {
-    pub(super) const fn new(peer: NodeId, address: String, shared: Shared) -> Self {
+    pub(super) const fn new(peer: NodeId, address: String, shared: PeersShared) -> Self {
         Self { peer, address, answered: None, shared }
     }
 
@@ -125,7 +125,7 @@ impl Dialer {
     }
 
     async fn say_hello(&self, stream: &mut TcpStream) -> Result<(), LinkError> {
-        let Shared { identity, presence, .. } = &self.shared;
+        let PeersShared { identity, presence, .. } = &self.shared;
         let mut bytes = BytesMut::new();
         let hello = self.shared.hello(self.peer);
         frame::encode(FrameKind::Hello, &hello.encode(), &mut bytes);

@@ -22,14 +22,14 @@ pub const REPLACED: &str = "replaced";
 
 /// One life of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Run {
+pub struct ProcessRun {
     /// The second of the Unix clock in which the run began, or a later one.
     pub generation: Generation,
     /// A random number that was drawn when the run began, and that no other run has.
     pub nonce: u64,
 }
 
-impl Run {
+impl ProcessRun {
     /// Returns the run of this process as peers are told it now. A generation that was drawn under
     /// a wrong clock, and that no peer would believe, is replaced by the present second.
     pub fn told_at(self, wall: WallTime) -> Self {
@@ -55,7 +55,7 @@ pub struct Hello {
     /// The node to which the speaker believes to speak.
     pub to: NodeId,
     /// The run of the speaker.
-    pub run: Run,
+    pub run: ProcessRun,
     /// The format of the speaker's messages.
     pub format: u8,
     /// The version and the content hash of the speaker's layout.
@@ -199,7 +199,7 @@ impl HelloError {
 
 impl Hello {
     /// Creates this node's hello to a peer.
-    pub fn new(identity: &Identity, run: Run, to: NodeId) -> Self {
+    pub fn new(identity: &Identity, run: ProcessRun, to: NodeId) -> Self {
         Self {
             cluster: identity.cluster,
             from: identity.node,
@@ -291,7 +291,7 @@ mod tests {
 
     const NOW: WallTime = WallTime(NOW_SECONDS * 1_000_000);
 
-    const RUN: Run = Run { generation: Generation(1), nonce: 7 };
+    const RUN: ProcessRun = ProcessRun { generation: Generation(1), nonce: 7 };
 
     /// Changes a hello of node 2, and returns node 1's answer to it.
     fn heard(change: impl FnOnce(&mut Hello)) -> Result<NodeId, &'static str> {
@@ -337,11 +337,11 @@ mod tests {
 
     #[test]
     fn a_run_that_began_under_a_wrong_clock_is_told_as_it_can_be_believed() {
-        let told = Run { generation: Generation(9_000_000_000), nonce: 7 }.told_at(NOW);
-        assert_eq!(told, Run { generation: Generation(NOW_SECONDS), nonce: 7 });
+        let told = ProcessRun { generation: Generation(9_000_000_000), nonce: 7 }.told_at(NOW);
+        assert_eq!(told, ProcessRun { generation: Generation(NOW_SECONDS), nonce: 7 });
         assert_eq!(RUN.told_at(NOW), RUN);
         assert!(!told.is_newer_than(RUN), "it is the same process");
-        assert!(told.is_newer_than(Run { nonce: 8, ..RUN }));
+        assert!(told.is_newer_than(ProcessRun { nonce: 8, ..RUN }));
     }
 
     #[test]

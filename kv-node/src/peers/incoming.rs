@@ -8,8 +8,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use super::Shared;
 use super::refusal::Refusal;
+use super::shared::PeersShared;
 use super::stream::write;
 use super::visit::visit;
 use crate::tasks::Tasks;
@@ -21,7 +21,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const REFUSE_TIMEOUT: Duration = Duration::from_millis(10);
 
 /// Accepts peers until the node stops.
-pub(super) async fn listen(listener: TcpListener, shared: Shared) {
+pub(super) async fn listen(listener: TcpListener, shared: PeersShared) {
     let mut stopping = shared.stopping.clone();
     let strangers = Arc::new(Semaphore::new(shared.limits.connections));
     let mut tasks = Tasks::default();
@@ -47,7 +47,7 @@ pub(super) async fn listen(listener: TcpListener, shared: Shared) {
     }
 }
 
-async fn refuse_one_more(mut stream: TcpStream, from: SocketAddr, shared: &Shared) {
+async fn refuse_one_more(mut stream: TcpStream, from: SocketAddr, shared: &PeersShared) {
     let max = shared.limits.connections;
     let text = format!(
         "there are {max} connections already that have not said who they are \

@@ -30,12 +30,14 @@ mod error;
 pub mod frame;
 pub mod hello;
 mod incoming;
+mod limits;
 mod outgoing;
 mod presence;
 pub mod queue;
 pub mod refusal;
 pub mod room;
 mod sender;
+mod shared;
 mod stream;
 #[cfg(all(test, not(madsim)))]
 mod testing;
@@ -43,141 +45,29 @@ mod visit;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use kv_core::config::Config;
 use kv_core::cx::Identity;
 use kv_core::message::Message;
-use kv_core::time::WallTime;
-use kv_core::types::{KEY_BYTES_MAX, NodeId};
+use kv_core::types::NodeId;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
-use crate::config::Limits;
 use crate::core_loop::CoreHandle;
 use crate::draws::Draws;
-use crate::log::{LogLimiter, Named};
+use crate::log::LogLimiter;
 use crate::metrics::Metrics;
 use crate::stop::Stopping;
 use crate::tasks::Tasks;
 use dialer::Dialer;
-use error::LinkError;
-use hello::{Hello, REPLACED, Run};
 use outgoing::Outgoing;
 use presence::Presence;
-use queue::{Queue, QueueLimits, Sum};
+use queue::{Queue, Sum};
 use room::Room;
 use sender::Sender;
+use shared::PeersShared;
 
-/// The limits on the traffic with peers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PeerLimits {
-    /// The limits on the queue of one peer.
-    pub queue: QueueLimits,
-    /// The bytes that may wait for all peers together.
-    pub queues_bytes: usize,
-    /// The largest message, in bytes.
-    pub message_bytes: usize,
-    /// The bytes of large messages, of all peers together, that are being received or wait for the
-    /// core.
-    pub receive_bytes: usize,
-    /// The number of connections whose peers have not said hello yet.
-    pub connections: usize,
-}
-
-impl PeerLimits {
-    /// Takes the limits of a node, and raises them so that no message of its core is too large: a
-    /// container of as many siblings as a key may have, and twice as many where replicas that had
-    /// different ones meet, in the last place of a batch.
-    pub fn new(limits: &Limits, core: &Config) -> Self {
-        /// Room for names, times and vectors beside each value.
-        const VERSION_BYTES: u64 = 1_024;
-        let version = core.value_bytes_max.saturating_add(VERSION_BYTES);
-        let container = core.siblings_max.saturating_mul(2).saturating_mul(version);
-        let batch = core.hint_batch_bytes.max(core.repair_batch_bytes);
-        let largest = container.saturating_add(batch).saturating_add(2 * KEY_BYTES_MAX as u64);
-        let largest = usize::try_from(largest).unwrap_or(usize::MAX);
-        Self {
-            queue: QueueLimits {
-                messages: limits.peer_queue_messages,
-                bytes: limits.peer_queue_bytes,
-            },
-            queues_bytes: limits.peer_queue_bytes_total,
-            message_bytes: largest.max(limits.peer_frame_bytes),
-            receive_bytes: limits.peer_receive_bytes,
-            connections: limits.peer_connections,
-        }
-    }
-}
-
-/// The time within which a connected peer must say hello.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// The state that all connections with peers share.
-#[derive(Clone, Debug)]
-struct Shared {
-    identity: Identity,
-    /// A random number that tells this run from one of another process that began in the same
-    /// second.
-    nonce: u64,
-    limits: PeerLimits,
-    clock: Clock,
-    core: CoreHandle,
-    metrics: Arc<Metrics>,
-    log_limiter: Arc<LogLimiter>,
-    presence: Presence,
-    room: Room,
-    stopping: Stopping,
-}
-
-impl Shared {
-    fn wall(&self) -> WallTime {
-        self.clock.now().wall
-    }
-
-    /// The hello with which this node opens a connection to a peer.
-    fn hello(&self, to: NodeId) -> Hello {
-        let run = Run { generation: self.identity.generation, nonce: self.nonce };
-        Hello::new(&self.identity, run.told_at(self.wall()), to)
-    }
-
-    /// Names a node as people know it.
-    fn name_of(&self, node: NodeId) -> String {
-        Named::new(self.identity.topology.newest(), node).to_string()
-    }
-
-    /// Logs a fault of a peer: one line per kind, then a count.
-    fn complain(&self, peer: &str, kind: &str, what: String) {
-        let subject = peer.to_owned();
-        self.log_limiter.tell(peer, kind, move |repeated| {
-            tracing::warn!(repeated, "peer {subject}: {what}");
-        });
-    }
-
-    /// Logs the error that ended a connection.
-    fn complain_of(&self, peer: &str, error: &LinkError) {
-        match error {
-            LinkError::Refused(refusal) if refusal.reason == REPLACED => {
-                let (subject, text) = (peer.to_owned(), refusal.text.clone());
-                self.log_limiter.tell(peer, "refused as replaced", move |repeated| {
-                    tracing::error!(
-                        repeated,
-                        "peer {subject} does not speak to this node any more: {text}"
-                    );
-                });
-            }
-            LinkError::Refused(refusal) => {
-                self.complain(peer, &format!("refused: {}", refusal.reason), error.to_string());
-            }
-            error => {
-                let text = error.to_string();
-                // A stranger chooses the numbers in the text, but not the word.
-                self.complain(peer, error.word().unwrap_or(&text), text.clone());
-            }
-        }
-    }
-}
+pub use limits::PeerLimits;
 
 /// The queues of all peers, into which the core's messages go.
 #[derive(Clone, Debug)]
@@ -232,7 +122,7 @@ impl Peers {
         tasks: &mut Tasks,
     ) {
         let PeerSetup { identity, addresses, limits, core, metrics, log_limiter } = setup;
-        let shared = Shared {
+        let shared = PeersShared {
             identity,
             nonce: draws.below(u64::MAX),
             limits,

@@ -11,12 +11,12 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::Shared;
 use super::dialer::Dialer;
 use super::error::LinkError;
 use super::frame::{Decoder, FrameKind};
 use super::refusal::{REFUSAL_BYTES_MAX, Refusal};
 use super::sender::Sender;
+use super::shared::PeersShared;
 use super::stream::{read, refuse};
 use crate::core_loop::Urgent;
 
@@ -45,7 +45,7 @@ pub(super) struct Outgoing {
     sender: Sender,
     /// A signal that the core suspects the peer.
     suspected: Arc<Notify>,
-    shared: Shared,
+    shared: PeersShared,
     failures: u32,
     /// The state of the random generator, which changes with every pause, so that nodes do not dial
     /// in step.
@@ -58,7 +58,7 @@ impl Outgoing {
         sender: Sender,
         suspected: Arc<Notify>,
         jitter: u64,
-        shared: Shared,
+        shared: PeersShared,
     ) -> Self {
         Self { dialer, sender, suspected, shared, failures: 0, jitter }
     }

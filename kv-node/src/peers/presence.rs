@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use kv_core::types::NodeId;
 use tokio::sync::mpsc;
 
-use super::hello::Run;
+use super::hello::ProcessRun;
 
 /// The reason why a connection is no longer the current one of its peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +29,10 @@ pub(super) enum Replaced {
 
 /// The current connections by peer. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Presence(Arc<Mutex<State>>);
+pub(super) struct Presence(Arc<Mutex<PresenceState>>);
 
 #[derive(Debug, Default)]
-struct State {
+struct PresenceState {
     entries: u64,
     peers: BTreeMap<NodeId, Present>,
 }
@@ -40,7 +40,7 @@ struct State {
 #[derive(Debug)]
 struct Present {
     entry: u64,
-    run: Run,
+    run: ProcessRun,
     from: IpAddr,
     current: mpsc::UnboundedSender<Replaced>,
     /// The sender of the connection before: dropped, it ends that connection at once.
@@ -49,7 +49,7 @@ struct Present {
 
 /// A connection's place among those of all peers, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct PresenceEntry {
     presence: Presence,
     peer: NodeId,
     number: u64,
@@ -59,7 +59,12 @@ pub(super) struct Entry {
 impl Presence {
     /// Takes the place of a peer's connection. If a newer run of the peer holds it, returns the
     /// address of that run.
-    pub(super) fn enter(&self, peer: NodeId, run: Run, from: IpAddr) -> Result<Entry, IpAddr> {
+    pub(super) fn enter(
+        &self,
+        peer: NodeId,
+        run: ProcessRun,
+        from: IpAddr,
+    ) -> Result<PresenceEntry, IpAddr> {
         let (current, replaced) = mpsc::unbounded_channel();
         let mut state = self.state();
         if let Some(present) =
@@ -78,11 +83,11 @@ impl Presence {
         });
         let present = Present { entry, run, from, current, _previous: previous };
         state.peers.insert(peer, present);
-        Ok(Entry { presence: self.clone(), peer, number: entry, replaced })
+        Ok(PresenceEntry { presence: self.clone(), peer, number: entry, replaced })
     }
 
     /// Returns the address of a newer run of a peer than this one, if one is connected.
-    pub(super) fn newer_than(&self, peer: NodeId, run: Run) -> Option<IpAddr> {
+    pub(super) fn newer_than(&self, peer: NodeId, run: ProcessRun) -> Option<IpAddr> {
         let state = self.state();
         state
             .peers
@@ -91,13 +96,13 @@ impl Presence {
             .map(|present| present.from)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PresenceState> {
         // Nothing in here panics half way: what a poisoned lock holds is whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Entry {
+impl PresenceEntry {
     /// Waits until another connection takes this place, and returns why; `None` once there is a
     /// third.
     pub(super) async fn replaced(&mut self) -> Option<Replaced> {
@@ -105,7 +110,7 @@ impl Entry {
     }
 }
 
-impl Drop for Entry {
+impl Drop for PresenceEntry {
     fn drop(&mut self) {
         let mut state = self.presence.state();
         if state.peers.get(&self.peer).is_some_and(|present| present.entry == self.number) {
@@ -126,8 +131,8 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     const THERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
 
-    fn run(generation: u64, nonce: u64) -> Run {
-        Run { generation: Generation(generation), nonce }
+    fn run(generation: u64, nonce: u64) -> ProcessRun {
+        ProcessRun { generation: Generation(generation), nonce }
     }
 
     #[tokio::test]

@@ -24,7 +24,7 @@ pub struct Room {
 
 /// The room that one message takes, given back when it is dropped.
 #[derive(Debug, Default)]
-pub struct Share {
+pub struct RoomShare {
     bytes: Option<OwnedSemaphorePermit>,
     beyond: Option<OwnedSemaphorePermit>,
 }
@@ -38,7 +38,7 @@ impl Room {
     }
 
     /// Takes room for so many more bytes of a message. Returns whether there was any.
-    pub async fn extend(&self, share: &mut Share, bytes: usize) -> bool {
+    pub async fn extend(&self, share: &mut RoomShare, bytes: usize) -> bool {
         if share.beyond.is_some() {
             return true;
         }
@@ -67,7 +67,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_taken_is_bounded_in_sum_but_for_one_message() {
         let room = Room { wait: Duration::from_millis(20), ..Room::new(100) };
-        let (mut one, mut other) = (Share::default(), Share::default());
+        let (mut one, mut other) = (RoomShare::default(), RoomShare::default());
         assert!(room.extend(&mut one, 60).await);
         assert!(room.extend(&mut other, 40).await);
         assert!(room.extend(&mut one, 1_000).await, "one may go beyond");
@@ -81,13 +81,13 @@ mod tests {
     #[tokio::test]
     async fn whoever_finds_no_room_waits_for_it_a_little() {
         let room = Room::new(100);
-        let mut one = Share::default();
+        let mut one = RoomShare::default();
         assert!(room.extend(&mut one, 100).await);
         let leave = async {
             tokio::time::sleep(WAIT / 2).await;
             drop(one);
         };
-        let mut other = Share::default();
+        let mut other = RoomShare::default();
         let (taken, ()) = tokio::join!(room.extend(&mut other, 100), leave);
         assert!(taken && other.beyond.is_none());
     }

@@ -9,7 +9,10 @@ use kv_core::ring::Ring;
 use kv_core::topology::Topology;
 use kv_core::types::{ClusterId, Generation, NodeId};
 
-use super::{PeerLimits, Presence, Room, Shared};
+use super::PeerLimits;
+use super::presence::Presence;
+use super::room::Room;
+use super::shared::PeersShared;
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::log::LogLimiter;
@@ -17,7 +20,7 @@ use crate::metrics::Metrics;
 use crate::{core_loop, stop};
 
 /// Creates the shared state of a node of a cluster of two.
-pub(super) fn shared(node: u64) -> Shared {
+pub(super) fn shared(node: u64) -> PeersShared {
     let nodes = (1..=2).map(|id| (NodeId(id), format!("n{id}")));
     let ring = Ring::new(Layout::single_datacenter(16, 2, nodes)).expect("a sound layout");
     let identity = Identity {
@@ -26,7 +29,7 @@ pub(super) fn shared(node: u64) -> Shared {
         cluster: ClusterId(1),
         topology: Arc::new(Topology::new(Arc::new(ring))),
     };
-    Shared {
+    PeersShared {
         identity,
         nonce: 1,
         limits: PeerLimits::new(&Limits::default(), &Config::default()),

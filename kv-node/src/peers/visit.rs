@@ -22,11 +22,11 @@ use super::assembly::{Added, Assembly};
 use super::error::LinkError;
 use super::frame::{self, Decoder, FrameKind, PAYLOAD_BYTES_MAX};
 use super::hello::{HELLO_BYTES_MAX, Hello, HelloError};
-use super::presence::{Entry, Replaced};
+use super::presence::{PresenceEntry, Replaced};
 use super::refusal::Refusal;
-use super::room::Share;
+use super::room::RoomShare;
+use super::shared::{HELLO_TIMEOUT, PeersShared};
 use super::stream::{beat, prepare, read, read_frame, refuse, write};
-use super::{HELLO_TIMEOUT, Shared};
 use crate::core_loop::{Urgent, Work};
 use crate::log::Named;
 use crate::metrics::{Direction, Discarded};
@@ -51,7 +51,7 @@ const LINGER: Duration = Duration::from_secs(2);
 pub(super) async fn visit(
     mut stream: TcpStream,
     from: SocketAddr,
-    shared: Shared,
+    shared: PeersShared,
     stranger: OwnedSemaphorePermit,
 ) {
     let mut bytes = BytesMut::new();
@@ -82,7 +82,7 @@ pub(super) async fn visit(
 }
 
 /// Tells both sides why a connection ends.
-async fn leave(stream: &mut TcpStream, who: &str, shared: &Shared, error: LinkError) {
+async fn leave(stream: &mut TcpStream, who: &str, shared: &PeersShared, error: LinkError) {
     if let Some(word) = error.word() {
         shared.metrics.on_rejected(word);
         shared.complain_of(who, &error);
@@ -102,14 +102,14 @@ async fn welcome(
     stream: &mut TcpStream,
     bytes: &mut BytesMut,
     from: SocketAddr,
-    shared: &Shared,
-) -> Result<(NodeId, Entry), LinkError> {
+    shared: &PeersShared,
+) -> Result<(NodeId, PresenceEntry), LinkError> {
     prepare(stream)?;
     let first = read_frame(stream, bytes, HELLO_BYTES_MAX).await?;
     if first.kind != FrameKind::Hello {
         return Err(LinkError::OutOfTurn);
     }
-    let Shared { identity, presence, .. } = shared;
+    let PeersShared { identity, presence, .. } = shared;
     let hello =
         Hello::accept(&first.payload, identity, None, shared.wall()).inspect_err(|error| {
             if let Some(peer) = Hello::speaker(&first.payload) {
@@ -137,10 +137,10 @@ struct Visit<'a, R, W> {
     decoder: Decoder,
     assembly: Assembly,
     /// The room that the unfinished message takes.
-    share: Share,
+    share: RoomShare,
     /// The time at which the unfinished message got its last part.
     part_at: Instant,
-    shared: &'a Shared,
+    shared: &'a PeersShared,
 }
 
 impl<'a, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Visit<'a, R, W> {
@@ -150,7 +150,7 @@ impl<'a, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Visit<'a, R, W> {
         bytes: BytesMut,
         reader: R,
         writer: W,
-        shared: &'a Shared,
+        shared: &'a PeersShared,
     ) -> Self {
         Self {
             peer,
@@ -160,7 +160,7 @@ impl<'a, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Visit<'a, R, W> {
             writer,
             decoder: Decoder::new(PAYLOAD_BYTES_MAX),
             assembly: Assembly::default(),
-            share: Share::default(),
+            share: RoomShare::default(),
             part_at: Instant::now(),
             shared,
         }
@@ -168,7 +168,7 @@ impl<'a, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Visit<'a, R, W> {
 
     /// Listens until the connection ends, without an error if the peer has another connection.
     /// Returns the refusal that the peer is to be sent.
-    async fn listen(&mut self, entry: &mut Entry) -> Result<Option<Refusal>, LinkError> {
+    async fn listen(&mut self, entry: &mut PresenceEntry) -> Result<Option<Refusal>, LinkError> {
         let mut heard = Instant::now();
         let (mut beat_at, mut owes_beat) = (heard, false);
         let mut leave_at = None;
@@ -228,7 +228,7 @@ impl<'a, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Visit<'a, R, W> {
                 FrameKind::Message => messages.push(self.decode(&frame.payload)?),
                 FrameKind::FirstPart => {
                     // There may be no room at once: nobody waits for that.
-                    self.hand_over(std::mem::take(&mut messages), Share::default()).await?;
+                    self.hand_over(std::mem::take(&mut messages), RoomShare::default()).await?;
                     let (total, part) = self.assembly.begin(&frame.payload)?;
                     if total > self.shared.limits.message_bytes as u64 {
                         self.discard(Discarded::TooLarge);
@@ -236,7 +236,7 @@ impl<'a, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Visit<'a, R, W> {
                     self.take_part(&part).await?;
                 }
                 FrameKind::NextPart => {
-                    self.hand_over(std::mem::take(&mut messages), Share::default()).await?;
+                    self.hand_over(std::mem::take(&mut messages), RoomShare::default()).await?;
                     self.take_part(&frame.payload).await?;
                 }
                 FrameKind::Refusal => {
@@ -245,7 +245,7 @@ impl<'a, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Visit<'a, R, W> {
                 FrameKind::Hello => return Err(LinkError::OutOfTurn),
             }
         }
-        self.hand_over(messages, Share::default()).await
+        self.hand_over(messages, RoomShare::default()).await
     }
 
     async fn take_part(&mut self, part: &[u8]) -> Result<(), LinkError> {
@@ -270,8 +270,8 @@ impl<'a, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Visit<'a, R, W> {
     fn discard(&mut self, why: Discarded) {
         let bytes = self.assembly.total().unwrap_or_default();
         self.assembly.discard();
-        self.share = Share::default();
-        let Shared { metrics, limits, log_limiter, .. } = self.shared;
+        self.share = RoomShare::default();
+        let PeersShared { metrics, limits, log_limiter, .. } = self.shared;
         metrics.on_discarded(why);
         let name = self.name.to_owned();
         let max = match why {
@@ -303,7 +303,11 @@ impl<'a, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Visit<'a, R, W> {
     }
 
     /// Gives messages to the core, with the room that they take until it has them.
-    async fn hand_over(&mut self, messages: Vec<Message>, share: Share) -> Result<(), LinkError> {
+    async fn hand_over(
+        &mut self,
+        messages: Vec<Message>,
+        share: RoomShare,
+    ) -> Result<(), LinkError> {
         if messages.is_empty() {
             return Ok(());
         }

@@ -1,70 +1,36 @@
-//! The state that one client has set up, and the meaning of its commands.
+//! The state that one client has set up.
 //!
-//! In goes a command; out comes a [`Step`], with its reply appended to a buffer if there is one
-//! already. All that a command changes about the connection, it changes at once, and all that it
-//! takes from the connection (protocol, levels, time-out) it takes at once: so commands that wait
-//! are not touched by later ones. Only the session is consulted when an operation is built, since
+//! A command comes in by `dispatch.rs`; out comes a [`Step`], with its reply appended to a buffer if
+//! there is one already. All that a command changes about the connection, it changes at once, and all
+//! that it takes from the connection (protocol, levels, time-out) it takes at once: so commands that
+//! wait are not touched by later ones. Only the session is consulted when an operation is built, since
 //! it learns from the replies to earlier ones.
 
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use kv_core::client::{ClientOperation, Options, Reply, Session};
-use kv_core::config::Config;
-use kv_core::types::KEY_BYTES_MAX;
 
-use super::assumption::{Assumption, RefusedAssumptions};
-use super::client_line::{Activity, LastCommand, Profile, client_line};
-use super::commands::{self, Call};
-use super::error::CommandError;
-use super::node_info::NodeInfo;
+use super::assumption::Assumption;
+use super::profile::{ConnectionIdentity, LastCommand, Profile};
+use super::refused_assumptions::RefusedAssumptions;
 use super::reply_flags::ReplyFlags;
 use super::request::{ReplyKind, Request, Target};
-use crate::resp::{Command, Encoder, Limits, ParseError, Protocol};
-
-/// The settings that all connections of a node share.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The core's configuration: its levels stand where a client gives none, its limits are checked
-    /// before anything is done, and it says how siblings are shown.
-    pub config: Config,
-    /// The number of keys for which one connection remembers the order of its writes. Each takes
-    /// about a hundred bytes and its key.
-    pub session_keys_max: usize,
-    /// The number of unanswered commands of one connection at which no more are read.
-    pub commands_max: usize,
-    /// The number of operations of one connection that the core works on at once.
-    pub operations_max: usize,
-    /// The bytes that one connection may hold, in commands that wait and in replies that were not
-    /// written yet, before no more commands are read.
-    pub held_bytes_max: usize,
-    /// The bytes of all values in one reply, at most.
-    pub reply_bytes_max: usize,
-}
-
-/// The number and the addresses of one connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The node's number for the connection, never used twice while it runs.
-    pub id: u64,
-    /// The client's address.
-    pub peer: String,
-    /// The node's address to which the client connected.
-    pub local: String,
-}
+use super::settings::RedisSettings;
+use crate::resp::{Encoder, Protocol};
 
 /// The state of one connection.
 #[derive(Debug)]
 pub struct Connection {
-    settings: Arc<Settings>,
-    profile: Profile,
+    settings: Arc<RedisSettings>,
+    pub(super) profile: Profile,
     /// The number of changes to the profile.
     profile_changes: u64,
     options: Options,
     session: Session,
-    refused: RefusedAssumptions,
-    replies: ReplyFlags,
-    last: LastCommand,
+    pub(super) refused: RefusedAssumptions,
+    pub(super) replies: ReplyFlags,
+    pub(super) last: LastCommand,
 }
 
 /// The next step for a command.
@@ -78,33 +44,9 @@ pub enum Step {
     Ask(Box<Request>),
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            config: Config::default(),
-            session_keys_max: 1_024,
-            commands_max: 1_024,
-            operations_max: 1_024,
-            held_bytes_max: 128 * 1024 * 1024,
-            reply_bytes_max: 128 * 1024 * 1024,
-        }
-    }
-}
-
-impl Settings {
-    /// The limits of each connection's parser. An argument that no key or value can be is skipped
-    /// as it comes; one that is a little too long is refused in the words of the store.
-    pub fn limits(&self) -> Limits {
-        let value_bytes_max = usize::try_from(self.config.value_bytes_max).unwrap_or(usize::MAX);
-        let argument_bytes_max = value_bytes_max.max(KEY_BYTES_MAX).saturating_add(64 * 1024);
-        let command_bytes_max = argument_bytes_max.saturating_mul(4).max(64 * 1024 * 1024);
-        Limits { argument_bytes_max, command_bytes_max, ..Limits::default() }
-    }
-}
-
 impl Connection {
     /// The state of a connection that was just made.
-    pub fn new(identity: Identity, settings: Arc<Settings>) -> Self {
+    pub fn new(identity: ConnectionIdentity, settings: Arc<RedisSettings>) -> Self {
         let profile = Profile {
             identity,
             name: Bytes::new(),
@@ -125,7 +67,7 @@ impl Connection {
     }
 
     /// The settings that all connections share.
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &RedisSettings {
         &self.settings
     }
 
@@ -149,85 +91,6 @@ impl Connection {
         self.last
     }
 
-    /// Writes the line of this connection in `CLIENT LIST`.
-    pub(crate) fn describe(&self, activity: Activity) -> String {
-        client_line(&self.profile, &Activity { last: self.last, ..activity })
-    }
-
-    /// Takes the next command of the client. A reply that needs no core is appended to `out`.
-    pub fn on_command(
-        &mut self,
-        command: &Command,
-        info: &dyn NodeInfo,
-        out: &mut BytesMut,
-    ) -> Step {
-        let begun = out.len();
-        self.replies.begin();
-        let mut step = self.take(command, info, out);
-        if self.replies.is_muted() {
-            out.truncate(begun);
-            if let Step::Ask(request) = &mut step {
-                request.mute();
-            }
-        }
-        step
-    }
-
-    /// Takes an error of the parser. `begun` holds the first words of a command that was skipped.
-    /// The reply is appended to `out`.
-    pub fn on_parse_error(
-        &mut self,
-        error: ParseError,
-        begun: Option<&Command>,
-        out: &mut BytesMut,
-    ) {
-        self.replies.begin();
-        let within = begun.map_or(Ok(()), |begun| self.refused.admit_within_transaction(begun));
-        if let (Some(begun), Ok(())) = (begun, within) {
-            self.refused.on_refused(begun, self.profile.protocol);
-        }
-        if !self.replies.is_muted() {
-            self.encoder(out).error(&CommandError::Parse(error).to_string());
-        }
-    }
-
-    /// Executes a command and writes its reply, whether or not that will be sent.
-    fn take(&mut self, command: &Command, info: &dyn NodeInfo, out: &mut BytesMut) -> Step {
-        if commands::is_http(command.name()) {
-            self.encoder(out).error(&CommandError::Http.to_string());
-            return Step::Close;
-        }
-        let protocol = self.profile.protocol;
-        let result = match self.refused.admit_within_transaction(command) {
-            Err(refused) => Err(refused),
-            Ok(()) => {
-                let result = self.execute(command, info, out);
-                match &result {
-                    Ok(_) => self.refused.on_taken(command, protocol),
-                    Err(_) => self.refused.on_refused(command, protocol),
-                }
-                result
-            }
-        };
-        result.unwrap_or_else(|error| {
-            self.encoder(out).error(&error.to_string());
-            if error == CommandError::ReplyMode { Step::Close } else { Step::Reply }
-        })
-    }
-
-    fn execute(
-        &mut self,
-        command: &Command,
-        info: &dyn NodeInfo,
-        out: &mut BytesMut,
-    ) -> Result<Step, CommandError> {
-        self.last = LastCommand::default();
-        let (spec, arguments) = (commands::find(command)?, command.arguments());
-        self.last = LastCommand { name: Some(spec.name), subcommand: spec.subcommand(arguments) };
-        self.refused.admit(spec.name)?;
-        (spec.run)(self, &Call { spec, arguments, info }, out)
-    }
-
     /// Builds one operation of a request. Every earlier command that touches its key must have
     /// ended.
     pub fn operation(&self, request: &Request, index: usize) -> ClientOperation {
@@ -246,7 +109,7 @@ impl Connection {
         Encoder::new(self.profile.protocol, out)
     }
 
-    pub(crate) const fn identity(&self) -> &Identity {
+    pub(crate) const fn identity(&self) -> &ConnectionIdentity {
         &self.profile.identity
     }
 

@@ -1,6 +1,6 @@
 //! The facts about the node that a connection tells its client, and cannot know by itself.
 
-use super::client_line::Activity;
+use super::profile::Activity;
 
 /// The node, as seen by one of its connections.
 pub trait NodeInfo {

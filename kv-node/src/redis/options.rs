@@ -7,8 +7,20 @@ use kv_core::quorum::{Level, Mode};
 use kv_core::types::RequestId;
 
 use super::error::{CommandError, quote};
-use super::request::Basis;
 use crate::nearest::nearest;
+
+/// The versions that a write overwrites, in the words of a client.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum GivenContext {
+    /// The versions that the replica which takes the write holds, and those that the connection has
+    /// seen.
+    #[default]
+    Latest,
+    /// The versions that this token covers.
+    Token(Bytes),
+    /// No version: the write becomes a sibling.
+    Nothing,
+}
 
 /// An option of the commands that begin with `KV.`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +49,7 @@ pub(crate) struct GivenOptions {
     /// The options of the request.
     pub(crate) options: Options,
     /// The versions that a write overwrites.
-    pub(crate) basis: Basis,
+    pub(crate) basis: GivenContext,
 }
 
 impl Word {
@@ -91,7 +103,7 @@ pub(crate) fn said(
     allowed: &[Word],
     defaults: &Options,
 ) -> Result<GivenOptions, CommandError> {
-    let mut said = GivenOptions { options: defaults.clone(), basis: Basis::Latest };
+    let mut said = GivenOptions { options: defaults.clone(), basis: GivenContext::Latest };
     for (word, value) in pairs(command, words, allowed)? {
         let options = &mut said.options;
         match word {
@@ -102,9 +114,10 @@ pub(crate) fn said(
             Word::Monotonic => options.monotonic = Some(true),
             Word::Request => options.request = Some(request(value)?),
             Word::Context => {
-                said.basis = Basis::Token(from_hex(value).ok_or(CommandError::ContextEncoding)?);
+                said.basis =
+                    GivenContext::Token(from_hex(value).ok_or(CommandError::ContextEncoding)?);
             }
-            Word::NoContext => said.basis = Basis::Nothing,
+            Word::NoContext => said.basis = GivenContext::Nothing,
         }
     }
     Ok(said)
@@ -262,8 +275,8 @@ mod tests {
             request: Some(RequestId(255)),
         };
         assert_eq!(options, expected);
-        assert_eq!(basis, Basis::Token(Bytes::from_static(&[0, 255])));
-        assert_eq!(say("NONE").expect("it is known").basis, Basis::Nothing);
+        assert_eq!(basis, GivenContext::Token(Bytes::from_static(&[0, 255])));
+        assert_eq!(say("NONE").expect("it is known").basis, GivenContext::Nothing);
     }
 
     #[test]

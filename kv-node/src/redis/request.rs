@@ -6,17 +6,16 @@
 use std::mem;
 
 use bytes::{Bytes, BytesMut};
-use kv_core::client::{
-    Achieved, ClientOperation, Options, PutContext, Reply, RequestRefusal, Session, Verb,
-};
+use kv_core::client::{ClientOperation, Options, PutContext, Reply, RequestRefusal, Session, Verb};
 use kv_core::config::Config;
 use kv_core::types::{KEY_BYTES_MAX, Key};
 use kv_core::version::Content;
 
-use super::commands::versions;
-use super::connection::Settings;
+use super::details::Details;
 use super::error::CommandError;
 use super::key_locks::Access;
+use super::options::GivenContext;
+use super::settings::RedisSettings;
 use crate::resp::{Encoder, Protocol};
 
 /// The size up to which values are copied when they are written: a slice keeps all of the read that
@@ -59,21 +58,8 @@ pub(crate) enum KeyOp {
         /// The new content of the key.
         content: Content,
         /// The versions that the write overwrites.
-        basis: Basis,
+        basis: GivenContext,
     },
-}
-
-/// The versions that a write overwrites, in the words of a client.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Basis {
-    /// The versions that the replica which takes the write holds, and those that the connection has
-    /// seen.
-    #[default]
-    Latest,
-    /// The versions that this token covers.
-    Token(Bytes),
-    /// No version: the write becomes a sibling.
-    Nothing,
 }
 
 /// The form of the one reply that a command's replies become.
@@ -118,19 +104,6 @@ struct Gathered {
     failure: Option<CommandError>,
 }
 
-/// The parts of a reply that is shown as a whole.
-#[derive(Debug)]
-pub(crate) struct Details {
-    /// The values that a read found.
-    pub(crate) values: Vec<Bytes>,
-    /// The number of siblings that are deletions.
-    pub(crate) tombstones: usize,
-    /// The context token for the client to pass back.
-    pub(crate) context: Bytes,
-    /// The nodes and machines that stand behind the reply.
-    pub(crate) achieved: Achieved,
-}
-
 /// The result of a request whose operations have all been answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finished {
@@ -158,7 +131,7 @@ impl Target {
         config: &Config,
         key: &Bytes,
         value: &Bytes,
-        basis: Basis,
+        basis: GivenContext,
     ) -> Result<Self, CommandError> {
         let (bytes, max) = (value.len(), config.value_bytes_max);
         if bytes as u64 > max {
@@ -174,7 +147,7 @@ impl Target {
     ///
     /// # Errors
     /// If this cannot be a key.
-    pub(crate) fn delete(key: &Bytes, basis: Basis) -> Result<Self, CommandError> {
+    pub(crate) fn delete(key: &Bytes, basis: GivenContext) -> Result<Self, CommandError> {
         let content = Content::Tombstone;
         Ok(Self { key: checked_key(key)?, op: KeyOp::Write { content, basis } })
     }
@@ -262,9 +235,9 @@ impl Request {
             KeyOp::Read => Verb::Get,
             KeyOp::Write { content, basis } => {
                 let context = match basis {
-                    Basis::Latest => session.latest(key),
-                    Basis::Token(token) => PutContext::Token(token.clone()),
-                    Basis::Nothing => PutContext::Nothing,
+                    GivenContext::Latest => session.latest(key),
+                    GivenContext::Token(token) => PutContext::Token(token.clone()),
+                    GivenContext::Nothing => PutContext::Nothing,
                 };
                 Verb::Put { content: content.clone(), expiry: None, context }
             }
@@ -285,7 +258,7 @@ impl Request {
 
     /// Takes the reply to one operation. If the part of it that the client's reply needs takes more
     /// than `room` bytes, the request has failed.
-    pub fn on_reply(&mut self, index: usize, reply: Reply, room: usize, settings: &Settings) {
+    pub fn on_reply(&mut self, index: usize, reply: Reply, room: usize, settings: &RedisSettings) {
         let access = self.targets[index].access();
         let failure = match (reply, access) {
             (Reply::Refused(refusal), _) => Some(refusal.into()),
@@ -438,17 +411,17 @@ impl Request {
             ReplyKind::Deleted(count) => encoder.count(*count),
             ReplyKind::ExistedBefore => {
                 for target in targets {
-                    let (content, basis) = (Content::Tombstone, Basis::Latest);
+                    let (content, basis) = (Content::Tombstone, GivenContext::Latest);
                     target.op = KeyOp::Write { content, basis };
                 }
                 *kind = ReplyKind::Deleted(present);
                 return Finished::Again;
             }
             ReplyKind::Siblings => {
-                versions::write_siblings(&mut encoder, &details.expect("a read was answered"));
+                details.expect("a read was answered").write_siblings(&mut encoder);
             }
             ReplyKind::Receipt => {
-                versions::write_receipt(&mut encoder, &details.expect("a write was answered"));
+                details.expect("a write was answered").write_receipt(&mut encoder);
             }
         }
         Finished::Replied

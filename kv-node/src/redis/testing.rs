@@ -12,10 +12,11 @@ use kv_core::time::HybridTime;
 use kv_core::types::{ClusterId, Epoch, Key, NodeId, RequestId};
 use kv_core::version::{Actor, Container, Content, Context, Dot, Version};
 
-use super::client_line::Activity;
-use super::connection::{Connection, Identity, Settings};
+use super::connection::Connection;
 use super::node_info::{NodeInfo, Section};
 use super::pipeline::{Ask, Pipeline};
+use super::profile::{Activity, ConnectionIdentity};
+use super::settings::RedisSettings;
 use crate::resp::Parser;
 
 const CLUSTER: ClusterId = ClusterId(7);
@@ -49,14 +50,14 @@ impl NodeInfo for Node {
 
 /// One replica that executes each operation at once.
 #[derive(Default)]
-pub(crate) struct Core {
+pub(crate) struct OneReplica {
     containers: BTreeMap<Key, Container>,
     minted: u64,
     /// The options of the last operation.
     pub(crate) options: Options,
 }
 
-impl Core {
+impl OneReplica {
     /// Executes one operation.
     pub(crate) fn answer(&mut self, operation: ClientOperation) -> Reply {
         let ClientOperation { key, verb, options } = operation;
@@ -102,7 +103,7 @@ impl Core {
 }
 
 /// A connection, as its socket would drive it.
-pub(crate) struct Client {
+pub(crate) struct TestClient {
     parser: Parser,
     input: BytesMut,
     pub(crate) pipeline: Pipeline,
@@ -112,10 +113,13 @@ pub(crate) struct Client {
     pub(crate) room: usize,
 }
 
-impl Client {
-    pub(crate) fn new(settings: Settings) -> Self {
-        let identity =
-            Identity { id: 1, peer: "10.0.0.1:5000".to_owned(), local: "10.0.0.2:7001".to_owned() };
+impl TestClient {
+    pub(crate) fn new(settings: RedisSettings) -> Self {
+        let identity = ConnectionIdentity {
+            id: 1,
+            peer: "10.0.0.1:5000".to_owned(),
+            local: "10.0.0.2:7001".to_owned(),
+        };
         Self {
             parser: Parser::new(settings.limits()),
             input: BytesMut::new(),
@@ -157,7 +161,7 @@ impl Client {
     }
 
     /// Answers all open operations in order.
-    pub(crate) fn answer_all(&mut self, core: &mut Core) {
+    pub(crate) fn answer_all(&mut self, core: &mut OneReplica) {
         while !self.asks.is_empty() {
             self.answer(0, |operation| core.answer(operation));
         }
@@ -173,7 +177,7 @@ impl Client {
     }
 
     /// Sends a line and returns all that comes back.
-    pub(crate) fn ask(&mut self, core: &mut Core, line: &str) -> String {
+    pub(crate) fn ask(&mut self, core: &mut OneReplica, line: &str) -> String {
         self.send(format!("{line}\r\n"));
         self.answer_all(core);
         self.received()

@@ -15,12 +15,12 @@ use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use thiserror::Error;
 use tokio::sync::Notify;
 
 use super::budget::{Budget, LITTLE_BYTES};
 use crate::config::Limits;
 use crate::core_loop::ConnectionId;
+use crate::metrics::DropReason;
 
 /// The interval at which connections are looked at.
 const TICK: Duration = Duration::from_millis(250);
@@ -45,23 +45,6 @@ pub(super) enum Standing {
     Sending,
 }
 
-/// The reason why a connection is dropped, in words that follow the name of the client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum DropReason {
-    /// The client has sent nothing for long.
-    #[error("was idle for limits.idle_timeout_ms")]
-    Idle,
-    /// The client does not take its replies.
-    #[error("has not taken any of the replies that wait for it for limits.stalled_ms")]
-    SlowReader,
-    /// The client does not send the rest of a request.
-    #[error("has sent nothing more of an unfinished request for limits.stalled_ms")]
-    Unfinished,
-    /// The connection is the largest slow one where all together hold too much.
-    #[error("holds the most of all slow clients, which together hold limits.client_bytes")]
-    Memory,
-}
-
 /// The account of one connection.
 #[derive(Debug)]
 pub(super) struct Account {
@@ -71,12 +54,12 @@ pub(super) struct Account {
     standing: AtomicU8,
     dropped: OnceLock<DropReason>,
     told: Notify,
-    seen: Mutex<Seen>,
+    seen: Mutex<SeenProgress>,
 }
 
 /// The findings of the looks at a connection.
 #[derive(Debug)]
-struct Seen {
+struct SeenProgress {
     moved: u64,
     /// The time at which it was first found that nothing has moved since.
     still_since: Instant,
@@ -111,21 +94,6 @@ impl Rules {
     }
 }
 
-impl DropReason {
-    /// All reasons.
-    pub const ALL: [Self; 4] = [Self::Idle, Self::SlowReader, Self::Unfinished, Self::Memory];
-
-    /// The name of the reason in metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::SlowReader => "slow_reader",
-            Self::Unfinished => "unfinished",
-            Self::Memory => "memory",
-        }
-    }
-}
-
 impl Standing {
     const fn of(number: u8) -> Self {
         match number {
@@ -140,8 +108,13 @@ impl Standing {
 impl Account {
     /// Creates the account of a connection that was just made.
     pub(super) fn new(now: Instant) -> Self {
-        let seen =
-            Seen { moved: 0, still_since: now, pace_moved: 0, pace_since: now, is_slow: false };
+        let seen = SeenProgress {
+            moved: 0,
+            still_since: now,
+            pace_moved: 0,
+            pace_since: now,
+            is_slow: false,
+        };
         Self {
             held: AtomicUsize::new(0),
             moved: AtomicU64::new(0),

@@ -1,9 +1,9 @@
 //! The bytes that all connections of clients may hold together.
 //!
-//! Each connection has a [`Share`], which says what the connection holds: requests that have
+//! Each connection has a [`BudgetShare`], which says what the connection holds: requests that have
 //! arrived, whole or not, what is gathered for their replies, and replies that the client has not
-//! taken. Nobody is made to wait by the budget itself: who may not grow ([`Share::may_grow`]) takes
-//! nothing new, and who is answered keeps no more than there is room for ([`Share::room`]).
+//! taken. Nobody is made to wait by the budget itself: who may not grow ([`BudgetShare::may_grow`]) takes
+//! nothing new, and who is answered keeps no more than there is room for ([`BudgetShare::room`]).
 //!
 //! Invariants: what is used is the sum of all shares, each rounded down to [`STEP_BYTES`]. The last
 //! eighth is for connections that hold little, so that a few large ones cannot starve all others,
@@ -39,7 +39,7 @@ pub(super) struct Budget {
 
 /// The bytes that one connection holds. Given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Share {
+pub(super) struct BudgetShare {
     budget: Arc<Budget>,
     bytes: usize,
     /// The part of `bytes` that was counted.
@@ -53,8 +53,8 @@ impl Budget {
     }
 
     /// Creates a share that holds nothing yet.
-    pub(super) fn share(self: &Arc<Self>) -> Share {
-        Share { budget: Arc::clone(self), bytes: 0, counted: 0 }
+    pub(super) fn share(self: &Arc<Self>) -> BudgetShare {
+        BudgetShare { budget: Arc::clone(self), bytes: 0, counted: 0 }
     }
 
     /// The number of bytes that are held.
@@ -88,7 +88,7 @@ impl Budget {
     }
 }
 
-impl Share {
+impl BudgetShare {
     /// Sets the bytes that the connection holds now.
     pub(super) fn set(&mut self, bytes: usize) {
         self.bytes = bytes;
@@ -119,7 +119,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for BudgetShare {
     fn drop(&mut self) {
         self.set(0);
     }

@@ -24,15 +24,15 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::timeout;
 
-use super::accounts::{Account, DropReason, Standing};
-use super::budget::Share;
+use super::accounts::{Account, Standing};
+use super::budget::BudgetShare;
 use super::flights::Flights;
 use super::read_gate::{Charge, Reads};
-use super::registry::Entry;
-use super::{Seen, Shared};
+use super::registry::ConnectionEntry;
+use super::shared::{RedisShared, SeenByConnection};
 use crate::core_loop::{ConnectionId, Tag, Urgent, Work};
-use crate::metrics::{Direction, RequestOutcome};
-use crate::redis::{Ask, Connection, Identity, Pipeline};
+use crate::metrics::{Direction, DropReason, RequestOutcome};
+use crate::redis::{Ask, Connection, ConnectionIdentity, Pipeline};
 use crate::resp::Parser;
 use crate::socket::{self, ReadHalf, WriteHalf};
 use crate::stop::Stopping;
@@ -54,10 +54,10 @@ type Inbox = mpsc::UnboundedReceiver<Vec<(Tag, Reply)>>;
 pub(super) struct Client {
     id: ConnectionId,
     from: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<RedisShared>,
     account: Arc<Account>,
-    entry: Arc<Entry>,
-    share: Share,
+    entry: Arc<ConnectionEntry>,
+    share: BudgetShare,
     pipeline: Pipeline,
     parser: Parser,
     input: BytesMut,
@@ -74,7 +74,7 @@ pub(super) struct Client {
 }
 
 /// The way in which a connection ends.
-enum End {
+enum ConnectionEnd {
     /// The client has all that it is owed, and has ended its stream.
     Complete,
     /// The client has all that it is owed, and may still be sending.
@@ -88,10 +88,10 @@ impl Client {
         id: ConnectionId,
         from: SocketAddr,
         stream: &TcpStream,
-        shared: &Arc<Shared>,
+        shared: &Arc<RedisShared>,
     ) -> Self {
         let local = stream.local_addr().map(|address| address.to_string()).unwrap_or_default();
-        let identity = Identity { id: id.0, peer: from.to_string(), local };
+        let identity = ConnectionIdentity { id: id.0, peer: from.to_string(), local };
         let connection = Connection::new(identity, Arc::clone(&shared.settings));
         let entry = shared.registry.open(id, connection.profile().clone(), Instant::now());
         Self {
@@ -143,8 +143,8 @@ impl Client {
                 let id = self.id;
                 let (flights, reads) = self.forget();
                 match ended {
-                    Ok(End::Complete | End::CoreEnded) => drop((reader, writer)),
-                    Ok(End::Closed) => farewell(reader, writer, b"").await,
+                    Ok(ConnectionEnd::Complete | ConnectionEnd::CoreEnded) => drop((reader, writer)),
+                    Ok(ConnectionEnd::Closed) => farewell(reader, writer, b"").await,
                     Err(error) => {
                         tracing::debug!(connection = id.0, "a client is gone: {error}");
                         drop((reader, writer));
@@ -214,7 +214,7 @@ impl Client {
         writer: &mut WriteHalf,
         inbox: &mut Inbox,
         mut stopping: Stopping,
-    ) -> io::Result<End> {
+    ) -> io::Result<ConnectionEnd> {
         let shared = Arc::clone(&self.shared);
         let metrics = &shared.setup.metrics;
         let mut ends = false;
@@ -225,7 +225,7 @@ impl Client {
             self.settle();
             let has_output = !self.pipeline.ready().is_empty();
             if self.pipeline.is_over() && !has_output {
-                return Ok(if ends { End::Complete } else { End::Closed });
+                return Ok(if ends { ConnectionEnd::Complete } else { ConnectionEnd::Closed });
             }
             let wants = !ends && self.pipeline.has_room();
             let reads = wants && has_taken_all && self.share.may_grow();
@@ -246,7 +246,7 @@ impl Client {
                 replies = inbox.recv() => match replies {
                     Some(replies) => self.on_replies(replies),
                     // The core is gone, and with it all answers.
-                    None => return Ok(End::CoreEnded),
+                    None => return Ok(ConnectionEnd::CoreEnded),
                 },
                 written = writer.write_buf(self.pipeline.ready()), if has_output => {
                     let written = written?;
@@ -318,7 +318,7 @@ impl Client {
             match self.parser.next(&mut self.input) {
                 Ok(Some(command)) => {
                     let (shared, entry) = (&*self.shared, &*self.entry);
-                    let seen = Seen { shared, by: self.id, entry };
+                    let seen = SeenByConnection { shared, by: self.id, entry };
                     self.pipeline.on_command(&command, &seen, &mut self.asks);
                     commands += 1;
                 }
@@ -457,7 +457,7 @@ async fn drain(mut inbox: Inbox, mut flights: Flights, mut reads: Reads) {
 /// The entry of a connection with others, as long as it lasts.
 struct Registered {
     id: ConnectionId,
-    shared: Arc<Shared>,
+    shared: Arc<RedisShared>,
 }
 
 impl Registered {

@@ -7,7 +7,7 @@
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::process::{ProcessUse, human};
-use super::{Seen, Shared};
+use super::shared::{RedisShared, SeenByConnection};
 use crate::metrics::Direction;
 use crate::redis::{Activity, NodeInfo, Section};
 use crate::storage::Durability;
@@ -17,9 +17,9 @@ type Lines = Vec<(&'static str, String)>;
 /// The longest interval between syncs, in milliseconds, that is still `everysec`.
 const EVERYSEC_MS: u128 = 1_000;
 
-impl NodeInfo for Seen<'_> {
+impl NodeInfo for SeenByConnection<'_> {
     fn info(&self) -> Vec<Section> {
-        let Shared { setup, .. } = self.shared;
+        let RedisShared { setup, .. } = self.shared;
         let process = ProcessUse::look();
         let section = |name, fields| Section { name, fields };
         vec![
@@ -39,7 +39,7 @@ impl NodeInfo for Seen<'_> {
     }
 
     fn settings(&self) -> Lines {
-        let Shared { setup, address, .. } = self.shared;
+        let RedisShared { setup, address, .. } = self.shared;
         let port = address.map_or(0, |address| address.port());
         vec![
             ("appendfsync", appendfsync(setup.durability).to_owned()),
@@ -67,7 +67,7 @@ fn seconds(ms: usize) -> String {
     ms.div_ceil(1_000).to_string()
 }
 
-impl Shared {
+impl RedisShared {
     fn server(&self) -> Lines {
         let Self { setup, address, started, .. } = self;
         let uptime = started.elapsed().as_secs();

@@ -9,11 +9,11 @@ use crate::redis::{Activity, Pipeline, Profile, client_line};
 
 /// The entries of all connections of one listener.
 #[derive(Debug, Default)]
-pub(super) struct Registry(Mutex<BTreeMap<ConnectionId, Arc<Entry>>>);
+pub(super) struct Registry(Mutex<BTreeMap<ConnectionId, Arc<ConnectionEntry>>>);
 
 /// The entry of one connection. Its task writes it after each read and each write, others read it.
 #[derive(Debug)]
-pub(super) struct Entry(Mutex<Known>);
+pub(super) struct ConnectionEntry(Mutex<Known>);
 
 #[derive(Debug)]
 struct Known {
@@ -28,8 +28,13 @@ struct Known {
 
 impl Registry {
     /// Adds a new connection.
-    pub(super) fn open(&self, id: ConnectionId, profile: Profile, now: Instant) -> Arc<Entry> {
-        let entry = Arc::new(Entry(Mutex::new(Known {
+    pub(super) fn open(
+        &self,
+        id: ConnectionId,
+        profile: Profile,
+        now: Instant,
+    ) -> Arc<ConnectionEntry> {
+        let entry = Arc::new(ConnectionEntry(Mutex::new(Known {
             profile,
             profile_changes: 0,
             opened: now,
@@ -52,7 +57,7 @@ impl Registry {
             let others = all.iter().filter(|(id, _)| **id != than);
             others.map(|(id, entry)| (id.0, Arc::clone(entry))).collect()
         };
-        let line = |entry: &Entry| {
+        let line = |entry: &ConnectionEntry| {
             let known = lock(&entry.0);
             client_line(&known.profile, &known.activity(now))
         };
@@ -60,7 +65,7 @@ impl Registry {
     }
 }
 
-impl Entry {
+impl ConnectionEntry {
     /// Notes that bytes were read.
     pub(super) fn on_received(&self, bytes: usize, now: Instant) {
         let mut known = lock(&self.0);

@@ -6,7 +6,7 @@
 //! the same in RESP2 and RESP3.
 //!
 //! Invariants: what was looked at is not looked at again, however small the pieces are in which it
-//! arrives. What is kept of an unfinished command is bounded by [`Limits`], not by what the client
+//! arrives. What is kept of an unfinished command is bounded by [`ParserLimits`], not by what the client
 //! announces. There is no nesting, so there is nothing to recurse into.
 //!
 //! An argument keeps the memory of the read that brought it: who keeps a small one for long copies
@@ -46,7 +46,7 @@ const HEADER_BYTES_MAX: usize = 21;
 
 /// The limits on the memory that one client may take before a command is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct ParserLimits {
     /// The number of arguments of one command, its name included.
     pub arguments_max: usize,
     /// The bytes of one argument. Above the largest value that the store takes, so that a value
@@ -139,8 +139,8 @@ pub enum Aftermath {
 /// A parser of one client's stream.
 #[derive(Debug)]
 pub struct Parser {
-    limits: Limits,
-    state: State,
+    limits: ParserLimits,
+    state: ParserState,
     /// The arguments of the unfinished command that have left the input already.
     words: Vec<Bytes>,
     /// The ranges of the arguments that are still in the input. Empty between two calls.
@@ -159,7 +159,7 @@ pub struct Parser {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum ParserState {
     /// The parser is between two commands.
     Start,
     /// The parser is before the header of the next argument.
@@ -195,7 +195,7 @@ enum Found {
     Inline(Vec<Bytes>),
 }
 
-impl Default for Limits {
+impl Default for ParserLimits {
     fn default() -> Self {
         Self {
             arguments_max: 1024 * 1024,
@@ -242,10 +242,10 @@ impl ParseError {
 
 impl Parser {
     /// Creates a parser at the beginning of a stream.
-    pub const fn new(limits: Limits) -> Self {
+    pub const fn new(limits: ParserLimits) -> Self {
         Self {
             limits,
-            state: State::Start,
+            state: ParserState::Start,
             words: Vec::new(),
             found: Vec::new(),
             command_bytes: 0,
@@ -283,7 +283,7 @@ impl Parser {
                 }
                 Ok(Found::Complete) => {
                     self.take(input, at);
-                    self.state = State::Start;
+                    self.state = ParserState::Start;
                     self.command_bytes = 0;
                     self.taken_bytes = 0;
                     let words = mem::take(&mut self.words);
@@ -296,7 +296,7 @@ impl Parser {
                     };
                 }
                 Err(error) => {
-                    *self = Self { state: State::Broken(error), ..Self::new(self.limits) };
+                    *self = Self { state: ParserState::Broken(error), ..Self::new(self.limits) };
                     return Err(error);
                 }
             }
@@ -326,28 +326,28 @@ impl Parser {
     fn look(&mut self, input: &[u8], at: &mut usize) -> Result<Found, ParseError> {
         let rest = &input[*at..];
         match self.state {
-            State::Broken(error) => Err(error),
-            State::Start => match rest.first() {
+            ParserState::Broken(error) => Err(error),
+            ParserState::Start => match rest.first() {
                 None => Ok(Found::NotEnough),
                 Some(b'*') => self.look_at_array(rest, at),
                 Some(_) => self.look_at_line(rest, at),
             },
-            State::Header(progress) => match rest.first() {
+            ParserState::Header(progress) => match rest.first() {
                 None => Ok(Found::NotEnough),
                 Some(b'$') => self.look_at_header(rest, at, progress),
                 Some(&found) => Err(ParseError::NotBulk { found }),
             },
-            State::Bulk(progress, bytes) => self.look_at_bulk(rest, at, progress, bytes),
-            State::Skip(progress, left) => {
+            ParserState::Bulk(progress, bytes) => self.look_at_bulk(rest, at, progress, bytes),
+            ParserState::Skip(progress, left) => {
                 let skipped = left.min(rest.len());
                 *at += skipped;
                 self.state = match left - skipped {
-                    0 => State::Skipped(progress),
-                    left => State::Skip(progress, left),
+                    0 => ParserState::Skipped(progress),
+                    left => ParserState::Skip(progress, left),
                 };
                 Ok(if skipped < left { Found::NotEnough } else { Found::Part })
             }
-            State::Skipped(progress) => self.look_at_end(rest, at, progress, 0),
+            ParserState::Skipped(progress) => self.look_at_end(rest, at, progress, 0),
         }
     }
 
@@ -364,7 +364,7 @@ impl Parser {
             Ok(count) if count > SKIPPED_ARGUMENTS_MAX => return Err(ParseError::ArrayHeader),
             Ok(count) => {
                 self.refused = (count > max).then_some(ParseError::TooManyArguments { count, max });
-                self.state = State::Header(Progress { index: 0, count });
+                self.state = ParserState::Header(Progress { index: 0, count });
             }
         }
         Ok(Found::Part)
@@ -400,8 +400,11 @@ impl Parser {
                     && bytes <= SKIPPED_WORD_BYTES_MAX
             }
         };
-        self.state =
-            if is_kept { State::Bulk(progress, bytes) } else { State::Skip(progress, bytes) };
+        self.state = if is_kept {
+            ParserState::Bulk(progress, bytes)
+        } else {
+            ParserState::Skip(progress, bytes)
+        };
         Ok(Found::Part)
     }
 
@@ -420,7 +423,7 @@ impl Parser {
 
     /// Returns the error for a command with this argument, if it cannot be taken.
     fn refusal(&self, index: usize, bytes: usize) -> Option<ParseError> {
-        let Limits { argument_bytes_max, command_bytes_max, .. } = self.limits;
+        let ParserLimits { argument_bytes_max, command_bytes_max, .. } = self.limits;
         if bytes > argument_bytes_max {
             return Some(ParseError::ArgumentTooLong { index, bytes, max: argument_bytes_max });
         }
@@ -458,7 +461,7 @@ impl Parser {
             return Err(ParseError::BulkEnd { bytes });
         }
         *at += bytes + 2;
-        self.state = State::Header(Progress { index: index + 1, count });
+        self.state = ParserState::Header(Progress { index: index + 1, count });
         Ok(if index + 1 == count { Found::Complete } else { Found::Part })
     }
 

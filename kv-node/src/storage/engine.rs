@@ -7,6 +7,10 @@ use bytes::Bytes;
 use kv_core::store::{Corrupt, Fault, Visitor};
 use thiserror::Error;
 
+/// The engine of a real node and its format on disk. Another engine does not open what it wrote.
+#[cfg(not(madsim))]
+pub(super) const ENGINE_FORMAT: &str = "fjall 3";
+
 /// The writes of a group of batches: the last value that was written to each key. `None` deletes.
 pub type Records = BTreeMap<Bytes, Option<Bytes>>;
 

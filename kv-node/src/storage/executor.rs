@@ -6,8 +6,8 @@ use kv_core::storage::{self, Partitions};
 use kv_core::store::{CommandFamily as _, Fault, Store as _, StoreCommand};
 use kv_core::types::Ticket;
 
-use super::StorageEvent;
 use super::engine::Engine;
+use super::event::StorageEvent;
 use super::overlay::{Group, Overlay};
 
 /// The number of commands that are executed before their outcomes are reported.

@@ -33,9 +33,6 @@ use super::sealed::sync_directory;
 use reopening::Journal;
 pub(super) use reopening::room;
 
-/// The engine and its format on disk. Another engine does not open what this one wrote.
-pub(super) const FORMAT: &str = "fjall 3";
-
 const KEYSPACE: &str = "records";
 
 /// The number of files that are kept open for reads. The rest of the process's descriptors are

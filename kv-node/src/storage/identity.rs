@@ -25,7 +25,7 @@ pub struct StoredIdentity {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct IdentityFile {
     format: u32,
     node: String,
     cluster: String,
@@ -34,7 +34,7 @@ struct File {
 
 impl StoredIdentity {
     pub(super) fn encode(&self) -> String {
-        let file = File {
+        let file = IdentityFile {
             format: FORMAT,
             node: self.node.to_string(),
             cluster: self.cluster.clone(),
@@ -44,8 +44,8 @@ impl StoredIdentity {
     }
 
     pub(super) fn decode(text: &str) -> Result<Self, SealError> {
-        let file: File = unseal(text, FORMAT)?;
-        let File { format: _, node, cluster, generation } = file;
+        let file: IdentityFile = unseal(text, FORMAT)?;
+        let IdentityFile { format: _, node, cluster, generation } = file;
         let node = u64::from_str_radix(&node, 16)
             .map_err(|error| SealError::Content(error.to_string()))?;
         let (node, generation) = (NodeId(node), Generation(generation));

@@ -33,6 +33,7 @@ mod committer;
 #[cfg(not(madsim))]
 mod directory;
 mod engine;
+mod event;
 mod executor;
 #[cfg(not(madsim))]
 mod fjall_engine;
@@ -63,8 +64,8 @@ use kv_core::config::Config;
 use kv_core::ring::Ring;
 #[cfg(not(madsim))]
 use kv_core::store::Fault;
-use kv_core::store::{Outcome, Recovered, StoreCommand};
-use kv_core::types::{NodeId, Seq, Ticket};
+use kv_core::store::{Recovered, StoreCommand};
+use kv_core::types::{NodeId, Ticket};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 #[cfg(not(madsim))]
@@ -74,6 +75,7 @@ pub use committer::Durability;
 #[cfg(not(madsim))]
 pub use directory::{Directory, DirectoryError};
 pub use engine::{Engine, EngineError, Reach, Records};
+pub use event::StorageEvent;
 #[cfg(not(madsim))]
 pub use fjall_engine::{FILES_CACHED, FjallEngine};
 #[cfg(not(madsim))]
@@ -91,34 +93,6 @@ pub use task::StorageTask;
 use committer::Committer;
 use executor::Executor;
 use state::States;
-
-/// An event that storage reports to its node.
-#[derive(Clone, Debug)]
-pub enum StorageEvent {
-    /// A command was executed.
-    Done {
-        /// The ticket of the command.
-        ticket: Ticket,
-        /// The newest position after the command.
-        seq: Seq,
-        /// The outcome of the command.
-        outcome: Outcome,
-    },
-    /// Everything up to this position is as durable as was promised.
-    Durable {
-        /// The position up to which everything is durable.
-        seq: Seq,
-    },
-    /// The disk takes no writes for a while, for the reason that is given. Reads go on.
-    Refusing(EngineError),
-    /// The disk takes writes again.
-    Writable {
-        /// The time for which writes were refused.
-        after: Duration,
-    },
-    /// The disk failed: the node must stop.
-    Failed(EngineError),
-}
 
 /// A callback that is told events, in order, from the threads of the storage. It must not block;
 /// the work that is submitted bounds the number of events.

@@ -11,7 +11,7 @@ use kv_core::store::RECORD_FORMAT;
 use kv_core::types::{HASH, NodeId};
 use serde::{Deserialize, Serialize};
 
-use super::fjall_engine;
+use super::engine::ENGINE_FORMAT;
 use super::sealed::{SealError, seal, unseal};
 
 /// The format that is written. Files of other formats are refused.
@@ -35,7 +35,7 @@ pub struct Pinned {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct PinnedFile {
     format: u32,
     cluster: String,
     hash: String,
@@ -44,12 +44,12 @@ struct File {
     layout_version: u64,
     partitions: u32,
     replication: Vec<Replication>,
-    member: Vec<MemberKeys>,
+    member: Vec<PinnedMember>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct MemberKeys {
+struct PinnedMember {
     name: String,
     id: String,
     weight: u16,
@@ -65,7 +65,7 @@ impl Pinned {
             cluster: cluster.into(),
             hash: HASH.into(),
             record_format: RECORD_FORMAT,
-            engine: fjall_engine::FORMAT.into(),
+            engine: ENGINE_FORMAT.into(),
             layout: layout.clone().canonical(),
         }
     }
@@ -100,7 +100,7 @@ impl Pinned {
     pub(super) fn encode(&self) -> String {
         let Self { cluster, hash, record_format, engine, layout } = self.clone();
         let Layout { version, partitions, replication, members } = layout;
-        let file = File {
+        let file = PinnedFile {
             format: FORMAT,
             cluster,
             hash,
@@ -109,14 +109,14 @@ impl Pinned {
             layout_version: version,
             partitions,
             replication,
-            member: members.into_iter().map(MemberKeys::from).collect(),
+            member: members.into_iter().map(PinnedMember::from).collect(),
         };
         seal(HEADER, &file)
     }
 
     pub(super) fn decode(text: &str) -> Result<Self, SealError> {
-        let file: File = unseal(text, FORMAT)?;
-        let File { format: _, cluster, hash, record_format, engine, .. } = file;
+        let file: PinnedFile = unseal(text, FORMAT)?;
+        let PinnedFile { format: _, cluster, hash, record_format, engine, .. } = file;
         let members = file.member.into_iter().map(Member::try_from).collect::<Result<_, _>>()?;
         let layout = Layout {
             version: file.layout_version,
@@ -138,18 +138,18 @@ fn by_configuration(Difference { what, was, is }: &Difference) -> String {
     }
 }
 
-impl From<Member> for MemberKeys {
+impl From<Member> for PinnedMember {
     fn from(member: Member) -> Self {
         let Member { id, name, weight, machine, rack, datacenter } = member;
         Self { name, id: id.to_string(), weight, machine, rack, datacenter }
     }
 }
 
-impl TryFrom<MemberKeys> for Member {
+impl TryFrom<PinnedMember> for Member {
     type Error = SealError;
 
-    fn try_from(keys: MemberKeys) -> Result<Self, SealError> {
-        let MemberKeys { name, id, weight, machine, rack, datacenter } = keys;
+    fn try_from(keys: PinnedMember) -> Result<Self, SealError> {
+        let PinnedMember { name, id, weight, machine, rack, datacenter } = keys;
         let id = u64::from_str_radix(&id, 16)
             .map_err(|error| SealError::Content(format!("`{id}` is no id: {error}")))?;
         Ok(Self { id: NodeId(id), name, weight, machine, rack, datacenter })

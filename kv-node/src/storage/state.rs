@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use kv_core::store::Fault;
 
-use super::StorageEvent;
 use super::engine::EngineError;
+use super::event::StorageEvent;
 
 /// The state of storage: whether it takes writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -10,11 +10,11 @@ use bytes::Bytes;
 use kv_core::layout::Layout;
 use kv_core::storage::{self, held};
 use kv_core::store::{
-    Answer, AnswerFamily as _, CopyKind, Corrupt, Mint, Refusal, ReplicaAction, ReplicaAnswer,
-    ReplicaCommand, ReplicaDone, Requester, Role, View, Visitor,
+    Answer, AnswerFamily as _, CopyKind, Corrupt, Mint, Outcome, Refusal, ReplicaAction,
+    ReplicaAnswer, ReplicaCommand, ReplicaDone, Requester, Role, View, Visitor,
 };
 use kv_core::time::HybridTime;
-use kv_core::types::{Epoch, FoundingId, Key, OperationId, PartitionId, RequestId};
+use kv_core::types::{Epoch, FoundingId, Key, OperationId, PartitionId, RequestId, Seq};
 use kv_core::version::{Content, VersionVector};
 use kv_core::write::{Basis, Write};
 

@@ -3,9 +3,11 @@
 use bytes::{Bytes, BytesMut};
 
 use super::{Call, NO_KEYS, Spec, subcommand, write_help, wrong_number_of};
+use crate::redis::client_line::client_line;
 use crate::redis::connection::{Connection, Step};
 use crate::redis::error::CommandError;
 use crate::redis::options::number;
+use crate::redis::profile::Activity;
 
 pub(super) const COMMANDS: &[Spec] = &[Spec {
     name: "client",
@@ -41,7 +43,7 @@ fn client(
             connection.encoder(out).integer(id);
         }
         ("INFO", []) => {
-            let line = connection.describe(call.info.activity()) + "\n";
+            let line = own_line(connection, call) + "\n";
             connection.encoder(out).text(&line);
         }
         ("LIST", which) => list(connection, call, which, out)?,
@@ -101,7 +103,7 @@ fn list(
             return Err(CommandError::Conflict(usage));
         }
     };
-    let own = (connection.identity().id, connection.describe(call.info.activity()));
+    let own = (connection.identity().id, own_line(connection, call));
     let mut lines = String::new();
     for (id, line) in std::iter::once(own).chain(call.info.others()) {
         if ids.as_ref().is_none_or(|ids| ids.contains(&id)) {
@@ -111,6 +113,12 @@ fn list(
     }
     connection.encoder(out).text(&lines);
     Ok(())
+}
+
+/// Describes this connection as `CLIENT LIST` shows it.
+fn own_line(connection: &Connection, call: &Call<'_>) -> String {
+    let activity = Activity { last: connection.last_command(), ..call.info.activity() };
+    client_line(connection.profile(), &activity)
 }
 
 /// Executes `CLIENT REPLY`. Its reply is dropped unless replies are on.

@@ -35,12 +35,13 @@ pub(super) struct Spec {
     /// The summary, one line for people.
     pub(super) summary: &'static str,
     /// The function that executes the command.
-    pub(super) run: Run,
+    pub(super) run: ExecuteFn,
 }
 
 /// A function that executes a command. It returns the next step, having appended the reply if there
 /// is one already. With an error it has appended nothing, and done nothing.
-pub(super) type Run = fn(&mut Connection, &Call<'_>, &mut BytesMut) -> Result<Step, CommandError>;
+pub(super) type ExecuteFn =
+    fn(&mut Connection, &Call<'_>, &mut BytesMut) -> Result<Step, CommandError>;
 
 /// A call of a command that exists, with a sensible number of arguments.
 pub(super) struct Call<'a> {

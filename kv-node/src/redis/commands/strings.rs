@@ -9,7 +9,8 @@ use super::{Call, Spec, wrong_number};
 use crate::nearest::nearest;
 use crate::redis::connection::{Connection, Step};
 use crate::redis::error::{CommandError, quote};
-use crate::redis::request::{Basis, ReplyKind, Target};
+use crate::redis::options::GivenContext;
+use crate::redis::request::{ReplyKind, Target};
 
 pub(super) const COMMANDS: &[Spec] = &[
     Spec {
@@ -105,7 +106,7 @@ fn set(
         return Err(set_option(call.spec.name, option));
     }
     let config = &connection.settings().config;
-    let target = Target::put(config, &call.arguments[0], &call.arguments[1], Basis::Latest)?;
+    let target = Target::put(config, &call.arguments[0], &call.arguments[1], GivenContext::Latest)?;
     Ok(connection.ask(vec![target], ReplyKind::Stored))
 }
 
@@ -143,7 +144,7 @@ fn mset(
         return Err(wrong_number(call.spec.name));
     }
     let config = &connection.settings().config;
-    let put = |[key, value]: &[Bytes; 2]| Target::put(config, key, value, Basis::Latest);
+    let put = |[key, value]: &[Bytes; 2]| Target::put(config, key, value, GivenContext::Latest);
     let targets: Result<Vec<_>, _> = pairs.iter().map(put).collect();
     Ok(connection.ask(last_of_each_key(targets?), ReplyKind::Stored))
 }

@@ -3,13 +3,13 @@ use kv_core::quorum::{Level, Mode};
 use kv_core::types::RequestId;
 
 use super::*;
-use crate::redis::connection::Settings;
-use crate::redis::testing::{Client, Core};
+use crate::redis::settings::RedisSettings;
+use crate::redis::testing::{OneReplica, TestClient};
 
-fn client() -> (Client, Core) {
+fn client() -> (TestClient, OneReplica) {
     let buckets = vec![Bucket { prefix: "lww/".to_owned(), resolve: Resolve::Lww }];
     let config = Config { buckets, value_bytes_max: 100, ..Config::default() };
-    (Client::new(Settings { config, ..Settings::default() }), Core::default())
+    (TestClient::new(RedisSettings { config, ..RedisSettings::default() }), OneReplica::default())
 }
 
 /// Sends the lines one after the other on one connection, and compares the replies.

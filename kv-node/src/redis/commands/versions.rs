@@ -1,18 +1,16 @@
 //! Commands of our own, for clients that know of siblings: they show all of them, return and take
 //! contexts, and say what stands behind a reply. The table is in [`crate::redis`].
 
-use bytes::{Bytes, BytesMut};
-use kv_core::client::{Achieved, Options};
+use bytes::BytesMut;
+use kv_core::client::Options;
 use kv_core::config::Config;
 use kv_core::quorum::Level;
-use kv_core::types::NodeId;
 
 use super::{Call, Spec};
 use crate::redis::connection::{Connection, Step};
 use crate::redis::error::CommandError;
 use crate::redis::options::{self, GivenOptions, Word};
-use crate::redis::request::{Details, ReplyKind, Target};
-use crate::resp::Encoder;
+use crate::redis::request::{ReplyKind, Target};
 
 pub(super) const COMMANDS: &[Spec] = &[
     Spec {
@@ -145,57 +143,4 @@ fn write_options(connection: &Connection, out: &mut BytesMut) {
     encoder.bulk(b"timeout");
     let timeout_ms = timeout_ms.unwrap_or(config.timeout_ms);
     encoder.integer(i64::try_from(timeout_ms).unwrap_or(i64::MAX));
-}
-
-/// Writes the reply of `KV.GET`.
-pub(in crate::redis) fn write_siblings(
-    encoder: &mut Encoder<'_>,
-    Details { values, tombstones, context, achieved }: &Details,
-) {
-    encoder.map(4);
-    encoder.bulk(b"values");
-    encoder.array(values.len());
-    for value in values {
-        encoder.bulk(value);
-    }
-    encoder.bulk(b"tombstones");
-    encoder.count(*tombstones);
-    write_context(encoder, context);
-    write_achieved(encoder, achieved);
-}
-
-/// Writes the reply of `KV.PUT` and `KV.DEL`.
-pub(in crate::redis) fn write_receipt(
-    encoder: &mut Encoder<'_>,
-    Details { values, tombstones, context, achieved }: &Details,
-) {
-    encoder.map(3);
-    write_context(encoder, context);
-    encoder.bulk(b"siblings");
-    encoder.count(values.len() + tombstones);
-    write_achieved(encoder, achieved);
-}
-
-fn write_context(encoder: &mut Encoder<'_>, context: &Bytes) {
-    encoder.bulk(b"context");
-    encoder.bulk(&options::to_hex(context));
-}
-
-fn write_achieved(encoder: &mut Encoder<'_>, achieved: &Achieved) {
-    let Achieved { owners, fallbacks, machines } = achieved;
-    encoder.bulk(b"achieved");
-    encoder.map(3);
-    encoder.bulk(b"owners");
-    write_nodes(encoder, owners);
-    encoder.bulk(b"fallbacks");
-    write_nodes(encoder, fallbacks);
-    encoder.bulk(b"machines");
-    encoder.count(*machines);
-}
-
-fn write_nodes(encoder: &mut Encoder<'_>, nodes: &[NodeId]) {
-    encoder.array(nodes.len());
-    for node in nodes {
-        encoder.bulk(node.to_string().as_bytes());
-    }
 }

@@ -6,15 +6,15 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::redis::connection::Settings;
-use crate::redis::testing::{Client, Core};
+use crate::redis::settings::RedisSettings;
+use crate::redis::testing::{OneReplica, TestClient};
 
-fn client() -> (Client, Core) {
-    (Client::new(Settings::default()), Core::default())
+fn client() -> (TestClient, OneReplica) {
+    (TestClient::new(RedisSettings::default()), OneReplica::default())
 }
 
 /// Returns the keys about which the core is asked now.
-fn asked(client: &Client) -> Vec<String> {
+fn asked(client: &TestClient) -> Vec<String> {
     client.asks.iter().map(|ask| ask.operation.key.to_string()).collect()
 }
 
@@ -117,8 +117,8 @@ fn writing_several_keys_says_how_many_stand_if_one_fails() {
 
 #[test]
 fn a_command_of_many_keys_asks_for_a_few_at_a_time_and_stops_when_it_fails() {
-    let settings = Settings { operations_max: 2, ..Settings::default() };
-    let (mut client, mut core) = (Client::new(settings), Core::default());
+    let settings = RedisSettings { operations_max: 2, ..RedisSettings::default() };
+    let (mut client, mut core) = (TestClient::new(settings), OneReplica::default());
     client.send("MGET a b c d e\r\nGET f\r\n");
     for _ in 0..6 {
         assert!(client.asks.len() <= 2);
@@ -135,8 +135,8 @@ fn a_command_of_many_keys_asks_for_a_few_at_a_time_and_stops_when_it_fails() {
 
 #[test]
 fn a_reply_that_would_be_too_long_is_an_error() {
-    let settings = Settings { reply_bytes_max: 5, ..Settings::default() };
-    let (mut client, mut core) = (Client::new(settings), Core::default());
+    let settings = RedisSettings { reply_bytes_max: 5, ..RedisSettings::default() };
+    let (mut client, mut core) = (TestClient::new(settings), OneReplica::default());
     client.ask(&mut core, "MSET a 123 b 456");
     assert_eq!(client.ask(&mut core, "MGET a"), r"*1\r\n$3\r\n123\r\n");
     let reply = client.ask(&mut core, "MGET a b");
@@ -184,8 +184,9 @@ fn what_is_gathered_is_counted_until_the_reply_is_written() {
 
 #[test]
 fn a_connection_that_holds_all_it_may_goes_on_with_its_first_command_alone() {
-    let settings = Settings { operations_max: 2, held_bytes_max: 3_000, ..Settings::default() };
-    let (mut client, mut core) = (Client::new(settings), Core::default());
+    let settings =
+        RedisSettings { operations_max: 2, held_bytes_max: 3_000, ..RedisSettings::default() };
+    let (mut client, mut core) = (TestClient::new(settings), OneReplica::default());
     client.ask(&mut core, &format!("SET a {}", "v".repeat(2_000)));
     client.send("MGET a a a\r\nMGET a b\r\nGET c\r\nGET d\r\n");
     assert_eq!(asked(&client), ["a", "a"]);
@@ -203,8 +204,8 @@ fn a_connection_that_holds_all_it_may_goes_on_with_its_first_command_alone() {
 
 #[test]
 fn no_more_commands_are_read_than_the_connection_may_hold() {
-    let settings = Settings { commands_max: 3, ..Settings::default() };
-    let (mut client, mut core) = (Client::new(settings), Core::default());
+    let settings = RedisSettings { commands_max: 3, ..RedisSettings::default() };
+    let (mut client, mut core) = (TestClient::new(settings), OneReplica::default());
     client.send("SET a 1\r\n".repeat(5));
     assert!(!client.pipeline.has_room() && client.has_input());
     client.answer(0, |operation| core.answer(operation));
@@ -218,8 +219,8 @@ fn no_more_commands_are_read_than_the_connection_may_hold() {
 
 #[test]
 fn no_more_bytes_are_held_than_the_connection_may_hold() {
-    let settings = Settings { held_bytes_max: 2_000, ..Settings::default() };
-    let (mut client, mut core) = (Client::new(settings), Core::default());
+    let settings = RedisSettings { held_bytes_max: 2_000, ..RedisSettings::default() };
+    let (mut client, mut core) = (TestClient::new(settings), OneReplica::default());
     client.send(format!("SET a {}\r\n", "v".repeat(1_500)).repeat(3));
     assert!(!client.pipeline.has_room() && client.has_input(), "commands that wait are counted");
     client.answer_all(&mut core);
@@ -394,8 +395,8 @@ proptest! {
         choices in vec(any::<prop::sample::Index>(), 300),
         (commands_max, operations_max) in (1_usize..20, 1_usize..8),
     ) {
-        let settings = Settings { commands_max, operations_max, ..Settings::default() };
-        let (mut client, mut core) = (Client::new(settings), Core::default());
+        let settings = RedisSettings { commands_max, operations_max, ..RedisSettings::default() };
+        let (mut client, mut core) = (TestClient::new(settings), OneReplica::default());
         client.send(commands.iter().map(Plain::line).collect::<String>());
         let mut choices = choices.iter();
         while client.has_input() || !client.asks.is_empty() {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LIMITS: Limits = Limits {
+const LIMITS: ParserLimits = ParserLimits {
     arguments_max: 100_001,
     argument_bytes_max: 4_096,
     command_bytes_max: 8 * 1024 * 1024,
@@ -20,7 +20,7 @@ struct Heard {
 }
 
 /// Feeds the pieces one by one, as reads of a socket would.
-fn feed<'a>(limits: Limits, pieces: impl IntoIterator<Item = &'a [u8]>) -> Heard {
+fn feed<'a>(limits: ParserLimits, pieces: impl IntoIterator<Item = &'a [u8]>) -> Heard {
     let (mut parser, mut input) = (Parser::new(limits), BytesMut::new());
     let mut heard = Heard::default();
     for piece in pieces {
@@ -166,7 +166,7 @@ fn an_argument_over_the_limit_is_skipped_and_the_stream_goes_on() {
 #[test]
 fn a_command_over_the_limit_is_skipped_and_the_stream_goes_on() {
     let max = 10 + 3 * ARGUMENT_BYTES;
-    let limits = Limits { command_bytes_max: max, ..LIMITS };
+    let limits = ParserLimits { command_bytes_max: max, ..LIMITS };
     let stream = [array(&[b"SET", b"key", b"value"]), array(&[b"SET", b"key", b"valu"])].concat();
     let heard = feed(limits, [&stream[..]]);
     assert_eq!(heard.commands[0], Err(ParseError::CommandTooLong { max }));
@@ -175,7 +175,7 @@ fn a_command_over_the_limit_is_skipped_and_the_stream_goes_on() {
 
 #[test]
 fn a_command_of_too_many_arguments_is_skipped_and_the_stream_goes_on() {
-    let limits = Limits { arguments_max: 3, ..LIMITS };
+    let limits = ParserLimits { arguments_max: 3, ..LIMITS };
     let stream = [array(&[&b"SET"[..]; 4]), array(&[&b"PING"[..]; 3])].concat();
     let expected = ParseError::TooManyArguments { count: 4, max: 3 };
     for pieces in [vec![&stream[..]], stream.chunks(7).collect()] {
@@ -187,7 +187,7 @@ fn a_command_of_too_many_arguments_is_skipped_and_the_stream_goes_on() {
 
 #[test]
 fn what_is_kept_of_each_argument_counts_as_well() {
-    let limits = Limits { command_bytes_max: 2 * ARGUMENT_BYTES, ..LIMITS };
+    let limits = ParserLimits { command_bytes_max: 2 * ARGUMENT_BYTES, ..LIMITS };
     let heard = feed(limits, [&array(&[b"", b"", b""])[..], &array(&[b"", b""])]);
     let expected = ParseError::CommandTooLong { max: 2 * ARGUMENT_BYTES };
     assert_eq!(heard.commands, [Err(expected), Ok(vec![Bytes::new(); 2])]);
@@ -196,7 +196,7 @@ fn what_is_kept_of_each_argument_counts_as_well() {
 #[test]
 fn of_a_skipped_command_the_first_words_are_known() {
     let long = vec![b'v'; 4_097];
-    let limits = Limits { arguments_max: 9, ..LIMITS };
+    let limits = ParserLimits { arguments_max: 9, ..LIMITS };
     let cases: [(&[&[u8]], &[&str]); 6] = [
         (&[b"AUTH", &long, b"more"], &["AUTH"]),
         (&[b"HELLO", b"3", b"AUTH", &long], &["HELLO", "3", "AUTH"]),
@@ -224,7 +224,7 @@ fn of_a_skipped_command_the_first_words_are_known() {
 
 #[test]
 fn an_announcement_alone_reserves_nothing() {
-    let limits = Limits::default();
+    let limits = ParserLimits::default();
     let (mut parser, mut input) = (Parser::new(limits), BytesMut::new());
     input.extend_from_slice(b"*1048576\r\n$60000000\r\n");
     assert_eq!(parser.next(&mut input), Ok(None));
@@ -287,7 +287,7 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
 
 #[test]
 fn what_an_unfinished_command_keeps_is_counted_until_it_is_complete_or_refused() {
-    let limits = Limits { command_bytes_max: 10_000, ..LIMITS };
+    let limits = ParserLimits { command_bytes_max: 10_000, ..LIMITS };
     let (mut parser, mut input) = (Parser::new(limits), BytesMut::new());
     let mut feed = |bytes: &[u8]| {
         input.extend_from_slice(bytes);

@@ -17,7 +17,7 @@ struct Twin {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+enum OverlayStep {
     Commit(Vec<(u8, Option<u8>)>),
     Begin,
     /// The disk has the group, and the overlay has not been told.
@@ -26,14 +26,14 @@ enum Step {
     Restart,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = OverlayStep> {
     let writes = proptest::collection::vec((0_u8..8, any::<Option<u8>>()), 0..4);
     prop_oneof![
-        6 => writes.prop_map(Step::Commit),
-        3 => Just(Step::Begin),
-        3 => Just(Step::Apply),
-        3 => Just(Step::End),
-        1 => Just(Step::Restart),
+        6 => writes.prop_map(OverlayStep::Commit),
+        3 => Just(OverlayStep::Begin),
+        3 => Just(OverlayStep::Apply),
+        3 => Just(OverlayStep::End),
+        1 => Just(OverlayStep::Restart),
     ]
 }
 
@@ -69,7 +69,7 @@ proptest! {
         for step in steps {
             let newest = twin.images.len() - 1;
             match step {
-                Step::Commit(writes) => {
+                OverlayStep::Commit(writes) => {
                     let mut next = twin.images[newest].clone();
                     let mut batch = Batch::default();
                     for (key, record) in writes {
@@ -87,7 +87,7 @@ proptest! {
                     twin.images.push(next);
                     prop_assert_eq!(store.commit(batch), Ok(Seq(newest as u64 + 1)));
                 }
-                Step::Begin => {
+                OverlayStep::Begin => {
                     let group = store.begin_commit();
                     if under_way.is_some() {
                         prop_assert!(group.is_none(), "one at a time");
@@ -96,19 +96,19 @@ proptest! {
                         under_way = Some((group, false));
                     }
                 }
-                Step::Apply => {
+                OverlayStep::Apply => {
                     if let Some((group, applied @ false)) = &mut under_way {
                         engine.apply(&group.records, Reach::Synced).expect("the disk is well");
                         twin.durable = usize::try_from(group.seq.0).expect("few batches");
                         *applied = true;
                     }
                 }
-                Step::End => {
+                OverlayStep::End => {
                     if under_way.take_if(|(_, applied)| *applied).is_some() {
                         store.end_commit();
                     }
                 }
-                Step::Restart => {
+                OverlayStep::Restart => {
                     engine = Arc::new(disk.start());
                     store = Overlay::new(Arc::clone(&engine));
                     under_way = None;
@@ -137,9 +137,9 @@ proptest! {
 }
 
 /// A base that has lost everything after `b`.
-struct Torn;
+struct TornBase;
 
-impl Engine for Torn {
+impl Engine for TornBase {
     fn get(&self, _: &[u8]) -> Result<Option<Bytes>, Corrupt> {
         Err(Corrupt)
     }
@@ -169,7 +169,7 @@ impl Engine for Torn {
 
 #[test]
 fn corruption_below_is_shown_and_what_was_committed_over_it_too() {
-    let mut store = Overlay::new(Arc::new(Torn));
+    let mut store = Overlay::new(Arc::new(TornBase));
     let mut batch = Batch::default();
     for key in ["a", "b", "c"] {
         batch.put(key.as_bytes(), b"fresh");

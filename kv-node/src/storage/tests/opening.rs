@@ -27,8 +27,8 @@ fn open(path: &Path) -> (Storage, Reports, Recovered) {
 #[test]
 fn what_is_corrupt_at_start_costs_the_markers() {
     /// An engine that cannot show one stretch.
-    struct Torn(MemoryEngine);
-    impl Engine for Torn {
+    struct TornEngine(MemoryEngine);
+    impl Engine for TornEngine {
         fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Corrupt> {
             self.0.get(key)
         }
@@ -53,7 +53,7 @@ fn what_is_corrupt_at_start_costs_the_markers() {
         }
     }
     let disk = MemoryDisk::default();
-    let torn = Arc::new(founded(Torn(disk.start())));
+    let torn = Arc::new(founded(TornEngine(disk.start())));
     let recovered =
         opening(Options::default(), |opening| recovery::recover(&torn, opening).expect("it opens"));
     assert!(recovered.recovered.complete.is_empty());

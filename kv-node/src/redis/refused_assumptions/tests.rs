@@ -2,11 +2,11 @@ use kv_core::config::Config;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::redis::connection::Settings;
-use crate::redis::testing::{Client, Core};
+use crate::redis::settings::RedisSettings;
+use crate::redis::testing::{OneReplica, TestClient};
 
-fn client() -> (Client, Core) {
-    (Client::new(Settings::default()), Core::default())
+fn client() -> (TestClient, OneReplica) {
+    (TestClient::new(RedisSettings::default()), OneReplica::default())
 }
 
 /// The codes of the errors among replies, and a plus for everything else.
@@ -165,9 +165,9 @@ fn a_command_that_was_skipped_for_its_length_was_refused_like_any_other() {
 #[test]
 fn a_command_that_cannot_be_read_within_a_transaction_changes_nothing_about_its_end() {
     let config = Config { value_bytes_max: 10, ..Config::default() };
-    let settings = Settings { config, ..Settings::default() };
+    let settings = RedisSettings { config, ..RedisSettings::default() };
     let max = settings.limits().argument_bytes_max;
-    let (mut client, mut core) = (Client::new(settings), Core::default());
+    let (mut client, mut core) = (TestClient::new(settings), OneReplica::default());
     client.send(format!("MULTI\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${}\r\n", max + 1));
     client.send("v".repeat(max + 1));
     client.send("\r\nSET k v\r\nEXEC\r\nSET k v\r\n");
