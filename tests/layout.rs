@@ -1,9 +1,23 @@
-//! Rules about the source itself, which no compiler checks: every test is run, the modules of the
-//! core import each other in one direction only, and faults import no world.
+//! Rules about the source itself, which no compiler checks: every test is run, modules import each
+//! other in one direction only, one name is one type, and no file is too long to read.
+
+#[path = "layout/circles.rs"]
+mod circles;
+#[path = "layout/length.rs"]
+mod length;
+#[path = "layout/names.rs"]
+mod names;
+#[path = "layout/source.rs"]
+mod source;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use source::{Crate, rust_files};
+
+/// The crates that the rules are about.
+const PACKAGES: [&str; 3] = ["kv-core", "kv-node", "kv-sim"];
 
 /// The modules of the core in rows. A module may import from its own row and from those above it,
 /// but the parts, which are siblings, import only from above; and what is for drivers alone is
@@ -45,9 +59,6 @@ const ROWS: &[Row] = &[
     ]),
     Row::ForDrivers(&["node"]),
 ];
-
-/// Modules that only tests use: they may import everything.
-const FOR_TESTS: &[&str] = &["testing", "tests"];
 
 enum Row {
     /// Its modules may import each other.
@@ -104,21 +115,19 @@ fn every_test_at_the_top_belongs_to_a_target() {
 
 #[test]
 fn the_modules_of_the_core_import_in_one_direction_only() {
-    let source = top().join("kv-core/src");
+    let source = Crate::read(&top(), "kv-core");
     let mut broken = Vec::new();
-    for file in rust_files(&source) {
-        let importer = module_of(&source, &file);
-        if importer == "lib" || is_for_tests(&source, &file) {
-            continue;
-        }
-        if row_of(&importer).is_none() {
+    for (module, file) in source.0.iter().filter(|(_, file)| !file.is_for_tests) {
+        let Some(importer) = module.first() else { continue };
+        if row_of(importer).is_none() {
             broken.push(format!("{importer} stands in no row of ROWS: add it"));
             continue;
         }
-        let text = fs::read_to_string(&file).expect("a source file can be read");
-        for imported in imports(without_tests(&text)) {
-            if !may_import(&importer, &imported) {
-                broken.push(format!("{}: {importer} must not import {imported}", file.display()));
+        for path in file.imports.iter().chain(file.exports.values()) {
+            let imported = source.resolve(module, path).and_then(|found| found.first().cloned());
+            if let Some(imported) = imported.filter(|imported| !may_import(importer, imported)) {
+                let file = file.path.display();
+                broken.push(format!("{file}: {importer} must not import {imported}"));
             }
         }
     }
@@ -128,15 +137,13 @@ fn the_modules_of_the_core_import_in_one_direction_only() {
 
 #[test]
 fn faults_know_no_world() {
-    let faults = top().join("kv-sim/src/faults");
-    for file in rust_files(&faults) {
-        if is_for_tests(&faults, &file) {
-            continue;
-        }
-        let text = fs::read_to_string(&file).expect("a source file can be read");
-        for imported in imports(without_tests(&text)) {
-            let may_import = ["faults", "random", "scenario"].contains(&&*imported);
-            assert!(may_import, "{}: a fault must not import {imported}", file.display());
+    let source = Crate::read(&top(), "kv-sim");
+    let faults = |module: &[String]| module.first().is_some_and(|hall| hall == "faults");
+    for (module, file) in source.0.iter().filter(|(module, _)| faults(module)) {
+        for path in file.imports.iter().filter(|_| !file.is_for_tests) {
+            let Some(imported) = source.resolve(module, path) else { continue };
+            let may_import = ["faults", "random", "scenario"].contains(&imported[0].as_str());
+            assert!(may_import, "{}: a fault must not import {imported:?}", file.path.display());
         }
     }
 }
@@ -172,13 +179,6 @@ fn the_rule_lets_through_what_points_up_and_nothing_else() {
     }
 }
 
-#[test]
-fn imports_are_found_in_every_form() {
-    let text = "use crate::time::Span;\n    pub(crate) use crate::{ring::Ring, tally::{A, B},\n  \
-                wire};\nuse alloc::vec::Vec;\n/// use crate::not::this\n// use crate::nor::this;\n";
-    assert_eq!(imports(text), ["time", "ring", "tally", "wire"]);
-}
-
 /// The top of the repository.
 fn top() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -195,77 +195,4 @@ fn test_targets(package: &str) -> Vec<String> {
         .filter_map(|test| test.get("path")?.as_str()?.strip_prefix("../tests/"))
         .map(ToOwned::to_owned)
         .collect()
-}
-
-/// All `.rs` files below a folder, sorted.
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            files.extend(rust_files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    files
-}
-
-/// The module at the top of the crate that a file belongs to.
-fn module_of(source: &Path, file: &Path) -> String {
-    let inside = file.strip_prefix(source).expect("it lies below");
-    let first = inside.components().next().expect("it has a name").as_os_str().to_string_lossy();
-    first.trim_end_matches(".rs").to_owned()
-}
-
-fn is_for_tests(source: &Path, file: &Path) -> bool {
-    let inside = file.strip_prefix(source).expect("it lies below").with_extension("");
-    inside.iter().any(|part| FOR_TESTS.contains(&&*part.to_string_lossy()))
-}
-
-/// The text before its module of tests, which may import what it likes.
-fn without_tests(text: &str) -> &str {
-    text.split_once("#[cfg(test)]\nmod tests {").map_or(text, |(before, _)| before)
-}
-
-/// The modules at the top of the crate that a text imports from.
-fn imports(text: &str) -> Vec<String> {
-    let code: String = text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .flat_map(|line| [line, "\n"])
-        .collect();
-    let mut modules = Vec::new();
-    for statement in code.split("use crate::").skip(1) {
-        let tree = statement.split(';').next().unwrap_or_default();
-        match tree.strip_prefix('{') {
-            None => modules.extend(first_word(tree)),
-            Some(list) => modules.extend(top_level(list).into_iter().filter_map(first_word)),
-        }
-    }
-    modules
-}
-
-/// The elements of a list in braces, not those of lists within it.
-fn top_level(list: &str) -> Vec<&str> {
-    let (mut depth, mut start, mut elements) = (0_u32, 0, Vec::new());
-    for (position, letter) in list.char_indices() {
-        match letter {
-            '{' => depth += 1,
-            '}' if depth > 0 => depth -= 1,
-            ',' | '}' if depth == 0 => {
-                elements.push(&list[start..position]);
-                start = position + 1;
-            }
-            _ => {}
-        }
-    }
-    elements
-}
-
-fn first_word(text: &str) -> Option<String> {
-    let word =
-        text.trim().split(|letter: char| !letter.is_alphanumeric() && letter != '_').next()?;
-    (!word.is_empty()).then(|| word.to_owned())
 }
