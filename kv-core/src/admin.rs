@@ -43,6 +43,9 @@ pub enum AdminReply {
     LossAccepted,
     /// The command was refused, and changed nothing.
     Refused(AdminRefusal),
+    /// The store failed while the command was written down. It stands or not: the node shows which when
+    /// it serves again.
+    Unknown,
 }
 
 /// The reason for which a command was refused. Nothing was founded or given up.

@@ -229,10 +229,7 @@ impl Node {
     fn on_admin(&mut self, cx: &mut Cx<'_>, request: AdminRequest, command: AdminCommand) {
         let local = &self.local;
         match (self.state, command) {
-            (Readiness::Stopping | Readiness::Failed, _) => {
-                let reply = AdminReply::Refused(AdminRefusal::Ended);
-                cx.out.push(Effect::AdminReply { request, reply });
-            }
+            (Readiness::Stopping | Readiness::Failed, _) => refuse_command(cx, request),
             (Readiness::Serving, AdminCommand::AcceptLoss { partition })
                 if self.founding.is_founded() =>
             {
@@ -487,14 +484,35 @@ impl Node {
     fn fail(&mut self, cx: &mut Cx<'_>) {
         cx.observe(Event::StoreFailed);
         self.coordinator.abandon_all(cx);
+        self.founding.abandon_all(cx);
+        self.repair.abandon_all(cx);
         self.state = Readiness::Failed;
     }
 }
 
-/// Peers hear nothing of a failed node; clients are told to go elsewhere.
+/// Peers hear nothing of a failed node; clients are told to go elsewhere, and operators that it does not
+/// serve.
 fn refuse_after_failure(cx: &mut Cx<'_>, input: &Input) {
-    if let Input::Client { request, operation: _ } = input {
-        let reply = Reply::Refused(RequestRefusal::StoreFailed);
-        cx.out.push(Effect::Reply { request: *request, reply });
+    match input {
+        Input::Client { request, operation: _ } => {
+            let reply = Reply::Refused(RequestRefusal::StoreFailed);
+            cx.out.push(Effect::Reply { request: *request, reply });
+        }
+        Input::Admin { request, command: _ } => refuse_command(cx, *request),
+        Input::Peer(_)
+        | Input::Link { .. }
+        | Input::StoreDone { .. }
+        | Input::Durable { .. }
+        | Input::StoreFailed
+        | Input::Deadline
+        | Input::Stop => {}
     }
 }
+
+fn refuse_command(cx: &mut Cx<'_>, request: AdminRequest) {
+    let reply = AdminReply::Refused(AdminRefusal::Ended);
+    cx.out.push(Effect::AdminReply { request, reply });
+}
+
+#[cfg(test)]
+mod tests;

@@ -483,6 +483,19 @@ impl Founding {
         }
     }
 
+    /// Answers the operator who waits, as the store failed.
+    pub fn abandon_all(&mut self, cx: &mut Cx<'_>) {
+        match &mut self.stage {
+            FoundingState::Initiating(_) => self.give_up(cx, AdminRefusal::Ended),
+            FoundingState::Writing(writing) => {
+                if let Some(request) = writing.request.take() {
+                    cx.out.push(Effect::AdminReply { request, reply: AdminReply::Unknown });
+                }
+            }
+            FoundingState::Waiting | FoundingState::Founded(_) => {}
+        }
+    }
+
     /// Ends what an operator asked for without a founding.
     fn give_up(&mut self, cx: &mut Cx<'_>, refusal: AdminRefusal) {
         let stage = core::mem::replace(&mut self.stage, FoundingState::Waiting);

@@ -141,6 +141,13 @@ impl Repair {
         }
     }
 
+    /// Answers the operators who wait for a marker, as the store failed.
+    pub fn abandon_all(&mut self, cx: &mut Cx<'_>) {
+        for request in core::mem::take(&mut self.access.copying.accepting).into_values().flatten() {
+            cx.out.push(Effect::AdminReply { request, reply: AdminReply::Unknown });
+        }
+    }
+
     /// An operator gives up what an owner has lost and cannot copy back: it serves with what it
     /// has, in the partition or, if that is complete, of those keys in it that were corrupt. Answered when
     /// that is durable; of keys, which may have to be given up anew, as soon as it was asked for.

@@ -120,8 +120,16 @@ fn refused(view: &View, reply: &AdminReply) -> Response {
 
 /// The reason for a refusal in words, with the names of members.
 fn words(view: &View, reply: &AdminReply) -> String {
-    let AdminReply::Refused(refusal) = reply else {
-        return format!("an answer to another order: {reply:?}");
+    let refusal = match reply {
+        AdminReply::Refused(refusal) => refusal,
+        AdminReply::Unknown => {
+            return "the disk of this node failed while that was written down: nobody knows whether it \
+                    stands. Repair the disk, start the node, and ask again: it says what it is"
+                .to_owned();
+        }
+        AdminReply::Founded { .. } | AdminReply::Losses { .. } | AdminReply::LossAccepted => {
+            return format!("an answer to another order: {reply:?}");
+        }
     };
     let name = |id: NodeId| match view.about().ring.member(id) {
         Some(member) => format!("{} ({id})", member.name),

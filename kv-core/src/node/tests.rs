@@ -1,0 +1,87 @@
+//! One node, hand-fed: what its parts do together that none does alone.
+
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::*;
+use crate::cx::Issuer;
+use crate::layout::Layout;
+use crate::ring::Ring;
+use crate::store::{CompletionReason, FoundingRecord, RepairCommand};
+use crate::testing::Counting;
+use crate::testing::effects::{admin_reply, observe, store, ticket};
+use crate::time::{Now, WallTime};
+use crate::topology::Topology;
+use crate::types::{ClusterId, FoundingId, Generation};
+
+const FIRST: AdminRequest = AdminRequest(1);
+const SECOND: AdminRequest = AdminRequest(2);
+
+/// One of three nodes that own everything. It has lost what it held.
+fn node(founding: FoundingRecord) -> Node {
+    let nodes = (1..=3_u64).map(|id| (NodeId(id), id.to_string()));
+    let ring = Ring::new(Layout::single_datacenter(8, 3, nodes)).expect("three nodes, N = 3");
+    let identity = Identity {
+        node: NodeId(1),
+        generation: Generation(1),
+        cluster: ClusterId(1),
+        topology: Arc::new(Topology::new(Arc::new(ring))),
+    };
+    Node::new(Config::default(), identity, Recovered { founding, ..Recovered::default() })
+}
+
+fn feed(node: &mut Node, input: Input) -> Vec<Effect> {
+    let (mut out, mut draw) = (Vec::new(), Counting::default());
+    let now = Now { monotonic: Time(1_000), wall: WallTime(1_000_000) };
+    node.handle(&mut Cx { now, draw: &mut draw, out: &mut out }, input);
+    node.invariants();
+    out
+}
+
+fn order(node: &mut Node, request: AdminRequest, command: AdminCommand) -> Vec<Effect> {
+    feed(node, Input::Admin { request, command })
+}
+
+#[test]
+fn an_operator_who_waits_for_a_marker_is_told_when_the_store_fails() {
+    let mut node = node(FoundingRecord::Founded(FoundingId(1)));
+    let partition = PartitionId(3);
+    let reason = CompletionReason::LossAccepted;
+    assert_eq!(
+        order(&mut node, FIRST, AdminCommand::AcceptLoss { partition }),
+        [store(ticket(Issuer::Repair, 0), partition, RepairCommand::MarkComplete { reason })]
+    );
+    assert_eq!(
+        feed(&mut node, Input::StoreFailed),
+        [observe(Event::StoreFailed), admin_reply(FIRST, AdminReply::Unknown)]
+    );
+    assert_eq!(feed(&mut node, Input::Deadline), []);
+}
+
+#[test]
+fn an_operator_who_founds_is_told_when_the_store_fails() {
+    let mut node = node(FoundingRecord::None);
+    let asked = order(&mut node, FIRST, AdminCommand::Init { without: vec![] });
+    let is_reply = |effect: &Effect| matches!(effect, Effect::AdminReply { .. });
+    assert!(!asked.iter().any(is_reply), "the others were not asked yet: {asked:?}");
+    let refused = AdminReply::Refused(AdminRefusal::Ended);
+    assert_eq!(
+        feed(&mut node, Input::StoreFailed),
+        [observe(Event::StoreFailed), admin_reply(FIRST, refused)]
+    );
+}
+
+#[test]
+fn commands_to_a_node_whose_store_failed_are_refused() {
+    let mut node = node(FoundingRecord::Founded(FoundingId(1)));
+    feed(&mut node, Input::StoreFailed);
+    for (request, command) in [
+        (FIRST, AdminCommand::Losses),
+        (SECOND, AdminCommand::AcceptLoss { partition: PartitionId(3) }),
+    ] {
+        let refused = AdminReply::Refused(AdminRefusal::Ended);
+        assert_eq!(order(&mut node, request, command), [admin_reply(request, refused)]);
+    }
+}
