@@ -27,7 +27,7 @@
 //! use kv_core::cx::{Cx, Effect, Identity, Input};
 //! use kv_core::store::Store as _;
 //! # use kv_core::cx::{Draw, Purpose};
-//! # use kv_core::store::{Batch, Corrupt, Fault, Store, View, Visitor};
+//! # use kv_core::store::{Batch, Corrupt, StoreFault, Store, View, Visitor};
 //! # use kv_core::types::{ClientRequest, ClusterId, FoundingId, Generation, NodeId, Seq};
 //! # use kv_core::{config::Config, layout::Layout, ring::Ring, time::Now, version::Content};
 //! # use kv_core::{node::Node, storage};
@@ -48,7 +48,7 @@
 //! #         let mut wanted = self.records.iter().filter(|(key, _)| is_wanted(key));
 //! #         let _ = wanted.try_for_each(|(key, record)| visit(key, Ok(record)));
 //! #     }
-//! #     fn commit(&mut self, batch: Batch) -> Result<Seq, Fault> {
+//! #     fn commit(&mut self, batch: Batch) -> Result<Seq, StoreFault> {
 //! #         for (key, record) in batch.into_writes(<[u8]>::to_vec) {
 //! #             match record {
 //! #                 Some(record) => self.records.insert(key, record),

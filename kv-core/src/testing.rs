@@ -12,7 +12,7 @@ use core::ops::ControlFlow;
 use bytes::Bytes;
 
 use crate::cx::{Draw, Purpose};
-use crate::store::{Batch, Corrupt, Fault, Store, View, Visitor};
+use crate::store::{Batch, Corrupt, Store, StoreFault, View, Visitor};
 use crate::types::Seq;
 
 /// A store in memory, of which one image is live and another durable.
@@ -24,7 +24,7 @@ pub(crate) struct MemoryStore {
     /// The keys of records that cannot be read.
     pub(crate) corrupt: BTreeSet<Bytes>,
     /// The fault that the next commits return; none if they succeed.
-    pub(crate) fault: Option<Fault>,
+    pub(crate) fault: Option<StoreFault>,
 }
 
 impl MemoryStore {
@@ -67,7 +67,7 @@ impl Store for MemoryStore {
         }
     }
 
-    fn commit(&mut self, batch: Batch) -> Result<Seq, Fault> {
+    fn commit(&mut self, batch: Batch) -> Result<Seq, StoreFault> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }

@@ -39,7 +39,7 @@ pub struct HttpAddressError(String);
 
 /// The answer of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct HttpAnswer {
     /// The HTTP status.
     pub status: StatusCode,
     /// The body. Bytes that are not UTF-8 are replaced.
@@ -126,7 +126,7 @@ impl fmt::Display for HttpAddress {
 ///
 /// # Errors
 /// [`ClientError`].
-pub async fn get(address: &HttpAddress, path: &str) -> Result<Answer, ClientError> {
+pub async fn get(address: &HttpAddress, path: &str) -> Result<HttpAnswer, ClientError> {
     request(address, Method::GET, path, String::new()).await
 }
 
@@ -134,7 +134,11 @@ pub async fn get(address: &HttpAddress, path: &str) -> Result<Answer, ClientErro
 ///
 /// # Errors
 /// [`ClientError`].
-pub async fn post(address: &HttpAddress, path: &str, body: String) -> Result<Answer, ClientError> {
+pub async fn post(
+    address: &HttpAddress,
+    path: &str,
+    body: String,
+) -> Result<HttpAnswer, ClientError> {
     request(address, Method::POST, path, body).await
 }
 
@@ -143,7 +147,7 @@ async fn request(
     method: Method,
     path: &str,
     body: String,
-) -> Result<Answer, ClientError> {
+) -> Result<HttpAnswer, ClientError> {
     let timed_out = |limit| ClientError::TimedOut { address: address.clone(), limit };
     let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(&*address.0))
         .await
@@ -172,13 +176,13 @@ async fn request(
 async fn exchange(
     stream: TcpStream,
     request: Request<Full<Bytes>>,
-) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<HttpAnswer, Box<dyn std::error::Error + Send + Sync>> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let answering = async {
         let response = sender.send_request(request).await?;
         let status = response.status();
         let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await?.to_bytes();
-        Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned() })
+        Ok(HttpAnswer { status, body: String::from_utf8_lossy(&body).into_owned() })
     };
     // The connection moves the bytes; its own end says nothing that the answer does not.
     let moving = async {
@@ -200,7 +204,7 @@ mod tests {
     use super::*;
 
     /// Answers one request with these bytes and closes; returns the head of the request too.
-    async fn asked_of(answer: &'static [u8]) -> (Result<Answer, ClientError>, String) {
+    async fn asked_of(answer: &'static [u8]) -> (Result<HttpAnswer, ClientError>, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("the system has a port");
         let address = HttpAddress::of_listener(listener.local_addr().expect("it is bound"));
         let serving = tokio::spawn(async move {

@@ -41,10 +41,10 @@ const INPUTS_PER_TURN: usize = 1_024;
 pub struct ConnectionId(pub u64);
 
 /// The id of a request within its connection: comes back with the reply.
-pub type Tag = u32;
+pub type OperationTag = u32;
 
 /// The channel for the replies of one connection.
-pub type Replies = mpsc::UnboundedSender<Vec<(Tag, Reply)>>;
+pub type Replies = mpsc::UnboundedSender<Vec<(OperationTag, Reply)>>;
 
 /// The destinations of a turn's effects.
 pub trait Outlets: Send {
@@ -284,15 +284,15 @@ fn inputs_of(work: Work, connections: &BTreeMap<ConnectionId, Replies>) -> Vec<I
 const TAG_BITS: u32 = 24;
 
 /// The greatest tag.
-pub const TAG_MAX: Tag = (1 << TAG_BITS) - 1;
+pub const TAG_MAX: OperationTag = (1 << TAG_BITS) - 1;
 
-fn request_of(connection: ConnectionId, tag: Tag) -> ClientRequest {
+fn request_of(connection: ConnectionId, tag: OperationTag) -> ClientRequest {
     assert!(tag <= TAG_MAX, "tags count from 0 to TAG_MAX");
     ClientRequest((connection.0 << TAG_BITS) | u64::from(tag))
 }
 
-fn parts_of(request: ClientRequest) -> (ConnectionId, Tag) {
-    let tag = (request.0 & u64::from(TAG_MAX)) as Tag;
+fn parts_of(request: ClientRequest) -> (ConnectionId, OperationTag) {
+    let tag = (request.0 & u64::from(TAG_MAX)) as OperationTag;
     (ConnectionId(request.0 >> TAG_BITS), tag)
 }
 

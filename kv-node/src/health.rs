@@ -14,7 +14,7 @@ use crate::inspection::{Inspection, PeerState, StorageFact};
 
 /// The stage of a node's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum ServingStage {
     /// The node opens its data.
     Starting,
     /// The node serves, unless a problem keeps it from that.
@@ -27,7 +27,7 @@ pub enum Stage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// The stage of the node's life.
-    pub stage: Stage,
+    pub stage: ServingStage,
     /// The state of the core; `None` if there is no core yet, or if it does not answer.
     pub core: Option<Inspection>,
     /// The number of lines of the log that were lost since the node started.
@@ -184,16 +184,16 @@ impl Verdict {
         let Facts { stage, core, log_lines_lost } = facts;
         let mut verdict = Self::default();
         match stage {
-            Stage::Starting => verdict.not_ready(
+            ServingStage::Starting => verdict.not_ready(
                 Code::Starting,
                 "the node is starting: it opens its data, which takes the longer the more there is to replay",
             ),
-            Stage::Stopping => verdict.not_ready(Code::Stopping, "the node is stopping"),
-            Stage::Running if core.is_none() => verdict.not_ready(
+            ServingStage::Stopping => verdict.not_ready(Code::Stopping, "the node is stopping"),
+            ServingStage::Running if core.is_none() => verdict.not_ready(
                 Code::CoreSilent,
                 "the core of the node does not answer: its machine is overloaded, or it hangs",
             ),
-            Stage::Running => {}
+            ServingStage::Running => {}
         }
         if let Some(inspection) = core {
             verdict.judge_storage(inspection.storage);

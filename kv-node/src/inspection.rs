@@ -6,7 +6,7 @@ use kv_core::coordinator::{Others, OutOfReach, OwnStorage};
 use kv_core::cx::{LinkState, NodeContext};
 use kv_core::event::RejectReason;
 use kv_core::node::Node;
-use kv_core::store::Fault;
+use kv_core::store::StoreFault;
 use kv_core::time::Time;
 use kv_core::types::NodeId;
 
@@ -68,12 +68,12 @@ pub enum StorageFact {
     Failed,
 }
 
-impl From<Fault> for StorageFact {
-    fn from(fault: Fault) -> Self {
+impl From<StoreFault> for StorageFact {
+    fn from(fault: StoreFault) -> Self {
         match fault {
-            Fault::Full => Self::Full,
-            Fault::OutOfFiles => Self::OutOfFiles,
-            Fault::Failed => Self::Failed,
+            StoreFault::Full => Self::Full,
+            StoreFault::OutOfFiles => Self::OutOfFiles,
+            StoreFault::Failed => Self::Failed,
         }
     }
 }

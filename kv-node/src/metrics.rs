@@ -30,7 +30,7 @@ use crate::storage::{DiskRoom, StorageCounts, StorageState};
 
 pub use exposition::Exposition;
 use health::HealthGauges;
-pub use labels::{Direction, Discarded, DropReason, RequestOutcome, RequestVerb};
+pub use labels::{ConnectionDropReason, Direction, Discarded, RequestOutcome, RequestVerb};
 use register::{Label, Register, Requests, counts};
 
 /// The metrics of one node.
@@ -58,7 +58,7 @@ pub struct Metrics {
     pub protocol_errors: Counter,
     /// The bytes that all connections of clients hold.
     pub client_held_bytes: Gauge,
-    clients_dropped: [Counter; DropReason::ALL.len()],
+    clients_dropped: [Counter; ConnectionDropReason::ALL.len()],
     client_bytes: [Counter; 2],
     messages: [Vec<Counter>; 2],
     peer_bytes: [Counter; 2],
@@ -168,7 +168,7 @@ impl Metrics {
                 "client_connections_dropped",
                 "Connections of clients that were dropped because they did not get on, by reason",
                 "reason",
-                DropReason::ALL.map(DropReason::name),
+                ConnectionDropReason::ALL.map(ConnectionDropReason::name),
             ),
             client_bytes: of.counters(
                 "client_bytes",
@@ -286,7 +286,7 @@ impl Metrics {
     }
 
     /// Counts a client that was dropped.
-    pub fn on_client_dropped(&self, reason: DropReason) {
+    pub fn on_client_dropped(&self, reason: ConnectionDropReason) {
         self.clients_dropped[reason as usize].inc();
     }
 

@@ -25,7 +25,7 @@ use crate::draws::Draws;
 use crate::http::{About, HttpServer};
 use crate::log::{EventLog, LogLimiter};
 use crate::metrics::Metrics;
-use crate::peers::{PeerLimits, PeerSetup, Peers};
+use crate::peers::{PeerLimits, PeerQueues, PeerSetup};
 use crate::redis_server::{self, RedisSetup};
 use crate::stop::{self, Stopper};
 use crate::storage::{Durability, Report, Storage};
@@ -223,7 +223,7 @@ pub enum Stopped {
 
 /// The destinations of the core's effects.
 struct Ways {
-    peers: Peers,
+    peers: PeerQueues,
     storage: Arc<Storage>,
     failed: watch::Sender<bool>,
 }
@@ -283,7 +283,7 @@ impl Running {
             metrics: Arc::clone(&metrics),
             log_limiter: Arc::clone(&log_limiter),
         };
-        let peers = Peers::new(&setup);
+        let peers = PeerQueues::new(&setup);
         peers.connect(setup, peer, &mut draws, &ended, &mut others);
         let ticking = Arc::clone(&log_limiter);
         others.spawn(async move { ticking.run(ended).await });

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::admin_client::{self, Answer, HttpAddress};
+use crate::admin_client::{self, HttpAddress, HttpAnswer};
 use crate::admin_targets::AdminTargets;
 
 /// How a new cluster is founded.
@@ -44,11 +44,11 @@ pub fn init(arguments: InitArguments) -> ExitCode {
     run(target, async |address| {
         let body = json!({ "without": without }).to_string();
         match admin_client::post(address, "/admin/init", body).await {
-            Ok(Answer { status, body }) if status.is_success() => {
+            Ok(HttpAnswer { status, body }) if status.is_success() => {
                 let founding = text(&body, "founding");
                 OrderEnd::Done(format!("the cluster is founded ({founding}); its members serve"))
             }
-            Ok(Answer { body, .. }) => OrderEnd::Failed(text(&body, "problem")),
+            Ok(HttpAnswer { body, .. }) => OrderEnd::Failed(text(&body, "problem")),
             Err(error) => OrderEnd::Failed(error.to_string()),
         }
     })
@@ -69,10 +69,10 @@ pub fn accept_loss(arguments: AcceptLossArguments) -> ExitCode {
         };
         let body = json!({ "partitions": partitions }).to_string();
         match admin_client::post(address, "/admin/accept-loss", body).await {
-            Ok(Answer { status, .. }) if status.is_success() => {
+            Ok(HttpAnswer { status, .. }) if status.is_success() => {
                 OrderEnd::Done(format!("accepted, durably: {} partitions", partitions.len()))
             }
-            Ok(Answer { body, .. }) => OrderEnd::Failed(body.trim_end().to_owned()),
+            Ok(HttpAnswer { body, .. }) => OrderEnd::Failed(body.trim_end().to_owned()),
             Err(error) => OrderEnd::Failed(error.to_string()),
         }
     })
@@ -80,7 +80,8 @@ pub fn accept_loss(arguments: AcceptLossArguments) -> ExitCode {
 
 async fn losses(address: &HttpAddress) -> Result<Vec<u32>, OrderEnd> {
     let answer = admin_client::get(address, "/admin/losses").await;
-    let Answer { status, body } = answer.map_err(|error| OrderEnd::Failed(error.to_string()))?;
+    let HttpAnswer { status, body } =
+        answer.map_err(|error| OrderEnd::Failed(error.to_string()))?;
     if !status.is_success() {
         return Err(OrderEnd::Failed(text(&body, "problem")));
     }

@@ -18,7 +18,9 @@ use crate::http::About;
 use crate::log::Sink;
 use crate::node::{BindError, Listeners, NodeParts, Running, Startup, Stopped};
 use crate::signals::Signals;
-use crate::storage::{Directory, DirectoryError, OpenError, Opening, Options, Pinned, Storage};
+use crate::storage::{
+    Directory, DirectoryError, OpenError, Opening, Pinned, Storage, StorageOptions,
+};
 
 /// The reason why a node does not start, or did not end as it should. Acknowledged writes are kept.
 #[derive(Debug, Error)]
@@ -110,7 +112,7 @@ pub fn start(settings: Settings, listeners: Listeners) -> Result<Running, StartE
     let mut directory = Directory::open(&data_dir)?;
     let pinned = Pinned::of(&cluster, ring.layout());
     let generation = directory.claim(node, &pinned, Clock::start().now().wall)?;
-    let options = Options {
+    let options = StorageOptions {
         durability,
         queue_commands_max: limits.storage_queue,
         unsynced_bytes_max: limits.unsynced_bytes,

@@ -58,11 +58,11 @@ struct NodeFigures {
     hints_pending: u64,
     operations_in_flight: u64,
     storage: String,
-    members: Vec<Member>,
+    members: Vec<MemberRow>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Member {
+struct MemberRow {
     name: String,
     id: String,
     seems_up: bool,
@@ -79,7 +79,7 @@ struct Disk {
 
 /// The health of one node, as far as the exit code goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Outcome {
+enum StatusOutcome {
     Ready,
     Degraded,
     NotReady,
@@ -112,13 +112,13 @@ pub fn main(arguments: StatusArguments) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let mut worst = Outcome::Ready;
+    let mut worst = StatusOutcome::Ready;
     for (address, answer) in runtime.block_on(ask_all(addresses)) {
         let (text, outcome) = match answer {
             Ok(body) => told(&address, &body, json),
             Err(error) => {
                 eprintln!("kv-node: {error}");
-                (String::new(), Outcome::NotReady)
+                (String::new(), StatusOutcome::NotReady)
             }
         };
         use std::io::Write as _;
@@ -127,9 +127,9 @@ pub fn main(arguments: StatusArguments) -> ExitCode {
         worst = worst.max(outcome);
     }
     match worst {
-        Outcome::Ready => ExitCode::SUCCESS,
-        Outcome::Degraded if !strict => ExitCode::SUCCESS,
-        Outcome::Degraded | Outcome::NotReady => ExitCode::FAILURE,
+        StatusOutcome::Ready => ExitCode::SUCCESS,
+        StatusOutcome::Degraded if !strict => ExitCode::SUCCESS,
+        StatusOutcome::Degraded | StatusOutcome::NotReady => ExitCode::FAILURE,
     }
 }
 
@@ -150,7 +150,7 @@ async fn ask_all(addresses: Vec<HttpAddress>) -> Vec<(HttpAddress, Result<String
 }
 
 /// Returns the text for one answer, and the node's outcome.
-fn told(address: &HttpAddress, body: &str, json: bool) -> (String, Outcome) {
+fn told(address: &HttpAddress, body: &str, json: bool) -> (String, StatusOutcome) {
     let health: Health = match serde_json::from_str(body) {
         Ok(health) => health,
         Err(error) => {
@@ -158,13 +158,13 @@ fn told(address: &HttpAddress, body: &str, json: bool) -> (String, Outcome) {
                 "{address}: does not answer as a node of this version does ({error}); it said: {}\n",
                 body.chars().take(200).collect::<String>().escape_debug()
             );
-            return (text, Outcome::NotReady);
+            return (text, StatusOutcome::NotReady);
         }
     };
     let outcome = match (health.ready, health.problems.is_empty()) {
-        (true, true) => Outcome::Ready,
-        (true, false) => Outcome::Degraded,
-        (false, _) => Outcome::NotReady,
+        (true, true) => StatusOutcome::Ready,
+        (true, false) => StatusOutcome::Degraded,
+        (false, _) => StatusOutcome::NotReady,
     };
     let text = if json { format!("{}\n", body.trim_end()) } else { page(address, &health) };
     (text, outcome)
@@ -219,8 +219,8 @@ fn partitions(state: &NodeFigures) -> String {
     )
 }
 
-fn member(member: &Member) -> String {
-    let Member { name, id, seems_up, connected, silent_ms, refused } = member;
+fn member(member: &MemberRow) -> String {
+    let MemberRow { name, id, seems_up, connected, silent_ms, refused } = member;
     let how = match (refused, silent_ms) {
         (Some(reason), _) => format!("refused for its {reason}"),
         (None, None) => "not heard since this node started".to_owned(),
@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn a_degraded_node_is_told_of_with_everything_that_matters() {
         let (text, outcome) = told(&address(), DEGRADED, false);
-        assert_eq!(outcome, Outcome::Degraded);
+        assert_eq!(outcome, StatusOutcome::Degraded);
         for part in [
             "n1 (0000000000000001) of cluster kv at 127.0.0.1:7201, version 0.1.0: degraded\n",
             "  warning     peers-down: n3 (0000000000000003) cannot be asked\n",
@@ -286,7 +286,7 @@ mod tests {
         let starting = r#"{"node":"n1","id":"1","cluster":"kv","version":"0.1.0","status":"not-ready","ready":false,
             "problems":[{"code":"starting","severity":"not-ready","message":"it starts"}],"state":null,"disk":null}"#;
         let (text, outcome) = told(&address(), starting, false);
-        assert_eq!(outcome, Outcome::NotReady);
+        assert_eq!(outcome, StatusOutcome::NotReady);
         assert!(text.ends_with(": not ready\n  not ready   starting: it starts\n"), "{text}");
     }
 
@@ -294,7 +294,7 @@ mod tests {
     fn what_is_no_answer_of_a_node_is_not_ready() {
         for body in ["", "<html>hello</html>", "{}", "{\"ready\":true}"] {
             let (text, outcome) = told(&address(), body, true);
-            assert_eq!(outcome, Outcome::NotReady, "{body}");
+            assert_eq!(outcome, StatusOutcome::NotReady, "{body}");
             assert!(text.contains("127.0.0.1:7201: does not answer"), "{text}");
         }
     }

@@ -14,7 +14,7 @@ use kv_node::peers::frame::{
     self, Decoder, Frame, FrameKind, HEADER_BYTES, PART_BYTES, PAYLOAD_BYTES_MAX,
 };
 use kv_node::peers::hello::{Hello, ProcessRun};
-use kv_node::peers::refusal::Refusal;
+use kv_node::peers::refusal::PeerRefusal;
 
 use crate::support::{Cluster, Process, TIMEOUT, free_ports, kv_node, new_folder, wait_for};
 
@@ -84,11 +84,11 @@ impl Peer {
     }
 
     /// The reason for which the node closes the connection.
-    fn refusal(&mut self) -> Refusal {
+    fn refusal(&mut self) -> PeerRefusal {
         let frame = self.next().expect("it says why");
         assert_eq!(frame.kind, FrameKind::Refusal);
         assert_eq!(self.next(), None, "then it closes");
-        Refusal::decode(&frame.payload)
+        PeerRefusal::decode(&frame.payload)
     }
 }
 

@@ -11,7 +11,7 @@ use super::*;
 use crate::config::Config;
 use crate::event::Event;
 use crate::message::{FoundingMessage, Message};
-use crate::store::{Answer, Command, Fault, Outcome, Recovered, StoreCommand};
+use crate::store::{Answer, Command, Outcome, Recovered, StoreCommand, StoreFault};
 use crate::testing::MemoryStore;
 use crate::testing::world::{Done, Machine, World, answers, executes, sends, tells};
 
@@ -442,8 +442,8 @@ fn a_record_that_cannot_be_read_is_learned_anew_and_markers_stay_as_they_are() {
 #[test]
 fn a_full_disk_delays_a_founding_and_no_more() {
     let mut world = world();
-    world.member(1).store.fault = Some(Fault::Full);
-    world.member(2).store.fault = Some(Fault::Full);
+    world.member(1).store.fault = Some(StoreFault::Full);
+    world.member(2).store.fault = Some(StoreFault::Full);
     init(&mut world, 1, &[]);
     world.wait_ms(5_000);
     let [writes, says] = pledges(&world, 2, 1, FOUNDING);

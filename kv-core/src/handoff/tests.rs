@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::cx::Effect;
 use crate::message::{HandoffKind, HandoffMessage, Kind};
 use crate::probe::Probe;
-use crate::store::Fault;
+use crate::store::StoreFault;
 use crate::testing::world::{Done, kinds, messages, tells};
 use crate::time::{HybridTime, WallTime};
 use crate::types::Epoch;
@@ -263,7 +263,7 @@ fn an_answer_to_an_earlier_life_deletes_nothing() {
 fn what_the_target_cannot_keep_is_not_acknowledged() {
     let mut scene = Scene::new();
     let target = scene.owners[0];
-    scene.world.member(target).store.fault = Some(Fault::Full);
+    scene.world.member(target).store.fault = Some(StoreFault::Full);
     scene.keep(target, &written(1));
     scene.world.wait_ms(2_500);
     let timed_out = scene.tells(Event::Probe(Probe::HintDeliveryTimedOut));

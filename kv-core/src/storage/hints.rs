@@ -10,7 +10,7 @@ use core::ops::ControlFlow;
 
 use bytes::Bytes;
 
-use super::keyspace::{self, Record};
+use super::keyspace::{self, StoredRecord};
 use super::notes::Notes;
 use super::partitions::PartitionState;
 use crate::codec::{Codec, Malformed, Reader};
@@ -59,7 +59,7 @@ pub(super) fn for_each(
 /// read.
 pub fn for_each_hint(store: &impl Store, mut visit: impl FnMut(NodeId, u64)) {
     store.scan(View::Live, keyspace::ALL_HINTS, &[], &mut |record_key, record| {
-        if let (Some(Record::Hint { target, .. }), Ok(record)) =
+        if let (Some(StoredRecord::Hint { target, .. }), Ok(record)) =
             (keyspace::parse(record_key), record)
         {
             visit(target, record.len() as u64);
@@ -121,7 +121,7 @@ pub(super) fn batch(
     let (mut bytes, mut dropped) = (0, 0);
     let mut broken = Batch::default();
     store.scan(View::Live, &prefix, &[], &mut |place, _| {
-        let Some(Record::HintOrder { key, .. }) = keyspace::parse(place) else {
+        let Some(StoredRecord::HintOrder { key, .. }) = keyspace::parse(place) else {
             return ControlFlow::Continue(());
         };
         let record_key = keyspace::hint(state.partition, &key, target);

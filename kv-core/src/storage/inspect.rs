@@ -3,7 +3,7 @@
 
 use core::ops::ControlFlow;
 
-use super::keyspace::{Record, StoreKey};
+use super::keyspace::{StoreKey, StoredRecord};
 use super::{hints, keyspace, owned};
 use crate::merkle::leaf_of;
 use crate::ring::Ring;
@@ -37,23 +37,23 @@ pub fn for_each_copy(store: &impl Store, view: View, mut visit: impl FnMut(Store
     for prefix in keyspace::OF_CONTAINERS {
         store.scan(view, prefix, &[], &mut |record_key, record| {
             match keyspace::parse(record_key) {
-                Some(Record::Owned { key, .. }) => {
+                Some(StoredRecord::Owned { key, .. }) => {
                     let container = record.and_then(owned::decode_owned);
                     let container = container.map(|(_, container)| container);
                     visit(StoredCopy { key, kept_for: None, container });
                 }
-                Some(Record::Hint { key, target, .. }) => {
+                Some(StoredRecord::Hint { key, target, .. }) => {
                     let container = record.and_then(hints::decode);
                     let container = container.map(|hint| hint.container);
                     visit(StoredCopy { key, kept_for: Some(target), container });
                 }
                 Some(
-                    Record::HintOrder { .. }
-                    | Record::Leaf { .. }
-                    | Record::Marker { .. }
-                    | Record::Corrupt { .. }
-                    | Record::Founded
-                    | Record::Pledge { .. },
+                    StoredRecord::HintOrder { .. }
+                    | StoredRecord::Leaf { .. }
+                    | StoredRecord::Marker { .. }
+                    | StoredRecord::Corrupt { .. }
+                    | StoredRecord::Founded
+                    | StoredRecord::Pledge { .. },
                 )
                 | None => {}
             }

@@ -36,7 +36,7 @@ const SHORT: usize = 56;
 
 /// The kind and subject of a record, as its key in the store gives them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Record {
+pub enum StoredRecord {
     /// An owner's container.
     Owned {
         /// The partition.
@@ -90,7 +90,7 @@ pub enum Record {
     },
 }
 
-impl Record {
+impl StoredRecord {
     /// The partition that it belongs to; none, if it is about the whole store.
     pub const fn partition(&self) -> Option<PartitionId> {
         match self {
@@ -106,13 +106,13 @@ impl Record {
 }
 
 /// Parses a key of the store; `None` if it is none of ours.
-pub fn parse(bytes: &[u8]) -> Option<Record> {
+pub fn parse(bytes: &[u8]) -> Option<StoredRecord> {
     let (&kind, rest) = bytes.split_first()?;
     match kind {
-        FOUNDED => return rest.is_empty().then_some(Record::Founded),
+        FOUNDED => return rest.is_empty().then_some(StoredRecord::Founded),
         PLEDGE => {
             let founding = FoundingId(u64::from_be_bytes(rest.try_into().ok()?));
-            return Some(Record::Pledge { founding });
+            return Some(StoredRecord::Pledge { founding });
         }
         _ => {}
     }
@@ -121,25 +121,25 @@ pub fn parse(bytes: &[u8]) -> Option<Record> {
     match kind {
         OWNED => {
             let (&leaf, key) = rest.split_first()?;
-            Some(Record::Owned { partition, leaf: LeafId(leaf), key: Key::from(key) })
+            Some(StoredRecord::Owned { partition, leaf: LeafId(leaf), key: Key::from(key) })
         }
         HINT => {
             let (length, rest) = rest.split_first_chunk::<4>()?;
             let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
             let (key, target) = rest.split_at_checked(length)?;
             let target = NodeId(u64::from_be_bytes(target.try_into().ok()?));
-            Some(Record::Hint { partition, key: Key::from(key), target })
+            Some(StoredRecord::Hint { partition, key: Key::from(key), target })
         }
         HINT_ORDER => {
             let key = rest.get(8 + 1 + 8..)?;
-            Some(Record::HintOrder { partition, key: Key::from(key) })
+            Some(StoredRecord::HintOrder { partition, key: Key::from(key) })
         }
         LEAF => {
             let &[leaf] = rest else { return None };
-            Some(Record::Leaf { partition, leaf: LeafId(leaf) })
+            Some(StoredRecord::Leaf { partition, leaf: LeafId(leaf) })
         }
-        MARKER => rest.is_empty().then_some(Record::Marker { partition }),
-        LOST => Some(Record::Corrupt { partition, key: Key::from(rest) }),
+        MARKER => rest.is_empty().then_some(StoredRecord::Marker { partition }),
+        LOST => Some(StoredRecord::Corrupt { partition, key: Key::from(rest) }),
         _ => None,
     }
 }
@@ -273,26 +273,29 @@ mod tests {
             let terms = HintTerms { target, created: WallTime(5), expires: WallTime(6), copies: 1 };
             assert_eq!(
                 parse(&owned(partition, LeafId(3), &key)),
-                Some(Record::Owned { partition, leaf: LeafId(3), key: key.clone() })
+                Some(StoredRecord::Owned { partition, leaf: LeafId(3), key: key.clone() })
             );
             assert_eq!(
                 parse(&hint(partition, &key, target)),
-                Some(Record::Hint { partition, key: key.clone(), target })
+                Some(StoredRecord::Hint { partition, key: key.clone(), target })
             );
             assert_eq!(
                 parse(&hint_order(partition, &terms, &key)),
-                Some(Record::HintOrder { partition, key: key.clone() })
+                Some(StoredRecord::HintOrder { partition, key: key.clone() })
             );
-            assert_eq!(parse(&corrupt(partition, &key)), Some(Record::Corrupt { partition, key }));
+            assert_eq!(
+                parse(&corrupt(partition, &key)),
+                Some(StoredRecord::Corrupt { partition, key })
+            );
         }
         let leaf_key = leaf(PartitionId(7), LeafId(3));
-        let of_leaf = Record::Leaf { partition: PartitionId(7), leaf: LeafId(3) };
+        let of_leaf = StoredRecord::Leaf { partition: PartitionId(7), leaf: LeafId(3) };
         assert_eq!(parse(&leaf_key), Some(of_leaf));
-        let of_marker = Record::Marker { partition: PartitionId(7) };
+        let of_marker = StoredRecord::Marker { partition: PartitionId(7) };
         assert_eq!(parse(&marker(PartitionId(7))), Some(of_marker));
-        assert_eq!(parse(FOUNDED_KEY), Some(Record::Founded));
+        assert_eq!(parse(FOUNDED_KEY), Some(StoredRecord::Founded));
         let founding = FoundingId(7);
-        assert_eq!(parse(&pledge(founding)), Some(Record::Pledge { founding }));
+        assert_eq!(parse(&pledge(founding)), Some(StoredRecord::Pledge { founding }));
         assert_eq!(parse(b"q"), None);
     }
 

@@ -25,7 +25,7 @@ mod scrub;
 pub use self::execute::execute;
 pub use self::hints::for_each_hint;
 pub use self::inspect::{Held, StoredCopy, any_has_seen, for_each_copy, held, hinted, is_repaired};
-pub use self::keyspace::{Record, parse as parse_record_key};
+pub use self::keyspace::{StoredRecord, parse as parse_record_key};
 pub use self::opening::{format, open};
 pub use self::owned::decode_owned;
 pub use self::partitions::{PartitionState, Partitions, unmark};

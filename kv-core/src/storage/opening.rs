@@ -7,11 +7,11 @@ use core::ops::ControlFlow;
 use bytes::Bytes;
 
 use super::founding;
-use super::keyspace::{self, Record};
+use super::keyspace::{self, StoredRecord};
 use super::owned;
 use super::partitions::{Corruption, Partitions, marker_of};
 use crate::config::Config;
-use crate::store::{Batch, Corrupt, Fault, ForeignData, KeptHints, Recovered, Store, View};
+use crate::store::{Batch, Corrupt, ForeignData, KeptHints, Recovered, Store, StoreFault, View};
 use crate::types::{ContentHash, FoundingId, NodeId, PartitionId};
 
 /// Makes a store that of a first owner in a cluster that was just founded: writes the founding and the
@@ -19,13 +19,13 @@ use crate::types::{ContentHash, FoundingId, NodeId, PartitionId};
 /// founding itself calls it; in a real cluster the nodes do it ([`crate::founding`]).
 ///
 /// # Errors
-/// [`Fault`], if the store does.
+/// [`StoreFault`], if the store does.
 pub fn format(
     store: &mut impl Store,
     node: NodeId,
     founding: FoundingId,
     owned: &[PartitionId],
-) -> Result<(), Fault> {
+) -> Result<(), StoreFault> {
     let mut batch = Batch::default();
     founding::put_founded(&mut batch, node, founding);
     for &partition in owned {
@@ -56,30 +56,30 @@ pub fn open(
     for prefix in keyspace::AT_START {
         store.scan(View::Durable, prefix, &[], &mut |key, record| {
             // A record of a partition that the ring does not have belongs to another layout.
-            let is_here = |one: &Record| one.partition().is_none_or(|at| at.0 < partitions);
+            let is_here = |one: &StoredRecord| one.partition().is_none_or(|at| at.0 < partitions);
             match keyspace::parse(key).filter(is_here) {
-                Some(Record::Marker { partition }) => match number(record) {
+                Some(StoredRecord::Marker { partition }) => match number(record) {
                     Ok(owner) if owner == node.0 => opened.get_mut(partition).complete = true,
                     Ok(owner) => foreign = Some(ForeignData { owner: NodeId(owner) }),
                     Err(Corrupt) => corrupt_at_start.push(partition),
                 },
-                Some(Record::Corrupt { partition, key }) => {
+                Some(StoredRecord::Corrupt { partition, key }) => {
                     opened.get_mut(partition).corrupt.insert(key, Corruption::Overwritten);
                 }
-                Some(Record::Leaf { partition, leaf }) => match hash(record) {
+                Some(StoredRecord::Leaf { partition, leaf }) => match hash(record) {
                     Ok(hash) => opened.get_mut(partition).tree.load(leaf, hash),
                     Err(Corrupt) => leaves.push((partition, leaf)),
                 },
-                Some(Record::Hint { partition, target, .. }) => {
+                Some(StoredRecord::Hint { partition, target, .. }) => {
                     let none = KeptHints { partition, target, count: 0, bytes: 0 };
                     let kept = hints.entry((partition, target)).or_insert(none);
                     kept.count += 1;
                     // One that cannot be read is dropped when its turn comes.
                     kept.bytes += record.map_or(0, |record| record.len() as u64);
                 }
-                Some(Record::Founded) => said.on_founded(record),
-                Some(Record::Pledge { founding }) => said.on_pledge(founding, record),
-                Some(Record::Owned { .. } | Record::HintOrder { .. }) | None => {}
+                Some(StoredRecord::Founded) => said.on_founded(record),
+                Some(StoredRecord::Pledge { founding }) => said.on_pledge(founding, record),
+                Some(StoredRecord::Owned { .. } | StoredRecord::HintOrder { .. }) | None => {}
             }
             ControlFlow::Continue(())
         });

@@ -21,7 +21,7 @@ use crate::codec::{Codec, Malformed, Reader};
 use crate::event::{EpochReason, Event};
 use crate::merkle::{LeafId, leaf_of};
 use crate::probe::Probe;
-use crate::store::{Batch, Corrupt, Fault, Refusal, Store, View};
+use crate::store::{Batch, Corrupt, Refusal, Store, StoreFault, View};
 use crate::types::{ContentHash, Key};
 use crate::version::Container;
 
@@ -125,7 +125,7 @@ pub(super) fn save(
     key: &Key,
     before: Option<ContentHash>,
     container: &Container,
-) -> Result<(), Fault> {
+) -> Result<(), StoreFault> {
     let leaf = leaf_of(key.token(), state.partitions);
     let hash = container.hash(key);
     let leaf_hash = state.tree.replace(leaf, before, Some(hash));
@@ -162,7 +162,7 @@ pub(super) fn mark_repaired(
     key: &Key,
     is_unknown: bool,
     notes: &mut Notes,
-) -> Result<bool, Fault> {
+) -> Result<bool, StoreFault> {
     let is_readable = load(state, store, View::Live, key).is_ok();
     if !is_readable {
         note_corrupt(state, store, key, notes);

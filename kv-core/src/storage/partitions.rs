@@ -9,7 +9,7 @@ use super::keyspace;
 use super::minter::Minter;
 use super::recent::RecentRequests;
 use crate::merkle::Tree;
-use crate::store::{Batch, Fault, Refusal, Store};
+use crate::store::{Batch, Refusal, Store, StoreFault};
 use crate::types::{ContentHash, Key, NodeId, PartitionId};
 
 /// The partitions of one node. Those that were never touched take no memory.
@@ -93,8 +93,8 @@ impl Partitions {
 /// Takes data markers away: this owner no longer knows that it holds all that it must hold.
 ///
 /// # Errors
-/// [`Fault`], if the store does.
-pub fn unmark(store: &mut impl Store, complete: &[PartitionId]) -> Result<(), Fault> {
+/// [`StoreFault`], if the store does.
+pub fn unmark(store: &mut impl Store, complete: &[PartitionId]) -> Result<(), StoreFault> {
     let mut batch = Batch::default();
     for &partition in complete {
         batch.delete(&keyspace::marker(partition));

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::iter;
 use core::ops::ControlFlow;
 
-use super::keyspace::{self, Record};
+use super::keyspace::{self, StoredRecord};
 use super::notes::Notes;
 use super::owned::{self, skim_owned};
 use super::partitions::{PartitionState, marker_of};
@@ -41,7 +41,7 @@ pub(super) fn scrub(
     let mut rewritten = Batch::default();
     let leaves = keyspace::leaves_in(state.partition);
     store.scan(View::Live, &leaves, &[], &mut |record_key, record| {
-        if let (Some(Record::Leaf { leaf, .. }), Err(Corrupt)) =
+        if let (Some(StoredRecord::Leaf { leaf, .. }), Err(Corrupt)) =
             (keyspace::parse(record_key), record)
         {
             let known = owned::bytes_of(state.tree.leaf(leaf));
@@ -79,7 +79,7 @@ fn read(state: &PartitionState, store: &impl Store, from: LeafId, bytes_max: u64
         match record.and_then(|record| Ok((record.len(), skim_owned(record)?))) {
             Ok((length, _)) => bytes += (record_key.len() + length) as u64,
             Err(Corrupt) => {
-                if let Some(Record::Owned { key, .. }) = keyspace::parse(record_key) {
+                if let Some(StoredRecord::Owned { key, .. }) = keyspace::parse(record_key) {
                     part.corrupt.push(key);
                 }
             }

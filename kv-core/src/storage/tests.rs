@@ -18,9 +18,10 @@ use crate::merkle::{Tree, leaf_of};
 use crate::ring::Ring;
 use crate::store::{
     Answer, AnswerFamily as _, Command, CompletionReason, CopyKind, Corrupt, DropReason, Dropped,
-    Fault, ForeignData, HandoffAnswer, HandoffCommand, Hint, HintBatch, HintTerms, JoinFor, Mint,
-    Outcome, Party, Recovered, Refusal, RepairAnswer, RepairCommand, ReplicaAction, ReplicaAnswer,
-    ReplicaCommand, ReplicaDone, Requester, Role, SessionStep, Store, StoreCommand, View,
+    ForeignData, HandoffAnswer, HandoffCommand, Hint, HintBatch, HintTerms, JoinFor, Mint, Outcome,
+    Party, Recovered, Refusal, RepairAnswer, RepairCommand, ReplicaAction, ReplicaAnswer,
+    ReplicaCommand, ReplicaDone, Requester, Role, SessionStep, Store, StoreCommand, StoreFault,
+    View,
 };
 use crate::testing::MemoryStore;
 use crate::time::{HybridTime, WallTime};
@@ -108,7 +109,9 @@ impl Disk {
     fn root_recomputed(&self) -> ContentHash {
         let mut tree = Tree::default();
         for record_key in self.store.keys() {
-            let Some(Record::Owned { key, .. }) = parse_record_key(record_key) else { continue };
+            let Some(StoredRecord::Owned { key, .. }) = parse_record_key(record_key) else {
+                continue;
+            };
             let record = self.store.get(View::Live, record_key).expect("it is well");
             let (_, container) = decode_owned(&record.expect("it is there")).expect("it is well");
             tree.replace(leaf_of(key.token(), 1), None, Some(container.hash(&key)));
@@ -218,7 +221,7 @@ fn what_is_skimmed_is_what_is_read_but_for_the_values_and_corrupt_where_that_is(
     let mut disk = Disk::new();
     disk.mint(nothing(), Role::Owner);
     disk.mint(nothing(), Role::Owner);
-    let is_owned = |key: &&Bytes| matches!(parse_record_key(key), Some(Record::Owned { .. }));
+    let is_owned = |key: &&Bytes| matches!(parse_record_key(key), Some(StoredRecord::Owned { .. }));
     let record_key = disk.store.keys().find(is_owned).expect("it was written").clone();
     let record = disk.store.get(View::Live, &record_key).expect("it is well").expect("it is there");
     let (hash, read) = owned::decode_owned(&record).expect("it is well");
@@ -291,7 +294,7 @@ fn a_full_disk_refuses_a_write_and_leaves_the_tree_as_it_was() {
     let mut disk = Disk::new();
     disk.mint(latest(), Role::Owner);
     let root = disk.partitions.root(PARTITION);
-    disk.store.fault = Some(Fault::Full);
+    disk.store.fault = Some(StoreFault::Full);
     assert_eq!(disk.mint(latest(), Role::Owner).answer.refusal(), Some(Refusal::DiskFull));
     assert_eq!(disk.partitions.root(PARTITION), root);
 }

@@ -64,7 +64,7 @@ pub struct Corrupt;
 
 /// The reason why a batch was not committed. Nothing of it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
-pub enum Fault {
+pub enum StoreFault {
     /// No room. Reads go on.
     #[error("the disk is full")]
     Full,
@@ -76,7 +76,7 @@ pub enum Fault {
     Failed,
 }
 
-impl Fault {
+impl StoreFault {
     /// Says whether writes are taken again by themselves once the environment allows it.
     pub const fn is_passing(self) -> bool {
         match self {
@@ -115,8 +115,8 @@ pub trait Store {
     /// so for its position.
     ///
     /// # Errors
-    /// [`Fault`]; then nothing of the batch was committed.
-    fn commit(&mut self, batch: Batch) -> Result<Seq, Fault>;
+    /// [`StoreFault`]; then nothing of the batch was committed.
+    fn commit(&mut self, batch: Batch) -> Result<Seq, StoreFault>;
 
     /// The position of the newest batch committed; 0 before the first since the start.
     fn newest(&self) -> Seq;

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use thiserror::Error;
 
-use super::Fault;
+use super::StoreFault;
 use crate::codec::codec;
 use crate::fingerprint;
 
@@ -58,12 +58,12 @@ codec!(enum Refusal {
     8 => OutOfFiles,
 });
 
-impl From<Fault> for Refusal {
-    fn from(fault: Fault) -> Self {
+impl From<StoreFault> for Refusal {
+    fn from(fault: StoreFault) -> Self {
         match fault {
-            Fault::Full => Self::DiskFull,
-            Fault::OutOfFiles => Self::OutOfFiles,
-            Fault::Failed => Self::DiskFailed,
+            StoreFault::Full => Self::DiskFull,
+            StoreFault::OutOfFiles => Self::OutOfFiles,
+            StoreFault::Failed => Self::DiskFailed,
         }
     }
 }

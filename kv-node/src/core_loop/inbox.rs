@@ -8,7 +8,7 @@ use kv_core::message::Message;
 use kv_core::types::NodeId;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{ConnectionId, Replies, Tag};
+use super::{ConnectionId, OperationTag, Replies};
 use crate::inspection::Inspection;
 use crate::peers::room::RoomShare;
 use crate::storage::StorageEvent;
@@ -21,7 +21,7 @@ pub enum Work {
         /// The client's connection.
         connection: ConnectionId,
         /// The operations in order. Tags are unique among those that are not answered.
-        operations: Vec<(Tag, ClientOperation)>,
+        operations: Vec<(OperationTag, ClientOperation)>,
     },
     /// A peer has sent messages.
     Peer {

@@ -13,7 +13,7 @@ use kv_core::quorum::Mode;
 use kv_core::store::StoreCommand;
 use kv_core::types::{AdminRequest, NodeId, Ticket};
 
-use super::{ConnectionId, Tag, Work, parts_of};
+use super::{ConnectionId, OperationTag, Work, parts_of};
 use crate::clock::Clock;
 use crate::draws::Draws;
 use crate::inspection::{DefaultQuorums, Inspection, PeerWatch, StorageFact, TurnCounts};
@@ -45,7 +45,7 @@ pub struct Core {
 #[derive(Debug, Default)]
 pub struct TurnOutput {
     /// The replies by connection, in the order in which they were given.
-    pub replies: BTreeMap<ConnectionId, Vec<(Tag, Reply)>>,
+    pub replies: BTreeMap<ConnectionId, Vec<(OperationTag, Reply)>>,
     /// The answers to operators.
     pub admin: Vec<(AdminRequest, AdminReply)>,
     /// The messages by addressee, in the order in which they were sent.

@@ -41,7 +41,7 @@ fn inspection() -> Inspection {
 fn facts(change: impl FnOnce(&mut Inspection)) -> Facts {
     let mut inspection = inspection();
     change(&mut inspection);
-    let (stage, core) = (Stage::Running, Some(inspection));
+    let (stage, core) = (ServingStage::Running, Some(inspection));
     Facts { stage, core, log_lines_lost: 0 }
 }
 
@@ -69,12 +69,12 @@ fn a_node_of_which_nothing_is_wrong_is_ready() {
 #[test]
 fn a_node_that_is_not_there_yet_or_no_more_is_not_ready() {
     let at = |stage, core| Facts { stage, core, ..facts(|_| {}) };
-    let (starting, stopping) = (at(Stage::Starting, None), at(Stage::Stopping, None));
+    let (starting, stopping) = (at(ServingStage::Starting, None), at(ServingStage::Stopping, None));
     assert_eq!(judged(&starting), (vec![("starting", "not-ready")], "not-ready"));
     assert_eq!(judged(&stopping), (vec![("stopping", "not-ready")], "not-ready"));
-    let still_answers = at(Stage::Stopping, Some(inspection()));
+    let still_answers = at(ServingStage::Stopping, Some(inspection()));
     assert_eq!(judged(&still_answers), (vec![("stopping", "not-ready")], "not-ready"));
-    let silent = at(Stage::Running, None);
+    let silent = at(ServingStage::Running, None);
     assert_eq!(judged(&silent), (vec![("core-silent", "not-ready")], "not-ready"));
 }
 

@@ -24,10 +24,10 @@ use kv_core::types::{NodeId, PartitionId};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::View;
+use super::HttpView;
 
 /// Creates the routes of `/admin/…`.
-pub(super) fn routes() -> Router<View> {
+pub(super) fn routes() -> Router<HttpView> {
     Router::new()
         .route("/admin/init", post(init))
         .route("/admin/losses", get(losses))
@@ -48,7 +48,10 @@ struct LossForm {
     partitions: Vec<u32>,
 }
 
-async fn init(State(view): State<View>, body: Result<Json<InitForm>, JsonRejection>) -> Response {
+async fn init(
+    State(view): State<HttpView>,
+    body: Result<Json<InitForm>, JsonRejection>,
+) -> Response {
     let Json(InitForm { without }) = match body {
         Ok(body) => body,
         Err(rejection) => return problem(StatusCode::BAD_REQUEST, rejection.body_text()),
@@ -75,7 +78,7 @@ async fn init(State(view): State<View>, body: Result<Json<InitForm>, JsonRejecti
     }
 }
 
-async fn losses(State(view): State<View>) -> Response {
+async fn losses(State(view): State<HttpView>) -> Response {
     match view.order(AdminCommand::Losses).await {
         Ok(AdminReply::Losses { partitions }) => {
             let numbers: Vec<_> = partitions.iter().map(|partition| partition.0).collect();
@@ -87,7 +90,7 @@ async fn losses(State(view): State<View>) -> Response {
 }
 
 async fn accept_loss(
-    State(view): State<View>,
+    State(view): State<HttpView>,
     body: Result<Json<LossForm>, JsonRejection>,
 ) -> Response {
     let Json(LossForm { partitions }) = match body {
@@ -114,12 +117,12 @@ async fn accept_loss(
     answer(status, &json!({ "accepted": accepted, "refused": refused }))
 }
 
-fn refused(view: &View, reply: &AdminReply) -> Response {
+fn refused(view: &HttpView, reply: &AdminReply) -> Response {
     problem(StatusCode::CONFLICT, words(view, reply))
 }
 
 /// The reason for a refusal in words, with the names of members.
-fn words(view: &View, reply: &AdminReply) -> String {
+fn words(view: &HttpView, reply: &AdminReply) -> String {
     let refusal = match reply {
         AdminReply::Refused(refusal) => refusal,
         AdminReply::Unknown => {

@@ -9,9 +9,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
 
-use super::View;
+use super::HttpView;
 use super::probe::ANSWER_TIMEOUT;
-use crate::health::{Facts, Stage, Status, Verdict};
+use crate::health::{Facts, ServingStage, Status, Verdict};
 use crate::inspection::{Inspection, PeerState};
 use crate::log;
 use crate::storage::DiskRoom;
@@ -20,11 +20,11 @@ use crate::storage::DiskRoom;
 const LIVE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Creates the routes of `/health/…`.
-pub(super) fn routes() -> Router<View> {
+pub(super) fn routes() -> Router<HttpView> {
     Router::new().route("/health/live", get(live)).route("/health/ready", get(ready))
 }
 
-async fn live(State(view): State<View>) -> Response {
+async fn live(State(view): State<HttpView>) -> Response {
     if let (_, Some(parts)) = view.parts() {
         let _answer = parts.probe.inspect(LIVE_TIMEOUT).await;
         if parts.probe.hangs() {
@@ -35,7 +35,7 @@ async fn live(State(view): State<View>) -> Response {
     "live\n".into_response()
 }
 
-async fn ready(State(view): State<View>) -> Response {
+async fn ready(State(view): State<HttpView>) -> Response {
     let facts = facts(&view).await;
     let verdict = Verdict::of(&facts);
     let status = match verdict.status() {
@@ -46,7 +46,7 @@ async fn ready(State(view): State<View>) -> Response {
 }
 
 /// Collects all facts about the node now.
-pub(super) async fn facts(view: &View) -> Facts {
+pub(super) async fn facts(view: &HttpView) -> Facts {
     let (stage, parts) = view.parts();
     let core = match &parts {
         Some(parts) => parts.probe.inspect(ANSWER_TIMEOUT).await,
@@ -54,13 +54,13 @@ pub(super) async fn facts(view: &View) -> Facts {
     };
     // It may have begun to stop while the core was asked, which then answers no more.
     let stage = match (stage, view.parts().0) {
-        (Stage::Running, now) => now,
+        (ServingStage::Running, now) => now,
         (then, _) => then,
     };
     Facts { stage, core, log_lines_lost: log::lines_lost() }
 }
 
-fn body(view: &View, facts: &Facts, verdict: &Verdict) -> Value {
+fn body(view: &HttpView, facts: &Facts, verdict: &Verdict) -> Value {
     let about = view.about();
     let problem = |problem: &crate::health::HealthProblem| {
         json!({

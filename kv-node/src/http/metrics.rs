@@ -6,17 +6,17 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use super::View;
+use super::HttpView;
 use super::health::facts;
 use crate::health::Verdict;
 use crate::metrics::Exposition;
 
 /// Creates the route of `/metrics`.
-pub(super) fn routes() -> Router<View> {
+pub(super) fn routes() -> Router<HttpView> {
     Router::new().route("/metrics", get(metrics))
 }
 
-async fn metrics(State(view): State<View>, headers: HeaderMap) -> Response {
+async fn metrics(State(view): State<HttpView>, headers: HeaderMap) -> Response {
     let exposition =
         negotiate(headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()));
     let facts = facts(&view).await;

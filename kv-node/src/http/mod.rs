@@ -31,7 +31,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 
 use crate::core_loop::{CoreHandle, Ended};
-use crate::health::Stage;
+use crate::health::ServingStage;
 use crate::log::LogLimiter;
 use crate::metrics::Metrics;
 use crate::storage::{Storage, StorageCounts};
@@ -54,20 +54,20 @@ pub struct About {
 /// The HTTP interface of one node. Dropping it ends it.
 #[derive(Debug)]
 pub struct HttpServer {
-    view: View,
+    view: HttpView,
     _serving: Tasks,
 }
 
 /// The parts of a node that the HTTP interface shows. Every handler is given one.
 #[derive(Clone, Debug)]
-struct View(Arc<HttpShared>);
+struct HttpView(Arc<HttpShared>);
 
 #[derive(Debug)]
 struct HttpShared {
     about: About,
     metrics: Arc<Metrics>,
     log_limiter: Arc<LogLimiter>,
-    stage: Mutex<(Stage, Option<Parts>)>,
+    stage: Mutex<(ServingStage, Option<Parts>)>,
 }
 
 /// The parts of a running node.
@@ -96,8 +96,8 @@ impl HttpServer {
         metrics: Arc<Metrics>,
         log_limiter: Arc<LogLimiter>,
     ) -> Self {
-        let stage = Mutex::new((Stage::Starting, None));
-        let view = View(Arc::new(HttpShared { about, metrics, log_limiter, stage }));
+        let stage = Mutex::new((ServingStage::Starting, None));
+        let view = HttpView(Arc::new(HttpShared { about, metrics, log_limiter, stage }));
         let mut serving = Tasks::default();
         let router = router(view.clone());
         serving.spawn(server::listen(listener, connections_max, view.clone(), router));
@@ -107,22 +107,22 @@ impl HttpServer {
     /// Notes that the node runs, and shows its parts.
     pub fn on_running(&self, core: CoreHandle, storage: Weak<Storage>) {
         let probe = CoreProbe::new(core.clone(), HANGS_AFTER);
-        *self.view.stage() = (Stage::Running, Some(Parts { core, probe, storage }));
+        *self.view.stage() = (ServingStage::Running, Some(Parts { core, probe, storage }));
     }
 
     /// Notes that the node ends.
     pub fn on_stopping(&self) {
-        self.view.stage().0 = Stage::Stopping;
+        self.view.stage().0 = ServingStage::Stopping;
     }
 }
 
-impl View {
-    fn stage(&self) -> MutexGuard<'_, (Stage, Option<Parts>)> {
+impl HttpView {
+    fn stage(&self) -> MutexGuard<'_, (ServingStage, Option<Parts>)> {
         self.0.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The node's stage of life, and its parts once it runs.
-    fn parts(&self) -> (Stage, Option<Parts>) {
+    fn parts(&self) -> (ServingStage, Option<Parts>) {
         self.stage().clone()
     }
 
@@ -154,7 +154,7 @@ impl View {
 }
 
 /// Collects all routes. A new kind of request gets a file of its own and a line here.
-fn router(view: View) -> Router {
+fn router(view: HttpView) -> Router {
     Router::new()
         .merge(admin::routes())
         .merge(health::routes())

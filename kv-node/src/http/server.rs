@@ -19,7 +19,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
-use super::View;
+use super::HttpView;
 use super::pool::{Evicted, Permit, Pool};
 use crate::tasks::Tasks;
 
@@ -40,7 +40,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) async fn listen(
     listener: TcpListener,
     connections_max: usize,
-    view: View,
+    view: HttpView,
     router: Router,
 ) {
     let pool = Pool::new(connections_max);

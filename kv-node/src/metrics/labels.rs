@@ -91,7 +91,7 @@ impl Direction {
 
 /// The reason why a connection is dropped, in words that follow the name of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum DropReason {
+pub enum ConnectionDropReason {
     /// The client has sent nothing for long.
     #[error("was idle for limits.idle_timeout_ms")]
     Idle,
@@ -106,7 +106,7 @@ pub enum DropReason {
     Memory,
 }
 
-impl DropReason {
+impl ConnectionDropReason {
     /// All reasons.
     pub const ALL: [Self; 4] = [Self::Idle, Self::SlowReader, Self::Unfinished, Self::Memory];
 

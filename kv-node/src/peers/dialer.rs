@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::error::{Attempts, LinkError};
 use super::frame::{self, FrameKind};
 use super::hello::{Hello, HelloError};
-use super::refusal::{REFUSAL_BYTES_MAX, Refusal};
+use super::refusal::{PeerRefusal, REFUSAL_BYTES_MAX};
 use super::shared::{HELLO_TIMEOUT, PeersShared};
 use super::stream::{prepare, read_frame, refuse, write};
 use crate::log::Named;
@@ -134,7 +134,9 @@ impl Dialer {
         let answer = read_frame(stream, &mut bytes, REFUSAL_BYTES_MAX).await?;
         match answer.kind {
             FrameKind::Hello => {}
-            FrameKind::Refusal => return Err(LinkError::Refused(Refusal::decode(&answer.payload))),
+            FrameKind::Refusal => {
+                return Err(LinkError::Refused(PeerRefusal::decode(&answer.payload)));
+            }
             FrameKind::Beat | FrameKind::Message | FrameKind::FirstPart | FrameKind::NextPart => {
                 return Err(LinkError::OutOfTurn);
             }

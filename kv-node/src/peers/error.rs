@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::assembly::PartError;
 use super::frame::FrameError;
 use super::hello::HelloError;
-use super::refusal::Refusal;
+use super::refusal::PeerRefusal;
 use kv_core::types::NodeId;
 use kv_core::wire::WireError;
 
@@ -46,7 +46,7 @@ pub(super) enum LinkError {
     #[error("is refused: {0}")]
     Hello(#[from] HelloError),
     #[error("refuses this node: {}", .0.text)]
-    Refused(Refusal),
+    Refused(PeerRefusal),
     #[error("speaks out of turn")]
     OutOfTurn,
 }
@@ -102,11 +102,11 @@ impl LinkError {
     }
 
     /// Returns the refusal for the other side; `None` if it would not understand one.
-    pub(super) fn refusal(&self) -> Option<Refusal> {
+    pub(super) fn refusal(&self) -> Option<PeerRefusal> {
         match self {
             Self::Frame(FrameError::Magic) => None,
-            Self::Hello(error) => Some(Refusal::new(error.word(), error)),
-            error => error.word().map(|reason| Refusal::new(reason, error)),
+            Self::Hello(error) => Some(PeerRefusal::new(error.word(), error)),
+            error => error.word().map(|reason| PeerRefusal::new(reason, error)),
         }
     }
 }

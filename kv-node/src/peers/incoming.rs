@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use super::refusal::Refusal;
+use super::refusal::PeerRefusal;
 use super::shared::PeersShared;
 use super::stream::write;
 use super::visit::visit;
@@ -54,7 +54,7 @@ async fn refuse_one_more(mut stream: TcpStream, from: SocketAddr, shared: &Peers
          (limits.peer_connections)"
     );
     shared.metrics.on_rejected("too-many");
-    let refusal = Refusal::new("too-many", &text).frame();
+    let refusal = PeerRefusal::new("too-many", &text).frame();
     let _tried = timeout(REFUSE_TIMEOUT, write(&mut stream, &refusal)).await;
     shared.complain(&from.ip().to_string(), "too-many", text);
 }

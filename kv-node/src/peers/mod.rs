@@ -1,4 +1,4 @@
-//! Peers over TCP: one connection to each member, on which this node sends, and one from each, on
+//! PeerQueues over TCP: one connection to each member, on which this node sends, and one from each, on
 //! which it receives.
 //!
 //! ```text
@@ -71,7 +71,7 @@ pub use limits::PeerLimits;
 
 /// The queues of all peers, into which the core's messages go.
 #[derive(Clone, Debug)]
-pub struct Peers {
+pub struct PeerQueues {
     ways: BTreeMap<NodeId, Way>,
     metrics: Arc<Metrics>,
 }
@@ -100,7 +100,7 @@ pub struct PeerSetup {
     pub log_limiter: Arc<LogLimiter>,
 }
 
-impl Peers {
+impl PeerQueues {
     /// Creates queues for all peers, to which nobody is connected yet.
     pub fn new(setup: &PeerSetup) -> Self {
         let sum = Arc::new(Sum::new(setup.limits.queues_bytes, setup.addresses.len()));

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::dialer::Dialer;
 use super::error::LinkError;
 use super::frame::{Decoder, FrameKind};
-use super::refusal::{REFUSAL_BYTES_MAX, Refusal};
+use super::refusal::{PeerRefusal, REFUSAL_BYTES_MAX};
 use super::sender::Sender;
 use super::shared::PeersShared;
 use super::stream::{read, refuse};
@@ -174,7 +174,7 @@ async fn hear(
                 Ok(Some(frame)) => match frame.kind {
                     FrameKind::Beat => on_heard(),
                     FrameKind::Refusal => {
-                        return LinkError::Refused(Refusal::decode(&frame.payload));
+                        return LinkError::Refused(PeerRefusal::decode(&frame.payload));
                     }
                     FrameKind::Hello
                     | FrameKind::Message

@@ -28,7 +28,7 @@ const REASONS: [&str; 11] = [
 
 /// The reason why a connection is closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct PeerRefusal {
     /// The reason in one word, for metrics; "other" if this version does not know it.
     pub reason: &'static str,
     /// The reason in words, for people.
@@ -41,7 +41,7 @@ struct Payload<'a> {
     text: &'a str,
 }
 
-impl Refusal {
+impl PeerRefusal {
     /// Creates the refusal for a reason, with an error that says more.
     pub fn new(reason: &'static str, error: &dyn std::fmt::Display) -> Self {
         Self { reason, text: error.to_string() }
@@ -74,29 +74,29 @@ mod tests {
     use super::*;
     use crate::peers::frame::Decoder;
 
-    fn passed_on(refusal: &Refusal) -> Refusal {
+    fn passed_on(refusal: &PeerRefusal) -> PeerRefusal {
         let mut bytes: BytesMut = refusal.frame();
         let frame = Decoder::new(REFUSAL_BYTES_MAX).next(&mut bytes).expect("it is well-formed");
-        Refusal::decode(&frame.expect("it is whole").payload)
+        PeerRefusal::decode(&frame.expect("it is whole").payload)
     }
 
     #[test]
     fn a_refusal_arrives_as_it_was_said() {
-        let refusal = Refusal::new("layout", &"the layouts differ");
+        let refusal = PeerRefusal::new("layout", &"the layouts differ");
         assert_eq!(passed_on(&refusal), refusal);
     }
 
     #[test]
     fn a_long_text_is_cut_between_two_letters() {
-        let long = Refusal::new("layout", &"é".repeat(2_000));
+        let long = PeerRefusal::new("layout", &"é".repeat(2_000));
         assert_eq!(passed_on(&long).text, "é".repeat(TEXT_BYTES_MAX / 2));
     }
 
     #[test]
     fn nothing_that_a_stranger_says_breaks_the_log_or_the_metrics() {
         let payload = postcard::to_allocvec(&("owned", "a\nb\u{1b}[31m")).expect("it is text");
-        let refusal = Refusal::decode(&payload);
+        let refusal = PeerRefusal::decode(&payload);
         assert_eq!((refusal.reason, &*refusal.text), ("other", "a b [31m"));
-        assert_eq!(Refusal::decode(&[0xff; 40]).reason, "other");
+        assert_eq!(PeerRefusal::decode(&[0xff; 40]).reason, "other");
     }
 }

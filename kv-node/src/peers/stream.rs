@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::error::LinkError;
 use super::frame::{self, Decoder, Frame, FrameKind};
-use super::refusal::Refusal;
+use super::refusal::PeerRefusal;
 use crate::socket;
 
 /// The silence after which the system asks whether the other side is there.
@@ -91,7 +91,10 @@ pub(super) async fn beat(stream: &mut (impl AsyncWrite + Unpin)) -> Result<(), L
 
 /// Tells the other side why the connection ends, and gives it a moment to read that: closed at
 /// once, with something unread, a connection may be reset before its last bytes are seen.
-pub(super) async fn refuse(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), refusal: &Refusal) {
+pub(super) async fn refuse(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    refusal: &PeerRefusal,
+) {
     let goodbye = async {
         write(stream, &refusal.frame()).await?;
         stream.shutdown().await?;

@@ -23,7 +23,7 @@ use super::error::LinkError;
 use super::frame::{self, Decoder, FrameKind, PAYLOAD_BYTES_MAX};
 use super::hello::{HELLO_BYTES_MAX, Hello, HelloError};
 use super::presence::{PresenceEntry, Replaced};
-use super::refusal::Refusal;
+use super::refusal::PeerRefusal;
 use super::room::RoomShare;
 use super::shared::{HELLO_TIMEOUT, PeersShared};
 use super::stream::{beat, prepare, read, read_frame, refuse, write};
@@ -168,7 +168,10 @@ impl<'a, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Visit<'a, R, W> {
 
     /// Listens until the connection ends, without an error if the peer has another connection.
     /// Returns the refusal that the peer is to be sent.
-    async fn listen(&mut self, entry: &mut PresenceEntry) -> Result<Option<Refusal>, LinkError> {
+    async fn listen(
+        &mut self,
+        entry: &mut PresenceEntry,
+    ) -> Result<Option<PeerRefusal>, LinkError> {
         let mut heard = Instant::now();
         let (mut beat_at, mut owes_beat) = (heard, false);
         let mut leave_at = None;
@@ -212,11 +215,11 @@ impl<'a, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Visit<'a, R, W> {
 
     /// Tells a process, should it live, that another one has taken its place. Nobody else is told
     /// yet: after a restart the other end of this connection is a process that has ended.
-    fn replaced_by(&self, newer: IpAddr) -> Refusal {
+    fn replaced_by(&self, newer: IpAddr) -> PeerRefusal {
         let named = |node| Named::new(self.shared.identity.topology.newest(), node);
         let (from, me) = (named(self.peer), named(self.shared.identity.node));
         let error = HelloError::Replaced { from, me, newer };
-        Refusal::new(error.word(), &error)
+        PeerRefusal::new(error.word(), &error)
     }
 
     /// Hands over all messages that have arrived as a whole.
@@ -240,7 +243,7 @@ impl<'a, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Visit<'a, R, W> {
                     self.take_part(&frame.payload).await?;
                 }
                 FrameKind::Refusal => {
-                    return Err(LinkError::Refused(Refusal::decode(&frame.payload)));
+                    return Err(LinkError::Refused(PeerRefusal::decode(&frame.payload)));
                 }
                 FrameKind::Hello => return Err(LinkError::OutOfTurn),
             }

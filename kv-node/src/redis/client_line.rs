@@ -4,13 +4,13 @@
 //! sockets. Fields of Redis whose value would have to be made up (`fd`, `rbs`, `rbp`) are left out.
 
 use super::connection::Connection;
-use super::profile::{Activity, ConnectionIdentity, Profile};
+use super::profile::{ConnectionActivity, ConnectionIdentity, Profile};
 
 /// Writes the line of one connection, without its line break.
-pub fn client_line(profile: &Profile, activity: &Activity) -> String {
+pub fn client_line(profile: &Profile, activity: &ConnectionActivity) -> String {
     let Profile { identity, name, library_name, library_version, protocol } = profile;
     let ConnectionIdentity { id, peer, local } = identity;
-    let Activity {
+    let ConnectionActivity {
         age_s,
         idle_s,
         input_bytes,

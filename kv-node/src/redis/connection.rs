@@ -35,7 +35,7 @@ pub struct Connection {
 
 /// The next step for a command.
 #[derive(Debug)]
-pub enum Step {
+pub enum CommandStep {
     /// The reply was written.
     Reply,
     /// The reply was written, and no other command is to be read.
@@ -170,12 +170,17 @@ impl Connection {
     }
 
     /// Creates a request with this connection's options and protocol.
-    pub(crate) fn ask(&self, targets: Vec<Target>, kind: ReplyKind) -> Step {
+    pub(crate) fn ask(&self, targets: Vec<Target>, kind: ReplyKind) -> CommandStep {
         self.ask_with(targets, kind, self.options.clone())
     }
 
     /// Creates a request with options of its own.
-    pub(crate) fn ask_with(&self, targets: Vec<Target>, kind: ReplyKind, options: Options) -> Step {
-        Step::Ask(Box::new(Request::new(targets, kind, options, self.profile.protocol)))
+    pub(crate) fn ask_with(
+        &self,
+        targets: Vec<Target>,
+        kind: ReplyKind,
+        options: Options,
+    ) -> CommandStep {
+        CommandStep::Ask(Box::new(Request::new(targets, kind, options, self.profile.protocol)))
     }
 }

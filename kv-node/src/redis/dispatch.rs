@@ -7,7 +7,7 @@
 use bytes::BytesMut;
 
 use super::commands::{self, Call};
-use super::connection::{Connection, Step};
+use super::connection::{CommandStep, Connection};
 use super::error::CommandError;
 use super::node_info::NodeInfo;
 use super::profile::LastCommand;
@@ -20,13 +20,13 @@ impl Connection {
         command: &Command,
         info: &dyn NodeInfo,
         out: &mut BytesMut,
-    ) -> Step {
+    ) -> CommandStep {
         let begun = out.len();
         self.replies.begin();
         let mut step = self.take(command, info, out);
         if self.replies.is_muted() {
             out.truncate(begun);
-            if let Step::Ask(request) = &mut step {
+            if let CommandStep::Ask(request) = &mut step {
                 request.mute();
             }
         }
@@ -52,10 +52,10 @@ impl Connection {
     }
 
     /// Executes a command and writes its reply, whether or not that will be sent.
-    fn take(&mut self, command: &Command, info: &dyn NodeInfo, out: &mut BytesMut) -> Step {
+    fn take(&mut self, command: &Command, info: &dyn NodeInfo, out: &mut BytesMut) -> CommandStep {
         if commands::is_http(command.name()) {
             self.encoder(out).error(&CommandError::Http.to_string());
-            return Step::Close;
+            return CommandStep::Close;
         }
         let protocol = self.profile.protocol;
         let result = match self.refused.admit_within_transaction(command) {
@@ -71,7 +71,7 @@ impl Connection {
         };
         result.unwrap_or_else(|error| {
             self.encoder(out).error(&error.to_string());
-            if error == CommandError::ReplyMode { Step::Close } else { Step::Reply }
+            if error == CommandError::ReplyMode { CommandStep::Close } else { CommandStep::Reply }
         })
     }
 
@@ -80,7 +80,7 @@ impl Connection {
         command: &Command,
         info: &dyn NodeInfo,
         out: &mut BytesMut,
-    ) -> Result<Step, CommandError> {
+    ) -> Result<CommandStep, CommandError> {
         self.last = LastCommand::default();
         let (spec, arguments) = (commands::find(command)?, command.arguments());
         self.last = LastCommand { name: Some(spec.name), subcommand: spec.subcommand(arguments) };

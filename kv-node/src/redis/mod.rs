@@ -109,11 +109,11 @@ mod settings;
 mod testing;
 
 pub use client_line::client_line;
-pub use connection::{Connection, Step};
+pub use connection::{CommandStep, Connection};
 pub use error::CommandError;
 pub use node_info::{NodeInfo, Section};
 pub use output::Output;
 pub use pipeline::{Ask, Pipeline, PipelineTicket};
-pub use profile::{Activity, ConnectionIdentity, LastCommand, Profile};
+pub use profile::{ConnectionActivity, ConnectionIdentity, LastCommand, Profile};
 pub use request::Request;
 pub use settings::RedisSettings;

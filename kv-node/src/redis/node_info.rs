@@ -1,6 +1,6 @@
 //! The facts about the node that a connection tells its client, and cannot know by itself.
 
-use super::profile::Activity;
+use super::profile::ConnectionActivity;
 
 /// The node, as seen by one of its connections.
 pub trait NodeInfo {
@@ -12,7 +12,7 @@ pub trait NodeInfo {
     fn settings(&self) -> Vec<(&'static str, String)>;
 
     /// The activity of this connection up to the command that asks.
-    fn activity(&self) -> Activity;
+    fn activity(&self) -> ConnectionActivity;
 
     /// The other connections: their numbers, and their lines in `CLIENT LIST`.
     fn others(&self) -> Vec<(u64, String)>;

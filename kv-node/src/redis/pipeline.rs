@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use bytes::BytesMut;
 use kv_core::client::{ClientOperation, Reply};
 
-use super::connection::{Connection, Step};
+use super::connection::{CommandStep, Connection};
 use super::key_locks::KeyLocks;
 use super::node_info::NodeInfo;
 use super::output::Output;
@@ -175,15 +175,15 @@ impl Pipeline {
         let is_first = self.commands.is_empty();
         let out = if is_first { self.ready.tail() } else { &mut reply };
         match self.connection.on_command(command, info, out) {
-            Step::Reply if is_first => {}
-            Step::Reply => self.push(Pending::Answered(reply)),
-            Step::Close => {
+            CommandStep::Reply if is_first => {}
+            CommandStep::Reply => self.push(Pending::Answered(reply)),
+            CommandStep::Close => {
                 self.ending = true;
                 if !is_first {
                     self.push(Pending::Answered(reply));
                 }
             }
-            Step::Ask(request) => {
+            CommandStep::Ask(request) => {
                 let number = self.first + self.commands.len() as u64;
                 if self.key_locks.claim(number, request.keys(), request.access()) {
                     self.runnable.push_back(number);

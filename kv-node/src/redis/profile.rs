@@ -21,7 +21,7 @@ pub struct Profile {
 
 /// The work that a connection has done, and the bytes that it holds at this moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Activity {
+pub struct ConnectionActivity {
     /// The age of the connection in seconds.
     pub age_s: u64,
     /// The number of seconds since the client sent something.

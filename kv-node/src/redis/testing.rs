@@ -15,7 +15,7 @@ use kv_core::version::{Actor, Container, Content, Context, Dot, Version};
 use super::connection::Connection;
 use super::node_info::{NodeInfo, Section};
 use super::pipeline::{Ask, Pipeline};
-use super::profile::{Activity, ConnectionIdentity};
+use super::profile::{ConnectionActivity, ConnectionIdentity};
 use super::settings::RedisSettings;
 use crate::resp::Parser;
 
@@ -39,8 +39,8 @@ impl NodeInfo for Node {
             .into()
     }
 
-    fn activity(&self) -> Activity {
-        Activity { age_s: 7, commands: 3, ..Activity::default() }
+    fn activity(&self) -> ConnectionActivity {
+        ConnectionActivity { age_s: 7, commands: 3, ..ConnectionActivity::default() }
     }
 
     fn others(&self) -> Vec<(u64, String)> {

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use super::budget::{Budget, LITTLE_BYTES};
 use crate::config::Limits;
 use crate::core_loop::ConnectionId;
-use crate::metrics::DropReason;
+use crate::metrics::ConnectionDropReason;
 
 /// The interval at which connections are looked at.
 const TICK: Duration = Duration::from_millis(250);
@@ -52,7 +52,7 @@ pub(super) struct Account {
     /// The number of bytes that were ever read and written.
     moved: AtomicU64,
     standing: AtomicU8,
-    dropped: OnceLock<DropReason>,
+    dropped: OnceLock<ConnectionDropReason>,
     told: Notify,
     seen: Mutex<SeenProgress>,
 }
@@ -142,7 +142,7 @@ impl Account {
     }
 
     /// Waits until the connection is to be dropped, and returns why.
-    pub(super) async fn dropped(&self) -> DropReason {
+    pub(super) async fn dropped(&self) -> ConnectionDropReason {
         loop {
             let told = self.told.notified();
             if let Some(&reason) = self.dropped.get() {
@@ -152,7 +152,7 @@ impl Account {
         }
     }
 
-    fn drop_for(&self, reason: DropReason) {
+    fn drop_for(&self, reason: ConnectionDropReason) {
         // The first reason stands.
         let _dropped_before = self.dropped.set(reason);
         self.told.notify_waiters();
@@ -163,7 +163,7 @@ impl Account {
     }
 
     /// Looks at the connection. Returns the reason to drop it whatever others do, if there is one.
-    fn look(&self, now: Instant, rules: &Rules) -> Option<DropReason> {
+    fn look(&self, now: Instant, rules: &Rules) -> Option<ConnectionDropReason> {
         let (held, moved) = (self.held(), self.moved.load(Ordering::Relaxed));
         let mut seen = lock(&self.seen);
         if moved != seen.moved {
@@ -180,10 +180,12 @@ impl Account {
         let still = now.saturating_duration_since(seen.still_since);
         let is_stalled = still >= rules.stalled && held >= rules.stalled_bytes;
         match self.standing() {
-            Standing::Idle => rules.idle.filter(|idle| still >= *idle).map(|_| DropReason::Idle),
+            Standing::Idle => {
+                rules.idle.filter(|idle| still >= *idle).map(|_| ConnectionDropReason::Idle)
+            }
             Standing::Working => None,
-            Standing::Receiving => is_stalled.then_some(DropReason::Unfinished),
-            Standing::Sending => is_stalled.then_some(DropReason::SlowReader),
+            Standing::Receiving => is_stalled.then_some(ConnectionDropReason::Unfinished),
+            Standing::Sending => is_stalled.then_some(ConnectionDropReason::SlowReader),
         }
     }
 
@@ -229,7 +231,7 @@ impl Accounts {
         if budget.is_tight() && !is_relieved {
             let slow = all.iter().filter(|account| account.is_slow());
             if let Some(largest) = slow.max_by_key(|account| account.held()) {
-                largest.drop_for(DropReason::Memory);
+                largest.drop_for(ConnectionDropReason::Memory);
             }
         }
     }
@@ -282,7 +284,7 @@ mod tests {
         }
     }
 
-    fn reason(account: &Account) -> Option<DropReason> {
+    fn reason(account: &Account) -> Option<ConnectionDropReason> {
         account.dropped.get().copied()
     }
 
@@ -301,8 +303,8 @@ mod tests {
         }
         moving.on_moved(1);
         world.pass(1);
-        assert_eq!(reason(&reader), Some(DropReason::SlowReader));
-        assert_eq!(reason(&writer), Some(DropReason::Unfinished));
+        assert_eq!(reason(&reader), Some(ConnectionDropReason::SlowReader));
+        assert_eq!(reason(&writer), Some(ConnectionDropReason::Unfinished));
         for other in [little, working, moving] {
             assert_eq!(reason(&other), None);
         }
@@ -319,7 +321,7 @@ mod tests {
         world.pass(49);
         assert_eq!(reason(&idle), None);
         world.pass(1);
-        assert_eq!(reason(&idle), Some(DropReason::Idle));
+        assert_eq!(reason(&idle), Some(ConnectionDropReason::Idle));
         assert_eq!((reason(&working), reason(&talking)), (None, None));
     }
 
@@ -334,12 +336,12 @@ mod tests {
         let small = world.connection(LITTLE_BYTES - 1, Standing::Receiving);
         fast.on_moved(MIB);
         world.pass(1);
-        assert_eq!(reason(&larger), Some(DropReason::Memory));
+        assert_eq!(reason(&larger), Some(ConnectionDropReason::Memory));
         assert_eq!(reason(&large), None);
         larger.update(0, Standing::Idle);
         fast.on_moved(MIB);
         world.pass(1);
-        assert_eq!(reason(&large), Some(DropReason::Memory));
+        assert_eq!(reason(&large), Some(ConnectionDropReason::Memory));
         large.update(0, Standing::Idle);
         share.set(0);
         world.pass(9);
@@ -350,8 +352,8 @@ mod tests {
     async fn a_connection_hears_that_it_is_dropped_before_and_after_it_listens() {
         let account = Account::new(Instant::now());
         let listening = account.dropped();
-        let dropping = async { account.drop_for(DropReason::Memory) };
-        assert_eq!(tokio::join!(listening, dropping).0, DropReason::Memory);
-        assert_eq!(account.dropped().await, DropReason::Memory);
+        let dropping = async { account.drop_for(ConnectionDropReason::Memory) };
+        assert_eq!(tokio::join!(listening, dropping).0, ConnectionDropReason::Memory);
+        assert_eq!(account.dropped().await, ConnectionDropReason::Memory);
     }
 }

@@ -30,8 +30,8 @@ use super::flights::Flights;
 use super::read_gate::{Charge, Reads};
 use super::registry::ConnectionEntry;
 use super::shared::{RedisShared, SeenByConnection};
-use crate::core_loop::{ConnectionId, Tag, Urgent, Work};
-use crate::metrics::{Direction, DropReason, RequestOutcome};
+use crate::core_loop::{ConnectionId, OperationTag, Urgent, Work};
+use crate::metrics::{ConnectionDropReason, Direction, RequestOutcome};
 use crate::redis::{Ask, Connection, ConnectionIdentity, Pipeline};
 use crate::resp::Parser;
 use crate::socket::{self, ReadHalf, WriteHalf};
@@ -48,7 +48,7 @@ const READ_BYTES_MAX: usize = 64 * 1_024;
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The replies of the core to one connection.
-type Inbox = mpsc::UnboundedReceiver<Vec<(Tag, Reply)>>;
+type Inbox = mpsc::UnboundedReceiver<Vec<(OperationTag, Reply)>>;
 
 /// The task of one connection.
 pub(super) struct Client {
@@ -163,10 +163,12 @@ impl Client {
 
     /// Writes the last reply to a client that is dropped. `None` behind a reply of which it has
     /// read a part, and for an idle one, which would take it for the reply to its next command.
-    fn last_word(&mut self, reason: DropReason) -> Option<String> {
+    fn last_word(&mut self, reason: ConnectionDropReason) -> Option<String> {
         let text = match reason {
-            DropReason::Idle => return None,
-            DropReason::SlowReader | DropReason::Unfinished | DropReason::Memory => {
+            ConnectionDropReason::Idle => return None,
+            ConnectionDropReason::SlowReader
+            | ConnectionDropReason::Unfinished
+            | ConnectionDropReason::Memory => {
                 format!("-ERR this connection is closed: the client {reason}\r\n")
             }
         };
@@ -187,16 +189,18 @@ impl Client {
         }
     }
 
-    fn on_dropped(&self, reason: DropReason) {
+    fn on_dropped(&self, reason: ConnectionDropReason) {
         let Self { from, account, shared, .. } = self;
         shared.setup.metrics.on_client_dropped(reason);
         let (from, held_bytes) = (*from, account.held());
         let fact = format!("dropped: {}", reason.name());
         shared.setup.log_limiter.tell("clients", &fact, move |repeated| match reason {
-            DropReason::Idle => {
+            ConnectionDropReason::Idle => {
                 tracing::info!(repeated, client = %from, "a client is dropped: it {reason}");
             }
-            DropReason::SlowReader | DropReason::Unfinished | DropReason::Memory => {
+            ConnectionDropReason::SlowReader
+            | ConnectionDropReason::Unfinished
+            | ConnectionDropReason::Memory => {
                 tracing::warn!(
                     repeated,
                     client = %from,
@@ -389,7 +393,7 @@ impl Client {
         }
     }
 
-    fn on_replies(&mut self, replies: Vec<(Tag, Reply)>) {
+    fn on_replies(&mut self, replies: Vec<(OperationTag, Reply)>) {
         let mut charged = Charge::default();
         for (tag, reply) in replies {
             let flight = self.flights.end(tag);

@@ -6,7 +6,7 @@ use kv_core::client::{ClientOperation, Verb};
 use kv_core::version::Content;
 
 use super::read_gate::Charge;
-use crate::core_loop::Tag;
+use crate::core_loop::OperationTag;
 use crate::metrics::RequestVerb;
 use crate::redis::{Ask, PipelineTicket};
 
@@ -14,7 +14,7 @@ use crate::redis::{Ask, PipelineTicket};
 #[derive(Debug, Default)]
 pub(super) struct Flights {
     flights: Vec<Option<Flight>>,
-    free: Vec<Tag>,
+    free: Vec<OperationTag>,
 }
 
 /// One operation in flight.
@@ -29,7 +29,7 @@ pub(super) struct Flight {
 
 impl Flights {
     /// Begins an operation, and returns its tag.
-    pub(super) fn begin(&mut self, ask: &Ask, charge: Charge) -> Tag {
+    pub(super) fn begin(&mut self, ask: &Ask, charge: Charge) -> OperationTag {
         let verb = verb_of(&ask.operation);
         let flight = Flight { ticket: ask.ticket, verb, begun: Instant::now(), charge };
         match self.free.pop() {
@@ -39,7 +39,8 @@ impl Flights {
             }
             None => {
                 self.flights.push(Some(flight));
-                Tag::try_from(self.flights.len() - 1).expect("limits.pipeline is far smaller")
+                OperationTag::try_from(self.flights.len() - 1)
+                    .expect("limits.pipeline is far smaller")
             }
         }
     }
@@ -48,7 +49,7 @@ impl Flights {
     ///
     /// # Panics
     /// If there is no such operation: the core answers each one once.
-    pub(super) fn end(&mut self, tag: Tag) -> Flight {
+    pub(super) fn end(&mut self, tag: OperationTag) -> Flight {
         self.free.push(tag);
         self.flights[tag as usize].take().expect("the core answers each operation once")
     }

@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use super::process::{ProcessUse, human};
 use super::shared::{RedisShared, SeenByConnection};
 use crate::metrics::Direction;
-use crate::redis::{Activity, NodeInfo, Section};
+use crate::redis::{ConnectionActivity, NodeInfo, Section};
 use crate::storage::Durability;
 
 type Lines = Vec<(&'static str, String)>;
@@ -53,7 +53,7 @@ impl NodeInfo for SeenByConnection<'_> {
         ]
     }
 
-    fn activity(&self) -> Activity {
+    fn activity(&self) -> ConnectionActivity {
         self.entry.activity(Instant::now())
     }
 

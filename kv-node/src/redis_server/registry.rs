@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::core_loop::ConnectionId;
-use crate::redis::{Activity, Pipeline, Profile, client_line};
+use crate::redis::{ConnectionActivity, Pipeline, Profile, client_line};
 
 /// The entries of all connections of one listener.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ struct Known {
     opened: Instant,
     heard: Instant,
     /// The activity, without the times.
-    activity: Activity,
+    activity: ConnectionActivity,
 }
 
 impl Registry {
@@ -39,7 +39,7 @@ impl Registry {
             profile_changes: 0,
             opened: now,
             heard: now,
-            activity: Activity::default(),
+            activity: ConnectionActivity::default(),
         })));
         lock(&self.0).insert(id, Arc::clone(&entry));
         entry
@@ -90,7 +90,7 @@ impl ConnectionEntry {
     ) {
         let mut known = lock(&self.0);
         let known = &mut *known;
-        known.activity = Activity {
+        known.activity = ConnectionActivity {
             input_bytes,
             input_room,
             held_bytes: pipeline.held_bytes(),
@@ -107,17 +107,17 @@ impl ConnectionEntry {
     }
 
     /// Returns the activity up to now.
-    pub(super) fn activity(&self, now: Instant) -> Activity {
+    pub(super) fn activity(&self, now: Instant) -> ConnectionActivity {
         lock(&self.0).activity(now)
     }
 }
 
 impl Known {
-    fn activity(&self, now: Instant) -> Activity {
+    fn activity(&self, now: Instant) -> ConnectionActivity {
         let Self { opened, heard, activity, profile: _, profile_changes: _ } = self;
         let age_s = now.saturating_duration_since(*opened).as_secs();
         let idle_s = now.saturating_duration_since(*heard).as_secs();
-        Activity { age_s, idle_s, ..*activity }
+        ConnectionActivity { age_s, idle_s, ..*activity }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use bytes::Bytes;
-use kv_core::store::{Corrupt, Fault, Visitor};
+use kv_core::store::{Corrupt, StoreFault, Visitor};
 use thiserror::Error;
 
 /// The engine of a real node and its format on disk. Another engine does not open what it wrote.
@@ -74,23 +74,23 @@ pub trait Engine: Send + Sync + 'static {
 #[error("{fault}: {message}")]
 pub struct EngineError {
     /// The consequence for the node.
-    pub fault: Fault,
+    pub fault: StoreFault,
     /// The words of the engine or the system.
     pub message: String,
 }
 
 impl EngineError {
     /// Creates an error of this kind, in these words.
-    pub fn new(fault: Fault, message: impl Into<String>) -> Self {
+    pub fn new(fault: StoreFault, message: impl Into<String>) -> Self {
         Self { fault, message: message.into() }
     }
 
     /// Classifies an error of the system: whether it passes by itself, or the disk failed.
     pub fn of(error: &io::Error) -> Self {
         let fault = match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Fault::Full,
-            _ if is_out_of_files(error) => Fault::OutOfFiles,
-            _ => Fault::Failed,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreFault::Full,
+            _ if is_out_of_files(error) => StoreFault::OutOfFiles,
+            _ => StoreFault::Failed,
         };
         Self::new(fault, error.to_string())
     }

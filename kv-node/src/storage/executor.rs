@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use kv_core::storage::{self, Partitions};
-use kv_core::store::{CommandFamily as _, Fault, Store as _, StoreCommand};
+use kv_core::store::{CommandFamily as _, Store as _, StoreCommand, StoreFault};
 use kv_core::types::Ticket;
 
 use super::engine::Engine;
@@ -75,7 +75,7 @@ impl<E: Engine> Executor<E> {
         self.overlay.end_commit();
     }
 
-    pub(super) fn on_fault(&mut self, fault: Fault) {
+    pub(super) fn on_fault(&mut self, fault: StoreFault) {
         self.overlay.fail(fault);
     }
 

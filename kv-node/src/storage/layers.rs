@@ -10,7 +10,7 @@ use kv_core::store::Visitor;
 use super::engine::Records;
 
 /// One write of a layer.
-type Write<'a> = (&'a Bytes, &'a Option<Bytes>);
+type LayerWrite<'a> = (&'a Bytes, &'a Option<Bytes>);
 
 /// The writes of a layer whose keys begin with `prefix` and are greater than `after` (if it is not
 /// empty).
@@ -18,7 +18,7 @@ pub(super) fn range<'a>(
     layer: &'a Records,
     prefix: &'a [u8],
     after: &'a [u8],
-) -> impl Iterator<Item = Write<'a>> {
+) -> impl Iterator<Item = LayerWrite<'a>> {
     let begin = if after.is_empty() || after < prefix {
         Bound::Included(prefix)
     } else {
@@ -31,9 +31,9 @@ pub(super) fn range<'a>(
 
 /// The writes of two layers in the order of their keys; where both have one, the upper one's.
 pub(super) fn over<'a>(
-    upper: impl Iterator<Item = Write<'a>>,
-    lower: impl Iterator<Item = Write<'a>>,
-) -> impl Iterator<Item = Write<'a>> {
+    upper: impl Iterator<Item = LayerWrite<'a>>,
+    lower: impl Iterator<Item = LayerWrite<'a>>,
+) -> impl Iterator<Item = LayerWrite<'a>> {
     let (mut upper, mut lower) = (upper.peekable(), lower.peekable());
     std::iter::from_fn(move || {
         let order = match (upper.peek(), lower.peek()) {
@@ -48,7 +48,7 @@ pub(super) fn over<'a>(
 
 /// Visits the records of a base, which shows them one by one, with writes laid over them.
 pub(super) fn scan_under<'a>(
-    writes: impl Iterator<Item = Write<'a>>,
+    writes: impl Iterator<Item = LayerWrite<'a>>,
     scan_base: impl FnOnce(&mut Visitor<'_>),
     visit: &mut Visitor<'_>,
 ) {
@@ -71,7 +71,7 @@ pub(super) fn scan_under<'a>(
 }
 
 fn show_until<'a>(
-    writes: &mut Peekable<impl Iterator<Item = Write<'a>>>,
+    writes: &mut Peekable<impl Iterator<Item = LayerWrite<'a>>>,
     shows: impl Fn(&[u8]) -> bool,
     visit: &mut Visitor<'_>,
 ) -> ControlFlow<()> {
@@ -81,6 +81,6 @@ fn show_until<'a>(
     ControlFlow::Continue(())
 }
 
-fn show((key, record): Write<'_>, visit: &mut Visitor<'_>) -> ControlFlow<()> {
+fn show((key, record): LayerWrite<'_>, visit: &mut Visitor<'_>) -> ControlFlow<()> {
     record.as_ref().map_or(ControlFlow::Continue(()), |record| visit(key, Ok(record)))
 }

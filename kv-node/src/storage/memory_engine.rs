@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use kv_core::store::{Corrupt, Fault, Visitor};
+use kv_core::store::{Corrupt, StoreFault, Visitor};
 
 use super::engine::{Engine, EngineError, Reach, Records};
 use super::layers;
@@ -30,7 +30,7 @@ struct Platter {
     /// The records that were written since the last sync.
     written: Records,
     life: u64,
-    fault: Option<Fault>,
+    fault: Option<StoreFault>,
     groups: u64,
     syncs: u64,
 }
@@ -57,7 +57,7 @@ impl MemoryDisk {
     }
 
     /// Makes all writes fail from now on, or succeed again.
-    pub fn set_fault(&self, fault: Option<Fault>) {
+    pub fn set_fault(&self, fault: Option<StoreFault>) {
         lock(&self.platter).fault = fault;
     }
 
@@ -95,7 +95,10 @@ impl Platter {
         } else {
             return Ok(());
         };
-        Err(EngineError { fault: self.fault.unwrap_or(Fault::Failed), message: message.into() })
+        Err(EngineError {
+            fault: self.fault.unwrap_or(StoreFault::Failed),
+            message: message.into(),
+        })
     }
 }
 

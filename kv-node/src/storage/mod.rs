@@ -16,7 +16,7 @@
 //!   between.
 //! - Back-pressure: [`Storage::submit`] never blocks. Whoever submits asks [`Storage::is_full`]
 //!   before taking work from clients and peers, and again after every event. Behind a busy disk the
-//!   executor piles up [`Options::unsynced_bytes_max`] and then waits, so that the queue fills.
+//!   executor piles up [`StorageOptions::unsynced_bytes_max`] and then waits, so that the queue fills.
 //! - When the disk is full, `Refusing` comes once. Commits are refused, and reads go on. The group
 //!   that was under way is kept and written again, as a whole, until the disk takes it; then
 //!   `Writable` comes, and all goes on where it was. What was executed is never forgotten while the
@@ -63,7 +63,7 @@ use std::time::Duration;
 use kv_core::config::Config;
 use kv_core::ring::Ring;
 #[cfg(not(madsim))]
-use kv_core::store::Fault;
+use kv_core::store::StoreFault;
 use kv_core::store::{Recovered, StoreCommand};
 use kv_core::types::{NodeId, Ticket};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -100,7 +100,7 @@ pub type Report = Arc<dyn Fn(Vec<StorageEvent>) + Send + Sync>;
 
 /// The settings of a storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
+pub struct StorageOptions {
     /// The promise that a `Durable` event makes.
     pub durability: Durability,
     /// The number of waiting commands at which [`Storage::is_full`]; at least 1.
@@ -112,7 +112,7 @@ pub struct Options {
     pub disk_reserve_bytes: u64,
 }
 
-impl Default for Options {
+impl Default for StorageOptions {
     fn default() -> Self {
         Self {
             durability: Durability::Always,
@@ -133,7 +133,7 @@ pub struct Opening<'a> {
     /// The ring, which says which nodes own each partition.
     pub ring: &'a Ring,
     /// The settings of the storage.
-    pub options: Options,
+    pub options: StorageOptions,
 }
 
 /// The counters and the state of a storage.
@@ -312,7 +312,7 @@ enum StorageRequest {
     Written,
     /// The base refuses. Sent only between the two threads.
     #[cfg(not(madsim))]
-    Fault(Fault),
+    Fault(StoreFault),
     /// The base takes writes again. Sent only between the two threads.
     #[cfg(not(madsim))]
     Resumed,
@@ -353,8 +353,12 @@ fn prepare<E: Engine>(
 ) -> Result<(Executor<E>, Committer<E>, Recovered), RecoveryError> {
     let engine = Arc::new(engine);
     let recovery = recovery::recover(&engine, opening)?;
-    let Options { durability, unsynced_bytes_max, queue_commands_max: _, disk_reserve_bytes: _ } =
-        opening.options;
+    let StorageOptions {
+        durability,
+        unsynced_bytes_max,
+        queue_commands_max: _,
+        disk_reserve_bytes: _,
+    } = opening.options;
     let overlay = Overlay::new(Arc::clone(&engine));
     let executor = Executor::new(recovery.partitions, overlay, unsynced_bytes_max);
     Ok((executor, Committer::new(engine, durability), recovery.recovered))

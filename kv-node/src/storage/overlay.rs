@@ -17,7 +17,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kv_core::store::{Batch, Corrupt, Fault, Store, View, Visitor};
+use kv_core::store::{Batch, Corrupt, Store, StoreFault, View, Visitor};
 use kv_core::types::Seq;
 
 use super::engine::{Engine, Records};
@@ -46,7 +46,7 @@ pub struct Overlay<E> {
     newest: Seq,
     /// The position up to which groups have been begun.
     begun: Seq,
-    fault: Option<Fault>,
+    fault: Option<StoreFault>,
     corrupt_seen: Cell<u64>,
 }
 
@@ -85,9 +85,9 @@ impl<E: Engine> Overlay<E> {
 
     /// Notes that the base refuses. Both layers stay: they are live, and become durable when the
     /// base takes them after all, which it does only if the fault passes.
-    pub fn fail(&mut self, fault: Fault) {
+    pub fn fail(&mut self, fault: StoreFault) {
         // A disk that failed does not become merely full.
-        if self.fault != Some(Fault::Failed) {
+        if self.fault != Some(StoreFault::Failed) {
             self.fault = Some(fault);
         }
     }
@@ -103,7 +103,7 @@ impl<E: Engine> Overlay<E> {
     }
 
     /// The fault for which nothing is committed, if there is one.
-    pub const fn fault(&self) -> Option<Fault> {
+    pub const fn fault(&self) -> Option<StoreFault> {
         self.fault
     }
 
@@ -159,7 +159,7 @@ impl<E: Engine> Store for Overlay<E> {
         }
     }
 
-    fn commit(&mut self, batch: Batch) -> Result<Seq, Fault> {
+    fn commit(&mut self, batch: Batch) -> Result<Seq, StoreFault> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }

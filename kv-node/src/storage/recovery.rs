@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kv_core::storage::{self, Partitions};
-use kv_core::store::{Fault, ForeignData, Recovered, Store};
+use kv_core::store::{ForeignData, Recovered, Store, StoreFault};
 use thiserror::Error;
 
 use super::Opening;
@@ -59,7 +59,7 @@ fn read<E: Engine>(engine: &Arc<E>, opening: &Opening<'_>) -> Result<(Recovery, 
 
 pub(super) fn write<E: Engine>(
     engine: &Arc<E>,
-    commit: impl FnOnce(&mut Overlay<E>) -> Result<(), Fault>,
+    commit: impl FnOnce(&mut Overlay<E>) -> Result<(), StoreFault>,
 ) -> Result<(), EngineError> {
     let mut store = Overlay::new(Arc::clone(engine));
     commit(&mut store).expect("an overlay without a fault takes every batch");

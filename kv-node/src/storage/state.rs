@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use kv_core::store::Fault;
+use kv_core::store::StoreFault;
 
 use super::engine::EngineError;
 use super::event::StorageEvent;
@@ -17,7 +17,7 @@ pub enum StorageState {
     /// Writes are refused for a while, and reads go on. Storage takes writes again by itself.
     Refusing {
         /// The reason for the refusal.
-        fault: Fault,
+        fault: StoreFault,
         /// The time of the first refusal.
         since: Instant,
     },
@@ -30,9 +30,9 @@ impl StorageState {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Writable => "writable",
-            Self::Refusing { fault: Fault::Full, .. } => "full",
-            Self::Refusing { fault: Fault::OutOfFiles, .. } => "out-of-files",
-            Self::Refusing { fault: Fault::Failed, .. } | Self::Failed => "failed",
+            Self::Refusing { fault: StoreFault::Full, .. } => "full",
+            Self::Refusing { fault: StoreFault::OutOfFiles, .. } => "out-of-files",
+            Self::Refusing { fault: StoreFault::Failed, .. } | Self::Failed => "failed",
         }
     }
 

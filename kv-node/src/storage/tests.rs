@@ -97,7 +97,7 @@ fn ring() -> Ring {
 }
 
 /// Calls `open` with the settings of a test's node.
-fn opening<T>(options: Options, open: impl FnOnce(&Opening<'_>) -> T) -> T {
+fn opening<T>(options: StorageOptions, open: impl FnOnce(&Opening<'_>) -> T) -> T {
     let (core, ring) = (Config::default(), ring());
     open(&Opening { node: NODE, core: &core, ring: &ring, options })
 }
@@ -105,7 +105,7 @@ fn opening<T>(options: Options, open: impl FnOnce(&Opening<'_>) -> T) -> T {
 /// Makes the engine's records those of a member of a new cluster.
 fn founded<E: Engine>(engine: E) -> E {
     let engine = Arc::new(engine);
-    let written = opening(Options::default(), |opening| {
+    let written = opening(StorageOptions::default(), |opening| {
         let owned = opening.ring.owned_by(NODE);
         recovery::write(&engine, |store| storage::format(store, NODE, FoundingId(1), owned))
     });
@@ -113,7 +113,7 @@ fn founded<E: Engine>(engine: E) -> E {
     Arc::into_inner(engine).expect("nobody else has it")
 }
 
-fn start<E: Engine>(engine: E, options: Options) -> (Storage, Reports) {
+fn start<E: Engine>(engine: E, options: StorageOptions) -> (Storage, Reports) {
     let (reports, report) = Reports::new();
     let (storage, _) =
         opening(options, |opening| Storage::on_threads(engine, opening, report).expect("it opens"));
@@ -211,7 +211,7 @@ fn commands_are_executed_while_the_disk_is_busy_and_share_the_next_sync() {
     let disk = MemoryDisk::default();
     let (say, word) = channel();
     let (storage, mut reports) =
-        start(Gated { engine: disk.start(), word: word.into() }, Options::default());
+        start(Gated { engine: disk.start(), word: word.into() }, StorageOptions::default());
     // Dropped before the storage, which else would wait for it when the test fails.
     let say = say;
     storage.submit(mints(1..2));
@@ -234,7 +234,11 @@ fn commands_are_executed_while_the_disk_is_busy_and_share_the_next_sync() {
 fn what_piles_up_behind_a_busy_disk_is_bounded_and_seen_from_outside() {
     let (say, word) = channel();
     let engine = Gated { engine: MemoryDisk::default().start(), word: word.into() };
-    let options = Options { queue_commands_max: 100, unsynced_bytes_max: 1, ..Options::default() };
+    let options = StorageOptions {
+        queue_commands_max: 100,
+        unsynced_bytes_max: 1,
+        ..StorageOptions::default()
+    };
     let (storage, mut reports) = start(engine, options);
     // Dropped before the storage, which else would wait for it when the test fails.
     let say = say;
@@ -259,7 +263,7 @@ fn reads_see_what_is_durable_and_mints_what_is_live() {
     say.send(()).expect("the receiver is here");
     let engine = Gated { engine: disk.start(), word: word.into() };
     let engine = founded(engine);
-    let (storage, _) = opening(Options::default(), |opening| {
+    let (storage, _) = opening(StorageOptions::default(), |opening| {
         Storage::on_threads(engine, opening, report).expect("it opens")
     });
     // Dropped before the storage, which else would wait for it when the test fails.
@@ -286,7 +290,7 @@ fn a_clean_end_executes_and_syncs_all_that_was_submitted() {
     let interval = Durability::Interval { every: Duration::from_secs(3_600) };
     for durability in [Durability::Always, interval, Durability::Never] {
         let disk = MemoryDisk::default();
-        let options = Options { durability, ..Options::default() };
+        let options = StorageOptions { durability, ..StorageOptions::default() };
         let (storage, reports) = start(disk.start(), options);
         storage.submit(mints(1..5_000));
         storage.close();
@@ -302,7 +306,8 @@ fn a_clean_end_executes_and_syncs_all_that_was_submitted() {
 fn the_interval_syncs_by_itself_and_never_does_not() {
     let every = Duration::from_millis(5);
     let disk = MemoryDisk::default();
-    let options = Options { durability: Durability::Interval { every }, ..Options::default() };
+    let options =
+        StorageOptions { durability: Durability::Interval { every }, ..StorageOptions::default() };
     let (storage, mut reports) = start(disk.start(), options);
     storage.submit(mints(1..10));
     reports.outcomes(9);
@@ -317,7 +322,7 @@ fn the_interval_syncs_by_itself_and_never_does_not() {
     storage.close();
 
     let disk = MemoryDisk::default();
-    let options = Options { durability: Durability::Never, ..Options::default() };
+    let options = StorageOptions { durability: Durability::Never, ..StorageOptions::default() };
     let (storage, mut reports) = start(disk.start(), options);
     storage.submit(mints(1..10));
     reports.outcomes(9);
@@ -331,7 +336,7 @@ async fn a_task_does_what_the_threads_do_and_a_crash_takes_only_what_was_not_dur
     let disk = MemoryDisk::default();
     let (mut reports, report) = Reports::new();
     let sync_time = Duration::from_millis(20);
-    let (storage, task, recovered) = opening(Options::default(), |opening| {
+    let (storage, task, recovered) = opening(StorageOptions::default(), |opening| {
         Storage::as_task(founded(disk.start()), opening, sync_time, report).expect("it opens")
     });
     assert_eq!(recovered.complete, [PartitionId(0)]);
@@ -359,7 +364,7 @@ async fn a_task_does_what_the_threads_do_and_a_crash_takes_only_what_was_not_dur
     assert!((1..100).all(|n| holds(&store, n)) && (100..200).all(|n| !holds(&store, n)));
 
     let (_, report) = Reports::new();
-    let (storage, task, recovered) = opening(Options::default(), |opening| {
+    let (storage, task, recovered) = opening(StorageOptions::default(), |opening| {
         Storage::as_task(disk.start(), opening, sync_time, report).expect("it opens")
     });
     assert_eq!(recovered.complete, [PartitionId(0)]);
@@ -375,7 +380,7 @@ async fn a_task_does_what_the_threads_do_and_a_crash_takes_only_what_was_not_dur
 async fn at_its_end_storage_writes_what_waits_and_reads_nothing_for_nobody() {
     let disk = MemoryDisk::default();
     let (reports, report) = Reports::new();
-    let (storage, task, _) = opening(Options::default(), |opening| {
+    let (storage, task, _) = opening(StorageOptions::default(), |opening| {
         let engine = founded(disk.start());
         Storage::as_task(engine, opening, Duration::ZERO, report).expect("it opens")
     });

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use kv_core::store::Fault;
+use kv_core::store::StoreFault;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use super::committer::{CHECK_PAUSE, Committer};
@@ -94,7 +94,7 @@ impl Drop for Reporter {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let message = "a storage thread panicked".into();
-            let error = EngineError { fault: Fault::Failed, message };
+            let error = EngineError { fault: StoreFault::Failed, message };
             self.meter.states.on_failed();
             (self.report)(vec![StorageEvent::Failed(error)]);
         }
@@ -161,7 +161,7 @@ impl<E> Drop for Committing<E> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             // Else the executor would wait for this group for ever.
-            let _ = self.requests.send(StorageRequest::Fault(Fault::Failed));
+            let _ = self.requests.send(StorageRequest::Fault(StoreFault::Failed));
         }
     }
 }

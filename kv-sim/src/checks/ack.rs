@@ -8,7 +8,7 @@ use kv_core::types::NodeId;
 
 /// The promise that a write was given.
 #[derive(Clone, Debug)]
-pub(super) struct Ack {
+pub(super) struct GivenAck {
     /// The time at which the promise was given.
     pub(super) at: Time,
     /// The promise's place among all that the checks were told.
@@ -34,7 +34,7 @@ pub(super) enum Standing {
     Excused,
 }
 
-impl Ack {
+impl GivenAck {
     /// Creates a promise of this time and step, with what was asked for and who reported to hold it
     /// durably.
     pub(super) fn new(

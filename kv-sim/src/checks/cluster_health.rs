@@ -5,7 +5,7 @@ use kv_core::message::Kind;
 use kv_core::time::{Span, Time};
 use kv_core::types::NodeId;
 
-use super::View;
+use super::MemberView;
 
 /// The health of the cluster, to be looked at.
 pub trait ClusterHealth {
@@ -24,5 +24,5 @@ pub trait ClusterHealth {
     /// Tells whether messages of a kind from one node reach another, promptly and unharmed.
     fn reaches(&self, from: NodeId, to: NodeId, kind: Kind) -> bool;
     /// The view that each running node has of all members, itself included.
-    fn views(&self) -> Vec<(NodeId, Vec<View>)>;
+    fn views(&self) -> Vec<(NodeId, Vec<MemberView>)>;
 }

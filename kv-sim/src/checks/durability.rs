@@ -17,10 +17,10 @@ use kv_core::types::NodeId;
 use kv_core::version::{Container, VersionVector};
 use smallvec::SmallVec;
 
-use super::ack::{Ack, Standing};
+use super::ack::{GivenAck, Standing};
 use super::check::Check;
 use super::findings::Findings;
-use super::history::{EventIndex, History, Minting, Write, WriteIndex, WriteRequest};
+use super::history::{EventIndex, History, HistoryWrite, Minting, WriteIndex, WriteRequest};
 use super::occasions::{
     ChangeKind, Execution, KeyEnd, KeyLoss, NodeChange, OperationEnd, OperationEnding, WriteMint,
 };
@@ -297,7 +297,7 @@ impl Durability {
         for event in replaced.iter().filter_map(|&dot| history.named(dot)) {
             let victim = history.event(event).write;
             let began_later = |asked: &WriteRequest| asked.step > ack.step;
-            let Write { asked, ack: promise, .. } = history.write(victim);
+            let HistoryWrite { asked, ack: promise, .. } = history.write(victim);
             if promise.is_some() && asked.as_ref().is_some_and(began_later) {
                 if self.stood_since(by, history.write(write)) {
                     self.findings.weakened += 1;
@@ -321,7 +321,7 @@ impl Durability {
 
     /// Tells whether the clock with which a node measures time stood still since a write was asked
     /// for.
-    fn stood_since(&self, node: NodeId, write: &Write) -> bool {
+    fn stood_since(&self, node: NodeId, write: &HistoryWrite) -> bool {
         let asked_at = write.asked.map_or(Time(0), |asked| asked.at);
         let ended_since = |until: &Option<Time>| until.is_none_or(|until| until >= asked_at);
         self.stood.get(&node).is_some_and(ended_since)
@@ -362,8 +362,8 @@ impl Durability {
     ) -> Vec<String> {
         let owners = disks.owners(&history.key);
         let others: Vec<_> = owners.iter().filter(|&&owner| owner != target).collect();
-        let has_answered = |write: &Write| {
-            let quorum = write.ack.as_ref().and_then(Ack::quorum);
+        let has_answered = |write: &HistoryWrite| {
+            let quorum = write.ack.as_ref().and_then(GivenAck::quorum);
             let owners_needed = quorum.unwrap_or(others.len()).clamp(1, others.len().max(1));
             write.taken_from().contains(&target)
                 || others.iter().filter(|other| write.taken_from().contains(other)).count()
@@ -468,11 +468,11 @@ impl Durability {
 /// so nothing is excused.
 fn recount(history: &mut History, (node, left): (NodeId, &Container), disks: &impl Disks) {
     let owners = disks.owners(&history.key);
-    let lost_last = |write: &Write| write.taken_from().last() == Some(&node);
+    let lost_last = |write: &HistoryWrite| write.taken_from().last() == Some(&node);
     let promised = history.promised();
     let forgotten =
         promised.filter(|&(at, write, _)| lost_last(write) && !history.is_claimed(at, left));
-    let is_weak = |&(at, write, _): &(WriteIndex, &Write, &Ack)| {
+    let is_weak = |&(at, write, _): &(WriteIndex, &HistoryWrite, &GivenAck)| {
         let keeps = |owner| HeldCopies::of(owner, history, disks).keeps(at, history);
         let without = |&&owner: &&NodeId| owner == node || !keeps(owner);
         may_miss(write, owners.iter().filter(without).count(), owners)
@@ -484,8 +484,8 @@ fn recount(history: &mut History, (node, left): (NodeId, &Container), disks: &im
 }
 
 /// Tells whether a quorum may miss a write, if so many owners may answer without it.
-fn may_miss(write: &Write, without: usize, owners: &[NodeId]) -> bool {
-    let quorum = write.ack.as_ref().and_then(Ack::quorum);
+fn may_miss(write: &HistoryWrite, without: usize, owners: &[NodeId]) -> bool {
+    let quorum = write.ack.as_ref().and_then(GivenAck::quorum);
     quorum.is_none_or(|quorum| without > owners.len() - quorum)
 }
 

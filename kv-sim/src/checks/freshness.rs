@@ -4,7 +4,7 @@
 use kv_core::quorum::Mode;
 use kv_core::time::Time;
 
-use super::ack::{Ack, Standing};
+use super::ack::{GivenAck, Standing};
 use super::check::Check;
 use super::findings::Findings;
 use super::history::{EventIndex, History};
@@ -58,7 +58,7 @@ impl Check for Freshness {
 }
 
 /// Tells whether a read must see a write with this acknowledgement, of a key with `n` owners.
-pub(super) fn is_promised(ack: &Ack, read: &Operation, n: usize) -> bool {
+pub(super) fn is_promised(ack: &GivenAck, read: &Operation, n: usize) -> bool {
     let are_strict = (ack.mode, read.terms.mode) == (Mode::Strict, Mode::Strict);
     let quorums = ack.quorum().zip(read.terms.reads);
     are_strict && ack.step < read.step && quorums.is_some_and(|(writes, reads)| reads + writes > n)

@@ -20,7 +20,7 @@ use kv_core::version::{Actor, Container, Content, Dot, VersionVector};
 use kv_core::write::Basis;
 use smallvec::SmallVec;
 
-use super::ack::{Ack, Standing};
+use super::ack::{GivenAck, Standing};
 use super::fingerprint::Fingerprint;
 use super::ranges::Ranges;
 use super::story::{Names, when};
@@ -45,7 +45,7 @@ pub(super) struct History {
     pub(super) place: HistoryIndex,
     /// The time at which a fault last took anything of the key from any node.
     pub(super) taken_at: Option<Time>,
-    events: Vec<Event>,
+    events: Vec<HistoryEvent>,
     /// The name of each event, in the order of minting.
     names: Vec<Dot>,
     /// The events by their names.
@@ -53,13 +53,13 @@ pub(super) struct History {
     /// The highest number that each actor has minted for the key.
     minted: VersionVector,
     #[expect(clippy::vec_box, reason = "they are large, and a list that grows is moved")]
-    writes: Vec<Box<Write>>,
+    writes: Vec<Box<HistoryWrite>>,
     has_twins: bool,
 }
 
 /// A dot that a replica minted.
 #[derive(Clone, Debug)]
-pub(super) struct Event {
+pub(super) struct HistoryEvent {
     /// The write that the event stands for.
     pub(super) write: WriteIndex,
     /// The time at which the dot was minted.
@@ -74,7 +74,7 @@ pub(super) struct Event {
 
 /// A request's write. It has several events if several replicas minted for it (twins).
 #[derive(Clone, Debug)]
-pub(super) struct Write {
+pub(super) struct HistoryWrite {
     /// The id of the request.
     pub(super) request: RequestId,
     /// The client's operation that asked first; none if no client of the simulator did.
@@ -84,7 +84,7 @@ pub(super) struct Write {
     /// The events that replicas minted for the write.
     pub(super) events: SmallVec<[EventIndex; 4]>,
     /// The first promise that the client was given.
-    pub(super) ack: Option<Ack>,
+    pub(super) ack: Option<GivenAck>,
     /// The part of the promise that still stands.
     pub(super) standing: Standing,
     /// The siblings that the client had seen, for each time that it asked.
@@ -165,7 +165,7 @@ impl History {
     }
 
     /// The event at this place.
-    pub(super) fn event(&self, event: EventIndex) -> &Event {
+    pub(super) fn event(&self, event: EventIndex) -> &HistoryEvent {
         &self.events[event as usize]
     }
 
@@ -184,17 +184,17 @@ impl History {
     }
 
     /// The write at this place.
-    pub(super) fn write(&self, write: WriteIndex) -> &Write {
+    pub(super) fn write(&self, write: WriteIndex) -> &HistoryWrite {
         &self.writes[write]
     }
 
     /// The write at this place, to be changed.
-    pub(super) fn write_mut(&mut self, write: WriteIndex) -> &mut Write {
+    pub(super) fn write_mut(&mut self, write: WriteIndex) -> &mut HistoryWrite {
         &mut self.writes[write]
     }
 
     /// The write that an event stands for.
-    pub(super) fn write_of(&self, event: EventIndex) -> &Write {
+    pub(super) fn write_of(&self, event: EventIndex) -> &HistoryWrite {
         self.write(self.event(event).write)
     }
 
@@ -204,12 +204,12 @@ impl History {
     }
 
     /// All writes, in the order in which clients first asked.
-    pub(super) fn writes(&self) -> impl Iterator<Item = (WriteIndex, &Write)> {
+    pub(super) fn writes(&self) -> impl Iterator<Item = (WriteIndex, &HistoryWrite)> {
         self.writes.iter().map(|write| &**write).enumerate()
     }
 
     /// The writes that were acknowledged and must not be lost.
-    pub(super) fn promised(&self) -> impl Iterator<Item = (WriteIndex, &Write, &Ack)> {
+    pub(super) fn promised(&self) -> impl Iterator<Item = (WriteIndex, &HistoryWrite, &GivenAck)> {
         let promised = self.writes().filter(|(_, write)| write.is_promised());
         promised.filter_map(|(at, write)| write.ack.as_ref().map(|ack| (at, write, ack)))
     }
@@ -221,7 +221,7 @@ impl History {
         asked: Option<WriteRequest>,
         content: &Content,
     ) -> WriteIndex {
-        self.writes.push(Box::new(Write {
+        self.writes.push(Box::new(HistoryWrite {
             request,
             asked,
             content: Fingerprint::of(content),
@@ -260,7 +260,7 @@ impl History {
 
         let event = self.events.len() as EventIndex;
         let gaps = self.missed_by(&parents);
-        self.events.push(Event { write, at, by, parents, gaps });
+        self.events.push(HistoryEvent { write, at, by, parents, gaps });
         self.names.push(dot);
         self.named.insert(dot, event);
         self.minted.raise(dot);
@@ -360,13 +360,13 @@ impl History {
 
     /// Describes a write in words: who asked for it, its content and its dots.
     pub(super) fn describe(&self, write: WriteIndex, names: &Names) -> String {
-        let Write { asked, content, events, request, .. } = self.write(write);
+        let HistoryWrite { asked, content, events, request, .. } = self.write(write);
         let asked = match asked {
             Some(WriteRequest { operation, .. }) => format!("operation {operation}"),
             None => format!("request {request}"),
         };
         let dots = events.iter().map(|&event| {
-            let Event { at, by, .. } = self.event(event);
+            let HistoryEvent { at, by, .. } = self.event(event);
             format!("{} by {} at {}", names.dot(self.dot(event)), names.node(*by), when(*at))
         });
         let dots: Vec<_> = dots.collect();
@@ -383,7 +383,7 @@ fn told<'a>(sets: &'a [Dots], vector: &'a VersionVector) -> impl Iterator<Item =
     sets.iter().filter(told).flatten()
 }
 
-impl Write {
+impl HistoryWrite {
     /// True if the write was acknowledged and must not be lost.
     pub(super) fn is_promised(&self) -> bool {
         self.ack.is_some() && self.standing != Standing::Excused

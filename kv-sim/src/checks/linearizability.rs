@@ -40,13 +40,13 @@ pub(super) struct Linearizability {
 /// its history.
 #[derive(Clone, Debug, Default)]
 struct Recorded {
-    promise: Promise,
+    promise: RegisterPromise,
     reads: Vec<AnsweredRead>,
 }
 
 /// The weakest terms of all operations on a key.
 #[derive(Clone, Copy, Debug)]
-struct Promise {
+struct RegisterPromise {
     /// The smallest number of answers that any operation read.
     reads: usize,
     /// The smallest number of copies that any write wrote.
@@ -135,13 +135,13 @@ impl Recorded {
     }
 }
 
-impl Default for Promise {
+impl Default for RegisterPromise {
     fn default() -> Self {
         Self { reads: usize::MAX, writes: usize::MAX }
     }
 }
 
-impl Promise {
+impl RegisterPromise {
     /// Restricts the promise to what an operation on these terms leaves of it.
     fn restrict(&mut self, terms: &Terms) {
         let Terms { mode, reads, writes, is_open, monotonic, timeout: _ } = *terms;

@@ -16,7 +16,7 @@ use super::check::Check;
 use super::findings::Findings;
 use super::occasions::{ChangeKind, NodeChange, NodeEvent, RunEnd};
 use super::story::{Names, when};
-use super::{Setting, View, WorldView};
+use super::{MemberView, Setting, WorldView};
 
 /// The `membership` check.
 #[derive(Clone, Debug)]
@@ -74,7 +74,7 @@ impl Check for Membership {
     /// Compares the views of all nodes.
     fn at_end(&mut self, end: &RunEnd<'_, impl WorldView>) {
         let &RunEnd { at, world, names } = end;
-        let views: BTreeMap<NodeId, Vec<View>> = world.views().into_iter().collect();
+        let views: BTreeMap<NodeId, Vec<MemberView>> = world.views().into_iter().collect();
         if world.last_change() + self.settle > at {
             self.findings.weakened += 1;
             return;

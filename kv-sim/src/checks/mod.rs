@@ -55,7 +55,7 @@ pub use pace::{DISK_FLOOR, TRIP_FLOOR};
 pub use setting::Setting;
 pub use story::Names;
 pub use subject::Subject;
-pub use world_facts::{HintLoad, IdleWindow, Load, Rest, Restless, View};
+pub use world_facts::{HintLoad, IdleWindow, Load, MemberView, Rest, Restless};
 pub use world_view::WorldView;
 
 use std::collections::BTreeMap;
@@ -69,7 +69,7 @@ use kv_core::types::{Key, NodeId, RequestId};
 use kv_core::version::{Container, Dot};
 use smallvec::SmallVec;
 
-use ack::Ack;
+use ack::GivenAck;
 use histories::Histories;
 use history::{Minting, WriteRequest};
 use occasions::{
@@ -235,7 +235,7 @@ impl Checks {
             Some(Reply::Stored { container, achieved, .. }) => {
                 let write = operation.write.expect("only writes are stored");
                 let Terms { mode, writes, .. } = operation.terms;
-                let promise = || Ack::new((at, step), (mode, writes), achieved);
+                let promise = || GivenAck::new((at, step), (mode, writes), achieved);
                 history.write_mut(write).ack.get_or_insert_with(promise);
                 let answer =
                     OperationAnswer { container, reach: history.reach(container), achieved };

@@ -46,14 +46,14 @@ pub(super) enum Act {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RegisterViolation {
     /// The reason why no register can have performed them.
-    pub(super) reason: Reason,
+    pub(super) reason: RegisterReason,
     /// The operations, in the order of their calls.
     pub(super) operations: Vec<RegisterOperation>,
 }
 
 /// The reason why a history is no register's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Reason {
+pub(super) enum RegisterReason {
     /// A read saw a write that nobody made.
     FromNowhere,
     /// A read saw a write that was not asked for before the read had been answered.
@@ -94,7 +94,7 @@ pub(super) fn check(history: &[RegisterOperation]) -> Result<(), RegisterViolati
     let violation = |&(a, b): &(usize, usize)| {
         let (a, b) = (&clusters[a], &clusters[b]);
         let named = [a.first_answered, a.last_called, b.first_answered, b.last_called];
-        RegisterViolation::of(history, Reason::CameBack, &named)
+        RegisterViolation::of(history, RegisterReason::CameBack, &named)
     };
     match conflicts.iter().map(violation).min_by_key(RegisterViolation::span) {
         None => Ok(()),
@@ -130,11 +130,15 @@ fn clusters(history: &[RegisterOperation]) -> Result<Vec<WriteCluster>, Register
     for (at, operation) in history.iter().enumerate() {
         let Act::Read(seen) = operation.act else { continue };
         let Some(cluster) = by_write.get_mut(&seen) else {
-            return Err(RegisterViolation::of(history, Reason::FromNowhere, &[at]));
+            return Err(RegisterViolation::of(history, RegisterReason::FromNowhere, &[at]));
         };
         let write = writes[&seen];
         if write != NOBODY && operation.answer() < RegisterMoment::At(history[write].called) {
-            return Err(RegisterViolation::of(history, Reason::FromTheFuture, &[write, at]));
+            return Err(RegisterViolation::of(
+                history,
+                RegisterReason::FromTheFuture,
+                &[write, at],
+            ));
         }
         if operation.answer() < cluster.first_answer {
             (cluster.first_answer, cluster.first_answered) = (operation.answer(), at);
@@ -192,7 +196,7 @@ impl RegisterOperation {
 }
 
 impl RegisterViolation {
-    fn of(history: &[RegisterOperation], reason: Reason, named: &[usize]) -> Self {
+    fn of(history: &[RegisterOperation], reason: RegisterReason, named: &[usize]) -> Self {
         let mut named: Vec<_> = named.iter().copied().filter(|&at| at != NOBODY).collect();
         named.sort_by_key(|&at| (history[at].called, at));
         named.dedup();
@@ -214,9 +218,11 @@ impl RegisterViolation {
 impl fmt::Display for RegisterViolation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reason = match self.reason {
-            Reason::FromNowhere => "a read saw what nobody wrote",
-            Reason::FromTheFuture => "a read saw a write that had not begun when the read ended",
-            Reason::CameBack => "a value was there before and after another one",
+            RegisterReason::FromNowhere => "a read saw what nobody wrote",
+            RegisterReason::FromTheFuture => {
+                "a read saw a write that had not begun when the read ended"
+            }
+            RegisterReason::CameBack => "a value was there before and after another one",
         };
         write!(f, "{reason}; the smallest window that is wrong:")?;
         let seconds = |time: Time| format!("{}.{:06}", time.0 / 1_000_000, time.0 % 1_000_000);
@@ -267,7 +273,7 @@ mod tests {
     fn a_read_beside_a_write_may_see_it_or_not() {
         assert_eq!(check(&[write(0, 9, 1), read(1, 2, 0), read(3, 4, 1)]), Ok(()));
         let backwards = violation(&[write(0, 9, 1), read(1, 2, 1), read(3, 4, 0)]);
-        assert_eq!((backwards.reason, backwards.operations.len()), (Reason::CameBack, 2));
+        assert_eq!((backwards.reason, backwards.operations.len()), (RegisterReason::CameBack, 2));
     }
 
     #[test]
@@ -277,7 +283,7 @@ mod tests {
             .collect();
         history.push(read(5_007, 5_008, 499));
         let violation = violation(&history);
-        assert_eq!(violation.reason, Reason::CameBack);
+        assert_eq!(violation.reason, RegisterReason::CameBack);
         assert!(violation.operations.len() <= 4, "{violation}");
         assert!(violation.operations.contains(&read(5_007, 5_008, 499)), "{violation}");
         assert!(violation.span().0 <= 30, "{violation}");
@@ -289,14 +295,14 @@ mod tests {
         assert_eq!(check(&[lost(), write(2, 3, 1), read(4, 5, 1)]), Ok(()));
         assert_eq!(check(&[lost(), write(2, 3, 1), read(4, 5, 1), read(6, 7, 7)]), Ok(()));
         let twice = [lost(), read(2, 3, 7), write(4, 5, 1), read(6, 7, 1), read(8, 9, 7)];
-        assert_eq!(violation(&twice).reason, Reason::CameBack);
+        assert_eq!(violation(&twice).reason, RegisterReason::CameBack);
     }
 
     #[test]
     fn what_is_seen_must_have_been_written_before() {
-        assert_eq!(violation(&[read(0, 1, 5)]).reason, Reason::FromNowhere);
+        assert_eq!(violation(&[read(0, 1, 5)]).reason, RegisterReason::FromNowhere);
         let early = violation(&[read(0, 1, 5), write(2, 3, 5)]);
-        assert_eq!((early.reason, early.operations.len()), (Reason::FromTheFuture, 2));
+        assert_eq!((early.reason, early.operations.len()), (RegisterReason::FromTheFuture, 2));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use kv_core::types::{Generation, NodeId, PartitionId};
 
 /// A node's view of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct View {
+pub struct MemberView {
     /// The member that the view is of.
     pub of: NodeId,
     /// The latest run of the member that is known.

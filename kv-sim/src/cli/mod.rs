@@ -40,13 +40,13 @@ A bare name of a scenario, such as partition.toml, is looked for in the folder `
 )]
 struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<SimCommand>,
     #[command(flatten)]
     single: Option<single::SingleArguments>,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum SimCommand {
     /// Run many seeds of one or more scenarios, on all cores.
     Sweep(sweep::SweepArguments),
     /// Run a saved failure again, and say whether it still fails in the same way; or, with --at,
@@ -67,13 +67,13 @@ enum Command {
 pub(crate) fn main() -> ExitCode {
     let Cli { command, single } = Cli::parse();
     let exit = match (command, single) {
-        (Some(Command::Sweep(arguments)), _) => sweep::execute(arguments),
-        (Some(Command::Replay(arguments)), _) => replay::execute(&arguments),
-        (Some(Command::Shrink(arguments)), _) => shrink::execute(&arguments),
-        (Some(Command::Report(arguments)), _) => report::execute(&arguments),
-        (Some(Command::Merge(arguments)), _) => merge::execute(&arguments),
-        (Some(Command::Bench(arguments)), _) => bench::execute(&arguments),
-        (Some(Command::List(arguments)), _) => list::execute(&arguments),
+        (Some(SimCommand::Sweep(arguments)), _) => sweep::execute(arguments),
+        (Some(SimCommand::Replay(arguments)), _) => replay::execute(&arguments),
+        (Some(SimCommand::Shrink(arguments)), _) => shrink::execute(&arguments),
+        (Some(SimCommand::Report(arguments)), _) => report::execute(&arguments),
+        (Some(SimCommand::Merge(arguments)), _) => merge::execute(&arguments),
+        (Some(SimCommand::Bench(arguments)), _) => bench::execute(&arguments),
+        (Some(SimCommand::List(arguments)), _) => list::execute(&arguments),
         (None, Some(arguments)) => single::execute(arguments),
         (None, None) => unreachable!("without arguments, the help is printed"),
     };

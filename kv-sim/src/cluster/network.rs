@@ -14,7 +14,7 @@ use kv_core::sampling::{self, PPM};
 use kv_core::time::Span;
 use kv_core::types::RequestId;
 
-use crate::faults::{ClogOrder, Effect, Kinds, LinkRule, Longer, RuleName, Tail};
+use crate::faults::{ClogOrder, Kinds, LinkEffect, LinkRule, Longer, RuleName, Tail};
 use crate::random::address::{Address, Aspect};
 use crate::random::draws::{Draws, Turn};
 use crate::scenario::{self, NodeIndex};
@@ -217,7 +217,7 @@ impl Network {
     fn delay(&self, draws: &Draws, turn: Turn, way: Way) -> Span {
         let (mut mean, mut times) = (self.nominal.delay_mean, 1_u64);
         for (_, rule) in &self.rules {
-            if let Effect::Slow { delay_mean, factor, tail: _ } = rule.effect
+            if let LinkEffect::Slow { delay_mean, factor, tail: _ } = rule.effect
                 && rule.is_for(way)
             {
                 mean = delay_mean.unwrap_or(mean);
@@ -238,15 +238,15 @@ impl Network {
         };
         for (_, rule) in &self.rules {
             let (sum, ppm) = match rule.effect {
-                Effect::Lose(ppm) => (&mut odds.loss, ppm),
-                Effect::Duplicate(ppm) => (&mut odds.duplicate, ppm),
-                Effect::HoldBack(ppm) => (&mut odds.reorder, ppm),
-                Effect::Corrupt(ppm) => (&mut odds.corrupt, ppm),
-                Effect::Slow { tail: Some(tail), .. } if rule.is_for(way) => {
+                LinkEffect::Lose(ppm) => (&mut odds.loss, ppm),
+                LinkEffect::Duplicate(ppm) => (&mut odds.duplicate, ppm),
+                LinkEffect::HoldBack(ppm) => (&mut odds.reorder, ppm),
+                LinkEffect::Corrupt(ppm) => (&mut odds.corrupt, ppm),
+                LinkEffect::Slow { tail: Some(tail), .. } if rule.is_for(way) => {
                     odds.tail = tail;
                     continue;
                 }
-                Effect::Slow { .. } | Effect::Drop | Effect::Wait(_) => continue,
+                LinkEffect::Slow { .. } | LinkEffect::Drop | LinkEffect::Wait(_) => continue,
             };
             if rule.is_for(way) {
                 *sum = either(*sum, ppm);

@@ -12,7 +12,7 @@ use kv_core::message::Kind;
 use kv_core::message::gossip::Known;
 use kv_core::ring::{MachineIndex, Ring};
 use kv_core::storage;
-use kv_core::store::{Batch, Corrupt, Fault, Store, View, Visitor};
+use kv_core::store::{Batch, Corrupt, Store, StoreFault, View, Visitor};
 use kv_core::time::{Now, Span, Time};
 use kv_core::topology::Topology;
 use kv_core::types::{ClusterId, ContentHash, FoundingId, Key, NodeId, PartitionId, Seq};
@@ -302,12 +302,12 @@ impl checks::ClusterHealth for Scene {
         are_awake && (from == to || self.network.is_nominal(way))
     }
 
-    fn views(&self) -> Vec<(NodeId, Vec<checks::View>)> {
+    fn views(&self) -> Vec<(NodeId, Vec<checks::MemberView>)> {
         let views = |node: &SimNode| {
             let members = node.process()?.core.members();
             let view = |(known, is_up): (Known, bool)| {
                 let Known { node: of, generation, .. } = known;
-                checks::View { of, generation, is_up }
+                checks::MemberView { of, generation, is_up }
             };
             Some((node.id, members.map(view).collect()))
         };
@@ -329,8 +329,8 @@ impl Store for SafeStore<'_> {
         });
     }
 
-    fn commit(&mut self, _batch: Batch) -> Result<Seq, Fault> {
-        Err(Fault::Failed)
+    fn commit(&mut self, _batch: Batch) -> Result<Seq, StoreFault> {
+        Err(StoreFault::Failed)
     }
 
     fn newest(&self) -> Seq {

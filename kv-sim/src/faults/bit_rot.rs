@@ -1,6 +1,6 @@
 //! Bit rot: records on disks become unreadable.
 
-use kv_core::storage::{self, Record};
+use kv_core::storage::{self, StoredRecord};
 use serde::Deserialize;
 use toml::{Spanned, Table};
 
@@ -155,16 +155,16 @@ impl RecordKind {
     }
 
     /// The kind of a record; none, for one that cannot rot.
-    pub const fn of(record: &Record) -> Option<Self> {
+    pub const fn of(record: &StoredRecord) -> Option<Self> {
         match record {
-            Record::Owned { .. } => Some(Self::Values),
-            Record::Hint { .. } => Some(Self::Hints),
-            Record::Leaf { .. } => Some(Self::Leaves),
-            Record::Marker { .. } => Some(Self::Markers),
-            Record::HintOrder { .. }
-            | Record::Corrupt { .. }
-            | Record::Founded
-            | Record::Pledge { .. } => None,
+            StoredRecord::Owned { .. } => Some(Self::Values),
+            StoredRecord::Hint { .. } => Some(Self::Hints),
+            StoredRecord::Leaf { .. } => Some(Self::Leaves),
+            StoredRecord::Marker { .. } => Some(Self::Markers),
+            StoredRecord::HintOrder { .. }
+            | StoredRecord::Corrupt { .. }
+            | StoredRecord::Founded
+            | StoredRecord::Pledge { .. } => None,
         }
     }
 }

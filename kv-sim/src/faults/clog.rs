@@ -4,7 +4,7 @@ use serde::Deserialize;
 use toml::Table;
 
 use super::keys::NameList;
-use super::{ClogOrder, Effect, FaultKeys, Inject, LinkRule, Links, Strike, Target};
+use super::{ClogOrder, FaultKeys, Inject, LinkEffect, LinkRule, Links, Strike, Target};
 use crate::scenario::{Cluster, Dice, DrawnCluster, NodeIndex, Problem};
 
 /// A clog: all messages wait on its links until it ends.
@@ -49,7 +49,7 @@ impl Inject for Clog {
     }
 
     fn rule(&self, _victims: &[NodeIndex], _nodes: usize) -> Option<LinkRule> {
-        self.links.rule(Effect::Wait(self.order))
+        self.links.rule(LinkEffect::Wait(self.order))
     }
 
     fn end(&self, world: &mut dyn Target, _strike: &Strike) {

@@ -16,7 +16,7 @@ pub struct LinkRule {
     /// The messages that obey the rule.
     pub ways: Ways,
     /// The effect on each of them.
-    pub effect: Effect,
+    pub effect: LinkEffect,
 }
 
 /// The messages that a rule is for.
@@ -30,7 +30,7 @@ pub enum Ways {
 
 /// The effect of a rule on a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub enum LinkEffect {
     /// The message is dropped.
     Drop,
     /// The message waits until the rule is gone.
@@ -137,7 +137,7 @@ impl Links {
     }
 
     /// Makes the rule by which this happens to the messages of these links.
-    pub(super) fn rule(&self, effect: Effect) -> Option<LinkRule> {
+    pub(super) fn rule(&self, effect: LinkEffect) -> Option<LinkRule> {
         Some(LinkRule { ways: Ways::On(self.clone()), effect })
     }
 }

@@ -6,7 +6,7 @@ use toml::{Spanned, Table};
 
 use super::keys::NameList;
 use super::links::{percent, share};
-use super::{Effect, FaultKeys, Inject, LinkRule, Links};
+use super::{FaultKeys, Inject, LinkEffect, LinkRule, Links};
 use crate::scenario::{Cluster, Dice, DrawnCluster, NodeIndex, Problem};
 
 /// A probability of bad luck on some links.
@@ -61,15 +61,15 @@ macro_rules! misfortunes {
 
 misfortunes! {
     /// Messages are lost.
-    Loss(Effect::Lose) "loss": "messages are lost with a probability",
+    Loss(LinkEffect::Lose) "loss": "messages are lost with a probability",
     /// Messages arrive twice.
-    Duplicate(Effect::Duplicate) "duplicate": "messages arrive twice with a probability",
+    Duplicate(LinkEffect::Duplicate) "duplicate": "messages arrive twice with a probability",
     /// Messages are held back by up to the network's `reorder_max`.
-    Reorder(Effect::HoldBack) "reorder":
+    Reorder(LinkEffect::HoldBack) "reorder":
         "messages are held back with a probability, so that later ones overtake",
     /// Bits of messages are flipped on their way. The checksum of a frame notices, as between real
     /// nodes, and the message is dropped.
-    Corrupt(Effect::Corrupt) "corrupt":
+    Corrupt(LinkEffect::Corrupt) "corrupt":
         "bits of messages are flipped with a probability: the checksum of the link notices",
 }
 

@@ -44,7 +44,7 @@ pub use cut::Cut;
 pub(crate) use cut::are_neighbours;
 pub use io_error::LogStep;
 pub(crate) use keys::FaultKeys;
-pub use links::{ClogOrder, Effect, Kinds, LinkRule, Links, Longer, Tail, Ways};
+pub use links::{ClogOrder, Kinds, LinkEffect, LinkRule, Links, Longer, Tail, Ways};
 pub use misfortune::Misfortune;
 pub use outage::{Outage, OutageKind};
 pub use target::{Ailment, RuleName, Slowness, StorageStep, WhichClock};

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use toml::{Spanned, Table};
 
 use super::{
-    Cut, DiskLoss, Effect, FaultKeys, Inject, Kinds, LinkRule, Strike, Target, Victims, Ways,
+    Cut, DiskLoss, FaultKeys, Inject, Kinds, LinkEffect, LinkRule, Strike, Target, Victims, Ways,
 };
 use crate::scenario::{Cluster, Dice, DrawnCluster, NodeIndex, Place, Problem};
 
@@ -202,7 +202,7 @@ impl Outage {
             OutageKind::Network => {
                 let elsewhere = (0..nodes).map(NodeIndex).filter(|node| !there.contains(node));
                 let cut = Cut::Groups(vec![there.to_vec(), elsewhere.collect()]);
-                Some(LinkRule { ways: Ways::Across(cut, Kinds::ALL), effect: Effect::Drop })
+                Some(LinkRule { ways: Ways::Across(cut, Kinds::ALL), effect: LinkEffect::Drop })
             }
         }
     }

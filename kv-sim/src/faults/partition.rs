@@ -10,7 +10,7 @@ use toml::{Spanned, Table};
 
 use super::cut::Cut;
 use super::keys::NameList;
-use super::{Change, Effect, FaultKeys, Inject, Kinds, LinkRule, Strike, Target, Ways};
+use super::{Change, FaultKeys, Inject, Kinds, LinkEffect, LinkRule, Strike, Target, Ways};
 use crate::random::address::Aspect;
 use crate::scenario::quantity::milliseconds;
 use crate::scenario::{Cluster, Dice, DrawnCluster, NodeIndex, Problem, integer};
@@ -122,7 +122,7 @@ impl Inject for Partition {
 
 impl Partition {
     fn cutting(&self) -> LinkRule {
-        LinkRule { ways: Ways::Across(self.cut.clone(), self.messages), effect: Effect::Drop }
+        LinkRule { ways: Ways::Across(self.cut.clone(), self.messages), effect: LinkEffect::Drop }
     }
 
     fn plan_flap(&self, world: &mut dyn Target, strike: &Strike, step: u32) {

@@ -6,7 +6,7 @@ use toml::{Spanned, Table};
 
 use super::keys::NameList;
 use super::links::{percent, share};
-use super::{Effect, FaultKeys, Inject, LinkRule, Links, Longer, Tail};
+use super::{FaultKeys, Inject, LinkEffect, LinkRule, Links, Longer, Tail};
 use crate::scenario::quantity::{count, decimal_milliseconds};
 use crate::scenario::{Cluster, Dice, DrawnCluster, NodeIndex, Problem, integer};
 
@@ -88,7 +88,7 @@ impl Inject for SlowLink {
 
     fn rule(&self, _victims: &[NodeIndex], _nodes: usize) -> Option<LinkRule> {
         let &Self { ref links, delay_mean, factor, tail } = self;
-        links.rule(Effect::Slow { delay_mean, factor, tail })
+        links.rule(LinkEffect::Slow { delay_mean, factor, tail })
     }
 }
 

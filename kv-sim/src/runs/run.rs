@@ -9,7 +9,7 @@ use crate::cluster::world::World;
 use crate::runs::options::{RunOptions, Trace};
 use crate::runs::panics::PanicLog;
 use crate::scenario::Scenario;
-use crate::story::result::{Difference, Parting, RunDigest, RunResult, Verdict};
+use crate::story::result::{Parting, RunDifference, RunDigest, RunResult, Verdict};
 
 /// Runs the scenario once and judges it, bounds on what clients saw included. A panic inside is a
 /// result: a failed check `crash`, with the numbers up to there.
@@ -66,7 +66,7 @@ fn compared(
 ) -> RunResult {
     if first.digest != second {
         first.verdict = Verdict::Nondeterministic;
-        first.difference = Some(Difference { second, parting: parting() });
+        first.difference = Some(RunDifference { second, parting: parting() });
     }
     first
 }
@@ -130,7 +130,7 @@ mod tests {
         let second = RunDigest(first.digest.0 + 1);
         let result = compared(first.clone(), second, || None);
         assert_eq!(result.verdict, Verdict::Nondeterministic);
-        assert_eq!(result.difference, Some(Difference { second, parting: None }));
+        assert_eq!(result.difference, Some(RunDifference { second, parting: None }));
         let result = compared(first.clone(), first.digest, || panic!("there is no difference"));
         assert_eq!((result.verdict, result.difference), (Verdict::Pass, None));
     }

@@ -24,7 +24,7 @@ const PENDING_BYTES: usize = 8 * 1024;
 /// The kind of an event. Numbers are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Tag {
+pub enum DigestTag {
     /// A node received a message.
     Message = 1,
     /// A node learned of a connection.
@@ -65,7 +65,7 @@ impl RunningDigest {
     }
 
     /// Adds an event.
-    pub fn event(&mut self, at: WorldTime, tag: Tag, whom: u32) -> Entry<'_> {
+    pub fn event(&mut self, at: WorldTime, tag: DigestTag, whom: u32) -> Entry<'_> {
         if self.pending.len() >= PENDING_BYTES {
             self.hasher.update(&self.pending);
             self.pending.clear();

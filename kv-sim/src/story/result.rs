@@ -53,7 +53,7 @@ pub struct RunResult {
     /// The difference of a second run with the same seed, if there was any. Not part of the
     /// contract.
     #[serde(skip)]
-    pub difference: Option<Difference>,
+    pub difference: Option<RunDifference>,
     /// True if the invariants of nodes were checked, so that a run that shows this again must check
     /// them too. Not part of the contract.
     #[serde(skip)]
@@ -95,7 +95,7 @@ pub struct RunDigest(pub u128);
 
 /// The difference between two runs with one seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
+pub struct RunDifference {
     /// The digest of the second run.
     pub second: RunDigest,
     /// The event at which two more runs, side by side, went apart; none, if they did not.
@@ -113,7 +113,7 @@ pub struct Parting {
     pub second: String,
 }
 
-impl fmt::Display for Difference {
+impl fmt::Display for RunDifference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the same seed gave two digests: the second is {}", self.second)?;
         let Some(Parting { event, first, second }) = &self.parting else {

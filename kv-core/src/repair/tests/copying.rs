@@ -80,7 +80,7 @@ fn a_peer_that_has_lost_the_same_is_no_source() {
 fn a_marker_that_finds_no_room_is_written_later() {
     let mut world = world(3, config());
     wipe(&mut world, 1);
-    world.member(1).store.fault = Some(crate::store::Fault::Full);
+    world.member(1).store.fault = Some(crate::store::StoreFault::Full);
     for _ in 0..4 {
         round(&mut world);
     }

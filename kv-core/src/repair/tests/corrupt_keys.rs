@@ -85,7 +85,7 @@ fn corruption_that_nobody_asked_for_is_found_in_time() {
     assert!(root.is_some());
     let is_owned = |key: &&Bytes| {
         let record = crate::storage::parse_record_key(key);
-        matches!(record, Some(crate::storage::Record::Owned { .. }))
+        matches!(record, Some(crate::storage::StoredRecord::Owned { .. }))
     };
     let store = &mut world.member(1).store;
     let record = store.keys().find(is_owned).cloned().expect("it was written");

@@ -297,7 +297,7 @@ proptest! {
         }
         for member in world.nodes.values_mut() {
             for record_key in member.store.keys() {
-                if let Some(crate::storage::Record::Owned { partition, leaf, key }) =
+                if let Some(crate::storage::StoredRecord::Owned { partition, leaf, key }) =
                     crate::storage::parse_record_key(record_key)
                 {
                     let ring = member.local.topology();

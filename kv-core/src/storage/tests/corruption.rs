@@ -31,7 +31,7 @@ fn a_corrupt_record_is_never_not_found_and_is_repaired_by_what_a_peer_sends() {
         let (dot, container) = minted(&outcome);
         (dot, container.clone())
     };
-    let is_owned = |key: &&Bytes| matches!(parse_record_key(key), Some(Record::Owned { .. }));
+    let is_owned = |key: &&Bytes| matches!(parse_record_key(key), Some(StoredRecord::Owned { .. }));
     let record = disk.store.keys().find(is_owned).cloned().expect("it was written");
     disk.store.sync();
     disk.store.corrupt.insert(record);
@@ -50,7 +50,7 @@ fn read() -> ReplicaCommand {
 }
 
 /// A disk that holds one durable write, the key of the record, and what was written.
-fn disk_with_one_record(is_it: impl Fn(&Record) -> bool) -> (Disk, Bytes, Container) {
+fn disk_with_one_record(is_it: impl Fn(&StoredRecord) -> bool) -> (Disk, Bytes, Container) {
     let mut disk = Disk::new();
     let container = minted(&disk.mint(latest(), Role::Owner)).1.clone();
     disk.store.sync();
@@ -61,7 +61,7 @@ fn disk_with_one_record(is_it: impl Fn(&Record) -> bool) -> (Disk, Bytes, Contai
 
 fn corrupt_value() -> (Disk, Container) {
     let (mut disk, record, container) =
-        disk_with_one_record(|record| matches!(record, Record::Owned { .. }));
+        disk_with_one_record(|record| matches!(record, StoredRecord::Owned { .. }));
     disk.store.corrupt.insert(record);
     (disk, container)
 }
@@ -89,7 +89,7 @@ fn of_two_corrupt_keys_in_one_leaf_both_are_told_of() {
     let container = minted(&disk.mint(latest(), Role::Owner)).1.clone();
     disk.run(join(vec![(other.clone(), container)]));
     disk.store.sync();
-    let is_owned = |key: &&Bytes| matches!(parse_record_key(key), Some(Record::Owned { .. }));
+    let is_owned = |key: &&Bytes| matches!(parse_record_key(key), Some(StoredRecord::Owned { .. }));
     let records: Vec<_> = disk.store.keys().filter(is_owned).cloned().collect();
     disk.store.corrupt.extend(records);
     let mut corrupt = disk.run(read()).corrupt;
@@ -149,7 +149,7 @@ fn a_key_that_is_corrupt_anew_is_not_repaired() {
     let (mut disk, container) = corrupt_value();
     disk.run(read());
     disk.merge(container);
-    let is_owned = |key: &&Bytes| matches!(parse_record_key(key), Some(Record::Owned { .. }));
+    let is_owned = |key: &&Bytes| matches!(parse_record_key(key), Some(StoredRecord::Owned { .. }));
     let record = disk.store.keys().find(is_owned).cloned().expect("it was written");
     disk.store.corrupt.insert(record);
     let made = disk.run(mark_repaired(false));
@@ -192,7 +192,7 @@ fn scrubbing_finds_corruption_that_nobody_asked_for_and_goes_on_where_it_stopped
 #[test]
 fn corruption_is_found_in_a_leaf_that_counts_nothing() {
     let (mut disk, _) = corrupt_value();
-    let leaf = |record: &Record| matches!(record, Record::Leaf { .. });
+    let leaf = |record: &StoredRecord| matches!(record, StoredRecord::Leaf { .. });
     let is_leaf = |key: &&Bytes| parse_record_key(key).is_some_and(|record| leaf(&record));
     let leaf = disk.store.keys().find(is_leaf).cloned().expect("it was written");
     disk.store.corrupt.insert(leaf);
@@ -206,8 +206,9 @@ fn corruption_is_found_in_a_leaf_that_counts_nothing() {
 #[test]
 fn a_leaf_or_a_marker_that_memory_knows_is_written_anew() {
     for is_it in [
-        (|record: &Record| matches!(record, Record::Leaf { .. })) as fn(&Record) -> bool,
-        |record: &Record| matches!(record, Record::Marker { .. }),
+        (|record: &StoredRecord| matches!(record, StoredRecord::Leaf { .. }))
+            as fn(&StoredRecord) -> bool,
+        |record: &StoredRecord| matches!(record, StoredRecord::Marker { .. }),
     ] {
         let (mut disk, record, _) = disk_with_one_record(is_it);
         let before = disk.store.get(View::Live, &record);
@@ -223,7 +224,7 @@ fn a_leaf_or_a_marker_that_memory_knows_is_written_anew() {
 
 #[test]
 fn a_leaf_that_is_corrupt_at_start_is_summed_up_anew() {
-    let (mut disk, record, _) = disk_with_one_record(|it| matches!(it, Record::Leaf { .. }));
+    let (mut disk, record, _) = disk_with_one_record(|it| matches!(it, StoredRecord::Leaf { .. }));
     let root = disk.partitions.root(PARTITION);
     disk.store.corrupt.insert(record);
     let recovered = disk.restart();
@@ -236,7 +237,8 @@ fn a_leaf_that_is_corrupt_at_start_is_summed_up_anew() {
 
 #[test]
 fn a_marker_that_is_corrupt_at_start_is_none() {
-    let (mut disk, record, _) = disk_with_one_record(|it| matches!(it, Record::Marker { .. }));
+    let (mut disk, record, _) =
+        disk_with_one_record(|it| matches!(it, StoredRecord::Marker { .. }));
     disk.store.corrupt.insert(record);
     let recovered = disk.restart();
     assert_eq!((recovered.corrupt_at_start, recovered.complete), (vec![PARTITION], vec![]));
@@ -249,7 +251,7 @@ fn a_corrupt_hint_is_dropped_and_counted_and_its_epoch_is_over() {
     let terms = for_target(9);
     let first = minted(&disk.mint(latest(), Role::Fallback(terms))).0;
     disk.store.sync();
-    let is_hint = |key: &&Bytes| matches!(parse_record_key(key), Some(Record::Hint { .. }));
+    let is_hint = |key: &&Bytes| matches!(parse_record_key(key), Some(StoredRecord::Hint { .. }));
     let record = disk.store.keys().find(is_hint).cloned().expect("it was written");
     disk.store.corrupt.insert(record);
     let asked = disk.run(read_copy(CopyKind::Hinted));

@@ -4,10 +4,10 @@ use bytes::{Bytes, BytesMut};
 
 use super::{Call, NO_KEYS, Spec, subcommand, write_help, wrong_number_of};
 use crate::redis::client_line::client_line;
-use crate::redis::connection::{Connection, Step};
+use crate::redis::connection::{CommandStep, Connection};
 use crate::redis::error::CommandError;
 use crate::redis::options::number;
-use crate::redis::profile::Activity;
+use crate::redis::profile::ConnectionActivity;
 
 pub(super) const COMMANDS: &[Spec] = &[Spec {
     name: "client",
@@ -27,7 +27,7 @@ fn client(
     connection: &mut Connection,
     call: &Call<'_>,
     out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     let (subcommand, arguments) = subcommand(call)?;
     match (subcommand, arguments) {
         ("SETNAME", [name]) => {
@@ -72,7 +72,7 @@ fn client(
         ("HELP", []) => write_help(&mut connection.encoder(out), call.spec),
         _ => return Err(wrong_number_of(call, subcommand)),
     }
-    Ok(Step::Reply)
+    Ok(CommandStep::Reply)
 }
 
 /// Executes `CLIENT LIST`, of all connections, of one type, or of those with some ids.
@@ -117,7 +117,7 @@ fn list(
 
 /// Describes this connection as `CLIENT LIST` shows it.
 fn own_line(connection: &Connection, call: &Call<'_>) -> String {
-    let activity = Activity { last: connection.last_command(), ..call.info.activity() };
+    let activity = ConnectionActivity { last: connection.last_command(), ..call.info.activity() };
     client_line(connection.profile(), &activity)
 }
 

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::{Call, NO_KEYS, Spec, client, server, wrong_number};
-use crate::redis::connection::{Connection, Step};
+use crate::redis::connection::{CommandStep, Connection};
 use crate::redis::error::{CommandError, quote};
 use crate::redis::options::number;
 use crate::resp::Protocol;
@@ -117,22 +117,22 @@ fn ping(
     connection: &mut Connection,
     call: &Call<'_>,
     out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     match call.arguments {
         [] => connection.encoder(out).simple("PONG"),
         [message] => connection.encoder(out).bulk(message),
         _ => return Err(wrong_number(call.spec.name)),
     }
-    Ok(Step::Reply)
+    Ok(CommandStep::Reply)
 }
 
 fn echo(
     connection: &mut Connection,
     call: &Call<'_>,
     out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     connection.encoder(out).bulk(&call.arguments[0]);
-    Ok(Step::Reply)
+    Ok(CommandStep::Reply)
 }
 
 /// Executes `HELLO`. All arguments are checked before anything is changed. The reply has the form
@@ -141,7 +141,7 @@ fn hello(
     connection: &mut Connection,
     call: &Call<'_>,
     out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     let (mut protocol, mut name) = (connection.protocol(), None);
     if let [version, options @ ..] = call.arguments {
         protocol = protocol_of(version)?;
@@ -185,7 +185,7 @@ fn hello(
     encoder.bulk(b"master");
     encoder.bulk(b"modules");
     encoder.array(0);
-    Ok(Step::Reply)
+    Ok(CommandStep::Reply)
 }
 
 fn protocol_of(version: &Bytes) -> Result<Protocol, CommandError> {
@@ -200,7 +200,7 @@ fn auth(
     connection: &mut Connection,
     call: &Call<'_>,
     out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     match call.arguments {
         [_password] => Err(CommandError::NoPassword),
         [user, _password] => {
@@ -220,7 +220,7 @@ fn select(
     connection: &mut Connection,
     call: &Call<'_>,
     out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     if number::<u64>(&call.arguments[0]) != Some(0) {
         return Err(CommandError::NoSuchDatabase);
     }
@@ -231,26 +231,26 @@ fn ok(
     connection: &mut Connection,
     _call: &Call<'_>,
     out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     connection.encoder(out).simple("OK");
-    Ok(Step::Reply)
+    Ok(CommandStep::Reply)
 }
 
 fn reset(
     connection: &mut Connection,
     _call: &Call<'_>,
     out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     connection.reset();
     connection.encoder(out).simple("RESET");
-    Ok(Step::Reply)
+    Ok(CommandStep::Reply)
 }
 
 fn quit(
     connection: &mut Connection,
     _call: &Call<'_>,
     out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     connection.encoder(out).simple("OK");
-    Ok(Step::Close)
+    Ok(CommandStep::Close)
 }

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use super::strings::last_of_each_key;
 use super::{Call, Spec};
-use crate::redis::connection::{Connection, Step};
+use crate::redis::connection::{CommandStep, Connection};
 use crate::redis::error::CommandError;
 use crate::redis::request::{ReplyKind, Target};
 
@@ -38,7 +38,7 @@ fn del(
     connection: &mut Connection,
     call: &Call<'_>,
     _out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     let targets: Result<_, _> = call.arguments.iter().map(Target::read).collect();
     Ok(connection.ask(last_of_each_key(targets?), ReplyKind::ExistedBefore))
 }
@@ -48,7 +48,7 @@ fn exists(
     connection: &mut Connection,
     call: &Call<'_>,
     _out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     let targets: Result<_, _> = call.arguments.iter().map(Target::read).collect();
     Ok(connection.ask(targets?, ReplyKind::Count))
 }

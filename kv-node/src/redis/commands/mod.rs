@@ -11,7 +11,7 @@ pub(super) mod versions;
 
 use bytes::{Bytes, BytesMut};
 
-use super::connection::{Connection, Step};
+use super::connection::{CommandStep, Connection};
 use super::error::{CommandError, Nearest, quote};
 use super::node_info::NodeInfo;
 use crate::nearest::nearest;
@@ -41,7 +41,7 @@ pub(super) struct Spec {
 /// A function that executes a command. It returns the next step, having appended the reply if there
 /// is one already. With an error it has appended nothing, and done nothing.
 pub(super) type ExecuteFn =
-    fn(&mut Connection, &Call<'_>, &mut BytesMut) -> Result<Step, CommandError>;
+    fn(&mut Connection, &Call<'_>, &mut BytesMut) -> Result<CommandStep, CommandError>;
 
 /// A call of a command that exists, with a sensible number of arguments.
 pub(super) struct Call<'a> {

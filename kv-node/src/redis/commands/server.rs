@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::{Call, NO_KEYS, Spec, all, named, subcommand, write_help, wrong_number_of};
-use crate::redis::connection::{Connection, Step};
+use crate::redis::connection::{CommandStep, Connection};
 use crate::redis::error::CommandError;
 use crate::redis::node_info::Section;
 use crate::resp::Encoder;
@@ -51,7 +51,7 @@ fn command(
     connection: &mut Connection,
     call: &Call<'_>,
     out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     let (subcommand, names) = match call.arguments {
         [] => ("INFO", &[][..]),
         [_, ..] => subcommand(call)?,
@@ -87,7 +87,7 @@ fn command(
         ("HELP", []) => write_help(&mut encoder, call.spec),
         _ => return Err(wrong_number_of(call, subcommand)),
     }
-    Ok(Step::Reply)
+    Ok(CommandStep::Reply)
 }
 
 /// Writes one command as Redis 7 describes it; the last four parts, which Redis leaves empty where
@@ -134,7 +134,7 @@ fn info(
     connection: &mut Connection,
     call: &Call<'_>,
     out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     const EVERYTHING: [&[u8]; 3] = [b"all", b"default", b"everything"];
     let is_wanted = |section: &Section| {
         let names = |wanted: &Bytes| {
@@ -147,7 +147,7 @@ fn info(
     let texts: Vec<String> =
         sections.iter().filter(|section| is_wanted(section)).map(section_text).collect();
     connection.encoder(out).text(&texts.join("\r\n"));
-    Ok(Step::Reply)
+    Ok(CommandStep::Reply)
 }
 
 /// Adds the fields that client libraries look for to the front of the section `server`.
@@ -178,7 +178,7 @@ fn config(
     connection: &mut Connection,
     call: &Call<'_>,
     out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     let (subcommand, patterns) = subcommand(call)?;
     match (subcommand, patterns) {
         ("GET", [_, ..]) => {
@@ -198,7 +198,7 @@ fn config(
         ("HELP", []) => write_help(&mut connection.encoder(out), call.spec),
         _ => return Err(wrong_number_of(call, subcommand)),
     }
-    Ok(Step::Reply)
+    Ok(CommandStep::Reply)
 }
 
 /// Collects the settings that Redis clients and benchmarks ask for, in the words of Redis: those of

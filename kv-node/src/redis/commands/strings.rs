@@ -7,7 +7,7 @@ use kv_core::types::Key;
 
 use super::{Call, Spec, wrong_number};
 use crate::nearest::nearest;
-use crate::redis::connection::{Connection, Step};
+use crate::redis::connection::{CommandStep, Connection};
 use crate::redis::error::{CommandError, quote};
 use crate::redis::options::GivenContext;
 use crate::redis::request::{ReplyKind, Target};
@@ -85,7 +85,7 @@ fn get(
     connection: &mut Connection,
     call: &Call<'_>,
     _out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     Ok(connection.ask(vec![Target::read(&call.arguments[0])?], ReplyKind::Value))
 }
 
@@ -93,7 +93,7 @@ fn strlen(
     connection: &mut Connection,
     call: &Call<'_>,
     _out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     Ok(connection.ask(vec![Target::read(&call.arguments[0])?], ReplyKind::Length))
 }
 
@@ -101,7 +101,7 @@ fn set(
     connection: &mut Connection,
     call: &Call<'_>,
     _out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     if let [_, _, option, ..] = call.arguments {
         return Err(set_option(call.spec.name, option));
     }
@@ -127,7 +127,7 @@ fn mget(
     connection: &mut Connection,
     call: &Call<'_>,
     _out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     let targets: Result<_, _> = call.arguments.iter().map(Target::read).collect();
     Ok(connection.ask(targets?, ReplyKind::Values))
 }
@@ -138,7 +138,7 @@ fn mset(
     connection: &mut Connection,
     call: &Call<'_>,
     _out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     let (pairs, rest) = call.arguments.as_chunks::<2>();
     if !rest.is_empty() {
         return Err(wrong_number(call.spec.name));

@@ -4,7 +4,7 @@
 use bytes::BytesMut;
 
 use super::{Call, NO_KEYS, Spec};
-use crate::redis::connection::{Connection, Step};
+use crate::redis::connection::{CommandStep, Connection};
 use crate::redis::error::CommandError;
 
 const FLAGS: &[&str] = &["noscript", "loading", "stale", "fast"];
@@ -46,7 +46,7 @@ fn exec(
     connection: &mut Connection,
     _call: &Call<'_>,
     _out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     Err(if connection.leave_transaction() {
         CommandError::TransactionRefused
     } else {
@@ -59,19 +59,19 @@ fn discard(
     connection: &mut Connection,
     _call: &Call<'_>,
     out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     if !connection.leave_transaction() {
         return Err(CommandError::NoTransaction("DISCARD"));
     }
     connection.encoder(out).simple("OK");
-    Ok(Step::Reply)
+    Ok(CommandStep::Reply)
 }
 
 fn unwatch(
     connection: &mut Connection,
     _call: &Call<'_>,
     out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     connection.encoder(out).simple("OK");
-    Ok(Step::Reply)
+    Ok(CommandStep::Reply)
 }

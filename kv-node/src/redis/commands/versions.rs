@@ -7,7 +7,7 @@ use kv_core::config::Config;
 use kv_core::quorum::Level;
 
 use super::{Call, Spec};
-use crate::redis::connection::{Connection, Step};
+use crate::redis::connection::{CommandStep, Connection};
 use crate::redis::error::CommandError;
 use crate::redis::options::{self, GivenOptions, Word};
 use crate::redis::request::{ReplyKind, Target};
@@ -64,7 +64,7 @@ fn get(
     connection: &mut Connection,
     call: &Call<'_>,
     _out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     let [key, words @ ..] = call.arguments else { unreachable!("the arity was checked") };
     let GivenOptions { options, basis: _ } =
         options::said(call.spec.name, words, &OF_READS, connection.options())?;
@@ -75,7 +75,7 @@ fn put(
     connection: &mut Connection,
     call: &Call<'_>,
     _out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     let [key, value, words @ ..] = call.arguments else { unreachable!("the arity was checked") };
     let GivenOptions { options, basis } =
         options::said(call.spec.name, words, &OF_WRITES, connection.options())?;
@@ -87,7 +87,7 @@ fn del(
     connection: &mut Connection,
     call: &Call<'_>,
     _out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     let [key, words @ ..] = call.arguments else { unreachable!("the arity was checked") };
     let GivenOptions { options, basis } =
         options::said(call.spec.name, words, &OF_WRITES, connection.options())?;
@@ -99,7 +99,7 @@ fn options(
     connection: &mut Connection,
     call: &Call<'_>,
     out: &mut BytesMut,
-) -> Result<Step, CommandError> {
+) -> Result<CommandStep, CommandError> {
     let mut changed = connection.options().clone();
     for (word, value) in options::pairs(call.spec.name, call.arguments, &OF_CONNECTIONS)? {
         let is_default = value.eq_ignore_ascii_case(b"DEFAULT");
@@ -121,7 +121,7 @@ fn options(
     }
     *connection.options_mut() = changed;
     write_options(connection, out);
-    Ok(Step::Reply)
+    Ok(CommandStep::Reply)
 }
 
 /// Writes the options that the connection's commands use, set by it or by the node's configuration.

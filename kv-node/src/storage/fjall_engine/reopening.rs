@@ -23,7 +23,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use kv_core::store::Fault;
+use kv_core::store::StoreFault;
 
 use super::super::engine::{EngineError, Records};
 use super::super::sealed::sync_directory;
@@ -94,7 +94,7 @@ impl FjallEngine {
             return Err(reason);
         }
         let unexplained =
-            EngineError::new(Fault::Failed, "the storage engine gave up writing tables");
+            EngineError::new(StoreFault::Failed, "the storage engine gave up writing tables");
         if !self.may_be_unexplained() {
             return Err(unexplained);
         }
@@ -121,8 +121,8 @@ impl FjallEngine {
             (_, Some(error)) => EngineError::of(error),
             (fjall::Error::Poisoned, None) => self
                 .reason_of_poison()
-                .unwrap_or_else(|| EngineError::new(Fault::Failed, error.to_string())),
-            (error, None) => EngineError::new(Fault::Failed, error.to_string()),
+                .unwrap_or_else(|| EngineError::new(StoreFault::Failed, error.to_string())),
+            (error, None) => EngineError::new(StoreFault::Failed, error.to_string()),
         }
     }
 
@@ -144,7 +144,7 @@ impl FjallEngine {
                     self.path.display(),
                     mib(bytes_min)
                 );
-                Err(EngineError::new(Fault::Full, message))
+                Err(EngineError::new(StoreFault::Full, message))
             }
             // A disk that does not say is tried.
             Ok(_) | Err(_) => Ok(()),
@@ -170,7 +170,7 @@ impl FjallEngine {
     pub(super) fn try_resume(&self) -> Result<(), EngineError> {
         if self.gave_up.load(Ordering::Relaxed) {
             let message = "reads waited for too long for the storage engine";
-            return Err(EngineError::new(Fault::Failed, message));
+            return Err(EngineError::new(StoreFault::Failed, message));
         }
         // More than the least, so that it does not come and go with every group.
         self.check_room(self.reserve_bytes + self.reserve_bytes / 4)?;
@@ -239,13 +239,13 @@ impl Sample {
             Ok(found) if is(&found, record) => Ok(()),
             Ok(found) if replaced.as_ref().is_some_and(|replaced| is(&found, replaced)) => Ok(()),
             Err(error) if lacks_files(&error) => {
-                Err(EngineError::new(Fault::OutOfFiles, error.to_string()))
+                Err(EngineError::new(StoreFault::OutOfFiles, error.to_string()))
             }
             Ok(_) => {
                 let message = "opened anew, the storage engine lacks what it had written";
-                Err(EngineError::new(Fault::Failed, message))
+                Err(EngineError::new(StoreFault::Failed, message))
             }
-            Err(error) => Err(EngineError::new(Fault::Failed, error.to_string())),
+            Err(error) => Err(EngineError::new(StoreFault::Failed, error.to_string())),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use kv_core::store::Fault;
+use kv_core::store::StoreFault;
 use kv_core::types::KEY_BYTES_MAX;
 
 use super::*;
@@ -177,15 +177,15 @@ fn only_a_full_disk_is_called_full() {
     let home = tempfile::tempdir().expect("there is room");
     let engine = open(&home.path().join("data"));
     let fault = |kind: std::io::ErrorKind| engine.refused(&fjall::Error::Io(kind.into())).fault;
-    assert_eq!(fault(std::io::ErrorKind::StorageFull), Fault::Full);
-    assert_eq!(fault(std::io::ErrorKind::QuotaExceeded), Fault::Full);
-    assert_eq!(fault(std::io::ErrorKind::Other), Fault::Failed);
+    assert_eq!(fault(std::io::ErrorKind::StorageFull), StoreFault::Full);
+    assert_eq!(fault(std::io::ErrorKind::QuotaExceeded), StoreFault::Full);
+    assert_eq!(fault(std::io::ErrorKind::Other), StoreFault::Failed);
     for number in [23, 24] {
         let error = fjall::Error::Io(std::io::Error::from_raw_os_error(number));
-        assert_eq!(engine.refused(&error).fault, Fault::OutOfFiles);
+        assert_eq!(engine.refused(&error).fault, StoreFault::OutOfFiles);
     }
     // Why it is poisoned the engine does not say; this disk has room.
-    assert_eq!(engine.refused(&fjall::Error::Poisoned).fault, Fault::Failed);
+    assert_eq!(engine.refused(&fjall::Error::Poisoned).fault, StoreFault::Failed);
 }
 
 #[test]

@@ -195,11 +195,11 @@ fn after_a_fault_nothing_is_committed_and_everything_can_be_read() {
     let mut batch = Batch::default();
     batch.put(b"k", b"v");
     store.commit(batch.clone()).expect("there is no fault");
-    store.fail(Fault::Failed);
-    store.fail(Fault::Full);
-    assert_eq!(store.commit(batch), Err(Fault::Failed), "the graver fault stays");
+    store.fail(StoreFault::Failed);
+    store.fail(StoreFault::Full);
+    assert_eq!(store.commit(batch), Err(StoreFault::Failed), "the graver fault stays");
     store.resume();
-    assert_eq!(store.fault(), Some(Fault::Failed), "and does not pass");
+    assert_eq!(store.fault(), Some(StoreFault::Failed), "and does not pass");
     assert!(store.begin_commit().is_none());
     assert_eq!(store.get(View::Live, b"k"), Ok(Some(Bytes::from("v"))));
     assert_eq!(store.get(View::Durable, b"k"), Ok(None));
@@ -207,7 +207,7 @@ fn after_a_fault_nothing_is_committed_and_everything_can_be_read() {
 
 #[test]
 fn what_was_committed_before_a_passing_fault_goes_out_after_it() {
-    for fault in [Fault::Full, Fault::OutOfFiles] {
+    for fault in [StoreFault::Full, StoreFault::OutOfFiles] {
         let mut store = Overlay::new(Arc::new(MemoryDisk::default().start()));
         let mut batch = Batch::default();
         batch.put(b"k", b"v");

@@ -27,13 +27,13 @@ fn wait_refused(storage: &Storage, reports: &Reports, n: u64) -> (Refusal, u64) 
 #[test]
 fn a_disk_that_fails_says_so_once_and_takes_nothing_more() {
     let disk = MemoryDisk::default();
-    let (storage, mut reports) = start(disk.start(), Options::default());
+    let (storage, mut reports) = start(disk.start(), StorageOptions::default());
     storage.submit(mints(1..10));
     reports.outcomes(9);
     reports.wait_durable(Seq(9));
-    disk.set_fault(Some(Fault::Failed));
+    disk.set_fault(Some(StoreFault::Failed));
     storage.submit(mints(10..11));
-    assert_eq!(reports.wait_failed().fault, Fault::Failed);
+    assert_eq!(reports.wait_failed().fault, StoreFault::Failed);
     assert_eq!(wait_refused(&storage, &reports, 11).0, Refusal::DiskFailed);
     assert_eq!(storage.counts().state.word(), "failed");
     disk.set_fault(None);
@@ -45,11 +45,11 @@ fn a_disk_that_fails_says_so_once_and_takes_nothing_more() {
 #[test]
 fn a_full_disk_refuses_and_what_it_was_given_before_is_durable_when_there_is_room() {
     for (fault, refusal) in
-        [(Fault::Full, Refusal::DiskFull), (Fault::OutOfFiles, Refusal::OutOfFiles)]
+        [(StoreFault::Full, Refusal::DiskFull), (StoreFault::OutOfFiles, Refusal::OutOfFiles)]
     {
         let disk = MemoryDisk::default();
         let (mut reports, report) = Reports::new();
-        let (storage, _) = opening(Options::default(), |opening| {
+        let (storage, _) = opening(StorageOptions::default(), |opening| {
             Storage::on_threads(founded(disk.start()), opening, report).expect("it opens")
         });
         storage.submit(mints(1..10));
@@ -97,8 +97,8 @@ fn a_full_disk_refuses_and_what_it_was_given_before_is_durable_when_there_is_roo
 #[test]
 fn storage_ends_at_once_while_its_disk_is_full() {
     let disk = MemoryDisk::default();
-    let (storage, reports) = start(disk.start(), Options::default());
-    disk.set_fault(Some(Fault::Full));
+    let (storage, reports) = start(disk.start(), StorageOptions::default());
+    disk.set_fault(Some(StoreFault::Full));
     storage.submit(mints(1..2));
     assert_eq!(wait_refused(&storage, &reports, 2).0, Refusal::DiskFull);
     storage.close();
@@ -109,10 +109,10 @@ fn storage_ends_at_once_while_its_disk_is_full() {
 async fn a_task_waits_for_room_as_the_threads_do() {
     let disk = MemoryDisk::default();
     let (reports, report) = Reports::new();
-    let (storage, task, _) = opening(Options::default(), |opening| {
+    let (storage, task, _) = opening(StorageOptions::default(), |opening| {
         Storage::as_task(disk.start(), opening, Duration::ZERO, report).expect("it opens")
     });
-    disk.set_fault(Some(Fault::Full));
+    disk.set_fault(Some(StoreFault::Full));
     storage.submit(mints(1..3));
     let running = tokio::spawn(task.run());
     let told = async |wanted: fn(&StorageEvent) -> bool| {
@@ -150,8 +150,8 @@ fn a_storage_thread_that_panics_is_a_failed_disk() {
             Ok(())
         }
     }
-    let (storage, reports) = start(Broken, Options::default());
+    let (storage, reports) = start(Broken, StorageOptions::default());
     storage.submit(mints(1..2));
-    assert_eq!(reports.wait_failed().fault, Fault::Failed);
+    assert_eq!(reports.wait_failed().fault, StoreFault::Failed);
     storage.close();
 }

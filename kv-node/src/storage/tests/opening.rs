@@ -18,7 +18,7 @@ fn open(path: &Path) -> (Storage, Reports, Recovered) {
     let mut directory = Directory::open(path).expect("it is free");
     let pinned = Pinned::of(CLUSTER, ring().layout());
     directory.claim(NODE, &pinned, WallTime(1_000_000)).expect("it is its own");
-    let (storage, recovered) = opening(Options::default(), |opening| {
+    let (storage, recovered) = opening(StorageOptions::default(), |opening| {
         Storage::open(directory, CACHE_BYTES, opening, Arc::default(), report).expect("it opens")
     });
     (storage, reports, recovered)
@@ -54,11 +54,13 @@ fn what_is_corrupt_at_start_costs_the_markers() {
     }
     let disk = MemoryDisk::default();
     let torn = Arc::new(founded(TornEngine(disk.start())));
-    let recovered =
-        opening(Options::default(), |opening| recovery::recover(&torn, opening).expect("it opens"));
+    let recovered = opening(StorageOptions::default(), |opening| {
+        recovery::recover(&torn, opening).expect("it opens")
+    });
     assert!(recovered.recovered.complete.is_empty());
-    let later =
-        opening(Options::default(), |opening| recovery::recover(&Arc::new(disk.start()), opening));
+    let later = opening(StorageOptions::default(), |opening| {
+        recovery::recover(&Arc::new(disk.start()), opening)
+    });
     assert!(later.expect("it opens").recovered.complete.is_empty(), "also ever after");
 }
 
@@ -66,7 +68,7 @@ fn what_is_corrupt_at_start_costs_the_markers() {
 fn a_node_does_not_start_on_the_data_of_another() {
     let disk = MemoryDisk::default();
     let recover = |node| {
-        opening(Options::default(), |opening| {
+        opening(StorageOptions::default(), |opening| {
             let opening = Opening { node, ..*opening };
             recovery::recover(&Arc::new(disk.start()), &opening).map(|_| ())
         })

@@ -41,8 +41,8 @@ fn others_may_convict_and_so_may_a_new_process_and_one_that_hardly_paused() {
     fixture.assert_held();
 }
 
-fn view(of: NodeId, generation: u64, is_up: bool) -> View {
-    View { of, generation: Generation(generation), is_up }
+fn view(of: NodeId, generation: u64, is_up: bool) -> MemberView {
+    MemberView { of, generation: Generation(generation), is_up }
 }
 
 #[test]

@@ -68,7 +68,7 @@ struct TestCluster {
     /// The kinds of messages that nobody receives.
     dropped: Vec<Kind>,
     /// The view that each node has of the others.
-    views: Vec<(NodeId, Vec<View>)>,
+    views: Vec<(NodeId, Vec<MemberView>)>,
     last_change: Time,
 }
 
@@ -130,7 +130,7 @@ impl ClusterHealth for TestCluster {
         !self.down.contains(&from) && !self.down.contains(&to) && !self.dropped.contains(&kind)
     }
 
-    fn views(&self) -> Vec<(NodeId, Vec<View>)> {
+    fn views(&self) -> Vec<(NodeId, Vec<MemberView>)> {
         self.views.clone()
     }
 }

@@ -13,7 +13,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kv_core::store::{Batch, Corrupt, Fault, Store, View, Visitor};
+use kv_core::store::{Batch, Corrupt, Store, StoreFault, View, Visitor};
 use kv_core::types::Seq;
 use smallvec::SmallVec;
 
@@ -291,13 +291,13 @@ impl Store for Image {
         }
     }
 
-    fn commit(&mut self, batch: Batch) -> Result<Seq, Fault> {
+    fn commit(&mut self, batch: Batch) -> Result<Seq, StoreFault> {
         if self.breakers > 0 {
-            return Err(Fault::Failed);
+            return Err(StoreFault::Failed);
         }
         let writes: Writes = batch.into_writes(|key| self.slot(key)).collect();
         if self.fillers > 0 && self.grows(&writes) {
-            return Err(Fault::Full);
+            return Err(StoreFault::Full);
         }
         self.newest = self.newest.next();
         for (slot, record) in &writes {

@@ -11,7 +11,7 @@ mod safe;
 use std::collections::VecDeque;
 
 use kv_core::storage::{self, Partitions};
-use kv_core::store::{Command, Fault, Outcome, RepairCommand, Store as _, StoreCommand};
+use kv_core::store::{Command, Outcome, RepairCommand, Store as _, StoreCommand, StoreFault};
 use kv_core::time::Span;
 use kv_core::types::{Seq, Ticket};
 
@@ -226,16 +226,16 @@ impl Disk {
     /// Ends the sync. Returns the position that is reported, whether or not that is true.
     ///
     /// # Errors
-    /// [`Fault::Failed`]: what was to be synced never will be.
+    /// [`StoreFault::Failed`]: what was to be synced never will be.
     ///
     /// # Panics
     /// If no sync was begun.
-    pub fn end_sync(&mut self) -> Result<Seq, Fault> {
+    pub fn end_sync(&mut self) -> Result<Seq, StoreFault> {
         let seq = self.syncing.take().expect("a sync that ends was begun");
         self.syncs_since = None;
         if self.sync_breakers > 0 {
             self.image.fail(seq);
-            return Err(Fault::Failed);
+            return Err(StoreFault::Failed);
         }
         if self.liars > 0 {
             self.image.claim(seq)

@@ -139,7 +139,7 @@ fn a_sync_that_fails_says_so_and_the_next_one_does_not_make_good_for_it() {
     disk.execute(&mut partitions);
     disk.afflict(Ailment::FailsSyncs, true);
     disk.begin_sync();
-    assert_eq!(disk.end_sync(), Err(Fault::Failed));
+    assert_eq!(disk.end_sync(), Err(StoreFault::Failed));
     disk.afflict(Ailment::FailsSyncs, false);
     assert_eq!(disk.begin_sync(), Some(2));
     assert_eq!(disk.end_sync(), Ok(Seq(1)), "it lies without knowing");

@@ -2,7 +2,7 @@
 //! them: by node, and not by lists of nodes.
 
 use super::Way;
-use crate::faults::{ClogOrder, Cut, Effect, Kinds, LinkRule, Links, Ways, are_neighbours};
+use crate::faults::{ClogOrder, Cut, Kinds, LinkEffect, LinkRule, Links, Ways, are_neighbours};
 use crate::scenario::NodeIndex;
 
 /// A rule: what happens to which messages.
@@ -10,7 +10,7 @@ use crate::scenario::NodeIndex;
 pub(super) struct Rule {
     lanes: Lanes,
     /// The effect on each of the messages.
-    pub(super) effect: Effect,
+    pub(super) effect: LinkEffect,
 }
 
 /// The messages that a rule is for.
@@ -60,7 +60,7 @@ impl Rule {
 
     /// Makes the rule by which the messages to and from a node wait, in their order.
     pub(super) const fn clogging(node: NodeIndex) -> Self {
-        Self { lanes: Lanes::At(node), effect: Effect::Wait(ClogOrder::Sent) }
+        Self { lanes: Lanes::At(node), effect: LinkEffect::Wait(ClogOrder::Sent) }
     }
 
     /// Tells whether this is [`Rule::clogging`] for a node.
@@ -79,20 +79,20 @@ impl Rule {
 
     /// Tells whether a message on this way is dropped.
     pub(super) fn cuts(&self, way: Way) -> bool {
-        self.effect == Effect::Drop && self.is_for(way)
+        self.effect == LinkEffect::Drop && self.is_for(way)
     }
 
     /// The order in which messages on this way wait, if they do.
     pub(super) fn clogs(&self, way: Way) -> Option<ClogOrder> {
         match self.effect {
-            Effect::Wait(order) if self.is_for(way) => Some(order),
-            Effect::Wait(_)
-            | Effect::Drop
-            | Effect::Lose(_)
-            | Effect::Duplicate(_)
-            | Effect::HoldBack(_)
-            | Effect::Corrupt(_)
-            | Effect::Slow { .. } => None,
+            LinkEffect::Wait(order) if self.is_for(way) => Some(order),
+            LinkEffect::Wait(_)
+            | LinkEffect::Drop
+            | LinkEffect::Lose(_)
+            | LinkEffect::Duplicate(_)
+            | LinkEffect::HoldBack(_)
+            | LinkEffect::Corrupt(_)
+            | LinkEffect::Slow { .. } => None,
         }
     }
 
@@ -100,13 +100,13 @@ impl Rule {
     pub(super) fn disturbs(&self, way: Way) -> bool {
         match self.effect {
             // One copy more does no harm.
-            Effect::Duplicate(_) => false,
-            Effect::Drop
-            | Effect::Wait(_)
-            | Effect::Lose(_)
-            | Effect::HoldBack(_)
-            | Effect::Corrupt(_)
-            | Effect::Slow { .. } => self.is_for(way),
+            LinkEffect::Duplicate(_) => false,
+            LinkEffect::Drop
+            | LinkEffect::Wait(_)
+            | LinkEffect::Lose(_)
+            | LinkEffect::HoldBack(_)
+            | LinkEffect::Corrupt(_)
+            | LinkEffect::Slow { .. } => self.is_for(way),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::cluster::client_ids::{client_of, client_request};
 use crate::cluster::event_queue::SimEvent;
 use crate::random::address::{Address, Aspect};
 use crate::scenario::NodeIndex;
-use crate::story::digest::Tag;
+use crate::story::digest::DigestTag;
 
 /// The delay of the way between a client and a node.
 const DELAY_MIN: Span = Span(50);
@@ -59,7 +59,7 @@ impl World {
         }
         let Some(asked) = self.clients.ask(client, operation) else { return };
         let request = client_request(client, operation);
-        let entry = self.digest.event(self.scene.now, Tag::Ask, super::number(node));
+        let entry = self.digest.event(self.scene.now, DigestTag::Ask, super::number(node));
         entry.number(request.0).bytes(asked.key.bytes());
         self.input(node, Input::Client { request, operation: asked });
     }
@@ -75,7 +75,7 @@ impl World {
 
     pub(super) fn reply(&mut self, client: u32, operation: u32) {
         let Some(reply) = self.clients.reply(client, operation) else { return };
-        let entry = self.digest.event(self.scene.now, Tag::Reply, client);
+        let entry = self.digest.event(self.scene.now, DigestTag::Reply, client);
         entry.number(operation.into()).reply(&reply);
         if let Some(checks) = &mut self.checks {
             let number = OperationNumber(client_request(client, operation).0);
@@ -118,7 +118,7 @@ impl World {
         if self.clients.whom(client, operation).is_none() {
             return;
         }
-        let entry = self.digest.event(self.scene.now, Tag::NoReply, client);
+        let entry = self.digest.event(self.scene.now, DigestTag::NoReply, client);
         entry.number(operation.into());
         if let Some(checks) = &mut self.checks {
             let number = OperationNumber(client_request(client, operation).0);

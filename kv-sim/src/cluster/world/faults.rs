@@ -8,7 +8,7 @@ use crate::cluster::world_time::WorldTime;
 use crate::faults::{DiskLoss, FaultKind, RuleName, StorageStep, Strike, Target as _, Victim};
 use crate::random::address::Address;
 use crate::scenario::{Fault, NodeIndex};
-use crate::story::digest::Tag;
+use crate::story::digest::DigestTag;
 use crate::story::result::Moment;
 
 /// The faults of a scenario, and those at work.
@@ -83,7 +83,7 @@ impl World {
         let (name, kind) = ((fault, occurrence), self.chaos.kind(fault));
         self.look_at_loads();
         let victims = self.choose_victims(fault, &kind);
-        self.tell_of_fault(&kind, Tag::FaultBegins, fault, &victims);
+        self.tell_of_fault(&kind, DigestTag::FaultBegins, fault, &victims);
         *self.tally.faults.entry(kind.name()).or_default() += 1;
         self.record_fault(name, &kind, &victims);
         if let Some(rule) = kind.rule(&victims, self.scene.nodes.len()) {
@@ -116,7 +116,7 @@ impl World {
         let at = self.chaos.position(name).expect("what ends has begun");
         let strike = self.chaos.active.swap_remove(at);
         let nodes: Vec<_> = strike.nodes().collect();
-        self.tell_of_fault(&kind, Tag::FaultEnds, fault, &nodes);
+        self.tell_of_fault(&kind, DigestTag::FaultEnds, fault, &nodes);
         self.record_fault_ended(name);
         self.scene.network.remove(name);
         kind.end(self, &strike);
@@ -139,7 +139,7 @@ impl World {
     /// Lets a node die if a fault wants it to at this step of its disk. Returns whether it did.
     pub(super) fn dies_at(&mut self, node: NodeIndex, step: StorageStep) -> bool {
         let Some((fault, _)) = self.scene.node_mut(node).take_kill_at(step) else { return false };
-        self.note(Tag::FaultBegins, fault, &[node]);
+        self.note(DigestTag::FaultBegins, fault, &[node]);
         let (kind, name) = (self.chaos.kind(fault), self.scene.name(node));
         self.tell_of_moment(format!("{}: {name} dies, {}", kind.name(), step.words()));
         self.tally.probes.count(WorldProbe::died_at(step));
@@ -148,15 +148,21 @@ impl World {
         true
     }
 
-    fn tell_of_fault(&mut self, kind: &FaultKind, tag: Tag, fault: u32, victims: &[NodeIndex]) {
+    fn tell_of_fault(
+        &mut self,
+        kind: &FaultKind,
+        tag: DigestTag,
+        fault: u32,
+        victims: &[NodeIndex],
+    ) {
         self.note(tag, fault, victims);
-        let verb = if tag == Tag::FaultBegins { "begins" } else { "ends" };
+        let verb = if tag == DigestTag::FaultBegins { "begins" } else { "ends" };
         let what = kind.of_these(victims.to_vec()).describe(&self.scene.cluster);
         self.tell_of_moment(format!("{} {verb}: {what}", kind.name()));
     }
 
     /// Writes the nodes that a fault hits into the digest.
-    pub(super) fn note(&mut self, tag: Tag, fault: u32, nodes: &[NodeIndex]) {
+    pub(super) fn note(&mut self, tag: DigestTag, fault: u32, nodes: &[NodeIndex]) {
         let mut entry = self.digest.event(self.scene.now, tag, fault);
         for &node in nodes {
             entry = entry.number(number(node).into());

@@ -9,7 +9,7 @@ use crate::cluster::event_queue::SimEvent;
 use crate::cluster::world_time::WorldTime;
 use crate::scenario::NodeIndex;
 use crate::story::result::RunDigest;
-use crate::story::state::{self, FaultState, LinkState, StateFocus, UnderWay, WorldState};
+use crate::story::state::{self, FaultState, ShownLink, StateFocus, UnderWay, WorldState};
 
 impl World {
     /// Takes the state of this world at a moment up to which all that was to happen has happened.
@@ -39,7 +39,7 @@ impl World {
         self.event_queue.plan(at, SimEvent::Milestone);
     }
 
-    fn links(&self, focus: &StateFocus) -> Vec<LinkState> {
+    fn links(&self, focus: &StateFocus) -> Vec<ShownLink> {
         let scene = &self.scene;
         if scene.network.is_untouched() {
             return Vec::new();
@@ -52,7 +52,7 @@ impl World {
             .filter_map(|(from, to)| {
                 let troubles = state::troubles(&scene.network, from, to);
                 let name = |node| scene.name(node).to_owned();
-                let link = LinkState { from: name(from), to: name(to), troubles };
+                let link = ShownLink { from: name(from), to: name(to), troubles };
                 (!link.troubles.is_empty()).then_some(link)
             })
             .collect()

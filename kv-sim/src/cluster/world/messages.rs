@@ -18,7 +18,7 @@ use crate::cluster::probes::WorldProbe;
 use crate::cluster::world_time::WorldTime;
 use crate::faults::ClogOrder;
 use crate::scenario::NodeIndex;
-use crate::story::digest::Tag;
+use crate::story::digest::DigestTag;
 use crate::story::record::fact;
 
 /// The messages that are under way, by number. Numbers are used again.
@@ -43,14 +43,14 @@ pub(super) struct InTransit {
     to: NodeIndex,
     kind: Kind,
     request: RequestId,
-    content: Content,
+    content: InTransitContent,
     sent: WorldTime,
     /// The value that picks the bits that were flipped on the way; none if none were.
     corruption: Option<NonZeroU64>,
 }
 
 #[derive(Clone, Debug)]
-enum Content {
+enum InTransitContent {
     Encoded(Bytes),
     /// A message that is not encoded, as encoding is turned off to measure its cost.
     Plain(Box<Message>),
@@ -90,15 +90,15 @@ impl InTransit {
     /// Decodes the message as it was sent, before any corruption; none, if it cannot be read.
     pub(super) fn read(&self) -> Option<Message> {
         match &self.content {
-            Content::Encoded(bytes) => wire::decode(bytes).ok(),
-            Content::Plain(message) => Some((**message).clone()),
+            InTransitContent::Encoded(bytes) => wire::decode(bytes).ok(),
+            InTransitContent::Plain(message) => Some((**message).clone()),
         }
     }
 
     /// The fact to record for the message if it ends now and was not lost.
-    pub(super) const fn as_fact(&self, ended: WorldTime) -> fact::Message {
+    pub(super) const fn as_fact(&self, ended: WorldTime) -> fact::RecordedMessage {
         let Self { from, to, kind, request, sent, .. } = *self;
-        fact::Message { from, to, kind, request, sent, ended, lost: None, key: None }
+        fact::RecordedMessage { from, to, kind, request, sent, ended, lost: None, key: None }
     }
 }
 
@@ -156,13 +156,13 @@ impl World {
         let (kind, request) = (message.body.kind(), message.header.request);
         let to = self.scene.index_of(message.header.to);
         let content = if self.encoding {
-            Content::Encoded(self.in_transit.encoded(message))
+            InTransitContent::Encoded(self.in_transit.encoded(message))
         } else {
-            Content::Plain(Box::new(message.clone()))
+            InTransitContent::Plain(Box::new(message.clone()))
         };
         let bytes = match &content {
-            Content::Encoded(bytes) => bytes.len() as u64,
-            Content::Plain(_) => 0,
+            InTransitContent::Encoded(bytes) => bytes.len() as u64,
+            InTransitContent::Plain(_) => 0,
         };
         self.tally.traffic.count(kind, bytes);
         let sent = self.scene.now;
@@ -274,13 +274,13 @@ impl World {
         }
         let fact = self.recorder.as_ref().map(|_| message.as_fact(self.scene.now));
         let InTransit { from, to, kind, request, content, .. } = message;
-        let entry = self.digest.event(self.scene.now, Tag::Message, number(to));
+        let entry = self.digest.event(self.scene.now, DigestTag::Message, number(to));
         let message = match content {
-            Content::Encoded(bytes) => {
+            InTransitContent::Encoded(bytes) => {
                 entry.bytes(&bytes);
                 wire::decode(&bytes).expect("what was encoded here can be decoded")
             }
-            Content::Plain(message) => {
+            InTransitContent::Plain(message) => {
                 entry.number(number(from).into()).number(kind.number().into()).large(request.0);
                 *message
             }
@@ -301,10 +301,10 @@ impl World {
     #[inline(never)]
     fn drop_corrupted(&mut self, message: &InTransit, corruption: NonZeroU64) {
         let passes = match &message.content {
-            Content::Encoded(bytes) => {
+            InTransitContent::Encoded(bytes) => {
                 wire::decode(&Bytes::from(network::flipped(bytes, corruption.get()))).is_ok()
             }
-            Content::Plain(_) => false,
+            InTransitContent::Plain(_) => false,
         };
         self.tally.probes.count(WorldProbe::MessageCorrupted);
         if passes {
@@ -320,7 +320,7 @@ impl World {
     #[inline(never)]
     fn lose(&mut self, message: &InTransit, how: &'static str) {
         let InTransit { from, to, kind, request, .. } = message;
-        let entry = self.digest.event(self.scene.now, Tag::Lost, number(*to));
+        let entry = self.digest.event(self.scene.now, DigestTag::Lost, number(*to));
         entry.number(number(*from).into()).number(kind.number().into()).large(request.0);
         self.tally.lost += 1;
         self.record_lost(message, how);

@@ -38,12 +38,12 @@ use crate::random::address::AddressError;
 use crate::random::draws::{Draws, NodeDraw, Overrides};
 use crate::runs::options::{RunOptions, Trace};
 use crate::scenario::{self, Expect, Init, NodeIndex, Scenario};
-use crate::story::digest::{RunningDigest, Tag};
+use crate::story::digest::{DigestTag, RunningDigest};
 use crate::story::record::Recorder;
 
 use faults::Chaos;
 use messages::{MessagesInTransit, WaitingMessages};
-use tally::Tally;
+use tally::RunTally;
 
 pub use phase::{Counted, Idle, Phase};
 pub use tally::SentMessages;
@@ -75,7 +75,7 @@ pub struct World {
     waiting: WaitingMessages,
     checks: Option<Checks>,
     digest: RunningDigest,
-    tally: Tally,
+    tally: RunTally,
     trace: Option<Trace>,
     recorder: Option<Box<Recorder>>,
     expect: Expect,
@@ -136,7 +136,7 @@ impl World {
             waiting: WaitingMessages::default(),
             checks,
             digest: RunningDigest::new(),
-            tally: Tally::default(),
+            tally: RunTally::default(),
             trace: options.trace.clone(),
             recorder: None,
             expect: scenario.expect.clone(),
@@ -273,7 +273,7 @@ impl World {
         }
         let now = self.scene.now;
         if self.scene.node_mut(node).is_due(now) {
-            self.digest.event(now, Tag::Deadline, number(node));
+            self.digest.event(now, DigestTag::Deadline, number(node));
             self.trace(|scene| format!("{} is called at its deadline", scene.name(node)));
             self.input(node, Input::Deadline);
         } else {
@@ -287,7 +287,7 @@ impl World {
         }
         let id = self.scene.node(index(peer)).id;
         let state = if up { LinkState::Up } else { LinkState::Down };
-        let entry = self.digest.event(self.scene.now, Tag::Link, node);
+        let entry = self.digest.event(self.scene.now, DigestTag::Link, node);
         entry.number(id.0).number(up.into());
         self.trace(|scene| {
             let (name, peer) = (scene.name(index(node)), scene.name(index(peer)));

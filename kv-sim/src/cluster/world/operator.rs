@@ -15,7 +15,7 @@ use super::{World, number};
 use crate::cluster::event_queue::SimEvent;
 use crate::cluster::node::Process;
 use crate::scenario::NodeIndex;
-use crate::story::digest::Tag;
+use crate::story::digest::DigestTag;
 
 impl World {
     /// Plans the orders to found the cluster.
@@ -58,7 +58,7 @@ impl World {
             left_out => format!(" without {}", self.scene.cluster.names(left_out)),
         };
         self.tell_of_moment(format!("the operator tells {name} to found the cluster{but}"));
-        self.digest.event(self.scene.now, Tag::Init, number(node));
+        self.digest.event(self.scene.now, DigestTag::Init, number(node));
         let without = without.into_iter().map(|node| self.scene.node(node).id).collect();
         let command = AdminCommand::Init { without };
         self.input(node, Input::Admin { request: AdminRequest(0), command });
@@ -72,7 +72,7 @@ impl World {
             let what = format!("the operator gives up partitions {} of {name}", numbers.join(", "));
             self.tell_of_moment(what);
             for partition in partitions {
-                let entry = self.digest.event(self.scene.now, Tag::Operator, number(node));
+                let entry = self.digest.event(self.scene.now, DigestTag::Operator, number(node));
                 entry.number(partition.0.into());
                 if let Some(checks) = &mut self.checks {
                     checks.on_loss_accepted();

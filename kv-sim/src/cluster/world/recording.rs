@@ -18,8 +18,8 @@ use crate::cluster::scene::Scene;
 use crate::faults::{FaultKind, RuleName};
 use crate::scenario::NodeIndex;
 use crate::story::record::fact::{
-    ClientVerb, Copy, CopyChange, Message, Note, RecordedEnding, RecordedFault, RecordedOperation,
-    RecordedWrite,
+    ClientVerb, Copy, CopyChange, Note, RecordedEnding, RecordedFault, RecordedMessage,
+    RecordedOperation, RecordedWrite,
 };
 use crate::story::record::{Record, Recorder};
 
@@ -46,7 +46,7 @@ impl World {
     }
 
     /// Records that a message is read by its addressee.
-    pub(super) fn record_received(&mut self, message: Option<Message>, body: &Body) {
+    pub(super) fn record_received(&mut self, message: Option<RecordedMessage>, body: &Body) {
         if let (Some(recorder), Some(message)) = (&mut self.recorder, message) {
             rarely(|| recorder.on_message(message, body.keys()));
         }
@@ -55,7 +55,7 @@ impl World {
     /// Records that a message is lost.
     pub(super) fn record_lost(&mut self, message: &InTransit, how: &'static str) {
         let Some(recorder) = &mut self.recorder else { return };
-        let fact = Message { lost: Some(how), ..message.as_fact(self.scene.now) };
+        let fact = RecordedMessage { lost: Some(how), ..message.as_fact(self.scene.now) };
         rarely(|| {
             let body = message.read().map(|message| message.body);
             recorder.on_message(fact, body.iter().flat_map(Body::keys));

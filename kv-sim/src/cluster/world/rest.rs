@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use kv_core::storage::{self, Record};
+use kv_core::storage::{self, StoredRecord};
 use kv_core::store::Store as _;
 use kv_core::time::Span;
 
@@ -60,18 +60,18 @@ pub(super) fn restless(scene: &Scene, within: Span) -> Option<Restless> {
 fn corruption(scene: &Scene, node: &SimNode) -> u64 {
     let is_due = |key: &&RecordKey| match storage::parse_record_key(key) {
         Some(
-            Record::Owned { partition, .. }
-            | Record::Leaf { partition, .. }
-            | Record::Marker { partition },
+            StoredRecord::Owned { partition, .. }
+            | StoredRecord::Leaf { partition, .. }
+            | StoredRecord::Marker { partition },
         ) => scene.ring.owns(node.id, partition),
         // Hints are counted by themselves. A record of the founding is learned anew at the next
         // start.
         Some(
-            Record::Hint { .. }
-            | Record::HintOrder { .. }
-            | Record::Corrupt { .. }
-            | Record::Founded
-            | Record::Pledge { .. },
+            StoredRecord::Hint { .. }
+            | StoredRecord::HintOrder { .. }
+            | StoredRecord::Corrupt { .. }
+            | StoredRecord::Founded
+            | StoredRecord::Pledge { .. },
         )
         | None => false,
     };

@@ -13,7 +13,7 @@ use crate::cluster::world_time::WorldTime;
 use crate::faults::StorageStep;
 use crate::random::address::{Address, Aspect};
 use crate::scenario::NodeIndex;
-use crate::story::digest::Tag;
+use crate::story::digest::DigestTag;
 
 impl World {
     pub(super) fn store(&mut self, node: NodeIndex, ticket: Ticket, command: StoreCommand) {
@@ -141,17 +141,17 @@ impl World {
         }
         let input = match self.scene.node_mut(node).disk.deliver() {
             DiskAnswer::Done { ticket, seq, outcome } => {
-                let entry = self.digest.event(self.scene.now, Tag::Done, number(node));
+                let entry = self.digest.event(self.scene.now, DigestTag::Done, number(node));
                 entry.number(ticket.0).number(seq.0).outcome(&outcome);
                 Input::StoreDone { ticket, seq, outcome }
             }
             DiskAnswer::Durable { seq } => {
-                let entry = self.digest.event(self.scene.now, Tag::Durable, number(node));
+                let entry = self.digest.event(self.scene.now, DigestTag::Durable, number(node));
                 entry.number(seq.0);
                 Input::Durable { seq }
             }
             DiskAnswer::Failed => {
-                self.digest.event(self.scene.now, Tag::StoreFailed, number(node));
+                self.digest.event(self.scene.now, DigestTag::StoreFailed, number(node));
                 Input::StoreFailed
             }
         };

@@ -12,7 +12,7 @@ use crate::story::result::{Moment, RunDigest, RunResult};
 
 /// The counts of a run so far.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct RunTally {
     /// The number of inputs that cores and clients handled.
     pub(super) events: u64,
     pub(super) traffic: SentMessages,
@@ -72,7 +72,7 @@ impl World {
     /// Writes the results so far: every number, and the findings of the checks that the scenario
     /// asks for.
     pub fn report(&self, result: &mut RunResult) {
-        let Tally { events, traffic, lost: _, faults, probes, timeline } = &self.tally;
+        let RunTally { events, traffic, lost: _, faults, probes, timeline } = &self.tally;
         result.digest = RunDigest(self.digest());
         result.events = *events;
         result.messages = traffic.total();

@@ -16,7 +16,7 @@ use crate::faults::{
 };
 use crate::random::draws::Draws;
 use crate::scenario::{Cluster, NodeIndex};
-use crate::story::digest::Tag;
+use crate::story::digest::DigestTag;
 
 /// The reasons why a node does not work, in a record.
 const DOWN: &str = "down";
@@ -44,8 +44,8 @@ impl Target for World {
         what: String,
     ) {
         let tag = match change {
-            Change::Worse => Tag::FaultBegins,
-            Change::Better => Tag::FaultEnds,
+            Change::Worse => DigestTag::FaultBegins,
+            Change::Better => DigestTag::FaultEnds,
         };
         self.note(tag, fault, nodes);
         self.tell_of_moment(what);

@@ -20,7 +20,7 @@ pub(crate) struct DrawnCluster {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Layout {
+enum DrawnLayout {
     /// Each node is on a machine of its own, all in one rack.
     Plain,
     /// Nodes are spread over racks.
@@ -33,7 +33,7 @@ enum Layout {
 
 impl DrawnCluster {
     pub(super) fn draw(dice: Dice, nodes: (u64, u64)) -> Self {
-        use Layout::{Datacenters, Plain, Racks, Shared};
+        use DrawnLayout::{Datacenters, Plain, Racks, Shared};
         let nodes = dice.between("nodes", nodes) as usize;
         let layouts = [Plain, Plain, Plain, Plain, Racks, Racks, Shared, Datacenters];
         let layout = if nodes < 4 { Plain } else { dice.one_of("layout", &layouts) };

@@ -9,7 +9,7 @@ use crate::scenario::NodeIndex;
 
 /// A message that came to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
+pub struct RecordedMessage {
     /// The sender.
     pub from: NodeIndex,
     /// The addressee.

@@ -24,7 +24,7 @@ use crate::hashing::Table;
 use crate::scenario::NodeIndex;
 
 use fact::{
-    ClientVerb, ClockPoint, Copy, CopyChange, Message, Note, RecordedEnding, RecordedFault,
+    ClientVerb, ClockPoint, Copy, CopyChange, Note, RecordedEnding, RecordedFault, RecordedMessage,
     RecordedOperation, RecordedOutage, RecordedWrite,
 };
 use focus::Focus;
@@ -48,7 +48,7 @@ const CLOCK_POINTS_MAX: usize = 128;
 #[derive(Clone, Debug)]
 pub struct Recorder {
     focus: Focus,
-    messages: Reservoir<Message>,
+    messages: Reservoir<RecordedMessage>,
     operations: Reservoir<RecordedOperation>,
     notes: Reservoir<Note>,
     copies: Reservoir<CopyChange>,
@@ -76,7 +76,7 @@ pub struct Record {
     /// The keys, writes and moments that were looked at closely.
     pub focus: Focus,
     /// The messages, in the order in which they ended.
-    pub messages: Part<Message>,
+    pub messages: Part<RecordedMessage>,
     /// The operations of clients, in the order in which they ended.
     pub operations: Part<RecordedOperation>,
     /// The notes of nodes and checks.
@@ -140,7 +140,7 @@ impl Recorder {
     /// Takes a message that has come to its end. `keys` are those that it names itself.
     pub fn on_message<'a>(
         &mut self,
-        mut message: Message,
+        mut message: RecordedMessage,
         keys: impl IntoIterator<Item = &'a Key>,
     ) {
         let counts = self.traffic.at(message.ended);
@@ -350,7 +350,7 @@ impl<T> Part<T> {
     }
 }
 
-impl Message {
+impl RecordedMessage {
     /// The client and the number of its operation that the message works for; none, for background
     /// work.
     pub fn requester(&self) -> Option<(u32, u32)> {

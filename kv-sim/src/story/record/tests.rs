@@ -12,8 +12,8 @@ fn focus() -> Focus {
     }
 }
 
-fn message(at: u64, request: u128) -> Message {
-    Message {
+fn message(at: u64, request: u128) -> RecordedMessage {
+    RecordedMessage {
         from: NodeIndex(0),
         to: NodeIndex(1),
         kind: Kind::Coordinator(CoordinatorKind::Acked),

@@ -13,8 +13,8 @@ use super::{BrokenPromise, Report};
 use crate::cluster::world_time::WorldTime;
 use crate::scenario::NodeIndex;
 use crate::story::record::fact::{
-    ClientVerb, Copy, Message, RecordedEnding, RecordedFault, RecordedOperation, RecordedOutage,
-    RecordedWrite,
+    ClientVerb, Copy, RecordedEnding, RecordedFault, RecordedMessage, RecordedOperation,
+    RecordedOutage, RecordedWrite,
 };
 
 /// The most lines of a story; if there are more, those in the middle are left out.
@@ -172,7 +172,7 @@ impl Report<'_> {
         for message in
             self.record.messages.iter().filter(|message| message.requester() == requester)
         {
-            let Message { from, to, kind, sent, ended, lost, .. } = message;
+            let RecordedMessage { from, to, kind, sent, ended, lost, .. } = message;
             let (name, from, to) = (kind.name(), self.node(*from), self.node(*to));
             let text = match (kind, lost) {
                 (_, Some(how)) => format!("a {name} from {from} to {to} {how}"),

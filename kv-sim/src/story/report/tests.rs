@@ -3,7 +3,7 @@ use kv_core::time::{Span, Time};
 use serde_json::Value;
 
 use super::*;
-use crate::story::record::fact::{Message, Note};
+use crate::story::record::fact::{Note, RecordedMessage};
 use crate::story::result::Verdict;
 use crate::testing::scenario;
 
@@ -182,7 +182,7 @@ fn a_page_is_never_longer_than_it_may_be_however_much_happened() {
             text: "</script>".repeat(50),
             key: Some(key.clone()),
         });
-        let message = Message {
+        let message = RecordedMessage {
             from: NodeIndex(0),
             to: NodeIndex(1),
             kind: kv_core::message::Kind::Replica(ReplicaKind::Merge),

@@ -7,7 +7,7 @@ use std::fmt;
 use super::narrative::{Line, Sort};
 use super::{BrokenPromise, Report};
 use crate::cluster::world_time::WorldTime;
-use crate::story::record::fact::{CopyChange, Message};
+use crate::story::record::fact::{CopyChange, RecordedMessage};
 use crate::story::result::Verdict;
 use crate::story::words::{BAD, FAINT, GOOD, HEADING, counted, thousands};
 
@@ -132,13 +132,14 @@ impl Report<'_> {
         let Some(BrokenPromise { at, subject: Some(subject), .. }) = self.violations.first() else {
             return Ok(());
         };
-        let is_about =
-            |message: &&Message| message.key.as_ref() == Some(&subject.key) && message.ended <= *at;
+        let is_about = |message: &&RecordedMessage| {
+            message.key.as_ref() == Some(&subject.key) && message.ended <= *at
+        };
         let all: Vec<_> = self.record.messages.iter().filter(is_about).collect();
         let last = &all[all.len().saturating_sub(MESSAGES_MAX)..];
         heading(f, &format!("The last messages about {:?} before that", subject.key))?;
         for message in last {
-            let Message { from, to, kind, sent, ended, lost, .. } = message;
+            let RecordedMessage { from, to, kind, sent, ended, lost, .. } = message;
             let (from, to) = (self.node(*from), self.node(*to));
             let fate = lost.map_or_else(String::new, |how| format!("  {BAD}{how}{BAD:#}"));
             let way = format!("{from} to {to}");

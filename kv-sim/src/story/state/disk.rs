@@ -1,6 +1,6 @@
 //! The disk of a node: its work and its faults.
 
-use kv_core::storage::{self, Record};
+use kv_core::storage::{self, StoredRecord};
 use kv_core::store::{CommandFamily as _, Store as _, StoreCommand};
 use serde::Serialize;
 
@@ -62,16 +62,18 @@ fn words(StoreCommand { partition, command }: &StoreCommand) -> String {
 /// Puts a record into words.
 fn record_words(record_key: &[u8]) -> String {
     match storage::parse_record_key(record_key) {
-        Some(Record::Owned { key, .. }) => format!("the copy of {key:?}"),
-        Some(Record::Hint { key, .. }) => format!("a hint for {key:?}"),
-        Some(Record::HintOrder { key, .. }) => format!("the place of a hint for {key:?}"),
-        Some(Record::Leaf { partition, leaf }) => {
+        Some(StoredRecord::Owned { key, .. }) => format!("the copy of {key:?}"),
+        Some(StoredRecord::Hint { key, .. }) => format!("a hint for {key:?}"),
+        Some(StoredRecord::HintOrder { key, .. }) => format!("the place of a hint for {key:?}"),
+        Some(StoredRecord::Leaf { partition, leaf }) => {
             format!("leaf {} of partition {}", leaf.0, partition.0)
         }
-        Some(Record::Marker { partition }) => format!("the marker of partition {}", partition.0),
-        Some(Record::Corrupt { key, .. }) => format!("that {key:?} is not repaired"),
-        Some(Record::Founded) => "the record of the founding".to_owned(),
-        Some(Record::Pledge { founding }) => format!("the pledge before founding {founding}"),
+        Some(StoredRecord::Marker { partition }) => {
+            format!("the marker of partition {}", partition.0)
+        }
+        Some(StoredRecord::Corrupt { key, .. }) => format!("that {key:?} is not repaired"),
+        Some(StoredRecord::Founded) => "the record of the founding".to_owned(),
+        Some(StoredRecord::Pledge { founding }) => format!("the pledge before founding {founding}"),
         None => "a record of nobody's".to_owned(),
     }
 }

@@ -22,7 +22,7 @@ pub struct FaultState {
 
 /// The state of a link that is not as usual.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LinkState {
+pub struct ShownLink {
     /// The sender.
     pub from: String,
     /// The addressee.

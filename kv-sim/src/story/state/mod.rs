@@ -24,7 +24,7 @@ use crate::story::result::RunDigest;
 pub use clients::{ClientState, RequestState};
 pub use disk::DiskState;
 pub use keys::{ContainerState, CopyState, KeyState, SiblingState};
-pub use links::{FaultState, LinkState, Trouble, TroubleKind, UnderWay};
+pub use links::{FaultState, ShownLink, Trouble, TroubleKind, UnderWay};
 pub use node::{
     AnswerState, ClockState, CopyingState, CoreState, DeadlineState, DialState, FallbackState,
     HintsState, NodeState, OperationState, PartnerState, PeerState, ProcessState, QuorumState,
@@ -62,7 +62,7 @@ pub struct WorldState {
     /// The faults at work.
     pub faults: Vec<FaultState>,
     /// The links that are not as usual.
-    pub links: Vec<LinkState>,
+    pub links: Vec<ShownLink>,
     /// The messages that are under way.
     pub under_way: Vec<UnderWay>,
     /// The nodes and their machines.

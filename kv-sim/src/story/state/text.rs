@@ -5,8 +5,9 @@ use std::fmt::{self, Display, Formatter};
 
 use super::node::seconds;
 use super::{
-    ClientState, ContainerState, CopyState, CoreState, DiskState, KeyState, LinkState, NodeState,
-    OperationState, PeerState, ProcessState, RepairState, TroubleKind, UnderWay, WorldState,
+    ClientState, ContainerState, CopyState, CoreState, DiskState, KeyState, NodeState,
+    OperationState, PeerState, ProcessState, RepairState, ShownLink, TroubleKind, UnderWay,
+    WorldState,
 };
 use crate::cluster::world_time::WorldTime;
 use crate::story::words::{BAD, FAINT, HEADING, counted, thousands};
@@ -55,13 +56,13 @@ impl Display for WorldState {
     }
 }
 
-fn links(links: &[LinkState], f: &mut Formatter<'_>) -> fmt::Result {
+fn links(links: &[ShownLink], f: &mut Formatter<'_>) -> fmt::Result {
     if links.is_empty() {
         return Ok(());
     }
     writeln!(f, "\n{HEADING}Links that are not as usual{HEADING:#}")?;
     let mut alike: BTreeMap<(TroubleKind, String, &str), Vec<&str>> = BTreeMap::new();
-    for LinkState { from, to, troubles } in links {
+    for ShownLink { from, to, troubles } in links {
         for trouble in troubles {
             let of = trouble
                 .messages

@@ -63,7 +63,7 @@ fn an_engine_that_has_lost_what_it_had_written_does_not_go_on() {
     put(&engine, &[(b"k", b"1")]);
     std::fs::remove_file(path.join("0.jnl")).expect("it is there");
     let error = engine.reopen().expect_err("it lacks a record");
-    assert_eq!(error.fault, Fault::Failed, "{error}");
+    assert_eq!(error.fault, StoreFault::Failed, "{error}");
     assert!(error.message.contains("lacks what it had written"), "{error}");
 }
 
@@ -91,7 +91,7 @@ fn a_disk_with_less_room_than_the_reserve_is_full_and_is_not_tried() {
     let refusals = [engine.check(), engine.resume(), engine.apply(&records, Reach::Synced)];
     for refusal in refusals {
         let error = refusal.expect_err("it has not so much room");
-        assert_eq!(error.fault, Fault::Full);
+        assert_eq!(error.fault, StoreFault::Full);
         assert!(error.message.contains("MiB are needed"), "{error}");
     }
     assert_eq!(engine.get(b"k"), Ok(None));

@@ -98,12 +98,12 @@ fn a_full_disk_takes_what_needs_no_room_and_a_broken_one_takes_nothing() {
     let mut image = Image::default();
     image.commit(batch(&[("a", Some("1")), ("b", Some("1"))])).expect("room");
     image.fillers = 1;
-    assert_eq!(image.commit(batch(&[("a", Some("22"))])), Err(Fault::Full));
-    assert_eq!(image.commit(batch(&[("c", Some(""))])), Err(Fault::Full));
+    assert_eq!(image.commit(batch(&[("a", Some("22"))])), Err(StoreFault::Full));
+    assert_eq!(image.commit(batch(&[("c", Some(""))])), Err(StoreFault::Full));
     assert!(image.commit(batch(&[("a", Some("2"))])).is_ok());
     assert!(image.commit(batch(&[("a", None), ("c", Some(""))])).is_ok());
     image.breakers = 1;
-    assert_eq!(image.commit(batch(&[("c", None)])), Err(Fault::Failed));
+    assert_eq!(image.commit(batch(&[("c", None)])), Err(StoreFault::Failed));
 }
 
 #[test]
