@@ -5,6 +5,7 @@ use std::io::{self, BufRead as _, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long anything may take that is waited for.
@@ -223,11 +224,32 @@ impl Cluster {
     }
 }
 
-/// Ports that nobody listens on now: the system chooses them, all different, and they are free again.
+/// The port below which no test looks for free ones.
+const FREE_PORTS_MIN: u16 = 10_000;
+
+/// Ports that nobody listens on, all different from those of other tests. They lie below those that the
+/// system chooses for itself: one of these could be given to any connection before a node binds it.
 pub(crate) fn free_ports(count: usize) -> Vec<u16> {
-    let bind = || TcpListener::bind("127.0.0.1:0").expect("the system has a port");
-    let bound: Vec<_> = (0..count).map(|_| bind()).collect();
-    bound.iter().map(|socket| socket.local_addr().expect("it is bound").port()).collect()
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let ports = u32::from(system_ports_min().saturating_sub(FREE_PORTS_MIN));
+    assert!(ports > 1_000, "the system leaves no ports that it does not choose itself");
+    // Tests that run at the same time in other processes begin elsewhere.
+    let first = std::process::id().wrapping_mul(611);
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let candidates = (0..ports).map(|_| {
+        let at = first.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) % ports;
+        FREE_PORTS_MIN + u16::try_from(at).expect("there are fewer ports than that")
+    });
+    let free: Vec<_> = candidates.filter(is_free).take(count).collect();
+    assert!(free.len() == count, "no {count} ports are free");
+    free
+}
+
+/// The first port that the system chooses for whoever asks for any.
+fn system_ports_min() -> u16 {
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
+    let first = range.ok().and_then(|range| range.split_whitespace().next()?.parse().ok());
+    first.unwrap_or(32_768)
 }
 
 /// A running node. Killed when it is dropped.
