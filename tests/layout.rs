@@ -28,7 +28,6 @@ const ROWS: &[Row] = &[
         "time",
         "types",
         "key",
-        "error",
         "quorum",
         "sampling",
         "sha",
@@ -47,16 +46,7 @@ const ROWS: &[Row] = &[
     Row::Open(&["admin", "client", "message"]),
     Row::Open(&["wire"]),
     Row::Open(&["cx"]),
-    Row::Siblings(&[
-        "coordinator",
-        "founding",
-        "handoff",
-        "membership",
-        "repair",
-        "replica",
-        "session",
-        "transfer",
-    ]),
+    Row::Siblings(&["coordinator", "founding", "handoff", "membership", "repair", "replica"]),
     Row::ForDrivers(&["node"]),
 ];
 

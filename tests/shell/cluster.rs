@@ -12,7 +12,7 @@ use kv_node::config::{Overrides, Settings};
 use kv_node::draws::Draws;
 use kv_node::http::About;
 use kv_node::node::{Listeners, NodeParts, Running, Startup, Stopped};
-use kv_node::storage::{MemoryDisk, Opening, Options, Storage};
+use kv_node::storage::{MemoryDisk, Opening, Storage, StorageOptions};
 use madsim::runtime::Handle;
 use madsim::task::NodeId;
 use tokio::sync::Mutex;
@@ -212,7 +212,7 @@ async fn begin(
         About { name: name.clone(), node, cluster: cluster.clone(), ring: Arc::clone(&ring) };
     let startup = Startup::new(&limits);
     let http = startup.serve_http(http, &limits, about);
-    let options = Options {
+    let options = StorageOptions {
         durability,
         queue_commands_max: limits.storage_queue,
         unsynced_bytes_max: limits.unsynced_bytes,

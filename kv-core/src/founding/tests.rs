@@ -315,7 +315,7 @@ fn a_wipe_after_the_pledge_makes_a_member_incomplete() {
 }
 
 #[test]
-fn of_two_members_that_are_told_at_once_none_founds_and_each_names_the_other() {
+fn of_two_members_that_are_told_at_once_the_first_gives_up_and_the_second_founds() {
     let mut world = world();
     world.held.insert(NodeId(3));
     init(&mut world, 1, &[]);

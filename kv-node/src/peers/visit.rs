@@ -39,7 +39,7 @@ const BEAT_PAUSE: Duration = Duration::from_millis(500);
 
 /// The time for which a peer may be silent. The peer notices much earlier that it is not heard;
 /// this limit is for connections whose other side is gone.
-const SILENCE_MAX: Duration = Duration::from_secs(15);
+const INCOMING_SILENCE_MAX: Duration = Duration::from_secs(15);
 
 /// The time for which a large message may go without a part while the peer sends other things.
 const STALL_MAX: Duration = Duration::from_secs(30);
@@ -205,7 +205,7 @@ impl<'a, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Visit<'a, R, W> {
                     None => return Ok(None),
                 },
                 () = leaves => return Ok(None),
-                () = sleep_until(heard + SILENCE_MAX) => return Err(LinkError::Silent(SILENCE_MAX)),
+                () = sleep_until(heard + INCOMING_SILENCE_MAX) => return Err(LinkError::Silent(INCOMING_SILENCE_MAX)),
             }
             if self.assembly.total().is_some() && self.part_at.elapsed() > STALL_MAX {
                 return Err(LinkError::Stalled(STALL_MAX));

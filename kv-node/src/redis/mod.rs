@@ -51,7 +51,7 @@
 //! | `COMMAND [COUNT\|DOCS\|INFO\|LIST]` `INFO [section …]` `CONFIG GET pattern …` | as Redis |
 //! | `GET key` `MGET key …` | the value, or of siblings the latest |
 //! | `STRLEN key` `EXISTS key …` | an integer, by reading |
-//! | `SET key value` `MSET key value …` | `OK`; overwrites what the replica that takes the write holds, and all that this connection has seen. `MSET` is not atomic: if it fails, the error says how many keys were stored |
+//! | `SET key value` `MSET key value …` | `OK`; overwrites all that this connection has seen, and what the replica that takes the write holds (in `strict`: what a read before it met). `MSET` is not atomic: if it fails, the error says how many keys were stored |
 //! | `DEL key …` | how many of the keys had a value. First all keys are read; if a read fails, nothing is deleted. Then every key gets a tombstone, also one that showed no value, since a copy that was not reached may hold one |
 //!
 //! # Commands of our own

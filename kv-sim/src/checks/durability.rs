@@ -305,7 +305,7 @@ impl Durability {
                 }
                 self.findings.violated_about(|| history.subject_of(victim), || {
                     format!(
-                        "an acknowledged write to {:?} was overwritten at {} by a second naming of \
+                        "an acknowledged write to {:?} was overwritten at {} by a second mint of \
                          one that was acknowledged before it began\n  lost:   {}\n  by:     {}\n  \
                          acked:  at {}",
                         history.key,

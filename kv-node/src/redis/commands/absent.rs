@@ -20,7 +20,7 @@ struct Subcommand {
     instead: &'static str,
 }
 
-const FAMILIES: &[Family] = &[
+const ABSENT_FAMILIES: &[Family] = &[
     Family {
         names: "MULTI",
         instead: "Everything up to EXEC or DISCARD is refused with it. Send commands without MULTI: \
@@ -202,7 +202,7 @@ pub(super) struct Absent {
 
 /// Finds the command of this name, in any case, if Redis has it and this store does not.
 pub(super) fn command(name: &[u8]) -> Option<Absent> {
-    let all = FAMILIES.iter().map(|Family { names, instead }| (*names, *instead));
+    let all = ABSENT_FAMILIES.iter().map(|Family { names, instead }| (*names, *instead));
     find(all, name)
 }
 
@@ -214,7 +214,7 @@ pub(super) fn subcommand(container: &str, name: &[u8]) -> Option<Absent> {
 
 /// The names of all commands that Redis has and this store does not.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    let names = FAMILIES.iter().flat_map(|family| family.names.split_ascii_whitespace());
+    let names = ABSENT_FAMILIES.iter().flat_map(|family| family.names.split_ascii_whitespace());
     names.filter(|name| !name.ends_with('.'))
 }
 

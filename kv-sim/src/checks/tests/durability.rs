@@ -302,7 +302,7 @@ fn a_second_naming_of_an_older_write_must_not_overwrite_a_newer_one() {
     let mut was_frozen = fixture.clone();
     fixture.mint(C, 1, &older, held());
     fixture.assert_violated(CheckName::Durability, "overwritten");
-    fixture.assert_violated(CheckName::Durability, "by a second naming");
+    fixture.assert_violated(CheckName::Durability, "by a second mint");
 
     // The minter knows by its clock that the request is late: the clock must not stand still
     // meanwhile.
@@ -316,7 +316,7 @@ fn a_second_naming_of_an_older_write_must_not_overwrite_a_newer_one() {
         fixture.assert_held();
     }
     was_frozen.mint(C, 1, &older, held());
-    was_frozen.assert_violated(CheckName::Durability, "by a second naming");
+    was_frozen.assert_violated(CheckName::Durability, "by a second mint");
 
     // A write that began before the older one was acknowledged has no such claim.
     fine.mint(B, 1, &older, held());

@@ -25,7 +25,7 @@ pub struct OperationState {
     pub task: &'static str,
     /// The key of the operation.
     pub key: String,
-    /// `reading`, `naming` or `spreading`.
+    /// `reading`, `minting` or `spreading`.
     pub stage: &'static str,
     /// `sloppy` or `strict`.
     pub mode: &'static str,
@@ -94,7 +94,7 @@ impl Teller<'_> {
             key: operation.key.to_string(),
             stage: match operation.stage {
                 Stage::Read => "reading",
-                Stage::Mint => "naming",
+                Stage::Mint => "minting",
                 Stage::Spread => "spreading",
             },
             mode: match operation.mode {
