@@ -46,6 +46,38 @@ fn a_saved_failure_is_replayed_and_compared_with_what_was_saved() {
 }
 
 #[test]
+fn a_scenario_is_replayed_and_shrunk_with_a_seed_of_ones_own() {
+    let folder = Folder::with("own-seed", &[("no-siblings.toml", NO_SIBLINGS)]);
+    let swept = folder.kv_sim(&["sweep", "--scenario", "no-siblings", "--seeds", "3..4"]);
+    assert_eq!(swept.code, Some(1), "{}", swept.error);
+    let next = "  kv-sim shrink scenarios/no-siblings.toml --seed 3 -o shrunk.toml\n";
+    assert!(swept.out.contains(next), "{}", swept.out);
+
+    let shrunk = folder.kv_sim(&[
+        "shrink",
+        "scenarios/no-siblings.toml",
+        "--seed",
+        "3",
+        "-o",
+        "shrunk.toml",
+        "--for",
+        "5s",
+    ]);
+    assert_eq!(shrunk.code, Some(0), "{}", shrunk.error);
+    assert!(shrunk.out.contains("  kv-sim report shrunk.toml -o shrunk.html\n"), "{}", shrunk.out);
+
+    let replayed = folder.kv_sim(&["replay", "scenarios/no-siblings.toml", "--seed", "3"]);
+    assert_eq!(replayed.code, Some(1), "{}", replayed.error);
+    let again = "kv-sim replay scenarios/no-siblings.toml --seed 3";
+    assert!(replayed.out.contains(again), "{}", replayed.out);
+
+    assert_eq!(folder.kv_sim(&["--scenario", "no-siblings", "--keep", "kept"]).code, Some(1));
+    let ended = folder.kv_sim(&["replay", "kept/no-siblings-3.json", "--seed", "4"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.error.contains("has its seed in it"), "{}", ended.error);
+}
+
+#[test]
 fn the_state_of_a_saved_failure_is_shown_at_any_moment() {
     let folder = Folder::with("moments", &[("no-siblings.toml", NO_SIBLINGS)]);
     assert_eq!(folder.kv_sim(&["--scenario", "no-siblings", "--keep", "kept"]).code, Some(1));

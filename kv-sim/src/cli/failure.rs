@@ -25,13 +25,9 @@ impl FailedRun {
     }
 }
 
-/// Reads a saved failure or a scenario, by the ending of its name.
-pub(crate) fn load(path: &Path) -> Result<FailedRun, Exit> {
-    load_with_seed(path, None)
-}
-
-/// Reads as [`load`] does, but a scenario is run with this seed. A saved failure has its own.
-pub(crate) fn load_with_seed(path: &Path, seed: Option<u64>) -> Result<FailedRun, Exit> {
+/// Reads a saved failure or a scenario, by the ending of its name. A scenario is run with this seed, or
+/// with the one in it; a saved failure has its own.
+pub(crate) fn load(path: &Path, seed: Option<u64>) -> Result<FailedRun, Exit> {
     if path.extension().is_some_and(|extension| extension == "toml") {
         let source = super::load(&[path.to_string_lossy().into_owned()])?.remove(0);
         let seed = seed.unwrap_or(source.seed());

@@ -18,8 +18,14 @@ use super::output::{self, Exit};
 
 #[derive(Args)]
 pub(crate) struct ReplayArguments {
-    /// The saved failure, or a scenario with the seed in it.
+    /// The saved failure, or a scenario.
     failure: PathBuf,
+    /// The seed of a scenario. By default the one in it.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Check the invariants of every node after each input, as a saved failure says by itself.
+    #[arg(long)]
+    paranoid: bool,
     #[command(flatten)]
     moments: moments::Moments,
 }
@@ -28,16 +34,25 @@ pub(crate) fn execute(arguments: &ReplayArguments) -> Exit {
     try_execute(arguments).unwrap_or_else(|exit| exit)
 }
 
-fn try_execute(ReplayArguments { failure: path, moments }: &ReplayArguments) -> Result<Exit, Exit> {
-    let failure = failure::load(path)?;
-    let options = RunOptions::seeded(failure.seed).paranoid_if(failure.is_paranoid());
+fn try_execute(arguments: &ReplayArguments) -> Result<Exit, Exit> {
+    let ReplayArguments { failure: path, seed, paranoid, moments } = arguments;
+    let failure = failure::load(path, *seed)?;
+    let is_paranoid = *paranoid || failure.is_paranoid();
+    let options = RunOptions::seeded(failure.seed).paranoid_if(is_paranoid);
     let options = RunOptions { panics: Some(PanicLog::install()), ..options };
     let FailedRun { scenario, seed: _, saved } = failure;
     if moments.are_asked_for() {
         return moments::show(moments, &scenario, &options);
     }
     let result = run(&scenario, &options);
-    let replay = format!("{} replay {}", super::program(), super::quoted(&path.to_string_lossy()));
+    let mut replay =
+        format!("{} replay {}", super::program(), super::quoted(&path.to_string_lossy()));
+    if let Some(seed) = seed {
+        replay += &format!(" --seed {seed}");
+    }
+    if *paranoid {
+        replay += " --paranoid";
+    }
     let summary = RunSummary { scenario: &scenario, result: &result, replay: &replay };
     output::say(&summary.to_string())?;
     if let Some(saved) = &saved {

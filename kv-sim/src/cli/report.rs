@@ -42,7 +42,7 @@ pub(crate) fn execute(arguments: &ReportArguments) -> Exit {
 
 fn try_execute(arguments: &ReportArguments) -> Result<Exit, Exit> {
     let ReportArguments { failure: path, output, seed, key, text, json } = arguments;
-    let failure = failure::load_with_seed(path, *seed)?;
+    let failure = failure::load(path, *seed)?;
     let paranoid = failure.is_paranoid();
     let FailedRun { scenario, seed, saved: _ } = failure;
     let keys: Vec<_> = key.iter().map(|key| Key::from(key.as_str())).collect();

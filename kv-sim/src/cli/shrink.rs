@@ -20,8 +20,14 @@ use super::output::{self, Exit};
 
 #[derive(Args)]
 pub(crate) struct ShrinkArguments {
-    /// The saved failure, or a scenario with the seed in it.
+    /// The saved failure, or a scenario.
     failure: PathBuf,
+    /// The seed of a scenario. By default the one in it.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Check the invariants of every node after each input, as a saved failure says by itself.
+    #[arg(long)]
+    paranoid: bool,
     /// Where the shrunk scenario goes. It is written anew after each step that succeeds.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -38,8 +44,8 @@ pub(crate) fn execute(arguments: &ShrinkArguments) -> Exit {
 }
 
 fn try_execute(arguments: &ShrinkArguments) -> Result<Exit, Exit> {
-    let failure = failure::load(&arguments.failure)?;
-    let paranoid = failure.is_paranoid();
+    let failure = failure::load(&arguments.failure, arguments.seed)?;
+    let paranoid = arguments.paranoid || failure.is_paranoid();
     let FailedRun { scenario, seed, saved } = failure;
     let panics = Some(PanicLog::install());
     let options = RunOptions { panics: panics.clone(), ..RunOptions::seeded(seed) };
@@ -114,11 +120,14 @@ fn words(check: &str, before: Size, after: &Failing, took: Duration, path: &Path
     let seed = after.result.seed;
     format!(
         "{HEADING}{check} is still violated{HEADING:#}, with seed {seed}\n  before: {}\n  now:    \
-         {}\n  in {:.1} s; written to {}\n",
+         {}\n  in {:.1} s; written to {}\n\nTo see what happens in it:\n  {} report {} -o {}\n",
         size_words(before),
         size_words(after.size),
         took.as_secs_f64(),
-        path.display()
+        path.display(),
+        super::program(),
+        super::quoted(&path.to_string_lossy()),
+        super::quoted(&path.with_extension("html").to_string_lossy())
     )
 }
 

@@ -119,7 +119,7 @@ fn try_execute(arguments: &SweepArguments) -> Result<Exit, Exit> {
         })?;
         output::write(path, &xml)?;
     }
-    let words = words(&plan, &summary, replay);
+    let words = words(&plan, &summary, replay, arguments.paranoid);
     if to_stdout(&arguments.json) || to_stdout(&arguments.junit) {
         output::complain(&words);
     } else {
@@ -162,7 +162,12 @@ fn run(plan: &SweepPlan<'_>, keep: Option<&Path>) -> Result<Summary, Exit> {
 }
 
 /// Writes the summary for people: failures by check, each with the command that shows it again.
-fn words(plan: &SweepPlan<'_>, summary: &Summary, replay: impl Fn(&Failure) -> String) -> String {
+fn words(
+    plan: &SweepPlan<'_>,
+    summary: &Summary,
+    replay: impl Fn(&Failure) -> String,
+    paranoid: bool,
+) -> String {
     let mut text = String::new();
     let names: Vec<_> = plan.scenarios.iter().map(Source::name).collect();
     let seconds = summary.wall_ms / 1_000.0;
@@ -213,6 +218,9 @@ fn words(plan: &SweepPlan<'_>, summary: &Summary, replay: impl Fn(&Failure) -> S
             line(format!("  and {more} more"));
         }
     }
+    if let Some(failure) = summary.failures.first() {
+        line(format!("\nTo make it small:\n  {}", shrink(plan, failure, paranoid)));
+    }
     let unreached = probes::unreached(summary);
     if !unreached.is_empty() {
         text.push('\n');
@@ -232,6 +240,19 @@ fn words(plan: &SweepPlan<'_>, summary: &Summary, replay: impl Fn(&Failure) -> S
         }
     };
     text
+}
+
+/// The command that shrinks a failure, as its reader can type it.
+fn shrink(plan: &SweepPlan<'_>, failure: &Failure, paranoid: bool) -> String {
+    let what = match &failure.artefact {
+        Some(artefact) => super::quoted(artefact),
+        None => {
+            let path = super::quoted(plan.scenarios[failure.position].path());
+            let flag = if paranoid { " --paranoid" } else { "" };
+            format!("{path} --seed {}{flag}", failure.seed)
+        }
+    };
+    format!("{} shrink {what} -o shrunk.toml", super::program())
 }
 
 /// The story of a violation without its names and numbers, so that those of one kind are alike.
