@@ -1,6 +1,6 @@
 //! The state that one client has set up.
 //!
-//! A command comes in by `dispatch.rs`; out comes a [`Step`], with its reply appended to a buffer if
+//! A command comes in by `dispatch.rs`; out comes a [`CommandStep`], with its reply appended to a buffer if
 //! there is one already. All that a command changes about the connection, it changes at once, and all
 //! that it takes from the connection (protocol, levels, time-out) it takes at once: so commands that
 //! wait are not touched by later ones. Only the session is consulted when an operation is built, since

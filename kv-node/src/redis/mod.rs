@@ -7,7 +7,7 @@
 //!                                   └──────────────────────┘
 //! ```
 //!
-//! - [`Connection`] knows what one client has set up, and turns a command into a [`Step`]: a reply,
+//! - [`Connection`] knows what one client has set up, and turns a command into a [`CommandStep`]: a reply,
 //!   a [`Request`] of the core, or a reply after which the connection ends. Nothing is executed
 //!   under an assumption that was refused (`assumption.rs`).
 //! - [`Pipeline`] keeps the order: replies leave in the order of their commands, although the

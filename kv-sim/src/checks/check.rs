@@ -49,7 +49,7 @@ pub(super) trait Check {
     fn on_load(&mut self, _: &NodeLoad<'_>) {}
 
     /// Takes a key of which a fault is about to destroy what a node had reported durable. Each key
-    /// that was ever asked for is told once, after [`Change::LosesData`](super::occasions::NodeChange).
+    /// that was ever asked for is told once, after [`ChangeKind::LosesData`](super::occasions::ChangeKind).
     fn before_loss(&mut self, _: &mut KeyLoss<'_, impl WorldView>) {}
 
     /// Takes the verdict on whether the cluster came to rest in time.

@@ -1,7 +1,7 @@
 //! One moment of a run, as it can be read and scripted: the state of nodes, disks, links, keys and
 //! clients, with names in the place of ids.
 //!
-//! Takes a world ([`crate::cluster::world::World::state`]) and what the reader asks for ([`Focus`]), and
+//! Takes a world ([`crate::cluster::world::World::state`]) and what the reader asks for ([`StateFocus`]), and
 //! makes a [`WorldState`], which is plain data: its `Display` is the text, and as JSON every time
 //! is in microseconds, every unit in its key. Keys are added, never renamed and never taken away.
 
