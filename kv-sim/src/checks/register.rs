@@ -84,7 +84,7 @@ enum RegisterMoment {
 /// Checks whether the history of one key is that of a register.
 ///
 /// # Errors
-/// [`Violation`], with the contradiction that spans the shortest time.
+/// [`RegisterViolation`], with the contradiction that spans the shortest time.
 ///
 /// # Panics
 /// If two writes have the same id: then no read tells what it saw.
