@@ -13,7 +13,7 @@ pub(crate) type ModulePath = Vec<String>;
 /// The files of a crate by the modules that they are.
 pub(crate) struct Crate(pub(crate) BTreeMap<ModulePath, SourceFile>);
 
-/// What the rules want to know of a file.
+/// The parts of a file that the rules are about.
 #[derive(Default)]
 pub(crate) struct SourceFile {
     /// The file, from the top of the repository.

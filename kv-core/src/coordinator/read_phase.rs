@@ -52,7 +52,7 @@ pub(super) enum ReadFor {
         /// The sets that the write needs.
         sets: Vec<OwnerSet>,
     },
-    /// This node's corrupt copy is to be written over with what was found.
+    /// The corrupt copy of this node is to be written over with what was found.
     Gather {
         /// The number under which the container was asked for.
         asked: u64,

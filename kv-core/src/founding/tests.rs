@@ -472,3 +472,16 @@ fn a_full_disk_delays_a_founding_and_no_more() {
         assert_eq!(complete(&mut world, node), PARTITIONS as usize, "node {node}");
     }
 }
+
+#[test]
+fn an_operator_who_waits_for_what_is_written_is_told_that_nobody_knows() {
+    let mut world = world();
+    world.held.insert(NodeId(1));
+    init(&mut world, 1, &[]);
+    world.wait_ms(3_000);
+    assert!(matches!(world.member(1).machine.stage, FoundingState::Writing(_)));
+    steps(&mut world);
+    world.call(NodeId(1), |founding, cx, _| founding.abandon_all(cx));
+    let unknown = answers(NodeId(1), AdminRequest(1), AdminReply::Unknown);
+    assert_eq!(steps(&mut world), [unknown]);
+}

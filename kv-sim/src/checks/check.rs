@@ -61,9 +61,6 @@ pub(super) trait Check {
     /// Takes the two windows, one after the other, for which the idle cluster was watched.
     fn on_idle(&mut self, _: [&IdleWindow; 2]) {}
 
-    /// Takes the message of the panic in which the run ended.
-    fn on_panic(&mut self, _: &str) {}
-
     /// Takes a key once the run is over and all that could be repaired has been.
     fn at_end_of_key(&mut self, _: &KeyEnd<'_, impl WorldView>) {}
 

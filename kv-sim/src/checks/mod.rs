@@ -402,11 +402,6 @@ impl Checks {
         self.all.on_idle([first, second]);
     }
 
-    /// Takes the message of the panic in which the run ended.
-    pub fn on_panic(&mut self, message: &str) {
-        self.all.on_panic(message);
-    }
-
     /// Compares what was promised with what the disks hold, at the end of the run.
     pub fn at_end(&mut self, at: Time, world: &impl WorldView) {
         let names = &self.setting.names;

@@ -99,10 +99,6 @@ macro_rules! registry {
                 $(check::Check::on_idle(&mut self.$module, windows);)+
             }
 
-            fn on_panic(&mut self, message: &str) {
-                $(check::Check::on_panic(&mut self.$module, message);)+
-            }
-
             fn at_end_of_key(&mut self, end: &KeyEnd<'_, impl WorldView>) {
                 $(check::Check::at_end_of_key(&mut self.$module, end);)+
             }

@@ -158,7 +158,7 @@ kinds! {
 
 /// A kind of fault: all that the others need to know of it. A value is one fault of that kind.
 ///
-/// What has a default here is needed by some kinds only.
+/// Methods and constants with a default are needed by some kinds only.
 pub(crate) trait Inject: Sized {
     /// The word for the kind in a scenario and in reports.
     const NAME: &'static str;

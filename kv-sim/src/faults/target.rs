@@ -113,7 +113,8 @@ pub(crate) enum Change {
 
 /// The world as far as a fault can change it.
 ///
-/// What two faults do to one node adds up: it is down until the last of them lets it up, and so on.
+/// The effects of two faults on one node add up: it is down until the last of them lets it up, and so
+/// on.
 pub(crate) trait Target {
     /// The nodes and their names.
     fn cluster(&self) -> &Cluster;

@@ -15,9 +15,9 @@ use crate::scenario::{Cluster, Dice, NodeIndex, Problem};
 /// The victims of a fault of nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Victims {
-    /// These nodes; sorted, never empty.
+    /// The nodes that the scenario names; sorted, never empty.
     These(Vec<NodeIndex>),
-    /// This many distinct nodes, drawn from the seed at each occurrence; 1..=nodes.
+    /// So many distinct nodes, drawn from the seed at each occurrence; 1..=nodes.
     Random(usize),
     /// A number of distinct nodes that is drawn too, at least one.
     AnyNumber,
