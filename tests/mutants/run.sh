@@ -75,7 +75,7 @@ shrink() {
   local failure started
   failure=$(find "$scratch/failures" -name '*.json' | sort | head -n 1)
   started=$(date +%s)
-  "$build/mutant/kv-sim" shrink "$failure" -o "$scratch/small.toml" --for 60s > "$scratch/shrink.log" 2>&1
+  "$build/quick/kv-sim" shrink "$failure" -o "$scratch/small.toml" --for 60s > "$scratch/shrink.log" 2>&1
   sed -n 's/^ *\(before\|now\): */  \1 /p' "$scratch/shrink.log" | paste -sd';'
   echo "  in $(($(date +%s) - started)) s"
 }
@@ -84,9 +84,9 @@ shrink() {
 sweep_scenarios() {
   local scenario scenarios=() status=0
   for scenario in ${instead:-$(header "$1" Scenario)}; do scenarios+=("scenarios/$scenario"); done
-  cargo build --quiet --profile mutant -p kv-sim --target-dir "$build" || return 2
+  cargo build --quiet --profile quick -p kv-sim --target-dir "$build" || return 2
   rm -rf "$scratch/failures"
-  clock "$build/mutant/kv-sim" sweep --scenario "${scenarios[@]}" --seeds "0..$seeds" \
+  clock "$build/quick/kv-sim" sweep --scenario "${scenarios[@]}" --seeds "0..$seeds" \
     --until-failures 1 --json "$scratch/result.json" --keep "$scratch/failures" || status=$?
   if [ $status = 1 ]; then
     caught=$(grep -o '"check": *"[a-z]*"' "$scratch/result.json" | sed 's/.*"\([a-z]*\)"$/\1/')
