@@ -3,9 +3,9 @@
 //!
 //! A corrupt record is neither "not found" nor a reason to give up the whole partition. Its key is
 //! *corrupt*: an exception from the data marker, refused to readers until repair has asked enough other
-//! owners. Writes go on; the first one puts a readable record in its place, which holds too little,
-//! so the exception is written beside it. The tree counts what can be read: so the other owners'
-//! trees differ from it, and a comparison brings back what they have.
+//! owners. Nothing is minted upon it, but merges go on; the first one puts a readable record in its
+//! place, which holds too little, so the exception is written beside it. The tree counts what can
+//! be read: so the other owners' trees differ from it, and a comparison brings back what they have.
 //!
 //! Invariant: of a key that stands corrupt, the tree counts nothing.
 
