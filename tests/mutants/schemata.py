@@ -163,6 +163,8 @@ class Schemata:
 
     def owner(self, file, line):
         """The numbers of the mutants whose copies of a body hold this line of a file."""
+        if file not in self.bodies:
+            return []
         text = (self.tree / file).read_text(encoding="utf-8").splitlines()
         # An arm begins with its number at the beginning of a line, which no formatted code does.
         for at in range(min(line, len(text)) - 1, -1, -1):
@@ -177,16 +179,17 @@ class Schemata:
         done = subprocess.run(command, cwd=self.tree, capture_output=True, text=True)
         if done.returncode == 0:
             return {}
-        guilty = {}
+        guilty, texts = {}, []
         for line in done.stdout.splitlines():
             message = json.loads(line).get("message") if line.startswith("{") else None
             if not message or message.get("level") != "error":
                 continue
-            for span in message.get("spans", []):
+            texts.append(message.get("rendered") or message["message"])
+            for span in message["spans"] + [span for child in message["children"] for span in child["spans"]]:
                 for number in self.owner(span["file_name"], span["line_start"]):
                     guilty.setdefault(number, message["message"])
         if not guilty:
-            raise Refused(f"the tree does not compile, and no mutant is to blame:\n{done.stderr}")
+            raise Refused("the tree does not compile, and no mutant is to blame:\n" + "\n".join(texts))
         return guilty
 
 
