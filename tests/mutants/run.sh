@@ -125,9 +125,9 @@ sweep_scenarios() {
   if [ $status = 1 ]; then
     caught=$(grep -o '"check": *"[a-z]*"' "$scratch/result.json" | sed 's/.*"\([a-z]*\)"$/\1/')
     runs=$(counted runs)
-  elif [ $status = 124 ]; then
-    # Whoever sweeps would notice.
-    caught=hang runs='' status=1
+  elif [ $status = 124 ] || [ $status -ge 128 ]; then
+    # A sweep that never ends, or that a signal ends: whoever sweeps notices.
+    caught=$([ $status = 124 ] && echo hang || echo abort) runs='' status=1
   fi
   return $status
 }
