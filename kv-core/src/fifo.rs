@@ -117,6 +117,12 @@ impl Spread for Token {
     }
 }
 
+impl Spread for (RequestId, Token) {
+    fn spread(&self) -> u64 {
+        self.0.spread() ^ self.1.spread()
+    }
+}
+
 impl Spread for RequestId {
     fn spread(&self) -> u64 {
         sampling::mix(&[(self.0 >> 64) as u64, self.0 as u64])

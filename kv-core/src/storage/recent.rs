@@ -8,8 +8,9 @@ use crate::version::Dot;
 /// after that, a very late retry is a second write, as documented for request ids (semantics.md §1).
 #[derive(Clone, Debug)]
 pub(super) struct RecentRequests {
-    /// With the key's token, which stands for it.
-    pub(super) dots: FifoCache<RequestId, (Token, Dot)>,
+    /// By the request with the key's token, which stands for the key: a client may use one id for
+    /// several keys, and each of them is a write of its own.
+    pub(super) dots: FifoCache<(RequestId, Token), Dot>,
 }
 
 impl RecentRequests {
@@ -17,12 +18,12 @@ impl RecentRequests {
         Self { dots: FifoCache::new(requests_max) }
     }
 
-    /// The dot minted for a request on this key. A client may use one id for several keys.
+    /// The dot minted for a request on this key.
     pub(super) fn get(&self, request: RequestId, key: &Key) -> Option<Dot> {
-        self.dots.get(&request).filter(|(known, _)| *known == key.token()).map(|&(_, dot)| dot)
+        self.dots.get(&(request, key.token())).copied()
     }
 
     pub(super) fn insert(&mut self, request: RequestId, key: &Key, dot: Dot) {
-        self.dots.insert(request, (key.token(), dot));
+        self.dots.insert((request, key.token()), dot);
     }
 }

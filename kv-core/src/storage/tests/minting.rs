@@ -52,7 +52,7 @@ fn a_retry_is_answered_with_the_dot_of_the_first_try_even_when_that_was_overwrit
 #[test]
 fn one_request_id_for_two_keys_is_two_writes() {
     let mut disk = Disk::new();
-    minted(&disk.mint_as(RequestId(77), latest(), Role::Owner));
+    let (first, _) = minted(&disk.mint_as(RequestId(77), latest(), Role::Owner));
     let mint = Mint {
         key: Key::from("another"),
         write: Write { content: Content::Tombstone, expiry: None, basis: latest() },
@@ -64,6 +64,10 @@ fn one_request_id_for_two_keys_is_two_writes() {
     };
     let outcome = disk.run(for_coordinator(ReplicaAction::Mint(mint.into())));
     assert_eq!(minted(&outcome).1.siblings().len(), 1);
+    // The second one does not make the replica forget the first.
+    disk.mint(latest(), Role::Owner);
+    let retry = disk.mint_as(RequestId(77), nothing(), Role::Owner);
+    assert_eq!(minted(&retry).0, first);
 }
 
 #[test]
