@@ -26,6 +26,8 @@ pub enum Event {
     ReadBeforeWrite {
         /// The request of the put.
         request: RequestId,
+        /// The key that will be written: a client may use one request id for several.
+        key: Key,
         /// The siblings that stand.
         dots: Vec<Dot>,
     },

@@ -216,7 +216,8 @@ impl ReadPhase {
             ReadFor::Overwrite { mut write, sets } => {
                 let joined = self.joined();
                 let dots = joined.dots().collect();
-                op.cx.observe(Event::ReadBeforeWrite { request: op.request.id, dots });
+                let (request, key) = (op.request.id, op.request.key.clone());
+                op.cx.observe(Event::ReadBeforeWrite { request, key, dots });
                 // What is overwritten is known now: what a replica holds when it is asked, perhaps
                 // late and for the second time, may be more than this read has seen.
                 let (Basis::Held(mut seen) | Basis::Given(mut seen)) = write.basis;

@@ -135,8 +135,8 @@ impl Causality {
     ) {
         for (dot, version) in container.siblings() {
             let Some(event) = history.named(*dot) else { continue };
-            let written = history.write_of(event);
-            if written.content.is_of(&version.content) && version.request == written.request {
+            let is_same = history.content_of(event).is_of(&version.content);
+            if is_same && version.request == history.write_of(event).request {
                 continue;
             }
             let shown = Fingerprint::of(&version.content);

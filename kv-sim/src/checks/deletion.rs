@@ -85,7 +85,7 @@ impl Deletion {
 
     /// Takes a put that was acknowledged, which may be a delete.
     fn on_stored(&mut self, history: &History, write: WriteIndex) {
-        if history.write(write).content.is_tombstone() {
+        if history.is_delete(write) {
             self.findings.examined += 1;
             self.delete_ancestors(history, write);
         }

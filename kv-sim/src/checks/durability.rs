@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kv_core::client::{Achieved, RequestRefusal};
+use kv_core::client::Achieved;
 use kv_core::event::Event;
 use kv_core::quorum::Mode;
 use kv_core::store::{Answer as StoreAnswer, Command, HandoffAnswer, HandoffCommand};
@@ -94,17 +94,7 @@ impl Check for Durability {
                 let achieved = answer.achieved;
                 self.on_stored(end, write, achieved);
             }
-            OperationEnding::Refused(refusal) => {
-                if let Some(write) = end.operation.write
-                    && is_definite(refusal)
-                {
-                    end.history.write_mut(write).on_refused();
-                    if !end.history.write(write).events.is_empty() {
-                        self.refuse_write_of_refused(end.history, write, end.at, end.names);
-                    }
-                }
-            }
-            OperationEnding::Value(_) | OperationEnding::Unknown => {}
+            OperationEnding::Value(_) | OperationEnding::Refused(_) | OperationEnding::Unknown => {}
         }
     }
 
@@ -130,10 +120,7 @@ impl Check for Durability {
         }
     }
 
-    /// Judges a replica's dot for a write, of which its client may have been told that nothing was
-    /// done, and that may have been acknowledged before.
     fn on_minted(&mut self, mint: &WriteMint<'_>) {
-        self.refuse_write_of_refused(mint.history, mint.write, mint.minting.at, mint.names);
         self.on_replaced(mint);
     }
 
@@ -290,6 +277,7 @@ impl Durability {
     ///
     /// The replica recognizes a late request by its clock: it is promised nothing if that stood
     /// still while the request was on its way.
+    /// A client that asks once more after the acknowledgement wants what is held then overwritten.
     fn on_replaced(&mut self, mint: &WriteMint<'_>) {
         let &WriteMint { history, write, minting, names, .. } = mint;
         let Minting { at, by, replaced, .. } = minting;
@@ -299,7 +287,8 @@ impl Durability {
             let began_later = |asked: &WriteRequest| asked.step > ack.step;
             let HistoryWrite { asked, ack: promise, .. } = history.write(victim);
             if promise.is_some() && asked.as_ref().is_some_and(began_later) {
-                if self.stood_since(by, history.write(write)) {
+                let is_wanted = history.write(write).was_asked_again_after(ack.step);
+                if is_wanted || self.stood_since(by, history.write(write)) {
                     self.findings.weakened += 1;
                     continue;
                 }
@@ -325,27 +314,6 @@ impl Durability {
         let asked_at = write.asked.map_or(Time(0), |asked| asked.at);
         let ended_since = |until: &Option<Time>| until.is_none_or(|until| until >= asked_at);
         self.stood.get(&node).is_some_and(ended_since)
-    }
-
-    fn refuse_write_of_refused(
-        &mut self,
-        history: &History,
-        write: WriteIndex,
-        at: Time,
-        names: &Names,
-    ) {
-        if !history.write(write).is_refused() {
-            return;
-        }
-        self.findings.violated_about(|| history.subject_of(write), || {
-            format!(
-                "a write to {:?} was refused, so that nothing was done, and was done: noticed at \
-                 {}\n  write:  {}",
-                history.key,
-                when(at),
-                history.describe(write, names),
-            )
-        });
     }
 
     /// Judges a fallback that has deleted its hint for a target, which had answered that it holds
@@ -497,22 +465,6 @@ fn excuse(history: &History, write: WriteIndex, node: NodeId, at: Time, names: &
         names.node(node),
         history.describe(write, names),
     )
-}
-
-/// Tells whether nothing of the request was sent to a replica before it was refused. A replica's
-/// own refusal is not definite: the network may bring it the same request once more.
-const fn is_definite(refusal: &RequestRefusal) -> bool {
-    match refusal {
-        RequestRefusal::Context(_)
-        | RequestRefusal::Quorum(_)
-        | RequestRefusal::Key { .. }
-        | RequestRefusal::Value { .. }
-        | RequestRefusal::Busy { .. }
-        | RequestRefusal::NotFounded
-        | RequestRefusal::Stopping
-        | RequestRefusal::StoreFailed => true,
-        RequestRefusal::Replica(_) => false,
-    }
 }
 
 /// Lists the promised writes that are neither present nor truly overwritten.

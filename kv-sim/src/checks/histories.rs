@@ -12,7 +12,10 @@ use crate::ledger::Ledger;
 #[derive(Clone, Debug)]
 pub(super) struct Histories {
     keyed: Keyed,
+    /// The write that each request id was first given to.
     writes: Ledger<RequestId, (HistoryIndex, WriteIndex), RequestHasher>,
+    /// The writes of further keys that clients gave an id to which they had used before.
+    reused: Table<(RequestId, HistoryIndex), WriteIndex>,
 }
 
 /// The histories by their keys.
@@ -34,7 +37,13 @@ impl Histories {
             writes_each: setting.writes_each(),
         };
         // As a rule, half of the operations write.
-        Self { keyed, writes: Ledger::with_room(setting.operations / 2) }
+        let writes = Ledger::with_room(setting.operations / 2);
+        Self { keyed, writes, reused: Table::default() }
+    }
+
+    /// The history at this place.
+    pub(super) fn at(&self, history: HistoryIndex) -> &History {
+        &self.keyed.all[history]
     }
 
     /// The history at this place, to be changed.
@@ -63,13 +72,22 @@ impl Histories {
         self.keyed.get_or_add(key)
     }
 
-    /// The write of a request, if anything was heard of it.
-    pub(super) fn write(&self, request: RequestId) -> Option<(HistoryIndex, WriteIndex)> {
-        self.writes.get(&request).copied()
+    /// The write of a request to a key, if anything was heard of it.
+    pub(super) fn write(
+        &self,
+        request: RequestId,
+        key: &Key,
+    ) -> Option<(HistoryIndex, WriteIndex)> {
+        let first = self.writes.get(&request).copied()?;
+        if self.keyed.all[first.0].key.token() == key.token() {
+            return Some(first);
+        }
+        let history = *self.keyed.keys.get(&key.token())?;
+        self.reused.get(&(request, history)).map(|&write| (history, write))
     }
 
-    /// Finds the write of a request, or adds it as one that `asked` asked for: none, if no client of
-    /// the simulator did.
+    /// Finds the write of a request to a key, or adds it as one that `asked` asked for: none, if no
+    /// client of the simulator did.
     pub(super) fn write_or_add(
         &mut self,
         request: RequestId,
@@ -77,10 +95,17 @@ impl Histories {
         key: &Key,
         content: &Content,
     ) -> (HistoryIndex, WriteIndex) {
-        *self.writes.get_or_add_with(request, || {
-            let history = self.keyed.get_or_add(key);
-            (history, self.keyed.all[history].on_request(request, asked, content))
-        })
+        let Self { keyed, writes, reused } = self;
+        let first = *writes.get_or_add_with(request, || {
+            let history = keyed.get_or_add(key);
+            (history, keyed.all[history].on_request(request, asked, content))
+        });
+        if keyed.all[first.0].key.token() == key.token() {
+            return first;
+        }
+        let history = keyed.get_or_add(key);
+        let add = || keyed.all[history].on_request(request, asked, content);
+        (history, *reused.entry((request, history)).or_insert_with(add))
     }
 }
 

@@ -66,21 +66,24 @@ pub(super) struct HistoryEvent {
     pub(super) at: Time,
     /// The node that minted the dot.
     pub(super) by: NodeId,
+    /// The place of the content among those that were asked for with the write's id.
+    content: usize,
     /// The events that the writer knew of.
     pub(super) parents: SmallVec<[EventIndex; 4]>,
     /// The earlier events that are not among the ancestors of this one.
     gaps: Ranges,
 }
 
-/// A request's write. It has several events if several replicas minted for it (twins).
+/// A request's write. It has several events if several replicas minted for it (twins). A client that
+/// uses one id for several writes of a key has asked for one of them.
 #[derive(Clone, Debug)]
 pub(super) struct HistoryWrite {
     /// The id of the request.
     pub(super) request: RequestId,
     /// The client's operation that asked first; none if no client of the simulator did.
     pub(super) asked: Option<WriteRequest>,
-    /// A fingerprint of the content that the request wrote.
-    pub(super) content: Fingerprint,
+    /// A fingerprint of the content that was asked for first.
+    content: Fingerprint,
     /// The events that replicas minted for the write.
     pub(super) events: SmallVec<[EventIndex; 4]>,
     /// The first promise that the client was given.
@@ -102,6 +105,13 @@ struct Rare {
     refusals: usize,
     /// The siblings that coordinators read before they wrote.
     reads: Vec<Dots>,
+    /// The other contents that were asked for with the same id, in their order.
+    others: Vec<Fingerprint>,
+    /// The place of the client's last attempt among all that the checks were told, if it is not its
+    /// first.
+    asked_again: Option<u64>,
+    /// The reason why the write must be refused, if it must.
+    misuse: Option<&'static str>,
 }
 
 /// The client's operation that asked for a write.
@@ -142,6 +152,8 @@ pub(super) struct Minting<'a> {
     pub(super) by: NodeId,
     /// The dot itself.
     pub(super) dot: Dot,
+    /// The content that was minted.
+    pub(super) content: &'a Content,
     /// The basis: what the replica was told to overwrite.
     pub(super) basis: &'a Basis,
     /// The siblings that were overwritten because the basis is "what is held".
@@ -198,6 +210,18 @@ impl History {
         self.write(self.event(event).write)
     }
 
+    /// The fingerprint of the content that an event stands for.
+    pub(super) fn content_of(&self, event: EventIndex) -> &Fingerprint {
+        let HistoryEvent { write, content, .. } = *self.event(event);
+        self.write(write).content(content)
+    }
+
+    /// Tells whether a write deletes the key, by whichever of its events.
+    pub(super) fn is_delete(&self, write: WriteIndex) -> bool {
+        let events = &self.write(write).events;
+        !events.is_empty() && events.iter().all(|&event| self.content_of(event).is_tombstone())
+    }
+
     /// The highest number that an actor has minted for this key; 0 if none.
     pub(super) fn minted_by(&self, actor: Actor) -> u64 {
         self.minted.get(actor)
@@ -244,7 +268,7 @@ impl History {
         write: WriteIndex,
         minting: Minting<'_>,
     ) -> Result<EventIndex, Reused> {
-        let Minting { at, by, dot, basis, replaced } = minting;
+        let Minting { at, by, dot, content, basis, replaced } = minting;
         if let Some(first) = self.named(dot) {
             return Err(Reused { first });
         }
@@ -260,7 +284,8 @@ impl History {
 
         let event = self.events.len() as EventIndex;
         let gaps = self.missed_by(&parents);
-        self.events.push(HistoryEvent { write, at, by, parents, gaps });
+        let content = self.writes[write].place_of(content);
+        self.events.push(HistoryEvent { write, at, by, content, parents, gaps });
         self.names.push(dot);
         self.named.insert(dot, event);
         self.minted.raise(dot);
@@ -360,11 +385,14 @@ impl History {
 
     /// Describes a write in words: who asked for it, its content and its dots.
     pub(super) fn describe(&self, write: WriteIndex, names: &Names) -> String {
-        let HistoryWrite { asked, content, events, request, .. } = self.write(write);
+        let written = self.write(write);
+        let HistoryWrite { asked, events, request, .. } = written;
         let asked = match asked {
             Some(WriteRequest { operation, .. }) => format!("operation {operation}"),
             None => format!("request {request}"),
         };
+        let contents: Vec<_> = written.contents().map(|content| content.to_string()).collect();
+        let content = contents.join(", and with the same id ");
         let dots = events.iter().map(|&event| {
             let HistoryEvent { at, by, .. } = self.event(event);
             format!("{} by {} at {}", names.dot(self.dot(event)), names.node(*by), when(*at))
@@ -389,9 +417,52 @@ impl HistoryWrite {
         self.ack.is_some() && self.standing != Standing::Excused
     }
 
-    /// Records that the client asks, with what it has seen.
-    pub(super) fn on_attempt(&mut self, seen: &[Dot]) {
+    /// Records that the client asks for this content, with what it has seen. `step` is the attempt's
+    /// place among all that the checks were told.
+    pub(super) fn on_attempt(&mut self, seen: &[Dot], content: &Content, step: u64) {
+        let is_first = self.attempts.is_empty();
         self.attempts.push(seen.into());
+        if is_first {
+            return;
+        }
+        self.rare_mut().asked_again = Some(step);
+        if !self.contents().any(|asked| asked.is_of(content)) {
+            self.rare_mut().others.push(Fingerprint::of(content));
+        }
+    }
+
+    /// Tells whether the client asked once more after `step`.
+    pub(super) fn was_asked_again_after(&self, step: u64) -> bool {
+        let last = self.rare.as_ref().and_then(|rare| rare.asked_again);
+        last.is_some_and(|last| last > step)
+    }
+
+    /// Records the reason why the write must be refused.
+    pub(super) fn on_misuse(&mut self, misuse: &'static str) {
+        self.rare_mut().misuse = Some(misuse);
+    }
+
+    /// The reason why the write must be refused, if it must.
+    pub(super) fn misuse(&self) -> Option<&'static str> {
+        self.rare.as_ref()?.misuse
+    }
+
+    /// The fingerprints of all contents that were asked for, in their order.
+    fn contents(&self) -> impl Iterator<Item = &Fingerprint> {
+        let others = self.rare.iter().flat_map(|rare| &rare.others);
+        std::iter::once(&self.content).chain(others)
+    }
+
+    fn content(&self, place: usize) -> &Fingerprint {
+        self.contents().nth(place).expect("events name contents that were asked for")
+    }
+
+    /// The place of a content among those that were asked for; the first, if it is none of them.
+    fn place_of(&self, content: &Content) -> usize {
+        if self.contents().nth(1).is_none() {
+            return 0;
+        }
+        self.contents().position(|asked| asked.is_of(content)).unwrap_or(0)
     }
 
     /// Records that a coordinator has read these siblings and will overwrite them.

@@ -29,6 +29,7 @@ mod histories;
 mod history;
 mod linearizability;
 mod membership;
+mod no_trace;
 mod occasions;
 mod operation;
 mod ownership;
@@ -38,6 +39,7 @@ mod quiescence;
 mod ranges;
 mod register;
 mod registry;
+mod request_ids;
 mod session;
 mod setting;
 mod story;
@@ -97,6 +99,8 @@ registry::registry! {
     ownership::Ownership,
     membership::Membership,
     bounds::Bounds,
+    no_trace::NoTrace,
+    request_ids::RequestIds,
     crash::Crash,
 }
 
@@ -175,7 +179,7 @@ impl Checks {
                 let asked = Some(WriteRequest { operation: number, at, step });
                 let key = &operation.key;
                 let (history, write) = self.histories.write_or_add(request, asked, key, content);
-                self.histories.at_mut(history).write_mut(write).on_attempt(seen);
+                self.histories.at_mut(history).write_mut(write).on_attempt(seen, content, step);
                 (history, Some(write))
             }
         };
@@ -194,8 +198,18 @@ impl Checks {
             terms,
             is_disturbed: false,
             trips: Vec::new(),
+            misuse: None,
         };
         self.operations.insert(number, operation);
+    }
+
+    /// Notes that a request must be refused, and why: its client says so, when it has asked.
+    pub fn on_misuse(&mut self, number: OperationNumber, misuse: &'static str) {
+        let Some(operation) = self.operations.get_mut(&number) else { return };
+        operation.misuse = Some(misuse);
+        if let Some(write) = operation.write {
+            self.histories.at_mut(operation.history).write_mut(write).on_misuse(misuse);
+        }
     }
 
     /// Takes the answer that a client is given.
@@ -306,7 +320,8 @@ impl Checks {
                 // The write may come from no client of the simulator.
                 let content = &mint.write.content;
                 let (history, write) = histories.write_or_add(request, None, key, content);
-                let minting = Minting { at, by: node, dot, basis: &mint.write.basis, replaced };
+                let basis = &mint.write.basis;
+                let minting = Minting { at, by: node, dot, content, basis, replaced };
                 let history = histories.at_mut(history);
                 let event = history.on_minted(write, minting);
                 all.on_minted(&WriteMint { history, write, minting, event, names });
@@ -317,8 +332,8 @@ impl Checks {
 
     /// Takes an event that a node reports.
     pub fn on_event(&mut self, at: Time, node: NodeId, event: &Event) {
-        if let Event::ReadBeforeWrite { request, dots } = event
-            && let Some((history, write)) = self.histories.write(*request)
+        if let Event::ReadBeforeWrite { request, key, dots } = event
+            && let Some((history, write)) = self.histories.write(*request, key)
         {
             self.histories.at_mut(history).write_mut(write).on_read(dots);
         }

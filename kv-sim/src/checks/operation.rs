@@ -32,6 +32,8 @@ pub(super) struct Operation {
     pub(super) is_disturbed: bool,
     /// The times that the messages took that were slow although no fault made them so.
     pub(super) trips: Vec<Span>,
+    /// The reason why the operation must be refused, if it must.
+    pub(super) misuse: Option<&'static str>,
 }
 
 /// The terms on which an operation succeeds, with the configuration's defaults filled in.

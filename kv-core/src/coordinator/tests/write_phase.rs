@@ -309,7 +309,7 @@ fn a_strict_put_over_whatever_stands_reads_vectors_first() {
     assert_eq!(
         fixture.holds(c, Container::default()),
         [
-            observe(Event::ReadBeforeWrite { request, dots }),
+            observe(Event::ReadBeforeWrite { request, key: key(), dots }),
             fixture.mint_upon(a, Basis::Given(stands.seen().clone())),
         ]
     );
@@ -361,7 +361,7 @@ fn a_late_refusal_of_the_read_phase_is_none_of_the_write() {
     let (request, dots) = (FIRST_REQUEST, vec![]);
     assert_eq!(
         fixture.holds(b, Container::default()),
-        [observe(Event::ReadBeforeWrite { request, dots }), fixture.mint(a)]
+        [observe(Event::ReadBeforeWrite { request, key: key(), dots }), fixture.mint(a)]
     );
     assert_eq!(fixture.refused(c, Refusal::Incomplete), []);
 }
@@ -377,7 +377,7 @@ fn answers_of_the_other_phase_are_dropped() {
     let (request, dots) = (FIRST_REQUEST, vec![]);
     assert_eq!(
         fixture.holds(b, Container::default()),
-        [observe(Event::ReadBeforeWrite { request, dots }), fixture.mint(a)]
+        [observe(Event::ReadBeforeWrite { request, key: key(), dots }), fixture.mint(a)]
     );
     assert_eq!(fixture.holds(c, container(c, 1)), []);
 }

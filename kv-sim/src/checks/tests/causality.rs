@@ -81,7 +81,8 @@ fn a_sibling_that_the_coordinator_read_before_it_wrote_must_not_stand() {
     let mut fixture = Fixture::new();
     let first = fixture.put(Mode::Strict, &[], &[A, B]);
     let asked = fixture.ask(Mode::Strict, &[]);
-    let read = Event::ReadBeforeWrite { request: asked.request, dots: vec![first] };
+    let read =
+        Event::ReadBeforeWrite { request: asked.request, key: Key::from(KEY), dots: vec![first] };
     fixture.checks.on_event(fixture.now, A, &read);
     fixture.mint(C, 1, &asked, held());
     fixture.send(C, &[A]);

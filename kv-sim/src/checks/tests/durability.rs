@@ -268,26 +268,6 @@ fn a_write_that_was_overwritten_by_a_lost_one_is_not_thereby_kept() {
 }
 
 #[test]
-fn a_refused_write_must_not_be_done_later() {
-    let mut fixture = Fixture::new();
-    let asked = fixture.ask(Mode::Sloppy, &[]);
-    fixture.refused(&asked);
-    fixture.assert_held();
-    fixture.mint(A, 1, &asked, held());
-    fixture.assert_violated(CheckName::Durability, "was refused");
-}
-
-#[test]
-fn a_write_that_was_refused_once_may_be_the_work_of_another_attempt() {
-    let mut fixture = Fixture::new();
-    let asked = fixture.ask(Mode::Sloppy, &[]);
-    let again = fixture.ask_as(asked.request, Mode::Sloppy, &[]);
-    fixture.refused(&again);
-    fixture.mint(A, 1, &asked, held());
-    fixture.assert_held();
-}
-
-#[test]
 fn a_second_naming_of_an_older_write_must_not_overwrite_a_newer_one() {
     let mut fixture = Fixture::new();
     let older = fixture.ask(Mode::Sloppy, &[]);

@@ -27,7 +27,8 @@ fn ask_to_overwrite(fixture: &mut Fixture, monotonic: bool) -> TestPut {
 
 /// Lets a replica mint for a put that has read these dots. The number of a dot is its hybrid time.
 fn mint(fixture: &mut Fixture, node: NodeId, time: u64, asked: &TestPut, read: &[Dot]) -> Dot {
-    let event = Event::ReadBeforeWrite { request: asked.request, dots: read.to_vec() };
+    let event =
+        Event::ReadBeforeWrite { request: asked.request, key: Key::from(KEY), dots: read.to_vec() };
     let at = fixture.tick();
     fixture.checks.on_event(at, A, &event);
     let dot = Dot { actor: Actor { node, epoch: Epoch(1) }, n: time };

@@ -11,7 +11,9 @@ mod freshness;
 mod history;
 mod linearizability;
 mod membership;
+mod no_trace;
 mod ownership;
+mod request_ids;
 mod session;
 mod soak;
 
@@ -251,10 +253,29 @@ impl Fixture {
             }
         };
         held.add(dot, version);
-        let (container, request) = (held.clone(), asked.request);
-        let key = Key::from(KEY);
+        let (key, request) = (Key::from(KEY), asked.request);
+        let minted = Event::Minted { key, dot, request, replaced };
+        self.execute_mint(node, dot, asked, basis, vec![minted]);
+    }
+
+    /// Lets a replica say that it has minted this dot for a put before.
+    fn know(&mut self, node: NodeId, dot: Dot, asked: &TestPut) {
+        self.execute_mint(node, dot, asked, context(&[]), Vec::new());
+    }
+
+    /// Lets the disk of a node execute a command that mints, with the answer that it holds this dot.
+    fn execute_mint(
+        &mut self,
+        node: NodeId,
+        dot: Dot,
+        asked: &TestPut,
+        basis: Basis,
+        events: Vec<Event>,
+    ) {
+        let (key, request) = (Key::from(KEY), asked.request);
+        let container = self.cluster.copy(node, &key, WhichImage::Live);
         let mint = Mint {
-            key: key.clone(),
+            key,
             write: Write { content: asked.content.clone(), expiry: None, basis },
             role: Role::Owner,
             request,
@@ -272,7 +293,7 @@ impl Fixture {
             partition,
             answer: ReplicaAnswer { requester, result }.into(),
             root: ContentHash::default(),
-            events: vec![Event::Minted { key, dot, request, replaced }],
+            events,
             corrupt: Vec::new(),
         };
         let at = self.tick();
