@@ -1,6 +1,6 @@
 //! Helpers that the tests of this crate share.
 
-use crate::scenario::{Cluster, Colour, Scenario};
+use crate::scenario::{Cluster, Colour, Scenario, Workload};
 
 /// The first lines of a scenario of five nodes.
 pub(crate) const VALID: &str = r#"title = "a scenario"
@@ -38,4 +38,10 @@ pub(crate) fn refused_text(text: &str) -> String {
 /// The error of the scenario of five nodes that has these lines besides, which must be refused.
 pub(crate) fn refused(rest: &str) -> String {
     refused_text(&format!("{VALID}{rest}"))
+}
+
+/// The workload of a scenario of five nodes that has these keys besides what it needs.
+pub(crate) fn workload(keys: &str) -> Workload {
+    let workload = "[[workload]]\nkind = \"put-get\"\nclients = 2\noperations = 10\n";
+    scenario_of_five(&format!("{workload}{keys}")).workloads.remove(0)
 }

@@ -1,44 +1,36 @@
 //! Clients: each has one operation in flight, and asks the next when it has been answered.
 //!
 //! Operations go out and answers come in. A client's acts depend on what it was told and on draws
-//! at (client, operation), so that one operation more or less changes no other client. Values are
-//! unique, and requests are named after their operation, so that a check can tell them apart.
+//! at (client, operation), so that one operation more or less changes no other client. Requests are
+//! named after their operation, so that a check can tell them apart; only a client that is not tidy
+//! names one as it named another. Values are unique as far as they have room for that.
 
-use std::io::Write as _;
+mod keys;
+mod misuse;
+mod one;
 
-use bytes::Bytes;
-use kv_core::client::{ClientOperation, Options, PutContext, Reply, RequestRefusal, Session, Verb};
-use kv_core::sampling::PPM;
+use kv_core::client::{ClientOperation, Reply, RequestRefusal};
 use kv_core::time::Span;
-use kv_core::types::Key;
-use kv_core::version::{Container, Content};
 
-use crate::checks::{Dots, learn};
-use crate::cluster::client_ids::request_id;
+use crate::checks::Dots;
 use crate::cluster::scene::Scene;
 use crate::cluster::world_time::WorldTime;
-use crate::hashing::Table;
-use crate::ledger::Ledger;
 use crate::random::address::{Address, Aspect};
 use crate::random::draws::Draws;
-use crate::scenario::{NodeIndex, Workload, WorkloadKind};
+use crate::scenario::{ClientPace, Misuse, NodeIndex, Workload};
 use crate::story::result::Outcomes;
-use crate::story::state::{ClientState, RequestState, StateFocus};
+use crate::story::state::{ClientState, StateFocus};
 
-/// The number of keys whose order a session keeps.
-const SESSION_KEYS_MAX: usize = 1_024;
-
-/// The time for which a client waits longer than the cluster does.
-const TIMEOUT: Span = Span::from_ms(500);
-
-/// The share of the writes of `put-get-delete` that are deletes, in parts per million.
-const DELETE_PPM: u32 = PPM / 4;
+use keys::ClientKeys;
+use one::Client;
 
 /// All clients of a world.
 #[derive(Clone, Debug)]
 pub struct Clients {
     workloads: Vec<Work>,
     clients: Vec<Client>,
+    /// The largest value that there may be, in bytes.
+    value_bytes_max: u64,
     /// The number of clients that are not done yet.
     active: usize,
     /// The outcomes that clients saw.
@@ -52,59 +44,7 @@ pub struct Clients {
 struct Work {
     workload: Workload,
     begun: u64,
-    /// The keys that were asked for, by number: a key is hashed when it is made.
     keys: ClientKeys,
-}
-
-type ClientKeys = Table<u32, Key>;
-
-/// The state of one client.
-#[derive(Clone, Debug)]
-struct Client {
-    workload: usize,
-    node: NodeIndex,
-    begun: u32,
-    session: Option<Session>,
-    /// The siblings that the session has seen and that nothing it saw has overwritten, by the
-    /// number of the key.
-    seen: Ledger<u32, Dots>,
-    /// The token and siblings that the next write of a key needs, unless a session keeps them; by
-    /// number.
-    shown: Table<u32, ShownToken>,
-    /// The key that was just read, to be written next.
-    to_write: Option<u32>,
-    waiting: Option<OperationInFlight>,
-    reply: Option<Reply>,
-    /// True if an entry of the event queue watches the timeout.
-    watched: bool,
-}
-
-/// The token and siblings that a client was shown of a key with the last reply.
-#[derive(Clone, Debug, Default)]
-struct ShownToken {
-    token: Bytes,
-    /// The siblings that came with the token.
-    dots: Dots,
-}
-
-/// An operation in flight.
-#[derive(Clone, Debug)]
-struct OperationInFlight {
-    operation: u32,
-    /// The key, with its number.
-    key: (u32, Key),
-    does: Does,
-    /// The operation that the node is asked for, until it is.
-    asked: Option<Box<ClientOperation>>,
-    until: WorldTime,
-}
-
-/// The kind of an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Does {
-    Get,
-    Put,
-    Delete,
 }
 
 /// An operation that begins; [`Clients::asks`] returns the request.
@@ -118,6 +58,8 @@ pub struct Begun {
     pub seen: Dots,
     /// The time at which the client gives up.
     pub until: WorldTime,
+    /// The way in which the operation makes no sense, if it makes none.
+    pub misuse: Option<Misuse>,
 }
 
 /// The end of an operation for its client.
@@ -132,8 +74,9 @@ pub enum Ended {
 }
 
 impl Clients {
-    /// Creates the clients of some workloads, before any has begun.
-    pub fn new(workloads: &[Workload], draws: &Draws) -> Self {
+    /// Creates the clients of some workloads, before any has begun. `value_bytes_max` is the largest
+    /// value that there may be, in bytes.
+    pub fn new(workloads: &[Workload], value_bytes_max: u64, draws: &Draws) -> Self {
         let mut clients: Vec<Client> = Vec::new();
         for (at, workload) in workloads.iter().enumerate() {
             let room = session_room(workload);
@@ -141,39 +84,36 @@ impl Clients {
                 let number = u32::try_from(clients.len()).expect("clients are counted in 32 bits");
                 let turn = draws.only(Address::Client { client: number, operation: 0 });
                 let node = draws.index(turn, Aspect::Coordinator, workload.nodes.len());
-                clients.push(Client {
-                    workload: at,
-                    node: workload.nodes[node],
-                    begun: 0,
-                    session: workload.session.then(|| Session::with_room(SESSION_KEYS_MAX, room)),
-                    seen: Ledger::with_room(room),
-                    shown: Table::default(),
-                    to_write: None,
-                    waiting: None,
-                    reply: None,
-                    watched: false,
-                });
+                clients.push(Client::new(at, workload.nodes[node], workload, room));
             }
         }
         let work = |workload: &Workload| Work {
             workload: workload.clone(),
             begun: 0,
-            keys: ClientKeys::default(),
+            keys: ClientKeys::new(workload),
         };
         Self {
             workloads: workloads.iter().map(work).collect(),
             active: clients.len(),
             clients,
+            value_bytes_max,
             outcomes: Outcomes::default(),
             operations: 0,
         }
     }
 
     /// All clients, each with the time at which it begins, since the chaos phase began.
-    pub fn beginnings(&self) -> impl Iterator<Item = (u32, Span)> + '_ {
-        (0..)
-            .zip(&self.clients)
-            .map(|(number, client)| (number, self.workloads[client.workload].workload.from))
+    pub fn beginnings(&self, draws: &Draws) -> Vec<(u32, Span)> {
+        let beginning = |(number, client): (u32, &Client)| {
+            let Workload { from, pace, .. } = self.workloads[client.workload].workload;
+            let turn = draws.only(Address::Client { client: number, operation: 0 });
+            let after = match pace {
+                ClientPace::Thinks(_) => Span::ZERO,
+                ClientPace::Arrives(mean) => draws.delay(turn, Aspect::Think, Span::ZERO, mean),
+            };
+            (number, from + after)
+        };
+        (0..).zip(&self.clients).map(beginning).collect()
     }
 
     /// The longest time for which a node works on an operation of any client.
@@ -196,48 +136,8 @@ impl Clients {
             return None;
         }
         *begun += 1;
-        client.begun += 1;
         self.operations += 1;
-        let operation = client.begun;
-        let turn = draws.only(Address::Client { client: number, operation });
-        if !workload.sticky {
-            let node = draws.index(turn, Aspect::Coordinator, workload.nodes.len());
-            client.node = workload.nodes[node];
-        }
-        let (verb, key, seen) = match client.to_write.take() {
-            Some(key) => client.put_upon_token(number, workload, key),
-            None => {
-                let key = draws.index(turn, Aspect::Key, workload.keys as usize) as u32;
-                let reads = match workload.kind {
-                    WorkloadKind::ReadModifyWrite => true,
-                    WorkloadKind::PutGet | WorkloadKind::PutGetDelete | WorkloadKind::BlindPut => {
-                        draws.chance(turn, Aspect::Read, workload.read_share_ppm)
-                    }
-                };
-                let deletes = workload.kind == WorkloadKind::PutGetDelete
-                    && draws.chance(turn, Aspect::Delete, DELETE_PPM);
-                if reads {
-                    (Verb::Get, key, Dots::new())
-                } else {
-                    client.put(number, (workload, keys), key, deletes)
-                }
-            }
-        };
-        let options = Options {
-            read: Some(workload.read),
-            write: Some(workload.write),
-            mode: Some(workload.mode),
-            timeout_ms: Some(workload.timeout.as_ms()),
-            monotonic: None,
-            request: Some(request_id(number, operation)),
-        };
-        let name = key_of(workload, keys, key).clone();
-        let does = Does::of(&verb);
-        let asked = Some(ClientOperation { key: name.clone(), verb, options }.into());
-        let until = at + workload.timeout + TIMEOUT;
-        client.waiting =
-            Some(OperationInFlight { operation, key: (key, name), does, asked, until });
-        Some(Begun { operation, node: client.node, seen, until })
+        Some(client.begin((number, at), (workload, keys), self.value_bytes_max, draws))
     }
 
     /// The node that a client asked; none, if it no longer waits for that operation.
@@ -302,18 +202,29 @@ impl Clients {
         std::mem::replace(&mut self.clients[number as usize].watched, watched)
     }
 
-    /// Ends an operation: the client learns from it. Returns the time for which the client thinks.
-    pub fn end(&mut self, number: u32, operation: u32, ended: &Ended, draws: &Draws) -> Span {
+    /// Ends an operation: the client learns from it. Returns the time until it begins the next one.
+    pub fn end(
+        &mut self,
+        (number, operation): (u32, u32),
+        ended: &Ended,
+        at: WorldTime,
+        draws: &Draws,
+    ) -> Span {
         let client = &mut self.clients[number as usize];
-        let waiting = client.waiting.take().expect("what ends was waited for");
+        let mut waiting = client.waiting.take().expect("what ends was waited for");
         assert_eq!(waiting.operation, operation, "a client has one operation in flight");
         client.reply = None;
         let workload = &self.workloads[client.workload].workload;
         let turn = draws.only(Address::Client { client: number, operation });
+        if let Some(write) = waiting.write.take() {
+            client.keep(workload, *write, ended.is_unknown());
+        }
         let moves_on = match ended {
             Ended::Replied(reply) => {
-                count(&mut self.outcomes, reply);
-                client.learn(workload, waiting, reply);
+                count(&mut self.outcomes, reply, waiting.misuse);
+                if waiting.misuse.is_none() {
+                    client.learn(workload, waiting, reply);
+                }
                 sends_away(reply)
             }
             Ended::Unknown => {
@@ -332,99 +243,25 @@ impl Clients {
             let chosen = draws.index(turn, Aspect::Coordinator, count.max(1));
             client.node = others.copied().nth(chosen).unwrap_or(client.node);
         }
-        if workload.think_mean == Span::ZERO {
-            return Span::ZERO;
-        }
-        draws.delay(turn, Aspect::Think, Span::ZERO, workload.think_mean)
-    }
-}
-
-impl Client {
-    fn state(&self, number: u32, scene: &Scene) -> ClientState {
-        let waits_for = self.waiting.as_ref().map(|waiting| RequestState {
-            operation: waiting.operation,
-            request: request_id(number, waiting.operation).to_string(),
-            verb: match waiting.does {
-                Does::Get => "get",
-                Does::Put => "put",
-                Does::Delete => "delete",
-            },
-            key: waiting.key.1.to_string(),
-            until_us: waiting.until.0,
-            is_answered: self.reply.is_some(),
-        });
-        let node = scene.name(self.node).to_owned();
-        ClientState { client: number, node, begun: self.begun, waits_for }
-    }
-
-    /// Makes a write of a key that was not read for it.
-    fn put(
-        &self,
-        number: u32,
-        (workload, keys): (&Workload, &mut ClientKeys),
-        key: u32,
-        deletes: bool,
-    ) -> (Verb, u32, Dots) {
-        let content = if deletes {
-            Content::Tombstone
-        } else {
-            value(number, self.begun, workload.value_bytes)
-        };
-        let (context, seen) = match (&self.session, workload.kind, self.shown.get(&key)) {
-            (Some(session), _, _) => {
-                let seen = self.seen.get(&key).cloned();
-                (session.latest(key_of(workload, keys, key)), seen.unwrap_or_default())
+        match workload.pace {
+            ClientPace::Thinks(Span::ZERO) => Span::ZERO,
+            ClientPace::Thinks(mean) => draws.delay(turn, Aspect::Think, Span::ZERO, mean),
+            ClientPace::Arrives(mean) => {
+                let due = client.due.get_or_insert(at);
+                *due = *due + draws.delay(turn, Aspect::Think, Span::ZERO, mean);
+                due.since(at)
             }
-            (None, WorkloadKind::BlindPut, _) => {
-                (PutContext::Latest(Default::default()), Dots::new())
-            }
-            (None, _, Some(shown)) => (PutContext::Token(shown.token.clone()), shown.dots.clone()),
-            (None, _, None) => (PutContext::Nothing, Dots::new()),
-        };
-        (Verb::Put { content, expiry: None, context }, key, seen)
-    }
-
-    /// Makes a write of a key that was just read: it resolves the siblings that came back.
-    fn put_upon_token(&self, number: u32, workload: &Workload, key: u32) -> (Verb, u32, Dots) {
-        let content = value(number, self.begun, workload.value_bytes);
-        let shown = self.shown.get(&key).cloned().unwrap_or_default();
-        let context = PutContext::Token(shown.token);
-        (Verb::Put { content, expiry: None, context }, key, shown.dots)
-    }
-
-    fn learn(&mut self, workload: &Workload, waiting: OperationInFlight, reply: &Reply) {
-        let OperationInFlight { key: (key, name), does, .. } = waiting;
-        let (Reply::Value { container, context, .. } | Reply::Stored { container, context, .. }) =
-            reply
-        else {
-            return;
-        };
-        if let Some(session) = &mut self.session {
-            session.on_reply(&name, reply);
-        }
-        self.remember(workload, key, container, context);
-        if workload.kind == WorkloadKind::ReadModifyWrite && does == Does::Get {
-            self.to_write = Some(key);
-        }
-    }
-
-    fn remember(&mut self, workload: &Workload, key: u32, container: &Container, token: &Bytes) {
-        if self.session.is_some() {
-            learn(self.seen.get_or_add_with(key, Dots::new), container);
-        }
-        if self.session.is_none() || workload.kind == WorkloadKind::ReadModifyWrite {
-            let shown = ShownToken { token: token.clone(), dots: container.dots().collect() };
-            self.shown.insert(key, shown);
         }
     }
 }
 
-impl Does {
-    const fn of(verb: &Verb) -> Self {
-        match verb {
-            Verb::Get => Self::Get,
-            Verb::Put { content: Content::Value(_), .. } => Self::Put,
-            Verb::Put { content: Content::Tombstone, .. } => Self::Delete,
+impl Ended {
+    /// True if nobody knows whether the operation happened, or it did not as no node listened: a
+    /// client asks again, elsewhere.
+    const fn is_unknown(&self) -> bool {
+        match self {
+            Self::Unknown | Self::Unreachable | Self::Replied(Reply::Unknown { .. }) => true,
+            Self::Replied(_) => false,
         }
     }
 }
@@ -436,28 +273,14 @@ fn session_room(workload: &Workload) -> usize {
     if workload.session { each.min(workload.keys.into()) as usize } else { 0 }
 }
 
-fn key_of<'a>(workload: &Workload, keys: &'a mut ClientKeys, number: u32) -> &'a Key {
-    let name = || Key::from(format!("{}{number}", workload.key_prefix).into_bytes());
-    keys.entry(number).or_insert_with(name)
-}
-
-/// Makes a value that no other operation writes, and that names its writer: client, operation, and
-/// dots up to the length asked for. Longer, if the numbers leave no room.
-fn value(client: u32, operation: u32, bytes: u32) -> Content {
-    let mut value = Vec::with_capacity(bytes as usize);
-    write!(value, "c{client}#{operation}").expect("a vector takes everything");
-    let length = value.len().max(bytes as usize);
-    value.resize(length, b'.');
-    Content::Value(Bytes::from(value))
-}
-
-fn count(outcomes: &mut Outcomes, reply: &Reply) {
+fn count(outcomes: &mut Outcomes, reply: &Reply, misuse: Option<Misuse>) {
     match reply {
         Reply::Value { container, .. } => {
             outcomes.acknowledged += 1;
             outcomes.siblings += u64::from(container.distinct().len() > 1);
         }
         Reply::Stored { .. } => outcomes.acknowledged += 1,
+        Reply::Refused(_) if misuse.is_some() => outcomes.misused += 1,
         Reply::Refused(_) => outcomes.refused += 1,
         Reply::Unknown { .. } => outcomes.unknown += 1,
     }

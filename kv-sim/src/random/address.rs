@@ -148,6 +148,22 @@ aspects! {
     Donor = 18 "donor",
     /// The moment to which a disk is rolled back.
     Moment = 19 "moment",
+    /// The length of a value.
+    Size = 20 "size",
+    /// The choice of an empty value: 1 if a value is one.
+    Empty = 21 "empty",
+    /// The choice to ask for an earlier write once more: 1 if an operation does.
+    Repeat = 22 "repeat",
+    /// The choice to use the id of an earlier write again: 1 if a write does.
+    Reuse = 23 "reuse",
+    /// The earlier write of a client that is repeated, or whose id is used again.
+    Earlier = 24 "earlier",
+    /// The choice to ask for what makes no sense: 1 if an operation does.
+    Misuse = 25 "misuse",
+    /// The way in which an operation makes no sense.
+    HowMisused = 26 "how-misused",
+    /// The bytes of a token that are altered.
+    AlteredToken = 27 "altered-token",
     /// The corruption of a message: 1 if it is corrupt.
     Corrupt = 32 "corrupt",
     /// The bits of a message that are flipped: see [`crate::cluster::network::flipped`].
@@ -184,6 +200,13 @@ impl Aspect {
         Self::Delete,
         Self::Key,
         Self::Think,
+        Self::Size,
+        Self::Empty,
+        Self::Repeat,
+        Self::Reuse,
+        Self::Earlier,
+        Self::Misuse,
+        Self::HowMisused,
         Self::Corrupt,
         Self::Tail,
         Self::TailDelay,

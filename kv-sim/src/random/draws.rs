@@ -188,8 +188,19 @@ impl Draws {
 
     /// Draws an index below `n`, which is not zero. Nominal, it is the first.
     pub fn index(&self, turn: Turn, aspect: Aspect, n: usize) -> usize {
+        self.index_by(turn, aspect, n, |draw| sampling::below(draw, n as u64))
+    }
+
+    /// Draws an index below `n`, which is not zero, in the way that `sample` makes it of 64 random
+    /// bits. Nominal, it is the first.
+    pub fn index_by(
+        &self,
+        turn: Turn,
+        aspect: Aspect,
+        n: usize,
+        sample: impl FnOnce(u64) -> u64,
+    ) -> usize {
         let last = n as u64 - 1;
-        let sample = |draw| sampling::below(draw, n as u64);
         // An override may come from a scenario in which there were more to choose from.
         let chosen = self.choose_or_stay_nominal(turn, aspect, 0, sample).min(last);
         usize::try_from(chosen).expect("below a usize")

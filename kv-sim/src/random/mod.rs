@@ -6,3 +6,4 @@
 pub mod address;
 mod draw_counter;
 pub mod draws;
+pub(crate) mod zipf;

@@ -199,14 +199,15 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::scenario::ClientPace;
 
     #[test]
     fn the_built_in_scenario_is_what_the_contract_says() {
         let scenario = Scenario::parse("bench.toml", SCENARIO).expect("it is valid");
         assert_eq!((scenario.cluster.nodes.len(), scenario.quorum.owners()), (5, 3));
         let workload = &scenario.workloads[0];
-        assert_eq!((workload.clients, workload.value_bytes), (50, 100));
-        assert_eq!(workload.think_mean, kv_core::time::Span::ZERO);
+        assert_eq!((workload.clients, workload.value_bytes), (50, (100, 100)));
+        assert_eq!(workload.pace, ClientPace::Thinks(kv_core::time::Span::ZERO));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod expect;
 mod fault;
 pub mod former_names;
 mod init;
+mod key_choice;
 mod lookup;
 mod node;
 pub(crate) mod quantity;
@@ -24,6 +25,7 @@ mod source;
 mod swarm;
 #[cfg(test)]
 mod tests;
+mod untidiness;
 mod workload;
 
 use std::collections::BTreeSet;
@@ -48,13 +50,15 @@ pub use error::{Colour, Problem, ScenarioError};
 pub use expect::{Bound, Expect, OutcomeBounds};
 pub use fault::{Fault, Occurrence};
 pub use init::Init;
+pub use key_choice::KeyChoice;
 pub use lookup::{all, find, load};
 pub use quantity::PPM;
 pub use quorum::{Quorum, REPLICAS_MAX, level_words};
 pub use source::Source;
 pub use swarm::Swarm;
 pub(crate) use swarm::{Dice, DrawnCluster, integer};
-pub use workload::{Workload, WorkloadKind};
+pub use untidiness::{Misuse, Untidiness};
+pub use workload::{ClientPace, Workload, WorkloadKind};
 
 use error::Problems;
 

@@ -2,7 +2,11 @@
 //! times become microseconds, probabilities become whole parts per million. From there on nothing
 //! is a floating-point number, so nothing differs between platforms.
 
+use std::fmt;
+
 use kv_core::time::Span;
+use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Unexpected, Visitor};
 use toml::Spanned;
 
 use super::error::Problem;
@@ -70,4 +74,65 @@ pub(crate) fn count(
     let (min, max) = range.into_inner();
     Err(Problem::at(value.span(), format!("{key} = {} is out of range", value.get_ref()))
         .label(format!("must lie in {min}..={max}")))
+}
+
+/// A number in the file, or the smallest and the largest of several: `16`, `[0, 4096]`.
+pub(crate) enum NumberOrRange {
+    One(u64),
+    Between(u64, u64),
+}
+
+impl NumberOrRange {
+    /// Parses the bounds, both of which lie in `range`.
+    pub(crate) fn within(
+        value: &Spanned<Self>,
+        key: &str,
+        range: std::ops::RangeInclusive<u64>,
+    ) -> Result<(u64, u64), Problem> {
+        let bound = |number| count(&Spanned::new(value.span(), number), key, range.clone());
+        match *value.get_ref() {
+            Self::One(number) => Ok((bound(number)?, number)),
+            Self::Between(min, max) if min > max => {
+                Err(Problem::at(value.span(), format!("no number is in {min}..={max}"))
+                    .label("the smaller one stands first"))
+            }
+            Self::Between(min, max) => Ok((bound(min)?, bound(max)?)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for NumberOrRange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct EitherForm;
+
+        impl<'de> Visitor<'de> for EitherForm {
+            type Value = NumberOrRange;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number, or a list of the smallest and the largest")
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<NumberOrRange, E> {
+                u64::try_from(number)
+                    .map(NumberOrRange::One)
+                    .map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(
+                self,
+                mut numbers: A,
+            ) -> Result<NumberOrRange, A::Error> {
+                let bounds = (numbers.next_element()?, numbers.next_element()?);
+                let (Some(min), Some(max)) = bounds else {
+                    return Err(serde::de::Error::invalid_length(1, &self));
+                };
+                match numbers.next_element::<u64>()? {
+                    None => Ok(NumberOrRange::Between(min, max)),
+                    Some(_) => Err(serde::de::Error::invalid_length(3, &self)),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(EitherForm)
+    }
 }

@@ -84,6 +84,9 @@ pub struct Outcomes {
     pub unknown: u64,
     /// The number of operations that were refused: they did not happen.
     pub refused: u64,
+    /// The number of operations that made no sense and were refused, as they had to be. They are not
+    /// among the refused.
+    pub misused: u64,
     /// The number of reads that returned more than one sibling; counted among the acknowledged as
     /// well.
     pub siblings: u64,
@@ -222,7 +225,7 @@ impl CheckResult {
 impl Outcomes {
     /// Judges whether the numbers lie in their bounds.
     pub fn judged(&self, bounds: &OutcomeBounds) -> CheckResult {
-        let Self { acknowledged, unknown, refused, siblings } = *self;
+        let Self { acknowledged, unknown, refused, misused: _, siblings } = *self;
         let numbers = [
             ("acknowledged", acknowledged, bounds.acknowledged),
             ("unknown", unknown, bounds.unknown),
@@ -295,7 +298,8 @@ mod tests {
     fn what_clients_saw_is_judged_by_the_bounds_of_the_scenario() {
         let scenario = scenario();
         let mut result = RunResult::new(&scenario, 1);
-        result.outcomes = Outcomes { acknowledged: 5, unknown: 3, refused: 9, siblings: 0 };
+        result.outcomes =
+            Outcomes { acknowledged: 5, unknown: 3, refused: 9, misused: 0, siblings: 0 };
         let result = result.concluded(&scenario.expect.outcomes);
         assert_eq!((result.verdict, result.acknowledged), (Verdict::Fail, 5));
         let expected = "unknown = 3, expected at most 2; siblings = 0, expected at least 1";

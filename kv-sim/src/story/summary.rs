@@ -119,6 +119,9 @@ impl RunSummary<'_> {
         line(f, outcomes.acknowledged, "were acknowledged")?;
         line(f, outcomes.unknown, "timed out: they may have happened or not")?;
         line(f, outcomes.refused, "were refused: they did not happen")?;
+        if outcomes.misused > 0 {
+            line(f, outcomes.misused, "made no sense and were refused, as they had to be")?;
+        }
         line(
             f,
             outcomes.siblings,
@@ -275,7 +278,8 @@ mod tests {
         let scenario = Scenario::parse("scenarios/partition.toml", text).expect("it is valid");
         let mut result = RunResult::new(&scenario, 7);
         result.operations = 2_000;
-        result.outcomes = Outcomes { acknowledged: 1_990, unknown: 6, refused: 4, siblings: 31 };
+        result.outcomes =
+            Outcomes { acknowledged: 1_990, unknown: 6, refused: 4, misused: 0, siblings: 31 };
         result.simulated_ms = 12_345;
         result.events = 1_234_567;
         result.messages = 45_000;

@@ -25,13 +25,16 @@ impl World {
         let Some(begun) = self.clients.begin(client, self.scene.now, &self.draws) else {
             return self.heal_if_all_is_done();
         };
-        let Begun { operation, node, seen, until } = begun;
+        let Begun { operation, node, seen, until, misuse } = begun;
         if let (Some(checks), Some(asked)) =
             (&mut self.checks, self.clients.asks(client, operation))
         {
             let (at, id) = (time(self.scene.now), self.scene.node(node).id);
             let number = OperationNumber(client_request(client, operation).0);
             checks.on_invoke(at, number, id, asked, &seen);
+            if let Some(misuse) = misuse {
+                checks.on_misuse(number, misuse.words());
+            }
         }
         self.record_begun(client, operation);
         self.trace(|scene| {
@@ -131,7 +134,8 @@ impl World {
         self.tally.events += 1;
         self.record_ended(client, ended);
         self.trace(|_| format!("client {client} is told {operation}: {ended:?}"));
-        let thinks = self.clients.end(client, operation, ended, &self.draws);
+        let now = self.scene.now;
+        let thinks = self.clients.end((client, operation), ended, now, &self.draws);
         if thinks == Span::ZERO {
             self.begin_operation(client);
         } else {

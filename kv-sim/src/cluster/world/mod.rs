@@ -130,7 +130,7 @@ impl World {
         let mut world = Self {
             phase: Phase::Setup,
             event_queue: EventQueue::default(),
-            clients: Clients::new(&scenario.workloads, &draws),
+            clients: Clients::new(&scenario.workloads, scenario.node.value_bytes_max, &draws),
             chaos: Chaos::new(&scenario.faults),
             in_transit: MessagesInTransit::default(),
             waiting: WaitingMessages::default(),

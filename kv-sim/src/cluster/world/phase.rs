@@ -97,7 +97,7 @@ impl World {
     fn begin_chaos(&mut self) {
         let since = self.scene.now;
         self.enter(Phase::Chaos { since });
-        for (client, after) in self.clients.beginnings() {
+        for (client, after) in self.clients.beginnings(&self.draws) {
             self.event_queue.plan(since + after, SimEvent::Begin { client });
         }
         self.plan_faults();
