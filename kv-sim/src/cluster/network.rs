@@ -17,7 +17,7 @@ use kv_core::types::RequestId;
 use crate::faults::{ClogOrder, Kinds, LinkEffect, LinkRule, Longer, RuleName, Tail};
 use crate::random::address::{Address, Aspect};
 use crate::random::draws::{Draws, Turn};
-use crate::scenario::{self, NodeIndex};
+use crate::scenario::{self, LinkDelay, NodeIndex};
 
 use rule::Rule;
 
@@ -123,7 +123,7 @@ impl Network {
     }
 
     /// The longest time that a message takes unless a fault makes its way slow, or holds it back.
-    pub const fn trip_max(&self) -> Span {
+    pub fn trip_max(&self) -> Span {
         self.nominal.delay_max()
     }
 
@@ -215,7 +215,8 @@ impl Network {
     }
 
     fn delay(&self, draws: &Draws, turn: Turn, way: Way) -> Span {
-        let (mut mean, mut times) = (self.nominal.delay_mean, 1_u64);
+        let LinkDelay { min, mut mean } = self.nominal.delay(way.from, way.to);
+        let mut times = 1_u64;
         for (_, rule) in &self.rules {
             if let LinkEffect::Slow { delay_mean, factor, tail: _ } = rule.effect
                 && rule.is_for(way)
@@ -224,7 +225,7 @@ impl Network {
                 times = times.saturating_mul(factor.into());
             }
         }
-        draws.delay(turn, Aspect::Delay, self.nominal.delay_min, mean).times(times)
+        draws.delay(turn, Aspect::Delay, min, mean).times(times)
     }
 
     fn odds(&self, way: Way) -> Odds {

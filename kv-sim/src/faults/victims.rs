@@ -23,7 +23,7 @@ pub enum Victims {
     AnyNumber,
 }
 
-/// The keys of a fault that takes nothing but its victims.
+/// The keys of a fault that takes nothing but its victims, as they stand in the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct VictimsKeys {
@@ -84,6 +84,29 @@ impl Victims {
             Self::Random(1) => "one random node".to_owned(),
             Self::Random(number) => format!("{number} random nodes"),
             Self::AnyNumber => "some random nodes".to_owned(),
+        }
+    }
+
+    /// The number of nodes that a rolling fault goes through, of so many, and the number that it hits
+    /// at once.
+    pub(crate) fn in_turn(&self, nodes: usize) -> (usize, usize) {
+        match self {
+            Self::These(victims) => (victims.len(), 1),
+            Self::Random(number) => (nodes, *number),
+            Self::AnyNumber => (nodes, 1),
+        }
+    }
+
+    /// The nodes that a rolling fault goes through, in the order in which it does.
+    pub(crate) fn order(
+        &self,
+        draws: &mut Draws,
+        address: Address,
+        nodes: usize,
+    ) -> Vec<NodeIndex> {
+        match self {
+            Self::These(victims) => victims.clone(),
+            Self::Random(_) | Self::AnyNumber => Self::Random(nodes).choose(draws, address, nodes),
         }
     }
 

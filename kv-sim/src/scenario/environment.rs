@@ -7,9 +7,13 @@ use kv_core::time::Span;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::cluster::{Cluster, NodeIndex};
+use super::distances::{self, BetweenKeys, Distances, LinkDelay};
 use super::error::Problem;
 use super::expect::CONVERGED_WITHIN;
-use super::quantity::{count, decimal_milliseconds, microseconds, milliseconds, parts_per_million};
+use super::quantity::{
+    count, decimal_milliseconds, microseconds, milliseconds, min_and_mean, parts_per_million,
+};
 
 /// The fastest that a clock may run wrong, in parts per million: half the speed, or one and a half.
 pub(crate) const DRIFT_PPM_MAX: u64 = 500_000;
@@ -30,6 +34,8 @@ pub struct NetworkSettings {
     pub reorder_ppm: u32,
     /// The longest extra delay of a message that is held back. Default 50 ms.
     pub reorder_max: Span,
+    /// The delays between places, where they differ from these.
+    pub distances: Option<Distances>,
 }
 
 /// The properties of every node's disk.
@@ -55,11 +61,35 @@ pub struct Clocks {
 }
 
 impl NetworkSettings {
+    /// The delays of messages from one node to another.
+    pub fn delay(&self, from: NodeIndex, to: NodeIndex) -> LinkDelay {
+        let own = self.delay_everywhere();
+        self.distances.as_ref().map_or(own, |distances| distances.between(from, to))
+    }
+
     /// The longest time that a message takes which is not held back.
-    pub const fn delay_max(&self) -> Span {
-        let drawn = self.delay_mean.0.saturating_sub(self.delay_min.0);
-        let drawn_max = drawn.saturating_mul(sampling::EXPONENTIAL_MEANS_MAX);
-        Span(self.delay_min.0.saturating_add(drawn_max))
+    pub fn delay_max(&self) -> Span {
+        let longest = |LinkDelay { min, mean }: LinkDelay| {
+            let drawn = mean.0.saturating_sub(min.0);
+            let drawn_max = drawn.saturating_mul(sampling::EXPONENTIAL_MEANS_MAX);
+            Span(min.0.saturating_add(drawn_max))
+        };
+        self.delays().map(longest).max().unwrap_or_default()
+    }
+
+    /// The time that a message takes on average on the slowest links.
+    fn slowest_mean(&self) -> Span {
+        self.delays().map(|delay| delay.mean).max().unwrap_or_default()
+    }
+
+    /// All delays that there are.
+    fn delays(&self) -> impl Iterator<Item = LinkDelay> + '_ {
+        let elsewhere = self.distances.is_none().then(|| self.delay_everywhere());
+        self.distances.iter().flat_map(Distances::all).chain(elsewhere)
+    }
+
+    const fn delay_everywhere(&self) -> LinkDelay {
+        LinkDelay { min: self.delay_min, mean: self.delay_mean }
     }
 }
 
@@ -76,7 +106,7 @@ pub(super) fn converged_within(
     /// The number of steps from the first comparison to the last key that is exchanged, one after
     /// the other.
     const STEPS: u64 = 12;
-    let step = network.delay_mean + disk.execute_mean + disk.sync_mean;
+    let step = network.slowest_mean() + disk.execute_mean + disk.sync_mean;
     let round = Span::from_ms(node.repair_interval_ms) + step.times(STEPS);
     CONVERGED_WITHIN.max(round.times(ROUNDS))
 }
@@ -91,6 +121,7 @@ pub(super) struct NetworkKeys {
     duplicate: Option<Spanned<f64>>,
     reorder: Option<Spanned<f64>>,
     reorder_ms: Option<Spanned<f64>>,
+    between: Vec<BetweenKeys>,
 }
 
 /// `disk` as it stands in the file.
@@ -125,7 +156,18 @@ pub(super) fn network(keys: &NetworkKeys) -> Result<NetworkSettings, Problem> {
         duplicate_ppm: probability(&keys.duplicate)?,
         reorder_ppm: probability(&keys.reorder)?,
         reorder_max: given(keys.reorder_ms.as_ref(), Span::from_ms(50), decimal_milliseconds)?,
+        distances: None,
     })
+}
+
+/// Adds the delays between the places of a cluster to a network.
+pub(super) fn with_distances(
+    network: NetworkSettings,
+    keys: &NetworkKeys,
+    cluster: &Cluster,
+) -> Result<NetworkSettings, Problem> {
+    let distances = distances::parse(&keys.between, network.delay_everywhere(), cluster)?;
+    Ok(NetworkSettings { distances, ..network })
 }
 
 pub(super) fn disk(keys: &DiskKeys) -> Result<DiskSettings, Problem> {
@@ -164,25 +206,4 @@ fn given<T>(
     convert: impl Fn(&Spanned<T>) -> Result<Span, Problem>,
 ) -> Result<Span, Problem> {
     key.map_or(Ok(default), convert)
-}
-
-/// Parses a smallest and a mean value. If just one of them is given, the other one's default makes
-/// room.
-fn min_and_mean<T>(
-    (min_key, min_default): (Option<&Spanned<T>>, Span),
-    (mean_key, mean_default): (Option<&Spanned<T>>, Span),
-    convert: impl Fn(&Spanned<T>) -> Result<Span, Problem>,
-) -> Result<(Span, Span), Problem> {
-    let min = min_key.map(&convert).transpose()?;
-    let mean = mean_key.map(&convert).transpose()?;
-    match (min, mean, mean_key) {
-        (Some(min), Some(mean), Some(key)) if mean < min => {
-            Err(Problem::at(key.span(), "the mean is below the smallest value")
-                .label("raise this, or lower the smallest value"))
-        }
-        (Some(min), Some(mean), _) => Ok((min, mean)),
-        (Some(min), None, _) => Ok((min, mean_default.max(min))),
-        (None, Some(mean), _) => Ok((min_default.min(mean), mean)),
-        (None, None, _) => Ok((min_default, mean_default)),
-    }
 }

@@ -20,7 +20,7 @@ use crate::faults::{FaultKeys, FaultKind, FaultWord};
 const LATER: &[&str] = &["join", "leave", "replace", "upgrade", "downgrade"];
 
 /// The keys that every kind of fault takes.
-const COMMON: &[&str] = &["kind", "from_ms", "until_ms", "every_ms", "times"];
+const COMMON: &[&str] = &["kind", "from_ms", "until_ms", "every_ms", "times", "rolling"];
 
 /// A fault: something that is broken on purpose.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,9 @@ pub struct Fault {
     /// The time from one beginning to the next; longer than one occurrence. Zero if it happens
     /// once.
     pub every: Span,
+    /// True if the fault goes from node to node: of the victims that are named, or of all nodes in
+    /// a drawn order, each occurrence hits the next.
+    pub rolling: bool,
 }
 
 /// One occurrence of a fault.
@@ -55,6 +58,7 @@ struct TimesKeys {
     until_ms: Option<Spanned<u64>>,
     every_ms: Option<Spanned<u64>>,
     times: Option<Spanned<u64>>,
+    rolling: Option<Spanned<bool>>,
 }
 
 impl Fault {
@@ -101,7 +105,7 @@ pub(super) fn parse(table: Spanned<DeValue<'_>>, cluster: &Cluster) -> Result<Fa
     let times: TimesKeys = FaultKeys::new(span.clone(), shared, &[]).parse()?;
     let word = FaultWord::find(&word).ok_or_else(|| unknown_kind(word_span, &word))?;
     let kind = (word.parse)(&FaultKeys::new(span.clone(), keys, COMMON), cluster)?;
-    scheduled(kind, &times, span)
+    scheduled(kind, &times, span, cluster)
 }
 
 fn unknown_kind(span: Range<usize>, word: &str) -> Problem {
@@ -115,7 +119,32 @@ fn unknown_kind(span: Range<usize>, word: &str) -> Problem {
     Problem::unknown_word(span, "fault", word, &words)
 }
 
-fn scheduled(kind: FaultKind, times: &TimesKeys, span: Range<usize>) -> Result<Fault, Problem> {
+/// The number of times that a fault happens which goes once from node to node; none, if it does not
+/// go.
+fn rounds(
+    kind: &FaultKind,
+    rolling: Option<&Spanned<bool>>,
+    cluster: &Cluster,
+) -> Result<Option<u32>, Problem> {
+    let Some(rolling) = rolling.filter(|rolling| *rolling.get_ref()) else { return Ok(None) };
+    let Some(victims) = kind.victims() else {
+        return Err(Problem::at(
+            rolling.span(),
+            "this fault goes from node to node, and hits no nodes",
+        )
+        .label("a fault of links")
+        .help("such as kind = \"kill\" or kind = \"pause\""));
+    };
+    let (candidates, at_once) = victims.in_turn(cluster.nodes.len());
+    Ok(Some(candidates.div_ceil(at_once) as u32))
+}
+
+fn scheduled(
+    kind: FaultKind,
+    times: &TimesKeys,
+    span: Range<usize>,
+    cluster: &Cluster,
+) -> Result<Fault, Problem> {
     let from = milliseconds(&times.from_ms)?;
     let until = match &times.until_ms {
         Some(until_ms) => {
@@ -133,9 +162,10 @@ fn scheduled(kind: FaultKind, times: &TimesKeys, span: Range<usize>) -> Result<F
         }
         None => None,
     };
+    let rounds = rounds(&kind, times.rolling.as_ref(), cluster)?;
     let often = match &times.times {
         Some(often) => count(often, "times", 1..=10_000)? as u32,
-        None => 1,
+        None => rounds.unwrap_or(1),
     };
     let every = match (&times.every_ms, often) {
         (None, 1) => Span::ZERO,
@@ -158,5 +188,5 @@ fn scheduled(kind: FaultKind, times: &TimesKeys, span: Range<usize>) -> Result<F
             every
         }
     };
-    Ok(Fault { kind, from, until, times: often, every })
+    Ok(Fault { kind, from, until, times: often, every, rolling: rounds.is_some() })
 }

@@ -8,6 +8,7 @@
 //! way from the keys to the value. Units are in the names of keys; values carry them in types.
 
 mod cluster;
+mod distances;
 pub mod draft;
 mod environment;
 mod error;
@@ -44,6 +45,7 @@ use crate::random::address::Aspect;
 use crate::random::draws::Decision;
 
 pub use cluster::{Cluster, NODES_MAX, NodeIndex, Place};
+pub use distances::{Distances, LinkDelay};
 pub(crate) use environment::DRIFT_PPM_MAX;
 pub use environment::{Clocks, DiskSettings, NetworkSettings};
 pub use error::{Colour, Problem, ScenarioError};
@@ -231,6 +233,9 @@ fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
         problems.into_result()?;
         unreachable!("what is missing has a problem");
     };
+    let network = network.and_then(|network| {
+        problems.keep(environment::with_distances(network, &keys.network, &cluster))
+    });
     let inits = problems.keep(keys.init.iter().map(|keys| init::parse(keys, &cluster)).collect());
     let faults: Vec<_> = faults
         .into_iter()

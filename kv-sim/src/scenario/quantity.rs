@@ -76,6 +76,27 @@ pub(crate) fn count(
         .label(format!("must lie in {min}..={max}")))
 }
 
+/// Parses a smallest and a mean value. If just one of them is given, the other one's default makes
+/// room.
+pub(crate) fn min_and_mean<T>(
+    (min_key, min_default): (Option<&Spanned<T>>, Span),
+    (mean_key, mean_default): (Option<&Spanned<T>>, Span),
+    convert: impl Fn(&Spanned<T>) -> Result<Span, Problem>,
+) -> Result<(Span, Span), Problem> {
+    let min = min_key.map(&convert).transpose()?;
+    let mean = mean_key.map(&convert).transpose()?;
+    match (min, mean, mean_key) {
+        (Some(min), Some(mean), Some(key)) if mean < min => {
+            Err(Problem::at(key.span(), "the mean is below the smallest value")
+                .label("raise this, or lower the smallest value"))
+        }
+        (Some(min), Some(mean), _) => Ok((min, mean)),
+        (Some(min), None, _) => Ok((min, mean_default.max(min))),
+        (None, Some(mean), _) => Ok((min_default.min(mean), mean)),
+        (None, None, _) => Ok((min_default, mean_default)),
+    }
+}
+
 /// A number in the file, or the smallest and the largest of several: `16`, `[0, 4096]`.
 pub(crate) enum NumberOrRange {
     One(u64),

@@ -243,6 +243,9 @@ fn network_words(scenario: &Scenario) -> String {
         ms(network.delay_mean),
         ms(network.delay_min)
     );
+    if network.distances.is_some() {
+        words.push_str(", and as the scenario says between some places");
+    }
     let misfortunes = [
         (network.loss_ppm, "are lost"),
         (network.duplicate_ppm, "arrive twice"),

@@ -1,6 +1,8 @@
 //! Faults: when they begin, take their steps and end, and whom they hit. What each does then is
 //! said by its file in [`crate::faults`], and done by the verbs in `target`.
 
+use std::collections::BTreeMap;
+
 use super::{SETUP, World, number};
 use crate::cluster::event_queue::SimEvent;
 use crate::cluster::probes::WorldProbe;
@@ -15,6 +17,8 @@ use crate::story::result::Moment;
 #[derive(Clone, Debug)]
 pub(super) struct Chaos {
     faults: Vec<Fault>,
+    /// The nodes that each rolling fault goes through, in their order, once it has begun.
+    orders: BTreeMap<u32, Vec<NodeIndex>>,
     active: Vec<Strike>,
     /// The number of beginnings and ends that are still to come.
     pending: usize,
@@ -22,7 +26,7 @@ pub(super) struct Chaos {
 
 impl Chaos {
     pub(super) fn new(faults: &[Fault]) -> Self {
-        Self { faults: faults.to_vec(), active: Vec::new(), pending: 0 }
+        Self { faults: faults.to_vec(), orders: BTreeMap::new(), active: Vec::new(), pending: 0 }
     }
 
     fn kind(&self, fault: u32) -> FaultKind {
@@ -82,7 +86,7 @@ impl World {
     pub(super) fn begin_fault(&mut self, fault: u32, occurrence: u32) {
         let (name, kind) = ((fault, occurrence), self.chaos.kind(fault));
         self.look_at_loads();
-        let victims = self.choose_victims(fault, &kind);
+        let victims = self.choose_victims(name, &kind);
         self.tell_of_fault(&kind, DigestTag::FaultBegins, fault, &victims);
         *self.tally.faults.entry(kind.name()).or_default() += 1;
         self.record_fault(name, &kind, &victims);
@@ -129,11 +133,23 @@ impl World {
         self.heal_if_all_is_done();
     }
 
-    fn choose_victims(&mut self, fault: u32, kind: &FaultKind) -> Vec<NodeIndex> {
+    fn choose_victims(
+        &mut self,
+        (fault, occurrence): RuleName,
+        kind: &FaultKind,
+    ) -> Vec<NodeIndex> {
         let address = Address::Fault { fault: fault as usize };
         let nodes = self.scene.nodes.len();
-        kind.victims()
-            .map_or_else(Vec::new, |victims| victims.choose(&mut self.draws, address, nodes))
+        let Some(victims) = kind.victims() else { return Vec::new() };
+        if !self.chaos.faults[fault as usize].rolling {
+            return victims.choose(&mut self.draws, address, nodes);
+        }
+        let orders = &mut self.chaos.orders;
+        let order =
+            orders.entry(fault).or_insert_with(|| victims.order(&mut self.draws, address, nodes));
+        let (candidates, at_once) = victims.in_turn(nodes);
+        let first = occurrence as usize * at_once;
+        (first..first + at_once).map(|at| order[at % candidates]).collect()
     }
 
     /// Lets a node die if a fault wants it to at this step of its disk. Returns whether it did.
