@@ -27,11 +27,13 @@ pub struct OutOfRange {
     pub max: u64,
 }
 
-/// The name, default and range of a number of the configuration.
+/// The name, meaning, default and range of a number of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Knob {
     /// The key as it stands in the file.
     pub name: &'static str,
+    /// The meaning, in a sentence or two.
+    pub about: &'static str,
     /// The value if the file does not name the key.
     pub default: u64,
     /// The smallest value allowed.
@@ -46,19 +48,19 @@ impl Knob {
     /// # Errors
     /// [`OutOfRange`] names the knob, the value and the range.
     pub fn check(&self, value: u64) -> Result<(), OutOfRange> {
-        let Self { name: knob, default: _, min, max } = *self;
+        let Self { name: knob, about: _, default: _, min, max } = *self;
         let in_range = (min..=max).contains(&value);
         if in_range { Ok(()) } else { Err(OutOfRange { knob, value, min, max }) }
     }
 }
 
 macro_rules! config {
-    ($($(#[$doc:meta])* $knob:ident = $default:literal in $min:literal..=$max:literal,)*) => {
+    ($($(#[doc = $doc:literal])* $knob:ident = $default:literal in $min:literal..=$max:literal,)*) => {
         /// The configuration of a node. All nodes of a cluster should have the same.
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct Config {
-            $($(#[$doc])* pub $knob: u64,)*
+            $($(#[doc = $doc])* pub $knob: u64,)*
             /// The nodes whose answers count when a request does not say (semantics.md §3). Default
             /// `sloppy`.
             pub mode: Mode,
@@ -83,10 +85,16 @@ macro_rules! config {
         }
 
         impl Config {
-            /// The name, default and range of every number, in the order in which they are
+            /// The name, meaning, default and range of every number, in the order in which they are
             /// documented.
             pub const KNOBS: &'static [Knob] = &[
-                $(Knob { name: stringify!($knob), default: $default, min: $min, max: $max },)*
+                $(Knob {
+                    name: stringify!($knob),
+                    about: concat!($($doc),*).trim_ascii(),
+                    default: $default,
+                    min: $min,
+                    max: $max,
+                },)*
             ];
 
             /// The value of every number, in the order of [`Config::KNOBS`].

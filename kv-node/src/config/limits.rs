@@ -4,13 +4,13 @@ use kv_core::config::{Knob, OutOfRange};
 use serde::Deserialize;
 
 macro_rules! limits {
-    ($($(#[$doc:meta])* $knob:ident = $default:literal in $min:literal..=$max:literal,)*) => {
+    ($($(#[doc = $doc:literal])* $knob:ident = $default:literal in $min:literal..=$max:literal,)*) => {
         /// Every limit of the shell around the core; those of the core itself are
         /// [`kv_core::config::Config`].
         #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct Limits {
-            $($(#[$doc])* pub $knob: usize,)*
+            $($(#[doc = $doc])* pub $knob: usize,)*
         }
 
         impl Default for Limits {
@@ -22,7 +22,13 @@ macro_rules! limits {
         impl Limits {
             /// Every limit with its range.
             pub const KNOBS: &'static [Knob] = &[
-                $(Knob { name: stringify!($knob), default: $default, min: $min, max: $max },)*
+                $(Knob {
+                    name: stringify!($knob),
+                    about: concat!($($doc),*).trim_ascii(),
+                    default: $default,
+                    min: $min,
+                    max: $max,
+                },)*
             ];
 
             fn values(&self) -> [usize; Self::KNOBS.len()] {

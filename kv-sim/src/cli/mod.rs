@@ -10,6 +10,7 @@ mod output;
 mod probes;
 mod replay;
 mod report;
+mod schema;
 mod shrink;
 mod single;
 mod sweep;
@@ -62,6 +63,8 @@ enum SimCommand {
     Bench(bench::BenchArguments),
     /// List what scenarios can name, or the scenarios that there are.
     List(list::ListArguments),
+    /// Print the reference of all keys of scenarios: a page in Markdown, or a JSON Schema.
+    Schema(schema::SchemaArguments),
 }
 
 pub(crate) fn main() -> ExitCode {
@@ -74,6 +77,7 @@ pub(crate) fn main() -> ExitCode {
         (Some(SimCommand::Merge(arguments)), _) => merge::execute(&arguments),
         (Some(SimCommand::Bench(arguments)), _) => bench::execute(&arguments),
         (Some(SimCommand::List(arguments)), _) => list::execute(&arguments),
+        (Some(SimCommand::Schema(arguments)), _) => schema::execute(&arguments),
         (None, Some(arguments)) => single::execute(arguments),
         (None, None) => unreachable!("without arguments, the help is printed"),
     };

@@ -5,10 +5,10 @@ use serde::Deserialize;
 use toml::{Spanned, Table};
 
 use super::keys::NameList;
-use super::{FaultKeys, Inject, Strike, Target, Victims};
+use super::{FaultKeys, Inject, Strike, Target, Victims, victims};
 use crate::random::address::Aspect;
 use crate::scenario::quantity::{count, parts_per_million};
-use crate::scenario::{Cluster, Dice, DrawnCluster, Problem};
+use crate::scenario::{Cluster, Dice, DrawnCluster, KeyDoc, Problem, ValueDoc};
 
 /// Records cannot be read any more, until they are written again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +58,20 @@ impl Inject for BitRot {
     const NAME: &'static str = "bit-rot";
     const ABOUT: &'static str =
         "records on disks become unreadable: records or share says how many, kinds which";
+    const KEYS: &'static [KeyDoc] = &[
+        KeyDoc::new("records", ValueDoc::Whole(1, 1_000_000), "how many records of each node rot")
+            .or_else("required, unless `share` is given"),
+        KeyDoc::probability("share", "the chance of each record to rot")
+            .or_else("required, unless `records` is given"),
+        KeyDoc::new(
+            "kinds",
+            ValueDoc::Words(&["values", "hints", "leaves", "markers"]),
+            "the kinds of records that rot",
+        )
+        .or_else("all"),
+        victims::NODES_DOC,
+        victims::RANDOM_DOC,
+    ];
     const MUST_END: bool = false;
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {

@@ -5,8 +5,8 @@ use serde::Deserialize;
 use toml::{Spanned, Table, Value};
 
 use super::keys::NameList;
-use super::{FaultKeys, Inject, Strike, Target, Victims, WhichClock};
-use crate::scenario::{Cluster, DRIFT_PPM_MAX, Dice, DrawnCluster, Problem};
+use super::{FaultKeys, Inject, Strike, Target, Victims, WhichClock, victims};
+use crate::scenario::{Cluster, DRIFT_PPM_MAX, Dice, DrawnCluster, KeyDoc, Problem, ValueDoc};
 
 /// Clocks run at another speed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,21 @@ impl Inject for ClockDrift {
     const NAME: &'static str = "clock-drift";
     const ABOUT: &'static str =
         "clocks run fast or slow, the wall clock or the monotonic one or both";
+    const KEYS: &'static [KeyDoc] = &[
+        KeyDoc::new(
+            "drift_ppm",
+            ValueDoc::Whole(-(DRIFT_PPM_MAX as i64), DRIFT_PPM_MAX),
+            "by how much clocks run fast, or slow if it is below zero; not zero",
+        ),
+        KeyDoc::new(
+            "clock",
+            ValueDoc::Word(&["wall", "monotonic", "both"]),
+            "the clocks that are hit",
+        )
+        .or("\"both\""),
+        victims::NODES_DOC,
+        victims::RANDOM_DOC,
+    ];
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
         let DriftKeys { drift_ppm: given, clock, nodes, random } = keys.parse()?;
@@ -98,6 +113,16 @@ impl Inject for ClockFreeze {
     const NAME: &'static str = "clock-freeze";
     const ABOUT: &'static str =
         "clocks stand still, likewise, and run on at the end from where they stood";
+    const KEYS: &'static [KeyDoc] = &[
+        KeyDoc::new(
+            "clock",
+            ValueDoc::Word(&["wall", "monotonic", "both"]),
+            "the clocks that are hit",
+        )
+        .or("\"both\""),
+        victims::NODES_DOC,
+        victims::RANDOM_DOC,
+    ];
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
         let FreezeKeys { clock, nodes, random } = keys.parse()?;

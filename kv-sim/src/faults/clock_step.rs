@@ -4,8 +4,8 @@ use serde::Deserialize;
 use toml::{Spanned, Table, Value};
 
 use super::keys::NameList;
-use super::{FaultKeys, Inject, Strike, Target, Victims};
-use crate::scenario::{Cluster, Dice, DrawnCluster, Problem};
+use super::{FaultKeys, Inject, Strike, Target, Victims, victims};
+use crate::scenario::{Cluster, Dice, DrawnCluster, KeyDoc, Problem, ValueDoc};
 
 /// Wall clocks jump at the beginning, and back by as much at the end, if there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,9 @@ pub struct ClockStep {
     /// The jump in microseconds; forwards if above zero. Never zero.
     pub step_us: i64,
 }
+
+/// The largest step in milliseconds: a hundred years.
+const STEP_MS_MAX: i64 = 100 * 365 * 24 * 60 * 60 * 1_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,11 +30,18 @@ struct ClockStepKeys {
 impl Inject for ClockStep {
     const NAME: &'static str = "clock-step";
     const ABOUT: &'static str = "wall clocks jump, forwards or backwards";
+    const KEYS: &'static [KeyDoc] = &[
+        KeyDoc::new(
+            "step_ms",
+            ValueDoc::Whole(-STEP_MS_MAX, STEP_MS_MAX as u64),
+            "by how much wall clocks jump, backwards if it is below zero; not zero",
+        ),
+        victims::NODES_DOC,
+        victims::RANDOM_DOC,
+    ];
     const MUST_END: bool = false;
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
-        /// The largest step in milliseconds: a hundred years.
-        const STEP_MS_MAX: i64 = 100 * 365 * 24 * 60 * 60 * 1_000;
         let ClockStepKeys { step_ms: given, nodes, random } = keys.parse()?;
         let step_ms = *given.get_ref();
         if step_ms == 0 || !(-STEP_MS_MAX..=STEP_MS_MAX).contains(&step_ms) {

@@ -4,8 +4,8 @@ use serde::Deserialize;
 use toml::Table;
 
 use super::keys::NameList;
-use super::{ClogOrder, FaultKeys, Inject, LinkEffect, LinkRule, Links, Strike, Target};
-use crate::scenario::{Cluster, Dice, DrawnCluster, NodeIndex, Problem};
+use super::{ClogOrder, FaultKeys, Inject, LinkEffect, LinkRule, Links, Strike, Target, links};
+use crate::scenario::{Cluster, Dice, DrawnCluster, KeyDoc, NodeIndex, Problem, ValueDoc};
 
 /// A clog: all messages wait on its links until it ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,17 @@ struct ClogKeys {
 impl Inject for Clog {
     const NAME: &'static str = "clog";
     const ABOUT: &'static str = "messages wait on their links, and all arrive when it ends";
+    const KEYS: &'static [KeyDoc] = &[
+        KeyDoc::new(
+            "order",
+            ValueDoc::Word(&["sent", "drawn"]),
+            "the order in which what has waited arrives: as it was sent on each link, or by delays of its own",
+        )
+        .or("\"sent\""),
+        links::FROM_DOC,
+        links::TO_DOC,
+        links::MESSAGES_DOC,
+    ];
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
         let ClogKeys { order, from, to, messages } = keys.parse()?;

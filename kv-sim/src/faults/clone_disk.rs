@@ -4,9 +4,9 @@ use serde::Deserialize;
 use toml::{Spanned, Table};
 
 use super::keys::NameList;
-use super::{DiskLoss, FaultKeys, Inject, Strike, Target, Victims};
+use super::{DiskLoss, FaultKeys, Inject, Strike, Target, Victims, victims};
 use crate::random::address::Aspect;
-use crate::scenario::{Cluster, Dice, DrawnCluster, NodeIndex, Problem};
+use crate::scenario::{Cluster, Dice, DrawnCluster, KeyDoc, NodeIndex, Problem, ValueDoc};
 
 /// The node stops, its data is replaced by a copy of another node's, and it restarts at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,12 @@ impl Inject for CloneDisk {
     const NAME: &'static str = "clone-disk";
     const ABOUT: &'static str =
         "nodes stop, get a copy of the data of another node, and restart at the end";
+    const KEYS: &'static [KeyDoc] = &[
+        KeyDoc::new("from", ValueDoc::Node, "the node whose data is copied")
+            .or_else("another one, drawn"),
+        victims::NODES_DOC,
+        victims::RANDOM_DOC,
+    ];
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
         let CloneDiskKeys { from: name, nodes, random } = keys.parse()?;

@@ -2,8 +2,8 @@
 
 use toml::Table;
 
-use super::{Ailment, FaultKeys, Inject, Strike, Target, Victims};
-use crate::scenario::{Cluster, Dice, DrawnCluster, Problem};
+use super::{Ailment, FaultKeys, Inject, Strike, Target, Victims, victims};
+use crate::scenario::{Cluster, Dice, DrawnCluster, KeyDoc, Problem};
 
 /// Batches that need room are refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,7 @@ pub struct DiskFull {
 impl Inject for DiskFull {
     const NAME: &'static str = "disk-full";
     const ABOUT: &'static str = "disks take nothing that needs room";
+    const KEYS: &'static [KeyDoc] = victims::KEYS_DOC;
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
         Ok(Self { victims: Victims::parse_alone(keys, cluster)? })

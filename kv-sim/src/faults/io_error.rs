@@ -4,8 +4,8 @@ use serde::Deserialize;
 use toml::{Spanned, Table};
 
 use super::keys::NameList;
-use super::{Ailment, FaultKeys, Inject, Strike, Target, Victims};
-use crate::scenario::{Cluster, Dice, DrawnCluster, Problem};
+use super::{Ailment, FaultKeys, Inject, Strike, Target, Victims, victims};
+use crate::scenario::{Cluster, Dice, DrawnCluster, KeyDoc, Problem, ValueDoc};
 
 /// The log fails, so that the node stops. It restarts at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,11 @@ impl Inject for IoError {
     const NAME: &'static str = "io-error";
     const ABOUT: &'static str =
         "syncs fail (or, with fails = \"commit\", commits), so nodes stop; they restart at the end";
+    const KEYS: &'static [KeyDoc] = &[
+        KeyDoc::new("fails", ValueDoc::Word(&["sync", "commit"]), "what fails").or("\"sync\""),
+        victims::NODES_DOC,
+        victims::RANDOM_DOC,
+    ];
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
         let IoErrorKeys { fails, nodes, random } = keys.parse()?;

@@ -4,8 +4,8 @@ use serde::Deserialize;
 use toml::{Spanned, Table};
 
 use super::keys::NameList;
-use super::{DiskLoss, FaultKeys, Inject, StorageStep, Strike, Target, Victims};
-use crate::scenario::{Cluster, Dice, DrawnCluster, Problem};
+use super::{DiskLoss, FaultKeys, Inject, StorageStep, Strike, Target, Victims, victims};
+use crate::scenario::{Cluster, Dice, DrawnCluster, KeyDoc, Problem, ValueDoc};
 
 /// A kill: nodes stop dead and restart at the end, without what was not synced.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,17 @@ impl Inject for Kill {
     const NAME: &'static str = "kill";
     const ABOUT: &'static str = "nodes stop dead, lose what was not synced, and restart at the \
                                  end; at once, or exactly at a step of a storage command";
+    const KEYS: &'static [KeyDoc] = &[
+        KeyDoc::new(
+            "at",
+            ValueDoc::Word(&["execute", "sync", "answer"]),
+            "the step of a storage command at which a node dies, from `from_ms` on: before it is \
+             executed, between that and its sync, before the node hears of it",
+        )
+        .or_else("at once"),
+        victims::NODES_DOC,
+        victims::RANDOM_DOC,
+    ];
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
         let KillKeys { at, nodes, random } = keys.parse()?;

@@ -8,7 +8,23 @@ use toml::{Spanned, Table};
 use super::cut::Cut;
 use super::keys::NameList;
 use crate::scenario::quantity::parts_per_million;
-use crate::scenario::{Cluster, Dice, DrawnCluster, NodeIndex, Problem};
+use crate::scenario::{Cluster, Dice, DrawnCluster, KeyDoc, NodeIndex, Problem, ValueDoc};
+
+/// The key that names the senders.
+pub(super) const FROM_DOC: KeyDoc =
+    KeyDoc::new("from", ValueDoc::Nodes, "the senders whose messages are hit").or_else("all");
+
+/// The key that names the receivers.
+pub(super) const TO_DOC: KeyDoc =
+    KeyDoc::new("to", ValueDoc::Nodes, "the receivers whose messages are hit").or_else("all");
+
+/// The key that names the kinds of messages.
+pub(super) const MESSAGES_DOC: KeyDoc = KeyDoc::new(
+    "messages",
+    ValueDoc::Other("a list of kinds of messages, such as `[\"hint\", \"read\"]`"),
+    "the kinds of messages that are hit",
+)
+.or_else("all");
 
 /// A rule that a fault makes: what happens to which messages.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use toml::Table;
 
-use super::{Ailment, FaultKeys, Inject, Strike, Target, Victims};
-use crate::scenario::{Cluster, Dice, DrawnCluster, Problem};
+use super::{Ailment, FaultKeys, Inject, Strike, Target, Victims, victims};
+use crate::scenario::{Cluster, Dice, DrawnCluster, KeyDoc, Problem};
 
 /// Disks report syncs that they do not do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,7 @@ pub struct LostSync {
 impl Inject for LostSync {
     const NAME: &'static str = "lost-sync";
     const ABOUT: &'static str = "disks report syncs that they do not do: the next kill shows it";
+    const KEYS: &'static [KeyDoc] = victims::KEYS_DOC;
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
         Ok(Self { victims: Victims::parse_alone(keys, cluster)? })

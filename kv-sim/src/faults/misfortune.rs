@@ -6,8 +6,8 @@ use toml::{Spanned, Table};
 
 use super::keys::NameList;
 use super::links::{percent, share};
-use super::{FaultKeys, Inject, LinkEffect, LinkRule, Links};
-use crate::scenario::{Cluster, Dice, DrawnCluster, NodeIndex, Problem};
+use super::{FaultKeys, Inject, LinkEffect, LinkRule, Links, links};
+use crate::scenario::{Cluster, Dice, DrawnCluster, KeyDoc, NodeIndex, Problem};
 
 /// A probability of bad luck on some links.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,12 @@ macro_rules! misfortunes {
         impl Inject for $Kind {
             const NAME: &'static str = $name;
             const ABOUT: &'static str = $about;
+            const KEYS: &'static [KeyDoc] = &[
+                KeyDoc::probability("probability", "the chance of each message; above zero"),
+                links::FROM_DOC,
+                links::TO_DOC,
+                links::MESSAGES_DOC,
+            ];
             const IS_MISFORTUNE: bool = true;
 
             fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {

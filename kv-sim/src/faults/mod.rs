@@ -37,7 +37,7 @@ mod wipe;
 
 use toml::Table;
 
-use crate::scenario::{Cluster, Dice, DrawnCluster, NodeIndex, Problem};
+use crate::scenario::{Cluster, Dice, DrawnCluster, KeyDoc, NodeIndex, Problem};
 
 pub use bit_rot::{Amount, RecordKind};
 pub use cut::Cut;
@@ -164,6 +164,8 @@ pub(crate) trait Inject: Sized {
     const NAME: &'static str;
     /// The effect of the fault, in one line.
     const ABOUT: &'static str;
+    /// The keys that [`Inject::parse`] takes.
+    const KEYS: &'static [KeyDoc];
     /// True if a fault of the kind must end. One that happens at one moment need not: a clock stays
     /// where it was set, and corrupt records are for the nodes to repair.
     const MUST_END: bool = true;
@@ -213,6 +215,8 @@ pub struct FaultWord {
     pub name: &'static str,
     /// The effect of the fault, in one line.
     pub about: &'static str,
+    /// The keys that a fault of the kind takes, those apart that all kinds share.
+    pub keys: &'static [KeyDoc],
     /// True if a fault of the kind must end: [`Inject::MUST_END`].
     pub(crate) must_end: bool,
     /// True if the fault is chance that hits single messages: [`Inject::IS_MISFORTUNE`].
@@ -230,6 +234,7 @@ impl FaultWord {
         Self {
             name: K::NAME,
             about: K::ABOUT,
+            keys: K::KEYS,
             must_end: K::MUST_END,
             is_misfortune: K::IS_MISFORTUNE,
             needs_past: K::NEEDS_PAST,

@@ -6,7 +6,7 @@ use toml::{Spanned, Table};
 use super::{
     Cut, DiskLoss, FaultKeys, Inject, Kinds, LinkEffect, LinkRule, Strike, Target, Victims, Ways,
 };
-use crate::scenario::{Cluster, Dice, DrawnCluster, NodeIndex, Place, Problem};
+use crate::scenario::{Cluster, Dice, DrawnCluster, KeyDoc, NodeIndex, Place, Problem, ValueDoc};
 
 /// A data center fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +58,15 @@ impl Inject for DatacenterOutage {
     const NAME: &'static str = "datacenter-outage";
     const ABOUT: &'static str =
         "all nodes of a data center lose their power, or their network to all others";
+    const KEYS: &'static [KeyDoc] = &[
+        KeyDoc::new("datacenter", ValueDoc::Text, "the data center that fails"),
+        KeyDoc::new(
+            "how",
+            ValueDoc::Word(&["power", "network"]),
+            "what fails: the power, or the network to all others",
+        )
+        .or("\"power\""),
+    ];
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
         let DatacenterKeys { datacenter, how } = keys.parse()?;
@@ -96,6 +105,17 @@ impl Inject for DatacenterOutage {
 impl Inject for RackOutage {
     const NAME: &'static str = "rack-outage";
     const ABOUT: &'static str = "likewise, those of a rack";
+    const KEYS: &'static [KeyDoc] = &[
+        KeyDoc::new("rack", ValueDoc::Text, "the rack that fails"),
+        KeyDoc::new("datacenter", ValueDoc::Text, "the data center that the rack belongs to")
+            .or_else("required, if several have a rack of this name"),
+        KeyDoc::new(
+            "how",
+            ValueDoc::Word(&["power", "network"]),
+            "what fails: the power, or the network to all others",
+        )
+        .or("\"power\""),
+    ];
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
         let RackKeys { rack, datacenter, how } = keys.parse()?;

@@ -10,10 +10,12 @@ use toml::{Spanned, Table};
 
 use super::cut::Cut;
 use super::keys::NameList;
-use super::{Change, FaultKeys, Inject, Kinds, LinkEffect, LinkRule, Strike, Target, Ways};
+use super::{Change, FaultKeys, Inject, Kinds, LinkEffect, LinkRule, Strike, Target, Ways, links};
 use crate::random::address::Aspect;
 use crate::scenario::quantity::milliseconds;
-use crate::scenario::{Cluster, Dice, DrawnCluster, NodeIndex, Problem, integer};
+use crate::scenario::{
+    Cluster, Dice, DrawnCluster, KeyDoc, MS_MAX, NodeIndex, Problem, ValueDoc, integer,
+};
 
 /// A partition: messages between nodes are dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +59,45 @@ impl Inject for Partition {
     const ABOUT: &'static str = "messages between nodes are dropped: groups (a bridge hears all), \
                                  one way, or a ring in which each hears its neighbours; flap_ms \
                                  lets it come and go";
+    const KEYS: &'static [KeyDoc] = &[
+        KeyDoc::new(
+            "groups",
+            ValueDoc::Other("a list of lists of names of nodes"),
+            "groups of nodes that do not hear each other; who stands in none hears all",
+        )
+        .or_else("required, unless `ring`, or `from` and `to` are given"),
+        KeyDoc::new(
+            "bridge",
+            ValueDoc::Nodes,
+            "all nodes that stand in no group, so that the file shows them",
+        )
+        .optional(),
+        KeyDoc::new(
+            "from",
+            ValueDoc::Nodes,
+            "of a one-way partition: the nodes that are not heard",
+        )
+        .optional(),
+        KeyDoc::new(
+            "to",
+            ValueDoc::Nodes,
+            "of a one-way partition: the nodes that do not hear them",
+        )
+        .optional(),
+        KeyDoc::new(
+            "ring",
+            ValueDoc::Other("`\"all\"`, or a list of at least four nodes"),
+            "a ring in which each node hears its two neighbours only",
+        )
+        .optional(),
+        KeyDoc::new(
+            "flap_ms",
+            ValueDoc::Whole(10, MS_MAX),
+            "how long it stays, and stays away, on average; it comes and goes",
+        )
+        .optional(),
+        links::MESSAGES_DOC,
+    ];
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
         let own: PartitionKeys = keys.parse()?;

@@ -2,8 +2,8 @@
 
 use toml::Table;
 
-use super::{FaultKeys, Inject, Strike, Target, Victims};
-use crate::scenario::{Cluster, Dice, DrawnCluster, Problem};
+use super::{FaultKeys, Inject, Strike, Target, Victims, victims};
+use crate::scenario::{Cluster, Dice, DrawnCluster, KeyDoc, Problem};
 
 /// A pause: nodes stand still, with their memory, and go on at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,7 @@ pub struct Pause {
 impl Inject for Pause {
     const NAME: &'static str = "pause";
     const ABOUT: &'static str = "nodes stand still and go on at the end, as in a long collection";
+    const KEYS: &'static [KeyDoc] = victims::KEYS_DOC;
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
         Ok(Self { victims: Victims::parse_alone(keys, cluster)? })

@@ -2,9 +2,9 @@
 
 use toml::Table;
 
-use super::{DiskLoss, FaultKeys, Inject, Strike, Target, Victims};
+use super::{DiskLoss, FaultKeys, Inject, Strike, Target, Victims, victims};
 use crate::random::address::Aspect;
-use crate::scenario::{Cluster, Dice, DrawnCluster, Problem};
+use crate::scenario::{Cluster, Dice, DrawnCluster, KeyDoc, Problem};
 
 /// The node stops, its data is replaced by what was safe there at a moment that is drawn, and it
 /// restarts at the end.
@@ -18,6 +18,7 @@ impl Inject for RollbackDisk {
     const NAME: &'static str = "rollback-disk";
     const ABOUT: &'static str =
         "nodes stop, get back what their disks held at an earlier moment, and restart at the end";
+    const KEYS: &'static [KeyDoc] = victims::KEYS_DOC;
     const NEEDS_PAST: bool = true;
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {

@@ -4,9 +4,9 @@ use serde::Deserialize;
 use toml::{Spanned, Table};
 
 use super::keys::NameList;
-use super::{FaultKeys, Inject, Slowness, Strike, Target, Victims};
+use super::{FaultKeys, Inject, Slowness, Strike, Target, Victims, victims};
 use crate::scenario::quantity::{count, decimal_milliseconds};
-use crate::scenario::{Cluster, Dice, DrawnCluster, Problem, integer};
+use crate::scenario::{Cluster, Dice, DrawnCluster, KeyDoc, Problem, ValueDoc, integer};
 
 /// All that the disk does takes longer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,16 @@ impl Inject for SlowDisk {
     const NAME: &'static str = "slow-disk";
     const ABOUT: &'static str =
         "disks take longer, by a factor or to a new mean of syncs, or stall = true until the end";
+    const KEYS: &'static [KeyDoc] = &[
+        KeyDoc::decimal_ms("sync_ms_mean", "the time that a sync takes on average")
+            .or_else("as it was; one of the three is required"),
+        KeyDoc::new("factor", ValueDoc::Whole(1, 100_000), "by how much everything takes longer")
+            .or_else("1; one of the three is required"),
+        KeyDoc::new("stall", ValueDoc::Flag, "whether nothing ends before the fault does")
+            .or_else("false; one of the three is required"),
+        victims::NODES_DOC,
+        victims::RANDOM_DOC,
+    ];
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
         let SlowDiskKeys { sync_ms_mean, factor, stall, nodes, random } = keys.parse()?;

@@ -6,9 +6,9 @@ use toml::{Spanned, Table};
 
 use super::keys::NameList;
 use super::links::{percent, share};
-use super::{FaultKeys, Inject, LinkEffect, LinkRule, Links, Longer, Tail};
+use super::{FaultKeys, Inject, LinkEffect, LinkRule, Links, Longer, Tail, links};
 use crate::scenario::quantity::{count, decimal_milliseconds};
-use crate::scenario::{Cluster, Dice, DrawnCluster, NodeIndex, Problem, integer};
+use crate::scenario::{Cluster, Dice, DrawnCluster, KeyDoc, NodeIndex, Problem, ValueDoc, integer};
 
 /// A fault that makes links slow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,25 @@ impl Inject for SlowLink {
     const NAME: &'static str = "slow-link";
     const ABOUT: &'static str =
         "links take longer, by a factor or to a new mean, or in a long tail";
+    const KEYS: &'static [KeyDoc] = &[
+        KeyDoc::decimal_ms("delay_ms_mean", "the time that a message takes on average")
+            .or_else("the network's own"),
+        KeyDoc::new("factor", ValueDoc::Whole(1, 10_000), "by how much it then takes longer")
+            .or_else("1"),
+        KeyDoc::probability("tail_share", "the share of the messages that take longer still")
+            .optional(),
+        KeyDoc::decimal_ms("tail_ms", "the time by which these take longer on average")
+            .or_else("one of the two, if there is a tail"),
+        KeyDoc::new(
+            "tail_factor",
+            ValueDoc::Whole(2, 10_000),
+            "the factor by which these take longer",
+        )
+        .or_else("one of the two, if there is a tail"),
+        links::FROM_DOC,
+        links::TO_DOC,
+        links::MESSAGES_DOC,
+    ];
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
         let own: SlowLinkKeys = keys.parse()?;

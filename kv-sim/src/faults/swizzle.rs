@@ -3,9 +3,9 @@
 use kv_core::time::Span;
 use toml::Table;
 
-use super::{Change, ClogOrder, FaultKeys, Inject, Strike, Target, Victims};
+use super::{Change, ClogOrder, FaultKeys, Inject, Strike, Target, Victims, victims};
 use crate::random::address::Aspect;
-use crate::scenario::{Cluster, Dice, DrawnCluster, Problem};
+use crate::scenario::{Cluster, Dice, DrawnCluster, KeyDoc, Problem};
 
 /// A swizzle: all links of nodes are clogged, one node after another, and let go in another order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,7 @@ impl Inject for Swizzle {
     const NAME: &'static str = "swizzle";
     const ABOUT: &'static str =
         "links of drawn nodes are clogged one after another, and let go in another order";
+    const KEYS: &'static [KeyDoc] = victims::ANY_DOC;
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
         Ok(Self { victims: Victims::parse_or_any(keys, cluster)? })

@@ -2,8 +2,8 @@
 
 use toml::Table;
 
-use super::{Ailment, FaultKeys, Inject, Strike, Target, Victims};
-use crate::scenario::{Cluster, Dice, DrawnCluster, Problem};
+use super::{Ailment, FaultKeys, Inject, Strike, Target, Victims, victims};
+use crate::scenario::{Cluster, Dice, DrawnCluster, KeyDoc, Problem};
 
 /// A kill leaves some of the first batches that were not synced: as many as are drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,7 @@ impl Inject for TornWrite {
     const NAME: &'static str = "torn-write";
     const ABOUT: &'static str = "a kill in that time leaves some of the first batches that were \
                                  not synced, and the rest not at all";
+    const KEYS: &'static [KeyDoc] = victims::KEYS_DOC;
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
         Ok(Self { victims: Victims::parse_alone(keys, cluster)? })

@@ -10,7 +10,7 @@ use super::keys::NameList;
 use crate::random::address::{Address, Aspect};
 use crate::random::draws::Draws;
 use crate::scenario::quantity::count;
-use crate::scenario::{Cluster, Dice, NodeIndex, Problem};
+use crate::scenario::{Cluster, Dice, KeyDoc, NodeIndex, Problem, ValueDoc};
 
 /// The victims of a fault of nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,28 @@ pub enum Victims {
     /// A number of distinct nodes that is drawn too, at least one.
     AnyNumber,
 }
+
+/// The key that names the victims.
+pub(super) const NODES_DOC: KeyDoc =
+    KeyDoc::new("nodes", ValueDoc::Nodes, "the nodes that are hit")
+        .or_else("required, unless `random` is given");
+
+/// The key that says how many victims are drawn.
+pub(super) const RANDOM_DOC: KeyDoc = KeyDoc::new(
+    "random",
+    ValueDoc::Whole(1, 10_000),
+    "how many nodes are hit, drawn at each occurrence",
+)
+.or_else("required, unless `nodes` is given");
+
+/// The keys of a fault that takes nothing but its victims.
+pub(super) const KEYS_DOC: &[KeyDoc] = &[NODES_DOC, RANDOM_DOC];
+
+/// The keys of a fault that takes nothing but its victims, whose number is drawn if none are named.
+pub(super) const ANY_DOC: &[KeyDoc] = &[
+    NODES_DOC.or_else("a number of nodes that is drawn too"),
+    RANDOM_DOC.or_else("a number that is drawn too"),
+];
 
 /// The keys of a fault that takes nothing but its victims, as they stand in the file.
 #[derive(Deserialize)]

@@ -2,8 +2,8 @@
 
 use toml::Table;
 
-use super::{DiskLoss, FaultKeys, Inject, Strike, Target, Victims};
-use crate::scenario::{Cluster, Dice, DrawnCluster, Problem};
+use super::{DiskLoss, FaultKeys, Inject, Strike, Target, Victims, victims};
+use crate::scenario::{Cluster, Dice, DrawnCluster, KeyDoc, Problem};
 
 /// Nodes stop, their data is deleted but not their identity, and they restart at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,7 @@ impl Inject for Wipe {
     const NAME: &'static str = "wipe";
     const ABOUT: &'static str =
         "nodes stop, lose their data but not their identity, and restart at the end";
+    const KEYS: &'static [KeyDoc] = victims::KEYS_DOC;
 
     fn parse(keys: &FaultKeys<'_>, cluster: &Cluster) -> Result<Self, Problem> {
         Ok(Self { victims: Victims::parse_alone(keys, cluster)? })

@@ -12,16 +12,17 @@ use serde::de::{Deserializer, SeqAccess, Unexpected, Visitor};
 use toml::Spanned;
 
 use super::error::{Problem, nearest};
+use super::key_doc::{KeyDoc, ValueDoc};
 use super::quantity::count;
 
 /// The most nodes that a scenario may have.
 pub const NODES_MAX: u64 = 10_000;
 
 /// The most layouts that may be live at once.
-const LAYOUTS_MAX: u64 = 3;
+pub(super) const LAYOUTS_MAX: u64 = 3;
 
 /// The most partitions that a ring may be cut into.
-const PARTITIONS_MAX: u64 = 16_384;
+pub(super) const PARTITIONS_MAX: u64 = 16_384;
 
 /// A node of the scenario: its position in [`Cluster::nodes`], from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -127,6 +128,23 @@ pub(super) enum NodesKey {
     Count(u64),
     Named(Vec<PlaceKeys>),
 }
+
+/// The keys of a table `[[nodes]]`.
+pub(super) const KEYS_DOC: &[KeyDoc] = &[
+    KeyDoc::new("name", ValueDoc::Text, "the node's name, one word; no name twice"),
+    KeyDoc::new("machine", ValueDoc::Text, "the machine: copies of a key lie on distinct ones")
+        .or_else("one of its own"),
+    KeyDoc::new("rack", ValueDoc::Text, "the rack: copies are spread over racks where possible")
+        .or("\"r1\""),
+    KeyDoc::new("datacenter", ValueDoc::Text, "the data center, for each of which N is given")
+        .or("\"dc1\""),
+    KeyDoc::new(
+        "weight",
+        ValueDoc::Whole(1, 64),
+        "the share of the ring, relative to that of other nodes",
+    )
+    .or("1"),
+];
 
 /// One table of `[[nodes]]` as it stands in the file.
 #[derive(Deserialize)]

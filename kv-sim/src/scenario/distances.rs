@@ -13,6 +13,7 @@ use toml::Spanned;
 
 use super::cluster::{Cluster, NodeIndex, Place};
 use super::error::Problem;
+use super::key_doc::{KeyDoc, ValueDoc};
 use super::quantity::{decimal_milliseconds, min_and_mean};
 
 /// The delays of messages on one way between two nodes.
@@ -34,6 +35,20 @@ pub struct Distances {
     /// The number of places.
     count: usize,
 }
+
+/// The keys of an element of `between`.
+pub(super) const KEYS_DOC: &[KeyDoc] = &[
+    KeyDoc::new("from", PLACE, "where messages come from"),
+    KeyDoc::new("to", PLACE, "where they go; the way back takes as long, unless it is given too"),
+    KeyDoc::decimal_ms("delay_ms_min", "shortest time that a message takes")
+        .or_else("as elsewhere, or the mean if that is less"),
+    KeyDoc::decimal_ms("delay_ms_mean", "time that a message takes on average")
+        .or_else("as elsewhere, or the shortest if that is more"),
+];
+
+/// The kind of value of a place.
+const PLACE: ValueDoc =
+    ValueDoc::Other("a data center, `\"east\"`, or a rack of one, `\"east/r1\"`, in quotes");
 
 /// An element of `between` as it stands in the file.
 #[derive(Deserialize)]

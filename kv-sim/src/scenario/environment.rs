@@ -11,6 +11,7 @@ use super::cluster::{Cluster, NodeIndex};
 use super::distances::{self, BetweenKeys, Distances, LinkDelay};
 use super::error::Problem;
 use super::expect::CONVERGED_WITHIN;
+use super::key_doc::{KeyDoc, MS_MAX, ValueDoc};
 use super::quantity::{
     count, decimal_milliseconds, microseconds, milliseconds, min_and_mean, parts_per_million,
 };
@@ -110,6 +111,51 @@ pub(super) fn converged_within(
     let round = Span::from_ms(node.repair_interval_ms) + step.times(STEPS);
     CONVERGED_WITHIN.max(round.times(ROUNDS))
 }
+
+/// The keys of `network`.
+pub(super) const NETWORK_DOC: &[KeyDoc] = &[
+    KeyDoc::decimal_ms("delay_ms_min", "shortest time that a message takes")
+        .or_else("1, or the mean if that is less"),
+    KeyDoc::decimal_ms("delay_ms_mean", "time that a message takes on average")
+        .or_else("5, or the shortest if that is more"),
+    KeyDoc::probability("loss", "chance of a message to be lost").or("0.0"),
+    KeyDoc::probability("duplicate", "chance of a message to arrive twice").or("0.0"),
+    KeyDoc::probability(
+        "reorder",
+        "chance of a message to be held back, so that later ones may overtake it",
+    )
+    .or("0.0"),
+    KeyDoc::decimal_ms("reorder_ms", "longest time for which a message is held back").or("50.0"),
+    KeyDoc::new("between", ValueDoc::Table("network.between"), "delays between places").or("[]"),
+];
+
+/// The keys of `disk`.
+pub(super) const DISK_DOC: &[KeyDoc] = &[
+    KeyDoc::new("execute_us_min", ValueDoc::Whole(0, MS_MAX), "shortest time that a command takes")
+        .or_else("20, or the mean if that is less"),
+    KeyDoc::new(
+        "execute_us_mean",
+        ValueDoc::Whole(0, MS_MAX),
+        "time that a command takes on average",
+    )
+    .or_else("50, or the shortest if that is more"),
+    KeyDoc::new("sync_us_min", ValueDoc::Whole(0, MS_MAX), "shortest time that a sync takes")
+        .or_else("200, or the mean if that is less"),
+    KeyDoc::new("sync_us_mean", ValueDoc::Whole(1, MS_MAX), "time that a sync takes on average")
+        .or_else("1000, or the shortest if that is more"),
+];
+
+/// The keys of `clocks`.
+pub(super) const CLOCKS_DOC: &[KeyDoc] = &[
+    KeyDoc::ms("offset_ms_max", "most by which a wall clock is wrong at the start, either way")
+        .or("50"),
+    KeyDoc::new(
+        "drift_ppm_max",
+        ValueDoc::Whole(0, DRIFT_PPM_MAX),
+        "most by which a node's clocks run fast or slow",
+    )
+    .or("50"),
+];
 
 /// `network` as it stands in the file.
 #[derive(Default, Deserialize)]

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::Problem;
+use super::key_doc::{KeyDoc, ValueDoc};
 use super::quantity::milliseconds;
 use crate::checks::CheckName;
 
@@ -60,6 +61,43 @@ impl Bound {
         (self.min..=self.max).contains(&number)
     }
 }
+
+/// The keys of `[expect]`.
+pub(super) const KEYS_DOC: &[KeyDoc] = &[
+    KeyDoc::new(
+        "checks",
+        ValueDoc::Other("a list of checks, as `kv-sim list checks` shows them"),
+        "the checks that run, beside `crash`; in a sweep, each that is named must have examined something",
+    )
+    .or_else("all"),
+    KeyDoc::ms("converged_within_ms", "how long after the last fault replicas must be equal").or_else("30000, or longer where links, disks or repairs are slow"),
+    KeyDoc::new("outcomes", ValueDoc::Table("[expect.outcomes]"), "bounds on what clients see").or("{}"),
+];
+
+/// The keys of `[expect.outcomes]`.
+pub(super) const OUTCOMES_DOC: &[KeyDoc] = &[
+    KeyDoc::new("acknowledged_min", COUNT, "operations that are acknowledged, at least").or("0"),
+    KeyDoc::new("acknowledged_max", COUNT, "the same, at most").optional(),
+    KeyDoc::new(
+        "unknown_min",
+        COUNT,
+        "operations of which nobody knows whether they happened, at least",
+    )
+    .or("0"),
+    KeyDoc::new("unknown_max", COUNT, "the same, at most").optional(),
+    KeyDoc::new(
+        "refused_min",
+        COUNT,
+        "operations that are refused, at least; those that make no sense do not count",
+    )
+    .or("0"),
+    KeyDoc::new("refused_max", COUNT, "the same, at most").optional(),
+    KeyDoc::new("siblings_min", COUNT, "reads that return more than one sibling, at least").or("0"),
+    KeyDoc::new("siblings_max", COUNT, "the same, at most").optional(),
+];
+
+/// The kind of value of a bound.
+const COUNT: ValueDoc = ValueDoc::Whole(0, i64::MAX as u64);
 
 /// `[expect]` as it stands in the file.
 #[derive(Default, Deserialize)]

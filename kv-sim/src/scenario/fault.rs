@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::cluster::Cluster;
 use super::error::Problem;
+use super::key_doc::{KeyDoc, ValueDoc};
 use super::quantity::{count, milliseconds};
 use crate::faults::{FaultKeys, FaultKind, FaultWord};
 
@@ -21,6 +22,25 @@ const LATER: &[&str] = &["join", "leave", "replace", "upgrade", "downgrade"];
 
 /// The keys that every kind of fault takes.
 const COMMON: &[&str] = &["kind", "from_ms", "until_ms", "every_ms", "times", "rolling"];
+
+/// What is said of them.
+pub(super) const KEYS_DOC: &[KeyDoc] = &[
+    KeyDoc::new("kind", ValueDoc::Other("one of the words below, in quotes"), "what is broken"),
+    KeyDoc::ms("from_ms", "when it begins, from the beginning of the chaos phase"),
+    KeyDoc::ms("until_ms", "when it ends; a `clock-step` and `bit-rot` need no end")
+        .or_else("required, but for these"),
+    KeyDoc::ms("every_ms", "the time from one beginning to the next; longer than it lasts")
+        .or_else("required, if it happens more than once"),
+    KeyDoc::new("times", ValueDoc::Whole(1, 10_000), "how often it happens")
+        .or_else("1; if it is rolling, once for each victim"),
+    KeyDoc::new(
+        "rolling",
+        ValueDoc::Flag,
+        "whether it goes from node to node: of the `nodes` that are named, or of all in a drawn \
+         order, each occurrence hits the next, or the next `random`",
+    )
+    .or("false"),
+];
 
 /// A fault: something that is broken on purpose.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use toml::Spanned;
 
 use super::cluster::{Cluster, NodeIndex};
 use super::error::Problem;
+use super::key_doc::{KeyDoc, ValueDoc};
 use super::quantity::milliseconds;
 
 /// An operator's order to found the cluster.
@@ -20,6 +21,13 @@ pub struct Init {
     /// The nodes that are left out of the cluster.
     pub without: Vec<NodeIndex>,
 }
+
+/// The keys of a table `[[init]]`.
+pub(super) const KEYS_DOC: &[KeyDoc] = &[
+    KeyDoc::ms("at_ms", "when the order is given, from the beginning of the chaos phase"),
+    KeyDoc::new("node", ValueDoc::Node, "the node that is told"),
+    KeyDoc::new("without", ValueDoc::Nodes, "nodes that are left out of the cluster").or("[]"),
+];
 
 /// A table `[[init]]` as it stands in the file.
 #[derive(Deserialize)]

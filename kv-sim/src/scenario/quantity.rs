@@ -10,12 +10,10 @@ use serde::de::{Deserializer, SeqAccess, Unexpected, Visitor};
 use toml::Spanned;
 
 use super::error::Problem;
+use super::key_doc::MS_MAX;
 
 /// The probability one, in parts per million.
 pub const PPM: u32 = 1_000_000;
-
-/// The longest time that a scenario may name, in milliseconds: thirty days.
-const MS_MAX: u64 = 30 * 24 * 60 * 60 * 1_000;
 
 /// Parses a time in whole milliseconds, of at most thirty days.
 pub(crate) fn milliseconds(value: &Spanned<u64>) -> Result<Span, Problem> {

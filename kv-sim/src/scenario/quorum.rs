@@ -14,6 +14,7 @@ use toml::Spanned;
 
 use super::cluster::Cluster;
 use super::error::{Problem, plural};
+use super::key_doc::{KeyDoc, ValueDoc};
 
 /// The most copies that a key may have, over all data centers.
 pub const REPLICAS_MAX: u64 = 16;
@@ -24,6 +25,32 @@ const LEVELS: &[(&str, Level)] = &[
     ("all", Level::All),
     ("local_quorum", Level::LocalQuorum),
     ("each_quorum", Level::EachQuorum),
+];
+
+/// The kind of value of `r` and `w`.
+pub(super) const LEVEL: ValueDoc = ValueDoc::Other(
+    "a whole number 1 to N, or `\"one\"`, `\"quorum\"`, `\"all\"`, `\"local_quorum\"`, `\"each_quorum\"`",
+);
+
+/// The kind of value of a mode.
+pub(super) const MODE: ValueDoc = ValueDoc::Word(&["sloppy", "strict"]);
+
+/// The keys of `quorum`.
+pub(super) const KEYS_DOC: &[KeyDoc] = &[
+    KeyDoc::new(
+        "n",
+        ValueDoc::Other(
+            "a whole number 1 to 16, or one for each data center: `{ east = 3, west = 2 }`",
+        ),
+        "copies of a key, on distinct machines",
+    )
+    .or_else("3, if there is one data center"),
+    KeyDoc::new("r", LEVEL, "answers that a read waits for")
+        .or_else("2, or all where there are fewer"),
+    KeyDoc::new("w", LEVEL, "durable copies that a write waits for")
+        .or_else("2, or all where there are fewer"),
+    KeyDoc::new("mode", MODE, "whose answers count: also those of fallbacks, or owners' only")
+        .or("\"sloppy\""),
 ];
 
 /// The copies of a key, and the answers that a request waits for unless its workload sets others.

@@ -10,6 +10,7 @@ use toml::Spanned;
 use super::cluster::{Cluster, NodeIndex};
 use super::error::Problem;
 use super::key_choice::{self, DistributionKey, KeyChoice, KeyChoiceKeys};
+use super::key_doc::{KeyDoc, ValueDoc};
 use super::quantity::{
     NumberOrRange, PPM, count, decimal_milliseconds, milliseconds, parts_per_million,
 };
@@ -140,6 +141,79 @@ pub(super) struct WorkloadKeys {
     misuse_share: Option<Spanned<f64>>,
     misuses: Option<Spanned<Vec<Misuse>>>,
 }
+
+/// The keys of a table `[[workload]]`.
+pub(super) const KEYS_DOC: &[KeyDoc] = &[
+    KeyDoc::new(
+        "kind",
+        ValueDoc::Word(&["put-get", "read-modify-write", "blind-put", "put-get-delete"]),
+        "what the clients do: puts and gets; a get, then a put upon what it showed; puts without a \
+         context, like a plain `SET`; puts, gets and deletes",
+    ),
+    KeyDoc::new("clients", ValueDoc::Whole(1, 100_000), "clients at work at once, each with one operation in flight"),
+    KeyDoc::new("operations", ValueDoc::Whole(1, 1_000_000_000), "operations of all clients together"),
+    KeyDoc::new("keys", ValueDoc::Whole(1, 100_000_000), "distinct keys").or("32"),
+    KeyDoc::new("key_prefix", ValueDoc::Text, "how the names of keys begin").or("\"k\""),
+    KeyDoc::new(
+        "key_bytes",
+        ValueDoc::WholeOrRange(1, KEY_BYTES_MAX as u64),
+        "the length of a key's name, filled up between prefix and number, so that names have a long \
+         beginning in common; of a range, each key has a length of its own",
+    )
+    .or_else("as short as prefix and number"),
+    KeyDoc::new(
+        "distribution",
+        ValueDoc::Word(&["uniform", "zipfian", "latest", "hot"]),
+        "which keys are preferred: none; the first, by Zipf's law; those that the client wrote last; \
+         a few, which get a share",
+    )
+    .or("\"uniform\""),
+    KeyDoc::new("exponent", ValueDoc::Decimal(0.0, key_choice::EXPONENT_MAX), "the exponent of Zipf's law, of `zipfian` and `latest`").or_else("0.99, where there is one"),
+    KeyDoc::new("hot_keys", ValueDoc::Whole(1, 99_999_999), "keys that `hot` prefers; less than `keys`").or_else("1, where there are some"),
+    KeyDoc::probability("hot_share", "share of the operations that `hot` gives to them").or_else("0.5, where there are some"),
+    KeyDoc::new(
+        "value_bytes",
+        ValueDoc::WholeOrRange(0, 67_108_864),
+        "the length of a value, at most `value_bytes_max` of `[node]`; of a range, each has a length \
+         of its own",
+    )
+    .or("16"),
+    KeyDoc::ms("from_ms", "when the clients begin, from the beginning of the chaos phase").or("0"),
+    KeyDoc::decimal_ms("think_ms_mean", "mean pause from an answer to the client's next operation").or_else("10, unless a rate is given"),
+    KeyDoc::new(
+        "rate_per_second",
+        ValueDoc::Whole(1, RATE_MAX),
+        "operations that all clients together begin, however long answers take (an open loop); a \
+         client that is late begins the next as soon as it is answered",
+    )
+    .optional(),
+    KeyDoc::probability("read_share", "share of the operations that read; nothing for `read-modify-write`").or("0.5"),
+    KeyDoc::new("r", quorum::LEVEL, "answers that a read waits for").or_else("as in `quorum`"),
+    KeyDoc::new("w", quorum::LEVEL, "durable copies that a write waits for").or_else("as in `quorum`"),
+    KeyDoc::new("mode", quorum::MODE, "whose answers count").or_else("as in `quorum`"),
+    KeyDoc::new("timeout_ms", ValueDoc::Whole(10, 60_000), "how long the cluster may work on a request").or_else("as in `[node]`"),
+    KeyDoc::new("session", ValueDoc::Flag, "whether a client's operations go through one session, so that they are ordered").or("true"),
+    KeyDoc::new("at", ValueDoc::Nodes, "nodes that the clients talk to").or_else("all"),
+    KeyDoc::new("sticky", ValueDoc::Flag, "whether a client stays with one node until that fails, or draws one each time").or("true"),
+    KeyDoc::probability("empty_share", "share of the values that are empty").or("0.0"),
+    KeyDoc::new(
+        "retries",
+        ValueDoc::Whole(0, untidiness::RETRIES_MAX),
+        "how often a write is asked for again, under its id and of another node, when nobody knows \
+         whether it happened",
+    )
+    .or("0"),
+    KeyDoc::probability("repeat_share", "share of the operations that ask for one of the client's last writes once more, under its id").or("0.0"),
+    KeyDoc::probability("reuse_share", "share of the writes that are given the id of another one of the client's last writes").or("0.0"),
+    KeyDoc::probability("misuse_share", "share of the operations that make no sense, and must be refused").or("0.0"),
+    KeyDoc::new(
+        "misuses",
+        ValueDoc::Words(&["other-key", "corrupt-token", "other-cluster", "empty-key", "long-key", "long-value"]),
+        "how they make no sense: a token of another key, one that was altered, one of another \
+         cluster; a key without bytes, a key or a value with one byte too many",
+    )
+    .or_else("all ways"),
+];
 
 /// The number of keys if none is given.
 const KEYS: u64 = 32;

@@ -32,7 +32,7 @@ enum DrawnLayout {
 }
 
 impl DrawnCluster {
-    pub(super) fn draw(dice: Dice, nodes: (u64, u64)) -> Self {
+    pub(crate) fn draw(dice: Dice, nodes: (u64, u64)) -> Self {
         use DrawnLayout::{Datacenters, Plain, Racks, Shared};
         let nodes = dice.between("nodes", nodes) as usize;
         let layouts = [Plain, Plain, Plain, Plain, Racks, Racks, Shared, Datacenters];

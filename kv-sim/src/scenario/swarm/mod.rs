@@ -23,6 +23,7 @@ use toml::de::DeTable;
 use toml::{Spanned, Table, Value};
 
 use super::error::{Problem, ScenarioError};
+use super::key_doc::{KeyDoc, ValueDoc};
 use super::quantity::{count, milliseconds};
 use super::{Scenario, draft, file_name, reachable};
 use crate::checks::CheckName;
@@ -66,6 +67,19 @@ struct SwarmRanges {
     /// The chance of each such family to be on, in percent. Default 25.
     fault_percent: u64,
 }
+
+/// The keys of `[swarm]`.
+pub(super) const KEYS_DOC: &[KeyDoc] = &[
+    KeyDoc::new("nodes", ValueDoc::Range(1, 100), "the number of nodes").or("[3, 6]"),
+    KeyDoc::new("chaos_ms", ValueDoc::Range(1, 600_000), "how long faults come and go")
+        .or("[1000, 4000]"),
+    KeyDoc::new("operations", ValueDoc::Range(1, 1_000_000), "operations of all clients together")
+        .or("[60, 300]"),
+    KeyDoc::new("faults", ValueDoc::Other("a list of kinds of faults"), "the kinds that may be on")
+        .or_else("all"),
+    KeyDoc::new("fault_percent", ValueDoc::Whole(0, 100), "the chance of each such kind to be on")
+        .or("25"),
+];
 
 /// `[swarm]` as it stands in the file.
 #[derive(Default, Deserialize)]
