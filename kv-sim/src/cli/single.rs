@@ -1,16 +1,17 @@
 //! `kv-sim --scenario FILE`: one seed, twice, and a report of what happened.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use kv_sim::runs::artefact;
 use kv_sim::runs::options::{RunOptions, Trace};
 use kv_sim::runs::panics::PanicLog;
-use kv_sim::runs::run::run_twice;
+use kv_sim::runs::run::{run_by, run_twice};
 use kv_sim::scenario::Scenario;
+use kv_sim::story::history::HistoryFormat;
 use kv_sim::story::result::{RunResult, Verdict};
 use kv_sim::story::summary::RunSummary;
 
@@ -36,6 +37,21 @@ pub(crate) struct SingleArguments {
     /// Write each event of the run to this file, one a line.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Write what clients asked and were told to this file, as another checker reads it.
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
+    /// The checker. By default it follows from the name of the file: `.edn` is for Elle.
+    #[arg(long, value_name = "CHECKER", requires = "history")]
+    history_format: Option<HistoryChecker>,
+}
+
+/// A checker that reads histories.
+#[derive(Clone, Copy, ValueEnum)]
+enum HistoryChecker {
+    /// Porcupine: a JSON object for each operation, a line each.
+    Porcupine,
+    /// Elle: an EDN map for each beginning and each end, a line each, as Jepsen writes them.
+    Elle,
 }
 
 pub(crate) fn execute(arguments: SingleArguments) -> Exit {
@@ -43,12 +59,17 @@ pub(crate) fn execute(arguments: SingleArguments) -> Exit {
 }
 
 fn try_execute(arguments: SingleArguments) -> Result<Exit, Exit> {
-    let SingleArguments { scenario, seed, paranoid, json, keep, trace } = arguments;
+    let SingleArguments { scenario, seed, paranoid, json, keep, trace, history, history_format } =
+        arguments;
     let source = super::load(&[scenario])?.remove(0);
     let seed = seed.unwrap_or(source.seed());
     let scenario = source.scenario(seed).map_err(|error| super::invalid(&error))?;
     let result =
         traced(&scenario, RunOptions::seeded(seed).paranoid_if(paranoid), trace.as_deref())?;
+    if let Some(path) = &history {
+        let format = history_format.map_or_else(|| format_of(path), HistoryChecker::format);
+        write_history(path, format, &scenario, seed)?;
+    }
     let saved = match &keep {
         Some(folder) => artefact::save(folder, &scenario, &result)
             .map_err(|error| output::unwritable(folder, &error))?,
@@ -88,6 +109,39 @@ fn traced(
     let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
     file.flush().map_err(|error| output::unwritable(path, &error))?;
     Ok(results)
+}
+
+/// Runs the seed once more, to write what its clients asked and were told.
+fn write_history(
+    path: &Path,
+    format: HistoryFormat,
+    scenario: &Scenario,
+    seed: u64,
+) -> Result<(), Exit> {
+    let options = RunOptions { checks: false, ..RunOptions::seeded(seed) };
+    let (_, world) = run_by(scenario, &options, |world| {
+        world.log_operations();
+        world.run();
+    });
+    let log = world.and_then(|mut world| world.take_log()).unwrap_or_default();
+    fs::write(path, log.written(format)).map_err(|error| output::unwritable(path, &error))
+}
+
+/// The form of a history that the name of its file asks for.
+fn format_of(path: &Path) -> HistoryFormat {
+    match path.extension() {
+        Some(extension) if extension == "edn" => HistoryFormat::Elle,
+        _ => HistoryFormat::Porcupine,
+    }
+}
+
+impl HistoryChecker {
+    const fn format(self) -> HistoryFormat {
+        match self {
+            Self::Porcupine => HistoryFormat::Porcupine,
+            Self::Elle => HistoryFormat::Elle,
+        }
+    }
 }
 
 fn create(path: &Path) -> Result<Arc<Mutex<BufWriter<File>>>, Exit> {

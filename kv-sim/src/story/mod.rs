@@ -3,6 +3,7 @@
 //! | module | tells |
 //! |---|---|
 //! | [`digest`] | whether two runs were the same, event by event |
+//! | [`history`] | what clients asked and were told, as other checkers read it |
 //! | [`result`] | the verdict, with its figures |
 //! | [`record`] | the facts that a report is made of, kept while the run happens |
 //! | [`state`] | one moment: nodes, disks, links, keys, clients |
@@ -10,6 +11,7 @@
 //! | [`summary`] | a run in a terminal |
 
 pub mod digest;
+pub mod history;
 pub mod record;
 pub mod report;
 pub mod result;

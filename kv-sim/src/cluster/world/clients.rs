@@ -37,6 +37,9 @@ impl World {
             }
         }
         self.record_begun(client, operation);
+        if let (Some(log), Some(asked)) = (&mut self.log, self.clients.asks(client, operation)) {
+            log.on_begun(self.scene.now, client, asked, &seen);
+        }
         self.trace(|scene| {
             let Some(ClientOperation { key, verb, .. }) = self.clients.asks(client, operation)
             else {
@@ -133,6 +136,9 @@ impl World {
     fn end_operation(&mut self, client: u32, operation: u32, ended: &Ended) {
         self.tally.events += 1;
         self.record_ended(client, ended);
+        if let Some(log) = &mut self.log {
+            log.on_ended(self.scene.now, client, ended);
+        }
         self.trace(|_| format!("client {client} is told {operation}: {ended:?}"));
         let now = self.scene.now;
         let thinks = self.clients.end((client, operation), ended, now, &self.draws);

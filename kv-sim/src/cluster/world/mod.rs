@@ -39,6 +39,7 @@ use crate::random::draws::{Draws, NodeDraw, Overrides};
 use crate::runs::options::{RunOptions, Trace};
 use crate::scenario::{self, Expect, Init, NodeIndex, Scenario};
 use crate::story::digest::{DigestTag, RunningDigest};
+use crate::story::history::OperationLog;
 use crate::story::record::Recorder;
 
 use faults::Chaos;
@@ -78,6 +79,7 @@ pub struct World {
     tally: RunTally,
     trace: Option<Trace>,
     recorder: Option<Box<Recorder>>,
+    log: Option<Box<OperationLog>>,
     expect: Expect,
     disk_speed: scenario::DiskSettings,
     /// The time at which the last command or sync ends that was begun so far.
@@ -139,6 +141,7 @@ impl World {
             tally: RunTally::default(),
             trace: options.trace.clone(),
             recorder: None,
+            log: None,
             expect: scenario.expect.clone(),
             disk_speed: scenario.disk.clone(),
             disks_busy_until: WorldTime(0),

@@ -17,6 +17,7 @@ use crate::cluster::client::Ended;
 use crate::cluster::scene::Scene;
 use crate::faults::{FaultKind, RuleName};
 use crate::scenario::NodeIndex;
+use crate::story::history::OperationLog;
 use crate::story::record::fact::{
     ClientVerb, Copy, CopyChange, Note, RecordedEnding, RecordedFault, RecordedMessage,
     RecordedOperation, RecordedWrite,
@@ -43,6 +44,16 @@ impl World {
             self.record_clocks(node);
         }
         Some(self.recorder.take()?.finish(self.scene.now))
+    }
+
+    /// Starts to log what clients ask and are told.
+    pub fn log_operations(&mut self) {
+        self.log = Some(Box::default());
+    }
+
+    /// Ends the logging and takes the log; none, if nothing was logged.
+    pub fn take_log(&mut self) -> Option<OperationLog> {
+        self.log.take().map(|log| *log)
     }
 
     /// Records that a message is read by its addressee.
