@@ -6,6 +6,8 @@ use kv_core::tally::Nodes;
 use kv_core::time::Time;
 use kv_core::types::NodeId;
 
+use super::counted_sets::CountedSets;
+
 /// The promise that a write was given.
 #[derive(Clone, Debug)]
 pub(super) struct GivenAck {
@@ -15,8 +17,8 @@ pub(super) struct GivenAck {
     pub(super) step: u64,
     /// The mode, which says whose copies count.
     pub(super) mode: Mode,
-    /// The number of durable copies that were asked for, if that could be told.
-    quorum: Option<u16>,
+    /// The durable copies that were asked for.
+    pub(super) quorum: CountedSets,
     /// The owners that were reported to hold the write durably, then the fallbacks.
     holders: Nodes,
     owners: u16,
@@ -39,13 +41,13 @@ impl GivenAck {
     /// durably.
     pub(super) fn new(
         (at, step): (Time, u64),
-        (mode, quorum): (Mode, Option<usize>),
+        (mode, quorum): (Mode, &CountedSets),
         achieved: &Achieved,
     ) -> Self {
         let Achieved { owners, fallbacks, machines: _ } = achieved;
-        let few = |number: usize| u16::try_from(number).expect("a key has few owners");
         let holders = owners.iter().chain(fallbacks).copied().collect();
-        Self { at, step, mode, quorum: quorum.map(few), holders, owners: few(owners.len()) }
+        let owners = u16::try_from(owners.len()).expect("a key has few owners");
+        Self { at, step, mode, quorum: quorum.clone(), holders, owners }
     }
 
     /// The owners that were reported to hold the write durably.
@@ -56,10 +58,5 @@ impl GivenAck {
     /// The fallbacks that were reported to hold the write durably.
     pub(super) fn fallbacks(&self) -> &[NodeId] {
         &self.holders[self.owners.into()..]
-    }
-
-    /// The number of durable copies that were asked for, if that could be told.
-    pub(super) fn quorum(&self) -> Option<usize> {
-        self.quorum.map(usize::from)
     }
 }

@@ -7,9 +7,10 @@
 
 use super::findings::Findings;
 use super::occasions::{
-    Execution, KeyEnd, KeyLoss, NodeChange, NodeEvent, NodeLoad, OperationEnd, RestVerdict, RunEnd,
-    WriteMint,
+    Execution, KeyEnd, KeyLoss, NodeChange, NodeEvent, NodeLoad, OperationEnd, RefusalSent,
+    RestVerdict, RunEnd, WriteMint,
 };
+use super::operation::Operation;
 use super::{IdleWindow, Setting, WorldView};
 
 /// A property that runs are judged by. It never influences the run, counts what it examined, and
@@ -29,12 +30,18 @@ pub(super) trait Check {
     /// The findings so far.
     fn findings(&self) -> &Findings;
 
+    /// Takes an operation that a client begins.
+    fn on_begin(&mut self, _: &Operation) {}
+
     /// Takes a client's operation that ended: answered, refused, or given up.
     fn on_end(&mut self, _: &mut OperationEnd<'_, impl WorldView>) {}
 
     /// Takes a storage command that was executed at a node. A dot that it minted is told apart, by
     /// [`Check::on_minted`].
     fn on_execution(&mut self, _: &mut Execution<'_, impl WorldView>) {}
+
+    /// Takes a refusal that a replica sends to the coordinator of an operation under way.
+    fn on_refusal_sent(&mut self, _: &RefusalSent<'_, impl WorldView>) {}
 
     /// Takes a dot that a replica minted for a write.
     fn on_minted(&mut self, _: &WriteMint<'_>) {}

@@ -3,7 +3,7 @@
 
 use kv_core::message::Kind;
 use kv_core::time::{Span, Time};
-use kv_core::types::NodeId;
+use kv_core::types::{Key, NodeId};
 
 use super::MemberView;
 
@@ -12,8 +12,14 @@ pub trait ClusterHealth {
     /// The time at which anything last changed: a node started, stopped, paused, lost its data or
     /// had copied it back; a link or a disk broke, slowed down, or was repaired.
     fn last_change(&self) -> Time;
-    /// Tells whether a node runs at full speed on a disk that works and has lost nothing.
-    fn is_well(&self, node: NodeId) -> bool;
+    /// The time at which a node last changed so, or its disk or clock.
+    fn node_changed(&self, node: NodeId) -> Time;
+    /// The time at which the link between two nodes last changed so, in either direction.
+    fn link_changed(&self, one: NodeId, other: NodeId) -> Time;
+    /// Tells whether something keeps a node from doing its part for a key.
+    fn meets(&self, node: NodeId, key: &Key, obstacle: Obstacle) -> bool;
+    /// Tells whether a node reads or keeps any record that is corrupt, or not repaired yet.
+    fn has_corruption(&self, node: NodeId) -> bool;
     /// Tells whether time passes for a node, so that it notices if a peer does not answer.
     fn keeps_time(&self, node: NodeId) -> bool;
     /// The time of the world that `span` on a node's clock lasts; none, if it never passes.
@@ -23,6 +29,31 @@ pub trait ClusterHealth {
     fn slowest_command(&self) -> Span;
     /// Tells whether messages of a kind from one node reach another, promptly and unharmed.
     fn reaches(&self, from: NodeId, to: NodeId, kind: Kind) -> bool;
+    /// Tells whether a node may hear that another one lives, by whatever way gossip takes.
+    fn may_hear_of(&self, node: NodeId, other: NodeId) -> bool;
     /// The view that each running node has of all members, itself included.
     fn views(&self) -> Vec<(NodeId, Vec<MemberView>)>;
+}
+
+/// Something that keeps a node from doing its part in an operation on a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The node does not run, or stands still.
+    Asleep,
+    /// The node waits for its cluster to be founded, and hears nobody.
+    Unfounded,
+    /// The disk takes longer than it should.
+    DiskSlow,
+    /// The disk fails: the node will stop.
+    DiskFails,
+    /// The disk has no room.
+    DiskFull,
+    /// The owner has not copied back yet what it lost of the key's partition.
+    Incomplete,
+    /// A record of the key cannot be read.
+    Corrupt,
+    /// A record of the key could not be read. It was replaced, and may lack some of what it held.
+    Unrepaired,
+    /// There is no room for a hint that takes so many bytes and what is held of the key already.
+    HintsFull(usize),
 }

@@ -66,12 +66,11 @@ impl Deletion {
     /// Judges a read that was answered with a container that reaches this far.
     fn on_read(&mut self, end: &OperationEnd<'_, impl WorldView>, reach: &Reach) {
         let &OperationEnd { at, operation: read, ref history, world, names, .. } = end;
-        let n = world.owners(&history.key).len();
         for &event in &reach.standing {
             let Some(delete) = self.deleted_by(history, event) else { continue };
             let write = history.write(delete);
             let ack = write.ack.as_ref().expect("only acknowledged deletes are looked for");
-            if freshness::is_promised(ack, read, n) {
+            if freshness::is_promised(ack, read, world.datacenters()) {
                 let Operation { number, coordinator, .. } = read;
                 let shown = format!(
                     "to operation {number} through {} at {}",

@@ -5,12 +5,16 @@ use kv_core::ring::MachineIndex;
 use kv_core::types::{ContentHash, Key, NodeId, PartitionId};
 use kv_core::version::{Container, VersionVector};
 
+use super::datacenters::Datacenters;
+
 /// The disks of the world, to be looked at.
 pub trait Disks {
     /// Lists all nodes.
     fn nodes(&self) -> Vec<NodeId>;
     /// The owners of a key.
     fn owners(&self, key: &Key) -> &[NodeId];
+    /// The data centers, and the copies that each of them keeps.
+    fn datacenters(&self) -> &Datacenters;
     /// The partition of a key.
     fn partition_of(&self, key: &Key) -> PartitionId;
     /// The machine of a node.

@@ -19,7 +19,10 @@ use smallvec::SmallVec;
 
 use super::ack::{GivenAck, Standing};
 use super::check::Check;
+use super::counted_sets::CountedSets;
+use super::datacenters::{Among, Datacenters};
 use super::findings::Findings;
+use super::held_copies::HeldCopies;
 use super::history::{EventIndex, History, HistoryWrite, Minting, WriteIndex, WriteRequest};
 use super::occasions::{
     ChangeKind, Execution, KeyEnd, KeyLoss, NodeChange, OperationEnd, OperationEnding, WriteMint,
@@ -56,24 +59,6 @@ struct Holders {
     delivered: Vec<NodeId>,
     /// The nodes that should hold the write and do not.
     missing: Vec<NodeId>,
-}
-
-/// A node's copies of a key.
-struct HeldCopies {
-    durable: Container,
-    live: Container,
-}
-
-impl HeldCopies {
-    fn of(node: NodeId, history: &History, disks: &impl Disks) -> Self {
-        let copy = |image| disks.copy(node, &history.key, image);
-        Self { durable: copy(WhichImage::Durable), live: copy(WhichImage::Live) }
-    }
-
-    /// Tells whether a write is there, and is there to stay.
-    fn keeps(&self, write: WriteIndex, history: &History) -> bool {
-        history.is_claimed(write, &self.durable) && history.is_claimed(write, &self.live)
-    }
 }
 
 impl Check for Durability {
@@ -196,19 +181,26 @@ impl Durability {
         let history = &mut *end.history;
         self.findings.examined += 1;
         let Achieved { owners, fallbacks, machines: _ } = achieved;
-        let (mode, quorum) = (operation.terms.mode, operation.terms.writes);
+        let mode = operation.terms.mode;
+        let quorum = operation.terms.writes.as_ref().expect("what is stored was to be written");
         let holders = self.holders(history, write, operation, achieved, world);
         let Holders { holding, taken_from, delivered, missing } = &holders;
-        let counts = |node: &&NodeId| match mode {
-            Mode::Sloppy => true,
-            Mode::Strict => owners.contains(node),
+        let datacenters = world.datacenters();
+        let machines = |among| {
+            let counts = |node: &&NodeId| match mode {
+                // A fallback may hold it for an owner anywhere.
+                Mode::Sloppy if fallbacks.contains(node) => true,
+                Mode::Sloppy | Mode::Strict => {
+                    owners.contains(node) && datacenters.is_among(among, **node)
+                }
+            };
+            let held = holding.iter().chain(taken_from).chain(delivered).filter(counts);
+            let mut machines: SmallVec<[_; 8]> = held.map(|&node| world.machine(node)).collect();
+            machines.sort_unstable();
+            machines.dedup();
+            machines.len()
         };
-        let held = holding.iter().chain(taken_from).chain(delivered).filter(counts);
-        let mut machines: SmallVec<[_; 8]> = held.map(|&node| world.machine(node)).collect();
-        machines.sort_unstable();
-        machines.dedup();
-        let is_enough = quorum.is_none_or(|quorum| machines.len() >= quorum);
-        if !missing.is_empty() || !is_enough {
+        if !missing.is_empty() || !quorum.are_reached(machines) {
             self.findings.violated_about(
                 || history.subject_of(write),
                 || {
@@ -221,10 +213,10 @@ impl Durability {
                         history.describe(write, names),
                         when(at),
                         names.node(*coordinator),
-                        promise(mode, quorum, owners, fallbacks, names),
+                        promise((mode, quorum), datacenters, owners, fallbacks, names),
                         names.nodes(holding),
                         no_longer(taken_from, delivered, names),
-                        machines.len(),
+                        machines(Among::All),
                         names.nodes(missing),
                     )
                 },
@@ -331,7 +323,7 @@ impl Durability {
         let owners = disks.owners(&history.key);
         let others: Vec<_> = owners.iter().filter(|&&owner| owner != target).collect();
         let has_answered = |write: &HistoryWrite| {
-            let quorum = write.ack.as_ref().and_then(GivenAck::quorum);
+            let quorum = write.ack.as_ref().map(|ack| ack.quorum.total());
             let owners_needed = quorum.unwrap_or(others.len()).clamp(1, others.len().max(1));
             write.taken_from().contains(&target)
                 || others.iter().filter(|other| write.taken_from().contains(other)).count()
@@ -377,11 +369,10 @@ impl Durability {
         let others = |node: &&NodeId| but.is_none_or(|(but, _)| but != **node);
         let is_silent =
             |&owner: &NodeId| but.is_some_and(|(but, left)| but == owner && !left.is_believed);
-        let answering = owners.iter().filter(|owner| !is_silent(owner)).count();
         let owned: Vec<_> = owners
             .iter()
             .filter(others)
-            .map(|&owner| HeldCopies::of(owner, history, disks))
+            .map(|&owner| (owner, HeldCopies::of(owner, history, disks)))
             .collect();
         let elsewhere = disks.nodes();
         let elsewhere = elsewhere.iter().filter(|node| others(node) && !owners.contains(*node));
@@ -389,18 +380,20 @@ impl Durability {
 
         let mut weakened = Vec::new();
         for &write in writes {
-            let keeps = |copy: &&HeldCopies| copy.keeps(write, history);
-            let owners_holding = owned.iter().filter(keeps).count();
-            let is_gone = owners_holding == 0 && {
+            let keeps = |copy: &HeldCopies| copy.keeps(write, history);
+            let holding = owned.iter().filter(|(_, copy)| keeps(copy));
+            let holding: Nodes = holding.map(|&(owner, _)| owner).collect();
+            let is_gone = holding.is_empty() && {
                 let nodes = elsewhere.clone();
                 let kept = kept.get_or_insert_with(|| {
                     nodes.map(|&node| HeldCopies::of(node, history, disks)).collect()
                 });
-                !kept.iter().any(|copy| keeps(&copy))
+                !kept.iter().any(keeps)
             };
+            let without = |owner: &&NodeId| !is_silent(owner) && !holding.contains(owner);
             if is_gone {
                 weakened.push((write, Standing::Excused));
-            } else if may_miss(history.write(write), answering - owners_holding, owners) {
+            } else if may_miss(history.write(write), owners.iter().filter(without), disks) {
                 weakened.push((write, Standing::Weak));
             }
         }
@@ -443,7 +436,7 @@ fn recount(history: &mut History, (node, left): (NodeId, &Container), disks: &im
     let is_weak = |&(at, write, _): &(WriteIndex, &HistoryWrite, &GivenAck)| {
         let keeps = |owner| HeldCopies::of(owner, history, disks).keeps(at, history);
         let without = |&&owner: &&NodeId| owner == node || !keeps(owner);
-        may_miss(write, owners.iter().filter(without).count(), owners)
+        may_miss(write, owners.iter().filter(without), disks)
     };
     let weak: Vec<_> = forgotten.filter(is_weak).map(|(at, ..)| at).collect();
     for write in weak {
@@ -451,10 +444,20 @@ fn recount(history: &mut History, (node, left): (NodeId, &Container), disks: &im
     }
 }
 
-/// Tells whether a quorum may miss a write, if so many owners may answer without it.
-fn may_miss(write: &HistoryWrite, without: usize, owners: &[NodeId]) -> bool {
-    let quorum = write.ack.as_ref().and_then(GivenAck::quorum);
-    quorum.is_none_or(|quorum| without > owners.len() - quorum)
+/// Tells whether a quorum may miss a write, if these owners may answer without it: more of them, or of
+/// those in one data center, than the write left out there.
+fn may_miss<'a>(
+    write: &HistoryWrite,
+    without: impl Iterator<Item = &'a NodeId>,
+    disks: &impl Disks,
+) -> bool {
+    let Some(GivenAck { quorum, .. }) = &write.ack else { return true };
+    let (without, datacenters): (Nodes, _) = (without.copied().collect(), disks.datacenters());
+    datacenters.all().any(|among| {
+        let least = quorum.least(among, datacenters);
+        let there = without.iter().filter(|&&owner| datacenters.is_among(among, owner)).count();
+        least > 0 && there > datacenters.copies(among) - least
+    })
 }
 
 fn excuse(history: &History, write: WriteIndex, node: NodeId, at: Time, names: &Names) -> String {
@@ -503,14 +506,14 @@ fn story(
         history.key,
         history.describe(write, names),
         when(ack.at),
-        promise(ack.mode, ack.quorum(), ack.owners(), ack.fallbacks(), names),
+        promise((ack.mode, &ack.quorum), disks.datacenters(), ack.owners(), ack.fallbacks(), names),
         when(at),
     )
 }
 
 fn promise(
-    mode: Mode,
-    quorum: Option<usize>,
+    (mode, quorum): (Mode, &CountedSets),
+    datacenters: &Datacenters,
     owners: &[NodeId],
     fallbacks: &[NodeId],
     names: &Names,
@@ -519,9 +522,9 @@ fn promise(
         Mode::Sloppy => "sloppy",
         Mode::Strict => "strict",
     };
-    let quorum = quorum.map_or(String::new(), |quorum| format!(" W = {quorum}"));
+    let quorum = quorum.words(datacenters);
     let (owners, fallbacks) = (names.nodes(owners), names.nodes(fallbacks));
-    format!("{mode}{quorum}, durable on owners {owners} and fallbacks {fallbacks}")
+    format!("{mode} W = {quorum}, durable on owners {owners} and fallbacks {fallbacks}")
 }
 
 fn no_longer(taken_from: &[NodeId], delivered: &[NodeId], names: &Names) -> String {

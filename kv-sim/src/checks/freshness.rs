@@ -1,11 +1,13 @@
 //! Check `freshness`: a strict read sees every strict write that was acknowledged before it began,
-//! if `R + W > N`.
+//! if `R + W > N` over the same owners: over all of them, or over those of one data center.
 
 use kv_core::quorum::Mode;
 use kv_core::time::Time;
 
 use super::ack::{GivenAck, Standing};
 use super::check::Check;
+use super::counted_sets::CountedSets;
+use super::datacenters::{Among, Datacenters};
 use super::findings::Findings;
 use super::history::{EventIndex, History};
 use super::occasions::{OperationEnd, OperationEnding};
@@ -37,18 +39,18 @@ impl Check for Freshness {
             at, operation: read, ref history, ref ending, world, names, ..
         } = end;
         let OperationEnding::Value(answer) = ending else { return };
-        let Terms { mode: Mode::Strict, reads: Some(reads), .. } = read.terms else { return };
+        let Terms { mode: Mode::Strict, reads: Some(reads), .. } = &read.terms else { return };
         self.findings.examined += 1;
-        let n = world.owners(&history.key).len();
+        let datacenters = world.datacenters();
         let promised = |event: &EventIndex| {
             let ack = history.write_of(*event).ack.as_ref();
-            ack.is_some_and(|ack| is_promised(ack, read, n))
+            ack.is_some_and(|ack| is_promised(ack, read, datacenters))
         };
         let missed: Vec<_> = answer.reach.unreached.iter().filter(promised).collect();
         for event in history.without_twins(&answer.reach, missed) {
             match history.write_of(event).standing {
                 Standing::Whole => {
-                    let story = || story(history, event, read, reads, n, at, names);
+                    let story = || story(history, event, (read, reads), at, datacenters, names);
                     self.findings.violated_about(|| history.subject([event]), story);
                 }
                 Standing::Weak | Standing::Excused => self.findings.weakened += 1,
@@ -57,20 +59,19 @@ impl Check for Freshness {
     }
 }
 
-/// Tells whether a read must see a write with this acknowledgement, of a key with `n` owners.
-pub(super) fn is_promised(ack: &GivenAck, read: &Operation, n: usize) -> bool {
+/// Tells whether a read must see a write with this acknowledgement.
+pub(super) fn is_promised(ack: &GivenAck, read: &Operation, datacenters: &Datacenters) -> bool {
     let are_strict = (ack.mode, read.terms.mode) == (Mode::Strict, Mode::Strict);
-    let quorums = ack.quorum().zip(read.terms.reads);
-    are_strict && ack.step < read.step && quorums.is_some_and(|(writes, reads)| reads + writes > n)
+    let meets = |reads: &CountedSets| reads.meet(&ack.quorum, datacenters);
+    are_strict && ack.step < read.step && read.terms.reads.as_ref().is_some_and(meets)
 }
 
 fn story(
     history: &History,
     event: EventIndex,
-    read: &Operation,
-    reads: usize,
-    n: usize,
+    (read, reads): (&Operation, &CountedSets),
     at: Time,
+    datacenters: &Datacenters,
     names: &Names,
 ) -> String {
     let write = history.event(event).write;
@@ -78,15 +79,17 @@ fn story(
     let Operation { number, coordinator, started, .. } = read;
     format!(
         "a strict read of {:?} missed a write that was acknowledged before it began\n  \
-         write:  {}\n  acked:  at {} by {} (W = {} of {n})\n  \
-         read:   operation {number} through {} from {} to {} (R = {reads})",
+         write:  {}\n  acked:  at {} by {} (W = {} of {})\n  \
+         read:   operation {number} through {} from {} to {} (R = {})",
         history.key,
         history.describe(write, names),
         when(ack.at),
         names.nodes(ack.owners()),
-        ack.quorum().unwrap_or_default(),
+        ack.quorum.words(datacenters),
+        datacenters.copies(Among::All),
         names.node(*coordinator),
         when(*started),
         when(at),
+        reads.words(datacenters),
     )
 }

@@ -19,6 +19,8 @@ use kv_core::time::Time;
 
 use super::ack::Standing;
 use super::check::Check;
+use super::counted_sets::CountedSets;
+use super::datacenters::Datacenters;
 use super::findings::Findings;
 use super::history::{History, WriteIndex};
 use super::occasions::{KeyEnd, OperationAnswer, OperationEnd, OperationEnding};
@@ -44,13 +46,15 @@ struct Recorded {
     reads: Vec<AnsweredRead>,
 }
 
-/// The weakest terms of all operations on a key.
-#[derive(Clone, Copy, Debug)]
+/// The terms of all operations on a key, as far as they differ.
+#[derive(Clone, Debug)]
 struct RegisterPromise {
-    /// The smallest number of answers that any operation read.
-    reads: usize,
-    /// The smallest number of copies that any write wrote.
-    writes: usize,
+    /// False once an operation was not strict, not monotonic, or wrote without having read.
+    stands: bool,
+    /// The answers that operations read, each level once.
+    reads: Vec<CountedSets>,
+    /// The copies that writes wrote, each level once.
+    writes: Vec<CountedSets>,
 }
 
 /// A read that was answered.
@@ -81,7 +85,7 @@ impl Check for Linearizability {
         let key = self.keys.get_mut(history);
         key.promise.restrict(&operation.terms);
         if let OperationEnding::Value(answer) = ending
-            && key.promise.stands()
+            && key.promise.stands
             && answer.reach.strangers.is_empty()
         {
             let seen = newest(answer, history);
@@ -93,7 +97,7 @@ impl Check for Linearizability {
     fn at_end_of_key(&mut self, end: &KeyEnd<'_, impl WorldView>) {
         let &KeyEnd { history, world, names, .. } = end;
         let Some(key) = self.keys.get(history) else { return };
-        if !key.promise.is_of_a_register(world.owners(&history.key).len()) {
+        if !key.promise.is_of_a_register(world.datacenters()) {
             return;
         }
         let operations = key.operations(history);
@@ -137,33 +141,36 @@ impl Recorded {
 
 impl Default for RegisterPromise {
     fn default() -> Self {
-        Self { reads: usize::MAX, writes: usize::MAX }
+        Self { stands: true, reads: Vec::new(), writes: Vec::new() }
     }
 }
 
 impl RegisterPromise {
     /// Restricts the promise to what an operation on these terms leaves of it.
     fn restrict(&mut self, terms: &Terms) {
-        let Terms { mode, reads, writes, is_open, monotonic, timeout: _ } = *terms;
-        let reads = match mode {
-            Mode::Strict if monotonic && !is_open => reads.unwrap_or(0),
-            Mode::Strict | Mode::Sloppy => 0,
+        let Terms { mode, reads, writes, monotonic, timeout: _ } = terms;
+        self.stands &= match mode {
+            Mode::Strict => *monotonic && reads.is_some(),
+            Mode::Sloppy => false,
         };
-        self.reads = self.reads.min(reads);
-        if let Some(writes) = writes {
-            self.writes = self.writes.min(writes);
+        if !self.stands {
+            return;
+        }
+        for (known, sets) in [(&mut self.reads, reads), (&mut self.writes, writes)] {
+            if let Some(sets) = sets
+                && !known.contains(sets)
+            {
+                known.push(sets.clone());
+            }
         }
     }
 
-    /// Tells whether every operation so far was strict, monotonic, and read first.
-    const fn stands(self) -> bool {
-        self.reads > 0
-    }
-
-    /// Tells whether a register is promised of a key with `n` owners.
-    const fn is_of_a_register(self, n: usize) -> bool {
-        let Self { reads, writes } = self;
-        self.stands() && writes > n / 2 && reads.saturating_add(writes) > n
+    /// Tells whether a register is promised of the key: every read meets every write, and every
+    /// write every other.
+    fn is_of_a_register(&self, datacenters: &Datacenters) -> bool {
+        let meet =
+            |one: &CountedSets| self.writes.iter().all(|written| written.meet(one, datacenters));
+        self.stands && self.reads.iter().all(meet) && self.writes.iter().all(meet)
     }
 }
 

@@ -18,13 +18,17 @@ mod causality;
 mod check;
 mod cluster_health;
 mod convergence;
+mod counted_sets;
 mod crash;
+mod critical_path;
+mod datacenters;
 mod deletion;
 mod disks;
 mod durability;
 mod findings;
 mod fingerprint;
 mod freshness;
+mod held_copies;
 mod histories;
 mod history;
 mod linearizability;
@@ -37,9 +41,11 @@ mod pace;
 mod per_key;
 mod quiescence;
 mod ranges;
+mod refusals;
 mod register;
 mod registry;
 mod request_ids;
+mod responses;
 mod session;
 mod setting;
 mod story;
@@ -50,7 +56,8 @@ mod world_view;
 #[cfg(test)]
 mod tests;
 
-pub use cluster_health::ClusterHealth;
+pub use cluster_health::{ClusterHealth, Obstacle};
+pub use datacenters::{Among, DatacenterIndex, Datacenters};
 pub use disks::{Disks, Left, WhichImage};
 pub use findings::{CheckResult, CheckVerdict, Findings};
 pub use pace::{DISK_FLOOR, TRIP_FLOOR};
@@ -63,9 +70,12 @@ pub use world_view::WorldView;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use kv_core::client::{ClientOperation, Reply, Verb};
+use bytes::Bytes;
+use kv_core::client::{ClientOperation, PutContext, Reply, Verb};
 use kv_core::event::Event;
-use kv_core::store::{Command, Outcome, ReplicaAction, ReplicaCommand, StoreCommand};
+use kv_core::store::{
+    Answer, Command, Outcome, Refusal, ReplicaAction, ReplicaAnswer, ReplicaCommand, StoreCommand,
+};
 use kv_core::time::{Span, Time};
 use kv_core::types::{Key, NodeId, RequestId};
 use kv_core::version::{Container, Dot};
@@ -76,7 +86,7 @@ use histories::Histories;
 use history::{Minting, WriteRequest};
 use occasions::{
     ChangeKind, Execution, KeyEnd, KeyLoss, NodeChange, NodeEvent, NodeLoad, OperationAnswer,
-    OperationEnd, OperationEnding, RestVerdict, RunEnd, WriteMint,
+    OperationEnd, OperationEnding, RefusalSent, RestVerdict, RunEnd, WriteMint,
 };
 use operation::{Operation, Terms};
 use pace::Pace;
@@ -96,6 +106,7 @@ registry::registry! {
     linearizability::Linearizability,
     deletion::Deletion,
     availability::Availability,
+    refusals::Refusals,
     ownership::Ownership,
     membership::Membership,
     bounds::Bounds,
@@ -172,9 +183,14 @@ impl Checks {
     ) {
         let step = self.next_step();
         let request = operation.options.request;
+        let (mut value_bytes, mut token) = (0, None);
         let (history, write) = match &operation.verb {
             Verb::Get => (self.histories.get_or_add(&operation.key), None),
-            Verb::Put { content, .. } => {
+            Verb::Put { content, context, .. } => {
+                value_bytes = content.value().map_or(0, Bytes::len);
+                if let PutContext::Token(passed) = context {
+                    token = Some(passed.clone());
+                }
                 let request = request.expect("simulated clients name their requests");
                 let asked = Some(WriteRequest { operation: number, at, step });
                 let key = &operation.key;
@@ -186,20 +202,25 @@ impl Checks {
         if let Some(request) = request {
             self.waiting.insert(request, number);
         }
-        let terms = Terms::of(operation, &self.setting.config, self.setting.n);
+        let Setting { config, datacenters, .. } = &self.setting;
+        let terms = Terms::of(operation, config, coordinator, datacenters);
         let operation = Operation {
             number,
             coordinator,
             history,
             write,
+            value_bytes,
+            token,
             request,
             started: at,
             step,
             terms,
             is_disturbed: false,
+            refusals: SmallVec::new(),
             trips: Vec::new(),
             misuse: None,
         };
+        self.all.on_begin(&operation);
         self.operations.insert(number, operation);
     }
 
@@ -239,20 +260,18 @@ impl Checks {
         let step = self.next_step();
         let history = self.histories.at_mut(operation.history);
         let ending = match reply {
-            Some(Reply::Value { container, achieved, .. }) => {
-                OperationEnding::Value(OperationAnswer {
-                    container,
-                    reach: history.reach(container),
-                    achieved,
-                })
+            Some(Reply::Value { container, context: token, achieved }) => {
+                let reach = history.reach(container);
+                OperationEnding::Value(OperationAnswer { container, reach, token, achieved })
             }
-            Some(Reply::Stored { container, achieved, .. }) => {
+            Some(Reply::Stored { container, context: token, achieved }) => {
                 let write = operation.write.expect("only writes are stored");
-                let Terms { mode, writes, .. } = operation.terms;
-                let promise = || GivenAck::new((at, step), (mode, writes), achieved);
+                let Terms { mode, writes, .. } = &operation.terms;
+                let writes = writes.as_ref().expect("what is stored was to be written");
+                let promise = || GivenAck::new((at, step), (*mode, writes), achieved);
                 history.write_mut(write).ack.get_or_insert_with(promise);
-                let answer =
-                    OperationAnswer { container, reach: history.reach(container), achieved };
+                let reach = history.reach(container);
+                let answer = OperationAnswer { container, reach, token, achieved };
                 OperationEnding::Stored(write, answer)
             }
             Some(Reply::Refused(refusal)) => OperationEnding::Refused(refusal),
@@ -268,6 +287,26 @@ impl Checks {
             world,
             names: &self.setting.names,
         });
+    }
+
+    /// Takes a refusal that a replica sends to a coordinator under this request.
+    pub fn on_refusal_sent(
+        &mut self,
+        at: Time,
+        node: NodeId,
+        request: RequestId,
+        refusal: Refusal,
+        world: &impl WorldView,
+    ) {
+        let operation = self.waiting.get(&request);
+        let Some(operation) = operation.and_then(|number| self.operations.get_mut(number)) else {
+            return;
+        };
+        let history = self.histories.at(operation.history);
+        let names = &self.setting.names;
+        let sent = RefusalSent { at, node, refusal, operation, history, world, names };
+        self.all.on_refusal_sent(&sent);
+        operation.refusals.push((node, refusal));
     }
 
     /// Notes that a message of this request was lost, so that nobody can be blamed if it fails.
@@ -311,6 +350,14 @@ impl Checks {
             Execution { at, node, command, outcome, histories, world, names, excuses };
         all.on_execution(&mut execution);
         let Execution { histories, excuses, .. } = execution;
+        if let Answer::Replica(ReplicaAnswer { requester, result: Err(refusal) }) = &outcome.answer
+        {
+            let operation = self.waiting.get(&requester.request);
+            let operation = operation.and_then(|number| self.operations.get_mut(number));
+            if let Some(operation) = operation {
+                operation.refusals.push((node, *refusal));
+            }
+        }
         for event in &outcome.events {
             if let (
                 &Event::Minted { ref key, dot, request, ref replaced },

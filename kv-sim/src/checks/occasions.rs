@@ -3,7 +3,7 @@
 
 use kv_core::client::{Achieved, RequestRefusal};
 use kv_core::event::Event;
-use kv_core::store::{Outcome, StoreCommand};
+use kv_core::store::{Outcome, Refusal, StoreCommand};
 use kv_core::time::Time;
 use kv_core::types::NodeId;
 use kv_core::version::Container;
@@ -52,6 +52,8 @@ pub(super) struct OperationAnswer<'a> {
     pub(super) container: &'a Container,
     /// The events that the container lets the client know of.
     pub(super) reach: Reach,
+    /// The token that covers the container.
+    pub(super) token: &'a [u8],
     /// The nodes that the answer says took part.
     pub(super) achieved: &'a Achieved,
 }
@@ -74,6 +76,24 @@ pub(super) struct Execution<'a, W> {
     pub(super) names: &'a Names,
     /// A line for each write that is excused because of the command.
     pub(super) excuses: Vec<String>,
+}
+
+/// A refusal that a replica sends to the coordinator of an operation.
+pub(super) struct RefusalSent<'a, W> {
+    /// The time at which it is sent.
+    pub(super) at: Time,
+    /// The replica.
+    pub(super) node: NodeId,
+    /// The reason that it gives.
+    pub(super) refusal: Refusal,
+    /// The operation, which knows what the disks of replicas have refused.
+    pub(super) operation: &'a Operation,
+    /// The history of the operation's key.
+    pub(super) history: &'a History,
+    /// The world at that time.
+    pub(super) world: &'a W,
+    /// The names of nodes.
+    pub(super) names: &'a Names,
 }
 
 /// The dot that a replica minted for a write.

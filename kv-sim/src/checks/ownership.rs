@@ -53,13 +53,19 @@ impl Ownership {
         self.findings.examined += 1;
         let Achieved { owners, fallbacks, machines: said } = achieved;
         let real = world.owners(&history.key);
-        let Terms { mode, reads, writes, .. } = operation.terms;
+        let Terms { mode, reads, writes, .. } = &operation.terms;
         // A write may have read first; its copies are what it achieved.
         let needed = if operation.write.is_some() { writes } else { reads };
+        let needed = needed.as_ref().expect("what was done was asked for");
         let all = machines(owners.iter().chain(fallbacks), world);
-        let machines = match mode {
-            Mode::Sloppy => all,
-            Mode::Strict => machines(owners.iter(), world),
+        let datacenters = world.datacenters();
+        let count = |among| {
+            let there = owners.iter().filter(|&&owner| datacenters.is_among(among, owner));
+            match mode {
+                // A fallback may have answered for an owner anywhere.
+                Mode::Sloppy => machines(there.chain(fallbacks), world),
+                Mode::Strict => machines(there, world),
+            }
         };
         let wrong = if !are_distinct(owners) || !are_distinct(fallbacks) {
             "somebody was counted twice"
@@ -67,7 +73,7 @@ impl Ownership {
             "somebody was counted as an owner that is none"
         } else if all != *said {
             "the machines were counted wrong"
-        } else if needed.is_some_and(|needed| machines < needed) {
+        } else if !needed.are_reached(count) {
             "too few machines that count"
         } else {
             return;
@@ -87,7 +93,7 @@ impl Ownership {
                         Mode::Sloppy => "sloppy",
                         Mode::Strict => "strict",
                     },
-                    needed.map_or_else(|| "some".to_owned(), |needed| needed.to_string()),
+                    needed.words(datacenters),
                     names.nodes(owners),
                     names.nodes(fallbacks),
                     names.nodes(real),

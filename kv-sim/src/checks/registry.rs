@@ -59,12 +59,20 @@ macro_rules! registry {
                 }
             }
 
+            fn on_begin(&mut self, operation: &Operation) {
+                $(check::Check::on_begin(&mut self.$module, operation);)+
+            }
+
             fn on_end(&mut self, end: &mut OperationEnd<'_, impl WorldView>) {
                 $(check::Check::on_end(&mut self.$module, end);)+
             }
 
             fn on_execution(&mut self, execution: &mut Execution<'_, impl WorldView>) {
                 $(check::Check::on_execution(&mut self.$module, execution);)+
+            }
+
+            fn on_refusal_sent(&mut self, sent: &RefusalSent<'_, impl WorldView>) {
+                $(check::Check::on_refusal_sent(&mut self.$module, sent);)+
             }
 
             fn on_minted(&mut self, mint: &WriteMint<'_>) {

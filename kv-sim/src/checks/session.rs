@@ -12,6 +12,8 @@ use kv_core::quorum::Mode;
 use kv_core::time::Time;
 
 use super::check::Check;
+use super::counted_sets::CountedSets;
+use super::datacenters::Datacenters;
 use super::findings::Findings;
 use super::history::{EventIndex, History};
 use super::occasions::{OperationEnd, OperationEnding};
@@ -30,7 +32,7 @@ pub(super) struct Session {
 }
 
 /// The record that a monotonic read has shown an event.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct ShownEvent {
     /// The time at which the event was shown.
     at: Time,
@@ -39,8 +41,8 @@ struct ShownEvent {
     since: Time,
     /// The answer's place among all that the checks were told.
     step: u64,
-    /// The number of answers that the read took.
-    reads: usize,
+    /// The answers that the read took.
+    reads: CountedSets,
     /// The operation that read.
     by: OperationNumber,
 }
@@ -58,19 +60,31 @@ impl Check for Session {
     }
 
     fn on_end(&mut self, end: &mut OperationEnd<'_, impl WorldView>) {
-        let &mut OperationEnd { at, step, operation: read, ref history, ref ending, names, .. } =
-            end;
+        let &mut OperationEnd {
+            at,
+            step,
+            operation: read,
+            ref history,
+            ref ending,
+            world,
+            names,
+            ..
+        } = end;
         let OperationEnding::Value(answer) = ending else { return };
-        let Terms { mode: Mode::Strict, reads: Some(reads), monotonic, .. } = read.terms else {
+        let Terms { mode: Mode::Strict, reads: Some(reads), monotonic, .. } = &read.terms else {
             return;
         };
+        let datacenters = world.datacenters();
         let reach = &answer.reach;
         let shown_before = self.shown.get_mut(history);
         if !shown_before.is_empty() {
             self.findings.examined += 1;
             let hidden = |&event: &EventIndex| {
                 let shown = shown_before.get(&event);
-                shown.is_some_and(|shown| shown.step < read.step && reads >= shown.reads)
+                let meets = |shown: &ShownEvent| {
+                    reads.meet(&shown.reads.standing(datacenters), datacenters)
+                };
+                shown.is_some_and(|shown| shown.step < read.step && meets(shown))
             };
             let hidden = reach.unreached.iter().filter(hidden).collect();
             for event in history.without_twins(reach, hidden) {
@@ -80,15 +94,16 @@ impl Check for Session {
                 } else {
                     self.findings.violated_about(
                         || history.subject([event]),
-                        || story(history, event, shown, read, at, names),
+                        || story(history, event, shown, (read, reads), at, datacenters, names),
                     );
                 }
             }
         }
-        if monotonic {
+        if *monotonic {
             for &event in &reach.standing {
                 let Operation { number: by, started: since, .. } = *read;
-                shown_before.entry(event).or_insert(ShownEvent { at, since, step, reads, by });
+                let shown = || ShownEvent { at, since, step, reads: reads.clone(), by };
+                shown_before.entry(event).or_insert_with(shown);
             }
         }
     }
@@ -98,11 +113,12 @@ fn story(
     history: &History,
     event: EventIndex,
     shown: &ShownEvent,
-    read: &Operation,
+    (read, reads): (&Operation, &CountedSets),
     at: Time,
+    datacenters: &Datacenters,
     names: &Names,
 ) -> String {
-    let Operation { number, coordinator, started, terms, .. } = read;
+    let Operation { number, coordinator, started, .. } = read;
     format!(
         "a strict read of {:?} hid what a monotonic read had shown before it began\n  \
          write:  {}\n  shown:  at {} by operation {} (R = {})\n  \
@@ -111,10 +127,10 @@ fn story(
         history.describe(history.event(event).write, names),
         when(shown.at),
         shown.by,
-        shown.reads,
+        shown.reads.words(datacenters),
         names.node(*coordinator),
         when(*started),
         when(at),
-        terms.reads.unwrap_or_default(),
+        reads.words(datacenters),
     )
 }

@@ -1,8 +1,11 @@
 //! What the checks are told before a run.
 
+use std::sync::Arc;
+
 use kv_core::config::Config;
 use kv_core::time::Span;
 
+use super::datacenters::Datacenters;
 use super::story::Names;
 
 /// The facts that the checks are told before a run.
@@ -10,10 +13,14 @@ use super::story::Names;
 pub struct Setting {
     /// The configuration of all nodes.
     pub config: Config,
-    /// The number of owners of a key.
-    pub n: usize,
-    /// The time after a change of the topology during which an operation may still fail.
+    /// The data centers, and the copies that each of them keeps.
+    pub datacenters: Arc<Datacenters>,
+    /// The time after a change of the topology during which nodes may still disagree on who is
+    /// there.
     pub settle: Span,
+    /// The time within which a node that falls silent is taken for down, and one that is heard again
+    /// for up.
+    pub suspect: Span,
     /// The shortest timeout of an operation that must succeed.
     pub timeout: Span,
     /// The names by which people know the nodes.

@@ -10,6 +10,7 @@ pub mod client_ids;
 pub mod clock;
 pub mod disk;
 pub mod event_queue;
+mod health;
 pub mod network;
 pub mod node;
 pub mod probes;

@@ -14,6 +14,7 @@ use kv_core::sampling::{self, PPM};
 use kv_core::time::Span;
 use kv_core::types::RequestId;
 
+use crate::cluster::world_time::WorldTime;
 use crate::faults::{ClogOrder, Kinds, LinkEffect, LinkRule, Longer, RuleName, Tail};
 use crate::random::address::{Address, Aspect};
 use crate::random::draws::{Draws, Turn};
@@ -28,6 +29,8 @@ pub struct Network {
     nominal: scenario::NetworkSettings,
     /// The rules of active faults, each under the name that its fault gave it.
     rules: Vec<(RuleName, Rule)>,
+    /// The time at which each way was last broken or repaired, by sender and addressee.
+    changed_at: Vec<WorldTime>,
 }
 
 /// The way of a message: its two ends, and its kind.
@@ -90,33 +93,66 @@ impl Way {
 impl Network {
     /// Creates the links of a scenario, with nothing broken.
     pub fn new(nodes: usize, nominal: scenario::NetworkSettings) -> Self {
-        Self { nodes, nominal, rules: Vec::new() }
+        let changed_at = vec![WorldTime(0); nodes * nodes];
+        Self { nodes, nominal, rules: Vec::new(), changed_at }
     }
 
     /// Adds a rule under the name of its fault.
-    pub fn add(&mut self, name: RuleName, rule: &LinkRule) {
-        self.rules.push((name, Rule::of(rule, self.nodes)));
+    pub fn add(&mut self, now: WorldTime, name: RuleName, rule: &LinkRule) {
+        self.add_rule(now, name, Rule::of(rule, self.nodes));
     }
 
     /// Clogs all links to and from a node; waiting messages keep their order.
-    pub fn clog(&mut self, name: RuleName, node: NodeIndex) {
-        self.rules.push((name, Rule::clogging(node)));
+    pub fn clog(&mut self, now: WorldTime, name: RuleName, node: NodeIndex) {
+        self.add_rule(now, name, Rule::clogging(node));
     }
 
     /// Undoes one [`Network::clog`].
-    pub fn unclog(&mut self, name: RuleName, node: NodeIndex) {
-        self.rules.retain(|(candidate, rule)| !(*candidate == name && rule.is_clogging(node)));
+    pub fn unclog(&mut self, now: WorldTime, name: RuleName, node: NodeIndex) {
+        self.remove_rules(now, |of, rule| of == name && rule.is_clogging(node));
     }
 
     /// Removes all rules of a fault.
-    pub fn remove(&mut self, name: RuleName) {
-        self.rules.retain(|(candidate, _)| *candidate != name);
+    pub fn remove(&mut self, now: WorldTime, name: RuleName) {
+        self.remove_rules(now, |of, _| of == name);
+    }
+
+    fn add_rule(&mut self, now: WorldTime, name: RuleName, rule: Rule) {
+        self.note_change(now, &rule);
+        self.rules.push((name, rule));
+    }
+
+    fn remove_rules(&mut self, now: WorldTime, is_over: impl Fn(RuleName, &Rule) -> bool) {
+        let (over, rules) = std::mem::take(&mut self.rules)
+            .into_iter()
+            .partition(|(name, rule)| is_over(*name, rule));
+        self.rules = rules;
+        for (_, rule) in &over as &Vec<_> {
+            self.note_change(now, rule);
+        }
+    }
+
+    /// Notes that the ways of a rule are broken or repaired now.
+    fn note_change(&mut self, now: WorldTime, rule: &Rule) {
+        for (at, changed_at) in self.changed_at.iter_mut().enumerate() {
+            let (from, to) = (NodeIndex(at / self.nodes), NodeIndex(at % self.nodes));
+            if rule.concerns(from, to) {
+                *changed_at = now;
+            }
+        }
+    }
+
+    /// The time at which the link between two nodes was last broken or repaired, in either
+    /// direction.
+    pub fn changed_at(&self, one: NodeIndex, other: NodeIndex) -> WorldTime {
+        let way = |from: NodeIndex, to: NodeIndex| self.changed_at[from.0 * self.nodes + to.0];
+        way(one, other).max(way(other, one))
     }
 
     /// Ends all faults, and the ordinary loss, doubling and holding back. Messages still take their
     /// time.
-    pub fn heal(&mut self) {
-        self.rules.clear();
+    pub fn heal(&mut self, now: WorldTime) {
+        self.remove_rules(now, |_, _| true);
         self.nominal.loss_ppm = 0;
         self.nominal.duplicate_ppm = 0;
         self.nominal.reorder_ppm = 0;

@@ -13,7 +13,7 @@ use kv_core::storage::{self, Partitions};
 use kv_core::store::ForeignData;
 use kv_core::time::{Now, Time};
 use kv_core::topology::Topology;
-use kv_core::types::{ClusterId, Generation, NodeId};
+use kv_core::types::{ClusterId, Generation, NodeId, PartitionId, Seq};
 
 use crate::cluster::clock::{Clock, Speed};
 use crate::cluster::disk::{Disk, Image};
@@ -49,6 +49,13 @@ pub struct SimNode {
     pub fails: bool,
     /// True if the node is down because its disk failed.
     pub has_failed: bool,
+    /// The time at which the node, its disk or its clock was last broken or repaired.
+    pub changed_at: WorldTime,
+    /// True if a hint has become unreadable since the process started.
+    pub hints_rotted: bool,
+    /// The partitions whose data marker was written, each with the position that must be reported as
+    /// durable before the node counts on it.
+    completing: Vec<(PartitionId, Seq)>,
     /// The number of batches committed by earlier lives.
     pub commits_before: u64,
     generation: Generation,
@@ -99,6 +106,9 @@ impl SimNode {
             downs: 0,
             fails: false,
             has_failed: false,
+            changed_at: WorldTime(0),
+            hints_rotted: false,
+            completing: Vec::new(),
             commits_before: 0,
             generation: Generation(0),
             life: 0,
@@ -135,6 +145,24 @@ impl SimNode {
     pub fn commits(&self) -> u64 {
         use kv_core::store::Store as _;
         self.commits_before + self.disk.image().newest().0
+    }
+
+    /// Notes that a data marker was written at this position.
+    pub fn on_marked(&mut self, partition: PartitionId, seq: Seq) {
+        self.completing.push((partition, seq));
+    }
+
+    /// Notes that the node is told that all up to this position is durable. Returns whether it has
+    /// waited for that to count a partition as complete.
+    pub fn on_durable(&mut self, seq: Seq) -> bool {
+        let before = self.completing.len();
+        self.completing.retain(|&(_, marked)| marked > seq);
+        self.completing.len() < before
+    }
+
+    /// Tells whether a data marker was written, and the node was not told yet that it is durable.
+    pub fn is_completing(&self, partition: PartitionId) -> bool {
+        self.completing.iter().any(|&(of, _)| of == partition)
     }
 
     /// Starts a process on the data of the disk.
@@ -177,6 +205,8 @@ impl SimNode {
         self.commits_before = self.commits();
         self.disk.kill(left);
         self.fails = false;
+        self.hints_rotted = false;
+        self.completing.clear();
         self.process.take().map(|process| process.backlog).unwrap_or_default()
     }
 

@@ -8,8 +8,6 @@ use std::sync::Arc;
 
 use kv_core::config::Config;
 use kv_core::layout::{Layout, LayoutError, Member, Replication};
-use kv_core::message::Kind;
-use kv_core::message::gossip::Known;
 use kv_core::ring::{MachineIndex, Ring};
 use kv_core::storage;
 use kv_core::store::{Batch, Corrupt, Store, StoreFault, View, Visitor};
@@ -18,10 +16,10 @@ use kv_core::topology::Topology;
 use kv_core::types::{ClusterId, ContentHash, FoundingId, Key, NodeId, PartitionId, Seq};
 use kv_core::version::{Container, VersionVector};
 
-use crate::checks::{self, HintLoad, Left, Load, Names};
+use crate::checks::{self, Datacenters, HintLoad, Left, Load, Names};
 use crate::cluster::clock::EPOCH;
 use crate::cluster::disk;
-use crate::cluster::network::{Network, Way};
+use crate::cluster::network::Network;
 use crate::cluster::node::SimNode;
 use crate::cluster::world_time::WorldTime;
 use crate::hashing::Hashed;
@@ -40,6 +38,8 @@ pub struct Scene {
     pub ring: Arc<Ring>,
     /// The live layouts, of which the newest is `ring`. The others have the same content.
     pub topology: Arc<Topology>,
+    /// The data centers, and the copies that each of them keeps.
+    pub datacenters: Arc<Datacenters>,
     /// The nodes, by their index.
     pub nodes: Vec<SimNode>,
     /// The links between the nodes.
@@ -75,6 +75,7 @@ impl Scene {
         let ring = Arc::clone(topology.newest());
         let by_id = nodes.iter().enumerate().map(|(at, node)| (node.id.0, NodeIndex(at))).collect();
         let mut scene = Self {
+            datacenters: Arc::new(datacenters(scenario, &nodes)),
             cluster: Arc::new(scenario.cluster.clone()),
             config: Arc::new(scenario.node.clone()),
             ring,
@@ -116,6 +117,12 @@ impl Scene {
     /// The node at this index, to be changed.
     pub fn node_mut(&mut self, node: NodeIndex) -> &mut SimNode {
         &mut self.nodes[node.0]
+    }
+
+    /// Notes that a node, its disk or its clock has just broken or was repaired.
+    pub fn note_change(&mut self, node: NodeIndex) {
+        self.changed_at = self.now;
+        self.nodes[node.0].changed_at = self.now;
     }
 
     /// The names of all nodes, by id.
@@ -167,6 +174,12 @@ fn machine(scenario: &Scenario, node: NodeIndex, draws: &mut Draws) -> SimNode {
     SimNode::new(id, Now { monotonic: Time(uptime.0), wall }, drift_ppm as i32)
 }
 
+fn datacenters(scenario: &Scenario, nodes: &[SimNode]) -> Datacenters {
+    let places = scenario.cluster.nodes.iter().zip(nodes);
+    let copies = |name: &str| scenario.quorum.replicas.get(name).map_or(0, |&n| n.into());
+    Datacenters::new(places.map(|(place, node)| (node.id, place.datacenter.as_str())), copies)
+}
+
 fn layout(scenario: &Scenario, nodes: &[SimNode]) -> Layout {
     let replication = scenario
         .quorum
@@ -215,6 +228,10 @@ impl checks::Disks for Scene {
         self.ring.owners(self.ring.partition_of(key.token()))
     }
 
+    fn datacenters(&self) -> &Datacenters {
+        &self.datacenters
+    }
+
     fn partition_of(&self, key: &Key) -> PartitionId {
         self.ring.partition_of(key.token())
     }
@@ -258,60 +275,6 @@ impl checks::Disks for Scene {
     fn root(&self, node: NodeId, partition: PartitionId) -> ContentHash {
         let process = self.node(self.index_of(node)).process();
         process.map_or(ContentHash(0), |process| process.partitions.root(partition))
-    }
-}
-
-impl checks::ClusterHealth for Scene {
-    fn last_change(&self) -> Time {
-        Time(self.changed_at.0)
-    }
-
-    fn is_well(&self, node: NodeId) -> bool {
-        let index = self.index_of(node);
-        let node = self.node(index);
-        let owned = self.ring.owned_by(node.id);
-        let is_complete = |process: &crate::cluster::node::Process| {
-            owned.iter().all(|&partition| process.partitions.is_complete(partition))
-        };
-        let has_lost_nothing = |process: &crate::cluster::node::Process| {
-            is_complete(process)
-                && process.partitions.corrupt().next().is_none()
-                && process.core.is_founded()
-        };
-        let is_sound = node.disk.is_well() && node.disk.image().corrupt().next().is_none();
-        is_sound && node.is_awake() && node.process().is_some_and(has_lost_nothing)
-    }
-
-    fn keeps_time(&self, node: NodeId) -> bool {
-        self.node(self.index_of(node)).clock.measures()
-    }
-
-    fn lasts(&self, node: NodeId, span: Span) -> Option<Span> {
-        self.node(self.index_of(node)).clock.lasts(span)
-    }
-
-    fn slowest_command(&self) -> Span {
-        let well = self.nodes.iter().filter(|node| node.disk.is_well() && node.is_awake());
-        let waiting = well.filter_map(|node| node.disk.waiting_since());
-        waiting.map(|since| self.now.since(since)).max().unwrap_or_default()
-    }
-
-    fn reaches(&self, from: NodeId, to: NodeId, kind: Kind) -> bool {
-        let way = Way { from: self.index_of(from), to: self.index_of(to), kind: Some(kind) };
-        let are_awake = self.node(way.from).is_awake() && self.node(way.to).is_awake();
-        are_awake && (from == to || self.network.is_nominal(way))
-    }
-
-    fn views(&self) -> Vec<(NodeId, Vec<checks::MemberView>)> {
-        let views = |node: &SimNode| {
-            let members = node.process()?.core.members();
-            let view = |(known, is_up): (Known, bool)| {
-                let Known { node: of, generation, .. } = known;
-                checks::MemberView { of, generation, is_up }
-            };
-            Some((node.id, members.map(view).collect()))
-        };
-        self.nodes.iter().filter_map(views).collect()
     }
 }
 

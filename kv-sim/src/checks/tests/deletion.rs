@@ -5,7 +5,7 @@ use super::*;
 /// Writes a value on all owners and deletes it on these; returns both dots.
 fn deleted_on(fixture: &mut Fixture, on: &[NodeId]) -> (Dot, Dot) {
     let value = fixture.put(Mode::Strict, &[], &[A, B, C]);
-    fixture.quorum = 2;
+    fixture.write = Level::Count(2);
     let asked = fixture.ask_for(Mode::Strict, &[value], Content::Tombstone);
     let tombstone = fixture.mint(on[0], 1, &asked, context(&[value]));
     fixture.send(on[0], on);
@@ -58,7 +58,7 @@ fn what_was_deleted_before_is_deleted_with_it() {
     let old = fixture.put(Mode::Strict, &[], &[A, B, C]);
     let stale = fixture.cluster.live[&C].clone();
     let value = fixture.put(Mode::Strict, &[old], &[A, B]);
-    fixture.quorum = 2;
+    fixture.write = Level::Count(2);
     let asked = fixture.ask_for(Mode::Strict, &[value], Content::Tombstone);
     fixture.mint(A, 1, &asked, context(&[value]));
     fixture.send(A, &[B]);
@@ -76,7 +76,7 @@ fn of_twins_that_delete_only_what_both_overwrite_is_deleted() {
     let mut fixture = Fixture::new();
     fixture.put(Mode::Strict, &[], &[A, B]);
     let mut left = fixture.cluster.live[&A].clone();
-    fixture.quorum = 2;
+    fixture.write = Level::Count(2);
     let asked = fixture.ask_for(Mode::Strict, &[], Content::Tombstone);
     fixture.mint(A, 1, &asked, held());
     fixture.mint(C, 1, &asked, context(&[]));
@@ -96,7 +96,7 @@ fn a_value_written_without_knowing_of_the_delete_stands_beside_it() {
     let mut fixture = Fixture::new();
     let value = fixture.put(Mode::Strict, &[], &[A, B, C]);
     fixture.put(Mode::Strict, &[], &[C, B]);
-    fixture.quorum = 2;
+    fixture.write = Level::Count(2);
     let asked = fixture.ask_for(Mode::Strict, &[value], Content::Tombstone);
     fixture.mint(A, 1, &asked, context(&[value]));
     fixture.send(A, &[B]);

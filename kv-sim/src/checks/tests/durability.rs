@@ -199,7 +199,7 @@ fn a_hint_that_is_on_its_way_out_of_an_owner_is_none() {
 fn what_a_fallback_delivered_and_a_fault_took_before_the_client_was_told_is_excused() {
     for was_delivered in [true, false] {
         let mut fixture = Fixture::new();
-        fixture.quorum = 1;
+        fixture.write = Level::Count(1);
         let asked = fixture.ask(Mode::Sloppy, &[]);
         fixture.mint(D, 1, &asked, held());
         fixture.sync(&[D]);

@@ -9,15 +9,18 @@ mod deletion;
 mod durability;
 mod freshness;
 mod history;
+mod levels;
 mod linearizability;
 mod membership;
 mod no_trace;
 mod ownership;
+mod refusals;
 mod request_ids;
 mod session;
 mod soak;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use kv_core::client::{
@@ -72,6 +75,13 @@ struct TestCluster {
     /// The view that each node has of the others.
     views: Vec<(NodeId, Vec<MemberView>)>,
     last_change: Time,
+    /// The time at which a node last changed, if not at the last change of all.
+    nodes_changed: BTreeMap<NodeId, Time>,
+    /// The times at which links last changed, if not at the last change of all.
+    links_changed: Vec<([NodeId; 2], Time)>,
+    /// The obstacles that nodes meet.
+    obstacles: Vec<(NodeId, Obstacle)>,
+    datacenters: Arc<Datacenters>,
 }
 
 impl Disks for TestCluster {
@@ -81,6 +91,10 @@ impl Disks for TestCluster {
 
     fn owners(&self, _: &Key) -> &[NodeId] {
         &CLUSTER[..3]
+    }
+
+    fn datacenters(&self) -> &Datacenters {
+        &self.datacenters
     }
 
     fn partition_of(&self, _: &Key) -> PartitionId {
@@ -112,8 +126,32 @@ impl ClusterHealth for TestCluster {
         self.last_change
     }
 
-    fn is_well(&self, node: NodeId) -> bool {
-        !self.down.contains(&node)
+    fn node_changed(&self, node: NodeId) -> Time {
+        self.nodes_changed.get(&node).copied().unwrap_or(self.last_change)
+    }
+
+    fn link_changed(&self, one: NodeId, other: NodeId) -> Time {
+        let changed = self
+            .links_changed
+            .iter()
+            .filter(|(ends, _)| ends.contains(&one) && ends.contains(&other));
+        changed.map(|&(_, at)| at).max().unwrap_or(self.last_change)
+    }
+
+    fn meets(&self, node: NodeId, _: &Key, obstacle: Obstacle) -> bool {
+        let kind = std::mem::discriminant(&obstacle);
+        let is_it =
+            |(of, met): &(NodeId, Obstacle)| *of == node && std::mem::discriminant(met) == kind;
+        obstacle == Obstacle::Asleep && self.down.contains(&node)
+            || self.obstacles.iter().any(is_it)
+    }
+
+    fn has_corruption(&self, node: NodeId) -> bool {
+        self.obstacles.contains(&(node, Obstacle::Corrupt))
+    }
+
+    fn may_hear_of(&self, node: NodeId, other: NodeId) -> bool {
+        !self.down.contains(&node) && !self.down.contains(&other)
     }
 
     fn keeps_time(&self, node: NodeId) -> bool {
@@ -143,8 +181,8 @@ struct Fixture {
     checks: Checks,
     cluster: TestCluster,
     now: Time,
-    /// The number of durable copies that puts ask for.
-    quorum: u8,
+    /// The durable copies that puts ask for.
+    write: Level,
     operations: u64,
     minted: BTreeMap<Actor, u64>,
 }
@@ -159,11 +197,19 @@ struct TestPut {
 
 impl Fixture {
     fn new() -> Self {
+        Self::of(Datacenters::new(CLUSTER.map(|node| (node, "dc1")), |_| 3))
+    }
+
+    /// A cluster whose nodes stand in these data centers. Those of them that own the key must be as
+    /// many as it has copies there.
+    fn of(datacenters: Datacenters) -> Self {
+        let datacenters = Arc::new(datacenters);
         let names = CLUSTER.iter().map(|&node| (node, format!("n{}", node.0))).collect();
         let setting = Setting {
             config: Config::default(),
-            n: 3,
-            settle: Span::from_ms(5_000),
+            datacenters: Arc::clone(&datacenters),
+            settle: Span::from_ms(15_000),
+            suspect: Span::from_ms(5_000),
             timeout: Span::from_ms(500),
             names,
             operations: 0,
@@ -171,9 +217,9 @@ impl Fixture {
         };
         Self {
             checks: Checks::new(setting),
-            cluster: TestCluster::default(),
+            cluster: TestCluster { datacenters, ..TestCluster::default() },
             now: Time(0),
-            quorum: 2,
+            write: Level::Count(2),
             operations: 0,
             minted: BTreeMap::new(),
         }
@@ -192,17 +238,25 @@ impl Fixture {
 
     fn ask_as(&mut self, request: RequestId, mode: Mode, seen: &[Dot]) -> TestPut {
         let content = Content::Value(Bytes::from(format!("value of {request}").into_bytes()));
-        self.ask_with(request, mode, seen, content)
+        self.ask_with(A, request, mode, seen, content)
+    }
+
+    /// Lets a client ask this node to write a new value, having seen these dots.
+    fn ask_at(&mut self, node: NodeId, mode: Mode, seen: &[Dot]) -> TestPut {
+        let request = RequestId(u128::from(self.operations) + 1);
+        let content = Content::Value(Bytes::from(format!("value of {request}").into_bytes()));
+        self.ask_with(node, request, mode, seen, content)
     }
 
     /// Lets a client ask a node to write this content, having seen these dots.
     fn ask_for(&mut self, mode: Mode, seen: &[Dot], content: Content) -> TestPut {
         let request = RequestId(u128::from(self.operations) + 1);
-        self.ask_with(request, mode, seen, content)
+        self.ask_with(A, request, mode, seen, content)
     }
 
     fn ask_with(
         &mut self,
+        node: NodeId,
         request: RequestId,
         mode: Mode,
         seen: &[Dot],
@@ -211,12 +265,12 @@ impl Fixture {
         self.operations += 1;
         let context = PutContext::Nothing;
         let verb = Verb::Put { content: content.clone(), expiry: None, context };
-        let write = Some(Level::Count(self.quorum));
+        let write = Some(self.write);
         let options =
             Options { mode: Some(mode), write, request: Some(request), ..Options::default() };
         let operation = ClientOperation { key: Key::from(KEY), verb, options };
         let (at, number) = (self.tick(), OperationNumber(7 << 32 | self.operations));
-        self.checks.on_invoke(at, number, A, &operation, seen);
+        self.checks.on_invoke(at, number, node, &operation, seen);
         TestPut { number, request, content }
     }
 
@@ -333,7 +387,9 @@ impl Fixture {
     }
 
     fn refused(&mut self, asked: &TestPut) {
-        self.reply(asked.number, &Reply::Refused(RequestRefusal::Stopping));
+        self.cluster.obstacles.push((A, Obstacle::Unfounded));
+        self.reply(asked.number, &Reply::Refused(RequestRefusal::NotFounded));
+        self.cluster.obstacles.pop();
     }
 
     fn reply(&mut self, number: OperationNumber, reply: &Reply) {
@@ -379,7 +435,7 @@ impl Fixture {
 
     /// Writes by all the rules: asked for, minted, sent on, synced, acknowledged.
     fn put(&mut self, mode: Mode, seen: &[Dot], on: &[NodeId]) -> Dot {
-        self.quorum = on.len() as u8;
+        self.write = Level::Count(on.len() as u8);
         let asked = self.ask(mode, seen);
         let dot = self.mint(on[0], 1, &asked, Basis::Given(seen.iter().copied().collect()));
         self.send(on[0], on);

@@ -98,7 +98,7 @@ fn an_id_that_is_used_again_asks_for_one_of_the_contents() {
     let mut fixture = Fixture::new();
     let first = fixture.ask(Mode::Sloppy, &[]);
     let content = Content::Value(Bytes::from_static(b"another"));
-    let second = fixture.ask_with(first.request, Mode::Sloppy, &[], content);
+    let second = fixture.ask_with(A, first.request, Mode::Sloppy, &[], content);
     let mut other = fixture.clone();
     let dot = fixture.mint(A, 1, &second, held());
     fixture.end();

@@ -43,7 +43,7 @@ struct Soak {
 impl Soak {
     fn new(seed: u64, left_out: LeftOut) -> Self {
         let mut fixture = Fixture::new();
-        fixture.quorum = 1;
+        fixture.write = Level::Count(1);
         Self {
             fixture,
             dice: SoakDice(seed),

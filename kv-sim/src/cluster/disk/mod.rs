@@ -11,9 +11,11 @@ mod safe;
 use std::collections::VecDeque;
 
 use kv_core::storage::{self, Partitions};
-use kv_core::store::{Command, Outcome, RepairCommand, Store as _, StoreCommand, StoreFault};
+use kv_core::store::{
+    Answer, Command, HandoffAnswer, Outcome, RepairCommand, Store as _, StoreCommand, StoreFault,
+};
 use kv_core::time::Span;
-use kv_core::types::{Seq, Ticket};
+use kv_core::types::{NodeId, Seq, Ticket};
 
 pub use image::Image;
 pub use safe::RecordKey;
@@ -117,6 +119,23 @@ impl Disk {
     /// The number of answers that are on their way.
     pub fn answers(&self) -> usize {
         self.answers.len()
+    }
+
+    /// The bytes of hints that were deleted, and of which the node was not told yet, each time with
+    /// the node that they were kept for.
+    pub fn hints_dropped(&self) -> impl Iterator<Item = (NodeId, u64)> + '_ {
+        self.answers.iter().filter_map(|answer| match answer {
+            DiskAnswer::Done { outcome, .. } => match &outcome.answer {
+                Answer::Handoff(HandoffAnswer::Dropped { target, result, .. }) => {
+                    Some((*target, result.as_ref().ok()?.bytes))
+                }
+                Answer::Handoff(_)
+                | Answer::Replica(_)
+                | Answer::Repair(_)
+                | Answer::Founding(_) => None,
+            },
+            DiskAnswer::Durable { .. } | DiskAnswer::Failed => None,
+        })
     }
 
     /// The position that the sync under way will make safe.
@@ -285,8 +304,17 @@ impl Disk {
     /// True if the disk takes and gives at full speed what it is told. A disk that lies or tears
     /// does.
     pub fn is_well(&self) -> bool {
-        let Image { fillers, breakers, .. } = &self.image;
-        *fillers == 0 && *breakers == 0 && self.sync_breakers == 0 && self.slow.is_empty()
+        !self.is_full() && !self.is_failing() && !self.is_slow()
+    }
+
+    /// True if a fault makes the disk slow.
+    pub const fn is_slow(&self) -> bool {
+        !self.slow.is_empty()
+    }
+
+    /// True if batches that need room are refused.
+    pub const fn is_full(&self) -> bool {
+        self.image.fillers > 0
     }
 
     /// True if commits or syncs fail.

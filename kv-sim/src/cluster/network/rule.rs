@@ -72,7 +72,9 @@ impl Rule {
     pub(super) fn is_for(&self, way: Way) -> bool {
         match &self.lanes {
             Lanes::Between(ends, kinds) => way.is_one_of(*kinds) && ends.contain(way.from, way.to),
-            Lanes::Across(parting, kinds) => way.is_one_of(*kinds) && parting.parts(way),
+            Lanes::Across(parting, kinds) => {
+                way.is_one_of(*kinds) && parting.parts(way.from, way.to)
+            }
             Lanes::At(node) => way.touches(*node),
         }
     }
@@ -98,6 +100,20 @@ impl Rule {
 
     /// Tells whether a message on this way may not arrive promptly and unharmed.
     pub(super) fn disturbs(&self, way: Way) -> bool {
+        self.does_harm() && self.is_for(way)
+    }
+
+    /// Tells whether messages of some kind may not arrive so from one node at another.
+    pub(super) fn concerns(&self, from: NodeIndex, to: NodeIndex) -> bool {
+        let is_between = match &self.lanes {
+            Lanes::Between(ends, _) => ends.contain(from, to),
+            Lanes::Across(parting, _) => parting.parts(from, to),
+            Lanes::At(node) => from == *node || to == *node,
+        };
+        self.does_harm() && is_between
+    }
+
+    const fn does_harm(&self) -> bool {
         match self.effect {
             // One copy more does no harm.
             LinkEffect::Duplicate(_) => false,
@@ -106,7 +122,7 @@ impl Rule {
             | LinkEffect::Lose(_)
             | LinkEffect::HoldBack(_)
             | LinkEffect::Corrupt(_)
-            | LinkEffect::Slow { .. } => self.is_for(way),
+            | LinkEffect::Slow { .. } => true,
         }
     }
 }
@@ -134,7 +150,7 @@ impl Separation {
         }
     }
 
-    fn parts(&self, Way { from, to, .. }: Way) -> bool {
+    fn parts(&self, from: NodeIndex, to: NodeIndex) -> bool {
         match self {
             Self::Groups(groups) => {
                 let (sender, receiver) = (groups[from.0], groups[to.0]);

@@ -15,7 +15,7 @@ fn network(settings: &str) -> (Network, Vec<FaultKind>) {
 
 /// Begins a fault of links.
 fn begin(network: &mut Network, fault: &FaultKind) {
-    network.add((0, 0), &fault.rule(&[], network.nodes).expect("a fault of links"));
+    network.add(WorldTime(0), (0, 0), &fault.rule(&[], network.nodes).expect("a fault of links"));
 }
 
 const fn way((from, to): (usize, usize), kind: Kind) -> Way {
@@ -57,7 +57,7 @@ fn a_partition_cuts_links_between_groups_until_it_ends() {
     assert_eq!(fate(&network, 1, (0, 1)), Fate::Cut);
     assert_eq!(fate(&network, 1, (1, 0)), Fate::Cut);
     assert!(!is_cut(&network, (0, 2)));
-    network.remove((0, 0));
+    network.remove(WorldTime(0), (0, 0));
     assert!(matches!(fate(&network, 1, (0, 1)), Fate::Arrives { again: None, .. }));
 }
 
@@ -82,7 +82,7 @@ fn bad_luck_comes_as_often_as_the_scenario_and_the_faults_say_together() {
     assert!((900..1_100).contains(&lost(&network)), "{}", lost(&network));
     begin(&mut network, &faults[0]);
     assert!((5_300..5_700).contains(&lost(&network)), "{}", lost(&network));
-    network.heal();
+    network.heal(WorldTime(0));
     assert_eq!(lost(&network), 0);
     assert_eq!(share(&network, |fate| matches!(fate, Fate::Arrives { again: Some(_), .. })), 0);
 }
@@ -242,11 +242,11 @@ fn a_node_that_is_let_go_leaves_others_clogged() {
     let clogged = |network: &Network, link| {
         network.clog_of(way(link, Kind::Replica(ReplicaKind::Read))).is_some()
     };
-    network.clog((0, 0), NodeIndex(1));
-    network.clog((0, 0), NodeIndex(2));
+    network.clog(WorldTime(0), (0, 0), NodeIndex(1));
+    network.clog(WorldTime(0), (0, 0), NodeIndex(2));
     assert!(clogged(&network, (1, 0)) && clogged(&network, (0, 1)) && !clogged(&network, (0, 3)));
-    network.unclog((0, 0), NodeIndex(1));
+    network.unclog(WorldTime(0), (0, 0), NodeIndex(1));
     assert!(!clogged(&network, (0, 1)) && clogged(&network, (1, 2)));
-    network.remove((0, 0));
+    network.remove(WorldTime(0), (0, 0));
     assert!(!clogged(&network, (1, 2)));
 }

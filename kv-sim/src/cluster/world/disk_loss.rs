@@ -11,7 +11,6 @@ impl World {
     /// Ends the process of a node that reported that its disk failed. It starts again when the disk
     /// works.
     pub(super) fn on_store_failed(&mut self, node: NodeIndex) {
-        self.scene.changed_at = self.scene.now;
         self.scene.node_mut(node).has_failed = true;
         self.take_down(node, DiskLoss::Nothing);
         self.restart_if_disk_is_well(node);

@@ -91,7 +91,7 @@ impl World {
         *self.tally.faults.entry(kind.name()).or_default() += 1;
         self.record_fault(name, &kind, &victims);
         if let Some(rule) = kind.rule(&victims, self.scene.nodes.len()) {
-            self.scene.network.add(name, &rule);
+            self.scene.network.add(self.scene.now, name, &rule);
         }
         let victim = |node| Victim { node, life: self.scene.node(node).life() };
         let victims = victims.into_iter().map(victim).collect();
@@ -122,7 +122,7 @@ impl World {
         let nodes: Vec<_> = strike.nodes().collect();
         self.tell_of_fault(&kind, DigestTag::FaultEnds, fault, &nodes);
         self.record_fault_ended(name);
-        self.scene.network.remove(name);
+        self.scene.network.remove(self.scene.now, name);
         kind.end(self, &strike);
         self.pass_fault();
     }
@@ -159,7 +159,6 @@ impl World {
         let (kind, name) = (self.chaos.kind(fault), self.scene.name(node));
         self.tell_of_moment(format!("{}: {name} dies, {}", kind.name(), step.words()));
         self.tally.probes.count(WorldProbe::died_at(step));
-        self.scene.changed_at = self.scene.now;
         self.take_down(node, DiskLoss::Nothing);
         true
     }

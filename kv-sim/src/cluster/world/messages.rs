@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 
 use bytes::{Bytes, BytesMut};
 use kv_core::cx::Input;
-use kv_core::message::{Kind, Message};
+use kv_core::message::{Body, CoordinatorMessage, Kind, Message};
 use kv_core::time::{Span, Time};
 use kv_core::types::RequestId;
 use kv_core::wire;
@@ -154,6 +154,12 @@ impl MessagesInTransit {
 impl World {
     pub(super) fn send(&mut self, from: NodeIndex, message: &Message) {
         let (kind, request) = (message.body.kind(), message.header.request);
+        if let Body::Coordinator(CoordinatorMessage::Refused(refused)) = &message.body
+            && let Some(checks) = &mut self.checks
+        {
+            let (at, id) = (time(self.scene.now), self.scene.node(from).id);
+            checks.on_refusal_sent(at, id, request, refused.refusal, &self.scene);
+        }
         let to = self.scene.index_of(message.header.to);
         let content = if self.encoding {
             InTransitContent::Encoded(self.in_transit.encoded(message))

@@ -51,13 +51,17 @@ pub use tally::SentMessages;
 
 /// The time that the nodes have to get to know each other before clients and faults begin.
 const SETUP: Span = Span::from_ms(1_000);
-/// The shortest time after a change of the topology in which operations may still fail: until
-/// suspicions have caught up with it.
+/// The shortest time after a change of the topology in which nodes may still disagree on who is
+/// there.
 const SETTLE: Span = Span::from_ms(15_000);
-/// The number of rounds of gossip in which suspicions catch up with a change.
+/// The number of rounds of gossip in which they come to agree.
 const SETTLE_ROUNDS: u64 = 8;
 /// The number of slowest messages, one after the other, by which those rounds may be delayed.
 const SETTLE_TRIPS: u64 = 4;
+/// The shortest time in which a silent node is taken for down, and one that is heard again for up.
+const SUSPECT: Span = Span::from_ms(5_000);
+/// The number of rounds of gossip that this takes, if a round talks to so many peers.
+const SUSPECT_ROUNDS: (u64, u64) = (5, 3);
 /// The shortest timeout of an operation that must succeed.
 const TIMEOUT: Span = Span::from_ms(500);
 
@@ -121,8 +125,9 @@ impl World {
         let checks = options.checks.then(|| {
             Checks::new(Setting {
                 config: scenario.node.clone(),
-                n: scenario.quorum.owners().into(),
+                datacenters: Arc::clone(&scene.datacenters),
                 settle: settle(scenario),
+                suspect: suspect(scenario),
                 timeout: TIMEOUT,
                 names: scene.names(),
                 operations,
@@ -306,7 +311,7 @@ impl World {
             | Event::KeyRepaired { .. }
             | Event::Founded
             | Event::DataMissing
-            | Event::Probe(Probe::FoundingRelearned) => self.scene.changed_at = self.scene.now,
+            | Event::Probe(Probe::FoundingRelearned) => self.scene.note_change(node),
             Event::StoreFailed => self.scene.node_mut(node).fails = true,
             _ => {}
         }
@@ -360,7 +365,7 @@ impl World {
             started.expect("an empty disk is nobody's");
         }
         self.scene.node_mut(node).disk.image_mut().take_over();
-        self.scene.changed_at = now;
+        self.scene.note_change(node);
         self.record_outage_ended(node, None);
         self.record_copies(node);
         self.trace(|scene| format!("{} starts", scene.name(node)));
@@ -368,10 +373,23 @@ impl World {
     }
 }
 
-/// The time after a change of the topology in which operations of a scenario may still fail.
+/// The time after a change of the topology in which the nodes of a scenario may still disagree on who
+/// is there.
 fn settle(scenario: &Scenario) -> Span {
     let rounds = scenario.node.gossip_interval().times(SETTLE_ROUNDS);
     SETTLE.max(rounds + scenario.network.delay_max().times(SETTLE_TRIPS))
+}
+
+/// The time within which a node of a scenario that falls silent is taken for down, and one that is
+/// heard again for up (semantics.md §6).
+fn suspect(scenario: &Scenario) -> Span {
+    let (rounds, peers) = SUSPECT_ROUNDS;
+    let others = scenario.cluster.nodes.len().saturating_sub(1).max(1) as u64;
+    // A round that talks to fewer peers spreads the news more slowly, unless there are no more.
+    let fanout = scenario.node.gossip_fanout.min(peers.min(others)).max(1);
+    let rounds =
+        scenario.node.gossip_interval().times((rounds * peers.min(others)).div_ceil(fanout));
+    SUSPECT.max(rounds) + scenario.network.delay_max().times(SETTLE_TRIPS)
 }
 
 /// The number of operations to make room for from the beginning.

@@ -111,7 +111,7 @@ impl World {
         if !is_chaos || !self.clients.are_done() || !self.chaos.is_done() {
             return;
         }
-        self.scene.network.heal();
+        self.scene.network.heal(self.scene.now);
         self.scene.changed_at = self.scene.now;
         // A message on a slow link or a command on a slow disk is the last that is left of a fault.
         let last = self.in_transit.last_arrival().max(self.disks_busy_until);

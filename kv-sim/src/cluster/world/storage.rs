@@ -1,7 +1,7 @@
 //! Disks at work: commands execute, syncs end, and nodes hear of it.
 
 use kv_core::cx::Input;
-use kv_core::store::StoreCommand;
+use kv_core::store::{Command, RepairCommand, StoreCommand};
 use kv_core::types::Ticket;
 
 use super::messages::time;
@@ -64,6 +64,9 @@ impl World {
             self.trace(|_| line);
         }
         self.record_executed(node, &command, &outcome);
+        if let Command::Repair(RepairCommand::MarkComplete { .. }) = command.command {
+            self.scene.node_mut(node).on_marked(command.partition, seq);
+        }
         self.trace(|scene| format!("{} executes {command:?}: {outcome:?}", scene.name(node)));
         let disk = &mut self.scene.node_mut(node).disk;
         let at = now + disk.answer_delay();
@@ -100,7 +103,7 @@ impl World {
         let since = disk.syncs_since();
         let ended = disk.end_sync();
         if disk.image().corrupt().count() < corrupt {
-            self.scene.changed_at = self.scene.now;
+            self.scene.note_change(node);
         }
         if let Some(since) = since {
             self.note_command(node, since);
@@ -148,6 +151,9 @@ impl World {
             DiskAnswer::Durable { seq } => {
                 let entry = self.digest.event(self.scene.now, DigestTag::Durable, number(node));
                 entry.number(seq.0);
+                if self.scene.node_mut(node).on_durable(seq) {
+                    self.scene.note_change(node);
+                }
                 Input::Durable { seq }
             }
             DiskAnswer::Failed => {

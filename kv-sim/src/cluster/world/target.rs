@@ -1,7 +1,7 @@
 //! The verbs by which a fault changes the world: they change a machine, a disk, a clock or a link,
 //! and tell the checks, the record and the peers of it.
 
-use kv_core::storage;
+use kv_core::storage::{self, StoredRecord};
 use kv_core::time::Span;
 
 use super::messages::time;
@@ -56,6 +56,7 @@ impl Target for World {
     }
 
     fn take_down(&mut self, node: NodeIndex, loss: DiskLoss) {
+        self.scene.note_change(node);
         let left = self.what_is_left(node, loss);
         let machine = self.scene.node_mut(node);
         machine.downs += 1;
@@ -94,6 +95,7 @@ impl Target for World {
     }
 
     fn pause(&mut self, node: NodeIndex) {
+        self.scene.note_change(node);
         if let Some(process) = self.scene.node_mut(node).process_mut() {
             process.pauses += 1;
             if let Some(checks) = &mut self.checks {
@@ -104,6 +106,7 @@ impl Target for World {
     }
 
     fn resume(&mut self, Victim { node, life }: Victim) {
+        self.scene.note_change(node);
         let machine = self.scene.node_mut(node);
         if machine.life() != life || machine.process().is_none() {
             return;
@@ -121,10 +124,12 @@ impl Target for World {
     }
 
     fn afflict(&mut self, node: NodeIndex, ailment: Ailment) {
+        self.scene.note_change(node);
         self.scene.node_mut(node).disk.afflict(ailment, true);
     }
 
     fn cure(&mut self, node: NodeIndex, ailment: Ailment) {
+        self.scene.note_change(node);
         self.scene.node_mut(node).disk.afflict(ailment, false);
     }
 
@@ -137,11 +142,13 @@ impl Target for World {
     }
 
     fn slow_disk(&mut self, node: NodeIndex, slowness: Slowness, lasts: Span) {
+        self.scene.note_change(node);
         let until = self.scene.now + lasts;
         self.scene.node_mut(node).disk.begin_slowness(slowness, until);
     }
 
     fn end_slow_disk(&mut self, node: NodeIndex) {
+        self.scene.note_change(node);
         let now = self.scene.now;
         self.scene.node_mut(node).disk.end_slowness(now);
     }
@@ -162,6 +169,11 @@ impl Target for World {
         let mut left = self.scene.node(node).disk.image().clone();
         left.rot(records.iter().map(|key| RecordKey::from_slice(key)));
         self.tell_of_loss(node, &left);
+        self.scene.note_change(node);
+        let is_hint = |key: &Vec<u8>| {
+            matches!(storage::parse_record_key(key), Some(StoredRecord::Hint { .. }))
+        };
+        self.scene.node_mut(node).hints_rotted |= records.iter().any(is_hint);
         *self.scene.node_mut(node).disk.image_mut() = left;
         self.record_copies(node);
     }
@@ -175,6 +187,7 @@ impl Target for World {
     }
 
     fn step_clock(&mut self, node: NodeIndex, by_us: i64) {
+        self.scene.note_change(node);
         self.record_clocks(node);
         self.scene.node_mut(node).clock.step(by_us);
         self.record_clocks(node);
@@ -193,19 +206,19 @@ impl Target for World {
     }
 
     fn add_rule(&mut self, name: RuleName, rule: &LinkRule) {
-        self.scene.network.add(name, rule);
+        self.scene.network.add(self.scene.now, name, rule);
     }
 
     fn remove_rules(&mut self, name: RuleName) {
-        self.scene.network.remove(name);
+        self.scene.network.remove(self.scene.now, name);
     }
 
     fn clog(&mut self, name: RuleName, node: NodeIndex) {
-        self.scene.network.clog(name, node);
+        self.scene.network.clog(self.scene.now, name, node);
     }
 
     fn unclog(&mut self, name: RuleName, node: NodeIndex) {
-        self.scene.network.unclog(name, node);
+        self.scene.network.unclog(self.scene.now, name, node);
     }
 
     fn let_go(&mut self, order: ClogOrder) {
@@ -243,6 +256,7 @@ impl World {
         which: WhichClock,
         change: impl Fn(&mut ClockFaults),
     ) {
+        self.scene.note_change(node);
         self.record_clocks(node);
         let now = self.scene.now;
         let machine = self.scene.node_mut(node);

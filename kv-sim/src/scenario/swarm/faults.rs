@@ -6,15 +6,19 @@
 
 use toml::{Table, Value};
 
+use super::ChaosLength;
 use super::cluster::DrawnCluster;
 use super::dice::{Dice, integer};
 use crate::faults::FAULTS;
+
+/// The longest that a fault of a long run lasts that is as short as ever, in milliseconds.
+const SHORT_MS: u64 = 4_000;
 
 /// Draws `[[fault]]`: of the families that may be on, each with this chance.
 pub(super) fn draw(
     dice: Dice,
     cluster: &DrawnCluster,
-    chaos_ms: u64,
+    chaos: ChaosLength,
     may_be_on: &[&str],
     percent: u64,
 ) -> Vec<Value> {
@@ -26,7 +30,7 @@ pub(super) fn draw(
             let dice = dice.nth(number);
             let mut fault = Table::new();
             fault.insert("kind".to_owned(), word.name.into());
-            when(dice.of("when"), chaos_ms, &mut fault);
+            when(dice.of("when"), chaos, &mut fault);
             (word.draw)(dice.of("what"), cluster, &mut fault);
             faults.push(fault.into());
         }
@@ -34,14 +38,24 @@ pub(super) fn draw(
     faults
 }
 
-/// Draws when a fault strikes, how long it lasts, and how often it comes again.
-fn when(dice: Dice, chaos_ms: u64, fault: &mut Table) {
-    let from = dice.between("from", (0, chaos_ms * 3 / 4));
-    let lasts = dice.magnitude("lasts", (20, chaos_ms.max(20)));
-    fault.insert("from_ms".to_owned(), integer(from));
-    fault.insert("until_ms".to_owned(), integer(from + lasts));
+/// Draws when a fault strikes, how long it lasts, and how often it comes again. Of those in a long
+/// run most last for a large part of it, and the others are as short as ever.
+fn when(dice: Dice, chaos: ChaosLength, fault: &mut Table) {
+    let mut put = |key: &str, number| fault.insert(key.to_owned(), integer(number));
+    if chaos.is_long && dice.chance("lasting", 60) {
+        let from = dice.between("from", (0, chaos.ms / 4));
+        let lasts = dice.between("lasts long", (chaos.ms / 4, chaos.ms - from));
+        put("from_ms", from);
+        put("until_ms", from + lasts);
+        return;
+    }
+    let from = dice.between("from", (0, chaos.ms * 3 / 4));
+    let longest = if chaos.is_long { SHORT_MS } else { chaos.ms };
+    let lasts = dice.magnitude("lasts", (20, longest.max(20)));
+    put("from_ms", from);
+    put("until_ms", from + lasts);
     if dice.chance("again", 15) {
-        fault.insert("every_ms".to_owned(), integer(lasts + dice.between("pause", (10, 500))));
-        fault.insert("times".to_owned(), integer(dice.between("times", (2, 4))));
+        put("every_ms", lasts + dice.between("pause", (10, 500)));
+        put("times", dice.between("times", (2, 4)));
     }
 }

@@ -60,6 +60,10 @@ struct SwarmRanges {
     nodes: (u64, u64),
     /// The length of the time in which faults come and go. Default 1 to 4 s.
     chaos: (Span, Span),
+    /// The length of that time in long runs, in which most faults last. Default 10 to 40 s.
+    long_chaos: (Span, Span),
+    /// The chance of a run to be a long one, in percent. Default 0.
+    long_percent: u64,
     /// The number of operations of all clients together. Default 60 to 300.
     operations: (u64, u64),
     /// The families of faults that may be on. Default all.
@@ -73,6 +77,13 @@ pub(super) const KEYS_DOC: &[KeyDoc] = &[
     KeyDoc::new("nodes", ValueDoc::Range(1, 100), "the number of nodes").or("[3, 6]"),
     KeyDoc::new("chaos_ms", ValueDoc::Range(1, 600_000), "how long faults come and go")
         .or("[1000, 4000]"),
+    KeyDoc::new(
+        "long_chaos_ms",
+        ValueDoc::Range(1, 600_000),
+        "how long they do in a long run, in which most faults last, and clients ask all the while",
+    )
+    .or("[10000, 40000]"),
+    KeyDoc::new("long_percent", ValueDoc::Whole(0, 100), "the chance of a run to be long").or("0"),
     KeyDoc::new("operations", ValueDoc::Range(1, 1_000_000), "operations of all clients together")
         .or("[60, 300]"),
     KeyDoc::new("faults", ValueDoc::Other("a list of kinds of faults"), "the kinds that may be on")
@@ -81,12 +92,23 @@ pub(super) const KEYS_DOC: &[KeyDoc] = &[
         .or("25"),
 ];
 
+/// The length of the time in which faults of a drawn scenario come and go.
+#[derive(Clone, Copy, Debug)]
+struct ChaosLength {
+    /// The length in milliseconds.
+    ms: u64,
+    /// True if most faults last for a large part of it, and clients ask all the while.
+    is_long: bool,
+}
+
 /// `[swarm]` as it stands in the file.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct SwarmKeys {
     nodes: Option<Spanned<[Spanned<u64>; 2]>>,
     chaos_ms: Option<Spanned<[Spanned<u64>; 2]>>,
+    long_chaos_ms: Option<Spanned<[Spanned<u64>; 2]>>,
+    long_percent: Option<Spanned<u64>>,
     operations: Option<Spanned<[Spanned<u64>; 2]>>,
     faults: Option<Vec<Spanned<String>>>,
     fault_percent: Option<Spanned<u64>>,
@@ -142,8 +164,7 @@ impl Swarm {
     pub fn scenario(&self, seed: u64) -> Result<Scenario, ScenarioError> {
         let dice = Dice::new(seed);
         let cluster = DrawnCluster::draw(dice.of("cluster"), self.ranges.nodes);
-        let (from, until) = self.ranges.chaos;
-        let chaos_ms = dice.between("chaos", (from.as_ms(), until.as_ms()));
+        let chaos = self.chaos(dice);
         let operations = dice.between("operations", self.ranges.operations);
 
         let mut drawn = cluster.table(dice.of("cluster"));
@@ -151,10 +172,10 @@ impl Swarm {
         drawn.insert("disk".to_owned(), knobs::disk(dice.of("disk")).into());
         drawn.insert("clocks".to_owned(), knobs::clocks(dice.of("clocks")).into());
         drawn.insert("node".to_owned(), knobs::node(dice.of("node")).into());
-        let workloads = workloads::draw(dice.of("workload"), operations, &cluster);
+        let workloads = workloads::draw(dice.of("workload"), operations, chaos, &cluster);
         drawn.insert("workload".to_owned(), workloads.into());
         let SwarmRanges { faults, fault_percent, .. } = &self.ranges;
-        let faults = faults::draw(dice.of("fault"), &cluster, chaos_ms, faults, *fault_percent);
+        let faults = faults::draw(dice.of("fault"), &cluster, chaos, faults, *fault_percent);
         drawn.insert("fault".to_owned(), faults.into());
 
         for (key, value) in &self.fixed {
@@ -163,6 +184,15 @@ impl Swarm {
         drawn.remove("about");
         drawn.insert("seed".to_owned(), dice::integer(seed));
         Scenario::parse(&self.path, &draft::to_text(&drawn))
+    }
+
+    /// Draws the time in which faults come and go.
+    fn chaos(&self, dice: Dice) -> ChaosLength {
+        let SwarmRanges { chaos, long_chaos, long_percent, .. } = &self.ranges;
+        let is_long = dice.chance("long", *long_percent);
+        let (question, (from, until)) =
+            if is_long { ("long chaos", long_chaos) } else { ("chaos", chaos) };
+        ChaosLength { is_long, ms: dice.between(question, (from.as_ms(), until.as_ms())) }
     }
 }
 
@@ -208,26 +238,29 @@ fn parse(text: &str) -> Result<Parsed, Problem> {
         None => Ok(default),
         Some(bounds) => within(bounds, name, range),
     };
-    let (from, until) = match &keys.chaos_ms {
-        None => (Span::from_ms(1_000), Span::from_ms(4_000)),
+    let times = |key: &Option<Spanned<[Spanned<u64>; 2]>>, name, default: (u64, u64)| match key {
+        None => Ok((Span::from_ms(default.0), Span::from_ms(default.1))),
         Some(bounds) => {
-            within(bounds, "chaos_ms", 1..=600_000)?;
+            within(bounds, name, 1..=600_000)?;
             let [from, until] = bounds.get_ref();
-            (milliseconds(from)?, milliseconds(until)?)
+            Ok((milliseconds(from)?, milliseconds(until)?))
         }
+    };
+    let percent = |key: &Option<Spanned<u64>>, name, default| match key {
+        None => Ok(default),
+        Some(percent) => count(percent, name, 0..=100),
     };
     let ranges = SwarmRanges {
         nodes: bounds(&keys.nodes, "nodes", 1..=100, (3, 6))?,
-        chaos: (from, until),
+        chaos: times(&keys.chaos_ms, "chaos_ms", (1_000, 4_000))?,
+        long_chaos: times(&keys.long_chaos_ms, "long_chaos_ms", (10_000, 40_000))?,
+        long_percent: percent(&keys.long_percent, "long_percent", 0)?,
         operations: bounds(&keys.operations, "operations", 1..=1_000_000, (60, 300))?,
         faults: match &keys.faults {
             None => FaultWord::names(),
             Some(words) => words.iter().map(family).collect::<Result<_, _>>()?,
         },
-        fault_percent: match &keys.fault_percent {
-            None => 25,
-            Some(percent) => count(percent, "fault_percent", 0..=100)?,
-        },
+        fault_percent: percent(&keys.fault_percent, "fault_percent", 25)?,
     };
     Ok(Parsed { ranges, reachable, fixed })
 }
@@ -259,6 +292,7 @@ mod tests {
 
     use super::*;
     use crate::faults::FAULTS;
+    use crate::scenario::{ClientPace, Fault};
 
     const EVERYTHING: &str = "title = \"t\"\n[swarm]\n";
 
@@ -287,6 +321,36 @@ mod tests {
             };
             let on = scenarios.iter().filter(is_on).count();
             assert!((8..200).contains(&on), "{} is on in {on} of 400", word.name);
+        }
+    }
+
+    #[test]
+    fn a_run_may_be_long_with_faults_that_last_and_clients_that_go_on_asking() {
+        let usual = scenarios(EVERYTHING, 60);
+        let text = |percent| format!("title = \"t\"\n[swarm]\nlong_percent = {percent}\n");
+        let some = scenarios(&text(50), 60);
+        let long: Vec<_> =
+            some.iter().zip(&usual).filter(|(some, usual)| some.text() != usual.text()).collect();
+        assert!(
+            (10..50).contains(&long.len()),
+            "{} of 60 are long, and no other moves",
+            long.len()
+        );
+        let lasts = |scenario: &Scenario| {
+            scenario.faults.iter().filter_map(Fault::lasts).max().unwrap_or_default()
+        };
+        let last_long = long.iter().filter(|(some, _)| lasts(some) >= Span::from_ms(5_000)).count();
+        assert!(last_long * 3 > long.len() * 2, "{last_long} of {}", long.len());
+        for (scenario, _) in long {
+            for workload in &scenario.workloads {
+                let each = workload.operations / u64::from(workload.clients);
+                let ClientPace::Thinks(think) = workload.pace else {
+                    panic!("clients of a long run think: {}", scenario.text());
+                };
+                let span = think.times(each.max(1));
+                assert!(span >= Span::from_ms(4_000), "{} asks for {span:?}", scenario.text());
+                assert!(lasts(scenario) <= Span::from_ms(40_000));
+            }
         }
     }
 

@@ -2,29 +2,46 @@
 
 use toml::{Table, Value};
 
+use super::ChaosLength;
 use super::cluster::DrawnCluster;
 use super::dice::{Dice, integer};
 
 const KINDS: &[&str] = &["put-get", "read-modify-write", "blind-put", "put-get-delete"];
 
 /// Draws `[[workload]]`: one to three groups of clients, which share `operations` and often keys.
-pub(super) fn draw(dice: Dice, operations: u64, cluster: &DrawnCluster) -> Vec<Value> {
+pub(super) fn draw(
+    dice: Dice,
+    operations: u64,
+    chaos: ChaosLength,
+    cluster: &DrawnCluster,
+) -> Vec<Value> {
     let groups = dice.one_of("groups", &[1, 1, 2, 2, 3]);
     let share = (operations / groups).max(1);
-    (0..groups).map(|group| workload(dice.nth(group), group, share, cluster).into()).collect()
+    let one = |group| workload(dice.nth(group), group, share, chaos, cluster).into();
+    (0..groups).map(one).collect()
 }
 
-fn workload(dice: Dice, group: u64, operations: u64, cluster: &DrawnCluster) -> Table {
+fn workload(
+    dice: Dice,
+    group: u64,
+    operations: u64,
+    chaos: ChaosLength,
+    cluster: &DrawnCluster,
+) -> Table {
     let mut workload = Table::new();
     let mut put = |key: &str, value: Value| workload.insert(key.to_owned(), value);
     put("kind", dice.one_of("kind", KINDS).into());
-    put("clients", integer(dice.magnitude("clients", (1, 8))));
+    let clients = dice.magnitude("clients", (1, 8));
+    put("clients", integer(clients));
     put("operations", integer(operations));
     put("keys", integer(dice.magnitude("keys", (1, 40))));
     if dice.chance("keys of its own", 40) {
         put("key_prefix", format!("g{group}").into());
     }
-    if dice.chance("at a rate", 6) {
+    if chaos.is_long {
+        // All the while, with as many operations as ever.
+        put("think_ms_mean", Value::Float((chaos.ms * clients / operations) as f64));
+    } else if dice.chance("at a rate", 6) {
         put("rate_per_second", integer(dice.magnitude("rate", (10, 500))));
     } else {
         put("think_ms_mean", Value::Float(dice.magnitude("think", (1, 60)) as f64));

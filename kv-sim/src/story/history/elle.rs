@@ -12,7 +12,7 @@ use super::{LoggedAct, LoggedEnding, LoggedOperation, OperationLog};
 use crate::cluster::world_time::WorldTime;
 
 /// One line, in the order of the history.
-struct Line<'a> {
+struct HistoryLine<'a> {
     step: u64,
     at: WorldTime,
     word: &'static str,
@@ -29,7 +29,7 @@ pub(super) fn written(log: &OperationLog) -> String {
     let mut processes: BTreeMap<u32, u64> = BTreeMap::new();
     let mut text = String::new();
     for (index, line) in lines.iter().enumerate() {
-        let Line { at, word, operation, ending, .. } = line;
+        let HistoryLine { at, word, operation, ending, .. } = line;
         let process = processes.entry(operation.client).or_insert(operation.client.into());
         let value = value(operation, *ending);
         let _ = write!(
@@ -50,16 +50,16 @@ pub(super) fn written(log: &OperationLog) -> String {
 }
 
 /// The beginning of an operation, and its end if it has one.
-fn lines(operation: &LoggedOperation) -> impl Iterator<Item = Line<'_>> {
+fn lines(operation: &LoggedOperation) -> impl Iterator<Item = HistoryLine<'_>> {
     let (at, step) = operation.called;
-    let begun = Line { step, at, word: "invoke", operation, ending: None };
+    let begun = HistoryLine { step, at, word: "invoke", operation, ending: None };
     let ended = operation.ended.as_ref().map(|(at, step, ending)| {
         let word = match ending {
             LoggedEnding::Answered { .. } => "ok",
             LoggedEnding::Refused => "fail",
             LoggedEnding::Unknown => "info",
         };
-        Line { step: *step, at: *at, word, operation, ending: Some(ending) }
+        HistoryLine { step: *step, at: *at, word, operation, ending: Some(ending) }
     });
     std::iter::once(begun).chain(ended)
 }
