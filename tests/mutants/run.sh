@@ -123,7 +123,7 @@ sweep_scenarios() {
   clock timeout 900 "$simulator" sweep --scenario "${scenarios[@]}" --seeds "0..$seeds" \
     --until-failures 1 --json "$scratch/result.json" --keep "$scratch/failures" || status=$?
   if [ $status = 1 ]; then
-    caught=$(grep -o '"check": *"[a-z]*"' "$scratch/result.json" | sed 's/.*"\([a-z]*\)"$/\1/')
+    caught=$(grep -o '"check": *"[a-z-]*"' "$scratch/result.json" | sed 's/.*"\([a-z-]*\)"$/\1/')
     runs=$(counted runs)
   elif [ $status = 124 ] || [ $status -ge 128 ]; then
     # A sweep that never ends, or that a signal ends: whoever sweeps notices.
