@@ -123,13 +123,32 @@ sweep_scenarios() {
   clock timeout 900 "$simulator" sweep --scenario "${scenarios[@]}" --seeds "0..$seeds" \
     --until-failures 1 --json "$scratch/result.json" --keep "$scratch/failures" || status=$?
   if [ $status = 1 ]; then
-    caught=$(grep -o '"check": *"[a-z-]*"' "$scratch/result.json" | sed 's/.*"\([a-z-]*\)"$/\1/')
+    caught=$(violated)
     runs=$(counted runs)
   elif [ $status = 124 ] || [ $status -ge 128 ]; then
     # A sweep that never ends, or that a signal ends: whoever sweeps notices.
     caught=$([ $status = 124 ] && echo hang || echo abort) runs='' status=1
   fi
   return $status
+}
+
+# The checks that are violated in the runs that failed. A sweep names only the first of each run, so they
+# are run again. If no run failed, the sweep missed a branch that a scenario declares reachable.
+violated() {
+  local failed scenario seed
+  failed=$(python3 -c '
+import json, sys
+for run in json.load(open(sys.argv[1]))["failures"]:
+    print(run["scenario"], run["seed"])' "$scratch/result.json")
+  [ -n "$failed" ] || { echo reachability; return; }
+  while read -r scenario seed; do
+    "$simulator" --scenario "scenarios/$scenario.toml" --seed "$seed" --json > "$scratch/run.json" || true
+    python3 -c '
+import json, sys
+for check, result in json.load(open(sys.argv[1]))["checks"].items():
+    if result["verdict"] == "fail":
+        print(check)' "$scratch/run.json"
+  done <<< "$failed"
 }
 
 counted() { grep -o "\"$1\": *[0-9]*" "$scratch/result.json" | head -n 1 | grep -o '[0-9]*$'; }
