@@ -80,7 +80,7 @@ impl From<bool> for Truth {
 }
 
 impl Truth {
-    /// What is true, or else unknown if something has changed.
+    /// The truth of a reason: unknown if it does not hold, but something has changed since it was given.
     fn or_unknown(is_true: bool, has_changed: bool) -> Self {
         if has_changed && !is_true { Self::Unknown } else { is_true.into() }
     }

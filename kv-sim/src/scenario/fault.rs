@@ -23,7 +23,7 @@ const LATER: &[&str] = &["join", "leave", "replace", "upgrade", "downgrade"];
 /// The keys that every kind of fault takes.
 const COMMON: &[&str] = &["kind", "from_ms", "until_ms", "every_ms", "times", "rolling"];
 
-/// What is said of them.
+/// The meaning of each key that every kind of fault takes.
 pub(super) const KEYS_DOC: &[KeyDoc] = &[
     KeyDoc::new("kind", ValueDoc::Other("one of the words below, in quotes"), "what is broken"),
     KeyDoc::ms("from_ms", "when it begins, from the beginning of the chaos phase"),

@@ -52,9 +52,9 @@ pub enum DefaultDoc {
     Required,
     /// The key may be left out, and then there is no such thing.
     Nothing,
-    /// This value, as it would stand in the file.
+    /// A value, as it would stand in the file.
     Value(&'static str),
-    /// This number.
+    /// A whole number.
     Number(u64),
     /// A value that depends on others, in words.
     Words(&'static str),

@@ -58,7 +58,7 @@ pub struct Workload {
     pub nodes: Vec<NodeIndex>,
     /// True if a client stays with one node until that fails; if not, it draws one each time.
     pub sticky: bool,
-    /// What the clients do that they should not.
+    /// The shares of requests that are untidy: empty values, repetitions, ids used twice, misuse.
     pub untidy: Untidiness,
 }
 

@@ -16,7 +16,7 @@ pub(super) struct LastToken {
     pub(super) token: Bytes,
 }
 
-/// What a request that makes no sense is made of.
+/// The parts of which a request that makes no sense is made.
 pub(super) struct MisuseOf<'a> {
     /// The number of the key.
     pub(super) key: u32,
