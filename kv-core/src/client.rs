@@ -13,7 +13,7 @@ use crate::store::Refusal;
 use crate::tally::{Nodes, QuorumError};
 use crate::time::WallTime;
 use crate::types::{Key, RequestId, Token};
-use crate::version::{Container, Content, ContextError, VersionVector};
+use crate::version::{Container, Content, Context, ContextError};
 
 /// One request of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub enum PutContext {
     Nothing,
     /// All that the replica which takes the write holds, and all that this session has seen (a
     /// plain Redis `SET`).
-    Latest(VersionVector),
+    Latest(Context),
 }
 
 /// The options of a request. `None` means as the node's configuration says.
@@ -229,8 +229,8 @@ impl RequestRefusal {
 /// and with it the order of its writes.
 #[derive(Clone, Debug)]
 pub struct Session {
-    /// The events seen, by the token of the key: tokens lie in place, and no two keys share one.
-    seen: FifoCache<Token, VersionVector>,
+    /// The contexts seen, by the token of the key: tokens lie in place, and no two keys share one.
+    seen: FifoCache<Token, Context>,
 }
 
 impl Session {
@@ -256,9 +256,9 @@ impl Session {
             return;
         };
         if let Some(seen) = self.seen.get_mut(&key.token()) {
-            seen.merge(container.seen());
+            seen.learn(container);
         } else {
-            self.seen.insert(key.token(), container.seen().clone());
+            self.seen.insert(key.token(), container.context());
         }
     }
 }
@@ -282,10 +282,10 @@ mod tests {
     fn a_session_overwrites_what_it_has_seen_itself() {
         let mut session = Session::new(1);
         session.on_reply(&Key::from("a"), &stored(3));
-        let PutContext::Latest(seen) = session.latest(&Key::from("a")) else {
+        let PutContext::Latest(context) = session.latest(&Key::from("a")) else {
             panic!("a session overwrites the latest");
         };
-        assert_eq!(seen.iter().map(|(_, n)| n).collect::<Vec<_>>(), [3]);
+        assert_eq!(context.seen.iter().map(|(_, n)| n).collect::<Vec<_>>(), [3]);
     }
 
     #[test]
@@ -293,7 +293,7 @@ mod tests {
         let mut session = Session::new(1);
         session.on_reply(&Key::from("a"), &stored(3));
         session.on_reply(&Key::from("b"), &stored(4));
-        assert_eq!(session.latest(&Key::from("a")), PutContext::Latest(VersionVector::default()));
-        assert_ne!(session.latest(&Key::from("b")), PutContext::Latest(VersionVector::default()));
+        assert_eq!(session.latest(&Key::from("a")), PutContext::Latest(Context::default()));
+        assert_ne!(session.latest(&Key::from("b")), PutContext::Latest(Context::default()));
     }
 }

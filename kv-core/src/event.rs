@@ -80,7 +80,8 @@ pub enum Event {
     },
     /// A version is stamped far ahead of this node's clock. It was kept; the clock was not moved.
     ClockAhead {
-        /// The node that stamped it.
+        /// The coordinator, if it asks this node to mint; else the node that minted it, which took the
+        /// time from the coordinator.
         stamped_by: NodeId,
         /// The time by which it is ahead, in milliseconds.
         by_ms: u64,

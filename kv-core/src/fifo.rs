@@ -51,6 +51,11 @@ impl<K: Spread, V> FifoCache<K, V> {
         self.place(key).map(|place| &mut self.entries[place].1)
     }
 
+    /// Tells whether an entry was ever forgotten.
+    pub(crate) const fn has_forgotten(&self) -> bool {
+        self.forgotten > 0
+    }
+
     /// Adds an entry, or changes the value of one where it is.
     pub(crate) fn insert(&mut self, key: K, value: V) {
         if self.entries_max == 0 {

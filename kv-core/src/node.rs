@@ -46,6 +46,8 @@ pub struct Node {
     behind: Behind,
     /// The number of its complete partitions when it last looked what to say of them in gossip.
     said_complete: Option<usize>,
+    /// Copies of what it has sent to itself; none, if nobody wants to see that.
+    own_messages: Option<Vec<Message>>,
 }
 
 /// The node's readiness for new work.
@@ -77,6 +79,7 @@ impl Node {
             corrupt_at_start,
             behind: Behind::default(),
             said_complete: None,
+            own_messages: None,
             local: NodeContext {
                 identity,
                 config,
@@ -85,6 +88,17 @@ impl Node {
                 roots: roots.into_iter().collect(),
             },
         }
+    }
+
+    /// Keeps copies of what this node sends to itself from now on, for a driver that shows people what
+    /// happens. They never leave the node otherwise.
+    pub fn keep_own_messages(&mut self) {
+        self.own_messages = Some(Vec::new());
+    }
+
+    /// Takes the copies of what this node has sent to itself since they were last taken.
+    pub fn take_own_messages(&mut self) -> Vec<Message> {
+        self.own_messages.as_mut().map(core::mem::take).unwrap_or_default()
     }
 
     /// The state that all machines of this node read.
@@ -183,6 +197,9 @@ impl Node {
         while let Some(further) = cx.out[at..].iter().position(is_own) {
             at += further;
             if let Effect::Send(message) = cx.out.remove(at) {
+                if let Some(kept) = &mut self.own_messages {
+                    kept.push(message.clone());
+                }
                 self.on_message(cx, message);
             }
         }
@@ -196,7 +213,8 @@ impl Node {
                     cx.out.push(Effect::Reply { request, reply });
                 }
                 Readiness::Serving => {
-                    self.coordinator.on_client(cx, &self.local, request, *operation)
+                    let time = self.replica.now(cx);
+                    self.coordinator.on_client(cx, &self.local, (request, time), *operation);
                 }
                 Readiness::Stopping | Readiness::Failed => {
                     let reply = Reply::Refused(RequestRefusal::Stopping);
@@ -306,6 +324,10 @@ impl Node {
         let has_room = self.handoff.admits(&self.local, target, bytes as u64);
         if !has_room {
             cx.probe(Probe::HintOverBudget);
+            let in_all = self.handoff.pending_bytes().saturating_add(bytes as u64);
+            if in_all > self.local.config.hint_bytes_total {
+                cx.probe(Probe::HintOverTotal);
+            }
             let partition = self.local.topology().partition_of(key.token());
             self.handoff.on_refused(cx, target, partition);
             self.repair.on_stale(target);

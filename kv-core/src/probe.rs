@@ -37,6 +37,8 @@ macro_rules! probes {
 probes! {
     /// A client was refused, as too many requests were in flight.
     Busy "busy",
+    /// A write was refused, as its value is too long.
+    ValueTooLong "value-too-long",
     /// A replica that was to mint a dot was silent or refused, and another was asked.
     AnotherMinterAsked "another-minter-asked",
     /// A fallback minted in the place of an owner.
@@ -77,6 +79,8 @@ probes! {
     /// A replica was asked a second time to mint for a write that was overwritten since, and knew
     /// its dot.
     MintRemembered "mint-remembered",
+    /// The first of the request ids that a replica remembers had to make room for another.
+    RequestForgotten "request-forgotten",
     /// A write was refused, as its key has too many siblings.
     TooManySiblings "too-many-siblings",
     /// A request to overwrite what is held was refused, as nothing proved that it is fresh.
@@ -112,6 +116,10 @@ probes! {
     HintStored "hint-stored",
     /// A hint was refused, as too many bytes of them are kept.
     HintOverBudget "hint-over-budget",
+    /// A hint was refused, as those for all targets together have no room left.
+    HintOverTotal "hint-over-total",
+    /// A batch of hints was as large as it may be.
+    HintBatchFull "hint-batch-full",
     /// A hint was refused or dropped: its target is stale until it is repaired.
     HintDropped "hint-dropped",
     /// Hints were applied by their target, and deleted.
@@ -171,6 +179,10 @@ probes! {
     RepairTimedOut "repair-timed-out",
     /// The keys of a leaf took more than one page.
     RepairPaged "repair-paged",
+    /// A message of containers was as large as it may be, and others were left for the next.
+    RepairBatchFull "repair-batch-full",
+    /// The reading of what is held stopped inside a partition, as it had read enough.
+    ScrubCutOff "scrub-cut-off",
     /// The peer no longer knew anything of the keys that it was asked for.
     ExchangeCameEmpty "exchange-came-empty",
     /// An owner that had lost its data holds it again.

@@ -1,8 +1,8 @@
 //! A client's write, on its way from the coordinator to the record.
 
 use crate::codec::codec;
-use crate::time::WallTime;
-use crate::version::{Content, VersionVector};
+use crate::time::{HybridTime, WallTime};
+use crate::version::{Content, Context};
 
 /// The part of a client's request that becomes a version of the key. It travels whole; the key, the
 /// request's id and the dot are beside it.
@@ -14,20 +14,24 @@ pub struct Write {
     pub expiry: Option<WallTime>,
     /// The versions that it overwrites.
     pub basis: Basis,
+    /// The time at which its coordinator was asked, by that node's clock. Whoever mints for it stamps it
+    /// with this, or just above what it overwrites: so a twin, minted after others have overwritten the
+    /// write, is no later than the write was.
+    pub time: HybridTime,
 }
 
-codec!(struct Write { content, expiry, basis });
+codec!(struct Write { content, expiry, basis, time });
 
 /// The versions that a write overwrites.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Basis {
     /// Exactly the versions that this context covers.
-    Given(VersionVector),
+    Given(Context),
     /// The versions that the minting replica holds, and those that this context covers.
-    Held(VersionVector),
+    Held(Context),
 }
 
-codec!(enum Basis { 0 => Given(seen), 1 => Held(seen) });
+codec!(enum Basis { 0 => Given(context), 1 => Held(context) });
 
 impl Basis {
     /// The basis of a write when a second replica is asked to mint, because the first was silent.
@@ -36,7 +40,7 @@ impl Basis {
     #[must_use]
     pub fn of_a_spare(self) -> Self {
         match self {
-            Self::Given(seen) | Self::Held(seen) => Self::Given(seen),
+            Self::Given(context) | Self::Held(context) => Self::Given(context),
         }
     }
 }

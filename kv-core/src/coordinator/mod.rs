@@ -40,7 +40,7 @@ use crate::cx::{Cx, Effect, NodeContext, Purpose};
 use crate::in_flight::InFlight;
 use crate::message::{CoordinatorMessage, OperationId};
 use crate::probe::Probe;
-use crate::time::Time;
+use crate::time::{HybridTime, Time};
 use crate::types::{ClientRequest, Key, NodeId, RequestId};
 use crate::version::Container;
 
@@ -87,12 +87,12 @@ impl Coordinator {
         self.wakes.first().map(|&(at, _)| at)
     }
 
-    /// Starts a client's operation, or refuses it at once.
+    /// Starts a client's operation, or refuses it at once. A write will be stamped with this time.
     pub fn on_client(
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
-        client: ClientRequest,
+        (client, time): (ClientRequest, HybridTime),
         asked: ClientOperation,
     ) {
         if self.operations.len() as u64 >= local.config.requests_max {
@@ -101,8 +101,13 @@ impl Coordinator {
             return reply(cx, client, Reply::Refused(refusal));
         }
         let request = asked.options.request.unwrap_or_else(|| self.requests.next(cx));
-        match Operation::plan(cx, local, client, request, asked) {
-            Err(refusal) => reply(cx, client, Reply::Refused(refusal)),
+        match Operation::plan(cx, local, (client, request, time), asked) {
+            Err(refusal) => {
+                if let RequestRefusal::Value { .. } = refusal {
+                    cx.probe(Probe::ValueTooLong);
+                }
+                reply(cx, client, Reply::Refused(refusal));
+            }
             Ok(operation) => self.start(cx, local, operation),
         }
     }

@@ -14,7 +14,7 @@ use crate::message::CoordinatorMessage;
 use crate::probe::Probe;
 use crate::quorum::{Level, Mode, sources_needed};
 use crate::tally::{Nodes, OwnerSet, QuorumError};
-use crate::time::Span;
+use crate::time::{HybridTime, Span};
 use crate::types::{ClientRequest, KEY_BYTES_MAX, Key, NodeId, PartitionId, RequestId};
 use crate::version::{Container, Content, Context};
 use crate::write::{Basis, Write};
@@ -56,8 +56,7 @@ impl Operation {
     pub(super) fn plan(
         cx: &Cx<'_>,
         local: &NodeContext,
-        client: ClientRequest,
-        id: RequestId,
+        (client, id, time): (ClientRequest, RequestId, HybridTime),
         asked: ClientOperation,
     ) -> Result<Self, RequestRefusal> {
         let ClientOperation { key, verb, options } = asked;
@@ -76,7 +75,7 @@ impl Operation {
                 check_value(&content, &local.config)?;
                 let reads_first = mode == Mode::Strict && matches!(context, PutContext::Latest(_));
                 let basis = basis_of(context, local, &request.key)?;
-                let put = Write { content, expiry, basis };
+                let put = Write { content, expiry, basis, time };
                 let write_sets = sets(write)?;
                 if reads_first {
                     let purpose = ReadFor::Overwrite { write: put, sets: write_sets };
@@ -281,10 +280,10 @@ fn standing(read: &[OwnerSet]) -> Vec<OwnerSet> {
 fn basis_of(context: PutContext, local: &NodeContext, key: &Key) -> Result<Basis, RequestRefusal> {
     Ok(match context {
         PutContext::Token(token) => {
-            Basis::Given(Context::from_token(&token, local.identity.cluster, key)?.seen)
+            Basis::Given(Context::from_token(&token, local.identity.cluster, key)?)
         }
-        PutContext::Nothing => Basis::Given(crate::version::VersionVector::default()),
-        PutContext::Latest(seen) => Basis::Held(seen),
+        PutContext::Nothing => Basis::Given(Context::default()),
+        PutContext::Latest(context) => Basis::Held(context),
     })
 }
 

@@ -220,9 +220,9 @@ impl ReadPhase {
                 op.cx.observe(Event::ReadBeforeWrite { request, key, dots });
                 // What is overwritten is known now: what a replica holds when it is asked, perhaps
                 // late and for the second time, may be more than this read has seen.
-                let (Basis::Held(mut seen) | Basis::Given(mut seen)) = write.basis;
-                seen.merge(joined.seen());
-                write.basis = Basis::Given(seen);
+                let (Basis::Held(mut context) | Basis::Given(mut context)) = write.basis;
+                context.learn(&joined);
+                write.basis = Basis::Given(context);
                 ReadProgress::Write(WritePhase::mint(op.local, op.request, write, sets))
             }
             ReadFor::Gather { asked } => ReadProgress::Gathered { asked, container: self.joined() },

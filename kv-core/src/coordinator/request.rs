@@ -6,7 +6,7 @@ use crate::message::{Body, OperationId, ReplicaMessage};
 use crate::quorum::Mode;
 use crate::time::{Span, Time};
 use crate::types::{ClientRequest, Key, NodeId, PartitionId, RequestId};
-use crate::version::{Container, Context};
+use crate::version::Container;
 
 /// The request that an operation carries out.
 #[derive(Clone, Debug)]
@@ -124,7 +124,6 @@ impl<'a> OperationCx<'a, '_> {
     }
 
     fn token(&self, container: &Container) -> bytes::Bytes {
-        let context = Context { seen: container.seen().clone() };
-        context.to_token(self.local.identity.cluster, &self.request.key)
+        container.context().to_token(self.local.identity.cluster, &self.request.key)
     }
 }

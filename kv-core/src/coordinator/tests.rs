@@ -30,9 +30,7 @@ use crate::testing::effects::{observe, probe, reply, send};
 use crate::time::{HybridTime, Now, WallTime};
 use crate::topology::Topology;
 use crate::types::{ClusterId, Epoch, Generation, Key};
-use crate::version::{
-    Actor, Container, Content, Context, ContextError, Dot, Version, VersionVector,
-};
+use crate::version::{Actor, Container, Content, Context, ContextError, Dot, Version};
 use crate::write::{Basis, Write};
 
 /// A coordinator on one of five nodes, N = 3; `owners` own the key, `others` do not.
@@ -48,6 +46,9 @@ struct CoordinatorFixture {
 }
 
 const CLIENT: ClientRequest = ClientRequest(5);
+
+/// The time at which clients ask, by the clock of the coordinator's node.
+const ASKED: HybridTime = HybridTime(7);
 
 /// The id of the first request of a coordinator: the first draw, and a counter.
 const FIRST_REQUEST: RequestId = RequestId(1 << 64 | 1);
@@ -99,7 +100,9 @@ impl CoordinatorFixture {
 
     fn ask(&mut self, verb: Verb, options: Options) -> Vec<Effect> {
         let operation = ClientOperation { key: key(), verb, options };
-        self.feed(|coordinator, cx, local| coordinator.on_client(cx, local, CLIENT, operation))
+        self.feed(|coordinator, cx, local| {
+            coordinator.on_client(cx, local, (CLIENT, ASKED), operation);
+        })
     }
 
     fn put(&mut self, options: Options) -> Vec<Effect> {
@@ -143,7 +146,7 @@ impl CoordinatorFixture {
 
     /// Asks a node to mint a write that overwrites nothing, as an owner.
     fn mint(&self, to: NodeId) -> Effect {
-        self.mint_upon(to, Basis::Given(VersionVector::default()))
+        self.mint_upon(to, Basis::Given(Context::default()))
     }
 
     fn mint_upon(&self, to: NodeId, basis: Basis) -> Effect {
@@ -190,7 +193,7 @@ fn key() -> Key {
 
 fn minting(basis: Basis, fallback_for: Option<FallbackFor>) -> ReplicaMessage {
     let content = Content::Value(Bytes::from_static(b"v"));
-    let write = Write { content, expiry: None, basis };
+    let write = Write { content, expiry: None, basis, time: ASKED };
     let (operation, key, echo) = (FIRST, key(), None);
     ReplicaMessage::Mint(MintRequest { operation, key, write, fallback_for, echo }.into())
 }
@@ -202,7 +205,7 @@ fn place_of(owner: NodeId, copies: u8) -> FallbackFor {
 
 /// The token that covers exactly this container.
 fn token(container: &Container) -> Bytes {
-    Context { seen: container.seen().clone() }.to_token(ClusterId(1), &key())
+    container.context().to_token(ClusterId(1), &key())
 }
 
 /// The reply to a read.
@@ -282,7 +285,7 @@ fn clients_of_a_node_whose_disk_failed_are_not_left_waiting() {
 fn what_cannot_be_done_is_refused_and_nothing_is_sent() {
     let four = Some(Level::Count(4));
     let too_long = Content::Value(Bytes::from(vec![0; 2_000_000]));
-    let latest = PutContext::Latest(VersionVector::default());
+    let latest = PutContext::Latest(Context::default());
     let token = PutContext::Token(Bytes::from_static(b"not a token"));
     let out_of_reach = || QuorumError::MoreThanOwners { asked: 4, owners: 3 }.into();
     let too_large = RequestRefusal::Value { bytes: 2_000_000, max: 1_048_576 };
@@ -298,7 +301,10 @@ fn what_cannot_be_done_is_refused_and_nothing_is_sent() {
     ];
     for (verb, options, refusal) in cases {
         let mut fixture = CoordinatorFixture::new(true);
-        assert_eq!(fixture.ask(verb, options), [refused(refusal)]);
+        let too_long = matches!(refusal, RequestRefusal::Value { .. });
+        let probed = too_long.then(|| probe(Probe::ValueTooLong));
+        let expected: Vec<_> = probed.into_iter().chain([refused(refusal)]).collect();
+        assert_eq!(fixture.ask(verb, options), expected);
         assert!(fixture.coordinator.is_empty());
     }
 }

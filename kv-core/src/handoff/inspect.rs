@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Handoff, ReplayTurn, Stale};
 use crate::deadline::{Deadline, Reason};
+use crate::store::KeptHints;
 use crate::time::Time;
 use crate::types::{NodeId, PartitionId};
 
@@ -21,9 +22,9 @@ pub struct HandoffSnapshot {
 pub struct KeptSnapshot {
     /// The owner that the hints are for.
     pub target: NodeId,
-    /// The number of hints; an upper bound.
+    /// The number of hints.
     pub hints: u64,
-    /// The approximate size of the hints, in bytes.
+    /// The size of the hints, in bytes.
     pub bytes: u64,
     /// The partitions that the hints belong to.
     pub partitions: Vec<PartitionId>,
@@ -71,6 +72,11 @@ impl Handoff {
             }
         });
         HandoffSnapshot { kept: kept.collect(), stale: self.stale().collect() }
+    }
+
+    /// The hints that are counted, by target and then by partition.
+    pub fn counted(&self) -> impl Iterator<Item = KeptHints> + '_ {
+        self.ledger.entries()
     }
 
     /// The open deadlines: one per target that is not at the store.

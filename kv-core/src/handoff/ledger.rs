@@ -1,6 +1,10 @@
 //! The numbers of kept hints and of their bytes: per target and partition, per target, and for all
 //! targets together.
 //!
+//! They are those of the hints on the disk: what a hint grows or shrinks by is told with each command,
+//! and where that cannot be, as a hint could not be read, the rest is counted anew. So they differ only
+//! by the commands that are under way.
+//!
 //! Invariants: no entry has a count of zero; the sums are those of the entries.
 
 use alloc::collections::BTreeMap;
@@ -52,6 +56,19 @@ impl Ledger {
         account.flat_map(|account| account.partitions.keys().copied())
     }
 
+    /// The amounts of all targets and partitions.
+    pub(super) fn entries(&self) -> impl Iterator<Item = KeptHints> + '_ {
+        self.accounts.iter().flat_map(|(&target, account)| {
+            let amounts = account.partitions.iter();
+            amounts.map(move |(&partition, &Amount { count, bytes })| KeptHints {
+                partition,
+                target,
+                count,
+                bytes,
+            })
+        })
+    }
+
     /// The first partition behind `after`, or else the first of all, in which something is kept
     /// for this target.
     pub(super) fn partition_after(
@@ -75,16 +92,21 @@ impl Ledger {
         });
     }
 
-    /// Counts a hint that was added, or that grew; so there is at least one.
+    /// Counts a hint that was added, or that changed; so there is at least one.
     pub(super) fn grow(&mut self, target: NodeId, partition: PartitionId, growth: HintGrowth) {
         self.change(target, partition, |amount| Amount {
             count: (amount.count + u64::from(growth.added)).max(1),
-            bytes: amount.bytes + growth.bytes,
+            bytes: amount.bytes.saturating_add_signed(growth.bytes),
         });
     }
 
-    /// Counts hints that were deleted. A container can shrink as it learns, which nobody counts:
-    /// the sums are upper bounds until nothing is left.
+    /// Counts the hints for one target in one partition anew.
+    pub(super) fn recount(&mut self, kept: &KeptHints) {
+        let KeptHints { partition, target, count, bytes } = *kept;
+        self.change(target, partition, |_| Amount { count, bytes });
+    }
+
+    /// Counts hints that were deleted.
     pub(super) fn shrink(&mut self, target: NodeId, partition: PartitionId, by: Amount) {
         self.change(target, partition, |amount| Amount {
             count: amount.count.saturating_sub(by.count),
@@ -136,7 +158,7 @@ mod tests {
 
     const TARGET: NodeId = NodeId(7);
 
-    fn one(bytes: u64) -> HintGrowth {
+    fn one(bytes: i64) -> HintGrowth {
         HintGrowth { target: TARGET, added: true, bytes }
     }
 

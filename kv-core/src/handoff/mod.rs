@@ -139,7 +139,7 @@ impl Handoff {
         self.ledger.total().count
     }
 
-    /// About how many bytes of hints are kept.
+    /// The bytes of the hints kept.
     pub const fn pending_bytes(&self) -> u64 {
         self.ledger.total().bytes
     }
@@ -316,18 +316,20 @@ impl Handoff {
         result: Result<HintBatch, Refusal>,
     ) -> Option<Stale> {
         let Stale { target, partition } = of;
-        let Ok(HintBatch { hints, dropped }) = result else {
+        let Ok(HintBatch { hints, left }) = result else {
             self.fail(cx, local, target);
             return None;
         };
+        if let Some(left) = left {
+            self.ledger.recount(&left);
+        }
         if hints.is_empty() {
             self.ledger.clear(target, partition);
             self.rest(cx, local, target);
         } else {
-            self.ledger.shrink(target, partition, Amount { count: dropped, bytes: 0 });
             self.hand_over(cx, local, of, &hints);
         }
-        (dropped > 0).then(|| {
+        left.is_some().then(|| {
             self.stale.insert((target, partition), cx.now.monotonic);
             of
         })

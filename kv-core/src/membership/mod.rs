@@ -306,6 +306,8 @@ impl Membership {
         let timetable = match self.timetable {
             None => {
                 self.own.stamp.generation = local.identity.generation;
+                // The heartbeat of before the first round, with which peers are answered.
+                self.raised = now;
                 self.peers.iter_mut().for_each(|peer| peer.start(now, interval));
                 let phase =
                     cx.draw.u64(Purpose::Phase, Kind::Gossip(GossipKind::Syn).number().into());

@@ -244,7 +244,7 @@ mod tests {
 
     use super::*;
     use crate::message::samples::{OPERATION, container, key};
-    use crate::time::Time;
+    use crate::time::{HybridTime, Time};
     use crate::types::Generation;
     use crate::version::Content;
     use crate::write::Basis;
@@ -255,12 +255,17 @@ mod tests {
         /// One message of each kind.
         pub(in crate::message) fn samples() -> Vec<Self> {
             let (operation, fallback_for) = (OPERATION, FALLBACK_FOR);
-            let basis = Basis::Held(container().seen().clone());
+            let basis = Basis::Held(container().context());
             vec![
                 Self::Mint(Box::new(MintRequest {
                     operation,
                     key: key(),
-                    write: Write { content: Content::Tombstone, expiry: None, basis },
+                    write: Write {
+                        content: Content::Tombstone,
+                        expiry: None,
+                        basis,
+                        time: HybridTime(6),
+                    },
                     fallback_for: Some(fallback_for),
                     echo: Some(Echo { generation: Generation(3), sent: Time(10) }),
                 })),

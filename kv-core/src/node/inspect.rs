@@ -11,6 +11,7 @@ use crate::handoff::HandoffSnapshot;
 use crate::membership::MembershipSnapshot;
 use crate::repair::RepairSnapshot;
 use crate::replica::ReplicaSnapshot;
+use crate::store::KeptHints;
 use crate::time::Time;
 use crate::types::{NodeId, PartitionId};
 
@@ -57,6 +58,11 @@ pub enum Activity {
 }
 
 impl Node {
+    /// The hints that the node counts, by target and then by partition.
+    pub fn hints_counted(&self) -> impl Iterator<Item = KeptHints> + '_ {
+        self.handoff.counted()
+    }
+
     /// The state of the node when its monotonic clock shows this time.
     pub fn inspect(&self, now: Time) -> NodeSnapshot {
         let owned = self.local.topology().owned_by(self.local.me()).to_vec();

@@ -28,6 +28,7 @@ impl Node {
             corrupt_at_start: _,
             behind: _,
             said_complete: _,
+            own_messages: _,
         } = self;
         founding.invariants(local);
         coordinator.invariants(local);

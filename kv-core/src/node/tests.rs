@@ -1,20 +1,26 @@
 //! One node, hand-fed: what its parts do together that none does alone.
 
+use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use bytes::Bytes;
+
 use super::*;
+use crate::client::{ClientOperation, Options, PutContext, Verb};
 use crate::cx::Issuer;
 use crate::layout::Layout;
+use crate::message::{Kind, ReplicaKind};
 use crate::ring::Ring;
 use crate::store::{CompletionReason, FoundingRecord, RepairCommand};
 use crate::testing::Counting;
 use crate::testing::effects::{admin_reply, observe, store, ticket};
 use crate::time::{Now, WallTime};
 use crate::topology::Topology;
-use crate::types::{ClusterId, FoundingId, Generation};
+use crate::types::{ClientRequest, ClusterId, FoundingId, Generation, Key};
+use crate::version::Content;
 
 const FIRST: AdminRequest = AdminRequest(1);
 const SECOND: AdminRequest = AdminRequest(2);
@@ -71,6 +77,27 @@ fn an_operator_who_founds_is_told_when_the_store_fails() {
         feed(&mut node, Input::StoreFailed),
         [observe(Event::StoreFailed), admin_reply(FIRST, refused)]
     );
+}
+
+#[test]
+fn copies_of_what_a_node_sends_to_itself_are_kept_if_they_are_asked_for() {
+    let put = || {
+        let content = Content::Value(Bytes::from_static(b"v"));
+        let verb = Verb::Put { content, expiry: None, context: PutContext::Nothing };
+        let operation = ClientOperation { key: Key::from("k"), verb, options: Options::default() };
+        Input::Client { request: ClientRequest(1), operation: Box::new(operation) }
+    };
+    let mut unwatched = node(FoundingRecord::Founded(FoundingId(1)));
+    let effects = feed(&mut unwatched, put());
+    assert_eq!(unwatched.take_own_messages(), []);
+
+    let mut watched = node(FoundingRecord::Founded(FoundingId(1)));
+    watched.keep_own_messages();
+    assert_eq!(feed(&mut watched, put()), effects, "it changes nothing");
+    let kinds: Vec<_> =
+        watched.take_own_messages().iter().map(|message| message.body.kind()).collect();
+    assert_eq!(kinds, [Kind::Replica(ReplicaKind::Mint)]);
+    assert_eq!(watched.take_own_messages(), [], "each is given once");
 }
 
 #[test]

@@ -24,7 +24,7 @@ use crate::store::{
     CopyKind, Hint, HintGrowth, HintTerms, Mint, Refusal, ReplicaAction, ReplicaAnswer,
     ReplicaCommand, ReplicaDone, Requester, Role,
 };
-use crate::time::Span;
+use crate::time::{HybridTime, Span};
 use crate::types::{NodeId, PartitionId, RequestId, Seq};
 use crate::version::Container;
 use crate::write::Basis;
@@ -39,6 +39,11 @@ pub struct Replica {
 }
 
 impl Replica {
+    /// The time of a request that this node is asked for now: above all that it has adopted.
+    pub fn now(&mut self, cx: &Cx<'_>) -> HybridTime {
+        self.clock.now(cx.now.wall)
+    }
+
     /// A coordinator asks something of this node as a replica.
     pub fn on_message(
         &mut self,
@@ -77,6 +82,7 @@ impl Replica {
             }
             Basis::Held(_) | Basis::Given(_) => {}
         }
+        self.look_at_time(cx, local, (from, write.time));
         let mint = Mint {
             key,
             write,
@@ -85,7 +91,6 @@ impl Replica {
             }),
             request,
             spare: cx.spare_epoch(partition),
-            time: self.clock.now(cx.now.wall),
             siblings_max: local.config.siblings_max,
         };
         self.start(cx, requester, partition, ReplicaAction::Mint(mint.into()));
@@ -105,7 +110,7 @@ impl Replica {
         if !local.topology().owns(local.me(), partition) {
             return refuse(cx, local, requester, Refusal::Layout);
         }
-        self.look_at_time(cx, local, &container);
+        self.look_at_times(cx, local, &container);
         self.start(cx, requester, partition, ReplicaAction::Merge((key, container).into()));
     }
 
@@ -121,7 +126,7 @@ impl Replica {
         let for_owner = Some(fallback_for.owner);
         let requester = Requester { node: from, request, operation, for_owner };
         let partition = local.topology().partition_of(key.token());
-        self.look_at_time(cx, local, &container);
+        self.look_at_times(cx, local, &container);
         let hint = Hint { key, container, terms: hint_terms(cx, local, fallback_for) };
         self.start(cx, requester, partition, ReplicaAction::Hint(hint.into()));
     }
@@ -220,11 +225,21 @@ impl Replica {
         cx.store(ticket, partition, ReplicaCommand { requester, action });
     }
 
-    /// Keeps the clock from falling behind what others have stamped. A container is never refused
-    /// for its time; a time that is too far ahead is only reported.
-    fn look_at_time(&mut self, cx: &mut Cx<'_>, local: &NodeContext, container: &Container) {
-        let Some((stamped_by, newest)) = container.newest_stamp() else { return };
-        match self.clock.observe(newest, cx.now.wall, local.config.clock_ahead_ms) {
+    fn look_at_times(&mut self, cx: &mut Cx<'_>, local: &NodeContext, container: &Container) {
+        if let Some(newest) = container.newest_stamp() {
+            self.look_at_time(cx, local, newest);
+        }
+    }
+
+    /// Keeps the clock from falling behind what comes from another node. Nothing is refused for its
+    /// time; a time that is too far ahead is only reported.
+    fn look_at_time(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        (stamped_by, time): (NodeId, HybridTime),
+    ) {
+        match self.clock.observe(time, cx.now.wall, local.config.clock_ahead_ms) {
             Observed::Adopted | Observed::Behind => {}
             Observed::TooFarAhead { by_ms } => {
                 cx.observe(Event::ClockAhead { stamped_by, by_ms });

@@ -17,7 +17,7 @@ use crate::testing::effects::{observe, probe, send, store, ticket};
 use crate::time::{HybridTime, Now, Time, WallTime};
 use crate::topology::Topology;
 use crate::types::{ClusterId, Epoch, Generation, Key};
-use crate::version::{Actor, Content, Dot, Version, VersionVector};
+use crate::version::{Actor, Content, Context, Dot, Version};
 use crate::write::{Basis, Write};
 
 const REQUESTER: (NodeId, RequestId) = (NodeId(4), RequestId(44));
@@ -122,15 +122,14 @@ impl ReplicaFixture {
         self.tells(CoordinatorMessage::Refused(Refused { operation: OPERATION, refusal }))
     }
 
-    /// The command for a write that this owner is to mint, after so many others.
-    fn mint_of(&self, request: RequestId, write: &Write, after: u64) -> ReplicaAction {
+    /// The command for a write that this owner is to mint.
+    fn mint_of(&self, request: RequestId, write: &Write) -> ReplicaAction {
         let mint = Mint {
             key: key(),
             write: write.clone(),
             role: Role::Owner,
             request,
             spare: Epoch(1),
-            time: HybridTime(HybridTime::from_wall(WALL).0 + after),
             siblings_max: self.local.config.siblings_max,
         };
         ReplicaAction::Mint(mint.into())
@@ -161,12 +160,12 @@ fn container(time: HybridTime) -> Container {
 }
 
 fn mint(fallback_for: Option<FallbackFor>) -> MintRequest {
-    let basis = Basis::Given(VersionVector::default());
+    let basis = Basis::Given(Context::default());
     let content = Content::Tombstone;
     MintRequest {
         operation: OPERATION,
         key: key(),
-        write: Write { content, expiry: None, basis },
+        write: Write { content, expiry: None, basis, time: HybridTime(6) },
         fallback_for,
         echo: None,
     }
@@ -176,7 +175,7 @@ fn mint(fallback_for: Option<FallbackFor>) -> MintRequest {
 fn a_minted_write_is_told_at_once_and_acknowledged_only_when_durable() {
     let mut fixture = ReplicaFixture::new(true);
     let asked = fixture.mint(mint(None));
-    let action = fixture.mint_of(REQUESTER.1, &mint(None).write, 0);
+    let action = fixture.mint_of(REQUESTER.1, &mint(None).write);
     assert_eq!(asked, [fixture.executes_first(action)]);
     let container = container(HybridTime(1));
     let minted = Minted { operation: OPERATION, container: container.clone() };
@@ -251,17 +250,17 @@ fn a_container_from_the_far_future_is_kept_reported_and_not_adopted() {
         fixture.merge(ahead.clone()),
         [observe(clock_ahead), fixture.executes_first(merged(&ahead))]
     );
-    // The next write is stamped by the own clock.
-    let action = fixture.mint_of(REQUESTER.1, &mint(None).write, 0);
-    let asked = fixture.mint(mint(None));
-    assert_eq!(asked, [fixture.executes(1, requester(REQUESTER, OPERATION), action)]);
+    // The next request has the time of the own clock.
+    let mut time = None;
+    fixture.feed(|replica, cx, _| time = Some(replica.now(cx)));
+    assert_eq!(time, Some(HybridTime::from_wall(WALL)));
 }
 
 /// A request to overwrite what is held, with what its sender last heard of the time here.
 fn plain_set(operation: u64, echo: Option<Echo>) -> MintRequest {
     let operation = OperationId(operation);
     let mut request = MintRequest { operation, echo, ..mint(None) };
-    request.write.basis = Basis::Held(VersionVector::default());
+    request.write.basis = Basis::Held(Context::default());
     request
 }
 
@@ -283,7 +282,7 @@ impl Requests {
     /// A request is executed.
     fn take(&mut self, from: NodeId, at_ms: u64, request: MintRequest) {
         let requester = requester((from, Self::REQUEST), request.operation);
-        let action = self.fixture.mint_of(Self::REQUEST, &request.write, self.taken);
+        let action = self.fixture.mint_of(Self::REQUEST, &request.write);
         let expected = self.fixture.executes(self.taken as usize, requester, action);
         assert_eq!(self.feed(from, at_ms, request), [expected]);
         self.taken += 1;

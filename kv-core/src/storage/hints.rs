@@ -17,7 +17,8 @@ use crate::codec::{Codec, Malformed, Reader};
 use crate::event::{EpochReason, Event};
 use crate::probe::Probe;
 use crate::store::{
-    Batch, Corrupt, Dropped, HintBatch, HintGrowth, HintTerms, Refusal, Store, StoredHint, View,
+    Batch, Corrupt, Dropped, HintBatch, HintGrowth, HintTerms, KeptHints, Refusal, Store,
+    StoredHint, View,
 };
 use crate::types::{ContentHash, Key, NodeId, PartitionId};
 use crate::version::Container;
@@ -55,17 +56,39 @@ pub(super) fn for_each(
     });
 }
 
-/// Visits every hint that a store keeps: whom it is for, and how many bytes it takes, if it can be
-/// read.
-pub fn for_each_hint(store: &impl Store, mut visit: impl FnMut(NodeId, u64)) {
+/// Visits every hint that a store keeps: its partition, whom it is for, and how many bytes it takes, if
+/// it can be read.
+pub fn for_each_hint(
+    store: &impl Store,
+    mut visit: impl FnMut(PartitionId, NodeId, Result<u64, Corrupt>),
+) {
     store.scan(View::Live, keyspace::ALL_HINTS, &[], &mut |record_key, record| {
-        if let (Some(StoredRecord::Hint { target, .. }), Ok(record)) =
-            (keyspace::parse(record_key), record)
-        {
-            visit(target, record.len() as u64);
+        if let Some(StoredRecord::Hint { partition, target, .. }) = keyspace::parse(record_key) {
+            visit(partition, target, record.map(|record| record.len() as u64));
         }
         ControlFlow::Continue(())
     });
+}
+
+/// Visits the terms of every hint that a store keeps and that can be read.
+pub fn for_each_hint_terms(store: &impl Store, mut visit: impl FnMut(HintTerms)) {
+    store.scan(View::Live, keyspace::ALL_HINTS, &[], &mut |_, record| {
+        if let Ok(hint) = record.and_then(decode) {
+            visit(hint.terms);
+        }
+        ControlFlow::Continue(())
+    });
+}
+
+/// The hint that a store keeps for a key and target, if there is one and it can be read.
+pub fn hint(
+    store: &impl Store,
+    partition: PartitionId,
+    key: &Key,
+    target: NodeId,
+) -> Option<StoredHint> {
+    let record = store.get(View::Live, &keyspace::hint(partition, key, target));
+    record.ok().flatten().and_then(|record| decode(&record).ok())
 }
 
 /// Adds a container to the hint for a key and target.
@@ -101,14 +124,15 @@ pub(super) fn add(
         length = record.len() - begin;
     });
     let length_before = before.as_ref().map_or(0, Bytes::len);
-    let bytes = length.saturating_sub(length_before) as u64;
+    let bytes = length as i64 - length_before as i64;
     batch.put(&keyspace::hint_order(state.partition, &hint.terms, key), &[]);
     store.commit(batch)?;
     Ok(HintGrowth { target: terms.target, added: before.is_none(), bytes })
 }
 
 /// The hints for a target, the most urgent first, up to about so many bytes. A hint that cannot be
-/// read is dropped: nothing else will ever come of it, and its target is told to be stale.
+/// read is dropped: nothing else will ever come of it, and its target is told to be stale. Nobody knows
+/// how long it was, so what is left is counted anew.
 pub(super) fn batch(
     state: &mut PartitionState,
     store: &mut impl Store,
@@ -142,17 +166,36 @@ pub(super) fn batch(
         }
         if bytes < bytes_max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
+    if bytes >= bytes_max {
+        notes.probe(Probe::HintBatchFull);
+    }
     if !broken.is_empty() {
         store.commit(broken)?;
     }
+    let mut left = None;
     if dropped > 0 {
         let partition = state.partition;
+        left = Some(kept_for(store, partition, target));
         state.fallback.forget(EpochReason::Corruption);
         notes.events.push(Event::Corrupt { partition });
         notes.events.push(Event::HintDropped { target, partition });
         notes.probe(Probe::HintCorrupt);
     }
-    Ok(HintBatch { hints, dropped })
+    Ok(HintBatch { hints, left })
+}
+
+/// Counts the hints that are kept for a target in a partition.
+fn kept_for(store: &impl Store, partition: PartitionId, target: NodeId) -> KeptHints {
+    let mut kept = KeptHints { partition, target, count: 0, bytes: 0 };
+    store.scan(View::Live, &keyspace::hint_order_of(partition, target), &[], &mut |place, _| {
+        if let Some(StoredRecord::HintOrder { key, .. }) = keyspace::parse(place) {
+            let record = store.get(View::Live, &keyspace::hint(partition, &key, target));
+            kept.count += 1;
+            kept.bytes += record.ok().flatten().map_or(0, |record| record.len() as u64);
+        }
+        ControlFlow::Continue(())
+    });
+    kept
 }
 
 /// Deletes hints, unless they have grown since the container of this hash was taken from them.

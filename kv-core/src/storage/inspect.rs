@@ -1,14 +1,17 @@
 //! A look at the contents of a store from outside, for checks and for operators. It changes
 //! nothing.
 
+use alloc::collections::BTreeMap;
 use core::ops::ControlFlow;
+
+use bytes::Bytes;
 
 use super::keyspace::{StoreKey, StoredRecord};
 use super::{hints, keyspace, owned};
 use crate::merkle::leaf_of;
 use crate::ring::Ring;
 use crate::store::{Corrupt, Store, View};
-use crate::types::{Key, NodeId};
+use crate::types::{Key, NodeId, PartitionId};
 use crate::version::{Container, VersionVector};
 
 /// The copies that a store holds of a key, joined.
@@ -114,7 +117,29 @@ pub fn hinted(store: &impl Store, view: View, ring: &Ring, key: &Key) -> Contain
     hinted
 }
 
-fn owned_copy(
+/// The records of all that a node holds of a partition as an owner, by key, as far as they can be
+/// read.
+pub fn owned_records(
+    store: &impl Store,
+    view: View,
+    partition: PartitionId,
+) -> BTreeMap<Key, Result<Bytes, Corrupt>> {
+    let mut records = BTreeMap::new();
+    store.scan(view, &keyspace::owned_of(partition), &[], &mut |record_key, record| {
+        if let Some(StoredRecord::Owned { key, .. }) = keyspace::parse(record_key) {
+            records.insert(key, record.cloned());
+        }
+        ControlFlow::Continue(())
+    });
+    records
+}
+
+/// A node's own copy of a key as an owner, without what it keeps for others; none, if it knows
+/// nothing of it.
+///
+/// # Errors
+/// [`Corrupt`], if the copy is there and cannot be read.
+pub fn owned_copy(
     store: &impl Store,
     view: View,
     ring: &Ring,

@@ -23,8 +23,11 @@ mod recent;
 mod scrub;
 
 pub use self::execute::execute;
-pub use self::hints::for_each_hint;
-pub use self::inspect::{Held, StoredCopy, any_has_seen, for_each_copy, held, hinted, is_repaired};
+pub use self::hints::{for_each_hint, for_each_hint_terms, hint};
+pub use self::inspect::{
+    Held, StoredCopy, any_has_seen, for_each_copy, held, hinted, is_repaired, owned_copy,
+    owned_records,
+};
 pub use self::keyspace::{StoredRecord, parse as parse_record_key};
 pub use self::opening::{format, open};
 pub use self::owned::decode_owned;

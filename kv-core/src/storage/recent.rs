@@ -23,7 +23,10 @@ impl RecentRequests {
         self.dots.get(&(request, key.token())).copied()
     }
 
-    pub(super) fn insert(&mut self, request: RequestId, key: &Key, dot: Dot) {
+    /// Remembers a request. Tells whether another was forgotten for it, and none ever before.
+    pub(super) fn insert(&mut self, request: RequestId, key: &Key, dot: Dot) -> bool {
+        let had_forgotten = self.dots.has_forgotten();
         self.dots.insert((request, key.token()), dot);
+        !had_forgotten && self.dots.has_forgotten()
     }
 }

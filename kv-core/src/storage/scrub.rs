@@ -59,6 +59,9 @@ pub(super) fn scrub(
         notes.events.extend(iter::repeat_n(corrupt, rewritten.len()));
         store.commit(rewritten)?;
     }
+    if until.is_some() {
+        notes.probe(Probe::ScrubCutOff);
+    }
     Ok(until.and_then(|until| until.0.checked_add(1)).map(LeafId))
 }
 

@@ -28,7 +28,7 @@ use crate::time::{HybridTime, WallTime};
 use crate::types::{
     self, ContentHash, Epoch, FoundingId, Key, NodeId, OperationId, PartitionId, RequestId,
 };
-use crate::version::{Actor, Container, Content, Dot, VersionVector};
+use crate::version::{Actor, Container, Content, Context, Dot, VersionVector};
 use crate::write::{Basis, Write};
 
 const PARTITION: PartitionId = PartitionId(0);
@@ -82,11 +82,11 @@ impl Disk {
                 content: Content::Value(Bytes::copy_from_slice(&request.0.to_be_bytes())),
                 expiry: None,
                 basis,
+                time: HybridTime(7),
             },
             role,
             request,
             spare: Epoch(1_000 + u64::try_from(self.requests).expect("few requests")),
-            time: HybridTime(7),
             siblings_max: 3,
         };
         self.run(for_coordinator(ReplicaAction::Mint(mint.into())))
@@ -125,11 +125,11 @@ fn key() -> Key {
 }
 
 fn nothing() -> Basis {
-    Basis::Given(VersionVector::default())
+    Basis::Given(Context::default())
 }
 
 fn latest() -> Basis {
-    Basis::Held(VersionVector::default())
+    Basis::Held(Context::default())
 }
 
 fn for_target(target: u64) -> HintTerms {
@@ -338,11 +338,11 @@ proptest! {
                             content: Content::Tombstone,
                             expiry: None,
                             basis: if covers { latest() } else { nothing() },
+                            time: HybridTime(1),
                         },
                         role: Role::Owner,
                         request: RequestId(disk.requests),
                         spare: Epoch(u64::try_from(disk.requests).expect("few")),
-                        time: HybridTime(1),
                         siblings_max: 100,
                     };
                     minted(&disk.run(for_coordinator(ReplicaAction::Mint(mint.into()))));

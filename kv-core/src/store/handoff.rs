@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::family::{AnswerFamily, CommandFamily, Written, refused};
-use super::{HintTerms, Refusal};
+use super::{HintTerms, KeptHints, Refusal};
 use crate::codec::codec;
 use crate::fingerprint;
 use crate::types::{ContentHash, Key, NodeId, RequestId};
@@ -92,9 +92,9 @@ pub enum HandoffAnswer {
 pub struct HintBatch {
     /// The hints, most urgent first.
     pub hints: Vec<StoredHint>,
-    /// The number of those that could not be read and were deleted: nothing else would ever come of
-    /// them.
-    pub dropped: u64,
+    /// The hints that are left, if some could not be read and were deleted: nothing else would ever
+    /// come of them.
+    pub left: Option<KeptHints>,
 }
 
 /// Hints that were deleted.
@@ -145,7 +145,7 @@ impl AnswerFamily for HandoffAnswer {
 
     fn fingerprint(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Read { result: Ok(HintBatch { hints, dropped: _ }), .. } => {
+            Self::Read { result: Ok(HintBatch { hints, left: _ }), .. } => {
                 fingerprint::number(out, 5);
                 hints.iter().for_each(|hint| hint.container.fingerprint(out));
             }

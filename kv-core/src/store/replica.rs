@@ -9,7 +9,7 @@ use super::Refusal;
 use super::family::{AnswerFamily, CommandFamily, Written, refused};
 use crate::codec::codec;
 use crate::fingerprint;
-use crate::time::{HybridTime, WallTime};
+use crate::time::WallTime;
 use crate::types::{Epoch, Key, NodeId, OperationId, RequestId};
 use crate::version::{Container, Dot};
 use crate::write::Write;
@@ -126,10 +126,12 @@ impl AnswerFamily for ReplicaAnswer {
                 fingerprint::number(out, 1);
                 dot.fingerprint(out);
                 container.fingerprint(out);
-                fingerprint::number(out, hinted.map_or(0, |growth| growth.bytes));
+                fingerprint::number(out, hinted.map_or(0, |growth| growth.bytes.cast_unsigned()));
             }
             Ok(ReplicaDone::Merged) => fingerprint::number(out, 2),
-            Ok(ReplicaDone::Hinted(growth)) => fingerprint::numbers(out, [3, growth.bytes]),
+            Ok(ReplicaDone::Hinted(growth)) => {
+                fingerprint::numbers(out, [3, growth.bytes.cast_unsigned()]);
+            }
             Ok(ReplicaDone::Read(container)) => {
                 fingerprint::number(out, 4);
                 container.fingerprint(out);
@@ -152,8 +154,6 @@ pub struct Mint {
     pub request: RequestId,
     /// A new epoch, should one be needed.
     pub spare: Epoch,
-    /// This node's clock.
-    pub time: HybridTime,
     /// The most siblings that may stand.
     pub siblings_max: u64,
 }
@@ -204,13 +204,14 @@ pub enum CopyKind {
 
 codec!(enum CopyKind { 0 => Owned, 1 => Hinted });
 
-/// The growth of the hints for one target.
+/// The change of the hints for one target, as a container was added to one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HintGrowth {
     /// The owner that the hints are for.
     pub target: NodeId,
     /// True if there was no hint for this key and target before.
     pub added: bool,
-    /// The number of bytes added.
-    pub bytes: u64,
+    /// The number of bytes added; below zero if the hint is shorter now, as it has learned what was
+    /// overwritten.
+    pub bytes: i64,
 }

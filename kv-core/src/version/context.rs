@@ -1,4 +1,7 @@
-//! Contexts as clients hold them: opaque tokens that say what a reply covered.
+//! Contexts: what a client has seen of a key; and the opaque tokens in which clients hold them.
+//!
+//! A context has a time beside its events, so that whoever mints upon it stamps above all of them,
+//! whatever its own clock shows and whether or not it holds them itself.
 //!
 //! A token is bound to its key and cluster. One that was cut, altered, or belongs to another key,
 //! cluster or backup is refused: taken at its word, it would swallow writes that nobody has seen.
@@ -8,17 +11,23 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::VersionVector;
-use crate::codec::{Codec, Malformed, Reader};
+use super::{Container, VersionVector};
+use crate::codec::{Codec, Malformed, Reader, codec};
 use crate::fingerprint;
+use crate::time::HybridTime;
 use crate::types::{ClusterId, ContentHash, Key, KeyHash};
 
-/// The events of one key that a client has seen.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The events of one key that a client has seen, and the newest of their times. The one that has seen
+/// nothing is the default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Context {
-    /// Every event that the reply accounted for.
+    /// Every event that the replies accounted for.
     pub seen: VersionVector,
+    /// The greatest time of those events: what overwrites them is stamped above it.
+    pub time: HybridTime,
 }
+
+codec!(struct Context { seen, time });
 
 /// The reason for which a token was refused. Nothing was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
@@ -52,17 +61,31 @@ impl ContextError {
     }
 }
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 const CHECKSUM_BYTES: usize = 8;
 
+impl Container {
+    /// The context of a reply that returns the whole container.
+    pub fn context(&self) -> Context {
+        Context { seen: self.seen().clone(), time: self.newest().unwrap_or_default() }
+    }
+}
+
 impl Context {
+    /// Learns of all events of a container. Of those that it accounts for, the newest stands: what was
+    /// overwritten is older than what overwrote it.
+    pub fn learn(&mut self, container: &Container) {
+        self.seen.merge(container.seen());
+        self.time = self.time.max(container.newest().unwrap_or_default());
+    }
+
     /// The token of this context for a key of a cluster.
     pub fn to_token(&self, cluster: ClusterId, key: &Key) -> Bytes {
         let mut token = Vec::with_capacity(128);
         token.push(FORMAT);
         cluster.encode(&mut token);
         key_hash(key).encode(&mut token);
-        self.seen.encode(&mut token);
+        self.encode(&mut token);
         let checksum = checksum(&token);
         token.extend_from_slice(&checksum);
         Bytes::from(token.into_boxed_slice())
@@ -86,7 +109,7 @@ impl Context {
         let mut read = || {
             Ok((Codec::decode(&mut input)?, Codec::decode(&mut input)?, Codec::decode(&mut input)?))
         };
-        let (of_cluster, of_key, seen): (ClusterId, KeyHash, _) =
+        let (of_cluster, of_key, context): (ClusterId, KeyHash, _) =
             read().map_err(|Malformed| ContextError::Corrupt)?;
         if !input.rest().is_empty() {
             return Err(ContextError::Corrupt);
@@ -97,7 +120,7 @@ impl Context {
         if of_key != key_hash(key) {
             return Err(ContextError::OtherKey);
         }
-        Ok(Self { seen })
+        Ok(context)
     }
 }
 
@@ -117,20 +140,36 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::types::{Epoch, NodeId};
-    use crate::version::{Actor, Dot};
+    use crate::types::{Epoch, NodeId, RequestId};
+    use crate::version::{Actor, Content, Dot, Version};
 
     const CLUSTER: ClusterId = ClusterId(7);
 
     fn context() -> Context {
         let actor = Actor { node: NodeId(1), epoch: Epoch(2) };
-        Context { seen: [Dot { actor, n: 3 }].into_iter().collect() }
+        Context { seen: [Dot { actor, n: 3 }].into_iter().collect(), time: HybridTime(8) }
     }
 
     #[test]
     fn a_token_returns_the_context_that_it_was_made_from() {
         let token = context().to_token(CLUSTER, &Key::from("k"));
         assert_eq!(Context::from_token(&token, CLUSTER, &Key::from("k")), Ok(context()));
+    }
+
+    #[test]
+    fn a_context_keeps_the_newest_time_of_all_that_it_learned_of() {
+        let mut learned = Context::default();
+        for (node, time) in [(1, 5), (2, 9), (3, 7)] {
+            let actor = Actor { node: NodeId(node), epoch: Epoch(1) };
+            let (content, request) = (Content::Tombstone, RequestId(1));
+            let time = HybridTime(time);
+            let version = Version { content, time, expiry: None, request, tag: None };
+            let mut container = Container::default();
+            container.add(Dot { actor, n: 1 }, version);
+            learned.learn(&container);
+        }
+        learned.learn(&Container::default());
+        assert_eq!((learned.seen.len(), learned.time), (3, HybridTime(9)));
     }
 
     #[test]

@@ -69,15 +69,18 @@ impl OneReplica {
             machines: 3,
         };
         let Verb::Put { content, expiry: None, context } = verb else {
-            let context = Context { seen: container.seen().clone() }.to_token(CLUSTER, &key);
+            let context = container.context().to_token(CLUSTER, &key);
             return Reply::Value { container: container.clone(), context, achieved };
         };
         let seen = match context {
-            PutContext::Latest(seen) => {
-                assert!(container.seen().includes(&seen), "a session runs ahead of its core");
+            PutContext::Latest(context) => {
+                assert!(
+                    container.seen().includes(&context.seen),
+                    "a session runs ahead of its core"
+                );
                 container.seen().clone()
             }
-            PutContext::Nothing => Context { seen: Default::default() }.seen,
+            PutContext::Nothing => Context::default().seen,
             PutContext::Token(token) => match Context::from_token(&token, CLUSTER, &key) {
                 Ok(context) => context.seen,
                 Err(error) => return Reply::Refused(RequestRefusal::Context(error)),
@@ -88,7 +91,7 @@ impl OneReplica {
         let dot = Dot { actor: Actor { node: NodeId(1), epoch: Epoch(1) }, n: self.minted };
         let (time, request) = (HybridTime(self.minted), RequestId(self.minted.into()));
         container.add(dot, Version { content, time, expiry: None, request, tag: None });
-        let context = Context { seen: container.seen().clone() }.to_token(CLUSTER, &key);
+        let context = container.context().to_token(CLUSTER, &key);
         Reply::Stored { container: container.clone(), context, achieved }
     }
 

@@ -15,7 +15,7 @@ use kv_core::store::{
 };
 use kv_core::time::HybridTime;
 use kv_core::types::{Epoch, FoundingId, Key, OperationId, PartitionId, RequestId, Seq};
-use kv_core::version::{Content, VersionVector};
+use kv_core::version::{Content, Context};
 use kv_core::write::{Basis, Write};
 
 use super::*;
@@ -148,12 +148,12 @@ fn mint(n: u64) -> (Ticket, StoreCommand) {
         write: Write {
             content: Content::Value(Bytes::from(vec![b'v'; 100])),
             expiry: None,
-            basis: Basis::Held(VersionVector::default()),
+            basis: Basis::Held(Context::default()),
+            time: HybridTime(n),
         },
         role: Role::Owner,
         request: RequestId(u128::from(n)),
         spare: Epoch(9),
-        time: HybridTime(n),
         siblings_max: 10,
     };
     (Ticket(n), command(ReplicaAction::Mint(mint.into())))

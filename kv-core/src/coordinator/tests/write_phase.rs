@@ -97,7 +97,7 @@ fn when_no_owner_seems_up_a_fallback_mints_in_sloppy() {
     let fixture = CoordinatorFixture::new(false);
     let (owners, other) = (fixture.owners.clone(), fixture.others[0]);
     let mut fixture = fixture.down(&owners);
-    let nothing = Basis::Given(VersionVector::default());
+    let nothing = Basis::Given(Context::default());
     assert_eq!(
         fixture.put(Options::default()),
         [fixture.send(other, minting(nothing, Some(place_of(owners[0], 0))))]
@@ -197,7 +197,7 @@ fn a_write_that_may_have_been_named_is_never_refused_only_unknown() {
         [probe(Probe::AnotherMinterAsked), fixture.mint(c)]
     );
     for (fallback, owner) in [(first, a), (second, b)] {
-        let nothing = Basis::Given(VersionVector::default());
+        let nothing = Basis::Given(Context::default());
         let as_fallback = minting(nothing, Some(place_of(owner, 0)));
         assert_eq!(
             fixture.wait(),
@@ -302,7 +302,7 @@ fn a_strict_put_over_whatever_stands_reads_vectors_first() {
     let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     let stands = container(b, 4);
-    let asked = fixture.ask(put(PutContext::Latest(VersionVector::default())), strict());
+    let asked = fixture.ask(put(PutContext::Latest(Context::default())), strict());
     assert_eq!(asked, [fixture.read(a), fixture.read(b), fixture.read(c)]);
     assert_eq!(fixture.holds(b, stands.clone()), []);
     let (request, dots) = (FIRST_REQUEST, stands.dots().collect());
@@ -310,7 +310,7 @@ fn a_strict_put_over_whatever_stands_reads_vectors_first() {
         fixture.holds(c, Container::default()),
         [
             observe(Event::ReadBeforeWrite { request, key: key(), dots }),
-            fixture.mint_upon(a, Basis::Given(stands.seen().clone())),
+            fixture.mint_upon(a, Basis::Given(stands.context())),
         ]
     );
 }
@@ -321,7 +321,7 @@ fn only_the_first_who_is_asked_overwrites_what_it_holds() {
     // have overwritten it: what the second holds may be newer than the write.
     let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
-    let seen = container(c, 4).seen().clone();
+    let seen = container(c, 4).context();
     let first = fixture.ask(put(PutContext::Latest(seen.clone())), Options::default());
     assert_eq!(first, [fixture.mint_upon(a, Basis::Held(seen.clone()))]);
     assert_eq!(
@@ -335,7 +335,7 @@ fn only_the_first_who_is_asked_overwrites_what_it_holds() {
 fn a_minter_for_whom_it_was_late_is_asked_once_more_and_nobody_else_before_the_delay_is_over() {
     let mut fixture = CoordinatorFixture::new(true);
     let [a, b] = [fixture.owners[0], fixture.owners[1]];
-    let latest = VersionVector::default();
+    let latest = Context::default();
     fixture.ask(put(PutContext::Latest(latest.clone())), Options::default());
     fixture.now = fixture.now + Span(fixture.local.config.hedge().0 / 2);
     let asked_at = fixture.now;
@@ -356,7 +356,7 @@ fn a_minter_for_whom_it_was_late_is_asked_once_more_and_nobody_else_before_the_d
 fn a_late_refusal_of_the_read_phase_is_none_of_the_write() {
     let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
-    fixture.ask(put(PutContext::Latest(VersionVector::default())), strict());
+    fixture.ask(put(PutContext::Latest(Context::default())), strict());
     assert_eq!(fixture.holds(a, Container::default()), []);
     let (request, dots) = (FIRST_REQUEST, vec![]);
     assert_eq!(
@@ -370,7 +370,7 @@ fn a_late_refusal_of_the_read_phase_is_none_of_the_write() {
 fn answers_of_the_other_phase_are_dropped() {
     let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
-    fixture.ask(put(PutContext::Latest(VersionVector::default())), strict());
+    fixture.ask(put(PutContext::Latest(Context::default())), strict());
     assert_eq!(fixture.minted(a, container(a, 1)), []);
     assert_eq!(fixture.acked(a, None), []);
     assert_eq!(fixture.holds(a, Container::default()), []);

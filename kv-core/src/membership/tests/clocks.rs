@@ -97,3 +97,21 @@ fn absurd_news_of_the_node_itself_is_no_sign_of_a_second_one() {
     alone.on_ack2(2, vec![delta(1, WALL_SECONDS + 1, 5)]);
     assert_eq!(alone.take(), [probe(Probe::UnsaidNews), rejected(2, RejectReason::Future)]);
 }
+
+/// Seen at seed 2477 of swarm.toml: a node that had just started said that its heartbeat was as old as
+/// its machine. So whoever it answered took it for dead, though it was alive.
+#[test]
+fn the_first_heartbeat_of_a_run_is_as_old_as_the_run_and_not_as_the_machine() {
+    let local = local_of(1, 3);
+    let wall = WallTime(WALL_SECONDS * 1_000_000);
+    let now = Now { monotonic: Time(300_000_000), wall };
+    let membership = membership_of(&local);
+    let mut alone = Alone { membership, local, now, draws: Draws::new(1), out: vec![] };
+    let known = Known { node: NodeId(1), generation: Generation(0), version: 0 };
+    alone.on_syn(2, vec![known]);
+    let generation = alone.local.identity.generation;
+    let (node, since, heartbeat, age_ms) = (NodeId(1), 0, 0, 0);
+    let delta = Delta { node, generation, since, heartbeat, age_ms, states: vec![] };
+    let effects = alone.take();
+    assert_eq!(effects, [alone.acks(2, vec![delta], vec![])]);
+}

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 use crate::merkle::{FAN_OUT, LeafId};
+use crate::probe::Probe;
 use crate::storage::notes::Notes;
 use crate::storage::partitions::{PartitionState, mark_complete};
 use crate::storage::{owned, scrub};
@@ -103,6 +104,7 @@ fn fetch<S: Store>(
     let mut bytes = 0;
     for key in keys {
         if bytes >= bytes_max {
+            notes.probe(Probe::RepairBatchFull);
             break;
         }
         match owned::load(state, store, View::Live, key) {

@@ -13,7 +13,7 @@ use crate::store::{
     ReplicaCommand, ReplicaDone, Role, Store, View,
 };
 use crate::types::Key;
-use crate::version::{Container, Version, VersionVector};
+use crate::version::{Container, Context, Version};
 use crate::write::Basis;
 
 /// Executes a command for a coordinator.
@@ -69,15 +69,14 @@ fn mint<S: Store>(
         return Ok(MintedWrite { dot, container, hinted });
     }
 
-    let newest = container.newest();
     let (context, replaces_held) = context_of(&mint.write.basis, &container);
     let minter = match mint.role {
         Role::Owner => &mut state.owner,
         Role::Fallback(_) => &mut state.fallback,
     };
-    minter.look_at(&context);
+    minter.look_at(&context.seen);
     minter.look_at(container.seen());
-    let overwritten = container.discard(&context);
+    let overwritten = container.discard(&context.seen);
     if container.siblings().len() as u64 >= mint.siblings_max {
         notes.probe(Probe::TooManySiblings);
         return Err(Refusal::TooManySiblings { max: mint.siblings_max });
@@ -89,7 +88,7 @@ fn mint<S: Store>(
     }
     let version = Version {
         content: mint.write.content.clone(),
-        time: newest.map_or(mint.time, |newest| mint.time.max(newest.next())),
+        time: mint.write.time.max(context.time.next()),
         expiry: mint.write.expiry,
         request: mint.request,
         tag: None,
@@ -104,7 +103,9 @@ fn mint<S: Store>(
             Some(hints::add(state, store, &mint.key, &container, terms, true)?)
         }
     };
-    state.recent.insert(mint.request, &mint.key, dot);
+    if state.recent.insert(mint.request, &mint.key, dot) {
+        notes.probe(Probe::RequestForgotten);
+    }
     notes.events.push(Event::Minted {
         key: mint.key.clone(),
         dot,
@@ -114,13 +115,13 @@ fn mint<S: Store>(
     Ok(MintedWrite { dot, container, hinted })
 }
 
-/// The events that a write overwrites here, and whether they include all that is held.
-fn context_of(basis: &Basis, held: &Container) -> (VersionVector, bool) {
+/// The context of all that a write overwrites here, and whether it covers all that is held.
+fn context_of(basis: &Basis, held: &Container) -> (Context, bool) {
     match basis {
-        Basis::Given(seen) => (seen.clone(), false),
-        Basis::Held(seen) => {
-            let mut context = held.seen().clone();
-            context.merge(seen);
+        Basis::Given(context) => (context.clone(), false),
+        Basis::Held(context) => {
+            let mut context = context.clone();
+            context.learn(held);
             (context, true)
         }
     }

@@ -4,6 +4,7 @@ use super::*;
 use crate::event::Event;
 use crate::merkle::LeafId;
 use crate::probe::Probe;
+use crate::store::KeptHints;
 
 fn mark_repaired(is_unknown: bool) -> RepairCommand {
     RepairCommand::MarkRepaired { key: key(), is_unknown, number: 1 }
@@ -260,7 +261,8 @@ fn a_corrupt_hint_is_dropped_and_counted_and_its_epoch_is_over() {
     let batch = disk.run(read_hints(NodeId(9)));
     let dropped = Event::HintDropped { target: NodeId(9), partition: PARTITION };
     assert!(batch.events.contains(&dropped));
-    assert_eq!(hints(batch), Ok(HintBatch { hints: vec![], dropped: 1 }));
+    let left = KeptHints { partition: PARTITION, target: NodeId(9), count: 0, bytes: 0 };
+    assert_eq!(hints(batch), Ok(HintBatch { hints: vec![], left: Some(left) }));
     let next = disk.mint(latest(), Role::Fallback(terms));
     assert_ne!(minted(&next).0.actor, first.actor);
 }

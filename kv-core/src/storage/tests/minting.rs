@@ -9,7 +9,7 @@ fn a_put_overwrites_what_its_context_covers_and_nothing_else() {
     let mut disk = Disk::new();
     let first = minted(&disk.mint(nothing(), Role::Owner)).1.clone();
     disk.mint(nothing(), Role::Owner);
-    let last = disk.mint(Basis::Given(first.seen().clone()), Role::Owner);
+    let last = disk.mint(Basis::Given(first.context()), Role::Owner);
     let (dot, container) = minted(&last);
     assert_eq!(container.siblings().len(), 2);
     assert!(container.get(dot).is_some());
@@ -55,11 +55,15 @@ fn one_request_id_for_two_keys_is_two_writes() {
     let (first, _) = minted(&disk.mint_as(RequestId(77), latest(), Role::Owner));
     let mint = Mint {
         key: Key::from("another"),
-        write: Write { content: Content::Tombstone, expiry: None, basis: latest() },
+        write: Write {
+            content: Content::Tombstone,
+            expiry: None,
+            basis: latest(),
+            time: HybridTime(7),
+        },
         role: Role::Owner,
         request: RequestId(77),
         spare: Epoch(5),
-        time: HybridTime(7),
         siblings_max: 3,
     };
     let outcome = disk.run(for_coordinator(ReplicaAction::Mint(mint.into())));
@@ -135,4 +139,55 @@ fn a_fallback_mints_upon_all_its_hints_for_the_key_whoever_they_are_for() {
     let second = disk.mint(nothing(), Role::Fallback(for_target(9)));
     let (second, container) = minted(&second);
     assert!(container.get(first).is_some() && container.get(second).is_some());
+}
+
+/// A version that somebody else minted at this time, with the context of whoever saw it.
+fn elsewhere(time: u64) -> Container {
+    let actor = Actor { node: NodeId(2), epoch: Epoch(2) };
+    let (content, time, request) = (Content::Tombstone, HybridTime(time), RequestId(u128::MAX));
+    let mut container = Container::default();
+    let version = crate::version::Version { content, time, expiry: None, request, tag: None };
+    container.add(Dot { actor, n: 1 }, version);
+    container
+}
+
+/// The time with which a write was stamped that was asked for at 7.
+fn stamp(outcome: &Outcome) -> u64 {
+    let (dot, container) = minted(outcome);
+    container.get(dot).expect("it stands").time.0
+}
+
+#[test]
+fn a_version_is_stamped_with_the_time_of_its_request_or_above_what_its_writer_had_seen() {
+    let mut disk = Disk::new();
+    assert_eq!(stamp(&disk.mint(nothing(), Role::Owner)), 7);
+    // Nothing of it was ever held here.
+    let seen = Basis::Given(elsewhere(50).context());
+    assert_eq!(stamp(&disk.mint(seen, Role::Owner)), 51);
+    let seen = Basis::Held(elsewhere(90).context());
+    assert_eq!(stamp(&disk.mint(seen, Role::Owner)), 91);
+}
+
+#[test]
+fn a_set_is_stamped_above_what_it_overwrites_here_and_what_stands_beside_a_write_is_not_looked_at()
+{
+    let mut disk = Disk::new();
+    disk.merge(elsewhere(50));
+    assert_eq!(stamp(&disk.mint(nothing(), Role::Owner)), 7);
+    assert_eq!(stamp(&disk.mint(latest(), Role::Owner)), 51);
+}
+
+/// Seen with late-twin.toml: a twin that was minted upon what had overwritten the write hid it.
+#[test]
+fn a_twin_is_no_later_than_the_write_was() {
+    // The second draws other epochs than the first, as another node would.
+    let (mut first, mut second) = (Disk::new(), Disk { requests: 1_000, ..Disk::new() });
+    let request = RequestId(77);
+    let written = first.mint_as(request, nothing(), Role::Owner);
+    let (_, stands) = minted(&written);
+    let overwritten = first.mint(Basis::Given(stands.context()), Role::Owner);
+    assert_eq!(stamp(&overwritten), 8);
+    let (_, stands) = minted(&overwritten);
+    second.merge(stands.clone());
+    assert_eq!(stamp(&second.mint_as(request, nothing(), Role::Owner)), 7);
 }
