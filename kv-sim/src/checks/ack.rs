@@ -7,6 +7,7 @@ use kv_core::time::Time;
 use kv_core::types::NodeId;
 
 use super::counted_sets::CountedSets;
+use super::datacenters::Datacenters;
 
 /// The promise that a write was given.
 #[derive(Clone, Debug)]
@@ -58,5 +59,11 @@ impl GivenAck {
     /// The fallbacks that were reported to hold the write durably.
     pub(super) fn fallbacks(&self) -> &[NodeId] {
         &self.holders[self.owners.into()..]
+    }
+
+    /// Tells whether strict reads of these owners must meet the write, if they begin at this step.
+    pub(super) fn binds(&self, step: u64, reads: &CountedSets, datacenters: &Datacenters) -> bool {
+        let is_earlier = self.mode == Mode::Strict && self.step < step;
+        is_earlier && reads.meet(&self.quorum, datacenters)
     }
 }

@@ -12,7 +12,9 @@
 //!
 //! A refusal is no excuse by itself: that one replica has a reason is nothing to the client while
 //! others could have taken the request. Only some reasons are the request's own, or protect what
-//! is there, and excuse it: `refusals` judges whether they are true.
+//! is there, and excuse it: `refusals` judges whether they are true. What protects what is there
+//! excuses the operation also if its client learns nothing of it, since another replica that was asked
+//! is silent and may have taken the write.
 
 use kv_core::client::RequestRefusal;
 use kv_core::quorum::Mode;
@@ -73,7 +75,9 @@ impl Availability {
     fn judge(&mut self, end: &OperationEnd<'_, impl WorldView>, refusal: Option<&RequestRefusal>) {
         let &OperationEnd { at, operation, ref history, pace, world, names, .. } = end;
         let responses = Responses::to(operation, history, self.suspect, world);
-        if operation.is_disturbed || !self.is_owed(operation, &responses, world, pace) {
+        let would_lose = operation.refusals.iter().any(|(_, refusal)| protects(refusal));
+        if operation.is_disturbed || would_lose || !self.is_owed(operation, &responses, world, pace)
+        {
             self.findings.weakened += 1;
             return;
         }
@@ -136,21 +140,26 @@ const fn is_excuse(refusal: &RequestRefusal) -> bool {
         | RequestRefusal::Quorum(_)
         | RequestRefusal::Key { .. }
         | RequestRefusal::Value { .. }
-        | RequestRefusal::Busy { .. }
-        | RequestRefusal::Replica(Refusal::TooManySiblings { .. }) => true,
-        RequestRefusal::NotFounded
-        | RequestRefusal::Stopping
-        | RequestRefusal::StoreFailed
-        | RequestRefusal::Replica(
-            Refusal::Corrupt
-            | Refusal::Incomplete
-            | Refusal::DiskFull
-            | Refusal::DiskFailed
-            | Refusal::HintsFull
-            | Refusal::Layout
-            | Refusal::Late
-            | Refusal::OutOfFiles,
-        ) => false,
+        | RequestRefusal::Busy { .. } => true,
+        RequestRefusal::Replica(refusal) => protects(refusal),
+        RequestRefusal::NotFounded | RequestRefusal::Stopping | RequestRefusal::StoreFailed => {
+            false
+        }
+    }
+}
+
+/// Tells whether a replica that refuses with this reason protects what others wrote.
+const fn protects(refusal: &Refusal) -> bool {
+    match refusal {
+        Refusal::TooManySiblings { .. } => true,
+        Refusal::Corrupt
+        | Refusal::Incomplete
+        | Refusal::DiskFull
+        | Refusal::DiskFailed
+        | Refusal::HintsFull
+        | Refusal::Layout
+        | Refusal::Late
+        | Refusal::OutOfFiles => false,
     }
 }
 

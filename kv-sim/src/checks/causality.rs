@@ -61,7 +61,7 @@ impl Check for Causality {
 
     /// A dot that names another write is a violation.
     fn on_minted(&mut self, mint: &WriteMint<'_>) {
-        let &WriteMint { history, write, minting, event, names } = mint;
+        let &WriteMint { history, write, minting, event, names, .. } = mint;
         let Err(Reused { first }) = event else { return };
         self.findings.violated_about(|| history.subject([first]), || {
             format!(
@@ -136,7 +136,8 @@ impl Causality {
         for (dot, version) in container.siblings() {
             let Some(event) = history.named(*dot) else { continue };
             let is_same = history.content_of(event).is_of(&version.content);
-            if is_same && version.request == history.write_of(event).request {
+            let is_of_write = is_same && version.request == history.write_of(event).request;
+            if is_of_write && version.time == history.event(event).stamp {
                 continue;
             }
             let shown = Fingerprint::of(&version.content);
@@ -144,12 +145,14 @@ impl Causality {
                 || history.subject([event]),
                 || {
                     format!(
-                        "dot {} of {:?} is shown with a value that was not written under it\n  \
-                     written: {}\n  shown:   {shown} for request {}, {}",
+                        "dot {} of {:?} is shown with a value or a time that was not written under it\n  \
+                     written: {}, stamped {}\n  shown:   {shown} for request {}, stamped {}, {}",
                         names.dot(*dot),
                         history.key,
                         history.describe(history.event(event).write, names),
+                        history.event(event).stamp.0,
                         version.request,
+                        version.time.0,
                         place(),
                     )
                 },
@@ -169,7 +172,7 @@ impl Causality {
         let claimed = |event: &EventIndex| seen.covers(history.dot(*event));
         let lost: Vec<_> = reach.unreached.iter().filter(claimed).collect();
         let suspects = lost.len();
-        let lost = history.without_twins(reach, lost);
+        let lost = history.without_twins(&reach.standing, lost);
         self.findings.weakened += (suspects - lost.len()) as u64;
         for event in lost {
             self.findings.violated_about(|| history.subject([event]), || {

@@ -7,8 +7,8 @@
 
 use super::findings::Findings;
 use super::occasions::{
-    Execution, KeyEnd, KeyLoss, NodeChange, NodeEvent, NodeLoad, OperationEnd, RefusalSent,
-    RestVerdict, RunEnd, WriteMint,
+    Execution, GossipPassed, HintDropReported, HintsDropped, KeyEnd, KeyLoss, NodeChange,
+    NodeEvent, NodeLoad, OperationEnd, ReadReplySent, RefusalSent, RestVerdict, RunEnd, WriteMint,
 };
 use super::operation::Operation;
 use super::{IdleWindow, Setting, WorldView};
@@ -43,11 +43,23 @@ pub(super) trait Check {
     /// Takes a refusal that a replica sends to the coordinator of an operation under way.
     fn on_refusal_sent(&mut self, _: &RefusalSent<'_, impl WorldView>) {}
 
+    /// Takes the answer of a replica to a read that a client waits for, as it is sent to another node.
+    fn on_read_reply(&mut self, _: &ReadReplySent<'_, impl WorldView>) {}
+
     /// Takes a dot that a replica minted for a write.
     fn on_minted(&mut self, _: &WriteMint<'_>) {}
 
+    /// Takes hints that a node is about to delete.
+    fn on_hints_dropped(&mut self, _: &HintsDropped<'_, impl WorldView>) {}
+
+    /// Takes a hint that a node says it gave up.
+    fn on_hint_drop_reported(&mut self, _: &HintDropReported<'_>) {}
+
+    /// Takes a gossip message that a node sends or reads.
+    fn on_gossip(&mut self, _: &GossipPassed<'_>) {}
+
     /// Takes an event that a node reports.
-    fn on_event(&mut self, _: &NodeEvent<'_>) {}
+    fn on_event(&mut self, _: &NodeEvent<'_, impl WorldView>) {}
 
     /// Takes a change that something outside the protocol makes to a node.
     fn on_node_change(&mut self, _: &NodeChange) {}

@@ -2,10 +2,20 @@
 //! believed to be up.
 
 use kv_core::message::Kind;
-use kv_core::time::{Span, Time};
+use kv_core::time::{Span, Time, WallTime};
 use kv_core::types::{Key, NodeId};
 
 use super::MemberView;
+
+/// Nodes that work, and hear of each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// The nodes, in their order.
+    pub nodes: Vec<NodeId>,
+    /// True if each of them hears every other directly. If not, some hear of others through third
+    /// ones, or one way.
+    pub is_whole: bool,
+}
 
 /// The health of the cluster, to be looked at.
 pub trait ClusterHealth {
@@ -24,6 +34,8 @@ pub trait ClusterHealth {
     fn keeps_time(&self, node: NodeId) -> bool;
     /// The time of the world that `span` on a node's clock lasts; none, if it never passes.
     fn lasts(&self, node: NodeId, span: Span) -> Option<Span>;
+    /// The latest date that the wall clock of a node has shown.
+    fn latest_date(&self, node: NodeId) -> WallTime;
     /// The age of the oldest storage command that is not done or not durable yet, on any disk that
     /// no fault slows down.
     fn slowest_command(&self) -> Span;
@@ -31,6 +43,8 @@ pub trait ClusterHealth {
     fn reaches(&self, from: NodeId, to: NodeId, kind: Kind) -> bool;
     /// Tells whether a node may hear that another one lives, by whatever way gossip takes.
     fn may_hear_of(&self, node: NodeId, other: NodeId) -> bool;
+    /// The nodes that work, in groups between which no news passes. As a rule they are one.
+    fn groups(&self) -> Vec<Group>;
     /// The view that each running node has of all members, itself included.
     fn views(&self) -> Vec<(NodeId, Vec<MemberView>)>;
 }

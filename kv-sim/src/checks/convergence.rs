@@ -5,13 +5,16 @@
 //! that nodes claim are compared with sums that are computed here, from containers alone: two trees
 //! that are blind agree with each other about anything (Riak 1.4).
 //!
+//! Where something is broken for ever, owners become equal that can still make each other so, and
+//! hints are kept that cannot be delivered.
+//!
 //! Repairs wait only so long for an answer. If messages or disks take longer without any fault, the
 //! cluster need not come to rest in time; whatever its trees claim must be true all the same.
 
 use std::collections::BTreeMap;
 
 use kv_core::time::Time;
-use kv_core::types::{ContentHash, NodeId, PartitionId};
+use kv_core::types::{ContentHash, Key, NodeId, PartitionId};
 use kv_core::version::Container;
 
 use super::check::Check;
@@ -61,31 +64,66 @@ impl Check for Convergence {
         self.findings.weakened += 1;
     }
 
-    /// Compares the owners' copies, and sums up their digests.
+    /// Compares the owners' own copies, and sums up their digests.
     fn at_end_of_key(&mut self, end: &KeyEnd<'_, impl WorldView>) {
-        let &KeyEnd { history, copies, world, names, .. } = end;
+        let &KeyEnd { history, world, names, .. } = end;
         self.findings.examined += 1;
         let key = &history.key;
-        for pair in copies.windows(2) {
-            let [(a, first), (b, second)] = pair else { continue };
-            if first != second && self.is_excused {
+        let owned = |&owner| (owner, world.owned(owner, key));
+        let copies: Vec<(NodeId, Container)> = world.owners(key).iter().map(owned).collect();
+        for (at, (b, second)) in copies.iter().enumerate() {
+            let mut before = copies[..at].iter().rev();
+            let Some((a, first)) = before.find(|(a, _)| world.can_make_equal(*a, *b)) else {
+                continue;
+            };
+            if first == second {
+                continue;
+            }
+            if self.is_excused {
                 self.findings.weakened += 1;
-            } else if first != second {
-                self.findings.violated_about(
-                    || history.subject([]),
-                    || {
-                        let show = |copy: &Container| {
-                            let stand = names.dots(copy.dots());
-                            format!("{stand}, hash {}", copy.hash(key))
-                        };
-                        let (first, second) = (show(first), show(second));
-                        let (a, b) = (names.node(*a), names.node(*b));
-                        format!("owners of {key:?} differ\n  {a}: {first}\n  {b}: {second}")
-                    },
-                );
+                continue;
+            }
+            self.findings.violated_about(
+                || history.subject([]),
+                || {
+                    let show = |copy: &Container| {
+                        let stand = names.dots(copy.dots());
+                        format!("{stand}, hash {}", copy.hash(key))
+                    };
+                    let (first, second) = (show(first), show(second));
+                    let (a, b) = (names.node(*a), names.node(*b));
+                    format!("owners of {key:?} differ\n  {a}: {first}\n  {b}: {second}")
+                },
+            );
+        }
+        self.sum_up(world.partition_of(key), key, &copies);
+    }
+
+    /// Compares what the owners hold with what their trees claim.
+    fn at_end(&mut self, end: &RunEnd<'_, impl WorldView>) {
+        let &RunEnd { world, names, .. } = end;
+        for ((partition, node), sum) in std::mem::take(&mut self.sums) {
+            // One that stands still, or cannot write, does not find what has rotted since.
+            let is_up_to_date = world.can_make_equal(node, node);
+            let Some(claimed) = world.root(node, partition).filter(|_| is_up_to_date) else {
+                continue;
+            };
+            if claimed != sum {
+                self.findings.violated(|| {
+                    let (node, PartitionId(partition)) = (names.node(node), partition);
+                    format!(
+                        "the tree of {node} over partition {partition} does not show what it \
+                         holds\n  claimed: {claimed}\n  holds:   {sum}"
+                    )
+                });
             }
         }
-        let partition = world.partition_of(key);
+    }
+}
+
+impl Convergence {
+    /// Adds the digests of a key's copies to those of their partition.
+    fn sum_up(&mut self, partition: PartitionId, key: &Key, copies: &[(NodeId, Container)]) {
         let mut last: Option<(&Container, ContentHash)> = None;
         for (node, copy) in copies.iter().filter(|(_, copy)| !copy.is_empty()) {
             // As a rule, all are equal: then one hash is enough.
@@ -96,23 +134,6 @@ impl Check for Convergence {
             last = Some((copy, hash));
             let sum = self.sums.entry((partition, *node)).or_default();
             sum.0 = sum.0.wrapping_add(hash.0);
-        }
-    }
-
-    /// Compares what the owners hold with what their trees claim.
-    fn at_end(&mut self, end: &RunEnd<'_, impl WorldView>) {
-        let &RunEnd { world, names, .. } = end;
-        for ((partition, node), sum) in std::mem::take(&mut self.sums) {
-            let claimed = world.root(node, partition);
-            if claimed != sum {
-                self.findings.violated(|| {
-                    let (node, PartitionId(partition)) = (names.node(node), partition);
-                    format!(
-                        "the tree of {node} over partition {partition} does not show what it \
-                         holds\n  claimed: {claimed}\n  holds:   {sum}"
-                    )
-                });
-            }
         }
     }
 }

@@ -8,7 +8,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ack::Standing;
+use kv_core::types::NodeId;
+
+use super::ack::{GivenAck, Standing};
 use super::check::Check;
 use super::findings::Findings;
 use super::freshness;
@@ -17,7 +19,7 @@ use super::occasions::{KeyEnd, OperationEnd, OperationEnding};
 use super::operation::Operation;
 use super::per_key::PerKey;
 use super::story::{Names, when};
-use super::{Setting, WorldView};
+use super::{Disks, Setting, WorldView};
 
 /// The `deletion` check.
 #[derive(Clone, Debug, Default)]
@@ -49,10 +51,14 @@ impl Check for Deletion {
     }
 
     fn at_end_of_key(&mut self, end: &KeyEnd<'_, impl WorldView>) {
-        let &KeyEnd { at, history, copies, names, .. } = end;
+        let &KeyEnd { at, history, copies, world, names } = end;
         for (node, copy) in copies {
             for event in copy.dots().filter_map(|dot| history.named(dot)) {
                 if let Some(delete) = self.deleted_by(history, event) {
+                    if !can_know(*node, history, delete, world) {
+                        self.findings.weakened += 1;
+                        continue;
+                    }
                     let shown = format!("in the end, at {}, on {}", when(at), names.node(*node));
                     let owed = [Standing::Whole, Standing::Weak];
                     self.on_revived(history, event, delete, &shown, &owed, names);
@@ -60,6 +66,19 @@ impl Check for Deletion {
             }
         }
     }
+}
+
+/// Tells whether a delete that was acknowledged must be known to an owner in the end: all that can
+/// know of it, owners and those who acknowledged it, can tell it or, where something is broken for
+/// ever, an owner that acknowledged it can, or is it, and no fault took it from there.
+fn can_know(node: NodeId, history: &History, delete: WriteIndex, disks: &impl Disks) -> bool {
+    let owners = disks.owners(&history.key);
+    let can_tell = |other: &NodeId| *other == node || disks.can_make_equal(*other, node);
+    let write = history.write(delete);
+    let keeps = |owner: &&NodeId| !write.taken_from().contains(owner);
+    let holders = write.ack.as_ref().map_or(&[][..], GivenAck::owners);
+    let mut all = owners.iter().chain(write.ack.as_ref().map_or(&[][..], GivenAck::fallbacks));
+    all.all(can_tell) || holders.iter().filter(keeps).any(can_tell)
 }
 
 impl Deletion {

@@ -1,11 +1,17 @@
 //! The disks of the world, as the checks look at them: copies of keys, and what a fault leaves of
 //! them.
 
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
 use kv_core::ring::MachineIndex;
+use kv_core::store::{Corrupt, StoredHint};
 use kv_core::types::{ContentHash, Key, NodeId, PartitionId};
 use kv_core::version::{Container, VersionVector};
 
 use super::datacenters::Datacenters;
+/// The records of an owner's copies, by key, as far as they can be read.
+pub type OwnedRecords = BTreeMap<Key, Result<Bytes, Corrupt>>;
 
 /// The disks of the world, to be looked at.
 pub trait Disks {
@@ -21,6 +27,9 @@ pub trait Disks {
     fn machine(&self, node: NodeId) -> MachineIndex;
     /// A node's copy of a key: its own container joined with the hints that it keeps for others.
     fn copy(&self, node: NodeId, key: &Key, image: WhichImage) -> Container;
+    /// A node's own copy of a key as an owner, live, without what it keeps for others; empty, if it
+    /// cannot be read.
+    fn owned(&self, node: NodeId, key: &Key) -> Container;
     /// Tells whether a node holds a container of a key of which `has_seen` is true. The same as a
     /// look at its copy, as two containers joined have seen a dot if and only if one of them has,
     /// but without the join.
@@ -33,8 +42,15 @@ pub trait Disks {
     ) -> bool {
         has_seen(self.copy(node, key, image).seen())
     }
-    /// The root that a node claims for the live data of a partition.
-    fn root(&self, node: NodeId, partition: PartitionId) -> ContentHash;
+    /// The hint that a node keeps for a key and target, if it can be read.
+    fn hint(&self, keeper: NodeId, key: &Key, target: NodeId) -> Option<StoredHint>;
+    /// The root that a node claims for the live data of a partition; none if it does not run.
+    fn root(&self, node: NodeId, partition: PartitionId) -> Option<ContentHash>;
+    /// The records of a node's own copies of a partition as an owner, live.
+    fn owned_records(&self, node: NodeId, partition: PartitionId) -> OwnedRecords;
+    /// Tells whether two nodes can make each other equal: both work, on disks that take what they
+    /// are given, and they hear each other.
+    fn can_make_equal(&self, a: NodeId, b: NodeId) -> bool;
 }
 
 /// An image of a node's store.

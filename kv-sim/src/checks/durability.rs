@@ -120,7 +120,12 @@ impl Check for Durability {
             ChangeKind::LosesData(at) => {
                 self.losses.insert(node, at);
             }
-            ChangeKind::Pauses(_) | ChangeKind::Wakes(_) | ChangeKind::Stops => {}
+            ChangeKind::Starts(_)
+            | ChangeKind::ClockStrays(_)
+            | ChangeKind::Pauses(_)
+            | ChangeKind::Wakes(_)
+            | ChangeKind::Stops
+            | ChangeKind::Rots(..) => {}
         }
     }
 
@@ -303,7 +308,7 @@ impl Durability {
     /// Tells whether the clock with which a node measures time stood still since a write was asked
     /// for.
     fn stood_since(&self, node: NodeId, write: &HistoryWrite) -> bool {
-        let asked_at = write.asked.map_or(Time(0), |asked| asked.at);
+        let asked_at = write.asked.as_ref().map_or(Time(0), |asked| asked.at);
         let ended_since = |until: &Option<Time>| until.is_none_or(|until| until >= asked_at);
         self.stood.get(&node).is_some_and(ended_since)
     }
@@ -478,7 +483,7 @@ fn unreached(history: &History, held: &Container) -> Vec<WriteIndex> {
     let (lost, never_named): (Vec<_>, Vec<_>) =
         lost.partition(|(_, write, _)| !write.events.is_empty());
     let events = lost.iter().flat_map(|(_, write, _)| write.events.iter().copied()).collect();
-    let events = history.without_twins(&reach, events);
+    let events = history.without_twins(&reach.standing, events);
     let lost: BTreeSet<_> = events.into_iter().map(|event| history.event(event).write).collect();
     lost.into_iter().chain(never_named.into_iter().map(|(write, ..)| write)).collect()
 }

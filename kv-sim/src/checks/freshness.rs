@@ -47,7 +47,7 @@ impl Check for Freshness {
             ack.is_some_and(|ack| is_promised(ack, read, datacenters))
         };
         let missed: Vec<_> = answer.reach.unreached.iter().filter(promised).collect();
-        for event in history.without_twins(&answer.reach, missed) {
+        for event in history.without_twins(&answer.reach.standing, missed) {
             match history.write_of(event).standing {
                 Standing::Whole => {
                     let story = || story(history, event, (read, reads), at, datacenters, names);
@@ -61,9 +61,9 @@ impl Check for Freshness {
 
 /// Tells whether a read must see a write with this acknowledgement.
 pub(super) fn is_promised(ack: &GivenAck, read: &Operation, datacenters: &Datacenters) -> bool {
-    let are_strict = (ack.mode, read.terms.mode) == (Mode::Strict, Mode::Strict);
-    let meets = |reads: &CountedSets| reads.meet(&ack.quorum, datacenters);
-    are_strict && ack.step < read.step && read.terms.reads.as_ref().is_some_and(meets)
+    let Terms { mode, reads, .. } = &read.terms;
+    let binds = |reads| ack.binds(read.step, reads, datacenters);
+    *mode == Mode::Strict && reads.as_ref().is_some_and(binds)
 }
 
 fn story(

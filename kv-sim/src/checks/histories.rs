@@ -51,6 +51,11 @@ impl Histories {
         &mut self.keyed.all[history]
     }
 
+    /// The history of a key; none if the key was never asked for.
+    pub(super) fn of(&self, key: &Key) -> Option<&History> {
+        self.keyed.keys.get(&key.token()).map(|&history| self.at(history))
+    }
+
     /// The history of a key, to be changed; none if the key was never asked for.
     pub(super) fn of_mut(&mut self, key: &Key) -> Option<&mut History> {
         let Keyed { keys, all, .. } = &mut self.keyed;
@@ -98,7 +103,7 @@ impl Histories {
         let Self { keyed, writes, reused } = self;
         let first = *writes.get_or_add_with(request, || {
             let history = keyed.get_or_add(key);
-            (history, keyed.all[history].on_request(request, asked, content))
+            (history, keyed.all[history].on_request(request, asked.clone(), content))
         });
         if keyed.all[first.0].key.token() == key.token() {
             return first;

@@ -14,13 +14,14 @@
 
 use std::collections::BTreeMap;
 
-use kv_core::time::Time;
+use kv_core::time::{HybridTime, Time};
 use kv_core::types::{Key, NodeId, RequestId};
 use kv_core::version::{Actor, Container, Content, Dot, VersionVector};
 use kv_core::write::Basis;
 use smallvec::SmallVec;
 
 use super::ack::{GivenAck, Standing};
+use super::counted_sets::CountedSets;
 use super::fingerprint::Fingerprint;
 use super::ranges::Ranges;
 use super::story::{Names, when};
@@ -66,6 +67,10 @@ pub(super) struct HistoryEvent {
     pub(super) at: Time,
     /// The node that minted the dot.
     pub(super) by: NodeId,
+    /// The hybrid time that the version was stamped with.
+    pub(super) stamp: HybridTime,
+    /// The greatest stamp among the ancestors; the least of all, if there are none.
+    pub(super) stamp_known: HybridTime,
     /// The place of the content among those that were asked for with the write's id.
     content: usize,
     /// The events that the writer knew of.
@@ -83,7 +88,7 @@ pub(super) struct HistoryWrite {
     /// The client's operation that asked first; none if no client of the simulator did.
     pub(super) asked: Option<WriteRequest>,
     /// A fingerprint of the content that was asked for first.
-    content: Fingerprint,
+    pub(super) content: Fingerprint,
     /// The events that replicas minted for the write.
     pub(super) events: SmallVec<[EventIndex; 4]>,
     /// The first promise that the client was given.
@@ -115,14 +120,19 @@ struct Rare {
 }
 
 /// The client's operation that asked for a write.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct WriteRequest {
     /// The number of the client's operation.
     pub(super) operation: OperationNumber,
+    /// The node that the client asked.
+    pub(super) coordinator: NodeId,
     /// The time at which the client asked.
     pub(super) at: Time,
     /// The operation's place among all that the checks were told.
     pub(super) step: u64,
+    /// The owners that are read before the write is minted; none if none are, or if others than owners
+    /// count.
+    pub(super) strict_reads: Option<CountedSets>,
 }
 
 /// The events that a reader of one container knows of.
@@ -152,6 +162,8 @@ pub(super) struct Minting<'a> {
     pub(super) by: NodeId,
     /// The dot itself.
     pub(super) dot: Dot,
+    /// The hybrid time that the version was stamped with.
+    pub(super) stamp: HybridTime,
     /// The content that was minted.
     pub(super) content: &'a Content,
     /// The basis: what the replica was told to overwrite.
@@ -268,12 +280,12 @@ impl History {
         write: WriteIndex,
         minting: Minting<'_>,
     ) -> Result<EventIndex, Reused> {
-        let Minting { at, by, dot, content, basis, replaced } = minting;
+        let Minting { at, by, dot, stamp, content, basis, replaced } = minting;
         if let Some(first) = self.named(dot) {
             return Err(Reused { first });
         }
         let vector = match basis {
-            Basis::Given(vector) | Basis::Held(vector) => vector,
+            Basis::Given(context) | Basis::Held(context) => &context.seen,
         };
         let written = &*self.writes[write];
         let (attempts, reads) = (&written.attempts, written.reads());
@@ -284,8 +296,22 @@ impl History {
 
         let event = self.events.len() as EventIndex;
         let gaps = self.missed_by(&parents);
+        let known = parents.iter().map(|&parent| {
+            let HistoryEvent { stamp, stamp_known, .. } = self.event(parent);
+            *stamp.max(stamp_known)
+        });
+        let stamp_known = known.max().unwrap_or_default();
         let content = self.writes[write].place_of(content);
-        self.events.push(HistoryEvent { write, at, by, content, parents, gaps });
+        self.events.push(HistoryEvent {
+            write,
+            at,
+            by,
+            stamp,
+            stamp_known,
+            content,
+            parents,
+            gaps,
+        });
         self.names.push(dot);
         self.named.insert(dot, event);
         self.minted.raise(dot);
@@ -315,18 +341,23 @@ impl History {
         ancestor < event && !self.event(event).gaps.contains(ancestor)
     }
 
-    /// Keeps those of the unreached events that are unreached even if twins count as one event: a
-    /// write is known if any of its events is.
+    /// The events that were minted before this one and that its writer did not know of.
+    pub(super) fn unknown_to(&self, event: EventIndex) -> impl Iterator<Item = EventIndex> + '_ {
+        self.event(event).gaps.iter()
+    }
+
+    /// Keeps those of the events that cannot be reached from `standing` which cannot be reached even
+    /// if twins count as one event: a write is known if any of its events is.
     pub(super) fn without_twins(
         &self,
-        reach: &Reach,
+        standing: &[EventIndex],
         unreached: Vec<EventIndex>,
     ) -> Vec<EventIndex> {
         if !self.has_twins || unreached.is_empty() {
             return unreached;
         }
         let mut known = vec![false; self.events.len()];
-        let mut to_visit = reach.standing.clone();
+        let mut to_visit = standing.to_vec();
         while let Some(event) = to_visit.pop() {
             if std::mem::replace(&mut known[event as usize], true) {
                 continue;
@@ -370,6 +401,7 @@ impl History {
             key: self.key.clone(),
             dots: events.iter().map(|&event| self.dot(event)).collect(),
             since: events.iter().map(|&event| self.event(event).at).min(),
+            operations: Vec::new(),
         }
     }
 
@@ -415,6 +447,12 @@ impl HistoryWrite {
     /// True if the write was acknowledged and must not be lost.
     pub(super) fn is_promised(&self) -> bool {
         self.ack.is_some() && self.standing != Standing::Excused
+    }
+
+    /// The client's operation that asked for the write, if it was asked for once. If it was asked
+    /// for again, nobody can tell for which of the operations a dot was minted.
+    pub(super) fn asked_once(&self) -> Option<&WriteRequest> {
+        self.asked.as_ref().filter(|_| self.attempts.len() == 1)
     }
 
     /// Records that the client asks for this content, with what it has seen. `step` is the attempt's

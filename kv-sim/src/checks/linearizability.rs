@@ -1,16 +1,14 @@
 //! Check `linearizability`: the operations on a key are those of one register.
 //!
-//! Takes the reads and writes of clients on keys whose operations come nearest to that, and judges
-//! each key when the run is over: all of them are strict, reads are monotonic, writes read first,
-//! every R meets every W, and every W every other one. The value of a key is the newest of its
-//! siblings by hybrid time and dot, which is the tag of a write in the register of several writers of
-//! Attiya, Bar-Noy and Dolev (1995).
+//! Takes the reads and writes of clients on keys whose operations come near to that, and judges
+//! each key when the run is over: all of them are strict, writes read first, every R meets every W,
+//! and every W every other one. The value of a key is the newest of its siblings by hybrid time and
+//! dot, which is the tag of a write in the register of several writers of Attiya, Bar-Noy and Dolev
+//! (1995).
 //!
-//! No level promises a register yet, for two reasons. A request whose first minter is silent is
-//! minted once more by another node, with a later tag; if it was overwritten meanwhile, it shows
-//! again. And a minter stamps a write by its own clock and by what it holds itself, not above all
-//! that the read phase has found; if its clock is behind, a sibling that was not the newest may
-//! become it when the newest is overwritten.
+//! No level promises a register yet. A read that meets a write under way may show it, and a later one
+//! may not; where reads are monotonic, and so write back what they show, a request whose first minter
+//! is silent is still minted once more by another node, and such a twin may show again.
 
 use std::collections::BTreeSet;
 
@@ -49,7 +47,7 @@ struct Recorded {
 /// The terms of all operations on a key, as far as they differ.
 #[derive(Clone, Debug)]
 struct RegisterPromise {
-    /// False once an operation was not strict, not monotonic, or wrote without having read.
+    /// False once an operation was not strict, or wrote without having read.
     stands: bool,
     /// The answers that operations read, each level once.
     reads: Vec<CountedSets>,
@@ -109,8 +107,9 @@ impl Check for Linearizability {
             return;
         }
         let events = |write| history.write(write).events.iter().copied();
+        let numbers = || violation.operations.iter().map(|operation| operation.number);
         self.findings.violated_about(
-            || history.subject(writes_of(&violation).into_iter().flat_map(events)),
+            || history.subject(writes_of(&violation).into_iter().flat_map(events)).with(numbers()),
             || story(history, &violation, names),
         );
     }
@@ -121,16 +120,16 @@ impl Recorded {
     /// writes, of which those that were not acknowledged may have happened or not.
     fn operations(&self, history: &History) -> Vec<RegisterOperation> {
         let writes = history.writes().filter_map(|(at, write)| {
-            let asked = write.asked?;
+            let asked = write.asked.as_ref()?;
             Some(RegisterOperation {
-                name: format!("operation {}", asked.operation),
+                number: asked.operation,
                 called: asked.at,
                 answered: write.ack.as_ref().map(|ack| ack.at),
                 act: Act::Write(WriteId(at as u64)),
             })
         });
         let reads = self.reads.iter().map(|read| RegisterOperation {
-            name: format!("operation {}", read.by),
+            number: read.by,
             called: read.called,
             answered: Some(read.answered),
             act: Act::Read(read.seen.map(|at| WriteId(at as u64))),
@@ -148,9 +147,9 @@ impl Default for RegisterPromise {
 impl RegisterPromise {
     /// Restricts the promise to what an operation on these terms leaves of it.
     fn restrict(&mut self, terms: &Terms) {
-        let Terms { mode, reads, writes, monotonic, timeout: _ } = terms;
+        let Terms { mode, reads, writes, monotonic: _, timeout: _ } = terms;
         self.stands &= match mode {
-            Mode::Strict => *monotonic && reads.is_some(),
+            Mode::Strict => reads.is_some(),
             Mode::Sloppy => false,
         };
         if !self.stands {
@@ -198,10 +197,14 @@ fn writes_of(violation: &RegisterViolation) -> BTreeSet<WriteIndex> {
 }
 
 fn story(history: &History, violation: &RegisterViolation, names: &Names) -> String {
-    let mut story =
-        format!("the operations on {:?} are those of no register\n  {violation}", history.key);
+    let value = |WriteId(at)| history.write(at as WriteIndex).content.to_string();
+    let mut story = format!(
+        "the operations on {:?} are those of no register: {}",
+        history.key,
+        violation.story(value)
+    );
     for write in writes_of(violation) {
-        story.push_str(&format!("\n  #{write}: {}", history.describe(write, names)));
+        story.push_str(&format!("\n  write:  {}", history.describe(write, names)));
     }
     story
 }

@@ -2,21 +2,22 @@
 //! agree.
 //!
 //! While a node stands still it hears nobody, so its silence tells nothing of others
-//! (CASSANDRA-9183). In a cluster that has settled, every node knows the present run of every
-//! other, and takes nobody for dead. The layout is fixed yet: whether a node that has left stays
-//! away cannot be checked.
+//! (CASSANDRA-9183). In a cluster that has settled, nodes that hear each other know each other's
+//! present run and take each other for alive, and take those of whom no news can come for dead. What
+//! they think of those whom they hear of through others only, or one way, is not judged. The layout
+//! is fixed yet: whether a node that has left stays away cannot be checked.
 
 use std::collections::BTreeMap;
 
 use kv_core::event::Event;
 use kv_core::time::{Span, Time};
-use kv_core::types::NodeId;
+use kv_core::types::{Generation, NodeId};
 
 use super::check::Check;
 use super::findings::Findings;
 use super::occasions::{ChangeKind, NodeChange, NodeEvent, RunEnd};
 use super::story::{Names, when};
-use super::{MemberView, Setting, WorldView};
+use super::{Group, MemberView, Setting, WorldView};
 
 /// The `membership` check.
 #[derive(Clone, Debug)]
@@ -51,7 +52,7 @@ impl Check for Membership {
         &self.findings
     }
 
-    fn on_event(&mut self, event: &NodeEvent<'_>) {
+    fn on_event(&mut self, event: &NodeEvent<'_, impl WorldView>) {
         if let &Event::Suspected { peer } = event.event {
             self.on_suspected(event.node, peer, event.at, event.names);
         }
@@ -67,13 +68,18 @@ impl Check for Membership {
                 self.paused.remove(&node);
                 self.lenient.remove(&node);
             }
-            ChangeKind::ClockStands(_) | ChangeKind::ClockRuns(_) | ChangeKind::LosesData(_) => {}
+            ChangeKind::Starts(_)
+            | ChangeKind::ClockStands(_)
+            | ChangeKind::ClockRuns(_)
+            | ChangeKind::ClockStrays(_)
+            | ChangeKind::Rots(..)
+            | ChangeKind::LosesData(_) => {}
         }
     }
 
-    /// Compares the views of all nodes.
+    /// Compares the views of all nodes that work.
     fn at_end(&mut self, end: &RunEnd<'_, impl WorldView>) {
-        let &RunEnd { at, world, names } = end;
+        let &RunEnd { at, world, names, .. } = end;
         let views: BTreeMap<NodeId, Vec<MemberView>> = world.views().into_iter().collect();
         if world.last_change() + self.settle > at {
             self.findings.weakened += 1;
@@ -84,26 +90,27 @@ impl Check for Membership {
         };
         let present: BTreeMap<_, _> =
             views.keys().filter_map(|&node| Some((node, own(node)?))).collect();
-        for (&node, views) in &views {
-            for view in views {
-                let Some(&generation) = present.get(&view.of) else { continue };
-                self.findings.examined += 1;
-                if view.is_up && view.generation == generation {
-                    continue;
+        for Group { nodes, is_whole } in world.groups() {
+            for &node in &nodes {
+                for view in views.get(&node).into_iter().flatten() {
+                    let fault = match present.get(&view.of) {
+                        _ if !nodes.contains(&view.of) => {
+                            view.is_up.then_some("of which no news can come")
+                        }
+                        _ if !is_whole && view.of != node => {
+                            self.findings.weakened += 1;
+                            continue;
+                        }
+                        Some(&generation) if view.is_up && view.generation == generation => None,
+                        Some(_) => Some("which hears it and is heard"),
+                        None => continue,
+                    };
+                    self.findings.examined += 1;
+                    if let Some(which) = fault {
+                        let of = present.get(&view.of);
+                        self.disagrees(view, (node, which, of), (at, world.last_change()), names);
+                    }
                 }
-                self.findings.violated(|| {
-                    format!(
-                        "a settled cluster does not agree on who is there\n  {} {} {} at {}, and \
-                         knows its run {} of {}; nothing has changed since {}",
-                        names.node(node),
-                        if view.is_up { "trusts" } else { "takes for dead" },
-                        names.node(view.of),
-                        when(at),
-                        view.generation.0,
-                        generation.0,
-                        when(world.last_change()),
-                    )
-                });
             }
         }
     }
@@ -119,6 +126,29 @@ impl Membership {
             self.findings.examined += 1;
             self.lenient.insert(node, at + self.gossip_interval);
         }
+    }
+
+    /// Takes note of a view that is wrong in a cluster that has settled.
+    fn disagrees(
+        &mut self,
+        view: &MemberView,
+        (node, which, present): (NodeId, &str, Option<&Generation>),
+        (at, changed_at): (Time, Time),
+        names: &Names,
+    ) {
+        self.findings.violated(|| {
+            let run = present.map_or_else(|| "no run".to_owned(), |run| format!("run {}", run.0));
+            format!(
+                "a settled cluster does not agree on who is there\n  {} {} {}, {which}, at {}: it \
+                 knows run {} of it, and there is {run}; nothing has changed since {}",
+                names.node(node),
+                if view.is_up { "trusts" } else { "takes for dead" },
+                names.node(view.of),
+                when(at),
+                view.generation.0,
+                when(changed_at),
+            )
+        });
     }
 
     /// Judges a node that takes a peer for dead.

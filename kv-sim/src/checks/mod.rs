@@ -17,28 +17,40 @@ mod bounds;
 mod causality;
 mod check;
 mod cluster_health;
+mod comparison;
 mod convergence;
+mod corruption;
 mod counted_sets;
 mod crash;
 mod critical_path;
 mod datacenters;
 mod deletion;
+mod dirty_reads;
 mod disks;
+mod dots;
 mod durability;
+mod epochs;
 mod findings;
 mod fingerprint;
 mod freshness;
 mod held_copies;
+mod hints;
 mod histories;
 mod history;
+mod last_write;
 mod linearizability;
 mod membership;
+mod merges;
 mod no_trace;
+mod node_changes;
 mod occasions;
 mod operation;
+mod operation_number;
+mod order;
 mod ownership;
 mod pace;
 mod per_key;
+mod preference;
 mod quiescence;
 mod ranges;
 mod refusals;
@@ -50,17 +62,23 @@ mod session;
 mod setting;
 mod story;
 mod subject;
+mod suspicion;
 mod world_facts;
 mod world_view;
 
 #[cfg(test)]
 mod tests;
 
-pub use cluster_health::{ClusterHealth, Obstacle};
+pub use cluster_health::{ClusterHealth, Group, Obstacle};
 pub use datacenters::{Among, DatacenterIndex, Datacenters};
-pub use disks::{Disks, Left, WhichImage};
+pub use disks::{Disks, Left, OwnedRecords, WhichImage};
+pub use dots::{Dots, learn};
 pub use findings::{CheckResult, CheckVerdict, Findings};
+pub use merges::merges_of;
+pub use occasions::Passage;
+pub use operation_number::OperationNumber;
 pub use pace::{DISK_FLOOR, TRIP_FLOOR};
+pub use quiescence::is_idle;
 pub use setting::Setting;
 pub use story::Names;
 pub use subject::Subject;
@@ -68,16 +86,18 @@ pub use world_facts::{HintLoad, IdleWindow, Load, MemberView, Rest, Restless};
 pub use world_view::WorldView;
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use bytes::Bytes;
 use kv_core::client::{ClientOperation, PutContext, Reply, Verb};
 use kv_core::event::Event;
+use kv_core::message::gossip::GossipMessage;
+use kv_core::quorum::Mode;
 use kv_core::store::{
-    Answer, Command, Outcome, Refusal, ReplicaAction, ReplicaAnswer, ReplicaCommand, StoreCommand,
+    Answer, Command, HandoffCommand, Outcome, Refusal, ReplicaAction, ReplicaAnswer,
+    ReplicaCommand, ReplicaDone, StoreCommand,
 };
-use kv_core::time::{Span, Time};
-use kv_core::types::{Key, NodeId, RequestId};
+use kv_core::time::{HybridTime, Span, Time};
+use kv_core::types::{ContentHash, Key, NodeId, PartitionId, RequestId};
 use kv_core::version::{Container, Dot};
 use smallvec::SmallVec;
 
@@ -85,8 +105,9 @@ use ack::GivenAck;
 use histories::Histories;
 use history::{Minting, WriteRequest};
 use occasions::{
-    ChangeKind, Execution, KeyEnd, KeyLoss, NodeChange, NodeEvent, NodeLoad, OperationAnswer,
-    OperationEnd, OperationEnding, RefusalSent, RestVerdict, RunEnd, WriteMint,
+    ChangeKind, DroppedHint, Execution, GossipPassed, HintDropReported, HintsDropped, KeyEnd,
+    KeyLoss, NodeChange, NodeEvent, NodeLoad, OperationAnswer, OperationEnd, OperationEnding,
+    ReadReplySent, RefusalSent, RestVerdict, RunEnd, WriteMint,
 };
 use operation::{Operation, Terms};
 use pace::Pace;
@@ -100,29 +121,29 @@ registry::registry! {
     durability::Durability,
     causality::Causality,
     convergence::Convergence,
+    comparison::Comparison,
     quiescence::Quiescence,
     freshness::Freshness,
     session::Session,
+    dirty_reads::DirtyReads,
+    order::Order,
+    last_write::LastWrite,
     linearizability::Linearizability,
     deletion::Deletion,
     availability::Availability,
     refusals::Refusals,
     ownership::Ownership,
     membership::Membership,
+    suspicion::Suspicion,
+    preference::Preference,
+    hints::Hints,
+    epochs::Epochs,
+    corruption::Corruption,
     bounds::Bounds,
     no_trace::NoTrace,
     request_ids::RequestIds,
     crash::Crash,
 }
-
-/// The number of a client's operation, over the whole run: the client in the high half, the
-/// operation counted within the client in the low half. A retry is an operation of its own, with
-/// the same request id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OperationNumber(pub u64);
-
-/// The dots of the siblings of one key: as a rule there is one.
-pub type Dots = SmallVec<[Dot; 1]>;
 
 /// All checks of one run, with what they share: what was asked, written and answered so far.
 #[derive(Clone, Debug)]
@@ -183,6 +204,8 @@ impl Checks {
     ) {
         let step = self.next_step();
         let request = operation.options.request;
+        let Setting { config, datacenters, .. } = &self.setting;
+        let terms = Terms::of(operation, config, coordinator, datacenters);
         let (mut value_bytes, mut token) = (0, None);
         let (history, write) = match &operation.verb {
             Verb::Get => (self.histories.get_or_add(&operation.key), None),
@@ -192,7 +215,9 @@ impl Checks {
                     token = Some(passed.clone());
                 }
                 let request = request.expect("simulated clients name their requests");
-                let asked = Some(WriteRequest { operation: number, at, step });
+                let strict_reads = terms.reads.clone().filter(|_| terms.mode == Mode::Strict);
+                let asked = WriteRequest { operation: number, coordinator, at, step, strict_reads };
+                let asked = Some(asked);
                 let key = &operation.key;
                 let (history, write) = self.histories.write_or_add(request, asked, key, content);
                 self.histories.at_mut(history).write_mut(write).on_attempt(seen, content, step);
@@ -202,8 +227,6 @@ impl Checks {
         if let Some(request) = request {
             self.waiting.insert(request, number);
         }
-        let Setting { config, datacenters, .. } = &self.setting;
-        let terms = Terms::of(operation, config, coordinator, datacenters);
         let operation = Operation {
             number,
             coordinator,
@@ -367,46 +390,116 @@ impl Checks {
                 // The write may come from no client of the simulator.
                 let content = &mint.write.content;
                 let (history, write) = histories.write_or_add(request, None, key, content);
-                let basis = &mint.write.basis;
-                let minting = Minting { at, by: node, dot, content, basis, replaced };
+                let (container, basis) = (minted_by(outcome), &mint.write.basis);
+                let stamp = container.get(dot).map_or(HybridTime(0), |version| version.time);
+                let minting = Minting { at, by: node, dot, stamp, content, basis, replaced };
                 let history = histories.at_mut(history);
                 let event = history.on_minted(write, minting);
-                all.on_minted(&WriteMint { history, write, minting, event, names });
+                let asked = history.write(write).asked_once();
+                let date = asked.map(|asked| world.latest_date(asked.coordinator));
+                all.on_minted(&WriteMint {
+                    history,
+                    write,
+                    minting,
+                    container,
+                    date,
+                    event,
+                    names,
+                });
             }
         }
         excuses
     }
 
+    /// Takes the answer of a replica to a read, as it is sent to another node.
+    pub fn on_read_reply(
+        &mut self,
+        at: Time,
+        node: NodeId,
+        request: RequestId,
+        container: &Container,
+        world: &impl WorldView,
+    ) {
+        let operation = self.waiting.get(&request);
+        let Some(operation) = operation.and_then(|number| self.operations.get(number)) else {
+            return;
+        };
+        let asked = operation.started;
+        let history = self.histories.at(operation.history);
+        let names = &self.setting.names;
+        self.all.on_read_reply(&ReadReplySent {
+            at,
+            node,
+            asked,
+            history,
+            container,
+            world,
+            names,
+        });
+    }
+
     /// Takes an event that a node reports.
-    pub fn on_event(&mut self, at: Time, node: NodeId, event: &Event) {
+    pub fn on_event(&mut self, at: Time, node: NodeId, event: &Event, world: &impl WorldView) {
         if let Event::ReadBeforeWrite { request, key, dots } = event
             && let Some((history, write)) = self.histories.write(*request, key)
         {
             self.histories.at_mut(history).write_mut(write).on_read(dots);
         }
-        self.all.on_event(&NodeEvent { at, node, event, names: &self.setting.names });
+        let names = &self.setting.names;
+        self.all.on_event(&NodeEvent { at, node, event, world, names });
     }
 
-    /// Notes that the clock with which a node measures time stands still from now on, or runs
-    /// again.
-    pub fn on_clock(&mut self, at: Time, node: NodeId, runs: bool) {
-        let change = if runs { ChangeKind::ClockRuns(at) } else { ChangeKind::ClockStands(at) };
-        self.all.on_node_change(&NodeChange { node, change });
+    /// Takes hints that the disk of a node is about to delete.
+    pub fn before_drop(
+        &mut self,
+        at: Time,
+        keeper: NodeId,
+        command: &StoreCommand,
+        world: &impl WorldView,
+    ) {
+        let StoreCommand { partition, command: Command::Handoff(command) } = command else {
+            return;
+        };
+        let HandoffCommand::Drop { target, reason, items } = command else { return };
+        let deleted = |(key, hash): &(Key, ContentHash)| {
+            let hint = world.hint(keeper, key, *target)?;
+            let history = self.histories.of(key)?;
+            (hint.container.hash(key) == *hash).then_some(DroppedHint { history, hint })
+        };
+        self.all.on_hints_dropped(&HintsDropped {
+            at,
+            keeper,
+            target: *target,
+            partition: *partition,
+            reason: *reason,
+            items: items.iter().filter_map(deleted).collect(),
+            world,
+            names: &self.setting.names,
+        });
     }
 
-    /// Notes that a process stands still from now on.
-    pub fn on_paused(&mut self, at: Time, node: NodeId) {
-        self.all.on_node_change(&NodeChange { node, change: ChangeKind::Pauses(at) });
+    /// Takes a hint that a node says it gave up, while it carries this load.
+    pub fn on_hint_dropped(
+        &mut self,
+        at: Time,
+        node: NodeId,
+        (target, partition): (NodeId, PartitionId),
+        load: &Load,
+    ) {
+        let names = &self.setting.names;
+        self.all.on_hint_drop_reported(&HintDropReported {
+            at,
+            node,
+            target,
+            partition,
+            load,
+            names,
+        });
     }
 
-    /// Notes that a process that stood still goes on.
-    pub fn on_woke(&mut self, at: Time, node: NodeId) {
-        self.all.on_node_change(&NodeChange { node, change: ChangeKind::Wakes(at) });
-    }
-
-    /// Notes that a process ended.
-    pub fn on_stopped(&mut self, node: NodeId) {
-        self.all.on_node_change(&NodeChange { node, change: ChangeKind::Stops });
+    /// Takes a gossip message that a node sends or reads.
+    pub fn on_gossip(&mut self, at: Time, node: NodeId, message: &GossipMessage, passage: Passage) {
+        self.all.on_gossip(&GossipPassed { at, node, message, passage });
     }
 
     /// Judges the load of a node that was looked at.
@@ -466,14 +559,14 @@ impl Checks {
 
     /// Compares what was promised with what the disks hold, at the end of the run.
     pub fn at_end(&mut self, at: Time, world: &impl WorldView) {
-        let names = &self.setting.names;
+        let (pace, names) = (&self.pace, &self.setting.names);
         for history in self.histories.iter() {
             let owners = world.owners(&history.key).iter();
             let copy = |&node| (node, world.copy(node, &history.key, WhichImage::Live));
             let copies: Vec<_> = owners.map(copy).collect();
             self.all.at_end_of_key(&KeyEnd { at, history, copies: &copies, world, names });
         }
-        self.all.at_end(&RunEnd { at, world, names });
+        self.all.at_end(&RunEnd { at, world, pace, names });
     }
 
     fn next_step(&mut self) -> u64 {
@@ -492,15 +585,15 @@ impl Checks {
     }
 }
 
-/// Updates the siblings that a session has seen of a key once it has learnt of this container too:
-/// the container's own, and of the rest those that it does not account for.
-pub fn learn(seen: &mut Dots, container: &Container) {
-    seen.retain(|dot| !container.seen().covers(*dot));
-    seen.extend(container.dots());
-}
-
-impl fmt::Display for OperationNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{} of client {}", self.0 & u64::from(u32::MAX), self.0 >> 32)
+/// The container that a replica holds after a command with which it minted.
+///
+/// # Panics
+/// If the command was none.
+fn minted_by(outcome: &Outcome) -> &Container {
+    match &outcome.answer {
+        Answer::Replica(ReplicaAnswer { result: Ok(ReplicaDone::Minted(minted)), .. }) => {
+            &minted.container
+        }
+        answer => unreachable!("a dot was minted, and the answer is {answer:?}"),
     }
 }

@@ -3,9 +3,10 @@
 
 use kv_core::client::{Achieved, RequestRefusal};
 use kv_core::event::Event;
-use kv_core::store::{Outcome, Refusal, StoreCommand};
-use kv_core::time::Time;
-use kv_core::types::NodeId;
+use kv_core::message::gossip::GossipMessage;
+use kv_core::store::{DropReason, Outcome, Refusal, StoreCommand, StoredHint};
+use kv_core::time::{Time, WallTime};
+use kv_core::types::{NodeId, PartitionId};
 use kv_core::version::Container;
 
 use super::histories::Histories;
@@ -96,6 +97,24 @@ pub(super) struct RefusalSent<'a, W> {
     pub(super) names: &'a Names,
 }
 
+/// The answer of a replica to a read, as it leaves for the coordinator.
+pub(super) struct ReadReplySent<'a, W> {
+    /// The time at which the answer is sent.
+    pub(super) at: Time,
+    /// The node that answers.
+    pub(super) node: NodeId,
+    /// The time at which the client asked.
+    pub(super) asked: Time,
+    /// The history of the key that is read.
+    pub(super) history: &'a History,
+    /// The answer.
+    pub(super) container: &'a Container,
+    /// The world at that time.
+    pub(super) world: &'a W,
+    /// The names of nodes.
+    pub(super) names: &'a Names,
+}
+
 /// The dot that a replica minted for a write.
 pub(super) struct WriteMint<'a> {
     /// The history of the write's key, which knows the dot already.
@@ -104,20 +123,92 @@ pub(super) struct WriteMint<'a> {
     pub(super) write: WriteIndex,
     /// The dot with its basis, as the replica reports it.
     pub(super) minting: Minting<'a>,
+    /// The container that the replica holds with the new version.
+    pub(super) container: &'a Container,
+    /// The latest date that the clock of the coordinator has shown; none if nobody can tell which node
+    /// that is.
+    pub(super) date: Option<WallTime>,
     /// The event that the dot names; or the error that it names another one.
     pub(super) event: Result<EventIndex, Reused>,
     /// The names of nodes.
     pub(super) names: &'a Names,
 }
 
+/// The deletion of hints that a node is about to carry out.
+pub(super) struct HintsDropped<'a, W> {
+    /// The time of the deletion.
+    pub(super) at: Time,
+    /// The node that kept the hints.
+    pub(super) keeper: NodeId,
+    /// The owner that the hints were kept for.
+    pub(super) target: NodeId,
+    /// The partition that the hints belong to.
+    pub(super) partition: PartitionId,
+    /// The reason that the node gives for it.
+    pub(super) reason: DropReason,
+    /// The hints as they lie on the disk. One that has grown since it was delivered is kept.
+    pub(super) items: Vec<DroppedHint<'a>>,
+    /// The world at that time.
+    pub(super) world: &'a W,
+    /// The names of nodes.
+    pub(super) names: &'a Names,
+}
+
+/// A hint that is deleted.
+pub(super) struct DroppedHint<'a> {
+    /// The history of its key.
+    pub(super) history: &'a History,
+    /// The hint.
+    pub(super) hint: StoredHint,
+}
+
+/// The report of a node that it gave up a hint, or refused to keep one.
+pub(super) struct HintDropReported<'a> {
+    /// The time of the report.
+    pub(super) at: Time,
+    /// The node that gave it up.
+    pub(super) node: NodeId,
+    /// The owner that the hint was for.
+    pub(super) target: NodeId,
+    /// The partition that the hint belongs to.
+    pub(super) partition: PartitionId,
+    /// The load that the node carries.
+    pub(super) load: &'a Load,
+    /// The names of nodes.
+    pub(super) names: &'a Names,
+}
+
+/// A gossip message that passes a node.
+pub(super) struct GossipPassed<'a> {
+    /// The time at which it does.
+    pub(super) at: Time,
+    /// The node.
+    pub(super) node: NodeId,
+    /// The message.
+    pub(super) message: &'a GossipMessage,
+    /// The way in which it passes.
+    pub(super) passage: Passage,
+}
+
+/// The way in which a message passes a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passage {
+    /// The node sends the message.
+    Leaves,
+    /// The message is read by the node.
+    Arrives,
+}
+
 /// An event that a node reports.
-pub(super) struct NodeEvent<'a> {
+pub(super) struct NodeEvent<'a, W> {
     /// The time of the report.
     pub(super) at: Time,
     /// The node that reports.
     pub(super) node: NodeId,
     /// The event.
     pub(super) event: &'a Event,
+    /// The world at that time.
+    pub(super) world: &'a W,
     /// The names of nodes.
     pub(super) names: &'a Names,
 }
@@ -133,16 +224,22 @@ pub(super) struct NodeChange {
 /// The ways in which something outside the protocol changes a node, with the time at which it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChangeKind {
+    /// A process starts.
+    Starts(Time),
     /// The clock with which the node measures time stands still from now on.
     ClockStands(Time),
     /// The clock with which the node measures time runs again.
     ClockRuns(Time),
+    /// A fault touches a clock of the node: its speed, or its date.
+    ClockStrays(Time),
     /// The process stands still from now on.
     Pauses(Time),
     /// The process that stood still goes on.
     Wakes(Time),
     /// The process ends.
     Stops,
+    /// A fault has spoilt a record of a partition, or brings one that is.
+    Rots(Time, PartitionId),
     /// A fault is about to destroy data that the node had reported durable.
     LosesData(Time),
 }
@@ -211,6 +308,8 @@ pub(super) struct RunEnd<'a, W> {
     pub(super) at: Time,
     /// The world in the end.
     pub(super) world: &'a W,
+    /// The pace of messages and disks in the run.
+    pub(super) pace: &'a Pace,
     /// The names of nodes.
     pub(super) names: &'a Names,
 }

@@ -9,10 +9,10 @@ use kv_core::time::{Span, Time};
 use kv_core::types::{NodeId, RequestId};
 use smallvec::SmallVec;
 
-use super::OperationNumber;
 use super::counted_sets::CountedSets;
 use super::datacenters::{Among, Datacenters};
 use super::history::WriteIndex;
+use super::operation_number::OperationNumber;
 
 /// An operation that is under way.
 #[derive(Clone, Debug)]
@@ -102,7 +102,7 @@ fn count(default: u64, datacenters: &Datacenters) -> Level {
 #[cfg(test)]
 mod tests {
     use kv_core::types::Key;
-    use kv_core::version::{Content, VersionVector};
+    use kv_core::version::{Content, Context};
 
     use super::*;
 
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn only_a_strict_put_that_overwrites_the_latest_reads_first() {
         let strict = || Options { mode: Some(Mode::Strict), ..Options::default() };
-        let latest = || PutContext::Latest(VersionVector::default());
+        let latest = || PutContext::Latest(Context::default());
         let reads = |operation| terms(&operation, 3).reads.map(|reads| reads.total());
         assert_eq!(reads(put(latest(), strict())), Some(2));
         assert_eq!(reads(put(latest(), Options::default())), None);

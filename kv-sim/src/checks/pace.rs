@@ -25,6 +25,8 @@ pub(super) struct Pace {
     repair_timeout: Span,
     /// The storage commands that took long: when each was done, and how long it took.
     commands: VecDeque<(Time, Span)>,
+    /// True if anything took longer than the floors.
+    was_slow: bool,
     /// The time at which something last took so long that a repair may have waited in vain for it.
     hindered_at: Option<Time>,
 }
@@ -32,7 +34,7 @@ pub(super) struct Pace {
 impl Pace {
     /// Creates the pace of nodes that wait this long for an answer in a repair.
     pub(super) const fn new(repair_timeout: Span) -> Self {
-        Self { repair_timeout, commands: VecDeque::new(), hindered_at: None }
+        Self { repair_timeout, commands: VecDeque::new(), was_slow: false, hindered_at: None }
     }
 
     /// Notes how long a message takes.
@@ -62,7 +64,13 @@ impl Pace {
         self.hindered_at.is_some_and(|at| at >= since)
     }
 
+    /// True if everything took less than the floors so far.
+    pub(super) const fn was_quick(&self) -> bool {
+        !self.was_slow
+    }
+
     fn note(&mut self, at: Time, took: Span) {
+        self.was_slow = true;
         if took.times(2) >= self.repair_timeout {
             self.hindered_at = Some(at);
         }

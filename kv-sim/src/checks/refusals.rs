@@ -331,9 +331,9 @@ fn siblings(
 ) -> u64 {
     let ReplicaAction::Mint(mint) = action else { return 0 };
     match &mint.write.basis {
-        Basis::Given(seen) => {
+        Basis::Given(context) => {
             let held = world.copy(node, &history.key, WhichImage::Live);
-            held.dots().filter(|&dot| !seen.covers(dot)).count() as u64
+            held.dots().filter(|&dot| !context.seen.covers(dot)).count() as u64
         }
         // It overwrites all that is held.
         Basis::Held(_) => 0,

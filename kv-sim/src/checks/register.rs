@@ -10,9 +10,12 @@
 //! began, it is right (Gibbons and Korach, "Testing shared memories", 1997). That takes a sort.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::Write as _;
 
 use kv_core::time::Time;
+
+use super::OperationNumber;
+use super::story::when;
 
 /// The identity of a write, by a number that the recorder gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,8 +24,8 @@ pub(super) struct WriteId(pub(super) u64);
 /// One operation on the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RegisterOperation {
-    /// The name by which people know the operation.
-    pub(super) name: String,
+    /// The number of the operation.
+    pub(super) number: OperationNumber,
     /// The time at which the client asked.
     pub(super) called: Time,
     /// The time at which the client was answered. None for a write of which nobody knows whether it
@@ -215,8 +218,9 @@ impl RegisterViolation {
     }
 }
 
-impl fmt::Display for RegisterViolation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl RegisterViolation {
+    /// The story of the violation, in which each write is called as `write_name` says.
+    pub(super) fn story(&self, write_name: impl Fn(WriteId) -> String) -> String {
         let reason = match self.reason {
             RegisterReason::FromNowhere => "a read saw what nobody wrote",
             RegisterReason::FromTheFuture => {
@@ -224,18 +228,18 @@ impl fmt::Display for RegisterViolation {
             }
             RegisterReason::CameBack => "a value was there before and after another one",
         };
-        write!(f, "{reason}; the smallest window that is wrong:")?;
-        let seconds = |time: Time| format!("{}.{:06}", time.0 / 1_000_000, time.0 % 1_000_000);
-        for RegisterOperation { name, called, answered, act } in &self.operations {
-            let until = answered.map_or_else(|| "nobody knows when".to_owned(), seconds);
+        let mut story = format!("{reason}\n  the smallest window that is wrong:");
+        for RegisterOperation { number, called, answered, act } in &self.operations {
+            let until = answered.map_or_else(|| "nobody knows when".to_owned(), when);
             let act = match act {
-                Act::Write(WriteId(id)) => format!("wrote #{id}"),
-                Act::Read(Some(WriteId(id))) => format!("saw   #{id}"),
+                Act::Write(id) => format!("wrote {}", write_name(*id)),
+                Act::Read(Some(id)) => format!("saw {}", write_name(*id)),
                 Act::Read(None) => "saw nothing".to_owned(),
             };
-            write!(f, "\n  {} to {until}: {name} {act}", seconds(*called))?;
+            let from = when(*called);
+            let _ = write!(story, "\n    from {from} to {until}: operation {number} {act}");
         }
-        Ok(())
+        story
     }
 }
 
@@ -246,8 +250,8 @@ mod tests {
     use super::*;
 
     fn operation(called: u64, answered: Option<u64>, act: Act) -> RegisterOperation {
-        let name = format!("operation {called}");
-        RegisterOperation { name, called: Time(called), answered: answered.map(Time), act }
+        let number = OperationNumber(called);
+        RegisterOperation { number, called: Time(called), answered: answered.map(Time), act }
     }
 
     fn write(called: u64, answered: u64, id: u64) -> RegisterOperation {
@@ -284,9 +288,9 @@ mod tests {
         history.push(read(5_007, 5_008, 499));
         let violation = violation(&history);
         assert_eq!(violation.reason, RegisterReason::CameBack);
-        assert!(violation.operations.len() <= 4, "{violation}");
-        assert!(violation.operations.contains(&read(5_007, 5_008, 499)), "{violation}");
-        assert!(violation.span().0 <= 30, "{violation}");
+        assert!(violation.operations.len() <= 4, "{violation:?}");
+        assert!(violation.operations.contains(&read(5_007, 5_008, 499)), "{violation:?}");
+        assert!(violation.span().0 <= 30, "{violation:?}");
     }
 
     #[test]
@@ -307,11 +311,12 @@ mod tests {
 
     #[test]
     fn a_violation_reads_like_a_story() {
-        let text = violation(&[write(0, 1, 1), write(2, 3, 2), read(4, 5, 1)]).to_string();
-        let expected = "a value was there before and after another one; the smallest window that is wrong:\n  \
-                        0.000000 to 0.000001: operation 0 wrote #1\n  \
-                        0.000002 to 0.000003: operation 2 wrote #2\n  \
-                        0.000004 to 0.000005: operation 4 saw   #1";
+        let violation = violation(&[write(0, 1, 1), write(2, 3, 2), read(4, 5, 1)]);
+        let text = violation.story(|WriteId(id)| format!("value {id}"));
+        let expected = "a value was there before and after another one\n  the smallest window that is wrong:\n    \
+                        from 0.000000 s to 0.000001 s: operation #0 of client 0 wrote value 1\n    \
+                        from 0.000002 s to 0.000003 s: operation #2 of client 0 wrote value 2\n    \
+                        from 0.000004 s to 0.000005 s: operation #4 of client 0 saw value 1";
         assert_eq!(text, expected);
     }
 
@@ -329,7 +334,7 @@ mod tests {
         wrong.push(read(400_002, 400_003, 39_990));
         wrong.push(read(400_004, 400_005, 1));
         let violation = violation(&wrong);
-        assert!(violation.operations.len() <= 4, "{violation}");
+        assert!(violation.operations.len() <= 4, "{violation:?}");
     }
 
     /// Tells whether there is an order of all operations that a register could have performed:

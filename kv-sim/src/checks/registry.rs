@@ -27,6 +27,11 @@ macro_rules! registry {
                 }
             }
 
+            /// The check of this name.
+            pub fn find(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|check| check.name() == name)
+            }
+
             /// The promise that the check verifies, in one line.
             pub const fn about(self) -> &'static str {
                 match self {
@@ -75,11 +80,27 @@ macro_rules! registry {
                 $(check::Check::on_refusal_sent(&mut self.$module, sent);)+
             }
 
+            fn on_read_reply(&mut self, sent: &ReadReplySent<'_, impl WorldView>) {
+                $(check::Check::on_read_reply(&mut self.$module, sent);)+
+            }
+
             fn on_minted(&mut self, mint: &WriteMint<'_>) {
                 $(check::Check::on_minted(&mut self.$module, mint);)+
             }
 
-            fn on_event(&mut self, event: &NodeEvent<'_>) {
+            fn on_hints_dropped(&mut self, dropped: &HintsDropped<'_, impl WorldView>) {
+                $(check::Check::on_hints_dropped(&mut self.$module, dropped);)+
+            }
+
+            fn on_hint_drop_reported(&mut self, reported: &HintDropReported<'_>) {
+                $(check::Check::on_hint_drop_reported(&mut self.$module, reported);)+
+            }
+
+            fn on_gossip(&mut self, gossip: &GossipPassed<'_>) {
+                $(check::Check::on_gossip(&mut self.$module, gossip);)+
+            }
+
+            fn on_event(&mut self, event: &NodeEvent<'_, impl WorldView>) {
                 $(check::Check::on_event(&mut self.$module, event);)+
             }
 

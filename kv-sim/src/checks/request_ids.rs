@@ -128,8 +128,11 @@ impl Check for RequestIds {
             ChangeKind::LosesData(_) => lives.store += 1,
             ChangeKind::ClockStands(_)
             | ChangeKind::ClockRuns(_)
+            | ChangeKind::ClockStrays(_)
+            | ChangeKind::Starts(_)
             | ChangeKind::Pauses(_)
-            | ChangeKind::Wakes(_) => {}
+            | ChangeKind::Wakes(_)
+            | ChangeKind::Rots(..) => {}
         }
     }
 }
@@ -201,7 +204,7 @@ impl RequestIds {
 fn gives_hints_away(answer: &StoreAnswer) -> bool {
     match answer {
         StoreAnswer::Handoff(HandoffAnswer::Dropped { result: Ok(_), .. }) => true,
-        StoreAnswer::Handoff(HandoffAnswer::Read { result: Ok(batch), .. }) => batch.dropped > 0,
+        StoreAnswer::Handoff(HandoffAnswer::Read { result: Ok(batch), .. }) => batch.left.is_some(),
         _ => false,
     }
 }

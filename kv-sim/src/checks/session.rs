@@ -87,13 +87,13 @@ impl Check for Session {
                 shown.is_some_and(|shown| shown.step < read.step && meets(shown))
             };
             let hidden = reach.unreached.iter().filter(hidden).collect();
-            for event in history.without_twins(reach, hidden) {
+            for event in history.without_twins(&reach.standing, hidden) {
                 let shown = &shown_before[&event];
                 if history.taken_at.is_some_and(|taken_from| taken_from >= shown.since) {
                     self.findings.weakened += 1;
                 } else {
                     self.findings.violated_about(
-                        || history.subject([event]),
+                        || history.subject([event]).with([shown.by]),
                         || story(history, event, shown, (read, reads), at, datacenters, names),
                     );
                 }

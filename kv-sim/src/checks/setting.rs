@@ -25,6 +25,10 @@ pub struct Setting {
     pub timeout: Span,
     /// The names by which people know the nodes.
     pub names: Names,
+    /// True if no fault is at work in the run, and no message has a misfortune.
+    pub is_untroubled: bool,
+    /// The most containers that owners may join because of comparisons, if the scenario says so.
+    pub comparison_merges_max: Option<u64>,
     /// The number of operations to make room for from the beginning.
     pub operations: usize,
     /// The number of keys to make room for.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use kv_core::message::Kind;
+use kv_core::store::KeptHints;
 use kv_core::time::Span;
 use kv_core::types::{Generation, NodeId, PartitionId};
 
@@ -22,16 +23,25 @@ pub struct MemberView {
 pub struct Load {
     /// The number of clients' operations that the node works on.
     pub requests: u64,
-    /// The hints that it keeps on its disk for each other node.
+    /// The hints that it keeps on its disk, by target and partition.
     pub hints: Vec<HintLoad>,
+    /// The hints as the node counts them; none if no process runs, or if the answer to a command is on
+    /// its way, which changes the count.
+    pub counted: Option<Vec<KeptHints>>,
 }
 
-/// The hints that a node keeps for another one.
+/// The hints of one partition that a node keeps for another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HintLoad {
     /// The node that the hints are kept for.
     pub target: NodeId,
-    /// The size of all hints together, in bytes.
+    /// The partition that the hints belong to.
+    pub partition: PartitionId,
+    /// The number of hints.
+    pub count: u64,
+    /// The number of those that cannot be read.
+    pub unreadable: u64,
+    /// The size of those that can be read, together, in bytes.
     pub bytes: u64,
     /// The size of the largest hint, in bytes.
     pub largest: u64,
@@ -64,6 +74,15 @@ pub struct Restless {
     pub corrupt: Vec<(NodeId, u64)>,
 }
 
+impl Restless {
+    /// Tells whether all had come to rest but hints that are still kept.
+    pub fn is_of_hints(&self) -> bool {
+        let Self { within: _, partitions, hints, incomplete, corrupt } = self;
+        let others = partitions.is_empty() && incomplete.is_empty() && corrupt.is_empty();
+        others && !hints.is_empty()
+    }
+}
+
 /// The work of a cluster while no client asked anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IdleWindow {
@@ -71,6 +90,25 @@ pub struct IdleWindow {
     pub length: Span,
     /// The numbers of messages that were sent, by kind.
     pub messages: BTreeMap<Kind, u64>,
+    /// Those of them that were sent to nodes that the sender never hears.
+    pub in_vain: BTreeMap<Kind, u64>,
+    /// Those of them that were sent to nodes that cannot do what they are asked for, as their disk
+    /// takes nothing, or that are heard through others only; and those of kinds that never pass.
+    pub hindered: BTreeMap<Kind, u64>,
     /// The number of batches that were committed to stores.
     pub commits: u64,
+    /// The number of storage commands that were executed, but for those that look for corruption.
+    pub commands: u64,
+    /// The number of times that nodes were called at deadlines.
+    pub calls: u64,
+    /// The number of nodes that run.
+    pub running: u64,
+    /// The number of all nodes.
+    pub members: u64,
+    /// The numbers of nodes that hear of each other: one, as a rule.
+    pub groups: Vec<u64>,
+    /// The number of pairs of a node and another for which it keeps hints that it cannot deliver.
+    pub kept: u64,
+    /// True if such hints expire in that time, so that other owners take them over.
+    pub hints_expire: bool,
 }

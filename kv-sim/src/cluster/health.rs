@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use kv_core::message::gossip::Known;
 use kv_core::message::{GossipKind, Kind};
 use kv_core::storage::{self, StoredRecord};
-use kv_core::time::{Span, Time};
+use kv_core::time::{Span, Time, WallTime};
 use kv_core::types::{Key, NodeId, PartitionId};
 
-use crate::checks::{ClusterHealth, Disks as _, MemberView, Obstacle, WhichImage};
+use crate::checks::{ClusterHealth, Disks as _, Group, MemberView, Obstacle, WhichImage};
 use crate::cluster::network::Way;
 use crate::cluster::node::{Process, SimNode};
 use crate::cluster::scene::Scene;
@@ -67,6 +67,11 @@ impl ClusterHealth for Scene {
         self.node(self.index_of(node)).clock.lasts(span)
     }
 
+    fn latest_date(&self, node: NodeId) -> WallTime {
+        let node = self.node(self.index_of(node));
+        node.clock.now(self.now).wall.max(node.latest_date)
+    }
+
     fn slowest_command(&self) -> Span {
         let well = self.nodes.iter().filter(|node| node.disk.is_well() && node.is_awake());
         let waiting = well.filter_map(|node| node.disk.waiting_since());
@@ -77,6 +82,10 @@ impl ClusterHealth for Scene {
         let way = Way { from: self.index_of(from), to: self.index_of(to), kind: Some(kind) };
         let are_awake = self.node(way.from).is_awake() && self.node(way.to).is_awake();
         are_awake && (from == to || self.network.is_nominal(way))
+    }
+
+    fn groups(&self) -> Vec<Group> {
+        Self::groups(self)
     }
 
     fn may_hear_of(&self, node: NodeId, other: NodeId) -> bool {

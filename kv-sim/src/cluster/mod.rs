@@ -2,9 +2,11 @@
 //!
 //! [`world`] is the loop: it takes what is due from the queue ([`event_queue`]) and lets it happen.
 //! [`scene`] is what the world is made of and what checks may look at: nodes ([`node`]) with their
-//! disks ([`disk`]) and clocks ([`clock`]), and the links between them ([`network`]). Clients
-//! ([`client`]) ask, and believe what they are told.
+//! disks ([`disk`]) and clocks ([`clock`]), and the links between them ([`network`]). Which nodes can
+//! do what for each other, with all that is broken, is said by [`bonds`]. Clients ([`client`]) ask,
+//! and believe what they are told.
 
+pub mod bonds;
 pub mod client;
 pub mod client_ids;
 pub mod clock;

@@ -31,6 +31,8 @@ pub struct Network {
     rules: Vec<(RuleName, Rule)>,
     /// The time at which each way was last broken or repaired, by sender and addressee.
     changed_at: Vec<WorldTime>,
+    /// The kinds of messages that never pass, as the scenario wants owners to be repaired without.
+    off: Kinds,
 }
 
 /// The way of a message: its two ends, and its kind.
@@ -94,7 +96,12 @@ impl Network {
     /// Creates the links of a scenario, with nothing broken.
     pub fn new(nodes: usize, nominal: scenario::NetworkSettings) -> Self {
         let changed_at = vec![WorldTime(0); nodes * nodes];
-        Self { nodes, nominal, rules: Vec::new(), changed_at }
+        Self { nodes, nominal, rules: Vec::new(), changed_at, off: Kinds::of(&[]) }
+    }
+
+    /// Drops all messages of these kinds, from now to the end of the run.
+    pub const fn turn_off(&mut self, kinds: Kinds) {
+        self.off = kinds;
     }
 
     /// Adds a rule under the name of its fault.
@@ -149,10 +156,9 @@ impl Network {
         way(one, other).max(way(other, one))
     }
 
-    /// Ends all faults, and the ordinary loss, doubling and holding back. Messages still take their
-    /// time.
-    pub fn heal(&mut self, now: WorldTime) {
-        self.remove_rules(now, |_, _| true);
+    /// Ends the ordinary loss, doubling and holding back. Messages still take their time, and faults
+    /// that never end go on.
+    pub const fn heal(&mut self) {
         self.nominal.loss_ppm = 0;
         self.nominal.duplicate_ppm = 0;
         self.nominal.reorder_ppm = 0;
@@ -170,6 +176,11 @@ impl Network {
 
     /// Tells whether a message on this way is dropped.
     pub fn is_cut(&self, way: Way) -> bool {
+        way.kind.is_some_and(|kind| self.off.contain(kind)) || self.is_parted(way)
+    }
+
+    /// Tells whether a fault drops a message on this way.
+    fn is_parted(&self, way: Way) -> bool {
         self.rules.iter().any(|(_, rule)| rule.cuts(way))
     }
 
@@ -180,7 +191,8 @@ impl Network {
 
     /// Tells whether no fault stops, slows or endangers a message on this way.
     pub fn is_nominal(&self, way: Way) -> bool {
-        !self.rules.iter().any(|(_, rule)| rule.disturbs(way))
+        way.kind.is_none_or(|kind| !self.off.contain(kind))
+            && !self.rules.iter().any(|(_, rule)| rule.disturbs(way))
     }
 
     /// Decides the fate of a message.

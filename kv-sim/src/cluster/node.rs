@@ -11,7 +11,7 @@ use kv_core::cx::Identity;
 use kv_core::node::Node;
 use kv_core::storage::{self, Partitions};
 use kv_core::store::ForeignData;
-use kv_core::time::{Now, Time};
+use kv_core::time::{Now, Time, WallTime};
 use kv_core::topology::Topology;
 use kv_core::types::{ClusterId, Generation, NodeId, PartitionId, Seq};
 
@@ -41,6 +41,8 @@ pub struct SimNode {
     pub wall: ClockFaults,
     /// The effects of active faults on the monotonic clock.
     pub monotonic: ClockFaults,
+    /// The latest date that the wall clock had shown when it was last stepped.
+    pub latest_date: WallTime,
     /// The steps of the disk at which active faults want the node to die.
     kills_at: Vec<(RuleName, StorageStep)>,
     /// The number of active faults that keep the node down.
@@ -102,6 +104,7 @@ impl SimNode {
             base_drift_ppm,
             wall: ClockFaults::default(),
             monotonic: ClockFaults::default(),
+            latest_date: WallTime(0),
             kills_at: Vec::new(),
             downs: 0,
             fails: false,

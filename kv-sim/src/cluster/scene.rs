@@ -10,7 +10,7 @@ use kv_core::config::Config;
 use kv_core::layout::{Layout, LayoutError, Member, Replication};
 use kv_core::ring::{MachineIndex, Ring};
 use kv_core::storage;
-use kv_core::store::{Batch, Corrupt, Store, StoreFault, View, Visitor};
+use kv_core::store::{Batch, Corrupt, Store, StoreFault, StoredHint, View, Visitor};
 use kv_core::time::{Now, Span, Time};
 use kv_core::topology::Topology;
 use kv_core::types::{ClusterId, ContentHash, FoundingId, Key, NodeId, PartitionId, Seq};
@@ -208,14 +208,23 @@ impl Scene {
     /// The load that a node carries. One that does not run works on nothing.
     pub fn load(&self, node: &SimNode) -> Load {
         let mut hints = BTreeMap::new();
-        storage::for_each_hint(node.disk.image(), |target, bytes| {
-            let none = HintLoad { target, bytes: 0, largest: 0 };
-            let kept = hints.entry(target).or_insert(none);
-            kept.bytes += bytes;
-            kept.largest = kept.largest.max(bytes);
+        storage::for_each_hint(node.disk.image(), |partition, target, bytes| {
+            let none =
+                HintLoad { target, partition, count: 0, unreadable: 0, bytes: 0, largest: 0 };
+            let kept = hints.entry((target, partition)).or_insert(none);
+            kept.count += 1;
+            match bytes {
+                Ok(bytes) => {
+                    kept.bytes += bytes;
+                    kept.largest = kept.largest.max(bytes);
+                }
+                Err(Corrupt) => kept.unreadable += 1,
+            }
         });
         let requests = node.process().map_or(0, |process| process.core.requests() as u64);
-        Load { requests, hints: hints.into_values().collect() }
+        let settled = node.process().filter(|_| node.disk.answers() == 0);
+        let counted = settled.map(|process| process.core.hints_counted().collect());
+        Load { requests, hints: hints.into_values().collect(), counted }
     }
 }
 
@@ -252,6 +261,12 @@ impl checks::Disks for Scene {
         }
     }
 
+    fn owned(&self, node: NodeId, key: &Key) -> Container {
+        let disk = self.node(self.index_of(node)).disk.image();
+        let owned = storage::owned_copy(disk, View::Live, &self.ring, key);
+        owned.ok().flatten().unwrap_or_default()
+    }
+
     fn has_seen(
         &self,
         node: NodeId,
@@ -272,9 +287,23 @@ impl checks::Disks for Scene {
         }
     }
 
-    fn root(&self, node: NodeId, partition: PartitionId) -> ContentHash {
+    fn hint(&self, keeper: NodeId, key: &Key, target: NodeId) -> Option<StoredHint> {
+        let disk = self.node(self.index_of(keeper)).disk.image();
+        storage::hint(disk, self.partition_of(key), key, target)
+    }
+
+    fn root(&self, node: NodeId, partition: PartitionId) -> Option<ContentHash> {
         let process = self.node(self.index_of(node)).process();
-        process.map_or(ContentHash(0), |process| process.partitions.root(partition))
+        process.map(|process| process.partitions.root(partition))
+    }
+
+    fn owned_records(&self, node: NodeId, partition: PartitionId) -> checks::OwnedRecords {
+        let disk = self.node(self.index_of(node)).disk.image();
+        storage::owned_records(disk, View::Live, partition)
+    }
+
+    fn can_make_equal(&self, a: NodeId, b: NodeId) -> bool {
+        Self::can_make_equal(self, a, b)
     }
 }
 

@@ -59,6 +59,10 @@ impl Inject for Clog {
         format!("{}{order}", self.links.describe(cluster))
     }
 
+    fn may_last(&self) -> bool {
+        self.links.messages.are_all()
+    }
+
     fn rule(&self, _victims: &[NodeIndex], _nodes: usize) -> Option<LinkRule> {
         self.links.rule(LinkEffect::Wait(self.order))
     }

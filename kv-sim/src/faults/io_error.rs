@@ -66,6 +66,10 @@ impl Inject for IoError {
         format!("{}: {what}", self.victims.describe(cluster))
     }
 
+    fn may_last(&self) -> bool {
+        true
+    }
+
     fn victims_mut(&mut self) -> Option<&mut Victims> {
         Some(&mut self.victims)
     }

@@ -60,6 +60,10 @@ impl Inject for Kill {
         format!("{}{at}", self.victims.describe(cluster))
     }
 
+    fn may_last(&self) -> bool {
+        true
+    }
+
     fn victims_mut(&mut self) -> Option<&mut Victims> {
         Some(&mut self.victims)
     }

@@ -91,6 +91,13 @@ macro_rules! kinds {
                 }
             }
 
+            /// Tells whether the fault may last for ever, as [`Inject::may_last`] says.
+            pub fn may_last(&self) -> bool {
+                match self {
+                    $(Self::$Kind(kind) => kind.may_last(),)*
+                }
+            }
+
             /// The victims of a fault of nodes; none, for a fault of links.
             fn victims_mut(&mut self) -> Option<&mut Victims> {
                 match self {
@@ -186,6 +193,13 @@ pub(crate) trait Inject: Sized {
 
     /// Describes the fault and its victims for people: `n1, n2 | n3`.
     fn describe(&self, cluster: &Cluster) -> String;
+
+    /// Tells whether the fault may last for ever. It may if the same nodes are down, the same links
+    /// carry nothing, or the same disks take nothing, all the time: then it is plain what can be
+    /// demanded of the others.
+    fn may_last(&self) -> bool {
+        false
+    }
 
     /// The victims of a fault of nodes; none, for a fault of links.
     fn victims_mut(&mut self) -> Option<&mut Victims> {

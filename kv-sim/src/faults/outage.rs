@@ -85,6 +85,10 @@ impl Inject for DatacenterOutage {
         self.0.describe(cluster)
     }
 
+    fn may_last(&self) -> bool {
+        true
+    }
+
     fn victims_mut(&mut self) -> Option<&mut Victims> {
         Some(&mut self.0.victims)
     }
@@ -156,6 +160,10 @@ impl Inject for RackOutage {
 
     fn describe(&self, cluster: &Cluster) -> String {
         self.0.describe(cluster)
+    }
+
+    fn may_last(&self) -> bool {
+        true
     }
 
     fn victims_mut(&mut self) -> Option<&mut Victims> {

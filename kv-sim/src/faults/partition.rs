@@ -137,6 +137,10 @@ impl Inject for Partition {
         format!("{}{}{flap}", cut.describe(cluster), messages.describe())
     }
 
+    fn may_last(&self) -> bool {
+        self.flap.is_none() && self.messages.are_all()
+    }
+
     fn rule(&self, _victims: &[NodeIndex], _nodes: usize) -> Option<LinkRule> {
         Some(self.cutting())
     }

@@ -29,6 +29,10 @@ impl Inject for Pause {
         self.victims.describe(cluster)
     }
 
+    fn may_last(&self) -> bool {
+        true
+    }
+
     fn victims_mut(&mut self) -> Option<&mut Victims> {
         Some(&mut self.victims)
     }

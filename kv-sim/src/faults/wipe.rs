@@ -31,6 +31,10 @@ impl Inject for Wipe {
         self.victims.describe(cluster)
     }
 
+    fn may_last(&self) -> bool {
+        true
+    }
+
     fn victims_mut(&mut self) -> Option<&mut Victims> {
         Some(&mut self.victims)
     }

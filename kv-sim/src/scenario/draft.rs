@@ -18,6 +18,7 @@ const ORDER: &[&str] = &[
     "disk",
     "clocks",
     "nominal",
+    "repair_by",
     "node",
     "init",
     "workload",

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use kv_core::time::Span;
 use serde::Deserialize;
-use toml::Spanned;
+use toml::{Spanned, Table, Value};
 
 use super::error::Problem;
 use super::key_doc::{KeyDoc, ValueDoc};
@@ -15,7 +15,8 @@ use crate::checks::CheckName;
 /// The expectations of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expect {
-    /// The checks that run. [`CheckName::Crash`] is always among them.
+    /// The checks that run. [`CheckName::Crash`] is always among them. So are those that no level
+    /// promises, if the file names them as such, to show how they are broken.
     pub checks: BTreeSet<CheckName>,
     /// The checks that the file names. A sweep in which one of these finds nothing to look at
     /// proves nothing.
@@ -23,8 +24,13 @@ pub struct Expect {
     /// The time after the last fault in which replicas must become equal. Default 30 s, or longer
     /// where links, disks or repairs are slow.
     pub converged_within: Span,
+    /// True if the file gives that time, so that it holds for hints as well, come what may.
+    pub bounds_hints: bool,
     /// The bounds on what clients may see.
     pub outcomes: OutcomeBounds,
+    /// The most containers that owners may join because of comparisons; none, if there is no bound
+    /// but that of the check `bounds`.
+    pub comparison_merges_max: Option<u64>,
 }
 
 /// Bounds on what clients saw, over the whole run.
@@ -71,6 +77,18 @@ pub(super) const KEYS_DOC: &[KeyDoc] = &[
     )
     .or_else("all"),
     KeyDoc::ms("converged_within_ms", "how long after the last fault replicas must be equal").or_else("30000, or longer where links, disks or repairs are slow"),
+    KeyDoc::new(
+        "unpromised",
+        ValueDoc::Other("a list of checks: only `linearizability`"),
+        "checks that no level promises, and that run beside the others: to see how they are broken",
+    )
+    .or("[]"),
+    KeyDoc::new(
+        "comparison_merges_max",
+        COUNT,
+        "containers that comparisons bring into copies, at most: what nobody lacks is not sent",
+    )
+    .optional(),
     KeyDoc::new("outcomes", ValueDoc::Table("[expect.outcomes]"), "bounds on what clients see").or("{}"),
 ];
 
@@ -104,7 +122,10 @@ const COUNT: ValueDoc = ValueDoc::Whole(0, i64::MAX as u64);
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ExpectKeys {
     checks: Option<Spanned<Vec<Spanned<String>>>>,
+    #[serde(default)]
+    unpromised: Vec<Spanned<String>>,
     converged_within_ms: Option<Spanned<u64>>,
+    comparison_merges_max: Option<u64>,
     outcomes: OutcomesKeys,
 }
 
@@ -132,9 +153,23 @@ impl ExpectKeys {
     }
 }
 
+/// Adds checks that no level promises to what the table of a scenario expects.
+pub(super) fn demand(scenario: &mut Table, checks: &[CheckName]) {
+    let expect = scenario.entry("expect").or_insert_with(|| Table::new().into());
+    let Some(expect) = expect.as_table_mut() else { return };
+    let listed = expect.entry("unpromised").or_insert_with(|| Vec::<Value>::new().into());
+    let Some(listed) = listed.as_array_mut() else { return };
+    for check in checks {
+        if listed.iter().all(|listed| listed.as_str() != Some(check.name())) {
+            listed.push(check.name().into());
+        }
+    }
+}
+
 /// Parses the expectations that the keys describe.
 pub(super) fn parse(keys: &ExpectKeys) -> Result<Expect, Problem> {
-    let named: BTreeSet<CheckName> = match &keys.checks {
+    let unpromised: Vec<_> = keys.unpromised.iter().map(unpromised).collect::<Result<_, _>>()?;
+    let mut named: BTreeSet<CheckName> = match &keys.checks {
         Some(names) if names.get_ref().is_empty() => {
             return Err(Problem::at(
                 names.span(),
@@ -151,6 +186,8 @@ pub(super) fn parse(keys: &ExpectKeys) -> Result<Expect, Problem> {
         None => promised().collect(),
     };
     checks.insert(CheckName::Crash);
+    checks.extend(&unpromised);
+    named.extend(&unpromised);
     let converged_within = match &keys.converged_within_ms {
         Some(within) => milliseconds(within)?,
         None => CONVERGED_WITHIN,
@@ -171,7 +208,15 @@ pub(super) fn parse(keys: &ExpectKeys) -> Result<Expect, Problem> {
         refused: bound(*refused_min, refused_max.as_ref())?,
         siblings: bound(*siblings_min, siblings_max.as_ref())?,
     };
-    Ok(Expect { checks, named, converged_within, outcomes })
+    let comparison_merges_max = keys.comparison_merges_max;
+    Ok(Expect {
+        checks,
+        named,
+        converged_within,
+        bounds_hints: keys.bounds_convergence(),
+        outcomes,
+        comparison_merges_max,
+    })
 }
 
 /// The checks that a scenario may name.
@@ -181,7 +226,7 @@ fn promised() -> impl Iterator<Item = CheckName> {
 
 fn check(name: &Spanned<String>) -> Result<CheckName, Problem> {
     let word = name.get_ref().as_str();
-    let Some(check) = CheckName::ALL.iter().find(|check| check.name() == word) else {
+    let Some(check) = CheckName::find(word) else {
         let known: Vec<_> = promised().map(CheckName::name).collect();
         return Err(Problem::unknown_word(name.span(), "check", word, &known));
     };
@@ -189,10 +234,28 @@ fn check(name: &Spanned<String>) -> Result<CheckName, Problem> {
         let message = format!("no level of this version promises `{word}`, to no workload");
         return Err(Problem::at(name.span(), message).label("not yet").help(
             "what strict and monotonic operations promise is checked by `freshness` and `session`; but a \
-             request that is minted twice may show again after it was overwritten",
+             request that is minted twice may show again after it was overwritten. To see it broken, \
+             name it under `unpromised`",
         ));
     }
-    Ok(*check)
+    Ok(check)
+}
+
+/// Parses the name of a check that no level promises, and that is judged all the same.
+fn unpromised(name: &Spanned<String>) -> Result<CheckName, Problem> {
+    let word = name.get_ref().as_str();
+    match CheckName::find(word) {
+        Some(check) if check.is_promised() => {
+            Err(Problem::at(name.span(), format!("`{word}` is promised"))
+                .label("name it under `checks`"))
+        }
+        Some(check) => Ok(check),
+        None => {
+            let all = CheckName::ALL.iter().filter(|check| !check.is_promised());
+            let known: Vec<_> = all.map(|check| check.name()).collect();
+            Err(Problem::unknown_word(name.span(), "check", word, &known))
+        }
+    }
 }
 
 fn bound(min: Option<u64>, max: Option<&Spanned<u64>>) -> Result<Bound, Problem> {

@@ -21,7 +21,10 @@ use crate::faults::{FaultKeys, FaultKind, FaultWord};
 const LATER: &[&str] = &["join", "leave", "replace", "upgrade", "downgrade"];
 
 /// The keys that every kind of fault takes.
-const COMMON: &[&str] = &["kind", "from_ms", "until_ms", "every_ms", "times", "rolling"];
+const COMMON: &[&str] = &["kind", "from_ms", "until_ms", "until", "every_ms", "times", "rolling"];
+
+/// The word that stands for the end of a fault that never ends: `until = "never"`.
+const NEVER: &str = "never";
 
 /// The meaning of each key that every kind of fault takes.
 pub(super) const KEYS_DOC: &[KeyDoc] = &[
@@ -29,6 +32,8 @@ pub(super) const KEYS_DOC: &[KeyDoc] = &[
     KeyDoc::ms("from_ms", "when it begins, from the beginning of the chaos phase"),
     KeyDoc::ms("until_ms", "when it ends; a `clock-step` and `bit-rot` need no end")
         .or_else("required, but for these"),
+    KeyDoc::new("until", ValueDoc::Word(&[NEVER]), "instead of `until_ms`, for what stays broken")
+        .or_else("it ends"),
     KeyDoc::ms("every_ms", "the time from one beginning to the next; longer than it lasts")
         .or_else("required, if it happens more than once"),
     KeyDoc::new("times", ValueDoc::Whole(1, 10_000), "how often it happens")
@@ -49,8 +54,8 @@ pub struct Fault {
     pub kind: FaultKind,
     /// The time at which the fault first begins, since the chaos phase began.
     pub from: Span,
-    /// The time at which it first ends; later than `from`. None if it has no end, as some kinds
-    /// need none.
+    /// The time at which it first ends; later than `from`. None if it has no end: it lasts for ever
+    /// ([`Fault::is_lasting`]), or it is of a kind that needs none.
     pub until: Option<Span>,
     /// The number of times that the fault happens; at least 1.
     pub times: u32,
@@ -76,6 +81,7 @@ pub struct Occurrence {
 struct TimesKeys {
     from_ms: Spanned<u64>,
     until_ms: Option<Spanned<u64>>,
+    until: Option<Spanned<String>>,
     every_ms: Option<Spanned<u64>>,
     times: Option<Spanned<u64>>,
     rolling: Option<Spanned<bool>>,
@@ -88,6 +94,11 @@ impl Fault {
             let later = self.every.times(number);
             Occurrence { from: self.from + later, until: self.until.map(|until| until + later) }
         })
+    }
+
+    /// True if the fault never ends, so that what it breaks is broken for the rest of the run.
+    pub fn is_lasting(&self) -> bool {
+        self.until.is_none() && self.kind.word().must_end
     }
 
     /// The time that each occurrence lasts, if it has an end.
@@ -166,26 +177,16 @@ fn scheduled(
     cluster: &Cluster,
 ) -> Result<Fault, Problem> {
     let from = milliseconds(&times.from_ms)?;
-    let until = match &times.until_ms {
-        Some(until_ms) => {
-            let until = milliseconds(until_ms)?;
-            if until <= from {
-                return Err(Problem::at(until_ms.span(), "this fault ends before it begins")
-                    .label(format!("must be later than from_ms = {}", from.as_ms())));
-            }
-            Some(until)
-        }
-        None if kind.word().must_end => {
-            return Err(Problem::at(span, "the key `until_ms` is missing")
-                .label("when does it end?")
-                .help("every fault but a clock-step and bit-rot must end: after the last, convergence is demanded"));
-        }
-        None => None,
-    };
+    let until = until(&kind, from, times, span.clone())?;
     let rounds = rounds(&kind, times.rolling.as_ref(), cluster)?;
-    let often = match &times.times {
-        Some(often) => count(often, "times", 1..=10_000)? as u32,
-        None => rounds.unwrap_or(1),
+    let often = match (&times.times, &times.until) {
+        (Some(often), Some(_)) => {
+            return Err(Problem::at(often.span(), "a fault that never ends happens once")
+                .label("it cannot begin again"));
+        }
+        (Some(often), None) => count(often, "times", 1..=10_000)? as u32,
+        (None, Some(_)) => 1,
+        (None, None) => rounds.unwrap_or(1),
     };
     let every = match (&times.every_ms, often) {
         (None, 1) => Span::ZERO,
@@ -209,4 +210,48 @@ fn scheduled(
         }
     };
     Ok(Fault { kind, from, until, times: often, every, rolling: rounds.is_some() })
+}
+
+/// Parses the end of a fault that begins at `from`: none, if it lasts for ever or needs none.
+fn until(
+    kind: &FaultKind,
+    from: Span,
+    times: &TimesKeys,
+    span: Range<usize>,
+) -> Result<Option<Span>, Problem> {
+    match (&times.until_ms, &times.until) {
+        (Some(until_ms), None) => {
+            let until = milliseconds(until_ms)?;
+            if until <= from {
+                return Err(Problem::at(until_ms.span(), "this fault ends before it begins")
+                    .label(format!("must be later than from_ms = {}", from.as_ms())));
+            }
+            Ok(Some(until))
+        }
+        (None, Some(word)) if word.get_ref() != NEVER => {
+            Err(Problem::unknown_word(word.span(), "end", word.get_ref(), &[NEVER])
+                .help("until_ms = 2000 ends it, until = \"never\" does not"))
+        }
+        (None, Some(word)) if !kind.may_last() => {
+            let message = format!("this {} cannot last for ever", kind.name());
+            Err(Problem::at(word.span(), message).label("it must end, or happens at one moment").help(
+                "a kill, a pause, a wipe, an outage, an io-error and a full disk may last; so may a \
+                 partition or a clog that is of all messages and does not flap",
+            ))
+        }
+        (None, Some(_)) => Ok(None),
+        (Some(_), Some(word)) => {
+            Err(Problem::at(word.span(), "a fault has one end").label("until_ms is given as well"))
+        }
+        (None, None) if kind.word().must_end => Err(Problem::at(
+            span,
+            "the key `until_ms` is missing",
+        )
+        .label("when does it end?")
+        .help(
+            "until_ms = 2000, or until = \"never\" for what stays broken; only a clock-step and \
+                 bit-rot need no end",
+        )),
+        (None, None) => Ok(None),
+    }
 }

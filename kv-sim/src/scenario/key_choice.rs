@@ -21,6 +21,8 @@ pub enum KeyChoice {
         /// The exponent, in parts per million.
         exponent_ppm: u32,
     },
+    /// The operations of all clients take the keys one after the other, in a circle.
+    InTurn,
     /// Some keys get a share of all operations, and the others get the rest.
     Hot {
         /// The number of these keys, which are the first; less than there are.
@@ -38,6 +40,7 @@ pub(super) enum DistributionKey {
     Uniform,
     Zipfian,
     Latest,
+    InTurn,
     Hot,
 }
 
@@ -62,7 +65,7 @@ pub(super) const ZIPFIAN_KEYS_MAX: u32 = 1_000_000;
 pub(super) fn parse(given: &KeyChoiceKeys<'_>, keys: &Spanned<u64>) -> Result<KeyChoice, Problem> {
     let distribution = given.distribution.unwrap_or_default();
     let (is_zipfs, is_hot) = match distribution {
-        DistributionKey::Uniform => (false, false),
+        DistributionKey::Uniform | DistributionKey::InTurn => (false, false),
         DistributionKey::Zipfian | DistributionKey::Latest => (true, false),
         DistributionKey::Hot => (false, true),
     };
@@ -85,6 +88,7 @@ pub(super) fn parse(given: &KeyChoiceKeys<'_>, keys: &Spanned<u64>) -> Result<Ke
         DistributionKey::Uniform => KeyChoice::Uniform,
         DistributionKey::Zipfian => KeyChoice::Zipfian { exponent_ppm },
         DistributionKey::Latest => KeyChoice::Latest { exponent_ppm },
+        DistributionKey::InTurn => KeyChoice::InTurn,
         DistributionKey::Hot => {
             let others = keys.get_ref().saturating_sub(1);
             if others == 0 {

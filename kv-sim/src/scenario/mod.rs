@@ -23,6 +23,7 @@ mod node;
 pub(crate) mod quantity;
 mod quorum;
 mod reachable;
+mod repair_by;
 pub mod schema;
 mod source;
 mod swarm;
@@ -42,6 +43,7 @@ use serde::de::{IgnoredAny, IntoDeserializer};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::checks::CheckName;
 use crate::cluster::probes::Reachable;
 use crate::random::address::Aspect;
 use crate::random::draws::Decision;
@@ -59,6 +61,7 @@ pub use key_doc::{DefaultDoc, KeyDoc, MS_MAX, SectionDoc, ValueDoc};
 pub use lookup::{all, find, load};
 pub use quantity::PPM;
 pub use quorum::{Quorum, REPLICAS_MAX, level_words};
+pub use repair_by::RepairBy;
 pub use source::Source;
 pub use swarm::Swarm;
 pub(crate) use swarm::{Dice, DrawnCluster, integer};
@@ -92,6 +95,8 @@ pub struct Scenario {
     pub clocks: Clocks,
     /// The configuration of every node. R, W and the mode agree with `quorum`.
     pub node: Config,
+    /// The ways by which owners that are behind are brought up to date.
+    pub repair_by: RepairBy,
     /// The orders to found the cluster, which is new then. Empty if it exists.
     pub inits: Vec<Init>,
     /// The groups of clients. Empty for an idle cluster.
@@ -127,6 +132,17 @@ impl Scenario {
         })
     }
 
+    /// The same scenario, which demands these checks as well that no level promises. They stand in
+    /// its text.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Invalid`], if one of them is promised.
+    pub fn demanding(&self, unpromised: &[CheckName]) -> Result<Self, ScenarioError> {
+        let mut table: toml::Table = toml::from_str(&self.text).expect("it was parsed");
+        expect::demand(&mut table, unpromised);
+        Self::parse(&self.path, &draft::to_text(&table))
+    }
+
     /// The name of the scenario: the file without folder and extension.
     pub fn name(&self) -> &str {
         &self.name
@@ -146,6 +162,13 @@ impl Scenario {
     /// none.
     pub fn faults_end(&self) -> kv_core::time::Span {
         self.faults.iter().map(Fault::end).max().unwrap_or_default()
+    }
+
+    /// True if there is no fault, and no message has a misfortune.
+    pub fn is_untroubled(&self) -> bool {
+        let NetworkSettings { loss_ppm, duplicate_ppm, reorder_ppm, .. } = self.network;
+        let has_misfortunes = loss_ppm > 0 || duplicate_ppm > 0 || reorder_ppm > 0;
+        self.faults.is_empty() && self.inits.is_empty() && !has_misfortunes
     }
 
     /// True if a fault gives a disk back what it held earlier, so that this must be remembered.
@@ -177,6 +200,7 @@ struct ScenarioKeys {
     clocks: environment::ClocksKeys,
     #[serde(default)]
     nominal: Vec<Spanned<String>>,
+    repair_by: Option<Spanned<Vec<repair_by::RepairWay>>>,
     #[serde(rename = "node")]
     _node: Option<IgnoredAny>,
     #[serde(default)]
@@ -253,7 +277,8 @@ fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
             keys.workload.iter().map(|table| workload::parse(table, &cluster, quorum, config))
         })
         .collect();
-    let workloads = workloads.into_iter().filter_map(|made| problems.keep(made)).collect();
+    let workloads: Vec<_> = workloads.into_iter().filter_map(|made| problems.keep(made)).collect();
+    let repair_by = problems.keep(repair_by::parse(keys.repair_by.as_ref(), &workloads));
 
     problems.into_result()?;
     let (Some((node, quorum)), Some(network), Some(disk), Some(clocks)) =
@@ -261,8 +286,8 @@ fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
     else {
         unreachable!("what is missing has a problem");
     };
-    let (Some(mut expect), Some(reachable), Some(nominal), Some(inits)) =
-        (expect, reachable, nominal, inits)
+    let (Some(mut expect), Some(reachable), Some(nominal), Some(inits), Some(repair_by)) =
+        (expect, reachable, nominal, inits, repair_by)
     else {
         unreachable!("what is missing has a problem");
     };
@@ -280,6 +305,7 @@ fn parse(path: &str, text: &str) -> Result<Scenario, Vec<Problem>> {
         disk,
         clocks,
         node,
+        repair_by,
         inits,
         workloads,
         faults,

@@ -142,6 +142,13 @@ const TOP_DOC: &[KeyDoc] = &[
          misfortunes never, of several the first",
     )
     .or("[]"),
+    KeyDoc::new(
+        "repair_by",
+        ValueDoc::Other("a list of `reads`, `hints` and `comparison`"),
+        "the ways by which owners that are behind are brought up to date; without `reads` nobody may \
+         read",
+    )
+    .or("[\"reads\", \"hints\", \"comparison\"]"),
     KeyDoc::new("node", ValueDoc::Table("[node]"), "the configuration of every node").or("{}"),
     KeyDoc::new("init", ValueDoc::Table("[[init]]"), "orders to found the cluster").or("[]"),
     KeyDoc::new("workload", ValueDoc::Table("[[workload]]"), "groups of clients").or("[]"),

@@ -30,6 +30,22 @@ impl Source {
         Scenario::parse(path, text).map(|scenario| Self::One(Box::new(scenario)))
     }
 
+    /// The same source, whose scenarios demand these checks as well that no level promises.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Invalid`], if one of them is promised.
+    pub fn demanding(self, unpromised: &[CheckName]) -> Result<Self, ScenarioError> {
+        match self {
+            _ if unpromised.is_empty() => Ok(self),
+            Self::One(scenario) => {
+                scenario.demanding(unpromised).map(|scenario| Self::One(Box::new(scenario)))
+            }
+            Self::Swarm(swarm) => {
+                swarm.demanding(unpromised).map(|swarm| Self::Swarm(Box::new(swarm)))
+            }
+        }
+    }
+
     /// The scenario that is run with a seed.
     ///
     /// # Errors

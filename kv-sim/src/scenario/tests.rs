@@ -3,6 +3,7 @@
 mod faults;
 
 use insta::assert_snapshot;
+use kv_core::message::{HandoffKind, Kind, RepairKind, ReplicaKind};
 use kv_core::quorum::{Level, Mode};
 use kv_core::time::Span;
 
@@ -359,4 +360,26 @@ fn within_no_seeds_nothing_is_reached() {
 fn a_disk_that_syncs_in_no_time_is_refused() {
     let told = refused("disk = { sync_us_mean = 0 }\n");
     assert!(told.contains("a sync takes time") && told.contains("must be at least 1"), "{told}");
+}
+
+#[test]
+fn owners_are_repaired_by_all_ways_unless_the_file_names_some() {
+    let named = |text: &str| scenario(text).repair_by;
+    assert_eq!(named(""), RepairBy { reads: true, hints: true, comparison: true });
+    let by_reads = named("repair_by = [\"reads\"]\n");
+    assert_eq!(by_reads, RepairBy { reads: true, hints: false, comparison: false });
+    let off = by_reads.off();
+    assert!(off.contain(Kind::Handoff(HandoffKind::Deliver)));
+    assert!(off.contain(Kind::Repair(RepairKind::Compare)));
+    assert!(!off.contain(Kind::Replica(ReplicaKind::Merge)));
+}
+
+#[test]
+fn who_wants_no_repair_by_reads_must_not_read() {
+    let reads = "[[workload]]\nkind = \"blind-put\"\nclients = 1\noperations = 9\n";
+    let told = refused(&format!("repair_by = [\"hints\"]\n{reads}"));
+    assert!(told.contains("a workload reads") && told.contains("read_share = 0"), "{told}");
+    scenario(&format!("repair_by = [\"hints\"]\n{reads}read_share = 0\n"));
+    assert!(refused("repair_by = []\n").contains("name at least one way"));
+    assert!(refused("repair_by = [\"gossip\"]\n").contains("comparison"));
 }

@@ -108,6 +108,18 @@ impl WorkloadKind {
     }
 }
 
+impl Workload {
+    /// Tells whether any of the operations may be a read.
+    pub fn reads(&self) -> bool {
+        match self.kind {
+            WorkloadKind::ReadModifyWrite => true,
+            WorkloadKind::PutGet | WorkloadKind::BlindPut | WorkloadKind::PutGetDelete => {
+                self.read_share_ppm > 0
+            }
+        }
+    }
+}
+
 /// A table `[[workload]]` as it stands in the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -163,9 +175,9 @@ pub(super) const KEYS_DOC: &[KeyDoc] = &[
     .or_else("as short as prefix and number"),
     KeyDoc::new(
         "distribution",
-        ValueDoc::Word(&["uniform", "zipfian", "latest", "hot"]),
+        ValueDoc::Word(&["uniform", "zipfian", "latest", "in-turn", "hot"]),
         "which keys are preferred: none; the first, by Zipf's law; those that the client wrote last; \
-         a few, which get a share",
+         each in its turn; a few, which get a share",
     )
     .or("\"uniform\""),
     KeyDoc::new("exponent", ValueDoc::Decimal(0.0, key_choice::EXPONENT_MAX), "the exponent of Zipf's law, of `zipfian` and `latest`").or_else("0.99, where there is one"),
@@ -265,8 +277,12 @@ pub(super) fn parse(
             },
             &given_keys,
         )?,
-        value_bytes: between(&keys.value_bytes, "value_bytes", 0..=node.value_bytes_max)?
-            .unwrap_or((VALUE_BYTES, VALUE_BYTES)),
+        value_bytes: between(
+            &keys.value_bytes,
+            "value_bytes",
+            0..=node.value_bytes_max.saturating_mul(2),
+        )?
+        .unwrap_or((VALUE_BYTES, VALUE_BYTES)),
         from: keys.from_ms.as_ref().map_or(Ok(Span::ZERO), milliseconds)?,
         pace: pace(keys, clients)?,
         read_share_ppm: keys.read_share.as_ref().map_or(Ok(PPM / 2), parts_per_million)?,

@@ -138,6 +138,20 @@ fn a_refusal_counts_as_a_failure_unless_it_excuses_itself() {
 }
 
 #[test]
+fn a_write_may_fail_unanswered_if_a_replica_would_not_take_one_more_sibling() {
+    for (refusal, is_owed) in [(Refusal::TooManySiblings { max: 0 }, false), (Refusal::Late, true)]
+    {
+        let mut fixture = Fixture::new();
+        later(&mut fixture);
+        let asked = fixture.ask(Mode::Strict, &[]);
+        let at = fixture.tick();
+        fixture.checks.on_refusal_sent(at, B, asked.request, refusal, &fixture.cluster);
+        give_up(&mut fixture, asked.number);
+        assert_eq!(fixture.violation(CheckName::Availability).is_some(), is_owed, "{refusal}");
+    }
+}
+
+#[test]
 fn an_owner_that_cannot_do_its_part_owes_none_but_the_others_do() {
     let failed = |obstacles: &[(NodeId, Obstacle)], mode| {
         let mut fixture = Fixture::new();
@@ -301,4 +315,22 @@ fn an_operation_may_fail_if_disks_took_too_long_and_only_then() {
     assert!(!failed(10, 460, 0));
     assert!(!failed(10, 30, 460), "it is still being waited for");
     assert!(failed(10, 30, 30), "what was slow long before does not count");
+}
+
+/// Seen at seed 1736 of swarm.toml: of three owners one was dead for ever, and reads asked for one.
+#[test]
+fn a_monotonic_read_needs_all_whom_a_later_read_may_ask_instead() {
+    let reads = |monotonic, read| {
+        let mut fixture = Fixture::new();
+        later(&mut fixture);
+        fixture.cluster.down = vec![C];
+        let (mode, read) = (Some(Mode::Strict), Some(Level::Count(read)));
+        let options = Options { mode, read, monotonic: Some(monotonic), ..Options::default() };
+        let read = fixture.ask_to_read_as(options);
+        give_up(&mut fixture, read);
+        fixture
+    };
+    reads(true, 1).assert_held();
+    reads(false, 1).assert_violated(CheckName::Availability, "R = 1 of owners");
+    reads(true, 2).assert_violated(CheckName::Availability, "R = 2 of owners");
 }

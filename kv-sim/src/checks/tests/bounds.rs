@@ -3,8 +3,12 @@
 use super::*;
 
 fn look(fixture: &mut Fixture, requests: u64, hints: &[(NodeId, u64, u64)]) {
-    let load = |&(target, bytes, largest): &(NodeId, u64, u64)| HintLoad { target, bytes, largest };
-    let load = Load { requests, hints: hints.iter().map(load).collect() };
+    let load = |&(target, bytes, largest): &(NodeId, u64, u64)| {
+        let partition = PartitionId(0);
+        HintLoad { target, partition, count: 1, unreadable: 0, bytes, largest }
+    };
+    let hints = hints.iter().map(load).collect();
+    let load = Load { requests, hints, counted: None };
     let at = fixture.tick();
     fixture.checks.on_load(at, D, &load);
 }
@@ -43,4 +47,27 @@ fn a_vector_accounts_for_nothing_that_was_not_minted_for_the_key() {
     fixture.cluster.live.get_mut(&A).expect("it holds a value").discard(&more);
     fixture.read(Mode::Strict, &[A, B]);
     fixture.assert_violated(CheckName::Bounds, "accounts for 3 events of n1");
+}
+
+#[test]
+fn no_more_siblings_are_minted_and_no_longer_values_than_the_limits_say() {
+    let limits = |siblings_max, value_bytes_max| Config {
+        siblings_max,
+        value_bytes_max,
+        ..Config::default()
+    };
+    let mut fixture = Fixture::with(limits(2, 100));
+    for _ in 0..2 {
+        let asked = fixture.ask(Mode::Sloppy, &[]);
+        fixture.mint(A, 1, &asked, context(&[]));
+    }
+    fixture.assert_held();
+    let asked = fixture.ask(Mode::Sloppy, &[]);
+    fixture.mint(A, 1, &asked, context(&[]));
+    fixture.assert_violated(CheckName::Bounds, "siblings: 3, of 2 allowed");
+
+    let mut fixture = Fixture::with(limits(2, 5));
+    let asked = fixture.ask(Mode::Sloppy, &[]);
+    fixture.mint(A, 1, &asked, context(&[]));
+    fixture.assert_violated(CheckName::Bounds, "beyond a limit");
 }

@@ -83,7 +83,7 @@ fn a_sibling_that_the_coordinator_read_before_it_wrote_must_not_stand() {
     let asked = fixture.ask(Mode::Strict, &[]);
     let read =
         Event::ReadBeforeWrite { request: asked.request, key: Key::from(KEY), dots: vec![first] };
-    fixture.checks.on_event(fixture.now, A, &read);
+    fixture.checks.on_event(fixture.now, A, &read, &fixture.cluster);
     fixture.mint(C, 1, &asked, held());
     fixture.send(C, &[A]);
     fixture.read(Mode::Strict, &[A]);

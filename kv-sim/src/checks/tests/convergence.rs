@@ -77,3 +77,17 @@ fn owners_may_differ_in_the_end_if_no_repair_could_be_answered_in_time_and_only_
     restless(1_000, Some(ContentHash(1)))
         .assert_violated(CheckName::Convergence, "does not show what it holds");
 }
+
+#[test]
+fn an_owner_that_is_gone_for_ever_may_differ_and_the_others_may_not() {
+    let differing = |gone: NodeId| {
+        let mut fixture = converged();
+        fixture.put(Mode::Sloppy, &[], &[B, C]);
+        fixture.cluster.gone = vec![gone];
+        fixture.cluster.roots.insert(gone, ContentHash(0));
+        fixture.end_as_it_is();
+        fixture
+    };
+    differing(A).assert_held();
+    differing(C).assert_violated(CheckName::Convergence, "n1: ");
+}

@@ -117,3 +117,17 @@ fn a_delete_that_faults_have_destroyed_is_not_held_against_the_cluster() {
     assert_eq!(fixture.weakened(CheckName::Deletion), 3, "it stands on each owner in the end");
     assert_eq!(fixture.violation(CheckName::Deletion), None);
 }
+
+#[test]
+fn a_value_may_stand_for_ever_where_nobody_who_knows_of_the_delete_can_be_heard() {
+    let with_gone = |gone: &[NodeId]| {
+        let mut fixture = Fixture::new();
+        deleted_on(&mut fixture, &[A, B]);
+        fixture.cluster.gone = gone.to_vec();
+        fixture.end_as_it_is();
+        fixture
+    };
+    assert_eq!(with_gone(&[A, B]).violation(CheckName::Deletion), None);
+    assert_eq!(with_gone(&[C]).violation(CheckName::Deletion), None, "it is on the disk of one");
+    with_gone(&[A]).assert_violated(CheckName::Deletion, "in the end");
+}

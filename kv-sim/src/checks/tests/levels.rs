@@ -5,7 +5,8 @@ use super::*;
 
 fn two_datacenters() -> Fixture {
     let places = [(A, "east"), (B, "east"), (C, "west"), (D, "east"), (E, "west")];
-    Fixture::of(Datacenters::new(places, |name| if name == "east" { 2 } else { 1 }))
+    let datacenters = Datacenters::new(places, |name| if name == "east" { 2 } else { 1 });
+    Fixture::of(datacenters, Config::default())
 }
 
 /// Acknowledges a write of this level that these nodes hold.

@@ -4,20 +4,28 @@
 mod availability;
 mod bounds;
 mod causality;
+mod comparison;
 mod convergence;
 mod deletion;
+mod dirty_reads;
 mod durability;
+mod epochs;
 mod freshness;
+mod hints;
 mod history;
+mod last_write;
 mod levels;
 mod linearizability;
 mod membership;
 mod no_trace;
+mod order;
 mod ownership;
+mod preference;
 mod refusals;
 mod request_ids;
 mod session;
 mod soak;
+mod suspicion;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,14 +34,15 @@ use bytes::Bytes;
 use kv_core::client::{
     Achieved, ClientOperation, Options, PutContext, Reply, RequestRefusal, Verb,
 };
+use kv_core::codec::Codec as _;
 use kv_core::config::Config;
 use kv_core::message::Kind;
 use kv_core::quorum::{Level, Mode};
 use kv_core::ring::MachineIndex;
-use kv_core::store::{Mint, MintedWrite, ReplicaAnswer, ReplicaDone, Requester, Role};
-use kv_core::time::HybridTime;
+use kv_core::store::{Mint, MintedWrite, ReplicaAnswer, ReplicaDone, Requester, Role, StoredHint};
+use kv_core::time::{HybridTime, WallTime};
 use kv_core::types::{ContentHash, Epoch, OperationId, PartitionId};
-use kv_core::version::{Actor, Content, Version, VersionVector};
+use kv_core::version::{Actor, Content, Context, Version, VersionVector};
 use kv_core::write::{Basis, Write};
 
 use super::*;
@@ -66,6 +75,10 @@ struct TestCluster {
     roots: BTreeMap<NodeId, ContentHash>,
     machines: BTreeMap<NodeId, u32>,
     down: Vec<NodeId>,
+    /// Nodes that are gone for ever.
+    gone: Vec<NodeId>,
+    /// True if some nodes hear of others through third ones only.
+    is_bridged: bool,
     /// Nodes whose clocks stand still.
     frozen: Vec<NodeId>,
     /// The time for which a storage command has been waiting on a disk.
@@ -82,6 +95,10 @@ struct TestCluster {
     /// The obstacles that nodes meet.
     obstacles: Vec<(NodeId, Obstacle)>,
     datacenters: Arc<Datacenters>,
+    /// The hints that nodes keep, by keeper and target.
+    hints: BTreeMap<(NodeId, NodeId), StoredHint>,
+    /// The latest date that any clock has shown.
+    latest_date: WallTime,
 }
 
 impl Disks for TestCluster {
@@ -115,9 +132,31 @@ impl Disks for TestCluster {
         images.get(&node).cloned().unwrap_or_default()
     }
 
-    fn root(&self, node: NodeId, _: PartitionId) -> ContentHash {
+    fn owned(&self, node: NodeId, key: &Key) -> Container {
+        self.copy(node, key, WhichImage::Live)
+    }
+
+    fn hint(&self, keeper: NodeId, _: &Key, target: NodeId) -> Option<StoredHint> {
+        self.hints.get(&(keeper, target)).cloned()
+    }
+
+    fn root(&self, node: NodeId, _: PartitionId) -> Option<ContentHash> {
         let honest = || self.live.get(&node).map(|container| container.hash(&Key::from(KEY)));
-        self.roots.get(&node).copied().or_else(honest).unwrap_or_default()
+        let root = self.roots.get(&node).copied().or_else(honest).unwrap_or_default();
+        (!self.gone.contains(&node)).then_some(root)
+    }
+
+    fn owned_records(&self, node: NodeId, _: PartitionId) -> OwnedRecords {
+        let record = |container: &Container| {
+            let mut record = container.hash(&Key::from(KEY)).0.to_be_bytes().to_vec();
+            container.encode(&mut record);
+            (Key::from(KEY), Ok(Bytes::from(record)))
+        };
+        self.live.get(&node).map(record).into_iter().collect()
+    }
+
+    fn can_make_equal(&self, a: NodeId, b: NodeId) -> bool {
+        !self.gone.contains(&a) && !self.gone.contains(&b)
     }
 }
 
@@ -162,12 +201,22 @@ impl ClusterHealth for TestCluster {
         self.keeps_time(node).then_some(span)
     }
 
+    fn latest_date(&self, _: NodeId) -> WallTime {
+        self.latest_date
+    }
+
     fn slowest_command(&self) -> Span {
         self.slowest_command
     }
 
     fn reaches(&self, from: NodeId, to: NodeId, kind: Kind) -> bool {
         !self.down.contains(&from) && !self.down.contains(&to) && !self.dropped.contains(&kind)
+    }
+
+    fn groups(&self) -> Vec<Group> {
+        let is_there = |node: &NodeId| !self.gone.contains(node);
+        let nodes = CLUSTER.into_iter().filter(is_there).collect();
+        vec![Group { nodes, is_whole: !self.is_bridged }]
     }
 
     fn views(&self) -> Vec<(NodeId, Vec<MemberView>)> {
@@ -185,6 +234,8 @@ struct Fixture {
     write: Level,
     operations: u64,
     minted: BTreeMap<Actor, u64>,
+    /// The time that the next version is stamped with; it rises with each.
+    stamp: HybridTime,
 }
 
 /// A put that was asked for.
@@ -197,21 +248,27 @@ struct TestPut {
 
 impl Fixture {
     fn new() -> Self {
-        Self::of(Datacenters::new(CLUSTER.map(|node| (node, "dc1")), |_| 3))
+        Self::of(Datacenters::new(CLUSTER.map(|node| (node, "dc1")), |_| 3), Config::default())
+    }
+
+    fn with(config: Config) -> Self {
+        Self::of(Datacenters::new(CLUSTER.map(|node| (node, "dc1")), |_| 3), config)
     }
 
     /// A cluster whose nodes stand in these data centers. Those of them that own the key must be as
     /// many as it has copies there.
-    fn of(datacenters: Datacenters) -> Self {
+    fn of(datacenters: Datacenters, config: Config) -> Self {
         let datacenters = Arc::new(datacenters);
         let names = CLUSTER.iter().map(|&node| (node, format!("n{}", node.0))).collect();
         let setting = Setting {
-            config: Config::default(),
+            config,
             datacenters: Arc::clone(&datacenters),
-            settle: Span::from_ms(15_000),
+            settle: Span::from_ms(5_000),
             suspect: Span::from_ms(5_000),
             timeout: Span::from_ms(500),
             names,
+            is_untroubled: false,
+            comparison_merges_max: None,
             operations: 0,
             keys: 0,
         };
@@ -222,6 +279,7 @@ impl Fixture {
             write: Level::Count(2),
             operations: 0,
             minted: BTreeMap::new(),
+            stamp: HybridTime(1),
         }
     }
 
@@ -262,8 +320,25 @@ impl Fixture {
         seen: &[Dot],
         content: Content,
     ) -> TestPut {
+        self.ask_upon((node, request), mode, seen, (content, PutContext::Nothing))
+    }
+
+    /// Lets a client ask a node to write a new value over whatever stands, having seen these dots.
+    fn ask_to_set(&mut self, mode: Mode, seen: &[Dot]) -> TestPut {
+        let request = RequestId(u128::from(self.operations) + 1);
+        let content = Content::Value(Bytes::from(format!("value of {request}").into_bytes()));
+        let context = PutContext::Latest(Default::default());
+        self.ask_upon((A, request), mode, seen, (content, context))
+    }
+
+    fn ask_upon(
+        &mut self,
+        (node, request): (NodeId, RequestId),
+        mode: Mode,
+        seen: &[Dot],
+        (content, context): (Content, PutContext),
+    ) -> TestPut {
         self.operations += 1;
-        let context = PutContext::Nothing;
         let verb = Verb::Put { content: content.clone(), expiry: None, context };
         let write = Some(self.write);
         let options =
@@ -290,20 +365,21 @@ impl Fixture {
         let held = self.cluster.live.entry(node).or_default();
         let version = Version {
             content: asked.content.clone(),
-            time: HybridTime(dot.n),
+            time: self.stamp,
             expiry: None,
             request: asked.request,
             tag: None,
         };
+        self.stamp = self.stamp.next();
         let replaced = match &basis {
-            Basis::Given(seen) => {
-                held.discard(seen);
+            Basis::Given(context) => {
+                held.discard(&context.seen);
                 Vec::new()
             }
-            Basis::Held(seen) => {
-                let mut context = held.seen().clone();
-                context.merge(seen);
-                held.discard(&context)
+            Basis::Held(context) => {
+                let mut context = context.clone();
+                context.learn(held);
+                held.discard(&context.seen)
             }
         };
         held.add(dot, version);
@@ -330,11 +406,15 @@ impl Fixture {
         let container = self.cluster.copy(node, &key, WhichImage::Live);
         let mint = Mint {
             key,
-            write: Write { content: asked.content.clone(), expiry: None, basis },
+            write: Write {
+                content: asked.content.clone(),
+                expiry: None,
+                basis,
+                time: HybridTime(0),
+            },
             role: Role::Owner,
             request,
             spare: Epoch(0),
-            time: HybridTime(0),
             siblings_max: 64,
         };
         let partition = PartitionId(0);
@@ -404,10 +484,14 @@ impl Fixture {
     }
 
     fn ask_to_read_as(&mut self, options: Options) -> OperationNumber {
+        self.ask_to_read_through(A, options)
+    }
+
+    fn ask_to_read_through(&mut self, node: NodeId, options: Options) -> OperationNumber {
         self.operations += 1;
         let operation = ClientOperation { key: Key::from(KEY), verb: Verb::Get, options };
         let (at, number) = (self.tick(), OperationNumber(8 << 32 | self.operations));
-        self.checks.on_invoke(at, number, A, &operation, &[]);
+        self.checks.on_invoke(at, number, node, &operation, &[]);
         number
     }
 
@@ -437,7 +521,7 @@ impl Fixture {
     fn put(&mut self, mode: Mode, seen: &[Dot], on: &[NodeId]) -> Dot {
         self.write = Level::Count(on.len() as u8);
         let asked = self.ask(mode, seen);
-        let dot = self.mint(on[0], 1, &asked, Basis::Given(seen.iter().copied().collect()));
+        let dot = self.mint(on[0], 1, &asked, given(seen.iter().copied().collect()));
         self.send(on[0], on);
         self.sync(on);
         let (owners, fallbacks): (Vec<_>, Vec<_>) =
@@ -502,10 +586,14 @@ impl Fixture {
     }
 }
 
+fn given(seen: VersionVector) -> Basis {
+    Basis::Given(Context { seen, time: HybridTime::default() })
+}
+
 fn context(dots: &[Dot]) -> Basis {
-    Basis::Given(dots.iter().copied().collect())
+    given(dots.iter().copied().collect())
 }
 
 fn held() -> Basis {
-    Basis::Held(VersionVector::default())
+    Basis::Held(Default::default())
 }

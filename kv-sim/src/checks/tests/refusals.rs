@@ -173,11 +173,15 @@ fn siblings_are_counted_without_those_that_the_writer_has_seen() {
             .collect();
         let mint = Mint {
             key: Key::from(KEY),
-            write: Write { content: Content::Tombstone, expiry: None, basis: seen(&dots) },
+            write: Write {
+                content: Content::Tombstone,
+                expiry: None,
+                basis: seen(&dots),
+                time: HybridTime(0),
+            },
             role: Role::Owner,
             request: RequestId(7),
             spare: Epoch(0),
-            time: HybridTime(0),
             siblings_max: 2,
         };
         let action = ReplicaAction::Mint(Box::new(mint));

@@ -11,7 +11,7 @@ fn remembering(recent_requests: u64) -> Fixture {
 /// Writes at a node, and overwrites that there.
 fn overwritten(fixture: &mut Fixture, node: NodeId) -> (TestPut, Dot) {
     let asked = fixture.ask(Mode::Sloppy, &[]);
-    let dot = fixture.mint(node, 1, &asked, Basis::Given(VersionVector::default()));
+    let dot = fixture.mint(node, 1, &asked, Basis::Given(Context::default()));
     fixture.put(Mode::Sloppy, &[dot], &[node]);
     (asked, dot)
 }
@@ -20,7 +20,7 @@ fn overwritten(fixture: &mut Fixture, node: NodeId) -> (TestPut, Dot) {
 fn a_replica_that_remembers_an_id_mints_no_other_dot_for_it() {
     let mut fixture = remembering(2);
     let (asked, _) = overwritten(&mut fixture, A);
-    fixture.mint(A, 1, &asked, Basis::Given(VersionVector::default()));
+    fixture.mint(A, 1, &asked, Basis::Given(Context::default()));
     fixture.assert_violated(CheckName::RequestIds, "no reason to forget");
 }
 
@@ -28,7 +28,7 @@ fn a_replica_that_remembers_an_id_mints_no_other_dot_for_it() {
 fn past_the_window_a_twin_is_minted_and_counted() {
     let mut fixture = remembering(1);
     let (asked, _) = overwritten(&mut fixture, A);
-    fixture.mint(A, 1, &asked, Basis::Given(VersionVector::default()));
+    fixture.mint(A, 1, &asked, Basis::Given(Context::default()));
     fixture.assert_held();
     assert_eq!(fixture.weakened(CheckName::RequestIds), 1);
 }
@@ -37,7 +37,7 @@ fn past_the_window_a_twin_is_minted_and_counted() {
 fn another_replica_does_not_know_what_it_has_not_seen_stand() {
     let mut fixture = remembering(128);
     let (asked, _) = overwritten(&mut fixture, A);
-    fixture.mint(B, 1, &asked, Basis::Given(VersionVector::default()));
+    fixture.mint(B, 1, &asked, Basis::Given(Context::default()));
     fixture.assert_held();
     assert_eq!(fixture.weakened(CheckName::RequestIds), 1);
 }
@@ -54,11 +54,11 @@ fn a_restart_or_a_loss_of_records_is_a_reason_to_mint_again() {
     for forgets in reasons {
         let mut fixture = remembering(128);
         let asked = fixture.ask(Mode::Sloppy, &[]);
-        fixture.mint(A, 1, &asked, Basis::Given(VersionVector::default()));
+        fixture.mint(A, 1, &asked, Basis::Given(Context::default()));
         fixture.sync(&[A]);
         forgets(&mut fixture);
         fixture.cluster.live.remove(&A);
-        fixture.mint(A, 2, &asked, Basis::Given(VersionVector::default()));
+        fixture.mint(A, 2, &asked, Basis::Given(Context::default()));
         fixture.assert_held();
         assert_eq!(fixture.weakened(CheckName::RequestIds), 1);
     }
@@ -68,9 +68,9 @@ fn a_restart_or_a_loss_of_records_is_a_reason_to_mint_again() {
 fn a_version_that_stands_is_known_whoever_minted_it() {
     let mut fixture = remembering(0);
     let asked = fixture.ask(Mode::Sloppy, &[]);
-    fixture.mint(A, 1, &asked, Basis::Given(VersionVector::default()));
+    fixture.mint(A, 1, &asked, Basis::Given(Context::default()));
     fixture.send(A, &[B]);
-    fixture.mint(B, 1, &asked, Basis::Given(VersionVector::default()));
+    fixture.mint(B, 1, &asked, Basis::Given(Context::default()));
     fixture.assert_violated(CheckName::RequestIds, "a version of it stood");
 }
 
@@ -110,5 +110,5 @@ fn an_id_that_is_used_again_asks_for_one_of_the_contents() {
     let nobody = TestPut { content: Content::Value(Bytes::from_static(b"nobody")), ..second };
     other.mint(A, 1, &nobody, held());
     other.end();
-    other.assert_violated(CheckName::Causality, "a value that was not written");
+    other.assert_violated(CheckName::Causality, "a value or a time that was not written");
 }

@@ -94,7 +94,8 @@ impl Soak {
         for known in [&vector, self.live(node).seen()] {
             self.look_at(node, known);
         }
-        let basis = if self.dice.is(50) { Basis::Given(vector) } else { Basis::Held(vector) };
+        let context = Context { seen: vector, time: HybridTime::default() };
+        let basis = if self.dice.is(50) { Basis::Given(context) } else { Basis::Held(context) };
         let epoch = *self.epochs.entry(node).or_insert_with(|| {
             self.epochs_drawn += 1;
             self.epochs_drawn

@@ -29,7 +29,12 @@ enum Chooser {
     Uniform,
     Zipfian(Arc<Zipf>),
     Latest(Arc<Zipf>),
-    Hot { keys: u32, share_ppm: u32 },
+    /// With the key that was chosen last.
+    InTurn(u32),
+    Hot {
+        keys: u32,
+        share_ppm: u32,
+    },
 }
 
 /// A number that sets the lengths of names apart from all that is drawn.
@@ -47,6 +52,7 @@ impl ClientKeys {
                 KeyChoice::Uniform => Chooser::Uniform,
                 KeyChoice::Zipfian { exponent_ppm } => Chooser::Zipfian(zipf(exponent_ppm)),
                 KeyChoice::Latest { exponent_ppm } => Chooser::Latest(zipf(exponent_ppm)),
+                KeyChoice::InTurn => Chooser::InTurn(0),
                 KeyChoice::Hot { keys, share_ppm } => Chooser::Hot { keys, share_ppm },
             },
             made: Table::default(),
@@ -55,10 +61,14 @@ impl ClientKeys {
     }
 
     /// Chooses the key of a client's operation, which is its `begun`-th, by number.
-    pub(super) fn choose(&self, draws: &Draws, turn: Turn, begun: u32, reads: bool) -> u32 {
+    pub(super) fn choose(&mut self, draws: &Draws, turn: Turn, begun: u32, reads: bool) -> u32 {
         let count = u64::from(self.count);
+        if let Chooser::InTurn(next) = &mut self.chooser {
+            *next = (*next + 1) % self.count;
+        }
         let sample = |draw| match &self.chooser {
             Chooser::Uniform => sampling::below(draw, count),
+            Chooser::InTurn(next) => u64::from(*next),
             Chooser::Zipfian(zipf) => zipf.rank(draw),
             Chooser::Latest(zipf) => {
                 let newest = u64::from(begun) % count;
@@ -112,7 +122,7 @@ mod tests {
     use crate::random::draws::Overrides;
     use crate::testing::workload;
 
-    fn chosen(keys: &ClientKeys, reads: bool, times: u32) -> Vec<u32> {
+    fn chosen(keys: &mut ClientKeys, reads: bool, times: u32) -> Vec<u32> {
         let draws = Draws::new(1, Overrides::default());
         let turn = |operation| draws.only(Address::Client { client: 0, operation });
         (1..=times).map(|begun| keys.choose(&draws, turn(begun), begun, reads)).collect()
@@ -138,7 +148,7 @@ mod tests {
     #[test]
     fn hot_keys_get_their_share_and_the_others_the_rest() {
         let hot = "keys = 10\ndistribution = \"hot\"\nhot_keys = 2\nhot_share = 0.8\n";
-        let chosen = chosen(&ClientKeys::new(&workload(hot)), true, 2_000);
+        let chosen = chosen(&mut ClientKeys::new(&workload(hot)), true, 2_000);
         let hot = chosen.iter().filter(|&&key| key < 2).count();
         assert!((1_500..1_700).contains(&hot), "{hot}");
         assert_eq!(chosen.into_iter().collect::<BTreeSet<_>>().len(), 10);
@@ -146,18 +156,18 @@ mod tests {
 
     #[test]
     fn latest_writes_one_key_after_the_other_and_reads_those_that_were_written_last() {
-        let keys = ClientKeys::new(&workload("keys = 100\ndistribution = \"latest\"\n"));
-        assert_eq!(chosen(&keys, false, 102), (1..100).chain([0, 1, 2]).collect::<Vec<_>>());
+        let mut keys = ClientKeys::new(&workload("keys = 100\ndistribution = \"latest\"\n"));
+        assert_eq!(chosen(&mut keys, false, 102), (1..100).chain([0, 1, 2]).collect::<Vec<_>>());
         let back =
-            (1..).zip(chosen(&keys, true, 1_000)).map(|(begun, key)| (begun + 100 - key) % 100);
+            (1..).zip(chosen(&mut keys, true, 1_000)).map(|(begun, key)| (begun + 100 - key) % 100);
         let near = back.filter(|&back| back < 10).count();
         assert!((450..700).contains(&near), "{near}");
     }
 
     #[test]
     fn by_zipfs_law_the_first_keys_are_the_likeliest() {
-        let keys = ClientKeys::new(&workload("keys = 100\ndistribution = \"zipfian\"\n"));
-        let first = chosen(&keys, true, 1_000).into_iter().filter(|&key| key < 10).count();
+        let mut keys = ClientKeys::new(&workload("keys = 100\ndistribution = \"zipfian\"\n"));
+        let first = chosen(&mut keys, true, 1_000).into_iter().filter(|&key| key < 10).count();
         assert!((450..700).contains(&first), "{first}");
     }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use kv_core::client::{PutContext, Verb};
 use kv_core::types::{ClusterId, Key};
-use kv_core::version::{Content, Context, VersionVector};
+use kv_core::version::{Content, Context};
 
 use super::keys::ClientKeys;
 use crate::cluster::scene::cluster_id;
@@ -39,10 +39,10 @@ pub(super) fn misused(
 ) -> (Key, Verb) {
     let MisuseOf { key: number, value, last, value_bytes_max, altered } = of;
     let key = keys.get(number).clone();
-    let seen = last.map_or_else(VersionVector::default, |last| seen_by(last, keys));
+    let context = last.map_or_else(Context::default, |last| context_in(last, keys));
     let put =
         |token, content| Verb::Put { content, expiry: None, context: PutContext::Token(token) };
-    let token = |cluster, key: &Key| Context { seen: seen.clone() }.to_token(cluster, key);
+    let token = |cluster, key: &Key| context.to_token(cluster, key);
     match how {
         Misuse::OtherKey => {
             let given = last.filter(|last| last.key != number).map(|last| last.token.clone());
@@ -67,10 +67,9 @@ pub(super) fn misused(
     }
 }
 
-/// The events that a token covers which its cluster made.
-fn seen_by(last: &LastToken, keys: &mut ClientKeys) -> VersionVector {
-    let context = Context::from_token(&last.token, cluster_id(), keys.get(last.key));
-    context.map_or_else(|_| VersionVector::default(), |context| context.seen)
+/// The context in a token that its cluster made.
+fn context_in(last: &LastToken, keys: &mut ClientKeys) -> Context {
+    Context::from_token(&last.token, cluster_id(), keys.get(last.key)).unwrap_or_default()
 }
 
 /// Cuts a token, or alters one of its bytes.
@@ -101,10 +100,9 @@ mod tests {
     #[test]
     fn each_misuse_of_a_token_is_refused_for_its_own_reason() {
         let mut keys = ClientKeys::new(&workload(""));
-        let seen = VersionVector::default();
-        let token = |keys: &mut ClientKeys, key| {
-            Context { seen: seen.clone() }.to_token(cluster_id(), keys.get(key))
-        };
+        let context = Context::default();
+        let token =
+            |keys: &mut ClientKeys, key| context.clone().to_token(cluster_id(), keys.get(key));
         let lasts = [
             None,
             Some(LastToken { key: 3, token: token(&mut keys, 3) }),

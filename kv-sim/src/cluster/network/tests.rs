@@ -82,7 +82,8 @@ fn bad_luck_comes_as_often_as_the_scenario_and_the_faults_say_together() {
     assert!((900..1_100).contains(&lost(&network)), "{}", lost(&network));
     begin(&mut network, &faults[0]);
     assert!((5_300..5_700).contains(&lost(&network)), "{}", lost(&network));
-    network.heal(WorldTime(0));
+    network.remove(WorldTime(0), (0, 0));
+    network.heal();
     assert_eq!(lost(&network), 0);
     assert_eq!(share(&network, |fate| matches!(fate, Fate::Arrives { again: Some(_), .. })), 0);
 }

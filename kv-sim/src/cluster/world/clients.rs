@@ -36,10 +36,10 @@ impl World {
                 checks.on_misuse(number, misuse.words());
             }
         }
-        self.record_begun(client, operation);
         if let (Some(log), Some(asked)) = (&mut self.log, self.clients.asks(client, operation)) {
             log.on_begun(self.scene.now, client, asked, &seen);
         }
+        self.record_begun(client, operation, &seen);
         self.trace(|scene| {
             let Some(ClientOperation { key, verb, .. }) = self.clients.asks(client, operation)
             else {

@@ -1,5 +1,7 @@
 //! Losses of disks: what a node that stops leaves behind on its disk, and who is told of it.
 
+use kv_core::storage::{self, StoredRecord};
+
 use super::World;
 use super::messages::time;
 use crate::cluster::disk::Image;
@@ -53,6 +55,8 @@ impl World {
                     format!("{} gets the data of {}", scene.name(node), scene.name(by))
                 });
                 left.copy(self.scene.node(by).disk.image());
+                let corrupt = left.corrupt().filter_map(|key| storage::parse_record_key(key));
+                self.tell_of_rot(node, corrupt);
                 self.tell_of_loss(node, &Image::default());
                 return left;
             }
@@ -69,6 +73,19 @@ impl World {
             self.tell_of_loss(node, &left);
         }
         left
+    }
+
+    /// Tells the checks of records on the disk of a node that cannot be read from now on.
+    pub(super) fn tell_of_rot(
+        &mut self,
+        node: NodeIndex,
+        records: impl IntoIterator<Item = StoredRecord>,
+    ) {
+        let Some(checks) = &mut self.checks else { return };
+        let (at, id) = (time(self.scene.now), self.scene.node(node).id);
+        for partition in records.into_iter().filter_map(|record| record.partition()) {
+            checks.on_rot(at, id, partition);
+        }
     }
 
     /// Tells the checks of a loss that the disk of a node is about to suffer.

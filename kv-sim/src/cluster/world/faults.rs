@@ -187,7 +187,6 @@ impl World {
     /// Adds a change of the cluster to the timeline that people read.
     pub(super) fn tell_of_moment(&mut self, what: String) {
         self.trace(|_| format!("#### {what}"));
-        let at = self.scene.now.since(WorldTime(0) + SETUP);
-        self.tally.timeline.push(Moment { at, what });
+        self.tally.timeline.push(Moment { at: self.scene.now, what });
     }
 }

@@ -11,7 +11,7 @@ use kv_core::types::RequestId;
 use kv_core::wire;
 
 use super::{World, number};
-use crate::checks::TRIP_FLOOR;
+use crate::checks::{Passage, TRIP_FLOOR};
 use crate::cluster::event_queue::SimEvent;
 use crate::cluster::network::{self, Fate, Trip, Way};
 use crate::cluster::probes::WorldProbe;
@@ -96,9 +96,20 @@ impl InTransit {
     }
 
     /// The fact to record for the message if it ends now and was not lost.
-    pub(super) const fn as_fact(&self, ended: WorldTime) -> fact::RecordedMessage {
+    pub(super) fn as_fact(&self, ended: WorldTime) -> fact::RecordedMessage {
         let Self { from, to, kind, request, sent, .. } = *self;
-        fact::RecordedMessage { from, to, kind, request, sent, ended, lost: None, key: None }
+        let content = fact::MessageContent::default();
+        fact::RecordedMessage {
+            from,
+            to,
+            kind,
+            request,
+            sent,
+            ended,
+            lost: None,
+            key: None,
+            content,
+        }
     }
 }
 
@@ -171,7 +182,22 @@ impl World {
             InTransitContent::Plain(_) => 0,
         };
         self.tally.traffic.count(kind, bytes);
+        if let Some(watch) = &mut self.watch {
+            watch.on_sent((from, to), kind, bytes);
+        }
         let sent = self.scene.now;
+        if let Some(checks) = &mut self.checks {
+            let node = message.header.from;
+            match &message.body {
+                Body::Coordinator(CoordinatorMessage::ReadReply(reply)) => {
+                    checks.on_read_reply(time(sent), node, request, &reply.container, &self.scene);
+                }
+                Body::Gossip(gossip) => {
+                    checks.on_gossip(time(sent), node, gossip, Passage::Leaves);
+                }
+                _ => {}
+            }
+        }
         let way = Way { from, to, kind: Some(kind) };
         let message =
             |content, corruption| InTransit { from, to, kind, request, content, sent, corruption };
@@ -292,6 +318,12 @@ impl World {
             }
         };
         self.record_received(fact, &message.body);
+        if let Body::Gossip(gossip) = &message.body
+            && let Some(checks) = &mut self.checks
+        {
+            let node = self.scene.node(to).id;
+            checks.on_gossip(time(self.scene.now), node, gossip, Passage::Arrives);
+        }
         self.trace(|scene| {
             let (from, to) = (scene.name(from), scene.name(to));
             format!("{to} receives {} of {request} from {from}: {:?}", kind.name(), message.body)

@@ -4,13 +4,15 @@
 //! idle time costs nothing. A world is a plain value: it can be cloned, and two of them never meet.
 //!
 //! A run goes through four phases. In `setup` the nodes start and get to know each other. In
-//! `chaos` clients work and faults come and go. In `heal` nothing is broken any more, and the
-//! cluster must come to rest. In `check` it is watched while it idles.
+//! `chaos` clients work and faults come and go. In `heal` nothing is broken any more but what is
+//! broken for ever, and the rest of the cluster must come to rest. In `check` it is watched while it
+//! idles.
 
 mod clients;
 mod disk_loss;
 mod faults;
 mod inspect;
+mod message_content;
 mod messages;
 mod operator;
 mod phase;
@@ -19,6 +21,7 @@ mod rest;
 mod storage;
 mod tally;
 mod target;
+mod watch;
 
 use std::sync::Arc;
 
@@ -37,7 +40,7 @@ use crate::cluster::world_time::WorldTime;
 use crate::random::address::AddressError;
 use crate::random::draws::{Draws, NodeDraw, Overrides};
 use crate::runs::options::{RunOptions, Trace};
-use crate::scenario::{self, Expect, Init, NodeIndex, Scenario};
+use crate::scenario::{self, Expect, Init, NodeIndex, RepairBy, Scenario};
 use crate::story::digest::{DigestTag, RunningDigest};
 use crate::story::history::OperationLog;
 use crate::story::record::Recorder;
@@ -45,12 +48,14 @@ use crate::story::record::Recorder;
 use faults::Chaos;
 use messages::{MessagesInTransit, WaitingMessages};
 use tally::RunTally;
+use watch::Watch;
 
-pub use phase::{Counted, Idle, Phase};
+pub use phase::{Idle, Phase};
 pub use tally::SentMessages;
+pub use watch::WatchCounts;
 
 /// The time that the nodes have to get to know each other before clients and faults begin.
-const SETUP: Span = Span::from_ms(1_000);
+pub const SETUP: Span = Span::from_ms(1_000);
 /// The shortest time after a change of the topology in which nodes may still disagree on who is
 /// there.
 const SETTLE: Span = Span::from_ms(15_000);
@@ -86,6 +91,12 @@ pub struct World {
     log: Option<Box<OperationLog>>,
     expect: Expect,
     disk_speed: scenario::DiskSettings,
+    /// The time after a change of the topology in which operations may still fail.
+    settle: Span,
+    /// The ways by which owners that are behind are brought up to date.
+    repair_by: RepairBy,
+    /// The counts of the idle cluster; none before it idles.
+    watch: Option<Box<Watch>>,
     /// The time at which the last command or sync ends that was begun so far.
     disks_busy_until: WorldTime,
     /// The orders to found the cluster.
@@ -121,7 +132,8 @@ impl World {
         }
         let operations = operations_expected(scenario);
         draws.expect_requests(operations);
-        let scene = Scene::new(scenario, &mut draws)?;
+        let mut scene = Scene::new(scenario, &mut draws)?;
+        scene.network.turn_off(scenario.repair_by.off());
         let checks = options.checks.then(|| {
             Checks::new(Setting {
                 config: scenario.node.clone(),
@@ -130,6 +142,8 @@ impl World {
                 suspect: suspect(scenario),
                 timeout: TIMEOUT,
                 names: scene.names(),
+                is_untroubled: scenario.is_untroubled(),
+                comparison_merges_max: scenario.expect.comparison_merges_max,
                 operations,
                 keys: keys_expected(scenario),
             })
@@ -149,6 +163,9 @@ impl World {
             log: None,
             expect: scenario.expect.clone(),
             disk_speed: scenario.disk.clone(),
+            settle: settle(scenario),
+            repair_by: scenario.repair_by,
+            watch: None,
             disks_busy_until: WorldTime(0),
             inits: scenario.inits.clone(),
             encoding: options.encoding,
@@ -226,10 +243,14 @@ impl World {
         let mut effects = std::mem::take(&mut self.effects);
         let mut draw = NodeDraw { draws: &mut self.draws, node };
         let process = machine.process_mut().expect("who is awake has a process");
+        if self.recorder.is_some() {
+            process.core.keep_own_messages();
+        }
         process.core.handle(&mut Cx { now, draw: &mut draw, out: &mut effects }, input);
         if self.paranoid {
             process.core.invariants();
         }
+        self.record_own_messages(node);
         for effect in effects.drain(..) {
             match effect {
                 Effect::Reply { request, reply } => self.take_reply(request, reply),
@@ -281,6 +302,9 @@ impl World {
         }
         let now = self.scene.now;
         if self.scene.node_mut(node).is_due(now) {
+            if let Some(watch) = &mut self.watch {
+                watch.on_call();
+            }
             self.digest.event(now, DigestTag::Deadline, number(node));
             self.trace(|scene| format!("{} is called at its deadline", scene.name(node)));
             self.input(node, Input::Deadline);
@@ -316,7 +340,15 @@ impl World {
             _ => {}
         }
         if let Some(checks) = &mut self.checks {
-            checks.on_event(Time(self.scene.now.0), self.scene.node(node).id, event);
+            let (at, id) = (Time(self.scene.now.0), self.scene.node(node).id);
+            checks.on_event(at, id, event, &self.scene);
+        }
+        if let &Event::HintDropped { target, partition } = event
+            && let Some(checks) = &mut self.checks
+        {
+            let (at, machine) = (Time(self.scene.now.0), self.scene.node(node));
+            let load = self.scene.load(machine);
+            checks.on_hint_dropped(at, machine.id, (target, partition), &load);
         }
         self.record_event(node, event);
         self.trace(|scene| format!("{} observes {event:?}", scene.name(node)));
@@ -366,6 +398,9 @@ impl World {
         }
         self.scene.node_mut(node).disk.image_mut().take_over();
         self.scene.note_change(node);
+        if let Some(checks) = &mut self.checks {
+            checks.on_started(Time(now.0), self.scene.node(node).id);
+        }
         self.record_outage_ended(node, None);
         self.record_copies(node);
         self.trace(|scene| format!("{} starts", scene.name(node)));

@@ -5,7 +5,7 @@
 //! loss up silently: an operator must (semantics.md §4). Here the operator comes when the faults
 //! are over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kv_core::admin::AdminCommand;
 use kv_core::cx::Input;
@@ -85,28 +85,45 @@ impl World {
 
     /// Finds owners that can never copy a partition back, as too few are left that have it, and
     /// that report so. The operator believes no loss that the node itself does not report: so one
-    /// that kept silent would never converge.
+    /// that kept silent would never converge. Only of nodes that are gone for ever does the operator
+    /// know more than the nodes, which go on waiting for them.
     fn stuck(&self) -> BTreeMap<NodeIndex, Vec<PartitionId>> {
         let scene = &self.scene;
+        let works: BTreeSet<_> = scene.groups().into_iter().flat_map(|group| group.nodes).collect();
+        let can_act = |node: NodeIndex| {
+            let id = scene.node(node).id;
+            works.contains(&id) && scene.can_make_equal(id, id)
+        };
+        let can_tell = |node: NodeIndex, other: NodeIndex| {
+            scene.can_make_equal(scene.node(node).id, scene.node(other).id)
+        };
         let mut stuck: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for partition in scene.ring.partitions() {
             let owners = scene.ring.owners(partition).iter().map(|&owner| scene.index_of(owner));
+            let owners: Vec<NodeIndex> = owners.collect();
             let is_complete = |node: &NodeIndex| {
                 let process = scene.node(*node).process();
                 process.is_some_and(|process| process.partitions.is_complete(partition))
             };
-            let (complete, incomplete): (Vec<_>, Vec<_>) = owners.partition(is_complete);
-            if complete.len() < self.sources_needed(complete.len() + incomplete.len()) {
-                for node in incomplete {
+            let root = |node: NodeIndex| {
+                scene.node(node).process().map(|process| process.partitions.root(partition))
+            };
+            for &node in owners.iter().filter(|node| !is_complete(node) && can_act(**node)) {
+                let heard = owners.iter().filter(|other| can_tell(node, **other));
+                let sources = heard.clone().filter(|other| is_complete(other));
+                let is_lost = if heard.count() == owners.len() {
                     let process = scene.node(node).process();
-                    if process.is_some_and(|process| process.core.undecided().contains(&partition))
-                    {
-                        stuck.entry(node).or_default().push(partition);
-                    }
+                    process.is_some_and(|process| process.core.undecided().contains(&partition))
+                } else {
+                    // All that can still be copied is copied first.
+                    sources.clone().all(|source| root(*source) == root(node))
+                };
+                if is_lost && sources.count() < self.sources_needed(owners.len()) {
+                    stuck.entry(node).or_default().push(partition);
                 }
             }
         }
-        for node in scene.cluster.indices() {
+        for node in scene.cluster.indices().filter(|node| can_act(*node)) {
             let lost = scene.node(node).process().map(|process| process.partitions.corrupt());
             for key in lost.into_iter().flatten() {
                 let partition = scene.ring.partition_of(key.token());
@@ -133,7 +150,9 @@ impl World {
                 partitions.is_complete(partition)
                     && partitions.corrupt().all(|corrupt| corrupt != key)
             };
-            index != node && process.is_some_and(has_all)
+            index != node
+                && process.is_some_and(has_all)
+                && scene.can_make_equal(scene.node(node).id, **owner)
         };
         owners.iter().filter(has_all).count() < self.sources_needed(owners.len())
     }

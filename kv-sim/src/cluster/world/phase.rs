@@ -1,19 +1,25 @@
 //! The phases of a run, and how one leads to the next.
 //!
-//! The chaos phase ends when clients and faults are done. From then on the world looks again and
-//! again whether the cluster has come to rest; once it has, it is watched twice while it idles.
+//! The chaos phase ends when clients and faults are done; faults that never end are not waited for.
+//! From then on the world looks again and again whether the cluster has come to rest; once it has, it is watched twice while it idles.
 
 use kv_core::time::{Span, Time};
 
-use super::{SentMessages, World, rest};
-use crate::checks::{CheckName, IdleWindow, Rest};
+use super::watch::{Watch, WatchCounts};
+use super::{World, rest};
+use crate::checks::{CheckName, IdleWindow, Rest, Restless};
 use crate::cluster::event_queue::SimEvent;
 use crate::cluster::world_time::WorldTime;
+use crate::scenario::Expect;
 
 /// The time between two looks whether the cluster has come to rest.
 const POLL: Span = Span::from_ms(250);
 /// The time for which the idle cluster is watched, twice.
 const IDLE: Span = Span::from_ms(10_000);
+/// The factor by which the pause before hints are tried again grows in the end.
+const HINT_PAUSES_GROW_BY: u64 = 64;
+/// The time that hints take once they are tried again.
+const HINTS_TAKE: Span = Span::from_ms(10_000);
 /// The number of messages that a repair sends one after the other once it has begun.
 const REPAIR_TRIPS: u64 = 12;
 
@@ -27,9 +33,9 @@ pub enum Phase {
         /// The time at which the phase began.
         since: WorldTime,
     },
-    /// Faults are over, and the cluster comes to rest.
+    /// Faults are over, but for what is broken for ever, and the cluster comes to rest.
     Heal {
-        /// The time at which the last fault ended.
+        /// The time at which the last fault ended, or last broke something for ever.
         since: WorldTime,
     },
     /// The cluster idles, and is watched.
@@ -47,22 +53,15 @@ pub enum Idle {
     /// The first window is watched.
     First {
         /// The counts before the window.
-        before: Counted,
+        before: WatchCounts,
     },
     /// The second window is watched.
     Second {
         /// The counts before the window.
-        before: Counted,
+        before: WatchCounts,
         /// The first window.
         first: IdleWindow,
     },
-}
-
-/// The counts of messages and commits so far.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Counted {
-    traffic: SentMessages,
-    commits: u64,
 }
 
 impl Phase {
@@ -111,7 +110,7 @@ impl World {
         if !is_chaos || !self.clients.are_done() || !self.chaos.is_done() {
             return;
         }
-        self.scene.network.heal(self.scene.now);
+        self.scene.network.heal();
         self.scene.changed_at = self.scene.now;
         // A message on a slow link or a command on a slow disk is the last that is left of a fault.
         let last = self.in_transit.last_arrival().max(self.disks_busy_until);
@@ -124,14 +123,35 @@ impl World {
         self.found_anew();
         self.accept_losses();
         let waited = self.scene.now.since(since);
-        let restless = rest::restless(&self.scene, waited);
+        let restless = rest::restless(&self.scene, self.repair_by, waited);
         if restless.is_none() {
             self.come_to_rest(&Rest::Converged { after: waited });
-        } else if waited < self.expect.converged_within {
+        } else if waited < self.time_to_rest(restless.as_ref(), since) {
             self.event_queue.plan(self.scene.now + POLL, SimEvent::Milestone);
         } else if let Some(restless) = restless {
             self.tell_of_rest(&Rest::Restless(restless));
             self.end();
+        }
+    }
+
+    /// The time after which the cluster must be at rest. If all is well but hints that are still kept,
+    /// they may have been tried in vain for long, because their target was heard of all the time and
+    /// could not be reached. Then the last pause may last as long as that, up to its bound.
+    fn time_to_rest(&self, restless: Option<&Restless>, since: WorldTime) -> Span {
+        let Expect { converged_within, bounds_hints, .. } = self.expect;
+        let waits_for_hints = restless.is_some_and(Restless::is_of_hints);
+        if bounds_hints || !waits_for_hints {
+            return converged_within;
+        }
+        let pause = Span::from_ms(self.scene.config.hint_retry_ms).times(HINT_PAUSES_GROW_BY);
+        converged_within.max(pause.min(since.since(WorldTime(0))) + HINTS_TAKE)
+    }
+
+    /// Gives the cluster its time to come to rest from now on, if it heals: a fault that never ends
+    /// has just broken something more.
+    pub(super) fn wait_anew_if_it_heals(&mut self) {
+        if let Phase::Heal { since } = &mut self.phase {
+            *since = (*since).max(self.scene.now);
         }
     }
 
@@ -154,19 +174,30 @@ impl World {
         let settling = rounds + repair_timeout + self.clients.timeout_max();
         // Answers that come too late to be waited for come all the same.
         let trip = self.scene.network.trip_max();
-        if trip.times(2) > repair_timeout { settling + trip.times(REPAIR_TRIPS) } else { settling }
+        let settling = if trip.times(2) > repair_timeout {
+            settling + trip.times(REPAIR_TRIPS)
+        } else {
+            settling
+        };
+        if self.scene.is_sound() {
+            return settling;
+        }
+        // Work with nodes that are gone for ever is begun until they seem to be.
+        let settled_at = self.scene.changed_at + self.settle;
+        settled_at.since(self.scene.now) + settling
     }
 
     fn end_window(&mut self) {
-        let now = Counted { traffic: self.tally.traffic.clone(), commits: self.commits() };
         let Phase::Check(idle) = &self.phase else {
             unreachable!("windows belong to the check phase");
         };
-        let window = |before: &Counted| IdleWindow {
-            length: IDLE,
-            messages: now.traffic.since(&before.traffic),
-            commits: now.commits - before.commits,
-        };
+        if let Idle::Settles = **idle {
+            let watch = Watch::begin(&self.scene, self.repair_by.off(), IDLE.times(2));
+            self.watch = Some(Box::new(watch));
+        }
+        let watch = self.watch.as_ref().expect("it is watched from here on");
+        let now = watch.so_far(self.commits());
+        let window = |before: &WatchCounts| watch.since(before, &now, IDLE);
         let next = match &**idle {
             Idle::Settles => Idle::First { before: now },
             Idle::First { before } => {

@@ -1,17 +1,17 @@
 //! Reports from the world to its recorder. Nothing here does any work while there is none: code for
 //! it lies out of line.
 
-use kv_core::client::{Reply, Verb};
+use kv_core::client::{PutContext, Reply, Verb};
 use kv_core::event::{EpochReason, Event};
-use kv_core::message::Body;
+use kv_core::message::{Body, Message};
 use kv_core::store::{
     Command, CommandFamily as _, Outcome, ReplicaAction, ReplicaCommand, StoreCommand, Written,
 };
-use kv_core::types::{Key, NodeId};
+use kv_core::types::{Key, NodeId, PartitionId};
 use kv_core::version::{Container, Content, Dot};
 
-use super::World;
 use super::messages::InTransit;
+use super::{Phase, World, message_content};
 use crate::checks::{Disks as _, WhichImage};
 use crate::cluster::client::Ended;
 use crate::cluster::scene::Scene;
@@ -19,8 +19,8 @@ use crate::faults::{FaultKind, RuleName};
 use crate::scenario::NodeIndex;
 use crate::story::history::OperationLog;
 use crate::story::record::fact::{
-    ClientVerb, Copy, CopyChange, Note, RecordedEnding, RecordedFault, RecordedMessage,
-    RecordedOperation, RecordedWrite,
+    ClientVerb, Copy, CopyChange, Note, NoteSort, RecordedEnding, RecordedFault, RecordedMessage,
+    RecordedOperation, RecordedWrite, WriteContext,
 };
 use crate::story::record::{Record, Recorder};
 
@@ -59,8 +59,35 @@ impl World {
     /// Records that a message is read by its addressee.
     pub(super) fn record_received(&mut self, message: Option<RecordedMessage>, body: &Body) {
         if let (Some(recorder), Some(message)) = (&mut self.recorder, message) {
-            rarely(|| recorder.on_message(message, body.keys()));
+            rarely(|| {
+                let content = message_content::of(body, recorder.focus(), &self.scene);
+                recorder.on_message(RecordedMessage { content, ..message }, body.keys());
+            });
         }
+    }
+
+    /// Records what a node has sent to itself with its last input: it is read in the same moment.
+    pub(super) fn record_own_messages(&mut self, node: NodeIndex) {
+        let Some(recorder) = &mut self.recorder else { return };
+        rarely(|| {
+            let now = self.scene.now;
+            let process = self.scene.nodes[node.0].process_mut();
+            let own = process.map(|process| process.core.take_own_messages()).unwrap_or_default();
+            for Message { header, body } in own {
+                let fact = RecordedMessage {
+                    from: node,
+                    to: node,
+                    kind: body.kind(),
+                    request: header.request,
+                    sent: now,
+                    ended: now,
+                    lost: None,
+                    key: None,
+                    content: message_content::of(&body, recorder.focus(), &self.scene),
+                };
+                recorder.on_message(fact, body.keys());
+            }
+        });
     }
 
     /// Records that a message is lost.
@@ -69,12 +96,16 @@ impl World {
         let fact = RecordedMessage { lost: Some(how), ..message.as_fact(self.scene.now) };
         rarely(|| {
             let body = message.read().map(|message| message.body);
+            let content =
+                body.as_ref().map(|body| message_content::of(body, recorder.focus(), &self.scene));
+            let fact = RecordedMessage { content: content.unwrap_or_default(), ..fact };
             recorder.on_message(fact, body.iter().flat_map(Body::keys));
         });
     }
 
-    /// Records that a client begins an operation.
-    pub(super) fn record_begun(&mut self, client: u32, number: u32) {
+    /// Records that a client begins an operation. `seen` are the siblings that it was shown and may
+    /// overwrite.
+    pub(super) fn record_begun(&mut self, client: u32, number: u32, seen: &[Dot]) {
         let Some(recorder) = &mut self.recorder else { return };
         rarely(|| {
             let (Some(node), Some(asked)) =
@@ -83,9 +114,15 @@ impl World {
                 return;
             };
             let words = match &asked.verb {
-                Verb::Get => ClientVerb::Get,
-                Verb::Put { content, .. } => {
-                    shortened(content).map_or(ClientVerb::Delete, ClientVerb::Put)
+                Verb::Get => (ClientVerb::Get, None),
+                Verb::Put { content, context, .. } => {
+                    let verb = shortened(content).map_or(ClientVerb::Delete, ClientVerb::Put);
+                    let context = match context {
+                        PutContext::Nothing => WriteContext::Nothing,
+                        PutContext::Token(_) => WriteContext::Shown(seen.to_vec()),
+                        PutContext::Latest(_) => WriteContext::Latest(seen.to_vec()),
+                    };
+                    (verb, Some(context))
                 }
             };
             let operation = RecordedOperation::begun(
@@ -116,11 +153,16 @@ impl World {
                 | Reply::Stored { container, achieved, .. },
             ) => RecordedEnding::Answered {
                 shown: container.dots().collect(),
+                newest: newest(container),
                 owners: nodes(&achieved.owners),
                 fallbacks: nodes(&achieved.fallbacks),
             },
             Ended::Replied(Reply::Refused(refusal)) => RecordedEnding::Refused(refusal.to_string()),
-            Ended::Replied(Reply::Unknown { .. }) | Ended::Unknown => RecordedEnding::Unknown,
+            Ended::Replied(Reply::Unknown { achieved }) => {
+                let heard = achieved.owners.iter().chain(&achieved.fallbacks);
+                RecordedEnding::Unknown { heard: heard.map(|&id| scene.index_of(id)).collect() }
+            }
+            Ended::Unknown => RecordedEnding::Unknown { heard: Vec::new() },
             Ended::Unreachable => RecordedEnding::Unreachable,
         };
         recorder.on_ended(scene.now, client, ending);
@@ -140,6 +182,23 @@ impl World {
 
     fn tell_executed(&mut self, node: NodeIndex, command: &StoreCommand, outcome: &Outcome) {
         let Some(recorder) = &mut self.recorder else { return };
+        if matches!(self.phase, Phase::Check(_)) && !command.command.is_read() {
+            // An idle cluster writes nothing.
+            let text = format!("writes to its disk: {}", command.command.describe());
+            let key = match command.command.written() {
+                Written::Keys(keys) => keys.first().map(|&key| key.clone()),
+                Written::Unknown => None,
+            };
+            let (at, partition) = (self.scene.now, Some(command.partition));
+            recorder.on_note(Note {
+                at,
+                node: Some(node),
+                text,
+                key,
+                partition,
+                sort: NoteSort::Other,
+            });
+        }
         if let Command::Replica(ReplicaCommand { action: ReplicaAction::Mint(mint), .. }) =
             &command.command
         {
@@ -148,8 +207,21 @@ impl World {
                     && let Some(key) = recorder.focus().position(key)
                 {
                     let (at, value) = (self.scene.now, shortened(&mint.write.content));
-                    let request = *request;
-                    recorder.on_write(RecordedWrite { dot: *dot, key, at, node, request, value });
+                    let (id, name) = (self.scene.node(node).id, &recorder.focus().keys[key]);
+                    let live = self.scene.copy(id, name, WhichImage::Live);
+                    let stood = recorder.held(node, key).map(|held| held.live.clone());
+                    let goes = |dot: &Dot| live.dots().all(|standing| standing != *dot);
+                    let replaced = stood.unwrap_or_default().into_iter().filter(goes).collect();
+                    let (dot, request) = (*dot, *request);
+                    recorder.on_write(RecordedWrite {
+                        dot,
+                        key,
+                        at,
+                        node,
+                        request,
+                        value,
+                        replaced,
+                    });
                 }
             }
         }
@@ -198,14 +270,10 @@ impl World {
         let (id, name) = (scene.node(node).id, &focus.keys[key]);
         let live = scene.copy(id, name, WhichImage::Live);
         let durable = scene.copy(id, name, WhichImage::Durable);
-        let known = |copy: &Container| {
-            let bits = focus.dots.iter().enumerate();
-            bits.map(|(bit, &dot)| u8::from(copy.seen().covers(dot)) << bit).sum()
-        };
         let dots = |copy: &Container| copy.dots().collect::<Vec<Dot>>();
         let copy = Copy {
-            knows: known(&live),
-            keeps: known(&durable),
+            knows: focus.known_to(&live),
+            keeps: focus.known_to(&durable),
             live: dots(&live),
             durable: dots(&durable),
         };
@@ -222,7 +290,8 @@ impl World {
     /// Records that a fault begins, at these nodes if it is one of nodes.
     pub(super) fn record_fault(&mut self, name: RuleName, kind: &FaultKind, nodes: &[NodeIndex]) {
         let Some(recorder) = &mut self.recorder else { return };
-        let what = kind.describe(&self.scene.cluster);
+        let known = if nodes.is_empty() { kind.clone() } else { kind.of_these(nodes.to_vec()) };
+        let what = known.describe(&self.scene.cluster);
         let (kind, from) = (kind.name(), self.scene.now);
         recorder
             .on_fault(name, RecordedFault { kind, what, nodes: nodes.to_vec(), from, until: None });
@@ -258,9 +327,17 @@ impl World {
 
     fn tell_event(&mut self, node: NodeIndex, event: &Event) {
         let Some(recorder) = &mut self.recorder else { return };
+        if let Event::RepairClean { partition, .. } = event {
+            // There are many of these, and few matter.
+            let mut keys = recorder.focus().keys.iter();
+            if !keys.any(|key| self.scene.partition_of(key) == *partition) {
+                return;
+            }
+        }
         if let Some((text, key)) = words(event, &self.scene) {
-            let (at, key) = (self.scene.now, key.cloned());
-            recorder.on_note(Note { at, node: Some(node), text, key });
+            let (at, key, partition) = (self.scene.now, key.cloned(), partition_of(event));
+            let sort = sort_of(event);
+            recorder.on_note(Note { at, node: Some(node), text, key, partition, sort });
         }
     }
 
@@ -268,7 +345,8 @@ impl World {
     pub(super) fn record_excuse(&mut self, text: &str) {
         if let Some(recorder) = &mut self.recorder {
             let (at, text) = (self.scene.now, text.to_owned());
-            recorder.on_note(Note { at, node: None, text, key: None });
+            let (key, partition, sort) = (None, None, NoteSort::Other);
+            recorder.on_note(Note { at, node: None, text, key, partition, sort });
         }
     }
 
@@ -287,6 +365,13 @@ fn rarely(what: impl FnOnce()) {
     what();
 }
 
+/// The newest of several siblings.
+fn newest(container: &Container) -> Option<Dot> {
+    let siblings = container.siblings();
+    let newest = siblings.iter().max_by_key(|(dot, version)| (version.time, *dot));
+    newest.filter(|_| siblings.len() > 1).map(|(dot, _)| *dot)
+}
+
 /// The beginning of a value; nothing, for a tombstone.
 fn shortened(content: &Content) -> Option<String> {
     let value = content.value()?;
@@ -296,6 +381,52 @@ fn shortened(content: &Content) -> Option<String> {
     Some(head)
 }
 
+/// The sort of the note that an event makes.
+const fn sort_of(event: &Event) -> NoteSort {
+    let is_detail = matches!(
+        event,
+        Event::EpochDrawn { reason: EpochReason::Start, .. }
+            | Event::HintStored { .. }
+            | Event::HintsDelivered { .. }
+            | Event::RepairDiffered { .. }
+    );
+    if matches!(event, Event::Completed { .. }) {
+        NoteSort::Completed
+    } else if is_detail {
+        NoteSort::Detail
+    } else {
+        NoteSort::Other
+    }
+}
+
+/// The partition that an event is about, if it is about one.
+const fn partition_of(event: &Event) -> Option<PartitionId> {
+    match event {
+        Event::EpochDrawn { partition, .. }
+        | Event::Corrupt { partition }
+        | Event::HintDropped { partition, .. }
+        | Event::RepairDiffered { partition, .. }
+        | Event::RepairClean { partition, .. }
+        | Event::Completed { partition } => Some(*partition),
+        Event::Minted { .. }
+        | Event::ReadBeforeWrite { .. }
+        | Event::KeyRepaired { .. }
+        | Event::Founded
+        | Event::DataMissing
+        | Event::LossUndecided { .. }
+        | Event::Suspected { .. }
+        | Event::Trusted { .. }
+        | Event::Stalled { .. }
+        | Event::ClockAhead { .. }
+        | Event::HintStored { .. }
+        | Event::HintsDelivered { .. }
+        | Event::ReadRepair { .. }
+        | Event::Rejected { .. }
+        | Event::StoreFailed
+        | Event::Probe(_) => None,
+    }
+}
+
 /// Puts an event into words, with the key that it names. None, for an event that is seen better
 /// elsewhere.
 fn words<'a>(event: &'a Event, scene: &Scene) -> Option<(String, Option<&'a Key>)> {
@@ -303,10 +434,14 @@ fn words<'a>(event: &'a Event, scene: &Scene) -> Option<(String, Option<&'a Key>
     let partition = |partition: &kv_core::types::PartitionId| partition.0;
     let mut about = None;
     let text = match event {
-        Event::Minted { .. }
-        | Event::ReadBeforeWrite { .. }
-        | Event::RepairClean { .. }
-        | Event::Probe(_) => return None,
+        Event::Minted { .. } | Event::ReadBeforeWrite { .. } | Event::Probe(_) => return None,
+        Event::RepairClean { peer, partition: at } => {
+            format!(
+                "has compared partition {} with {}: they hold the same",
+                partition(at),
+                name(peer)
+            )
+        }
         Event::EpochDrawn { partition: at, reason, .. } => {
             let why = match reason {
                 EpochReason::Start => "its process is new",
@@ -346,7 +481,8 @@ fn words<'a>(event: &'a Event, scene: &Scene) -> Option<(String, Option<&'a Key>
             format!("differs from {peer} in partition {at}, keys: {keys}")
         }
         Event::Completed { partition: at } => {
-            format!("has copied back partition {}", partition(at))
+            let at = partition(at);
+            format!("counts itself as complete in partition {at}: it has copied back what it lost")
         }
         Event::ReadRepair { peer, key } => {
             about = Some(key);

@@ -1,36 +1,44 @@
 //! The look whether the cluster has come to rest: all owners equal, no hint left, nothing still to
 //! be copied.
+//!
+//! Where something is broken for ever, that is demanded of what is left: owners become equal that
+//! can make each other so, and hints are kept that cannot be delivered.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use kv_core::storage::{self, StoredRecord};
 use kv_core::store::Store as _;
 use kv_core::time::Span;
+use kv_core::types::{NodeId, PartitionId};
 
 use crate::checks::Restless;
 use crate::cluster::disk::RecordKey;
 use crate::cluster::node::{Process, SimNode};
 use crate::cluster::scene::Scene;
+use crate::scenario::RepairBy;
 
 /// The things that keep the cluster from rest; none, if it is at rest.
-pub(super) fn restless(scene: &Scene, within: Span) -> Option<Restless> {
+pub(super) fn restless(scene: &Scene, repair_by: RepairBy, within: Span) -> Option<Restless> {
     let mut restless = Restless { within, ..Restless::default() };
-    let running: BTreeMap<_, _> =
-        scene.nodes.iter().filter_map(|node| Some((node.id, node.process()?))).collect();
+    let working: BTreeSet<NodeId> =
+        scene.groups().into_iter().flat_map(|group| group.nodes).collect();
+    let can_do_its_part =
+        |node: NodeId| working.contains(&node) && scene.can_make_equal(node, node);
     for partition in scene.ring.partitions() {
         let owners = scene.ring.owners(partition);
-        let mut roots = owners.iter().map(|owner| {
-            running.get(owner).map(|process: &&Process| process.partitions.root(partition))
-        });
-        let first = roots.next();
-        if !roots.all(|root| Some(root) == first) {
-            restless.partitions.push((partition, owners.to_vec()));
+        let unequal = unequal(scene, partition);
+        if !unequal.is_empty() {
+            restless.partitions.push((partition, unequal));
         }
-        let is_unsynced = |process: &&Process| !process.partitions.is_complete(partition);
-        let incomplete = owners.iter().filter(|owner| running.get(owner).is_some_and(is_unsynced));
+        let is_incomplete = |owner: &&NodeId| {
+            let process = scene.node(scene.index_of(**owner)).process();
+            let lacks = |process: &Process| !process.partitions.is_complete(partition);
+            can_do_its_part(**owner) && process.is_some_and(lacks)
+        };
+        let incomplete = owners.iter().filter(is_incomplete);
         restless.incomplete.extend(incomplete.map(|&owner| (owner, partition)));
     }
-    for node in &scene.nodes {
+    for node in scene.nodes.iter().filter(|node| can_do_its_part(node.id)) {
         let count = corruption(scene, node);
         if count > 0 {
             restless.corrupt.push((node.id, count));
@@ -41,8 +49,8 @@ pub(super) fn restless(scene: &Scene, within: Span) -> Option<Restless> {
         return Some(restless);
     }
     // Hints are counted by a scan: only when all else is well.
-    for node in &scene.nodes {
-        let hints = hints(scene, node);
+    for node in scene.nodes.iter().filter(|node| repair_by.hints && can_do_its_part(node.id)) {
+        let hints = deliverable_hints(scene, node);
         if hints > 0 {
             restless.hints.push((node.id, hints));
         }
@@ -51,8 +59,24 @@ pub(super) fn restless(scene: &Scene, within: Span) -> Option<Restless> {
         let image = node.disk.image();
         node.disk.is_idle() && image.newest() == image.reported()
     };
-    let is_at_rest = restless.hints.is_empty() && scene.nodes.iter().all(is_idle);
+    let mut at_work = scene.nodes.iter().filter(|node| can_do_its_part(node.id));
+    let is_at_rest = restless.hints.is_empty() && at_work.all(is_idle);
     (!is_at_rest).then_some(restless)
+}
+
+/// The owners of a partition that differ from another one with which they can make each other
+/// equal.
+fn unequal(scene: &Scene, partition: PartitionId) -> Vec<NodeId> {
+    let owners = scene.ring.owners(partition);
+    let root = |owner: NodeId| {
+        let process = scene.node(scene.index_of(owner)).process();
+        process.map(|process| process.partitions.root(partition))
+    };
+    let differs_from_some = |&&owner: &&NodeId| {
+        let differs = |other: &NodeId| root(owner) != root(*other);
+        owners.iter().any(|other| differs(other) && scene.can_make_equal(owner, *other))
+    };
+    owners.iter().filter(differs_from_some).copied().collect()
 }
 
 /// Counts the records that a node owns and cannot read, and the keys that are not repaired. Each is
@@ -80,9 +104,12 @@ fn corruption(scene: &Scene, node: &SimNode) -> u64 {
     (corrupt + lost) as u64
 }
 
-fn hints(scene: &Scene, node: &SimNode) -> u64 {
+/// Counts the hints that a node keeps for nodes that could take them.
+fn deliverable_hints(scene: &Scene, node: &SimNode) -> u64 {
     let partitions = scene.ring.layout().partitions;
     let opened = storage::open(node.id, &scene.config, partitions, node.disk.image());
     let (_, recovered) = opened.expect("the node has started on it");
-    recovered.hints.iter().map(|kept| kept.count).sum()
+    let can_take = |target| scene.can_make_equal(node.id, target);
+    let kept = recovered.hints.iter().filter(|kept| can_take(kept.target));
+    kept.map(|kept| kept.count).sum()
 }

@@ -1,12 +1,12 @@
 //! Disks at work: commands execute, syncs end, and nodes hear of it.
 
 use kv_core::cx::Input;
-use kv_core::store::{Command, RepairCommand, StoreCommand};
+use kv_core::store::{Command, HandoffCommand, RepairCommand, StoreCommand};
 use kv_core::types::Ticket;
 
 use super::messages::time;
 use super::{World, number};
-use crate::checks::DISK_FLOOR;
+use crate::checks::{DISK_FLOOR, merges_of};
 use crate::cluster::disk::{DiskAnswer, Executed};
 use crate::cluster::event_queue::SimEvent;
 use crate::cluster::world_time::WorldTime;
@@ -44,6 +44,7 @@ impl World {
         if !self.is_awake_and(node, life, what) || self.dies_at(node, StorageStep::Execute) {
             return;
         }
+        self.tell_of_drop(node);
         let now = self.scene.now;
         let machine = self.scene.node_mut(node);
         let id = machine.id;
@@ -55,6 +56,10 @@ impl World {
             process.partitions.invariants(command.partition);
         }
         self.note_command(node, given_at);
+        if let Some(watch) = &mut self.watch {
+            watch.on_command(&command.command);
+        }
+        self.tally.merges += merges_of(&command, &outcome);
         let mut excuses = Vec::new();
         if let Some(checks) = &mut self.checks {
             excuses = checks.on_outcome(time(now), id, &command, &outcome, &self.scene);
@@ -77,6 +82,17 @@ impl World {
             self.plan_execution(node, ticket);
         }
         self.begin_sync(node);
+    }
+
+    /// Tells the checks if the next command of a disk deletes hints.
+    fn tell_of_drop(&mut self, node: NodeIndex) {
+        let Some(checks) = &mut self.checks else { return };
+        let machine = self.scene.node(node);
+        if let Some(command) = machine.disk.queue().next()
+            && let Command::Handoff(HandoffCommand::Drop { .. }) = command.command
+        {
+            checks.before_drop(time(self.scene.now), machine.id, command, &self.scene);
+        }
     }
 
     fn begin_sync(&mut self, node: NodeIndex) {

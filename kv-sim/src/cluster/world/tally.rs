@@ -18,6 +18,8 @@ pub(super) struct RunTally {
     pub(super) traffic: SentMessages,
     /// The number of messages that did not arrive.
     pub(super) lost: u64,
+    /// The number of containers that owners joined into their copies.
+    pub(super) merges: u64,
     pub(super) faults: BTreeMap<&'static str, u64>,
     pub(super) probes: ProbeCounts,
     pub(super) timeline: Vec<Moment>,
@@ -72,10 +74,11 @@ impl World {
     /// Writes the results so far: every number, and the findings of the checks that the scenario
     /// asks for.
     pub fn report(&self, result: &mut RunResult) {
-        let RunTally { events, traffic, lost: _, faults, probes, timeline } = &self.tally;
+        let RunTally { events, traffic, lost: _, merges, faults, probes, timeline } = &self.tally;
         result.digest = RunDigest(self.digest());
         result.events = *events;
         result.messages = traffic.total();
+        result.merges = *merges;
         result.operations = self.clients.operations;
         result.outcomes = self.clients.outcomes;
         result.acknowledged = result.outcomes.acknowledged;

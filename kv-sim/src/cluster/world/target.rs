@@ -58,6 +58,7 @@ impl Target for World {
     fn take_down(&mut self, node: NodeIndex, loss: DiskLoss) {
         self.scene.note_change(node);
         let left = self.what_is_left(node, loss);
+        self.wait_anew_if_it_heals();
         let machine = self.scene.node_mut(node);
         machine.downs += 1;
         let did_run = machine.process().is_some();
@@ -168,6 +169,8 @@ impl Target for World {
         });
         let mut left = self.scene.node(node).disk.image().clone();
         left.rot(records.iter().map(|key| RecordKey::from_slice(key)));
+        let parsed = records.iter().filter_map(|key| storage::parse_record_key(key));
+        self.tell_of_rot(node, parsed);
         self.tell_of_loss(node, &left);
         self.scene.note_change(node);
         let is_hint = |key: &Vec<u8>| {
@@ -189,7 +192,11 @@ impl Target for World {
     fn step_clock(&mut self, node: NodeIndex, by_us: i64) {
         self.scene.note_change(node);
         self.record_clocks(node);
-        self.scene.node_mut(node).clock.step(by_us);
+        let now = self.scene.now;
+        let machine = self.scene.node_mut(node);
+        machine.latest_date = machine.latest_date.max(machine.clock.now(now).wall);
+        machine.clock.step(by_us);
+        self.note_strayed_clock(node);
         self.record_clocks(node);
     }
 
@@ -250,6 +257,12 @@ impl World {
         }
     }
 
+    fn note_strayed_clock(&mut self, node: NodeIndex) {
+        if let Some(checks) = &mut self.checks {
+            checks.on_clock_strayed(time(self.scene.now), self.scene.node(node).id);
+        }
+    }
+
     fn change_clocks(
         &mut self,
         node: NodeIndex,
@@ -268,6 +281,8 @@ impl World {
         }
         let ran = machine.clock.measures();
         machine.set_clocks(now);
+        self.note_strayed_clock(node);
+        let machine = self.scene.node(node);
         let (id, runs) = (machine.id, machine.clock.measures());
         if let Some(checks) = &mut self.checks
             && runs != ran

@@ -1,6 +1,8 @@
 //! Whole worlds: the same seed gives the same run, and each fault has its own effects and no
 //! others.
 
+mod lasting;
+
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
@@ -533,4 +535,17 @@ fn an_outage_of_power_kills_a_place_and_one_of_the_network_cuts_it_off() {
         network.scene.network.is_cut(Way { from, to, kind: None })
     };
     assert!(is_cut(0, 2) && is_cut(4, 1) && !is_cut(0, 1) && !is_cut(2, 4));
+}
+
+#[test]
+fn clients_that_take_keys_in_turn_ask_for_each_as_often() {
+    let trace = trace_of(
+        "nodes = 3\n[[workload]]\nkind = \"put-get\"\nclients = 3\noperations = 21\nkeys = 7\n\
+         distribution = \"in-turn\"\n[expect]\nchecks = [\"crash\"]",
+    );
+    let asked = |key: u32| {
+        let asks = format!("\"k{key}\" ");
+        trace.lines().filter(|line| line.contains(" asks n") && line.contains(&asks)).count()
+    };
+    assert_eq!((0..8).map(asked).collect::<Vec<_>>(), [3, 3, 3, 3, 3, 3, 3, 0]);
 }

@@ -17,7 +17,23 @@ pub(crate) struct DrawnCluster {
     machines: Vec<usize>,
     /// N: the copies of a key in each data center.
     copies: Vec<(&'static str, u64)>,
+    /// The corner that the quorum lies in, if it lies in one.
+    corner: Option<Corner>,
 }
+
+/// A quorum that is extreme: what goes wrong there is seldom seen elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Corner {
+    /// N = R = W = 1: one copy, of an owner or of its fallback.
+    Single,
+    /// R = 1, W = N = 5.
+    ReadOne,
+    /// R = N, W = 1.
+    WriteOne,
+}
+
+/// The chance that the quorum of a cluster in one data center lies in a corner, in percent.
+const CORNER_PERCENT: u64 = 6;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum DrawnLayout {
@@ -52,13 +68,21 @@ impl DrawnCluster {
             places: (0..nodes).map(place).collect(),
             machines: (0..nodes).map(machine).collect(),
             copies: Vec::new(),
+            corner: None,
         };
+        let is_cornered = layout != Datacenters && dice.chance("corner", CORNER_PERCENT);
+        let corners = [Corner::Single, Corner::Single, Corner::ReadOne, Corner::WriteOne];
+        cluster.corner = is_cornered.then(|| dice.one_of("which corner", &corners));
         let datacenters: BTreeSet<_> = cluster.places.iter().map(|(name, _)| *name).collect();
         for (number, datacenter) in (0..).zip(datacenters) {
             let machines = cluster.machines_in(datacenter);
-            let wanted = match layout {
-                Datacenters => dice.nth(number).between("copies", (1, 2)),
-                Plain | Racks | Shared => dice.one_of("copies", &[3, 3, 3, 3, 3, 2, 1, 4, 5]),
+            let wanted = match (layout, cluster.corner) {
+                (Datacenters, _) => dice.nth(number).between("copies", (1, 2)),
+                (_, Some(Corner::Single)) => 1,
+                (_, Some(Corner::ReadOne)) => 5,
+                (_, Some(Corner::WriteOne) | None) => {
+                    dice.one_of("copies", &[3, 3, 3, 3, 3, 2, 1, 4, 5])
+                }
             };
             cluster.copies.push((datacenter, wanted.min(machines)));
         }
@@ -113,8 +137,15 @@ impl DrawnCluster {
             }
         };
         quorum.insert("n".to_owned(), copies);
-        for key in ["r", "w"] {
-            quorum.insert(key.to_owned(), self.level(dice.of(key)));
+        let all = self.owners();
+        let corner = self.corner.map(|corner| match corner {
+            Corner::Single | Corner::ReadOne => [1, all],
+            Corner::WriteOne => [all, 1],
+        });
+        for (at, key) in ["r", "w"].into_iter().enumerate() {
+            let level = corner.map(|levels| integer(levels[at]));
+            let level = level.unwrap_or_else(|| self.level(dice.of(key)));
+            quorum.insert(key.to_owned(), level);
         }
         quorum.insert("mode".to_owned(), dice.one_of("mode", &["sloppy", "strict"]).into());
         quorum

@@ -51,6 +51,17 @@ pub(super) fn node(dice: Dice) -> Table {
     node
 }
 
+/// The knobs that say how often nodes do something that costs work and time while nothing happens.
+const PACES: &[&str] = &["gossip_interval_ms", "gossip_fanout", "repair_interval_ms"];
+
+/// Lets nodes of `[node]` gossip and compare no more often than by default: in a large cluster, or
+/// over minutes, a run would take seconds.
+pub(super) fn calm_down(node: &mut Table) {
+    for pace in PACES {
+        node.remove(*pace);
+    }
+}
+
 /// Draws `network`.
 pub(super) fn network(dice: Dice) -> Table {
     let mut network = Table::new();

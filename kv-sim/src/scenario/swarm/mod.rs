@@ -12,6 +12,9 @@ mod cluster;
 mod dice;
 mod faults;
 mod knobs;
+mod lasting;
+mod long_lives;
+mod pairs;
 mod workloads;
 
 use std::collections::BTreeSet;
@@ -25,7 +28,7 @@ use toml::{Spanned, Table, Value};
 use super::error::{Problem, ScenarioError};
 use super::key_doc::{KeyDoc, ValueDoc};
 use super::quantity::{count, milliseconds};
-use super::{Scenario, draft, file_name, reachable};
+use super::{Scenario, draft, expect, file_name, reachable};
 use crate::checks::CheckName;
 use crate::cluster::probes::Reachable;
 use crate::faults::FaultWord;
@@ -70,6 +73,26 @@ struct SwarmRanges {
     faults: Vec<&'static str>,
     /// The chance of each such family to be on, in percent. Default 25.
     fault_percent: u64,
+    /// The chance of a scenario to have a large cluster, in percent. Default 0.
+    large_percent: u64,
+    /// The number of nodes of a large cluster. Default 12 to 40.
+    large_nodes: (u64, u64),
+    /// The number of operations in a large cluster, or in a long life. Default 20 to 80.
+    few_operations: (u64, u64),
+    /// The chance of a scenario to last for minutes, in percent. Default 0.
+    life_percent: u64,
+    /// The length of the time in which faults come and go in such a scenario. Default 1 to 5
+    /// minutes.
+    life: (Span, Span),
+}
+
+/// The length of the time in which faults of a drawn scenario come and go.
+#[derive(Clone, Copy, Debug)]
+struct ChaosLength {
+    /// The length in milliseconds.
+    ms: u64,
+    /// True if most faults last for a large part of it, and clients ask all the while.
+    is_long: bool,
 }
 
 /// The keys of `[swarm]`.
@@ -80,26 +103,33 @@ pub(super) const KEYS_DOC: &[KeyDoc] = &[
     KeyDoc::new(
         "long_chaos_ms",
         ValueDoc::Range(1, 600_000),
-        "how long they do in a long run, in which most faults last, and clients ask all the while",
+        "how long in a long run, in which most faults last",
     )
     .or("[10000, 40000]"),
-    KeyDoc::new("long_percent", ValueDoc::Whole(0, 100), "the chance of a run to be long").or("0"),
+    KeyDoc::new("long_percent", ValueDoc::Whole(0, 100), "the chance of a long run").or("0"),
     KeyDoc::new("operations", ValueDoc::Range(1, 1_000_000), "operations of all clients together")
         .or("[60, 300]"),
     KeyDoc::new("faults", ValueDoc::Other("a list of kinds of faults"), "the kinds that may be on")
         .or_else("all"),
     KeyDoc::new("fault_percent", ValueDoc::Whole(0, 100), "the chance of each such kind to be on")
         .or("25"),
+    KeyDoc::new("large_percent", ValueDoc::Whole(0, 100), "the chance of a large cluster").or("0"),
+    KeyDoc::new("large_nodes", ValueDoc::Range(1, 100), "the number of nodes of a large cluster")
+        .or("[12, 40]"),
+    KeyDoc::new("life_percent", ValueDoc::Whole(0, 100), "the chance of a run of minutes").or("0"),
+    KeyDoc::new(
+        "life_ms",
+        ValueDoc::Range(1, 600_000),
+        "how long faults come and go in such a run",
+    )
+    .or("[60000, 300000]"),
+    KeyDoc::new(
+        "few_operations",
+        ValueDoc::Range(1, 1_000_000),
+        "operations of all clients together, in a large cluster or in a run of minutes",
+    )
+    .or("[20, 80]"),
 ];
-
-/// The length of the time in which faults of a drawn scenario come and go.
-#[derive(Clone, Copy, Debug)]
-struct ChaosLength {
-    /// The length in milliseconds.
-    ms: u64,
-    /// True if most faults last for a large part of it, and clients ask all the while.
-    is_long: bool,
-}
 
 /// `[swarm]` as it stands in the file.
 #[derive(Default, Deserialize)]
@@ -112,6 +142,11 @@ struct SwarmKeys {
     operations: Option<Spanned<[Spanned<u64>; 2]>>,
     faults: Option<Vec<Spanned<String>>>,
     fault_percent: Option<Spanned<u64>>,
+    large_percent: Option<Spanned<u64>>,
+    large_nodes: Option<Spanned<[Spanned<u64>; 2]>>,
+    few_operations: Option<Spanned<[Spanned<u64>; 2]>>,
+    life_percent: Option<Spanned<u64>>,
+    life_ms: Option<Spanned<[Spanned<u64>; 2]>>,
 }
 
 impl Swarm {
@@ -138,13 +173,26 @@ impl Swarm {
         let seed = seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or(1);
         let path = path.to_owned();
         let named_checks = BTreeSet::new();
-        let mut swarm = Self { title, sweep, seed, reachable, named_checks, ranges, fixed, path };
-        // The fixed keys may not fit the drawn ones. Most such files are found out here. Checks are
-        // never drawn: every scenario names the same.
+        Self { title, sweep, seed, reachable, named_checks, ranges, fixed, path }.tried()
+    }
+
+    /// The same swarm, all of whose scenarios demand these checks as well that no level promises.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Invalid`], if one of them is promised.
+    pub fn demanding(&self, unpromised: &[CheckName]) -> Result<Self, ScenarioError> {
+        let mut swarm = self.clone();
+        expect::demand(&mut swarm.fixed, unpromised);
+        swarm.tried()
+    }
+
+    /// Draws some scenarios. The fixed keys may not fit the drawn ones: most such files are found out
+    /// here. Checks are never drawn: every scenario names the same.
+    fn tried(mut self) -> Result<Self, ScenarioError> {
         for seed in 0..16 {
-            swarm.named_checks = swarm.scenario(seed)?.expect.named;
+            self.named_checks = self.scenario(seed)?.expect.named;
         }
-        Ok(swarm)
+        Ok(self)
     }
 
     /// The name of the swarm: the file without folder and extension.
@@ -163,18 +211,41 @@ impl Swarm {
     /// [`ScenarioError::Invalid`] if what the file fixes does not fit what was drawn.
     pub fn scenario(&self, seed: u64) -> Result<Scenario, ScenarioError> {
         let dice = Dice::new(seed);
-        let cluster = DrawnCluster::draw(dice.of("cluster"), self.ranges.nodes);
-        let chaos = self.chaos(dice);
-        let operations = dice.between("operations", self.ranges.operations);
+        let ranges = &self.ranges;
+        let is_large = dice.chance("a large cluster", ranges.large_percent);
+        let lives_long = dice.chance("a long life", ranges.life_percent);
+        let cluster = if is_large {
+            let nodes = dice.of("large").magnitude("nodes", ranges.large_nodes);
+            DrawnCluster::draw(dice.of("cluster"), (nodes, nodes))
+        } else {
+            DrawnCluster::draw(dice.of("cluster"), ranges.nodes)
+        };
+        let chaos = if lives_long {
+            let (from, until) = ranges.life;
+            let ms = dice.between("chaos", (from.as_ms(), until.as_ms()));
+            ChaosLength { ms, is_long: false }
+        } else {
+            self.chaos(dice)
+        };
+        let is_few = is_large || lives_long;
+        let operations = if is_few { ranges.few_operations } else { ranges.operations };
+        let operations = dice.between("operations", operations);
 
         let mut drawn = cluster.table(dice.of("cluster"));
         drawn.insert("network".to_owned(), knobs::network(dice.of("network")).into());
         drawn.insert("disk".to_owned(), knobs::disk(dice.of("disk")).into());
         drawn.insert("clocks".to_owned(), knobs::clocks(dice.of("clocks")).into());
-        drawn.insert("node".to_owned(), knobs::node(dice.of("node")).into());
-        let workloads = workloads::draw(dice.of("workload"), operations, chaos, &cluster);
+        let mut node = knobs::node(dice.of("node"));
+        let mut workloads = workloads::draw(dice.of("workload"), operations, chaos, &cluster);
+        if is_few {
+            knobs::calm_down(&mut node);
+        }
+        if lives_long {
+            long_lives::spread(&mut workloads, chaos.ms);
+        }
+        drawn.insert("node".to_owned(), node.into());
         drawn.insert("workload".to_owned(), workloads.into());
-        let SwarmRanges { faults, fault_percent, .. } = &self.ranges;
+        let SwarmRanges { faults, fault_percent, .. } = ranges;
         let faults = faults::draw(dice.of("fault"), &cluster, chaos, faults, *fault_percent);
         drawn.insert("fault".to_owned(), faults.into());
 
@@ -238,8 +309,8 @@ fn parse(text: &str) -> Result<Parsed, Problem> {
         None => Ok(default),
         Some(bounds) => within(bounds, name, range),
     };
-    let times = |key: &Option<Spanned<[Spanned<u64>; 2]>>, name, default: (u64, u64)| match key {
-        None => Ok((Span::from_ms(default.0), Span::from_ms(default.1))),
+    let spans = |key: &Option<Spanned<[Spanned<u64>; 2]>>, name, (from, until)| match key {
+        None => Ok((Span::from_ms(from), Span::from_ms(until))),
         Some(bounds) => {
             within(bounds, name, 1..=600_000)?;
             let [from, until] = bounds.get_ref();
@@ -252,8 +323,8 @@ fn parse(text: &str) -> Result<Parsed, Problem> {
     };
     let ranges = SwarmRanges {
         nodes: bounds(&keys.nodes, "nodes", 1..=100, (3, 6))?,
-        chaos: times(&keys.chaos_ms, "chaos_ms", (1_000, 4_000))?,
-        long_chaos: times(&keys.long_chaos_ms, "long_chaos_ms", (10_000, 40_000))?,
+        chaos: spans(&keys.chaos_ms, "chaos_ms", (1_000, 4_000))?,
+        long_chaos: spans(&keys.long_chaos_ms, "long_chaos_ms", (10_000, 40_000))?,
         long_percent: percent(&keys.long_percent, "long_percent", 0)?,
         operations: bounds(&keys.operations, "operations", 1..=1_000_000, (60, 300))?,
         faults: match &keys.faults {
@@ -261,6 +332,11 @@ fn parse(text: &str) -> Result<Parsed, Problem> {
             Some(words) => words.iter().map(family).collect::<Result<_, _>>()?,
         },
         fault_percent: percent(&keys.fault_percent, "fault_percent", 25)?,
+        large_percent: percent(&keys.large_percent, "large_percent", 0)?,
+        large_nodes: bounds(&keys.large_nodes, "large_nodes", 1..=100, (12, 40))?,
+        few_operations: bounds(&keys.few_operations, "few_operations", 1..=1_000_000, (20, 80))?,
+        life_percent: percent(&keys.life_percent, "life_percent", 0)?,
+        life: spans(&keys.life_ms, "life_ms", (60_000, 300_000))?,
     };
     Ok(Parsed { ranges, reachable, fixed })
 }
@@ -290,11 +366,20 @@ fn family(word: &Spanned<String>) -> Result<&'static str, Problem> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use kv_core::quorum::Level;
+
     use super::*;
-    use crate::faults::FAULTS;
-    use crate::scenario::{ClientPace, Fault};
+    use crate::faults::{FAULTS, Victims};
+    use crate::scenario::{ClientPace, Fault, Quorum, Workload};
 
     const EVERYTHING: &str = "title = \"t\"\n[swarm]\n";
+
+    /// The mean time between two operations of one client.
+    fn pause(workload: &Workload) -> Span {
+        match workload.pace {
+            ClientPace::Thinks(mean) | ClientPace::Arrives(mean) => mean,
+        }
+    }
 
     fn scenarios(text: &str, seeds: u64) -> Vec<Scenario> {
         let swarm = Swarm::parse("swarm.toml", text).expect("it is valid");
@@ -344,14 +429,71 @@ mod tests {
         for (scenario, _) in long {
             for workload in &scenario.workloads {
                 let each = workload.operations / u64::from(workload.clients);
-                let ClientPace::Thinks(think) = workload.pace else {
-                    panic!("clients of a long run think: {}", scenario.text());
-                };
-                let span = think.times(each.max(1));
+                let span = pause(workload).times(each.max(1));
                 assert!(span >= Span::from_ms(4_000), "{} asks for {span:?}", scenario.text());
                 assert!(lasts(scenario) <= Span::from_ms(40_000));
             }
         }
+    }
+
+    #[test]
+    fn some_clusters_are_large_and_some_lives_are_long_if_the_file_says_so() {
+        let text = "title = \"t\"\n[swarm]\nlarge_percent = 30\nlife_percent = 30\n";
+        let scenarios = scenarios(text, 200);
+        let is_large = |scenario: &&Scenario| scenario.cluster.nodes.len() >= 12;
+        let is_long = |scenario: &&Scenario| {
+            let work = scenario.workloads.iter().map(|workload| {
+                let each = workload.operations / u64::from(workload.clients);
+                pause(workload).times(each).as_ms()
+            });
+            work.max().is_some_and(|ms| ms > 20_000)
+        };
+        let (large, long) =
+            (scenarios.iter().filter(is_large).count(), scenarios.iter().filter(is_long).count());
+        assert!((30..100).contains(&large) && (30..100).contains(&long), "{large}, {long}");
+        let operations = |scenario: &Scenario| {
+            scenario.workloads.iter().map(|workload| workload.operations).sum::<u64>()
+        };
+        let few = scenarios.iter().filter(|scenario| is_large(scenario));
+        assert!(few.map(operations).all(|operations| operations <= 80));
+    }
+
+    #[test]
+    fn some_faults_meet_at_one_node_and_some_never_end() {
+        let scenarios = scenarios(EVERYTHING, 400);
+        let lasts = |scenario: &&Scenario| scenario.faults.iter().any(Fault::is_lasting);
+        let lasting: Vec<_> = scenarios.iter().filter(lasts).collect();
+        assert!((8..60).contains(&lasting.len()), "{} of 400", lasting.len());
+        for scenario in lasting {
+            let nodes = scenario.cluster.nodes.len();
+            for fault in scenario.faults.iter().filter(|fault| fault.is_lasting()) {
+                if let Some(Victims::These(victims)) = fault.kind.victims() {
+                    assert!(2 * victims.len() < nodes, "{} of {nodes} are gone", victims.len());
+                }
+            }
+        }
+        // Only pairs name the nodes of their kills, and end.
+        let is_pair = |fault: &Fault| {
+            let named = matches!(fault.kind.victims(), Some(Victims::These(_)));
+            named && fault.kind.name() == "kill" && !fault.is_lasting()
+        };
+        let paired = scenarios.iter().filter(|scenario| scenario.faults.iter().any(is_pair));
+        assert!((8..60).contains(&paired.count()));
+    }
+
+    #[test]
+    fn some_quorums_lie_in_a_corner() {
+        let scenarios = scenarios(EVERYTHING, 400);
+        let counts = |scenario: &Scenario| {
+            let Quorum { read, write, .. } = scenario.quorum;
+            (scenario.quorum.owners(), read, write)
+        };
+        let single =
+            |scenario: &&Scenario| counts(scenario) == (1, Level::Count(1), Level::Count(1));
+        let one_all =
+            |scenario: &&Scenario| counts(scenario) == (5, Level::Count(1), Level::Count(5));
+        assert!(scenarios.iter().filter(single).count() > 4);
+        assert!(scenarios.iter().any(|scenario| one_all(&scenario)));
     }
 
     #[test]

@@ -38,13 +38,14 @@ fn workload(
     if dice.chance("keys of its own", 40) {
         put("key_prefix", format!("g{group}").into());
     }
+    let think_ms = dice.magnitude("think", (1, 60));
     if chaos.is_long {
         // All the while, with as many operations as ever.
         put("think_ms_mean", Value::Float((chaos.ms * clients / operations) as f64));
     } else if dice.chance("at a rate", 6) {
         put("rate_per_second", integer(dice.magnitude("rate", (10, 500))));
     } else {
-        put("think_ms_mean", Value::Float(dice.magnitude("think", (1, 60)) as f64));
+        put("think_ms_mean", Value::Float(think_ms as f64));
     }
     if dice.chance("mostly reads or mostly writes", 50) {
         put("read_share", dice.share("read share", (100, 900)));
