@@ -1,5 +1,7 @@
 //! The command line of the simulator, from the outside: what people script must not change.
 
+#[path = "command_line/first_minute.rs"]
+mod first_minute;
 #[path = "command_line/folder.rs"]
 mod folder;
 #[path = "command_line/nothing_examined.rs"]
@@ -89,6 +91,8 @@ fn a_run_that_fails_ends_with_one_and_the_command_that_replays_it() {
     assert!(ended.out.contains("acknowledged = 0, expected at least 1"), "{}", ended.out);
     let replay = "  kv-sim --scenario scenarios/demanding.toml --seed 5\n";
     assert!(ended.out.contains(replay), "{}", ended.out);
+    let report = "  kv-sim report scenarios/demanding.toml --seed 5 -o report.html\n";
+    assert!(ended.out.contains(report), "{}", ended.out);
     assert!(ended.out.ends_with("FAILED\n"), "{}", ended.out);
 
     assert!(ended.error.contains("kept/demanding-5.json"), "{}", ended.error);
@@ -324,6 +328,8 @@ fn a_sweep_fails_if_a_branch_is_not_reached_within_the_seeds_that_are_declared_t
     assert_eq!(ended.code, Some(1), "{}{}", ended.out, ended.error);
     let line = "read-repair was not reached in 3 seeds of declaring, which declares it reachable within 3\n";
     assert!(ended.out.contains(line), "{}", ended.out);
+    let next = "nothing leads there any more:\n  kv-sim sweep --scenario scenarios/declaring.toml --seeds 3..18\n";
+    assert!(ended.out.contains(next), "{}", ended.out);
     assert!(ended.out.ends_with("3 passed, 0 failed\nFAILED\n"), "{}", ended.out);
     let summary = json(&folder.read("out.json"));
     let verdicts = serde_json::json!([

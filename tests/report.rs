@@ -10,7 +10,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use browser::{Dom, open};
+use browser::{Dom, open, open_at};
 use folder::{Ended, Folder, json};
 
 /// It is looked at while it cannot have come to rest: a node has lost everything just before. There are siblings, a fault of each sort that is
@@ -303,6 +303,86 @@ fn what_a_person_chooses_on_the_page_is_shown_and_stands_in_its_address() {
     assert!(said("went-on", "data-now") > said("moved", "data-now"));
     assert!(said("went-back", "data-now") < said("went-on", "data-now"));
     assert!(dom.text("detail").contains(&format!("about {key}")), "{}", dom.text("detail"));
+}
+
+/// How a page looks in a frame: how wide it and all that is in it are, how small its smallest text is, and
+/// whose that is. What scrolls by itself may be wider than the page.
+const MEASURE: &str = "<script>
+  for (const details of document.querySelectorAll('details')) details.open = true;
+  const scrolls = (element) => element !== null && (element.classList.contains('scroll') || scrolls(element.parentElement));
+  let [right, widest, least, whose] = [0, '', Infinity, ''];
+  for (const element of document.querySelectorAll('body *')) {
+    const frame = element.getBoundingClientRect();
+    if (frame.width === 0 || frame.height === 0) continue;
+    const name = `${element.tagName}.${element.getAttribute('class') || element.id}`;
+    const isCut = element.closest('svg') !== null;
+    if (!isCut && !scrolls(element.parentElement) && frame.right > right) [right, widest] = [frame.right, name];
+    if (![...element.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim())) continue;
+    const picture = element.closest('svg');
+    const scale = picture ? picture.getBoundingClientRect().width / picture.viewBox.baseVal.width : 1;
+    const size = Number.parseFloat(getComputedStyle(element).fontSize) * scale;
+    if (size < least) [least, whose] = [size, name];
+  }
+  document.getElementById('errors').insertAdjacentHTML('afterend',
+    `<p id='measured' data-width='${innerWidth}' data-scroll='${document.documentElement.scrollWidth}' data-right='${Math.ceil(right)}'`
+    + ` data-widest='${widest}' data-least='${Math.floor(least * 100)}' data-whose='${whose}'></p>`);
+</script></body>";
+
+#[test]
+fn on_a_narrow_screen_nothing_scrolls_sideways_and_all_text_can_be_read() {
+    let (folder, _) = page("report-narrow", RESTLESS);
+    let measured = folder.read("page.html").replace("</body>", MEASURE);
+    fs::write(folder.0.join("page.html"), measured).expect("the file can be written");
+    // A window of a browser has a least width. A frame in it has none.
+    for width in [390, 1_280] {
+        let dom = framed(&folder, width);
+        let said = |what: &str| dom.attribute("measured", what).expect("it was measured");
+        assert_eq!(dom.number("measured", "data-width"), u64::from(width));
+        let (scroll, right) =
+            (dom.number("measured", "data-scroll"), dom.number("measured", "data-right"));
+        assert!(
+            scroll <= width.into(),
+            "{width}: the page is {scroll} wide: {}",
+            said("data-widest")
+        );
+        assert!(right <= width.into(), "{width}: {} reaches to {right}", said("data-widest"));
+        let least = dom.number("measured", "data-least");
+        assert!(least >= 1_200, "{width}: the text of {} has {least} / 100 px", said("data-whose"));
+    }
+}
+
+/// The page as it is drawn in a frame of this width.
+fn framed(folder: &Folder, width: u32) -> Dom {
+    let page = folder.read("page.html").replace('&', "&amp;").replace('"', "&quot;");
+    let frame = format!(
+        "<!doctype html><body><iframe width=\"{width}\" height=\"800\" style=\"border: 0\" srcdoc=\"{page}\"></iframe>\
+         <script>addEventListener('load', () => {{ const inner = document.querySelector('iframe').contentDocument;\
+         document.documentElement.innerHTML = inner.documentElement.innerHTML; }});</script></body>"
+    );
+    fs::write(folder.0.join("frame.html"), frame).expect("a new file");
+    open_at(&folder.0, "frame.html", "", 1_400)
+}
+
+#[test]
+fn a_page_opens_at_the_failure_and_leads_to_what_led_there() {
+    let (folder, data) = page("report-opens", RESTLESS);
+    let dom = drawn(&folder, "");
+    let opens = |which: &str| data["opens"][which].as_u64().expect("a time");
+    assert!(opens("from_us") < opens("until_us"));
+    assert_eq!(opens("until_us"), data["violations"][0]["at_us"].as_u64().expect("a time"));
+    assert_eq!(dom.text("now"), format!("{} s", seconds(opens("at_us"))));
+    // The window has a margin on both sides.
+    let summary = dom.text("summary");
+    let until = summary.split(" s to ").nth(1).and_then(|rest| rest.split(' ').next());
+    let until: f64 = until.and_then(|until| until.parse().ok()).expect("a window is named");
+    let end = opens("until_us") as f64 / 1e6;
+    assert!((end..end + 0.2 * end).contains(&until), "{summary}");
+    assert!(dom.inside("violations").contains("has not copied partition"), "the story is there");
+    for legend in ["legend", "overview-legend", "story-legend", "clock-legend"] {
+        assert!(dom.inside(legend).contains("<i style="), "{legend} explains colours");
+    }
+    assert!(dom.inside("cluster").contains("N=3 copies of a key"));
+    assert!(dom.inside("words").contains("sibling"));
 }
 
 #[test]

@@ -77,6 +77,15 @@ fn swarm(text: &str) -> String {
 }
 
 #[test]
+fn a_sweep_that_proves_nothing_says_how_to_see_why() {
+    let folder = Folder::with("idle-next", &[("deletion.toml", NAMES_DELETION)]);
+    let ended = folder.kv_sim(&["sweep", "--scenario", "deletion", "--seeds", "5..40"]);
+    assert_eq!(ended.code, Some(2), "{}{}", ended.out, ended.error);
+    let next = "what clients do in one of the runs:\n  kv-sim --scenario scenarios/deletion.toml --seed 5\n";
+    assert!(ended.out.contains(next), "{}", ended.out);
+}
+
+#[test]
 fn a_check_that_is_named_and_finds_nothing_in_a_whole_sweep_ends_it_with_two() {
     let folder = Folder::with("idle-check", &[("names.toml", NAMES_DELETION)]);
     let sweep = |seeds: &str, more: &[&str]| {

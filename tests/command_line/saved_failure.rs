@@ -60,8 +60,8 @@ fn a_scenario_is_replayed_and_shrunk_with_a_seed_of_ones_own() {
         "3",
         "-o",
         "shrunk.toml",
-        "--for",
-        "5s",
+        "--events",
+        "3000000",
     ]);
     assert_eq!(shrunk.code, Some(0), "{}", shrunk.error);
     assert!(shrunk.out.contains("  kv-sim report shrunk.toml -o shrunk.html\n"), "{}", shrunk.out);
@@ -172,6 +172,7 @@ fn a_failure_is_shrunk_to_a_scenario_that_a_person_can_read() {
     let ended = folder.kv_sim(&["shrink", "kept/no-siblings-3.json", "-o", "small.toml"]);
     assert_eq!(ended.code, Some(0), "{}", ended.error);
     assert!(ended.out.contains("outcomes is still violated"), "{}", ended.out);
+    assert!(ended.out.contains("nothing more can be taken away"), "{}", ended.out);
 
     let small = folder.read("small.toml");
     assert!(!small.contains("[[fault]]"), "{small}");
@@ -181,6 +182,36 @@ fn a_failure_is_shrunk_to_a_scenario_that_a_person_can_read() {
     let run = folder.kv_sim(&["--scenario", "small.toml", "--json"]);
     let operations = json(&run.out)["operations"].as_u64().expect("a number");
     assert!(operations <= 10, "{operations} operations are left of 200:\n{small}");
+
+    // To shrink it once more changes nothing, on however many cores.
+    let again = folder
+        .command(&["shrink", "small.toml", "-o", "again.toml"])
+        .env("RAYON_NUM_THREADS", "1")
+        .output()
+        .expect("the program starts");
+    let again = Ended::from(again);
+    assert_eq!(again.code, Some(0), "{}", again.error);
+    assert_eq!(folder.read("again.toml"), small);
+}
+
+#[test]
+fn a_shrink_that_its_budget_ends_says_so_and_what_an_attempt_takes() {
+    let folder = Folder::with("shrink-budget", &[("no-siblings.toml", NO_SIBLINGS)]);
+    let shrink = |budget: &[&str]| {
+        let arguments = ["shrink", "scenarios/no-siblings.toml", "-o", "small.toml"];
+        folder.kv_sim(&[&arguments[..], budget].concat())
+    };
+    let few = shrink(&["--events", "20000"]);
+    assert_eq!(few.code, Some(0), "{}", few.error);
+    assert!(
+        few.error.contains("this failure needs long runs: one attempt simulates "),
+        "{}",
+        few.error
+    );
+    assert!(few.out.contains("stopped by its budget"), "{}", few.out);
+    let small = folder.read("small.toml");
+    assert_eq!(shrink(&["--events", "20000"]).code, Some(0));
+    assert_eq!(folder.read("small.toml"), small, "a budget of events is the same on any machine");
 }
 
 #[test]

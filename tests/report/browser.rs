@@ -20,12 +20,18 @@ pub(crate) struct Row {
 
 /// Opens a file of a folder, with what stands behind the `#`.
 pub(crate) fn open(folder: &Path, file: &str, fragment: &str) -> Dom {
+    open_at(folder, file, fragment, 1_280)
+}
+
+/// Opens a file of a folder in a window that is so many pixels wide.
+pub(crate) fn open_at(folder: &Path, file: &str, fragment: &str, width: u32) -> Dom {
     let profile = folder.join("browser");
     let output = Command::new("timeout")
         .args([TIMEOUT_S, "chromium", "--headless", "--no-sandbox", "--disable-gpu"])
         .args(["--no-first-run", "--disable-extensions", "--disable-background-networking"])
         .args(["--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND"])
         .arg(format!("--user-data-dir={}", profile.display()))
+        .arg(format!("--window-size={width},844"))
         .arg("--dump-dom")
         .arg(format!("file://{}{fragment}", folder.join(file).display()))
         .stdin(Stdio::null())

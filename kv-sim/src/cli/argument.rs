@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use std::ops::Range;
 use std::time::Duration;
 
+use kv_sim::checks::CheckName;
 use kv_sim::runs::sweep::Shard;
 
 /// Parses a range of seeds `A..B`: from A up to but not including B; never empty.
@@ -61,6 +62,21 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(|| "too long".to_owned())
 }
 
+/// Parses the name of a check that no level promises, and that a scenario may therefore not demand.
+pub(crate) fn unpromised(text: &str) -> Result<CheckName, String> {
+    match CheckName::find(text) {
+        Some(check) if check.is_promised() => {
+            Err(format!("`{text}` is promised: a scenario that names no checks demands it"))
+        }
+        Some(check) => Ok(check),
+        None => {
+            let all = CheckName::ALL.iter().filter(|check| !check.is_promised());
+            let names: Vec<_> = all.map(|check| check.name()).collect();
+            Err(format!("there is no such check; this is one of: {}", names.join(", ")))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +111,13 @@ mod tests {
         for wrong in ["90", "m", "", "1.5h", "10 m", "99999999999999999999h", "5µ"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn only_what_no_level_promises_is_demanded_beside_the_rest() {
+        assert_eq!(unpromised("linearizability").map(CheckName::name), Ok("linearizability"));
+        assert!(unpromised("durability").is_err_and(|why| why.contains("is promised")));
+        assert!(unpromised("speed").is_err_and(|why| why.contains("linearizability")));
     }
 
     #[test]

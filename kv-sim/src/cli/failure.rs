@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use kv_sim::checks::CheckName;
 use kv_sim::runs::artefact::{ArtefactError, SavedFailure};
 use kv_sim::scenario::{Colour, Scenario, Source};
 
@@ -25,11 +26,11 @@ impl FailedRun {
     }
 }
 
-/// Reads a saved failure or a scenario, by the ending of its name. A scenario is run with this seed, or
-/// with the one in it; a saved failure has its own.
-pub(crate) fn load(path: &Path, seed: Option<u64>) -> Result<FailedRun, Exit> {
+/// Reads a saved failure or a scenario, by the ending of its name, of which these checks are demanded
+/// too. A scenario is run with this seed, or with the one in it; a saved failure has its own.
+pub(crate) fn load(path: &Path, seed: Option<u64>, also: &[CheckName]) -> Result<FailedRun, Exit> {
     if path.extension().is_some_and(|extension| extension == "toml") {
-        let source = super::load(&[path.to_string_lossy().into_owned()])?.remove(0);
+        let source = super::load(&[path.to_string_lossy().into_owned()], also)?.remove(0);
         let seed = seed.unwrap_or(source.seed());
         let scenario = match source {
             Source::One(scenario) => *scenario,
@@ -45,7 +46,13 @@ pub(crate) fn load(path: &Path, seed: Option<u64>) -> Result<FailedRun, Exit> {
         return Err(Exit::Usage);
     }
     match SavedFailure::load(path) {
-        Ok((saved, scenario)) => Ok(FailedRun { scenario, seed: saved.seed, saved: Some(saved) }),
+        Ok((saved, scenario)) => {
+            let scenario = match also {
+                [] => scenario,
+                also => scenario.demanding(also).map_err(|error| super::invalid(&error))?,
+            };
+            Ok(FailedRun { scenario, seed: saved.seed, saved: Some(saved) })
+        }
         Err(error) => {
             output::complain(&format!("error: {error}\n"));
             if let ArtefactError::Scenario { error, .. } = &error {

@@ -2,6 +2,8 @@
 
 mod argument;
 mod bench;
+mod demands;
+mod demo;
 mod failure;
 mod list;
 mod merge;
@@ -19,8 +21,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use kv_sim::checks::CheckName;
 use kv_sim::scenario::{self, ScenarioError, Source};
 
+use demands::Demands;
 use output::Exit;
 
 const AFTER_HELP: &str = "\
@@ -48,6 +52,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum SimCommand {
+    /// Show in a minute what this is for: a failure is looked for, made small, and shown.
+    Demo(demo::DemoArguments),
     /// Run many seeds of one or more scenarios, on all cores.
     Sweep(sweep::SweepArguments),
     /// Run a saved failure again, and say whether it still fails in the same way; or, with --at,
@@ -70,6 +76,7 @@ enum SimCommand {
 pub(crate) fn main() -> ExitCode {
     let Cli { command, single } = Cli::parse();
     let exit = match (command, single) {
+        (Some(SimCommand::Demo(arguments)), _) => demo::execute(&arguments),
         (Some(SimCommand::Sweep(arguments)), _) => sweep::execute(arguments),
         (Some(SimCommand::Replay(arguments)), _) => replay::execute(&arguments),
         (Some(SimCommand::Shrink(arguments)), _) => shrink::execute(&arguments),
@@ -84,12 +91,12 @@ pub(crate) fn main() -> ExitCode {
     exit.into()
 }
 
-/// Reads all scenarios, or shows every problem of any of them.
-fn load(names: &[String]) -> Result<Vec<Source>, Exit> {
+/// Reads all scenarios, of which these checks are demanded too, or shows every problem of any of them.
+fn load(names: &[String], also: &[CheckName]) -> Result<Vec<Source>, Exit> {
     let here = here()?;
     let (mut sources, mut exit) = (Vec::new(), None);
     for name in names {
-        match scenario::load(name, &here) {
+        match scenario::load(name, &here).and_then(|source| source.demanding(also)) {
             Ok(source) => sources.push(source),
             Err(error) => exit = Some(invalid(&error)),
         }
@@ -112,15 +119,21 @@ fn here() -> Result<PathBuf, Exit> {
 }
 
 /// The command that runs a scenario with a seed again, as its reader can type it.
-fn again(source: &Source, seed: u64, paranoid: bool) -> String {
-    let flag = if paranoid { " --paranoid" } else { "" };
-    format!("{} --scenario {} --seed {seed}{flag}", program(), quoted(source.path()))
+fn again(source: &Source, seed: u64, demands: &Demands) -> String {
+    let (path, flags) = (quoted(source.path()), demands.flags());
+    format!("{} --scenario {path} --seed {seed}{flags}", program())
 }
 
 /// The command that the reader types to start this program.
 fn program() -> &'static str {
     // Cargo sets this when it runs us; then this program is hardly on the path.
-    if std::env::var_os("CARGO").is_some() { "cargo sim" } else { "kv-sim" }
+    if std::env::var_os("CARGO").is_none() {
+        return "kv-sim";
+    }
+    // The folder of a build is named after its profile. Another profile is another build.
+    let program = std::env::current_exe().unwrap_or_default();
+    let is_quick = program.parent().is_some_and(|folder| folder.ends_with("quick"));
+    if is_quick { "cargo quick" } else { "cargo sim" }
 }
 
 /// Quotes a path for a shell, if it must be.

@@ -121,7 +121,8 @@ fn with_former_keys(value: &impl Serialize) -> Result<Value, Exit> {
     Ok(value)
 }
 
-fn not_json(error: &serde_json::Error) -> Exit {
+/// Reports that a value cannot be written as JSON.
+pub(crate) fn not_json(error: &serde_json::Error) -> Exit {
     complain(&format!("error: the result cannot be written as JSON: {error}\n"));
     Exit::Usage
 }

@@ -12,6 +12,7 @@ use kv_sim::story::result::Verdict;
 use kv_sim::story::summary::RunSummary;
 use kv_sim::story::words::{FAINT, HEADING};
 
+use super::demands::Demands;
 use super::failure::{self, FailedRun};
 use super::moments;
 use super::output::{self, Exit};
@@ -23,9 +24,8 @@ pub(crate) struct ReplayArguments {
     /// The seed of a scenario. By default the one in it.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Check the invariants of every node after each input, as a saved failure says by itself.
-    #[arg(long)]
-    paranoid: bool,
+    #[command(flatten)]
+    demands: Demands,
     #[command(flatten)]
     moments: moments::Moments,
 }
@@ -35,9 +35,9 @@ pub(crate) fn execute(arguments: &ReplayArguments) -> Exit {
 }
 
 fn try_execute(arguments: &ReplayArguments) -> Result<Exit, Exit> {
-    let ReplayArguments { failure: path, seed, paranoid, moments } = arguments;
-    let failure = failure::load(path, *seed)?;
-    let is_paranoid = *paranoid || failure.is_paranoid();
+    let ReplayArguments { failure: path, seed, demands, moments } = arguments;
+    let failure = failure::load(path, *seed, &demands.also)?;
+    let is_paranoid = demands.paranoid || failure.is_paranoid();
     let options = RunOptions::seeded(failure.seed).paranoid_if(is_paranoid);
     let options = RunOptions { panics: Some(PanicLog::install()), ..options };
     let FailedRun { scenario, seed: _, saved } = failure;
@@ -50,10 +50,10 @@ fn try_execute(arguments: &ReplayArguments) -> Result<Exit, Exit> {
     if let Some(seed) = seed {
         replay += &format!(" --seed {seed}");
     }
-    if *paranoid {
-        replay += " --paranoid";
-    }
-    let summary = RunSummary { scenario: &scenario, result: &result, replay: &replay };
+    replay += &demands.flags();
+    let report = super::report::command(&path.to_string_lossy(), *seed, demands);
+    let summary =
+        RunSummary { scenario: &scenario, result: &result, replay: &replay, report: &report };
     output::say(&summary.to_string())?;
     if let Some(saved) = &saved {
         output::say(&compared(saved, saved.recurrence(&result)))?;

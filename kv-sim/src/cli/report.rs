@@ -7,6 +7,7 @@ use kv_core::types::Key;
 use kv_sim::runs::panics::PanicLog;
 use kv_sim::story::report::{Report, ReportPlan};
 
+use super::demands::Demands;
 use super::failure::{self, FailedRun};
 use super::output::{self, Exit};
 
@@ -24,6 +25,8 @@ pub(crate) struct ReportArguments {
     /// The seed of a scenario. By default the one in it.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    #[command(flatten)]
+    demands: Demands,
     /// Follow this key too, beside those that something was violated about. May be given several
     /// times.
     #[arg(long, value_name = "KEY")]
@@ -41,9 +44,9 @@ pub(crate) fn execute(arguments: &ReportArguments) -> Exit {
 }
 
 fn try_execute(arguments: &ReportArguments) -> Result<Exit, Exit> {
-    let ReportArguments { failure: path, output, seed, key, text, json } = arguments;
-    let failure = failure::load(path, *seed)?;
-    let paranoid = failure.is_paranoid();
+    let ReportArguments { failure: path, output, seed, demands, key, text, json } = arguments;
+    let failure = failure::load(path, *seed, &demands.also)?;
+    let paranoid = demands.paranoid || failure.is_paranoid();
     let FailedRun { scenario, seed, saved: _ } = failure;
     let keys: Vec<_> = key.iter().map(|key| Key::from(key.as_str())).collect();
     let again = again(arguments, seed);
@@ -59,10 +62,7 @@ fn try_execute(arguments: &ReportArguments) -> Result<Exit, Exit> {
         (false, true) => report.json(),
         (false, false) => report.page(),
     };
-    let written = written.map_err(|error| {
-        output::complain(&format!("error: the report cannot be written as JSON: {error}\n"));
-        Exit::Usage
-    })?;
+    let written = written.map_err(|error| output::not_json(&error))?;
     output::write_whole(output, &written)?;
     if output != Path::new("-") {
         output::complain(&format!("written: {}\n", output.display()));
@@ -73,14 +73,22 @@ fn try_execute(arguments: &ReportArguments) -> Result<Exit, Exit> {
     })
 }
 
+/// The command that makes a page of a run, as its reader can type it.
+pub(crate) fn command(path: &str, seed: Option<u64>, demands: &Demands) -> String {
+    let (program, path) = (super::program(), super::quoted(path));
+    let seed = seed.map(|seed| format!(" --seed {seed}")).unwrap_or_default();
+    format!("{program} report {path}{seed}{} -o report.html", demands.flags())
+}
+
 /// The command that makes the report again, as its reader can type it.
 fn again(arguments: &ReportArguments, seed: u64) -> String {
-    let ReportArguments { failure, key, output, text, json, .. } = arguments;
+    let ReportArguments { failure, demands, key, output, text, json, .. } = arguments;
     let mut command =
         format!("{} report {}", super::program(), super::quoted(&failure.to_string_lossy()));
     if arguments.seed.is_some() {
         command += &format!(" --seed {seed}");
     }
+    command += &demands.flags();
     for key in key {
         command += &format!(" --key {}", super::quoted(key));
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::{Args, ValueEnum};
+use kv_sim::checks::CheckName;
 use kv_sim::runs::artefact;
 use kv_sim::runs::options::{RunOptions, Trace};
 use kv_sim::runs::panics::PanicLog;
@@ -15,6 +16,8 @@ use kv_sim::story::history::HistoryFormat;
 use kv_sim::story::result::{RunResult, Verdict};
 use kv_sim::story::summary::RunSummary;
 
+use super::argument;
+use super::demands::Demands;
 use super::output::{self, Exit};
 
 #[derive(Args)]
@@ -25,9 +28,14 @@ pub(crate) struct SingleArguments {
     /// The seed. By default the one in the scenario.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Check the invariants of every node after every input: slower.
+    // The two of `Demands`: arguments that may all be missing cannot hold others that may.
+    /// Check the invariants of every node after each input: slower.
     #[arg(long)]
     paranoid: bool,
+    /// Judge the run by this check too, which no level promises, to see how it is broken:
+    /// linearizability.
+    #[arg(long, value_name = "CHECK", value_parser = argument::unpromised)]
+    also: Vec<CheckName>,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -59,13 +67,23 @@ pub(crate) fn execute(arguments: SingleArguments) -> Exit {
 }
 
 fn try_execute(arguments: SingleArguments) -> Result<Exit, Exit> {
-    let SingleArguments { scenario, seed, paranoid, json, keep, trace, history, history_format } =
-        arguments;
-    let source = super::load(&[scenario])?.remove(0);
+    let SingleArguments {
+        scenario,
+        seed,
+        paranoid,
+        also,
+        json,
+        keep,
+        trace,
+        history,
+        history_format,
+    } = arguments;
+    let demands = Demands { paranoid, also };
+    let source = super::load(&[scenario], &demands.also)?.remove(0);
     let seed = seed.unwrap_or(source.seed());
     let scenario = source.scenario(seed).map_err(|error| super::invalid(&error))?;
-    let result =
-        traced(&scenario, RunOptions::seeded(seed).paranoid_if(paranoid), trace.as_deref())?;
+    let options = RunOptions::seeded(seed).paranoid_if(demands.paranoid);
+    let result = traced(&scenario, options, trace.as_deref())?;
     if let Some(path) = &history {
         let format = history_format.map_or_else(|| format_of(path), HistoryChecker::format);
         write_history(path, format, &scenario, seed)?;
@@ -78,8 +96,10 @@ fn try_execute(arguments: SingleArguments) -> Result<Exit, Exit> {
     if json {
         output::say_json(&result)?;
     } else {
-        let replay = super::again(&source, seed, paranoid);
-        let summary = RunSummary { scenario: &scenario, result: &result, replay: &replay };
+        let replay = super::again(&source, seed, &demands);
+        let report = super::report::command(source.path(), Some(seed), &demands);
+        let summary =
+            RunSummary { scenario: &scenario, result: &result, replay: &replay, report: &report };
         output::say(&summary.to_string())?;
     }
     if let Some(path) = saved {

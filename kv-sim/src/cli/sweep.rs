@@ -17,9 +17,13 @@ use kv_sim::story::result::Verdict;
 use kv_sim::story::words::{BAD, FAINT, GOOD, HEADING, counted, thousands};
 
 use super::argument;
+use super::demands::Demands;
 use super::output::{self, Exit};
 use super::probes;
 
+/// How many times as many seeds as are declared to be enough are swept to tell bad luck from a branch
+/// that nothing leads to.
+const FURTHER: u64 = 5;
 /// The most commands that are shown for one check.
 const REPLAYS_MAX: usize = 10;
 
@@ -38,9 +42,8 @@ pub(crate) struct SweepArguments {
     /// Run only part I, counted from 0, of N equal parts of the seeds.
     #[arg(long, value_name = "I/N", value_parser = argument::shard)]
     shard: Option<Shard>,
-    /// Check the invariants of every node after every input: slower.
-    #[arg(long)]
-    paranoid: bool,
+    #[command(flatten)]
+    demands: Demands,
     /// Write the summary to this file as JSON; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -69,7 +72,9 @@ fn try_execute(arguments: &SweepArguments) -> Result<Exit, Exit> {
         return Err(Exit::Usage);
     }
     let (scenarios, passed_over): (Vec<_>, Vec<_>) =
-        super::load(&arguments.scenario)?.into_iter().partition(Source::is_swept);
+        super::load(&arguments.scenario, &arguments.demands.also)?
+            .into_iter()
+            .partition(Source::is_swept);
     for scenario in &passed_over {
         output::complain(&format!("passed over, as it says sweep = false: {}\n", scenario.path()));
     }
@@ -84,7 +89,7 @@ fn try_execute(arguments: &SweepArguments) -> Result<Exit, Exit> {
         jobs: arguments.jobs.map(|jobs| usize::try_from(jobs.get()).unwrap_or(usize::MAX)),
         failures_max: arguments.until_failures,
         time_max: arguments.r#for,
-        paranoid: arguments.paranoid,
+        paranoid: arguments.demands.paranoid,
         panics: Some(PanicLog::install()),
     };
     if plan.runs() == 0 {
@@ -107,7 +112,7 @@ fn try_execute(arguments: &SweepArguments) -> Result<Exit, Exit> {
     }
 
     let replay = |failure: &Failure| {
-        super::again(&scenarios[failure.position], failure.seed, arguments.paranoid)
+        super::again(&scenarios[failure.position], failure.seed, &arguments.demands)
     };
     if let Some(path) = &arguments.json {
         output::write(path, &output::json(&summary)?)?;
@@ -119,7 +124,7 @@ fn try_execute(arguments: &SweepArguments) -> Result<Exit, Exit> {
         })?;
         output::write(path, &xml)?;
     }
-    let words = words(&plan, &summary, replay, arguments.paranoid);
+    let words = words(&plan, &summary, replay, &arguments.demands);
     if to_stdout(&arguments.json) || to_stdout(&arguments.junit) {
         output::complain(&words);
     } else {
@@ -129,7 +134,7 @@ fn try_execute(arguments: &SweepArguments) -> Result<Exit, Exit> {
 }
 
 /// Runs the plan behind a progress bar, which shows itself only on a terminal.
-fn run(plan: &SweepPlan<'_>, keep: Option<&Path>) -> Result<Summary, Exit> {
+pub(super) fn run(plan: &SweepPlan<'_>, keep: Option<&Path>) -> Result<Summary, Exit> {
     let progress = ProgressBar::new(plan.runs()).with_style(
         ProgressStyle::with_template(
             "{bar:30} {human_pos}/{human_len} runs  {per_sec}  {eta} left  {msg}",
@@ -166,7 +171,7 @@ fn words(
     plan: &SweepPlan<'_>,
     summary: &Summary,
     replay: impl Fn(&Failure) -> String,
-    paranoid: bool,
+    demands: &Demands,
 ) -> String {
     let mut text = String::new();
     let names: Vec<_> = plan.scenarios.iter().map(Source::name).collect();
@@ -218,18 +223,14 @@ fn words(
             line(format!("  and {more} more"));
         }
     }
-    if let Some(failure) = summary.failures.first() {
-        line(format!("\nTo make it small:\n  {}", shrink(plan, failure, paranoid)));
+    for section in [probes::unreached(summary), probes::idle(summary)] {
+        if !section.is_empty() {
+            text.push('\n');
+            text.push_str(&section);
+        }
     }
-    let unreached = probes::unreached(summary);
-    if !unreached.is_empty() {
-        text.push('\n');
-        text.push_str(&unreached);
-    }
-    let idle = probes::idle(summary);
-    if !idle.is_empty() {
-        text.push('\n');
-        text.push_str(&idle);
+    if let Some((why, command)) = next_step(plan, summary, replay, demands) {
+        let _ = write!(text, "\n{why}:\n  {command}\n");
     }
     let (passed, failed) = (thousands(summary.passed), thousands(summary.failed));
     let _ = match Exit::of(summary) {
@@ -242,14 +243,46 @@ fn words(
     text
 }
 
+/// The command that comes next after a sweep that has not passed, and what it is for.
+fn next_step(
+    plan: &SweepPlan<'_>,
+    summary: &Summary,
+    replay: impl Fn(&Failure) -> String,
+    demands: &Demands,
+) -> Option<(&'static str, String)> {
+    let path = |scenario: &str| {
+        let found = plan.scenarios.iter().find(|source| source.name() == scenario);
+        super::quoted(found.map_or(scenario, Source::path))
+    };
+    let (program, flags) = (super::program(), demands.flags());
+    if let Some(failure) = summary.failures.first() {
+        return Some(match failure.check == artefact::DETERMINISM {
+            true => ("To see where two runs of the seed part", replay(failure)),
+            false => ("To make it small", shrink(plan, failure, demands)),
+        });
+    }
+    if let Some(missed) = summary.unreached().next() {
+        let end = plan.seeds.end;
+        let further = end.saturating_add(missed.within.saturating_mul(FURTHER));
+        let path = path(&missed.scenario);
+        return Some((
+            "To see whether it was bad luck, or nothing leads there any more",
+            format!("{program} sweep --scenario {path} --seeds {end}..{further}{flags}"),
+        ));
+    }
+    let idle = summary.idle_checks().next()?;
+    let (path, seed) = (path(&idle.scenario), plan.seeds.start);
+    let why = "To see what clients do in one of the runs";
+    Some((why, format!("{program} --scenario {path} --seed {seed}{flags}")))
+}
+
 /// The command that shrinks a failure, as its reader can type it.
-fn shrink(plan: &SweepPlan<'_>, failure: &Failure, paranoid: bool) -> String {
+fn shrink(plan: &SweepPlan<'_>, failure: &Failure, demands: &Demands) -> String {
     let what = match &failure.artefact {
         Some(artefact) => super::quoted(artefact),
         None => {
             let path = super::quoted(plan.scenarios[failure.position].path());
-            let flag = if paranoid { " --paranoid" } else { "" };
-            format!("{path} --seed {}{flag}", failure.seed)
+            format!("{path} --seed {}{}", failure.seed, demands.flags())
         }
     };
     format!("{} shrink {what} -o shrunk.toml", super::program())

@@ -115,6 +115,14 @@ pub fn failure(result: &RunResult) -> Option<(&str, String)> {
     }
 }
 
+/// The story of the violation of a check; empty, if a run did not violate it.
+pub fn story(result: &RunResult, check: &str) -> String {
+    match result.checks.get(check) {
+        Some(found) => found.violation.clone().unwrap_or_default(),
+        None => failure(result).filter(|(name, _)| *name == check).unwrap_or_default().1,
+    }
+}
+
 /// Tells whether a run violated this check, perhaps among others.
 pub fn fails(result: &RunResult, check: &str) -> bool {
     match result.verdict {

@@ -8,11 +8,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 use crate::runs::artefact;
 use crate::runs::options::RunOptions;
+use crate::runs::processor_time::processor_time;
 use crate::runs::run::run;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::story::result::{RunResult, Verdict};
@@ -163,12 +163,6 @@ struct Measured {
     took: Duration,
 }
 
-/// The time that this thread has had of a processor so far.
-fn processor_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::try_from(time).expect("a processor was not used for less than no time")
-}
-
 fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
@@ -196,8 +190,6 @@ fn median(numbers: impl Iterator<Item = f64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
     use crate::scenario::ClientPace;
 
@@ -214,15 +206,6 @@ mod tests {
     fn the_median_is_in_the_middle_whatever_the_order() {
         assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
         assert_eq!(median([].into_iter()), 0.0);
-    }
-
-    #[test]
-    fn processor_time_passes_while_something_is_done() {
-        let (started, before) = (Instant::now(), processor_time());
-        while processor_time() == before {
-            assert!(started.elapsed() < Duration::from_secs(60), "it stands still");
-        }
-        assert!(processor_time() - before <= started.elapsed());
     }
 
     #[test]

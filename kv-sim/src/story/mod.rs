@@ -10,6 +10,7 @@
 //! | [`report`] | a failure, as one page |
 //! | [`summary`] | a run in a terminal |
 
+mod cluster_words;
 pub mod digest;
 pub mod history;
 pub mod record;

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use kv_core::time::Span;
 use serde::{Serialize, Serializer};
 
 use crate::checks::{CheckName, CheckResult, CheckVerdict};
+use crate::cluster::world_time::WorldTime;
 use crate::random::draws::Decision;
 use crate::scenario::{Bound, Colour, OutcomeBounds, Scenario, ScenarioError};
 
@@ -45,6 +45,8 @@ pub struct RunResult {
     pub probes: BTreeMap<String, u64>,
     /// The outcomes that clients saw.
     pub outcomes: Outcomes,
+    /// The number of containers that owners joined into their copies.
+    pub merges: u64,
     /// The numbers of messages that nodes sent to each other, by kind; they add up to `messages`.
     pub messages_by_kind: BTreeMap<String, u64>,
     /// The faults that were injected, in the order of time. For people; not part of the contract.
@@ -135,8 +137,8 @@ impl fmt::Display for RunDifference {
 /// A moment at which a fault was injected or changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// The time of the moment, since the chaos phase began.
-    pub at: Span,
+    /// The time of the moment.
+    pub at: WorldTime,
     /// The fault and its victims, for people: `partition begins: n1, n2 | n3`.
     pub what: String,
 }
@@ -166,6 +168,7 @@ impl RunResult {
             checks: BTreeMap::new(),
             probes: BTreeMap::new(),
             outcomes: Outcomes::default(),
+            merges: 0,
             messages_by_kind: BTreeMap::new(),
             timeline: Vec::new(),
             difference: None,

@@ -5,13 +5,15 @@
 
 use std::fmt::{self, Write as _};
 
-use kv_core::quorum::Mode;
 use kv_core::time::Span;
 
 use crate::checks::CheckVerdict;
-use crate::scenario::{Scenario, Workload, level_words};
-use crate::story::result::{RunResult, Verdict};
-use crate::story::words::{BAD, DOUBT, FAINT, GOOD, HEADING, counted, seconds, thousands};
+use crate::cluster::world::SETUP;
+use crate::cluster::world_time::WorldTime;
+use crate::scenario::Scenario;
+use crate::story::cluster_words;
+use crate::story::result::{Moment, RunResult, Verdict};
+use crate::story::words::{BAD, DOUBT, FAINT, GOOD, HEADING, seconds, thousands};
 
 /// The most lines of the timeline that are shown.
 const TIMELINE_LINES_MAX: usize = 20;
@@ -25,6 +27,8 @@ pub struct RunSummary<'a> {
     pub result: &'a RunResult,
     /// The command that runs it again.
     pub replay: &'a str,
+    /// The command that shows what happened in it.
+    pub report: &'a str,
 }
 
 impl fmt::Display for RunSummary<'_> {
@@ -44,22 +48,9 @@ impl fmt::Display for RunSummary<'_> {
 
 impl RunSummary<'_> {
     fn cluster(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { scenario, .. } = self;
-        let machines = scenario.cluster.machines();
-        let places = match machines.len() {
-            1 => format!("{} machines", machines.values().sum::<u64>()),
-            _ => {
-                let each = machines.iter().map(|(name, count)| format!("{count} in {name}"));
-                format!("machines: {}", each.collect::<Vec<_>>().join(", "))
-            }
-        };
         heading(f, "The cluster")?;
-        let (nodes, partitions) = (scenario.cluster.nodes.len(), scenario.cluster.partitions);
-        writeln!(f, "  {nodes} nodes on {places}; the ring is cut into {partitions} partitions")?;
-        writeln!(f, "  {}", quorum_words(scenario))?;
-        writeln!(f, "  {}", network_words(scenario))?;
-        for workload in &scenario.workloads {
-            writeln!(f, "  {}", workload_words(workload, scenario))?;
+        for line in cluster_words::of(self.scenario) {
+            writeln!(f, "  {line}")?;
         }
         writeln!(f)
     }
@@ -69,6 +60,12 @@ impl RunSummary<'_> {
         let lines = if self.result.timeline.is_empty() { self.planned() } else { self.happened() };
         if lines.is_empty() {
             writeln!(f, "  nothing but the ordinary delays")?;
+        } else {
+            let chaos = WorldTime(0) + SETUP;
+            writeln!(
+                f,
+                "  {FAINT}in seconds since the first node started; the scenario counts from {chaos}{FAINT:#}"
+            )?;
         }
         for (_, line) in lines.iter().take(TIMELINE_LINES_MAX) {
             writeln!(f, "  {line}")?;
@@ -84,28 +81,29 @@ impl RunSummary<'_> {
     }
 
     /// The faults that the scenario plans, for a run that kept no timeline of its own.
-    fn planned(&self) -> Vec<(Span, String)> {
+    fn planned(&self) -> Vec<(WorldTime, String)> {
         let mut lines: Vec<_> = self
             .scenario
             .faults
             .iter()
             .flat_map(|fault| fault.occurrences().map(move |occurrence| (fault, occurrence)))
             .map(|(fault, occurrence)| {
-                let from = seconds(occurrence.from);
-                let until = occurrence.until.map_or_else(|| "the end".to_owned(), seconds);
+                let at = |span: Span| WorldTime(0) + SETUP + span;
+                let from = at(occurrence.from);
+                let until = occurrence.until.map(at);
+                let until = until.map_or_else(|| "the end".to_owned(), |until| until.to_string());
                 let (name, who) = (fault.kind.name(), fault.kind.describe(&self.scenario.cluster));
-                (occurrence.from, format!("{from:>9} to {until:>9}  {name}: {who}"))
+                (from, format!("{from:>11} to {until:>11}  {name}: {who}"))
             })
             .collect();
         lines.sort_by_key(|(at, _)| *at);
         lines
     }
 
-    fn happened(&self) -> Vec<(Span, String)> {
+    fn happened(&self) -> Vec<(WorldTime, String)> {
         let moments = self.result.timeline.iter();
-        moments
-            .map(|moment| (moment.at, format!("{:>9}  {}", seconds(moment.at), moment.what)))
-            .collect()
+        let line = |Moment { at, what }: &Moment| (*at, format!("{at:>11}  {what}"));
+        moments.map(line).collect()
     }
 
     fn seen(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -143,12 +141,18 @@ impl RunSummary<'_> {
             Some((*count, words))
         });
         let counts: Vec<_> = counts.collect();
-        if counts.is_empty() {
+        let RunResult { merges, operations, .. } = *self.result;
+        if counts.is_empty() && merges == 0 {
             return Ok(());
         }
         heading(f, "What the nodes did")?;
         for (count, words) in counts {
             writeln!(f, "  {:>9} {words}", thousands(count))?;
+        }
+        if let Some(tenths) = (merges * 10).checked_div(operations) {
+            let each = format!("{}.{}", tenths / 10, tenths % 10);
+            let merges = thousands(merges);
+            writeln!(f, "  {merges:>9} containers joined into copies, {each} for each operation")?;
         }
         writeln!(f)
     }
@@ -180,7 +184,7 @@ impl RunSummary<'_> {
     }
 
     fn verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { result, replay, .. } = self;
+        let Self { result, replay, report, .. } = self;
         match result.verdict {
             Verdict::Pass => return writeln!(f, "{GOOD}PASSED{GOOD:#}"),
             Verdict::Fail => {}
@@ -191,7 +195,8 @@ impl RunSummary<'_> {
                 }
             }
         }
-        writeln!(f, "To see it again:\n  {replay}\n\n{BAD}FAILED{BAD:#}")
+        writeln!(f, "To see it again:\n  {replay}\nTo see what happened:\n  {report}\n")?;
+        writeln!(f, "{BAD}FAILED{BAD:#}")
     }
 }
 
@@ -214,60 +219,6 @@ const COUNTS: &[(&str, &str)] = &[
 
 fn heading(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     writeln!(f, "{HEADING}{text}{HEADING:#}")
-}
-
-fn quorum_words(scenario: &Scenario) -> String {
-    let quorum = &scenario.quorum;
-    let copies = match quorum.replicas.len() {
-        1 => format!("N={}", quorum.owners()),
-        _ => {
-            let each = quorum.replicas.iter().map(|(name, copies)| format!("{name} {copies}"));
-            format!("N={} ({})", quorum.owners(), each.collect::<Vec<_>>().join(", "))
-        }
-    };
-    let (read, write) = (level_words(quorum.read), level_words(quorum.write));
-    let mode = match quorum.mode {
-        Mode::Sloppy => "sloppy: other nodes are fallbacks of owners that do not answer",
-        Mode::Strict => "strict: only answers of owners count",
-    };
-    format!(
-        "{copies} copies of a key; a read waits for R={read}, a write for W={write} durable copies\n  {mode}"
-    )
-}
-
-fn network_words(scenario: &Scenario) -> String {
-    let network = &scenario.network;
-    let ms = |span: Span| span.0 as f64 / 1_000.0;
-    let mut words = format!(
-        "messages take {} ms on average, at least {}",
-        ms(network.delay_mean),
-        ms(network.delay_min)
-    );
-    if network.distances.is_some() {
-        words.push_str(", and as the scenario says between some places");
-    }
-    let misfortunes = [
-        (network.loss_ppm, "are lost"),
-        (network.duplicate_ppm, "arrive twice"),
-        (network.reorder_ppm, "are held back"),
-    ];
-    for (ppm, what) in misfortunes.iter().filter(|(ppm, _)| *ppm > 0) {
-        words += &format!(", {} % {what}", f64::from(*ppm) / 10_000.0);
-    }
-    words
-}
-
-fn workload_words(workload: &Workload, scenario: &Scenario) -> String {
-    let Workload { clients, keys, nodes, .. } = workload;
-    let at = if nodes.len() == scenario.cluster.nodes.len() {
-        String::new()
-    } else {
-        format!(" at {}", scenario.cluster.names(nodes))
-    };
-    let (kind, operations) = (workload.kind.name(), thousands(workload.operations));
-    let clients = counted(u64::from(*clients), "client");
-    let keys = counted(u64::from(*keys), "key");
-    format!("{clients}{at}, {operations} operations together ({kind}), on {keys}")
 }
 
 #[cfg(test)]
@@ -293,7 +244,8 @@ mod tests {
         change(&mut result);
         let result = result.concluded(&scenario.expect.outcomes);
         let replay = "kv-sim --scenario scenarios/partition.toml --seed 7";
-        let summary = RunSummary { scenario: &scenario, result: &result, replay };
+        let report = "kv-sim report scenarios/partition.toml --seed 7 -o report.html";
+        let summary = RunSummary { scenario: &scenario, result: &result, replay, report };
         anstream::adapter::strip_str(&summary.to_string()).to_string()
     }
 

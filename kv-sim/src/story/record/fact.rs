@@ -1,7 +1,7 @@
 //! The facts that a recorder keeps: one type for each sort.
 
 use kv_core::message::Kind;
-use kv_core::types::{Key, RequestId};
+use kv_core::types::{Key, PartitionId, RequestId};
 use kv_core::version::Dot;
 
 use crate::cluster::world_time::WorldTime;
@@ -26,6 +26,22 @@ pub struct RecordedMessage {
     pub lost: Option<&'static str>,
     /// The key that the message is about, as far as that is known.
     pub key: Option<Key>,
+    /// The part of its content that is worth telling.
+    pub content: MessageContent,
+}
+
+/// The part of a message's content that is worth telling.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MessageContent {
+    /// The siblings in the container that it carries, of a followed key if there are several; none,
+    /// if it carries no container.
+    pub siblings: Option<Vec<Dot>>,
+    /// A bit per write that the violations are about: set if that container accounts for it,
+    /// standing or overwritten.
+    pub knows: u8,
+    /// What else there is to say, in words for people, such as the reason of a refusal; empty if
+    /// there is nothing.
+    pub words: String,
 }
 
 /// A client's request.
@@ -39,6 +55,18 @@ pub enum ClientVerb {
     Delete,
 }
 
+/// The context that a write carries: what it overwrites.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WriteContext {
+    /// Nothing: the client says that it knows of no value.
+    Nothing,
+    /// The siblings that the client was shown, by a token that came with them.
+    Shown(Vec<Dot>),
+    /// What the replica holds that takes the write, and these siblings, which the client's session
+    /// has seen.
+    Latest(Vec<Dot>),
+}
+
 /// The ending of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordedEnding {
@@ -48,6 +76,8 @@ pub enum RecordedEnding {
     Answered {
         /// The siblings that the client was shown.
         shown: Vec<Dot>,
+        /// Of several, the one that a plain read takes for the value: the newest by its stamp.
+        newest: Option<Dot>,
         /// The owners that hold the write, or answered the read.
         owners: Vec<NodeIndex>,
         /// The fallbacks that hold the write, or answered the read.
@@ -58,7 +88,10 @@ pub enum RecordedEnding {
     /// No node listened.
     Unreachable,
     /// Nobody knows how it ended: it timed out, or the connection broke.
-    Unknown,
+    Unknown {
+        /// The nodes that had answered when the time was up, as far as the client was told.
+        heard: Vec<NodeIndex>,
+    },
 }
 
 /// An operation of a client.
@@ -74,6 +107,8 @@ pub struct RecordedOperation {
     pub key: Key,
     /// The request of the client.
     pub asked: ClientVerb,
+    /// The context of a write; none, for a read.
+    pub context: Option<WriteContext>,
     /// The time at which the client asked.
     pub begun: WorldTime,
     /// The time at which the operation ended.
@@ -93,6 +128,21 @@ pub struct Note {
     pub text: String,
     /// The key that the note names, if it names one.
     pub key: Option<Key>,
+    /// The partition that the note is about, if it is about one.
+    pub partition: Option<PartitionId>,
+    /// The sort of the note.
+    pub sort: NoteSort,
+}
+
+/// The sort of a note, as far as it matters for a story.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoteSort {
+    /// A node claims that it holds again all that it had lost.
+    Completed,
+    /// Something that is seen better elsewhere, by whoever looks at one key alone.
+    Detail,
+    /// Anything else.
+    Other,
 }
 
 /// A write of a followed key that was minted.
@@ -110,6 +160,8 @@ pub struct RecordedWrite {
     pub request: RequestId,
     /// The value, shortened; none, for a tombstone.
     pub value: Option<String>,
+    /// The siblings that stood at the node and went because of the write.
+    pub replaced: Vec<Dot>,
 }
 
 /// A change of a node's copy of a followed key.

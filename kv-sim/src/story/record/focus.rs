@@ -2,7 +2,7 @@
 
 use kv_core::time::Span;
 use kv_core::types::Key;
-use kv_core::version::Dot;
+use kv_core::version::{Container, Dot};
 
 use super::reservoir::Weight;
 use crate::cluster::world_time::WorldTime;
@@ -34,6 +34,13 @@ impl Focus {
     /// The position of a key among those that are followed; none, if it is not.
     pub fn position(&self, key: &Key) -> Option<usize> {
         self.keys.iter().position(|followed| followed == key)
+    }
+
+    /// A bit per write that the violations are about: set if the container accounts for it, standing
+    /// or overwritten.
+    pub fn known_to(&self, container: &Container) -> u8 {
+        let bits = self.dots.iter().enumerate();
+        bits.map(|(bit, &dot)| u8::from(container.seen().covers(dot)) << bit).sum()
     }
 
     /// The weight of a fact between these moments, about this key or none.

@@ -25,7 +25,7 @@ use crate::scenario::NodeIndex;
 
 use fact::{
     ClientVerb, ClockPoint, Copy, CopyChange, Note, RecordedEnding, RecordedFault, RecordedMessage,
-    RecordedOperation, RecordedOutage, RecordedWrite,
+    RecordedOperation, RecordedOutage, RecordedWrite, WriteContext,
 };
 use focus::Focus;
 use reservoir::{Kept, Reservoir, Room, Weight};
@@ -180,9 +180,9 @@ impl Recorder {
         let counts = self.traffic.at(at);
         match &ending {
             RecordedEnding::Answered { .. } => counts.answered += 1,
-            RecordedEnding::Refused(_) | RecordedEnding::Unreachable | RecordedEnding::Unknown => {
-                counts.failed += 1
-            }
+            RecordedEnding::Refused(_)
+            | RecordedEnding::Unreachable
+            | RecordedEnding::Unknown { .. } => counts.failed += 1,
             RecordedEnding::Never => {}
         }
         let weight = self.focus.weight(operation.begun, at, Some(&operation.key));
@@ -306,6 +306,17 @@ impl Recorder {
 }
 
 impl Record {
+    /// The time since which the cluster idled and was watched; none, if it never did.
+    pub fn idle_since(&self) -> Option<WorldTime> {
+        self.phases.iter().find(|(_, name)| *name == "check").map(|&(at, _)| at)
+    }
+
+    /// The time at which clients and faults began; the beginning, if they never did.
+    pub fn chaos_since(&self) -> WorldTime {
+        let chaos = self.phases.iter().find(|(_, name)| *name == "chaos");
+        chaos.map_or(WorldTime(0), |&(at, _)| at)
+    }
+
     /// Leaves out every second of the facts that matter least. Returns whether there were enough of
     /// any.
     pub fn thin(&mut self) -> bool {
@@ -365,7 +376,7 @@ impl RecordedOperation {
         (client, number): (u32, u32),
         node: NodeIndex,
         key: Key,
-        asked: ClientVerb,
+        (asked, context): (ClientVerb, Option<WriteContext>),
     ) -> Self {
         Self {
             client,
@@ -373,6 +384,7 @@ impl RecordedOperation {
             node,
             key,
             asked,
+            context,
             begun: at,
             ended: at,
             ending: RecordedEnding::Never,

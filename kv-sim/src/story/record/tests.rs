@@ -1,6 +1,7 @@
 use kv_core::message::{CoordinatorKind, Kind};
 use kv_core::time::{Time, WallTime};
 
+use super::fact::MessageContent;
 use super::*;
 
 fn focus() -> Focus {
@@ -22,6 +23,7 @@ fn message(at: u64, request: u128) -> RecordedMessage {
         ended: WorldTime(at + 10),
         lost: None,
         key: None,
+        content: MessageContent::default(),
     }
 }
 
@@ -31,7 +33,7 @@ fn get(at: u64, client: u32, key: &str) -> RecordedOperation {
         (client, 1),
         NodeIndex(0),
         Key::from(key),
-        ClientVerb::Get,
+        (ClientVerb::Get, None),
     )
 }
 
@@ -79,11 +81,14 @@ fn an_operation_that_never_ends_is_kept_as_such() {
     let mut recorder = Recorder::new(focus(), 3);
     recorder.on_begun(get(5, 1, "k1"), None);
     recorder.on_begun(get(6, 2, "k1"), None);
-    recorder.on_ended(WorldTime(9), 2, RecordedEnding::Unknown);
+    recorder.on_ended(WorldTime(9), 2, RecordedEnding::Unknown { heard: vec![] });
     let record = recorder.finish(WorldTime(20));
     let endings: Vec<_> =
         record.operations.iter().map(|operation| (operation.client, &operation.ending)).collect();
-    assert_eq!(endings, [(2, &RecordedEnding::Unknown), (1, &RecordedEnding::Never)]);
+    assert_eq!(
+        endings,
+        [(2, &RecordedEnding::Unknown { heard: vec![] }), (1, &RecordedEnding::Never)]
+    );
 }
 
 #[test]

@@ -5,25 +5,32 @@
 //! failed, and then it is recorded. The same run gives the same bytes: nothing of the machine or
 //! the day is in them.
 
+mod details;
+mod focus;
+mod glossary;
 mod model;
+mod naming;
 mod narrative;
 mod page;
 mod text;
 
-use kv_core::types::{Key, NodeId};
-use kv_core::version::Dot;
+use kv_core::types::{Key, NodeId, PartitionId};
 
 use crate::checks::CheckVerdict;
-use crate::checks::{CheckName, Names, Subject};
+use crate::checks::{CheckName, Names, OperationNumber, Subject};
+use crate::cluster::client_ids::client_of;
 use crate::cluster::world::World;
 use crate::cluster::world_time::WorldTime;
 use crate::runs::options::RunOptions;
 use crate::runs::panics::PanicLog;
 use crate::runs::run::run_by;
 use crate::scenario::{NodeIndex, Scenario};
-use crate::story::record::focus::{DOTS_MAX, Focus, KEYS_MAX};
+use crate::story::record::focus::{Focus, KEYS_MAX};
 use crate::story::record::{Record, Recorder};
-use crate::story::result::{RunDigest, RunResult};
+use crate::story::result::{OUTCOMES, RunDigest, RunResult};
+
+use focus::Leftovers;
+use naming::WriteNames;
 
 pub use page::PAGE_BYTES_MAX;
 
@@ -61,20 +68,31 @@ pub struct Report<'a> {
     record: Record,
     /// The names of the nodes.
     names: Names,
+    /// The names of the writes of followed keys.
+    write_names: WriteNames,
+    /// The owners of each followed key.
     owners: Vec<Vec<NodeIndex>>,
+    /// The partition of each followed key.
+    partitions: Vec<PartitionId>,
     ended: WorldTime,
 }
 
 /// A promise that was broken.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct BrokenPromise {
     check: String,
     /// The time at which the violation was noticed.
     at: WorldTime,
     /// The subject of the violation, if it has one.
     subject: Option<Subject>,
+    /// The keys that it is about beside that, or if it has none.
+    other_keys: Vec<Key>,
+    /// The operations that the violation names, each by its client and number.
+    operations: Vec<(u32, u32)>,
     /// The story that the check tells.
     story: String,
+    /// What it is about in detail, where the story says only how much there is.
+    details: Vec<String>,
 }
 
 impl<'a> Report<'a> {
@@ -82,15 +100,22 @@ impl<'a> Report<'a> {
     pub fn make(plan: ReportPlan<'a>) -> Self {
         let options = options(&plan);
         let ReportPlan { scenario, .. } = &plan;
-        let mut noticed = Vec::new();
-        let (first, world) = run_by(scenario, &options, |world| watch(world, &mut noticed));
-        let violations = violations(&first, world.as_ref(), &noticed);
-        let focus = focus(&violations, plan.keys, world.as_ref());
+        let (mut noticed, nodes) = (Vec::new(), scenario.cluster.nodes.len());
+        let (first, mut world) = run_by(scenario, &options, |world| {
+            world.record(Recorder::new(Focus::default(), nodes));
+            watch(world, &mut noticed);
+        });
+        let record = world.as_mut().and_then(World::take_record);
+        let mut violations = violations(&first, world.as_ref(), &noticed);
+        for violation in &mut violations {
+            find_keys(violation, (scenario, &first), world.as_ref(), record.as_ref());
+        }
+        let focus = focus::of(&violations, plan.keys, world.as_ref(), record.as_ref());
         drop(world);
         Self::look(plan, first.digest, violations, focus)
     }
 
-    /// Runs the scenario once more, with a recorder.
+    /// Runs the scenario once more, with a recorder that knows what matters.
     fn look(
         plan: ReportPlan<'a>,
         first: RunDigest,
@@ -100,16 +125,32 @@ impl<'a> Report<'a> {
         let options = options(&plan);
         let ReportPlan { scenario, .. } = &plan;
         let nodes = scenario.cluster.nodes.len();
-        let (result, world) = run_by(scenario, &options, |world| {
+        let (result, mut world) = run_by(scenario, &options, |world| {
             world.record(Recorder::new(focus.clone(), nodes));
             world.run();
         });
         let ended = world.as_ref().map_or(WorldTime(0), |world| world.scene.now);
         let names = world.as_ref().map(names).unwrap_or_default();
         let owners = world.as_ref().map(|world| owners(world, &focus.keys)).unwrap_or_default();
-        let record = world.and_then(|mut world| world.take_record());
+        let partitions = world.as_ref().map(|world| partitions(world, &focus.keys));
+        let record = world.as_mut().and_then(World::take_record);
         let record = record.unwrap_or_else(|| Recorder::new(focus, nodes).finish(ended));
-        Self { plan, result, first, violations, record, names, owners, ended }
+        let write_names = WriteNames::of(&record);
+        let partitions = partitions.unwrap_or_default();
+        let mut report = Self {
+            plan,
+            result,
+            first,
+            violations,
+            record,
+            names,
+            write_names,
+            owners,
+            partitions,
+            ended,
+        };
+        report.add_details(world.as_ref());
+        report
     }
 
     /// The result of the run.
@@ -157,11 +198,17 @@ fn violations(
         .map(|(name, found)| {
             let check = noticed.iter().find(|(check, _)| check.name() == name);
             let findings = check.and_then(|&(check, _)| Some(world?.checks()?.findings(check)));
+            let subject = findings.and_then(|findings| findings.subject().cloned());
+            let operations = subject.iter().flat_map(|subject| &subject.operations);
+            let number =
+                |&OperationNumber(number)| client_of(kv_core::types::ClientRequest(number));
             BrokenPromise {
                 check: name.clone(),
                 at: check.map_or(ended, |&(_, at)| at),
-                subject: findings.and_then(|findings| findings.subject().cloned()),
+                operations: operations.map(number).collect(),
+                subject,
                 story: found.violation.clone().unwrap_or_default(),
+                ..BrokenPromise::default()
             }
         })
         .collect();
@@ -169,35 +216,31 @@ fn violations(
     violations
 }
 
-fn focus(violations: &[BrokenPromise], wanted: &[Key], world: Option<&World>) -> Focus {
-    let mut focus = Focus::default();
-    let mut follow = |keys: &mut dyn Iterator<Item = Key>| {
-        for key in keys {
-            if focus.keys.len() < KEYS_MAX && !focus.keys.contains(&key) {
-                focus.keys.push(key);
+/// Finds the keys and operations that a violation without a subject is about.
+fn find_keys(
+    violation: &mut BrokenPromise,
+    (scenario, result): (&Scenario, &RunResult),
+    world: Option<&World>,
+    record: Option<&Record>,
+) {
+    match (violation.check.as_str(), world, record) {
+        (OUTCOMES, _, Some(record)) => {
+            let blamed = details::to_blame(record, result.outcomes, &scenario.expect.outcomes);
+            for operation in blamed {
+                let key = &operation.key;
+                if violation.other_keys.len() < KEYS_MAX && !violation.other_keys.contains(key) {
+                    violation.other_keys.push(key.clone());
+                }
+                if violation.other_keys.first() == Some(key) {
+                    violation.operations.push((operation.client, operation.number));
+                }
             }
         }
-        focus.keys.len()
-    };
-    let subjects = || violations.iter().filter_map(|violation| violation.subject.as_ref());
-    follow(&mut subjects().map(|subject| subject.key.clone()));
-    let foremost = follow(&mut wanted.iter().cloned());
-    let checks = world.and_then(World::checks);
-    follow(&mut checks.into_iter().flat_map(|checks| checks.busiest_keys()));
-    focus.foremost = foremost;
-
-    let mut dots: Vec<Dot> = Vec::new();
-    for &dot in subjects().flat_map(|subject| &subject.dots) {
-        if dots.len() < DOTS_MAX && !dots.contains(&dot) {
-            dots.push(dot);
+        ("convergence", Some(world), _) if violation.subject.is_none() => {
+            violation.other_keys = Leftovers::of(&world.scene).keys();
         }
+        _ => {}
     }
-    focus.dots = dots;
-    let began = subjects().filter_map(|subject| subject.since).map(|at| WorldTime(at.0));
-    focus.moments = violations.iter().map(|violation| violation.at).chain(began).collect();
-    focus.moments.sort_unstable();
-    focus.moments.dedup();
-    focus
 }
 
 fn names(world: &World) -> Names {
@@ -209,6 +252,11 @@ fn owners(world: &World, keys: &[Key]) -> Vec<Vec<NodeIndex>> {
     use crate::checks::Disks as _;
     let index = |&owner: &NodeId| world.scene.index_of(owner);
     keys.iter().map(|key| world.scene.owners(key).iter().map(index).collect()).collect()
+}
+
+fn partitions(world: &World, keys: &[Key]) -> Vec<PartitionId> {
+    use crate::checks::Disks as _;
+    keys.iter().map(|key| world.scene.partition_of(key)).collect()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use kv_core::types::Key;
 use kv_core::version::Dot;
 use serde::Serialize;
 
+use super::glossary::GLOSSARY;
 use super::narrative::Line;
 use super::{BrokenPromise, FORMAT, Report};
 use crate::checks::CheckResult;
@@ -18,7 +19,7 @@ use crate::scenario::NodeIndex;
 use crate::story::record::fact::{ClientVerb, RecordedEnding};
 use crate::story::record::traffic::Traffic;
 use crate::story::record::{Part, Record};
-use crate::story::result::{Moment, Verdict};
+use crate::story::result::Verdict;
 
 /// The most moments of the timeline that are told, the first and the last ones.
 const MOMENTS_MAX: usize = 400;
@@ -29,6 +30,8 @@ const STORY_BYTES_MAX: usize = 16_384;
 const SCENARIO_BYTES_MAX: usize = 65_536;
 /// The length in bytes at which keys are cut off.
 const KEY_BYTES_MAX: usize = 64;
+/// The length of the part that is looked at first of a run in which everything held.
+const OPENING_US: u64 = 500_000;
 
 #[derive(Serialize)]
 pub(super) struct Model<'a> {
@@ -43,6 +46,11 @@ pub(super) struct Model<'a> {
     again: &'a str,
     totals: Totals,
     ended_us: u64,
+    time_base: String,
+    /// The part of the run that is looked at first.
+    opens: Opening,
+    cluster: Vec<String>,
+    words: &'static [(&'static str, &'static str)],
     violations: Vec<ViolationModel<'a>>,
     story: Vec<Line>,
     checks: &'a BTreeMap<String, CheckResult>,
@@ -63,6 +71,16 @@ pub(super) struct Model<'a> {
     scenario_text: &'a str,
 }
 
+/// The part of the run that is looked at first: from the request to the violation.
+#[derive(Serialize)]
+struct Opening {
+    from_us: u64,
+    until_us: u64,
+    /// The moment whose copies are shown: that of the line where truth and claim part, or of the
+    /// violation.
+    at_us: u64,
+}
+
 #[derive(Serialize)]
 struct Totals {
     events: u64,
@@ -81,6 +99,7 @@ struct ViolationModel<'a> {
     key: Option<usize>,
     writes: Vec<usize>,
     story: &'a str,
+    details: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -136,12 +155,34 @@ struct ReportTable<R> {
     rows: Vec<R>,
 }
 
-type WriteRow = (String, Option<usize>, Option<u64>, Option<usize>, Option<(u32, u32)>, String);
+type WriteRow =
+    (String, Option<usize>, Option<u64>, Option<usize>, Option<(u32, u32)>, String, String);
 type CopyRow = (u64, usize, usize, Vec<usize>, Vec<usize>, u8, u8);
-type OperationRow =
-    (u32, u32, usize, usize, &'static str, String, u64, u64, &'static str, Vec<usize>, String);
-type MessageRow =
-    (u64, u64, usize, usize, usize, Option<usize>, Option<(u32, u32)>, Option<&'static str>);
+type OperationRow = (
+    u32,
+    u32,
+    usize,
+    usize,
+    &'static str,
+    String,
+    u64,
+    u64,
+    &'static str,
+    Vec<usize>,
+    String,
+    String,
+);
+type MessageRow = (
+    u64,
+    u64,
+    usize,
+    usize,
+    usize,
+    Option<usize>,
+    Option<(u32, u32)>,
+    Option<&'static str>,
+    String,
+);
 type NoteRow<'a> = (u64, Option<usize>, Option<usize>, &'a str);
 
 /// The names that are given once, and their places.
@@ -185,6 +226,7 @@ impl Report<'_> {
         let violations =
             violations.iter().map(|violation| told(violation, &mut keys, &mut dots)).collect();
         let outcomes = result.outcomes;
+        let story = self.narrative();
         Model {
             format: FORMAT,
             title: &scenario.title,
@@ -205,11 +247,15 @@ impl Report<'_> {
                 siblings: outcomes.siblings,
             },
             ended_us: self.ended.0,
+            time_base: self.time_base(),
+            opens: self.opening(&story),
+            cluster: self.cluster_lines(),
+            words: GLOSSARY,
             violations,
-            story: self.narrative(),
+            story,
             checks: &result.checks,
             nodes: scenario.cluster.nodes.iter().map(|place| &*place.name).collect(),
-            writes: self.writes(&dots),
+            writes: self.writes_table(&dots),
             copies,
             operations,
             messages,
@@ -235,20 +281,31 @@ impl Report<'_> {
         if self.is_deterministic() { self.result.verdict } else { Verdict::Nondeterministic }
     }
 
-    /// The moments of the timeline that are told, in the world's time, and the number of those left
-    /// out.
+    /// The part of the run to be looked at first. If everything held, the beginning.
+    fn opening(&self, story: &[Line]) -> Opening {
+        let Some(violation) = self.violations.first() else {
+            let from_us = self.record.chaos_since().0;
+            let until_us = self.ended.0.min(from_us + OPENING_US);
+            return Opening { from_us, until_us, at_us: from_us };
+        };
+        let lie = story.iter().find(|line| line.lie.is_some()).map(|line| line.at_us);
+        Opening {
+            from_us: self.story_begins(violation).0,
+            until_us: violation.at.0,
+            at_us: lie.unwrap_or(violation.at.0),
+        }
+    }
+
+    /// The moments of the timeline that are told, and the number of those left out.
     pub(super) fn moments_told(&self) -> (Vec<(WorldTime, &str)>, usize) {
-        let chaos = self.record.phases.iter().find(|(_, name)| *name == "chaos");
-        let since = chaos.map_or(WorldTime(0), |&(at, _)| at);
         let timeline = &self.result.timeline;
-        let told = |moment: &'_ Moment| since + moment.at;
         let left_out = timeline.len().saturating_sub(MOMENTS_MAX);
         let (head, tail) = match left_out {
             0 => (&timeline[..], &timeline[..0]),
             _ => (&timeline[..MOMENTS_MAX / 2], &timeline[timeline.len() - MOMENTS_MAX / 2..]),
         };
         let moments = head.iter().chain(tail);
-        (moments.map(|moment| (told(moment), &*moment.what)).collect(), left_out)
+        (moments.map(|moment| (moment.at, &*moment.what)).collect(), left_out)
     }
 
     fn moments(&self) -> Vec<MomentModel<'_>> {
@@ -265,7 +322,7 @@ impl Report<'_> {
         keys.iter().enumerate().map(key).collect()
     }
 
-    fn writes(&self, dots: &Places<Dot>) -> ReportTable<WriteRow> {
+    fn writes_table(&self, dots: &Places<Dot>) -> ReportTable<WriteRow> {
         let named: BTreeMap<_, _> =
             self.record.writes.iter().map(|write| (write.dot, write)).collect();
         let row = |&dot: &Dot| {
@@ -280,11 +337,12 @@ impl Report<'_> {
                 write.map(|write| write.node.0),
                 write.and_then(|write| crate::cluster::client_ids::requester_of(write.request)),
                 value.unwrap_or_default(),
+                self.write(dot),
             )
         };
         ReportTable {
             of: self.record.writes.of,
-            columns: &["name", "key", "at_us", "by_node", "client_and_operation", "value"],
+            columns: &["name", "key", "at_us", "by_node", "client_and_operation", "value", "label"],
             rows: dots.names.iter().map(row).collect(),
         }
     }
@@ -321,6 +379,7 @@ impl Report<'_> {
                 "ending",
                 "shown_writes",
                 "told",
+                "asks",
             ],
             |operation| {
                 let (asked, value) = match &operation.asked {
@@ -333,12 +392,13 @@ impl Report<'_> {
                     RecordedEnding::Answered { shown, .. } => ("answered", &shown[..]),
                     RecordedEnding::Refused(_) => ("refused", &[][..]),
                     RecordedEnding::Unreachable => ("unreachable", &[][..]),
-                    RecordedEnding::Unknown => ("unknown", &[][..]),
+                    RecordedEnding::Unknown { .. } => ("unknown", &[][..]),
                 };
                 // Writes of keys that are not followed are not told apart.
                 let is_followed = self.record.focus.keys.contains(&operation.key);
                 let shown = if is_followed { shown } else { &[] };
                 let told = if is_followed { self.ending(operation) } else { String::new() };
+                let asks = if is_followed { self.asked(operation) } else { String::new() };
                 (
                     operation.client,
                     operation.number,
@@ -351,6 +411,7 @@ impl Report<'_> {
                     ending,
                     shown.iter().map(|dot| dots.of(dot)).collect(),
                     told,
+                    asks,
                 )
             },
         )
@@ -372,8 +433,13 @@ impl Report<'_> {
                 "key",
                 "client_and_operation",
                 "lost_because_it",
+                "says",
             ],
             |message| {
+                let key = message.key.as_ref();
+                // Writes of keys that are not followed are not told apart.
+                let is_followed = key.is_none_or(|key| self.record.focus.keys.contains(key));
+                let says = if is_followed { self.content(message) } else { String::new() };
                 (
                     message.sent.0,
                     message.ended.0,
@@ -383,6 +449,7 @@ impl Report<'_> {
                     message.key.as_ref().map(|key| keys.of(key)),
                     message.requester(),
                     message.lost,
+                    says,
                 )
             },
         )
@@ -426,15 +493,16 @@ fn told<'a>(
     keys: &mut Places<Key>,
     dots: &mut Places<Dot>,
 ) -> ViolationModel<'a> {
-    let BrokenPromise { check, at, subject, story } = violation;
+    let BrokenPromise { check, at, subject, story, details, .. } = violation;
     let subject = subject.as_ref();
     ViolationModel {
         check,
         at_us: at.0,
-        key: subject.map(|subject| keys.of(&subject.key)),
+        key: violation.keys().next().map(|key| keys.of(key)),
         writes: subject
             .map_or_else(Vec::new, |subject| subject.dots.iter().map(|dot| dots.of(dot)).collect()),
         story: cut(story, STORY_BYTES_MAX),
+        details,
     }
 }
 

@@ -7,9 +7,15 @@ use crate::story::result::Verdict;
 /// The most bytes that a page has.
 pub const PAGE_BYTES_MAX: usize = 2_000_000;
 
-const PAGE: &str = include_str!("page.html");
-const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+const PAGE: &str = include_str!("page/page.html");
+const STYLE: &str = include_str!("page/page.css");
+const SCRIPT: &str = concat!(
+    "\"use strict\";\n(() => {\n",
+    include_str!("page/data.js"),
+    include_str!("page/pictures.js"),
+    include_str!("page/words.js"),
+    "})();\n",
+);
 
 impl Report<'_> {
     /// Writes the page, of at most [`PAGE_BYTES_MAX`] bytes. The facts that matter least are left

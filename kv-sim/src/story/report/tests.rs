@@ -1,9 +1,10 @@
-use kv_core::message::ReplicaKind;
+use kv_core::message::{CoordinatorKind, Kind, ReplicaKind};
 use kv_core::time::{Span, Time};
 use serde_json::Value;
 
 use super::*;
-use crate::story::record::fact::{Note, RecordedMessage};
+use crate::story::record::fact::{MessageContent, Note, NoteSort, RecordedMessage};
+use crate::story::record::reservoir::{Kept, Weight};
 use crate::story::result::Verdict;
 use crate::testing::scenario;
 
@@ -83,14 +84,16 @@ fn as_if_lost(scenario: &Scenario) -> Report<'_> {
         key: held.record.focus.keys[write.key].clone(),
         dots: vec![write.dot],
         since: Some(Time(write.at.0)),
+        operations: Vec::new(),
     };
     let violations = vec![BrokenPromise {
         check: "durability".to_owned(),
         at: held.ended,
         subject: Some(subject),
         story: "a write is lost\n  write:    this one".to_owned(),
+        ..BrokenPromise::default()
     }];
-    let focus = focus(&violations, &[], None);
+    let focus = focus::of(&violations, &[], None, None);
     Report::look(plan(scenario), held.first, violations, focus)
 }
 
@@ -120,6 +123,136 @@ fn a_violation_is_marked_when_it_is_noticed_and_with_what_it_is_about() {
     assert_eq!((&*violation.check, violation.at), ("convergence", report.ended));
     let last = report.narrative().pop().expect("there is a story");
     assert_eq!((last.at_us, last.sort), (report.ended.0, narrative::Sort::Violated));
+}
+
+#[test]
+fn the_line_in_which_a_node_claims_what_its_disk_does_not_hold_is_marked() {
+    let scenario = scenario(SMALL);
+    let mut report = as_if_lost(&scenario);
+    assert!(report.narrative().iter().all(|line| line.lie.is_none()), "all told the truth");
+
+    // As if it had been acknowledged a moment after it had been stored.
+    let write = report.record.writes.iter().next().expect("there is a write").clone();
+    let acked = Kind::Coordinator(CoordinatorKind::Acked);
+    let mut messages = report.record.messages.kept.iter_mut().map(|kept| &mut kept.fact);
+    let ack = messages
+        .find(|message| (message.request, message.kind) == (write.request, acked))
+        .expect("it was acknowledged");
+    ack.sent = WorldTime(write.at.0);
+    let (node, at) = (report.plan.scenario.cluster.name(ack.from).to_owned(), ack.sent);
+    let story = report.narrative();
+    let lies: Vec<_> = story.iter().filter(|line| line.lie.is_some()).collect();
+    let [line] = lies[..] else { panic!("{lies:?}") };
+    assert_eq!(line.at_us, at.0);
+    assert!(line.text.contains(&format!("{node} tells ")), "{line:?}");
+    let truth = line.lie.as_deref().unwrap_or_default();
+    assert!(truth.starts_with(&format!("{node} does not")), "{truth}");
+    assert!(plain(&report).contains(&format!("> not true:   {truth}")), "{}", plain(&report));
+}
+
+#[test]
+fn a_page_opens_at_the_span_from_the_request_to_the_violation() {
+    let scenario = scenario(SMALL);
+    let report = as_if_lost(&scenario);
+    let write = report.record.writes.iter().next().expect("there is a write");
+    let asked = report.record.operations.iter().find(|operation| {
+        Some((operation.client, operation.number))
+            == crate::cluster::client_ids::requester_of(write.request)
+    });
+    let json: Value = serde_json::from_str(&report.json().expect("plain data")).expect("JSON");
+    let opens = |which: &str| json["opens"][which].as_u64();
+    assert!(opens("from_us") <= asked.map(|operation| operation.begun.0), "{}", json["opens"]);
+    assert_eq!(opens("until_us"), Some(report.ended.0));
+    assert_eq!(opens("at_us"), Some(report.ended.0), "there is no lie");
+}
+
+#[test]
+fn what_a_node_sends_to_itself_is_recorded_with_what_it_says() {
+    let scenario = scenario(SMALL);
+    let report = Report::make(plan(&scenario));
+    let own: Vec<_> =
+        report.record.messages.iter().filter(|message| message.from == message.to).collect();
+    let kinds: std::collections::BTreeSet<_> =
+        own.iter().map(|message| message.kind.name()).collect();
+    for kind in ["mint", "minted", "acked", "read", "read-reply"] {
+        assert!(kinds.contains(kind), "no {kind} among {kinds:?}");
+    }
+    let answer = own.into_iter().rfind(|message| message.content.siblings.is_some());
+    let said = report.content(answer.expect("a node read from its own disk"));
+    assert!(said.starts_with(": \"c"), "{said}");
+}
+
+#[test]
+fn too_many_outcomes_of_a_kind_are_named_one_by_one() {
+    let bounded = format!("{SMALL}[expect.outcomes]\nrefused_max = 0\nunknown_max = 0\n");
+    let scenario = scenario(&bounded);
+    let report = Report::make(plan(&scenario));
+    let [violation] = &report.violations[..] else { panic!("{:?}", report.violations) };
+    assert_eq!(violation.check, "outcomes");
+    let [detail] = &violation.details[..] else { panic!("{:?}", violation.details) };
+    let expected = "operation #3 of client 0, from ";
+    assert!(detail.starts_with(expected) && detail.contains("nobody listens there"), "{detail}");
+    assert!(plain(&report).contains(detail), "{}", plain(&report));
+    assert_eq!(violation.keys().collect::<Vec<_>>(), [&Key::from("k0")]);
+    let asked = report.narrative().into_iter().find(|line| line.text.contains("its operation #3"));
+    assert!(asked.is_some(), "the story is about it");
+}
+
+#[test]
+fn what_has_not_converged_is_named_by_key_and_node() {
+    // The hints are still on their way when convergence is demanded.
+    let slow = r#"
+        nodes = 3
+        quorum = { n = 3, r = 2, w = 2 }
+        network = { delay_ms_mean = 100 }
+
+        [[workload]]
+        kind = "put-get"
+        clients = 3
+        operations = 12
+        keys = 4
+
+        [[fault]]
+        kind = "partition"
+        groups = [["n1", "n3"], ["n2"]]
+        from_ms = 10
+        until_ms = 900
+
+        [expect]
+        checks = ["convergence"]
+        converged_within_ms = 1
+    "#;
+    let scenario = scenario(slow);
+    let report = Report::make(plan(&scenario));
+    let details = &report.violations[0].details;
+    let different = details.iter().filter(|detail| detail.starts_with("the owners of \"k"));
+    assert!(different.clone().count() > 0, "{details:?}");
+    assert!(different.clone().all(|detail| detail.contains("n2 holds")), "{details:?}");
+}
+
+#[test]
+fn the_work_of_an_idle_cluster_is_named_message_by_message() {
+    let scenario = scenario(SMALL);
+    let mut report = as_if_lost(&scenario);
+    let (since, ended) = (report.ended, report.ended + Span::from_ms(10));
+    report.record.phases.push((since, "check"));
+    report.violations[0].check = "quiescence".to_owned();
+    let message = |kind, words: &str| {
+        let content = MessageContent { words: words.to_owned(), ..MessageContent::default() };
+        let (from, to) = (NodeIndex(0), NodeIndex(2));
+        let request = kv_core::types::RequestId(1);
+        let (sent, lost, key) = (since, None, None);
+        let fact = RecordedMessage { from, to, kind, request, sent, ended, lost, key, content };
+        Kept { weight: Weight::Near, fact }
+    };
+    let kinds = [
+        (Kind::Gossip(kv_core::message::GossipKind::Syn), ""),
+        (Kind::Repair(kv_core::message::RepairKind::Leaves), "partition 7"),
+    ];
+    report.record.messages.kept.extend(kinds.map(|(kind, words)| message(kind, words)));
+    report.add_details(None);
+    let expected = format!("at {since} n1 sends n3 repair-leaves, partition 7");
+    assert_eq!(report.violations[0].details, [expected]);
 }
 
 #[test]
@@ -181,16 +314,19 @@ fn a_page_is_never_longer_than_it_may_be_however_much_happened() {
             node: None,
             text: "</script>".repeat(50),
             key: Some(key.clone()),
+            partition: None,
+            sort: NoteSort::Other,
         });
         let message = RecordedMessage {
             from: NodeIndex(0),
             to: NodeIndex(1),
-            kind: kv_core::message::Kind::Replica(ReplicaKind::Merge),
+            kind: Kind::Replica(ReplicaKind::Merge),
             request: kv_core::types::RequestId(number.into()),
             sent: at,
             ended: at + Span(9),
             lost: None,
             key: None,
+            content: MessageContent::default(),
         };
         recorder.on_message(message, [&key]);
     }

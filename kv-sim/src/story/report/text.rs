@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::glossary::GLOSSARY;
 use super::narrative::{Line, Sort};
 use super::{BrokenPromise, Report};
 use crate::cluster::world_time::WorldTime;
-use crate::story::record::fact::{CopyChange, RecordedMessage};
+use crate::story::cluster_words;
+use crate::story::record::fact::{ClockPoint, CopyChange, RecordedMessage};
 use crate::story::result::Verdict;
 use crate::story::words::{BAD, FAINT, GOOD, HEADING, counted, thousands};
 
@@ -24,24 +26,42 @@ impl fmt::Display for Report<'_> {
         let scenario = self.plan.scenario;
         writeln!(f, "{HEADING}{}{HEADING:#}", scenario.title)?;
         let (path, seed, digest) = (scenario.path(), self.plan.seed, self.result.digest);
-        writeln!(f, "{FAINT}{path}, seed {seed}, digest {digest}{FAINT:#}\n")?;
+        writeln!(f, "{FAINT}{path}, seed {seed}, digest {digest}")?;
+        writeln!(f, "{}{FAINT:#}\n", self.time_base())?;
         self.violated(f)?;
         self.story(f)?;
+        self.cluster(f)?;
         self.injected(f)?;
         self.standing_copies(f)?;
         self.last_messages(f)?;
         self.clocks(f)?;
         self.traffic(f)?;
+        self.words(f)?;
         self.closing(f)
     }
 }
 
 impl Report<'_> {
+    /// The origin and unit of all times, in words.
+    pub(super) fn time_base(&self) -> String {
+        let chaos = self.record.chaos_since();
+        format!(
+            "times are in seconds since the first node started; clients and faults begin at {chaos}, \
+             from where the scenario counts"
+        )
+    }
+
     fn violated(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for BrokenPromise { check, at, story, .. } in &self.violations {
-            writeln!(f, "{BAD}{check} is violated{BAD:#} at {at} s")?;
+        for BrokenPromise { check, at, story, details, .. } in &self.violations {
+            writeln!(f, "{BAD}{check} is violated{BAD:#} at {at}")?;
             for line in story.lines() {
                 writeln!(f, "  {line}")?;
+            }
+            if !details.is_empty() {
+                writeln!(f, "  in detail:")?;
+            }
+            for line in details {
+                writeln!(f, "    {line}")?;
             }
             writeln!(f)?;
         }
@@ -63,16 +83,54 @@ impl Report<'_> {
             return Ok(());
         }
         heading(f, "How it came to that")?;
-        for Line { at_us, sort, text } in &story {
+        for Line { at_us, sort, text, lie, .. } in &story {
             let at = WorldTime(*at_us);
-            match sort {
-                Sort::Violated => writeln!(f, "  {at:>11}  {BAD}{text}{BAD:#}")?,
-                Sort::Fault => writeln!(f, "  {at:>11}  {FAINT}{text}{FAINT:#}")?,
-                Sort::Gap => writeln!(f, "  {:>11}  {FAINT}{text}{FAINT:#}", "...")?,
-                Sort::Asked | Sort::Minted | Sort::Copy | Sort::Said | Sort::Told => {
+            match (sort, lie) {
+                (Sort::Violated, _) => writeln!(f, "  {at:>11}  {BAD}{text}{BAD:#}")?,
+                (_, Some(truth)) => {
+                    writeln!(f, "{BAD}>{BAD:#} {at:>11}  {BAD}{text}{BAD:#}")?;
+                    writeln!(f, "{BAD}> not true:{BAD:#}   {BAD}{truth}{BAD:#}")?;
+                }
+                (Sort::Fault, None) => writeln!(f, "  {at:>11}  {FAINT}{text}{FAINT:#}")?,
+                (Sort::Gap, None) => writeln!(f, "  {:>11}  {FAINT}{text}{FAINT:#}", "...")?,
+                (
+                    Sort::Asked
+                    | Sort::Minted
+                    | Sort::Copy
+                    | Sort::Said
+                    | Sort::Noticed
+                    | Sort::Told,
+                    None,
+                ) => {
                     writeln!(f, "  {at:>11}  {text}")?;
                 }
             }
+        }
+        writeln!(f)
+    }
+
+    fn cluster(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        heading(f, "The cluster")?;
+        for line in self.cluster_lines() {
+            writeln!(f, "  {line}")?;
+        }
+        writeln!(f)
+    }
+
+    /// The cluster in words, and who owns the keys that something was violated about.
+    pub(super) fn cluster_lines(&self) -> Vec<String> {
+        let mut lines = cluster_words::of(self.plan.scenario);
+        let keys = self.record.focus.keys.iter().zip(&self.owners);
+        for (key, owners) in keys.take(self.record.focus.foremost) {
+            lines.push(format!("{key:?} is owned by {}", self.nodes(owners)));
+        }
+        lines
+    }
+
+    fn words(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        heading(f, "What the words mean")?;
+        for (word, meaning) in GLOSSARY {
+            writeln!(f, "  {FAINT}{word:<16} {meaning}{FAINT:#}")?;
         }
         writeln!(f)
     }
@@ -94,32 +152,37 @@ impl Report<'_> {
     /// and in the end.
     fn standing_copies(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = Vec::new();
-        for BrokenPromise { at, subject, .. } in &self.violations {
-            let Some(key) = subject.as_ref().map(|subject| &subject.key) else { continue };
+        for violation in &self.violations {
+            let at = violation.at;
+            let Some(key) = violation.keys().next() else { continue };
             let Some(place) = self.record.focus.position(key) else { continue };
             if shown.contains(&key) {
                 continue;
             }
             shown.push(key);
-            heading(f, &format!("Where copies of {key:?} stood at {at} s"))?;
-            let mut held: BTreeMap<usize, &CopyChange> = BTreeMap::new();
+            heading(f, &format!("Where copies of {key:?} stood at {at}"))?;
+            let mut held: BTreeMap<usize, Option<&CopyChange>> =
+                self.owners[place].iter().map(|owner| (owner.0, None)).collect();
             for change in self.record.copies.iter() {
-                if change.key == place && change.at <= *at {
-                    held.insert(change.node.0, change);
+                if change.key == place && change.at <= at {
+                    held.insert(change.node.0, Some(change));
                 }
             }
-            for change in held.values().take(NODES_MAX) {
-                let node = self.node(change.node);
-                let owns = self.owners[place].contains(&change.node);
+            for (&node, change) in held.iter().take(NODES_MAX) {
+                let owns = self.owners[place].iter().any(|owner| owner.0 == node);
                 let role = if owns { "owner" } else { "fallback" };
-                let live = self.names.dots(change.copy.live.iter().copied());
-                let durable = if change.copy.durable == change.copy.live {
-                    "all durable".to_owned()
-                } else {
-                    format!("durable: {}", self.names.dots(change.copy.durable.iter().copied()))
+                let name = &self.plan.scenario.cluster.nodes[node].name;
+                let Some(CopyChange { at, copy, .. }) = change else {
+                    writeln!(f, "  {name:<6} {role:<9} nothing, and never did")?;
+                    continue;
                 };
-                let since = change.at;
-                writeln!(f, "  {node:<6} {role:<9} {live} ({durable}), since {since} s")?;
+                let durable = match copy.durable == copy.live {
+                    _ if copy.live.is_empty() && copy.durable.is_empty() => String::new(),
+                    true => ", durably".to_owned(),
+                    false => format!(", and {} durably", self.writes(&copy.durable)),
+                };
+                let live = self.writes(&copy.live);
+                writeln!(f, "  {name:<6} {role:<9} {live}{durable}, since {at}")?;
             }
             more(f, held.len().saturating_sub(NODES_MAX))?;
             writeln!(f)?;
@@ -129,21 +192,22 @@ impl Report<'_> {
 
     /// Writes the last messages about the key of the first violation, before it was noticed.
     fn last_messages(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(BrokenPromise { at, subject: Some(subject), .. }) = self.violations.first() else {
-            return Ok(());
-        };
+        let Some(violation) = self.violations.first() else { return Ok(()) };
+        let Some(key) = violation.keys().next() else { return Ok(()) };
         let is_about = |message: &&RecordedMessage| {
-            message.key.as_ref() == Some(&subject.key) && message.ended <= *at
+            message.key.as_ref() == Some(key) && message.ended <= violation.at
         };
         let all: Vec<_> = self.record.messages.iter().filter(is_about).collect();
         let last = &all[all.len().saturating_sub(MESSAGES_MAX)..];
-        heading(f, &format!("The last messages about {:?} before that", subject.key))?;
+        heading(f, &format!("The last messages about {key:?} before that"))?;
         for message in last {
             let RecordedMessage { from, to, kind, sent, ended, lost, .. } = message;
             let (from, to) = (self.node(*from), self.node(*to));
             let fate = lost.map_or_else(String::new, |how| format!("  {BAD}{how}{BAD:#}"));
-            let way = format!("{from} to {to}");
-            writeln!(f, "  {sent:>11} to {ended:>11}  {way:<12} {}{fate}", kind.name())?;
+            let way =
+                if from == to { format!("{from} to itself") } else { format!("{from} to {to}") };
+            let content = self.content(message);
+            writeln!(f, "  {sent:>11} to {ended:>11}  {way:<12} {}{content}{fate}", kind.name())?;
         }
         if last.is_empty() {
             writeln!(f, "  none")?;
@@ -151,10 +215,23 @@ impl Report<'_> {
         writeln!(f)
     }
 
+    /// The content of a message in words, with what comes before it; empty if there is nothing to say.
+    pub(super) fn content(&self, message: &RecordedMessage) -> String {
+        let content = &message.content;
+        let carried = content.siblings.as_ref().map(|dots| self.writes(dots));
+        let words = (!content.words.is_empty()).then(|| content.words.clone());
+        let parts: Vec<_> = carried.into_iter().chain(words).collect();
+        if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) }
+    }
+
     fn clocks(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         heading(f, "How far the clocks were off")?;
+        let is_right = |point: &ClockPoint| (point.wall_us, point.monotonic_us) == (0, 0);
+        if self.record.clocks.iter().flatten().all(is_right) {
+            return writeln!(f, "  not at all\n");
+        }
         for (node, points) in self.record.clocks.iter().enumerate().take(NODES_MAX) {
-            let range = |of: fn(&crate::story::record::fact::ClockPoint) -> i64| {
+            let range = |of: fn(&ClockPoint) -> i64| {
                 let low = points.iter().map(of).min().unwrap_or_default();
                 let high = points.iter().map(of).max().unwrap_or_default();
                 format!("{:.3} to {:.3} ms", low as f64 / 1_000.0, high as f64 / 1_000.0)
@@ -185,7 +262,7 @@ impl Report<'_> {
         let each = WorldTime(self.record.traffic.slice_us * wide as u64);
         writeln!(
             f,
-            "  {FAINT}messages; each bar stands for {each} s, the highest for {}{FAINT:#}",
+            "  {FAINT}messages between nodes; each bar stands for {each} s, the highest for {}{FAINT:#}",
             thousands(most)
         )?;
         for (kind, count) in &self.result.messages_by_kind {

@@ -159,7 +159,7 @@ pub struct PeerState {
 pub struct HintsState {
     /// The node that the hints are for.
     pub target: String,
-    /// The number of hints; an upper bound.
+    /// The number of hints.
     pub hints: u64,
     /// The size of the hints in bytes, about.
     pub bytes: u64,

@@ -1,29 +1,40 @@
 //! Fewer nodes, and plainer names of those that are left.
 
+use std::ops::Range;
+
 use toml::{Table, Value};
 
 use super::LISTS;
 
-/// Takes a node out, with its name wherever it stands.
-pub(super) fn without_node(table: &mut Table, number: usize) -> Option<()> {
-    let name = match table.get_mut("nodes")? {
-        Value::Integer(count) => {
-            let name = format!("n{count}");
-            *count -= 1;
-            (number == 0).then_some(name)?
-        }
-        Value::Array(nodes) if number < nodes.len() => {
-            let node = nodes.remove(number);
-            node.get("name")?.as_str()?.to_owned()
-        }
-        _ => return None,
-    };
-    for (key, value) in table.iter_mut().filter(|(key, _)| *key != "nodes") {
-        if LISTS.contains(&key.as_str()) {
-            forget(value, &name);
+/// The number of nodes.
+pub(super) fn count(table: &Table) -> Option<usize> {
+    match table.get("nodes")? {
+        Value::Integer(count) => usize::try_from(*count).ok(),
+        Value::Array(nodes) => Some(nodes.len()),
+        _ => None,
+    }
+}
+
+/// Takes nodes out, with their names wherever they stand. Nodes that had no names but their numbers
+/// have the numbers of their places again.
+pub(super) fn without_nodes(table: &mut Table, which: Range<usize>) -> Option<()> {
+    let counted = table.get("nodes")?.as_integer();
+    if let Some(count) = counted {
+        let node = |number: i64| {
+            Value::Table(Table::from_iter([("name".to_owned(), format!("n{number}").into())]))
+        };
+        table.insert("nodes".to_owned(), (1..=count).map(node).collect::<Vec<_>>().into());
+    }
+    let gone = table.get_mut("nodes")?.as_array_mut()?.drain(which).collect::<Vec<_>>();
+    for node in gone {
+        let name = node.get("name")?.as_str()?.to_owned();
+        for (key, value) in table.iter_mut().filter(|(key, _)| *key != "nodes") {
+            if LISTS.contains(&key.as_str()) {
+                forget(value, &name);
+            }
         }
     }
-    Some(())
+    if counted.is_some() { renamed(table, 0) } else { Some(()) }
 }
 
 /// Calls the nodes of a list by their numbers. A list with nothing but names becomes a number.

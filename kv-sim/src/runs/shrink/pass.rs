@@ -1,23 +1,29 @@
 //! Smaller scenarios: the parts that may be taken out of a table, or made less.
 //!
-//! A [`Pass`] is a numbered list of candidates, which are made only when they are asked for.
-//! Whether a candidate makes sense is not judged here: the parser does that.
+//! A [`Pass`] is a kind of step, and a [`Walk`] goes through its candidates, which are made only when
+//! they are asked for. Where there are many of a kind, the walk takes large steps first, and learns
+//! from each attempt how to go on. Whether a candidate makes sense is not judged here: the parser
+//! does that.
 
+mod chunks;
 mod nodes;
+mod numbers;
 
 use toml::{Table, Value};
 
 use crate::faults::FaultWord;
 use crate::random::address::Aspect;
 
-use nodes::{renamed, without_node};
+use chunks::Chunks;
+use nodes::{count, renamed, without_nodes};
+use numbers::Descent;
 
 /// A kind of step. The large ones come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pass {
     /// Takes out all checks but the one that is violated.
     OnlyTheCheck,
-    /// Takes elements out of a list of tables, many at once and then one by one.
+    /// Takes elements out of a list of tables.
     Elements(&'static str),
     /// Makes the number of operations smaller.
     Operations,
@@ -36,11 +42,6 @@ pub(super) enum Pass {
     /// Leaves less to chance.
     Nominal,
 }
-
-/// The numbers that are tried in place of one, as `(times, by, less)`: `number * times / by -
-/// less`.
-const FRACTIONS: &[(i64, i64, i64)] =
-    &[(0, 1, 0), (0, 1, -1), (1, 8, 0), (1, 2, 0), (3, 4, 0), (1, 1, 1)];
 
 /// The keys that give what is to be shown, or are shrunk in another way.
 const KEPT: &[&str] = &["title", "seed", "nodes", "expect", "nominal"];
@@ -65,32 +66,137 @@ impl Pass {
         Self::Nominal,
     ];
 
-    /// Makes the candidate with this number; none, if there are not so many. One that is equal to
-    /// the table stands for none.
+    /// True if a step makes so much of another run that the failure may need another seed. A number
+    /// that is made smaller is often made so once more.
+    pub(super) const fn is_large(self) -> bool {
+        !matches!(self, Self::Numbers | Self::Sooner | Self::Names)
+    }
+}
+
+/// The way through the candidates of a pass.
+#[derive(Clone, Debug)]
+pub(super) struct Walk {
+    pass: Pass,
+    /// The number of the candidate, or of the number that is made smaller.
+    at: usize,
+    chunks: Chunks,
+    descent: Descent,
+}
+
+impl Walk {
+    /// Creates the way through the candidates of a pass, before the first.
+    pub(super) fn new(pass: Pass) -> Self {
+        Self { pass, at: 0, chunks: Chunks::default(), descent: Descent::default() }
+    }
+
+    /// Makes the next candidate; none, if there are no more. It differs from the table.
+    /// [`Walk::took`] or [`Walk::left`] must be told of it before the one after it.
     pub(super) fn candidate(
-        self,
+        &mut self,
         table: &Table,
         misfortunes: &[(String, u64)],
-        number: usize,
     ) -> Option<Table> {
-        let mut smaller = table.clone();
-        match self {
-            Self::OnlyTheCheck => only_the_check(&mut smaller, number)?,
-            Self::Elements(list) => without_elements(&mut smaller, list, number)?,
-            Self::Operations => {
+        loop {
+            let mut smaller = table.clone();
+            self.change(&mut smaller, misfortunes)?;
+            if smaller != *table {
+                return Some(smaller);
+            }
+            self.left();
+        }
+    }
+
+    /// Goes on after a candidate that fails as it should, and is the table from now on.
+    pub(super) fn took(&mut self) {
+        match self.pass {
+            Pass::Operations | Pass::Numbers if !self.descent.goes_on() => self.next_number(),
+            // The same place is another step now.
+            Pass::Operations
+            | Pass::Numbers
+            | Pass::Elements(_)
+            | Pass::Nodes
+            | Pass::OnlyTheCheck
+            | Pass::Keys
+            | Pass::Names
+            | Pass::PinMisfortunes
+            | Pass::Sooner
+            | Pass::Nominal => {}
+        }
+    }
+
+    /// Goes on after a candidate that is left as it is.
+    pub(super) fn left(&mut self) {
+        match self.pass {
+            Pass::Elements(_) | Pass::Nodes => self.chunks.skip(),
+            Pass::Operations | Pass::Numbers => {
+                if !self.descent.fails() {
+                    self.next_number();
+                }
+            }
+            Pass::OnlyTheCheck
+            | Pass::Keys
+            | Pass::Names
+            | Pass::PinMisfortunes
+            | Pass::Sooner
+            | Pass::Nominal => self.at += 1,
+        }
+    }
+
+    fn next_number(&mut self) {
+        self.at += 1;
+        self.descent = Descent::default();
+    }
+
+    fn change(&mut self, table: &mut Table, misfortunes: &[(String, u64)]) -> Option<()> {
+        let at = self.at;
+        match self.pass {
+            Pass::OnlyTheCheck => only_the_check(table, at),
+            Pass::Elements(list) => {
+                let elements = table.get_mut(list)?.as_array_mut()?;
+                elements.drain(self.chunks.next(elements.len())?);
+                if elements.is_empty() {
+                    table.remove(list);
+                }
+                Some(())
+            }
+            Pass::Operations => {
                 let is_it =
                     |path: &ValuePath| path.last().is_some_and(|step| step.is("operations"));
-                less(&mut smaller, is_it, number)?;
+                self.less(table, is_it)
             }
-            Self::Nodes => without_node(&mut smaller, number)?,
-            Self::Keys => without_key(&mut smaller, number)?,
-            Self::Names => renamed(&mut smaller, number)?,
-            Self::PinMisfortunes => pinned(&mut smaller, misfortunes, number)?,
-            Self::Sooner => sooner(&mut smaller, number)?,
-            Self::Numbers => less(&mut smaller, |_| true, number)?,
-            Self::Nominal => more_nominal(&mut smaller, number)?,
+            Pass::Nodes => {
+                let nodes = self.chunks.next(count(table)?)?;
+                without_nodes(table, nodes)
+            }
+            Pass::Keys => without_key(table, at),
+            Pass::Names => renamed(table, at),
+            Pass::PinMisfortunes => pinned(table, misfortunes, at),
+            Pass::Sooner => sooner(table, at),
+            Pass::Numbers => self.less(table, |_| true),
+            Pass::Nominal => more_nominal(table, at),
         }
-        Some(smaller)
+    }
+
+    /// Makes one of the numbers that are wanted less.
+    fn less(&mut self, table: &mut Table, is_wanted: impl Fn(&ValuePath) -> bool) -> Option<()> {
+        let paths = numbers(table, is_wanted);
+        loop {
+            let value = number_at(table, paths.get(self.at)?)?;
+            let number = match *value {
+                Value::Integer(number) => Some(number),
+                Value::Float(number) if number.fract() == 0.0 => Some(number as i64),
+                _ => None,
+            };
+            let Some(smaller) = number.and_then(|number| self.descent.next(number)) else {
+                self.next_number();
+                continue;
+            };
+            match value {
+                Value::Float(number) => *number = smaller as f64,
+                _ => *value = Value::Integer(smaller),
+            }
+            return Some(());
+        }
     }
 }
 
@@ -137,34 +243,6 @@ fn only_the_check(table: &mut Table, number: usize) -> Option<()> {
         expect.insert("checks".to_owned(), checks.into());
     }
     Some(())
-}
-
-/// Takes the number-th run of elements out of a list: first all, then halves, and so on.
-fn without_elements(table: &mut Table, list: &str, number: usize) -> Option<()> {
-    let elements = table.get_mut(list)?.as_array_mut()?;
-    let (from, until) = chunk(elements.len(), number)?;
-    elements.drain(from..until);
-    if elements.is_empty() {
-        table.remove(list);
-    }
-    Some(())
-}
-
-/// The number-th piece of `0..length`: the whole, its halves, their halves, down to single ones.
-fn chunk(length: usize, mut number: usize) -> Option<(usize, usize)> {
-    let mut size = length;
-    while size > 0 {
-        let pieces = length.div_ceil(size);
-        if number < pieces {
-            return Some((number * size, ((number + 1) * size).min(length)));
-        }
-        number -= pieces;
-        if size == 1 {
-            return None;
-        }
-        size = size.div_ceil(2);
-    }
-    None
 }
 
 fn without_key(table: &mut Table, number: usize) -> Option<()> {
@@ -224,44 +302,27 @@ fn parent<'a>(table: &'a mut Table, path: &[PathStep]) -> Option<&'a mut Table> 
     Some(here)
 }
 
-/// Makes one of the numbers that are wanted less, in one of several ways.
-fn less(table: &mut Table, is_wanted: impl Fn(&ValuePath) -> bool, number: usize) -> Option<()> {
+/// The places of the numbers that are wanted and may be made smaller.
+fn numbers(table: &Table, is_wanted: impl Fn(&ValuePath) -> bool) -> Vec<ValuePath> {
     let mut paths = Vec::new();
     keys(table, &mut Vec::new(), &mut paths);
     let is_kept = |path: &ValuePath| {
         let fixed = ["seed", "expect", "decision"];
         path.first().is_some_and(|first| fixed.iter().any(|key| first.is(key)))
     };
-    paths.retain(|path| !is_kept(path) && is_wanted(path));
-    let numbers: Vec<_> = paths
-        .into_iter()
-        .filter(|path| {
-            let Some((PathStep::Key(key), parents)) = path.split_last() else { return false };
-            let value = parent(table, parents).and_then(|table| table.get(key).cloned());
-            matches!(value, Some(Value::Integer(_) | Value::Float(_)))
-        })
-        .collect();
-    let path = numbers.get(number / FRACTIONS.len())?;
-    let (times, by, off) = FRACTIONS[number % FRACTIONS.len()];
+    let mut table = table.clone();
+    let mut is_number = |path: &ValuePath| {
+        let value = number_at(&mut table, path);
+        matches!(value, Some(Value::Integer(_) | Value::Float(_)))
+    };
+    paths.retain(|path| !is_kept(path) && is_wanted(path) && is_number(path));
+    paths
+}
+
+fn number_at<'a>(table: &'a mut Table, path: &ValuePath) -> Option<&'a mut Value> {
     let (last, parents) = path.split_last()?;
     let PathStep::Key(key) = last else { return None };
-    let value = parent(table, parents)?.get_mut(key)?;
-    match value {
-        Value::Integer(n) => {
-            let smaller = *n / by * times + (*n % by) * times / by - off;
-            if smaller.abs() < n.abs() {
-                *n = smaller;
-            }
-        }
-        Value::Float(x) if x.fract() == 0.0 && *x > 1.0 => {
-            let smaller = (*x * times as f64 / by as f64).floor() - off as f64;
-            if smaller.abs() < x.abs() {
-                *x = smaller;
-            }
-        }
-        _ => {}
-    }
-    Some(())
+    parent(table, parents)?.get_mut(key)
 }
 
 /// Adds a decision for each misfortune of a message, so that no other happens.
