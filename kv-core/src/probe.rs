@@ -185,6 +185,8 @@ probes! {
     ScrubCutOff "scrub-cut-off",
     /// The peer no longer knew anything of the keys that it was asked for.
     ExchangeCameEmpty "exchange-came-empty",
+    /// A peer could store nothing of what was pushed, and is only asked from then on.
+    ExchangeRefused "exchange-refused",
     /// An owner that had lost its data holds it again.
     Completed "partition-complete",
     /// A data marker could not be written.

@@ -41,6 +41,8 @@ family! {
         Exchange(Exchange) = 50 "repair-exchange",
         /// The answer: the pushed containers are joined, durably, and the wanted ones are sent.
         Exchanged(Exchanged) = 51 "repair-exchanged",
+        /// The answer of one whose disk takes none of what was pushed: nothing was done.
+        ExchangeRefused(ExchangeRefused) = 52 "repair-exchange-refused",
     }
 }
 
@@ -62,14 +64,18 @@ impl Family for RepairMessage {
             | Self::Branches(_)
             | Self::BranchesDiffer(_)
             | Self::Leaves(_)
-            | Self::LeavesDiffer(_) => Vec::new(),
+            | Self::LeavesDiffer(_)
+            | Self::ExchangeRefused(_) => Vec::new(),
         }
     }
 
     fn weight(&self) -> usize {
         let of_keys = |keys: Vec<&Key>| keys.iter().map(|key| key.bytes().len()).sum::<usize>();
         match self {
-            Self::Compare(_) | Self::Compared(_) | Self::BranchesDiffer(_) => 0,
+            Self::Compare(_)
+            | Self::Compared(_)
+            | Self::BranchesDiffer(_)
+            | Self::ExchangeRefused(_) => 0,
             Self::Roots(roots) => size_of_val(&roots.roots[..]),
             Self::RootsDiffer(differ) => {
                 size_of_val(&differ.partitions[..]) + size_of_val(&differ.incomplete[..])
@@ -244,6 +250,15 @@ pub struct Exchanged {
 
 codec!(struct Exchanged { step, items });
 
+/// The payload of [`RepairMessage::ExchangeRefused`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExchangeRefused {
+    /// The step that this answers.
+    pub step: Step,
+}
+
+codec!(struct ExchangeRefused { step });
+
 #[cfg(test)]
 mod tests {
     use alloc::vec;
@@ -282,6 +297,7 @@ mod tests {
                 }),
                 Self::Exchange(Exchange { step, partition, pushed: items(), wanted: vec![key()] }),
                 Self::Exchanged(Exchanged { step, items: items() }),
+                Self::ExchangeRefused(ExchangeRefused { step }),
             ]
         }
     }

@@ -13,8 +13,8 @@ use crate::cx::{Cx, NodeContext};
 use crate::merkle::{FAN_OUT, LeafId};
 use crate::message::RepairMessage;
 use crate::message::repair::{
-    Branches, BranchesDiffer, Compare, Compared, Exchange, Exchanged, Leaves, LeavesDiffer, Roots,
-    RootsDiffer, SummariesRequest, Summarized,
+    Branches, BranchesDiffer, Compare, Compared, Exchange, ExchangeRefused, Exchanged, Leaves,
+    LeavesDiffer, Roots, RootsDiffer, SummariesRequest, Summarized,
 };
 use crate::store::{
     BranchesFor, Caller, JoinFor, LeavesFor, Party, Refusal, RepairCommand, Summaries,
@@ -154,8 +154,15 @@ impl StoreAccess {
     }
 }
 
-/// The storage has done what a peer's question needs. What it refused is not answered.
+/// The storage has done what a peer's question needs. What it refused to read is not answered.
 impl Caller {
+    /// The storage takes nothing of what the peer pushed. The peer may still want something, and it
+    /// learns that it must ask for that alone.
+    pub(super) fn on_not_joined(self, cx: &mut Cx<'_>, local: &NodeContext) {
+        let body = ExchangeRefused { step: self.step };
+        self.answer(cx, local, RepairMessage::ExchangeRefused(body));
+    }
+
     pub(super) fn on_branches_read(
         self,
         cx: &mut Cx<'_>,

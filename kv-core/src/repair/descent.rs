@@ -29,6 +29,8 @@ pub(super) struct Descent {
     /// The difference that the last page showed and that is not exchanged yet.
     pub(super) difference: LeafDifference,
     pub(super) keys_that_differed: u64,
+    /// True once the peer has refused what was pushed: from then on it is only asked.
+    pub(super) is_one_way: bool,
 }
 
 /// The answer that a descent waits for.
@@ -55,6 +57,8 @@ pub(super) enum DescentProgress {
     Goes,
     /// Both sides are equal, and that is durable here.
     Equal,
+    /// This side holds durably all that the peer holds, which could take nothing.
+    OneWay,
     /// The peer talks nonsense, or the own store refused.
     Broken,
 }
@@ -77,6 +81,7 @@ impl Descent {
             after: None,
             difference: LeafDifference::default(),
             keys_that_differed: 0,
+            is_one_way: false,
         }
     }
 
@@ -248,6 +253,9 @@ impl Descent {
         }
         self.keys_that_differed += difference.keys;
         self.difference = difference;
+        if self.is_one_way {
+            self.difference.push.clear();
+        }
         self.next_batch(cx, local, link, access)
     }
 
@@ -280,6 +288,23 @@ impl Descent {
             whose: JoinFor::Session(step),
         });
         DescentProgress::Goes
+    }
+
+    /// The peer can store nothing. What is wanted of it is asked for alone.
+    pub(super) fn on_exchange_refused(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        link: &mut SessionLink,
+        access: &mut StoreAccess,
+    ) -> DescentProgress {
+        let (DescentStage::Exchanged(_), false) = (&self.stage, self.is_one_way) else {
+            return DescentProgress::Broken;
+        };
+        cx.probe(Probe::ExchangeRefused);
+        self.is_one_way = true;
+        self.difference.push.clear();
+        self.next_batch(cx, local, link, access)
     }
 
     fn ask_branches(
@@ -330,7 +355,7 @@ impl Descent {
         });
     }
 
-    /// Reads the next page of the present leaf; with no leaf left, both sides are equal.
+    /// Reads the next page of the present leaf; with no leaf left, all is exchanged.
     fn next_page(
         &mut self,
         cx: &mut Cx<'_>,
@@ -338,7 +363,9 @@ impl Descent {
         link: &mut SessionLink,
         access: &mut StoreAccess,
     ) -> DescentProgress {
-        let Some(&leaf) = self.leaves.front() else { return DescentProgress::Equal };
+        let Some(&leaf) = self.leaves.front() else {
+            return if self.is_one_way { DescentProgress::OneWay } else { DescentProgress::Equal };
+        };
         self.stage = DescentStage::OwnSummaries;
         let (after, bytes) = (self.after.clone(), local.config.repair_batch_bytes);
         link.store(cx, access, self.partition, |step| RepairCommand::Summaries {

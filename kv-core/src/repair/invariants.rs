@@ -193,8 +193,18 @@ impl RepairSession {
     }
 
     fn invariants(&self, local: &NodeContext) {
-        let Self { link, began: _, state, to_look, again, again_at, to_repair, to_copy, copied: _ } =
-            self;
+        let Self {
+            link,
+            began: _,
+            state,
+            to_look,
+            again,
+            again_at,
+            to_repair,
+            to_copy,
+            copied: _,
+            is_one_way: _,
+        } = self;
         let peer = link.peer;
         assert!(
             link.until.is_some() == (self.awaits() == Awaits::Time),
@@ -270,7 +280,9 @@ impl Descent {
     }
 
     fn invariants(&self, local: &NodeContext) {
-        let Self { partition, stage, leaves, after, difference, keys_that_differed: _ } = self;
+        let Self { partition, stage, leaves, after, difference, keys_that_differed: _, is_one_way } =
+            self;
+        assert!(!is_one_way || difference.push.is_empty(), "a peer is sent what it does not take");
         assert!(leaves.iter().is_sorted_by(|a, b| a < b), "the leaves of a descent do not rise");
         let LeafDifference { push, want, keys: _, until: _ } = difference;
         for keys in [push, want] {

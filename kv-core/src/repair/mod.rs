@@ -53,7 +53,8 @@ use crate::durable::DurableQueue;
 use crate::event::Event;
 use crate::message::RepairMessage;
 use crate::message::repair::{
-    BranchesDiffer, Compared, Exchanged, LeavesDiffer, RootsDiffer, Step, Summarized,
+    BranchesDiffer, Compared, ExchangeRefused, Exchanged, LeavesDiffer, RootsDiffer, Step,
+    Summarized,
 };
 use crate::probe::Probe;
 use crate::sampling::below;
@@ -244,6 +245,9 @@ impl Repair {
             RepairMessage::Summarized(message) => self.on_summarized(cx, local, from, message),
             RepairMessage::Exchange(message) => self.on_exchange(cx, local, from, message),
             RepairMessage::Exchanged(message) => self.on_exchanged(cx, local, from, message),
+            RepairMessage::ExchangeRefused(message) => {
+                self.on_exchange_refused(cx, local, from, message);
+            }
         }
     }
 
@@ -339,6 +343,21 @@ impl Repair {
         });
     }
 
+    /// Another answer to [`RepairMessage::Exchange`].
+    fn on_exchange_refused(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        from: (NodeId, RequestId),
+        message: ExchangeRefused,
+    ) {
+        self.on_answer(cx, from, message.step, |session, cx, access| {
+            session.descend(cx, local, access, |descent, cx, link, access| {
+                descent.on_exchange_refused(cx, local, link, access)
+            })
+        });
+    }
+
     /// A storage command was executed. Returns the partitions that are complete from now on.
     pub fn on_store_done(
         &mut self,
@@ -393,11 +412,11 @@ impl Repair {
             RepairAnswer::Joined { whose: JoinFor::CorruptKey(number), result: Ok(()) } => {
                 self.access.waiting.push(seq, Waiting::Joined(number));
             }
-            // A peer that is not answered asks again, and so is a key asked for again.
-            RepairAnswer::Joined {
-                whose: JoinFor::Peer(..) | JoinFor::CorruptKey(_),
-                result: Err(_),
-            } => {}
+            RepairAnswer::Joined { whose: JoinFor::Peer(caller, _), result: Err(_) } => {
+                caller.on_not_joined(cx, local);
+            }
+            // The key is asked for again.
+            RepairAnswer::Joined { whose: JoinFor::CorruptKey(_), result: Err(_) } => {}
             RepairAnswer::MarkedComplete { reason, result: Ok(()) } => {
                 self.access.waiting.push(seq, Waiting::Marked(partition, reason));
             }
@@ -537,7 +556,7 @@ impl Repair {
         let is_clean = match verdict {
             Verdict::Goes => return,
             Verdict::Clean => true,
-            Verdict::Broken => false,
+            Verdict::Unequal => false,
         };
         let Some(session) = self.session.take() else { return };
         let partner = self.partners.entry(session.peer()).or_default();

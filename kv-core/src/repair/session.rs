@@ -37,6 +37,8 @@ pub(super) struct RepairSession {
     pub(super) to_copy: BTreeSet<PartitionId>,
     /// The number of partitions copied.
     pub(super) copied: u64,
+    /// True once the peer could not take what it lacks.
+    pub(super) is_one_way: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -56,8 +58,9 @@ pub(super) enum Verdict {
     Goes,
     /// Both sides are equal in all that they have in common, as far as was known when it began.
     Clean,
-    /// The peer was silent or talked nonsense, or the own store refused.
-    Broken,
+    /// They may not be: the peer was silent, talked nonsense or could take nothing, or the own store
+    /// refused.
+    Unequal,
 }
 
 impl RepairSession {
@@ -81,6 +84,7 @@ impl RepairSession {
             to_repair: VecDeque::new(),
             to_copy: BTreeSet::new(),
             copied: 0,
+            is_one_way: false,
         }
     }
 
@@ -151,7 +155,7 @@ impl RepairSession {
             SessionState::Settling => self.next(cx, local, access),
             SessionState::Comparing | SessionState::Looking(_) | SessionState::Descending(_) => {
                 cx.probe(Probe::RepairTimedOut);
-                Verdict::Broken
+                Verdict::Unequal
             }
         }
     }
@@ -163,7 +167,7 @@ impl RepairSession {
         access: &mut StoreAccess,
         equal: bool,
     ) -> Verdict {
-        let SessionState::Comparing = self.state else { return Verdict::Broken };
+        let SessionState::Comparing = self.state else { return Verdict::Unequal };
         let mut common = local.topology().shared(local.me(), self.link.peer);
         if equal {
             // All that is left to learn is whether the peer can stand for what was lost here.
@@ -184,11 +188,11 @@ impl RepairSession {
         let SessionState::Looking(asked) =
             core::mem::replace(&mut self.state, SessionState::Settling)
         else {
-            return Verdict::Broken;
+            return Verdict::Unequal;
         };
         let rises = |partitions: &[PartitionId]| partitions.is_sorted_by(|a, b| a < b);
         if !rises(differing) || !rises(incomplete) {
-            return Verdict::Broken;
+            return Verdict::Unequal;
         }
         let is_first_look = self.again_at.is_none();
         for partition in asked {
@@ -229,16 +233,21 @@ impl RepairSession {
             &mut StoreAccess,
         ) -> DescentProgress,
     ) -> Verdict {
-        let SessionState::Descending(descent) = &mut self.state else { return Verdict::Broken };
+        let SessionState::Descending(descent) = &mut self.state else { return Verdict::Unequal };
         match go_on(descent, cx, &mut self.link, access) {
             DescentProgress::Goes => Verdict::Goes,
-            DescentProgress::Broken => Verdict::Broken,
-            DescentProgress::Equal => {
+            DescentProgress::Broken => Verdict::Unequal,
+            ended @ (DescentProgress::Equal | DescentProgress::OneWay) => {
                 let (partition, keys) = (descent.partition(), descent.keys_that_differed());
                 if keys > 0 {
                     cx.observe(Event::RepairDiffered { peer: self.link.peer, partition, keys });
                 }
-                self.on_equal(cx, local, access, partition, true);
+                if ended == DescentProgress::Equal {
+                    self.on_equal(cx, local, access, partition, true);
+                } else {
+                    self.is_one_way = true;
+                    self.on_copied(cx, local, access, partition);
+                }
                 self.next(cx, local, access)
             }
         }
@@ -256,6 +265,18 @@ impl RepairSession {
         if differed {
             cx.observe(Event::RepairClean { peer: self.link.peer, partition });
         }
+        self.on_copied(cx, local, access, partition);
+    }
+
+    /// This node holds all of a partition that the peer holds. That is worth counting if this node
+    /// must copy it.
+    fn on_copied(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local: &NodeContext,
+        access: &mut StoreAccess,
+        partition: PartitionId,
+    ) {
         if self.to_copy.remove(&partition) {
             self.copied += 1;
             access.on_source(cx, local, partition, self.link.peer);
@@ -275,7 +296,7 @@ impl RepairSession {
             self.state = SessionState::Descending(Box::new(descent));
             Verdict::Goes
         } else if self.again.is_empty() {
-            Verdict::Clean
+            if self.is_one_way { Verdict::Unequal } else { Verdict::Clean }
         } else if cx.now.monotonic < again_at {
             self.state = SessionState::Settling;
             self.link.wait_until(again_at);

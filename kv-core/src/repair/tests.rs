@@ -225,6 +225,42 @@ fn play(changes: &[Change]) -> BTreeMap<usize, [Container; 2]> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
+    /// So an owner that lost its data copies all of it also from one that can take nothing.
+    #[test]
+    fn one_pass_brings_all_that_a_peer_holds_whose_disk_is_full(
+        changes in changes(),
+        batch in prop_oneof![Just(256_u64), Just(1_000), Just(65_536)],
+    ) {
+        let mut world = world(2, Config { repair_batch_bytes: batch, ..config() });
+        let held = play(&changes);
+        for (&number, pair) in &held {
+            for (node, container) in (1..).zip(pair) {
+                if !container.is_empty() {
+                    world.puts(node, &key(number), container.clone());
+                }
+            }
+        }
+        world.member(2).store.fault = Some(crate::store::StoreFault::Full);
+        world.is_lost = Box::new(|message| {
+            message.header.from == NodeId(2) && message.body.kind() == Kind::Repair(RepairKind::Compare)
+        });
+        round(&mut world);
+        let mut is_one_way = false;
+        for (number, [mine, theirs]) in held {
+            let mut joined = mine.clone();
+            joined.join(&theirs);
+            prop_assert_eq!(&world.holds(1, &key(number)), &joined);
+            prop_assert_eq!(&world.holds(2, &key(number)), &theirs);
+            is_one_way |= joined != theirs;
+        }
+        // It does not count as equal until it is.
+        let is_clean = world.member(1).machine.clean_since(NodeId(2)).is_some();
+        prop_assert_eq!(is_clean, !is_one_way);
+        world.member(2).store.fault = None;
+        round(&mut world);
+        prop_assert_eq!(roots(&world).len(), 1);
+    }
+
     #[test]
     fn one_pass_makes_both_sides_equal_whatever_they_held(
         changes in changes(),

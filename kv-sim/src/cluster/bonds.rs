@@ -73,11 +73,17 @@ impl Scene {
     }
 
     /// Tells whether two nodes can make each other equal: they hear each other, and the disks of
-    /// both take what they are given. (One that must write answers no question before it has. So an
-    /// owner whose disk is full brings nothing to others either, where it lacks something itself.)
+    /// both take what they are given.
     pub fn can_make_equal(&self, a: NodeId, b: NodeId) -> bool {
         let (a, b) = (self.index_of(a), self.index_of(b));
         self.takes_all(a) && self.takes_all(b) && self.hear_each_other(a, b)
+    }
+
+    /// Tells whether a node can learn all that another one holds, which need take nothing itself.
+    pub fn can_learn_from(&self, node: NodeId, other: NodeId) -> bool {
+        let (node, other) = (self.index_of(node), self.index_of(other));
+        let can_read = !self.node(other).disk.is_failing();
+        self.takes_all(node) && can_read && self.hear_each_other(node, other)
     }
 
     /// Tells whether the disk of a node takes what it is given.

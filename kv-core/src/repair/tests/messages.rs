@@ -269,10 +269,10 @@ fn garbage() -> impl Strategy<Value = Body> {
         (s.clone(), partition, items(), names()).prop_map(|(step, partition, pushed, wanted)| {
             Body::Repair(RepairMessage::Exchange(Exchange { step, partition, pushed, wanted }))
         }),
-        (s, items()).prop_map(|(step, items)| Body::Repair(RepairMessage::Exchanged(Exchanged {
-            step,
-            items
-        }))),
+        (s.clone(), items()).prop_map(|(step, items)| {
+            Body::Repair(RepairMessage::Exchanged(Exchanged { step, items }))
+        }),
+        s.prop_map(|step| Body::Repair(RepairMessage::ExchangeRefused(ExchangeRefused { step }))),
     ]
 }
 

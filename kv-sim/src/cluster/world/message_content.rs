@@ -73,6 +73,7 @@ fn of_repair(message: &RepairMessage, focus: &Focus) -> MessageContent {
         RepairMessage::BranchesDiffer(_)
         | RepairMessage::LeavesDiffer(_)
         | RepairMessage::Summarized(_) => MessageContent::default(),
+        RepairMessage::ExchangeRefused(_) => saying("it can store nothing".to_owned()),
         RepairMessage::Exchange(exchange) => {
             let words = partition(exchange.partition);
             MessageContent { words, ..of_items(&exchange.pushed, focus) }

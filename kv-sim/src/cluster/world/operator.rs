@@ -95,7 +95,7 @@ impl World {
             works.contains(&id) && scene.can_make_equal(id, id)
         };
         let can_tell = |node: NodeIndex, other: NodeIndex| {
-            scene.can_make_equal(scene.node(node).id, scene.node(other).id)
+            scene.can_learn_from(scene.node(node).id, scene.node(other).id)
         };
         let mut stuck: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for partition in scene.ring.partitions() {
@@ -152,7 +152,7 @@ impl World {
             };
             index != node
                 && process.is_some_and(has_all)
-                && scene.can_make_equal(scene.node(node).id, **owner)
+                && scene.can_learn_from(scene.node(node).id, **owner)
         };
         owners.iter().filter(has_all).count() < self.sources_needed(owners.len())
     }
