@@ -27,6 +27,11 @@ impl Fingerprint {
         Self { value, head: bytes[..bytes.len().min(HEAD_BYTES)].into() }
     }
 
+    /// The length of the value in bytes; 0 for a tombstone.
+    pub(super) fn value_bytes(&self) -> usize {
+        self.value.map_or(0, |(bytes, _)| bytes)
+    }
+
     /// True if this is the fingerprint of a tombstone.
     pub(super) const fn is_tombstone(&self) -> bool {
         self.value.is_none()

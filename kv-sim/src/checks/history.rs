@@ -244,6 +244,12 @@ impl History {
         self.writes.iter().map(|write| &**write).enumerate()
     }
 
+    /// The length of the longest value that anybody has asked to write, in bytes. A message may carry
+    /// any of them, whatever its own operation writes.
+    pub(super) fn value_bytes_max(&self) -> usize {
+        self.writes().map(|(_, write)| write.content.value_bytes()).max().unwrap_or(0)
+    }
+
     /// The writes that were acknowledged and must not be lost.
     pub(super) fn promised(&self) -> impl Iterator<Item = (WriteIndex, &HistoryWrite, &GivenAck)> {
         let promised = self.writes().filter(|(_, write)| write.is_promised());

@@ -85,8 +85,9 @@ impl Quiescence {
                 )
             });
         }
-        if *commits > 0 && !window.hindered.is_empty() {
-            // Of nodes that cannot do their part, the others may still learn bit by bit.
+        if *commits > 0 && (!window.hindered.is_empty() || *commits <= window.corrupt_hints) {
+            // Of nodes that cannot do their part, the others may still learn bit by bit. And a hint that
+            // cannot be read is deleted when its turn comes.
             self.findings.weakened += 1;
         } else if *commits > 0 {
             self.findings.violated(|| {
@@ -393,6 +394,13 @@ mod tests {
         };
         assert_eq!(violation(&vain(50), &vain(50)), None);
         assert!(violation(&vain(2_000), &vain(2_000)).is_some());
+    }
+
+    #[test]
+    fn a_corrupt_hint_that_is_found_late_is_deleted_then() {
+        let deletes = |commits| IdleWindow { commits, corrupt_hints: 1, ..window(&[]) };
+        assert_eq!(violation(&window(&[]), &deletes(1)), None);
+        assert!(violation(&window(&[]), &deletes(2)).expect("it writes").contains("2 batches"));
     }
 
     #[test]

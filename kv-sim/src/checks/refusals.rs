@@ -160,7 +160,7 @@ impl Check for Refusals {
             Refusal::Late => return,
             Refusal::Layout => false,
             Refusal::Incomplete => is_from_storage || meets(Obstacle::Incomplete),
-            Refusal::HintsFull => meets(Obstacle::HintsFull(operation.value_bytes)),
+            Refusal::HintsFull => meets(Obstacle::HintsFull(history.value_bytes_max())),
             Refusal::TooManySiblings { .. }
             | Refusal::Corrupt
             | Refusal::DiskFull
@@ -263,7 +263,7 @@ impl Refusals {
             }
             RequestRefusal::Stopping => Truth::False,
             RequestRefusal::Replica(Refusal::HintsFull)
-                if meets(Obstacle::HintsFull(value_bytes)) =>
+                if meets(Obstacle::HintsFull(history.value_bytes_max())) =>
             {
                 Truth::True
             }

@@ -224,7 +224,7 @@ impl<W: WorldView> Asked<'_, W> {
     /// The obstacles of which a node tells the coordinator at once.
     fn told(&self, is_owner: bool, duty: Duty) -> SmallVec<[Obstacle; 3]> {
         use Obstacle::{Corrupt, DiskFull, HintsFull, Incomplete, Unrepaired};
-        let no_room = HintsFull(self.operation.value_bytes);
+        let no_room = HintsFull(self.history.value_bytes_max());
         match (duty, is_owner) {
             (Duty::Read, true) => smallvec![Incomplete, Corrupt, Unrepaired],
             (Duty::Read, false) => smallvec![Corrupt],

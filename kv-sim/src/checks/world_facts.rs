@@ -111,4 +111,7 @@ pub struct IdleWindow {
     pub kept: u64,
     /// True if such hints expire in that time, so that other owners take them over.
     pub hints_expire: bool,
+    /// The number of hints that could not be read when the watch began. Those for nodes that are gone
+    /// are read seldom, and deleted then.
+    pub corrupt_hints: u64,
 }

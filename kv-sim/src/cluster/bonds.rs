@@ -14,14 +14,19 @@ impl Scene {
     /// The nodes that work, in groups: news passes between the nodes of one, directly or through
     /// others, and never from one group to another. A node that does not know of the founding of the
     /// cluster says nothing else: so it works only if it will learn of it, from one of its group, and
-    /// can write that down.
+    /// can write that down. Where nobody knows, the operator founds the cluster anew, as long as all
+    /// nodes can take part.
     pub fn groups(&self) -> Vec<Group> {
         let mut left: Vec<NodeIndex> = self.cluster.indices().collect();
         left.retain(|&node| self.node(node).is_awake() && self.can_be_founded(node));
+        let will_be_founded = || {
+            let mut nodes = self.cluster.indices();
+            self.is_sound() && !nodes.any(|node| self.is_founded(node))
+        };
         let mut groups = Vec::new();
         while let Some(first) = left.first().copied() {
             let members = self.heard_from(first, &mut left);
-            if members.iter().any(|&node| self.is_founded(node)) {
+            if members.iter().any(|&node| self.is_founded(node)) || will_be_founded() {
                 let hear_all = |&a: &NodeIndex| members.iter().all(|&b| self.hear_each_other(a, b));
                 let is_whole = self.network.is_untouched() || members.iter().all(hear_all);
                 let nodes = members.iter().map(|&node| self.node(node).id).collect();

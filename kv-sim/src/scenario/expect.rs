@@ -24,7 +24,8 @@ pub struct Expect {
     /// The time after the last fault in which replicas must become equal. Default 30 s, or longer
     /// where links, disks or repairs are slow.
     pub converged_within: Span,
-    /// True if the file gives that time, so that it holds for hints as well, come what may.
+    /// True if the file gives that time, so that it holds come what may: also for hints that were
+    /// tried in vain for long, and for what nobody has read yet.
     pub bounds_hints: bool,
     /// The bounds on what clients may see.
     pub outcomes: OutcomeBounds,

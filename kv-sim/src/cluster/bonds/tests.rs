@@ -81,4 +81,5 @@ fn one_that_does_not_run_is_in_no_group_and_a_full_disk_makes_nobody_equal() {
     assert_eq!(groups(&scene), [(vec![2, 3, 4, 5], true)]);
     let [two, three] = [full, NodeIndex(2)].map(|node| scene.node(node).id);
     assert!(!scene.can_make_equal(two, three) && scene.hear_each_other(full, NodeIndex(2)));
+    assert!(scene.can_learn_from(three, two) && !scene.can_learn_from(two, three));
 }

@@ -3,12 +3,17 @@
 //! The chaos phase ends when clients and faults are done; faults that never end are not waited for.
 //! From then on the world looks again and again whether the cluster has come to rest; once it has, it is watched twice while it idles.
 
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+use kv_core::store::{Store as _, View};
 use kv_core::time::{Span, Time};
 
 use super::watch::{Watch, WatchCounts};
 use super::{World, rest};
 use crate::checks::{CheckName, IdleWindow, Rest, Restless};
 use crate::cluster::event_queue::SimEvent;
+use crate::cluster::node::SimNode;
 use crate::cluster::world_time::WorldTime;
 use crate::scenario::Expect;
 
@@ -37,6 +42,8 @@ pub enum Phase {
     Heal {
         /// The time at which the last fault ended, or last broke something for ever.
         since: WorldTime,
+        /// True if some of what disks hold could not be read meanwhile.
+        had_corrupt: bool,
     },
     /// The cluster idles, and is watched.
     Check(Box<Idle>),
@@ -84,7 +91,7 @@ impl World {
         match &mut self.phase {
             Phase::Setup => self.begin_chaos(),
             Phase::Chaos { .. } => unreachable!("chaos ends when all is done"),
-            Phase::Heal { since } => {
+            Phase::Heal { since, .. } => {
                 let since = *since;
                 self.look_for_rest(since);
             }
@@ -115,7 +122,7 @@ impl World {
         // A message on a slow link or a command on a slow disk is the last that is left of a fault.
         let last = self.in_transit.last_arrival().max(self.disks_busy_until);
         let since = self.scene.now.max(last);
-        self.enter(Phase::Heal { since });
+        self.enter(Phase::Heal { since, had_corrupt: false });
         self.event_queue.plan(since + POLL, SimEvent::Milestone);
     }
 
@@ -124,6 +131,9 @@ impl World {
         self.accept_losses();
         let waited = self.scene.now.since(since);
         let restless = rest::restless(&self.scene, self.repair_by, waited);
+        if let Phase::Heal { had_corrupt, .. } = &mut self.phase {
+            *had_corrupt |= restless.as_ref().is_some_and(|restless| !restless.corrupt.is_empty());
+        }
         if restless.is_none() {
             self.come_to_rest(&Rest::Converged { after: waited });
         } else if waited < self.time_to_rest(restless.as_ref(), since) {
@@ -136,21 +146,46 @@ impl World {
 
     /// The time after which the cluster must be at rest. If all is well but hints that are still kept,
     /// they may have been tried in vain for long, because their target was heard of all the time and
-    /// could not be reached. Then the last pause may last as long as that, up to its bound.
+    /// could not be reached. Then the last pause may last as long as that, up to its bound. What
+    /// nobody asks for is found to be corrupt when the disk has been read through once.
     fn time_to_rest(&self, restless: Option<&Restless>, since: WorldTime) -> Span {
         let Expect { converged_within, bounds_hints, .. } = self.expect;
-        let waits_for_hints = restless.is_some_and(Restless::is_of_hints);
-        if bounds_hints || !waits_for_hints {
+        if bounds_hints {
+            return converged_within;
+        }
+        if let Phase::Heal { had_corrupt: true, .. } = self.phase {
+            return converged_within + self.scrubbing();
+        }
+        if !restless.is_some_and(Restless::is_of_hints) {
             return converged_within;
         }
         let pause = Span::from_ms(self.scene.config.hint_retry_ms).times(HINT_PAUSES_GROW_BY);
         converged_within.max(pause.min(since.since(WorldTime(0))) + HINTS_TAKE)
     }
 
+    /// The time in which every node that works has read all that it holds: in each round as many bytes
+    /// as it may read, and what is left of one partition.
+    fn scrubbing(&self) -> Span {
+        let config = &self.scene.config;
+        let bytes = |node: &SimNode| {
+            let mut bytes = 0;
+            node.disk.image().scan(View::Live, &[], &[], &mut |key, record| {
+                bytes += (key.len() + record.map_or(0, Bytes::len)) as u64;
+                ControlFlow::Continue(())
+            });
+            bytes
+        };
+        let nodes = self.scene.nodes.iter().filter(|node| node.is_awake());
+        let most = nodes.map(bytes).max().unwrap_or(0);
+        let partitions = self.scene.ring.partitions().count() as u64;
+        let rounds = most / config.scrub_batch_bytes + partitions;
+        Span::from_ms(config.repair_interval_ms).times(rounds)
+    }
+
     /// Gives the cluster its time to come to rest from now on, if it heals: a fault that never ends
     /// has just broken something more.
     pub(super) fn wait_anew_if_it_heals(&mut self) {
-        if let Phase::Heal { since } = &mut self.phase {
+        if let Phase::Heal { since, .. } = &mut self.phase {
             *since = (*since).max(self.scene.now);
         }
     }

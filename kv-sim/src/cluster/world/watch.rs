@@ -2,12 +2,13 @@
 //! sent in vain, or between nodes of which one cannot do its part.
 
 use kv_core::message::Kind;
-use kv_core::storage;
+use kv_core::storage::{self, StoredRecord};
 use kv_core::store::{Command, RepairCommand};
 use kv_core::time::Span;
 
 use super::SentMessages;
 use crate::checks::IdleWindow;
+use crate::cluster::disk::RecordKey;
 use crate::cluster::scene::Scene;
 use crate::faults::Kinds;
 use crate::scenario::NodeIndex;
@@ -30,6 +31,8 @@ pub(super) struct Watch {
     /// True if hints for nodes that cannot be reached expire while the cluster is watched, so that
     /// other owners take them over.
     hints_expire: bool,
+    /// The number of hints that cannot be read, and that nobody has found out yet.
+    corrupt_hints: u64,
     counts: WatchCounts,
 }
 
@@ -93,6 +96,7 @@ impl Watch {
             groups: groups.iter().map(|group| group.nodes.len() as u64).collect(),
             kept,
             hints_expire,
+            corrupt_hints: corrupt_hints(scene),
             counts: WatchCounts::default(),
         }
     }
@@ -142,8 +146,18 @@ impl Watch {
             groups: self.groups.clone(),
             kept: self.kept,
             hints_expire: self.hints_expire,
+            corrupt_hints: self.corrupt_hints,
         }
     }
+}
+
+/// The number of hints of nodes that work which cannot be read.
+fn corrupt_hints(scene: &Scene) -> u64 {
+    let is_hint = |key: &&RecordKey| {
+        matches!(storage::parse_record_key(key), Some(StoredRecord::Hint { .. }))
+    };
+    let nodes = scene.nodes.iter().filter(|node| node.is_awake());
+    nodes.map(|node| node.disk.image().corrupt().filter(is_hint).count() as u64).sum()
 }
 
 /// The number of pairs of a node that works and another for which it keeps hints, and whether any of
