@@ -49,7 +49,7 @@ pub(super) struct Bounds {
 
 impl Check for Bounds {
     const NAME: &'static str = "bounds";
-    const ABOUT: &'static str = "vectors, hints and work stay in their limits";
+    const ABOUT: &'static str = "version vectors, hints and open work never outgrow their limits";
 
     fn new(setting: &Setting) -> Self {
         let &Setting { ref config, is_untroubled, comparison_merges_max, .. } = setting;

@@ -38,7 +38,7 @@ struct Sighting<'a> {
 
 impl Check for Causality {
     const NAME: &'static str = "causality";
-    const ABOUT: &'static str = "no sibling is lost, none is invented, a dot has one value";
+    const ABOUT: &'static str = "a sibling goes only if a writer that saw it overwrites it; none is invented; a dot has one value";
 
     fn new(_: &Setting) -> Self {
         Self::default()

@@ -36,7 +36,8 @@ pub(super) struct Convergence {
 
 impl Check for Convergence {
     const NAME: &'static str = "convergence";
-    const ABOUT: &'static str = "after the last fault, replicas become equal and hints drain";
+    const ABOUT: &'static str =
+        "after the last fault, all replicas of a key become equal and all hints are delivered";
 
     fn new(_: &Setting) -> Self {
         Self::default()

@@ -63,7 +63,8 @@ struct Holders {
 
 impl Check for Durability {
     const NAME: &'static str = "durability";
-    const ABOUT: &'static str = "an acknowledged write is present or causally overwritten";
+    const ABOUT: &'static str =
+        "an acknowledged write is durable, and stays until a writer that saw it overwrites it";
 
     fn new(_: &Setting) -> Self {
         Self::default()

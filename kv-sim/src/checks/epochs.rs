@@ -50,7 +50,7 @@ enum MinterKind {
 
 impl Check for Epochs {
     const NAME: &'static str = "epochs";
-    const ABOUT: &'static str = "an actor gets a fresh epoch only for a cause that is true";
+    const ABOUT: &'static str = "a node begins a new epoch of dots only for a cause that is true";
 
     fn new(_: &Setting) -> Self {
         Self::default()

@@ -87,8 +87,12 @@ impl Findings {
     /// The story of the first violation, with the number of those that followed; none if all held.
     pub fn violation(&self) -> Option<String> {
         let mut story = self.first.clone()?;
-        if self.violations > 1 {
-            let _ = write!(story, "\n(and {} more)", self.violations - 1);
+        match self.violations - 1 {
+            0 => {}
+            1 => story += "\n(and 1 more violation of this check)",
+            more => {
+                let _ = write!(story, "\n(and {more} more violations of this check)");
+            }
         }
         Some(story)
     }

@@ -44,7 +44,8 @@ pub(super) struct Hints {
 
 impl Check for Hints {
     const NAME: &'static str = "hints";
-    const ABOUT: &'static str = "hints are kept until others hold them, and counted as they are";
+    const ABOUT: &'static str =
+        "a hint is deleted only if its target holds it durably, or its time is over";
 
     fn new(setting: &Setting) -> Self {
         Self {

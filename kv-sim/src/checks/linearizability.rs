@@ -67,7 +67,8 @@ struct AnsweredRead {
 
 impl Check for Linearizability {
     const NAME: &'static str = "linearizability";
-    const ABOUT: &'static str = "the operations on a key are those of one register";
+    const ABOUT: &'static str =
+        "the operations on a key have an order in which each read shows the last write";
     const IS_PROMISED: bool = false;
 
     fn new(_: &Setting) -> Self {

@@ -36,7 +36,8 @@ pub(super) struct Membership {
 
 impl Check for Membership {
     const NAME: &'static str = "membership";
-    const ABOUT: &'static str = "who wakes convicts nobody, and in the end all views agree";
+    const ABOUT: &'static str =
+        "a node that wakes takes nobody for dead, and in the end all agree on who is alive";
 
     fn new(setting: &Setting) -> Self {
         Self {

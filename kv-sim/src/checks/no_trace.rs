@@ -27,7 +27,8 @@ pub(super) struct NoTrace {
 
 impl Check for NoTrace {
     const NAME: &'static str = "no-trace";
-    const ABOUT: &'static str = "what was refused leaves no trace, and what must be refused is";
+    const ABOUT: &'static str =
+        "a refused write leaves no trace, and what must be refused is refused";
 
     fn new(_: &Setting) -> Self {
         Self::default()

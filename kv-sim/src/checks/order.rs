@@ -40,7 +40,7 @@ pub(super) struct Order {
 impl Check for Order {
     const NAME: &'static str = "order";
     const ABOUT: &'static str =
-        "a strict SET overwrites what was acknowledged before, and times rise";
+        "a strict SET overwrites all that was acknowledged before, and the times of writes rise";
 
     fn new(setting: &Setting) -> Self {
         let ahead_ms_max = setting.config.clock_ahead_ms;

@@ -61,7 +61,8 @@ pub(super) struct Preference {
 
 impl Check for Preference {
     const NAME: &'static str = "preference";
-    const ABOUT: &'static str = "where one answer is enough, it is none of an owner that is behind";
+    const ABOUT: &'static str =
+        "a read that one answer is enough for does not take that of an owner that is behind";
 
     fn new(setting: &Setting) -> Self {
         Self {

@@ -63,7 +63,7 @@ fn a_join_that_drops_siblings_is_caught_at_the_next_read() {
     careless.discard(&careless.seen().clone());
     let number = fixture.ask_to_read(Mode::Sloppy);
     fixture.answer(number, careless);
-    fixture.assert_violated(CheckName::Causality, "(and 1 more)");
+    fixture.assert_violated(CheckName::Causality, "(and 1 more violation of this check)");
 }
 
 #[test]
