@@ -5,28 +5,31 @@ use kv_core::message::{
     RepairMessage, ReplicaMessage,
 };
 use kv_core::types::{Key, NodeId, PartitionId};
-use kv_core::version::Container;
+use kv_core::version::{Container, Context, Dot};
 use kv_core::write::Basis;
 
 use crate::cluster::scene::Scene;
-use crate::story::record::fact::MessageContent;
+use crate::story::record::fact::{MessageContent, WriteContext};
 use crate::story::record::focus::Focus;
+use crate::story::record::questions::{MessageRole, QuestionNumber};
 
 /// Tells what a message carries.
 pub(super) fn of(body: &Body, focus: &Focus, scene: &Scene) -> MessageContent {
+    MessageContent { role: role(body), ..carried(body, focus, scene) }
+}
+
+/// Tells what a message carries, and not what it asks or answers by that.
+fn carried(body: &Body, focus: &Focus, scene: &Scene) -> MessageContent {
     let name = |id: &NodeId| scene.name(scene.index_of(*id));
     let holds = |container: &Container| carrying(container, focus);
     match body {
         Body::Replica(ReplicaMessage::Mint(request)) => {
             let MintRequest { write, fallback_for, .. } = &**request;
-            let basis = match write.basis {
-                Basis::Held(_) => "in place of all that it holds",
-                Basis::Given(_) => "in place of what the writer has seen, and of nothing else",
-            };
             let role = fallback_for
                 .as_ref()
-                .map(|FallbackFor { owner, .. }| format!(", as the fallback of {}", name(owner)));
-            saying(format!("{basis}{}", role.unwrap_or_default()))
+                .map(|FallbackFor { owner, .. }| format!("as the fallback of {}", name(owner)));
+            let context = Some(context_of(&write.basis));
+            MessageContent { context, ..saying(role.unwrap_or_default()) }
         }
         Body::Replica(ReplicaMessage::Merge(request)) => holds(&request.container),
         Body::Replica(ReplicaMessage::Hint(HintRequest { container, fallback_for, .. })) => {
@@ -43,15 +46,56 @@ pub(super) fn of(body: &Body, focus: &Focus, scene: &Scene) -> MessageContent {
         Body::Coordinator(CoordinatorMessage::Refused(refused)) => {
             saying(refused.refusal.to_string())
         }
-        Body::Handoff(HandoffMessage::Deliver(delivery)) => of_items(&delivery.items, focus),
+        Body::Handoff(HandoffMessage::Deliver(delivery)) => of_items(body, &delivery.items, focus),
         Body::Handoff(HandoffMessage::Delivered(_)) => MessageContent::default(),
-        Body::Repair(message) => of_repair(message, focus),
+        Body::Repair(message) => of_repair(body, message, focus),
         Body::Gossip(GossipMessage::Syn(_) | GossipMessage::Ack(_) | GossipMessage::Ack2(_))
         | Body::Founding(_) => MessageContent::default(),
     }
 }
 
-fn of_repair(message: &RepairMessage, focus: &Focus) -> MessageContent {
+/// The question that a message asks or answers, if it matters for a key.
+const fn role(body: &Body) -> Option<MessageRole> {
+    use MessageRole::{Answers, Asks};
+    use QuestionNumber::{Comparison, Delivery, Operation};
+    Some(match body {
+        Body::Replica(ReplicaMessage::Mint(request)) => Asks(Operation(request.operation)),
+        Body::Replica(ReplicaMessage::Merge(request)) => Asks(Operation(request.operation)),
+        Body::Replica(ReplicaMessage::Hint(request)) => Asks(Operation(request.operation)),
+        Body::Replica(ReplicaMessage::Read(request)) => Asks(Operation(request.operation)),
+        Body::Coordinator(CoordinatorMessage::Minted(minted)) => {
+            Answers(Operation(minted.operation))
+        }
+        Body::Coordinator(CoordinatorMessage::Acked(acked)) => Answers(Operation(acked.operation)),
+        Body::Coordinator(CoordinatorMessage::Refused(refused)) => {
+            Answers(Operation(refused.operation))
+        }
+        Body::Coordinator(CoordinatorMessage::ReadReply(reply)) => {
+            Answers(Operation(reply.operation))
+        }
+        Body::Handoff(HandoffMessage::Deliver(delivery)) => Asks(Delivery(delivery.delivery)),
+        Body::Handoff(HandoffMessage::Delivered(delivered)) => {
+            Answers(Delivery(delivered.delivery))
+        }
+        Body::Repair(RepairMessage::Exchange(exchange)) => Asks(Comparison(exchange.step)),
+        Body::Repair(RepairMessage::Exchanged(exchanged)) => Answers(Comparison(exchanged.step)),
+        Body::Repair(_) | Body::Gossip(_) | Body::Founding(_) => return None,
+    })
+}
+
+/// The context of a write: of each actor, the last event that it covers.
+fn context_of(basis: &Basis) -> WriteContext {
+    let dots = |context: &Context| -> Vec<Dot> {
+        context.seen.iter().map(|(actor, n)| Dot { actor, n }).collect()
+    };
+    match basis {
+        Basis::Held(context) => WriteContext::Latest(dots(context)),
+        Basis::Given(context) if context.seen.is_empty() => WriteContext::Nothing,
+        Basis::Given(context) => WriteContext::Shown(dots(context)),
+    }
+}
+
+fn of_repair(body: &Body, message: &RepairMessage, focus: &Focus) -> MessageContent {
     let partition = |partition: PartitionId| format!("partition {}", partition.0);
     let partitions = |all: &mut dyn Iterator<Item = PartitionId>| {
         let all: Vec<_> = all.map(|partition| partition.0.to_string()).collect();
@@ -75,17 +119,19 @@ fn of_repair(message: &RepairMessage, focus: &Focus) -> MessageContent {
         | RepairMessage::Summarized(_) => MessageContent::default(),
         RepairMessage::ExchangeRefused(_) => saying("it can store nothing".to_owned()),
         RepairMessage::Exchange(exchange) => {
-            let words = partition(exchange.partition);
-            MessageContent { words, ..of_items(&exchange.pushed, focus) }
+            let key = focus.foremost_of(body.keys());
+            let is_wanted = key.is_some_and(|key| exchange.wanted.contains(key));
+            let words = if is_wanted { "asks for the other's copy" } else { "" };
+            MessageContent { words: words.to_owned(), ..of_items(body, &exchange.pushed, focus) }
         }
-        RepairMessage::Exchanged(exchanged) => of_items(&exchanged.items, focus),
+        RepairMessage::Exchanged(exchanged) => of_items(body, &exchanged.items, focus),
     }
 }
 
-/// Tells what is carried of the followed key among several, or of the first.
-fn of_items(items: &[(Key, Container)], focus: &Focus) -> MessageContent {
-    let followed = items.iter().find(|(key, _)| focus.position(key).is_some());
-    let shown = followed.or(items.first());
+/// Tells what is carried of the key of a message that matters most.
+fn of_items(body: &Body, items: &[(Key, Container)], focus: &Focus) -> MessageContent {
+    let foremost = focus.foremost_of(body.keys());
+    let shown = items.iter().find(|(key, _)| Some(key) == foremost);
     shown.map(|(_, container)| carrying(container, focus)).unwrap_or_default()
 }
 
@@ -93,7 +139,7 @@ fn carrying(container: &Container, focus: &Focus) -> MessageContent {
     MessageContent {
         siblings: Some(container.dots().collect()),
         knows: focus.known_to(container),
-        words: String::new(),
+        ..MessageContent::default()
     }
 }
 

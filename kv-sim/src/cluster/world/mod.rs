@@ -11,6 +11,7 @@
 mod clients;
 mod disk_loss;
 mod faults;
+mod hint_notes;
 mod inspect;
 mod message_content;
 mod messages;

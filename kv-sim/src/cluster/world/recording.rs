@@ -11,7 +11,7 @@ use kv_core::types::{Key, NodeId, PartitionId};
 use kv_core::version::{Container, Content, Dot};
 
 use super::messages::InTransit;
-use super::{Phase, World, message_content};
+use super::{Phase, World, hint_notes, message_content};
 use crate::checks::{Disks as _, WhichImage};
 use crate::cluster::client::Ended;
 use crate::cluster::scene::Scene;
@@ -198,6 +198,11 @@ impl World {
                 partition,
                 sort: NoteSort::Other,
             });
+        }
+        for (text, key) in hint_notes::of(command, outcome, recorder.focus(), &self.scene) {
+            let (at, partition) = (self.scene.now, Some(command.partition));
+            let sort = NoteSort::Other;
+            recorder.on_note(Note { at, node: Some(node), text, key: Some(key), partition, sort });
         }
         if let Command::Replica(ReplicaCommand { action: ReplicaAction::Mint(mint), .. }) =
             &command.command

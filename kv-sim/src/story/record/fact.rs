@@ -4,6 +4,7 @@ use kv_core::message::Kind;
 use kv_core::types::{Key, PartitionId, RequestId};
 use kv_core::version::Dot;
 
+use super::questions::{AskedQuestion, MessageRole};
 use crate::cluster::world_time::WorldTime;
 use crate::scenario::NodeIndex;
 
@@ -39,6 +40,12 @@ pub struct MessageContent {
     /// A bit per write that the violations are about: set if that container accounts for it,
     /// standing or overwritten.
     pub knows: u8,
+    /// The context of the write that it carries, if it asks for one.
+    pub context: Option<WriteContext>,
+    /// The number of the question that it asks or answers, if answers bear one.
+    pub role: Option<MessageRole>,
+    /// The question that it answers, as far as that is known.
+    pub answered: Option<AskedQuestion>,
     /// What else there is to say, in words for people, such as the reason of a refusal; empty if
     /// there is nothing.
     pub words: String,
@@ -65,6 +72,21 @@ pub enum WriteContext {
     /// What the replica holds that takes the write, and these siblings, which the client's session
     /// has seen.
     Latest(Vec<Dot>),
+}
+
+impl WriteContext {
+    /// The writes that it names.
+    pub fn dots(&self) -> &[Dot] {
+        match self {
+            Self::Nothing => &[],
+            Self::Shown(dots) | Self::Latest(dots) => dots,
+        }
+    }
+
+    /// Tells whether it names a write, or a later one of the same actor.
+    pub fn covers(&self, dot: Dot) -> bool {
+        self.dots().iter().any(|other| other.actor == dot.actor && other.n >= dot.n)
+    }
 }
 
 /// The ending of an operation.

@@ -36,6 +36,12 @@ impl Focus {
         self.keys.iter().position(|followed| followed == key)
     }
 
+    /// Of several keys, the one that matters most: the first of those that are followed, or else the
+    /// first.
+    pub fn foremost_of<'a>(&self, keys: impl IntoIterator<Item = &'a Key>) -> Option<&'a Key> {
+        keys.into_iter().min_by_key(|key| self.position(key).unwrap_or(usize::MAX))
+    }
+
     /// A bit per write that the violations are about: set if the container accounts for it, standing
     /// or overwritten.
     pub fn known_to(&self, container: &Container) -> u8 {
@@ -81,6 +87,15 @@ mod tests {
         assert_eq!(weight(8_499_999, "b"), Weight::Rest);
         assert_eq!(weight(10_500_000, "b"), Weight::Near);
         assert_eq!(weight(10_500_001, "b"), Weight::Rest);
+    }
+
+    #[test]
+    fn of_several_keys_the_first_that_is_followed_matters_most() {
+        let (a, b, c) = (Key::from("a"), Key::from("b"), Key::from("c"));
+        let focus = Focus { keys: vec![a.clone(), b.clone()], ..Focus::default() };
+        assert_eq!(focus.foremost_of([&c, &b, &a]), Some(&a));
+        assert_eq!(focus.foremost_of([&c]), Some(&c));
+        assert_eq!(focus.foremost_of([]), None);
     }
 
     #[test]

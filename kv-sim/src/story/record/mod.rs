@@ -8,6 +8,7 @@
 
 pub mod fact;
 pub mod focus;
+pub mod questions;
 pub mod reservoir;
 pub mod traffic;
 
@@ -28,6 +29,7 @@ use fact::{
     RecordedOperation, RecordedOutage, RecordedWrite, WriteContext,
 };
 use focus::Focus;
+use questions::{AskedQuestion, MessageRole, Questions};
 use reservoir::{Kept, Reservoir, Room, Weight};
 use traffic::Traffic;
 
@@ -68,6 +70,7 @@ pub struct Recorder {
     held: BTreeMap<(NodeIndex, usize), Copy>,
     keys: Table<RequestId, Key>,
     requests: VecDeque<RequestId>,
+    questions: Questions,
 }
 
 /// The kept facts of a run.
@@ -128,6 +131,7 @@ impl Recorder {
             held: BTreeMap::new(),
             keys: Table::default(),
             requests: VecDeque::new(),
+            questions: Questions::default(),
             focus,
         }
     }
@@ -148,13 +152,28 @@ impl Recorder {
             None => counts.received += 1,
             Some(_) => counts.lost += 1,
         }
-        let mut keys = keys.into_iter();
-        if let Some(first) = keys.next() {
-            let is_followed = |key: &&Key| self.focus.keys.contains(key);
-            let followed = std::iter::once(first).chain(keys).find(is_followed);
-            message.key = Some(followed.unwrap_or(first).clone());
-        } else {
-            message.key = self.keys.get(&message.request).cloned();
+        let ends = (message.from, message.to);
+        if let Some(MessageRole::Answers(number)) = message.content.role {
+            message.content.answered = self.questions.answered(ends, number).cloned();
+        }
+        let asked = message.content.answered.as_ref().and_then(|question| question.key.as_ref());
+        let own = self.focus.foremost_of(keys);
+        let key = self.focus.foremost_of(own.into_iter().chain(asked));
+        if own.is_some() && own != key {
+            // What it carries is of another key than the one that matters.
+            message.content.siblings = None;
+            message.content.knows = 0;
+        }
+        message.key = key.or_else(|| self.keys.get(&message.request)).cloned();
+        if let Some(MessageRole::Asks(number)) = message.content.role {
+            let content = &message.content;
+            let question = AskedQuestion {
+                kind: message.kind,
+                key: message.key.clone(),
+                siblings: content.siblings.clone(),
+                knows: content.knows,
+            };
+            self.questions.ask(ends, number, question);
         }
         let weight = self.focus.weight(message.sent, message.ended, message.key.as_ref());
         self.messages.put(message.ended, weight, message);

@@ -1,7 +1,8 @@
-use kv_core::message::{CoordinatorKind, Kind};
+use kv_core::message::{CoordinatorKind, HandoffKind, Kind};
 use kv_core::time::{Time, WallTime};
 
 use super::fact::MessageContent;
+use super::questions::QuestionNumber;
 use super::*;
 
 fn focus() -> Focus {
@@ -74,6 +75,26 @@ fn of_several_keys_of_a_message_the_one_that_is_followed_counts() {
     let record = recorder.finish(WorldTime(2));
     let keys: Vec<_> = record.messages.iter().map(|message| message.key.clone()).collect();
     assert_eq!(keys, [Some(Key::from("k2"))]);
+}
+
+#[test]
+fn an_answer_that_names_no_key_is_about_what_it_answers() {
+    let mut recorder = Recorder::new(focus(), 3);
+    let number = QuestionNumber::Delivery(7);
+    let saying = |kind, role| {
+        let content = MessageContent { role: Some(role), ..MessageContent::default() };
+        RecordedMessage { kind: Kind::Handoff(kind), content, ..message(1, 0) }
+    };
+    let asked = saying(HandoffKind::Deliver, MessageRole::Asks(number));
+    let answer = saying(HandoffKind::Delivered, MessageRole::Answers(number));
+    let back = RecordedMessage { from: asked.to, to: asked.from, ..answer };
+    recorder.on_message(asked, [&Key::from("x"), &Key::from("k2"), &Key::from("k1")]);
+    recorder.on_message(back, []);
+    let record = recorder.finish(WorldTime(9));
+    let answer = record.messages.iter().next_back().expect("it is kept");
+    assert_eq!(answer.key, Some(Key::from("k1")));
+    let question = answer.content.answered.as_ref().expect("it is known");
+    assert_eq!(question.kind, Kind::Handoff(HandoffKind::Deliver));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use kv_core::version::Dot;
 
 use super::focus::Leftovers;
 use super::{BrokenPromise, Report};
+use crate::checks::CheckName;
 use crate::cluster::world::World;
 use crate::scenario::OutcomeBounds;
 use crate::story::record::Record;
@@ -123,6 +124,12 @@ impl Report<'_> {
 }
 
 impl BrokenPromise {
+    /// The promise in one sentence.
+    pub(super) fn promise(&self) -> &'static str {
+        let check = CheckName::find(&self.check);
+        check.map_or("operations end as the scenario expects", CheckName::about)
+    }
+
     /// The keys that the violation is about, the one in its story first.
     pub(super) fn keys(&self) -> impl Iterator<Item = &kv_core::types::Key> {
         self.subject.iter().map(|subject| &subject.key).chain(&self.other_keys)

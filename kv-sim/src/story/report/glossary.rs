@@ -11,6 +11,18 @@ pub(super) const GLOSSARY: &[(&str, &str)] = &[
         "fallback",
         "a node that takes a write in the place of an owner that does not answer; it keeps a hint, and hands it over later",
     ),
+    (
+        "hint",
+        "a copy that a node keeps for an owner that did not answer. It hands it over when it can, and may delete it when the owner says that it holds it durably",
+    ),
+    (
+        "partition",
+        "one of the equal parts of the ring, with the same owners for all of its keys; also the fault that cuts the network in parts",
+    ),
+    (
+        "comparison",
+        "two owners compare hashes of a partition that both own, and send each other what differs",
+    ),
     ("strict, sloppy", "whether only owners count towards R and W, or fallbacks too"),
     (
         "coordinator",
@@ -23,6 +35,18 @@ pub(super) const GLOSSARY: &[(&str, &str)] = &[
     (
         "n2.8bc5f4:1",
         "a dot, the name that a replica mints for a write: the first of node n2 in its epoch 8bc5f4. A node that may have lost something begins a new epoch",
+    ),
+    (
+        "mint",
+        "to store a client's write and give it its dot: one replica does that for each write, and sends what it then holds to the others",
+    ),
+    (
+        "merge",
+        "to join what another node sends into the own copy: siblings stand, but for those that either side knows of and does not hold",
+    ),
+    (
+        "vector",
+        "what a copy accounts for: all writes that it holds, or that were overwritten. A write that it accounts for and does not hold is taken for overwritten",
     ),
     (
         "twin",

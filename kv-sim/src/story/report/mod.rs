@@ -8,6 +8,7 @@
 mod details;
 mod focus;
 mod glossary;
+mod injected;
 mod model;
 mod naming;
 mod narrative;

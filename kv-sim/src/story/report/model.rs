@@ -14,15 +14,12 @@ use super::glossary::GLOSSARY;
 use super::narrative::Line;
 use super::{BrokenPromise, FORMAT, Report};
 use crate::checks::CheckResult;
-use crate::cluster::world_time::WorldTime;
 use crate::scenario::NodeIndex;
 use crate::story::record::fact::{ClientVerb, RecordedEnding};
 use crate::story::record::traffic::Traffic;
 use crate::story::record::{Part, Record};
 use crate::story::result::Verdict;
 
-/// The most moments of the timeline that are told, the first and the last ones.
-const MOMENTS_MAX: usize = 400;
 /// The most nodes whose clocks are shown: those that are wrong first.
 const CLOCKS_MAX: usize = 64;
 /// The length in bytes at which stories and scenarios are cut off.
@@ -32,6 +29,12 @@ const SCENARIO_BYTES_MAX: usize = 65_536;
 const KEY_BYTES_MAX: usize = 64;
 /// The length of the part that is looked at first of a run in which everything held.
 const OPENING_US: u64 = 500_000;
+/// The times before and after the line where truth and claim part that are looked at first: longer ones
+/// would make the milliseconds in which it happened too small to see.
+const BEFORE_LIE_US: u64 = 20_000;
+const AFTER_LIE_US: u64 = 30_000;
+/// The time within which a violation is looked at together with that line.
+const NEAR_US: u64 = 100_000;
 
 #[derive(Serialize)]
 pub(super) struct Model<'a> {
@@ -58,12 +61,14 @@ pub(super) struct Model<'a> {
     keys: Vec<KeyModel>,
     kinds: Vec<&'static str>,
     phases: Vec<PhaseModel>,
-    moments: Vec<MomentModel<'a>>,
+    moments: Vec<MomentModel>,
     faults: Vec<FaultModel<'a>>,
     outages: Vec<OutageModel>,
     clocks: Vec<ClockModel>,
     traffic: &'a Traffic,
     writes: ReportTable<WriteRow>,
+    /// The writes that the bits of `knows` and `keeps` are about, the lowest bit first.
+    bits: Vec<usize>,
     copies: ReportTable<CopyRow>,
     operations: ReportTable<OperationRow>,
     messages: ReportTable<MessageRow>,
@@ -71,7 +76,8 @@ pub(super) struct Model<'a> {
     scenario_text: &'a str,
 }
 
-/// The part of the run that is looked at first: from the request to the violation.
+/// The part of the run that is looked at first: around the line where truth and claim part; or if there
+/// is none, from the request to the violation.
 #[derive(Serialize)]
 struct Opening {
     from_us: u64,
@@ -95,6 +101,7 @@ struct Totals {
 #[derive(Serialize)]
 struct ViolationModel<'a> {
     check: &'a str,
+    promise: &'a str,
     at_us: u64,
     key: Option<usize>,
     writes: Vec<usize>,
@@ -118,9 +125,9 @@ struct PhaseModel {
 }
 
 #[derive(Serialize)]
-struct MomentModel<'a> {
+struct MomentModel {
     at_us: u64,
-    what: &'a str,
+    what: String,
 }
 
 #[derive(Serialize)]
@@ -255,6 +262,7 @@ impl Report<'_> {
             story,
             checks: &result.checks,
             nodes: scenario.cluster.nodes.iter().map(|place| &*place.name).collect(),
+            bits: record.focus.dots.iter().map(|dot| dots.of(dot)).collect(),
             writes: self.writes_table(&dots),
             copies,
             operations,
@@ -288,27 +296,21 @@ impl Report<'_> {
             let until_us = self.ended.0.min(from_us + OPENING_US);
             return Opening { from_us, until_us, at_us: from_us };
         };
+        let violated = violation.at.0;
         let lie = story.iter().find(|line| line.lie.is_some()).map(|line| line.at_us);
+        let Some(lie) = lie else {
+            let from_us = self.story_begins(violation).0;
+            return Opening { from_us, until_us: violated, at_us: violated };
+        };
+        let is_near = violated.saturating_sub(lie) <= NEAR_US;
         Opening {
-            from_us: self.story_begins(violation).0,
-            until_us: violation.at.0,
-            at_us: lie.unwrap_or(violation.at.0),
+            from_us: self.story_begins(violation).0.max(lie.saturating_sub(BEFORE_LIE_US)),
+            until_us: if is_near { violated } else { lie + AFTER_LIE_US },
+            at_us: lie,
         }
     }
 
-    /// The moments of the timeline that are told, and the number of those left out.
-    pub(super) fn moments_told(&self) -> (Vec<(WorldTime, &str)>, usize) {
-        let timeline = &self.result.timeline;
-        let left_out = timeline.len().saturating_sub(MOMENTS_MAX);
-        let (head, tail) = match left_out {
-            0 => (&timeline[..], &timeline[..0]),
-            _ => (&timeline[..MOMENTS_MAX / 2], &timeline[timeline.len() - MOMENTS_MAX / 2..]),
-        };
-        let moments = head.iter().chain(tail);
-        (moments.map(|moment| (moment.at, &*moment.what)).collect(), left_out)
-    }
-
-    fn moments(&self) -> Vec<MomentModel<'_>> {
+    fn moments(&self) -> Vec<MomentModel> {
         let (moments, _) = self.moments_told();
         moments.into_iter().map(|(at, what)| MomentModel { at_us: at.0, what }).collect()
     }
@@ -497,6 +499,7 @@ fn told<'a>(
     let subject = subject.as_ref();
     ViolationModel {
         check,
+        promise: violation.promise(),
         at_us: at.0,
         key: violation.keys().next().map(|key| keys.of(key)),
         writes: subject

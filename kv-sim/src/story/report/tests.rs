@@ -1,9 +1,11 @@
-use kv_core::message::{CoordinatorKind, Kind, ReplicaKind};
+use kv_core::message::{CoordinatorKind, HandoffKind, Kind, ReplicaKind};
 use kv_core::time::{Span, Time};
 use serde_json::Value;
 
 use super::*;
-use crate::story::record::fact::{MessageContent, Note, NoteSort, RecordedMessage};
+use crate::story::record::fact::{
+    Copy, MessageContent, Note, NoteSort, RecordedMessage, WriteContext,
+};
 use crate::story::record::reservoir::{Kept, Weight};
 use crate::story::result::Verdict;
 use crate::testing::scenario;
@@ -146,7 +148,7 @@ fn the_line_in_which_a_node_claims_what_its_disk_does_not_hold_is_marked() {
     assert_eq!(line.at_us, at.0);
     assert!(line.text.contains(&format!("{node} tells ")), "{line:?}");
     let truth = line.lie.as_deref().unwrap_or_default();
-    assert!(truth.starts_with(&format!("{node} does not")), "{truth}");
+    assert!(truth.starts_with(&format!("{node} does not hold it durably before")), "{truth}");
     assert!(plain(&report).contains(&format!("> not true:   {truth}")), "{}", plain(&report));
 }
 
@@ -164,6 +166,94 @@ fn a_page_opens_at_the_span_from_the_request_to_the_violation() {
     assert!(opens("from_us") <= asked.map(|operation| operation.begun.0), "{}", json["opens"]);
     assert_eq!(opens("until_us"), Some(report.ended.0));
     assert_eq!(opens("at_us"), Some(report.ended.0), "there is no lie");
+}
+
+#[test]
+fn a_page_opens_around_the_line_that_is_not_true() {
+    let scenario = scenario(SMALL);
+    let mut report = as_if_lost(&scenario);
+    let write = report.record.writes.iter().next().expect("there is a write").clone();
+    let ack = report.record.messages.kept.iter_mut().map(|kept| &mut kept.fact).find(|message| {
+        (message.request, message.kind)
+            == (write.request, Kind::Coordinator(CoordinatorKind::Acked))
+    });
+    ack.expect("it was acknowledged").sent = write.at;
+    let json: Value = serde_json::from_str(&report.json().expect("plain data")).expect("JSON");
+    let opens = |which: &str| json["opens"][which].as_u64().expect("a time");
+    assert_eq!(opens("at_us"), write.at.0);
+    assert!(opens("from_us") + 20_000 >= write.at.0 && opens("from_us") < write.at.0);
+    assert_eq!(opens("until_us"), write.at.0 + 30_000, "the violation is much later");
+}
+
+#[test]
+fn an_answer_that_names_no_key_is_told_with_what_it_answers_and_held_against_the_disk() {
+    let scenario = scenario(SMALL);
+    let mut report = as_if_lost(&scenario);
+    // As if what n3 was handed were the write in question, and n3 said so before it had stored it.
+    let dot = report.record.focus.dots[0];
+    let delivered = Kind::Handoff(HandoffKind::Delivered);
+    let mut messages = report.record.messages.kept.iter_mut().map(|kept| &mut kept.fact);
+    let answer = messages.find(|message| message.kind == delivered).expect("a hint is delivered");
+    assert_eq!(answer.key, Some(Key::from("k0")), "that of the delivery");
+    let asked = answer.content.answered.as_mut().expect("the delivery");
+    (asked.siblings, asked.knows) = (Some(vec![dot]), 1);
+    answer.sent = WorldTime(0);
+    let story = report.narrative();
+    let line = story.iter().find(|line| line.lie.is_some()).expect("it is not true");
+    assert!(line.text.contains("n3 tells n2 that it holds \"c1#2\" durably"), "{line:?}");
+    let truth = line.lie.as_deref().unwrap_or_default();
+    assert!(truth.starts_with("n3 does not hold it durably before"), "{truth}");
+}
+
+#[test]
+fn a_context_that_lacks_what_the_client_had_seen_is_marked() {
+    let scenario = scenario(SMALL);
+    let mut report = as_if_lost(&scenario);
+    let mint = Kind::Replica(ReplicaKind::Mint);
+    let is_next = |message: &&mut RecordedMessage| {
+        message.kind == mint && message.requester() == Some((1, 3))
+    };
+    let mut messages = report.record.messages.kept.iter_mut().map(|kept| &mut kept.fact);
+    let asks = messages.find(is_next).expect("client 1 has seen its write, and overwrites it");
+    let context = asks.content.context.clone().expect("a mint has one");
+    assert!(context.covers(report.record.focus.dots[0]), "{context:?}");
+    asks.content.context = Some(WriteContext::Nothing);
+    let story = report.narrative();
+    // Nothing else tells of the request: it is about another write.
+    assert!(story.iter().all(|line| line.lie.is_none()), "{story:?}");
+    report.violations[0].operations.push((1, 3));
+    let story = report.narrative();
+    let line = story.iter().find(|line| line.lie.is_some()).expect("it is not true");
+    assert!(line.text.contains("in place of nothing: its context is empty"), "{line:?}");
+    assert!(line.lie.as_deref().unwrap_or_default().starts_with("client 1 has seen \"c1#2\""));
+}
+
+#[test]
+fn a_copy_that_knows_of_a_write_and_does_not_hold_it_is_told_so() {
+    let scenario = scenario(SMALL);
+    let report = as_if_lost(&scenario);
+    let dot = report.record.focus.dots[0];
+    let knowing = |knows, live| report.known_only(&Copy { knows, live, ..Copy::default() });
+    assert_eq!(knowing(1, vec![]), [dot]);
+    assert_eq!(knowing(1, vec![dot]), []);
+    assert_eq!(knowing(0, vec![]), []);
+    assert!(plain(&report).contains("; it knows of \"c1#2\", and does not hold it"));
+}
+
+#[test]
+fn a_message_that_the_network_lost_is_among_what_was_injected() {
+    let scenario = scenario(SMALL);
+    let mut report = as_if_lost(&scenario);
+    let before = report.moments_told().0;
+    let merge = Kind::Replica(ReplicaKind::Merge);
+    let mut messages = report.record.messages.kept.iter_mut().map(|kept| &mut kept.fact);
+    let lost = messages.find(|message| message.kind == merge).expect("there are merges");
+    lost.lost = Some("is lost");
+    let after = report.moments_told().0;
+    let added: Vec<_> = after.into_iter().filter(|moment| !before.contains(moment)).collect();
+    let [(_, what)] = &added[..] else { panic!("{added:?}") };
+    assert!(what.starts_with("the network loses a merge from n"), "{what}");
+    assert!(what.ends_with(" about \"k0\": \"c1#2\""), "{what}");
 }
 
 #[test]

@@ -52,8 +52,10 @@ impl Report<'_> {
     }
 
     fn violated(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for BrokenPromise { check, at, story, details, .. } in &self.violations {
+        for violation in &self.violations {
+            let BrokenPromise { check, at, story, details, .. } = violation;
             writeln!(f, "{BAD}{check} is violated{BAD:#} at {at}")?;
+            writeln!(f, "  the promise: {}", violation.promise())?;
             for line in story.lines() {
                 writeln!(f, "  {line}")?;
             }
@@ -182,7 +184,12 @@ impl Report<'_> {
                     false => format!(", and {} durably", self.writes(&copy.durable)),
                 };
                 let live = self.writes(&copy.live);
-                writeln!(f, "  {name:<6} {role:<9} {live}{durable}, since {at}")?;
+                let known = self.known_only(copy);
+                let known = match known.is_empty() {
+                    true => String::new(),
+                    false => format!("; it knows of {}, and does not hold it", self.writes(&known)),
+                };
+                writeln!(f, "  {name:<6} {role:<9} {live}{durable}, since {at}{known}")?;
             }
             more(f, held.len().saturating_sub(NODES_MAX))?;
             writeln!(f)?;
@@ -213,15 +220,6 @@ impl Report<'_> {
             writeln!(f, "  none")?;
         }
         writeln!(f)
-    }
-
-    /// The content of a message in words, with what comes before it; empty if there is nothing to say.
-    pub(super) fn content(&self, message: &RecordedMessage) -> String {
-        let content = &message.content;
-        let carried = content.siblings.as_ref().map(|dots| self.writes(dots));
-        let words = (!content.words.is_empty()).then(|| content.words.clone());
-        let parts: Vec<_> = carried.into_iter().chain(words).collect();
-        if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) }
     }
 
     fn clocks(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,7 +7,9 @@ use super::line::{Doubt, DoubtWeight, Line, Sort};
 use crate::cluster::world_time::WorldTime;
 use crate::scenario::NodeIndex;
 use crate::story::record::Record;
-use crate::story::record::fact::{Copy, CopyChange, RecordedFault, RecordedOutage};
+use crate::story::record::fact::{
+    Copy, CopyChange, RecordedFault, RecordedMessage, RecordedOutage, RecordedWrite,
+};
 
 /// The changes of all nodes' copies of one key.
 #[derive(Clone, Debug)]
@@ -107,9 +109,8 @@ impl Report<'_> {
             let mut doubt = None;
             let text = match now {
                 Knowledge::Fresh => {
-                    let is_mint = |write: &crate::story::record::fact::RecordedWrite| {
-                        (write.at, write.node) == (change.at, change.node)
-                    };
+                    let is_mint =
+                        |write: &RecordedWrite| (write.at, write.node) == (change.at, change.node);
                     if minted.is_some_and(is_mint) {
                         continue;
                     }
@@ -117,8 +118,9 @@ impl Report<'_> {
                 }
                 Knowledge::Durable => format!("{node} holds {name} durably{role}"),
                 Knowledge::Overwritten => {
+                    doubt = self.untrue_overwriting(dot);
                     let live = self.writes(&change.copy.live);
-                    format!("{node} takes {name} for overwritten: {live} stands there")
+                    format!("{node} knows of {name}, and does not hold it: {live} stands there")
                 }
                 Knowledge::Nothing => {
                     let why = self.why_gone(change.node, change.at);
@@ -131,6 +133,23 @@ impl Report<'_> {
             };
             lines.push(Line::new(change.at, Sort::Copy, text).doubted(doubt));
         }
+    }
+
+    /// Tells whether nobody ever wrote in place of a write of which a sibling is lost.
+    fn untrue_overwriting(&self, dot: Dot) -> Option<Doubt> {
+        if self.violations.first()?.check != "causality" {
+            return None;
+        }
+        let is_replaced = |write: &RecordedWrite| write.replaced.contains(&dot);
+        let is_covered = |message: &RecordedMessage| {
+            message.content.context.as_ref().is_some_and(|context| context.covers(dot))
+        };
+        if self.record.writes.iter().any(is_replaced) || self.record.messages.iter().any(is_covered)
+        {
+            return None;
+        }
+        let truth = "nobody wrote in place of it: who knows of it must hold it".to_owned();
+        Some(Doubt { weight: DoubtWeight::Disappearance, truth })
     }
 
     /// The cause for which a copy went, as far as something was done to the node then.

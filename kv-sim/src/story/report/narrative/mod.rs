@@ -10,6 +10,7 @@ mod copies;
 mod line;
 mod messages;
 mod operations;
+mod said;
 
 use std::collections::BTreeSet;
 
@@ -80,8 +81,14 @@ impl Report<'_> {
         // Where nothing else is known, they are what there is to tell.
         let is_all = asked.is_empty() && named.is_empty();
         lines.extend(asides.into_iter().map(|line| if is_all { line } else { line.aside() }));
-        for write in writes {
-            lines.push(self.minted(write));
+        for write in self.record.writes.iter() {
+            let line = self.minted(write);
+            if writes.contains(&write) || is_of_any(write, named) {
+                lines.push(line);
+            } else if is_of_any(write, others) {
+                // Else their siblings would come from nowhere.
+                lines.push(line.doubted(None).aside());
+            }
         }
         if let Some(key) = violation.keys().next() {
             let copies = CopyHistory::of(&self.record, self.record.focus.position(key));
@@ -222,4 +229,10 @@ impl Report<'_> {
             }
         }
     }
+}
+
+/// Tells whether a write was minted for one of these operations.
+fn is_of_any(write: &RecordedWrite, operations: &[&RecordedOperation]) -> bool {
+    let asked = requester_of(write.request);
+    operations.iter().any(|operation| Some((operation.client, operation.number)) == asked)
 }
