@@ -84,6 +84,36 @@ function writeWords(write) {
   if (label === name) return name;
   return client_and_operation ? `${label} (${name}) of ${requester(client_and_operation)}` : `${label} (${name})`;
 }
+/** The writes in question that a copy accounts for, and does not hold. */
+const knownOnly = (copy) => data.bits.filter((write, bit) => copy.knows >> bit & 1 && !copy.live_writes.includes(write));
+const NOTHING = { live_writes: [], durable_writes: [], knows: 0 };
+/** For each change of a copy, what the node held before. */
+const copyBefore = (() => {
+  const last = new Map();
+  return copies.map((change) => {
+    const place = `${change.node} ${change.key}`, before = last.get(place) || NOTHING;
+    last.set(place, change);
+    return before;
+  });
+})();
+const labels = (list) => list.map((write) => writes[write].label).join(" and ");
+
+/** A change of a copy: what came, what went, what is durable now, and what is held from then on. */
+function changeWords(change) {
+  const before = copyBefore[change.index], live = change.live_writes, durable = change.durable_writes;
+  const without = (list, others) => list.filter((write) => !others.includes(write));
+  const parts = [
+    ["gets", without(live, before.live_writes)],
+    ["drops", without(before.live_writes, live)],
+    ["has synced", without(durable, before.durable_writes)],
+    ["has synced that there is no more of", without(before.durable_writes, durable)],
+    ["knows from now on, without holding it, of", without(knownOnly(change), knownOnly(before))],
+  ].filter(([, list]) => list.length).map(([verb, list]) => `${verb} ${labels(list)}`);
+  const isSame = live.length === durable.length && without(live, durable).length === 0;
+  const state = isSame ? ", durably" : `, and after a crash ${labels(durable) || "nothing"}`;
+  return `${nodeName(change.node)} ${parts.join(", ") || "changes what it knows"}: `
+    + `it holds ${labels(live) || "nothing"}${live.length + durable.length ? state : ""} (${keyName(change.key)})`;
+}
 function noteWords(note) {
   return `${note.node === null ? "checks:" : nodeName(note.node)} ${note.text}`;
 }

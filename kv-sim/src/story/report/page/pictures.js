@@ -146,12 +146,17 @@ function drawLanes(what) {
   picture.append(inside);
 
   for (const [at, text] of ticks(from, until, Math.max(Math.floor(width / 150), 2))) {
-    inside.append(line(x(at), 14, x(at), height, { class: "grid" }), label(x(at) + 3, 11, text));
+    inside.append(line(x(at), 14, x(at), height, { class: "grid" }));
+    if (x(at) + textWidth(text) < width) inside.append(label(x(at) + 3, 11, text));
   }
   for (const bar of active) {
     const y = 18 + bar.row * 18, left = within(bar.from_us);
     inside.append(titled(box(left, y, within(endOf(bar)) - left, 15, { class: "fault", rx: 3 }), `${bar.kind}: ${bar.what}`));
-    inside.append(label(left + 5, y + 11.5, `${bar.kind}: ${bar.what}`, { class: "on-bar" }));
+    const words = `${bar.kind}: ${bar.what}`, right = within(endOf(bar)), isWithin = right - left > textWidth(words);
+    // Beside a bar that is too short, on the side where there is room.
+    const onLeft = !isWithin && right + textWidth(words) > width;
+    inside.append(label(isWithin ? left + 5 : onLeft ? left - 4 : right + 4, y + 11.5, words,
+      { class: isWithin ? "on-bar" : "on-pale", "text-anchor": onLeft ? "end" : "start" }));
     for (const node of bar.nodes) {
       if (nodeY.has(node)) inside.append(box(left, nodeY.get(node) - 14, within(endOf(bar)) - left, nodeTall - 6, { class: "fault-wash" }));
     }
@@ -245,15 +250,22 @@ function drawRibbons(inside, nodeY, x, within, from, until) {
     const y = nodeY.get(node) + 10, tall = 14;
     changes.forEach((change, at) => {
       const left = within(change.at_us), right = at + 1 < changes.length ? within(changes[at + 1].at_us) : within(until);
-      const live = change.live_writes, each = tall / Math.max(live.length, 1);
+      const live = change.live_writes, known = knownOnly(change), each = tall / Math.max(live.length + known.length, 1);
+      const since = `since ${seconds(change.at_us)} s`, room = each - (live.length + known.length > 1 ? 1 : 0);
       live.forEach((write, row) => {
         const durable = change.durable_writes.includes(write);
-        const part = box(left, y + row * each, right - left, each - (live.length > 1 ? 1 : 0),
-          { fill: writeColour(write), opacity: durable ? 0.9 : 0.4 });
+        const part = box(left, y + row * each, right - left, room, { fill: writeColour(write), opacity: durable ? 0.9 : 0.4 });
         if (inQuestion.has(write)) { part.setAttribute("stroke", "var(--bad)"); part.setAttribute("stroke-width", 1.6); }
-        inside.append(titled(part, `${nodeName(node)} holds ${writeWords(write)}${durable ? "" : ", not yet durably"}, since ${seconds(change.at_us)} s`));
+        inside.append(titled(part, `${nodeName(node)} holds ${writeWords(write)}${durable ? "" : ", not yet durably"}, ${since}`));
         const text = writes[write].label;
-        if (each > 11 && right - left > textWidth(text)) inside.append(label(left + 4, y + row * each + 11, text, { class: "on-bar" }));
+        if (each > 11 && right - left > textWidth(text)) {
+          inside.append(label(left + 4, y + row * each + 11, text, { class: durable ? "on-bar" : "on-pale" }));
+        }
+      });
+      known.forEach((write, row) => {
+        const part = box(left, y + (live.length + row) * each, right - left, room,
+          { fill: "transparent", stroke: writeColour(write), "stroke-width": 1.4, "stroke-dasharray": "3 3" });
+        inside.append(titled(part, `${nodeName(node)} knows of ${writeWords(write)}, and does not hold it, ${since}`));
       });
     });
   }
@@ -272,7 +284,14 @@ function along(points, at, value) {
   return before[value];
 }
 
+/** The error of a clock that is worth a picture, in microseconds. */
+const CLOCK_ERROR_MIN = 100_000;
+
 function drawClocks() {
+  const isOff = data.clocks.some((clock) => clock.points.some(([, wall, monotonic]) => Math.max(Math.abs(wall), Math.abs(monotonic)) > CLOCK_ERROR_MIN));
+  const isShown = isOff || data.faults.some((fault) => fault.kind.startsWith("clock"));
+  element("clocks-section").hidden = !isShown;
+  if (!isShown) return;
   const clocks = data.clocks.filter((clock) => clock.points.length > 0 && (state.node === null || clock.node === state.node));
   const width = widthOf("clocks"), height = 170, GUTTER = Math.max(gutterNow(), 60);
   const all = clocks.flatMap((clock) => clock.points.flatMap(([, wall, monotonic]) => [wall, monotonic]));

@@ -3,7 +3,7 @@
 function chip(write) {
   const { name, label } = writes[write];
   const made = html("span", { class: inQuestion.has(write) ? "chip in-question" : "chip", title: writeWords(write) },
-    label === name ? name : `${label} · ${name}`);
+    label === name || isNarrow() ? label : `${label} · ${name}`);
   made.style.borderLeftColor = writeColour(write);
   return made;
 }
@@ -28,7 +28,8 @@ function drawCopies() {
     const isDown = data.outages.some((outage) => outage.node === node && outage.from_us <= state.at && endOf(outage) > state.at);
     body.append(html("tr", {}, html("td", {}, html("b", {}, nodeName(node)), isDown ? " (does not work)" : ""),
       html("td", {}, isOwner ? "owner" : "keeps it for an owner"),
-      html("td", {}, ...chips(change ? change.live_writes : [])),
+      html("td", {}, ...chips(change ? change.live_writes : []),
+        ...change && knownOnly(change).length ? [html("div", { class: "nothing" }, "knows of ", ...knownOnly(change).map(chip), " and does not hold it")] : []),
       html("td", {}, ...chips(change ? change.durable_writes : [])),
       html("td", { class: "time" }, change ? `${seconds(change.at_us)} s` : "")));
   }
@@ -41,8 +42,7 @@ function drawList(what) {
     ...what.messages.map((message) => [message.ended_us, "message", messageWords(message), message.key]),
     ...what.operations.map((operation) => [operation.ended_us, "operation", operationWords(operation), operation.key]),
     ...what.notes.map((note) => [note.at_us, "note", noteWords(note), note.key]),
-    ...what.changes.map((change) => [change.at_us, "copy", `${nodeName(change.node)} now holds `
-      + `${change.live_writes.map(writeWords).join(", ") || "nothing"} of ${keyName(change.key)}`, change.key]),
+    ...what.changes.map((change) => [change.at_us, "copy", changeWords(change), change.key]),
     ...failures.map((failure) => [failure.at_us, "failure", `${failure.check} is violated`, failure.key])
       .filter(([at]) => { const [from, until] = windowNow(); return at >= from && at <= until; }),
   ];
@@ -152,17 +152,29 @@ function fillLegend() {
     swatch.style.background = colour;
     return html("li", {}, swatch, text);
   };
-  const group = (name, ...entries) => [html("li", { class: "group" }, name), ...entries];
   const dashed = "repeating-linear-gradient(90deg, var(--bad) 0 4px, transparent 4px 7px)";
+  // Only what occurs is explained.
+  const group = (name, entries) => {
+    const occurring = entries.filter(([occurs]) => occurs).map(([, colour, text]) => entry(colour, text));
+    return occurring.length ? [html("li", { class: "group" }, name), ...occurring] : [];
+  };
+  const services = new Set(messages.map((message) => service(message.kind)));
+  const endings = new Set(operations.map((operation) => operation.ending));
+  const isOut = (how) => data.outages.some((outage) => outage.how === how);
   element("legend").append(
-    ...group("messages", ...SERVICES.map(([name, text]) => entry(`var(--${name})`, text)), entry(dashed, "one that is lost")),
-    ...group("operations of clients", ...Object.values(ENDINGS).map(([colour, text]) => entry(colour, text))),
-    ...group("nodes", entry("var(--fault)", "a fault"), entry("var(--fault-wash)", "a node that it hits"), entry("var(--down)", "down"),
-      entry("var(--paused)", "paused"), entry("var(--ink)", "○ something noticed")),
-    ...group("times", entry("var(--bad)", "not true; violated"), entry("repeating-linear-gradient(90deg, var(--ink) 0 2px, transparent 2px 5px)", "the chosen moment")),
-    ...group("below a lane", entry("linear-gradient(90deg, hsl(210 62% 52%), hsl(347 62% 52%))", "what the node holds, pale until durable; outlined in red: in question")));
-  element("overview-legend").append(entry("var(--gossip)", "messages"), entry("var(--bad)", "lost ones; a violation"), entry("var(--fault)", "faults"),
-    entry("var(--window)", "what is looked at"));
+    ...group("messages", [...SERVICES.map(([name, text]) => [services.has(name), `var(--${name})`, text]),
+      [messages.some((message) => message.lost_because_it !== null), dashed, "one that is lost"]]),
+    ...group("operations of clients", Object.entries(ENDINGS).map(([name, [colour, text]]) => [endings.has(name), colour, text])),
+    ...group("nodes", [[data.faults.length, "var(--fault)", "a fault"],
+      [data.faults.some((fault) => fault.nodes.length), "var(--fault-wash)", "a node that it hits"], [isOut("down"), "var(--down)", "down"],
+      [isOut("paused"), "var(--paused)", "paused"], [notes.some((note) => note.node !== null), "var(--ink)", "○ something noticed"]]),
+    ...group("times", [[failures.length, "var(--bad)", "not true; violated"],
+      [true, "repeating-linear-gradient(90deg, var(--ink) 0 2px, transparent 2px 5px)", "the chosen moment"]]),
+    ...group("below a lane", [
+      [copies.length, "linear-gradient(90deg, hsl(210 62% 52%), hsl(347 62% 52%))", "what the node holds, pale until durable; outlined in red: in question"],
+      [copies.some((change) => knownOnly(change).length), "repeating-linear-gradient(90deg, var(--faint) 0 3px, transparent 3px 6px)", "what it knows of and does not hold"]]));
+  element("overview-legend").append(entry("var(--gossip)", "messages"), entry("var(--bad)", "lost ones; a violation"),
+    ...data.faults.length ? [entry("var(--fault)", "faults")] : [], entry("var(--window)", "what is looked at"));
   element("story-legend").append(...SORTS.filter(([sort]) => data.story.some((line) => line.sort === sort))
     .map(([sort, text]) => entry(`var(--${sort})`, text)));
 }
@@ -184,6 +196,7 @@ function fillStory() {
     const to = html("button", { type: "button" }, `${seconds(failure.at_us)} s`);
     to.addEventListener("click", () => look({ at: failure.at_us, key: failure.key }));
     return html("div", { class: "violation", "data-check": failure.check }, html("strong", {}, failure.check), " is violated, noticed at ", to,
+      html("p", {}, `The promise: ${failure.promise}.`),
       html("pre", {}, failure.story),
       ...failure.details.length ? [html("ul", { class: "details" }, ...failure.details.map((detail) => html("li", {}, detail)))] : []);
   });
@@ -209,6 +222,7 @@ function fillStory() {
   }
   element("checks").append(html("tbody", {}, ...Object.entries(data.checks).map(([name, found]) => html("tr", {}, html("td", {}, name),
     html("td", {}, found.verdict === "pass" ? (found.examined ? "held" : "nothing to examine") : "violated"), html("td", {}, `${count(found.examined)} examined`)))));
+  if (data.moments.length === 0) element("moments").append(html("li", {}, "nothing but the ordinary delays"));
   element("moments").append(...data.moments.map((moment) => html("li", {}, `${seconds(moment.at_us)} s  ${moment.what}`)));
   element("scenario").textContent = data.scenario_text;
 }
