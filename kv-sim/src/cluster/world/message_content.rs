@@ -57,22 +57,18 @@ fn carried(body: &Body, focus: &Focus, scene: &Scene) -> MessageContent {
 /// The question that a message asks or answers, if it matters for a key.
 const fn role(body: &Body) -> Option<MessageRole> {
     use MessageRole::{Answers, Asks};
-    use QuestionNumber::{Comparison, Delivery, Operation};
+    use QuestionNumber::{Comparison, Delivery, Read, Store};
     Some(match body {
-        Body::Replica(ReplicaMessage::Mint(request)) => Asks(Operation(request.operation)),
-        Body::Replica(ReplicaMessage::Merge(request)) => Asks(Operation(request.operation)),
-        Body::Replica(ReplicaMessage::Hint(request)) => Asks(Operation(request.operation)),
-        Body::Replica(ReplicaMessage::Read(request)) => Asks(Operation(request.operation)),
-        Body::Coordinator(CoordinatorMessage::Minted(minted)) => {
-            Answers(Operation(minted.operation))
-        }
-        Body::Coordinator(CoordinatorMessage::Acked(acked)) => Answers(Operation(acked.operation)),
+        Body::Replica(ReplicaMessage::Mint(request)) => Asks(Store(request.operation)),
+        Body::Replica(ReplicaMessage::Merge(request)) => Asks(Store(request.operation)),
+        Body::Replica(ReplicaMessage::Hint(request)) => Asks(Store(request.operation)),
+        Body::Replica(ReplicaMessage::Read(request)) => Asks(Read(request.operation)),
+        Body::Coordinator(CoordinatorMessage::Minted(minted)) => Answers(Store(minted.operation)),
+        Body::Coordinator(CoordinatorMessage::Acked(acked)) => Answers(Store(acked.operation)),
         Body::Coordinator(CoordinatorMessage::Refused(refused)) => {
-            Answers(Operation(refused.operation))
+            Answers(Store(refused.operation))
         }
-        Body::Coordinator(CoordinatorMessage::ReadReply(reply)) => {
-            Answers(Operation(reply.operation))
-        }
+        Body::Coordinator(CoordinatorMessage::ReadReply(reply)) => Answers(Read(reply.operation)),
         Body::Handoff(HandoffMessage::Deliver(delivery)) => Asks(Delivery(delivery.delivery)),
         Body::Handoff(HandoffMessage::Delivered(delivered)) => {
             Answers(Delivery(delivered.delivery))

@@ -15,8 +15,11 @@ const QUESTIONS_MAX: usize = 65_536;
 /// The number of a question, which its answer bears too. The node that asks counts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum QuestionNumber {
-    /// A coordinator's question to a replica.
-    Operation(OperationId),
+    /// A coordinator's request to a replica to store something.
+    Store(OperationId),
+    /// A coordinator's question to a replica what it holds. A write may begin with one, under its own
+    /// number.
+    Read(OperationId),
     /// A delivery of hints.
     Delivery(u64),
     /// A step of a comparison.
@@ -76,13 +79,20 @@ impl Questions {
         }
     }
 
-    /// The question that one node answers another; none, if it is not known any more.
+    /// The question that one node answers another; none, if it is not known any more. A refusal does not
+    /// say whether it refuses to store or to read: where nothing was to be stored, it is the latter.
     pub(super) fn answered(
         &self,
         (from, to): (NodeIndex, NodeIndex),
         number: QuestionNumber,
     ) -> Option<&AskedQuestion> {
-        self.asked.get(&(to, from, number))
+        let asked = |number| self.asked.get(&(to, from, number));
+        asked(number).or_else(|| match number {
+            QuestionNumber::Store(operation) => asked(QuestionNumber::Read(operation)),
+            QuestionNumber::Read(_)
+            | QuestionNumber::Delivery(_)
+            | QuestionNumber::Comparison(_) => None,
+        })
     }
 }
 
@@ -107,6 +117,20 @@ mod tests {
         assert!(!answered((a, b), QuestionNumber::Delivery(7)), "that is the question's own way");
         assert!(!answered((b, a), QuestionNumber::Delivery(8)));
         assert!(!answered((b, a), QuestionNumber::Comparison(Step(7))));
+    }
+
+    #[test]
+    fn a_read_under_the_number_of_a_write_does_not_hide_what_was_to_be_stored() {
+        let mut questions = Questions::default();
+        let (ends, back) = ((NodeIndex(0), NodeIndex(1)), (NodeIndex(1), NodeIndex(0)));
+        let (store, read) =
+            (QuestionNumber::Store(OperationId(7)), QuestionNumber::Read(OperationId(7)));
+        questions.ask(ends, read, question("read"));
+        assert_eq!(questions.answered(back, store), Some(&question("read")));
+        questions.ask(ends, store, question("stored"));
+        questions.ask(ends, read, question("read"));
+        assert_eq!(questions.answered(back, store), Some(&question("stored")));
+        assert_eq!(questions.answered(back, read), Some(&question("read")));
     }
 
     #[test]
