@@ -31,6 +31,8 @@ pub(super) struct Descent {
     pub(super) keys_that_differed: u64,
     /// True once the peer has refused what was pushed: from then on it is only asked.
     pub(super) is_one_way: bool,
+    /// True once the peer has given something.
+    pub(super) has_brought: bool,
 }
 
 /// The answer that a descent waits for.
@@ -82,6 +84,7 @@ impl Descent {
             difference: LeafDifference::default(),
             keys_that_differed: 0,
             is_one_way: false,
+            has_brought: false,
         }
     }
 
@@ -282,6 +285,7 @@ impl Descent {
             return self.next_batch(cx, local, link, access);
         };
         forget_up_to(&mut self.difference.want, Some(last));
+        self.has_brought = true;
         self.stage = DescentStage::Joined;
         link.store(cx, access, self.partition, |step| RepairCommand::Join {
             items,

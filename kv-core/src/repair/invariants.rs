@@ -46,7 +46,9 @@ impl Repair {
         copying.invariants(local);
         corrupt_keys.invariants(local);
         scrubbing.invariants(local);
-        for (peer, Partner { served_at, clean_since, fruitless: _ }) in partners {
+        for (peer, Partner { served_at, clean_since, fruitless: _, vain, rests_until }) in partners
+        {
+            assert_eq!(*vain > 0, rests_until.is_some(), "a rest of {peer:?} has no reason");
             assert!(*peer != local.me(), "this node is compared with itself");
             assert!(
                 served_at.is_none_or(|ended| clean_since.is_none_or(|began| began <= ended)),
@@ -204,6 +206,7 @@ impl RepairSession {
             to_copy,
             copied: _,
             is_one_way: _,
+            has_brought: _,
         } = self;
         let peer = link.peer;
         assert!(
@@ -280,8 +283,16 @@ impl Descent {
     }
 
     fn invariants(&self, local: &NodeContext) {
-        let Self { partition, stage, leaves, after, difference, keys_that_differed: _, is_one_way } =
-            self;
+        let Self {
+            partition,
+            stage,
+            leaves,
+            after,
+            difference,
+            keys_that_differed: _,
+            is_one_way,
+            has_brought: _,
+        } = self;
         assert!(!is_one_way || difference.push.is_empty(), "a peer is sent what it does not take");
         assert!(leaves.iter().is_sorted_by(|a, b| a < b), "the leaves of a descent do not rise");
         let LeafDifference { push, want, keys: _, until: _ } = difference;

@@ -91,7 +91,14 @@ struct Partner {
     /// True if the last session brought nothing of what was lost here: then it waits its turn, or
     /// one that cannot help would keep all others waiting.
     fruitless: bool,
+    /// The number of sessions, one after the other, in which it could take nothing and gave nothing.
+    vain: u32,
+    /// The time before which it is not asked again, as that was in vain.
+    rests_until: Option<Time>,
 }
+
+/// The doublings of the pause before a partner is asked again that can take nothing.
+const PAUSE_DOUBLINGS_MAX: u32 = 6;
 
 /// The state that all parts of this machine share: the way to the storage and back.
 #[derive(Clone, Debug, Default)]
@@ -206,7 +213,7 @@ impl Repair {
             && session.deadline().is_some_and(|deadline| deadline <= now)
         {
             let verdict = session.on_deadline(cx, local, &mut self.access);
-            self.conclude(cx, verdict);
+            self.conclude(cx, local, verdict);
         }
         if self.round_at > now {
             return Vec::new();
@@ -260,7 +267,7 @@ impl Repair {
         message: Compared,
     ) {
         let Compared { step, equal } = message;
-        self.on_answer(cx, from, step, |session, cx, access| {
+        self.on_answer(cx, local, from, step, |session, cx, access| {
             session.on_compared(cx, local, access, equal)
         });
     }
@@ -274,7 +281,7 @@ impl Repair {
         message: RootsDiffer,
     ) {
         let RootsDiffer { step, partitions, incomplete } = message;
-        self.on_answer(cx, from, step, |session, cx, access| {
+        self.on_answer(cx, local, from, step, |session, cx, access| {
             session.on_roots_differ(cx, local, access, &partitions, &incomplete)
         });
     }
@@ -288,7 +295,7 @@ impl Repair {
         message: BranchesDiffer,
     ) {
         let BranchesDiffer { step, branches } = message;
-        self.on_answer(cx, from, step, |session, cx, access| {
+        self.on_answer(cx, local, from, step, |session, cx, access| {
             session.descend(cx, local, access, |descent, cx, link, access| {
                 descent.on_branches_differ(cx, link, access, branches)
             })
@@ -304,7 +311,7 @@ impl Repair {
         message: LeavesDiffer,
     ) {
         let LeavesDiffer { step, leaves } = message;
-        self.on_answer(cx, from, step, |session, cx, access| {
+        self.on_answer(cx, local, from, step, |session, cx, access| {
             session.descend(cx, local, access, |descent, cx, link, access| {
                 descent.on_leaves_differ(cx, local, link, access, &leaves)
             })
@@ -320,7 +327,7 @@ impl Repair {
         message: Summarized,
     ) {
         let Summarized { step, entries, more } = message;
-        self.on_answer(cx, from, step, |session, cx, access| {
+        self.on_answer(cx, local, from, step, |session, cx, access| {
             session.descend(cx, local, access, |descent, cx, link, access| {
                 descent.on_summarized(cx, local, link, access, difference::Page { entries, more })
             })
@@ -336,7 +343,7 @@ impl Repair {
         message: Exchanged,
     ) {
         let Exchanged { step, items } = message;
-        self.on_answer(cx, from, step, |session, cx, access| {
+        self.on_answer(cx, local, from, step, |session, cx, access| {
             session.descend(cx, local, access, |descent, cx, link, access| {
                 descent.on_exchanged(cx, local, link, access, items)
             })
@@ -351,7 +358,7 @@ impl Repair {
         from: (NodeId, RequestId),
         message: ExchangeRefused,
     ) {
-        self.on_answer(cx, from, message.step, |session, cx, access| {
+        self.on_answer(cx, local, from, message.step, |session, cx, access| {
             session.descend(cx, local, access, |descent, cx, link, access| {
                 descent.on_exchange_refused(cx, local, link, access)
             })
@@ -448,7 +455,7 @@ impl Repair {
             &mut StoreAccess,
         ) -> DescentProgress,
     ) {
-        self.advance(cx, request, step, |session, cx, access| {
+        self.advance(cx, local, (request, step), |session, cx, access| {
             session.descend(cx, local, access, go)
         });
     }
@@ -510,7 +517,14 @@ impl Repair {
             let is_urgent = needed.contains(peer) && !partner.fruitless;
             (!is_urgent, partner.served_at)
         };
-        let up = || self.partners.iter().filter(|&(&peer, _)| local.is_up(peer));
+        let is_due = |peer: &NodeId, partner: &Partner| {
+            let rests = partner.rests_until.is_some_and(|until| cx.now.monotonic < until);
+            !rests || (needed.contains(peer) && !partner.fruitless)
+        };
+        let up = || {
+            let partners = self.partners.iter();
+            partners.filter(|&(&peer, partner)| local.is_up(peer) && is_due(&peer, partner))
+        };
         let first = up().map(|pair| rank(&pair)).min()?;
         let firsts: Vec<NodeId> =
             up().filter(|pair| rank(pair) == first).map(|(&peer, _)| peer).collect();
@@ -528,12 +542,13 @@ impl Repair {
     fn on_answer(
         &mut self,
         cx: &mut Cx<'_>,
+        local: &NodeContext,
         (from, request): (NodeId, RequestId),
         step: Step,
         go_on: impl FnOnce(&mut RepairSession, &mut Cx<'_>, &mut StoreAccess) -> Verdict,
     ) {
         if self.session.as_ref().is_some_and(|session| session.peer() == from) {
-            self.advance(cx, request, step, go_on);
+            self.advance(cx, local, (request, step), go_on);
         }
     }
 
@@ -541,18 +556,18 @@ impl Repair {
     fn advance(
         &mut self,
         cx: &mut Cx<'_>,
-        request: RequestId,
-        step: Step,
+        local: &NodeContext,
+        (request, step): (RequestId, Step),
         go_on: impl FnOnce(&mut RepairSession, &mut Cx<'_>, &mut StoreAccess) -> Verdict,
     ) {
         let awaited = self.session.as_mut().filter(|session| session.is_at(request, step));
         if let Some(session) = awaited {
             let verdict = go_on(session, cx, &mut self.access);
-            self.conclude(cx, verdict);
+            self.conclude(cx, local, verdict);
         }
     }
 
-    fn conclude(&mut self, cx: &Cx<'_>, verdict: Verdict) {
+    fn conclude(&mut self, cx: &Cx<'_>, local: &NodeContext, verdict: Verdict) {
         let is_clean = match verdict {
             Verdict::Goes => return,
             Verdict::Clean => true,
@@ -564,6 +579,14 @@ impl Repair {
         partner.fruitless = session.sources() == 0;
         if is_clean {
             partner.clean_since = Some(session.began());
+        }
+        if session.was_in_vain() {
+            let interval = Span::from_ms(local.config.repair_interval_ms);
+            let pause = interval.times(1 << partner.vain.min(PAUSE_DOUBLINGS_MAX));
+            partner.vain = partner.vain.saturating_add(1);
+            partner.rests_until = Some(cx.now.monotonic + pause);
+        } else {
+            (partner.vain, partner.rests_until) = (0, None);
         }
     }
 }

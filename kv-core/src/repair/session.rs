@@ -39,6 +39,8 @@ pub(super) struct RepairSession {
     pub(super) copied: u64,
     /// True once the peer could not take what it lacks.
     pub(super) is_one_way: bool,
+    /// True once the peer has given something.
+    pub(super) has_brought: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -85,6 +87,7 @@ impl RepairSession {
             to_copy: BTreeSet::new(),
             copied: 0,
             is_one_way: false,
+            has_brought: false,
         }
     }
 
@@ -132,6 +135,11 @@ impl RepairSession {
     /// The number of partitions that the peer has been a source for.
     pub(super) const fn sources(&self) -> u64 {
         self.copied
+    }
+
+    /// Tells whether the peer could take nothing, and gave nothing either.
+    pub(super) const fn was_in_vain(&self) -> bool {
+        self.is_one_way && !self.has_brought && self.copied == 0
     }
 
     /// Tells whether the session waits for the answer to this step.
@@ -239,6 +247,7 @@ impl RepairSession {
             DescentProgress::Broken => Verdict::Unequal,
             ended @ (DescentProgress::Equal | DescentProgress::OneWay) => {
                 let (partition, keys) = (descent.partition(), descent.keys_that_differed());
+                self.has_brought |= descent.has_brought;
                 if keys > 0 {
                     cx.observe(Event::RepairDiffered { peer: self.link.peer, partition, keys });
                 }

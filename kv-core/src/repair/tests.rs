@@ -256,7 +256,9 @@ proptest! {
         // It does not count as equal until it is.
         let is_clean = world.member(1).machine.clean_since(NodeId(2)).is_some();
         prop_assert_eq!(is_clean, !is_one_way);
+        // The other one asks as soon as it has room.
         world.member(2).store.fault = None;
+        world.is_lost = Box::new(|_| false);
         round(&mut world);
         prop_assert_eq!(roots(&world).len(), 1);
     }
@@ -372,6 +374,34 @@ fn what_was_pushed_is_acknowledged_when_it_is_durable_and_not_before() {
     assert_eq!(said(&done), dialogue(2, 1, last));
     assert_eq!(told(&done), repairs(1, 2, partition, 1));
     assert_eq!(world.holds(2, &key(1)), written(1, 1));
+}
+
+#[test]
+fn a_peer_that_takes_nothing_and_gives_nothing_is_asked_ever_more_seldom() {
+    let mut world = world(2, config());
+    world.puts(1, &key(1), written(1, 1));
+    world.member(2).store.fault = Some(crate::store::StoreFault::Full);
+    let asked = |world: &mut World<Repair>| {
+        let pushes = |(node, effect): &&Done| {
+            let kind = match effect {
+                Effect::Send(message) => message.body.kind(),
+                _ => return false,
+            };
+            *node == NodeId(1) && kind == Kind::Repair(RepairKind::Exchange)
+        };
+        world.take().iter().filter(pushes).count()
+    };
+    let mut rounds = |world: &mut World<Repair>, count: u32| {
+        (0..count).for_each(|_| round(world));
+        asked(world)
+    };
+    // The pauses are of 1, 2, 4, 8, 16 and 32 rounds, and then of 64 each.
+    assert_eq!(rounds(&mut world, 64), 6);
+    assert!(rounds(&mut world, 128) <= 2);
+    // The other one asks as often as ever, and is brought up to date as soon as it has room.
+    world.member(2).store.fault = None;
+    rounds(&mut world, 1);
+    assert_eq!(roots(&world).len(), 1);
 }
 
 #[test]

@@ -214,7 +214,7 @@ impl Durability {
                     format!(
                         "a write to {:?} was acknowledged before it was durable\n  write:    {}\n  \
                      promised: at {} by {} to operation {number}: {}\n  \
-                     durable:  on {}{} ({} distinct machines that count); not on {}",
+                     durable:  on {}{} ({} distinct machines that count){}",
                         history.key,
                         history.describe(write, names),
                         when(at),
@@ -223,7 +223,7 @@ impl Durability {
                         names.nodes(holding),
                         no_longer(taken_from, delivered, names),
                         machines(Among::All),
-                        names.nodes(missing),
+                        not_on(missing, names),
                     )
                 },
             );
@@ -531,6 +531,11 @@ fn promise(
     let quorum = quorum.words(datacenters);
     let (owners, fallbacks) = (names.nodes(owners), names.nodes(fallbacks));
     format!("{mode} W = {quorum}, durable on owners {owners} and fallbacks {fallbacks}")
+}
+
+/// The nodes that were said to hold a write and do not.
+fn not_on(missing: &[NodeId], names: &Names) -> String {
+    if missing.is_empty() { String::new() } else { format!("; not on {}", names.nodes(missing)) }
 }
 
 fn no_longer(taken_from: &[NodeId], delivered: &[NodeId], names: &Names) -> String {

@@ -245,8 +245,8 @@ impl Hints {
             || history.subject(dots.filter_map(|dot| history.named(dot))),
             || {
                 format!(
-                    "a hint was deleted that nobody else holds for it\n  {} deleted the hint of {:?} \
-                     for {} at {}, with siblings {}, which are not durable on {}",
+                    "a hint was deleted too early\n  {} deleted the hint of {:?} \
+                     for {} at {}, with siblings {}, which {} does not hold durably",
                     names.node(keeper),
                     history.key,
                     names.node(target),

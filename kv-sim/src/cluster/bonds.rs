@@ -84,11 +84,12 @@ impl Scene {
         self.takes_all(a) && self.takes_all(b) && self.hear_each_other(a, b)
     }
 
-    /// Tells whether a node can learn all that another one holds, which need take nothing itself.
+    /// Tells whether a node can learn all that another one holds, which need take nothing itself; but
+    /// one that cannot even write down that the cluster is founded says nothing.
     pub fn can_learn_from(&self, node: NodeId, other: NodeId) -> bool {
         let (node, other) = (self.index_of(node), self.index_of(other));
-        let can_read = !self.node(other).disk.is_failing();
-        self.takes_all(node) && can_read && self.hear_each_other(node, other)
+        let tells = self.can_be_founded(other) && !self.node(other).disk.is_failing();
+        self.takes_all(node) && tells && self.hear_each_other(node, other)
     }
 
     /// Tells whether the disk of a node takes what it is given.

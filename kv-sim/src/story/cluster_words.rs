@@ -13,7 +13,7 @@ pub(super) fn of(scenario: &Scenario) -> Vec<String> {
         1 => format!("{} machines", machines.values().sum::<u64>()),
         _ => {
             let each = machines.iter().map(|(name, count)| format!("{count} in {name}"));
-            format!("machines: {}", each.collect::<Vec<_>>().join(", "))
+            format!("machines, {}", each.collect::<Vec<_>>().join(" and "))
         }
     };
     let (nodes, partitions) = (scenario.cluster.nodes.len(), scenario.cluster.partitions);

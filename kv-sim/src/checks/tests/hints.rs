@@ -68,7 +68,7 @@ fn a_hint_that_is_deleted_before_its_target_holds_it_durably_is_lost() {
     let mut fixture = hinted(WallTime(9));
     fixture.send(A, &[TARGET]);
     delete(&mut fixture, DropReason::Delivered);
-    fixture.assert_violated(CheckName::Hints, "nobody else holds for it");
+    fixture.assert_violated(CheckName::Hints, "a hint was deleted too early");
     fixture.assert_violated(CheckName::Hints, "not durable on n2");
 }
 
