@@ -29,6 +29,7 @@ mod descent;
 mod difference;
 mod inspect;
 mod invariants;
+mod partner;
 mod scrubbing;
 mod session;
 mod session_link;
@@ -44,6 +45,7 @@ pub use self::inspect::{
     CopyingSnapshot, CorruptKeySnapshot, DescentAwaits, PartnerSnapshot, RepairSnapshot,
     SessionSnapshot, SessionStage,
 };
+use self::partner::Partner;
 use self::scrubbing::Scrubbing;
 use self::session::{RepairSession, Verdict};
 use self::session_link::SessionLink;
@@ -80,25 +82,6 @@ pub struct Repair {
     scrubbing: Scrubbing,
     access: StoreAccess,
 }
-
-/// The memory of a node that shares partitions with this one.
-#[derive(Clone, Debug, Default)]
-struct Partner {
-    /// The time at which the last session with it ended, well or not. `None` sorts before any time.
-    served_at: Option<Time>,
-    /// The time at which the last session began that ended well.
-    clean_since: Option<Time>,
-    /// True if the last session brought nothing of what was lost here: then it waits its turn, or
-    /// one that cannot help would keep all others waiting.
-    fruitless: bool,
-    /// The number of sessions, one after the other, in which it could take nothing and gave nothing.
-    vain: u32,
-    /// The time before which it is not asked again, as that was in vain.
-    rests_until: Option<Time>,
-}
-
-/// The doublings of the pause before a partner is asked again that can take nothing.
-const PAUSE_DOUBLINGS_MAX: u32 = 6;
 
 /// The state that all parts of this machine share: the way to the storage and back.
 #[derive(Clone, Debug, Default)]
@@ -518,8 +501,7 @@ impl Repair {
             (!is_urgent, partner.served_at)
         };
         let is_due = |peer: &NodeId, partner: &Partner| {
-            let rests = partner.rests_until.is_some_and(|until| cx.now.monotonic < until);
-            !rests || (needed.contains(peer) && !partner.fruitless)
+            !partner.rests(cx.now.monotonic) || (needed.contains(peer) && !partner.fruitless)
         };
         let up = || {
             let partners = self.partners.iter();
@@ -575,19 +557,8 @@ impl Repair {
         };
         let Some(session) = self.session.take() else { return };
         let partner = self.partners.entry(session.peer()).or_default();
-        partner.served_at = Some(cx.now.monotonic);
-        partner.fruitless = session.sources() == 0;
-        if is_clean {
-            partner.clean_since = Some(session.began());
-        }
-        if session.was_in_vain() {
-            let interval = Span::from_ms(local.config.repair_interval_ms);
-            let pause = interval.times(1 << partner.vain.min(PAUSE_DOUBLINGS_MAX));
-            partner.vain = partner.vain.saturating_add(1);
-            partner.rests_until = Some(cx.now.monotonic + pause);
-        } else {
-            (partner.vain, partner.rests_until) = (0, None);
-        }
+        let interval = Span::from_ms(local.config.repair_interval_ms);
+        partner.on_ended(cx.now.monotonic, &session, is_clean, interval);
     }
 }
 

@@ -391,7 +391,7 @@ fn a_peer_that_takes_nothing_and_gives_nothing_is_asked_ever_more_seldom() {
         };
         world.take().iter().filter(pushes).count()
     };
-    let mut rounds = |world: &mut World<Repair>, count: u32| {
+    let rounds = |world: &mut World<Repair>, count: u32| {
         (0..count).for_each(|_| round(world));
         asked(world)
     };

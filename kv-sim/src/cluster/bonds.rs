@@ -36,7 +36,8 @@ impl Scene {
         groups
     }
 
-    fn is_founded(&self, node: NodeIndex) -> bool {
+    /// Tells whether a node runs and knows that the cluster is founded.
+    pub fn is_founded(&self, node: NodeIndex) -> bool {
         self.node(node).process().is_some_and(|process| process.core.is_founded())
     }
 

@@ -69,7 +69,7 @@ fn a_hint_that_is_deleted_before_its_target_holds_it_durably_is_lost() {
     fixture.send(A, &[TARGET]);
     delete(&mut fixture, DropReason::Delivered);
     fixture.assert_violated(CheckName::Hints, "a hint was deleted too early");
-    fixture.assert_violated(CheckName::Hints, "not durable on n2");
+    fixture.assert_violated(CheckName::Hints, "which n2 does not hold durably");
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_hint_expires_by_the_clock_of_its_keeper_and_into_the_hands_of_other_owners(
     alone.cluster.latest_date = WallTime(10);
     alone.cluster.reported.remove(&C);
     delete(&mut alone, DropReason::Expired);
-    alone.assert_violated(CheckName::Hints, "not durable on n3");
+    alone.assert_violated(CheckName::Hints, "which n3 does not hold durably");
 }
 
 #[test]

@@ -318,8 +318,10 @@ impl World {
             }
         };
         self.record_received(fact, &message.body);
+        // Who does not know that the cluster is founded reads none of it.
         if let Body::Gossip(gossip) = &message.body
             && let Some(checks) = &mut self.checks
+            && self.scene.is_founded(to)
         {
             let node = self.scene.node(to).id;
             checks.on_gossip(time(self.scene.now), node, gossip, Passage::Arrives);

@@ -146,21 +146,24 @@ impl World {
 
     /// The time after which the cluster must be at rest. If all is well but hints that are still kept,
     /// they may have been tried in vain for long, because their target was heard of all the time and
-    /// could not be reached. Then the last pause may last as long as that, up to its bound. What
-    /// nobody asks for is found to be corrupt when the disk has been read through once.
+    /// could not be reached. Then the last delivery may wait for its answer as long as that, up to its
+    /// bound, and the pause after it be as long again. What nobody asks for is found to be corrupt when
+    /// the disk has been read through once.
     fn time_to_rest(&self, restless: Option<&Restless>, since: WorldTime) -> Span {
         let Expect { converged_within, bounds_hints, .. } = self.expect;
         if bounds_hints {
             return converged_within;
         }
-        if let Phase::Heal { had_corrupt: true, .. } = self.phase {
-            return converged_within + self.scrubbing();
-        }
+        let within = match self.phase {
+            Phase::Heal { had_corrupt: true, .. } => converged_within + self.scrubbing(),
+            _ => converged_within,
+        };
         if !restless.is_some_and(Restless::is_of_hints) {
-            return converged_within;
+            return within;
         }
         let pause = Span::from_ms(self.scene.config.hint_retry_ms).times(HINT_PAUSES_GROW_BY);
-        converged_within.max(pause.min(since.since(WorldTime(0))) + HINTS_TAKE)
+        let longest = pause.min(since.since(WorldTime(0)));
+        within.max(longest.times(2) + HINTS_TAKE)
     }
 
     /// The time in which every node that works has read all that it holds: in each round as many bytes
