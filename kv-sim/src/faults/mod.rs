@@ -91,7 +91,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// Tells whether the fault may last for ever, as [`Inject::may_last`] says.
+            /// Tells whether the fault may last for ever: then it does the same all the time.
             pub fn may_last(&self) -> bool {
                 match self {
                     $(Self::$Kind(kind) => kind.may_last(),)*
