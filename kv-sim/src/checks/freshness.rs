@@ -46,14 +46,18 @@ impl Check for Freshness {
             let ack = history.write_of(*event).ack.as_ref();
             ack.is_some_and(|ack| is_promised(ack, read, datacenters))
         };
+        // An owner may have answered before it held what a fault took from another one meanwhile.
+        let was_taken = history.taken_at.is_some_and(|taken_at| taken_at >= read.started);
         let missed: Vec<_> = answer.reach.unreached.iter().filter(promised).collect();
         for event in history.without_twins(&answer.reach.standing, missed) {
             match history.write_of(event).standing {
-                Standing::Whole => {
+                Standing::Whole if !was_taken => {
                     let story = || story(history, event, (read, reads), at, datacenters, names);
                     self.findings.violated_about(|| history.subject([event]), story);
                 }
-                Standing::Weak | Standing::Excused => self.findings.weakened += 1,
+                Standing::Whole | Standing::Weak | Standing::Excused => {
+                    self.findings.weakened += 1;
+                }
             }
         }
     }

@@ -99,3 +99,16 @@ fn a_write_of_which_two_wipes_left_no_owner_may_be_missed() {
     fixture.assert_held();
     assert_eq!(fixture.weakened(CheckName::Freshness), 1);
 }
+
+#[test]
+fn what_a_fault_took_while_the_read_was_under_way_may_be_missed_and_is_counted() {
+    let mut fixture = Fixture::new();
+    fixture.put(Mode::Strict, &[], &[A, B]);
+    let options =
+        Options { mode: Some(Mode::Strict), read: Some(Level::Count(2)), ..Options::default() };
+    let number = fixture.ask_to_read_as(options);
+    fixture.lose(A, Loss::Wipe);
+    fixture.answer(number, Container::default());
+    fixture.assert_held();
+    assert_eq!(fixture.weakened(CheckName::Freshness), 1);
+}
