@@ -59,7 +59,8 @@ pub(super) enum DescentProgress {
     Goes,
     /// Both sides are equal, and that is durable here.
     Equal,
-    /// This side holds durably all that the peer holds, which could take nothing.
+    /// The comparison went one way: this node holds durably all that the peer holds, and the peer, whose
+    /// disk takes nothing, may still lack something.
     OneWay,
     /// The peer talks nonsense, or the own store refused.
     Broken,

@@ -277,8 +277,8 @@ impl RepairSession {
         self.on_copied(cx, local, access, partition);
     }
 
-    /// This node holds all of a partition that the peer holds. That is worth counting if this node
-    /// must copy it.
+    /// Takes note that this node now holds all that the peer holds of a partition. If it has to copy that
+    /// partition back, the peer counts as one of the sources.
     fn on_copied(
         &mut self,
         cx: &mut Cx<'_>,

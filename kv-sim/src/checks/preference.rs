@@ -33,7 +33,8 @@ const CALM: Span = Span::from_ms(1_000);
 /// coordinator's clock meanwhile.
 const SHARE: u64 = 3;
 
-/// What keeps an owner from answering a read in time.
+/// The obstacles that keep an owner from answering a read in time: nobody can be blamed for not having
+/// waited for such an owner.
 const OBSTACLES: &[Obstacle] = &[
     Obstacle::Asleep,
     Obstacle::Unfounded,

@@ -207,7 +207,8 @@ fn write(path: &Path, failing: &Failing, check: &str) -> Result<(), Exit> {
 }
 
 impl ShrunkRun {
-    /// What is left, and why no more could be taken away, in words.
+    /// Describes for people the scenario that shrinking has left, and why nothing more of it could be
+    /// taken away.
     pub(crate) fn words(&self) -> String {
         let Self { check, before, shrunk, took } = self;
         let Shrunk { failing, work: ShrinkWork { runs, events }, end } = shrunk;

@@ -21,8 +21,8 @@ use super::demands::Demands;
 use super::output::{self, Exit};
 use super::probes;
 
-/// How many times as many seeds as are declared to be enough are swept to tell bad luck from a branch
-/// that nothing leads to.
+/// The factor by which a sweep is repeated with more seeds than a scenario declares to be enough for a
+/// rare branch: if that misses the branch too, it was no bad luck, and nothing leads there.
 const FURTHER: u64 = 5;
 /// The most commands that are shown for one check.
 const REPLAYS_MAX: usize = 10;

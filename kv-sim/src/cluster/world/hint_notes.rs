@@ -9,7 +9,8 @@ use kv_core::types::{Key, NodeId};
 use crate::cluster::scene::Scene;
 use crate::story::record::focus::Focus;
 
-/// What a command did to the hints of followed keys, in words, with the key of each.
+/// Describes for people what an executed storage command did to the hints of the keys that a report
+/// follows: one line for each hint, with its key.
 pub(super) fn of(
     command: &StoreCommand,
     outcome: &Outcome,

@@ -16,8 +16,8 @@ use crate::scenario::NodeIndex;
 /// The counts of a cluster that is watched.
 #[derive(Clone, Debug)]
 pub(super) struct Watch {
-    /// What can come of messages, by sender and addressee; empty if all of them arrive and are
-    /// answered.
+    /// The outlook of a message, for each sender and addressee in turn; empty if every node is well, so
+    /// that all messages arrive and are answered.
     pairs: Box<[Outlook]>,
     nodes: usize,
     /// The kinds of messages that never pass.
@@ -54,7 +54,7 @@ pub struct WatchCounts {
     calls: u64,
 }
 
-/// What can come of a message.
+/// The outlook of a message between two nodes of an idle cluster: whether an answer can come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outlook {
     Answered,
