@@ -222,6 +222,17 @@ fn play(changes: &[Change]) -> BTreeMap<usize, [Container; 2]> {
     held
 }
 
+/// Lets each of two replicas hold its container of every key, if it has one.
+fn put_all(world: &mut World<Repair>, held: &BTreeMap<usize, [Container; 2]>) {
+    for (&number, pair) in held {
+        for (node, container) in (1..).zip(pair) {
+            if !container.is_empty() {
+                world.puts(node, &key(number), container.clone());
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -233,13 +244,7 @@ proptest! {
     ) {
         let mut world = world(2, Config { repair_batch_bytes: batch, ..config() });
         let held = play(&changes);
-        for (&number, pair) in &held {
-            for (node, container) in (1..).zip(pair) {
-                if !container.is_empty() {
-                    world.puts(node, &key(number), container.clone());
-                }
-            }
-        }
+        put_all(&mut world, &held);
         world.member(2).store.fault = Some(crate::store::StoreFault::Full);
         world.is_lost = Box::new(|message| {
             message.header.from == NodeId(2) && message.body.kind() == Kind::Repair(RepairKind::Compare)
@@ -270,13 +275,7 @@ proptest! {
     ) {
         let mut world = world(2, Config { repair_batch_bytes: batch, ..config() });
         let held = play(&changes);
-        for (&number, pair) in &held {
-            for (node, container) in (1..).zip(pair) {
-                if !container.is_empty() {
-                    world.puts(node, &key(number), container.clone());
-                }
-            }
-        }
+        put_all(&mut world, &held);
         let differing = held.values().filter(|pair| pair[0] != pair[1]).count() as u64;
         // The other side asks nothing: one pass of one side is enough.
         world.is_lost = Box::new(|message| {
