@@ -23,9 +23,9 @@ use crate::membership::{Membership, Opinion};
 use crate::message::gossip::{Behind, Incomplete, Known, StateKey};
 use crate::message::{Body, Echo, Header, HintDemand, Message, ReplicaMessage};
 use crate::probe::Probe;
-use crate::repair::{Repair, Wanted};
+use crate::repair::Repair;
 use crate::replica::Replica;
-use crate::store::{Answer, AnswerFamily as _, Outcome, Recovered, Refusal};
+use crate::store::{Answer, AnswerFamily as _, CorruptKey, Outcome, Recovered, Refusal};
 use crate::time::Time;
 use crate::types::{AdminRequest, ContentHash, NodeId, PartitionId, RequestId, Seq};
 
@@ -415,7 +415,7 @@ impl Node {
         if compares {
             let wanted = self.repair.on_deadline(cx, &self.local);
             self.look_who_was_repaired();
-            for Wanted { key, number } in wanted {
+            for CorruptKey { key, number } in wanted {
                 self.coordinator.gather(cx, &self.local, key, number);
             }
         }

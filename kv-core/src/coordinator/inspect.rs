@@ -14,7 +14,7 @@ use crate::deadline::{Deadline, Reason};
 use crate::quorum::Mode;
 use crate::tally::{OwnerSet, TallyAnswer};
 use crate::time::Time;
-use crate::types::{ClientRequest, Key, NodeId, RequestId};
+use crate::types::{ClientRequest, Key, NodeId, OperationId, RequestId};
 
 /// An operation in flight at a coordinator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +84,11 @@ impl Coordinator {
     /// The operations in flight, the oldest first.
     pub fn inspect(&self) -> Vec<OperationSnapshot> {
         self.operations.iter().map(|(_, operation)| operation.inspect()).collect()
+    }
+
+    /// The key of an operation in flight; none, if it has ended.
+    pub fn key_of(&self, operation: OperationId) -> Option<&Key> {
+        self.operations.get(operation.0).map(|operation| &operation.request.key)
     }
 
     /// The open deadlines: one per operation, its next hedge or its expiry.

@@ -13,7 +13,7 @@ use crate::repair::RepairSnapshot;
 use crate::replica::ReplicaSnapshot;
 use crate::store::KeptHints;
 use crate::time::Time;
-use crate::types::{NodeId, PartitionId};
+use crate::types::{Key, NodeId, OperationId, PartitionId};
 
 /// The whole state of a node's core. The contents of its storage are no part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +61,11 @@ impl Node {
     /// The hints that the node counts, by target and then by partition.
     pub fn hints_counted(&self) -> impl Iterator<Item = KeptHints> + '_ {
         self.handoff.counted()
+    }
+
+    /// The key of a coordinator's operation in flight; none, if it has ended.
+    pub fn key_of(&self, operation: OperationId) -> Option<&Key> {
+        self.coordinator.key_of(operation)
     }
 
     /// The state of the node when its monotonic clock shows this time.

@@ -16,7 +16,7 @@ use super::{CorruptKeySnapshot, Repair};
 use crate::cx::{Cx, NodeContext};
 use crate::event::Event;
 use crate::probe::Probe;
-use crate::store::{JoinFor, Refusal, RepairCommand};
+use crate::store::{CorruptKey, JoinFor, Refusal, RepairCommand};
 use crate::time::{Span, Time};
 use crate::types::{Key, PartitionId};
 use crate::version::Container;
@@ -24,52 +24,41 @@ use crate::version::Container;
 /// The most keys that are asked for in a round.
 const KEYS_PER_ROUND: usize = 32;
 
-/// A key whose other owners are to be asked what they hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// The key.
-    pub key: Key,
-    /// The number of the repair; it comes back with the answer ([`Repair::on_gathered`]).
-    pub number: u64,
-}
-
 /// The keys that are to be repaired.
 #[derive(Clone, Debug, Default)]
 pub(super) struct CorruptKeys {
     pub(super) keys: BTreeMap<Key, KeyRepair>,
-    pub(super) repairs: u64,
 }
 
 /// The repair of one key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct KeyRepair {
-    /// A new number with each corruption: an answer to a question from before it counts for nothing.
+    /// The number of the corruption: an answer to a question from before it counts for nothing.
     pub(super) number: u64,
     /// The time before which the other owners are not asked again.
     ask_at: Time,
 }
 
 impl CorruptKeys {
-    fn add(&mut self, key: Key) {
-        self.repairs += 1;
-        self.keys.insert(key, KeyRepair { number: self.repairs, ask_at: Time(0) });
+    fn add(&mut self, CorruptKey { key, number }: CorruptKey) {
+        self.keys.insert(key, KeyRepair { number, ask_at: Time(0) });
     }
 
     /// The keys that the others are to be asked for now.
-    pub(super) fn ask(&mut self, now: Time, timeout: Span) -> Vec<Wanted> {
+    pub(super) fn ask(&mut self, now: Time, timeout: Span) -> Vec<CorruptKey> {
         let due = self.keys.iter_mut().filter(|(_, repair)| repair.ask_at <= now);
         due.take(KEYS_PER_ROUND)
             .map(|(key, repair)| {
                 repair.ask_at = now + timeout;
-                Wanted { key: key.clone(), number: repair.number }
+                CorruptKey { key: key.clone(), number: repair.number }
             })
             .collect()
     }
 
     /// The keys of a partition.
-    pub(super) fn of(&self, local: &NodeContext, partition: PartitionId) -> Vec<(Key, u64)> {
+    pub(super) fn of(&self, local: &NodeContext, partition: PartitionId) -> Vec<CorruptKey> {
         let of = self.keys.iter().filter(|(key, _)| local.belongs(key, partition));
-        of.map(|(key, repair)| (key.clone(), repair.number)).collect()
+        of.map(|(key, repair)| CorruptKey { key: key.clone(), number: repair.number }).collect()
     }
 
     /// The number of keys.
@@ -84,14 +73,14 @@ impl CorruptKeys {
             .collect()
     }
 
-    fn key(&self, number: u64) -> Option<&Key> {
+    fn find(&self, number: u64) -> Option<&Key> {
         self.keys.iter().find(|(_, repair)| repair.number == number).map(|(key, _)| key)
     }
 }
 
 impl Repair {
     /// Records of these keys were found to be corrupt.
-    pub fn on_corrupt(&mut self, keys: impl IntoIterator<Item = Key>) {
+    pub fn on_corrupt(&mut self, keys: impl IntoIterator<Item = CorruptKey>) {
         for key in keys {
             self.corrupt_keys.add(key);
         }
@@ -105,9 +94,9 @@ impl Repair {
         number: u64,
         container: Container,
     ) {
-        let Some(key) = self.corrupt_keys.key(number).cloned() else { return };
+        let Some(key) = self.corrupt_keys.find(number).cloned() else { return };
         if container.is_empty() {
-            return self.mark_repaired(cx, local, number, key, true);
+            return self.mark_repaired(cx, local, CorruptKey { key, number }, true);
         }
         let partition = local.topology().partition_of(key.token());
         let (items, whose) = ([(key, container)].into(), JoinFor::CorruptKey(number));
@@ -116,8 +105,8 @@ impl Repair {
 
     /// Takes note that what was joined is durable: what can be read here is whole now.
     pub(super) fn on_joined_durably(&mut self, cx: &mut Cx<'_>, local: &NodeContext, number: u64) {
-        if let Some(key) = self.corrupt_keys.key(number).cloned() {
-            self.mark_repaired(cx, local, number, key, false);
+        if let Some(key) = self.corrupt_keys.find(number).cloned() {
+            self.mark_repaired(cx, local, CorruptKey { key, number }, false);
         }
     }
 
@@ -125,12 +114,11 @@ impl Repair {
         &mut self,
         cx: &mut Cx<'_>,
         local: &NodeContext,
-        number: u64,
-        key: Key,
+        corrupt: CorruptKey,
         is_unknown: bool,
     ) {
-        let partition = local.topology().partition_of(key.token());
-        let command = RepairCommand::MarkRepaired { key, is_unknown, number };
+        let partition = local.topology().partition_of(corrupt.key.token());
+        let command = RepairCommand::MarkRepaired { corrupt, is_unknown };
         self.access.store(cx, partition, command);
     }
 
@@ -142,7 +130,7 @@ impl Repair {
     ) {
         match result {
             Ok(true) => {
-                if let Some(key) = self.corrupt_keys.key(number).cloned() {
+                if let Some(key) = self.corrupt_keys.find(number).cloned() {
                     self.corrupt_keys.keys.remove(&key);
                     cx.observe(Event::KeyRepaired { key });
                 }

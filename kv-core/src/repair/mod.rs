@@ -39,7 +39,6 @@ use alloc::vec::Vec;
 
 use self::copying::Copying;
 use self::corrupt_keys::CorruptKeys;
-pub use self::corrupt_keys::Wanted;
 use self::descent::{Descent, DescentProgress};
 pub use self::inspect::{
     CopyingSnapshot, CorruptKeySnapshot, DescentAwaits, PartnerSnapshot, RepairSnapshot,
@@ -61,8 +60,8 @@ use crate::message::repair::{
 use crate::probe::Probe;
 use crate::sampling::below;
 use crate::store::{
-    BranchesFor, Caller, CompletionReason, JoinFor, LeavesFor, Party, RepairAnswer, RepairCommand,
-    SessionStep,
+    BranchesFor, Caller, CompletionReason, CorruptKey, JoinFor, LeavesFor, Party, RepairAnswer,
+    RepairCommand, SessionStep,
 };
 use crate::time::{Span, Time};
 use crate::types::{AdminRequest, Key, NodeId, PartitionId, RequestId, Seq};
@@ -107,7 +106,7 @@ enum Waiting {
 impl Repair {
     /// Begins with the keys that are not repaired yet, as the store says. What was compared before a start
     /// says nothing after it.
-    pub fn new(corrupt: Vec<Key>) -> Self {
+    pub fn new(corrupt: Vec<CorruptKey>) -> Self {
         let mut repair = Self::default();
         repair.on_corrupt(corrupt);
         repair
@@ -159,8 +158,8 @@ impl Repair {
             AdminReply::LossAccepted
         };
         if reply == AdminReply::LossAccepted {
-            for (key, number) in keys {
-                self.mark_repaired(cx, local, number, key, true);
+            for corrupt in keys {
+                self.mark_repaired(cx, local, corrupt, true);
             }
             if !is_complete {
                 return self.access.accept(cx, request, partition);
@@ -182,7 +181,7 @@ impl Repair {
 
     /// Begins a round if one is due and none is going on; gives up what went unanswered. Returns the
     /// keys that other owners are to be asked for.
-    pub fn on_deadline(&mut self, cx: &mut Cx<'_>, local: &NodeContext) -> Vec<Wanted> {
+    pub fn on_deadline(&mut self, cx: &mut Cx<'_>, local: &NodeContext) -> Vec<CorruptKey> {
         let now = cx.now.monotonic;
         let interval = Span::from_ms(local.config.repair_interval_ms);
         if self.life.is_none() {

@@ -58,6 +58,7 @@ impl Machine for Repair {
         let store::Answer::Repair(answer) = outcome.answer else {
             panic!("it is not for this part")
         };
+        self.on_corrupt(outcome.corrupt);
         let complete = self.on_store_done(cx, local, outcome.partition, seq, answer);
         local.complete.extend(complete);
     }

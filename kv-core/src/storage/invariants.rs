@@ -37,6 +37,7 @@ impl PartitionState {
             tree,
             complete: _,
             corrupt,
+            corruptions,
         } = self;
         tree.invariants();
         recent.invariants();
@@ -48,7 +49,11 @@ impl PartitionState {
             "a node mints as an owner and as a fallback under one actor"
         );
         let bits = partitions.ilog2();
-        for key in corrupt.keys() {
+        for (key, corruption) in corrupt {
+            assert!(
+                corruption.number <= *corruptions,
+                "corrupt {key:?} has a number that was not given out"
+            );
             // A shift by all bits of a token is none: a ring of one partition.
             let at = key.token().0.checked_shr(u128::BITS - bits).unwrap_or_default();
             assert!(at == u128::from(partition.0), "corrupt {key:?} is not of {partition:?}");

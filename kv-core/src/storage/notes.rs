@@ -4,14 +4,14 @@ use alloc::vec::Vec;
 
 use crate::event::Event;
 use crate::probe::Probe;
-use crate::types::Key;
+use crate::store::CorruptKey;
 
 /// The events and the corrupt keys that a command has met.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     pub(super) events: Vec<Event>,
     /// Keys whose records were found to be corrupt.
-    pub(super) corrupt: Vec<Key>,
+    pub(super) corrupt: Vec<CorruptKey>,
 }
 
 impl Notes {

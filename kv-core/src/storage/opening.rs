@@ -11,7 +11,9 @@ use super::keyspace::{self, StoredRecord};
 use super::owned;
 use super::partitions::{Corruption, Partitions, marker_of};
 use crate::config::Config;
-use crate::store::{Batch, Corrupt, ForeignData, KeptHints, Recovered, Store, StoreFault, View};
+use crate::store::{
+    Batch, Corrupt, CorruptKey, ForeignData, KeptHints, Recovered, Store, StoreFault, View,
+};
 use crate::types::{ContentHash, FoundingId, NodeId, PartitionId};
 
 /// Makes a store that of a first owner in a cluster that was just founded: writes the founding and the
@@ -64,7 +66,7 @@ pub fn open(
                     Err(Corrupt) => corrupt_at_start.push(partition),
                 },
                 Some(StoredRecord::Corrupt { partition, key }) => {
-                    opened.get_mut(partition).corrupt.insert(key, Corruption::Overwritten);
+                    opened.get_mut(partition).lose(key, true);
                 }
                 Some(StoredRecord::Leaf { partition, leaf }) => match hash(record) {
                     Ok(hash) => opened.get_mut(partition).tree.load(leaf, hash),
@@ -102,7 +104,10 @@ pub fn open(
             .map(|state| (state.partition, state.tree.root()))
             .collect(),
         hints: hints.into_values().collect(),
-        corrupt: opened.corrupt().cloned().collect(),
+        corrupt: touched()
+            .flat_map(|state| &state.corrupt)
+            .map(|(key, &Corruption { number, .. })| CorruptKey { key: key.clone(), number })
+            .collect(),
         corrupt_at_start,
     };
     Ok((opened, recovered))

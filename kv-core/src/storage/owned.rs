@@ -16,12 +16,12 @@ use bytes::Bytes;
 
 use super::keyspace;
 use super::notes::Notes;
-use super::partitions::{Corruption, PartitionState};
+use super::partitions::PartitionState;
 use crate::codec::{Codec, Malformed, Reader};
 use crate::event::{EpochReason, Event};
 use crate::merkle::{LeafId, leaf_of};
 use crate::probe::Probe;
-use crate::store::{Batch, Corrupt, Refusal, Store, StoreFault, View};
+use crate::store::{Batch, Corrupt, CorruptKey, Refusal, Store, StoreFault, View};
 use crate::types::{ContentHash, Key};
 use crate::version::Container;
 
@@ -91,7 +91,7 @@ pub(super) fn note_corrupt(
     key: &Key,
     notes: &mut Notes,
 ) {
-    if state.corrupt.get(key) == Some(&Corruption::Standing) {
+    if state.stands_corrupt(key) {
         return;
     }
     state.owner.forget(EpochReason::Corruption);
@@ -102,7 +102,11 @@ pub(super) fn note_corrupt(
 
 /// Lets a leaf of the tree count what can be read, and nothing else. Returns the keys of what cannot,
 /// as far as that was not known.
-pub(super) fn sum_up(state: &mut PartitionState, store: &impl Store, leaf: LeafId) -> Vec<Key> {
+pub(super) fn sum_up(
+    state: &mut PartitionState,
+    store: &impl Store,
+    leaf: LeafId,
+) -> Vec<CorruptKey> {
     let (mut sum, mut corrupt) = (0_u128, Vec::new());
     for_each_in_leaf(state, store, leaf, None, |key, record| {
         match record {
@@ -112,10 +116,8 @@ pub(super) fn sum_up(state: &mut PartitionState, store: &impl Store, leaf: LeafI
         ControlFlow::Continue(())
     });
     state.tree.load(leaf, ContentHash(sum));
-    corrupt.retain(|key| {
-        state.corrupt.insert(key.clone(), Corruption::Standing) != Some(Corruption::Standing)
-    });
-    corrupt
+    corrupt.retain(|key| !state.stands_corrupt(key));
+    corrupt.into_iter().map(|key| state.lose(key, false)).collect()
 }
 
 /// Writes what an owner now holds of a key, and the key's Merkle leaf, in one batch.
@@ -143,7 +145,7 @@ pub(super) fn save(
     match store.commit(batch) {
         Ok(_) => {
             if let Some(loss) = loss {
-                *loss = Corruption::Overwritten;
+                loss.is_overwritten = true;
             }
             Ok(())
         }
@@ -154,21 +156,23 @@ pub(super) fn save(
     }
 }
 
-/// Believes what is held of a lost key again. If `is_unknown`, nothing is known of it elsewhere
-/// either: what cannot be read is deleted. Returns whether the key is whole now.
+/// Believes what is held of a lost key again, unless it was lost once more since the others were
+/// asked: that may have taken what came after their answers. If `is_unknown`, nothing is known of it
+/// elsewhere either: what cannot be read is deleted. Returns whether the key is whole now.
 pub(super) fn mark_repaired(
     state: &mut PartitionState,
     store: &mut impl Store,
-    key: &Key,
+    CorruptKey { key, number }: &CorruptKey,
     is_unknown: bool,
     notes: &mut Notes,
 ) -> Result<bool, StoreFault> {
     let is_readable = load(state, store, View::Live, key).is_ok();
     if !is_readable {
         note_corrupt(state, store, key, notes);
-        if !is_unknown {
-            return Ok(false);
-        }
+    }
+    let is_the_one = state.corrupt.get(key).is_some_and(|corruption| corruption.number == *number);
+    if !is_the_one || !is_readable && !is_unknown {
+        return Ok(false);
     }
     let mut batch = Batch::default();
     batch.delete(&keyspace::corrupt(state.partition, key));

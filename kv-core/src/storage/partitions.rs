@@ -9,7 +9,7 @@ use super::keyspace;
 use super::minter::Minter;
 use super::recent::RecentRequests;
 use crate::merkle::Tree;
-use crate::store::{Batch, Refusal, Store, StoreFault};
+use crate::store::{Batch, CorruptKey, Refusal, Store, StoreFault};
 use crate::types::{ContentHash, Key, NodeId, PartitionId};
 
 /// The partitions of one node. Those that were never touched take no memory.
@@ -37,15 +37,19 @@ pub struct PartitionState {
     pub(super) complete: bool,
     /// Keys of which a record was corrupt: what the marker says is not true of them.
     pub(super) corrupt: BTreeMap<Key, Corruption>,
+    /// The number of the last corruption. The partition is in the upper half, so that those of two
+    /// partitions differ.
+    pub(super) corruptions: u64,
 }
 
-/// The remains of a key whose record was corrupt.
+/// The loss of what an owner held of a key, as its record was corrupt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Corruption {
-    /// The record is still corrupt: no part of it is left.
-    Standing,
-    /// The part that was written since: some of what this owner must hold.
-    Overwritten,
+pub(super) struct Corruption {
+    /// The number of this loss.
+    pub(super) number: u64,
+    /// True if something was written since: some of what this owner must hold. Otherwise the record
+    /// cannot be read still.
+    pub(super) is_overwritten: bool,
 }
 
 impl Partitions {
@@ -68,6 +72,7 @@ impl Partitions {
                 tree: Tree::default(),
                 complete: false,
                 corrupt: BTreeMap::new(),
+                corruptions: u64::from(partition.0) << 32,
             })
         })
     }
@@ -87,6 +92,21 @@ impl Partitions {
     /// The keys of which this owner lost something, and which are not whole yet.
     pub fn corrupt(&self) -> impl Iterator<Item = &Key> {
         self.states.iter().flatten().flat_map(|state| state.corrupt.keys())
+    }
+}
+
+impl PartitionState {
+    /// Notes that a record was corrupt, under a new number.
+    pub(super) fn lose(&mut self, key: Key, is_overwritten: bool) -> CorruptKey {
+        self.corruptions += 1;
+        let number = self.corruptions;
+        self.corrupt.insert(key.clone(), Corruption { number, is_overwritten });
+        CorruptKey { key, number }
+    }
+
+    /// Tells whether a record is known to be corrupt still.
+    pub(super) fn stands_corrupt(&self, key: &Key) -> bool {
+        self.corrupt.get(key).is_some_and(|corruption| !corruption.is_overwritten)
     }
 }
 

@@ -7,10 +7,10 @@ use super::family::{AnswerFamily, CommandFamily, Written};
 use super::founding::{FoundingAnswer, FoundingCommand};
 use super::handoff::{HandoffAnswer, HandoffCommand};
 use super::refusal::Refusal;
-use super::repair::{RepairAnswer, RepairCommand};
+use super::repair::{CorruptKey, RepairAnswer, RepairCommand};
 use super::replica::{ReplicaAnswer, ReplicaCommand, ReplicaDone};
 use crate::event::Event;
-use crate::types::{ContentHash, Key, PartitionId};
+use crate::types::{ContentHash, PartitionId};
 
 /// A command of a node to its storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub struct Outcome {
     /// The events on the way. The node observes them when it learns of the outcome.
     pub events: Vec<Event>,
     /// Keys of which the owner's record was found to be corrupt just now.
-    pub corrupt: Vec<Key>,
+    pub corrupt: Vec<CorruptKey>,
 }
 
 impl Outcome {

@@ -35,8 +35,8 @@ pub use self::handoff::{
 pub use self::recovered::{ForeignData, FoundingRecord, KeptHints, Recovered};
 pub use self::refusal::Refusal;
 pub use self::repair::{
-    BranchesFor, Caller, CompletionReason, JoinFor, LeavesFor, Party, RepairAnswer, RepairCommand,
-    SessionStep, Summaries, Summary,
+    BranchesFor, Caller, CompletionReason, CorruptKey, JoinFor, LeavesFor, Party, RepairAnswer,
+    RepairCommand, SessionStep, Summaries, Summary,
 };
 pub use self::replica::{
     CopyKind, Hint, HintGrowth, HintTerms, Mint, MintedWrite, ReplicaAction, ReplicaAnswer,

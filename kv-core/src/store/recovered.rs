@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 
 use thiserror::Error;
 
-use crate::types::{ContentHash, FoundingId, Key, NodeId, PartitionId};
+use super::repair::CorruptKey;
+use crate::types::{ContentHash, FoundingId, NodeId, PartitionId};
 
 /// The knowledge in a store when a node starts on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub struct Recovered {
     /// The hints that are kept.
     pub hints: Vec<KeptHints>,
     /// Keys of which this owner lost something, and which are not whole yet.
-    pub corrupt: Vec<Key>,
+    pub corrupt: Vec<CorruptKey>,
     /// The partition of each record that is read at start and could not be.
     pub corrupt_at_start: Vec<PartitionId>,
 }

@@ -71,13 +71,21 @@ pub enum RepairCommand {
     },
     /// Believe the owner's copy of a key again that was corrupt: what enough others hold is in it.
     MarkRepaired {
-        /// The key.
-        key: Key,
+        /// The key, and the corruption since which the others were asked.
+        corrupt: CorruptKey,
         /// True if those others hold nothing: if the record is corrupt still, it is deleted.
         is_unknown: bool,
-        /// The number of the key's repair.
-        number: u64,
     },
+}
+
+/// A key of which an owner's record was corrupt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CorruptKey {
+    /// The key.
+    pub key: Key,
+    /// The number of this corruption, another one each time: what the others say of an earlier one
+    /// counts for nothing. No two corruptions at one process share a number.
+    pub number: u64,
 }
 
 /// A step of the session in which this node compares itself with a peer.
@@ -231,7 +239,7 @@ impl CommandFamily for RepairCommand {
     fn written(&self) -> Written<'_> {
         Written::Keys(match self {
             Self::Join { items, .. } => items.iter().map(|(key, _)| key).collect(),
-            Self::MarkRepaired { key, .. } => Vec::from([key]),
+            Self::MarkRepaired { corrupt, .. } => Vec::from([&corrupt.key]),
             Self::Branches { .. }
             | Self::Leaves { .. }
             | Self::Summaries { .. }
@@ -250,7 +258,7 @@ impl CommandFamily for RepairCommand {
             Self::Join { items, .. } => describe_merge(items),
             Self::MarkComplete { .. } => "mark as complete".into(),
             Self::Scrub { from, .. } => format!("scrub from leaf {}", from.0),
-            Self::MarkRepaired { key, .. } => format!("mark {key:?} as repaired"),
+            Self::MarkRepaired { corrupt, .. } => format!("mark {:?} as repaired", corrupt.key),
         }
     }
 }

@@ -87,6 +87,18 @@ pub struct MintedWrite {
     pub hinted: Option<HintGrowth>,
 }
 
+impl ReplicaAction {
+    /// The key that it is about.
+    pub const fn key(&self) -> &Key {
+        match self {
+            Self::Mint(mint) => &mint.key,
+            Self::Merge(item) => &item.0,
+            Self::Hint(hint) => &hint.key,
+            Self::Read { key, .. } => key,
+        }
+    }
+}
+
 impl CommandFamily for ReplicaCommand {
     fn is_read(&self) -> bool {
         match self.action {

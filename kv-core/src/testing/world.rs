@@ -234,11 +234,11 @@ impl<M: Machine> World<M> {
         node: u64,
         partition: PartitionId,
         command: impl Into<Command>,
-    ) -> Answer {
+    ) -> Outcome {
         let member = self.member(node);
         let outcome = member.execute(&StoreCommand { partition, command: command.into() });
         member.store.sync();
-        outcome.answer
+        outcome
     }
 
     /// The container that a node holds of a key, as its owner.
@@ -247,7 +247,7 @@ impl<M: Machine> World<M> {
         let whose = Party::Session(NOBODY);
         let fetch = RepairCommand::Fetch { keys: vec![key.clone()], bytes: 1, whose };
         let Answer::Repair(RepairAnswer::Fetched { result: Ok(mut items), .. }) =
-            self.execute(node, partition, fetch)
+            self.execute(node, partition, fetch).answer
         else {
             panic!("the store is well")
         };

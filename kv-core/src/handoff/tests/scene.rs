@@ -99,7 +99,7 @@ impl Scene {
             for_owner: Some(target),
         };
         let command = ReplicaCommand { requester, action: ReplicaAction::Hint(hint.into()) };
-        let done = self.world.execute(self.keeper, self.partition, command);
+        let done = self.world.execute(self.keeper, self.partition, command).answer;
         let Answer::Replica(ReplicaAnswer { result: Ok(ReplicaDone::Hinted(growth)), .. }) = done
         else {
             panic!("a hint was to be kept: {done:?}")
@@ -121,7 +121,7 @@ impl Scene {
     /// Counts the hints in the keeper's store for this target.
     pub(super) fn stored(&mut self, target: u64) -> usize {
         let command = HandoffCommand::Read { target: NodeId(target), bytes: u64::MAX };
-        match self.world.execute(self.keeper, self.partition, command) {
+        match self.world.execute(self.keeper, self.partition, command).answer {
             Answer::Handoff(HandoffAnswer::Read { result: Ok(batch), .. }) => batch.hints.len(),
             other => panic!("hints were asked for: {other:?}"),
         }

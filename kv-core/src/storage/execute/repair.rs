@@ -48,9 +48,10 @@ pub(super) fn execute<S: Store>(
         RepairCommand::Scrub { from, bytes } => {
             RepairAnswer::Scrubbed { result: scrub::scrub(state, store, *from, *bytes, notes) }
         }
-        RepairCommand::MarkRepaired { key, is_unknown, number } => {
-            let made = owned::mark_repaired(state, store, key, *is_unknown, notes);
-            RepairAnswer::MarkedRepaired { number: *number, result: made.map_err(Refusal::from) }
+        RepairCommand::MarkRepaired { corrupt, is_unknown } => {
+            let made = owned::mark_repaired(state, store, corrupt, *is_unknown, notes);
+            let number = corrupt.number;
+            RepairAnswer::MarkedRepaired { number, result: made.map_err(Refusal::from) }
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Comparisons of a partition, and what both sides hold when they end.
 
 use kv_core::merkle::FAN_OUT;
-use kv_core::store::{BranchesFor, Caller, JoinFor, RepairAnswer, RepairCommand, SessionStep};
+use kv_core::store::{
+    BranchesFor, Caller, CorruptKey, JoinFor, RepairAnswer, RepairCommand, SessionStep,
+};
 use kv_core::types::Step;
 
 use super::*;
@@ -19,7 +21,7 @@ fn execute_finding(
     fixture: &mut Fixture,
     node: NodeId,
     (command, answer): (RepairCommand, RepairAnswer),
-    corrupt: Vec<Key>,
+    corrupt: Vec<CorruptKey>,
 ) {
     let command = StoreCommand { partition: PARTITION, command: command.into() };
     let (answer, root, events) = (answer.into(), ContentHash::default(), Vec::new());
@@ -144,10 +146,11 @@ fn a_comparison_is_judged_once_with_the_node_that_answered() {
 fn who_finds_a_record_corrupt_meanwhile_and_gives_it_up_is_not_judged() {
     let mut fixture = differing();
     begin(&mut fixture);
-    let key = Key::from(KEY);
-    let command = RepairCommand::MarkRepaired { key: key.clone(), is_unknown: true, number: 1 };
-    let answer = RepairAnswer::MarkedRepaired { number: 1, result: Ok(true) };
-    execute_finding(&mut fixture, B, (command, answer), vec![key]);
+    let found = CorruptKey { key: KEY.into(), number: 2 };
+    let corrupt = CorruptKey { key: KEY.into(), number: 1 };
+    let command = RepairCommand::MarkRepaired { corrupt, is_unknown: true };
+    let answer = RepairAnswer::MarkedRepaired { number: 1, result: Ok(false) };
+    execute_finding(&mut fixture, B, (command, answer), vec![found]);
     end(&mut fixture, A, B);
     fixture.assert_held();
     assert_eq!(examined(&fixture), 0);
