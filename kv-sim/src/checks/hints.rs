@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kv_core::config::Config;
-use kv_core::store::{Answer, DropReason, ReplicaAnswer, ReplicaDone, StoredHint};
+use kv_core::store::{Answer, DropReason, KeptHints, ReplicaAnswer, ReplicaDone, StoredHint};
 use kv_core::types::{NodeId, PartitionId};
 use kv_core::version::VersionVector;
 
@@ -21,7 +21,7 @@ use super::occasions::{
     ChangeKind, Execution, HintDropReported, HintsDropped, NodeChange, NodeLoad,
 };
 use super::story::when;
-use super::{Load, Setting, WhichImage, WorldView};
+use super::{HintLoad, Load, Setting, WhichImage, WorldView};
 
 /// A demand exceeds the largest container that was ever minted by less than this factor: it may be the
 /// join of several.
@@ -88,14 +88,20 @@ impl Check for Hints {
         let is_known = self.corrupt.contains(&(node, partition))
             || self.expired.contains(&(node, target, partition));
         // While the answer to a command is on its way, the node counts what is gone already.
-        if is_known || load.counted.is_none() {
-            return;
-        }
+        let (false, Some(counted)) = (is_known, &load.counted) else { return };
         self.findings.examined += 1;
+        // Where one cannot be read, nobody knows how long it was but the node, which has counted it.
+        let bytes_of = |kept: &HintLoad| {
+            let is_it = |count: &&KeptHints| {
+                (count.target, count.partition) == (kept.target, kept.partition)
+            };
+            let count = counted.iter().find(is_it).filter(|_| kept.unreadable > 0);
+            count.map_or(kept.bytes, |count| count.bytes)
+        };
         let (mut for_target, mut total) = (0, 0);
         for kept in &load.hints {
-            total += kept.bytes;
-            for_target += if kept.target == target { kept.bytes } else { 0 };
+            total += bytes_of(kept);
+            for_target += if kept.target == target { bytes_of(kept) } else { 0 };
         }
         let demand = self.largest.saturating_mul(JOINED);
         let Config { hint_bytes_per_target, hint_bytes_total, .. } = self.config;

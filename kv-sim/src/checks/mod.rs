@@ -312,12 +312,13 @@ impl Checks {
         });
     }
 
-    /// Takes a refusal that a replica sends to a coordinator under this request.
+    /// Takes a refusal that a replica sends to a coordinator, of this request on this key. A client may
+    /// use one id for two keys at once: then it is about one of them.
     pub fn on_refusal_sent(
         &mut self,
         at: Time,
         node: NodeId,
-        request: RequestId,
+        (request, key): (RequestId, &Key),
         refusal: Refusal,
         world: &impl WorldView,
     ) {
@@ -326,6 +327,9 @@ impl Checks {
             return;
         };
         let history = self.histories.at(operation.history);
+        if history.key != *key {
+            return;
+        }
         let names = &self.setting.names;
         let sent = RefusalSent { at, node, refusal, operation, history, world, names };
         self.all.on_refusal_sent(&sent);
@@ -373,11 +377,16 @@ impl Checks {
             Execution { at, node, command, outcome, histories, world, names, excuses };
         all.on_execution(&mut execution);
         let Execution { histories, excuses, .. } = execution;
-        if let Answer::Replica(ReplicaAnswer { requester, result: Err(refusal) }) = &outcome.answer
+        if let (
+            Answer::Replica(ReplicaAnswer { requester, result: Err(refusal) }),
+            Command::Replica(ReplicaCommand { action, .. }),
+        ) = (&outcome.answer, &command.command)
         {
             let operation = self.waiting.get(&requester.request);
             let operation = operation.and_then(|number| self.operations.get_mut(number));
-            if let Some(operation) = operation {
+            if let Some(operation) = operation
+                && histories.at(operation.history).key == *action.key()
+            {
                 operation.refusals.push((node, *refusal));
             }
         }

@@ -34,7 +34,7 @@ use kv_core::store::{
     Answer, Command, Refusal, ReplicaAction, ReplicaAnswer, ReplicaCommand, Requester,
 };
 use kv_core::time::{Span, Time};
-use kv_core::types::{KEY_BYTES_MAX, Key, NodeId, RequestId};
+use kv_core::types::{KEY_BYTES_MAX, NodeId, RequestId};
 use kv_core::write::Basis;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -134,7 +134,7 @@ impl Check for Refusals {
             return;
         };
         let &mut Execution { at, node, world, names, .. } = execution;
-        let Some(history) = execution.histories.of_mut(key_of(action)) else { return };
+        let Some(history) = execution.histories.of_mut(action.key()) else { return };
         let meets = |obstacle| world.meets(node, &history.key, obstacle);
         let is_true = match *refusal {
             Refusal::TooManySiblings { max } => {
@@ -310,15 +310,6 @@ impl Refusals {
                 )
             },
         );
-    }
-}
-
-fn key_of(action: &ReplicaAction) -> &Key {
-    match action {
-        ReplicaAction::Mint(mint) => &mint.key,
-        ReplicaAction::Merge(item) => &item.0,
-        ReplicaAction::Hint(hint) => &hint.key,
-        ReplicaAction::Read { key, .. } => key,
     }
 }
 

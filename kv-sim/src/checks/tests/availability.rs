@@ -145,7 +145,8 @@ fn a_write_may_fail_unanswered_if_a_replica_would_not_take_one_more_sibling() {
         later(&mut fixture);
         let asked = fixture.ask(Mode::Strict, &[]);
         let at = fixture.tick();
-        fixture.checks.on_refusal_sent(at, B, asked.request, refusal, &fixture.cluster);
+        let about = (asked.request, &KEY.into());
+        fixture.checks.on_refusal_sent(at, B, about, refusal, &fixture.cluster);
         give_up(&mut fixture, asked.number);
         assert_eq!(fixture.violation(CheckName::Availability).is_some(), is_owed, "{refusal}");
     }

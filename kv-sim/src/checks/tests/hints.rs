@@ -33,7 +33,14 @@ fn delete(fixture: &mut Fixture, reason: DropReason) {
 
 /// Lets the keeper say that it gave up a hint, while it counts so many bytes for its target.
 fn give_up(fixture: &mut Fixture, bytes: u64) {
-    let load = Load { requests: 0, hints: vec![kept(1, 0, bytes)], counted: Some(Vec::new()) };
+    give_up_beside(fixture, kept(1, 0, bytes), bytes);
+}
+
+/// The keeper gives a hint up beside another one, which it counts as so long.
+fn give_up_beside(fixture: &mut Fixture, other: HintLoad, bytes: u64) {
+    let (target, partition) = (other.target, other.partition);
+    let counted = vec![KeptHints { partition, target, count: 1, bytes }];
+    let load = Load { requests: 0, hints: vec![other], counted: Some(counted) };
     let at = fixture.tick();
     fixture.checks.on_hint_dropped(at, KEEPER, (TARGET, PartitionId(0)), &load);
 }
@@ -109,6 +116,17 @@ fn a_hint_is_given_up_only_where_there_is_no_room_for_it() {
     give_up(&mut fixture, limit);
     fixture.assert_held();
     give_up(&mut fixture, limit / 2);
+    fixture.assert_violated(CheckName::Hints, "although there is room");
+}
+
+/// Seen at seed 83931 of swarm.toml.
+#[test]
+fn a_hint_that_cannot_be_read_takes_as_much_room_as_the_node_has_counted() {
+    let limit = Config::default().hint_bytes_per_target;
+    let mut fixture = hinted(WallTime(9));
+    give_up_beside(&mut fixture, kept(1, 1, 0), limit);
+    fixture.assert_held();
+    give_up_beside(&mut fixture, kept(1, 0, 0), limit);
     fixture.assert_violated(CheckName::Hints, "although there is room");
 }
 

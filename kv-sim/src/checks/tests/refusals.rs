@@ -215,7 +215,8 @@ fn what_a_replica_sends_is_what_its_disk_has_said_or_what_is_true_of_it() {
             refuse_at_disk(fixture, B, asked.request, read(), refusal);
         }
         let at = fixture.tick();
-        fixture.checks.on_refusal_sent(at, B, asked.request, refusal, &fixture.cluster);
+        let about = (asked.request, &KEY.into());
+        fixture.checks.on_refusal_sent(at, B, about, refusal, &fixture.cluster);
         fixture.violation(CheckName::Refusals).is_some()
     };
     let with = |obstacle| {
@@ -230,6 +231,13 @@ fn what_a_replica_sends_is_what_its_disk_has_said_or_what_is_true_of_it() {
     );
     assert!(!sent(&mut with(Obstacle::Incomplete), Refusal::Incomplete, false));
     assert!(sent(&mut Fixture::new(), Refusal::Incomplete, false));
+    // Seen at seed 99432 of swarm.toml: a client used one id for two keys at once.
+    let mut fixture = Fixture::new();
+    let asked = fixture.ask(Mode::Strict, &[]);
+    let (at, other) = (fixture.tick(), Key::from("other"));
+    let about = (asked.request, &other);
+    fixture.checks.on_refusal_sent(at, B, about, Refusal::Incomplete, &fixture.cluster);
+    fixture.assert_held();
     assert!(!sent(&mut with(Obstacle::HintsFull(0)), Refusal::HintsFull, false));
     assert!(sent(&mut Fixture::new(), Refusal::HintsFull, false));
     assert!(sent(&mut Fixture::new(), Refusal::Layout, false));

@@ -169,7 +169,12 @@ impl World {
             && let Some(checks) = &mut self.checks
         {
             let (at, id) = (time(self.scene.now), self.scene.node(from).id);
-            checks.on_refusal_sent(at, id, request, refused.refusal, &self.scene);
+            let coordinator = self.scene.node(self.scene.index_of(message.header.to)).process();
+            // Whoever does not wait any more is told nothing.
+            let key = coordinator.and_then(|process| process.core.key_of(refused.operation));
+            if let Some(key) = key {
+                checks.on_refusal_sent(at, id, (request, key), refused.refusal, &self.scene);
+            }
         }
         let to = self.scene.index_of(message.header.to);
         let content = if self.encoding {
