@@ -114,8 +114,9 @@ config! {
     /// The time that a coordinator takes for a request before it answers "unknown", in
     /// milliseconds.
     timeout_ms = 1_000 in 10..=60_000,
-    /// The time that a coordinator waits for an answer before it sends a spare request to the next
-    /// replica, in milliseconds. Well above the usual round trip, well below `timeout_ms`.
+    /// The longest time that a coordinator waits for an answer before it asks another replica too, in
+    /// milliseconds: a write always waits so long, a read less where answers are usually faster. Well
+    /// above the usual round trip, well below `timeout_ms`.
     hedge_ms = 100 in 1..=10_000,
     /// The most siblings that a key may have; a write that would add one more is refused, so that
     /// no value is dropped to make room.

@@ -53,6 +53,10 @@ probes! {
     WriteHedged "write-hedged",
     /// Owners were silent at a read, and others were asked too.
     ReadHedged "read-hedged",
+    /// An owner was asked in place of one that refused a read or was silent.
+    SpareAsked "spare-asked",
+    /// Nobody was asked in place of an owner that was slow, as too many reads had hedged before.
+    HedgeOverBudget "hedge-over-budget",
     /// A fallback was asked in a second place, as no other node was free.
     FallbackForTwo "fallback-for-two",
     /// Nobody was left to be a fallback, and the coordinator kept the hint itself.

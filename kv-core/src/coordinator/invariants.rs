@@ -12,6 +12,7 @@ use super::write_phase::{WritePhase, WriteState};
 use crate::cx::NodeContext;
 use crate::quorum::Mode;
 use crate::tally::distinct;
+use crate::time::Span;
 use crate::types::NodeId;
 
 impl Coordinator {
@@ -20,7 +21,7 @@ impl Coordinator {
     /// # Panics
     /// If what must hold does not.
     pub fn invariants(&self, local: &NodeContext) {
-        let Self { operations, wakes, requests, gathered: _ } = self;
+        let Self { operations, wakes, requests, hedging: _, gathered: _ } = self;
         operations.invariants();
         assert!(
             operations.is_empty() || operations.next_id() > 0,
@@ -67,16 +68,29 @@ impl Operation {
 
 impl Request {
     fn invariants(&self, local: &NodeContext) {
-        let Self { id, key, partition, mode: _, client: _, wake_at, expires_at, hedge } = self;
+        let Self { id, key, partition, mode: _, client: _, wake_at, expires_at, late_at, hedge } =
+            self;
         assert!(local.belongs(key, *partition), "{id:?} is in the wrong partition");
         assert!(wake_at <= expires_at, "{id:?} wants to be called after its end");
-        assert!(*hedge >= local.config.hedge(), "{id:?} hedges too soon");
+        assert!(late_at <= expires_at, "{id:?} is late after its end");
+        assert!(*hedge > Span::ZERO, "{id:?} hedges without a pause");
     }
 }
 
 impl ReadPhase {
     fn invariants(&self, local: &NodeContext, request: &Request) {
-        let Self { purpose, tally, answers, refused, corrupt, behind, fallbacks } = self;
+        let Self {
+            purpose,
+            tally,
+            asked,
+            is_late: _,
+            cut_off,
+            answers,
+            refused,
+            corrupt,
+            behind,
+            fallbacks,
+        } = self;
         let (id, is_answered) = (request.id, request.client.is_none());
         let has_quorum = match purpose {
             ReadFor::Answer { stand: _ } | ReadFor::Overwrite { write: _, sets: _ } => {
@@ -98,6 +112,14 @@ impl ReadPhase {
         tally.invariants();
         fallbacks.invariants(local);
         answers.iter().for_each(|(_, container)| container.invariants());
+        assert!(
+            distinct(asked.iter().map(|&(owner, _)| owner)) == asked.len(),
+            "an owner stands twice among those that were asked"
+        );
+        assert!(
+            cut_off.iter().all(|node| asked.iter().any(|(owner, _)| owner == node)),
+            "the link to somebody broke who was not asked"
+        );
         let said = answers.iter().map(|&(node, _)| node).chain(refused.iter().copied());
         assert!(
             distinct(said) == answers.len() + refused.len(),

@@ -17,6 +17,7 @@
 mod acks;
 mod answers;
 mod fallbacks;
+mod hedging;
 mod inspect;
 mod invariants;
 mod minter_search;
@@ -31,6 +32,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use self::hedging::Hedging;
 pub use self::inspect::{AssignedFallback, OperationSnapshot, Stage, Task};
 use self::operation::{Operation, Phase, Progress};
 pub use self::out_of_reach::{Others, OutOfReach, OwnStorage};
@@ -55,6 +57,7 @@ pub struct Coordinator {
     /// The time at which each operation is to be called: its next hedge, or its end.
     wakes: BTreeSet<(Time, u64)>,
     requests: RequestIds,
+    hedging: Hedging,
     gathered: Vec<(u64, Container)>,
 }
 
@@ -147,6 +150,7 @@ impl Coordinator {
         (from, request): (NodeId, RequestId),
         message: CoordinatorMessage,
     ) {
+        self.hedging.on_answer(from, cx.now.monotonic);
         let OperationId(id) = match &message {
             CoordinatorMessage::Minted(minted) => minted.operation,
             CoordinatorMessage::Acked(acked) => acked.operation,
@@ -189,6 +193,7 @@ impl Coordinator {
         for (id, operation) in self.operations.iter_mut() {
             let Operation { request, phase } = &mut **operation;
             if phase.waits_for(peer) {
+                phase.on_link_down(peer);
                 self.wakes.remove(&(request.wake_at, id));
                 // If this call is late, its time may be up already.
                 request.wake_at = now.min(request.expires_at);
@@ -209,7 +214,8 @@ impl Coordinator {
         let operation = self.operations.get_mut(id).expect("it is in flight");
         let Operation { request, phase } = &mut **operation;
         let before = request.wake_at;
-        let mut op = OperationCx { cx, local, operation: OperationId(id), request };
+        let hedging = &mut self.hedging;
+        let mut op = OperationCx { cx, local, operation: OperationId(id), request, hedging };
         match input(phase, &mut op) {
             Progress::Going => {
                 let after = op.request.wake_at;

@@ -1,6 +1,7 @@
 //! One client operation: its request, its phases, and its end.
 
 use alloc::vec::Vec;
+use core::mem;
 
 use super::acks::WriteProgress;
 use super::answers::achieved;
@@ -143,6 +144,14 @@ impl Phase {
         }
     }
 
+    /// Notes that the link to a node broke.
+    pub(super) fn on_link_down(&mut self, node: NodeId) {
+        match self {
+            Self::Read(read) => read.on_link_down(node),
+            Self::Write(_) => {}
+        }
+    }
+
     pub(super) fn start(&mut self, op: &mut OperationCx<'_, '_>) -> Progress {
         match self {
             Self::Read(read) => {
@@ -189,13 +198,27 @@ impl Phase {
         if now >= op.request.expires_at {
             return self.expire(op);
         }
-        op.request.lengthen_hedge(now);
         match self {
-            Self::Read(read) => {
-                let progress = read.hedge(op);
+            Self::Read(read) if now >= op.request.late_at => {
+                if mem::replace(&mut read.is_late, true) {
+                    op.request.lengthen_hedge(now);
+                } else {
+                    op.restart_hedge();
+                }
+                let progress = read.ask_all(op);
                 self.after_read(op, progress)
             }
-            Self::Write(write) => write.hedge(op).into(),
+            Self::Read(read) => {
+                let pause = op.request.hedge;
+                op.request.lengthen_hedge(now);
+                op.request.wake_at = op.request.wake_at.min(op.request.late_at);
+                let progress = read.hedge(op, pause);
+                self.after_read(op, progress)
+            }
+            Self::Write(write) => {
+                op.request.lengthen_hedge(now);
+                write.hedge(op).into()
+            }
         }
     }
 

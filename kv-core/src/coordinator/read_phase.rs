@@ -1,4 +1,8 @@
-//! The read phase: ask all owners, wait for as many as are needed, join exactly what they said.
+//! The read phase: ask as many owners as are needed, wait for them, join exactly what they said.
+//!
+//! The best owners are asked; another one if one of them refuses, its link breaks, or it is late
+//! (`hedging.rs`). All owners are asked, and fallbacks of those that seem down, if too few are in good
+//! health, or if half the time is over.
 
 use alloc::vec::Vec;
 use core::mem;
@@ -7,6 +11,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::answers::{achieved, answer};
 use super::fallbacks::Fallbacks;
+use super::hedging::Rank;
 use super::request::OperationCx;
 use super::write_phase::WritePhase;
 use crate::cx::Cx;
@@ -16,6 +21,7 @@ use crate::probe::Probe;
 use crate::quorum::Mode;
 use crate::store::{CopyKind, Refusal};
 use crate::tally::{Nodes, OwnerSet, Tally, TallyAnswer};
+use crate::time::{Span, Time};
 use crate::types::NodeId;
 use crate::version::Container;
 use crate::write::{Basis, Write};
@@ -25,13 +31,19 @@ use crate::write::{Basis, Write};
 pub(super) struct ReadPhase {
     pub(super) purpose: ReadFor,
     pub(super) tally: Tally,
+    /// The owners that were asked, each with the time of the first question.
+    pub(super) asked: SmallVec<[(NodeId, Time); 4]>,
+    /// True once half the time was over, and all were asked.
+    pub(super) is_late: bool,
+    /// The owners to which the link broke after they were asked.
+    pub(super) cut_off: Nodes,
     pub(super) answers: SmallVec<[(NodeId, Container); 4]>,
     /// The nodes that cannot say, as their copy is corrupt or incomplete. They do not count in R.
     pub(super) refused: Vec<NodeId>,
     /// The refusing nodes whose copy is corrupt.
     pub(super) corrupt: Vec<NodeId>,
     /// The answers of owners for which hints are kept somewhere. Where one answer is enough, theirs
-    /// counts only if no other comes before the first hedge, or can come at all.
+    /// counts only if no other comes within `hedge_ms`, or can come at all.
     pub(super) behind: Vec<TallyAnswer>,
     pub(super) fallbacks: Fallbacks,
 }
@@ -84,6 +96,9 @@ impl ReadPhase {
         Self {
             purpose,
             tally: Tally::new(mode, sets),
+            asked: SmallVec::new(),
+            is_late: false,
+            cut_off: Nodes::new(),
             answers: SmallVec::new(),
             refused: Vec::new(),
             corrupt: Vec::new(),
@@ -99,19 +114,82 @@ impl ReadPhase {
 
     /// Tells whether an answer of a node is awaited.
     pub(super) fn waits_for(&self, node: NodeId) -> bool {
-        let asked = self.asks(node) || self.fallbacks.owner_of(node).is_some();
+        let asked = self.was_asked(node) || self.fallbacks.owner_of(node).is_some();
         asked && !self.has_answered(node)
     }
 
-    /// Asks all owners, and fallbacks for those that seem down.
+    /// Asks the best owners, as many as are needed. If too few are in good health, all are asked, and
+    /// fallbacks for those that seem down.
     pub(super) fn start(&mut self, op: &mut OperationCx<'_, '_>) -> ReadProgress {
-        for &owner in op.owners() {
-            ask(op, owner, CopyKind::Owned);
-            if !op.local.is_up(owner) {
-                self.ask_fallback(op, owner);
+        op.hedging.earn();
+        match self.choose(op) {
+            Some(chosen) => chosen.into_iter().for_each(|owner| self.ask_owner(op, owner)),
+            None => {
+                for &owner in op.owners() {
+                    self.ask_owner(op, owner);
+                    if !op.local.is_up(owner) {
+                        self.ask_fallback(op, owner);
+                    }
+                }
             }
         }
+        let asked = self.asked.iter().map(|&(owner, _)| owner);
+        let delay = op.hedging.delay(asked, op.local.config.hedge());
+        op.request.begin_hedge(op.cx.now.monotonic, delay);
         ReadProgress::Going
+    }
+
+    /// The best owners, as many as each set needs; none, if these are not all in good health.
+    fn choose(&self, op: &OperationCx<'_, '_>) -> Option<Nodes> {
+        if matches!(self.purpose, ReadFor::Gather { .. }) {
+            return None;
+        }
+        let mut chosen = Nodes::new();
+        for set in self.tally.sets() {
+            let mut best: SmallVec<[(Rank, NodeId); 4]> =
+                set.owners.iter().map(|&owner| (op.rank(owner), owner)).collect();
+            // Among those that are as good, the order of preference decides.
+            best.sort_by_key(|&(rank, _)| rank);
+            for &(rank, owner) in best.iter().take(set.needed) {
+                if rank.is_doubtful {
+                    return None;
+                }
+                if !chosen.contains(&owner) {
+                    chosen.push(owner);
+                }
+            }
+        }
+        Some(chosen)
+    }
+
+    /// Asks the best owner that was not asked yet, of a set in which this one does not answer.
+    /// Returns false if there is none.
+    fn ask_spare(&mut self, op: &mut OperationCx<'_, '_>, owner: NodeId) -> bool {
+        let sets = self.tally.sets().iter().filter(|set| set.owners.contains(&owner));
+        let spares = sets.flat_map(|set| &set.owners).copied();
+        let spares = spares.filter(|&spare| !self.was_asked(spare) && op.local.is_up(spare));
+        let Some(best) = spares.min_by_key(|&spare| op.rank(spare)) else { return false };
+        op.cx.probe(Probe::SpareAsked);
+        self.ask_owner(op, best);
+        true
+    }
+
+    fn ask_owner(&mut self, op: &mut OperationCx<'_, '_>, owner: NodeId) {
+        if !self.was_asked(owner) {
+            self.asked.push((owner, op.cx.now.monotonic));
+        }
+        ask(op, owner, CopyKind::Owned);
+    }
+
+    fn was_asked(&self, owner: NodeId) -> bool {
+        self.asked.iter().any(|&(asked, _)| asked == owner)
+    }
+
+    /// Notes that the link to a node broke: what it was asked is lost.
+    pub(super) fn on_link_down(&mut self, node: NodeId) {
+        if self.was_asked(node) && !self.cut_off.contains(&node) {
+            self.cut_off.push(node);
+        }
     }
 
     pub(super) fn on_reply(
@@ -122,6 +200,10 @@ impl ReadPhase {
     ) -> ReadProgress {
         if self.has_answered(from) || op.local.topology().machine(from).is_none() {
             return ReadProgress::Going;
+        }
+        let now = op.cx.now.monotonic;
+        if let Some(&(_, at)) = self.asked.iter().find(|&&(owner, _)| owner == from) {
+            op.hedging.on_measured(from, now.since(at), now);
         }
         self.answers.push((from, container));
         for place in self.places_of(from) {
@@ -143,6 +225,9 @@ impl ReadPhase {
             if refusal == Refusal::Corrupt {
                 self.corrupt.push(from);
             }
+            if !self.tally.reached() {
+                self.ask_spare(op, from);
+            }
             for owner in self.places_of(from) {
                 self.ask_fallback(op, owner);
             }
@@ -150,9 +235,54 @@ impl ReadPhase {
         self.look_at_answers(op)
     }
 
-    /// Asks the silent owners again, and fallbacks too.
-    pub(super) fn hedge(&mut self, op: &mut OperationCx<'_, '_>) -> ReadProgress {
+    /// Asks another owner for one that has not answered in this time, and seems gone; for one that is
+    /// slow only out of the budget.
+    pub(super) fn hedge(&mut self, op: &mut OperationCx<'_, '_>, pause: Span) -> ReadProgress {
+        let now = op.cx.now.monotonic;
+        if self.asked.iter().any(|&(_, at)| now.since(at) >= op.local.config.hedge()) {
+            self.count_who_is_behind(op.cx);
+        }
+        let asked = self.asked.iter().map(|&(owner, _)| owner);
+        let (silent, answered): (Nodes, Nodes) =
+            asked.partition(|&owner| !self.has_answered(owner));
+        let mut hedges = Nodes::new();
+        for owner in silent {
+            let is_gone = self.cut_off.contains(&owner)
+                || !op.local.is_up(owner)
+                || (owner != op.local.me() && op.hedging.is_silent(owner, now, pause));
+            if is_gone || op.hedging.spend() {
+                hedges.push(owner);
+            } else {
+                op.cx.probe(Probe::HedgeOverBudget);
+            }
+        }
+        // The fallback of an owner that refused may be silent too, or be needed in another place.
+        let missed: Nodes =
+            answered.into_iter().filter(|&owner| self.tally.lacks_fallback(owner)).collect();
+        if !hedges.is_empty() || !missed.is_empty() {
+            op.cx.probe(Probe::ReadHedged);
+        }
+        for owner in hedges {
+            let has_spare = self.ask_spare(op, owner);
+            if !has_spare || self.cut_off.contains(&owner) {
+                self.ask_owner(op, owner);
+            }
+            if !has_spare {
+                self.ask_fallback(op, owner);
+            }
+        }
+        for owner in missed {
+            self.ask_fallback(op, owner);
+        }
+        self.cut_off.clear();
+        self.look_at_answers(op)
+    }
+
+    /// Asks all owners that have not answered, again or for the first time, and fallbacks too: half the
+    /// time is over.
+    pub(super) fn ask_all(&mut self, op: &mut OperationCx<'_, '_>) -> ReadProgress {
         self.count_who_is_behind(op.cx);
+        self.cut_off.clear();
         // The fallback of an owner that refused may be silent too, or be needed in another place.
         let is_silent = |owner: &NodeId| !self.has_answered(*owner);
         let owners = op.owners().iter().copied();
@@ -163,7 +293,7 @@ impl ReadPhase {
             op.cx.probe(Probe::ReadHedged);
         }
         for owner in silent {
-            ask(op, owner, CopyKind::Owned);
+            self.ask_owner(op, owner);
             self.ask_fallback(op, owner);
         }
         for owner in missed {
@@ -234,7 +364,7 @@ impl ReadPhase {
         self.end_if_complete(op)
     }
 
-    /// Ends a read for which no client waits once every owner that seems up has spoken.
+    /// Ends a read for which no client waits once every owner that was asked and seems up has spoken.
     fn end_if_complete(&self, op: &mut OperationCx<'_, '_>) -> ReadProgress {
         if op.client_waits() || !self.has_heard_all(op) {
             return ReadProgress::Going;
@@ -273,10 +403,10 @@ impl ReadPhase {
         self.refused.contains(&node) || self.answers.iter().any(|&(from, _)| from == node)
     }
 
-    /// Tells whether every owner that seems up has spoken.
+    /// Tells whether every owner that was asked and seems up has spoken.
     fn has_heard_all(&self, op: &OperationCx<'_, '_>) -> bool {
-        let mut owners = op.owners().iter();
-        owners.all(|&owner| self.has_answered(owner) || !op.local.is_up(owner))
+        let mut asked = self.asked.iter();
+        asked.all(|&(owner, _)| self.has_answered(owner) || !op.local.is_up(owner))
     }
 
     /// The owners in whose places a node answers: itself, if it is an owner; for a fallback, all

@@ -1,5 +1,6 @@
 //! The request that an operation carries out, whatever its phase; and one step of it.
 
+use super::hedging::{Hedging, Rank};
 use crate::client::{Achieved, Reply};
 use crate::cx::{Cx, NodeContext};
 use crate::message::{Body, OperationId, ReplicaMessage};
@@ -20,6 +21,8 @@ pub(super) struct Request {
     /// The time of the next hedge, or of the end.
     pub(super) wake_at: Time,
     pub(super) expires_at: Time,
+    /// The time at which half of its time is over.
+    pub(super) late_at: Time,
     /// The pause before the next hedge; it doubles with each.
     pub(super) hedge: Span,
 }
@@ -30,6 +33,7 @@ pub(super) struct OperationCx<'a, 'b> {
     pub(super) local: &'a NodeContext,
     pub(super) operation: OperationId,
     pub(super) request: &'a mut Request,
+    pub(super) hedging: &'a mut Hedging,
 }
 
 impl Request {
@@ -51,8 +55,15 @@ impl Request {
             client,
             wake_at: now + hedge.min(timeout),
             expires_at: now + timeout,
+            late_at: now + Span(timeout.0 / 2),
             hedge,
         }
+    }
+
+    /// Starts the delay before the first hedge of a read.
+    pub(super) fn begin_hedge(&mut self, now: Time, delay: Span) {
+        self.pause(now, delay);
+        self.wake_at = self.wake_at.min(self.late_at);
     }
 
     /// Doubles the pause before the next hedge, as the last one was silent.
@@ -82,6 +93,11 @@ impl<'a> OperationCx<'a, '_> {
     /// Tells whether a node is an owner of the key.
     pub(super) fn owns(&self, node: NodeId) -> bool {
         self.local.topology().owns(node, self.request.partition)
+    }
+
+    /// How well an owner suits a read.
+    pub(super) fn rank(&self, owner: NodeId) -> Rank {
+        self.hedging.rank(self.local, owner, self.request.partition, self.cx.now.monotonic)
     }
 
     /// Tells whether a client waits for the answer.

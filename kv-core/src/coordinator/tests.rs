@@ -3,7 +3,7 @@
 mod read_phase;
 mod write_phase;
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec;
@@ -27,7 +27,7 @@ use crate::store::{CopyKind, Refusal};
 use crate::tally::QuorumError;
 use crate::testing::Counting;
 use crate::testing::effects::{observe, probe, reply, send};
-use crate::time::{HybridTime, Now, WallTime};
+use crate::time::{HybridTime, Now, Span, WallTime};
 use crate::topology::Topology;
 use crate::types::{ClusterId, Epoch, Generation, Key};
 use crate::version::{Actor, Container, Content, Context, ContextError, Dot, Version};
@@ -64,6 +64,7 @@ impl CoordinatorFixture {
         let partition = ring.partition_of(key().token());
         let owners = ring.owners(partition).to_vec();
         let others: Vec<NodeId> = ring.fallbacks(partition).collect();
+        let complete = ring.partitions().collect();
         let identity = Identity {
             node: if is_owner { owners[0] } else { others[0] },
             generation: Generation(1),
@@ -74,7 +75,7 @@ impl CoordinatorFixture {
             identity,
             config: Config::default(),
             peers: Peers::default(),
-            complete: BTreeSet::new(),
+            complete,
             roots: BTreeMap::new(),
         };
         let (coordinator, draw, now) = (Coordinator::default(), Counting::default(), Time(0));

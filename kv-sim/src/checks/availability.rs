@@ -126,8 +126,12 @@ impl Availability {
         let there_and_back = trips_max(trips, 2) + command;
         let is_slow = there_and_back.times(2) > hedge;
         let path = CriticalPath::of(terms, coordinator, responses, is_slow, world);
-        let Some(CriticalPath { trips: count, commands, hedges }) = path else { return false };
-        let needed = trips_max(trips, count) + command.times(commands.into()) + hedge.times(hedges);
+        let Some(CriticalPath { trips: count, commands, hedges, is_late }) = path else {
+            return false;
+        };
+        let waits = if is_late { Span(timeout.max(terms.timeout).0 / 2) } else { Span::ZERO };
+        let needed =
+            waits + trips_max(trips, count) + command.times(commands.into()) + hedge.times(hedges);
         terms.timeout >= self.timeout && needed < timeout.min(terms.timeout)
     }
 }

@@ -4,7 +4,8 @@
 //! with every process that ever ran. Hints stay near their limits, and so do the operations that a
 //! coordinator works on. A replica takes no value that is too long, and mints no sibling beyond the
 //! limit; but copies that are joined may have more, as a fallback that has delivered its hint holds
-//! nothing again. The work that operations cause is counted in merges, as `merges` says.
+//! nothing again. The work that operations cause is counted in merges, as `merges` says, and in owners
+//! that are asked to be read, as `readers` says.
 
 use std::collections::BTreeMap;
 
@@ -23,6 +24,7 @@ use super::occasions::{
     ChangeKind, Execution, KeyEnd, KeyLoss, NodeChange, NodeLoad, OperationEnd, OperationEnding,
     RunEnd,
 };
+use super::readers::{Readers, TooManyReaders};
 use super::story::{Names, when};
 use super::{DISK_FLOOR, Setting, TRIP_FLOOR, WorldView};
 
@@ -45,6 +47,8 @@ pub(super) struct Bounds {
     comparison_merges_max: Option<u64>,
     /// The merges so far.
     merges: Merges,
+    /// The owners that reads asked so far.
+    readers: Readers,
 }
 
 impl Check for Bounds {
@@ -60,6 +64,7 @@ impl Check for Bounds {
             is_untroubled,
             comparison_merges_max,
             merges: Merges::default(),
+            readers: Readers::default(),
         }
     }
 
@@ -81,6 +86,7 @@ impl Check for Bounds {
 
     fn on_end(&mut self, end: &mut OperationEnd<'_, impl WorldView>) {
         self.merges.on_end(end);
+        self.readers.on_end(end.operation);
         match &end.ending {
             OperationEnding::Value(answer) | OperationEnding::Stored(_, answer) => {
                 self.judge(end.history, answer.container, end.names);
@@ -91,6 +97,7 @@ impl Check for Bounds {
 
     fn on_execution(&mut self, execution: &mut Execution<'_, impl WorldView>) {
         self.merges.on_execution(execution);
+        self.readers.on_execution(execution.command);
         let &mut Execution { at, node, command, outcome, names, .. } = execution;
         let (
             Command::Replica(ReplicaCommand { action: ReplicaAction::Mint(mint), .. }),
@@ -165,6 +172,15 @@ impl Check for Bounds {
     fn at_end(&mut self, end: &RunEnd<'_, impl WorldView>) {
         self.findings.examined += 1;
         let is_calm = self.is_untroubled && end.pace.was_quick() && self.is_patient();
+        let too_many = self.readers.too_many().filter(|_| is_calm);
+        if let Some(TooManyReaders { asked, needed, limit }) = too_many {
+            self.findings.violated(|| {
+                format!(
+                    "reads asked owners {asked} times, and needed {needed} answers\n  a read asks as \
+                     many as it needs, and in a calm run one in ten asks one more: {limit} are plenty"
+                )
+            });
+        }
         let by_comparisons = self.merges.too_many_by_comparisons(self.comparison_merges_max);
         let too_many = self.merges.too_many(self.n, &self.config, is_calm);
         for TooManyMerges { by, merges, limit } in too_many.into_iter().chain(by_comparisons) {

@@ -1,8 +1,11 @@
 //! The longest way that an operation may have to go until it succeeds, one thing after the other, given
 //! how each node responds.
 //!
-//! Owners are asked at once. Whoever does not answer is waited for, for a hedge delay, before another
-//! one is asked, and the delay doubles each time; whoever refuses costs only the way there and back.
+//! Of a write owners are asked at once; of a read as many as are needed, another one for each that
+//! refuses, and all that are left when half the time is over. Before that, whether another one is asked
+//! for one that is silent is a matter of a budget. Whoever does not answer is waited for, for a hedge
+//! delay, before a fallback is asked, and the delay doubles each time; whoever refuses costs only the
+//! way there and back.
 //! So an operation is owed success as soon as its time is long enough for the worst order in which
 //! silent nodes can be asked. Once the coordinator knows them for down they are asked last.
 
@@ -23,6 +26,8 @@ pub(super) struct CriticalPath {
     pub(super) commands: u32,
     /// The number of hedge delays, each as long as the first.
     pub(super) hedges: u64,
+    /// True if half the time is over before all readers are asked.
+    pub(super) is_late: bool,
 }
 
 /// The nodes that come before the ones that do their part.
@@ -47,6 +52,7 @@ impl CriticalPath {
         let mut path = Self::default();
         let mode = terms.mode;
         if let Some(reads) = &terms.reads {
+            path.ask_for_silent_readers(responses);
             path.ask_owners(mode, reads, responses, |response| response.reads, world)?;
             // The only answer may be in doubt until the first hedge.
             path.hedges += u64::from(reads.ask_for_one());
@@ -60,6 +66,14 @@ impl CriticalPath {
             path.ask_owners(mode, writes, responses, |response| response.holds, world)?;
         }
         Some(path)
+    }
+
+    /// Asks one owner after another in the place of those that refuse to be read, and all when half the
+    /// time is over, as some are silent.
+    fn ask_for_silent_readers(&mut self, responses: &Responses) {
+        let owners = Others::of(responses.of(true).map(|response| response.reads));
+        self.is_late = owners.silent > 0;
+        self.ask(Others { silent: 0, refusing: owners.refusing });
     }
 
     /// Asks all owners at once, and fallbacks where they do not suffice; none, if these do not

@@ -53,6 +53,7 @@ mod per_key;
 mod preference;
 mod quiescence;
 mod ranges;
+mod readers;
 mod refusals;
 mod register;
 mod registry;

@@ -3,7 +3,7 @@
 //!
 //! An owner is behind for whom a hint is kept, or was given up and the owner is not repaired yet. Who
 //! keeps the hint knows it at once, so the check looks at coordinators that keep one themselves, or gave
-//! one up for a partition that they own too. They wait for another answer until the first hedge; an owner
+//! one up for a partition that they own too. They wait for another answer for the hedge delay of the configuration; an owner
 //! that is well and seems up gives one, so the answer of the other alone must not have counted by then
 //! (semantics.md §5). Whether an owner is repaired is judged by the disks: it is not, as long as it lacks
 //! something that the coordinator has minted before it gave the hint up.

@@ -7,19 +7,104 @@ fn a_read_waits_for_r_answers_returns_their_join_and_repairs_who_is_behind() {
     let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     let (first, second) = (container(a, 1), container(c, 1));
+    let asked = fixture.ask(Verb::Get, Options::default());
+    assert_eq!(asked, [fixture.read(a), fixture.read(b)]);
+    assert_eq!(fixture.holds(a, first.clone()), []);
+    let both = joined(&first, &second);
+    let [told_of_a, to_a] = fixture.repair(a, &both);
+    let [told_of_b, to_b] = fixture.repair(b, &both);
+    assert_eq!(
+        fixture.holds(b, second),
+        [value(&both, achieved(&[a, b], &[])), told_of_a, to_a, told_of_b, to_b]
+    );
+    assert!(fixture.coordinator.is_empty(), "the third was not asked");
+    assert_eq!(fixture.holds(c, Container::default()), []);
+}
+
+#[test]
+fn a_read_asks_all_owners_where_too_few_are_in_good_health() {
+    let mut fixture = CoordinatorFixture::new(true);
+    let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
+    let first = fixture.others[0];
+    fixture.local.peers.down.insert(b);
+    let two = fixture.ask(Verb::Get, Options::default());
+    assert_eq!(two, [fixture.read(a), fixture.read(c)], "two are well");
+
+    let mut fixture = CoordinatorFixture::new(true);
+    fixture.local.peers.down.insert(b);
+    fixture.local.peers.behind.insert(c);
     assert_eq!(
         fixture.ask(Verb::Get, Options::default()),
-        [fixture.read(a), fixture.read(b), fixture.read(c)]
+        [fixture.read(a), fixture.read(b), fixture.read_hints(first), fixture.read(c)]
     );
-    assert_eq!(fixture.holds(a, first.clone()), []);
-    let answered = fixture.holds(b, Container::default());
-    assert_eq!(answered, [value(&first, achieved(&[a, b], &[]))]);
-    let both = joined(&first, &second);
-    assert_eq!(
-        fixture.holds(c, second),
-        [fixture.repair(a, &both), fixture.repair(b, &both), fixture.repair(c, &both)].concat()
-    );
-    assert!(fixture.coordinator.is_empty());
+
+    let mut incomplete = CoordinatorFixture::new(true);
+    incomplete.local.complete.clear();
+    let asked = incomplete.ask(Verb::Get, Options::default());
+    assert_eq!(asked, [incomplete.read(b), incomplete.read(c)], "it knows what it lacks itself");
+}
+
+#[test]
+fn a_read_asks_those_who_answer_fast() {
+    let mut fixture = CoordinatorFixture::new(false);
+    let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
+    let now = fixture.now;
+    for (owner, ms) in [(a, 80), (b, 1), (c, 1)] {
+        fixture.coordinator.hedging.on_measured(owner, Span::from_ms(ms), now);
+    }
+    assert_eq!(fixture.ask(Verb::Get, strict()), [fixture.read(b), fixture.read(c)]);
+    let delay = fixture.coordinator.next_deadline().expect("it hedges");
+    assert!((3_000..5_000).contains(&delay.0), "most take 1 ms: {delay:?}");
+}
+
+#[test]
+fn who_is_slow_and_answers_others_is_hedged_out_of_the_budget_and_who_is_gone_always() {
+    let mut fixture = CoordinatorFixture::new(true);
+    let [b, c] = [fixture.owners[1], fixture.owners[2]];
+    let slow = |fixture: &mut CoordinatorFixture| {
+        let now = Time(fixture.now.0 + 60_000);
+        fixture.coordinator.hedging.on_answer(b, now);
+    };
+    fixture.ask(Verb::Get, strict());
+    slow(&mut fixture);
+    fixture.holds(fixture.owners[0], Container::default());
+    let spare = [probe(Probe::ReadHedged), probe(Probe::SpareAsked)];
+    assert_eq!(fixture.wait(), [&spare[..], &[fixture.read(c)]].concat());
+
+    let mut spent = CoordinatorFixture::new(true);
+    while spent.coordinator.hedging.spend() {}
+    spent.ask(Verb::Get, strict());
+    slow(&mut spent);
+    spent.holds(spent.owners[0], Container::default());
+    assert_eq!(spent.wait(), [probe(Probe::HedgeOverBudget)]);
+    assert_eq!(spent.wait(), [&spare[..], &[spent.read(c)]].concat(), "it has fallen silent");
+
+    let mut late = CoordinatorFixture::new(true);
+    while late.coordinator.hedging.spend() {}
+    late.ask(Verb::Get, strict());
+    late.holds(late.owners[0], Container::default());
+    let half = Time(Config::default().timeout_ms * 1_000 / 2);
+    while late.coordinator.next_deadline() < Some(half) {
+        slow(&mut late);
+        late.coordinator
+            .hedging
+            .on_answer(b, late.coordinator.next_deadline().expect("it goes on"));
+        assert_eq!(late.wait(), [probe(Probe::HedgeOverBudget)]);
+    }
+    assert_eq!(late.wait(), [probe(Probe::ReadHedged), late.read(b), late.read(c)]);
+}
+
+#[test]
+fn a_read_whose_link_breaks_asks_another_owner_at_once() {
+    let mut fixture = CoordinatorFixture::new(true);
+    let [b, c] = [fixture.owners[1], fixture.owners[2]];
+    while fixture.coordinator.hedging.spend() {}
+    fixture.ask(Verb::Get, strict());
+    fixture.feed(|coordinator, cx, _| coordinator.on_link_down(cx, b));
+    let asked = [fixture.read(c), fixture.read(b)];
+    let wakes = fixture.wait();
+    assert_eq!(wakes.len(), 5, "{wakes:?}");
+    assert!(asked.iter().all(|read| wakes.contains(read)), "{wakes:?}");
 }
 
 #[test]
@@ -29,7 +114,8 @@ fn an_owner_that_lost_its_data_is_not_counted_in_r() {
     let held = container(a, 1);
     fixture.ask(Verb::Get, strict());
     assert_eq!(fixture.holds(a, Container::default()), []);
-    assert_eq!(fixture.refused(b, Refusal::Incomplete), []);
+    let spare = fixture.refused(b, Refusal::Incomplete);
+    assert_eq!(spare, [probe(Probe::SpareAsked), fixture.read(c)]);
     let [behind, repaired] = fixture.repair(a, &held);
     assert_eq!(
         fixture.holds(c, held.clone()),
@@ -45,26 +131,30 @@ fn a_read_of_one_prefers_an_owner_for_whom_nobody_keeps_hints() {
     fixture.local.peers.behind.insert(a);
     let one = Options { read: Some(Level::One), ..Options::default() };
     let held = container(b, 1);
-    fixture.ask(Verb::Get, one.clone());
-    assert_eq!(fixture.holds(a, Container::default()), [probe(Probe::AnswerInDoubt)]);
+    assert_eq!(fixture.ask(Verb::Get, one.clone()), [fixture.read(b)]);
     assert_eq!(fixture.holds(b, held.clone()), [value(&held, achieved(&[b], &[]))]);
 
     let mut alone = CoordinatorFixture::new(true);
     alone.local.peers.behind.insert(a);
-    alone.ask(Verb::Get, one);
-    assert_eq!(alone.holds(a, Container::default()), [probe(Probe::AnswerInDoubt)]);
+    alone.ask(Verb::Get, one.clone());
+    let spare = [probe(Probe::ReadHedged), probe(Probe::SpareAsked)];
+    assert_eq!(alone.wait(), [&spare[..], &[alone.read(c)]].concat());
     assert_eq!(
         alone.wait(),
-        [
-            probe(Probe::DoubtCounted),
-            probe(Probe::ReadHedged),
-            alone.read(b),
-            alone.read_hints(first),
-            alone.read(c),
-            alone.read_hints(second),
-            value(&Container::default(), achieved(&[a], &[])),
-        ],
-        "better behind than silent"
+        [&spare[..], &[alone.read(a), alone.read(c), alone.read_hints(first)],].concat()
+    );
+    assert_eq!(alone.holds(a, Container::default()), [probe(Probe::AnswerInDoubt)]);
+    let counted = alone.wait();
+    assert_eq!(counted[0], probe(Probe::DoubtCounted));
+    let answered = value(&Container::default(), achieved(&[a], &[]));
+    assert_eq!(counted.last(), Some(&answered), "better behind than silent");
+
+    let mut all = CoordinatorFixture::new(true).down(&[b, c]);
+    all.local.peers.behind.insert(a);
+    assert_eq!(
+        all.ask(Verb::Get, one),
+        [all.read(a), all.read(b), all.read_hints(first), all.read(c), all.read_hints(second)],
+        "nobody is well"
     );
 }
 
@@ -224,7 +314,8 @@ fn a_read_brings_up_an_owner_whose_copy_is_corrupt_and_never_with_nothing() {
         let mut fixture = CoordinatorFixture::new(false);
         let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
         fixture.ask(Verb::Get, strict());
-        assert_eq!(fixture.refused(c, Refusal::Corrupt), []);
+        let spare = fixture.refused(c, Refusal::Corrupt);
+        assert_eq!(spare[..1], [probe(Probe::SpareAsked)]);
         assert_eq!(fixture.holds(a, held.clone()), []);
         let mut expected = vec![value(&held, achieved(&[a, b], &[]))];
         if !held.is_empty() {
