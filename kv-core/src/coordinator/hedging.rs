@@ -28,14 +28,14 @@ const HALF_LIFE: Span = Span::from_ms(10_000);
 /// What a coordinator knows of how its peers answer reads.
 #[derive(Clone, Debug)]
 pub(super) struct Hedging {
-    peers: BTreeMap<NodeId, Pace>,
+    peers: BTreeMap<NodeId, AnswerPace>,
     /// The spare questions that may be asked, in parts of which [`READS_PER_HEDGE`] make one.
     saved: u32,
 }
 
 /// How fast a peer answers.
 #[derive(Clone, Copy, Debug, Default)]
-struct Pace {
+struct AnswerPace {
     /// The time at which it last answered anything.
     heard_at: Time,
     /// The time that its answers take, as an average in which the last ones count most.
@@ -129,7 +129,7 @@ impl Hedging {
     }
 }
 
-impl Pace {
+impl AnswerPace {
     /// The number of binary digits of the time that an answer takes, in microseconds, the less of them
     /// the longer ago it was measured.
     fn magnitude(&self, now: Time) -> u32 {

@@ -32,11 +32,11 @@ pub use self::founding::{FoundingAnswer, FoundingCommand, Promise};
 pub use self::handoff::{
     DropReason, Dropped, HandoffAnswer, HandoffCommand, HintBatch, Receipt, StoredHint,
 };
-pub use self::recovered::{ForeignData, FoundingRecord, KeptHints, Recovered};
+pub use self::recovered::{CorruptKey, ForeignData, FoundingRecord, KeptHints, Recovered};
 pub use self::refusal::Refusal;
 pub use self::repair::{
-    BranchesFor, Caller, CompletionReason, CorruptKey, JoinFor, LeavesFor, Party, RepairAnswer,
-    RepairCommand, SessionStep, Summaries, Summary,
+    BranchesFor, Caller, CompletionReason, JoinFor, LeavesFor, Party, RepairAnswer, RepairCommand,
+    SessionStep, Summaries, Summary,
 };
 pub use self::replica::{
     CopyKind, Hint, HintGrowth, HintTerms, Mint, MintedWrite, ReplicaAction, ReplicaAnswer,

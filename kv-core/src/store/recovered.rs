@@ -4,8 +4,7 @@ use alloc::vec::Vec;
 
 use thiserror::Error;
 
-use super::repair::CorruptKey;
-use crate::types::{ContentHash, FoundingId, NodeId, PartitionId};
+use crate::types::{ContentHash, FoundingId, Key, NodeId, PartitionId};
 
 /// The knowledge in a store when a node starts on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +44,16 @@ pub enum FoundingRecord {
 pub struct ForeignData {
     /// The node whose data it is.
     pub owner: NodeId,
+}
+
+/// A key of which an owner's record was corrupt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CorruptKey {
+    /// The key.
+    pub key: Key,
+    /// The number of this corruption, another one each time: what the others say of an earlier one
+    /// counts for nothing. No two corruptions at one process share a number.
+    pub number: u64,
 }
 
 /// The hints for one target in one partition.

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use super::Refusal;
 use super::family::{AnswerFamily, CommandFamily, Written, refused};
 use super::handoff::describe_merge;
+use super::recovered::CorruptKey;
 use crate::codec::codec;
 use crate::fingerprint;
 use crate::merkle::{FAN_OUT, LeafId};
@@ -76,16 +77,6 @@ pub enum RepairCommand {
         /// True if those others hold nothing: if the record is corrupt still, it is deleted.
         is_unknown: bool,
     },
-}
-
-/// A key of which an owner's record was corrupt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CorruptKey {
-    /// The key.
-    pub key: Key,
-    /// The number of this corruption, another one each time: what the others say of an earlier one
-    /// counts for nothing. No two corruptions at one process share a number.
-    pub number: u64,
 }
 
 /// A step of the session in which this node compares itself with a peer.

@@ -64,6 +64,7 @@ mod setting;
 mod story;
 mod subject;
 mod suspicion;
+mod waiting;
 mod world_facts;
 mod world_view;
 
@@ -112,8 +113,7 @@ use occasions::{
 };
 use operation::{Operation, Terms};
 use pace::Pace;
-
-use crate::hashing::Table;
+use waiting::WaitingOperations;
 
 // In the order in which they are listed and told of things. It matters to people alone: what a
 // check changes of a history (`durability`: what still stands of a promise) no other one reads on
@@ -152,8 +152,7 @@ pub struct Checks {
     setting: Setting,
     steps: u64,
     histories: Histories,
-    operations: Table<OperationNumber, Operation>,
-    waiting: Table<RequestId, OperationNumber>,
+    waiting: WaitingOperations,
     pace: Pace,
     all: AllChecks,
 }
@@ -164,8 +163,7 @@ impl Checks {
         Self {
             steps: 0,
             histories: Histories::new(&setting),
-            operations: Table::default(),
-            waiting: Table::default(),
+            waiting: WaitingOperations::default(),
             pace: Pace::new(Span::from_ms(setting.config.repair_timeout_ms)),
             all: AllChecks::new(&setting),
             setting,
@@ -225,9 +223,6 @@ impl Checks {
                 (history, Some(write))
             }
         };
-        if let Some(request) = request {
-            self.waiting.insert(request, number);
-        }
         let operation = Operation {
             number,
             coordinator,
@@ -245,12 +240,12 @@ impl Checks {
             misuse: None,
         };
         self.all.on_begin(&operation);
-        self.operations.insert(number, operation);
+        self.waiting.insert(operation);
     }
 
     /// Notes that a request must be refused, and why: its client says so, when it has asked.
     pub fn on_misuse(&mut self, number: OperationNumber, misuse: &'static str) {
-        let Some(operation) = self.operations.get_mut(&number) else { return };
+        let Some(operation) = self.waiting.get_mut(number) else { return };
         operation.misuse = Some(misuse);
         if let Some(write) = operation.write {
             self.histories.at_mut(operation.history).write_mut(write).on_misuse(misuse);
@@ -280,7 +275,7 @@ impl Checks {
         reply: Option<&Reply>,
         world: &impl WorldView,
     ) {
-        let Some(operation) = self.close(number) else { return };
+        let Some(operation) = self.waiting.remove(number) else { return };
         let step = self.next_step();
         let history = self.histories.at_mut(operation.history);
         let ending = match reply {
@@ -323,10 +318,7 @@ impl Checks {
         refusal: Refusal,
         world: &impl WorldView,
     ) {
-        let operation = self.waiting.get(&request);
-        let Some(operation) = operation.and_then(|number| self.operations.get_mut(number)) else {
-            return;
-        };
+        let Some(operation) = self.waiting.asked(request) else { return };
         let history = self.histories.at(operation.history);
         if history.key != *key {
             return;
@@ -339,8 +331,7 @@ impl Checks {
 
     /// Notes that a message of this request was lost, so that nobody can be blamed if it fails.
     pub fn on_message_lost(&mut self, request: RequestId) {
-        let operation = self.waiting.get(&request);
-        if let Some(operation) = operation.and_then(|number| self.operations.get_mut(number)) {
+        if let Some(operation) = self.waiting.asked(request) {
             operation.is_disturbed = true;
         }
     }
@@ -349,8 +340,7 @@ impl Checks {
     /// touches.
     pub fn on_message_slow(&mut self, at: Time, request: RequestId, takes: Span) {
         self.pace.on_message(at, takes);
-        let operation = self.waiting.get(&request);
-        if let Some(operation) = operation.and_then(|number| self.operations.get_mut(number)) {
+        if let Some(operation) = self.waiting.asked(request) {
             operation.trips.push(takes);
         }
     }
@@ -383,9 +373,7 @@ impl Checks {
             Command::Replica(ReplicaCommand { action, .. }),
         ) = (&outcome.answer, &command.command)
         {
-            let operation = self.waiting.get(&requester.request);
-            let operation = operation.and_then(|number| self.operations.get_mut(number));
-            if let Some(operation) = operation
+            if let Some(operation) = self.waiting.asked(requester.request)
                 && histories.at(operation.history).key == *action.key()
             {
                 operation.refusals.push((node, *refusal));
@@ -430,10 +418,7 @@ impl Checks {
         container: &Container,
         world: &impl WorldView,
     ) {
-        let operation = self.waiting.get(&request);
-        let Some(operation) = operation.and_then(|number| self.operations.get(number)) else {
-            return;
-        };
+        let Some(operation) = self.waiting.asked(request) else { return };
         let asked = operation.started;
         let history = self.histories.at(operation.history);
         let names = &self.setting.names;
@@ -582,16 +567,6 @@ impl Checks {
     fn next_step(&mut self) -> u64 {
         self.steps += 1;
         self.steps
-    }
-
-    fn close(&mut self, number: OperationNumber) -> Option<Operation> {
-        let operation = self.operations.remove(&number)?;
-        if let Some(request) = operation.request
-            && self.waiting.get(&request) == Some(&number)
-        {
-            self.waiting.remove(&request);
-        }
-        Some(operation)
     }
 }
 
