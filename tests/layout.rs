@@ -42,7 +42,7 @@ const ROWS: &[Row] = &[
     Row::Open(&["version", "layout", "ring", "config", "tally", "topology", "merkle", "write"]),
     Row::Open(&["event"]),
     Row::Open(&["store"]),
-    Row::ForDrivers(&["storage"]),
+    Row::ForDrivers(&["log", "storage"]),
     Row::Open(&["admin", "client", "message"]),
     Row::Open(&["wire"]),
     Row::Open(&["cx"]),

@@ -140,6 +140,7 @@ pub mod hybrid;
 pub mod in_flight;
 mod key;
 pub mod layout;
+pub mod log;
 pub mod membership;
 pub mod merkle;
 pub mod message;
