@@ -4,6 +4,8 @@
 mod first_minute;
 #[path = "command_line/folder.rs"]
 mod folder;
+#[path = "command_line/log_torture.rs"]
+mod log_torture;
 #[path = "command_line/nothing_examined.rs"]
 mod nothing_examined;
 #[path = "command_line/saved_failure.rs"]

@@ -57,12 +57,15 @@
 //! | [`checks`] | what must hold, judged while the run happens |
 //! | [`story`] | what is told of a run: digest, record, state, result, report |
 //! | [`runs`] | one run, many runs, saved failures and how they are shrunk |
+//!
+//! Beside them, [`log_torture`] plays histories of the commit log alone, byte by byte.
 
 pub mod checks;
 pub mod cluster;
 pub mod faults;
 mod hashing;
 mod ledger;
+pub mod log_torture;
 pub mod random;
 pub mod runs;
 pub mod scenario;

@@ -6,6 +6,7 @@ mod demands;
 mod demo;
 mod failure;
 mod list;
+mod log;
 mod merge;
 mod moments;
 mod output;
@@ -65,6 +66,9 @@ enum SimCommand {
     Report(report::ReportArguments),
     /// Join the results of the parts of a sweep, which ran on several machines.
     Merge(merge::MergeArguments),
+    /// Torture the commit log alone: many short histories on simulated files that tear, lose, misplace,
+    /// forget and lie, each judged by what was appended.
+    Log(log::LogArguments),
     /// Measure how fast the simulator is on this machine.
     Bench(bench::BenchArguments),
     /// List what scenarios can name, or the scenarios that there are.
@@ -82,6 +86,7 @@ pub(crate) fn main() -> ExitCode {
         (Some(SimCommand::Shrink(arguments)), _) => shrink::execute(&arguments),
         (Some(SimCommand::Report(arguments)), _) => report::execute(&arguments),
         (Some(SimCommand::Merge(arguments)), _) => merge::execute(&arguments),
+        (Some(SimCommand::Log(arguments)), _) => log::execute(&arguments),
         (Some(SimCommand::Bench(arguments)), _) => bench::execute(&arguments),
         (Some(SimCommand::List(arguments)), _) => list::execute(&arguments),
         (Some(SimCommand::Schema(arguments)), _) => schema::execute(&arguments),
