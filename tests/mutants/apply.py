@@ -15,7 +15,10 @@ import textwrap
 from collections import namedtuple
 from pathlib import Path
 
-HEAD = ["Breaks", "Caught-by", "Scenario"]
+HEAD = ["Breaks", "Caught-by", "Scenario", "Torture"]
+
+# What may be tortured alone: each is a command of kv-sim.
+TORTURES = ["log"]
 
 # The code between tokens `start` and `end` of a file, replaced by `code`.
 Edit = namedtuple("Edit", "file inside piece code")
@@ -189,8 +192,10 @@ def parse(text):
             keys[key], block = value.strip(), None
         else:
             raise Refused(f"this line is not understood where it stands: {line}")
-    if missing := [key for key in HEAD if not keys.get(key)]:
+    if missing := [key for key in HEAD[:2] if not keys.get(key)]:
         raise Refused(f"its head has no line {missing[0]}:")
+    if bool(keys.get("Scenario")) == bool(keys.get("Torture")):
+        raise Refused("its head needs a line Scenario: or a line Torture:, and not both")
     code = [[textwrap.dedent("\n".join(block)).strip() for block in edit[2:]] for edit in edits]
     edits = [Edit(*edit[:2], *blocks) for edit, blocks in zip(edits, code)]
     if not edits or not all(words_of(edit.piece)[0] for edit in edits):
@@ -325,7 +330,9 @@ def replaced(tree, text, edit):
 def mutated(tree, mutant):
     """What the files that a mutant changes become, by name."""
     keys, edits = parse(mutant.read_text(encoding="utf-8"))
-    for scenario in keys["Scenario"].split():
+    if keys.get("Torture", "log") not in TORTURES:
+        raise Refused(f"nothing is tortured as {keys['Torture']}")
+    for scenario in keys.get("Scenario", "").split():
         if not any((tree / folder / scenario).is_file() for folder in ("scenarios", ".")):
             raise Refused(f"there is no scenario {scenario}")
     files = {}
