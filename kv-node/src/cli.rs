@@ -127,8 +127,9 @@ pub fn main() -> ExitCode {
     code
 }
 
-/// Runs nodes, with a log on `stderr`. When the work is done, nothing is waited for any more: threads
-/// that are still busy with a disk end with the process.
+/// Runs nodes in one thread, with a log on `stderr`: sockets that are ready are read before the core
+/// runs on all of it, and nothing is handed from thread to thread on its way. When the work is done,
+/// nothing is waited for any more: threads that are still busy with a disk end with the process.
 fn run(
     log: LogFormat,
     stderr: &Sink,
@@ -137,7 +138,7 @@ fn run(
     let refused = |error| Failure::Ran(StartError::System(error));
     log::begin(log, stderr);
     let out = Sink::stdout().map_err(refused)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(refused)?;
     let done = runtime.block_on(work(&out));
     runtime.shutdown_background();

@@ -8,8 +8,9 @@
 //!   links, stop ─┘          └───────────────┘   └─► events, to metrics and the log
 //! ```
 //!
-//! One task owns the core. In a real node it has a thread for itself; in the deterministic runtime
-//! it is one of many. It sleeps until an input comes or the core's deadline is due.
+//! One task owns the core, in the thread in which connections and peers are tasks too. Those that are
+//! ready run before it and fill its inboxes; then it takes all of that in one turn, and what it hands
+//! out is written after it. It sleeps until an input comes or the core's deadline is due.
 //!
 //! Events of the storage never wait: they free room. New work waits while the storage has enough;
 //! so the whole node slows down with its disk instead of piling up what the disk has not done.

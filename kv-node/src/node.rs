@@ -195,7 +195,7 @@ pub struct NodeParts {
 #[derive(Debug)]
 pub struct Running {
     core: CoreHandle,
-    core_task: CoreTask,
+    core_task: JoinHandle<()>,
     storage: Arc<Storage>,
     metrics: Arc<Metrics>,
     log_limiter: Arc<LogLimiter>,
@@ -304,7 +304,7 @@ impl Running {
         let node = Node::new(config, identity, recovered);
         let turning = Core::new(node, Clock::start(), draws, Arc::clone(&metrics), log);
         let ways = Ways { peers, storage: Arc::clone(&storage), failed: failing };
-        let core_task = CoreTask::spawn(CoreLoop::new(turning, ways, inboxes));
+        let core_task = tokio::spawn(CoreLoop::new(turning, ways, inboxes).run());
         http.on_running(core.clone(), Arc::downgrade(&storage));
         let stop_ms = limits.stop_ms as u64;
         Self {
@@ -378,7 +378,9 @@ impl Running {
         ending.stop();
         let left = others.end(TIMEOUT).await == 0;
         core.tell(Urgent::End);
-        core_task.end().await;
+        if core_task.await.is_err() {
+            tracing::error!("the core ended with a panic");
+        }
         close(storage).await;
         log_limiter.flush();
         if drained && left { Stopped::Clean } else { Stopped::ClientsLeft }
@@ -404,46 +406,4 @@ async fn close(mut storage: Arc<Storage>) {
 #[cfg(madsim)]
 async fn close(storage: Arc<Storage>) {
     storage.stop();
-}
-
-/// The thread of the core.
-#[cfg(not(madsim))]
-#[derive(Debug)]
-struct CoreTask(std::thread::JoinHandle<()>);
-
-#[cfg(not(madsim))]
-impl CoreTask {
-    fn spawn<O: Outlets + 'static>(core: CoreLoop<O>) -> Self {
-        let turn = move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-            runtime.expect("a runtime for one thread needs nothing").block_on(core.run());
-        };
-        let thread = std::thread::Builder::new().name("kv-core".to_owned()).spawn(turn);
-        Self(thread.expect("a node that is starting can have a thread"))
-    }
-
-    async fn end(self) {
-        let joined = tokio::task::spawn_blocking(move || self.0.join()).await;
-        if !matches!(joined, Ok(Ok(()))) {
-            tracing::error!("the core ended with a panic");
-        }
-    }
-}
-
-/// The core as one task of many.
-#[cfg(madsim)]
-#[derive(Debug)]
-struct CoreTask(Tasks);
-
-#[cfg(madsim)]
-impl CoreTask {
-    fn spawn<O: Outlets + 'static>(core: CoreLoop<O>) -> Self {
-        let mut tasks = Tasks::default();
-        tasks.spawn(core.run());
-        Self(tasks)
-    }
-
-    async fn end(self) {
-        let _aborted = self.0.end(TIMEOUT).await;
-    }
 }

@@ -73,7 +73,7 @@ pub struct Waiting {
     pub weight: Weight,
 }
 
-/// The queue of one peer: the core's thread pushes, the peer's task takes.
+/// The queue of one peer: the core's task pushes, the peer's task takes.
 #[derive(Debug)]
 pub struct Queue {
     limits: QueueLimits,
