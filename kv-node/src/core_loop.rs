@@ -4,16 +4,23 @@
 //!   connections ─┐ work (bounded)               ┌─► replies, one batch per connection
 //!   peers       ─┤          ┌───────────────┐   ├─► messages, one batch per peer
 //!                ├────────► │ Core::turn    │ ──┤
-//!   storage     ─┤ urgent   │  Node::handle │   ├─► commands to the storage, one batch
-//!   links, stop ─┘          └───────────────┘   └─► events, to metrics and the log
+//!   committer   ─┤ urgent   │  Node::handle │   ├─► a group for the committer
+//!   links, stop ─┘          │      ▲ ▼      │   └─► events, to metrics and the log
+//!                           │    Storage    │
+//!                           └───────────────┘
 //! ```
 //!
-//! One task owns the core, in the thread in which connections and peers are tasks too. Those that are
-//! ready run before it and fill its inboxes; then it takes all of that in one turn, and what it hands
-//! out is written after it. It sleeps until an input comes or the core's deadline is due.
+//! One task owns the core and its storage, in the thread in which connections and peers are tasks
+//! too. Those that are ready run before it and fill its inboxes; then it takes all of that in one
+//! turn, and what it hands out is written after it. It sleeps until an input comes or the core's
+//! deadline is due.
 //!
-//! Events of the storage never wait: they free room. New work waits while the storage has enough;
-//! so the whole node slows down with its disk instead of piling up what the disk has not done.
+//! Storage commands are executed in the turn that asks for them, and so are those that follow from
+//! their outcomes: a read is answered in the turn in which its message came. A turn is bounded; with
+//! commands left it yields to the other tasks and goes on.
+//!
+//! News from the disk never waits: it frees room. New work waits while the storage has enough; so
+//! the whole node slows down with its disk instead of piling up what the disk has not done.
 
 mod inbox;
 mod turn;
@@ -27,12 +34,11 @@ use kv_core::admin::AdminReply;
 use kv_core::client::{ClientOperation, Reply, Verb};
 use kv_core::cx::Input;
 use kv_core::message::Message;
-use kv_core::store::StoreCommand;
-use kv_core::types::{AdminRequest, ClientRequest, NodeId, Ticket};
+use kv_core::types::{AdminRequest, ClientRequest, NodeId};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::inspection::StorageFact;
-use crate::storage::{EngineError, StorageEvent};
+use crate::storage::{Engine, EngineError, Storage, StorageEvent};
 
 /// The number of inputs of one turn, at most, so that effects do not wait for long.
 const INPUTS_PER_TURN: usize = 1_024;
@@ -52,13 +58,6 @@ pub trait Outlets: Send {
     /// Sends messages to a peer. They may be lost.
     fn send(&mut self, peer: NodeId, messages: Vec<Message>);
 
-    /// Executes commands, in this order, after all earlier ones.
-    fn store(&mut self, commands: Vec<(Ticket, StoreCommand)>);
-
-    /// Tells whether the storage has so much to do that no new work should be taken. Asked again
-    /// after every event of the storage.
-    fn storage_is_full(&self) -> bool;
-
     /// Stops the node, whose storage has failed.
     fn on_storage_failed(&mut self);
 
@@ -66,9 +65,10 @@ pub trait Outlets: Send {
     fn on_suspected(&mut self, peer: NodeId);
 }
 
-/// The loop: the core, its inboxes, and the connections that it answers.
-pub struct CoreLoop<O> {
+/// The loop: the core with its storage, its inboxes, and the connections that it answers.
+pub struct CoreLoop<O, E> {
     core: Core,
+    storage: Storage<E>,
     outlets: O,
     work: mpsc::Receiver<Work>,
     urgent: mpsc::UnboundedReceiver<Urgent>,
@@ -90,12 +90,13 @@ enum Flow {
     End,
 }
 
-impl<O: Outlets> CoreLoop<O> {
+impl<O: Outlets, E: Engine> CoreLoop<O, E> {
     /// Creates a loop that has not begun.
-    pub fn new(core: Core, outlets: O, inboxes: Inboxes) -> Self {
+    pub fn new(core: Core, storage: Storage<E>, outlets: O, inboxes: Inboxes) -> Self {
         let Inboxes { work, urgent } = inboxes;
         Self {
             core,
+            storage,
             outlets,
             work,
             urgent,
@@ -104,31 +105,39 @@ impl<O: Outlets> CoreLoop<O> {
         }
     }
 
-    /// Runs turns until the loop is told to end.
+    /// Runs turns until the loop is told to end, and closes the storage.
     pub async fn run(mut self) {
         let (mut urgent, mut work) = (Vec::new(), Vec::new());
-        loop {
-            if self.wait(&mut urgent, &mut work).await == Flow::End {
-                return;
-            }
-            // What was told before work was given is known before the work is done.
-            while let Ok(told) = self.urgent.try_recv() {
-                urgent.push(told);
-            }
-            let mut inputs = Vec::new();
-            for told in urgent.drain(..) {
-                if self.learn(told, &mut inputs) == Flow::End {
-                    return;
-                }
-            }
-            self.core.notice_speakers(&work);
-            inputs.extend(work.drain(..).flat_map(|work| inputs_of(work, &self.connections)));
-            let output = self.core.turn(inputs);
-            self.hand_out(output);
-        }
+        while self.wait(&mut urgent, &mut work).await == Flow::On
+            && self.turn(&mut urgent, &mut work) == Flow::On
+        {}
+        let Self { core, storage, outlets, work, urgent, connections, orders } = self;
+        // Whoever waits for an answer learns at once that none will come.
+        drop((core, outlets, work, urgent, connections, orders));
+        storage.close().await;
     }
 
-    /// Waits for an input or the deadline, and takes the inputs that have arrived.
+    /// Runs one turn on what was told and given.
+    fn turn(&mut self, urgent: &mut Vec<Urgent>, work: &mut Vec<Work>) -> Flow {
+        // What was told before work was given is known before the work is done.
+        while let Ok(told) = self.urgent.try_recv() {
+            urgent.push(told);
+        }
+        let mut inputs = Vec::new();
+        for told in urgent.drain(..) {
+            if self.learn(told, &mut inputs) == Flow::End {
+                return Flow::End;
+            }
+        }
+        self.core.notice_speakers(work);
+        inputs.extend(work.drain(..).flat_map(|work| inputs_of(work, &self.connections)));
+        let output = self.core.turn(inputs, &mut self.storage);
+        self.hand_out(output);
+        Flow::On
+    }
+
+    /// Waits for an input or the deadline, or, with commands left to execute, until the other tasks
+    /// had their turn. Takes the inputs that have arrived.
     #[cfg_attr(
         madsim,
         expect(
@@ -137,7 +146,8 @@ impl<O: Outlets> CoreLoop<O> {
         )
     )]
     async fn wait(&mut self, urgent: &mut Vec<Urgent>, work: &mut Vec<Work>) -> Flow {
-        let takes_work = !self.outlets.storage_is_full();
+        let takes_work = !self.storage.is_full();
+        let has_work = self.storage.has_work();
         let deadline = self.core.node.next_deadline();
         let due = deadline.map(|deadline| self.core.clock.instant_of(deadline));
         let sleep = async {
@@ -155,6 +165,7 @@ impl<O: Outlets> CoreLoop<O> {
                 }
             }
             _ = self.work.recv_many(work, INPUTS_PER_TURN), if takes_work => {}
+            () = tokio::task::yield_now(), if has_work => {}
             () = sleep => {}
         }
         // Both inboxes are looked at in each turn: a busy disk must not keep clients waiting.
@@ -176,30 +187,24 @@ impl<O: Outlets> CoreLoop<O> {
             Urgent::Closed(connection) => {
                 self.connections.remove(&connection);
             }
-            Urgent::Storage(events) => {
-                for event in events {
-                    match event {
-                        StorageEvent::Done { ticket, seq, outcome } => {
-                            inputs.push(Input::StoreDone { ticket, seq, outcome });
-                        }
-                        StorageEvent::Durable { seq } => inputs.push(Input::Durable { seq }),
-                        // The core hears of these with every command: writes are refused, and
-                        // reads go on.
-                        StorageEvent::Refusing(error) => {
-                            self.core.on_storage(StorageFact::from(error.fault));
-                            tracing::error!(
-                                "writes are refused: {error}; reads go on, and writes are taken \
-                                 again by themselves when that has passed"
-                            );
-                        }
-                        StorageEvent::Writable { after } => {
-                            self.core.on_storage(StorageFact::Writable);
-                            tracing::warn!("writes are taken again after {} s", after.as_secs());
-                        }
-                        StorageEvent::Failed(error) => {
-                            inputs.push(self.on_storage_failed(&error));
-                        }
+            Urgent::Storage(event) => {
+                self.storage.on_event(&event);
+                match event {
+                    StorageEvent::Durable { seq } => inputs.push(Input::Durable { seq }),
+                    // The core hears of these with every command: writes are refused, and reads go
+                    // on.
+                    StorageEvent::Refusing(error) => {
+                        self.core.on_storage(StorageFact::from(error.fault));
+                        tracing::error!(
+                            "writes are refused: {error}; reads go on, and writes are taken again \
+                             by themselves when that has passed"
+                        );
                     }
+                    StorageEvent::Writable { after } => {
+                        self.core.on_storage(StorageFact::Writable);
+                        tracing::warn!("writes are taken again after {} s", after.as_secs());
+                    }
+                    StorageEvent::Failed(error) => inputs.push(self.on_storage_failed(&error)),
                 }
             }
             Urgent::Admin { command, answer } => {
@@ -231,13 +236,9 @@ impl<O: Outlets> CoreLoop<O> {
     }
 
     fn hand_out(&mut self, output: TurnOutput) {
-        let TurnOutput { replies, admin, messages, commands, storage_failed, suspected } = output;
+        let TurnOutput { replies, admin, messages, storage_failed, suspected } = output;
         if storage_failed {
             self.outlets.on_storage_failed();
-        }
-        // Storage first: it takes longest.
-        if !commands.is_empty() {
-            self.outlets.store(commands);
         }
         for (peer, messages) in messages {
             self.outlets.send(peer, messages);
@@ -297,40 +298,5 @@ fn parts_of(request: ClientRequest) -> (ConnectionId, OperationTag) {
     (ConnectionId(request.0 >> TAG_BITS), tag)
 }
 
-#[cfg(test)]
-mod tests {
-    use kv_core::client::{Options, PutContext};
-    use kv_core::types::Key;
-    use kv_core::version::Content;
-
-    use super::*;
-
-    #[test]
-    fn a_request_is_its_connection_and_its_tag() {
-        for (connection, tag) in [(0, 0), (1, TAG_MAX), ((1 << 40) - 1, 7)] {
-            let request = request_of(ConnectionId(connection), tag);
-            assert_eq!(parts_of(request), (ConnectionId(connection), tag));
-        }
-    }
-
-    #[test]
-    fn nothing_is_read_for_a_client_that_is_gone_and_what_it_wrote_is_written() {
-        let connection = ConnectionId(1);
-        let operation =
-            |verb| ClientOperation { key: Key::from("key"), verb, options: Options::default() };
-        let put =
-            Verb::Put { content: Content::Tombstone, expiry: None, context: PutContext::Nothing };
-        let asked = |connections: &BTreeMap<ConnectionId, Replies>| {
-            let operations = vec![(0, operation(Verb::Get)), (1, operation(put.clone()))];
-            let inputs = inputs_of(Work::Client { connection, operations }, connections);
-            let tag = |input| match input {
-                Input::Client { request, .. } => parts_of(request).1,
-                other => panic!("a client asked, and not {other:?}"),
-            };
-            inputs.into_iter().map(tag).collect::<Vec<_>>()
-        };
-        let (replies, _inbox) = mpsc::unbounded_channel();
-        assert_eq!(asked(&BTreeMap::from([(connection, replies)])), [0, 1]);
-        assert_eq!(asked(&BTreeMap::new()), [1]);
-    }
-}
+#[cfg(all(test, not(madsim)))]
+mod tests;

@@ -11,8 +11,8 @@ use kv_core::config::Config;
 use kv_core::cx::Identity;
 use kv_core::message::Message;
 use kv_core::node::Node;
-use kv_core::store::{Recovered, StoreCommand};
-use kv_core::types::{NodeId, Ticket};
+use kv_core::store::Recovered;
+use kv_core::types::NodeId;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -28,7 +28,7 @@ use crate::metrics::Metrics;
 use crate::peers::{PeerLimits, PeerQueues, PeerSetup};
 use crate::redis_server::{self, RedisSetup};
 use crate::stop::{self, Stopper};
-use crate::storage::{Durability, Report, Storage};
+use crate::storage::{Durability, Engine, Report, Storage};
 use crate::tasks::Tasks;
 
 /// The time within which tasks must end that have nothing to wait for.
@@ -156,13 +156,13 @@ impl Startup {
     /// The callback by which the storage reports to the core.
     pub fn report(&self) -> Report {
         let core = self.core.clone();
-        Arc::new(move |events| core.tell(Urgent::Storage(events)))
+        Arc::new(move |event| core.tell(Urgent::Storage(event)))
     }
 }
 
 /// The parts of a node that is to be started.
 #[derive(Debug)]
-pub struct NodeParts {
+pub struct NodeParts<E> {
     /// The node's name.
     pub name: String,
     /// The name of the node's cluster.
@@ -178,7 +178,7 @@ pub struct NodeParts {
     /// The durability of an acknowledged write.
     pub durability: Durability,
     /// The node's storage, open.
-    pub storage: Storage,
+    pub storage: Storage<E>,
     /// The state that was recovered from the storage.
     pub recovered: Recovered,
     /// The node's socket for Redis clients.
@@ -195,8 +195,8 @@ pub struct NodeParts {
 #[derive(Debug)]
 pub struct Running {
     core: CoreHandle,
+    /// The task of the core, which closes the storage at its end.
     core_task: JoinHandle<()>,
-    storage: Arc<Storage>,
     metrics: Arc<Metrics>,
     log_limiter: Arc<LogLimiter>,
     http: HttpServer,
@@ -224,21 +224,12 @@ pub enum Stopped {
 /// The destinations of the core's effects.
 struct Ways {
     peers: PeerQueues,
-    storage: Arc<Storage>,
     failed: watch::Sender<bool>,
 }
 
 impl Outlets for Ways {
     fn send(&mut self, peer: NodeId, messages: Vec<Message>) {
         self.peers.send(peer, messages);
-    }
-
-    fn store(&mut self, commands: Vec<(Ticket, StoreCommand)>) {
-        self.storage.submit(commands);
-    }
-
-    fn storage_is_full(&self) -> bool {
-        self.storage.is_full()
     }
 
     fn on_storage_failed(&mut self) {
@@ -252,7 +243,7 @@ impl Outlets for Ways {
 
 impl Running {
     /// Starts a node.
-    pub fn start(startup: Startup, parts: NodeParts) -> Self {
+    pub fn start<E: Engine>(startup: Startup, parts: NodeParts<E>) -> Self {
         let Startup { core, inboxes, metrics, log_limiter } = startup;
         let NodeParts {
             name,
@@ -270,7 +261,6 @@ impl Running {
             mut draws,
         } = parts;
         addresses.remove(&identity.node);
-        let storage = Arc::new(storage);
         let ((leaving, left), (ending, ended)) = (stop::channel(), stop::channel());
         let (failing, failed) = watch::channel(false);
         let mut others = Tasks::default();
@@ -303,14 +293,13 @@ impl Running {
         let log = EventLog::new(Arc::clone(identity.topology.newest()), Arc::clone(&log_limiter));
         let node = Node::new(config, identity, recovered);
         let turning = Core::new(node, Clock::start(), draws, Arc::clone(&metrics), log);
-        let ways = Ways { peers, storage: Arc::clone(&storage), failed: failing };
-        let core_task = tokio::spawn(CoreLoop::new(turning, ways, inboxes).run());
-        http.on_running(core.clone(), Arc::downgrade(&storage));
+        let ways = Ways { peers, failed: failing };
+        http.on_running(core.clone(), storage.watch());
+        let core_task = tokio::spawn(CoreLoop::new(turning, storage, ways, inboxes).run());
         let stop_ms = limits.stop_ms as u64;
         Self {
             core,
             core_task,
-            storage,
             metrics,
             log_limiter,
             http,
@@ -359,7 +348,6 @@ impl Running {
         let Self {
             core,
             core_task,
-            storage,
             metrics: _,
             log_limiter,
             http,
@@ -381,29 +369,7 @@ impl Running {
         if core_task.await.is_err() {
             tracing::error!("the core ended with a panic");
         }
-        close(storage).await;
         log_limiter.flush();
         if drained && left { Stopped::Clean } else { Stopped::ClientsLeft }
     }
-}
-
-/// Closes the storage, which may take as long as its disk.
-#[cfg(not(madsim))]
-async fn close(mut storage: Arc<Storage>) {
-    // Somebody may be reading its counts at this moment.
-    let storage = loop {
-        match Arc::try_unwrap(storage) {
-            Ok(storage) => break storage,
-            Err(shared) => storage = shared,
-        }
-        sleep(Duration::from_millis(1)).await;
-    };
-    let closed = tokio::task::spawn_blocking(move || storage.close()).await;
-    closed.expect("the threads of the storage end without a panic");
-}
-
-/// Asks the storage to end; its task belongs to the test.
-#[cfg(madsim)]
-async fn close(storage: Arc<Storage>) {
-    storage.stop();
 }

@@ -21,6 +21,7 @@ use crate::signals::Signals;
 use crate::storage::{
     Directory, DirectoryError, OpenError, Opening, Pinned, Storage, StorageOptions,
 };
+use crate::tasks::aside;
 
 /// The reason why a node does not start, or did not end as it should. Acknowledged writes are kept.
 #[derive(Debug, Error)]
@@ -188,8 +189,7 @@ pub fn within_descriptors(settings: &Settings, nodes: usize) -> Result<Limits, T
 /// # Panics
 /// If the start panics.
 pub async fn start_aside(settings: Settings, listeners: Listeners) -> Result<Running, StartError> {
-    let starting = tokio::task::spawn_blocking(move || start(settings, listeners));
-    starting.await.expect("a start that panics has said so")
+    aside(move || start(settings, listeners)).await
 }
 
 /// Executes `kv-node start`: runs until a signal comes or the node fails. The addresses are written

@@ -1,5 +1,5 @@
 //! Tasks that belong together: none outlives the node that it was begun for. (The deterministic
-//! runtime has no `JoinSet`.)
+//! runtime has no `JoinSet`.) And work that would keep all tasks waiting, and is done elsewhere.
 
 use std::time::Duration;
 
@@ -33,6 +33,21 @@ impl Tasks {
         }
         aborted
     }
+}
+
+/// Does work that may block on a thread for such work.
+///
+/// # Panics
+/// If the work does.
+#[cfg(not(madsim))]
+pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("the work ends without a panic")
+}
+
+/// Does the work: nothing blocks where everything is simulated.
+#[cfg(madsim)]
+pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    work()
 }
 
 impl Drop for Tasks {

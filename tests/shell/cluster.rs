@@ -219,9 +219,9 @@ async fn begin(
         disk_reserve_bytes: limits.disk_reserve_bytes as u64,
     };
     let opening = Opening { node, core: &core, ring: &ring, options };
-    let opened = Storage::as_task(disk.start(), &opening, sync, startup.report());
-    let (storage, task, recovered) = opened.expect("the disk is sound");
-    tokio::spawn(task.run());
+    let opened = Storage::new(disk.start(), &opening, sync, startup.report());
+    let (storage, committing, recovered) = opened.expect("the disk is sound");
+    tokio::spawn(committing.run());
     let topology = Arc::new(Topology::new(ring));
     let identity = Identity { node, generation, cluster: ClusterId::of(&cluster), topology };
     let draws = Draws::from_os().expect("the runtime draws");

@@ -44,8 +44,8 @@ pub enum Urgent {
     },
     /// A connection sends no more operations, and is owed nothing.
     Closed(ConnectionId),
-    /// Storage has executed commands, or made them durable.
-    Storage(Vec<StorageEvent>),
+    /// News from the disk.
+    Storage(StorageEvent),
     /// The connection to a peer changed.
     Link {
         /// The peer at the other end.

@@ -1,4 +1,5 @@
 //! The core, and one turn of it: inputs and due deadlines in, effects out, sorted by destination.
+//! What the core asks of its storage is executed in the turn itself.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,8 +11,7 @@ use kv_core::event::Event;
 use kv_core::message::Message;
 use kv_core::node::Node;
 use kv_core::quorum::Mode;
-use kv_core::store::StoreCommand;
-use kv_core::types::{AdminRequest, NodeId, Ticket};
+use kv_core::types::{AdminRequest, NodeId};
 
 use super::{ConnectionId, OperationTag, Work, parts_of};
 use crate::clock::Clock;
@@ -19,11 +19,16 @@ use crate::draws::Draws;
 use crate::inspection::{DefaultQuorums, Inspection, PeerWatch, StorageFact, TurnCounts};
 use crate::log::EventLog;
 use crate::metrics::Metrics;
+use crate::storage::{CommandDone, Engine, Storage};
 
 /// The number of calls at deadlines in one turn, at most. A call at a deadline makes progress or
 /// moves it, so that a few are enough; should the core spin, peers and clients still get their
 /// turn.
 const DEADLINES_PER_TURN: usize = 64;
+
+/// The number of storage commands of one turn, at most, so that effects do not wait for long. What
+/// is left is executed in the next turn, after others had theirs.
+pub(super) const COMMANDS_PER_TURN: usize = 1_024;
 
 /// The least time, in milliseconds, after which a silent peer counts as not heard.
 const HEARD_WITHIN_MS_MIN: u64 = 10_000;
@@ -50,8 +55,6 @@ pub struct TurnOutput {
     pub admin: Vec<(AdminRequest, AdminReply)>,
     /// The messages by addressee, in the order in which they were sent.
     pub messages: BTreeMap<NodeId, Vec<Message>>,
-    /// The commands for the storage, in the order in which they must be executed.
-    pub commands: Vec<(Ticket, StoreCommand)>,
     /// True if the core has learned that its storage failed.
     pub storage_failed: bool,
     /// The peers that seem to be down, and did not before.
@@ -73,19 +76,30 @@ impl Core {
         Self { node, clock, draws, metrics, log, effects, peers, storage }
     }
 
-    /// Handles all inputs, and the deadlines that are due.
-    pub fn turn(&mut self, inputs: impl IntoIterator<Item = Input>) -> TurnOutput {
+    /// Handles all inputs, the deadlines that are due, and the outcomes of the storage commands that
+    /// follow from them and from each other, up to a bound. What is committed then goes to the disk.
+    pub fn turn<E: Engine>(
+        &mut self,
+        inputs: impl IntoIterator<Item = Input>,
+        storage: &mut Storage<E>,
+    ) -> TurnOutput {
         let mut output = TurnOutput::default();
         for input in inputs {
-            self.handle(input, &mut output);
+            self.handle(input, storage, &mut output);
         }
         for _ in 0..DEADLINES_PER_TURN {
             let now = self.clock.now().monotonic;
             if self.node.next_deadline().is_none_or(|deadline| deadline > now) {
                 break;
             }
-            self.handle(Input::Deadline, &mut output);
+            self.handle(Input::Deadline, storage, &mut output);
         }
+        for _ in 0..COMMANDS_PER_TURN {
+            let Some(done) = storage.execute_next() else { break };
+            let CommandDone { ticket, seq, outcome } = done;
+            self.handle(Input::StoreDone { ticket, seq, outcome }, storage, &mut output);
+        }
+        storage.commit();
         self.metrics.on_turn(&self.counts());
         output
     }
@@ -144,7 +158,12 @@ impl Core {
         }
     }
 
-    fn handle(&mut self, input: Input, output: &mut TurnOutput) {
+    fn handle<E: Engine>(
+        &mut self,
+        input: Input,
+        storage: &mut Storage<E>,
+        output: &mut TurnOutput,
+    ) {
         let mut cx = Cx { now: self.clock.now(), draw: &mut self.draws, out: &mut self.effects };
         self.node.handle(&mut cx, input);
         for effect in self.effects.drain(..) {
@@ -157,7 +176,7 @@ impl Core {
                 Effect::Send(message) => {
                     output.messages.entry(message.header.to).or_default().push(message);
                 }
-                Effect::Store { ticket, command } => output.commands.push((ticket, command)),
+                Effect::Store { ticket, command } => storage.submit(ticket, command),
                 Effect::Observe(event) => {
                     if event == Event::StoreFailed {
                         self.storage = StorageFact::Failed;

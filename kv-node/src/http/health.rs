@@ -14,7 +14,7 @@ use super::probe::ANSWER_TIMEOUT;
 use crate::health::{Facts, ServingStage, Status, Verdict};
 use crate::inspection::{Inspection, PeerState};
 use crate::log;
-use crate::storage::DiskRoom;
+use crate::storage::{DiskRoom, StorageCounts};
 
 /// The time within which liveness is answered: most callers wait for a second at most.
 const LIVE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -42,7 +42,8 @@ async fn ready(State(view): State<HttpView>) -> Response {
         Status::Ready | Status::Degraded => StatusCode::OK,
         Status::NotReady => StatusCode::SERVICE_UNAVAILABLE,
     };
-    super::json(status, &body(&view, &facts, &verdict))
+    let storage = view.storage_counts().await;
+    super::json(status, &body(&view, &facts, &verdict, storage))
 }
 
 /// Collects all facts about the node now.
@@ -60,7 +61,12 @@ pub(super) async fn facts(view: &HttpView) -> Facts {
     Facts { stage, core, log_lines_lost: log::lines_lost() }
 }
 
-fn body(view: &HttpView, facts: &Facts, verdict: &Verdict) -> Value {
+fn body(
+    view: &HttpView,
+    facts: &Facts,
+    verdict: &Verdict,
+    storage: Option<StorageCounts>,
+) -> Value {
     let about = view.about();
     let problem = |problem: &crate::health::HealthProblem| {
         json!({
@@ -69,7 +75,6 @@ fn body(view: &HttpView, facts: &Facts, verdict: &Verdict) -> Value {
             "message": problem.message,
         })
     };
-    let storage = view.storage_counts();
     let room = storage.and_then(|counts| counts.disk);
     json!({
         "node": about.name,

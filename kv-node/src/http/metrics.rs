@@ -1,5 +1,7 @@
 //! `/metrics`: all counters and gauges, in the form that the scraper asks for.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
@@ -10,6 +12,7 @@ use super::HttpView;
 use super::health::facts;
 use crate::health::Verdict;
 use crate::metrics::Exposition;
+use crate::tasks::aside;
 
 /// Creates the route of `/metrics`.
 pub(super) fn routes() -> Router<HttpView> {
@@ -20,13 +23,14 @@ async fn metrics(State(view): State<HttpView>, headers: HeaderMap) -> Response {
     let exposition =
         negotiate(headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()));
     let facts = facts(&view).await;
-    let metrics = view.metrics();
+    let metrics = Arc::clone(view.metrics());
     metrics.on_health(&facts, &Verdict::of(&facts));
-    if let Some(counts) = view.storage_counts() {
+    if let Some(counts) = view.storage_counts().await {
         metrics.on_storage(&counts);
     }
     let headers = [(header::CONTENT_TYPE, exposition.content_type()), (header::VARY, "accept")];
-    (headers, metrics.encode(exposition)).into_response()
+    // The system is asked about the process, which takes longer the more files are open.
+    (headers, aside(move || metrics.encode(exposition)).await).into_response()
 }
 
 /// Chooses the form by the header `Accept` (RFC 9110 §12.5.1): OpenMetrics if it is named and

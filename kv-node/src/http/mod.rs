@@ -2,7 +2,7 @@
 //!
 //! | path | answer |
 //! |---|---|
-//! | `/health/live` | 200, unless the core has been silent for a minute: then 503, and a restart is the only way out |
+//! | `/health/live` | 200, unless the core has been silent for a minute: then 503, and a restart is the only way out. A core that never ends its turn keeps this answer from coming, too |
 //! | `/health/ready` | 200 if the node can serve what it promises, else 503; JSON names every problem |
 //! | `/metrics` | everything that is counted, as OpenMetrics or as Prometheus text |
 //! | `/admin/…` | the outcome of an operator's order |
@@ -19,7 +19,7 @@ mod pool;
 mod probe;
 mod server;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::http::{StatusCode, header};
@@ -34,8 +34,8 @@ use crate::core_loop::{CoreHandle, Ended};
 use crate::health::ServingStage;
 use crate::log::LogLimiter;
 use crate::metrics::Metrics;
-use crate::storage::{Storage, StorageCounts};
-use crate::tasks::Tasks;
+use crate::storage::{StorageCounts, StorageWatch};
+use crate::tasks::{Tasks, aside};
 use probe::{CoreProbe, HANGS_AFTER};
 
 /// The facts about a node that never change.
@@ -75,7 +75,7 @@ struct HttpShared {
 struct Parts {
     core: CoreHandle,
     probe: CoreProbe,
-    storage: Weak<Storage>,
+    storage: StorageWatch,
 }
 
 /// The reason why the core is given no order.
@@ -105,7 +105,7 @@ impl HttpServer {
     }
 
     /// Notes that the node runs, and shows its parts.
-    pub fn on_running(&self, core: CoreHandle, storage: Weak<Storage>) {
+    pub fn on_running(&self, core: CoreHandle, storage: StorageWatch) {
         let probe = CoreProbe::new(core.clone(), HANGS_AFTER);
         *self.view.stage() = (ServingStage::Running, Some(Parts { core, probe, storage }));
     }
@@ -135,16 +135,16 @@ impl HttpView {
     }
 
     /// The counters and the state of the storage, if it is open.
-    fn storage_counts(&self) -> Option<StorageCounts> {
-        let (_, parts) = self.parts();
-        Some(parts?.storage.upgrade()?.counts())
+    async fn storage_counts(&self) -> Option<StorageCounts> {
+        let storage = self.parts().1?.storage;
+        Some(aside(move || storage.counts()).await)
     }
 
     fn about(&self) -> &About {
         &self.0.about
     }
 
-    fn metrics(&self) -> &Metrics {
+    fn metrics(&self) -> &Arc<Metrics> {
         &self.0.metrics
     }
 
@@ -217,7 +217,7 @@ mod tests {
     async fn a_core_that_does_not_answer_makes_a_node_not_ready() {
         let (server, address) = starting().await;
         let (core, _nobody_listens) = crate::core_loop::inboxes(1);
-        server.on_running(core, Weak::new());
+        server.on_running(core, StorageWatch::default());
         let ready = admin_client::get(&address, "/health/ready").await.expect("an answer");
         assert_eq!(ready.status, 503);
         assert!(ready.body.contains("\"code\":\"core-silent\""), "{}", ready.body);

@@ -6,10 +6,6 @@ use std::time::{Duration, Instant};
 use super::engine::{Engine, EngineError, Reach};
 use super::overlay::Group;
 
-/// The time after which a refusing engine is asked again, and the interval at which an engine with
-/// nothing to write is checked, so that an operator hears of a full disk before a client does.
-pub(super) const CHECK_PAUSE: Duration = Duration::from_secs(1);
-
 /// The promise that a `Durable` event makes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
@@ -29,6 +25,7 @@ pub enum Durability {
 }
 
 /// Writes groups to the engine, and syncs them when that is due.
+#[derive(Debug)]
 pub(super) struct Committer<E> {
     engine: Arc<E>,
     durability: Durability,
@@ -74,7 +71,6 @@ impl<E: Engine> Committer<E> {
     }
 
     /// Checks whether a group would be taken now.
-    #[cfg(not(madsim))]
     pub(super) fn check(&self) -> Result<(), EngineError> {
         self.engine.check()
     }

@@ -1,4 +1,4 @@
-//! The events that storage reports to its node.
+//! What storage tells its node: the outcome of each command, and what becomes of it on the disk.
 
 use std::time::Duration;
 
@@ -7,18 +7,20 @@ use kv_core::types::{Seq, Ticket};
 
 use super::engine::EngineError;
 
-/// An event that storage reports to its node.
+/// A command that was executed.
+#[derive(Clone, Debug)]
+pub struct CommandDone {
+    /// The ticket of the command.
+    pub ticket: Ticket,
+    /// The newest position after the command.
+    pub seq: Seq,
+    /// The outcome of the command.
+    pub outcome: Outcome,
+}
+
+/// News from the disk.
 #[derive(Clone, Debug)]
 pub enum StorageEvent {
-    /// A command was executed.
-    Done {
-        /// The ticket of the command.
-        ticket: Ticket,
-        /// The newest position after the command.
-        seq: Seq,
-        /// The outcome of the command.
-        outcome: Outcome,
-    },
     /// Everything up to this position is as durable as was promised.
     Durable {
         /// The position up to which everything is durable.

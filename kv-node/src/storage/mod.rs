@@ -1,34 +1,41 @@
-//! The node's disk: takes commands, and reports each twice, when it is executed and when it is
+//! The node's disk: takes commands, and tells of each twice, when it is executed and when it is
 //! durable.
 //!
 //! ```text
-//!   submit ──▶ executor ──▶ Done (each command, as soon as it is executed)
-//!                 │ a group: all that was committed while the disk was busy
-//!                 ▼
-//!             committer ──▶ Durable (once per group, when it is as durable as was promised)
+//!   submit ─▶ waiting ─▶ execute_next ─▶ CommandDone, at once
+//!                             │ commit: a group, all that was committed while the disk was busy
+//!                             ▼
+//!                         committer ───▶ Durable (once per group, when it is as durable as was
+//!                      (its own thread)           promised)
 //! ```
 //!
 //! Commands are executed by the core's own code, in the order in which they came, against an
-//! [`Overlay`]; one write and one sync of the [`Engine`] then pay for a whole group, and the next
-//! group is executed meanwhile (group commit).
+//! [`Overlay`], and on the thread of whoever calls [`Storage::execute_next`]: a command costs no
+//! hand-off. One write and one sync of the [`Engine`] then pay for a whole group on the thread of
+//! the committer, and commands are executed into the next group meanwhile (group commit).
 //!
-//! - `Done` of a command comes before the `Durable` that covers it. Nothing may be acknowledged in
-//!   between.
+//! - The outcome of a command comes before the `Durable` that covers it. Nothing may be
+//!   acknowledged in between.
 //! - Back-pressure: [`Storage::submit`] never blocks. Whoever submits asks [`Storage::is_full`]
-//!   before taking work from clients and peers, and again after every event. Behind a busy disk the
-//!   executor piles up [`StorageOptions::unsynced_bytes_max`] and then waits, so that the queue fills.
+//!   before taking work from clients and peers. Behind a busy disk at most
+//!   [`StorageOptions::unsynced_bytes_max`] are executed; what is submitted then waits for the disk,
+//!   and new work is not taken.
 //! - When the disk is full, `Refusing` comes once. Commits are refused, and reads go on. The group
 //!   that was under way is kept and written again, as a whole, until the disk takes it; then
 //!   `Writable` comes, and all goes on where it was. What was executed is never forgotten while the
 //!   process lives, so no actor ever claims what it lost. The same goes for file descriptors.
 //! - When a write or a sync fails for another reason, `Failed` comes once. All later commits are
 //!   refused; what was executed and not durable will never be.
+//! - A limit: the engine reads on the thread that executes. Whoever shares that thread waits while a
+//!   read waits: for a table that is not in memory, for the engine while it is opened anew after a
+//!   full disk, or for a file descriptor.
 //!
-//! The same code runs on two threads ([`Storage::open`], [`Storage::on_threads`]) or as one task
-//! ([`Storage::as_task`]), where there are no threads.
+//! The committer is one loop ([`CommitLoop`]): a thread runs it ([`Storage::open`],
+//! [`Storage::on_thread`]), or, where there are no threads, a task ([`Storage::new`]).
 
 #[cfg(not(madsim))]
 mod advice;
+mod commit_loop;
 mod committer;
 #[cfg(not(madsim))]
 mod directory;
@@ -43,6 +50,7 @@ mod layers;
 #[cfg(not(madsim))]
 mod long_keys;
 mod memory_engine;
+mod meter;
 #[cfg(not(madsim))]
 mod open_error;
 mod overlay;
@@ -52,35 +60,33 @@ mod recovery;
 #[cfg(not(madsim))]
 mod sealed;
 mod state;
-mod task;
-#[cfg(not(madsim))]
-mod threads;
 
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use kv_core::config::Config;
 use kv_core::ring::Ring;
-#[cfg(not(madsim))]
-use kv_core::store::StoreFault;
 use kv_core::store::{Recovered, StoreCommand};
 use kv_core::types::{NodeId, Ticket};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 
 #[cfg(not(madsim))]
 use crate::log::LogLimiter;
 
+pub use commit_loop::CommitLoop;
 pub use committer::Durability;
 #[cfg(not(madsim))]
 pub use directory::{Directory, DirectoryError};
 pub use engine::{Engine, EngineError, Reach, Records};
-pub use event::StorageEvent;
+pub use event::{CommandDone, StorageEvent};
 #[cfg(not(madsim))]
 pub use fjall_engine::{FILES_CACHED, FjallEngine};
 #[cfg(not(madsim))]
 pub use identity::StoredIdentity;
 pub use memory_engine::{MemoryDisk, MemoryEngine};
+pub use meter::{StorageCounts, StorageWatch};
 #[cfg(not(madsim))]
 pub use open_error::OpenError;
 pub use overlay::{Group, Overlay};
@@ -88,15 +94,15 @@ pub use overlay::{Group, Overlay};
 pub use pinned::Pinned;
 pub use recovery::RecoveryError;
 pub use state::{DiskRoom, StorageState};
-pub use task::StorageTask;
 
+use commit_loop::Reporter;
 use committer::Committer;
 use executor::Executor;
-use state::States;
+use meter::Meter;
 
-/// A callback that is told events, in order, from the threads of the storage. It must not block;
-/// the work that is submitted bounds the number of events.
-pub type Report = Arc<dyn Fn(Vec<StorageEvent>) + Send + Sync>;
+/// A callback that is told what becomes of groups, in order, from the thread of the committer. It
+/// must not block.
+pub type Report = Arc<dyn Fn(StorageEvent) + Send + Sync>;
 
 /// The settings of a storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,42 +142,27 @@ pub struct Opening<'a> {
     pub options: StorageOptions,
 }
 
-/// The counters and the state of a storage.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StorageCounts {
-    /// The number of commands that were submitted and are not executed yet.
-    pub waiting: usize,
-    /// The number of commands that were executed.
-    pub executed: u64,
-    /// The number of groups that were written.
-    pub groups: u64,
-    /// The time spent on writing groups, syncs included.
-    pub writing: Duration,
-    /// The state that tells whether writes are taken.
-    pub state: StorageState,
-    /// The room on the disk; `None` without a disk, or if the system does not say.
-    pub disk: Option<DiskRoom>,
-}
-
-/// A running storage. Dropping it ends it as [`Storage::close`] does.
+/// A running storage. It ends as it should with [`Storage::close`]; what is executed and not handed to
+/// the committer when it is dropped instead is forgotten, as in a crash.
 #[derive(Debug)]
-pub struct Storage {
-    requests: UnboundedSender<StorageRequest>,
+pub struct Storage<E> {
+    executor: Executor<E>,
+    /// The groups for the committer, which ends when this is dropped.
+    groups: UnboundedSender<Group>,
+    /// Closed when the committer has ended.
+    ended: oneshot::Receiver<()>,
     meter: Arc<Meter>,
     queue_commands_max: usize,
-    #[cfg(not(madsim))]
-    threads: Option<threads::Threads>,
     /// The directory whose disk is asked for its room.
-    #[cfg(not(madsim))]
-    data: Option<std::path::PathBuf>,
+    data: Option<Arc<Path>>,
 }
 
-impl Storage {
+#[cfg(not(madsim))]
+impl Storage<FjallEngine> {
     /// Opens the data of a claimed directory, and keeps the directory locked until the end.
     ///
     /// # Errors
     /// [`OpenError`]; the node must not start.
-    #[cfg(not(madsim))]
     pub fn open(
         directory: Directory,
         cache_bytes: u64,
@@ -179,17 +170,19 @@ impl Storage {
         log_limiter: Arc<LogLimiter>,
         report: Report,
     ) -> Result<(Self, Recovered), OpenError> {
+        let data = directory.data();
         let reserve_bytes = opening.options.disk_reserve_bytes;
-        let engine = FjallEngine::open(&directory.data(), cache_bytes, reserve_bytes, log_limiter)?;
-        let (mut storage, recovered) = Self::on_threads(engine, opening, report)?;
-        storage.data = Some(directory.data());
-        if let Some(threads) = &mut storage.threads {
-            threads.keep(directory);
-        }
+        let engine = FjallEngine::open(&data, cache_bytes, reserve_bytes, log_limiter)?;
+        let (mut storage, committing, recovered) =
+            Self::new(engine, opening, Duration::ZERO, report)?;
+        storage.data = Some(data.into());
+        committing.spawn_thread(Some(directory));
         Ok((storage, recovered))
     }
+}
 
-    /// Starts storage on two threads.
+impl<E: Engine> Storage<E> {
+    /// Starts storage with the committer on a thread.
     ///
     /// # Errors
     /// [`RecoveryError`]; the node must not start.
@@ -197,171 +190,111 @@ impl Storage {
     /// # Panics
     /// If the system has no more threads.
     #[cfg(not(madsim))]
-    pub fn on_threads<E: Engine>(
+    pub fn on_thread(
         engine: E,
         opening: &Opening<'_>,
         report: Report,
     ) -> Result<(Self, Recovered), RecoveryError> {
-        let (executor, committer, recovered) = prepare(engine, opening)?;
-        let (requests, incoming) = unbounded_channel();
-        let meter = Arc::new(Meter::default());
-        let threads = threads::Threads::start(
-            executor,
-            committer,
-            (requests.clone(), incoming),
-            &report,
-            &meter,
-        );
-        let queue_commands_max = opening.options.queue_commands_max;
-        let threads = Some(threads);
-        Ok((Self { requests, meter, queue_commands_max, threads, data: None }, recovered))
+        let (storage, committing, recovered) = Self::new(engine, opening, Duration::ZERO, report)?;
+        committing.spawn_thread(None);
+        Ok((storage, recovered))
     }
 
-    /// Starts storage as a task, which the caller spawns; aborting it is a crash. A group becomes
+    /// Starts storage with a committer that the caller runs; to abort it is a crash. A group becomes
     /// durable `sync_time` after it began.
     ///
     /// # Errors
     /// [`RecoveryError`]; the node must not start.
-    pub fn as_task<E: Engine>(
+    pub fn new(
         engine: E,
         opening: &Opening<'_>,
         sync_time: Duration,
         report: Report,
-    ) -> Result<(Self, StorageTask<E>, Recovered), RecoveryError> {
-        let (executor, committer, recovered) = prepare(engine, opening)?;
-        let (requests, incoming) = unbounded_channel();
+    ) -> Result<(Self, CommitLoop<E>, Recovered), RecoveryError> {
+        let engine = Arc::new(engine);
+        let recovery = recovery::recover(&engine, opening)?;
+        let StorageOptions {
+            durability,
+            unsynced_bytes_max,
+            queue_commands_max,
+            disk_reserve_bytes: _,
+        } = opening.options;
+        let overlay = Overlay::new(Arc::clone(&engine));
+        let executor = Executor::new(recovery.partitions, overlay, unsynced_bytes_max);
+        let (groups, incoming) = unbounded_channel();
+        let (ends, ended) = oneshot::channel();
         let meter = Arc::new(Meter::default());
-        let task =
-            StorageTask::new(executor, committer, incoming, sync_time, report, Arc::clone(&meter));
-        let storage = Self {
-            requests,
-            meter,
-            queue_commands_max: opening.options.queue_commands_max,
-            #[cfg(not(madsim))]
-            threads: None,
-            #[cfg(not(madsim))]
-            data: None,
-        };
-        Ok((storage, task, recovered))
+        let committing = CommitLoop::new(
+            Committer::new(engine, durability),
+            incoming,
+            sync_time,
+            Reporter::new(report, Arc::clone(&meter)),
+            ends,
+        );
+        let storage = Self { executor, groups, ended, meter, queue_commands_max, data: None };
+        Ok((storage, committing, recovery.recovered))
     }
 
-    /// Hands commands over, to be executed in this order, after all that were handed over before.
-    pub fn submit(&self, commands: Vec<(Ticket, StoreCommand)>) {
-        self.meter.waiting.fetch_add(commands.len(), Ordering::Relaxed);
-        // Storage that has ended answers nothing more, and has said so.
-        let _ = self.requests.send(StorageRequest::Execute(commands));
+    /// Hands a command over, to be executed after all that were handed over before.
+    pub fn submit(&mut self, ticket: Ticket, command: StoreCommand) {
+        self.executor.queue(ticket, command);
+        self.meter.set_waiting(self.executor.waiting());
     }
 
-    /// Tells whether so many commands wait that no new work should be taken.
+    /// Executes the command that has waited the longest. `None` if there is none, or if the disk is
+    /// to catch up first.
+    pub fn execute_next(&mut self) -> Option<CommandDone> {
+        let done = self.executor.execute_next()?;
+        self.meter.on_executed(1);
+        self.meter.set_waiting(self.executor.waiting());
+        Some(done)
+    }
+
+    /// Hands all that was committed since the last group to the committer, unless that group is
+    /// still under way.
+    pub fn commit(&mut self) {
+        if let Some(group) = self.executor.begin_commit() {
+            // A committer that ended has failed, and its last word is on its way.
+            let _ = self.groups.send(group);
+        }
+    }
+
+    /// Learns what the committer has reported.
+    pub fn on_event(&mut self, event: &StorageEvent) {
+        self.executor.on_event(event);
+    }
+
+    /// Tells whether [`Storage::execute_next`] would execute anything.
+    pub fn has_work(&self) -> bool {
+        self.executor.waiting() > 0 && !self.executor.is_held_up()
+    }
+
+    /// Tells whether no new work should be taken: because so many commands wait, or because so much
+    /// is executed that the disk is to catch up first.
     pub fn is_full(&self) -> bool {
-        self.meter.waiting.load(Ordering::Relaxed) >= self.queue_commands_max
+        self.executor.is_held_up() || self.executor.waiting() >= self.queue_commands_max
     }
 
-    /// Returns the counters so far and the present state.
-    pub fn counts(&self) -> StorageCounts {
-        let Meter { waiting, executed, groups, writing_us, states } = &*self.meter;
-        StorageCounts {
-            waiting: waiting.load(Ordering::Relaxed),
-            executed: executed.load(Ordering::Relaxed),
-            groups: groups.load(Ordering::Relaxed),
-            writing: Duration::from_micros(writing_us.load(Ordering::Relaxed)),
-            state: states.now(),
-            disk: self.disk(),
+    /// Returns a look at the counters and the state, for others.
+    pub fn watch(&self) -> StorageWatch {
+        StorageWatch::new(Arc::clone(&self.meter), self.data.clone())
+    }
+
+    /// Ends storage: executes and writes all that was submitted, syncs, and waits for the committer.
+    /// Commands that only read are dropped, since nobody hears the answers.
+    pub async fn close(self) {
+        let Self { executor, groups, ended, meter, queue_commands_max: _, data: _ } = self;
+        let (executed, last) = executor.finish();
+        meter.on_executed(executed);
+        meter.set_waiting(0);
+        if let Some(group) = last {
+            // A committer that ended has failed, and has said so.
+            let _ = groups.send(group);
         }
+        drop(groups);
+        // It ends without a word.
+        let _ = ended.await;
     }
-
-    #[cfg(not(madsim))]
-    fn disk(&self) -> Option<DiskRoom> {
-        fjall_engine::room(self.data.as_deref()?).ok()
-    }
-
-    #[cfg(madsim)]
-    fn disk(&self) -> Option<DiskRoom> {
-        None
-    }
-
-    /// Asks storage to write all that was submitted, to sync, and to end; commands that only read
-    /// are dropped. A task then ends by itself; [`Storage::close`] waits for threads.
-    pub fn stop(&self) {
-        // If it has ended already, so much the better.
-        let _ = self.requests.send(StorageRequest::Stop);
-    }
-
-    /// Ends storage: writes all that was submitted, syncs, and waits for the threads.
-    pub fn close(self) {
-        drop(self);
-    }
-}
-
-impl Drop for Storage {
-    fn drop(&mut self) {
-        self.stop();
-        #[cfg(not(madsim))]
-        if let Some(threads) = self.threads.take() {
-            threads.join();
-        }
-    }
-}
-
-/// A request to the executor.
-#[derive(Debug)]
-enum StorageRequest {
-    Execute(Vec<(Ticket, StoreCommand)>),
-    /// The group that was under way is in the base. Sent only between the two threads.
-    #[cfg(not(madsim))]
-    Written,
-    /// The base refuses. Sent only between the two threads.
-    #[cfg(not(madsim))]
-    Fault(StoreFault),
-    /// The base takes writes again. Sent only between the two threads.
-    #[cfg(not(madsim))]
-    Resumed,
-    /// Ends storage when all is done.
-    Stop,
-}
-
-/// The counters that are kept while storage runs.
-#[derive(Debug, Default)]
-struct Meter {
-    waiting: AtomicUsize,
-    executed: AtomicU64,
-    groups: AtomicU64,
-    writing_us: AtomicU64,
-    states: States,
-}
-
-impl Meter {
-    fn on_executed(&self, commands: usize) {
-        self.waiting.fetch_sub(commands, Ordering::Relaxed);
-        self.executed.fetch_add(commands as u64, Ordering::Relaxed);
-    }
-
-    fn on_dropped(&self, commands: usize) {
-        self.waiting.fetch_sub(commands, Ordering::Relaxed);
-    }
-
-    fn on_written(&self, took: Duration) {
-        self.groups.fetch_add(1, Ordering::Relaxed);
-        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.writing_us.fetch_add(us, Ordering::Relaxed);
-    }
-}
-
-fn prepare<E: Engine>(
-    engine: E,
-    opening: &Opening<'_>,
-) -> Result<(Executor<E>, Committer<E>, Recovered), RecoveryError> {
-    let engine = Arc::new(engine);
-    let recovery = recovery::recover(&engine, opening)?;
-    let StorageOptions {
-        durability,
-        unsynced_bytes_max,
-        queue_commands_max: _,
-        disk_reserve_bytes: _,
-    } = opening.options;
-    let overlay = Overlay::new(Arc::clone(&engine));
-    let executor = Executor::new(recovery.partitions, overlay, unsynced_bytes_max);
-    Ok((executor, Committer::new(engine, durability), recovery.recovered))
 }
 
 #[cfg(all(test, not(madsim)))]

@@ -78,6 +78,13 @@ impl<E: Engine> Overlay<E> {
         Some(Group { seq: self.begun, records })
     }
 
+    /// Ends the overlay. Returns what was committed since the last group began, even if that one is
+    /// under way; `None` if there is nothing, or after a fault.
+    pub fn into_last_group(mut self) -> Option<Group> {
+        self.syncing = None;
+        self.begin_commit()
+    }
+
     /// Ends the group that was under way, which the base now holds.
     pub fn end_commit(&mut self) {
         assert!(self.syncing.take().is_some(), "a group that ends has begun");

@@ -17,78 +17,80 @@ use kv_core::time::HybridTime;
 use kv_core::types::{Epoch, FoundingId, Key, OperationId, PartitionId, RequestId, Seq};
 use kv_core::version::{Content, Context};
 use kv_core::write::{Basis, Write};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::timeout;
 
 use super::*;
 
 const NODE: NodeId = NodeId(1);
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A node's end of its storage.
-struct Reports {
-    heard: Receiver<Vec<StorageEvent>>,
+/// A storage, and what its node would do with it.
+struct Driven<E> {
+    storage: Storage<E>,
+    heard: UnboundedReceiver<StorageEvent>,
     newest: Seq,
     durable: Seq,
 }
 
-impl Reports {
-    fn new() -> (Self, Report) {
-        let (tell, heard) = channel();
-        // A test may end before its storage does.
-        let report: Report = Arc::new(move |events| drop(tell.send(events)));
-        (Self { heard, newest: Seq(0), durable: Seq(0) }, report)
+impl<E: Engine> Driven<E> {
+    fn new(storage: Storage<E>, heard: UnboundedReceiver<StorageEvent>) -> Self {
+        Self { storage, heard, newest: Seq(0), durable: Seq(0) }
     }
 
-    fn next(&self) -> Vec<StorageEvent> {
-        self.heard.recv_timeout(TIMEOUT).expect("storage answers")
-    }
-
-    /// Waits for this many outcomes, in the order in which they were reported.
-    fn outcomes(&mut self, count: usize) -> Vec<(Ticket, Seq, Outcome)> {
-        let mut outcomes = Vec::new();
-        while outcomes.len() < count {
-            for event in self.next() {
-                match event {
-                    StorageEvent::Done { ticket, seq, outcome } => {
-                        let new = seq > self.newest;
-                        assert!(!new || seq > self.durable, "it is told before it is durable");
-                        self.newest = seq;
-                        outcomes.push((ticket, seq, outcome));
-                    }
-                    StorageEvent::Durable { seq } => self.durable = seq,
-                    StorageEvent::Failed(error) | StorageEvent::Refusing(error) => {
-                        panic!("the disk is well: {error}")
-                    }
-                    StorageEvent::Writable { .. } => panic!("it was all the time"),
-                }
-            }
+    fn submit(&mut self, commands: impl IntoIterator<Item = (Ticket, StoreCommand)>) {
+        for (ticket, command) in commands {
+            self.storage.submit(ticket, command);
         }
-        outcomes
     }
 
-    fn wait_durable(&mut self, up_to: Seq) {
+    /// Executes what can be executed, and begins the next group.
+    fn execute(&mut self) -> Vec<CommandDone> {
+        let mut all = Vec::new();
+        while let Some(done) = self.storage.execute_next() {
+            let is_new = done.seq > self.newest;
+            assert!(!is_new || done.seq > self.durable, "it is told before it is durable");
+            self.newest = done.seq;
+            all.push(done);
+        }
+        self.storage.commit();
+        all
+    }
+
+    /// Hears the next news, and begins the next group.
+    async fn hear(&mut self) -> StorageEvent {
+        let heard = timeout(TIMEOUT, self.heard.recv()).await;
+        let event = heard.expect("storage has news").expect("its committer lives");
+        if let StorageEvent::Durable { seq } = event {
+            assert!(seq <= self.newest, "what is durable was executed before");
+            self.durable = seq;
+        }
+        self.storage.on_event(&event);
+        self.storage.commit();
+        event
+    }
+
+    async fn wait_durable(&mut self, up_to: Seq) {
         while self.durable < up_to {
-            for event in self.next() {
-                match event {
-                    StorageEvent::Durable { seq } => self.durable = seq,
-                    other => panic!("only `Durable` is due: {other:?}"),
-                }
-            }
+            let event = self.hear().await;
+            assert!(matches!(event, StorageEvent::Durable { .. }), "the disk is well: {event:?}");
         }
     }
 
-    fn wait_failed(&self) -> EngineError {
-        loop {
-            for event in self.next() {
-                match event {
-                    StorageEvent::Failed(error) => return error,
-                    StorageEvent::Done { .. }
-                    | StorageEvent::Refusing(_)
-                    | StorageEvent::Writable { .. } => {}
-                    StorageEvent::Durable { .. } => panic!("nothing is durable"),
-                }
-            }
-        }
+    fn counts(&self) -> StorageCounts {
+        self.storage.watch().counts()
     }
+
+    async fn close(self) {
+        timeout(TIMEOUT, self.storage.close()).await.expect("the committer ends");
+    }
+}
+
+/// Creates a report for a storage, and the end at which it is heard.
+fn reports() -> (Report, UnboundedReceiver<StorageEvent>) {
+    let (tell, heard) = unbounded_channel();
+    // A test may end before its storage does.
+    (Arc::new(move |event| drop(tell.send(event))), heard)
 }
 
 fn ring() -> Ring {
@@ -113,11 +115,10 @@ fn founded<E: Engine>(engine: E) -> E {
     Arc::into_inner(engine).expect("nobody else has it")
 }
 
-fn start<E: Engine>(engine: E, options: StorageOptions) -> (Storage, Reports) {
-    let (reports, report) = Reports::new();
-    let (storage, _) =
-        opening(options, |opening| Storage::on_threads(engine, opening, report).expect("it opens"));
-    (storage, reports)
+fn start<E: Engine>(engine: E, options: StorageOptions) -> Driven<E> {
+    let (report, heard) = reports();
+    let opened = opening(options, |opening| Storage::on_thread(engine, opening, report));
+    Driven::new(opened.expect("it opens").0, heard)
 }
 
 fn key(n: u64) -> Key {
@@ -206,172 +207,187 @@ impl Engine for Gated {
     }
 }
 
-#[test]
-fn commands_are_executed_while_the_disk_is_busy_and_share_the_next_sync() {
+#[tokio::test]
+async fn commands_are_executed_while_the_disk_is_busy_and_share_the_next_sync() {
     let disk = MemoryDisk::default();
     let (say, word) = channel();
-    let (storage, mut reports) =
-        start(Gated { engine: disk.start(), word: word.into() }, StorageOptions::default());
-    // Dropped before the storage, which else would wait for it when the test fails.
-    let say = say;
-    storage.submit(mints(1..2));
-    reports.outcomes(1);
-    storage.submit(mints(2..1_002));
-    let outcomes = reports.outcomes(1_000);
-    assert!(outcomes.iter().zip(2..).all(|((ticket, ..), n)| *ticket == Ticket(n)), "in order");
-    assert_eq!((disk.groups(), reports.durable), (0, Seq(0)), "nothing was written yet");
+    let engine = Gated { engine: disk.start(), word: word.into() };
+    let mut driven = start(engine, StorageOptions::default());
+    driven.submit(mints(1..2));
+    assert_eq!(driven.execute().len(), 1);
+    driven.submit(mints(2..1_002));
+    let outcomes = driven.execute();
+    assert_eq!(outcomes.len(), 1_000);
+    assert!(outcomes.iter().zip(2..).all(|(done, n)| done.ticket == Ticket(n)), "in order");
+    assert_eq!((disk.groups(), driven.durable), (0, Seq(0)), "nothing was written yet");
     for _ in 0..2 {
         say.send(()).expect("storage runs");
     }
-    reports.wait_durable(Seq(1_001));
+    driven.wait_durable(Seq(1_001)).await;
     assert_eq!((disk.groups(), disk.syncs()), (2, 2), "1,000 commands and one sync");
-    drop(say);
-    let counts = storage.counts();
+    let counts = driven.counts();
     assert_eq!((counts.waiting, counts.executed, counts.groups), (0, 1_001, 2));
 }
 
-#[test]
-fn what_piles_up_behind_a_busy_disk_is_bounded_and_seen_from_outside() {
+#[tokio::test]
+async fn what_is_executed_behind_a_busy_disk_is_bounded_and_new_work_is_refused_meanwhile() {
     let (say, word) = channel();
     let engine = Gated { engine: MemoryDisk::default().start(), word: word.into() };
-    let options = StorageOptions {
-        queue_commands_max: 100,
-        unsynced_bytes_max: 1,
-        ..StorageOptions::default()
-    };
-    let (storage, mut reports) = start(engine, options);
-    // Dropped before the storage, which else would wait for it when the test fails.
-    let say = say;
-    assert!(!storage.is_full());
-    storage.submit(mints(1..2));
-    reports.outcomes(1);
-    storage.submit(mints(2..200));
-    reports.outcomes(1);
-    assert!(reports.heard.recv_timeout(Duration::from_millis(50)).is_err(), "the executor waits");
-    assert!(storage.is_full());
+    let options = StorageOptions { unsynced_bytes_max: 1, ..StorageOptions::default() };
+    let mut driven = start(engine, options);
+    driven.submit(mints(1..2));
+    assert_eq!(driven.execute().len(), 1);
+    assert!(!driven.storage.is_full(), "the disk is busy, and nothing is piled up behind it");
+    driven.submit(mints(2..200));
+    assert_eq!(driven.execute().len(), 1, "that is as much as may be piled up");
+    assert!(driven.storage.is_full() && !driven.storage.has_work());
+    assert_eq!(driven.counts().waiting, 197);
+    say.send(()).expect("storage runs");
+    driven.wait_durable(Seq(1)).await;
+    assert!(!driven.storage.is_full() && driven.storage.has_work());
     drop(say);
-    reports.outcomes(197);
-    reports.wait_durable(Seq(199));
-    assert!(!storage.is_full());
+    while driven.durable < Seq(199) {
+        driven.execute();
+        driven.hear().await;
+    }
+    assert_eq!((driven.counts().waiting, driven.storage.is_full()), (0, false));
 }
 
-#[test]
-fn reads_see_what_is_durable_and_mints_what_is_live() {
+#[tokio::test]
+async fn storage_with_many_commands_to_execute_is_full() {
+    let options = StorageOptions { queue_commands_max: 100, ..StorageOptions::default() };
+    let mut driven = start(MemoryDisk::default().start(), options);
+    driven.submit(mints(1..100));
+    assert!(!driven.storage.is_full());
+    driven.submit(mints(100..101));
+    assert!(driven.storage.is_full() && driven.storage.has_work());
+    driven.storage.execute_next();
+    assert!(!driven.storage.is_full());
+}
+
+#[tokio::test]
+async fn reads_see_what_is_durable_and_mints_what_is_live() {
     let (say, word) = channel();
-    let disk = MemoryDisk::default();
-    let (mut reports, report) = Reports::new();
     say.send(()).expect("the receiver is here");
-    let engine = Gated { engine: disk.start(), word: word.into() };
-    let engine = founded(engine);
-    let (storage, _) = opening(StorageOptions::default(), |opening| {
-        Storage::on_threads(engine, opening, report).expect("it opens")
-    });
-    // Dropped before the storage, which else would wait for it when the test fails.
-    let say = say;
-    storage.submit(vec![mint(1), read(1), mint(1)]);
-    let outcomes = reports.outcomes(3);
-    let Ok(ReplicaDone::Read(container)) = done(&outcomes[1].2) else { panic!("it reads") };
+    let engine = founded(Gated { engine: MemoryDisk::default().start(), word: word.into() });
+    let mut driven = start(engine, StorageOptions::default());
+    driven.submit([mint(1), read(1), mint(1)]);
+    let outcomes = driven.execute();
+    let Ok(ReplicaDone::Read(container)) = done(&outcomes[1].outcome) else { panic!("it reads") };
     assert!(container.is_empty());
-    let dot = |at: usize| match done(&outcomes[at].2) {
+    let dot = |at: usize| match done(&outcomes[at].outcome) {
         Ok(ReplicaDone::Minted(minted)) => minted.dot,
         other => panic!("it mints: {other:?}"),
     };
     assert_eq!(dot(0), dot(2), "the request is known although it is not durable");
     drop(say);
-    reports.wait_durable(Seq(1));
-    storage.submit(vec![read(1)]);
-    let outcomes = reports.outcomes(1);
-    let Ok(ReplicaDone::Read(container)) = done(&outcomes[0].2) else { panic!("it reads") };
+    driven.wait_durable(Seq(1)).await;
+    driven.submit([read(1)]);
+    let outcomes = driven.execute();
+    let Ok(ReplicaDone::Read(container)) = done(&outcomes[0].outcome) else { panic!("it reads") };
     assert_eq!(container.siblings().len(), 1);
 }
 
-#[test]
-fn a_clean_end_executes_and_syncs_all_that_was_submitted() {
+#[tokio::test]
+async fn a_clean_end_executes_and_syncs_all_that_was_submitted() {
     let interval = Durability::Interval { every: Duration::from_secs(3_600) };
     for durability in [Durability::Always, interval, Durability::Never] {
         let disk = MemoryDisk::default();
         let options = StorageOptions { durability, ..StorageOptions::default() };
-        let (storage, reports) = start(disk.start(), options);
-        storage.submit(mints(1..5_000));
-        storage.close();
-        let told = reports.heard.iter().flatten();
-        let done = told.filter(|event| matches!(event, StorageEvent::Done { .. })).count();
-        assert_eq!(done, 4_999);
+        let mut driven = start(disk.start(), options);
+        driven.submit(mints(1..1_000));
+        driven.execute();
+        driven.submit(mints(1_000..5_000));
+        let watch = driven.storage.watch();
+        driven.close().await;
+        assert_eq!((watch.counts().waiting, watch.counts().executed), (0, 4_999));
         let store = Overlay::new(Arc::new(disk.start()));
         assert!((1..5_000).all(|n| holds(&store, n)), "{durability:?}");
     }
 }
 
-#[test]
-fn the_interval_syncs_by_itself_and_never_does_not() {
+#[tokio::test]
+async fn a_clean_end_writes_what_piled_up_behind_a_busy_disk() {
+    let disk = MemoryDisk::default();
+    let (say, word) = channel();
+    let engine = Gated { engine: disk.start(), word: word.into() };
+    let options = StorageOptions { unsynced_bytes_max: 1, ..StorageOptions::default() };
+    let mut driven = start(engine, options);
+    driven.submit(mints(1..2));
+    driven.execute();
+    driven.submit(mints(2..10));
+    driven.execute();
+    drop(say);
+    driven.close().await;
+    let store = Overlay::new(Arc::new(disk.start()));
+    assert!((1..10).all(|n| holds(&store, n)));
+}
+
+#[tokio::test]
+async fn the_interval_syncs_by_itself_and_never_does_not() {
     let every = Duration::from_millis(5);
     let disk = MemoryDisk::default();
     let options =
         StorageOptions { durability: Durability::Interval { every }, ..StorageOptions::default() };
-    let (storage, mut reports) = start(disk.start(), options);
-    storage.submit(mints(1..10));
-    reports.outcomes(9);
-    reports.wait_durable(Seq(9));
+    let mut driven = start(disk.start(), options);
+    driven.submit(mints(1..10));
+    driven.execute();
+    driven.wait_durable(Seq(9)).await;
     let begun = Instant::now();
     while disk.syncs() == 0 {
         assert!(begun.elapsed() < TIMEOUT, "it syncs");
-        std::thread::sleep(every);
+        tokio::time::sleep(every).await;
     }
-    std::thread::sleep(every * 4);
+    tokio::time::sleep(every * 4).await;
     assert_eq!(disk.syncs(), 1, "where nothing is written nothing is synced");
-    storage.close();
+    driven.close().await;
 
     let disk = MemoryDisk::default();
     let options = StorageOptions { durability: Durability::Never, ..StorageOptions::default() };
-    let (storage, mut reports) = start(disk.start(), options);
-    storage.submit(mints(1..10));
-    reports.outcomes(9);
-    reports.wait_durable(Seq(9));
+    let mut driven = start(disk.start(), options);
+    driven.submit(mints(1..10));
+    driven.execute();
+    driven.wait_durable(Seq(9)).await;
     assert_eq!(disk.syncs(), 0);
-    drop(storage);
+}
+
+/// Starts storage with the committer as a task.
+fn start_task<E: Engine>(engine: E, sync_time: Duration) -> (Driven<E>, CommitLoop<E>) {
+    let (report, heard) = reports();
+    let (storage, committing, recovered) = opening(StorageOptions::default(), |opening| {
+        Storage::new(engine, opening, sync_time, report).expect("it opens")
+    });
+    assert_eq!(recovered.complete, [PartitionId(0)]);
+    (Driven::new(storage, heard), committing)
 }
 
 #[tokio::test]
-async fn a_task_does_what_the_threads_do_and_a_crash_takes_only_what_was_not_durable() {
+async fn a_committer_that_is_a_task_takes_its_time_and_a_crash_takes_what_was_not_durable() {
     let disk = MemoryDisk::default();
-    let (mut reports, report) = Reports::new();
     let sync_time = Duration::from_millis(20);
-    let (storage, task, recovered) = opening(StorageOptions::default(), |opening| {
-        Storage::as_task(founded(disk.start()), opening, sync_time, report).expect("it opens")
-    });
-    assert_eq!(recovered.complete, [PartitionId(0)]);
-    let before = disk.groups();
-    let running = tokio::spawn(task.run());
-    storage.submit(mints(1..100));
-    let told = async |reports: &mut Reports, up_to| {
-        while reports.durable < Seq(up_to) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            for event in reports.heard.try_iter().flatten() {
-                if let StorageEvent::Durable { seq } = event {
-                    reports.durable = seq;
-                }
-            }
-        }
-    };
-    told(&mut reports, 99).await;
+    let (mut driven, committing) = start_task(founded(disk.start()), sync_time);
+    let (before, begun) = (disk.groups(), Instant::now());
+    let running = tokio::spawn(committing.run());
+    driven.submit(mints(1..100));
+    driven.execute();
+    driven.wait_durable(Seq(99)).await;
+    assert!(begun.elapsed() >= sync_time);
     assert_eq!(disk.groups() - before, 1);
-    storage.submit(mints(100..200));
-    tokio::time::sleep(sync_time / 4).await;
+    driven.submit(mints(100..200));
+    driven.execute();
+    // It has the group, and waits for the disk.
+    tokio::task::yield_now().await;
     running.abort();
     assert!(running.await.expect_err("it was aborted").is_cancelled());
-
     let store = Overlay::new(Arc::new(disk.start()));
     assert!((1..100).all(|n| holds(&store, n)) && (100..200).all(|n| !holds(&store, n)));
 
-    let (_, report) = Reports::new();
-    let (storage, task, recovered) = opening(StorageOptions::default(), |opening| {
-        Storage::as_task(disk.start(), opening, sync_time, report).expect("it opens")
-    });
-    assert_eq!(recovered.complete, [PartitionId(0)]);
-    storage.submit(mints(200..300));
-    storage.stop();
-    drop(storage);
-    task.run().await;
+    let (mut driven, committing) = start_task(disk.start(), sync_time);
+    driven.submit(mints(200..300));
+    driven.execute();
+    let running = tokio::spawn(committing.run());
+    driven.close().await;
+    running.await.expect("it ends by itself");
     let store = Overlay::new(Arc::new(disk.look()));
     assert!((200..300).all(|n| holds(&store, n)), "a clean end loses nothing");
 }
@@ -379,18 +395,12 @@ async fn a_task_does_what_the_threads_do_and_a_crash_takes_only_what_was_not_dur
 #[tokio::test]
 async fn at_its_end_storage_writes_what_waits_and_reads_nothing_for_nobody() {
     let disk = MemoryDisk::default();
-    let (reports, report) = Reports::new();
-    let (storage, task, _) = opening(StorageOptions::default(), |opening| {
-        let engine = founded(disk.start());
-        Storage::as_task(engine, opening, Duration::ZERO, report).expect("it opens")
-    });
-    storage.submit((0..50).flat_map(|n| [read(100 + n), mint(n)]).collect());
-    storage.stop();
-    task.run().await;
-    assert_eq!((storage.counts().waiting, storage.counts().executed), (0, 50));
-    let told = reports.heard.try_iter().flatten();
-    let done = told.filter(|event| matches!(event, StorageEvent::Done { .. })).count();
-    assert_eq!(done, 50, "the writes, and no read");
+    let mut driven = start(founded(disk.start()), StorageOptions::default());
+    driven.submit((0..50).flat_map(|n| [read(100 + n), mint(n)]));
+    let watch = driven.storage.watch();
+    driven.close().await;
+    let counts = watch.counts();
+    assert_eq!((counts.waiting, counts.executed), (0, 50), "the writes, and no read");
     let store = Overlay::new(Arc::new(disk.look()));
     assert!((0..50).all(|n| holds(&store, n)));
 }

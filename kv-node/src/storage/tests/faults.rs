@@ -1,136 +1,124 @@
 //! Disks that fail or are full: what is refused, what is told, and what is durable all the same.
 
+use kv_core::store::StoreFault;
+
 use super::*;
 
-/// Waits for the outcome of one command, and passes over all events before.
-fn outcome_of(reports: &Reports, wanted: Ticket) -> Outcome {
-    let mut events = std::iter::repeat_with(|| reports.next()).flatten();
-    let outcome = events.find_map(|event| match event {
-        StorageEvent::Done { ticket, outcome, .. } => (ticket == wanted).then_some(outcome),
-        _ => None,
-    });
-    outcome.expect("storage answers or the wait ends")
+/// Executes one command.
+fn outcome_of<E: Engine>(driven: &mut Driven<E>, command: (Ticket, StoreCommand)) -> Outcome {
+    driven.submit([command]);
+    driven.execute().pop().expect("it is executed at once").outcome
 }
 
-/// Mints keys from the `n`-th on until one is refused. Returns the fault, and the number that were
-/// taken.
-fn wait_refused(storage: &Storage, reports: &Reports, n: u64) -> (Refusal, u64) {
-    let refused = (0..).find_map(|taken| {
-        // The executor hears of it after the node.
-        storage.submit(mints(n + taken..n + taken + 1));
-        let refusal = outcome_of(reports, Ticket(n + taken)).answer.refusal()?;
-        Some((refusal, taken))
-    });
-    refused.expect("it is refused before the numbers end")
+/// Passes over news until the disk refuses, for a while or for good.
+async fn wait_refused<E: Engine>(driven: &mut Driven<E>) -> EngineError {
+    loop {
+        match driven.hear().await {
+            StorageEvent::Refusing(error) | StorageEvent::Failed(error) => return error,
+            StorageEvent::Durable { .. } | StorageEvent::Writable { .. } => {}
+        }
+    }
 }
 
-#[test]
-fn a_disk_that_fails_says_so_once_and_takes_nothing_more() {
+#[tokio::test]
+async fn a_disk_that_fails_says_so_once_and_takes_nothing_more() {
     let disk = MemoryDisk::default();
-    let (storage, mut reports) = start(disk.start(), StorageOptions::default());
-    storage.submit(mints(1..10));
-    reports.outcomes(9);
-    reports.wait_durable(Seq(9));
+    let mut driven = start(disk.start(), StorageOptions::default());
+    driven.submit(mints(1..10));
+    driven.execute();
+    driven.wait_durable(Seq(9)).await;
     disk.set_fault(Some(StoreFault::Failed));
-    storage.submit(mints(10..11));
-    assert_eq!(reports.wait_failed().fault, StoreFault::Failed);
-    assert_eq!(wait_refused(&storage, &reports, 11).0, Refusal::DiskFailed);
-    assert_eq!(storage.counts().state.word(), "failed");
+    assert_eq!(outcome_of(&mut driven, mint(10)).answer.refusal(), None, "it is not known yet");
+    assert_eq!(wait_refused(&mut driven).await.fault, StoreFault::Failed);
+    assert_eq!(driven.durable, Seq(9));
+    assert_eq!(outcome_of(&mut driven, mint(11)).answer.refusal(), Some(Refusal::DiskFailed));
+    assert_eq!(driven.counts().state.word(), "failed");
     disk.set_fault(None);
-    storage.close();
+    let Driven { storage, mut heard, .. } = driven;
+    storage.close().await;
+    assert!(heard.recv().await.is_none(), "nothing more is said");
     let store = Overlay::new(Arc::new(disk.start()));
     assert!(holds(&store, 9) && !holds(&store, 10), "what was durable stays");
 }
 
-#[test]
-fn a_full_disk_refuses_and_what_it_was_given_before_is_durable_when_there_is_room() {
+#[tokio::test]
+async fn a_full_disk_refuses_and_what_it_was_given_before_is_durable_when_there_is_room() {
     for (fault, refusal) in
         [(StoreFault::Full, Refusal::DiskFull), (StoreFault::OutOfFiles, Refusal::OutOfFiles)]
     {
         let disk = MemoryDisk::default();
-        let (mut reports, report) = Reports::new();
-        let (storage, _) = opening(StorageOptions::default(), |opening| {
-            Storage::on_threads(founded(disk.start()), opening, report).expect("it opens")
-        });
-        storage.submit(mints(1..10));
-        reports.outcomes(9);
-        reports.wait_durable(Seq(9));
+        let mut driven = start(founded(disk.start()), StorageOptions::default());
+        driven.submit(mints(1..10));
+        driven.execute();
+        driven.wait_durable(Seq(9)).await;
         disk.set_fault(Some(fault));
-        storage.submit(mints(10..11));
-        let refusing = |event: &StorageEvent| match event {
-            StorageEvent::Refusing(error) => Some(error.fault),
-            _ => None,
-        };
-        let heard =
-            std::iter::repeat_with(|| reports.next()).flatten().find_map(|event| refusing(&event));
-        assert_eq!(heard, Some(fault));
-        let (refused, taken) = wait_refused(&storage, &reports, 1_000);
-        assert_eq!(refused, refusal);
-        assert_ne!(storage.counts().state.word(), "writable");
-        storage.submit(vec![read(9)]);
-        let outcome = outcome_of(&reports, read(9).0);
+        driven.submit(mints(10..11));
+        driven.execute();
+        driven.submit(mints(11..12));
+        let executed = driven.execute().pop().map(|done| done.outcome.answer.refusal());
+        assert_eq!(executed, Some(None), "it is not known yet");
+        assert_eq!(wait_refused(&mut driven).await.fault, fault);
+        assert_eq!(outcome_of(&mut driven, mint(12)).answer.refusal(), Some(refusal));
+        assert_ne!(driven.counts().state.word(), "writable");
+        let outcome = outcome_of(&mut driven, read(9));
         assert!(matches!(done(&outcome), Ok(ReplicaDone::Read(_))), "reads go on: {outcome:?}");
+        assert!(!driven.storage.is_full(), "work is taken, and refused");
 
         disk.set_fault(None);
-        let (mut durable, mut writable) = (Seq(0), 0);
-        while durable < Seq(10 + taken) || writable == 0 {
-            for event in reports.next() {
-                match event {
-                    StorageEvent::Durable { seq } => durable = seq,
-                    StorageEvent::Writable { .. } => writable += 1,
-                    other => panic!("nothing else is due: {other:?}"),
-                }
-            }
-        }
-        assert_eq!((writable, storage.counts().state.word()), (1, "writable"));
-        reports.newest = durable;
-        reports.durable = durable;
-        storage.submit(mints(12..13));
-        let outcome = reports.outcomes(1).remove(0).2;
-        assert!(outcome.answer.refusal().is_none(), "{outcome:?}");
-        storage.close();
+        let event = driven.hear().await;
+        assert!(matches!(event, StorageEvent::Writable { .. }), "{event:?}");
+        driven.wait_durable(Seq(11)).await;
+        assert_eq!(driven.counts().state.word(), "writable");
+        assert_eq!(outcome_of(&mut driven, mint(13)).answer.refusal(), None);
+        driven.close().await;
         let store = Overlay::new(Arc::new(disk.start()));
-        assert!(holds(&store, 10) && !holds(&store, 1_000 + taken) && holds(&store, 12));
+        assert!(holds(&store, 10) && holds(&store, 11) && !holds(&store, 12) && holds(&store, 13));
     }
 }
 
-#[test]
-fn storage_ends_at_once_while_its_disk_is_full() {
+#[tokio::test]
+async fn a_disk_that_is_full_while_nothing_is_written_is_noticed() {
     let disk = MemoryDisk::default();
-    let (storage, reports) = start(disk.start(), StorageOptions::default());
+    let mut driven = start(disk.start(), StorageOptions::default());
     disk.set_fault(Some(StoreFault::Full));
-    storage.submit(mints(1..2));
-    assert_eq!(wait_refused(&storage, &reports, 2).0, Refusal::DiskFull);
-    storage.close();
+    assert_eq!(wait_refused(&mut driven).await.fault, StoreFault::Full);
+    disk.set_fault(None);
+    assert!(matches!(driven.hear().await, StorageEvent::Writable { .. }));
+}
+
+#[tokio::test]
+async fn storage_ends_at_once_while_its_disk_is_full() {
+    let disk = MemoryDisk::default();
+    let mut driven = start(disk.start(), StorageOptions::default());
+    disk.set_fault(Some(StoreFault::Full));
+    driven.submit(mints(1..2));
+    driven.execute();
+    assert_eq!(wait_refused(&mut driven).await.fault, StoreFault::Full);
+    assert_eq!(outcome_of(&mut driven, mint(2)).answer.refusal(), Some(Refusal::DiskFull));
+    driven.close().await;
     assert!(!holds(&Overlay::new(Arc::new(disk.start())), 1), "and promised nothing");
 }
 
 #[tokio::test]
-async fn a_task_waits_for_room_as_the_threads_do() {
+async fn a_task_waits_for_room_as_the_thread_does() {
     let disk = MemoryDisk::default();
-    let (reports, report) = Reports::new();
-    let (storage, task, _) = opening(StorageOptions::default(), |opening| {
-        Storage::as_task(disk.start(), opening, Duration::ZERO, report).expect("it opens")
-    });
+    let (mut driven, committing) = start_task(founded(disk.start()), Duration::ZERO);
     disk.set_fault(Some(StoreFault::Full));
-    storage.submit(mints(1..3));
-    let running = tokio::spawn(task.run());
-    let told = async |wanted: fn(&StorageEvent) -> bool| {
-        while !reports.heard.try_iter().flatten().any(|event| wanted(&event)) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    told(|event| matches!(event, StorageEvent::Refusing(_))).await;
+    driven.submit(mints(1..3));
+    driven.execute();
+    let running = tokio::spawn(committing.run());
+    assert_eq!(wait_refused(&mut driven).await.fault, StoreFault::Full);
     disk.set_fault(None);
-    told(|event| matches!(event, StorageEvent::Durable { seq: Seq(2) })).await;
-    drop(storage);
+    assert!(matches!(driven.hear().await, StorageEvent::Writable { .. }));
+    driven.wait_durable(Seq(2)).await;
+    drop(driven);
     running.await.expect("it ends by itself");
     let store = Overlay::new(Arc::new(disk.start()));
     assert!(holds(&store, 1) && holds(&store, 2));
 }
 
-#[test]
-fn a_storage_thread_that_panics_is_a_failed_disk() {
+#[tokio::test]
+async fn a_committer_that_panics_is_a_failed_disk() {
     struct Broken;
     impl Engine for Broken {
         fn get(&self, _: &[u8]) -> Result<Option<Bytes>, Corrupt> {
@@ -150,8 +138,11 @@ fn a_storage_thread_that_panics_is_a_failed_disk() {
             Ok(())
         }
     }
-    let (storage, reports) = start(Broken, StorageOptions::default());
-    storage.submit(mints(1..2));
-    assert_eq!(reports.wait_failed().fault, StoreFault::Failed);
-    storage.close();
+    let mut driven = start(Broken, StorageOptions::default());
+    driven.submit(mints(1..2));
+    driven.execute();
+    assert_eq!(wait_refused(&mut driven).await.fault, StoreFault::Failed);
+    assert_eq!(driven.counts().state.word(), "failed");
+    assert_eq!(outcome_of(&mut driven, mint(2)).answer.refusal(), Some(Refusal::DiskFailed));
+    driven.close().await;
 }

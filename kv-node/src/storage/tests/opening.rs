@@ -13,15 +13,15 @@ use super::*;
 const CLUSTER: &str = "test";
 const CACHE_BYTES: u64 = 1 << 20;
 
-fn open(path: &Path) -> (Storage, Reports, Recovered) {
-    let (reports, report) = Reports::new();
+fn open(path: &Path) -> (Driven<FjallEngine>, Recovered) {
+    let (report, heard) = reports();
     let mut directory = Directory::open(path).expect("it is free");
     let pinned = Pinned::of(CLUSTER, ring().layout());
     directory.claim(NODE, &pinned, WallTime(1_000_000)).expect("it is its own");
     let (storage, recovered) = opening(StorageOptions::default(), |opening| {
         Storage::open(directory, CACHE_BYTES, opening, Arc::default(), report).expect("it opens")
     });
-    (storage, reports, recovered)
+    (Driven::new(storage, heard), recovered)
 }
 
 #[test]
@@ -81,35 +81,35 @@ fn a_node_does_not_start_on_the_data_of_another() {
     assert_eq!(recover(NODE), Ok(()), "its own node is not harmed");
 }
 
-#[test]
-fn a_reopened_directory_holds_all_and_a_wiped_one_is_not_believed() {
+#[tokio::test]
+async fn a_reopened_directory_holds_all_and_a_wiped_one_is_not_believed() {
     let home = tempfile::tempdir().expect("there is room");
-    let (storage, _, recovered) = open(home.path());
+    let (driven, recovered) = open(home.path());
     assert_eq!(recovered, Recovered::default(), "it is new");
-    storage.close();
+    driven.close().await;
     let engine = FjallEngine::open(&home.path().join("data"), CACHE_BYTES, 0, Arc::default())
         .expect("it is free");
     drop(founded(engine));
-    let (storage, mut reports, recovered) = open(home.path());
+    let (mut driven, recovered) = open(home.path());
     assert_eq!(recovered.complete, [PartitionId(0)], "a founder holds all that there is");
-    storage.submit(mints(1..100));
-    reports.outcomes(99);
+    driven.submit(mints(1..100));
+    assert_eq!(driven.execute().len(), 99);
     assert!(Directory::open(home.path()).is_err(), "it is in use");
-    storage.close();
+    driven.close().await;
 
-    let (storage, mut reports, recovered) = open(home.path());
+    let (mut driven, recovered) = open(home.path());
     assert_eq!((recovered.complete.len(), recovered.roots.len()), (1, 1));
-    storage.submit((1..100).map(read).collect());
-    for (_, _, outcome) in reports.outcomes(99) {
+    driven.submit((1..100).map(read));
+    for CommandDone { outcome, .. } in driven.execute() {
         let Ok(ReplicaDone::Read(container)) = done(&outcome) else { panic!("it reads") };
         assert_eq!(container.siblings().len(), 1);
     }
-    storage.close();
+    driven.close().await;
 
     std::fs::remove_dir_all(home.path().join("data")).expect("it is there");
-    let (storage, _, recovered) = open(home.path());
+    let (driven, recovered) = open(home.path());
     assert_eq!(recovered, Recovered::default(), "nothing is there, and nothing is believed");
-    storage.close();
+    driven.close().await;
     let directory = Directory::open(home.path()).expect("it is free");
     let identity = directory.identity().expect("a wipe does not take it");
     assert_eq!((identity.node, identity.generation.0), (NODE, 4));
@@ -119,16 +119,16 @@ fn a_reopened_directory_holds_all_and_a_wiped_one_is_not_believed() {
 const CHILD: &str = "KV_NODE_STORAGE_TEST_CHILD";
 
 /// Not a test of its own: writes until it is killed, and prints what is durable.
-#[test]
-fn child_of_a_process_that_is_killed() {
+#[tokio::test]
+async fn child_of_a_process_that_is_killed() {
     let Some(path) = std::env::var_os(CHILD) else { return };
-    let (storage, mut reports, _) = open(Path::new(&path));
+    let (mut driven, _) = open(Path::new(&path));
     let first = std::env::var("FIRST").expect("it is given").parse::<u64>().expect("a number");
     let mut out = std::io::stdout().lock();
     for at in (first..).step_by(64) {
-        storage.submit(mints(at..at + 64));
-        let seq = reports.outcomes(64).last().expect("64 are some").1;
-        reports.wait_durable(seq);
+        driven.submit(mints(at..at + 64));
+        driven.execute();
+        driven.wait_durable(driven.newest).await;
         writeln!(out, "durable {}", at + 63).expect("somebody listens");
     }
 }
