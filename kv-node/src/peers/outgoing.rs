@@ -159,9 +159,10 @@ async fn hear(
     let mut bytes = BytesMut::new();
     let (mut heard, mut silence_max) = (Instant::now(), SILENCE_MAX);
     loop {
+        bytes.reserve(READ_BYTES);
         tokio::select! {
             biased;
-            count = read(reader, &mut bytes, READ_BYTES) => match count {
+            count = read(reader, &mut bytes) => match count {
                 Ok(_) => (heard, silence_max) = (Instant::now(), SILENCE_MAX),
                 Err(error) => return error,
             },

@@ -83,8 +83,10 @@ impl Sender {
             bytes.clear();
             let part = self.encode(&mut bytes);
             if bytes.is_empty() {
-                // An idle connection needs no room.
-                bytes = BytesMut::new();
+                if bytes.capacity() > 2 * BATCH_BYTES {
+                    // An idle connection needs little room.
+                    bytes = BytesMut::new();
+                }
                 if timeout(BEAT_INTERVAL, self.queue.filled()).await.is_ok() {
                     continue;
                 }

@@ -36,13 +36,12 @@ pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
     socket::limit_unsent(stream, UNSENT_BYTES_MAX)
 }
 
-/// Appends the bytes that have arrived, at least one. Nothing is lost if the future is dropped.
+/// Appends the bytes that have arrived, at least one and at most as many as `bytes` has room for.
+/// Nothing is lost if the future is dropped.
 pub(super) async fn read(
     stream: &mut (impl AsyncRead + Unpin),
     bytes: &mut BytesMut,
-    room: usize,
 ) -> Result<usize, LinkError> {
-    bytes.reserve(room);
     match stream.read_buf(bytes).await {
         Ok(0) => Err(LinkError::Closed),
         Ok(count) => Ok(count),
@@ -62,7 +61,8 @@ pub(super) async fn read_frame(
         if let Some(frame) = decoder.next(bytes)? {
             return Ok(frame);
         }
-        read(stream, bytes, frame::HEADER_BYTES + payload_bytes_max).await?;
+        bytes.reserve(frame::HEADER_BYTES + payload_bytes_max);
+        read(stream, bytes).await?;
     }
 }
 
@@ -98,10 +98,10 @@ pub(super) async fn refuse(
     let goodbye = async {
         write(stream, &refusal.frame()).await?;
         stream.shutdown().await?;
-        let mut rest = BytesMut::new();
+        let mut rest = BytesMut::with_capacity(4_096);
         loop {
             rest.clear();
-            read(stream, &mut rest, 4_096).await?;
+            read(stream, &mut rest).await?;
         }
     };
     // However it ends, it has ended.

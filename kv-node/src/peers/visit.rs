@@ -31,8 +31,12 @@ use crate::core_loop::{Urgent, Work};
 use crate::log::Named;
 use crate::metrics::{Direction, Discarded};
 
-/// The bytes of one read.
+/// The bytes for which there is new room when the old is used up. Messages share the memory of the
+/// reads that brought them, so it serves many reads before it is made anew.
 const READ_BYTES: usize = 64 * 1024;
+
+/// The room in bytes that a read finds, at least.
+const READ_BYTES_MIN: usize = 8 * 1024;
 
 /// The shortest time between two signs of life.
 const BEAT_PAUSE: Duration = Duration::from_millis(500);
@@ -177,9 +181,8 @@ impl<'a, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Visit<'a, R, W> {
         let mut leave_at = None;
         loop {
             self.take_frames().await?;
-            if self.bytes.is_empty() {
-                // Nothing is half way: an idle peer needs no room.
-                self.bytes = BytesMut::new();
+            if self.bytes.capacity() - self.bytes.len() < READ_BYTES_MIN {
+                self.bytes.reserve(READ_BYTES);
             }
             let leaves = async move {
                 match leave_at {
@@ -189,7 +192,7 @@ impl<'a, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Visit<'a, R, W> {
             };
             tokio::select! {
                 biased;
-                count = read(&mut self.reader, &mut self.bytes, READ_BYTES) => {
+                count = read(&mut self.reader, &mut self.bytes) => {
                     self.shared.metrics.on_peer_bytes(Direction::In, count?);
                     heard = Instant::now();
                     owes_beat = true;
