@@ -125,6 +125,8 @@ fn a_hello_that_cannot_be_true_is_refused_in_words_and_logged_once() {
         }
         let metric = format!("kv_peer_rejected_total{{reason=\"{reason}\"}}");
         assert_eq!(node.metric(&metric), 3.0);
+        // Lines are written by a thread of their own.
+        wait_for(&words, || log_of(&cluster, 0).contains(&words).then_some(()));
         let log = log_of(&cluster, 0);
         assert_eq!(log.matches(&words).count(), 1, "{log}");
     }
