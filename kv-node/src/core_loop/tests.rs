@@ -158,24 +158,24 @@ impl Outlets for Nowhere {
 }
 
 /// A loop that runs as a task, with one connection.
-struct Running {
+struct LoopScene {
     core: CoreHandle,
     watch: crate::storage::StorageWatch,
     reported: UnboundedReceiver<StorageEvent>,
     replies: UnboundedReceiver<Vec<(OperationTag, Reply)>>,
 }
 
-async fn running(options: StorageOptions) -> Running {
+async fn running(options: StorageOptions) -> LoopScene {
     let Scene { core, storage, reported } = Scene::new(options).await;
     let (handle, inboxes) = inboxes(16);
     let watch = storage.watch();
     tokio::spawn(CoreLoop::new(core, storage, Nowhere, inboxes).run());
     let (tell, replies) = mpsc::unbounded_channel();
     handle.tell(Urgent::Opened { connection: CONNECTION, replies: tell });
-    Running { core: handle, watch, reported, replies }
+    LoopScene { core: handle, watch, reported, replies }
 }
 
-impl Running {
+impl LoopScene {
     async fn ask(&self, operations: Vec<(OperationTag, ClientOperation)>) {
         let work = Work::Client { connection: CONNECTION, operations };
         self.core.work(work).await.expect("the loop runs");
@@ -190,13 +190,13 @@ impl Running {
 
 #[tokio::test]
 async fn other_tasks_have_their_turn_while_commands_are_left() {
-    let mut running = running(StorageOptions::default()).await;
+    let mut scene = running(StorageOptions::default()).await;
     let count = 3 * COMMANDS_PER_TURN;
-    running.ask((0..count as OperationTag).map(|tag| (tag, get())).collect()).await;
-    let mut answered = next(&mut running.replies).await.len();
-    assert!(running.watch.counts().waiting > 0, "the rest of them waits meanwhile");
+    scene.ask((0..count as OperationTag).map(|tag| (tag, get())).collect()).await;
+    let mut answered = next(&mut scene.replies).await.len();
+    assert!(scene.watch.counts().waiting > 0, "the rest of them waits meanwhile");
     while answered < count {
-        answered += next(&mut running.replies).await.len();
+        answered += next(&mut scene.replies).await.len();
     }
     assert_eq!(answered, count);
 }
@@ -204,24 +204,24 @@ async fn other_tasks_have_their_turn_while_commands_are_left() {
 #[tokio::test]
 async fn no_work_is_taken_while_the_disk_is_to_catch_up_and_all_else_goes_on() {
     let options = StorageOptions { unsynced_bytes_max: 1, ..StorageOptions::default() };
-    let mut running = running(options).await;
-    running.ask(vec![(1, put())]).await;
+    let mut scene = running(options).await;
+    scene.ask(vec![(1, put())]).await;
     // The loop answers between two turns: the write was executed, and its group is at the disk.
-    running.core.inspect().await.expect("it runs");
-    running.ask(vec![(2, put())]).await;
-    running.core.inspect().await.expect("it runs");
-    running.ask(vec![(3, get())]).await;
+    scene.core.inspect().await.expect("it runs");
+    scene.ask(vec![(2, put())]).await;
+    scene.core.inspect().await.expect("it runs");
+    scene.ask(vec![(3, get())]).await;
     for _ in 0..3 {
-        running.core.inspect().await.expect("it runs");
-        assert!(running.replies.try_recv().is_err(), "the read is not taken");
+        scene.core.inspect().await.expect("it runs");
+        assert!(scene.replies.try_recv().is_err(), "the read is not taken");
     }
-    running.report().await;
-    let first = next(&mut running.replies).await;
+    scene.report().await;
+    let first = next(&mut scene.replies).await;
     assert!(matches!(first[..], [(1, Reply::Stored { .. }), ..]), "{first:?}");
     let mut tags: Vec<_> = first.into_iter().map(|(tag, _)| tag).collect();
-    running.report().await;
+    scene.report().await;
     while tags.len() < 3 {
-        tags.extend(next(&mut running.replies).await.into_iter().map(|(tag, _)| tag));
+        tags.extend(next(&mut scene.replies).await.into_iter().map(|(tag, _)| tag));
     }
     tags.sort_unstable();
     assert_eq!(tags, [1, 2, 3]);

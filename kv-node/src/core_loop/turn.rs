@@ -11,6 +11,7 @@ use kv_core::event::Event;
 use kv_core::message::Message;
 use kv_core::node::Node;
 use kv_core::quorum::Mode;
+use kv_core::time::Now;
 use kv_core::types::{AdminRequest, NodeId};
 
 use super::{ConnectionId, OperationTag, Work, parts_of};
@@ -84,20 +85,23 @@ impl Core {
         storage: &mut Storage<E>,
     ) -> TurnOutput {
         let mut output = TurnOutput::default();
+        // The clock is read for each stretch and not for each input: all of them are short.
+        let now = self.clock.now();
         for input in inputs {
-            self.handle(input, storage, &mut output);
+            self.handle(now, input, storage, &mut output);
         }
         for _ in 0..DEADLINES_PER_TURN {
-            let now = self.clock.now().monotonic;
-            if self.node.next_deadline().is_none_or(|deadline| deadline > now) {
+            let now = self.clock.now();
+            if self.node.next_deadline().is_none_or(|deadline| deadline > now.monotonic) {
                 break;
             }
-            self.handle(Input::Deadline, storage, &mut output);
+            self.handle(now, Input::Deadline, storage, &mut output);
         }
+        let now = self.clock.now();
         for _ in 0..COMMANDS_PER_TURN {
             let Some(done) = storage.execute_next() else { break };
             let CommandDone { ticket, seq, outcome } = done;
-            self.handle(Input::StoreDone { ticket, seq, outcome }, storage, &mut output);
+            self.handle(now, Input::StoreDone { ticket, seq, outcome }, storage, &mut output);
         }
         storage.commit();
         self.metrics.on_turn(&self.counts());
@@ -160,11 +164,12 @@ impl Core {
 
     fn handle<E: Engine>(
         &mut self,
+        now: Now,
         input: Input,
         storage: &mut Storage<E>,
         output: &mut TurnOutput,
     ) {
-        let mut cx = Cx { now: self.clock.now(), draw: &mut self.draws, out: &mut self.effects };
+        let mut cx = Cx { now, draw: &mut self.draws, out: &mut self.effects };
         self.node.handle(&mut cx, input);
         for effect in self.effects.drain(..) {
             match effect {
