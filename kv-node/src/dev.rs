@@ -1,4 +1,5 @@
-//! `kv-node dev`: a whole cluster in this process, for trying it and for development.
+//! `kv-node dev`: a whole cluster in this process, for trying it and for development. All nodes share
+//! one thread, so it shows what a cluster does, and not how fast one is.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
