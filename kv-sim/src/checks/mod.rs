@@ -372,12 +372,10 @@ impl Checks {
             Answer::Replica(ReplicaAnswer { requester, result: Err(refusal) }),
             Command::Replica(ReplicaCommand { action, .. }),
         ) = (&outcome.answer, &command.command)
+            && let Some(operation) = self.waiting.asked(requester.request)
+            && histories.at(operation.history).key == *action.key()
         {
-            if let Some(operation) = self.waiting.asked(requester.request)
-                && histories.at(operation.history).key == *action.key()
-            {
-                operation.refusals.push((node, *refusal));
-            }
+            operation.refusals.push((node, *refusal));
         }
         for event in &outcome.events {
             if let (
