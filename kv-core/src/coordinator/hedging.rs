@@ -4,8 +4,8 @@
 //! refuses, its link breaks, or it is slower than most of its own answers have been (a *hedge*; Dean and
 //! Barroso, "The Tail at Scale", 2013; Cassandra's rapid read protection). Where everybody is slow,
 //! as everybody has too much to do, a hedge only adds to it: so there is a budget, of one spare
-//! question in ten reads. An owner that answers nobody any more is not slow but gone, and is hedged
-//! whatever the budget says. So is every read of which half the time is over.
+//! question in ten reads. An owner that has answered this node nothing at all meanwhile is not
+//! slow but gone, and is hedged whatever the budget says. So is every read of which half the time is over.
 
 use alloc::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ const DELAY_MIN: Span = Span::from_ms(1);
 /// The age at which a measured time counts half, so that a peer that was slow is asked again.
 const HALF_LIFE: Span = Span::from_ms(10_000);
 
-/// What a coordinator knows of how its peers answer reads.
+/// The answering times of a coordinator's peers, and its budget of spare questions.
 #[derive(Clone, Debug)]
 pub(super) struct Hedging {
     peers: BTreeMap<NodeId, AnswerPace>,
@@ -33,7 +33,7 @@ pub(super) struct Hedging {
     saved: u32,
 }
 
-/// How fast a peer answers.
+/// The speed at which one peer answers a coordinator.
 #[derive(Clone, Copy, Debug, Default)]
 struct AnswerPace {
     /// The time at which it last answered anything.
@@ -46,7 +46,7 @@ struct AnswerPace {
     measured_at: Option<Time>,
 }
 
-/// How well an owner suits a read: the least is the best.
+/// The place of an owner in the order in which owners are asked to be read: the least comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     /// True if it cannot answer, as far as is known, or may lack acknowledged writes.
@@ -81,6 +81,11 @@ impl Hedging {
         self.peers.entry(peer).or_default().heard_at = now;
     }
 
+    /// Forgets all about a peer, as its link broke: it has answered nothing since.
+    pub(super) fn forget(&mut self, peer: NodeId) {
+        self.peers.remove(&peer);
+    }
+
     /// Notes how long a peer took to answer a read.
     pub(super) fn on_measured(&mut self, peer: NodeId, took: Span, now: Time) {
         let pace = self.peers.entry(peer).or_default();
@@ -113,7 +118,7 @@ impl Hedging {
         self.peers.get(&peer).is_none_or(|pace| now.since(pace.heard_at) >= pause)
     }
 
-    /// How well an owner suits a read of a partition.
+    /// Ranks an owner for a read of a partition.
     pub(super) fn rank(
         &self,
         local: &NodeContext,

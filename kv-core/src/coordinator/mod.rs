@@ -190,10 +190,10 @@ impl Coordinator {
     /// Makes the operations that wait for a peer hedge at once, as the connection to it broke.
     pub fn on_link_down(&mut self, cx: &mut Cx<'_>, peer: NodeId) {
         let now = cx.now.monotonic;
+        self.hedging.forget(peer);
         for (id, operation) in self.operations.iter_mut() {
             let Operation { request, phase } = &mut **operation;
             if phase.waits_for(peer) {
-                phase.on_link_down(peer);
                 self.wakes.remove(&(request.wake_at, id));
                 // If this call is late, its time may be up already.
                 request.wake_at = now.min(request.expires_at);

@@ -144,14 +144,6 @@ impl Phase {
         }
     }
 
-    /// Notes that the link to a node broke.
-    pub(super) fn on_link_down(&mut self, node: NodeId) {
-        match self {
-            Self::Read(read) => read.on_link_down(node),
-            Self::Write(_) => {}
-        }
-    }
-
     pub(super) fn start(&mut self, op: &mut OperationCx<'_, '_>) -> Progress {
         match self {
             Self::Read(read) => {
@@ -199,19 +191,16 @@ impl Phase {
             return self.expire(op);
         }
         match self {
-            Self::Read(read) if now >= op.request.late_at => {
-                if mem::replace(&mut read.is_late, true) {
+            Self::Read(read) => {
+                let pause = op.request.hedge;
+                if now < op.request.late_at {
+                    op.request.lengthen_hedge(now);
+                    op.request.wake_at = op.request.wake_at.min(op.request.late_at);
+                } else if mem::replace(&mut read.is_late, true) {
                     op.request.lengthen_hedge(now);
                 } else {
                     op.restart_hedge();
                 }
-                let progress = read.ask_all(op);
-                self.after_read(op, progress)
-            }
-            Self::Read(read) => {
-                let pause = op.request.hedge;
-                op.request.lengthen_hedge(now);
-                op.request.wake_at = op.request.wake_at.min(op.request.late_at);
                 let progress = read.hedge(op, pause);
                 self.after_read(op, progress)
             }

@@ -35,8 +35,6 @@ pub(super) struct ReadPhase {
     pub(super) asked: SmallVec<[(NodeId, Time); 4]>,
     /// True once half the time was over, and all were asked.
     pub(super) is_late: bool,
-    /// The owners to which the link broke after they were asked.
-    pub(super) cut_off: Nodes,
     pub(super) answers: SmallVec<[(NodeId, Container); 4]>,
     /// The nodes that cannot say, as their copy is corrupt or incomplete. They do not count in R.
     pub(super) refused: Vec<NodeId>,
@@ -98,7 +96,6 @@ impl ReadPhase {
             tally: Tally::new(mode, sets),
             asked: SmallVec::new(),
             is_late: false,
-            cut_off: Nodes::new(),
             answers: SmallVec::new(),
             refused: Vec::new(),
             corrupt: Vec::new(),
@@ -185,13 +182,6 @@ impl ReadPhase {
         self.asked.iter().any(|&(asked, _)| asked == owner)
     }
 
-    /// Notes that the link to a node broke: what it was asked is lost.
-    pub(super) fn on_link_down(&mut self, node: NodeId) {
-        if self.was_asked(node) && !self.cut_off.contains(&node) {
-            self.cut_off.push(node);
-        }
-    }
-
     pub(super) fn on_reply(
         &mut self,
         op: &mut OperationCx<'_, '_>,
@@ -235,23 +225,25 @@ impl ReadPhase {
         self.look_at_answers(op)
     }
 
-    /// Asks another owner for one that has not answered in this time, and seems gone; for one that is
-    /// slow only out of the budget.
+    /// Asks another owner for each that has not answered in this time and seems gone; for one that is only
+    /// slow, out of the budget. When it is late, asks all owners that have not answered, again or for the
+    /// first time, and fallbacks too.
     pub(super) fn hedge(&mut self, op: &mut OperationCx<'_, '_>, pause: Span) -> ReadProgress {
         let now = op.cx.now.monotonic;
-        if self.asked.iter().any(|&(_, at)| now.since(at) >= op.local.config.hedge()) {
+        let has_waited = |&(_, at): &(NodeId, Time)| now.since(at) >= op.local.config.hedge();
+        if self.is_late || self.asked.iter().any(has_waited) {
             self.count_who_is_behind(op.cx);
         }
-        let asked = self.asked.iter().map(|&(owner, _)| owner);
-        let (silent, answered): (Nodes, Nodes) =
-            asked.partition(|&owner| !self.has_answered(owner));
-        let mut hedges = Nodes::new();
+        let owners = op.owners().iter().copied();
+        let (silent, answered): (Nodes, Nodes) = owners
+            .filter(|&owner| self.is_late || self.was_asked(owner))
+            .partition(|&owner| !self.has_answered(owner));
+        let mut hedged = Nodes::new();
         for owner in silent {
-            let is_gone = self.cut_off.contains(&owner)
-                || !op.local.is_up(owner)
+            let is_gone = !op.local.is_up(owner)
                 || (owner != op.local.me() && op.hedging.is_silent(owner, now, pause));
-            if is_gone || op.hedging.spend() {
-                hedges.push(owner);
+            if self.is_late || is_gone || op.hedging.spend() {
+                hedged.push(owner);
             } else {
                 op.cx.probe(Probe::HedgeOverBudget);
             }
@@ -259,42 +251,14 @@ impl ReadPhase {
         // The fallback of an owner that refused may be silent too, or be needed in another place.
         let missed: Nodes =
             answered.into_iter().filter(|&owner| self.tally.lacks_fallback(owner)).collect();
-        if !hedges.is_empty() || !missed.is_empty() {
+        if !hedged.is_empty() || !missed.is_empty() {
             op.cx.probe(Probe::ReadHedged);
         }
-        for owner in hedges {
-            let has_spare = self.ask_spare(op, owner);
-            if !has_spare || self.cut_off.contains(&owner) {
+        for owner in hedged {
+            if self.is_late || !self.ask_spare(op, owner) {
                 self.ask_owner(op, owner);
-            }
-            if !has_spare {
                 self.ask_fallback(op, owner);
             }
-        }
-        for owner in missed {
-            self.ask_fallback(op, owner);
-        }
-        self.cut_off.clear();
-        self.look_at_answers(op)
-    }
-
-    /// Asks all owners that have not answered, again or for the first time, and fallbacks too: half the
-    /// time is over.
-    pub(super) fn ask_all(&mut self, op: &mut OperationCx<'_, '_>) -> ReadProgress {
-        self.count_who_is_behind(op.cx);
-        self.cut_off.clear();
-        // The fallback of an owner that refused may be silent too, or be needed in another place.
-        let is_silent = |owner: &NodeId| !self.has_answered(*owner);
-        let owners = op.owners().iter().copied();
-        let (silent, missed): (Vec<NodeId>, Vec<NodeId>) = owners
-            .filter(|owner| is_silent(owner) || self.tally.lacks_fallback(*owner))
-            .partition(is_silent);
-        if !silent.is_empty() || !missed.is_empty() {
-            op.cx.probe(Probe::ReadHedged);
-        }
-        for owner in silent {
-            self.ask_owner(op, owner);
-            self.ask_fallback(op, owner);
         }
         for owner in missed {
             self.ask_fallback(op, owner);

@@ -95,7 +95,7 @@ impl<'a> OperationCx<'a, '_> {
         self.local.topology().owns(node, self.request.partition)
     }
 
-    /// How well an owner suits a read.
+    /// Ranks an owner for the read of this operation's key.
     pub(super) fn rank(&self, owner: NodeId) -> Rank {
         self.hedging.rank(self.local, owner, self.request.partition, self.cx.now.monotonic)
     }

@@ -97,14 +97,16 @@ fn who_is_slow_and_answers_others_is_hedged_out_of_the_budget_and_who_is_gone_al
 #[test]
 fn a_read_whose_link_breaks_asks_another_owner_at_once() {
     let mut fixture = CoordinatorFixture::new(true);
-    let [b, c] = [fixture.owners[1], fixture.owners[2]];
+    let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
     while fixture.coordinator.hedging.spend() {}
     fixture.ask(Verb::Get, strict());
+    fixture.holds(a, Container::default());
+    let now = fixture.now;
+    fixture.coordinator.hedging.on_answer(b, now);
     fixture.feed(|coordinator, cx, _| coordinator.on_link_down(cx, b));
-    let asked = [fixture.read(c), fixture.read(b)];
-    let wakes = fixture.wait();
-    assert_eq!(wakes.len(), 5, "{wakes:?}");
-    assert!(asked.iter().all(|read| wakes.contains(read)), "{wakes:?}");
+    let spare = [probe(Probe::ReadHedged), probe(Probe::SpareAsked), fixture.read(c)];
+    assert_eq!(fixture.wait(), spare, "whatever the budget says");
+    assert_eq!(fixture.now, now, "at once");
 }
 
 #[test]
