@@ -24,7 +24,7 @@ pub enum LogVerdict {
     Corrupt(LogCorruption),
 }
 
-/// What is wrong with a log, by position.
+/// The places at which a log was found to be corrupt, in the order of positions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogCorruption {
     /// The first things that are wrong, at most [`LogCorruption::SHOWN_MAX`]; at least one.
@@ -44,7 +44,7 @@ pub struct CorruptPlace {
     pub segment: SegmentNumber,
     /// The offset in its file, in bytes.
     pub offset: u64,
-    /// What is wrong there.
+    /// The kind of corruption at this place.
     pub what: CorruptKind,
 }
 

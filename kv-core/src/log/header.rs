@@ -57,7 +57,7 @@ pub struct SegmentHeader {
 pub enum ReadHeader {
     /// A header of this format.
     Valid {
-        /// What it says.
+        /// The content of the header.
         header: SegmentHeader,
         /// Its checksum.
         checksum: u64,

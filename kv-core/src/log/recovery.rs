@@ -47,7 +47,7 @@ pub struct LoggedBatch<'a> {
     pub bytes: &'a [u8],
 }
 
-/// How far a reading has come.
+/// The progress of reading a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogProgress {
     /// The bytes that were read.
@@ -248,9 +248,9 @@ struct LogWalk {
     cut_frames: u64,
 }
 
-/// What is before something that verifies.
+/// The kind of bytes that lie before something that verifies.
 enum Before {
-    /// What it names.
+    /// The predecessor that it names.
     Expected,
     /// Bytes that do not count.
     Hole,

@@ -43,7 +43,7 @@ pub(super) struct VerifiedFrame<'a> {
     pub(super) bytes: &'a [u8],
 }
 
-/// What a reading of the files has found.
+/// The result of the first reading of the files of a log.
 #[derive(Clone, Debug)]
 pub(super) struct Scan {
     identity: LogIdentity,
@@ -51,7 +51,7 @@ pub(super) struct Scan {
     pub(super) first: SegmentNumber,
     /// The files from there on, by number.
     pub(super) files: Vec<SegmentFile>,
-    /// What verifies, by position. Its length follows the number of segments, runs and holes.
+    /// The headers and frames that verify, by position. Its length follows the number of segments, runs and holes.
     pub(super) verified: Vec<Verified>,
     /// The greatest position that anything valid says was durable.
     pub(super) durable: LogPosition,

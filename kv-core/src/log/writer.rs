@@ -49,7 +49,7 @@ pub struct LogWrite {
     pub segment: SegmentNumber,
     /// The offset in that file, in bytes.
     pub offset: u64,
-    /// What is written.
+    /// The bytes to write.
     pub bytes: Vec<u8>,
     /// The position at which the write ends: what [`LogWriter::on_written`] is told.
     pub end: LogPosition,

@@ -25,7 +25,7 @@ pub(super) struct TortureDisk {
 pub(super) struct TortureFile {
     pub(super) live: Vec<u8>,
     durable: Vec<u8>,
-    /// What was written since the last sync, each with its number in the order of all writes.
+    /// The writes since the last sync, each with its number in the order of all writes.
     unsynced: Vec<(u64, Range<usize>)>,
 }
 

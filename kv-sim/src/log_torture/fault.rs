@@ -32,11 +32,11 @@ macro_rules! torture_faults {
 /// The moment at which a fault happens, and what it may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FaultClass {
-    /// It is told of and costs nothing that was promised.
+    /// A fault that is told of and costs nothing that was promised.
     Told,
-    /// It happens to a write or a sync, and is not told of, or takes what was promised.
+    /// A fault of a write or a sync that is not told of, or takes what was promised.
     Hidden,
-    /// It happens to the files while the node is down.
+    /// A fault that happens to the files while the node is down.
     AtRest,
 }
 

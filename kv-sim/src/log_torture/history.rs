@@ -21,7 +21,7 @@ const STEPS_MAX: usize = 24;
 /// The most kinds of faults that a history meets.
 const FAULTS_MAX: usize = 3;
 
-/// What happened in a history.
+/// The result of one history of the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HistoryTold {
     /// The number of starts that were judged.

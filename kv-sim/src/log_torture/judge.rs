@@ -16,7 +16,7 @@ pub(super) enum RunEnding {
     PowerFailed,
 }
 
-/// What a start has shown.
+/// The findings of one start of a node on its log.
 #[derive(Clone, Debug)]
 pub(super) struct Shown {
     pub(super) verdict: LogVerdict,
@@ -28,11 +28,11 @@ pub(super) struct Shown {
 pub struct Broken {
     /// The name of the check.
     pub check: &'static str,
-    /// What happened.
+    /// The rule that was broken, in words.
     pub story: String,
 }
 
-/// What is to be said of a start that broke no rule.
+/// The kind of a start that broke no rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Judged {
     /// True if something is missing that was promised, and nothing in the files says so.
@@ -136,7 +136,7 @@ fn missing(expected: &[&AppendedBatch], shown: &Shown) -> Option<Vec<usize>> {
     shown.next().is_none().then_some(missing)
 }
 
-/// What lies in the files, as it was written, and says that the log was durable up to this position.
+/// The bytes in the files that lie as they were written, and say that the log was durable up to this position.
 fn witness(node: &TortureNode, end: LogPosition) -> Option<String> {
     let is_marked = node.marker.is_some() && node.disk.marker == node.marker;
     if is_marked && node.stopped_at >= end {

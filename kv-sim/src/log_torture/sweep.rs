@@ -61,7 +61,7 @@ pub struct TortureFailure {
     pub seed: u64,
     /// The check that was violated.
     pub check: &'static str,
-    /// What happened.
+    /// The history that failed, in words.
     pub story: String,
 }
 
