@@ -83,14 +83,35 @@ fn commands() -> Vec<String> {
     commands
 }
 
+/// What a test has found to be printed.
+fn snapshot(path: &str) -> String {
+    let text = fs::read_to_string(top().join("tests").join(path)).expect("the snapshot is there");
+    text.splitn(3, "---\n").last().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn the_readme_shows_what_its_commands_print() {
+    let readme = fs::read_to_string(top().join("README.md")).expect("there is a README");
+    let digest = snapshot("snapshots/scenarios__partition_digest.snap");
+    assert!(readme.contains(&format!("digest {digest}")), "of partition.toml: {digest}");
+    let demonstrated = snapshot("command_line/snapshots/command_line__first_minute__demo.snap");
+    let printed: BTreeSet<_> = demonstrated.lines().collect();
+    let shown = readme.split("```text\n").find(|block| block.starts_with("1. Look for trouble"));
+    let shown = shown.and_then(|block| block.split("```").next()).expect("it shows it");
+    for line in shown.lines().map(without_times).filter(|line| !line.contains(" events together")) {
+        assert!(printed.contains(&*line), "the demonstration does not print: {line}");
+    }
+}
+
 #[test]
 fn what_the_readme_tells_people_to_type_exists() {
     let folder = Folder::with("readme", &[]);
     let commands = commands();
     assert!(commands.len() > 15, "{commands:?}");
     // What the demonstration leaves behind, and what earlier lines write.
-    let mut made: BTreeSet<String> =
-        ["demo/register-11.json", "demo/small.toml", "demo/report.html"].map(Into::into).into();
+    let demonstrated = snapshot("command_line/snapshots/command_line__first_minute__demo.snap");
+    let words = demonstrated.split_whitespace().filter(|word| word.starts_with("demo/"));
+    let mut made: BTreeSet<String> = words.map(Into::into).collect();
     for command in commands {
         let words: Vec<_> = command.split_whitespace().collect();
         let subcommand = words[0];
