@@ -51,6 +51,8 @@ pub(super) struct Scan {
     pub(super) first: SegmentNumber,
     /// The files from there on, by number.
     pub(super) files: Vec<SegmentFile>,
+    /// The files below, which wait to be used again.
+    spare: Vec<SegmentFile>,
     /// The headers and frames that verify, by position. Its length follows the number of segments, runs and holes.
     pub(super) verified: Vec<Verified>,
     /// The greatest position that anything valid says was durable.
@@ -75,8 +77,9 @@ impl Scan {
         source: &mut S,
     ) -> Result<Self, LogError<S::Error>> {
         let first = identity.segment_bytes.segment_before(replay_from.position);
-        let mut files = source.segments().map_err(LogError::List)?;
-        files.retain(|file| file.number >= first);
+        let all = source.segments().map_err(LogError::List)?;
+        let (mut files, spare): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|file| file.number >= first);
         files.sort_unstable();
         if let Some(pair) = files.windows(2).find(|pair| pair[0].number == pair[1].number) {
             return Err(ForeignLog::TwoFiles { segment: pair[0].number }.into());
@@ -85,6 +88,7 @@ impl Scan {
             identity,
             first,
             files,
+            spare,
             verified: Vec::new(),
             durable: replay_from.position,
             runs: BTreeMap::from([(replay_from.run, replay_from.started)]),
@@ -97,7 +101,24 @@ impl Scan {
             scan.note(end, run, started);
         }
         scan.note_missing_files();
+        scan.look_at_spare_files(source)?;
         Ok(scan)
+    }
+
+    /// A file that waits to be used again has the header of a segment that is not needed. One with
+    /// another header was swapped with the file of that segment, which would else seem not to be begun.
+    fn look_at_spare_files<S: LogSource>(
+        &mut self,
+        source: &mut S,
+    ) -> Result<(), LogError<S::Error>> {
+        for file in self.spare.clone() {
+            self.window.clear();
+            let found = self.header_of(file, source)?;
+            if let Some((header, _)) = found.filter(|(header, _)| header.number >= self.first) {
+                self.note_misplaced(file, &header);
+            }
+        }
+        Ok(())
     }
 
     /// Files are numbered without gaps, as each is prepared before the log reaches it.
@@ -140,6 +161,29 @@ impl Scan {
         file: SegmentFile,
         source: &mut S,
     ) -> Result<(), LogError<S::Error>> {
+        let Some((header, checksum)) = self.header_of(file, source)? else { return Ok(()) };
+        if header.number == file.number {
+            self.note(header.durable, header.run, header.started);
+            self.verified.push(Verified::Header(header, checksum));
+        } else if header.number >= self.first {
+            // One that was prepared out of a spare file may still have the header that this had.
+            self.note_misplaced(file, &header);
+        }
+        Ok(())
+    }
+
+    fn note_misplaced(&mut self, file: SegmentFile, header: &SegmentHeader) {
+        self.note(header.durable, header.run, header.started);
+        let what = CorruptKind::Misplaced { found: header.number };
+        self.corruption.add(CorruptPlace { segment: file.number, offset: 0, what });
+    }
+
+    /// The header of a file of this log, and its checksum, if it has one.
+    fn header_of<S: LogSource>(
+        &mut self,
+        file: SegmentFile,
+        source: &mut S,
+    ) -> Result<Option<(SegmentHeader, u64)>, LogError<S::Error>> {
         let segment = file.number;
         let read = self.window.get(source, file, 0, HEADER_BYTES as u64);
         let bytes = read.map_err(|error| LogError::Read { segment, offset: 0, error })?;
@@ -149,7 +193,7 @@ impl Scan {
                 Some(ReadHeader::OtherFormat(format)) => {
                     return Err(ForeignLog::Format { segment, format }.into());
                 }
-                Some(ReadHeader::None) | None => return Ok(()),
+                Some(ReadHeader::None) | None => return Ok(None),
             };
         let LogIdentity { node, log, segment_bytes } = self.identity;
         if (header.node, header.log) != (node, log) {
@@ -160,16 +204,7 @@ impl Scan {
             let (found, expected) = (header.segment_bytes, segment_bytes.get());
             return Err(ForeignLog::SegmentBytes { segment, found, expected }.into());
         }
-        if header.number == segment {
-            self.note(header.durable, header.run, header.started);
-            self.verified.push(Verified::Header(header, checksum));
-        } else if header.number >= self.first {
-            // A file that waits to be used again has the header of a segment that is not needed.
-            self.note(header.durable, header.run, header.started);
-            let what = CorruptKind::Misplaced { found: header.number };
-            self.corruption.add(CorruptPlace { segment, offset: 0, what });
-        }
-        Ok(())
+        Ok(Some((header, checksum)))
     }
 
     /// Looks for frames at every place where one can begin. Where they follow each other, that is one

@@ -86,8 +86,8 @@ pub(super) struct TortureNode {
     pub(super) marker: Option<Vec<u8>>,
     /// The position that this marker names.
     pub(super) stopped_at: LogPosition,
-    /// Files that are to be used again.
-    recycled: Vec<TortureFile>,
+    /// The numbers of files that are to be used again. Until then they lie on the disk under these.
+    spare: Vec<u64>,
     /// A number that no batch has yet.
     pub(super) contents: u32,
     /// The length of all batches, if they have one.
@@ -115,7 +115,7 @@ impl TortureNode {
             synced: LogPosition(0),
             marker: None,
             stopped_at: LogPosition(0),
-            recycled: Vec::new(),
+            spare: Vec::new(),
             contents: 0,
             batch_bytes: None,
             faults: FaultBudget::default(),
@@ -169,9 +169,9 @@ impl TortureNode {
             if self.faults.strikes(TortureFault::DiskFull, 20, chance) {
                 return;
             }
-            let recycled = self.recycled.pop();
+            let spare = self.spare.pop().and_then(|spare| self.disk.files.remove(&spare));
             let fresh = || TortureFile::new(vec![0; self.segment_bytes()]);
-            self.disk.files.insert(segment.0, recycled.unwrap_or_else(fresh));
+            self.disk.files.insert(segment.0, spare.unwrap_or_else(fresh));
             self.writer.on_prepared(segment);
         }
     }
@@ -242,12 +242,13 @@ impl TortureNode {
         let released = self.writer.release(self.disk.replay_from);
         let numbers: Vec<_> =
             self.disk.files.range(..released.end.0).map(|(&number, _)| number).collect();
+        self.spare.clear();
         for number in numbers {
-            let file = self.disk.files.remove(&number);
-            let is_sound =
-                |file: &TortureFile| file.live.len() == self.identity.segment_bytes.get() as usize;
-            if chance.percent(70) {
-                self.recycled.extend(file.filter(is_sound));
+            let is_sound = self.disk.files[&number].live.len() == self.segment_bytes();
+            if is_sound && chance.percent(70) {
+                self.spare.push(number);
+            } else {
+                self.disk.files.remove(&number);
             }
         }
     }
@@ -272,7 +273,7 @@ impl TortureNode {
         chance: &mut TortureChance,
     ) -> Result<(), Died> {
         self.writer = writer;
-        self.recycled.clear();
+        self.spare.clear();
         if self.writer.must_remove_marker() {
             self.disk.marker = None;
             self.marker = None;

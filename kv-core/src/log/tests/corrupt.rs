@@ -349,3 +349,17 @@ proptest! {
         assert_no_silent_loss(&log, 8, &wounds);
     }
 }
+
+#[test]
+fn the_newest_segment_that_was_swapped_with_a_spare_one_is_missed() {
+    let batches = [[1; 200], [2; 200], [3; 200], [4; 200]];
+    let mut log = TestLog::with(&batches.each_ref().map(|batch| &batch[..]));
+    let (end, _) = log.appended[1];
+    assert!(!log.checkpoint(end).is_empty(), "a segment is spare");
+    let newest = SegmentBytes::new(SIZE).expect("it is a size").segment_before(log.appended[3].0);
+    let swapped = core::mem::take(log.file(newest.0));
+    let spare = core::mem::replace(log.file(0), swapped);
+    *log.file(newest.0) = spare;
+    let (recovered, _) = log.recover();
+    assert!(kinds(recovered.verdict()).contains(&CorruptKind::Misplaced { found: newest }));
+}
