@@ -144,6 +144,15 @@ pub fn parse(bytes: &[u8]) -> Option<StoredRecord> {
     }
 }
 
+/// The partition that a record belongs to, without a look at the rest of its key; `None`, if it is about
+/// the whole store, or if this is the key of none.
+pub fn partition_of(bytes: &[u8]) -> Option<PartitionId> {
+    let (kind, rest) = bytes.split_first()?;
+    let partition = rest.first_chunk::<4>()?;
+    matches!(*kind, OWNED | HINT | HINT_ORDER | LEAF | MARKER | LOST)
+        .then(|| PartitionId(u32::from_be_bytes(*partition)))
+}
+
 /// The leaf of an owner's container, without a look at the rest of its key; `None` if this is the key
 /// of none.
 pub(super) fn leaf_of_owned(bytes: &[u8]) -> Option<LeafId> {
@@ -161,6 +170,11 @@ pub(super) fn owned(partition: PartitionId, leaf: LeafId, key: &Key) -> StoreKey
 /// The prefix of the keys of all containers of a partition.
 pub(super) fn owned_of(partition: PartitionId) -> StoreKey {
     joined(head::<5>(OWNED, partition, &[]), &[])
+}
+
+/// The prefix of the keys of a partition's hints.
+pub(super) fn hints_in(partition: PartitionId) -> StoreKey {
+    joined(head::<5>(HINT, partition, &[]), &[])
 }
 
 /// The prefix of the keys of all hints.

@@ -8,6 +8,7 @@
 //!
 //! [`Store`]: crate::store::Store
 
+mod distrust;
 mod execute;
 mod founding;
 mod hints;
@@ -22,16 +23,19 @@ mod partitions;
 mod recent;
 mod scrub;
 
+pub use self::distrust::distrust;
 pub use self::execute::execute;
 pub use self::hints::{for_each_hint, for_each_hint_terms, hint};
 pub use self::inspect::{
     Held, StoredCopy, any_has_seen, for_each_copy, held, hinted, is_repaired, owned_copy,
     owned_records,
 };
-pub use self::keyspace::{StoredRecord, parse as parse_record_key};
+pub use self::keyspace::{
+    StoredRecord, parse as parse_record_key, partition_of as partition_of_record,
+};
 pub use self::opening::{format, open};
 pub use self::owned::decode_owned;
-pub use self::partitions::{PartitionState, Partitions, unmark};
+pub use self::partitions::{PartitionState, Partitions};
 
 #[cfg(test)]
 mod tests;

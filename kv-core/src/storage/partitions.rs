@@ -9,7 +9,7 @@ use super::keyspace;
 use super::minter::Minter;
 use super::recent::RecentRequests;
 use crate::merkle::Tree;
-use crate::store::{Batch, CorruptKey, Refusal, Store, StoreFault};
+use crate::store::{Batch, CorruptKey, Refusal, Store};
 use crate::types::{ContentHash, Key, NodeId, PartitionId};
 
 /// The partitions of one node. Those that were never touched take no memory.
@@ -108,18 +108,6 @@ impl PartitionState {
     pub(super) fn stands_corrupt(&self, key: &Key) -> bool {
         self.corrupt.get(key).is_some_and(|corruption| !corruption.is_overwritten)
     }
-}
-
-/// Takes data markers away: this owner no longer knows that it holds all that it must hold.
-///
-/// # Errors
-/// [`StoreFault`], if the store does.
-pub fn unmark(store: &mut impl Store, complete: &[PartitionId]) -> Result<(), StoreFault> {
-    let mut batch = Batch::default();
-    for &partition in complete {
-        batch.delete(&keyspace::marker(partition));
-    }
-    store.commit(batch).map(|_| ())
 }
 
 /// Writes the data marker of a partition: this owner holds all that it must hold.

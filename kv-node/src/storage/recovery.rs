@@ -46,7 +46,8 @@ pub(super) fn recover<E: Engine>(
         "records that are read at start are corrupt: this node answers no reads until it has \
          copied its partitions from its peers"
     );
-    write(engine, |store| storage::unmark(store, &recovery.recovered.complete))?;
+    let partitions = opening.ring.layout().partitions;
+    write(engine, |store| storage::distrust(store, partitions))?;
     Ok(read(engine, opening)?.0)
 }
 

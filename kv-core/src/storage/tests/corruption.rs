@@ -4,7 +4,7 @@ use super::*;
 use crate::event::Event;
 use crate::merkle::LeafId;
 use crate::probe::Probe;
-use crate::store::{CorruptKey, KeptHints};
+use crate::store::{Batch, CorruptKey, KeptHints};
 
 /// The key, which was corrupt for the so manieth time since the start.
 fn corruption(number: u64) -> CorruptKey {
@@ -281,4 +281,38 @@ fn a_corrupt_hint_is_dropped_and_counted_and_its_epoch_is_over() {
     assert_eq!(hints(batch), Ok(HintBatch { hints: vec![], left: Some(left) }));
     let next = disk.mint(latest(), Role::Fallback(terms));
     assert_ne!(minted(&next).0.actor, first.actor);
+}
+
+#[test]
+fn a_store_that_lost_records_has_its_leaves_count_what_is_left() {
+    let mut disk = Disk::new();
+    let keys = (0..400).map(|n| Key::from(alloc::format!("key {n}").as_str()));
+    let container = minted(&disk.mint(latest(), Role::Owner)).1.clone();
+    disk.run(join(keys.map(|key| (key, container.clone())).collect()));
+    let hint = Hint { key: key(), container, terms: for_target(9) };
+    disk.run(for_coordinator(ReplicaAction::Hint(hint.into())));
+    disk.store.sync();
+    let whole = disk.root_recomputed();
+    let is_lost = |key: &&Bytes| match parse_record_key(key) {
+        Some(StoredRecord::Owned { key, .. }) => key.bytes().ends_with(b"7"),
+        Some(StoredRecord::HintOrder { .. }) => true,
+        _ => false,
+    };
+    let mut lost = Batch::default();
+    for record in disk.store.keys().filter(is_lost) {
+        lost.delete(record);
+    }
+    assert!(lost.len() > 40);
+    disk.store.commit(lost).expect("it is well");
+    distrust(&mut disk.store, 1).expect("it is well");
+    disk.store.sync();
+    let recovered = disk.restart();
+    assert_eq!(recovered.complete, []);
+    assert_ne!(disk.root_recomputed(), whole);
+    assert_eq!(disk.partitions.root(PARTITION), disk.root_recomputed());
+    let replayed = hints(disk.run(read_hints(NodeId(9)))).expect("it is well").hints;
+    assert_eq!(replayed.len(), 1, "a hint that lost its place is replayed all the same");
+    let before = disk.store.newest();
+    distrust(&mut disk.store, 1).expect("it is well");
+    assert_eq!(disk.store.newest(), before, "there is nothing left to correct");
 }
