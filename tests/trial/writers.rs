@@ -2,7 +2,9 @@
 //!
 //! Each writer has keys of its own and writes over all nodes, while somebody does something to these. Then
 //! every key is read through every node by a strict quorum: it must show the last value that was
-//! acknowledged, or one that its writer wrote later and of which it never heard.
+//! acknowledged, or one of which its writer never heard. Such a write may be earlier than the
+//! acknowledged one and yet happen after it: the system holds a command that is on its way through a
+//! network that is cut, and brings it when that heals.
 //!
 //! Half of the keys are written once, so that no later write can hide the loss of an earlier one;
 //! half again and again.
@@ -151,7 +153,7 @@ pub(crate) struct Writer {
 struct Entry {
     /// The last write that was acknowledged.
     acked: Option<u64>,
-    /// Later ones of which nobody knows whether they happened.
+    /// Others of which nobody knows whether they happen, and when.
     in_doubt: Vec<u64>,
 }
 
@@ -195,7 +197,8 @@ impl Writer {
                 let value = number.to_string();
                 match client.try_ask(&["SET", &key, &value]) {
                     Ok(answer) if answer == Answer::ok() => {
-                        *entry = Entry { acked: Some(number), in_doubt: Vec::new() };
+                        entry.in_doubt.pop();
+                        entry.acked = Some(number);
                         acked.fetch_add(1, Ordering::Relaxed);
                     }
                     // "Unknown", or refused; or the node is gone. In doubt is what may be, and another
@@ -271,7 +274,7 @@ fn numbers_of(answer: Answer) -> Option<Vec<u64>> {
 }
 
 #[test]
-fn only_what_was_acknowledged_or_written_later_counts_as_held() {
+fn only_what_was_acknowledged_last_or_is_in_doubt_counts_as_held() {
     let entry = Entry { acked: Some(5), in_doubt: vec![7] };
     for shown in [&[5][..], &[7], &[3, 5], &[5, 7]] {
         assert!(entry.is_held_by(shown), "{shown:?}");
