@@ -4,6 +4,8 @@
 mod command_line;
 #[path = "node/configuration.rs"]
 mod configuration;
+#[path = "trial/corruption_rounds.rs"]
+mod corruption_rounds;
 #[path = "node/descriptors.rs"]
 mod descriptors;
 #[path = "node/diagnostics.rs"]

@@ -191,6 +191,7 @@ impl<O: Outlets, E: Engine> CoreLoop<O, E> {
                 self.storage.on_event(&event);
                 match event {
                     StorageEvent::Durable { seq } => inputs.push(Input::Durable { seq }),
+                    StorageEvent::Flushed => {}
                     // The core hears of these with every command: writes are refused, and reads go
                     // on.
                     StorageEvent::Refusing(error) => {

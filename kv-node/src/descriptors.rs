@@ -16,7 +16,7 @@ use crate::storage::FILES_CACHED;
 const OF_PROCESS: usize = 32;
 
 /// The descriptors of one node beside the files that its storage keeps open for reads, and beside
-/// its connections: journals, tables that are being written or merged, directories that are being
+/// its connections: segments of the log, tables that are being written or merged, directories that are being
 /// synced, three listeners, connections that are being turned away.
 const OF_NODE: usize = 128;
 

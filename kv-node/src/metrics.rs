@@ -26,7 +26,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::health::{Facts, Verdict};
 use crate::inspection::TurnCounts;
 use crate::log;
-use crate::storage::{DiskRoom, StorageCounts, StorageState};
+use crate::storage::{DiskRoom, EngineSizes, StorageCounts, StorageState};
 
 pub use exposition::Exposition;
 use health::HealthGauges;
@@ -98,6 +98,8 @@ pub struct Metrics {
     storage_writing_seconds: Counter<f64, AtomicU64>,
     storage_waiting: Gauge,
     storage_state: [Gauge; StorageState::WORDS.len()],
+    storage_bytes: [Gauge; 3],
+    storage_tables: Gauge,
     disk_bytes: [Gauge; 2],
 }
 
@@ -263,6 +265,14 @@ impl Metrics {
                 "state",
                 StorageState::WORDS,
             ),
+            storage_bytes: of.gauges(
+                "storage_bytes",
+                "Bytes that the storage takes: for records in memory (estimated), in the files of the log, \
+                 and in tables",
+                "where",
+                ["memory", "log", "tables"],
+            ),
+            storage_tables: of.gauge("storage_tables", "Tables of the storage on the disk"),
             disk_bytes: of.gauges(
                 "disk_bytes",
                 "Bytes of the disk under the data, and those of them that are free",
@@ -406,7 +416,23 @@ impl Metrics {
 
     /// Updates the metrics from the counters of the storage.
     pub fn on_storage(&self, counts: &StorageCounts) {
-        let StorageCounts { waiting, executed, groups, writing, state: _, disk } = *counts;
+        let StorageCounts {
+            waiting,
+            executed,
+            groups,
+            writing,
+            state: _,
+            memory_bytes,
+            sizes,
+            disk,
+        } = *counts;
+        let EngineSizes { log_bytes, table_bytes, tables } = sizes;
+        for (gauge, bytes) in
+            self.storage_bytes.iter().zip([memory_bytes as u64, log_bytes, table_bytes])
+        {
+            gauge.set(bytes as i64);
+        }
+        self.storage_tables.set(tables as i64);
         if let Some(DiskRoom { free_bytes, total_bytes }) = disk {
             self.disk_bytes[0].set(free_bytes as i64);
             self.disk_bytes[1].set(total_bytes as i64);

@@ -117,6 +117,7 @@ pub fn start(settings: Settings, listeners: Listeners) -> Result<Running, StartE
         durability,
         queue_commands_max: limits.storage_queue,
         unsynced_bytes_max: limits.unsynced_bytes,
+        memory_bytes_max: limits.memory_bytes,
         disk_reserve_bytes: limits.disk_reserve_bytes as u64,
     };
     let opening = Opening { node, core: &core, ring: &ring, options };
@@ -180,7 +181,7 @@ pub fn within_descriptors(settings: &Settings, nodes: usize) -> Result<Limits, T
     Ok(given)
 }
 
-/// Starts a node on a thread that may block: opening the data replays its journal, which takes as
+/// Starts a node on a thread that may block: opening the data replays its log, which takes as
 /// long as there is data.
 ///
 /// # Errors

@@ -20,7 +20,7 @@ fn idle_clients_do_not_take_the_files_that_the_storage_needs() {
     let mut client = node.client();
     assert_eq!(client.ask(&["SET", "first", "kept"]), Answer::ok());
     let idle: Vec<_> = (0..FILES + 100).map(|_| Client::connect(&node.redis)).collect();
-    // What fjall keeps in memory before it writes a table, and a little more.
+    // What is kept in memory before a table is written, and a little more.
     let value = "v".repeat(1 << 20);
     for key in 0..80 {
         assert_eq!(

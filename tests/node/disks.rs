@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::corruption_rounds;
 use crate::support::{Answer, Cluster, before, wait_for};
 
 /// Larger than what a node says to its log, and smaller than what it is made to write.
@@ -48,26 +49,10 @@ fn a_node_whose_disk_fails_ends_visibly_and_the_others_go_on() {
 }
 
 #[test]
-fn a_start_without_a_file_of_the_engine_names_it_and_makes_nothing_in_its_place() {
-    let cluster = Cluster::new("file-lost", 1);
-    let node = cluster.start(0);
-    assert_eq!(node.client().ask(&["SET", "mine", "kept"]), Answer::ok());
-    assert_eq!(node.signal("TERM").code(), Some(0));
-    let data = cluster.data_dir(0).join("data");
-    let aside = cluster.data_dir(0).join("aside");
-    for name in ["version", "keyspaces/1/current", "keyspaces/1/v0", "keyspaces/0/current"] {
-        let file = data.join(name);
-        std::fs::rename(&file, &aside).expect("it is there");
-        let refused = cluster.command(0).output().expect("it runs");
-        assert_eq!(refused.status.code(), Some(1), "{name}");
-        let said = String::from_utf8_lossy(&refused.stderr);
-        let named = format!("{}, a file of the storage engine, is missing", file.display());
-        assert!(said.contains(&named), "{said}");
-        assert!(said.contains("one node at a time") && !said.contains("room"), "{said}");
-        assert!(!file.exists(), "{name}");
-        std::fs::rename(&aside, &file).expect("it can be brought back");
-    }
-    // Its lock is no data, and who cleans it away does no harm.
-    std::fs::remove_file(data.join("lock")).expect("it is there");
-    assert_eq!(cluster.start(0).client().ask(&["GET", "mine"]), Answer::bulk("kept"));
+fn a_node_whose_files_were_corrupted_has_every_value_again_in_seconds() {
+    let cluster = Cluster::with("corruption-rounds", 3, corruption_rounds::SETTINGS);
+    let arguments = corruption_rounds::Arguments { rounds: 12, seed: Some(3) };
+    let counts = corruption_rounds::run(&cluster, &arguments).expect("the seed is given");
+    assert!(counts.wrong.is_empty(), "{:#?}", counts.wrong);
+    assert!(counts.told > 3, "{counts:?}");
 }

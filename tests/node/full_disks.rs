@@ -127,7 +127,7 @@ fn incompressible(bytes: usize) -> String {
 #[test]
 fn a_full_disk_is_told_to_everybody_and_writes_go_on_when_there_is_room() {
     let cluster = cluster("full-told", 1, QUICK);
-    let Some(disk) = SmallDisk::mount(&cluster.data_dir(0), "96m") else { return };
+    let Some(disk) = SmallDisk::mount(&cluster.data_dir(0), "128m") else { return };
     let node = start_alone(&cluster, &disk);
     let (mut client, mut written, value) = (node.client(), Written::default(), "v".repeat(1_000));
     for _ in 0..50 {
@@ -159,8 +159,8 @@ fn a_full_disk_is_told_to_everybody_and_writes_go_on_when_there_is_room() {
 
 #[test]
 fn a_node_whose_writes_failed_for_want_of_room_goes_on_and_has_lost_none() {
-    // The first is full when the log is written, the second when tables are.
-    for (size, larger, value_bytes) in [("4m", "64m", 10_000), ("100m", "400m", 500_000)] {
+    // The first is full when the log needs a new file, the second when tables are written.
+    for (size, larger, value_bytes) in [("20m", "100m", 100_000), ("70m", "400m", 500_000)] {
         let cluster = cluster("full-failed", 1, WITHOUT_RESERVE);
         let Some(disk) = SmallDisk::mount(&cluster.data_dir(0), size) else { return };
         let node = start_alone(&cluster, &disk);
@@ -186,12 +186,12 @@ fn a_node_whose_writes_failed_for_want_of_room_goes_on_and_has_lost_none() {
 #[test]
 fn three_full_disks_refuse_in_words_and_the_cluster_goes_on_when_there_is_room() {
     let cluster = cluster("full-three", 3, WITHOUT_RESERVE);
-    let Some(disks) = SmallDisk::mount_all(&cluster, 3, "8m") else { return };
+    let Some(disks) = SmallDisk::mount_all(&cluster, 3, "20m") else { return };
     let nodes: Vec<_> = (0..3).map(|index| start(&cluster, &disks[index], index)).collect();
     found(&nodes);
     let (mut client, mut written) = (nodes[0].client(), Written::default());
-    let value = incompressible(10_000);
-    for _ in 0..50 {
+    let value = incompressible(100_000);
+    for _ in 0..10 {
         assert_eq!(written.write(&mut client, &value), Answer::ok());
     }
     for disk in &disks {
@@ -209,7 +209,7 @@ fn three_full_disks_refuse_in_words_and_the_cluster_goes_on_when_there_is_room()
     }
     for disk in &disks {
         disk.empty();
-        disk.grow("64m");
+        disk.grow("100m");
     }
     for node in &nodes {
         written.write_again(&mut node.client(), &value);
@@ -230,22 +230,25 @@ fn three_full_disks_refuse_in_words_and_the_cluster_goes_on_when_there_is_room()
 #[test]
 fn one_full_disk_of_three_stops_no_write_and_catches_up() {
     let cluster = cluster("full-one", 3, WITHOUT_RESERVE);
-    let Some(disk) = SmallDisk::mount(&cluster.data_dir(0), "8m") else { return };
+    let Some(disk) = SmallDisk::mount(&cluster.data_dir(0), "20m") else { return };
     let nodes = [start(&cluster, &disk, 0), cluster.start(1), cluster.start(2)];
     found(&nodes);
     let [full, other, _] = &nodes;
-    let (mut client, mut written, value) = (other.client(), Written::default(), "v".repeat(1_000));
+    let (mut client, mut written) = (other.client(), Written::default());
+    let value = incompressible(200_000);
     disk.fill();
-    for _ in 0..100 {
+    // What was made of the log before takes some more.
+    wait_for("the log to be full", || {
         assert_eq!(written.write(&mut client, &value), Answer::ok());
-    }
-    wait_state(full, FULL);
+        (full.metric(FULL) == 1.0).then_some(())
+    });
     // Through the full node too: the others mint and keep.
     let mut through = full.client();
     for _ in 0..20 {
         assert_eq!(written.write(&mut through, &value), Answer::ok());
     }
     disk.empty();
+    disk.grow("200m");
     wait_state(full, "kv_storage_state{state=\"writable\"}");
     // It holds what it missed, by hints or by repair: a read of itself alone finds it.
     let last = written.keys.last().expect("there are many").clone();

@@ -216,12 +216,13 @@ async fn begin(
         durability,
         queue_commands_max: limits.storage_queue,
         unsynced_bytes_max: limits.unsynced_bytes,
+        memory_bytes_max: limits.memory_bytes,
         disk_reserve_bytes: limits.disk_reserve_bytes as u64,
     };
     let opening = Opening { node, core: &core, ring: &ring, options };
     let opened = Storage::new(disk.start(), &opening, sync, startup.report());
-    let (storage, committing, recovered) = opened.expect("the disk is sound");
-    tokio::spawn(committing.run());
+    let (storage, background, recovered) = opened.expect("the disk is sound");
+    tokio::spawn(background.run());
     let topology = Arc::new(Topology::new(ring));
     let identity = Identity { node, generation, cluster: ClusterId::of(&cluster), topology };
     let draws = Draws::from_os().expect("the runtime draws");

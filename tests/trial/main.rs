@@ -1,10 +1,12 @@
 //! Trials of real clusters: how fast they are beside Redis, what they lose when they are killed or cut off,
 //! and what they do when nobody asks for anything.
 //!
-//! `cargo trial beside-redis`, `cargo trial kill-rounds`, `cargo trial network`, `cargo trial idle`. Exit codes: 0 it went
+//! `cargo trial beside-redis`, `cargo trial kill-rounds`, `cargo trial corruption`, `cargo trial network`,
+//! `cargo trial idle`. Exit codes: 0 it went
 //! well; 1 it did not (the output says what); 2 it could not begin.
 
 mod beside_redis;
+mod corruption_rounds;
 mod hosts;
 mod idle;
 mod kill_rounds;
@@ -47,6 +49,8 @@ enum Trial {
     BesideRedis(beside_redis::Arguments),
     /// Kill nodes under writes, again and again, and look for every write that was acknowledged
     KillRounds(kill_rounds::Arguments),
+    /// Corrupt files of a node that is down, again and again, and look for every value
+    Corruption(corruption_rounds::Arguments),
     /// Cut nodes off under writes, again and again, and look for every write that was acknowledged
     Network(network_rounds::Arguments),
     /// Measure what a cluster takes that nobody asks for anything
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
     match Cli::parse().trial {
         Trial::BesideRedis(arguments) => beside_redis::execute(&arguments),
         Trial::KillRounds(arguments) => run_kill_rounds(&arguments),
+        Trial::Corruption(arguments) => run_corruption_rounds(&arguments),
         Trial::Network(arguments) => run_network_rounds(&arguments),
         Trial::Idle(arguments) => idle::execute(&arguments),
     }
@@ -70,6 +75,24 @@ fn run_kill_rounds(arguments: &kill_rounds::Arguments) -> ExitCode {
         Err(error) => return no_seed(error),
     };
     judge(&lost, folder)
+}
+
+fn run_corruption_rounds(arguments: &corruption_rounds::Arguments) -> ExitCode {
+    let folder = folder();
+    let cluster =
+        Cluster::within(folder.path().to_owned(), writers::NODES, corruption_rounds::SETTINGS);
+    let counts = match corruption_rounds::run(&cluster, arguments) {
+        Ok(counts) => counts,
+        Err(error) => return no_seed(error),
+    };
+    let corruption_rounds::CorruptionCounts { wrong, told, slowest } = counts;
+    println!(
+        "{} rounds: {} wrong or missing; {told} told; complete after {} ms at most",
+        arguments.rounds,
+        wrong.len(),
+        slowest.as_millis()
+    );
+    judge(&wrong, folder)
 }
 
 fn run_network_rounds(arguments: &network_rounds::Arguments) -> ExitCode {

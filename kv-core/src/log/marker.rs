@@ -6,7 +6,9 @@
 //! ```text
 //!   0  magic "KVLOGEND"    16  node    32  position at which the log ends
 //!   8  format, u32         24  log     40  checksum of its last frame
-//!  12  zeros               48  checksum: xxh3-64 of all before it
+//!  12  zeros                           48  run that stopped
+//!                                      56  position at which that run began
+//!                                      64  checksum: xxh3-64 of all before it
 //! ```
 
 use thiserror::Error;

@@ -73,10 +73,10 @@ impl SegmentBytes {
     pub const MIN: Self = Self(512);
     /// The largest size: 1 GiB.
     pub const MAX: Self = Self(1 << 30);
-    /// 16 MiB, as PostgreSQL has it. A start reads whole segments, and a rotation costs one rename and
-    /// the sync of a folder, so smaller ones rotate more often (at 20 MB/s this one every 0.8 s), and
-    /// larger ones keep more on the disk and read more than is needed. A batch may be larger.
-    pub const DEFAULT: Self = Self(16 << 20);
+    /// 8 MiB. A start reads whole segments, and a rotation costs one rename and the sync of a folder, so
+    /// smaller ones rotate more often (at 20 MB/s this one every 0.4 s), and larger ones keep more on
+    /// the disk and read more than is needed: a node that was just made has two. A batch may be larger.
+    pub const DEFAULT: Self = Self(8 << 20);
 
     /// Checks a size.
     ///

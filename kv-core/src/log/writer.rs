@@ -9,9 +9,10 @@
 //! [`LogWriter::segments_to_sync`]; which of the three modes it is in shows only in when it syncs, and
 //! in when it acknowledges.
 //!
-//! After a write or a sync that failed nothing of the log is believed any more: the driver drops the
-//! writer, and the node stops. A sync that succeeds after one that failed may have forgotten what that
-//! one was to write (PostgreSQL's "fsyncgate", 2018).
+//! A write that was refused, as there was no room for it, may be made again at the same place. After a
+//! write that failed for another reason, or a sync that failed for any, nothing of the log is believed any
+//! more: the driver drops the writer, and the node stops. A sync that succeeds after one that failed may
+//! have forgotten what that one was to write (PostgreSQL's "fsyncgate", 2018).
 //!
 //! # Invariants
 //! - `durable ≤ written ≤ taken ≤ next`, and each of these only grows.
@@ -210,6 +211,11 @@ impl LogWriter {
     /// begins now makes durable.
     pub const fn written(&self) -> LogPosition {
         self.written
+    }
+
+    /// Tells whether something was appended that has not been taken to be written.
+    pub fn has_unwritten(&self) -> bool {
+        self.open.is_some() || !self.closed.is_empty()
     }
 
     /// The number of the run, as frames carry it.

@@ -74,6 +74,9 @@ limits! {
     storage_queue = 16_384 in 1..=1_048_576,
     /// The bytes that are executed and not yet on the disk before the storage waits for it.
     unsynced_bytes = 67_108_864 in 65_536..=4_294_967_296,
+    /// The bytes of records that are held in memory before they lie in tables; a table takes a third of
+    /// them. Also bounds what a start reads of the log.
+    memory_bytes = 100_663_296 in 1_048_576..=1_099_511_627_776,
     /// The bytes of the disk that are left free: with less, writes are refused until there is more
     /// again. The storage needs them for the tables that it owes.
     disk_reserve_bytes = 67_108_864 in 0..=1_099_511_627_776,

@@ -270,6 +270,7 @@ impl Relations<'_> {
         let peers = self.members.len().max(1) - 1;
         let Limits {
             cache_bytes,
+            memory_bytes,
             unsynced_bytes,
             peer_queue_bytes,
             peer_queue_bytes_total,
@@ -282,7 +283,8 @@ impl Relations<'_> {
         let received = peer_receive_bytes.saturating_add(*peer_frame_bytes);
         let for_peers = waiting.saturating_add(received);
         // While one group is on its way to the disk, another one piles up.
-        let for_storage = unsynced_bytes.saturating_mul(2).saturating_add(*cache_bytes);
+        let in_memory = cache_bytes.saturating_add(*memory_bytes);
+        let for_storage = unsynced_bytes.saturating_mul(2).saturating_add(in_memory);
         // What reads hold in the core comes on top of what clients hold.
         let for_clients = self.limits.client_bytes.saturating_add(self.limits.client_bytes / 8);
         let sum = for_peers.saturating_add(for_storage).saturating_add(for_clients) as u64;
@@ -299,6 +301,7 @@ impl Relations<'_> {
             );
             let keys = [
                 "cache_bytes",
+                "memory_bytes",
                 "unsynced_bytes",
                 "peer_queue_bytes_total",
                 "peer_receive_bytes",

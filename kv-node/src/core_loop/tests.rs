@@ -45,9 +45,9 @@ impl Scene {
         let opening = Opening { node: id, core: &config, ring: &ring, options };
         let report = Arc::new(move |event| drop(tell.send(event)));
         let engine = MemoryDisk::default().start();
-        let (storage, committing, recovered) =
+        let (storage, background, recovered) =
             Storage::new(engine, &opening, Duration::ZERO, report).expect("it is new");
-        tokio::spawn(committing.run());
+        tokio::spawn(background.run());
         let identity = Identity {
             node: id,
             generation: Generation(1),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::engine::{Engine, EngineError, Reach};
-use super::overlay::Group;
+use super::group::Group;
 
 /// The promise that a `Durable` event makes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,12 +38,12 @@ impl<E: Engine> Committer<E> {
         Self { engine, durability, unsynced_since: None }
     }
 
-    /// Writes a group. When it returns, the group is as durable as was promised.
-    pub(super) fn write(&mut self, group: &Group) -> Result<(), EngineError> {
+    /// Appends a group. When it returns, the group is as durable as was promised.
+    pub(super) fn append(&mut self, group: &Group) -> Result<(), EngineError> {
         match self.durability {
-            Durability::Always => self.engine.apply(&group.records, Reach::Synced),
+            Durability::Always => self.engine.append(group, Reach::Synced),
             Durability::Interval { .. } | Durability::Never => {
-                self.engine.apply(&group.records, Reach::Written)?;
+                self.engine.append(group, Reach::Written)?;
                 self.unsynced_since.get_or_insert_with(Instant::now);
                 Ok(())
             }
@@ -61,6 +61,11 @@ impl<E: Engine> Committer<E> {
         }
     }
 
+    /// Syncs if the interval is over.
+    pub(super) fn sync_if_due(&mut self) -> Result<(), EngineError> {
+        if self.sync_due_in() == Some(Duration::ZERO) { self.sync() } else { Ok(()) }
+    }
+
     /// Syncs what was written and is not synced.
     pub(super) fn sync(&mut self) -> Result<(), EngineError> {
         if self.unsynced_since.is_some() {
@@ -75,8 +80,13 @@ impl<E: Engine> Committer<E> {
         self.engine.check()
     }
 
-    /// Makes the engine ready to take what it refused with a passing fault.
-    pub(super) fn resume(&self) -> Result<(), EngineError> {
-        self.engine.resume()
+    /// Does ahead of the next group what it would have to wait for.
+    pub(super) fn prepare(&self) {
+        self.engine.prepare();
+    }
+
+    /// Ends the log: all that was appended is synced.
+    pub(super) fn close(&self) -> Result<(), EngineError> {
+        self.engine.close()
     }
 }

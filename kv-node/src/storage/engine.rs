@@ -1,18 +1,18 @@
-//! The engine below the overlay: records that outlive the process.
+//! The engine below the overlay: a log, in which groups become durable, and tables, which hold what
+//! memory does not.
 
-use std::collections::BTreeMap;
 use std::io;
 
 use bytes::Bytes;
-use kv_core::store::{Corrupt, StoreFault, Visitor};
+use kv_core::store::{Batch, Corrupt, StoreFault, Visitor};
 use thiserror::Error;
 
-/// The engine of a real node and its format on disk. Another engine does not open what it wrote.
-#[cfg(not(madsim))]
-pub(super) const ENGINE_FORMAT: &str = "fjall 3";
+use super::group::Group;
+use super::memtable::SealedMemtable;
 
-/// The writes of a group of batches: the last value that was written to each key. `None` deletes.
-pub type Records = BTreeMap<Bytes, Option<Bytes>>;
+/// The engine of a real node and its formats on disk. Another engine does not open what it wrote.
+#[cfg(not(madsim))]
+pub(super) const ENGINE_FORMAT: &str = "kv-log 1, lsm-tree 3";
 
 /// The durability that a write must have reached before it counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,50 +23,88 @@ pub enum Reach {
     Synced,
 }
 
-/// An ordered map of bytes that outlives the process.
+/// The finding of a start about what an engine holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartFinding {
+    /// All that was durable, as far as the engine can know.
+    Whole,
+    /// Less than was durable, and nobody can say which records are missing. It has been logged.
+    Lacking,
+}
+
+/// A log and tables that outlive the process.
 ///
-/// It is read and written by two threads at once. A group that is being applied shows either wholly
-/// or not at all in one scan; a point read may see it a moment before [`Engine::apply`] returns,
-/// but never before it has come as far as was asked.
+/// One thread appends groups, another one flushes, and the one that executes commands reads, all at
+/// once. Reads see tables and not the log: what was appended is in memory until it is flushed.
 pub trait Engine: Send + Sync + 'static {
-    /// Reads the record under this key.
+    /// Reads the record under this key from the tables.
     ///
     /// # Errors
     /// [`Corrupt`], if there is or may be one that cannot be read.
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Corrupt>;
 
-    /// Visits records as [`kv_core::store::Store::scan`] does.
+    /// Visits records of the tables as [`kv_core::store::Store::scan`] does.
     ///
     /// Of a stretch that cannot be read not even the keys are known. It is shown once, as corrupt
     /// under the least key that it may hold, and the scan ends there.
     fn scan(&self, prefix: &[u8], after: &[u8], visit: &mut Visitor<'_>);
 
-    /// Writes a group: all of it or nothing, also after a crash.
+    /// Hands out the batches that the log holds and the tables may not, in order, and tells whether
+    /// that is all. To be called once, before anything is appended.
     ///
     /// # Errors
-    /// [`EngineError`]. Nobody knows then what will be found of the group, so nothing else is
-    /// written. After a passing fault the same group is applied again, as a whole, once
-    /// [`Engine::resume`] has succeeded.
-    fn apply(&self, records: &Records, reach: Reach) -> Result<(), EngineError>;
+    /// [`EngineError`]: the node must not start.
+    fn replay(&self, take: &mut dyn FnMut(Batch)) -> Result<StartFinding, EngineError>;
 
-    /// Makes all that was written reach the disk.
+    /// Appends a group to the log: each batch wholly or not at all, also after a crash.
+    ///
+    /// # Errors
+    /// [`EngineError`]. Nothing else is appended then. After a passing fault the same group is given
+    /// again, as a whole.
+    fn append(&self, group: &Group, reach: Reach) -> Result<(), EngineError>;
+
+    /// Makes all that was appended reach the disk.
     ///
     /// # Errors
     /// [`EngineError`]. What was not synced may be lost even if a later sync succeeds.
     fn sync(&self) -> Result<(), EngineError>;
 
-    /// Checks whether a write would be taken now.
+    /// Checks whether a group would be taken now, and has the log say what it has nothing else to say
+    /// it with: how far it is durable. To be called from time to time while nothing is appended.
     ///
     /// # Errors
-    /// [`EngineError`]: why it would not.
+    /// [`EngineError`]: why a group would not be taken.
     fn check(&self) -> Result<(), EngineError>;
 
-    /// Makes an engine that refused with a passing fault ready to write again. It holds then all
-    /// that it held before, as durable as it was.
+    /// Does ahead of the next group what it would have to wait for.
+    fn prepare(&self);
+
+    /// Writes a sealed table into tables on the disk, and lets go of what the log holds of it. All of it
+    /// is in the log, and as durable as was promised.
     ///
     /// # Errors
-    /// [`EngineError`]. If it is passing, it may be tried again.
-    fn resume(&self) -> Result<(), EngineError>;
+    /// [`EngineError`]. After a passing fault the same table is given again.
+    fn flush(&self, sealed: &SealedMemtable) -> Result<(), EngineError>;
+
+    /// Ends the log cleanly: all that was appended is synced, and it is noted how far that goes.
+    ///
+    /// # Errors
+    /// [`EngineError`]. The next start is one after a crash.
+    fn close(&self) -> Result<(), EngineError>;
+
+    /// The sizes of what the engine holds.
+    fn sizes(&self) -> EngineSizes;
+}
+
+/// The sizes of what an engine holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EngineSizes {
+    /// The bytes of the log's files.
+    pub log_bytes: u64,
+    /// The bytes of the tables on the disk.
+    pub table_bytes: u64,
+    /// The number of tables on the disk.
+    pub tables: usize,
 }
 
 /// The reason why an engine did not write, with the words of whoever refused.
@@ -96,7 +134,14 @@ impl EngineError {
     }
 }
 
-/// True if the error is EMFILE or ENFILE, for which std has no kinds.
+/// True if the error is EMFILE or ENFILE, for which std has no kinds. Libraries wrap errors of the system
+/// in words of their own, and then the words are all that is left of the number.
 pub(super) fn is_out_of_files(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(23 | 24))
+    match error.raw_os_error() {
+        Some(number) => matches!(number, 23 | 24),
+        None => {
+            let words = error.to_string();
+            ["(os error 23)", "(os error 24)"].iter().any(|number| words.contains(number))
+        }
+    }
 }

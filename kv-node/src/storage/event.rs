@@ -26,6 +26,8 @@ pub enum StorageEvent {
         /// The position up to which everything is durable.
         seq: Seq,
     },
+    /// The sealed table of the memory lies in tables on the disk now.
+    Flushed,
     /// The disk takes no writes for a while, for the reason that is given. Reads go on.
     Refusing(EngineError),
     /// The disk takes writes again.

@@ -1,6 +1,7 @@
 //! Commands on their way through the store, executed on the thread of whoever asks.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use kv_core::storage::{self, Partitions};
 use kv_core::store::{CommandFamily as _, Store as _, StoreCommand};
@@ -8,7 +9,10 @@ use kv_core::types::Ticket;
 
 use super::engine::Engine;
 use super::event::{CommandDone, StorageEvent};
-use super::overlay::{Group, Overlay};
+use super::flush_loop::FlushOrder;
+use super::group::Group;
+use super::memtable::SealedMemtable;
+use super::overlay::Overlay;
 
 /// Executes commands in the order in which they came.
 #[derive(Debug)]
@@ -52,24 +56,35 @@ impl<E: Engine> Executor<E> {
 
     /// Tells whether as many bytes as allowed are piled up behind a busy disk.
     pub(super) fn is_held_up(&self) -> bool {
-        self.overlay.is_committing()
-            && self.overlay.fault().is_none()
-            && self.overlay.fresh_bytes() >= self.unsynced_bytes_max
+        self.overlay.is_held_up(self.unsynced_bytes_max)
     }
 
-    /// Takes the next group to write, unless one is being written.
+    /// The estimated number of bytes that tables in memory take.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.overlay.memory_bytes()
+    }
+
+    /// Takes the next group to append, unless one is being appended.
     pub(super) fn begin_commit(&mut self) -> Option<Group> {
         self.overlay.begin_commit()
     }
 
-    pub(super) fn on_event(&mut self, event: &StorageEvent) {
+    /// Takes the table in memory that is to be written now, if there is one.
+    pub(super) fn begin_flush(&mut self) -> Option<Arc<SealedMemtable>> {
+        self.overlay.begin_flush()
+    }
+
+    /// Learns what became of groups and tables. Returns what follows from that.
+    pub(super) fn on_event(&mut self, event: &StorageEvent) -> Option<FlushOrder> {
         match event {
             StorageEvent::Durable { .. } => self.overlay.end_commit(),
+            StorageEvent::Flushed => return Some(FlushOrder::Free(self.overlay.end_flush())),
             StorageEvent::Refusing(error) | StorageEvent::Failed(error) => {
                 self.overlay.fail(error.fault);
             }
             StorageEvent::Writable { .. } => self.overlay.resume(),
         }
+        None
     }
 
     /// Ends it: executes all waiting commands but those that only read, since nobody hears the

@@ -2,38 +2,17 @@
 
 use std::cmp::Ordering;
 use std::iter::Peekable;
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 
-use bytes::Bytes;
 use kv_core::store::Visitor;
 
-use super::engine::Records;
-
-/// One write of a layer.
-type LayerWrite<'a> = (&'a Bytes, &'a Option<Bytes>);
-
-/// The writes of a layer whose keys begin with `prefix` and are greater than `after` (if it is not
-/// empty).
-pub(super) fn range<'a>(
-    layer: &'a Records,
-    prefix: &'a [u8],
-    after: &'a [u8],
-) -> impl Iterator<Item = LayerWrite<'a>> {
-    let begin = if after.is_empty() || after < prefix {
-        Bound::Included(prefix)
-    } else {
-        Bound::Excluded(after)
-    };
-    layer
-        .range::<[u8], _>((begin, Bound::Unbounded))
-        .take_while(move |(key, _)| key.starts_with(prefix))
-}
+use super::memtable::MemoryRecord;
 
 /// The writes of two layers in the order of their keys; where both have one, the upper one's.
 pub(super) fn over<'a>(
-    upper: impl Iterator<Item = LayerWrite<'a>>,
-    lower: impl Iterator<Item = LayerWrite<'a>>,
-) -> impl Iterator<Item = LayerWrite<'a>> {
+    upper: impl Iterator<Item = MemoryRecord<'a>>,
+    lower: impl Iterator<Item = MemoryRecord<'a>>,
+) -> impl Iterator<Item = MemoryRecord<'a>> {
     let (mut upper, mut lower) = (upper.peekable(), lower.peekable());
     std::iter::from_fn(move || {
         let order = match (upper.peek(), lower.peek()) {
@@ -48,7 +27,7 @@ pub(super) fn over<'a>(
 
 /// Visits the records of a base, which shows them one by one, with writes laid over them.
 pub(super) fn scan_under<'a>(
-    writes: impl Iterator<Item = LayerWrite<'a>>,
+    writes: impl Iterator<Item = MemoryRecord<'a>>,
     scan_base: impl FnOnce(&mut Visitor<'_>),
     visit: &mut Visitor<'_>,
 ) {
@@ -57,10 +36,18 @@ pub(super) fn scan_under<'a>(
     scan_base(&mut |key, record| {
         flow = show_until(&mut writes, |next| next < key, visit);
         flow?;
-        flow = if writes.peek().is_some_and(|(next, _)| *next == key) {
-            writes.next().map_or(ControlFlow::Continue(()), |write| show(write, visit))
-        } else {
-            visit(key, record)
+        let write = writes.next_if(|(next, _)| *next == key);
+        flow = match (write, record) {
+            (None, record) => visit(key, record),
+            (Some(write), Ok(_)) => show(write, visit),
+            (Some(write), Err(corrupt)) => {
+                // Of the stretch that cannot be read only this key is known.
+                let next = [key, &[0]].concat();
+                match show(write, visit) {
+                    ControlFlow::Continue(()) => visit(&next, Err(corrupt)),
+                    ControlFlow::Break(()) => ControlFlow::Break(()),
+                }
+            }
         };
         flow
     });
@@ -71,7 +58,7 @@ pub(super) fn scan_under<'a>(
 }
 
 fn show_until<'a>(
-    writes: &mut Peekable<impl Iterator<Item = LayerWrite<'a>>>,
+    writes: &mut Peekable<impl Iterator<Item = MemoryRecord<'a>>>,
     shows: impl Fn(&[u8]) -> bool,
     visit: &mut Visitor<'_>,
 ) -> ControlFlow<()> {
@@ -81,6 +68,6 @@ fn show_until<'a>(
     ControlFlow::Continue(())
 }
 
-fn show((key, record): LayerWrite<'_>, visit: &mut Visitor<'_>) -> ControlFlow<()> {
-    record.as_ref().map_or(ControlFlow::Continue(()), |record| visit(key, Ok(record)))
+fn show((key, record): MemoryRecord<'_>, visit: &mut Visitor<'_>) -> ControlFlow<()> {
+    record.map_or(ControlFlow::Continue(()), |record| visit(key, Ok(record)))
 }

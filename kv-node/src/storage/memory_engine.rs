@@ -1,13 +1,16 @@
 //! A disk in memory, for tests and for the deterministic runtime: it is kept by whoever plays the
 //! machine, and outlives the node that runs on it.
 
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use kv_core::store::{Corrupt, StoreFault, Visitor};
+use kv_core::store::{Batch, Corrupt, StoreFault, Visitor};
 
-use super::engine::{Engine, EngineError, Reach, Records};
-use super::layers;
+use super::engine::{Engine, EngineError, EngineSizes, Reach, StartFinding};
+use super::group::Group;
+use super::memtable::SealedMemtable;
 
 /// A disk in memory. Clones are the same disk.
 #[derive(Clone, Debug, Default)]
@@ -25,10 +28,11 @@ pub struct MemoryEngine {
 
 #[derive(Debug, Default)]
 struct Platter {
-    /// The records that survive the machine. Every record is `Some`.
-    durable: Records,
-    /// The records that were written since the last sync.
-    written: Records,
+    tables: BTreeMap<Bytes, Bytes>,
+    /// The groups that are not in tables, each with the life that appended it.
+    log: Vec<(u64, Group)>,
+    /// The number of groups of the log that survive the machine.
+    synced: usize,
     life: u64,
     fault: Option<StoreFault>,
     groups: u64,
@@ -39,7 +43,8 @@ impl MemoryDisk {
     /// Begins a new life: the machine was switched off and on, and what was not synced is gone.
     pub fn start(&self) -> MemoryEngine {
         let mut platter = lock(&self.platter);
-        platter.written.clear();
+        let synced = platter.synced;
+        platter.log.truncate(synced);
         platter.life += 1;
         MemoryEngine { platter: Arc::clone(&self.platter), life: platter.life }
     }
@@ -52,8 +57,9 @@ impl MemoryDisk {
     /// Deletes all data.
     pub fn wipe(&self) {
         let mut platter = lock(&self.platter);
-        platter.durable.clear();
-        platter.written.clear();
+        platter.tables.clear();
+        platter.log.clear();
+        platter.synced = 0;
     }
 
     /// Makes all writes fail from now on, or succeed again.
@@ -61,7 +67,7 @@ impl MemoryDisk {
         lock(&self.platter).fault = fault;
     }
 
-    /// The number of groups that were written so far, in all lives.
+    /// The number of groups that were appended so far, in all lives.
     pub fn groups(&self) -> u64 {
         lock(&self.platter).groups
     }
@@ -73,18 +79,9 @@ impl MemoryDisk {
 }
 
 impl Platter {
-    fn get(&self, key: &[u8]) -> Option<Bytes> {
-        self.written.get(key).or_else(|| self.durable.get(key)).cloned().flatten()
-    }
-
     fn sync(&mut self) {
         self.syncs += 1;
-        for (key, record) in std::mem::take(&mut self.written) {
-            match record {
-                Some(record) => self.durable.insert(key, Some(record)),
-                None => self.durable.remove(&key),
-            };
-        }
+        self.synced = self.log.len();
     }
 
     fn check(&self, life: u64) -> Result<(), EngineError> {
@@ -104,18 +101,18 @@ impl Platter {
 
 impl Engine for MemoryEngine {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Corrupt> {
-        Ok(lock(&self.platter).get(key))
+        Ok(lock(&self.platter).tables.get(key).cloned())
     }
 
     fn scan(&self, prefix: &[u8], after: &[u8], visit: &mut Visitor<'_>) {
         // Copied, because the visitor may want to read, too.
         let found: Vec<_> = {
             let platter = lock(&self.platter);
-            let written = layers::range(&platter.written, prefix, after);
-            let durable = layers::range(&platter.durable, prefix, after);
-            let copied =
-                |(key, record): (&Bytes, &Option<Bytes>)| Some((key.clone(), record.clone()?));
-            layers::over(written, durable).filter_map(copied).collect()
+            let is_whole = after.is_empty() || after < prefix;
+            let begin = if is_whole { Bound::Included(prefix) } else { Bound::Excluded(after) };
+            let behind = platter.tables.range::<[u8], _>((begin, Bound::Unbounded));
+            let found = behind.take_while(|(key, _)| key.starts_with(prefix));
+            found.map(|(key, record)| (key.clone(), record.clone())).collect()
         };
         for (key, record) in found {
             if visit(&key, Ok(&record)).is_break() {
@@ -124,11 +121,20 @@ impl Engine for MemoryEngine {
         }
     }
 
-    fn apply(&self, records: &Records, reach: Reach) -> Result<(), EngineError> {
+    fn replay(&self, take: &mut dyn FnMut(Batch)) -> Result<StartFinding, EngineError> {
+        for (_, group) in &lock(&self.platter).log {
+            for batch in group.batches() {
+                take(Batch::decode(batch).expect("memory does not rot"));
+            }
+        }
+        Ok(StartFinding::Whole)
+    }
+
+    fn append(&self, group: &Group, reach: Reach) -> Result<(), EngineError> {
         let mut platter = lock(&self.platter);
         platter.check(self.life)?;
         platter.groups += 1;
-        platter.written.extend(records.iter().map(|(key, record)| (key.clone(), record.clone())));
+        platter.log.push((self.life, group.clone()));
         match reach {
             Reach::Written => {}
             Reach::Synced => platter.sync(),
@@ -147,8 +153,43 @@ impl Engine for MemoryEngine {
         lock(&self.platter).check(self.life)
     }
 
-    fn resume(&self) -> Result<(), EngineError> {
-        self.check()
+    fn prepare(&self) {}
+
+    fn flush(&self, sealed: &SealedMemtable) -> Result<(), EngineError> {
+        let mut platter = lock(&self.platter);
+        platter.check(self.life)?;
+        for (key, record) in sealed.records.newest() {
+            match record {
+                Some(record) => platter.tables.insert(Bytes::copy_from_slice(key), record.clone()),
+                None => platter.tables.remove(key),
+            };
+        }
+        // What earlier lives appended was replayed into the tables of this one's memory.
+        let is_flushed = |(life, group): &(u64, Group)| {
+            *life < self.life || (*life == self.life && group.seq() <= sealed.up_to)
+        };
+        let flushed = platter.log.iter().take_while(|appended| is_flushed(appended)).count();
+        platter.log.drain(..flushed);
+        platter.synced = platter.synced.saturating_sub(flushed);
+        Ok(())
+    }
+
+    fn close(&self) -> Result<(), EngineError> {
+        let mut platter = lock(&self.platter);
+        if platter.synced == platter.log.len() {
+            return Ok(());
+        }
+        platter.check(self.life)?;
+        platter.sync();
+        Ok(())
+    }
+
+    fn sizes(&self) -> EngineSizes {
+        let platter = lock(&self.platter);
+        let log_bytes = platter.log.iter().map(|(_, group)| group.bytes() as u64).sum();
+        let records = platter.tables.iter();
+        let table_bytes = records.map(|(key, record)| (key.len() + record.len()) as u64).sum();
+        EngineSizes { log_bytes, table_bytes, tables: usize::from(!platter.tables.is_empty()) }
     }
 }
 

@@ -4,70 +4,95 @@
 //! ```text
 //!   submit ─▶ waiting ─▶ execute_next ─▶ CommandDone, at once
 //!                             │ commit: a group, all that was committed while the disk was busy
-//!                             ▼
-//!                         committer ───▶ Durable (once per group, when it is as durable as was
-//!                      (its own thread)           promised)
+//!                             ├─────▶ committer: appends to the log ──▶ Durable (once per group,
+//!                             │       (its own thread)                  when it is as durable as was
+//!                             │                                         promised)
+//!                             │ now and then: the table in memory, which is large enough
+//!                             └─────▶ flusher: writes tables ─────────▶ Flushed
+//!                                     (its own thread)
 //! ```
 //!
 //! Commands are executed by the core's own code, in the order in which they came, against an
 //! [`Overlay`], and on the thread of whoever calls [`Storage::execute_next`]: a command costs no
-//! hand-off. One write and one sync of the [`Engine`] then pay for a whole group on the thread of
-//! the committer, and commands are executed into the next group meanwhile (group commit).
+//! hand-off. One write and one sync of the [`Engine`]'s log then pay for a whole group on the thread of
+//! the committer, and commands are executed into the next group meanwhile (group commit). What was
+//! committed stays in memory until it lies in tables; the log is what a start finds it in.
 //!
 //! - The outcome of a command comes before the `Durable` that covers it. Nothing may be
 //!   acknowledged in between.
 //! - Back-pressure: [`Storage::submit`] never blocks. Whoever submits asks [`Storage::is_full`]
 //!   before taking work from clients and peers. Behind a busy disk at most
-//!   [`StorageOptions::unsynced_bytes_max`] are executed; what is submitted then waits for the disk,
-//!   and new work is not taken.
+//!   [`StorageOptions::unsynced_bytes_max`] are executed, and tables in memory take at most
+//!   [`StorageOptions::memory_bytes_max`]; what is submitted then waits for the disk, and new work is
+//!   not taken.
 //! - When the disk is full, `Refusing` comes once. Commits are refused, and reads go on. The group
-//!   that was under way is kept and written again, as a whole, until the disk takes it; then
+//!   that was under way is kept and appended again, as a whole, until the disk takes it; then
 //!   `Writable` comes, and all goes on where it was. What was executed is never forgotten while the
 //!   process lives, so no actor ever claims what it lost. The same goes for file descriptors.
 //! - When a write or a sync fails for another reason, `Failed` comes once. All later commits are
 //!   refused; what was executed and not durable will never be.
-//! - A limit: the engine reads on the thread that executes. Whoever shares that thread waits while a
-//!   read waits: for a table that is not in memory, for the engine while it is opened anew after a
-//!   full disk, or for a file descriptor.
+//! - A limit: tables are read on the thread that executes. Whoever shares that thread waits while a
+//!   read waits: for a block that is not in memory, or for a file descriptor.
 //!
-//! The committer is one loop ([`CommitLoop`]): a thread runs it ([`Storage::open`],
-//! [`Storage::on_thread`]), or, where there are no threads, a task ([`Storage::new`]).
+//! The committer and the flusher are loops ([`Background`]): threads run them ([`Storage::open`],
+//! [`Storage::on_threads`]), or, where there are no threads, a task ([`Storage::new`]).
 
 #[cfg(not(madsim))]
 mod advice;
+mod background;
 mod commit_loop;
 mod committer;
 #[cfg(not(madsim))]
 mod directory;
+#[cfg(not(madsim))]
+mod disk_engine;
 mod engine;
 mod event;
 mod executor;
-#[cfg(not(madsim))]
-mod fjall_engine;
+mod flush_loop;
+mod group;
 #[cfg(not(madsim))]
 mod identity;
 mod layers;
 #[cfg(not(madsim))]
+mod log_driver;
+#[cfg(not(madsim))]
+mod log_files;
+#[cfg(not(madsim))]
 mod long_keys;
 mod memory_engine;
+mod memtable;
 mod meter;
 #[cfg(not(madsim))]
 mod open_error;
 mod overlay;
 #[cfg(not(madsim))]
 mod pinned;
+#[cfg(not(madsim))]
+mod progress;
 mod recovery;
+#[cfg(not(madsim))]
+mod replay_point;
+mod reporter;
+#[cfg(not(madsim))]
+mod room;
 #[cfg(not(madsim))]
 mod sealed;
 mod state;
+#[cfg(not(madsim))]
+mod tables;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kv_core::config::Config;
+#[cfg(not(madsim))]
+use kv_core::log::{LogRun, SegmentBytes};
 use kv_core::ring::Ring;
 use kv_core::store::{Recovered, StoreCommand};
+#[cfg(not(madsim))]
+use kv_core::types::PartitionId;
 use kv_core::types::{NodeId, Ticket};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
@@ -75,33 +100,40 @@ use tokio::sync::oneshot;
 #[cfg(not(madsim))]
 use crate::log::LogLimiter;
 
-pub use commit_loop::CommitLoop;
+pub use background::Background;
 pub use committer::Durability;
 #[cfg(not(madsim))]
 pub use directory::{Directory, DirectoryError};
-pub use engine::{Engine, EngineError, Reach, Records};
-pub use event::{CommandDone, StorageEvent};
 #[cfg(not(madsim))]
-pub use fjall_engine::{FILES_CACHED, FjallEngine};
+pub use disk_engine::DiskEngine;
+pub use engine::{Engine, EngineError, EngineSizes, Reach, StartFinding};
+pub use event::{CommandDone, StorageEvent};
+pub use group::Group;
 #[cfg(not(madsim))]
 pub use identity::StoredIdentity;
 pub use memory_engine::{MemoryDisk, MemoryEngine};
+pub use memtable::SealedMemtable;
 pub use meter::{StorageCounts, StorageWatch};
 #[cfg(not(madsim))]
 pub use open_error::OpenError;
-pub use overlay::{Group, Overlay};
+pub use overlay::Overlay;
 #[cfg(not(madsim))]
 pub use pinned::Pinned;
 pub use recovery::RecoveryError;
 pub use state::{DiskRoom, StorageState};
+#[cfg(not(madsim))]
+pub use tables::FILES_CACHED;
 
-use commit_loop::Reporter;
+use background::Held;
+use commit_loop::CommitLoop;
 use committer::Committer;
 use executor::Executor;
+use flush_loop::{FlushLoop, FlushOrder};
 use meter::Meter;
+use reporter::{FlushFault, Reporter};
 
-/// A callback that is told what becomes of groups, in order, from the thread of the committer. It
-/// must not block.
+/// A callback that is told what becomes of groups and tables, in order, from the threads that write
+/// them. It must not block.
 pub type Report = Arc<dyn Fn(StorageEvent) + Send + Sync>;
 
 /// The settings of a storage.
@@ -114,6 +146,9 @@ pub struct StorageOptions {
     /// The estimated bytes that may be executed while a group is on its way to the disk; at least
     /// 1.
     pub unsynced_bytes_max: usize,
+    /// The estimated bytes that tables in memory may take before they wait for the disk. A third of
+    /// that is the size of a table that is written.
+    pub memory_bytes_max: usize,
     /// The number of bytes of the disk that are left free: with less, it counts as full.
     pub disk_reserve_bytes: u64,
 }
@@ -124,6 +159,7 @@ impl Default for StorageOptions {
             durability: Durability::Always,
             queue_commands_max: 16_384,
             unsynced_bytes_max: 64 << 20,
+            memory_bytes_max: 96 << 20,
             disk_reserve_bytes: 64 << 20,
         }
     }
@@ -149,7 +185,9 @@ pub struct Storage<E> {
     executor: Executor<E>,
     /// The groups for the committer, which ends when this is dropped.
     groups: UnboundedSender<Group>,
-    /// Closed when the committer has ended.
+    /// The orders for the flusher, which ends when this is dropped.
+    flushes: UnboundedSender<FlushOrder>,
+    /// Closed when committer and flusher have ended.
     ended: oneshot::Receiver<()>,
     meter: Arc<Meter>,
     queue_commands_max: usize,
@@ -158,7 +196,7 @@ pub struct Storage<E> {
 }
 
 #[cfg(not(madsim))]
-impl Storage<FjallEngine> {
+impl Storage<DiskEngine> {
     /// Opens the data of a claimed directory, and keeps the directory locked until the end.
     ///
     /// # Errors
@@ -171,18 +209,27 @@ impl Storage<FjallEngine> {
         report: Report,
     ) -> Result<(Self, Recovered), OpenError> {
         let data = directory.data();
-        let reserve_bytes = opening.options.disk_reserve_bytes;
-        let engine = FjallEngine::open(&data, cache_bytes, reserve_bytes, log_limiter)?;
-        let (mut storage, committing, recovered) =
+        let generation = directory.identity().map(|identity| identity.generation);
+        let terms = disk_engine::Terms {
+            node: opening.node,
+            run: LogRun(generation.unwrap_or_default().0),
+            segment_bytes: SegmentBytes::DEFAULT,
+            cache_bytes,
+            reserve_bytes: opening.options.disk_reserve_bytes,
+            log_limiter,
+            has_others: opening.ring.owners(PartitionId(0)).len() > 1,
+        };
+        let engine = DiskEngine::open(&data, terms)?;
+        let (mut storage, background, recovered) =
             Self::new(engine, opening, Duration::ZERO, report)?;
         storage.data = Some(data.into());
-        committing.spawn_thread(Some(directory));
+        background.spawn_threads(Some(directory));
         Ok((storage, recovered))
     }
 }
 
 impl<E: Engine> Storage<E> {
-    /// Starts storage with the committer on a thread.
+    /// Starts storage with its loops on threads.
     ///
     /// # Errors
     /// [`RecoveryError`]; the node must not start.
@@ -190,17 +237,17 @@ impl<E: Engine> Storage<E> {
     /// # Panics
     /// If the system has no more threads.
     #[cfg(not(madsim))]
-    pub fn on_thread(
+    pub fn on_threads(
         engine: E,
         opening: &Opening<'_>,
         report: Report,
     ) -> Result<(Self, Recovered), RecoveryError> {
-        let (storage, committing, recovered) = Self::new(engine, opening, Duration::ZERO, report)?;
-        committing.spawn_thread(None);
+        let (storage, background, recovered) = Self::new(engine, opening, Duration::ZERO, report)?;
+        background.spawn_threads(None);
         Ok((storage, recovered))
     }
 
-    /// Starts storage with a committer that the caller runs; to abort it is a crash. A group becomes
+    /// Starts storage with loops that the caller runs; to abort them is a crash. A group becomes
     /// durable `sync_time` after it began.
     ///
     /// # Errors
@@ -210,29 +257,26 @@ impl<E: Engine> Storage<E> {
         opening: &Opening<'_>,
         sync_time: Duration,
         report: Report,
-    ) -> Result<(Self, CommitLoop<E>, Recovered), RecoveryError> {
+    ) -> Result<(Self, Background<E>, Recovered), RecoveryError> {
         let engine = Arc::new(engine);
         let recovery = recovery::recover(&engine, opening)?;
-        let StorageOptions {
-            durability,
-            unsynced_bytes_max,
-            queue_commands_max,
-            disk_reserve_bytes: _,
-        } = opening.options;
-        let overlay = Overlay::new(Arc::clone(&engine));
-        let executor = Executor::new(recovery.partitions, overlay, unsynced_bytes_max);
+        let StorageOptions { durability, unsynced_bytes_max, queue_commands_max, .. } =
+            opening.options;
+        let executor = Executor::new(recovery.partitions, recovery.overlay, unsynced_bytes_max);
         let (groups, incoming) = unbounded_channel();
+        let (flushes, orders) = unbounded_channel();
         let (ends, ended) = oneshot::channel();
-        let meter = Arc::new(Meter::default());
-        let committing = CommitLoop::new(
-            Committer::new(engine, durability),
-            incoming,
-            sync_time,
-            Reporter::new(report, Arc::clone(&meter)),
-            ends,
-        );
-        let storage = Self { executor, groups, ended, meter, queue_commands_max, data: None };
-        Ok((storage, committing, recovery.recovered))
+        let meter = Arc::new(Meter::new(Arc::downgrade(&engine) as _));
+        let reporter = || Reporter::new(Arc::clone(&report), Arc::clone(&meter));
+        let fault = FlushFault::default();
+        let flush = FlushLoop::new(Arc::clone(&engine), orders, reporter(), fault.clone());
+        let committer = Committer::new(engine, durability);
+        let commit = CommitLoop::new(committer, incoming, sync_time, reporter(), fault);
+        let background = Background { commit, flush, held: Held::new(ends) };
+        let mut storage =
+            Self { executor, groups, flushes, ended, meter, queue_commands_max, data: None };
+        storage.flush();
+        Ok((storage, background, recovery.recovered))
     }
 
     /// Hands a command over, to be executed after all that were handed over before.
@@ -256,12 +300,25 @@ impl<E: Engine> Storage<E> {
         if let Some(group) = self.executor.begin_commit() {
             // A committer that ended has failed, and its last word is on its way.
             let _ = self.groups.send(group);
+            self.meter.set_memory_bytes(self.executor.memory_bytes());
         }
     }
 
-    /// Learns what the committer has reported.
+    /// Learns what became of groups and tables.
     pub fn on_event(&mut self, event: &StorageEvent) {
-        self.executor.on_event(event);
+        if let Some(order) = self.executor.on_event(event) {
+            let _ = self.flushes.send(order);
+            self.meter.set_memory_bytes(self.executor.memory_bytes());
+        }
+        self.flush();
+    }
+
+    /// Hands a sealed table to the flusher, once that may write it.
+    fn flush(&mut self) {
+        if let Some(sealed) = self.executor.begin_flush() {
+            // A flusher that ended has failed, and its last word is on its way.
+            let _ = self.flushes.send(FlushOrder::Write(sealed));
+        }
     }
 
     /// Tells whether [`Storage::execute_next`] would execute anything.
@@ -280,10 +337,10 @@ impl<E: Engine> Storage<E> {
         StorageWatch::new(Arc::clone(&self.meter), self.data.clone())
     }
 
-    /// Ends storage: executes and writes all that was submitted, syncs, and waits for the committer.
+    /// Ends storage: executes and appends all that was submitted, syncs, and waits for both loops.
     /// Commands that only read are dropped, since nobody hears the answers.
     pub async fn close(self) {
-        let Self { executor, groups, ended, meter, queue_commands_max: _, data: _ } = self;
+        let Self { executor, groups, flushes, ended, meter, .. } = self;
         let (executed, last) = executor.finish();
         meter.on_executed(executed);
         meter.set_waiting(0);
@@ -291,8 +348,8 @@ impl<E: Engine> Storage<E> {
             // A committer that ended has failed, and has said so.
             let _ = groups.send(group);
         }
-        drop(groups);
-        // It ends without a word.
+        drop((groups, flushes));
+        // They end without a word.
         let _ = ended.await;
     }
 }

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use kv_core::storage::{self, Partitions};
-use kv_core::store::{ForeignData, Recovered, Store, StoreFault};
+use kv_core::store::{ForeignData, Recovered, StoreFault};
 use thiserror::Error;
 
 use super::Opening;
-use super::engine::{Engine, EngineError, Reach};
+use super::engine::{Engine, EngineError, Reach, StartFinding};
 use super::overlay::Overlay;
 
 /// The reason why a node does not start on its data.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RecoveryError {
-    /// The data could not be written.
-    #[error("cannot write to the data: {0}")]
+    /// The data could not be read to its end, or not be written.
+    #[error("cannot use the data: {0}")]
     Engine(#[from] EngineError),
     /// The data belongs to another node.
     #[error(
@@ -24,46 +24,68 @@ pub enum RecoveryError {
     Foreign(#[from] ForeignData),
 }
 
-pub(super) struct Recovery {
+pub(super) struct Recovery<E> {
+    pub(super) overlay: Overlay<E>,
     pub(super) partitions: Partitions,
     pub(super) recovered: Recovered,
 }
 
 /// Reads the facts that the core needs before the first command.
 ///
-/// If something cannot be read, nobody knows what it was: the markers go, and the node copies from
-/// its peers what they hold before it answers reads again (semantics.md §4).
+/// If something cannot be read or is missing, nobody knows what it was: the markers go, and the node
+/// copies from its peers what they hold before it answers reads again (semantics.md §4).
 pub(super) fn recover<E: Engine>(
     engine: &Arc<E>,
     opening: &Opening<'_>,
-) -> Result<Recovery, RecoveryError> {
-    let (recovery, corruption) = read(engine, opening)?;
-    if corruption == 0 {
-        return Ok(recovery);
+) -> Result<Recovery<E>, RecoveryError> {
+    let (mut overlay, found) = replayed(engine, opening)?;
+    let (partitions, recovered) = open(&overlay, opening)?;
+    let corruption = overlay.corrupt_seen();
+    if corruption == 0 && found == StartFinding::Whole {
+        return Ok(Recovery { overlay, partitions, recovered });
     }
     tracing::error!(
         corruption,
-        "records that are read at start are corrupt: this node answers no reads until it has \
-         copied its partitions from its peers"
+        "records of this node are corrupt or missing, and nobody can say which: it answers no reads \
+         until it has copied its partitions from its peers"
     );
     let partitions = opening.ring.layout().partitions;
-    write(engine, |store| storage::distrust(store, partitions))?;
-    Ok(read(engine, opening)?.0)
+    commit(engine, &mut overlay, |store| storage::distrust(store, partitions))?;
+    // With all that is left in tables of its own, the next start has nothing to find any more.
+    overlay.seal();
+    let (partitions, recovered) = open(&overlay, opening)?;
+    Ok(Recovery { overlay, partitions, recovered })
 }
 
-fn read<E: Engine>(engine: &Arc<E>, opening: &Opening<'_>) -> Result<(Recovery, u64), ForeignData> {
-    let store = Overlay::new(Arc::clone(engine));
-    let partitions = opening.ring.layout().partitions;
-    let (partitions, recovered) = storage::open(opening.node, opening.core, partitions, &store)?;
-    Ok((Recovery { partitions, recovered }, store.corrupt_seen()))
-}
-
-pub(super) fn write<E: Engine>(
+/// An overlay that holds what the log does.
+pub(super) fn replayed<E: Engine>(
     engine: &Arc<E>,
+    opening: &Opening<'_>,
+) -> Result<(Overlay<E>, StartFinding), EngineError> {
+    let partitions = opening.ring.layout().partitions;
+    let memory_bytes_max = opening.options.memory_bytes_max;
+    let mut overlay = Overlay::new(Arc::clone(engine), partitions, memory_bytes_max);
+    let found = engine.replay(&mut |batch| overlay.replay(batch))?;
+    Ok((overlay, found))
+}
+
+fn open<E: Engine>(
+    overlay: &Overlay<E>,
+    opening: &Opening<'_>,
+) -> Result<(Partitions, Recovered), ForeignData> {
+    storage::open(opening.node, opening.core, opening.ring.layout().partitions, overlay)
+}
+
+/// Commits something at start, durably.
+pub(super) fn commit<E: Engine>(
+    engine: &Arc<E>,
+    overlay: &mut Overlay<E>,
     commit: impl FnOnce(&mut Overlay<E>) -> Result<(), StoreFault>,
 ) -> Result<(), EngineError> {
-    let mut store = Overlay::new(Arc::clone(engine));
-    commit(&mut store).expect("an overlay without a fault takes every batch");
-    assert!(store.newest().0 > 0, "something was committed");
-    store.begin_commit().map_or(Ok(()), |group| engine.apply(&group.records, Reach::Synced))
+    commit(overlay).expect("an overlay without a fault takes every batch");
+    if let Some(group) = overlay.begin_commit() {
+        engine.append(&group, Reach::Synced)?;
+        overlay.end_commit();
+    }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! The state of storage as operators see it: whether it takes writes.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use kv_core::store::StoreFault;
@@ -57,33 +57,36 @@ pub(super) struct States {
 
 impl States {
     pub(super) fn now(&self) -> StorageState {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.state()
     }
 
     /// Notes that writes are refused. Returns the event if that, or the reason, is new.
     pub(super) fn on_refused(&self, error: &EngineError) -> Option<StorageEvent> {
-        let since = match self.now() {
+        let mut state = self.state();
+        let since = match *state {
             StorageState::Refusing { fault, .. } if fault == error.fault => return None,
             StorageState::Refusing { since, .. } => since,
-            StorageState::Writable | StorageState::Failed => Instant::now(),
+            StorageState::Writable => Instant::now(),
+            StorageState::Failed => return None,
         };
-        self.set(StorageState::Refusing { fault: error.fault, since });
+        *state = StorageState::Refusing { fault: error.fault, since };
         Some(StorageEvent::Refusing(error.clone()))
     }
 
     /// Notes that a write was taken or would be. Returns the event if that is new.
     pub(super) fn on_taken(&self) -> Option<StorageEvent> {
-        let StorageState::Refusing { since, .. } = self.now() else { return None };
-        self.set(StorageState::Writable);
+        let mut state = self.state();
+        let StorageState::Refusing { since, .. } = *state else { return None };
+        *state = StorageState::Writable;
         Some(StorageEvent::Writable { after: since.elapsed() })
     }
 
-    /// Notes that the disk failed.
-    pub(super) fn on_failed(&self) {
-        self.set(StorageState::Failed);
+    /// Notes that the disk failed. Returns whether that is new.
+    pub(super) fn on_failed(&self) -> bool {
+        std::mem::replace(&mut *self.state(), StorageState::Failed) != StorageState::Failed
     }
 
-    fn set(&self, state: StorageState) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    fn state(&self) -> MutexGuard<'_, StorageState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use kv_core::layout::Layout;
 use kv_core::storage::{self, held};
 use kv_core::store::{
-    Answer, AnswerFamily as _, CopyKind, Corrupt, Mint, Outcome, Refusal, ReplicaAction,
-    ReplicaAnswer, ReplicaCommand, ReplicaDone, Requester, Role, View, Visitor,
+    Answer, AnswerFamily as _, Batch, CopyKind, Corrupt, Mint, Outcome, Refusal, ReplicaAction,
+    ReplicaAnswer, ReplicaCommand, ReplicaDone, Requester, Role, StoreFault, View, Visitor,
 };
 use kv_core::time::HybridTime;
 use kv_core::types::{Epoch, FoundingId, Key, OperationId, PartitionId, RequestId, Seq};
@@ -109,15 +109,25 @@ fn founded<E: Engine>(engine: E) -> E {
     let engine = Arc::new(engine);
     let written = opening(StorageOptions::default(), |opening| {
         let owned = opening.ring.owned_by(NODE);
-        recovery::write(&engine, |store| storage::format(store, NODE, FoundingId(1), owned))
+        let (mut overlay, _) = recovery::replayed(&engine, opening)?;
+        recovery::commit(&engine, &mut overlay, |store| {
+            storage::format(store, NODE, FoundingId(1), owned)
+        })
     });
     written.expect("the engine is well");
     Arc::into_inner(engine).expect("nobody else has it")
 }
 
+/// The store that a node would find on this engine.
+fn found<E: Engine>(engine: E) -> Overlay<E> {
+    let engine = Arc::new(engine);
+    let found = opening(StorageOptions::default(), |opening| recovery::replayed(&engine, opening));
+    found.expect("it is read").0
+}
+
 fn start<E: Engine>(engine: E, options: StorageOptions) -> Driven<E> {
     let (report, heard) = reports();
-    let opened = opening(options, |opening| Storage::on_thread(engine, opening, report));
+    let opened = opening(options, |opening| Storage::on_threads(engine, opening, report));
     Driven::new(opened.expect("it opens").0, heard)
 }
 
@@ -172,26 +182,54 @@ fn holds(store: &impl kv_core::store::Store, n: u64) -> bool {
     !held(store, View::Durable, &ring(), &key(n)).container.is_empty()
 }
 
-/// An engine whose writes wait for the test's word.
-struct Gated {
+/// A disk in memory that does what the test wants before it appends, refuses to write tables, and shows a
+/// stretch as corrupt.
+struct Hooked {
     engine: MemoryEngine,
-    word: std::sync::Mutex<Receiver<()>>,
+    before_append: Box<dyn Fn() + Send + Sync>,
+    /// The fault for which tables are not written, if there is one.
+    flush_fault: Arc<std::sync::Mutex<Option<StoreFault>>>,
+    /// The prefix of the records that cannot be shown; none, if it is empty.
+    corrupt: &'static [u8],
 }
 
-impl Engine for Gated {
+impl Hooked {
+    fn new(engine: MemoryEngine, before_append: impl Fn() + Send + Sync + 'static) -> Self {
+        let before_append = Box::new(before_append);
+        Self { engine, before_append, flush_fault: Arc::default(), corrupt: b"" }
+    }
+
+    /// A disk whose groups wait for the test's word.
+    fn gated(engine: MemoryEngine, word: Receiver<()>) -> Self {
+        let word = std::sync::Mutex::new(word);
+        Self::new(engine, move || {
+            let word = word.lock().expect("one thread appends");
+            // Without a test there is nothing to wait for.
+            let _ = word.recv();
+        })
+    }
+}
+
+impl Engine for Hooked {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Corrupt> {
         self.engine.get(key)
     }
 
     fn scan(&self, prefix: &[u8], after: &[u8], visit: &mut Visitor<'_>) {
-        self.engine.scan(prefix, after, visit);
+        if prefix == self.corrupt && !prefix.is_empty() {
+            let _ = visit(prefix, Err(Corrupt));
+        } else {
+            self.engine.scan(prefix, after, visit);
+        }
     }
 
-    fn apply(&self, records: &Records, reach: Reach) -> Result<(), EngineError> {
-        let word = self.word.lock().expect("one thread writes");
-        // Without a test there is nothing to wait for.
-        let _ = word.recv();
-        self.engine.apply(records, reach)
+    fn replay(&self, take: &mut dyn FnMut(Batch)) -> Result<StartFinding, EngineError> {
+        self.engine.replay(take)
+    }
+
+    fn append(&self, group: &Group, reach: Reach) -> Result<(), EngineError> {
+        (self.before_append)();
+        self.engine.append(group, reach)
     }
 
     fn sync(&self) -> Result<(), EngineError> {
@@ -202,8 +240,23 @@ impl Engine for Gated {
         self.engine.check()
     }
 
-    fn resume(&self) -> Result<(), EngineError> {
-        self.engine.resume()
+    fn prepare(&self) {
+        self.engine.prepare();
+    }
+
+    fn flush(&self, sealed: &SealedMemtable) -> Result<(), EngineError> {
+        match *self.flush_fault.lock().expect("no test panics with it") {
+            Some(fault) => Err(EngineError::new(fault, "the test says so")),
+            None => self.engine.flush(sealed),
+        }
+    }
+
+    fn close(&self) -> Result<(), EngineError> {
+        self.engine.close()
+    }
+
+    fn sizes(&self) -> EngineSizes {
+        self.engine.sizes()
     }
 }
 
@@ -211,7 +264,7 @@ impl Engine for Gated {
 async fn commands_are_executed_while_the_disk_is_busy_and_share_the_next_sync() {
     let disk = MemoryDisk::default();
     let (say, word) = channel();
-    let engine = Gated { engine: disk.start(), word: word.into() };
+    let engine = Hooked::gated(disk.start(), word);
     let mut driven = start(engine, StorageOptions::default());
     driven.submit(mints(1..2));
     assert_eq!(driven.execute().len(), 1);
@@ -232,7 +285,7 @@ async fn commands_are_executed_while_the_disk_is_busy_and_share_the_next_sync() 
 #[tokio::test]
 async fn what_is_executed_behind_a_busy_disk_is_bounded_and_new_work_is_refused_meanwhile() {
     let (say, word) = channel();
-    let engine = Gated { engine: MemoryDisk::default().start(), word: word.into() };
+    let engine = Hooked::gated(MemoryDisk::default().start(), word);
     let options = StorageOptions { unsynced_bytes_max: 1, ..StorageOptions::default() };
     let mut driven = start(engine, options);
     driven.submit(mints(1..2));
@@ -269,7 +322,7 @@ async fn storage_with_many_commands_to_execute_is_full() {
 async fn reads_see_what_is_durable_and_mints_what_is_live() {
     let (say, word) = channel();
     say.send(()).expect("the receiver is here");
-    let engine = founded(Gated { engine: MemoryDisk::default().start(), word: word.into() });
+    let engine = founded(Hooked::gated(MemoryDisk::default().start(), word));
     let mut driven = start(engine, StorageOptions::default());
     driven.submit([mint(1), read(1), mint(1)]);
     let outcomes = driven.execute();
@@ -301,7 +354,7 @@ async fn a_clean_end_executes_and_syncs_all_that_was_submitted() {
         let watch = driven.storage.watch();
         driven.close().await;
         assert_eq!((watch.counts().waiting, watch.counts().executed), (0, 4_999));
-        let store = Overlay::new(Arc::new(disk.start()));
+        let store = found(disk.start());
         assert!((1..5_000).all(|n| holds(&store, n)), "{durability:?}");
     }
 }
@@ -310,7 +363,7 @@ async fn a_clean_end_executes_and_syncs_all_that_was_submitted() {
 async fn a_clean_end_writes_what_piled_up_behind_a_busy_disk() {
     let disk = MemoryDisk::default();
     let (say, word) = channel();
-    let engine = Gated { engine: disk.start(), word: word.into() };
+    let engine = Hooked::gated(disk.start(), word);
     let options = StorageOptions { unsynced_bytes_max: 1, ..StorageOptions::default() };
     let mut driven = start(engine, options);
     driven.submit(mints(1..2));
@@ -319,7 +372,7 @@ async fn a_clean_end_writes_what_piled_up_behind_a_busy_disk() {
     driven.execute();
     drop(say);
     driven.close().await;
-    let store = Overlay::new(Arc::new(disk.start()));
+    let store = found(disk.start());
     assert!((1..10).all(|n| holds(&store, n)));
 }
 
@@ -351,23 +404,23 @@ async fn the_interval_syncs_by_itself_and_never_does_not() {
     assert_eq!(disk.syncs(), 0);
 }
 
-/// Starts storage with the committer as a task.
-fn start_task<E: Engine>(engine: E, sync_time: Duration) -> (Driven<E>, CommitLoop<E>) {
+/// Starts storage with its loops as a task.
+fn start_task<E: Engine>(engine: E, sync_time: Duration) -> (Driven<E>, Background<E>) {
     let (report, heard) = reports();
-    let (storage, committing, recovered) = opening(StorageOptions::default(), |opening| {
+    let (storage, background, recovered) = opening(StorageOptions::default(), |opening| {
         Storage::new(engine, opening, sync_time, report).expect("it opens")
     });
     assert_eq!(recovered.complete, [PartitionId(0)]);
-    (Driven::new(storage, heard), committing)
+    (Driven::new(storage, heard), background)
 }
 
 #[tokio::test]
 async fn a_committer_that_is_a_task_takes_its_time_and_a_crash_takes_what_was_not_durable() {
     let disk = MemoryDisk::default();
     let sync_time = Duration::from_millis(20);
-    let (mut driven, committing) = start_task(founded(disk.start()), sync_time);
+    let (mut driven, background) = start_task(founded(disk.start()), sync_time);
     let (before, begun) = (disk.groups(), Instant::now());
-    let running = tokio::spawn(committing.run());
+    let running = tokio::spawn(background.run());
     driven.submit(mints(1..100));
     driven.execute();
     driven.wait_durable(Seq(99)).await;
@@ -379,16 +432,16 @@ async fn a_committer_that_is_a_task_takes_its_time_and_a_crash_takes_what_was_no
     tokio::task::yield_now().await;
     running.abort();
     assert!(running.await.expect_err("it was aborted").is_cancelled());
-    let store = Overlay::new(Arc::new(disk.start()));
+    let store = found(disk.start());
     assert!((1..100).all(|n| holds(&store, n)) && (100..200).all(|n| !holds(&store, n)));
 
-    let (mut driven, committing) = start_task(disk.start(), sync_time);
+    let (mut driven, background) = start_task(disk.start(), sync_time);
     driven.submit(mints(200..300));
     driven.execute();
-    let running = tokio::spawn(committing.run());
+    let running = tokio::spawn(background.run());
     driven.close().await;
     running.await.expect("it ends by itself");
-    let store = Overlay::new(Arc::new(disk.look()));
+    let store = found(disk.look());
     assert!((200..300).all(|n| holds(&store, n)), "a clean end loses nothing");
 }
 
@@ -401,6 +454,50 @@ async fn at_its_end_storage_writes_what_waits_and_reads_nothing_for_nobody() {
     driven.close().await;
     let counts = watch.counts();
     assert_eq!((counts.waiting, counts.executed), (0, 50), "the writes, and no read");
-    let store = Overlay::new(Arc::new(disk.look()));
+    let store = found(disk.look());
     assert!((0..50).all(|n| holds(&store, n)));
+}
+
+/// Options under which a few writes fill a table in memory.
+fn small_memory() -> StorageOptions {
+    StorageOptions { memory_bytes_max: 60_000, ..StorageOptions::default() }
+}
+
+/// Executes and hears until this holds.
+async fn drive_until<E: Engine>(driven: &mut Driven<E>, holds: impl Fn(&Driven<E>) -> bool) {
+    loop {
+        driven.execute();
+        if holds(driven) {
+            return;
+        }
+        driven.hear().await;
+    }
+}
+
+/// Tells whether all that was submitted is executed and durable.
+fn is_done<E: Engine>(driven: &Driven<E>) -> bool {
+    driven.counts().waiting == 0 && driven.durable == driven.newest
+}
+
+#[tokio::test]
+async fn what_is_in_memory_goes_into_tables_and_is_found_there() {
+    let disk = MemoryDisk::default();
+    let mut driven = start(founded(disk.start()), small_memory());
+    for round in 0..20 {
+        driven.submit(mints(1 + 100 * round..101 + 100 * round));
+        drive_until(&mut driven, is_done).await;
+        let StorageCounts { memory_bytes, .. } = driven.counts();
+        assert!(memory_bytes < 90_000, "{memory_bytes} bytes, and those of one round");
+    }
+    drive_until(&mut driven, |driven| driven.counts().sizes.log_bytes < 100_000).await;
+    let counts = driven.counts();
+    assert!(counts.sizes.table_bytes > 100_000, "{counts:?}");
+    driven.submit((1..2_001).map(read));
+    for CommandDone { outcome, .. } in driven.execute() {
+        let Ok(ReplicaDone::Read(container)) = done(&outcome) else { panic!("it reads") };
+        assert_eq!(container.siblings().len(), 1);
+    }
+    driven.close().await;
+    let store = found(disk.start());
+    assert!((1..2_001).all(|n| holds(&store, n)));
 }

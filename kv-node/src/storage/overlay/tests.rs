@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use proptest::prelude::*;
 
 use super::*;
-use crate::storage::{MemoryDisk, MemoryEngine, Reach};
+use crate::storage::{EngineError, EngineSizes, MemoryDisk, MemoryEngine, Reach, StartFinding};
 
 type Image = BTreeMap<Bytes, Bytes>;
 
@@ -20,9 +20,14 @@ struct Twin {
 enum OverlayStep {
     Commit(Vec<(u8, Option<u8>)>),
     Begin,
-    /// The disk has the group, and the overlay has not been told.
-    Apply,
+    /// The log has the group, and the overlay has not been told.
+    Append,
     End,
+    /// The table in memory is sealed, and begins to be written.
+    Seal,
+    /// Tables have what was sealed, and the overlay has not been told.
+    Flush,
+    EndFlush,
     Restart,
 }
 
@@ -31,10 +36,22 @@ fn step() -> impl Strategy<Value = OverlayStep> {
     prop_oneof![
         6 => writes.prop_map(OverlayStep::Commit),
         3 => Just(OverlayStep::Begin),
-        3 => Just(OverlayStep::Apply),
+        3 => Just(OverlayStep::Append),
         3 => Just(OverlayStep::End),
+        2 => Just(OverlayStep::Seal),
+        2 => Just(OverlayStep::Flush),
+        2 => Just(OverlayStep::EndFlush),
         1 => Just(OverlayStep::Restart),
     ]
+}
+
+/// Room in memory for much more than a test writes, so that tables are sealed when it says so.
+const MEMORY_BYTES: usize = 1 << 20;
+
+fn opened(engine: &Arc<MemoryEngine>) -> Overlay<MemoryEngine> {
+    let mut store = Overlay::new(Arc::clone(engine), 2, MEMORY_BYTES);
+    engine.replay(&mut |batch| store.replay(batch)).expect("it is read");
+    store
 }
 
 fn scanned(
@@ -63,9 +80,12 @@ proptest! {
     ) {
         let disk = MemoryDisk::default();
         let mut engine = Arc::new(disk.start());
-        let mut store = Overlay::new(Arc::clone(&engine));
+        let mut store = opened(&engine);
+        let mut flushing: Option<(Arc<SealedMemtable>, bool)> = None;
         let mut twin = Twin { images: vec![Image::new()], durable: 0 };
         let mut under_way: Option<(Group, bool)> = None;
+        // The image that a restart finds.
+        let mut safe = 0;
         for step in steps {
             let newest = twin.images.len() - 1;
             match step {
@@ -92,27 +112,50 @@ proptest! {
                     if under_way.is_some() {
                         prop_assert!(group.is_none(), "one at a time");
                     } else if let Some(group) = group {
-                        prop_assert_eq!(group.seq, Seq(newest as u64));
+                        prop_assert_eq!(group.seq(), Seq(newest as u64));
                         under_way = Some((group, false));
                     }
                 }
-                OverlayStep::Apply => {
-                    if let Some((group, applied @ false)) = &mut under_way {
-                        engine.apply(&group.records, Reach::Synced).expect("the disk is well");
-                        twin.durable = usize::try_from(group.seq.0).expect("few batches");
-                        *applied = true;
+                OverlayStep::Append => {
+                    if let Some((group, appended @ false)) = &mut under_way {
+                        engine.append(group, Reach::Synced).expect("the disk is well");
+                        safe = usize::try_from(group.seq().0).expect("few batches");
+                        *appended = true;
                     }
                 }
                 OverlayStep::End => {
-                    if under_way.take_if(|(_, applied)| *applied).is_some() {
+                    if under_way.take_if(|(_, appended)| *appended).is_some() {
                         store.end_commit();
+                        twin.durable = safe;
+                    }
+                }
+                OverlayStep::Seal => {
+                    // A table is sealed when a group begins: all in it is in groups.
+                    if newest as u64 == store.stages.begun.0 {
+                        store.seal();
+                    }
+                    if let Some(sealed) = store.begin_flush() {
+                        prop_assert!(sealed.up_to.0 as usize <= twin.durable);
+                        flushing = Some((sealed, false));
+                    }
+                }
+                OverlayStep::Flush => {
+                    if let Some((sealed, flushed @ false)) = &mut flushing {
+                        engine.flush(sealed).expect("the disk is well");
+                        *flushed = true;
+                    }
+                }
+                OverlayStep::EndFlush => {
+                    if flushing.take_if(|(_, flushed)| *flushed).is_some() {
+                        store.end_flush();
                     }
                 }
                 OverlayStep::Restart => {
                     engine = Arc::new(disk.start());
-                    store = Overlay::new(Arc::clone(&engine));
-                    under_way = None;
-                    let image = twin.images.swap_remove(twin.durable);
+                    store = opened(&engine);
+                    (under_way, flushing) = (None, None);
+                    let image = twin.images.swap_remove(safe);
+                    safe = 0;
                     twin = Twin { images: vec![image], durable: 0 };
                 }
             }
@@ -136,10 +179,10 @@ proptest! {
     }
 }
 
-/// A base that has lost everything after `b`.
-struct TornBase;
+/// Tables that have lost everything after `b`.
+struct TornTables;
 
-impl Engine for TornBase {
+impl Engine for TornTables {
     fn get(&self, _: &[u8]) -> Result<Option<Bytes>, Corrupt> {
         Err(Corrupt)
     }
@@ -150,26 +193,40 @@ impl Engine for TornBase {
         };
     }
 
-    fn apply(&self, _: &Records, _: Reach) -> Result<(), crate::storage::EngineError> {
-        unreachable!("nothing is written")
+    fn replay(&self, _: &mut dyn FnMut(Batch)) -> Result<StartFinding, EngineError> {
+        Ok(StartFinding::Whole)
     }
 
-    fn sync(&self) -> Result<(), crate::storage::EngineError> {
+    fn append(&self, _: &Group, _: Reach) -> Result<(), EngineError> {
+        unreachable!("nothing is appended")
+    }
+
+    fn sync(&self) -> Result<(), EngineError> {
         unreachable!("nothing is synced")
     }
 
-    fn check(&self) -> Result<(), crate::storage::EngineError> {
-        unreachable!("nothing is written")
+    fn check(&self) -> Result<(), EngineError> {
+        unreachable!("nothing is appended")
     }
 
-    fn resume(&self) -> Result<(), crate::storage::EngineError> {
-        unreachable!("nothing was refused")
+    fn prepare(&self) {}
+
+    fn flush(&self, _: &SealedMemtable) -> Result<(), EngineError> {
+        unreachable!("nothing is flushed")
+    }
+
+    fn close(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn sizes(&self) -> EngineSizes {
+        EngineSizes::default()
     }
 }
 
 #[test]
 fn corruption_below_is_shown_and_what_was_committed_over_it_too() {
-    let mut store = Overlay::new(Arc::new(TornBase));
+    let mut store = Overlay::new(Arc::new(TornTables), 1, MEMORY_BYTES);
     let mut batch = Batch::default();
     for key in ["a", "b", "c"] {
         batch.put(key.as_bytes(), b"fresh");
@@ -191,7 +248,7 @@ fn corruption_below_is_shown_and_what_was_committed_over_it_too() {
 
 #[test]
 fn after_a_fault_nothing_is_committed_and_everything_can_be_read() {
-    let mut store = Overlay::new(Arc::new(MemoryDisk::default().start()));
+    let mut store = opened(&Arc::new(MemoryDisk::default().start()));
     let mut batch = Batch::default();
     batch.put(b"k", b"v");
     store.commit(batch.clone()).expect("there is no fault");
@@ -208,7 +265,7 @@ fn after_a_fault_nothing_is_committed_and_everything_can_be_read() {
 #[test]
 fn what_was_committed_before_a_passing_fault_goes_out_after_it() {
     for fault in [StoreFault::Full, StoreFault::OutOfFiles] {
-        let mut store = Overlay::new(Arc::new(MemoryDisk::default().start()));
+        let mut store = opened(&Arc::new(MemoryDisk::default().start()));
         let mut batch = Batch::default();
         batch.put(b"k", b"v");
         let seq = store.commit(batch.clone()).expect("there is no fault");
@@ -216,7 +273,11 @@ fn what_was_committed_before_a_passing_fault_goes_out_after_it() {
         assert_eq!(store.commit(batch.clone()), Err(fault));
         assert!(store.begin_commit().is_none());
         store.resume();
-        assert_eq!(store.begin_commit().map(|group| group.seq), Some(seq), "nothing was forgotten");
+        assert_eq!(
+            store.begin_commit().map(|group| group.seq()),
+            Some(seq),
+            "nothing was forgotten"
+        );
         assert!(store.commit(batch).is_ok());
     }
 }

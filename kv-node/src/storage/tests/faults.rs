@@ -1,7 +1,5 @@
 //! Disks that fail or are full: what is refused, what is told, and what is durable all the same.
 
-use kv_core::store::StoreFault;
-
 use super::*;
 
 /// Executes one command.
@@ -15,7 +13,9 @@ async fn wait_refused<E: Engine>(driven: &mut Driven<E>) -> EngineError {
     loop {
         match driven.hear().await {
             StorageEvent::Refusing(error) | StorageEvent::Failed(error) => return error,
-            StorageEvent::Durable { .. } | StorageEvent::Writable { .. } => {}
+            StorageEvent::Durable { .. }
+            | StorageEvent::Flushed
+            | StorageEvent::Writable { .. } => {}
         }
     }
 }
@@ -37,7 +37,7 @@ async fn a_disk_that_fails_says_so_once_and_takes_nothing_more() {
     let Driven { storage, mut heard, .. } = driven;
     storage.close().await;
     assert!(heard.recv().await.is_none(), "nothing more is said");
-    let store = Overlay::new(Arc::new(disk.start()));
+    let store = found(disk.start());
     assert!(holds(&store, 9) && !holds(&store, 10), "what was durable stays");
 }
 
@@ -71,7 +71,7 @@ async fn a_full_disk_refuses_and_what_it_was_given_before_is_durable_when_there_
         assert_eq!(driven.counts().state.word(), "writable");
         assert_eq!(outcome_of(&mut driven, mint(13)).answer.refusal(), None);
         driven.close().await;
-        let store = Overlay::new(Arc::new(disk.start()));
+        let store = found(disk.start());
         assert!(holds(&store, 10) && holds(&store, 11) && !holds(&store, 12) && holds(&store, 13));
     }
 }
@@ -96,53 +96,77 @@ async fn storage_ends_at_once_while_its_disk_is_full() {
     assert_eq!(wait_refused(&mut driven).await.fault, StoreFault::Full);
     assert_eq!(outcome_of(&mut driven, mint(2)).answer.refusal(), Some(Refusal::DiskFull));
     driven.close().await;
-    assert!(!holds(&Overlay::new(Arc::new(disk.start())), 1), "and promised nothing");
+    assert!(!holds(&found(disk.start()), 1), "and promised nothing");
 }
 
 #[tokio::test]
 async fn a_task_waits_for_room_as_the_thread_does() {
     let disk = MemoryDisk::default();
-    let (mut driven, committing) = start_task(founded(disk.start()), Duration::ZERO);
+    let (mut driven, background) = start_task(founded(disk.start()), Duration::ZERO);
     disk.set_fault(Some(StoreFault::Full));
     driven.submit(mints(1..3));
     driven.execute();
-    let running = tokio::spawn(committing.run());
+    let running = tokio::spawn(background.run());
     assert_eq!(wait_refused(&mut driven).await.fault, StoreFault::Full);
     disk.set_fault(None);
     assert!(matches!(driven.hear().await, StorageEvent::Writable { .. }));
     driven.wait_durable(Seq(2)).await;
     drop(driven);
     running.await.expect("it ends by itself");
-    let store = Overlay::new(Arc::new(disk.start()));
+    let store = found(disk.start());
     assert!(holds(&store, 1) && holds(&store, 2));
 }
 
 #[tokio::test]
 async fn a_committer_that_panics_is_a_failed_disk() {
-    struct Broken;
-    impl Engine for Broken {
-        fn get(&self, _: &[u8]) -> Result<Option<Bytes>, Corrupt> {
-            Ok(None)
-        }
-        fn scan(&self, _: &[u8], _: &[u8], _: &mut Visitor<'_>) {}
-        fn apply(&self, _: &Records, _: Reach) -> Result<(), EngineError> {
-            panic!("a test panics here")
-        }
-        fn sync(&self) -> Result<(), EngineError> {
-            Ok(())
-        }
-        fn check(&self) -> Result<(), EngineError> {
-            Ok(())
-        }
-        fn resume(&self) -> Result<(), EngineError> {
-            Ok(())
-        }
-    }
-    let mut driven = start(Broken, StorageOptions::default());
+    let broken = Hooked::new(MemoryDisk::default().start(), || panic!("a test panics here"));
+    let mut driven = start(broken, StorageOptions::default());
     driven.submit(mints(1..2));
     driven.execute();
     assert_eq!(wait_refused(&mut driven).await.fault, StoreFault::Failed);
     assert_eq!(driven.counts().state.word(), "failed");
     assert_eq!(outcome_of(&mut driven, mint(2)).answer.refusal(), Some(Refusal::DiskFailed));
+    driven.close().await;
+}
+
+#[tokio::test]
+async fn tables_that_cannot_be_written_hold_up_what_is_executed_and_are_told_as_a_full_disk() {
+    let disk = MemoryDisk::default();
+    let hooked = Hooked::new(founded(disk.start()), || {});
+    let flush_fault = Arc::clone(&hooked.flush_fault);
+    let set = |fault| *flush_fault.lock().expect("no test panics with it") = fault;
+    set(Some(StoreFault::Full));
+    let mut driven = start(hooked, small_memory());
+    driven.submit(mints(1..60));
+    drive_until(&mut driven, is_done).await;
+    driven.submit(mints(60..1_000));
+    drive_until(&mut driven, |driven| driven.storage.is_full()).await;
+    let StorageCounts { waiting, memory_bytes, .. } = driven.counts();
+    assert!(waiting > 100 && memory_bytes < 90_000, "{waiting} wait, with {memory_bytes} bytes");
+    assert_eq!(wait_refused(&mut driven).await.fault, StoreFault::Full);
+    driven.execute();
+    assert!(!driven.storage.is_full(), "work is taken, and refused");
+    let refused = outcome_of(&mut driven, mint(2_000)).answer.refusal();
+    assert_eq!(refused, Some(Refusal::DiskFull));
+    set(None);
+    while driven.counts().state.word() != "writable" {
+        driven.hear().await;
+    }
+    assert_eq!(outcome_of(&mut driven, mint(3_000)).answer.refusal(), None);
+    drive_until(&mut driven, is_done).await;
+    driven.close().await;
+    let store = found(disk.start());
+    assert!(holds(&store, 1) && holds(&store, 3_000) && !holds(&store, 2_000));
+}
+
+#[tokio::test]
+async fn a_table_that_fails_to_be_written_ends_the_storage() {
+    let hooked = Hooked::new(MemoryDisk::default().start(), || {});
+    *hooked.flush_fault.lock().expect("nobody has it") = Some(StoreFault::Failed);
+    let mut driven = start(hooked, small_memory());
+    driven.submit(mints(1..1_000));
+    driven.execute();
+    assert_eq!(wait_refused(&mut driven).await.fault, StoreFault::Failed);
+    assert_eq!(driven.counts().state.word(), "failed");
     driven.close().await;
 }

@@ -13,7 +13,7 @@ use super::*;
 const CLUSTER: &str = "test";
 const CACHE_BYTES: u64 = 1 << 20;
 
-fn open(path: &Path) -> (Driven<FjallEngine>, Recovered) {
+fn open(path: &Path) -> (Driven<DiskEngine>, Recovered) {
     let (report, heard) = reports();
     let mut directory = Directory::open(path).expect("it is free");
     let pinned = Pinned::of(CLUSTER, ring().layout());
@@ -24,36 +24,26 @@ fn open(path: &Path) -> (Driven<FjallEngine>, Recovered) {
     (Driven::new(storage, heard), recovered)
 }
 
+/// The engine of a node that does not run.
+fn engine(home: &Path) -> DiskEngine {
+    let terms = disk_engine::Terms {
+        node: NODE,
+        run: LogRun(0),
+        segment_bytes: SegmentBytes::DEFAULT,
+        cache_bytes: CACHE_BYTES,
+        reserve_bytes: 0,
+        log_limiter: Arc::default(),
+        has_others: false,
+    };
+    DiskEngine::open(&home.join("data"), terms).expect("it opens")
+}
+
 #[test]
 fn what_is_corrupt_at_start_costs_the_markers() {
-    /// An engine that cannot show one stretch.
-    struct TornEngine(MemoryEngine);
-    impl Engine for TornEngine {
-        fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Corrupt> {
-            self.0.get(key)
-        }
-        fn scan(&self, prefix: &[u8], after: &[u8], visit: &mut Visitor<'_>) {
-            if prefix == b"h" {
-                let _ = visit(prefix, Err(Corrupt));
-            } else {
-                self.0.scan(prefix, after, visit);
-            }
-        }
-        fn apply(&self, records: &Records, reach: Reach) -> Result<(), EngineError> {
-            self.0.apply(records, reach)
-        }
-        fn sync(&self) -> Result<(), EngineError> {
-            self.0.sync()
-        }
-        fn check(&self) -> Result<(), EngineError> {
-            self.0.check()
-        }
-        fn resume(&self) -> Result<(), EngineError> {
-            self.0.resume()
-        }
-    }
     let disk = MemoryDisk::default();
-    let torn = Arc::new(founded(TornEngine(disk.start())));
+    founded(disk.start());
+    let hooked = Hooked::new(disk.start(), || {});
+    let torn = Arc::new(Hooked { corrupt: b"h", ..hooked });
     let recovered = opening(StorageOptions::default(), |opening| {
         recovery::recover(&torn, opening).expect("it opens")
     });
@@ -87,9 +77,7 @@ async fn a_reopened_directory_holds_all_and_a_wiped_one_is_not_believed() {
     let (driven, recovered) = open(home.path());
     assert_eq!(recovered, Recovered::default(), "it is new");
     driven.close().await;
-    let engine = FjallEngine::open(&home.path().join("data"), CACHE_BYTES, 0, Arc::default())
-        .expect("it is free");
-    drop(founded(engine));
+    drop(founded(engine(home.path())));
     let (mut driven, recovered) = open(home.path());
     assert_eq!(recovered.complete, [PartitionId(0)], "a founder holds all that there is");
     driven.submit(mints(1..100));
@@ -164,9 +152,7 @@ fn what_was_durable_is_there_after_kill_9() {
             durable = line.unwrap_or(durable);
         }
         assert!(durable > before);
-        let engine = FjallEngine::open(&home.path().join("data"), CACHE_BYTES, 0, Arc::default())
-            .expect("it opens");
-        let store = Overlay::new(Arc::new(engine));
+        let store = found(engine(home.path()));
         let lost: Vec<_> = (1..=durable).filter(|&n| !holds(&store, n)).collect();
         assert!(lost.is_empty(), "round {round}: {lost:?}");
     }

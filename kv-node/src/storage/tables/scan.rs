@@ -4,13 +4,13 @@ use std::ops::{Bound, ControlFlow};
 use std::time::Instant;
 
 use bytes::Bytes;
-use fjall::Readable as _;
 use kv_core::store::{Corrupt, Visitor};
+use lsm_tree::{AbstractTree as _, Guard as _};
 
-use super::super::long_keys;
-use super::{FjallEngine, lacks_files};
+use super::{NEWEST, Tables, lacks_files, wait_since};
+use crate::storage::long_keys;
 
-/// The end of a look at the engine's items.
+/// The end of a look at the items of the tables.
 enum Looked {
     /// Nothing is left to be shown, or the visitor has stopped.
     Through,
@@ -18,7 +18,7 @@ enum Looked {
     WithoutFiles,
 }
 
-impl FjallEngine {
+impl Tables {
     pub(super) fn try_scan(
         &self,
         prefix: &[u8],
@@ -29,7 +29,7 @@ impl FjallEngine {
         let mut scan = Scan { prefix, long: Vec::new(), unseen, visit };
         let begun = Instant::now();
         while let Looked::WithoutFiles = self.look(&mut scan)? {
-            if let Err(corruption) = self.wait_since(begun) {
+            if let Err(corruption) = wait_since(begun) {
                 return scan.on_corrupt(corruption);
             }
             scan.long.clear();
@@ -39,15 +39,10 @@ impl FjallEngine {
 
     /// Shows the items that were not shown yet.
     fn look(&self, scan: &mut Scan<'_, '_>) -> ControlFlow<(), Looked> {
-        let opened = match self.opened() {
-            Ok(opened) => opened,
-            Err(corruption) => {
-                return scan.on_corrupt(corruption).map_continue(|()| Looked::Through);
-            }
-        };
-        let (_, end) = fjall::util::prefix_to_range(long_keys::head(scan.prefix));
-        let begin = Bound::Included(long_keys::head(&scan.unseen).into());
-        for item in opened.database.snapshot().range(&opened.records, (begin, end)) {
+        let begin = long_keys::head(&scan.unseen).to_vec();
+        let end = end_of(long_keys::head(scan.prefix));
+        let range = (Bound::Included(begin), end.map_or(Bound::Unbounded, Bound::Excluded));
+        for item in self.writes.tree.range::<Vec<u8>, _>(range, NEWEST, None) {
             match item.into_inner() {
                 Ok((key, record)) => scan.on_item(key.into(), record.into())?,
                 Err(error) if lacks_files(&error) => {
@@ -118,4 +113,12 @@ impl Scan<'_, '_> {
 /// Returns the least key that is greater than this.
 fn next_to(key: &[u8]) -> Vec<u8> {
     [key, &[0]].concat()
+}
+
+/// Returns the least key that is greater than all that begin with this; none, if there is none.
+fn end_of(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|&byte| byte != u8::MAX)?;
+    let mut end = prefix[..=last].to_vec();
+    end[last] += 1;
+    Some(end)
 }

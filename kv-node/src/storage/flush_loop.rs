@@ -1,0 +1,71 @@
+//! The loop that writes sealed tables of the memory into tables on the disk, one after the other, on a
+//! thread of its own where there are threads.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::StorageEvent;
+use super::engine::{Engine, EngineError};
+use super::memtable::SealedMemtable;
+use super::reporter::{FlushFault, Reporter, pause};
+
+/// An order for the loop.
+#[derive(Debug)]
+pub(super) enum FlushOrder {
+    /// To write a table.
+    Write(Arc<SealedMemtable>),
+    /// To free a table that was written, which takes longer than others would wait for.
+    Free(Arc<SealedMemtable>),
+}
+
+/// The loop at work.
+#[derive(Debug)]
+pub(super) struct FlushLoop<E> {
+    engine: Arc<E>,
+    orders: UnboundedReceiver<FlushOrder>,
+    reporter: Reporter,
+    /// The fault that keeps it from writing. Whoever appends to the log is the one who reports it.
+    fault: FlushFault,
+}
+
+impl<E: Engine> FlushLoop<E> {
+    pub(super) const fn new(
+        engine: Arc<E>,
+        orders: UnboundedReceiver<FlushOrder>,
+        reporter: Reporter,
+        fault: FlushFault,
+    ) -> Self {
+        Self { engine, orders, reporter, fault }
+    }
+
+    /// Runs until the storage ends. What is not written then is in the log.
+    pub(super) async fn run(mut self) {
+        while let Some(order) = self.orders.recv().await {
+            match order {
+                FlushOrder::Free(sealed) => drop(sealed),
+                FlushOrder::Write(sealed) => {
+                    if let Err(error) = self.write(&sealed).await {
+                        self.reporter.on_failed(error);
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn write(&self, sealed: &SealedMemtable) -> Result<(), EngineError> {
+        while let Err(error) = self.engine.flush(sealed) {
+            if !error.fault.is_passing() {
+                return Err(error);
+            }
+            self.fault.set(Some(error));
+            if pause(|| self.orders.is_closed()).await.is_break() {
+                return Ok(());
+            }
+        }
+        self.fault.set(None);
+        self.reporter.tell(StorageEvent::Flushed);
+        Ok(())
+    }
+}
