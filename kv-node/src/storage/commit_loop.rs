@@ -8,12 +8,13 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::{sleep, timeout};
 
 use super::StorageEvent;
 use super::committer::Committer;
 use super::engine::{Engine, EngineError};
+use super::flush_loop::FlushOrder;
 use super::group::Group;
 use super::reporter::{FlushFault, Reporter, pause};
 
@@ -26,6 +27,8 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct CommitLoop<E> {
     committer: Committer<E>,
     groups: UnboundedReceiver<Group>,
+    /// The orders for the flusher.
+    flushes: UnboundedSender<FlushOrder>,
     /// The time that a simulated disk takes for a group; zero for a real one.
     sync_time: Duration,
     reporter: Reporter,
@@ -44,11 +47,12 @@ impl<E: Engine> CommitLoop<E> {
     pub(super) const fn new(
         committer: Committer<E>,
         groups: UnboundedReceiver<Group>,
+        flushes: UnboundedSender<FlushOrder>,
         sync_time: Duration,
         reporter: Reporter,
         flush_fault: FlushFault,
     ) -> Self {
-        Self { committer, groups, sync_time, reporter, flush_fault }
+        Self { committer, groups, flushes, sync_time, reporter, flush_fault }
     }
 
     /// Runs until the storage ends. After a failure of the disk nothing more is written.
@@ -109,7 +113,10 @@ impl<E: Engine> CommitLoop<E> {
         }
         self.reporter.on_written(begun.elapsed());
         self.reporter.tell(StorageEvent::Durable { seq: group.seq() });
-        self.committer.prepare();
+        if self.committer.prepare_is_due() {
+            // A flusher that ended has failed, and has said so.
+            let _ = self.flushes.send(FlushOrder::Prepare);
+        }
         Ok(Taken::Yes)
     }
 

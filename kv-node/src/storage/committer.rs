@@ -80,9 +80,9 @@ impl<E: Engine> Committer<E> {
         self.engine.check()
     }
 
-    /// Does ahead of the next group what it would have to wait for.
-    pub(super) fn prepare(&self) {
-        self.engine.prepare();
+    /// Tells whether the engine has something to do ahead of later groups.
+    pub(super) fn prepare_is_due(&self) -> bool {
+        self.engine.prepare_is_due()
     }
 
     /// Ends the log: all that was appended is synced.

@@ -27,7 +27,7 @@ use kv_core::types::{NodeId, Seq};
 use super::engine::{Engine, EngineError, EngineSizes, Reach, StartFinding};
 use super::group::Group;
 use super::log_driver::{LogDriver, ReadLog};
-use super::log_files::LogFiles;
+use super::log_files::{FreshSegment, LogFiles};
 use super::memtable::SealedMemtable;
 use super::open_error::OpenError;
 use super::recovery::RecoveryError;
@@ -74,6 +74,8 @@ pub struct DiskEngine {
     /// The position of the table in memory that was written last, so that one of which only the replay
     /// point could not be recorded is not written again.
     registered: Mutex<Option<Seq>>,
+    /// The segment that is to be made ahead.
+    to_make: Mutex<Option<FreshSegment>>,
 }
 
 /// The log on its way from being read to being written.
@@ -138,6 +140,7 @@ impl DiskEngine {
             identity,
             says_lacking,
             registered: Mutex::default(),
+            to_make: Mutex::default(),
         })
     }
 
@@ -218,9 +221,22 @@ impl Engine for DiskEngine {
         self.with_log(LogDriver::witness)
     }
 
+    fn prepare_is_due(&self) -> bool {
+        let to_make = self.with_open_log(|log| Ok(log.fresh_to_make()));
+        let Ok(Some(Some(segment))) = to_make else { return false };
+        *self.to_make.lock().unwrap_or_else(PoisonError::into_inner) = Some(segment);
+        true
+    }
+
     fn prepare(&self) {
-        // What cannot be made ahead is made when it is needed, and refused then if that cannot be.
-        let _ = self.with_log(LogDriver::stock);
+        let segment = self.to_make.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(segment) = segment else { return };
+        let made = segment.make();
+        // A log that has ended needs none.
+        let _ = self.with_open_log(|log| {
+            log.on_fresh(made);
+            Ok(())
+        });
     }
 
     fn flush(&self, sealed: &SealedMemtable) -> Result<(), EngineError> {

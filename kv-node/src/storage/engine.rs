@@ -34,7 +34,7 @@ pub enum StartFinding {
 
 /// A log and tables that outlive the process.
 ///
-/// One thread appends groups, another one flushes, and the one that executes commands reads, all at
+/// One thread appends groups, another one flushes and prepares, and the one that executes commands reads, all at
 /// once. Reads see tables and not the log: what was appended is in memory until it is flushed.
 pub trait Engine: Send + Sync + 'static {
     /// Reads the record under this key from the tables.
@@ -76,8 +76,13 @@ pub trait Engine: Send + Sync + 'static {
     /// [`EngineError`]: why a group would not be taken.
     fn check(&self) -> Result<(), EngineError>;
 
-    /// Does ahead of the next group what it would have to wait for.
-    fn prepare(&self);
+    /// Tells, after a group was appended, whether [`Engine::prepare`] is to be called. It says so once.
+    fn prepare_is_due(&self) -> bool {
+        false
+    }
+
+    /// Does ahead what some later group would have to wait for, while others append.
+    fn prepare(&self) {}
 
     /// Writes a sealed table into tables on the disk, and lets go of what the log holds of it. All of it
     /// is in the log, and as durable as was promised.

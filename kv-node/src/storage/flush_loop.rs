@@ -13,6 +13,8 @@ use super::reporter::{FlushFault, Reporter, pause};
 /// An order for the loop.
 #[derive(Debug)]
 pub(super) enum FlushOrder {
+    /// To do ahead what a later group would have to wait for.
+    Prepare,
     /// To write a table.
     Write(Arc<SealedMemtable>),
     /// To free a table that was written, which takes longer than others would wait for.
@@ -43,6 +45,7 @@ impl<E: Engine> FlushLoop<E> {
     pub(super) async fn run(mut self) {
         while let Some(order) = self.orders.recv().await {
             match order {
+                FlushOrder::Prepare => self.engine.prepare(),
                 FlushOrder::Free(sealed) => drop(sealed),
                 FlushOrder::Write(sealed) => {
                     if let Err(error) = self.write(&sealed).await {

@@ -13,7 +13,7 @@ use kv_core::types::Seq;
 
 use super::engine::{EngineError, Reach};
 use super::group::Group;
-use super::log_files::LogFiles;
+use super::log_files::{FreshSegment, LogFiles};
 use super::progress::StartProgress;
 use super::sealed::sync_directory;
 
@@ -42,6 +42,8 @@ pub(super) struct LogDriver {
     refused: Option<LogWrite>,
     /// True once all was synced that the run before may have left.
     has_synced: bool,
+    /// True while a segment is made ahead.
+    is_made_ahead: bool,
     /// True if the last group was appended, and not all of it could be written.
     is_pending: bool,
     /// The ends of groups that are not in tables.
@@ -131,6 +133,7 @@ impl ReadLog {
             appended: end.position,
             refused: None,
             has_synced: false,
+            is_made_ahead: false,
             is_pending: false,
             ends: VecDeque::new(),
             corrupt_up_to,
@@ -179,13 +182,25 @@ impl LogDriver {
         Ok(())
     }
 
-    /// Has the file ready that will be needed next, once half of a segment is written.
-    pub(super) fn stock(&mut self) -> Result<(), EngineError> {
+    /// The file that is to be made ahead now, once half of a segment is written; `None` if there is enough,
+    /// or if it is being made.
+    pub(super) fn fresh_to_make(&mut self) -> Option<FreshSegment> {
         let size = self.identity.segment_bytes;
-        if size.offset_of(self.writer.written()) < size.get() / 2 {
-            return Ok(());
+        let is_due = size.offset_of(self.writer.written()) >= size.get() / 2;
+        if !is_due || self.is_made_ahead || !self.files.wants_fresh() {
+            return None;
         }
-        self.files.stock().map_err(|error| EngineError::of(&error))
+        self.is_made_ahead = true;
+        Some(self.files.fresh_ahead())
+    }
+
+    /// Learns that the file was made ahead, or could not be. Then it is made when it is needed, and refused
+    /// if it still cannot be.
+    pub(super) fn on_fresh(&mut self, made: io::Result<()>) {
+        self.is_made_ahead = false;
+        if let Err(error) = made.and_then(|()| self.files.take_fresh_ahead()) {
+            tracing::debug!("a segment of the log could not be made ahead: {error}");
+        }
     }
 
     /// Makes the segments that the writer asks for. They are there before anything is written to the one

@@ -26,6 +26,9 @@ const NUMBER_END: u64 = 1 << 40;
 /// The name of a segment that was made and has no number yet.
 const FRESH: &str = "fresh";
 
+/// The name of a segment that is being made ahead.
+const AHEAD: &str = "ahead";
+
 /// The files of a log.
 #[derive(Debug)]
 pub(super) struct LogFiles {
@@ -94,19 +97,40 @@ impl LogFiles {
         sync_directory(&self.folder)
     }
 
-    /// Makes a fresh segment, unless there is one, or a spare one.
-    pub(super) fn stock(&mut self) -> io::Result<()> {
-        if self.has_fresh || !self.spare.is_empty() {
-            return Ok(());
+    /// Tells whether a fresh segment is to be made ahead: there is none, and no spare one.
+    pub(super) const fn wants_fresh(&self) -> bool {
+        !self.has_fresh && self.spare.is_empty()
+    }
+
+    /// Makes a fresh segment, unless there is one.
+    fn stock(&mut self) -> io::Result<()> {
+        if !self.has_fresh {
+            self.fresh("unfinished").make()?;
+            self.take_fresh("unfinished")?;
         }
-        let unfinished = self.folder.join("unfinished");
-        let filled = fill(&unfinished, self.segment_bytes);
-        if let Err(error) = filled {
-            // What it takes of a full disk is of no use to anybody.
-            let _absent = std::fs::remove_file(&unfinished);
-            return Err(error);
+        Ok(())
+    }
+
+    /// A segment that somebody else makes, without holding up the log.
+    pub(super) fn fresh_ahead(&self) -> FreshSegment {
+        self.fresh(AHEAD)
+    }
+
+    /// Takes a segment that was made ahead, if it is still wanted.
+    pub(super) fn take_fresh_ahead(&mut self) -> io::Result<()> {
+        if self.has_fresh {
+            std::fs::remove_file(self.folder.join(AHEAD))
+        } else {
+            self.take_fresh(AHEAD)
         }
-        std::fs::rename(&unfinished, self.folder.join(FRESH))?;
+    }
+
+    fn fresh(&self, name: &str) -> FreshSegment {
+        FreshSegment { path: self.folder.join(name), bytes: self.segment_bytes }
+    }
+
+    fn take_fresh(&mut self, name: &str) -> io::Result<()> {
+        std::fs::rename(self.folder.join(name), self.folder.join(FRESH))?;
         self.has_fresh = true;
         Ok(())
     }
@@ -177,15 +201,33 @@ impl LogSource for LogFiles {
     }
 }
 
-/// Makes a file of so many zeros, and syncs it.
-fn fill(path: &Path, bytes: u64) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    let zeros = vec![0; FILL_BYTES];
-    let mut left = bytes;
-    while left > 0 {
-        let piece = left.min(FILL_BYTES as u64);
-        file.write_all(&zeros[..piece as usize])?;
-        left -= piece;
+/// A segment that is to be made.
+#[derive(Debug)]
+pub(super) struct FreshSegment {
+    path: PathBuf,
+    bytes: u64,
+}
+
+impl FreshSegment {
+    /// Makes the file, full of zeros, and syncs it.
+    pub(super) fn make(&self) -> io::Result<()> {
+        let made = self.fill();
+        if made.is_err() {
+            // What it takes of a full disk is of no use to anybody.
+            let _absent = std::fs::remove_file(&self.path);
+        }
+        made
     }
-    file.sync_all()
+
+    fn fill(&self) -> io::Result<()> {
+        let mut file = File::create(&self.path)?;
+        let zeros = vec![0; FILL_BYTES];
+        let mut left = self.bytes;
+        while left > 0 {
+            let piece = left.min(FILL_BYTES as u64);
+            file.write_all(&zeros[..piece as usize])?;
+            left -= piece;
+        }
+        file.sync_all()
+    }
 }

@@ -153,8 +153,6 @@ impl Engine for MemoryEngine {
         lock(&self.platter).check(self.life)
     }
 
-    fn prepare(&self) {}
-
     fn flush(&self, sealed: &SealedMemtable) -> Result<(), EngineError> {
         let mut platter = lock(&self.platter);
         platter.check(self.life)?;

@@ -185,7 +185,7 @@ pub struct Storage<E> {
     executor: Executor<E>,
     /// The groups for the committer, which ends when this is dropped.
     groups: UnboundedSender<Group>,
-    /// The orders for the flusher, which ends when this is dropped.
+    /// The orders for the flusher, which ends when the committer has, and this is dropped.
     flushes: UnboundedSender<FlushOrder>,
     /// Closed when committer and flusher have ended.
     ended: oneshot::Receiver<()>,
@@ -271,7 +271,8 @@ impl<E: Engine> Storage<E> {
         let fault = FlushFault::default();
         let flush = FlushLoop::new(Arc::clone(&engine), orders, reporter(), fault.clone());
         let committer = Committer::new(engine, durability);
-        let commit = CommitLoop::new(committer, incoming, sync_time, reporter(), fault);
+        let commit =
+            CommitLoop::new(committer, incoming, flushes.clone(), sync_time, reporter(), fault);
         let background = Background { commit, flush, held: Held::new(ends) };
         let mut storage =
             Self { executor, groups, flushes, ended, meter, queue_commands_max, data: None };

@@ -240,10 +240,6 @@ impl Engine for Hooked {
         self.engine.check()
     }
 
-    fn prepare(&self) {
-        self.engine.prepare();
-    }
-
     fn flush(&self, sealed: &SealedMemtable) -> Result<(), EngineError> {
         match *self.flush_fault.lock().expect("no test panics with it") {
             Some(fault) => Err(EngineError::new(fault, "the test says so")),

@@ -209,8 +209,6 @@ impl Engine for TornTables {
         unreachable!("nothing is appended")
     }
 
-    fn prepare(&self) {}
-
     fn flush(&self, _: &SealedMemtable) -> Result<(), EngineError> {
         unreachable!("nothing is flushed")
     }
