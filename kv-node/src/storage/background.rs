@@ -10,6 +10,8 @@ use super::commit_loop::CommitLoop;
 use super::directory::Directory;
 use super::engine::Engine;
 use super::flush_loop::FlushLoop;
+#[cfg(not(madsim))]
+use super::priority::yield_to_others;
 
 /// The loops of a storage that block, or would if their disk was real: that which appends to the log,
 /// and that which writes tables. Dropping it at any moment is a crash: what was not durable is gone.
@@ -59,7 +61,11 @@ impl<E: Engine> Background<E> {
         let Self { commit, flush, held } = self;
         let held = Arc::new(held);
         spawn("kv-commit", commit.run(), Arc::clone(&held));
-        spawn("kv-flush", flush.run(), held);
+        let flush = async {
+            yield_to_others();
+            flush.run().await;
+        };
+        spawn("kv-flush", flush, held);
     }
 }
 

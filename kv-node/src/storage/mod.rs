@@ -69,6 +69,8 @@ mod overlay;
 #[cfg(not(madsim))]
 mod pinned;
 #[cfg(not(madsim))]
+mod priority;
+#[cfg(not(madsim))]
 mod progress;
 mod recovery;
 #[cfg(not(madsim))]

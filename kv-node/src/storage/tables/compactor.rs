@@ -15,6 +15,7 @@ use super::writes::TableWrites;
 use super::{NEWEST, engine_error};
 use crate::log::LogLimiter;
 use crate::storage::engine::EngineError;
+use crate::storage::priority::yield_to_others;
 
 /// The time after which a compaction that the disk refused is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -65,7 +66,10 @@ impl Compactor {
     pub(super) fn start(&mut self, writes: TableWrites, log_limiter: &Arc<LogLimiter>) {
         let (wakes, woken) = sync_channel(1);
         let (signals, log_limiter) = (Arc::clone(&self.signals), Arc::clone(log_limiter));
-        let run = move || run(&writes, &signals, &woken, &log_limiter);
+        let run = move || {
+            yield_to_others();
+            run(&writes, &signals, &woken, &log_limiter);
+        };
         let thread = std::thread::Builder::new().name("kv-compact".into());
         let thread = thread.spawn(run).expect("a node that is starting can have a thread");
         (self.wakes, self.thread) = (Some(wakes), Mutex::new(Some(thread)));
