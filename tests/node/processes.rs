@@ -77,7 +77,7 @@ fn all_nodes_killed_at_once_have_lost_nothing_that_was_acknowledged() {
 
 #[test]
 fn nodes_that_are_killed_under_writes_lose_none_that_was_acknowledged() {
-    let cluster = Cluster::new("kill-rounds", writers::NODES);
+    let cluster = Cluster::with("kill-rounds", writers::NODES, kill_rounds::SETTINGS);
     let arguments =
         kill_rounds::Arguments { rounds: 2, all_every: 2, writers: 4, writes: 200, seed: Some(7) };
     let counts = kill_rounds::run(&cluster, &arguments).expect("the seed is given");

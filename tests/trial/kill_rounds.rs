@@ -14,6 +14,11 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use crate::support::{Cluster, Process, wait_for};
 use crate::writers::{Addresses, Counts, Manner, NODES, Writer, name, verify, write_while};
 
+/// Settings of nodes that are killed while they write tables: a table in memory takes a third of a MiB.
+pub(crate) const SETTINGS: &str = "partitions = 64\n\
+    [node]\ngossip_interval_ms = 200\nrepair_interval_ms = 200\nhedge_ms = 20\n\
+    [limits]\nmemory_bytes = 1048576\n";
+
 /// The default W.
 const WRITE_QUORUM: usize = 2;
 

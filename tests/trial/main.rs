@@ -69,7 +69,7 @@ fn main() -> ExitCode {
 
 fn run_kill_rounds(arguments: &kill_rounds::Arguments) -> ExitCode {
     let folder = folder();
-    let cluster = Cluster::within(folder.path().to_owned(), writers::NODES, "");
+    let cluster = Cluster::within(folder.path().to_owned(), writers::NODES, kill_rounds::SETTINGS);
     let lost = match kill_rounds::run(&cluster, arguments) {
         Ok(counts) => counts.lost,
         Err(error) => return no_seed(error),
