@@ -1,8 +1,15 @@
-//! A store that has lost records, and nobody can say which: it believes what it holds and nothing else.
+//! A store that has lost records, and nobody can say which. What is left is true, or was; what it says of
+//! the rest is not.
 //!
-//! A batch writes a container together with the hash of its Merkle leaf, which counts all containers of
-//! the leaf. If some of the batches are lost, what is left is true and does not fit together: a leaf
-//! counts containers that are gone, so that a comparison with another owner finds nothing missing.
+//! - A *data marker* says that all is there: it is taken away.
+//! - A *Merkle leaf* counts all containers of the leaf, also those that are gone, so that a comparison
+//!   with another owner would find nothing missing: it is summed up anew.
+//! - A *pledge* says that the store was new, and the founding that came after it may be what was lost: it is
+//!   taken away, as a node that pledges is believed to hold all of a new cluster's nothing.
+//! - A *hint* without its place in the order of replay gets it back; a place without its hint is dropped
+//!   when its turn comes.
+//!
+//! Containers, the founding and the notes of corrupt keys stay: each says only what it says of itself.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -15,26 +22,29 @@ use crate::merkle::LeafId;
 use crate::store::{Batch, Corrupt, Store, StoreFault, View};
 use crate::types::{ContentHash, PartitionId};
 
-/// Takes all data markers away, has each Merkle leaf count the containers that can be read, and gives
-/// each hint its place in the order of replay. In batches, one for each partition at most; if not all of
-/// them are committed, all is to be done again.
+/// Takes data markers and pledges away, has each Merkle leaf count the containers that can be read, and
+/// gives each hint its place in the order of replay. In batches, one for each partition and one before;
+/// if not all of them are committed, all is to be done again. Something is always committed.
 ///
 /// # Errors
 /// [`StoreFault`], if the store does.
 pub fn distrust(store: &mut impl Store, partitions: u32) -> Result<(), StoreFault> {
+    let mut pledges = Batch::default();
+    store.scan(View::Live, keyspace::ALL_PLEDGES, &[], &mut |key, _| {
+        pledges.delete(key);
+        ControlFlow::Continue(())
+    });
+    if !pledges.is_empty() {
+        store.commit(pledges)?;
+    }
     for partition in (0..partitions).map(PartitionId) {
         let mut batch = Batch::default();
-        let marker = keyspace::marker(partition);
-        if store.get(View::Live, &marker) != Ok(None) {
-            batch.delete(&marker);
-        }
+        batch.delete(&keyspace::marker(partition));
         correct_leaves(store, partition, &mut batch);
         for place in missing_places(store, partition) {
             batch.put(&place, &[]);
         }
-        if !batch.is_empty() {
-            store.commit(batch)?;
-        }
+        store.commit(batch)?;
     }
     Ok(())
 }

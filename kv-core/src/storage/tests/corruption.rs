@@ -4,7 +4,7 @@ use super::*;
 use crate::event::Event;
 use crate::merkle::LeafId;
 use crate::probe::Probe;
-use crate::store::{Batch, CorruptKey, KeptHints};
+use crate::store::{Batch, CorruptKey, FoundingCommand, FoundingRecord, KeptHints, Promise};
 
 /// The key, which was corrupt for the so manieth time since the start.
 fn corruption(number: u64) -> CorruptKey {
@@ -312,7 +312,16 @@ fn a_store_that_lost_records_has_its_leaves_count_what_is_left() {
     assert_eq!(disk.partitions.root(PARTITION), disk.root_recomputed());
     let replayed = hints(disk.run(read_hints(NodeId(9)))).expect("it is well").hints;
     assert_eq!(replayed.len(), 1, "a hint that lost its place is replayed all the same");
-    let before = disk.store.newest();
+}
+
+#[test]
+fn a_store_that_lost_its_founding_with_other_records_is_not_taken_for_a_new_one() {
+    let mut disk = Disk::on(MemoryStore::default());
+    let promise = Promise { founding: FoundingId(7), to: ME, request: RequestId(1) };
+    disk.run(FoundingCommand::Pledge { promise });
+    disk.store.sync();
+    assert_eq!(disk.restart().founding, FoundingRecord::Pledged(vec![FoundingId(7)]));
     distrust(&mut disk.store, 1).expect("it is well");
-    assert_eq!(disk.store.newest(), before, "there is nothing left to correct");
+    disk.store.sync();
+    assert_eq!(disk.restart().founding, FoundingRecord::None);
 }
