@@ -59,6 +59,8 @@ impl<E: Engine> CommitLoop<E> {
     pub(super) async fn run(mut self) {
         if let Err(error) = self.commit_all().await {
             self.reporter.on_failed(error);
+            // Whatever it says: there is nothing left to lose.
+            let _ = self.committer.close();
             // The engine is let go of here in the end, and not where it might keep others waiting.
             while self.groups.recv().await.is_some() {}
         }

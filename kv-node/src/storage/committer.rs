@@ -13,8 +13,8 @@ pub enum Durability {
     #[default]
     Always,
     /// The operating system has it, and the disk will have it soon. Nothing is lost when the
-    /// process dies; when the machine does, what was acknowledged in the last interval is, and
-    /// during the sync that ends it.
+    /// process dies; when the machine does, what was acknowledged in the last interval is, and what
+    /// was while the sync was under way that ends it.
     Interval {
         /// The time for which written groups may stay without a sync.
         every: Duration,

@@ -24,7 +24,7 @@ use kv_core::log::{
 use kv_core::store::{Batch, Corrupt, ForeignData, StoreFault, Visitor};
 use kv_core::types::{NodeId, Seq};
 
-use super::engine::{Engine, EngineError, EngineSizes, Reach, StartFinding};
+use super::engine::{Engine, EngineError, EngineSizes, FlushOutcome, Reach, StartFinding};
 use super::group::Group;
 use super::log_driver::{LogDriver, ReadLog};
 use super::log_files::{FreshSegment, LogFiles};
@@ -84,7 +84,7 @@ enum Log {
     Read { log: Box<ReadLog>, run: LogRun, found: StartFinding },
     /// It is written to.
     Written(Box<LogDriver>),
-    /// It is ended, or could not be replayed.
+    /// It was ended, could not be replayed, or failed.
     Ended,
 }
 
@@ -239,10 +239,9 @@ impl Engine for DiskEngine {
         });
     }
 
-    fn flush(&self, sealed: &SealedMemtable) -> Result<(), EngineError> {
-        // When the log has ended, it holds what is not written here.
+    fn flush(&self, sealed: &SealedMemtable) -> Result<FlushOutcome, EngineError> {
         let Some(from) = self.with_open_log(|log| log.replay_from(sealed.up_to))? else {
-            return Ok(());
+            return Ok(FlushOutcome::LogEnded);
         };
         let mut registered = self.registered.lock().unwrap_or_else(PoisonError::into_inner);
         if *registered != Some(sealed.up_to) {
@@ -250,7 +249,8 @@ impl Engine for DiskEngine {
             *registered = Some(sealed.up_to);
         }
         drop(registered);
-        let Some(from) = from else { return Ok(()) };
+        // A store that was only replayed has appended nothing that the log could let go of.
+        let Some(from) = from else { return Ok(FlushOutcome::Written) };
         let point = ReplayPoint { log: self.identity, from, tables: self.tables.version() };
         point.write(&self.folder).map_err(|error| EngineError::of(&error))?;
         if self.says_lacking.load(Ordering::Relaxed) {
@@ -266,7 +266,7 @@ impl Engine for DiskEngine {
             log.release(from);
             Ok(())
         })?;
-        Ok(())
+        Ok(FlushOutcome::Written)
     }
 
     fn close(&self) -> Result<(), EngineError> {

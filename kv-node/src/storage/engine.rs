@@ -85,11 +85,11 @@ pub trait Engine: Send + Sync + 'static {
     fn prepare(&self) {}
 
     /// Writes a sealed table into tables on the disk, and lets go of what the log holds of it. All of it
-    /// is in the log, and as durable as was promised.
+    /// is in the log, and as durable as was promised. Memory lets go of what was written.
     ///
     /// # Errors
     /// [`EngineError`]. After a passing fault the same table is given again.
-    fn flush(&self, sealed: &SealedMemtable) -> Result<(), EngineError>;
+    fn flush(&self, sealed: &SealedMemtable) -> Result<FlushOutcome, EngineError>;
 
     /// Ends the log cleanly: all that was appended is synced, and it is noted how far that goes.
     ///
@@ -99,6 +99,15 @@ pub trait Engine: Send + Sync + 'static {
 
     /// The sizes of what the engine holds.
     fn sizes(&self) -> EngineSizes;
+}
+
+/// The outcome of a flush that was not refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlushOutcome {
+    /// Tables hold all of it.
+    Written,
+    /// The log was ended meanwhile, or failed. It may be that no table holds it.
+    LogEnded,
 }
 
 /// The sizes of what an engine holds.

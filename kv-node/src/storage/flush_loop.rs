@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::StorageEvent;
-use super::engine::{Engine, EngineError};
+use super::engine::{Engine, EngineError, FlushOutcome};
 use super::memtable::SealedMemtable;
 use super::reporter::{FlushFault, Reporter, pause};
 
@@ -58,17 +58,21 @@ impl<E: Engine> FlushLoop<E> {
     }
 
     async fn write(&self, sealed: &SealedMemtable) -> Result<(), EngineError> {
-        while let Err(error) = self.engine.flush(sealed) {
-            if !error.fault.is_passing() {
-                return Err(error);
+        loop {
+            match self.engine.flush(sealed) {
+                Ok(FlushOutcome::Written) => {
+                    self.fault.set(None);
+                    self.reporter.tell(StorageEvent::Flushed);
+                    return Ok(());
+                }
+                // Whoever appends says why, if there is something to say.
+                Ok(FlushOutcome::LogEnded) => return Ok(()),
+                Err(error) if error.fault.is_passing() => self.fault.set(Some(error)),
+                Err(error) => return Err(error),
             }
-            self.fault.set(Some(error));
             if pause(|| self.orders.is_closed()).await.is_break() {
                 return Ok(());
             }
         }
-        self.fault.set(None);
-        self.reporter.tell(StorageEvent::Flushed);
-        Ok(())
     }
 }

@@ -86,8 +86,11 @@ impl LogFiles {
 
     /// Makes the file of a segment, out of a spare or a fresh one if there is one, with its name durable.
     pub(super) fn prepare(&mut self, segment: SegmentNumber) -> io::Result<()> {
-        if let Some(spare) = self.spare.pop() {
+        if self.path(segment).try_exists()? {
+            // It was made, and its name could not be synced then.
+        } else if let Some(&spare) = self.spare.last() {
             std::fs::rename(self.path(spare), self.path(segment))?;
+            self.spare.pop();
         } else {
             self.stock()?;
             std::fs::rename(self.folder.join(FRESH), self.path(segment))?;

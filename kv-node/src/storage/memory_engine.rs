@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use bytes::Bytes;
 use kv_core::store::{Batch, Corrupt, StoreFault, Visitor};
 
-use super::engine::{Engine, EngineError, EngineSizes, Reach, StartFinding};
+use super::engine::{Engine, EngineError, EngineSizes, FlushOutcome, Reach, StartFinding};
 use super::group::Group;
 use super::memtable::SealedMemtable;
 
@@ -153,7 +153,7 @@ impl Engine for MemoryEngine {
         lock(&self.platter).check(self.life)
     }
 
-    fn flush(&self, sealed: &SealedMemtable) -> Result<(), EngineError> {
+    fn flush(&self, sealed: &SealedMemtable) -> Result<FlushOutcome, EngineError> {
         let mut platter = lock(&self.platter);
         platter.check(self.life)?;
         for (key, record) in sealed.records.newest() {
@@ -169,7 +169,7 @@ impl Engine for MemoryEngine {
         let flushed = platter.log.iter().take_while(|appended| is_flushed(appended)).count();
         platter.log.drain(..flushed);
         platter.synced = platter.synced.saturating_sub(flushed);
-        Ok(())
+        Ok(FlushOutcome::Written)
     }
 
     fn close(&self) -> Result<(), EngineError> {

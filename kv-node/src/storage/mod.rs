@@ -32,7 +32,8 @@
 //! - When a write or a sync fails for another reason, `Failed` comes once. All later commits are
 //!   refused; what was executed and not durable will never be.
 //! - A limit: tables are read on the thread that executes. Whoever shares that thread waits while a
-//!   read waits: for a block that is not in memory, or for a file descriptor.
+//!   read waits: for a block that is not in memory, for a file descriptor, or for the syncs of a list of
+//!   tables, under which the `lsm-tree` crate lets nobody read.
 //!
 //! The committer and the flusher are loops ([`Background`]): threads run them ([`Storage::open`],
 //! [`Storage::on_threads`]), or, where there are no threads, a task ([`Storage::new`]).
@@ -108,7 +109,7 @@ pub use committer::Durability;
 pub use directory::{Directory, DirectoryError};
 #[cfg(not(madsim))]
 pub use disk_engine::DiskEngine;
-pub use engine::{Engine, EngineError, EngineSizes, Reach, StartFinding};
+pub use engine::{Engine, EngineError, EngineSizes, FlushOutcome, Reach, StartFinding};
 pub use event::{CommandDone, StorageEvent};
 pub use group::Group;
 #[cfg(not(madsim))]

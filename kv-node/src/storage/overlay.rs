@@ -1,7 +1,7 @@
 //! The store that commands see: tables below, and in memory over them what was committed since.
 //!
 //! ```text
-//!            commit               seal (from time to time)              on_flushed
+//!            commit               seal (from time to time)              end_flush
 //!   command ───────▶ memory table ──────────────────────▶ sealed table ───────────▶ tables
 //!       └──────────▶ group ──begin_commit──▶ log ──end_commit──▶ it is durable
 //! ```

@@ -9,7 +9,7 @@
 //! not open if one of them is missing or cannot be opened. So the list and all tables are held against
 //! their checksums first ([`manifest`]), and if they are not fit to be opened, new ones are made of what
 //! can be read ([`rebuilding`]). Of a block that cannot be read only its own records are lost, and reads of
-//! them say so; but tables with such a block cannot be merged any more. So where other nodes hold the
+//! them say so; a scan ends there. But tables with such a block cannot be merged any more. So where other nodes hold the
 //! records too, such a table is not fit either.
 
 mod compactor;

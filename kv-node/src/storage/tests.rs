@@ -240,7 +240,7 @@ impl Engine for Hooked {
         self.engine.check()
     }
 
-    fn flush(&self, sealed: &SealedMemtable) -> Result<(), EngineError> {
+    fn flush(&self, sealed: &SealedMemtable) -> Result<FlushOutcome, EngineError> {
         match *self.flush_fault.lock().expect("no test panics with it") {
             Some(fault) => Err(EngineError::new(fault, "the test says so")),
             None => self.engine.flush(sealed),

@@ -6,7 +6,9 @@ use std::ops::ControlFlow;
 use proptest::prelude::*;
 
 use super::*;
-use crate::storage::{EngineError, EngineSizes, MemoryDisk, MemoryEngine, Reach, StartFinding};
+use crate::storage::{
+    EngineError, EngineSizes, FlushOutcome, MemoryDisk, MemoryEngine, Reach, StartFinding,
+};
 
 type Image = BTreeMap<Bytes, Bytes>;
 
@@ -209,7 +211,7 @@ impl Engine for TornTables {
         unreachable!("nothing is appended")
     }
 
-    fn flush(&self, _: &SealedMemtable) -> Result<(), EngineError> {
+    fn flush(&self, _: &SealedMemtable) -> Result<FlushOutcome, EngineError> {
         unreachable!("nothing is flushed")
     }
 

@@ -125,7 +125,7 @@ fn run(
                 tracing::error!(
                     repeated,
                     error = words,
-                    "a part of a table cannot be read, so tables cannot be merged: look at the disk, and \
+                    "a table cannot be read or written, so tables cannot be merged: look at the disk, and \
                      start the node again: it makes new tables then of what can be read"
                 );
             });

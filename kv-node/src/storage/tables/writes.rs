@@ -5,10 +5,13 @@
 //! removed as soon as nobody writes.
 
 use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lsm_tree::{AbstractTree as _, AnyTree, Table};
+
+use super::manifest;
 
 /// A tree, and the writes under way. Clones are of the same.
 #[derive(Clone)]
@@ -22,8 +25,8 @@ pub(super) struct TableWrites {
 #[derive(Debug, Default)]
 struct State {
     under_way: usize,
-    /// The least id of a file that a write which failed may have left.
-    left_from: Option<u64>,
+    /// The ids of files that writes which failed may have left.
+    left: Vec<Range<u64>>,
 }
 
 impl TableWrites {
@@ -51,13 +54,10 @@ impl TableWrites {
         let mut state = self.state();
         state.under_way -= 1;
         if written.is_err() {
-            state.left_from = Some(state.left_from.map_or(first, |left_from| left_from.min(first)));
+            state.left.push(first..self.tree.next_table_id());
         }
-        if state.under_way == 0
-            && let Some(left_from) = state.left_from
-            && self.remove_from(left_from).is_ok()
-        {
-            state.left_from = None;
+        if state.under_way == 0 && !state.left.is_empty() && self.remove(&state.left).is_ok() {
+            state.left.clear();
         }
         written
     }
@@ -66,14 +66,19 @@ impl TableWrites {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes files of tables from an id on that the list does not name.
-    fn remove_from(&self, left_from: u64) -> io::Result<()> {
+    /// Removes files of tables that no list names: neither that in memory nor that on the disk, which may
+    /// have become another one although it was said to be refused.
+    fn remove(&self, left: &[Range<u64>]) -> io::Result<()> {
         let version = self.tree.current_version();
-        let listed: Vec<_> = version.iter_tables().map(Table::id).collect();
+        let on_disk = manifest::read(&self.tree.tree_config().path);
+        let on_disk = on_disk.map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+        let listed = version.iter_tables().map(Table::id);
+        let listed: Vec<_> = listed.chain(on_disk.tables.iter().map(|table| table.id)).collect();
         for entry in std::fs::read_dir(&self.folder)? {
             let entry = entry?;
             let id = entry.file_name().to_str().and_then(|name| name.parse::<u64>().ok());
-            if id.is_some_and(|id| id >= left_from && !listed.contains(&id)) {
+            let is_left = |id: &u64| left.iter().any(|left| left.contains(id));
+            if id.is_some_and(|id| is_left(&id) && !listed.contains(&id)) {
                 std::fs::remove_file(entry.path())?;
             }
         }

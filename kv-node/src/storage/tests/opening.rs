@@ -38,16 +38,24 @@ fn engine(home: &Path) -> DiskEngine {
     DiskEngine::open(&home.join("data"), terms).expect("it opens")
 }
 
+/// What a member of a cluster of so many finds, with a stretch of its hints that cannot be read.
+fn recovered_in(members: u64, engine: MemoryEngine) -> Recovered {
+    let torn = Arc::new(Hooked { corrupt: b"h", ..Hooked::new(engine, || {}) });
+    let names = (1..=members).map(|member| (NodeId(member), format!("n{member}")));
+    let layout = Layout::single_datacenter(1, members as u8, names);
+    let ring = Ring::new(layout).expect("as many copies as members");
+    opening(StorageOptions::default(), |opening| {
+        let opening = Opening { ring: &ring, ..*opening };
+        recovery::recover(&torn, &opening).expect("it opens").recovered
+    })
+}
+
 #[test]
-fn what_is_corrupt_at_start_costs_the_markers() {
+fn what_is_corrupt_at_start_costs_the_markers_where_others_hold_what_it_was() {
     let disk = MemoryDisk::default();
     founded(disk.start());
-    let hooked = Hooked::new(disk.start(), || {});
-    let torn = Arc::new(Hooked { corrupt: b"h", ..hooked });
-    let recovered = opening(StorageOptions::default(), |opening| {
-        recovery::recover(&torn, opening).expect("it opens")
-    });
-    assert!(recovered.recovered.complete.is_empty());
+    assert_eq!(recovered_in(1, disk.start()).complete, [PartitionId(0)], "nobody else does");
+    assert!(recovered_in(2, disk.start()).complete.is_empty());
     let later = opening(StorageOptions::default(), |opening| {
         recovery::recover(&Arc::new(disk.start()), opening)
     });
