@@ -233,7 +233,7 @@ fn only_sizes_that_a_segment_can_have_are_taken() {
     for bytes in [0, 504, 516, (1 << 30) + 8] {
         assert_eq!(SegmentBytes::new(bytes), Err(SegmentBytesError(bytes)));
     }
-    assert_eq!(SegmentBytes::new(16 << 20), Ok(SegmentBytes::DEFAULT));
+    assert_eq!(SegmentBytes::new(8 << 20), Ok(SegmentBytes::DEFAULT));
 }
 
 #[test]
