@@ -149,9 +149,8 @@ async fn tables_that_cannot_be_written_hold_up_what_is_executed_and_are_told_as_
     let refused = outcome_of(&mut driven, mint(2_000)).answer.refusal();
     assert_eq!(refused, Some(Refusal::DiskFull));
     set(None);
-    while driven.counts().state.word() != "writable" {
-        driven.hear().await;
-    }
+    while !matches!(driven.hear().await, StorageEvent::Writable { .. }) {}
+    assert_eq!(driven.counts().state.word(), "writable");
     assert_eq!(outcome_of(&mut driven, mint(3_000)).answer.refusal(), None);
     drive_until(&mut driven, is_done).await;
     driven.close().await;
