@@ -262,7 +262,7 @@ impl Directory {
             }
             (None, Some(_)) => Err(DirectoryError::Unpinned { path }),
             (None, None) => {
-                let written = sealed::replace(&path, PINNED, &now.encode());
+                let written = sealed::replace(&path, PINNED, now.encode().as_bytes());
                 written.map_err(system("write", &path.join(PINNED)))?;
                 self.pinned = Some(now.clone());
                 Ok(())
@@ -272,7 +272,7 @@ impl Directory {
 
     /// Replaces the identity file.
     fn store(&mut self, identity: StoredIdentity) -> Result<(), DirectoryError> {
-        let written = sealed::replace(&self.path, IDENTITY, &identity.encode());
+        let written = sealed::replace(&self.path, IDENTITY, identity.encode().as_bytes());
         written.map_err(system("write", &self.path.join(IDENTITY)))?;
         self.identity = Some(identity);
         Ok(())

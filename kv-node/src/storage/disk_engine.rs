@@ -14,12 +14,12 @@
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use kv_core::log::{
     HEADER_BYTES, LogId, LogIdentity, LogPosition, LogRun, LogVerdict, ReadHeader, ReplayFrom,
-    SegmentBytes, SegmentHeader,
+    SegmentBytes, SegmentFile, SegmentHeader,
 };
 use kv_core::store::{Batch, Corrupt, ForeignData, StoreFault, Visitor};
 use kv_core::types::{NodeId, Seq};
@@ -33,9 +33,8 @@ use super::open_error::OpenError;
 use super::recovery::RecoveryError;
 use super::replay_point::{REPLAY_POINT, ReplayPoint};
 use super::room::check_room;
-use super::sealed::{SealError, sync_directory};
+use super::sealed::{self, SealError, sync_directory};
 use super::tables::{self, TableTerms, Tables};
-use crate::log::LogLimiter;
 
 const LOG: &str = "log";
 const TABLES: &str = "tables";
@@ -50,14 +49,10 @@ pub(super) struct Terms {
     pub(super) run: LogRun,
     /// The size of the log's segments, if it is made now.
     pub(super) segment_bytes: SegmentBytes,
-    /// The bytes of tables that are kept in memory.
-    pub(super) cache_bytes: u64,
     /// The bytes of the disk that are left free.
     pub(super) reserve_bytes: u64,
-    /// Where records that cannot be read are reported.
-    pub(super) log_limiter: Arc<LogLimiter>,
-    /// True if other nodes hold what this one does.
-    pub(super) has_others: bool,
+    /// The settings of its tables.
+    pub(super) tables: TableTerms,
 }
 
 /// A log and tables in a folder of their own.
@@ -80,11 +75,11 @@ pub struct DiskEngine {
 
 /// The log on its way from being read to being written.
 enum Log {
-    /// It was read, and nothing was replayed yet.
+    /// A log that was read to its end, and of which nothing was replayed yet.
     Read { log: Box<ReadLog>, run: LogRun, found: StartFinding },
-    /// It is written to.
+    /// A log that was replayed, and is written to.
     Written(Box<LogDriver>),
-    /// It was ended, could not be replayed, or failed.
+    /// A log to which nothing is written any more: it was stopped, failed, or could not be replayed.
     Ended,
 }
 
@@ -93,14 +88,9 @@ impl DiskEngine {
     ///
     /// # Errors
     /// [`OpenError`]: the node must not start.
-    pub(super) fn open(folder: &Path, terms: Terms) -> Result<Self, OpenError> {
-        let table_terms = TableTerms {
-            cache_bytes: terms.cache_bytes,
-            log_limiter: Arc::clone(&terms.log_limiter),
-            has_others: terms.has_others,
-        };
+    pub(super) fn open(folder: &Path, terms: &Terms) -> Result<Self, OpenError> {
         if !folder.try_exists().map_err(OpenError::system(folder))? {
-            make(folder, &terms, &table_terms).map_err(OpenError::system(folder))?;
+            make(folder, terms).map_err(OpenError::system(folder))?;
         }
         let log_folder = folder.join(LOG);
         let says_lacking = AtomicBool::new(
@@ -109,7 +99,7 @@ impl DiskEngine {
         let mut is_whole = !says_lacking.load(Ordering::Relaxed);
         let known = read_point(folder)?;
         let version_min = known.map_or(0, |point| point.tables);
-        let opened = tables::open(&folder.join(TABLES), &table_terms, version_min, || {
+        let opened = tables::open(&folder.join(TABLES), &terms.tables, version_min, || {
             note_lacking(folder, &says_lacking)
         });
         let opened = opened.map_err(OpenError::of_tables)?;
@@ -118,7 +108,7 @@ impl DiskEngine {
             Some(point) => point,
             None => {
                 is_whole = false;
-                guess_point(&log_folder, &terms)?
+                guess_point(&log_folder, terms)?
             }
         };
         if identity.node != terms.node {
@@ -287,7 +277,7 @@ impl Engine for DiskEngine {
 
 /// Makes an engine elsewhere and moves it here when it is whole: one that a crash left half made would
 /// seem to lack something.
-fn make(folder: &Path, terms: &Terms, table_terms: &TableTerms) -> io::Result<()> {
+fn make(folder: &Path, terms: &Terms) -> io::Result<()> {
     let unfinished = folder.with_extension("new");
     if unfinished.try_exists()? {
         std::fs::remove_dir_all(&unfinished)?;
@@ -295,7 +285,7 @@ fn make(folder: &Path, terms: &Terms, table_terms: &TableTerms) -> io::Result<()
     let segment_bytes = terms.segment_bytes;
     let log = LogIdentity { node: terms.node, log: new_log()?, segment_bytes };
     ReadLog::create(&unfinished.join(LOG), log, terms.run)?;
-    tables::create(&unfinished.join(TABLES), table_terms)?;
+    tables::create(&unfinished.join(TABLES), &terms.tables)?;
     let from = ReplayFrom::default();
     ReplayPoint { log, from, tables: 0 }.write(&unfinished)?;
     std::fs::rename(&unfinished, folder)?;
@@ -375,7 +365,7 @@ fn header_of(path: &Path) -> io::Result<ReadHeader> {
 }
 
 /// Renames segments that say nothing of themselves, so that they are in nobody's way.
-fn put_aside(names: &LogFiles, segments: &[kv_core::log::SegmentFile]) -> io::Result<()> {
+fn put_aside(names: &LogFiles, segments: &[SegmentFile]) -> io::Result<()> {
     for file in segments {
         let path = names.path(file.number);
         std::fs::rename(&path, path.with_extension("corrupt"))?;
@@ -387,7 +377,7 @@ fn put_aside(names: &LogFiles, segments: &[kv_core::log::SegmentFile]) -> io::Re
 fn note_lacking(folder: &Path, says_lacking: &AtomicBool) -> io::Result<()> {
     if !says_lacking.load(Ordering::Relaxed) {
         let words = "Something was found to be missing here at a start. kv-node removes this file by itself.\n";
-        super::sealed::replace(folder, LACKING, words)?;
+        sealed::replace(folder, LACKING, words.as_bytes())?;
         says_lacking.store(true, Ordering::Relaxed);
     }
     Ok(())

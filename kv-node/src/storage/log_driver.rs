@@ -1,7 +1,7 @@
 //! Drives the commit log of the core: what its writer asks for is made, written and synced here.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use kv_core::log::{
@@ -15,7 +15,7 @@ use super::engine::{EngineError, Reach};
 use super::group::Group;
 use super::log_files::{FreshSegment, LogFiles};
 use super::progress::StartProgress;
-use super::sealed::sync_directory;
+use super::sealed::{self, sync_directory};
 
 /// The name of the marker of a clean stop.
 const MARKER: &str = "stopped";
@@ -257,15 +257,8 @@ impl LogDriver {
         self.write_out()?;
         self.sync()?;
         let marker = self.writer.stop_marker().expect("what was stopped is written and synced");
-        let write_marker = || {
-            let unfinished = self.folder.join("stopped.new");
-            let mut file = std::fs::File::create(&unfinished)?;
-            file.write_all(&marker.encode())?;
-            file.sync_all()?;
-            std::fs::rename(&unfinished, self.folder.join(MARKER))?;
-            sync_directory(&self.folder)
-        };
-        write_marker().map_err(|error| EngineError::of(&error))
+        let written = sealed::replace(&self.folder, MARKER, &marker.encode());
+        written.map_err(|error| EngineError::of(&error))
     }
 
     /// The number of bytes of the log's files.

@@ -109,8 +109,8 @@ impl Memtable {
         Some(entry.record.as_ref())
     }
 
-    /// What is known, up to a position, of the keys that begin with `prefix` and are greater than
-    /// `after` (if it is not empty), in order.
+    /// Lists in order the keys that begin with `prefix` and are greater than `after` (if it is not empty),
+    /// each with its newest record up to a position, or with nothing if it was deleted then.
     pub(super) fn range<'a>(
         &'a self,
         prefix: &'a [u8],

@@ -94,9 +94,7 @@ use kv_core::config::Config;
 use kv_core::log::{LogRun, SegmentBytes};
 use kv_core::ring::Ring;
 use kv_core::store::{Recovered, StoreCommand};
-#[cfg(not(madsim))]
-use kv_core::types::PartitionId;
-use kv_core::types::{NodeId, Ticket};
+use kv_core::types::{NodeId, PartitionId, Ticket};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
@@ -134,6 +132,8 @@ use executor::Executor;
 use flush_loop::{FlushLoop, FlushOrder};
 use meter::Meter;
 use reporter::{FlushFault, Reporter};
+#[cfg(not(madsim))]
+use tables::TableTerms;
 
 /// A callback that is told what becomes of groups and tables, in order, from the threads that write
 /// them. It must not block.
@@ -181,6 +181,14 @@ pub struct Opening<'a> {
     pub options: StorageOptions,
 }
 
+impl Opening<'_> {
+    /// Tells whether other nodes hold what this one does: what is lost here can be copied from them.
+    fn has_others(&self) -> bool {
+        // All partitions have as many owners.
+        self.ring.owners(PartitionId(0)).len() > 1
+    }
+}
+
 /// A running storage. It ends as it should with [`Storage::close`]; what is executed and not handed to
 /// the committer when it is dropped instead is forgotten, as in a crash.
 #[derive(Debug)]
@@ -217,12 +225,10 @@ impl Storage<DiskEngine> {
             node: opening.node,
             run: LogRun(generation.unwrap_or_default().0),
             segment_bytes: SegmentBytes::DEFAULT,
-            cache_bytes,
             reserve_bytes: opening.options.disk_reserve_bytes,
-            log_limiter,
-            has_others: opening.ring.owners(PartitionId(0)).len() > 1,
+            tables: TableTerms { cache_bytes, log_limiter, has_others: opening.has_others() },
         };
-        let engine = DiskEngine::open(&data, terms)?;
+        let engine = DiskEngine::open(&data, &terms)?;
         let (mut storage, background, recovered) =
             Self::new(engine, opening, Duration::ZERO, report)?;
         storage.data = Some(data.into());

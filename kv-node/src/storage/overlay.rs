@@ -43,7 +43,7 @@ pub struct Overlay<E> {
     sealed: Option<Arc<SealedMemtable>>,
     /// True once the sealed table was handed out to be written.
     is_flushing: bool,
-    /// What was committed since the last group began.
+    /// The batches that were committed since the last group began.
     group: Group,
     is_committing: bool,
     newest: Seq,
@@ -199,7 +199,8 @@ impl<E: Engine> Overlay<E> {
         }
     }
 
-    /// What memory knows of a key in a view.
+    /// Finds a key in memory as a view shows it: its record, or that it was deleted; `None` if memory
+    /// does not know it.
     fn in_memory(&self, view: View, key: &[u8]) -> Option<Option<&Bytes>> {
         let up_to = self.shown(view);
         let in_sealed = || self.sealed.as_ref().and_then(|sealed| sealed.records.get(key, up_to));

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use kv_core::storage::{self, Partitions};
 use kv_core::store::{ForeignData, Recovered, StoreFault};
-use kv_core::types::PartitionId;
 use thiserror::Error;
 
 use super::Opening;
@@ -43,8 +42,7 @@ pub(super) fn recover<E: Engine>(
     let (partitions, recovered) = open(&overlay, opening)?;
     let corruption = overlay.corrupt_seen();
     // Where no other node holds what cannot be read, the rest is served, and what is corrupt is refused.
-    let is_alone = opening.ring.owners(PartitionId(0)).len() == 1;
-    if found == StartFinding::Whole && (corruption == 0 || is_alone) {
+    if found == StartFinding::Whole && (corruption == 0 || !opening.has_others()) {
         return Ok(Recovery { overlay, partitions, recovered });
     }
     tracing::error!(

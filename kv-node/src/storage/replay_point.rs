@@ -54,7 +54,7 @@ impl ReplayPoint {
 
     /// Replaces the file in a folder, durably.
     pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
-        sealed::replace(folder, REPLAY_POINT, &self.encode())
+        sealed::replace(folder, REPLAY_POINT, self.encode().as_bytes())
     }
 
     fn encode(&self) -> String {

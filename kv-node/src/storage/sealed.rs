@@ -58,10 +58,10 @@ pub(super) fn unseal<T: DeserializeOwned>(text: &str, format: u32) -> Result<T, 
 }
 
 /// Replaces the file of this name in a directory, atomically.
-pub(super) fn replace(directory: &Path, name: &str, text: &str) -> io::Result<()> {
+pub(super) fn replace(directory: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     let unfinished = directory.join(format!("{name}.new"));
     let mut file = File::create(&unfinished)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(content)?;
     file.sync_all()?;
     std::fs::rename(&unfinished, directory.join(name))?;
     sync_directory(directory)

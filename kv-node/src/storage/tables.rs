@@ -9,8 +9,8 @@
 //! not open if one of them is missing or cannot be opened. So the list and all tables are held against
 //! their checksums first ([`manifest`]), and if they are not fit to be opened, new ones are made of what
 //! can be read ([`rebuilding`]). Of a block that cannot be read only its own records are lost, and reads of
-//! them say so; a scan ends there. But tables with such a block cannot be merged any more. So where other nodes hold the
-//! records too, such a table is not fit either.
+//! them say so; a scan ends there. But tables with such a block cannot be merged any more. So where other
+//! nodes hold the records too, such a table is not fit either.
 
 mod compactor;
 mod manifest;
@@ -298,7 +298,7 @@ pub(super) fn open(
 pub(super) struct TableTerms {
     /// The bytes of blocks that are kept in memory.
     pub(super) cache_bytes: u64,
-    /// Where records that cannot be read are reported.
+    /// The limiter of the lines that tell of records which cannot be read.
     pub(super) log_limiter: Arc<LogLimiter>,
     /// True if what cannot be read can be copied from other nodes.
     pub(super) has_others: bool,

@@ -4,6 +4,7 @@ mod corruption;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use kv_core::store::{Store as _, View};
 use kv_core::types::{ContentHash, KEY_BYTES_MAX};
@@ -28,10 +29,8 @@ fn terms(run: u64) -> Terms {
         node: NODE,
         run: LogRun(run),
         segment_bytes: SegmentBytes::new(64 << 10).expect("it is a size"),
-        cache_bytes: 1 << 20,
         reserve_bytes: 0,
-        log_limiter: Arc::default(),
-        has_others: false,
+        tables: TableTerms { cache_bytes: 1 << 20, log_limiter: Arc::default(), has_others: false },
     }
 }
 
@@ -41,7 +40,7 @@ impl Machine {
     }
 
     pub(super) fn try_open(folder: &Path, run: u64) -> Result<Self, OpenError> {
-        let engine = Arc::new(DiskEngine::open(folder, terms(run))?);
+        let engine = Arc::new(DiskEngine::open(folder, &terms(run))?);
         let mut store = Overlay::new(Arc::clone(&engine), 1, MEMORY_BYTES);
         let found = engine.replay(&mut |batch| store.replay(batch));
         let found = found.map_err(RecoveryError::Engine)?;
@@ -284,7 +283,7 @@ fn the_data_of_another_node_is_refused() {
     let (_home, data) = home();
     Machine::open(&data, 1).stop();
     let other = Terms { node: NodeId(2), ..terms(2) };
-    let refused = DiskEngine::open(&data, other).err().expect("it is refused").to_string();
+    let refused = DiskEngine::open(&data, &other).err().expect("it is refused").to_string();
     assert!(refused.contains("belongs to node"), "{refused}");
 }
 
@@ -292,7 +291,7 @@ fn the_data_of_another_node_is_refused() {
 fn a_disk_with_less_room_than_the_reserve_is_full_and_is_not_tried() {
     let (_home, data) = home();
     Machine::open(&data, 1).stop();
-    let engine = DiskEngine::open(&data, Terms { reserve_bytes: u64::MAX / 2, ..terms(2) });
+    let engine = DiskEngine::open(&data, &Terms { reserve_bytes: u64::MAX / 2, ..terms(2) });
     let engine = engine.unwrap_or_else(|error| panic!("it opens: {error}"));
     engine.replay(&mut |_| {}).expect("it is read");
     assert_eq!(engine.check().map_err(|error| error.fault), Err(StoreFault::Full));

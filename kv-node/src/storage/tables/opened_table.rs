@@ -45,6 +45,7 @@ impl OpenedTable {
         }
         Ok(None)
     }
+
     /// Visits the records that can be read, from the beginning and from the end up to what cannot. Of
     /// each key the newest is shown last.
     pub(super) fn for_each_readable(&self, mut visit: impl FnMut(InternalValue)) {

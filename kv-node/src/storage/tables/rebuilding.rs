@@ -1,9 +1,9 @@
 //! New tables out of old ones that are not fit to be opened: one is missing, cut, or of another time, or
 //! the list of them cannot be read.
 //!
-//! What can be read of those that are listed is written anew, the oldest first, so that the newest record of each
-//! key that can be read is the one that is found. The old ones are kept beside, as `tables.corrupt-<n>`:
-//! what could not be read may be worth more to somebody than the room that it takes.
+//! What can be read of those that are listed is written anew, the oldest first, so that the newest record
+//! of each key that can be read is the one that is found. The old ones are kept beside, as
+//! `tables.corrupt-<n>`: what could not be read may be worth more to somebody than the room that it takes.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -30,12 +30,14 @@ fn engine(home: &Path) -> DiskEngine {
         node: NODE,
         run: LogRun(0),
         segment_bytes: SegmentBytes::DEFAULT,
-        cache_bytes: CACHE_BYTES,
         reserve_bytes: 0,
-        log_limiter: Arc::default(),
-        has_others: false,
+        tables: TableTerms {
+            cache_bytes: CACHE_BYTES,
+            log_limiter: Arc::default(),
+            has_others: false,
+        },
     };
-    DiskEngine::open(&home.join("data"), terms).expect("it opens")
+    DiskEngine::open(&home.join("data"), &terms).expect("it opens")
 }
 
 /// What a member of a cluster of so many finds, with a stretch of its hints that cannot be read.
