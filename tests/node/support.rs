@@ -203,8 +203,14 @@ impl Cluster {
     /// Starts all nodes and waits until they have found each other, and until all of them serve. When
     /// they start for the first time, the cluster is founded.
     pub(crate) fn start_all(&self) -> Vec<Process> {
+        self.start_all_by(std::convert::identity)
+    }
+
+    /// As [`Cluster::start_all`], by commands that are first made into others.
+    pub(crate) fn start_all_by(&self, make: impl Fn(Command) -> Command) -> Vec<Process> {
         let is_first = (0..self.peers.len()).all(|index| !self.data_dir(index).exists());
-        let nodes = self.start_all_unfounded();
+        let start = |index| self.start_as(index, make(self.command(index)));
+        let nodes = Self::linked((0..self.peers.len()).map(start).collect());
         if is_first {
             nodes[0].found();
         }
@@ -214,8 +220,11 @@ impl Cluster {
 
     /// Starts all nodes as they are, founded or not, and waits until they have found each other.
     pub(crate) fn start_all_unfounded(&self) -> Vec<Process> {
-        let start = |index| self.start_unfounded(index);
-        let nodes: Vec<_> = (0..self.peers.len()).map(start).collect();
+        Self::linked((0..self.peers.len()).map(|index| self.start_unfounded(index)).collect())
+    }
+
+    /// Waits until nodes have found each other.
+    fn linked(nodes: Vec<Process>) -> Vec<Process> {
         let links = format!("kv_peer_links_up {}", nodes.len() - 1);
         for node in &nodes {
             wait_for("links", || node.http("/metrics").1.contains(&links).then_some(()));
