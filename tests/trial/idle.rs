@@ -39,7 +39,11 @@ pub(crate) fn execute(arguments: &Arguments) -> ExitCode {
     );
     std::thread::sleep(Duration::from_secs(*settle));
 
-    let look = || nodes.iter().map(|node| (cpu_time(node.id()), own_memory_bytes(node.id())));
+    let look = || {
+        nodes
+            .iter()
+            .map(|node| (cpu_time(node.id()).expect("it runs"), own_memory_bytes(node.id())))
+    };
     let (begun, before) = (Instant::now(), look().collect::<Vec<_>>());
     std::thread::sleep(Duration::from_secs(*seconds));
     let (took, after) = (begun.elapsed(), look().collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! What the system says of a process.
+//! What the system says of processes.
 
 use std::fs::read_to_string;
 use std::time::Duration;
@@ -6,17 +6,15 @@ use std::time::Duration;
 /// The unit of times in `/proc`: `USER_HZ` is 100 on all architectures that this runs on.
 const TICK: Duration = Duration::from_millis(10);
 
-/// How much of a core a process has had so far, all threads together.
-///
-/// # Panics
-/// If there is no such process.
-pub(crate) fn cpu_time(process: u32) -> Duration {
-    let stat = read_to_string(format!("/proc/{process}/stat")).expect("it runs");
+/// How much of a core a process has had so far: all its threads together, and the processes that it has
+/// started and that have ended, such as one that rewrites a file. None if it has ended itself.
+pub(crate) fn cpu_time(process: u32) -> Option<Duration> {
+    let stat = read_to_string(format!("/proc/{process}/stat")).ok()?;
     // The name, in brackets, may hold anything; then come fields 3 and up.
-    let (_, fields) = stat.rsplit_once(") ").expect("its name is in brackets");
-    let ticks = fields.split(' ').skip(14 - 3).take(2);
-    let ticks: u32 = ticks.map(|field| field.parse::<u32>().expect("a number")).sum();
-    TICK * ticks
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let ticks = fields.split(' ').skip(14 - 3).take(4);
+    let ticks: u32 = ticks.filter_map(|field| field.parse::<u32>().ok()).sum();
+    Some(TICK * ticks)
 }
 
 /// How much memory a process has, in bytes: that which is in RAM and its own.
@@ -24,8 +22,26 @@ pub(crate) fn cpu_time(process: u32) -> Duration {
 /// # Panics
 /// If there is no such process.
 pub(crate) fn own_memory_bytes(process: u32) -> u64 {
-    let status = read_to_string(format!("/proc/{process}/status")).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    kilobytes.and_then(|number| number.parse::<u64>().ok()).expect("a number of kB") * 1_024
+    memory_bytes(process, "RssAnon:").expect("it runs")
+}
+
+fn memory_bytes(process: u32, field: &str) -> Option<u64> {
+    let status = read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+    let kilobytes = line.trim().strip_suffix(" kB")?;
+    Some(kilobytes.parse::<u64>().ok()? * 1_024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_says_these_things_of_this_process() {
+        let this = std::process::id();
+        assert!(own_memory_bytes(this) > 0);
+        let cpu = cpu_time(this);
+        assert!(cpu_time(this) >= cpu);
+        assert_eq!(cpu_time(u32::MAX), None);
+    }
 }
