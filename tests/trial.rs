@@ -27,6 +27,8 @@ mod load;
 mod median;
 #[path = "trial/network_rounds.rs"]
 mod network_rounds;
+#[path = "trial/overload/mod.rs"]
+mod overload;
 #[path = "trial/peers/mod.rs"]
 mod peers;
 #[path = "trial/process_stat.rs"]

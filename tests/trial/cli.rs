@@ -8,7 +8,9 @@ use tempfile::TempDir;
 use crate::hosts::Hosts;
 use crate::sandbox::Place;
 use crate::support::Cluster;
-use crate::{beside, corruption_rounds, idle, kill_rounds, network_rounds, sandbox, writers};
+use crate::{
+    beside, corruption_rounds, idle, kill_rounds, network_rounds, overload, sandbox, writers,
+};
 
 /// Of lost writes so many are shown.
 const LOST_SHOWN_MAX: usize = 20;
@@ -30,6 +32,8 @@ enum Trial {
     Beside(beside::Arguments),
     /// The same beside Redis alone
     BesideRedis(beside::Arguments),
+    /// Ask a cluster for more than it can do, and see what it still does, and afterwards
+    Overload(overload::Arguments),
     /// Kill nodes under writes, again and again, and look for every write that was acknowledged
     KillRounds(kill_rounds::Arguments),
     /// Corrupt files of a node that is down, again and again, and look for every value
@@ -46,6 +50,7 @@ impl Cli {
         match self.trial {
             Trial::Beside(arguments) => beside::execute(&arguments),
             Trial::BesideRedis(arguments) => beside::execute(&arguments.beside_redis()),
+            Trial::Overload(arguments) => overload::execute(&arguments),
             Trial::KillRounds(arguments) => run_kill_rounds(&arguments),
             Trial::Corruption(arguments) => run_corruption_rounds(&arguments),
             Trial::Network(arguments) => run_network_rounds(&arguments),
@@ -152,6 +157,8 @@ mod tests {
             "beside --peers redis,valkey,etcd --connections 1,10,50,200,1000 --sizes 100,1024,102400,1048576",
             "beside --keys zipfian --loop open --rate 5000 --rounds 5 --seconds 3 --json figures.json",
             "beside-redis --rounds 5 --operations 30000 --seconds 3",
+            "overload",
+            "overload --busy 2 --factors 1,2,3 --connections 1000 --json overload.json",
             "kill-rounds",
             "corruption",
             "network",
@@ -172,6 +179,7 @@ mod tests {
             ("beside --loop open", MissingRequiredArgument),
             ("beside --loop open --rate 0", ValueValidation),
             ("beside --value-bytes 100", UnknownArgument),
+            ("overload --factors 1,0", ValueValidation),
         ] {
             assert_eq!(parsed(line).err(), Some(kind), "{line}");
         }

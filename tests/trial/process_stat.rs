@@ -25,6 +25,11 @@ pub(crate) fn own_memory_bytes(process: u32) -> u64 {
     memory_bytes(process, "RssAnon:").expect("it runs")
 }
 
+/// How much of what a process has is in RAM, in bytes; none if it has ended.
+pub(crate) fn resident_bytes(process: u32) -> Option<u64> {
+    memory_bytes(process, "VmRSS:")
+}
+
 fn memory_bytes(process: u32, field: &str) -> Option<u64> {
     let status = read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(field))?;
@@ -39,9 +44,10 @@ mod tests {
     #[test]
     fn the_system_says_these_things_of_this_process() {
         let this = std::process::id();
+        assert!(resident_bytes(this).is_some_and(|bytes| bytes > 1 << 20));
         assert!(own_memory_bytes(this) > 0);
         let cpu = cpu_time(this);
         assert!(cpu_time(this) >= cpu);
-        assert_eq!(cpu_time(u32::MAX), None);
+        assert_eq!(resident_bytes(u32::MAX), None);
     }
 }

@@ -13,7 +13,7 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-pub(crate) use self::arguments::Arguments;
+pub(crate) use self::arguments::{Arguments, Command};
 use self::case::{Case, Kind};
 use self::figures::{Figures, Taken};
 use self::report::Report;
