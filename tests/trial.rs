@@ -33,6 +33,8 @@ mod overload;
 mod peers;
 #[path = "trial/process_stat.rs"]
 mod process_stat;
+#[path = "trial/recovery/mod.rs"]
+mod recovery;
 #[path = "trial/sandbox.rs"]
 mod sandbox;
 #[path = "node/support.rs"]

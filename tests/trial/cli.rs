@@ -9,7 +9,8 @@ use crate::hosts::Hosts;
 use crate::sandbox::Place;
 use crate::support::Cluster;
 use crate::{
-    beside, corruption_rounds, idle, kill_rounds, network_rounds, overload, sandbox, writers,
+    beside, corruption_rounds, idle, kill_rounds, network_rounds, overload, recovery, sandbox,
+    writers,
 };
 
 /// Of lost writes so many are shown.
@@ -34,6 +35,8 @@ enum Trial {
     BesideRedis(beside::Arguments),
     /// Ask a cluster for more than it can do, and see what it still does, and afterwards
     Overload(overload::Arguments),
+    /// Fill a node, end it, start it again, and see how soon it serves
+    Recovery(recovery::Arguments),
     /// Kill nodes under writes, again and again, and look for every write that was acknowledged
     KillRounds(kill_rounds::Arguments),
     /// Corrupt files of a node that is down, again and again, and look for every value
@@ -51,6 +54,7 @@ impl Cli {
             Trial::Beside(arguments) => beside::execute(&arguments),
             Trial::BesideRedis(arguments) => beside::execute(&arguments.beside_redis()),
             Trial::Overload(arguments) => overload::execute(&arguments),
+            Trial::Recovery(arguments) => recovery::execute(&arguments),
             Trial::KillRounds(arguments) => run_kill_rounds(&arguments),
             Trial::Corruption(arguments) => run_corruption_rounds(&arguments),
             Trial::Network(arguments) => run_network_rounds(&arguments),
@@ -159,6 +163,8 @@ mod tests {
             "beside-redis --rounds 5 --operations 30000 --seconds 3",
             "overload",
             "overload --busy 2 --factors 1,2,3 --connections 1000 --json overload.json",
+            "recovery",
+            "recovery --keys 10000000 --size 100 --nodes 3 --stop clean,kill --peers redis,valkey",
             "kill-rounds",
             "corruption",
             "network",
@@ -180,6 +186,8 @@ mod tests {
             ("beside --loop open --rate 0", ValueValidation),
             ("beside --value-bytes 100", UnknownArgument),
             ("overload --factors 1,0", ValueValidation),
+            ("recovery --nodes 2", InvalidValue),
+            ("recovery --stop hard", InvalidValue),
         ] {
             assert_eq!(parsed(line).err(), Some(kind), "{line}");
         }

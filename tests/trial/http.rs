@@ -23,3 +23,8 @@ pub(crate) fn ask(address: &str, method: &str, path: &str) -> io::Result<String>
     stream.read_to_string(&mut answer)?;
     Ok(answer)
 }
+
+/// Tells whether a page is there and its status is 200.
+pub(crate) fn is_ok(address: &str, path: &str) -> bool {
+    ask(address, "GET", path).is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+}

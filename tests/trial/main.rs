@@ -1,5 +1,5 @@
-//! Trials of real clusters: how fast they are beside other stores, what they do when they are asked for too much,
-//! what they lose when they are killed or cut off, and what they do when nobody asks for anything.
+//! Trials of real clusters: how fast they are beside other stores, what they do when they are asked for too much, how
+//! soon they serve again, what they lose when they are killed or cut off, and what they do when nobody asks for anything.
 //!
 //! `cargo trial --help` lists them. Exit codes: 0 it went well; 1 it did not (the output says what); 2 it could not
 //! begin. The same modules make `tests/trial.rs`, which runs the tests in them.
@@ -27,6 +27,7 @@ mod network_rounds;
 mod overload;
 mod peers;
 mod process_stat;
+mod recovery;
 mod sandbox;
 #[path = "../node/support.rs"]
 #[expect(dead_code, reason = "shared with the tests, which use the rest of it")]

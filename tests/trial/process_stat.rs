@@ -30,6 +30,11 @@ pub(crate) fn resident_bytes(process: u32) -> Option<u64> {
     memory_bytes(process, "VmRSS:")
 }
 
+/// The most of a process that was in RAM at any time, in bytes; none if it has ended.
+pub(crate) fn resident_bytes_max(process: u32) -> Option<u64> {
+    memory_bytes(process, "VmHWM:")
+}
+
 fn memory_bytes(process: u32, field: &str) -> Option<u64> {
     let status = read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(field))?;
@@ -45,6 +50,7 @@ mod tests {
     fn the_system_says_these_things_of_this_process() {
         let this = std::process::id();
         assert!(resident_bytes(this).is_some_and(|bytes| bytes > 1 << 20));
+        assert!(resident_bytes_max(this) >= resident_bytes(this));
         assert!(own_memory_bytes(this) > 0);
         let cpu = cpu_time(this);
         assert!(cpu_time(this) >= cpu);

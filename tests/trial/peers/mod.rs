@@ -15,7 +15,10 @@ use clap::ValueEnum;
 use crate::load::{Protocol, Request};
 
 pub(crate) use self::kv_node::KvNode;
+pub(crate) use self::primary_with_replicas::RedisProgram;
+pub(crate) use self::redis::find as find_redis;
 pub(crate) use self::running::RunningServer;
+pub(crate) use self::valkey::find as find_valkey;
 
 /// A store that can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -2,8 +2,9 @@
 
 use std::fs::OpenOptions;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
+use crate::support::{send, wait_for};
 use crate::tied::tied;
 
 /// A running server. Killed when it is dropped.
@@ -23,6 +24,21 @@ impl RunningServer {
     /// The number of the process.
     pub(crate) fn id(&self) -> u32 {
         self.0.id()
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.0.try_wait().expect("it is our child").is_none()
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        send(&self.0, "TERM");
+        wait_for("the end of a server", || self.0.try_wait().expect("it is our child"))
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) fn kill(self) {
+        drop(self);
     }
 }
 
