@@ -278,6 +278,45 @@ macro_rules! numbers {
 
 numbers!(u16 u32);
 
+// Signed numbers take turns, 0, -1, 1, -2 and so on, so that small ones stay small.
+impl Codec for i64 {
+    fn encode(&self, out: &mut Vec<u8>) {
+        ((self << 1 ^ self >> 63) as u64).encode(out);
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        u64::decode(input).map(|turn| (turn >> 1) as Self ^ -((turn & 1) as Self))
+    }
+}
+
+impl Codec for i128 {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let mut rest = (self << 1 ^ self >> 127) as u128;
+        while rest >= 0x80 {
+            out.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        out.push(rest as u8);
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let mut turn = 0_u128;
+        for shift in (0..u128::BITS).step_by(7) {
+            let byte = input.byte()?;
+            let bits = u128::from(byte & 0x7f);
+            // Bits that fall off the end, and a last byte of nothing.
+            if bits << shift >> shift != bits || byte == 0 && shift > 0 {
+                return Err(Malformed);
+            }
+            turn |= bits << shift;
+            if byte < 0x80 {
+                return Ok((turn >> 1) as Self ^ -((turn & 1) as Self));
+            }
+        }
+        Err(Malformed)
+    }
+}
+
 /// Appends bytes behind their length.
 pub(crate) fn encode_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     (bytes.len() as u64).encode(out);

@@ -41,6 +41,18 @@ proptest! {
     }
 
     #[test]
+    fn signed_numbers_take_the_bytes_that_postcard_gives_them(
+        number in any::<i128>(),
+        bits in 0..128_u32,
+    ) {
+        let (large, small) = (number >> bits, (number >> bits) as i64);
+        prop_assert_eq!(encoded(&large), postcard::to_allocvec(&large).expect("fits"));
+        prop_assert_eq!(encoded(&small), postcard::to_allocvec(&small).expect("fits"));
+        prop_assert_eq!(decoded(&encoded(&large)), Ok((large, 0)));
+        prop_assert_eq!(decoded(&encoded(&small)), Ok((small, 0)));
+    }
+
+    #[test]
     fn values_come_back_whatever_follows_them(
         number in numbers(),
         list in proptest::collection::vec((any::<u64>(), any::<Option<bool>>()), 0..20),
@@ -88,6 +100,8 @@ proptest! {
         same::<u16>(&bytes)?;
         same::<u32>(&bytes)?;
         same::<u64>(&bytes)?;
+        same::<i64>(&bytes)?;
+        same::<i128>(&bytes)?;
         same::<Vec<(u64, u8)>>(&bytes)?;
         same::<Option<Bytes>>(&bytes)?;
         same::<String>(&bytes)?;
