@@ -39,7 +39,9 @@ const ROWS: &[Row] = &[
         "deadline",
         "probe",
     ]),
-    Row::Open(&["version", "layout", "ring", "config", "tally", "topology", "merkle", "write"]),
+    Row::Open(&[
+        "version", "value", "layout", "ring", "config", "tally", "topology", "merkle", "write",
+    ]),
     Row::Open(&["event"]),
     Row::Open(&["store"]),
     Row::ForDrivers(&["log", "storage"]),

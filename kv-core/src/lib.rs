@@ -160,6 +160,7 @@ mod testing;
 pub mod time;
 pub mod topology;
 pub mod types;
+pub mod value;
 pub mod version;
 pub mod wire;
 pub mod write;
