@@ -11,11 +11,11 @@
 //! ```
 //!
 //! The crate is *Sans-IO*: it has no clock, thread, socket, file, environment, global state, source
-//! of chance, order of hashing or floating point. Time and chance are inputs ([`time::Now`],
-//! [`cx::Draw`]); storage is a trait ([`store::Store`]); deadlines are pulled
-//! ([`node::Node::next_deadline`]). The same inputs give the same effects, in any driver and on any
-//! machine. That is enforced by the build: the crate is `no_std`, and `clippy.toml` beside it
-//! refuses what would leak.
+//! of chance, order of hashing or floating point, but for the sums of scores ([`value::Score`]), which
+//! are the same everywhere. Time and chance are inputs ([`time::Now`], [`cx::Draw`]); storage is a
+//! trait ([`store::Store`]); deadlines are pulled ([`node::Node::next_deadline`]). The same inputs
+//! give the same effects, in any driver and on any machine. That is enforced by the build: the crate
+//! is `no_std`, and `clippy.toml` beside it refuses what would leak.
 //!
 //! # A put, from the request to the reply
 //! A driver hands a node inputs and does what the effects say. This one drives a cluster of one node
@@ -112,7 +112,7 @@
 //! nothing. A panic is a broken invariant of this crate, or of the driver's contract in [`cx`].
 //!
 //! # Where to start
-//! [`version`] (what a key holds), then [`store`] (what is asked of storage) and [`storage`] (how it is
+//! [`version`] (what a key holds) and [`value`] (the types that this can be), then [`store`] (what is asked of storage) and [`storage`] (how it is
 //! done), then [`replica`] and [`coordinator`] (how a key is served and asked for). [`node`] shows how
 //! the machines fit together.
 #![no_std]
