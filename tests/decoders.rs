@@ -5,9 +5,15 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use bytes::Bytes;
+use kv_core::codec::{Codec, Reader};
 use kv_core::message::{Body, Kind};
-use kv_core::types::{ClusterId, Key};
-use kv_core::version::Context;
+use kv_core::time::HybridTime;
+use kv_core::types::{ClusterId, Epoch, Key, NodeId};
+use kv_core::value::{
+    HashChange, HyperLogLogChange, ListChange, Score, SetChange, SortedSetChange, TypedState,
+    ValueChange, WriteStamp,
+};
+use kv_core::version::{Actor, Context, Dot};
 use kv_core::wire::{DECODE_BYTES_PER_BYTE, FORMAT, decode};
 
 /// Counts what this thread allocates.
@@ -100,6 +106,48 @@ fn the_empty_payload_of_each_kind_is_an_error_and_not_a_panic() {
         match decode(&Bytes::from(headed(*kind, &[]))) {
             Err(_) => {}
             Ok(message) => panic!("{:?} needs no payload", Body::kind(&message.body)),
+        }
+    }
+}
+
+/// Decodes a state of a value, as one that is in a message, within the bounds of that.
+fn assert_state_is_bounded(bytes: &[u8]) {
+    let shared = Bytes::copy_from_slice(bytes);
+    let decode = || drop(TypedState::decode(&mut Reader::sharing(&shared)));
+    let (allocated, bound) = (allocated_by(decode), DECODE_BYTES_PER_BYTE * bytes.len());
+    assert!(allocated <= bound, "{allocated} bytes for a state of {}", bytes.len());
+}
+
+#[test]
+fn states_of_many_small_parts_and_noise_are_decoded_within_bounds() {
+    let names: Vec<Bytes> = (0..60_000_u16).map(|n| n.to_be_bytes().to_vec().into()).collect();
+    let few = names[..300].to_vec();
+    let fields = names.iter().map(|name| (name.clone(), Bytes::new())).collect();
+    let scores = names.iter().map(|name| (name.clone(), Score::ZERO)).collect();
+    let changes = [
+        ValueChange::Hash(HashChange::Set(fields)),
+        ValueChange::SortedSet(SortedSetChange::Replace(scores)),
+        ValueChange::List(ListChange::Replace(vec![Bytes::new(); 60_000])),
+        ValueChange::Set(SetChange::Add(names)),
+        ValueChange::HyperLogLog(HyperLogLogChange::Add(few)),
+    ];
+    let actor = Actor { node: NodeId(1), epoch: Epoch(1) };
+    let at = WriteStamp { dot: Dot { actor, n: 100 }, time: HybridTime(0) };
+    for change in changes {
+        let (mut state, mut bytes) = (TypedState::default(), Vec::new());
+        state.apply(&change, at).expect("the key is new");
+        state.encode(&mut bytes);
+        assert_state_is_bounded(&bytes);
+        let clock = &bytes[..18];
+        for seed in 0..300 {
+            // Behind the clock that it needs, with each number that a type may have.
+            for type_number in 0..8 {
+                assert_state_is_bounded(&[clock, &[type_number], &noise(seed, 40)].concat());
+            }
+            let mut altered = bytes[..bytes.len().min(2_000)].to_vec();
+            let at = usize::try_from(seed).expect("small") % altered.len();
+            altered[at] = altered[at].wrapping_add(0x7f);
+            assert_state_is_bounded(&altered);
         }
     }
 }
