@@ -93,7 +93,14 @@ impl Outgoing {
             if let Some(reason) = error.refused() {
                 self.shared.core.tell(Urgent::Refused { peer: self.dialer.peer, reason });
             }
-            sleep(self.pause()).await;
+            // Whoever has just connected to this node waits for its answers.
+            let (pause, arrival) =
+                (self.pause(), self.shared.presence.arrivals_of(self.dialer.peer));
+            tokio::select! {
+                biased;
+                () = sleep(pause) => {}
+                () = arrival.notified() => {}
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kv_core::types::NodeId;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::hello::ProcessRun;
 
@@ -35,6 +35,8 @@ pub(super) struct Presence(Arc<Mutex<PresenceState>>);
 struct PresenceState {
     entries: u64,
     peers: BTreeMap<NodeId, Present>,
+    /// Who waits for a peer to connect.
+    arrivals: BTreeMap<NodeId, Arc<Notify>>,
 }
 
 #[derive(Debug)]
@@ -83,7 +85,15 @@ impl Presence {
         });
         let present = Present { entry, run, from, current, _previous: previous };
         state.peers.insert(peer, present);
+        if let Some(arrival) = state.arrivals.get(&peer) {
+            arrival.notify_waiters();
+        }
         Ok(PresenceEntry { presence: self.clone(), peer, number: entry, replaced })
+    }
+
+    /// Signals each time at which a peer connects: it is there again, and can be dialled.
+    pub(super) fn arrivals_of(&self, peer: NodeId) -> Arc<Notify> {
+        Arc::clone(self.state().arrivals.entry(peer).or_default())
     }
 
     /// Returns the address of a newer run of a peer than this one, if one is connected.
