@@ -39,8 +39,11 @@ pub enum Level {
 /// not. So one more than `n - w` others include one that holds it. If writes wait for one copy
 /// only, this one may have had the only one, and all others together cannot bring it back; all
 /// others is then the best there is.
+///
+/// `w` is the configured one, and a majority at most: a request may ask for less than is configured.
 pub fn sources_needed(owners: usize, write_quorum: u64) -> usize {
-    let write_quorum = usize::try_from(write_quorum).unwrap_or(usize::MAX).clamp(1, owners);
+    let majority = owners / 2 + 1;
+    let write_quorum = usize::try_from(write_quorum).unwrap_or(usize::MAX).clamp(1, majority);
     (owners - write_quorum + 1).min(owners - 1)
 }
 
@@ -61,7 +64,7 @@ mod tests {
     #[test]
     fn so_many_sources_meet_every_write_and_one_less_does_not() {
         for n in 2..=6_usize {
-            for w in 2..=n {
+            for w in 2..=n / 2 + 1 {
                 let needed = sources_needed(n, w as u64);
                 assert!(every_write_is_met(n, w, needed), "n = {n}, w = {w}");
                 assert!(needed == 0 || !every_write_is_met(n, w, needed - 1), "n = {n}, w = {w}");
@@ -70,9 +73,14 @@ mod tests {
     }
 
     #[test]
+    fn writes_of_a_majority_are_met_where_more_is_configured() {
+        assert_eq!(sources_needed(3, 3), 2);
+        assert_eq!(sources_needed(5, 99), 3);
+    }
+
+    #[test]
     fn where_one_copy_was_enough_all_others_are_asked() {
         assert_eq!(sources_needed(3, 1), 2);
-        assert_eq!(sources_needed(3, 99), 1);
         assert_eq!(sources_needed(1, 1), 0);
     }
 }

@@ -158,10 +158,11 @@ impl World {
     }
 
     /// The number of owners that must have a partition, so that another can be sure to copy all
-    /// that was acknowledged: a write that waited for W of N copies is missing on N - W. Where W is
-    /// 1, all others are the best there is; where N is 1, there are none.
+    /// that was acknowledged: a write that waited for W of N copies, or for a majority where W is more, is
+    /// missing on N - W. Where W is 1, all others are the best there is; where N is 1, there are none.
     fn sources_needed(&self, owners: usize) -> usize {
-        let w = usize::try_from(self.scene.config.write_quorum).unwrap_or(owners).min(owners);
+        let w =
+            usize::try_from(self.scene.config.write_quorum).unwrap_or(owners).min(owners / 2 + 1);
         (owners - w + 1).min(owners - 1).max(1)
     }
 }
