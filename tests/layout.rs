@@ -38,6 +38,7 @@ const ROWS: &[Row] = &[
         "durable",
         "deadline",
         "probe",
+        "log_runs",
     ]),
     Row::Open(&[
         "version", "value", "layout", "ring", "config", "tally", "topology", "merkle", "write",
@@ -48,7 +49,15 @@ const ROWS: &[Row] = &[
     Row::Open(&["admin", "client", "message"]),
     Row::Open(&["wire"]),
     Row::Open(&["cx"]),
-    Row::Siblings(&["coordinator", "founding", "handoff", "membership", "repair", "replica"]),
+    Row::Siblings(&[
+        "coordinator",
+        "founding",
+        "handoff",
+        "membership",
+        "recall",
+        "repair",
+        "replica",
+    ]),
     Row::ForDrivers(&["node"]),
 ];
 

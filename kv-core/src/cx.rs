@@ -18,8 +18,8 @@ use crate::store::{Command, Outcome, StoreCommand};
 use crate::time::{Now, Time};
 use crate::topology::{Ownership, Topology};
 use crate::types::{
-    AdminRequest, ClientRequest, ClusterId, ContentHash, Epoch, Generation, Key, NodeId,
-    PartitionId, RequestId, Seq, Ticket,
+    AdminRequest, ClientRequest, ClusterId, ContentHash, Epoch, Generation, Key, LogPosition,
+    NodeId, PartitionId, RequestId, Seq, Ticket,
 };
 
 /// Everything that a call into the core may use beside the node itself.
@@ -97,6 +97,8 @@ pub enum Input {
     Durable {
         /// The position.
         seq: Seq,
+        /// How far the log goes with that.
+        log: LogPosition,
     },
     /// The store failed: what was executed and is not durable never will be, whatever the store says
     /// later (a sync that fails may forget what it was to write).
@@ -185,6 +187,8 @@ pub enum Issuer {
     Repair,
     /// The founding of the cluster.
     Founding,
+    /// Recall of what others remember of the log.
+    Recall,
 }
 
 /// The storage commands that a part of the core has begun, and how many of them were answered.
@@ -195,7 +199,7 @@ pub struct CommandCount {
 }
 
 impl CommandCount {
-    const ISSUER_SHIFT: u32 = 62;
+    const ISSUER_SHIFT: u32 = 61;
 
     /// The ticket of the next command of this part: no two commands of a process have the same.
     pub const fn begin(&mut self, issuer: Issuer) -> Ticket {

@@ -58,6 +58,9 @@ pub enum Reason {
     },
     /// The members are asked for what they know of the founding of the cluster.
     FoundingRound,
+    /// The members are asked for what they remember of this node's log, or the storage is asked again to
+    /// take a data marker away.
+    Recall,
     /// A comparison is given up.
     RepairTimeout {
         /// The peer that is silent.

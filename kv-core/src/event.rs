@@ -3,8 +3,9 @@
 
 use alloc::vec::Vec;
 
+use crate::log_runs::LogReach;
 use crate::probe::Probe;
-use crate::types::{Epoch, Key, NodeId, PartitionId, RequestId};
+use crate::types::{Epoch, Key, LogPosition, NodeId, PartitionId, RequestId};
 use crate::version::Dot;
 
 /// An event in a node that is worth telling.
@@ -56,6 +57,16 @@ pub enum Event {
     /// The cluster was founded before, and this member's store is empty: it lost its data, or comes
     /// late. It is incomplete until it has copied.
     DataMissing,
+    /// Another node remembers more of this node's log than was found at its start: it has lost some of
+    /// what it acknowledged. It is incomplete until it has copied.
+    LogFellBehind {
+        /// The node that remembers.
+        peer: NodeId,
+        /// How far the log had come once, and in which run.
+        remembered: LogReach,
+        /// How far it went when this run began.
+        found: LogPosition,
+    },
     /// Acknowledged writes may be lost for good: so many owners of some partitions are incomplete
     /// that this one can never copy enough. An operator must accept that
     /// ([`crate::admin::AdminCommand::AcceptLoss`]).
@@ -164,6 +175,7 @@ impl Event {
             Self::KeyRepaired { .. } => Probe::KeyRepaired,
             Self::Founded => Probe::Founded,
             Self::DataMissing => Probe::DataMissing,
+            Self::LogFellBehind { .. } => Probe::LogFellBehind,
             Self::LossUndecided { .. } => Probe::LossUndecided,
             Self::Suspected { .. } => Probe::Suspected,
             Self::Trusted { .. } => Probe::Trusted,

@@ -28,7 +28,7 @@
 //! use kv_core::store::Store as _;
 //! # use kv_core::cx::{Draw, Purpose};
 //! # use kv_core::store::{Batch, Corrupt, StoreFault, Store, View, Visitor};
-//! # use kv_core::types::{ClientRequest, ClusterId, FoundingId, Generation, NodeId, Seq};
+//! # use kv_core::types::{ClientRequest, ClusterId, FoundingId, Generation, LogPosition, NodeId, Seq};
 //! # use kv_core::{config::Config, layout::Layout, ring::Ring, time::Now, version::Content};
 //! # use kv_core::{node::Node, storage};
 //! # use std::collections::{BTreeMap, VecDeque};
@@ -74,7 +74,7 @@
 //! let config = Config { read_quorum: 1, write_quorum: 1, ..Config::default() };
 //! let mut disk = Disk::default();
 //! storage::format(&mut disk, me, FoundingId(1), ring.owned_by(me))?;
-//! let (mut partitions, recovered) = storage::open(me, &config, 8, &disk)?;
+//! let (mut partitions, recovered) = storage::open(me, &config, 8, &disk, LogPosition(0))?;
 //! let (generation, cluster) = (Generation(1), ClusterId(1));
 //! let topology = Arc::new(Topology::new(Arc::new(ring)));
 //! let identity = Identity { node: me, generation, cluster, topology };
@@ -95,7 +95,8 @@
 //!                 let state = partitions.get_mut(command.partition);
 //!                 let outcome = storage::execute(state, &mut disk, &command);
 //!                 let seq = disk.newest();
-//!                 inputs.extend([Input::StoreDone { ticket, seq, outcome }, Input::Durable { seq }]);
+//!                 let log = LogPosition(seq.0);
+//!                 inputs.extend([Input::StoreDone { ticket, seq, outcome }, Input::Durable { seq, log }]);
 //!             }
 //!             Effect::Reply { request: _, reply } => replies.push(reply),
 //!             Effect::Send(_) => unreachable!("this node has no peer"),
@@ -141,12 +142,14 @@ pub mod in_flight;
 mod key;
 pub mod layout;
 pub mod log;
+pub mod log_runs;
 pub mod membership;
 pub mod merkle;
 pub mod message;
 pub mod node;
 pub mod probe;
 pub mod quorum;
+pub mod recall;
 pub mod repair;
 pub mod replica;
 pub mod ring;

@@ -6,6 +6,7 @@
 
 mod inspect;
 mod invariants;
+mod recalling;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -19,15 +20,19 @@ use crate::cx::{Cx, Effect, Identity, Input, LinkState, NodeContext, Peers};
 use crate::event::{Event, RejectReason};
 use crate::founding::{Founded, Founding};
 use crate::handoff::Handoff;
+use crate::log_runs::LogReach;
 use crate::membership::{Membership, Opinion};
-use crate::message::gossip::{Behind, Incomplete, Known, StateKey};
-use crate::message::{Body, Echo, Header, HintDemand, Message, ReplicaMessage};
+use crate::message::gossip::{Behind, Incomplete, Known, LogState, StateKey};
+use crate::message::{Body, CoordinatorMessage, Echo, Header, HintDemand, Message, ReplicaMessage};
 use crate::probe::Probe;
+use crate::recall::Recall;
 use crate::repair::Repair;
 use crate::replica::Replica;
-use crate::store::{Answer, AnswerFamily as _, CorruptKey, Outcome, Recovered, Refusal};
+use crate::store::{
+    Answer, AnswerFamily as _, CorruptKey, FoundingRecord, Outcome, Recovered, Refusal,
+};
 use crate::time::Time;
-use crate::types::{AdminRequest, ContentHash, NodeId, PartitionId, RequestId, Seq};
+use crate::types::{AdminRequest, ContentHash, LogPosition, NodeId, PartitionId, RequestId, Seq};
 
 /// A node of the cluster, without clock, disk and network: those are the driver's.
 #[derive(Clone, Debug)]
@@ -39,6 +44,7 @@ pub struct Node {
     replica: Replica,
     handoff: Handoff,
     repair: Repair,
+    recall: Recall,
     state: Readiness,
     /// Corrupt records that were found at start, and is still to be told of.
     corrupt_at_start: Vec<PartitionId>,
@@ -46,6 +52,8 @@ pub struct Node {
     behind: Behind,
     /// The number of its complete partitions when it last looked what to say of them in gossip.
     said_complete: Option<usize>,
+    /// How far the log goes, as it last said so in gossip.
+    said_log: Option<LogState>,
     /// Copies of what it has sent to itself; none, if nobody wants to see that.
     own_messages: Option<Vec<Message>>,
 }
@@ -64,7 +72,9 @@ impl Node {
     /// A node at the start of a process. It has no clock yet: its first deadline is in the past, so
     /// that the driver calls it at once.
     pub fn new(config: Config, identity: Identity, recovered: Recovered) -> Self {
-        let Recovered { founding, complete, roots, hints, corrupt, corrupt_at_start } = recovered;
+        let Recovered { founding, complete, roots, hints, corrupt, corrupt_at_start, runs, log } =
+            recovered;
+        let is_pledged = matches!(founding, FoundingRecord::Pledged(_));
         let founding = Founding::new(identity.cluster, founding);
         let identity = Identity { cluster: founding.cluster(), ..identity };
         let members = identity.topology.members().iter().map(|member| member.id);
@@ -75,16 +85,18 @@ impl Node {
             replica: Replica::default(),
             handoff: Handoff::new(&hints),
             repair: Repair::new(corrupt),
+            recall: Recall::new(runs, log, complete, is_pledged),
             state: Readiness::Serving,
             corrupt_at_start,
             behind: Behind::default(),
             said_complete: None,
+            said_log: None,
             own_messages: None,
             local: NodeContext {
                 identity,
                 config,
                 peers: Peers::default(),
-                complete: complete.into_iter().collect(),
+                complete: BTreeSet::new(),
                 roots: roots.into_iter().collect(),
             },
         }
@@ -156,7 +168,7 @@ impl Node {
 
     /// The time to call [`Node::handle`] with [`Input::Deadline`], if nothing else comes before.
     pub fn next_deadline(&self) -> Option<Time> {
-        let Self { founding, coordinator, membership, handoff, repair, state, .. } = self;
+        let Self { founding, coordinator, membership, handoff, repair, recall, state, .. } = self;
         if *state == Readiness::Failed {
             return None;
         }
@@ -168,10 +180,11 @@ impl Node {
             coordinator.next_deadline(),
             membership.next_deadline(),
             handoff.next_deadline(),
-            repair.next_deadline(),
+            repair.next_deadline().filter(|_| recall.is_settled()),
+            recall.next_deadline(),
         ];
-        let [a, b, c, d] = deadlines.map(|deadline| deadline.unwrap_or(Time::NEVER));
-        Some(a.min(b).min(c.min(d))).filter(|&soonest| soonest != Time::NEVER)
+        let [a, b, c, d, e] = deadlines.map(|deadline| deadline.unwrap_or(Time::NEVER));
+        Some(a.min(b).min(c.min(d)).min(e)).filter(|&soonest| soonest != Time::NEVER)
     }
 
     /// Takes one input. Effects are appended to `cx.out`, in the order in which they must happen.
@@ -183,7 +196,9 @@ impl Node {
         for partition in core::mem::take(&mut self.corrupt_at_start) {
             cx.observe(Event::Corrupt { partition });
         }
+        self.begin_if_founded(cx);
         self.route(cx, input);
+        self.begin_if_founded(cx);
         self.deliver_own_messages(cx, before);
     }
 
@@ -234,7 +249,7 @@ impl Node {
             Input::Link { peer, state: LinkState::Down } => self.coordinator.on_link_down(cx, peer),
             Input::Link { peer, state: LinkState::Up } => self.handoff.on_peer_up(cx, peer),
             Input::StoreDone { ticket: _, seq, outcome } => self.on_store_done(cx, seq, outcome),
-            Input::Durable { seq } => self.on_durable(cx, seq),
+            Input::Durable { seq, log } => self.on_durable(cx, seq, log),
             Input::StoreFailed => self.fail(cx),
             Input::Deadline if !self.founding.is_founded() => {
                 self.founding.on_deadline(cx, &self.local);
@@ -288,12 +303,14 @@ impl Node {
         let requester = (from, request);
         let echo = Echo { generation, sent };
         *self.local.peers.echoes.entry(from).or_insert(echo) = echo;
-        let Self { local, founding, coordinator, membership, handoff, repair, .. } = self;
+        let Self { local, founding, coordinator, membership, handoff, repair, recall, .. } = self;
         match message.body {
             Body::Gossip(message) => {
+                let told_of_logs = recalling::told_of_logs(&message);
                 let opinions = membership.on_message(cx, local, requester, message);
                 self.on_opinions(cx, opinions);
                 self.look_who_is_behind();
+                self.look_at_logs(cx, &told_of_logs);
             }
             Body::Replica(message) => {
                 if self.has_room_for_hint(cx, requester, &message) {
@@ -301,11 +318,22 @@ impl Node {
                 }
             }
             Body::Coordinator(message) => {
+                if let CoordinatorMessage::Acked(acked) = &message {
+                    recall.on_acked(local, from, LogReach { generation, log: acked.log });
+                }
                 coordinator.on_message(cx, local, requester, message);
                 self.take_what_was_gathered(cx);
             }
             Body::Handoff(message) => handoff.on_message(cx, local, requester, message),
-            Body::Repair(message) => repair.on_message(cx, local, requester, message),
+            Body::Repair(message) if !recall.is_asking() => {
+                repair.on_message(cx, local, requester, message);
+            }
+            // As if it were lost: it is not known yet what this node may say of its data.
+            Body::Repair(_) => cx.probe(Probe::NotRecalled),
+            Body::Recall(message) => {
+                let recalled = recall.on_message(cx, local, requester, message);
+                self.on_recalled(recalled);
+            }
             Body::Founding(message) => founding.on_message(cx, local, requester, message),
         }
     }
@@ -373,24 +401,26 @@ impl Node {
             }
             Answer::Repair(answer) => {
                 let complete = self.repair.on_store_done(cx, local, partition, seq, answer);
-                self.on_complete(complete);
+                self.on_copied(complete);
             }
             Answer::Founding(answer) => {
                 let founded = self.founding.on_store_done(cx, local, partition, seq, answer);
                 self.on_founded(founded);
             }
+            Answer::Recall(answer) => self.recall.on_store_done(cx, local, seq, answer),
         }
     }
 
-    fn on_durable(&mut self, cx: &mut Cx<'_>, seq: Seq) {
+    fn on_durable(&mut self, cx: &mut Cx<'_>, seq: Seq, log: LogPosition) {
         if !self.founding.is_founded() {
             let founded = self.founding.on_durable(cx, &self.local, seq);
             self.on_founded(founded);
         }
-        self.replica.on_durable(cx, &self.local, seq);
+        self.recall.on_durable(seq, log);
+        self.replica.on_durable(cx, &self.local, seq, log);
         self.handoff.on_durable(cx, &self.local, seq);
         let complete = self.repair.on_durable(cx, &self.local, seq);
-        self.on_complete(complete);
+        self.on_copied(complete);
     }
 
     /// Each machine is called: one whose deadline has not come does nothing.
@@ -400,8 +430,13 @@ impl Node {
             (due(self.membership.next_deadline()), due(self.repair.next_deadline()));
         let (replays, coordinates) =
             (due(self.handoff.next_deadline()), due(self.coordinator.next_deadline()));
+        self.recall.on_deadline(cx, &self.local);
         if gossips {
             self.say_what_is_incomplete();
+            if self.membership.begins_round(cx.now.monotonic) {
+                self.say_how_far_the_log_goes();
+                self.recall.remind(cx, &self.local);
+            }
             let opinions = self.membership.on_deadline(cx, &self.local);
             self.on_opinions(cx, opinions);
         }
@@ -412,7 +447,7 @@ impl Node {
         if replays {
             self.handoff.on_deadline(cx, &self.local);
         }
-        if compares {
+        if compares && self.recall.is_settled() {
             let wanted = self.repair.on_deadline(cx, &self.local);
             self.look_who_was_repaired();
             for CorruptKey { key, number } in wanted {
@@ -451,13 +486,16 @@ impl Node {
                 }
             }
         }
+        let recalled = self.recall.look_who_is_awaited(&self.local);
+        self.on_recalled(recalled);
     }
 
     /// From now on this node serves, and its messages are those of the cluster that was founded.
     fn on_founded(&mut self, founded: Option<Founded>) {
         if let Some(Founded { cluster, complete }) = founded {
             self.local.identity.cluster = cluster;
-            self.on_complete(complete);
+            let recalled = self.recall.on_founded(complete);
+            self.on_recalled(recalled);
         }
     }
 
@@ -484,6 +522,9 @@ impl Node {
     /// Tells the others of which partitions this node does not hold all that it must, if that has
     /// changed. A node that was complete from its start says nothing.
     fn say_what_is_incomplete(&mut self) {
+        if self.recall.is_asking() {
+            return;
+        }
         let complete = &self.local.complete;
         let said_before = self.said_complete.replace(complete.len());
         if said_before == Some(complete.len()) {

@@ -153,6 +153,12 @@ probes! {
     FoundingNotWritten "founding-not-written",
     /// A message came to a member that waits for the founding.
     NotFounded "not-founded",
+    /// A node learned that others remember more of its log than it has: it takes its data markers away.
+    LogFellBehind "log-fell-behind",
+    /// A node told another, without being asked, that it remembers more of that one's log.
+    LogLossTold "log-loss-told",
+    /// A message about repair came to a node that still had to ask how far its log had come.
+    NotRecalled "not-recalled",
     /// An owner learned that too few complete ones are left for it to copy from.
     LossUndecided "loss-undecided",
 

@@ -113,6 +113,12 @@ pub struct Step(pub u64);
 )]
 pub struct Seq(pub u64);
 
+/// How far the log of a node goes: a number that grows with what is appended, for the life of the data.
+/// In the commit log of [`crate::log`] it is the number of bytes from its beginning, headers and unused
+/// ends of segments included. Never used twice for other bytes that were promised to be durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogPosition(pub u64);
+
 impl ContentHash {
     /// The hash of the parts, one after the other. They are not delimited: callers whose parts vary
     /// in length put the lengths in.
@@ -145,7 +151,7 @@ impl Token {
     }
 }
 
-codec!(struct Generation(_), PartitionId(_), KeyHash(_), Step(_));
+codec!(struct Generation(_), PartitionId(_), KeyHash(_), Step(_), LogPosition(_));
 codec!(
     fixed NodeId(u64), fixed Epoch(u64), fixed RequestId(u128), fixed ClusterId(u64),
     fixed FoundingId(u64),
@@ -196,6 +202,20 @@ impl Seq {
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
+    }
+}
+
+impl LogPosition {
+    /// The position so many bytes further on.
+    pub(crate) const fn after(self, bytes: u64) -> Self {
+        // A file may have any number in its name.
+        Self(self.0.saturating_add(bytes))
+    }
+}
+
+impl fmt::Display for LogPosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

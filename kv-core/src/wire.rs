@@ -15,7 +15,7 @@ use crate::codec::{Codec, Malformed, Reader};
 use crate::message::{Body, Header, Kind, Message};
 
 /// The format version that this software writes and reads.
-pub const FORMAT: u8 = 2;
+pub const FORMAT: u8 = 3;
 
 /// A bound on the bytes that decoding allocates, per byte of input.
 pub const DECODE_BYTES_PER_BYTE: usize = 256;

@@ -190,7 +190,7 @@ impl<O: Outlets, E: Engine> CoreLoop<O, E> {
             Urgent::Storage(event) => {
                 self.storage.on_event(&event);
                 match event {
-                    StorageEvent::Durable { seq } => inputs.push(Input::Durable { seq }),
+                    StorageEvent::Durable { seq, log } => inputs.push(Input::Durable { seq, log }),
                     StorageEvent::Flushed => {}
                     // The core hears of these with every command: writes are refused, and reads go
                     // on.

@@ -397,6 +397,7 @@ impl Metrics {
             | Event::ReadBeforeWrite { .. }
             | Event::Founded
             | Event::DataMissing
+            | Event::LogFellBehind { .. }
             | Event::LossUndecided { .. }
             | Event::Suspected { .. }
             | Event::Trusted { .. }

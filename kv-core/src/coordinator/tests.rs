@@ -29,7 +29,7 @@ use crate::testing::Counting;
 use crate::testing::effects::{observe, probe, reply, send};
 use crate::time::{HybridTime, Now, Span, WallTime};
 use crate::topology::Topology;
-use crate::types::{ClusterId, Epoch, Generation, Key};
+use crate::types::{ClusterId, Epoch, Generation, Key, LogPosition};
 use crate::version::{Actor, Container, Content, Context, ContextError, Dot, Version};
 use crate::write::{Basis, Write};
 
@@ -116,7 +116,7 @@ impl CoordinatorFixture {
     }
 
     fn acked(&mut self, from: NodeId, for_owner: Option<NodeId>) -> Vec<Effect> {
-        let acked = Acked { operation: FIRST, for_owner };
+        let acked = Acked { operation: FIRST, for_owner, log: LogPosition(1) };
         self.says(from, CoordinatorMessage::Acked(acked))
     }
 

@@ -5,15 +5,11 @@ use core::fmt;
 use thiserror::Error;
 
 use crate::sampling::mix;
+pub use crate::types::LogPosition;
 use crate::types::NodeId;
 
 /// The length in bytes of the header of a segment. The frames of the segment follow it at once.
 pub const HEADER_BYTES: usize = 96;
-
-/// A position in a log: the number of bytes from its beginning, headers and unused ends of segments
-/// included. Never used twice for other bytes that were promised to be durable.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LogPosition(pub u64);
 
 /// The number of a segment, from 0. Segment `n` covers the positions from `n` times the size of a
 /// segment up to `n + 1` times that.
@@ -126,14 +122,6 @@ impl Default for SegmentBytes {
     }
 }
 
-impl LogPosition {
-    /// The position so many bytes further on.
-    pub(super) const fn after(self, bytes: u64) -> Self {
-        // A file may have any number in its name.
-        Self(self.0.saturating_add(bytes))
-    }
-}
-
 impl SegmentNumber {
     /// The segment after this one.
     #[must_use]
@@ -148,12 +136,6 @@ impl LogIdentity {
     /// (tikv/raft-engine #214).
     pub fn seed_of(&self, segment: SegmentNumber) -> u64 {
         mix(&[self.log.0, segment.0])
-    }
-}
-
-impl fmt::Display for LogPosition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 

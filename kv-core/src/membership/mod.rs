@@ -130,6 +130,12 @@ impl Membership {
         Some(judge_at.map_or(rounds.next(), |judge_at| judge_at.min(rounds.next())))
     }
 
+    /// Tells whether the turn that is due now raises the heartbeat: what is said of this node before it
+    /// travels with that.
+    pub fn begins_round(&self, now: Time) -> bool {
+        self.timetable.is_none_or(|timetable| timetable.rounds.begins_round(now))
+    }
+
     /// Tells whether a node seems up. This node always does, one that is no member never.
     pub fn seems_up(&self, node: NodeId) -> bool {
         let peer = self.slot(node).and_then(|slot| self.peers.get(slot));
@@ -140,6 +146,12 @@ impl Membership {
     /// left out.
     pub fn states(&self, key: StateKey) -> impl Iterator<Item = (NodeId, &Bytes)> {
         self.records().filter_map(move |(node, state)| Some((node, state.value(key)?)))
+    }
+
+    /// The value that a peer has for a state, if it has one.
+    pub fn state(&self, peer: NodeId, key: StateKey) -> Option<&Bytes> {
+        let slot = self.peers.binary_search_by_key(&peer, |peer| peer.id).ok()?;
+        self.peers[slot].state.value(key)
     }
 
     /// The generation and the newest heartbeat that this node knows of each member, itself

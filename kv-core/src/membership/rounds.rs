@@ -54,6 +54,15 @@ impl Rounds {
         self.next = now;
     }
 
+    /// Tells whether a turn is due that is the first of a new round.
+    pub(super) fn begins_round(&self, now: Time) -> bool {
+        now >= self.next && self.round_at(now) > self.begun
+    }
+
+    fn round_at(&self, now: Time) -> u64 {
+        now.since(self.first).0 / self.step.0 / self.turns + 1
+    }
+
     /// Moves on to the first point after now, if a turn is due.
     pub(super) fn take(&mut self, now: Time) -> RoundTurn {
         if now < self.next {
@@ -61,7 +70,7 @@ impl Rounds {
         }
         let taken = now.since(self.first).0 / self.step.0;
         self.next = self.first + self.step.times(taken + 1);
-        let round = taken / self.turns + 1;
+        let round = self.round_at(now);
         if round > self.begun {
             self.begun = round;
             RoundTurn::First

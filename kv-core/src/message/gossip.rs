@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 use super::family::{Family, family};
 use crate::codec::{Codec, Reader, codec};
-use crate::types::{Generation, Key, NodeId, PartitionId};
+use crate::log_runs::LogRuns;
+use crate::types::{Generation, Key, LogPosition, NodeId, PartitionId};
 
 family! {
     /// A message between the memberships of two nodes.
@@ -112,6 +113,8 @@ impl StateKey {
     pub const BEHIND: Self = Self(1);
     /// The partitions of which a node does not hold all that it must ([`Incomplete`]).
     pub const INCOMPLETE: Self = Self(2);
+    /// How far the node's log goes ([`LogState`]).
+    pub const LOG: Self = Self(3);
 }
 
 /// The value under [`StateKey::BEHIND`]: the nodes for which the sender keeps hints, or could not
@@ -182,6 +185,32 @@ impl Incomplete {
     /// Decodes the value that a peer sent. One that cannot be decoded counts as empty.
     pub fn decode(value: &[u8]) -> Self {
         Vec::decode(&mut Reader::new(value)).map(Self).unwrap_or_default()
+    }
+}
+
+/// The value under [`StateKey::LOG`]: how far the sender's log goes, so that it can be told if it comes
+/// back with less.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogState {
+    /// The runs that wrote the log, the sender's own the last.
+    pub runs: LogRuns,
+    /// The position up to which the log is durable.
+    pub durable: LogPosition,
+}
+
+codec!(struct LogState { runs, durable });
+
+impl LogState {
+    /// Encodes the value of the state.
+    pub fn encoded(&self) -> Bytes {
+        let mut value = Vec::new();
+        self.encode(&mut value);
+        Bytes::from(value)
+    }
+
+    /// Decodes the value that a peer sent. One that cannot be decoded says nothing.
+    pub fn of(value: &[u8]) -> Self {
+        Self::decode(&mut Reader::new(value)).unwrap_or_default()
     }
 }
 

@@ -10,6 +10,7 @@ mod family;
 pub mod founding;
 pub mod gossip;
 pub mod hints;
+pub mod recall;
 pub mod repair;
 pub mod replication;
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub use self::family::Family;
 pub use self::founding::{FoundingKind, FoundingMessage};
 pub use self::gossip::{GossipKind, GossipMessage};
 pub use self::hints::{HandoffKind, HandoffMessage, HintDelivered, HintDelivery};
+pub use self::recall::{RecallKind, RecallMessage};
 pub use self::repair::{RepairKind, RepairMessage};
 pub use self::replication::{
     Acked, CoordinatorKind, CoordinatorMessage, FallbackFor, HintDemand, HintRequest, MergeRequest,
@@ -241,6 +243,8 @@ families! {
     Repair(RepairMessage, RepairKind),
     /// A message between members of a cluster that is not founded yet.
     Founding(FoundingMessage, FoundingKind),
+    /// A message about how far the log of one of two nodes had come.
+    Recall(RecallMessage, RecallKind),
 }
 
 impl Ord for Kind {

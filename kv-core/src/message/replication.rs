@@ -8,7 +8,7 @@ use super::family::{Family, family};
 use super::{Echo, OperationId};
 use crate::codec::codec;
 use crate::store::{CopyKind, Refusal};
-use crate::types::{Key, NodeId};
+use crate::types::{Key, LogPosition, NodeId};
 use crate::version::Container;
 use crate::write::Write;
 
@@ -199,9 +199,11 @@ pub struct Acked {
     pub operation: OperationId,
     /// The owner that the sender keeps it for, if not for itself.
     pub for_owner: Option<NodeId>,
+    /// How far the sender's log is durable, this write included.
+    pub log: LogPosition,
 }
 
-codec!(struct Acked { operation, for_owner });
+codec!(struct Acked { operation, for_owner, log });
 
 /// The payload of [`CoordinatorMessage::Refused`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -288,7 +290,11 @@ mod tests {
             let refusal = Refusal::TooManySiblings { max: 64 };
             vec![
                 Self::Minted(Minted { operation, container: container() }),
-                Self::Acked(Acked { operation, for_owner: Some(FALLBACK_FOR.owner) }),
+                Self::Acked(Acked {
+                    operation,
+                    for_owner: Some(FALLBACK_FOR.owner),
+                    log: LogPosition(300),
+                }),
                 Self::Refused(Refused { operation, refusal }),
                 Self::ReadReply(ReadReply { operation, container: Container::default() }),
             ]

@@ -9,6 +9,7 @@ use crate::deadline::Deadline;
 use crate::founding::FoundingSnapshot;
 use crate::handoff::HandoffSnapshot;
 use crate::membership::MembershipSnapshot;
+use crate::recall::RecallSnapshot;
 use crate::repair::RepairSnapshot;
 use crate::replica::ReplicaSnapshot;
 use crate::store::KeptHints;
@@ -40,6 +41,8 @@ pub struct NodeSnapshot {
     pub handoff: HandoffSnapshot,
     /// The node's repair with other owners.
     pub repair: RepairSnapshot,
+    /// The node's own log, held against what others remember of it.
+    pub recall: RecallSnapshot,
     /// The open deadlines, the earliest first.
     pub deadlines: Vec<Deadline>,
 }
@@ -89,6 +92,7 @@ impl Node {
             membership: self.membership.inspect(now),
             handoff: self.handoff.inspect(),
             repair: self.repair.inspect(),
+            recall: self.recall.inspect(),
             deadlines: self.deadlines(),
         }
     }
@@ -102,11 +106,13 @@ impl Node {
     /// The open deadlines of all machines that may be called: those of the founding before the
     /// cluster is founded, those of the others after that.
     pub(super) fn open_deadlines(&self) -> impl Iterator<Item = Deadline> + '_ {
-        let Self { founding, coordinator, membership, handoff, repair, state, .. } = self;
+        let Self { founding, coordinator, membership, handoff, repair, recall, state, .. } = self;
         let serves = *state != Readiness::Failed && founding.is_founded();
         let waits = *state != Readiness::Failed && !founding.is_founded();
         let of_background = membership.deadlines().chain(handoff.deadlines());
-        let all = coordinator.deadlines().chain(of_background).chain(repair.deadlines());
+        let of_repair = repair.deadlines().filter(|_| recall.is_settled());
+        let of_background = of_background.chain(of_repair).chain(recall.deadlines());
+        let all = coordinator.deadlines().chain(of_background);
         let of_founding = founding.deadlines().filter(move |_| waits);
         all.filter(move |_| serves).chain(of_founding)
     }

@@ -24,10 +24,12 @@ impl Node {
             replica,
             handoff,
             repair,
+            recall,
             state,
             corrupt_at_start: _,
             behind: _,
             said_complete: _,
+            said_log: _,
             own_messages: _,
         } = self;
         founding.invariants(local);
@@ -36,6 +38,7 @@ impl Node {
         replica.invariants();
         handoff.invariants();
         repair.invariants(local);
+        recall.invariants(local);
 
         assert!(
             local.identity.cluster == founding.cluster(),

@@ -35,7 +35,11 @@ fn node(founding: FoundingRecord) -> Node {
         cluster: ClusterId(1),
         topology: Arc::new(Topology::new(Arc::new(ring))),
     };
-    Node::new(Config::default(), identity, Recovered { founding, ..Recovered::default() })
+    let recovered = Recovered { founding, ..Recovered::default() };
+    let mut node = Node::new(Config::default(), identity, recovered);
+    // What it does at its start is none of these tests' business.
+    feed(&mut node, Input::Link { peer: NodeId(2), state: LinkState::Down });
+    node
 }
 
 fn feed(node: &mut Node, input: Input) -> Vec<Effect> {

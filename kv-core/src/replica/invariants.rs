@@ -9,7 +9,7 @@ impl Replica {
     /// # Panics
     /// If what must hold does not.
     pub fn invariants(&self) {
-        let Self { clock: _, commands: _, acks, freshness } = self;
+        let Self { clock: _, commands: _, acks, freshness, log: _ } = self;
         acks.invariants();
         freshness.invariants();
     }

@@ -25,7 +25,7 @@ use crate::store::{
     ReplicaCommand, ReplicaDone, Requester, Role,
 };
 use crate::time::{HybridTime, Span};
-use crate::types::{NodeId, PartitionId, RequestId, Seq};
+use crate::types::{LogPosition, NodeId, PartitionId, RequestId, Seq};
 use crate::version::Container;
 use crate::write::Basis;
 
@@ -36,6 +36,8 @@ pub struct Replica {
     commands: CommandCount,
     acks: DurableQueue<Requester>,
     freshness: Freshness,
+    /// How far the log is durable, as far as this run has been told; acks say so.
+    log: LogPosition,
 }
 
 impl Replica {
@@ -202,14 +204,16 @@ impl Replica {
     }
 
     /// The store is durable up to a position.
-    pub fn on_durable(&mut self, cx: &mut Cx<'_>, local: &NodeContext, seq: Seq) {
+    pub fn on_durable(&mut self, cx: &mut Cx<'_>, local: &NodeContext, seq: Seq, log: LogPosition) {
         self.acks.on_durable(seq);
+        self.log = self.log.max(log);
         self.acknowledge(cx, local);
     }
 
     fn acknowledge(&mut self, cx: &mut Cx<'_>, local: &NodeContext) {
         while let Some(requester) = self.acks.pop() {
-            let acked = Acked { operation: requester.operation, for_owner: requester.for_owner };
+            let Requester { operation, for_owner, .. } = requester;
+            let acked = Acked { operation, for_owner, log: self.log };
             answer(cx, local, requester, CoordinatorMessage::Acked(acked));
         }
     }

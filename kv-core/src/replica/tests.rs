@@ -16,7 +16,7 @@ use crate::testing::Counting;
 use crate::testing::effects::{observe, probe, send, store, ticket};
 use crate::time::{HybridTime, Now, Time, WallTime};
 use crate::topology::Topology;
-use crate::types::{ClusterId, Epoch, Generation, Key};
+use crate::types::{ClusterId, Epoch, Generation, Key, LogPosition};
 use crate::version::{Actor, Content, Context, Dot, Version};
 use crate::write::{Basis, Write};
 
@@ -27,6 +27,11 @@ const WALL: WallTime = WallTime(1_000_000);
 struct ReplicaFixture {
     replica: Replica,
     local: NodeContext,
+}
+
+/// How far the log goes with a position of the store.
+const fn log_at(seq: u64) -> LogPosition {
+    LogPosition(100 * seq)
 }
 
 impl ReplicaFixture {
@@ -92,7 +97,9 @@ impl ReplicaFixture {
     }
 
     fn durable(&mut self, seq: u64) -> Vec<Effect> {
-        self.feed(|replica, cx, local| replica.on_durable(cx, local, Seq(seq)))
+        self.feed(|replica, cx, local| {
+            replica.on_durable(cx, local, Seq(seq), log_at(seq));
+        })
     }
 
     /// Has the storage do something for a requester, after so many other commands.
@@ -113,8 +120,8 @@ impl ReplicaFixture {
         send(Time(0), self.local.message(node, request, message.into()))
     }
 
-    fn acknowledges(&self) -> Effect {
-        let acked = Acked { operation: OPERATION, for_owner: None };
+    fn acknowledges(&self, seq: u64) -> Effect {
+        let acked = Acked { operation: OPERATION, for_owner: None, log: log_at(seq) };
         self.tells(CoordinatorMessage::Acked(acked))
     }
 
@@ -183,7 +190,7 @@ fn a_minted_write_is_told_at_once_and_acknowledged_only_when_durable() {
         .done(3, Ok(ReplicaDone::Minted(MintedWrite { dot: dot(), container, hinted: None })));
     assert_eq!(told, [fixture.tells(CoordinatorMessage::Minted(minted))]);
     assert_eq!(fixture.durable(2), []);
-    assert_eq!(fixture.durable(3), [fixture.acknowledges()]);
+    assert_eq!(fixture.durable(3), [fixture.acknowledges(3)]);
 }
 
 #[test]
@@ -193,7 +200,7 @@ fn a_merge_that_changed_nothing_still_waits_for_what_came_before_it() {
     let asked = fixture.merge(container.clone());
     assert_eq!(asked, [fixture.executes_first(merged(&container))]);
     assert_eq!(fixture.done(7, Ok(ReplicaDone::Merged)), []);
-    assert_eq!(fixture.durable(7), [fixture.acknowledges()]);
+    assert_eq!(fixture.durable(7), [fixture.acknowledges(7)]);
 }
 
 #[test]
@@ -201,7 +208,7 @@ fn what_is_durable_before_its_outcome_is_known_is_acknowledged_with_the_outcome(
     let mut fixture = ReplicaFixture::new(true);
     fixture.merge(container(HybridTime(1)));
     assert_eq!(fixture.durable(9), []);
-    assert_eq!(fixture.done(8, Ok(ReplicaDone::Merged)), [fixture.acknowledges()]);
+    assert_eq!(fixture.done(8, Ok(ReplicaDone::Merged)), [fixture.acknowledges(9)]);
 }
 
 #[test]

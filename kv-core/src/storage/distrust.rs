@@ -6,6 +6,8 @@
 //!   with another owner would find nothing missing: it is summed up anew.
 //! - A *pledge* says that the store was new, and the founding that came after it may be what was lost: it is
 //!   taken away, as a node that pledges is believed to hold all of a new cluster's nothing.
+//! - The *runs* that wrote the log say how much each found: the record of them goes, and the node answers
+//!   for nothing that was written before.
 //! - A *hint* without its place in the order of replay gets it back; a place without its hint is dropped
 //!   when its turn comes.
 //!
@@ -22,20 +24,22 @@ use crate::merkle::LeafId;
 use crate::store::{Batch, Corrupt, Store, StoreFault, View};
 use crate::types::{ContentHash, PartitionId};
 
-/// Takes data markers and pledges away, has each Merkle leaf count the containers that can be read, and
+/// Takes data markers, pledges and the record of runs away, has each Merkle leaf count the containers that can be read, and
 /// gives each hint its place in the order of replay. In batches, one for each partition and one before;
 /// if not all of them are committed, all is to be done again. Something is always committed.
 ///
 /// # Errors
 /// [`StoreFault`], if the store does.
 pub fn distrust(store: &mut impl Store, partitions: u32) -> Result<(), StoreFault> {
-    let mut pledges = Batch::default();
-    store.scan(View::Live, keyspace::ALL_PLEDGES, &[], &mut |key, _| {
-        pledges.delete(key);
-        ControlFlow::Continue(())
-    });
-    if !pledges.is_empty() {
-        store.commit(pledges)?;
+    let mut of_whole = Batch::default();
+    for said in [keyspace::ALL_PLEDGES, keyspace::RUNS_KEY] {
+        store.scan(View::Live, said, &[], &mut |key, _| {
+            of_whole.delete(key);
+            ControlFlow::Continue(())
+        });
+    }
+    if !of_whole.is_empty() {
+        store.commit(of_whole)?;
     }
     for partition in (0..partitions).map(PartitionId) {
         let mut batch = Batch::default();

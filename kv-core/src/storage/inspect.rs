@@ -56,6 +56,7 @@ pub fn for_each_copy(store: &impl Store, view: View, mut visit: impl FnMut(Store
                     | StoredRecord::Marker { .. }
                     | StoredRecord::Corrupt { .. }
                     | StoredRecord::Founded
+                    | StoredRecord::Runs
                     | StoredRecord::Pledge { .. },
                 )
                 | None => {}

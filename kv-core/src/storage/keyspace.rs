@@ -10,6 +10,7 @@
 //! | `l` | partition, key | nothing: "but of this key", of which a record was corrupt |
 //! | `f` | nothing | the node's id and the founding: "this store belongs to a cluster that was founded" |
 //! | `p` | founding | the node's id: the pledge, "this store was new before that founding" |
+//! | `r` | nothing | the runs that wrote the log, each with how far it went when that run began |
 //!
 //! Numbers are big-endian.
 
@@ -27,6 +28,7 @@ const MARKER: u8 = b'm';
 const LOST: u8 = b'l';
 const FOUNDED: u8 = b'f';
 const PLEDGE: u8 = b'p';
+const RUNS: u8 = b'r';
 
 /// A key of the store, or a prefix of some. Those of short keys lie in place.
 pub(super) type StoreKey = SmallVec<[u8; SHORT]>;
@@ -88,6 +90,8 @@ pub enum StoredRecord {
         /// The founding.
         founding: FoundingId,
     },
+    /// The runs that wrote the log.
+    Runs,
 }
 
 impl StoredRecord {
@@ -100,7 +104,7 @@ impl StoredRecord {
             | Self::Leaf { partition, .. }
             | Self::Marker { partition }
             | Self::Corrupt { partition, .. } => Some(*partition),
-            Self::Founded | Self::Pledge { .. } => None,
+            Self::Founded | Self::Pledge { .. } | Self::Runs => None,
         }
     }
 }
@@ -110,6 +114,7 @@ pub fn parse(bytes: &[u8]) -> Option<StoredRecord> {
     let (&kind, rest) = bytes.split_first()?;
     match kind {
         FOUNDED => return rest.is_empty().then_some(StoredRecord::Founded),
+        RUNS => return rest.is_empty().then_some(StoredRecord::Runs),
         PLEDGE => {
             let founding = FoundingId(u64::from_be_bytes(rest.try_into().ok()?));
             return Some(StoredRecord::Pledge { founding });
@@ -245,10 +250,13 @@ pub(super) fn pledge(founding: FoundingId) -> StoreKey {
     bytes
 }
 
+/// The key of the record of the runs that wrote the log.
+pub(super) const RUNS_KEY: &[u8] = &[RUNS];
+
 /// The prefixes of all keys that are scanned at start: those of hints, markers with their
-/// exceptions, leaves, and what is said of the founding.
-pub(super) const AT_START: [&[u8]; 6] =
-    [&[HINT], &[MARKER], &[LOST], &[LEAF], FOUNDED_KEY, ALL_PLEDGES];
+/// exceptions, leaves, and what is said of the founding and of the log.
+pub(super) const AT_START: [&[u8]; 7] =
+    [&[HINT], &[MARKER], &[LOST], &[LEAF], FOUNDED_KEY, ALL_PLEDGES, RUNS_KEY];
 
 /// The prefixes of the keys of all records that hold containers.
 pub(super) const OF_CONTAINERS: [&[u8]; 2] = [&[OWNED], &[HINT]];
@@ -310,6 +318,7 @@ mod tests {
         assert_eq!(parse(FOUNDED_KEY), Some(StoredRecord::Founded));
         let founding = FoundingId(7);
         assert_eq!(parse(&pledge(founding)), Some(StoredRecord::Pledge { founding }));
+        assert_eq!(parse(RUNS_KEY), Some(StoredRecord::Runs));
         assert_eq!(parse(b"q"), None);
     }
 

@@ -20,6 +20,7 @@ mod notes;
 mod opening;
 mod owned;
 mod partitions;
+mod recall;
 mod recent;
 mod scrub;
 

@@ -10,11 +10,13 @@ use super::founding;
 use super::keyspace::{self, StoredRecord};
 use super::owned;
 use super::partitions::{Corruption, Partitions, marker_of};
+use super::recall;
 use crate::config::Config;
+use crate::log_runs::LogRuns;
 use crate::store::{
     Batch, Corrupt, CorruptKey, ForeignData, KeptHints, Recovered, Store, StoreFault, View,
 };
-use crate::types::{ContentHash, FoundingId, NodeId, PartitionId};
+use crate::types::{ContentHash, FoundingId, LogPosition, NodeId, PartitionId};
 
 /// Makes a store that of a first owner in a cluster that was just founded: writes the founding and the
 /// data markers, since it holds nothing because there is nothing yet. A driver that has decided the
@@ -39,7 +41,8 @@ pub fn format(
 /// Finds out, at the start of a process, what the store holds.
 ///
 /// A marker that cannot be read is none: the partition is copied from its other owners before it is
-/// read again. A Merkle leaf that cannot be read is summed up anew.
+/// read again. A Merkle leaf that cannot be read is summed up anew. `log` says how far the log of the
+/// store goes, as the driver found it.
 ///
 /// # Errors
 /// [`ForeignData`], if a marker is another node's. The node must not start on it.
@@ -48,6 +51,7 @@ pub fn open(
     config: &Config,
     partitions: u32,
     store: &impl Store,
+    log: LogPosition,
 ) -> Result<(Partitions, Recovered), ForeignData> {
     let recent_requests = usize::try_from(config.recent_requests).unwrap_or(usize::MAX);
     let states = (0..partitions).map(|_| None).collect();
@@ -55,6 +59,7 @@ pub fn open(
     let mut hints = BTreeMap::<(PartitionId, NodeId), KeptHints>::new();
     let (mut corrupt_at_start, mut leaves, mut foreign) = (Vec::new(), Vec::new(), None);
     let mut said = founding::Said::default();
+    let mut runs = LogRuns::default();
     for prefix in keyspace::AT_START {
         store.scan(View::Durable, prefix, &[], &mut |key, record| {
             // A record of a partition that the ring does not have belongs to another layout.
@@ -81,6 +86,7 @@ pub fn open(
                 }
                 Some(StoredRecord::Founded) => said.on_founded(record),
                 Some(StoredRecord::Pledge { founding }) => said.on_pledge(founding, record),
+                Some(StoredRecord::Runs) => runs = recall::read(record),
                 Some(StoredRecord::Owned { .. } | StoredRecord::HintOrder { .. }) | None => {}
             }
             ControlFlow::Continue(())
@@ -109,6 +115,8 @@ pub fn open(
             .map(|(key, &Corruption { number, .. })| CorruptKey { key: key.clone(), number })
             .collect(),
         corrupt_at_start,
+        runs,
+        log,
     };
     Ok((opened, recovered))
 }

@@ -26,7 +26,8 @@ use crate::store::{
 use crate::testing::MemoryStore;
 use crate::time::{HybridTime, WallTime};
 use crate::types::{
-    self, ContentHash, Epoch, FoundingId, Key, NodeId, OperationId, PartitionId, RequestId,
+    self, ContentHash, Epoch, FoundingId, Key, LogPosition, NodeId, OperationId, PartitionId,
+    RequestId,
 };
 use crate::version::{Actor, Container, Content, Context, Dot, VersionVector};
 use crate::write::{Basis, Write};
@@ -50,14 +51,15 @@ impl Disk {
     }
 
     fn on(store: MemoryStore) -> Self {
-        let (partitions, _) = open(ME, &Config::default(), 1, &store).expect("its own");
+        let (partitions, _) =
+            open(ME, &Config::default(), 1, &store, LogPosition(0)).expect("its own");
         Self { store, partitions, requests: 0 }
     }
 
     /// The process ends, and starts again on what was durable.
     fn restart(&mut self) -> Recovered {
         self.store.crash();
-        let opened = open(ME, &Config::default(), 1, &self.store);
+        let opened = open(ME, &Config::default(), 1, &self.store, LogPosition(0));
         let (partitions, recovered) = opened.expect("it is its own");
         self.partitions = partitions;
         recovered
@@ -285,7 +287,7 @@ fn a_client_reads_what_is_durable_and_not_what_is_merely_live() {
 #[test]
 fn a_node_does_not_start_on_the_data_of_another() {
     let disk = Disk::new();
-    let opened = open(NodeId(2), &Config::default(), 1, &disk.store);
+    let opened = open(NodeId(2), &Config::default(), 1, &disk.store, LogPosition(0));
     assert_eq!(opened.expect_err("it is another's"), ForeignData { owner: ME });
 }
 

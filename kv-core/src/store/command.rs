@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::family::{AnswerFamily, CommandFamily, Written};
 use super::founding::{FoundingAnswer, FoundingCommand};
 use super::handoff::{HandoffAnswer, HandoffCommand};
+use super::recall::{RecallAnswer, RecallCommand};
 use super::recovered::CorruptKey;
 use super::refusal::Refusal;
 use super::repair::{RepairAnswer, RepairCommand};
@@ -102,6 +103,8 @@ families! {
     Repair(RepairCommand, RepairAnswer),
     /// The family of a founding.
     Founding(FoundingCommand, FoundingAnswer),
+    /// The family of recall.
+    Recall(RecallCommand, RecallAnswer),
 }
 
 impl CommandFamily for Command {

@@ -15,6 +15,7 @@ mod command;
 mod family;
 mod founding;
 mod handoff;
+mod recall;
 mod recovered;
 mod refusal;
 mod repair;
@@ -32,6 +33,7 @@ pub use self::founding::{FoundingAnswer, FoundingCommand, Promise};
 pub use self::handoff::{
     DropReason, Dropped, HandoffAnswer, HandoffCommand, HintBatch, Receipt, StoredHint,
 };
+pub use self::recall::{RecallAnswer, RecallCommand};
 pub use self::recovered::{CorruptKey, ForeignData, FoundingRecord, KeptHints, Recovered};
 pub use self::refusal::Refusal;
 pub use self::repair::{

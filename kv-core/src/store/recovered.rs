@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 
 use thiserror::Error;
 
-use crate::types::{ContentHash, FoundingId, Key, NodeId, PartitionId};
+use crate::log_runs::LogRuns;
+use crate::types::{ContentHash, FoundingId, Key, LogPosition, NodeId, PartitionId};
 
 /// The knowledge in a store when a node starts on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +22,10 @@ pub struct Recovered {
     pub corrupt: Vec<CorruptKey>,
     /// The partition of each record that is read at start and could not be.
     pub corrupt_at_start: Vec<PartitionId>,
+    /// The runs that wrote the log, as far as the store knows them.
+    pub runs: LogRuns,
+    /// How far the log goes.
+    pub log: LogPosition,
 }
 
 /// The record in a store of the founding of its cluster.

@@ -26,8 +26,8 @@ use crate::store::{
 use crate::time::{Now, Span, Time, WallTime};
 use crate::topology::Topology;
 use crate::types::{
-    AdminRequest, ClusterId, FoundingId, Generation, Key, NodeId, PartitionId, RequestId, Seq,
-    Step, Ticket,
+    AdminRequest, ClusterId, FoundingId, Generation, Key, LogPosition, NodeId, PartitionId,
+    RequestId, Seq, Step, Ticket,
 };
 use crate::version::Container;
 use crate::wire;
@@ -176,7 +176,7 @@ impl<M: Machine> World<M> {
     pub(crate) fn start(&mut self, node: NodeId, mut store: MemoryStore) {
         store.crash();
         let count = self.ring.layout().partitions;
-        let opened = storage::open(node, &self.config, count, &store);
+        let opened = storage::open(node, &self.config, count, &store, LogPosition(0));
         let (partitions, recovered) = opened.expect("the data is its own");
         let identity = Identity {
             node,

@@ -46,7 +46,7 @@ fn the_bytes_of_a_format_never_change() {
         }
         frozen.push('\n');
     }
-    insta::assert_snapshot!("format_2", frozen);
+    insta::assert_snapshot!("format_3", frozen);
 }
 
 #[test]

@@ -81,11 +81,11 @@ impl Scene {
 
     /// Passes the next report on to the core.
     async fn turn_when_durable(&mut self) -> TurnOutput {
-        let StorageEvent::Durable { seq } = next(&mut self.reported).await else {
+        let StorageEvent::Durable { seq, log } = next(&mut self.reported).await else {
             panic!("the disk is well")
         };
-        self.storage.on_event(&StorageEvent::Durable { seq });
-        self.turn([Input::Durable { seq }])
+        self.storage.on_event(&StorageEvent::Durable { seq, log });
+        self.turn([Input::Durable { seq, log }])
     }
 }
 

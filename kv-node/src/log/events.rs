@@ -99,6 +99,17 @@ impl EventLog {
                 "the cluster was founded before, and the data of this node is missing: it copies from \
                  its peers, and answers reads of each partition when that is complete"
             ),
+            Event::LogFellBehind { peer, remembered, found } => {
+                let node = self.named(*peer);
+                tracing::error!(
+                    %node,
+                    remembered = remembered.log.0,
+                    found = found.0,
+                    "a peer remembers more of this node's log than was found at its start: its data was \
+                     cut, or is an old image, or the disk said that it had synced and had not. It \
+                     answers no reads until it has copied its partitions from its peers"
+                );
+            }
             Event::LossUndecided { partitions } => {
                 let partitions = *partitions;
                 self.tell("partitions", "loss undecided", move |repeated| {

@@ -235,6 +235,7 @@ mod tests {
         let body = Body::Coordinator(CoordinatorMessage::Acked(Acked {
             operation: OperationId(n),
             for_owner: None,
+            log: kv_core::types::LogPosition(0),
         }));
         Message { header, body }
     }

@@ -177,6 +177,7 @@ mod tests {
             Body::Coordinator(CoordinatorMessage::Acked(Acked {
                 operation: OperationId(n),
                 for_owner: None,
+                log: kv_core::types::LogPosition(0),
             })),
         )
     }

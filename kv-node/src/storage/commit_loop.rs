@@ -114,7 +114,8 @@ impl<E: Engine> CommitLoop<E> {
             return Ok(Taken::Never);
         }
         self.reporter.on_written(begun.elapsed());
-        self.reporter.tell(StorageEvent::Durable { seq: group.seq() });
+        let log = self.committer.log_end();
+        self.reporter.tell(StorageEvent::Durable { seq: group.seq(), log });
         if self.committer.prepare_is_due() {
             // A flusher that ended has failed, and has said so.
             let _ = self.flushes.send(FlushOrder::Prepare);

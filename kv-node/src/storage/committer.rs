@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kv_core::types::LogPosition;
+
 use super::engine::{Engine, EngineError, Reach};
 use super::group::Group;
 
@@ -73,6 +75,11 @@ impl<E: Engine> Committer<E> {
             self.unsynced_since = None;
         }
         Ok(())
+    }
+
+    /// How far the log goes with all that was appended.
+    pub(super) fn log_end(&self) -> LogPosition {
+        self.engine.log_end()
     }
 
     /// Checks whether a group would be taken now.

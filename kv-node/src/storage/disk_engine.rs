@@ -197,6 +197,13 @@ impl Engine for DiskEngine {
         Ok(found)
     }
 
+    fn log_end(&self) -> LogPosition {
+        match &*self.log() {
+            Log::Written(log) => log.appended(),
+            Log::Read { .. } | Log::Ended => LogPosition::default(),
+        }
+    }
+
     fn append(&self, group: &Group, reach: Reach) -> Result<(), EngineError> {
         self.check_room()?;
         self.with_log(|log| log.append(group, reach))

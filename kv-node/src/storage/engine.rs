@@ -5,6 +5,7 @@ use std::io;
 
 use bytes::Bytes;
 use kv_core::store::{Batch, Corrupt, StoreFault, Visitor};
+use kv_core::types::LogPosition;
 use thiserror::Error;
 
 use super::group::Group;
@@ -55,6 +56,10 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// [`EngineError`]: the node must not start.
     fn replay(&self, take: &mut dyn FnMut(Batch)) -> Result<StartFinding, EngineError>;
+
+    /// How far the log goes with all that was appended, for the life of the data. After a start it is as far
+    /// as the log was found to go. To be called after [`Engine::replay`].
+    fn log_end(&self) -> LogPosition;
 
     /// Appends a group to the log: each batch wholly or not at all, also after a crash.
     ///

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kv_core::store::Outcome;
-use kv_core::types::{Seq, Ticket};
+use kv_core::types::{LogPosition, Seq, Ticket};
 
 use super::engine::EngineError;
 
@@ -25,6 +25,8 @@ pub enum StorageEvent {
     Durable {
         /// The position up to which everything is durable.
         seq: Seq,
+        /// How far the log goes with that.
+        log: LogPosition,
     },
     /// The sealed table of the memory lies in tables on the disk now.
     Flushed,

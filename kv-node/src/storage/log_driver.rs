@@ -142,6 +142,11 @@ impl ReadLog {
 }
 
 impl LogDriver {
+    /// The end of what was appended.
+    pub(super) const fn appended(&self) -> LogPosition {
+        self.appended
+    }
+
     /// Appends a group. One that was refused for a passing reason is appended already, and only written.
     pub(super) fn append(&mut self, group: &Group, reach: Reach) -> Result<(), EngineError> {
         if !self.is_pending {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use kv_core::store::{Batch, Corrupt, StoreFault, Visitor};
+use kv_core::types::LogPosition;
 
 use super::engine::{Engine, EngineError, EngineSizes, FlushOutcome, Reach, StartFinding};
 use super::group::Group;
@@ -31,6 +32,8 @@ struct Platter {
     tables: BTreeMap<Bytes, Bytes>,
     /// The groups that are not in tables, each with the life that appended it.
     log: Vec<(u64, Group)>,
+    /// The bytes of all groups that were in the log and are in tables now.
+    flushed_bytes: u64,
     /// The number of groups of the log that survive the machine.
     synced: usize,
     life: u64,
@@ -59,6 +62,7 @@ impl MemoryDisk {
         let mut platter = lock(&self.platter);
         platter.tables.clear();
         platter.log.clear();
+        platter.flushed_bytes = 0;
         platter.synced = 0;
     }
 
@@ -79,6 +83,10 @@ impl MemoryDisk {
 }
 
 impl Platter {
+    fn log_bytes(&self) -> u64 {
+        self.log.iter().map(|(_, group)| group.bytes() as u64).sum()
+    }
+
     fn sync(&mut self) {
         self.syncs += 1;
         self.synced = self.log.len();
@@ -130,6 +138,11 @@ impl Engine for MemoryEngine {
         Ok(StartFinding::Whole)
     }
 
+    fn log_end(&self) -> LogPosition {
+        let platter = lock(&self.platter);
+        LogPosition(platter.flushed_bytes + platter.log_bytes())
+    }
+
     fn append(&self, group: &Group, reach: Reach) -> Result<(), EngineError> {
         let mut platter = lock(&self.platter);
         platter.check(self.life)?;
@@ -167,7 +180,9 @@ impl Engine for MemoryEngine {
             *life < self.life || (*life == self.life && group.seq() <= sealed.up_to)
         };
         let flushed = platter.log.iter().take_while(|appended| is_flushed(appended)).count();
-        platter.log.drain(..flushed);
+        let bytes =
+            platter.log.drain(..flushed).map(|(_, group)| group.bytes() as u64).sum::<u64>();
+        platter.flushed_bytes += bytes;
         platter.synced = platter.synced.saturating_sub(flushed);
         Ok(FlushOutcome::Written)
     }
@@ -184,7 +199,7 @@ impl Engine for MemoryEngine {
 
     fn sizes(&self) -> EngineSizes {
         let platter = lock(&self.platter);
-        let log_bytes = platter.log.iter().map(|(_, group)| group.bytes() as u64).sum();
+        let log_bytes = platter.log_bytes();
         let records = platter.tables.iter();
         let table_bytes = records.map(|(key, record)| (key.len() + record.len()) as u64).sum();
         EngineSizes { log_bytes, table_bytes, tables: usize::from(!platter.tables.is_empty()) }

@@ -39,7 +39,7 @@ pub(super) fn recover<E: Engine>(
     opening: &Opening<'_>,
 ) -> Result<Recovery<E>, RecoveryError> {
     let (mut overlay, found) = replayed(engine, opening)?;
-    let (partitions, recovered) = open(&overlay, opening)?;
+    let (partitions, recovered) = open(engine, &overlay, opening)?;
     let corruption = overlay.corrupt_seen();
     // Where no other node holds what cannot be read, the rest is served, and what is corrupt is refused.
     if found == StartFinding::Whole && (corruption == 0 || !opening.has_others()) {
@@ -54,7 +54,7 @@ pub(super) fn recover<E: Engine>(
     commit(engine, &mut overlay, |store| storage::distrust(store, partitions))?;
     // With all that is left in tables of its own, the next start has nothing to find any more.
     overlay.seal();
-    let (partitions, recovered) = open(&overlay, opening)?;
+    let (partitions, recovered) = open(engine, &overlay, opening)?;
     Ok(Recovery { overlay, partitions, recovered })
 }
 
@@ -71,10 +71,12 @@ pub(super) fn replayed<E: Engine>(
 }
 
 fn open<E: Engine>(
+    engine: &Arc<E>,
     overlay: &Overlay<E>,
     opening: &Opening<'_>,
 ) -> Result<(Partitions, Recovered), ForeignData> {
-    storage::open(opening.node, opening.core, opening.ring.layout().partitions, overlay)
+    let partitions = opening.ring.layout().partitions;
+    storage::open(opening.node, opening.core, partitions, overlay, engine.log_end())
 }
 
 /// Commits something at start, durably.

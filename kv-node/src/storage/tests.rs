@@ -14,7 +14,9 @@ use kv_core::store::{
     ReplicaAnswer, ReplicaCommand, ReplicaDone, Requester, Role, StoreFault, View, Visitor,
 };
 use kv_core::time::HybridTime;
-use kv_core::types::{Epoch, FoundingId, Key, OperationId, PartitionId, RequestId, Seq};
+use kv_core::types::{
+    Epoch, FoundingId, Key, LogPosition, OperationId, PartitionId, RequestId, Seq,
+};
 use kv_core::version::{Content, Context};
 use kv_core::write::{Basis, Write};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -61,7 +63,7 @@ impl<E: Engine> Driven<E> {
     async fn hear(&mut self) -> StorageEvent {
         let heard = timeout(TIMEOUT, self.heard.recv()).await;
         let event = heard.expect("storage has news").expect("its committer lives");
-        if let StorageEvent::Durable { seq } = event {
+        if let StorageEvent::Durable { seq, .. } = event {
             assert!(seq <= self.newest, "what is durable was executed before");
             self.durable = seq;
         }
@@ -225,6 +227,10 @@ impl Engine for Hooked {
 
     fn replay(&self, take: &mut dyn FnMut(Batch)) -> Result<StartFinding, EngineError> {
         self.engine.replay(take)
+    }
+
+    fn log_end(&self) -> LogPosition {
+        self.engine.log_end()
     }
 
     fn append(&self, group: &Group, reach: Reach) -> Result<(), EngineError> {

@@ -8,7 +8,8 @@
 use super::findings::Findings;
 use super::occasions::{
     Execution, GossipPassed, HintDropReported, HintsDropped, KeyEnd, KeyLoss, NodeChange,
-    NodeEvent, NodeLoad, OperationEnd, ReadReplySent, RefusalSent, RestVerdict, RunEnd, WriteMint,
+    NodeEvent, NodeLoad, OperationEnd, ReadReplySent, RefusalSent, RestVerdict, RunEnd, Trust,
+    WriteMint,
 };
 use super::operation::Operation;
 use super::{IdleWindow, Setting, WorldView};
@@ -70,6 +71,12 @@ pub(super) trait Check {
     /// Takes a key of which a fault is about to destroy what a node had reported durable. Each key
     /// that was ever asked for is told once, after [`ChangeKind::LosesData`](super::occasions::ChangeKind).
     fn before_loss(&mut self, _: &mut KeyLoss<'_, impl WorldView>) {}
+
+    /// Takes a node that learned that its disk has lost some of what it had reported durable.
+    fn on_loss_learned(&mut self) {}
+
+    /// Takes a node that trusts a disk which has lost some of what it had reported durable.
+    fn on_trusted(&mut self, _: &Trust<'_, impl WorldView>) {}
 
     /// Takes the verdict on whether the cluster came to rest in time.
     fn on_rest(&mut self, _: &RestVerdict<'_>) {}

@@ -249,6 +249,7 @@ fn changes(command: &Command) -> Option<Option<RequestId>> {
             | RepairCommand::MarkComplete { .. }
             | RepairCommand::Scrub { .. },
         )
-        | Command::Founding(_) => None,
+        | Command::Founding(_)
+        | Command::Recall(_) => None,
     }
 }

@@ -143,7 +143,7 @@ impl Restless {
     const LISTED_MAX: usize = 5;
 
     fn story(&self, at: Time, names: &Names) -> String {
-        let Self { within, partitions, hints, incomplete, corrupt } = self;
+        let Self { within, partitions, hints, incomplete, corrupt, unaware } = self;
         let mut story = format!(
             "the cluster had not converged by {}, {} ms after the last fault",
             when(at),
@@ -160,7 +160,11 @@ impl Restless {
         let corrupt = corrupt
             .iter()
             .map(|&(node, count)| format!("{} has not repaired {count} records", names.node(node)));
-        let mut lines = partitions.chain(hints).chain(incomplete).chain(corrupt);
+        let unaware = unaware.iter().map(|&(node, other)| {
+            let (node, other) = (names.node(node), names.node(other));
+            format!("{node} has not learned of {other} that its disk has lost what it had synced")
+        });
+        let mut lines = partitions.chain(hints).chain(incomplete).chain(corrupt).chain(unaware);
         for line in lines.by_ref().take(Self::LISTED_MAX) {
             story.push_str("\n  ");
             story.push_str(&line);

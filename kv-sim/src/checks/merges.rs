@@ -106,7 +106,10 @@ impl Merges {
                 }
                 JoinFor::CorruptKey(_) => {}
             },
-            Command::Handoff(_) | Command::Repair(_) | Command::Founding(_) => {}
+            Command::Handoff(_)
+            | Command::Repair(_)
+            | Command::Founding(_)
+            | Command::Recall(_) => {}
         }
     }
 
@@ -174,7 +177,7 @@ pub fn merges_of(command: &StoreCommand, outcome: &Outcome) -> u64 {
         Command::Replica(command) => u64::from(matches!(command.action, ReplicaAction::Merge(_))),
         Command::Handoff(HandoffCommand::Receive { items, .. })
         | Command::Repair(RepairCommand::Join { items, .. }) => items.len() as u64,
-        Command::Handoff(_) | Command::Repair(_) | Command::Founding(_) => 0,
+        Command::Handoff(_) | Command::Repair(_) | Command::Founding(_) | Command::Recall(_) => 0,
     }
 }
 

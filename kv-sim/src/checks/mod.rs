@@ -39,6 +39,7 @@ mod histories;
 mod history;
 mod last_write;
 mod linearizability;
+mod losses;
 mod membership;
 mod merges;
 mod no_trace;
@@ -54,6 +55,7 @@ mod preference;
 mod quiescence;
 mod ranges;
 mod readers;
+mod recall;
 mod refusals;
 mod register;
 mod registry;
@@ -107,9 +109,9 @@ use ack::GivenAck;
 use histories::Histories;
 use history::{Minting, WriteRequest};
 use occasions::{
-    ChangeKind, DroppedHint, Execution, GossipPassed, HintDropReported, HintsDropped, KeyEnd,
-    KeyLoss, NodeChange, NodeEvent, NodeLoad, OperationAnswer, OperationEnd, OperationEnding,
-    ReadReplySent, RefusalSent, RestVerdict, RunEnd, WriteMint,
+    DroppedHint, Execution, GossipPassed, HintDropReported, HintsDropped, KeyEnd, KeyLoss,
+    NodeChange, NodeEvent, NodeLoad, OperationAnswer, OperationEnd, OperationEnding, ReadReplySent,
+    RefusalSent, RestVerdict, RunEnd, Trust, WriteMint,
 };
 use operation::{Operation, Terms};
 use pace::Pace;
@@ -137,6 +139,7 @@ registry::registry! {
     membership::Membership,
     suspicion::Suspicion,
     preference::Preference,
+    recall::Recall,
     hints::Hints,
     epochs::Epochs,
     corruption::Corruption,
@@ -498,40 +501,6 @@ impl Checks {
     /// Judges the load of a node that was looked at.
     pub fn on_load(&mut self, at: Time, node: NodeId, load: &Load) {
         self.all.on_load(&NodeLoad { at, node, load, names: &self.setting.names });
-    }
-
-    /// Takes a fault that is about to destroy data of a node that it had reported durable. `left`
-    /// is what the fault leaves of each key. Returns a line for each write that is excused because
-    /// of it.
-    pub fn before_loss(
-        &mut self,
-        at: Time,
-        node: NodeId,
-        world: &impl WorldView,
-        left: &impl Fn(&Key) -> Left,
-    ) -> Vec<String> {
-        let Self { histories, setting, all, .. } = self;
-        all.on_node_change(&NodeChange { node, change: ChangeKind::LosesData(at) });
-        let (names, mut excuses) = (&setting.names, Vec::new());
-        for history in histories.iter_mut() {
-            let before = world.copy(node, &history.key, WhichImage::Reported);
-            let left = left(&history.key);
-            if !before.is_empty() && before != left.container {
-                history.taken_at = Some(at);
-            }
-            let (before, left, excuses) = (&before, &left, &mut excuses);
-            all.before_loss(&mut KeyLoss {
-                at,
-                node,
-                history,
-                before,
-                left,
-                world,
-                names,
-                excuses,
-            });
-        }
-        excuses
     }
 
     /// Judges whether the cluster came to rest once the time to converge is over.

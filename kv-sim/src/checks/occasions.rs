@@ -288,6 +288,20 @@ pub(super) struct RestVerdict<'a> {
     pub(super) names: &'a Names,
 }
 
+/// A node trusts what lies on its disk, which lacks some of what it had reported durable.
+pub(super) struct Trust<'a, W> {
+    /// The time from which it does.
+    pub(super) at: Time,
+    /// The node.
+    pub(super) node: NodeId,
+    /// The nodes that were told of more before it started.
+    pub(super) remembering: &'a [NodeId],
+    /// The world at that time, in which the node has last changed when it started.
+    pub(super) world: &'a W,
+    /// The names of nodes.
+    pub(super) names: &'a Names,
+}
+
 /// The end of a key, once the run is over and all that could be repaired has been.
 pub(super) struct KeyEnd<'a, W> {
     /// The time at which the run ended.

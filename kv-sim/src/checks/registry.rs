@@ -116,6 +116,14 @@ macro_rules! registry {
                 $(check::Check::before_loss(&mut self.$module, loss);)+
             }
 
+            fn on_loss_learned(&mut self) {
+                $(check::Check::on_loss_learned(&mut self.$module);)+
+            }
+
+            fn on_trusted(&mut self, trust: &Trust<'_, impl WorldView>) {
+                $(check::Check::on_trusted(&mut self.$module, trust);)+
+            }
+
             fn on_rest(&mut self, verdict: &RestVerdict<'_>) {
                 $(check::Check::on_rest(&mut self.$module, verdict);)+
             }

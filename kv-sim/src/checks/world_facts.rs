@@ -72,14 +72,17 @@ pub struct Restless {
     pub incomplete: Vec<(NodeId, PartitionId)>,
     /// The nodes with corrupt records or keys that are not repaired yet, each with their number.
     pub corrupt: Vec<(NodeId, u64)>,
+    /// The nodes whose disks have lost what they had synced, and which have not learned that yet; each with
+    /// one that it hears and that was told of it.
+    pub unaware: Vec<(NodeId, NodeId)>,
 }
 
 impl Restless {
     /// Tells whether all had come to rest but hints that are still kept.
     pub fn is_of_hints(&self) -> bool {
-        let Self { within: _, partitions, hints, incomplete, corrupt } = self;
+        let Self { within: _, partitions, hints, incomplete, corrupt, unaware } = self;
         let others = partitions.is_empty() && incomplete.is_empty() && corrupt.is_empty();
-        others && !hints.is_empty()
+        others && unaware.is_empty() && !hints.is_empty()
     }
 }
 

@@ -41,7 +41,9 @@ impl ClusterHealth for Scene {
             Obstacle::DiskFails => disk.is_failing(),
             Obstacle::DiskFull => disk.is_full(),
             Obstacle::Incomplete => {
-                let is_marked = |process: &Process| process.partitions.is_complete(partition);
+                let is_marked = |process: &Process| {
+                    process.partitions.is_complete(partition) && process.core.is_recalled()
+                };
                 !process().is_some_and(is_marked) || machine.is_completing(partition)
             }
             Obstacle::Corrupt => has_corrupt_record(machine, partition, key),
@@ -162,6 +164,7 @@ fn has_corrupt_record(machine: &SimNode, partition: PartitionId, key: &Key) -> b
             | StoredRecord::Marker { .. }
             | StoredRecord::Corrupt { .. }
             | StoredRecord::Founded
+            | StoredRecord::Runs
             | StoredRecord::Pledge { .. },
         )
         | None => false,

@@ -10,7 +10,7 @@ use kv_core::config::Config;
 use kv_core::cx::Identity;
 use kv_core::node::Node;
 use kv_core::storage::{self, Partitions};
-use kv_core::store::ForeignData;
+use kv_core::store::{ForeignData, FoundingRecord, Recovered};
 use kv_core::time::{Now, Time, WallTime};
 use kv_core::topology::Topology;
 use kv_core::types::{ClusterId, Generation, NodeId, PartitionId, Seq};
@@ -58,9 +58,16 @@ pub struct SimNode {
     /// The partitions whose data marker was written, each with the position that must be reported as
     /// durable before the node counts on it.
     completing: Vec<(PartitionId, Seq)>,
+    /// True if a fault took from the disk what it had synced, and the node is held to learn that from
+    /// others that were told of it.
+    pub is_unjudged: bool,
+    /// True if this process has said that it lost some of what it had acknowledged.
+    pub knows_of_loss: bool,
     /// The number of batches committed by earlier lives.
     pub commits_before: u64,
     generation: Generation,
+    /// The generations of all lives so far.
+    generations: Vec<Generation>,
     life: u32,
     process: Option<Process>,
 }
@@ -112,8 +119,11 @@ impl SimNode {
             changed_at: WorldTime(0),
             hints_rotted: false,
             completing: Vec::new(),
+            is_unjudged: false,
+            knows_of_loss: false,
             commits_before: 0,
             generation: Generation(0),
+            generations: Vec::new(),
             life: 0,
             process: None,
         }
@@ -184,10 +194,19 @@ impl SimNode {
     ) -> Result<(), ForeignData> {
         assert!(self.process.is_none(), "one process runs on a machine");
         let count = topology.newest().layout().partitions;
-        let (partitions, recovered) = storage::open(self.id, config, count, self.disk.image())?;
+        let (partitions, recovered) = {
+            let image = self.disk.image();
+            storage::open(self.id, config, count, image, image.log())?
+        };
         // The generation lies apart from the data: a wipe does not change it.
         self.generation = Generation::of_run(self.generation, self.clock.now(at).wall);
         self.life += 1;
+        if trusts_its_store(&recovered) {
+            self.disk.image_mut().begin_life(self.life);
+        } else {
+            self.disk.image_mut().admit_loss(self.life);
+        }
+        self.generations.push(self.generation);
         let topology = Arc::clone(topology);
         let identity = Identity { node: self.id, generation: self.generation, cluster, topology };
         self.process = Some(Process {
@@ -202,6 +221,17 @@ impl SimNode {
         Ok(())
     }
 
+    /// Notes that the process has said, durably, that it lacks some of what earlier ones wrote.
+    pub fn admit_loss(&mut self) {
+        self.disk.image_mut().admit_loss(self.life);
+    }
+
+    /// The life of this generation.
+    pub fn life_of(&self, generation: Generation) -> Option<u32> {
+        let before = self.generations.iter().rposition(|&of_life| of_life == generation)?;
+        Some(before as u32 + 1)
+    }
+
     /// Ends the process and leaves `left` on the disk. Returns the events that had waited for it,
     /// if it was paused.
     pub fn kill(&mut self, left: Image) -> Vec<SimEvent> {
@@ -210,6 +240,7 @@ impl SimNode {
         self.fails = false;
         self.hints_rotted = false;
         self.completing.clear();
+        self.knows_of_loss = false;
         self.process.take().map(|process| process.backlog).unwrap_or_default()
     }
 
@@ -315,4 +346,10 @@ impl SimNode {
         self.forget_call();
         backlog
     }
+}
+
+/// Tells whether a node that starts with this takes what it holds for all that it must hold of some
+/// partition, if nobody tells it better: as a data marker says so, or a pledge will.
+pub fn trusts_its_store(recovered: &Recovered) -> bool {
+    matches!(recovered.founding, FoundingRecord::Pledged(_)) || !recovered.complete.is_empty()
 }

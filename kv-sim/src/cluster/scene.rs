@@ -19,6 +19,7 @@ use kv_core::version::{Container, VersionVector};
 use crate::checks::{self, Datacenters, HintLoad, Left, Load, Names};
 use crate::cluster::clock::EPOCH;
 use crate::cluster::disk;
+use crate::cluster::heard::HeardLogs;
 use crate::cluster::network::Network;
 use crate::cluster::node::SimNode;
 use crate::cluster::world_time::WorldTime;
@@ -48,6 +49,8 @@ pub struct Scene {
     pub now: WorldTime,
     /// The time at which a node or a link was last broken or repaired.
     pub changed_at: WorldTime,
+    /// What each running process was told of the logs of others.
+    pub heard: HeardLogs,
     by_id: HashMap<u64, NodeIndex, BuildHasherDefault<Hashed>>,
 }
 
@@ -81,6 +84,7 @@ impl Scene {
             ring,
             topology: Arc::new(topology),
             network: Network::new(nodes.len(), scenario.network.clone()),
+            heard: HeardLogs::new(nodes.len()),
             nodes,
             now: WorldTime(0),
             changed_at: WorldTime(0),

@@ -178,6 +178,7 @@ impl RecordKind {
             StoredRecord::HintOrder { .. }
             | StoredRecord::Corrupt { .. }
             | StoredRecord::Founded
+            | StoredRecord::Runs
             | StoredRecord::Pledge { .. } => None,
         }
     }

@@ -2,6 +2,7 @@
 
 mod founding;
 mod handoff;
+mod recall;
 mod repair;
 mod replica;
 
@@ -22,6 +23,7 @@ pub fn execute<S: Store>(
         Command::Handoff(command) => handoff::execute(state, store, command, &mut notes).into(),
         Command::Repair(command) => repair::execute(state, store, command, &mut notes).into(),
         Command::Founding(command) => founding::execute(state, store, *command).into(),
+        Command::Recall(command) => recall::execute(state, store, command).into(),
     };
     let Notes { events, corrupt } = notes;
     Outcome { partition: state.partition, answer, root: state.tree.root(), events, corrupt }

@@ -5,6 +5,8 @@ use std::ops::ControlFlow;
 
 use proptest::prelude::*;
 
+use kv_core::types::LogPosition;
+
 use super::*;
 use crate::storage::{
     EngineError, EngineSizes, FlushOutcome, MemoryDisk, MemoryEngine, Reach, StartFinding,
@@ -197,6 +199,10 @@ impl Engine for TornTables {
 
     fn replay(&self, _: &mut dyn FnMut(Batch)) -> Result<StartFinding, EngineError> {
         Ok(StartFinding::Whole)
+    }
+
+    fn log_end(&self) -> LogPosition {
+        LogPosition::default()
     }
 
     fn append(&self, _: &Group, _: Reach) -> Result<(), EngineError> {

@@ -40,6 +40,7 @@ fn a_cluster_that_does_not_come_to_rest_is_told_of_with_what_is_missing() {
         partitions: vec![(PartitionId(4), vec![A, B])],
         hints: (0..6).map(|_| (D, 3)).collect(),
         incomplete: vec![(C, PartitionId(5))],
+        unaware: Vec::new(),
     };
     let at = fixture.now;
     fixture.checks.on_rest(at, &Rest::Restless(restless));

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kv_core::store::{Batch, Corrupt, Store, StoreFault, View, Visitor};
-use kv_core::types::Seq;
+use kv_core::types::{LogPosition, Seq};
 use smallvec::SmallVec;
 
 use super::safe::{RecordKey, SafeRecords, ScanRead, Slot};
@@ -34,6 +34,8 @@ pub struct Image {
     log: VecDeque<(Seq, Writes)>,
     newest: Seq,
     reported: Seq,
+    /// How far the log went when the positions began.
+    log_before: LogPosition,
     /// The number of faults that refuse commits that need room.
     pub(super) fillers: u32,
     /// The number of faults that refuse all commits.
@@ -94,20 +96,68 @@ impl Image {
             self.make_safe(|at| at <= last);
         }
         let Self { safe, is_foreign, fillers, breakers, past, .. } = std::mem::take(self);
-        *self = Self { safe, is_foreign, fillers, breakers, past, ..Self::default() };
+        let log_before = safe.log;
+        *self = Self { safe, log_before, is_foreign, fillers, breakers, past, ..Self::default() };
+    }
+
+    /// Takes over safe records in the place of all that is there.
+    fn take_safe(&mut self, safe: Arc<SafeRecords>) {
+        self.kill(0);
+        self.log_before = safe.log;
+        self.safe = safe;
+    }
+
+    /// How far the log goes with everything up to a position.
+    pub const fn log_at(&self, seq: Seq) -> LogPosition {
+        LogPosition(self.log_before.0 + seq.0)
+    }
+
+    /// How far the log goes with all that is safe.
+    pub fn log(&self) -> LogPosition {
+        self.safe.log
+    }
+
+    /// Notes that a life of the node begins on the safe records. It is part of them from now on: an older
+    /// image does not know of it.
+    pub fn begin_life(&mut self, life: u32) {
+        let log = self.safe.log;
+        Arc::make_mut(&mut self.safe).lives.push((life, log));
+    }
+
+    /// Notes that the node says from this life on that it lacks some of what earlier ones wrote.
+    pub fn admit_loss(&mut self, life: u32) {
+        Arc::make_mut(&mut self.safe).lives = vec![(life, LogPosition(u64::MAX))];
+    }
+
+    /// Tells whether a kill would leave less than what the log held once in a life of the node.
+    pub fn would_lack(&self, life: u32, log: LogPosition) -> bool {
+        let (is_missing, later) = self.lives_at(life);
+        is_missing || later.unwrap_or(self.safe.log) < log
+    }
+
+    /// Tells whether a later life began on less than what the log held once in a life of the node.
+    pub fn lacks(&self, life: u32, log: LogPosition) -> bool {
+        let (is_missing, later) = self.lives_at(life);
+        later.is_some_and(|later| is_missing || later < log)
+    }
+
+    /// Tells whether a life is missing behind others, and how far the log went when the next one began.
+    fn lives_at(&self, life: u32) -> (bool, Option<LogPosition>) {
+        let lives = &self.safe.lives;
+        let behind = lives.partition_point(|&(begun, _)| begun <= life);
+        let before = lives[..behind].last();
+        (before.is_some_and(|&(begun, _)| begun != life), lives.get(behind).map(|&(_, log)| log))
     }
 
     /// Drops everything.
     pub fn wipe(&mut self) {
-        self.kill(0);
-        self.safe = Arc::default();
+        self.take_safe(Arc::default());
         self.is_foreign = false;
     }
 
     /// Drops everything, and takes over the safe records of another node's disk.
     pub fn copy(&mut self, other: &Self) {
-        self.kill(0);
-        self.safe = Arc::clone(&other.safe);
+        self.take_safe(Arc::clone(&other.safe));
         self.is_foreign = true;
     }
 
@@ -136,10 +186,10 @@ impl Image {
     /// # Panics
     /// If the moment is not remembered.
     pub fn roll_back(&mut self, moment: usize) {
-        self.kill(0);
         let past = self.past.as_mut().expect("what is rolled back to is remembered");
         past.moments.truncate(moment + 1);
-        self.safe = Arc::clone(&past.moments[moment]);
+        let safe = Arc::clone(&past.moments[moment]);
+        self.take_safe(safe);
         self.is_foreign = false;
     }
 
@@ -194,6 +244,7 @@ impl Image {
 
     /// Makes the first batches safe, as long as `is_among` is true of their positions.
     fn make_safe(&mut self, is_among: impl Fn(Seq) -> bool) {
+        let log_before = self.log_before;
         let safe = Arc::make_mut(&mut self.safe);
         while let Some((at, writes)) = self.log.pop_front_if(|(at, _)| is_among(*at)) {
             for (slot, record) in writes {
@@ -202,6 +253,7 @@ impl Image {
                 }
                 safe.write(slot, record);
             }
+            safe.log = LogPosition(log_before.0 + at.0);
         }
     }
 

@@ -132,7 +132,8 @@ impl Disk {
                 Answer::Handoff(_)
                 | Answer::Replica(_)
                 | Answer::Repair(_)
-                | Answer::Founding(_) => None,
+                | Answer::Founding(_)
+                | Answer::Recall(_) => None,
             },
             DiskAnswer::Durable { .. } | DiskAnswer::Failed => None,
         })

@@ -5,6 +5,7 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 use kv_core::store::Corrupt;
+use kv_core::types::LogPosition;
 use smallvec::SmallVec;
 
 use crate::ledger::{self, Ledger};
@@ -33,6 +34,10 @@ pub(super) struct SafeRecords {
     /// are none.
     beginnings: BTreeMap<u8, u64>,
     corrupt: BTreeSet<RecordKey>,
+    /// How far the log of the disk goes.
+    pub(super) log: LogPosition,
+    /// The lives of the node that wrote it, each with how far it went when that life began.
+    pub(super) lives: Vec<(u32, LogPosition)>,
 }
 
 /// The place of a key in the order of keys. Its first bytes, as a number, mostly decide.

@@ -67,7 +67,8 @@ fn killed_at(point: Point, lying: bool) -> (Vec<&'static str>, bool) {
 }
 
 fn open(disk: &Disk) -> (Partitions, kv_core::store::Recovered) {
-    let opened = storage::open(NodeId(1), &Config::default(), 1, disk.image());
+    let image = disk.image();
+    let opened = storage::open(NodeId(1), &Config::default(), 1, image, image.log());
     opened.expect("the data is its own")
 }
 

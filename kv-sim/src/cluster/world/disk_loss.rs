@@ -4,6 +4,7 @@ use kv_core::storage::{self, StoredRecord};
 
 use super::World;
 use super::messages::time;
+use crate::checks::Left;
 use crate::cluster::disk::Image;
 use crate::faults::{DiskLoss, Target as _};
 use crate::random::address::{Address, Aspect};
@@ -88,12 +89,21 @@ impl World {
         }
     }
 
-    /// Tells the checks of a loss that the disk of a node is about to suffer.
+    /// Tells the checks of a loss that the disk of a node is about to suffer. The node is held to know of
+    /// it if others were told of what is lost.
     pub(super) fn tell_of_loss(&mut self, node: NodeIndex, left: &Image) {
         let Some(checks) = &mut self.checks else { return };
-        let (at, scene) = (time(self.scene.now), &self.scene);
+        let now = self.scene.now;
+        let scene = &self.scene;
+        let is_remembered = scene.would_trust(node, left)
+            && !scene.remembering(node, now, |life, log| left.would_lack(life, log)).is_empty();
+        self.scene.node_mut(node).is_unjudged = is_remembered;
+        let (at, scene) = (time(now), &self.scene);
         let id = scene.node(node).id;
-        let lines = checks.before_loss(at, id, scene, &|key| scene.left_in(id, left, key));
+        let lines = checks.before_loss(at, id, scene, &|key| {
+            let left = scene.left_in(id, left, key);
+            Left { is_believed: left.is_believed && !is_remembered, ..left }
+        });
         for line in lines {
             self.record_excuse(&line);
             self.trace(|_| line);

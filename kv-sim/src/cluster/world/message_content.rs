@@ -2,7 +2,7 @@
 
 use kv_core::message::{
     Body, CoordinatorMessage, FallbackFor, GossipMessage, HandoffMessage, HintRequest, MintRequest,
-    RepairMessage, ReplicaMessage,
+    RecallMessage, RepairMessage, ReplicaMessage,
 };
 use kv_core::types::{Key, NodeId, PartitionId};
 use kv_core::version::{Container, Context, Dot};
@@ -50,7 +50,15 @@ fn carried(body: &Body, focus: &Focus, scene: &Scene) -> MessageContent {
         Body::Handoff(HandoffMessage::Delivered(_)) => MessageContent::default(),
         Body::Repair(message) => of_repair(body, message, focus),
         Body::Gossip(GossipMessage::Syn(_) | GossipMessage::Ack(_) | GossipMessage::Ack2(_))
-        | Body::Founding(_) => MessageContent::default(),
+        | Body::Founding(_)
+        | Body::Recall(RecallMessage::Ask(_)) => MessageContent::default(),
+        Body::Recall(RecallMessage::Remembered(remembered)) => {
+            let furthest = remembered.reaches.iter().map(|reach| reach.log).max();
+            saying(furthest.map_or_else(
+                || "nothing is remembered".to_owned(),
+                |log| format!("the log went to {log}"),
+            ))
+        }
     }
 }
 
@@ -75,7 +83,7 @@ const fn role(body: &Body) -> Option<MessageRole> {
         }
         Body::Repair(RepairMessage::Exchange(exchange)) => Asks(Comparison(exchange.step)),
         Body::Repair(RepairMessage::Exchanged(exchanged)) => Answers(Comparison(exchanged.step)),
-        Body::Repair(_) | Body::Gossip(_) | Body::Founding(_) => return None,
+        Body::Repair(_) | Body::Gossip(_) | Body::Founding(_) | Body::Recall(_) => return None,
     })
 }
 

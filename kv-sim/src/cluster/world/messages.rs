@@ -323,6 +323,9 @@ impl World {
             }
         };
         self.record_received(fact, &message.body);
+        if self.scene.is_founded(to) {
+            self.scene.hear(to, &message);
+        }
         // Who does not know that the cluster is founded reads none of it.
         if let Body::Gossip(gossip) = &message.body
             && let Some(checks) = &mut self.checks

@@ -17,6 +17,7 @@ mod message_content;
 mod messages;
 mod operator;
 mod phase;
+mod recall;
 mod recording;
 mod rest;
 mod storage;
@@ -247,6 +248,7 @@ impl World {
         if self.recorder.is_some() {
             process.core.keep_own_messages();
         }
+        let was_recalled = process.core.is_recalled();
         process.core.handle(&mut Cx { now, draw: &mut draw, out: &mut effects }, input);
         if self.paranoid {
             process.core.invariants();
@@ -266,6 +268,7 @@ impl World {
             }
         }
         self.effects = effects;
+        self.look_at_recall(node, was_recalled);
         if std::mem::take(&mut self.scene.node_mut(node).fails) {
             self.on_store_failed(node);
         }
@@ -331,6 +334,7 @@ impl World {
 
     fn observe(&mut self, node: NodeIndex, event: &Event) {
         self.tally.probes.on_event(event);
+        self.note_known_loss(node, event);
         match event {
             Event::Completed { .. }
             | Event::KeyRepaired { .. }

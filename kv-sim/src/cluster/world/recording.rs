@@ -418,6 +418,7 @@ const fn partition_of(event: &Event) -> Option<PartitionId> {
         | Event::KeyRepaired { .. }
         | Event::Founded
         | Event::DataMissing
+        | Event::LogFellBehind { .. }
         | Event::LossUndecided { .. }
         | Event::Suspected { .. }
         | Event::Trusted { .. }
@@ -467,6 +468,12 @@ fn words<'a>(event: &'a Event, scene: &Scene) -> Option<(String, Option<&'a Key>
         Event::DataMissing => {
             "serves: the cluster was founded before, and its own data is missing".to_owned()
         }
+        Event::LogFellBehind { peer, remembered, found } => format!(
+            "has lost some of what it acknowledged: its log went to {found} when it started, and {} \
+             remembers {}",
+            name(peer),
+            remembered.log
+        ),
         Event::LossUndecided { partitions } => {
             format!("can never copy enough of its partitions: {partitions}")
         }

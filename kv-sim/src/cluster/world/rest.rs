@@ -32,7 +32,9 @@ pub(super) fn restless(scene: &Scene, repair_by: RepairBy, within: Span) -> Opti
         }
         let is_incomplete = |owner: &&NodeId| {
             let process = scene.node(scene.index_of(**owner)).process();
-            let lacks = |process: &Process| !process.partitions.is_complete(partition);
+            let lacks = |process: &Process| {
+                !process.partitions.is_complete(partition) || !process.core.is_recalled()
+            };
             can_do_its_part(**owner) && process.is_some_and(lacks)
         };
         let incomplete = owners.iter().filter(is_incomplete);
@@ -44,8 +46,13 @@ pub(super) fn restless(scene: &Scene, repair_by: RepairBy, within: Span) -> Opti
             restless.corrupt.push((node.id, count));
         }
     }
-    let Restless { partitions, incomplete, corrupt, .. } = &restless;
-    if !partitions.is_empty() || !incomplete.is_empty() || !corrupt.is_empty() {
+    for node in scene.nodes.iter().filter(|node| can_do_its_part(node.id)) {
+        let other = remembering(scene, node);
+        restless.unaware.extend(other.map(|other| (node.id, other)));
+    }
+    let Restless { partitions, incomplete, corrupt, unaware, .. } = &restless;
+    let is_well = partitions.is_empty() && incomplete.is_empty() && corrupt.is_empty();
+    if !is_well || !unaware.is_empty() {
         return Some(restless);
     }
     // Hints are counted by a scan: only when all else is well.
@@ -62,6 +69,13 @@ pub(super) fn restless(scene: &Scene, repair_by: RepairBy, within: Span) -> Opti
     let mut at_work = scene.nodes.iter().filter(|node| can_do_its_part(node.id));
     let is_at_rest = restless.hints.is_empty() && at_work.all(is_idle);
     (!is_at_rest).then_some(restless)
+}
+
+/// A node that was told of more than a node's disk held when it started, and that this one hears.
+fn remembering(scene: &Scene, node: &SimNode) -> Option<NodeId> {
+    let (at, image) = (scene.index_of(node.id), node.disk.image());
+    let remembering = scene.remembering(at, scene.now, |life, log| image.lacks(life, log));
+    remembering.into_iter().find(|&other| scene.hear_each_other(at, scene.index_of(other)))
 }
 
 /// The owners of a partition that differ from another one with which they can make each other
@@ -95,6 +109,7 @@ fn corruption(scene: &Scene, node: &SimNode) -> u64 {
             | StoredRecord::HintOrder { .. }
             | StoredRecord::Corrupt { .. }
             | StoredRecord::Founded
+            | StoredRecord::Runs
             | StoredRecord::Pledge { .. },
         )
         | None => false,
@@ -107,7 +122,10 @@ fn corruption(scene: &Scene, node: &SimNode) -> u64 {
 /// Counts the hints that a node keeps for nodes that could take them.
 fn deliverable_hints(scene: &Scene, node: &SimNode) -> u64 {
     let partitions = scene.ring.layout().partitions;
-    let opened = storage::open(node.id, &scene.config, partitions, node.disk.image());
+    let opened = {
+        let image = node.disk.image();
+        storage::open(node.id, &scene.config, partitions, image, image.log())
+    };
     let (_, recovered) = opened.expect("the node has started on it");
     let can_take = |target| scene.can_make_equal(node.id, target);
     let kept = recovered.hints.iter().filter(|kept| can_take(kept.target));

@@ -170,7 +170,8 @@ impl World {
                 if self.scene.node_mut(node).on_durable(seq) {
                     self.scene.note_change(node);
                 }
-                Input::Durable { seq }
+                let log = self.scene.node(node).disk.image().log_at(seq);
+                Input::Durable { seq, log }
             }
             DiskAnswer::Failed => {
                 self.digest.event(self.scene.now, DigestTag::StoreFailed, number(node));

@@ -63,6 +63,7 @@ impl Target for World {
         machine.downs += 1;
         let did_run = machine.process().is_some();
         let backlog = machine.kill(left);
+        self.scene.heard.forget(node);
         self.record_outage_ended(node, Some(PAUSED));
         self.record_outage(node, DOWN);
         self.record_copies(node);

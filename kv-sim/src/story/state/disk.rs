@@ -74,6 +74,7 @@ fn record_words(record_key: &[u8]) -> String {
         Some(StoredRecord::Corrupt { key, .. }) => format!("that {key:?} is not repaired"),
         Some(StoredRecord::Founded) => "the record of the founding".to_owned(),
         Some(StoredRecord::Pledge { founding }) => format!("the pledge before founding {founding}"),
+        Some(StoredRecord::Runs) => "the runs that wrote the log".to_owned(),
         None => "a record of nobody's".to_owned(),
     }
 }

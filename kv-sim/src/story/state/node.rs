@@ -7,6 +7,7 @@ use kv_core::deadline::{Deadline, Reason};
 use kv_core::handoff::{HandoffSnapshot, KeptSnapshot, ReplaySnapshot};
 use kv_core::membership::PeerSnapshot;
 use kv_core::node::{Activity, NodeSnapshot};
+use kv_core::recall::RecallStage;
 use kv_core::time::{Span, Time};
 use kv_core::types::{Key, NodeId, PartitionId};
 use serde::Serialize;
@@ -115,6 +116,8 @@ pub struct CoreState {
     pub peers: Vec<PeerState>,
     /// The partitions that the node owns and has still to copy.
     pub incomplete: Vec<u32>,
+    /// What it still has to do until it trusts its log, in words; none, if nothing.
+    pub recall: Option<String>,
     /// The keys of which the node lost something: refused to readers until they are whole.
     pub corrupt_keys: Vec<String>,
     /// The operations that the node coordinates, the oldest first.
@@ -284,6 +287,7 @@ impl Teller<'_> {
             membership,
             handoff,
             repair,
+            recall,
             deadlines,
         } = self.inspect(process);
         let incomplete: Vec<_> =
@@ -306,6 +310,17 @@ impl Teller<'_> {
             lenient_for_us: membership.lenient_until.map(|until| until.since(self.now).0),
             peers: membership.peers.iter().map(|peer| self.peer(peer, &behind)).collect(),
             incomplete: numbers(&incomplete),
+            recall: match recall.stage {
+                RecallStage::Asking { awaited } => {
+                    let awaited: Vec<_> =
+                        awaited.iter().map(|&peer| self.names.node(peer)).collect();
+                    Some(format!("asks how far its log had come; awaits {}", awaited.join(", ")))
+                }
+                RecallStage::Forgetting { markers_left } => {
+                    Some(format!("takes data markers away; left: {markers_left}"))
+                }
+                RecallStage::Settled => None,
+            },
             corrupt_keys: lost,
             operations: operations.iter().map(|operation| self.operation(operation)).collect(),
             replica_commands: replica.commands,
@@ -391,6 +406,7 @@ impl Teller<'_> {
                 let peer = node(peer);
                 ("repair-second-look", format!("what differed from {peer} is looked at again"))
             }
+            Reason::Recall => ("recall", "others are asked about its log again".to_owned()),
             Reason::FoundingRound => {
                 ("founding-round", "others are asked whether the cluster is founded".to_owned())
             }

@@ -189,6 +189,9 @@ impl CoreState {
             incomplete => format!("incomplete: {}", partitions(incomplete)),
         };
         line(f, "ring", &format!("{owned}; {complete}"))?;
+        if let Some(recall) = &self.recall {
+            line(f, "log", recall)?;
+        }
         if self.activity != "serving" {
             line(f, "activity", self.activity)?;
         }

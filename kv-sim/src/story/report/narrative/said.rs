@@ -82,7 +82,9 @@ impl Report<'_> {
                     parts.join(", and ")
                 )
             }
-            Kind::Repair(_) | Kind::Gossip(_) | Kind::Founding(_) => return None,
+            Kind::Repair(_) | Kind::Gossip(_) | Kind::Founding(_) | Kind::Recall(_) => {
+                return None;
+            }
         };
         Some(match lost {
             None if is_own => said,
