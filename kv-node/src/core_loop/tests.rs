@@ -73,6 +73,8 @@ impl Scene {
             output = self.turn_when_durable().await;
         }
         assert!(matches!(output.admin[..], [(_, AdminReply::Founded { .. })]));
+        // With that its run has begun, which is written down.
+        self.turn_when_durable().await;
     }
 
     fn turn(&mut self, inputs: impl IntoIterator<Item = Input>) -> TurnOutput {
