@@ -55,6 +55,8 @@ probes! {
     ReadHedged "read-hedged",
     /// An owner was asked in place of one that refused a read or was silent.
     SpareAsked "spare-asked",
+    /// Owners that were incomplete were asked again, as too few others hold the key.
+    IncompleteAskedAgain "incomplete-asked-again",
     /// Nobody was asked in place of an owner that was slow, as too many reads had hedged before.
     HedgeOverBudget "hedge-over-budget",
     /// A fallback was asked in a second place, as no other node was free.

@@ -227,7 +227,7 @@ impl ReadPhase {
 
     /// Asks another owner for each that has not answered in this time and seems gone; for one that is only
     /// slow, out of the budget. When it is late, asks all owners that have not answered, again or for the
-    /// first time, and fallbacks too.
+    /// first time, and fallbacks too. Who was incomplete is asked again where nobody else is left.
     pub(super) fn hedge(&mut self, op: &mut OperationCx<'_, '_>, pause: Span) -> ReadProgress {
         let now = op.cx.now.monotonic;
         let has_waited = |&(_, at): &(NodeId, Time)| now.since(at) >= op.local.config.hedge();
@@ -263,7 +263,28 @@ impl ReadPhase {
         for owner in missed {
             self.ask_fallback(op, owner);
         }
+        self.ask_incomplete_again(op);
         self.look_at_answers(op)
+    }
+
+    /// If all have spoken and too few of them hold the key, asks those owners once more that were
+    /// incomplete: one that has just started is so only until it knows how far its log had come.
+    fn ask_incomplete_again(&mut self, op: &mut OperationCx<'_, '_>) {
+        let mut fallbacks = self.fallbacks.assigned().iter();
+        let all_have_spoken = self.has_heard_all(op)
+            && fallbacks.all(|assigned| self.has_answered(assigned.fallback));
+        if self.tally.reached() || !op.client_waits() || !all_have_spoken {
+            return;
+        }
+        let refused = mem::take(&mut self.refused);
+        let is_incomplete =
+            |owner: &NodeId| self.was_asked(*owner) && !self.corrupt.contains(owner);
+        let (again, refused): (Vec<_>, Vec<_>) = refused.into_iter().partition(is_incomplete);
+        self.refused = refused;
+        for owner in again {
+            op.cx.probe(Probe::IncompleteAskedAgain);
+            self.ask_owner(op, owner);
+        }
     }
 
     /// Sends the join of all answers to the owners that were found behind or corrupt; never to

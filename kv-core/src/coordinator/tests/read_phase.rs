@@ -126,6 +126,25 @@ fn an_owner_that_lost_its_data_is_not_counted_in_r() {
 }
 
 #[test]
+fn owners_that_were_all_incomplete_are_asked_again() {
+    let mut fixture = CoordinatorFixture::new(true);
+    let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
+    fixture.ask(Verb::Get, strict());
+    for owner in [a, b] {
+        fixture.refused(owner, Refusal::Incomplete);
+    }
+    assert_eq!(fixture.refused(c, Refusal::Corrupt), []);
+    let asked_again = probe(Probe::IncompleteAskedAgain);
+    let done = fixture.wait();
+    let again = [asked_again.clone(), fixture.read(a), asked_again, fixture.read(b)];
+    assert_eq!(done, again, "what is corrupt is repaired first");
+    fixture.holds(a, Container::default());
+    let found = Container::default();
+    let done = fixture.holds(b, found.clone());
+    assert!(done.contains(&value(&found, achieved(&[a, b], &[]))), "{done:?}");
+}
+
+#[test]
 fn a_read_of_one_prefers_an_owner_for_whom_nobody_keeps_hints() {
     let mut fixture = CoordinatorFixture::new(true);
     let [a, b, c] = [fixture.owners[0], fixture.owners[1], fixture.owners[2]];
