@@ -97,7 +97,7 @@ pub enum Input {
     Durable {
         /// The position.
         seq: Seq,
-        /// How far the log goes with that.
+        /// The position in the node's log up to which everything is as durable as was promised.
         log: LogPosition,
     },
     /// The store failed: what was executed and is not durable never will be, whatever the store says

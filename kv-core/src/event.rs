@@ -62,9 +62,9 @@ pub enum Event {
     LogFellBehind {
         /// The node that remembers.
         peer: NodeId,
-        /// How far the log had come once, and in which run.
+        /// The position that this node's log had reached once, and the run in which it had.
         remembered: LogReach,
-        /// How far it went when this run began.
+        /// The position at which the log of this node ended when this run began.
         found: LogPosition,
     },
     /// Acknowledged writes may be lost for good: so many owners of some partitions are incomplete

@@ -113,9 +113,9 @@
 //! nothing. A panic is a broken invariant of this crate, or of the driver's contract in [`cx`].
 //!
 //! # Where to start
-//! [`version`] (what a key holds) and [`value`] (the types that this can be), then [`store`] (what is asked of storage) and [`storage`] (how it is
-//! done), then [`replica`] and [`coordinator`] (how a key is served and asked for). [`node`] shows how
-//! the machines fit together.
+//! [`version`] (what a key holds) and [`value`] (the types that this can be), then [`store`] (what is
+//! asked of storage) and [`storage`] (how it is done), then [`replica`] and [`coordinator`] (how a key is
+//! served and asked for). [`node`] shows how the machines fit together.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::float_arithmetic))]

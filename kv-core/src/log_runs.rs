@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use crate::codec::codec;
 use crate::types::{Generation, LogPosition};
 
-/// How far a node's log had come in one of its runs: all up to there was promised to be durable.
+/// A position in the log of a node, and a run of that node which has promised that everything up to there is
+/// durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LogReach {
     /// The run.
@@ -27,7 +28,7 @@ pub struct LogRuns {
 
 codec!(struct LogRuns { begun });
 
-/// What the runs say of what is remembered of one.
+/// The relation between a remembered position of a log and what later runs of its node have found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Finding {
     /// A later run found all of it.
@@ -44,7 +45,7 @@ impl LogRuns {
     const RUNS_MAX: usize = 8;
 
     /// The position that no log reaches: where a run begins that answers for nothing before it.
-    const BEYOND: LogPosition = LogPosition(u64::MAX);
+    pub const BEYOND: LogPosition = LogPosition(u64::MAX);
 
     /// A run that answers for nothing that earlier ones wrote: the node says already that it has lost
     /// that.

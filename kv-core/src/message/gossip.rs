@@ -113,7 +113,7 @@ impl StateKey {
     pub const BEHIND: Self = Self(1);
     /// The partitions of which a node does not hold all that it must ([`Incomplete`]).
     pub const INCOMPLETE: Self = Self(2);
-    /// How far the node's log goes ([`LogState`]).
+    /// The position up to which a node's log is durable, with the runs that wrote it ([`LogState`]).
     pub const LOG: Self = Self(3);
 }
 

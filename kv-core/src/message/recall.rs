@@ -14,7 +14,8 @@ family! {
     RecallKind {
         /// Asks what the receiver remembers of the sender's log.
         Ask(Ask) = 58 "recall-ask",
-        /// What the sender remembers of the receiver's log: the answer, or news that it did not ask for.
+        /// The positions of the receiver's log that the sender remembers: the answer to [`RecallKind::Ask`], or
+        /// news that nobody asked for.
         Remembered(Remembered) = 59 "recall-remembered",
     }
 }
@@ -43,7 +44,7 @@ impl Family for RecallMessage {
 /// The payload of [`RecallMessage::Ask`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ask {
-    /// How far the sender's log went when it started.
+    /// The position up to which the sender's log is durable.
     pub log: LogPosition,
 }
 
@@ -52,7 +53,7 @@ codec!(struct Ask { log });
 /// The payload of [`RecallMessage::Remembered`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remembered {
-    /// How far the receiver's log had come in each of its runs that the sender remembers.
+    /// The greatest position of the receiver's log in each of its runs, as far as the sender remembers them.
     pub reaches: Vec<LogReach>,
 }
 

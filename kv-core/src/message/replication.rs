@@ -199,7 +199,7 @@ pub struct Acked {
     pub operation: OperationId,
     /// The owner that the sender keeps it for, if not for itself.
     pub for_owner: Option<NodeId>,
-    /// How far the sender's log is durable, this write included.
+    /// The position up to which the sender's log is durable, this write included.
     pub log: LogPosition,
 }
 

@@ -56,7 +56,7 @@ impl Node {
         for &node in nodes {
             if let Some(value) = self.membership.state(node, StateKey::LOG) {
                 let state = LogState::of(value);
-                self.recall.on_state(cx, &self.local, node, &state);
+                self.recall.on_state(cx, &self.local, node, state);
             }
         }
     }

@@ -3,7 +3,6 @@
 use super::memory::LogMemory;
 use super::{Recall, RecallState};
 use crate::cx::NodeContext;
-use crate::types::NodeId;
 
 impl Recall {
     /// Checks that a node trusts nothing that came with its store before it has asked, and that memory is
@@ -24,7 +23,6 @@ impl Recall {
             commands,
             memory,
             said,
-            unaware,
         } = self;
         assert!(life.is_some() || *asked == 0, "others were asked without request ids");
         match stage {
@@ -56,9 +54,7 @@ impl Recall {
                 "the run that writes the log is not among its runs"
             );
         }
-        assert!(!unaware.contains(&local.me()), "a node holds its own log against itself");
-        let is_known = |node: &NodeId| said.contains_key(node);
-        assert!(unaware.iter().all(is_known), "what a node never said is held against it");
+        assert!(!said.contains_key(&local.me()), "a node holds its own log against itself");
         for (node, remembered) in memory.runs() {
             assert!(node != local.me(), "a node remembers its own log as another's");
             assert!(remembered <= LogMemory::RUNS_MAX, "too much is remembered of {node}");

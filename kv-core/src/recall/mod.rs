@@ -59,9 +59,9 @@ const RETRY_PAUSE: Span = Span::from_ms(1_000);
 pub struct Recall {
     /// The runs that the store knows, and this one once it has begun.
     runs: LogRuns,
-    /// How far the log went when this run began.
+    /// The position that this run answers for of what earlier ones wrote: the end of the log when it began.
     began: LogPosition,
-    /// How far the log is durable.
+    /// The position up to which the log is durable.
     durable: LogPosition,
     /// Partitions whose data markers came with the store, or with a pledge in it: they are as old as the
     /// log is.
@@ -76,8 +76,6 @@ pub struct Recall {
     memory: LogMemory,
     /// The runs of each node's log, as it said them last.
     said: BTreeMap<NodeId, LogRuns>,
-    /// The nodes whose logs have lost something, as far as this one remembers, and that do not say so.
-    unaware: BTreeSet<NodeId>,
 }
 
 /// The stage that this node has reached with its own log.
@@ -140,7 +138,7 @@ impl Recall {
         let answers_for_nothing = vouched.is_empty() && !is_pledged;
         Self {
             runs,
-            began: if answers_for_nothing { LogPosition(u64::MAX) } else { began },
+            began: if answers_for_nothing { LogRuns::BEYOND } else { began },
             durable: began,
             vouched,
             stage: RecallState::New,
@@ -150,7 +148,6 @@ impl Recall {
             commands: CommandCount::default(),
             memory: LogMemory::default(),
             said: BTreeMap::new(),
-            unaware: BTreeSet::new(),
         }
     }
 
@@ -395,12 +392,8 @@ impl Recall {
     /// A node has acknowledged a write: its log is durable up to here. The ack may be late, and come after
     /// the node has said that a later run found less.
     pub fn on_acked(&mut self, local: &NodeContext, node: NodeId, reach: LogReach) {
-        if node == local.me() {
-            return;
-        }
-        self.memory.learn(node, reach);
-        if self.said.get(&node).is_some_and(|runs| runs.lacks(reach)) {
-            self.unaware.insert(node);
+        if node != local.me() {
+            self.memory.learn(node, reach);
         }
     }
 
@@ -411,25 +404,29 @@ impl Recall {
         cx: &mut Cx<'_>,
         local: &NodeContext,
         node: NodeId,
-        LogState { runs, durable }: &LogState,
+        LogState { runs, durable }: LogState,
     ) {
         let Some(generation) = runs.newest().filter(|_| node != local.me()) else { return };
-        self.said.insert(node, runs.clone());
-        self.memory.hold_against(node, runs);
-        self.memory.learn(node, LogReach { generation, log: *durable });
-        if self.memory.of(node).iter().any(|&reach| runs.lacks(reach)) {
-            self.unaware.insert(node);
+        self.memory.hold_against(node, &runs);
+        self.memory.learn(node, LogReach { generation, log: durable });
+        self.said.insert(node, runs);
+        if self.is_unaware(node) {
             self.tell_unasked(cx, local, node);
-        } else {
-            self.unaware.remove(&node);
         }
     }
 
     /// Tells those once more that seem not to have heard it. To be called once in a round of gossip.
     pub fn remind(&self, cx: &mut Cx<'_>, local: &NodeContext) {
-        for &node in self.unaware.iter().filter(|&&node| local.is_up(node)) {
+        for &node in self.said.keys().filter(|&&node| local.is_up(node) && self.is_unaware(node)) {
             self.tell_unasked(cx, local, node);
         }
+    }
+
+    /// Tells whether a node's log has lost something, as far as this one remembers, and it does not say so.
+    fn is_unaware(&self, node: NodeId) -> bool {
+        let lacks =
+            |runs: &LogRuns| self.memory.of(node).into_iter().any(|reach| runs.lacks(reach));
+        self.said.get(&node).is_some_and(lacks)
     }
 
     fn tell_unasked(&self, cx: &mut Cx<'_>, local: &NodeContext, node: NodeId) {

@@ -181,7 +181,7 @@ fn a_node_whose_log_fell_behind_takes_all_markers_back_and_says_so() {
 
         let unmarked = RecallAnswer::Unmarked { result: Ok(()) };
         assert_eq!(node.done(2, unmarked), [unmark(2, OWNED[0])]);
-        let said = [LogReach { generation: Generation(20), log: LogPosition(u64::MAX) }];
+        let said = [LogReach { generation: Generation(20), log: LogRuns::BEYOND }];
         let records = node.records(3, &said);
         assert_eq!(node.done(3, unmarked), [records]);
         assert!(node.recall.is_settled());
@@ -226,7 +226,7 @@ fn what_acks_and_gossip_say_of_a_log_is_told_to_whoever_asks() {
     let runs = LogRuns { begun: vec![reach(7, 0)] };
     let state = LogState { runs, durable: LogPosition(70) };
     node.feed(|recall, cx, local| {
-        recall.on_state(cx, local, B, &state);
+        recall.on_state(cx, local, B, state);
         recall.on_acked(local, B, reach(7, 80));
         recall.on_acked(local, B, reach(7, 75));
         recall.on_acked(local, ME, reach(20, 120));
@@ -249,7 +249,7 @@ fn a_run_that_began_on_less_is_told_so_until_it_answers_for_nothing() {
     node.begin();
     let says = |node: &mut TestRecall, begun: &[LogReach], durable| {
         let state = LogState { runs: LogRuns { begun: begun.to_vec() }, durable };
-        node.feed(|recall, cx, local| recall.on_state(cx, local, B, &state)).1
+        node.feed(|recall, cx, local| recall.on_state(cx, local, B, state)).1
     };
     assert_eq!(says(&mut node, &[reach(7, 0)], LogPosition(70)), []);
     // It comes back with as much as was remembered: that is forgotten, for what it says now.
@@ -279,7 +279,7 @@ fn an_ack_of_an_earlier_run_that_comes_late_is_held_against_what_was_said_since(
     let runs = LogRuns { begun: vec![reach(7, 0), reach(8, 70)] };
     let state = LogState { runs, durable: LogPosition(75) };
     node.feed(|recall, cx, local| {
-        recall.on_state(cx, local, B, &state);
+        recall.on_state(cx, local, B, state);
         recall.on_acked(local, B, reach(8, 90));
         recall.on_acked(local, B, reach(7, 70));
     });

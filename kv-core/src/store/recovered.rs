@@ -24,7 +24,7 @@ pub struct Recovered {
     pub corrupt_at_start: Vec<PartitionId>,
     /// The runs that wrote the log, as far as the store knows them.
     pub runs: LogRuns,
-    /// How far the log goes.
+    /// The position at which the log of the store ends.
     pub log: LogPosition,
 }
 
