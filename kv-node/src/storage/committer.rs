@@ -77,7 +77,7 @@ impl<E: Engine> Committer<E> {
         Ok(())
     }
 
-    /// How far the log goes with all that was appended.
+    /// The position at which the log ends, with all that was appended.
     pub(super) fn log_end(&self) -> LogPosition {
         self.engine.log_end()
     }

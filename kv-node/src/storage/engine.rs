@@ -57,8 +57,8 @@ pub trait Engine: Send + Sync + 'static {
     /// [`EngineError`]: the node must not start.
     fn replay(&self, take: &mut dyn FnMut(Batch)) -> Result<StartFinding, EngineError>;
 
-    /// How far the log goes with all that was appended, for the life of the data. After a start it is as far
-    /// as the log was found to go. To be called after [`Engine::replay`].
+    /// The position at which the log ends, with all that was appended for the life of the data. After a start
+    /// it is where the log was found to end. To be called after [`Engine::replay`].
     fn log_end(&self) -> LogPosition;
 
     /// Appends a group to the log: each batch wholly or not at all, also after a crash.

@@ -25,7 +25,7 @@ pub enum StorageEvent {
     Durable {
         /// The position up to which everything is durable.
         seq: Seq,
-        /// How far the log goes with that.
+        /// The position at which the log ended when that was durable.
         log: LogPosition,
     },
     /// The sealed table of the memory lies in tables on the disk now.
